@@ -1,0 +1,54 @@
+"""PostgreSQL, RabbitMQ and Elasticsearch for this checkout: where they are, and rooms of one's own on them.
+
+Standard library only, so that `python -m tests.servers up` works before the environment exists.
+"""
+
+from __future__ import annotations
+
+from tests.servers import postgres, rabbitmq, state
+
+__all__ = ["NotUp", "create_database", "create_vhost", "database_url", "drop_database", "drop_vhost", "urls", "vhost_url"]
+
+NotUp = state.NotUp
+
+
+def urls() -> dict[str, str]:
+    """Say where the servers are, as settings.
+
+    returns   DATABASE_URL (app role) and DATABASE_OWNER_URL, both with `{service}` for the database's name; BUS_URL;
+              SEARCH_URL ending in an index name; SEARCH_ROOT_URL without one
+    raises    NotUp   `make services` has not been run, or a server has died
+    """
+    return state.urls(state.read_all())
+
+
+def create_database(name: str) -> str:
+    """Create an empty database owned by the owner role; return the app role's URL for it."""
+    postgres.create_database(state.read("postgres"), name)
+    return database_url(name)
+
+
+def drop_database(name: str) -> None:
+    """Drop a database, cutting whoever is still connected; a missing one is no error."""
+    postgres.drop_database(state.read("postgres"), name)
+
+
+def database_url(name: str, *, owner: bool = False) -> str:
+    """URL of one database for the app role, or for the owner role that migrates."""
+    return postgres.url(state.read("postgres"), owner=owner).replace("{service}", name)
+
+
+def create_vhost(name: str) -> str:
+    """Create a virtual host whose queues are quorum queues; return its AMQP URL."""
+    rabbitmq.create_vhost(state.read("rabbitmq"), name)
+    return vhost_url(name)
+
+
+def drop_vhost(name: str) -> None:
+    """Delete a virtual host with all its queues; a missing one is no error."""
+    rabbitmq.drop_vhost(state.read("rabbitmq"), name)
+
+
+def vhost_url(name: str) -> str:
+    """AMQP URL of one virtual host."""
+    return rabbitmq.url(state.read("rabbitmq"), name)

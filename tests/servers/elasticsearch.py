@@ -1,0 +1,132 @@
+"""Elasticsearch of this checkout: the real node from Maven Central, on Debian's Java."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from tests.servers import processes
+from tests.servers.state import Entry, Trouble
+
+VERSION = "8.19.8"
+ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
+SIZE = 98379909
+SHA256 = "8d943e94cef02cbceb6e39cd00175bb04e5f882fa32783a473880b8691a54376"
+# 8.19 runs on these; on later ones it has not been tried.
+JAVA_MIN, JAVA_MAX = 17, 21
+
+
+def java() -> Path:
+    """Home of an installed Java that this Elasticsearch runs on."""
+    for home in sorted(Path("/usr/lib/jvm").glob("*")):
+        release = home / "release"
+        if not release.exists() or not (home / "bin" / "java").exists():
+            continue
+        values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
+        if JAVA_MIN <= int(values.get("JAVA_VERSION", '"0"').strip('"').split(".")[0]) <= JAVA_MAX:
+            return home
+    raise Trouble(f"no Java {JAVA_MIN} to {JAVA_MAX} is installed")
+
+
+def archive() -> Path:
+    """Return the checked zip, fetching it into the user's cache when it is not there."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rangkiang"
+    zipped = cache / f"elasticsearch-{VERSION}.zip"
+    if zipped.exists() and _sound(zipped):
+        return zipped
+    if not shutil.which("mvn"):
+        raise Trouble("Maven is not installed")
+    cache.mkdir(parents=True, exist_ok=True)
+    print(f"Fetching Elasticsearch {VERSION} from Maven Central (98 MB) …", flush=True)
+    fetched = subprocess.run(
+        ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={cache}"],
+        capture_output=True, text=True, check=False, cwd="/",
+    )
+    if fetched.returncode:
+        raise Trouble(f"Maven could not fetch {ARTIFACT}: {(fetched.stdout + fetched.stderr).strip()[-800:]}")
+    if not _sound(zipped):
+        raise Trouble(f"{zipped} has another size or hash than Elasticsearch {VERSION}: remove it and try again")
+    return zipped
+
+
+def _sound(zipped: Path) -> bool:
+    if zipped.stat().st_size != SIZE:
+        return False
+    with zipped.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == SHA256
+
+
+def start(previous: Entry) -> Entry:
+    """Unpack once, write the settings and start one node."""
+    user = processes.account("nobody")
+    home = processes.home("elasticsearch", user)
+    program = home / f"elasticsearch-{VERSION}"
+    if not (program / "unpacked").exists():
+        shutil.rmtree(program, ignore_errors=True)
+        with zipfile.ZipFile(archive()) as zipped:
+            zipped.extractall(home)
+        for script in (program / "bin").iterdir():
+            script.chmod(0o755)
+        (program / "unpacked").touch()
+    config = home / "config"
+    if not config.exists():
+        shutil.copytree(program / "config", config)
+    ports = {name: processes.keep_port(previous.get(name)) for name in ("port", "transport_port")}
+    (config / "elasticsearch.yml").write_text(_settings(home, ports))
+    for folder in (config, home / "data", home / "logs", home / "tmp"):
+        folder.mkdir(exist_ok=True)
+        for path in (folder, *folder.glob("*")):
+            processes.own(path, user)
+    environment = {
+        "HOME": str(home),
+        "ES_JAVA_HOME": str(java()),
+        "ES_PATH_CONF": str(config),
+        "ES_TMPDIR": str(home / "tmp"),
+        "ES_JAVA_OPTS": "-Xms512m -Xmx512m",
+    }
+    log = home / "log"
+    command = [str(program / "bin" / "elasticsearch")]
+    entry: Entry = {**processes.spawn(command, user=user, environment=environment, log=log), **ports}
+    processes.wait("Elasticsearch", lambda: healthy(entry), entry, log, seconds=150)
+    return entry
+
+
+def _settings(home: Path, ports: dict[str, int]) -> str:
+    return f"""
+cluster.name: rangkiang
+discovery.type: single-node
+http.host: 127.0.0.1
+http.port: {ports["port"]}
+transport.host: 127.0.0.1
+transport.port: {ports["transport_port"]}
+path.data: {home}/data
+path.logs: {home}/logs
+xpack.security.enabled: false
+cluster.routing.allocation.disk.threshold_enabled: false
+action.auto_create_index: false
+"""
+
+
+def healthy(entry: Entry) -> bool:
+    """Whether the node answers about its cluster."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url(entry) + "/_cluster/health?timeout=1s", timeout=5) as answer:
+            return b'"status"' in answer.read()
+    except OSError:
+        return False
+
+
+def stop(entry: Entry) -> None:
+    """Stop the node cleanly."""
+    processes.stop(entry)
+
+
+def url(entry: Entry) -> str:
+    """HTTP address of the node."""
+    return f"http://127.0.0.1:{entry['port']}"

@@ -1,0 +1,65 @@
+"""What the servers and the tests need of the machine: Debian packages, installed as root, else named."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.servers import elasticsearch
+from tests.servers.state import Trouble
+
+
+def _java_missing() -> bool:
+    try:
+        elasticsearch.java()
+    except Trouble:
+        return True
+    return False
+
+
+def _java_package() -> str:
+    for version in range(elasticsearch.JAVA_MIN, elasticsearch.JAVA_MAX + 1):
+        name = f"openjdk-{version}-jre-headless"
+        shown = subprocess.run(["apt-cache", "policy", name], capture_output=True, text=True, check=False).stdout
+        if "Candidate:" in shown and "Candidate: (none)" not in shown:
+            return name
+    return f"openjdk-{elasticsearch.JAVA_MIN}-jre-headless"
+
+
+MISSING: dict[str, Callable[[], bool]] = {
+    "postgresql": lambda: not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
+    "rabbitmq-server": lambda: not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists(),
+    "java": _java_missing,
+    "maven": lambda: shutil.which("mvn") is None,
+    "chromium": lambda: shutil.which("chromium") is None,
+    "yaz": lambda: shutil.which("yaz-marcdump") is None,
+}
+
+
+def ensure() -> None:
+    """Install what is missing when we are root; else raise with the one line to type."""
+    missing = [name for name, absent in MISSING.items() if absent()]
+    if not missing:
+        return
+    if not shutil.which("apt-get"):
+        raise Trouble("missing: " + ", ".join(missing) + ", and this machine has no apt-get: start a Docker engine")
+    if os.geteuid() == 0:
+        _apt("update", "-qq")
+    names = [_java_package() if name == "java" else name for name in missing]
+    line = "apt-get install -y --no-install-recommends " + " ".join(names)
+    if os.geteuid() != 0:
+        raise Trouble(f"the servers need Debian packages. Type once:\n\n    sudo {line}\n")
+    print(line, flush=True)
+    _apt("install", "-y", "-qq", "--no-install-recommends", *names)
+
+
+def _apt(*arguments: str) -> None:
+    done = subprocess.run(
+        ["apt-get", *arguments], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True, text=True, check=False,
+    )
+    if done.returncode:
+        raise Trouble(f"apt-get {' '.join(arguments)} failed:\n{done.stderr.strip()[-1500:]}")

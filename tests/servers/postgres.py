@@ -1,0 +1,104 @@
+"""PostgreSQL of this checkout: an owner role that migrates and an app role that obeys row-level security."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+from tests.servers import processes
+from tests.servers.state import PASSWORD, Entry, Trouble
+
+OWNER, APP = "rangkiang_owner", "rangkiang_app"
+SETTINGS = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+max_connections = 300
+password_encryption = 'scram-sha-256'
+"""
+ROLES = f"""
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APP}') THEN
+        CREATE ROLE {APP} LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOBYPASSRLS PASSWORD '{PASSWORD}';
+    END IF;
+END $$;
+"""
+
+
+def binaries() -> Path:
+    """Folder of the newest installed PostgreSQL server."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not found:
+        raise Trouble("PostgreSQL is not installed")
+    return found[-1].parent
+
+
+def start(previous: Entry) -> Entry:
+    """Start the server on its own data folder, making folder and roles the first time."""
+    user = processes.account("postgres")
+    home, programs = processes.home("postgres", user), binaries()
+    data, log, port = home / "data", home / "log", processes.keep_port(previous.get("port"))
+    if not (data / "PG_VERSION").exists():
+        secret = home / "password"
+        processes.write(secret, PASSWORD + "\n", user)
+        made = subprocess.run(
+            [*processes.as_user(user), str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}"]
+            + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
+            cwd="/", capture_output=True, text=True, check=False,
+        )
+        secret.unlink()
+        if made.returncode:
+            raise Trouble(f"initdb failed: {made.stderr.strip()}")
+        with (data / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS)
+    command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
+    entry: Entry = {
+        **processes.spawn(command, user=user, environment={}, log=log),
+        "port": port,
+        "psql": [str(programs / "psql"), "-h", "127.0.0.1", "-p", str(port), "-U", OWNER],
+    }
+    processes.wait("PostgreSQL", lambda: healthy(entry), entry, log)
+    sql(entry, ROLES)
+    return entry
+
+
+def healthy(entry: Entry) -> bool:
+    """Whether the server answers a query."""
+    return _psql(entry, "SELECT 1").returncode == 0
+
+
+def stop(entry: Entry) -> None:
+    """Stop the server at once, cutting its clients, with a clean checkpoint."""
+    processes.stop(entry, signal.SIGINT)
+
+
+def url(entry: Entry, *, owner: bool) -> str:
+    """URL with `{service}` in the place of the database's name."""
+    role = OWNER if owner else APP
+    return f"postgresql+psycopg://{role}:{PASSWORD}@127.0.0.1:{entry['port']}/{{service}}"
+
+
+def sql(entry: Entry, statement: str) -> None:
+    """Run a statement as the owner in the maintenance database."""
+    done = _psql(entry, statement)
+    if done.returncode:
+        raise Trouble(f"PostgreSQL refused: {done.stderr.strip()}")
+
+
+def create_database(entry: Entry, name: str) -> None:
+    """Create an empty database."""
+    sql(entry, f'CREATE DATABASE "{name}" TEMPLATE template0')
+
+
+def drop_database(entry: Entry, name: str) -> None:
+    """Drop a database and its connections."""
+    sql(entry, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _psql(entry: Entry, statement: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*entry["psql"], "-d", "postgres", "-Xqc", statement, "-v", "ON_ERROR_STOP=1"],
+        env={**os.environ, "PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "5"},
+        cwd="/", capture_output=True, text=True, check=False,
+    )

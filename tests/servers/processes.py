@@ -1,0 +1,139 @@
+"""Start, watch and stop server processes as an unprivileged user."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import random
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from tests.servers.state import FOLDER, KEY, Trouble
+
+STOP_SECONDS = 40
+
+
+def account(wanted: str) -> str:
+    """Name of the user a server runs as: `wanted` when we are root, else ourselves."""
+    return wanted if os.geteuid() == 0 else pwd.getpwuid(os.geteuid()).pw_name
+
+
+def as_user(user: str) -> list[str]:
+    """Command prefix that changes to `user`; empty when we are that user already."""
+    entry = pwd.getpwnam(user)
+    if os.geteuid() == entry.pw_uid:
+        return []
+    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--clear-groups", "--"]
+
+
+def home(name: str, user: str) -> Path:
+    """Make the data folder of one server, reachable by its user.
+
+    An unprivileged user cannot pass through a private folder such as /root: then the data lives under /var/lib.
+    """
+    for folder in (FOLDER / name, Path("/var/lib/rangkiang-services") / KEY / name):
+        folder.mkdir(parents=True, exist_ok=True)
+        own(folder, user)
+        if subprocess.run([*as_user(user), "test", "-w", str(folder)], cwd="/", check=False).returncode == 0:
+            if folder.parent != FOLDER:
+                print(f"{user} cannot reach {FOLDER}; {name} keeps its data in {folder}")
+            return folder
+        folder.rmdir()
+    raise Trouble(f"{user} can reach neither {FOLDER} nor /var/lib: give the folders of this checkout mode 755")
+
+
+def own(path: Path, user: str) -> None:
+    """Give one file or folder to the server's user."""
+    entry = pwd.getpwnam(user)
+    if os.geteuid() == 0:
+        os.chown(path, entry.pw_uid, entry.pw_gid)
+
+
+def write(path: Path, text: str, user: str) -> None:
+    """Write a configuration file for the server's user."""
+    path.write_text(text)
+    own(path, user)
+
+
+def free_port() -> int:
+    """Find a loopback port that nobody listens on, below the range the kernel hands out."""
+    for _ in range(200):
+        port = random.randint(20000, 32000)
+        if port_is_free(port):
+            return port
+    raise Trouble("no free loopback port between 20000 and 32000")
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this loopback port now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def keep_port(port: int | None) -> int:
+    """Take last time's port again when it is still free, so that URLs stay the same."""
+    return port if port and port_is_free(port) else free_port()
+
+
+def spawn(command: Sequence[str], *, user: str, environment: Mapping[str, str], log: Path) -> dict[str, int]:
+    """Start a server in a session of its own; return its pid and birth, by which `stop` knows it again."""
+    with log.open("ab") as out:
+        own(log, user)
+        process = subprocess.Popen(
+            [*as_user(user), *command],
+            env={"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", "LANG": "C.UTF-8", **environment},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return {"pid": process.pid, "birth": birth(process.pid)}
+
+
+def birth(pid: int) -> int:
+    """Start time of a process in clock ticks since boot; 0 when it is gone or a zombie."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] == "Z" else int(fields[19])
+
+
+def alive(entry: Mapping[str, int]) -> bool:
+    """Whether the very process we started still runs."""
+    return birth(entry["pid"]) == entry["birth"] != 0
+
+
+def stop(entry: Mapping[str, int], sign: signal.Signals = signal.SIGTERM) -> None:
+    """Stop a process we started, and its session; kill it when it does not listen."""
+    for each in (sign, signal.SIGKILL):
+        if not alive(entry):
+            return
+        os.killpg(entry["pid"], each)
+        until = time.monotonic() + STOP_SECONDS
+        while alive(entry) and time.monotonic() < until:
+            time.sleep(0.1)
+
+
+def wait(what: str, ready: Callable[[], bool], entry: Mapping[str, int], log: Path, seconds: float = 90) -> None:
+    """Wait until a server answers; when it dies or never answers, show the end of its log."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if ready():
+            return
+        if not alive(entry):
+            break
+        time.sleep(0.2)
+    tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+    stop(entry)
+    raise Trouble(f"{what} did not start; the end of {log}:\n{tail}")
