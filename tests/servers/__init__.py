@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from tests.servers import postgres, rabbitmq, state
 
-__all__ = ["NotUp", "create_database", "create_vhost", "database_url", "drop_database", "drop_vhost", "urls", "vhost_url"]
+__all__ = [
+    "NotUp",
+    "create_database",
+    "create_vhost",
+    "database_url",
+    "drop_database",
+    "drop_vhost",
+    "urls",
+    "vhost_url",
+]
 
 NotUp = state.NotUp
 

@@ -45,7 +45,10 @@ def archive() -> Path:
     print(f"Fetching Elasticsearch {VERSION} from Maven Central (98 MB) …", flush=True)
     fetched = subprocess.run(
         ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={cache}"],
-        capture_output=True, text=True, check=False, cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd="/",
     )
     if fetched.returncode:
         raise Trouble(f"Maven could not fetch {ARTIFACT}: {(fetched.stdout + fetched.stderr).strip()[-800:]}")

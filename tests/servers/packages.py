@@ -58,8 +58,11 @@ def ensure() -> None:
 
 def _apt(*arguments: str) -> None:
     done = subprocess.run(
-        ["apt-get", *arguments], env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-        capture_output=True, text=True, check=False,
+        ["apt-get", *arguments],
+        env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise Trouble(f"apt-get {' '.join(arguments)} failed:\n{done.stderr.strip()[-1500:]}")

@@ -42,10 +42,13 @@ def start(previous: Entry) -> Entry:
     if not (data / "PG_VERSION").exists():
         secret = home / "password"
         processes.write(secret, PASSWORD + "\n", user)
+        initdb = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}", "--auth=scram-sha-256"]
         made = subprocess.run(
-            [*processes.as_user(user), str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}"]
-            + ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
-            cwd="/", capture_output=True, text=True, check=False,
+            [*processes.as_user(user), *initdb, "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
+            cwd="/",
+            capture_output=True,
+            text=True,
+            check=False,
         )
         secret.unlink()
         if made.returncode:
@@ -100,5 +103,8 @@ def _psql(entry: Entry, statement: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*entry["psql"], "-d", "postgres", "-Xqc", statement, "-v", "ON_ERROR_STOP=1"],
         env={**os.environ, "PGPASSWORD": PASSWORD, "PGCONNECT_TIMEOUT": "5"},
-        cwd="/", capture_output=True, text=True, check=False,
+        cwd="/",
+        capture_output=True,
+        text=True,
+        check=False,
     )
