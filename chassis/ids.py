@@ -1,0 +1,29 @@
+"""Identifiers: UUIDv7, so that they sort by the time they were made."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import uuid_utils
+
+from chassis.errors import Invalid, LocalText
+
+
+def new_id() -> UUID:
+    """A fresh UUIDv7."""
+    return UUID(int=uuid_utils.uuid7().int)
+
+
+def parse_id(text: str) -> UUID:
+    """Read an identifier as people and machines write it.
+
+    raises  Invalid  ID_NOT_READABLE
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        raise Invalid(
+            "ID_NOT_READABLE",
+            LocalText("“{given}” bukan pengenal yang sah.", "“{given}” is not an identifier."),
+            given=text[:80],
+        ) from None
