@@ -1,0 +1,35 @@
+"""What the index is given of a record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# Analysed fields: space-joined ready tokens, exact and stemmed side by side. Each begins with START in every document.
+START = "^"
+TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
+FACETS = (
+    "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
+    "author", "ddc",
+)  # fmt: skip
+KEYWORDS = ("isbn", "identifier")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One record for the index.
+
+    number      records.number: unique, positive, below 2**39; breaks ties
+    text        analysed field -> tokens joined by spaces, beginning with START; every one of TEXT_FIELDS is there
+    facets      facet -> values as stored (codes, or headings as people read them); indexed in a field `facet_<name>`
+    keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded
+    year        of publication, for sorting and ranges
+    title_sort  folded title, non-filing words gone; the adapter appends the number
+    """
+
+    number: int
+    text: Mapping[str, str]
+    facets: Mapping[str, tuple[str, ...]]
+    keywords: Mapping[str, tuple[str, ...]]
+    year: int | None
+    title_sort: str
