@@ -1,0 +1,47 @@
+# `make run` for a library, `make test` for a developer; `make help` for the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DEFAULT_GOAL := help
+.PHONY: help setup run test lint types unit services services-down cluster bench proto
+
+PY := .venv/bin/python
+# An empty variable is an unset one for the settings.
+export PORT DATA WORKERS BENCH
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+setup:  ## uv and the locked environment, with the tools of development
+	@.ci/setup dev
+
+run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
+	@.ci/setup run
+	@exec .venv/bin/rangkiang up --sample
+
+test: services lint types  ## everything: checks, types, and all tests on real servers
+	@$(PY) -m pytest -q $(ARGS)
+
+lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests
+	@.ci/lint
+
+types: setup  ## mypy strict
+	@$(PY) -m mypy
+
+unit: setup  ## the tests that need no servers
+	@$(PY) -m pytest -q -m "not servers and not cluster and not browser" $(ARGS)
+
+services: setup  ## PostgreSQL, RabbitMQ and Elasticsearch for this checkout
+	@$(PY) -m tests.servers up
+
+services-down:  ## stop exactly those
+	@python3 -m tests.servers down
+
+cluster: services  ## the cluster edition on those servers, each service its own processes
+	@exec $(PY) -m tests.servers.cluster
+
+bench: setup  ## the benchmarks: BENCH=10k|100k|1m
+	@exec $(PY) -m bench
+
+proto: setup  ## generate rangkiang/ from proto/
+	@.ci/proto generate
