@@ -14,7 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from chassis.errors import Invalid, LocalText
 
 # Passwords that development URLs carry; good for a loopback, refused outside development.
-DEFAULT_SECRETS = frozenset({"rangkiang", "guest", "postgres", "password", "changeme", "secret"})
+DEFAULT_SECRETS = frozenset(
+    {"rangkiang", "rangkiang-development", "guest", "postgres", "password", "changeme", "secret"}
+)
 
 
 class Settings(BaseModel):
