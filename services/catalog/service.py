@@ -1,0 +1,16 @@
+"""The catalogue's manifest."""
+
+from __future__ import annotations
+
+from chassis.service import Job, Service
+from services.catalog.tables import Table
+
+SERVICE = Service(
+    name="catalog",
+    tables=Table.metadata,
+    migrations="services.catalog.migrations",
+    rpc="services.catalog.rpc:servicer",
+    adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
+    commands="services.catalog.commands:app",
+    jobs=(Job(name="indexing", run="services.catalog.jobs:index", lease="index"),),
+)
