@@ -7,7 +7,7 @@ import sys
 import time
 from types import ModuleType
 
-from tests.servers import elasticsearch, packages, postgres, rabbitmq, state
+from tests.servers import compose, elasticsearch, packages, postgres, rabbitmq, state
 
 LOCAL: dict[str, ModuleType] = {"postgres": postgres, "rabbitmq": rabbitmq, "elasticsearch": elasticsearch}
 
@@ -17,6 +17,9 @@ def up() -> None:
     with state.locked():
         entries = state.load()
         sick = [name for name in LOCAL if not (entries.get(name) and LOCAL[name].healthy(entries[name]))]
+        if sick and compose.serves(entries):
+            state.save(compose.up(entries))
+            sick = []
         if sick:
             packages.ensure()
         for name in sick:
@@ -33,9 +36,12 @@ def down() -> None:
     """Stop exactly what `up` started."""
     with state.locked():
         entries = state.load()
-        for name, entry in list(entries.items()):
-            LOCAL[name].stop(entry)
-            print(f"{name} stopped")
+        if compose.started(entries):
+            compose.down()
+        else:
+            for name, entry in entries.items():
+                LOCAL[name].stop(entry)
+                print(f"{name} stopped")
         state.save({})
 
 

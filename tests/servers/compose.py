@@ -1,0 +1,59 @@
+"""The servers in containers, where a Docker engine answers: three services of docker-compose.yml on loopback ports."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+
+from tests.servers import postgres, processes, rabbitmq
+from tests.servers.state import CHECKOUT, KEY, NAMES, PASSWORD, Entry, Trouble
+
+PROJECT = f"rangkiang-{KEY}"
+FILES = ["-f", str(CHECKOUT / "docker-compose.yml"), "-f", str(CHECKOUT / "tests" / "servers" / "compose.yml")]
+COMMAND = ["docker", "compose", "-p", PROJECT, *FILES]
+PORTS = {
+    "POSTGRES_PORT": ("postgres", "port"),
+    "RABBITMQ_PORT": ("rabbitmq", "port"),
+    "RABBITMQ_MANAGEMENT_PORT": ("rabbitmq", "management_port"),
+    "ELASTICSEARCH_PORT": ("elasticsearch", "port"),
+}
+
+
+def started(entries: dict[str, Entry]) -> bool:
+    """Whether what runs now was started by Docker Compose."""
+    return any("compose" in entry for entry in entries.values())
+
+
+def serves(entries: dict[str, Entry]) -> bool:
+    """Whether Docker Compose should start the servers: it started them before, or it can and nothing runs yet."""
+    if entries:
+        return started(entries)
+    if not shutil.which("docker"):
+        return False
+    asked = (["docker", "info"], ["docker", "compose", "version"])
+    return all(subprocess.run(each, capture_output=True, check=False, timeout=30).returncode == 0 for each in asked)
+
+
+def up(entries: dict[str, Entry]) -> dict[str, Entry]:
+    """Start the three containers, wait until they are healthy, return their entries."""
+    fresh: dict[str, Entry] = {name: {"compose": PROJECT} for name in NAMES}
+    environment = dict(os.environ)
+    for variable, (name, field) in PORTS.items():
+        # A running container keeps its port; `compose up` leaves it alone when nothing changed.
+        fresh[name][field] = entries.get(name, {}).get(field) or processes.free_port()
+        environment[variable] = str(fresh[name][field])
+    done = subprocess.run([*COMMAND, "up", "--detach", "--wait", *NAMES], env=environment, check=False)
+    if done.returncode:
+        raise Trouble("docker compose could not start the servers; its words are above")
+    fresh["postgres"]["psql"] = [*COMMAND, "exec", "-T", "-e", f"PGPASSWORD={PASSWORD}", "postgres"]
+    fresh["postgres"]["psql"] += ["psql", "-h", "127.0.0.1", "-U", postgres.OWNER]
+    fresh["rabbitmq"]["rabbitmqctl"] = [*COMMAND, "exec", "-T", "rabbitmq", "rabbitmqctl"]
+    postgres.sql(fresh["postgres"], postgres.ROLES)
+    rabbitmq.create_vhost(fresh["rabbitmq"], rabbitmq.VHOST)
+    return fresh
+
+
+def down() -> None:
+    """Stop and remove the three containers; their volumes stay."""
+    subprocess.run([*COMMAND, "down"], check=True)
