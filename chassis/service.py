@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from chassis.errors import Invalid, LocalText
+from chassis.urls import resolve
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -63,8 +68,7 @@ class Service:
 
     tables      its metadata; the chassis' own tables are added by the migrations
     migrations  package that holds env-less Alembic revisions in `versions/`
-    rpc         "package.module:servicer", called as servicer(resources) -> (servicer, descriptor name); a string, so that
-                only `serve` and `up` load gRPC
+    rpc         "package.module:servicer", called as servicer(resources); a string, so that only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated
     commands    "package.module:app", a typer app added to the CLI
     jobs        work of its own, besides the relay
@@ -78,4 +82,30 @@ class Service:
     commands: str = ""
     consumers: tuple[Consumer, ...] = ()
     jobs: tuple[Job, ...] = ()
-    labels: Mapping[str, Any] = field(default_factory=dict)
+
+
+def discover() -> list[Service]:
+    """Every service there is: each package of `services` with a manifest."""
+    package = import_module("services")
+    return [load(found.name) for found in pkgutil.iter_modules(package.__path__)]
+
+
+def load(name: str) -> Service:
+    """The manifest of one service.
+
+    name    as in services/<name>, or "package.module:attribute" for one that lives elsewhere
+    raises  Invalid  SERVICE_UNKNOWN
+    """
+    if ":" in name:
+        found: Service = resolve(name)
+        return found
+    names = [each.name for each in pkgutil.iter_modules(import_module("services").__path__)]
+    if name not in names:
+        raise Invalid(
+            "SERVICE_UNKNOWN",
+            LocalText("Tidak ada layanan “{given}”; yang ada: {known}.", "No service “{given}”; there are: {known}."),
+            given=name,
+            known=", ".join(names),
+        )
+    manifest: Service = resolve(f"services.{name}.service:SERVICE")
+    return manifest

@@ -1,0 +1,78 @@
+"""Schedules: what time asks of a service, each in one process at a time, in threads of `serve` and `up`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from chassis.errors import Error
+from chassis.lease import Lease, Leases
+from chassis.service import Job, Resources
+from chassis.urls import resolve
+
+log = logging.getLogger(__name__)
+
+BACK_OFF_SECONDS = 2.0
+
+
+def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
+    """One thread a job; they end soon after `stop` is set."""
+    threads = [
+        threading.Thread(target=_keep, args=(job, resources, stop), name=f"{resources.service.name}-{job.name}", daemon=True)
+        for job in jobs
+    ]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def _keep(job: Job, resources: Resources, stop: threading.Event) -> None:
+    """Hold the job's lease and run it; a job that fails is tried again, after saying so."""
+    leases = Leases(resources.database)
+    run = resolve(job.run)
+    while not stop.is_set():
+        with leases.hold(job.lease, stop) as lease:
+            if lease is None:
+                return
+            log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
+            try:
+                _run_while_held(job, run, resources, lease, stop)
+            except Error as problem:
+                log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
+            except Exception:
+                # A thread's edge: nobody above could hear of it, and the next try may do better.
+                log.exception("job_crashed", extra={"job": job.name})
+        stop.wait(BACK_OFF_SECONDS)
+
+
+def _run_while_held(job: Job, run: object, resources: Resources, lease: Lease, stop: threading.Event) -> None:
+    assert callable(run)
+    ended = _Either(stop, lease)
+    if job.every_seconds is None:
+        run(resources, ended)
+        return
+    while not ended.is_set():
+        begun = time.monotonic()
+        run(resources, ended)
+        ended.wait(max(0.0, job.every_seconds - (time.monotonic() - begun)))
+
+
+class _Either(threading.Event):
+    """Set when the process is to stop or the lease is lost."""
+
+    def __init__(self, stop: threading.Event, lease: Lease) -> None:
+        super().__init__()
+        self._stop, self._lease = stop, lease
+
+    def is_set(self) -> bool:
+        return self._stop.is_set() or not self._lease.held
+
+    def wait(self, timeout: float | None = None) -> bool:
+        end = None if timeout is None else time.monotonic() + timeout
+        while not self.is_set():
+            left = 0.5 if end is None else min(0.5, end - time.monotonic())
+            if left <= 0:
+                break
+            self._stop.wait(left)
+        return self.is_set()

@@ -1,0 +1,140 @@
+"""`rangkiang up`: every service, the local bus and the gateway in one process, or in N alike."""
+
+from __future__ import annotations
+
+import errno
+import socket
+import sys
+import threading
+from collections.abc import Callable
+
+import uvicorn
+
+from chassis import jobs, telemetry
+from chassis.db import Database
+from chassis.dealing import GRACE_SECONDS, DealtServer, Supervisor
+from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.rpc import inproc
+from chassis.service import Resources, Service, discover
+from chassis.settings import Settings, load
+from chassis.urls import resolve
+
+BACKLOG = 512
+APP = "gateway.app:create_app"
+
+
+def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve until told to stop (SIGINT, SIGTERM).
+
+    announce  is given the address once it answers
+    raises    Unavailable  PORT_TAKEN; Invalid ADDRESS_UNUSABLE
+    """
+    listener = _listen(settings.host, settings.port)
+    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    if settings.workers == 1:
+        _serve_here(settings, listener, lambda: announce(address))
+    else:
+        Supervisor(
+            listener, module="chassis.up", workers=settings.workers, ready=lambda: announce(address)
+        ).run()
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as problem:
+        if problem.errno == errno.EADDRINUSE:
+            raise Unavailable(
+                "PORT_TAKEN",
+                LocalText(
+                    "Porta {port} sudah dipakai program lain. Hentikan program itu, atau pilih porta lain: PORT=8090 make run",
+                    "Port {port} is taken by another program. Stop it, or choose another: PORT=8090 make run",
+                ),
+                port=port,
+            ) from None
+        raise Invalid(
+            "ADDRESS_UNUSABLE",
+            LocalText("Tidak bisa membuka {host}:{port}: {why}", "Cannot listen on {host}:{port}: {why}"),
+            host=host,
+            port=port,
+            why=problem.strerror,
+        ) from None
+
+
+def _shown(host: str) -> str:
+    return "127.0.0.1" if host in ("", "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
+
+
+class _House:
+    """What one process of `up` runs besides HTTP: each service in it, and its jobs."""
+
+    def __init__(self, settings: Settings, services: list[Service]) -> None:
+        self._stop = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._databases: list[Database] = []
+        for service in services:
+            database = Database(settings.database(service.name))
+            resources = Resources(settings=settings, database=database, service=service)
+            self._databases.append(database)
+            if service.rpc:
+                inproc.register(service.name, resolve(service.rpc)(resources), resolve(service.adder))
+            self._threads += jobs.start((*service.jobs, *jobs.CHASSIS), resources, self._stop)
+
+    def close(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join(timeout=GRACE_SECONDS)
+        for database in self._databases:
+            database.close()
+
+
+def _config(settings: Settings) -> uvicorn.Config:
+    return uvicorn.Config(
+        resolve(APP)(settings),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        h11_max_incomplete_event_size=16 * 1024,
+    )
+
+
+class _AnnouncingServer(uvicorn.Server):
+    """Says when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started:
+            self._ready()
+
+
+def _serve_here(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    house = _House(settings, discover())
+    try:
+        _AnnouncingServer(_config(settings), ready).run(sockets=[listener])
+    finally:
+        house.close()
+
+
+def worker(handle: int) -> None:
+    """One of N: runs until its channel closes or it is told to stop."""
+    settings = load()
+    telemetry.start(settings, "up")
+    channel = socket.socket(fileno=handle)
+    channel.setblocking(False)
+    house = _House(settings, discover())
+    try:
+        DealtServer(_config(settings), channel).run()
+    finally:
+        house.close()
+
+
+if __name__ == "__main__":
+    worker(int(sys.argv[1]))
