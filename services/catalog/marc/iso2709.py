@@ -1,0 +1,158 @@
+"""ISO 2709 as MARC 21 uses it: one record's bytes to a Record and back.
+
+The terminators decide and the directory bears them out: a directory is believed when it says exactly what the
+terminators say, whatever the leader claims. So wrong lengths, wrong base addresses, records over 99,999 bytes and
+fields over 9,999 are read with certainty or not at all.
+"""
+
+from __future__ import annotations
+
+import re
+
+from . import Field, Record, is_control, marc8
+from .directory import Layout, lay_out
+from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
+from .shaping import INDICATORS, Decoded, content_warnings, odd_field, warn
+
+FIELD_END = b"\x1e"
+RECORD_END = b"\x1d"
+LONG_LENGTH = re.compile(rb"[0-9]{6,8}(?=[^0-9])")
+
+
+def decode(raw: bytes) -> Decoded:
+    """The record in these bytes, which may or may not end with the record terminator.
+
+    raises  Bad  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, BAD_UTF8, BAD_MARC8, LATIN1_SAID_MARC8,
+                 CODING_UNKNOWN, RECORD_TOO_BIG
+    """
+    warnings: list[str] = []
+    if len(raw) > MAX_RECORD_BYTES:
+        raise Bad("RECORD_TOO_BIG", f"{len(raw)} bytes")
+    if raw[-1:] != RECORD_END:
+        if len(raw) < 26 or raw[-1:] != FIELD_END:
+            raise Bad("TRUNCATED", f"{len(raw)} bytes, the leader says {raw[:5].decode('latin-1')}")
+        raw += RECORD_END
+        warnings.append("NO_RECORD_TERMINATOR")
+    if len(raw) < 26:
+        raise Bad("GARBAGE", f"{len(raw)} bytes cannot hold a leader")
+    head, begin = _leader(raw, warnings)
+    layout = lay_out(raw, begin=begin, base=head[12:17], warnings=warnings)
+    if head[:5] != b"%05d" % len(raw) and "RECORD_OVERSIZE" not in warnings:
+        warnings.append("LENGTH_WRONG")
+    leader = head.decode("latin-1")
+    fields: list[Field] = []
+    texts = _texts(layout, leader[9], warnings)
+    for tag, text in zip(layout.tags, texts, strict=True):
+        if tag[:2] == "00":
+            fields.append([tag, text])
+            continue
+        parts = text.split("\x1f")
+        indicators = parts[0]
+        if indicators in INDICATORS and len(parts) > 1 and "" not in parts:
+            field = [tag, indicators]
+            for part in parts[1:]:
+                field.append(part[0])
+                field.append(part[1:])
+            fields.append(field)
+        else:
+            fields.append(odd_field(tag, parts, warnings))
+    record = Record(leader, fields)
+    return Decoded(record, content_warnings(record, layout.data, warnings))
+
+
+def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
+    """The 24 bytes of the leader, and where the directory begins.
+
+    A length over 99,999 that was written out pushes the rest of the leader by a digit or more.
+    """
+    if (long := LONG_LENGTH.match(raw)) and int(long[0]) > 99_999:
+        extra = len(long[0]) - 5
+        if abs(int(long[0]) - len(raw)) <= extra:
+            warnings.append("RECORD_OVERSIZE")
+            return b"99999" + raw[5 + extra : 24 + extra], 24 + extra
+    if len(raw) > 99_999:
+        warnings.append("RECORD_OVERSIZE")
+    head = raw[:24]
+    if FIELD_END in head or RECORD_END in head:
+        raise Bad("LEADER_BAD", f"a terminator inside the leader: {head!r}")
+    if head[10:12] != b"22" or head[20:24] != b"4500" or not head.isascii():
+        warnings.append("LEADER_ODD")
+    return head, 24
+
+
+def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
+    """Each field as Unicode text, by what the leader says and the bytes bear out."""
+    data = layout.data
+    if coding == "a":
+        try:
+            return _split(data.decode("utf-8"), layout)
+        except UnicodeDecodeError as error:
+            seen = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
+            raise Bad("BAD_UTF8", seen) from error
+    if data.isascii():
+        if b"\x1b" not in data:
+            return _split(data.decode("ascii"), layout)
+    else:
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError:
+            if coding != " ":
+                raise Bad("CODING_UNKNOWN", f"leader position 9 is {coding!r}") from None
+        else:
+            warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
+            return _split(text, layout)
+    try:
+        texts = [marc8.decode(piece) for piece in layout.pieces]
+    except marc8.NotMarc8 as error:
+        latin1 = marc8.looks_like_latin1(layout.pieces)
+        raise Bad("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
+    return texts
+
+
+def _split(text: str, layout: Layout) -> list[str]:
+    if not layout.plain:
+        return [piece.decode("utf-8") for piece in layout.pieces]
+    texts = text.split("\x1e")
+    texts.pop()
+    return texts
+
+
+def encode(record: Record) -> bytes:
+    """The record in ISO 2709, UTF-8 (leader position 9 is `a`), lengths and addresses computed.
+
+    raises  Unserialisable  RECORD_TOO_LONG_FOR_ISO2709, FIELD_TOO_LONG_FOR_ISO2709, UNSERIALISABLE_IN_ISO2709
+    """
+    directory: list[bytes] = []
+    pieces: list[bytes] = []
+    start = 0
+    for field in record.fields:
+        piece = _field(field).encode() + FIELD_END
+        size = len(piece)
+        if size > 9999:
+            raise Unserialisable("FIELD_TOO_LONG_FOR_ISO2709", f"{field[0]} has {size} bytes")
+        directory.append(b"%b%04d%05d" % (field[0].encode("ascii"), size, start))
+        pieces.append(piece)
+        start += size
+    base = 25 + 12 * len(pieces)
+    length = base + start + 1
+    if length > 99_999:
+        raise Unserialisable("RECORD_TOO_LONG_FOR_ISO2709", f"{length} bytes")
+    leader = f"{length:05d}{record.leader[5:9]}a22{base:05d}{record.leader[17:20]}4500".encode("latin-1")
+    return b"".join((leader, *directory, FIELD_END, *pieces, RECORD_END))
+
+
+def _field(field: Field) -> str:
+    if is_control(field):
+        text = field[1]
+    else:
+        text = field[1] + "".join(
+            [
+                f"\x1f{field[at]}{field[at + 1]}" if field[at] else field[at + 1]
+                for at in range(2, len(field), 2)
+            ]
+        )
+        if text.count("\x1f") != sum(1 for code in field[2::2] if code):
+            raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a subfield delimiter inside a value of {field[0]}")
+    if "\x1d" in text:
+        raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a record terminator inside {field[0]}")
+    return text

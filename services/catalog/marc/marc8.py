@@ -1,0 +1,98 @@
+"""MARC-8 to Unicode, strictly: what the tables do not know is an error, never a blank.
+
+Tables are pymarc's, from the Library of Congress (MARC 21 Specifications, Character Sets and Encoding Options, Part 3).
+Every field begins in ASCII and ANSEL; combining marks stand before their letter there and after it in Unicode.
+"""
+
+from __future__ import annotations
+
+from pymarc.marc8_mapping import CODESETS, ODD_MAP
+
+ESCAPE = 0x1B
+DELIMITER = 0x1F
+BASIC_LATIN = 0x42
+EXTENDED_LATIN = 0x45
+EAST_ASIAN = 0x31
+ONE_BYTE_SETS = {0x67: 0x67, 0x62: 0x62, 0x70: 0x70, 0x73: BASIC_LATIN}
+
+
+class NotMarc8(ValueError):
+    """These bytes are no MARC-8; says which and where."""
+
+
+def decode(raw: bytes) -> str:
+    """Unicode text of one field in MARC-8, subfield delimiters kept, not normalised.
+
+    raises  NotMarc8  on an unknown byte, an unknown character set, half a character, or a mark without its letter
+    """
+    if raw.isascii() and ESCAPE not in raw:
+        return raw.decode("ascii")
+    text: list[str] = []
+    marks: list[str] = []
+    g0, g1 = BASIC_LATIN, EXTENDED_LATIN
+    at, end = 0, len(raw)
+    while at < end:
+        byte = raw[at]
+        if byte == ESCAPE:
+            at, g0, g1 = _designate(raw, at, g0, g1)
+            continue
+        if byte < 0x20:
+            _no_marks_left(marks, at)
+            text.append(chr(byte))
+            at += 1
+            continue
+        charset = g0 if byte < 0x80 else g1
+        width = 3 if charset == EAST_ASIAN and byte != 0x20 else 1
+        code = int.from_bytes(raw[at : at + width], "big")
+        if at + width > end:
+            raise NotMarc8(f"half a character at byte {at}")
+        found = CODESETS[charset].get(code)
+        if found is None and width == 1:
+            found = CODESETS[charset].get(code ^ 0x80)
+        if found is None:
+            odd = ODD_MAP.get(code) if width == 3 else 0x20 if code == 0x20 else None
+            if odd is None:
+                raise NotMarc8(f"byte {raw[at : at + width].hex()} at {at} is in no character set")
+            found = (odd, 0)
+        if found[1]:
+            marks.append(chr(found[0]))
+        else:
+            text.append(chr(found[0]))
+            text.extend(marks)
+            marks.clear()
+        at += width
+    _no_marks_left(marks, end)
+    return "".join(text)
+
+
+def _designate(raw: bytes, at: int, g0: int, g1: int) -> tuple[int, int, int]:
+    """Where reading goes on after an escape sequence, and the two character sets then in force."""
+    following = raw[at + 1 : at + 4]
+    first = following[:1]
+    if first and following[0] in ONE_BYTE_SETS:
+        return at + 2, ONE_BYTE_SETS[following[0]], g1
+    if first in (b"(", b",", b")", b"-"):
+        size, final = 2, following[1:2]
+        second = first in (b")", b"-")
+        if final == b"!":
+            size, final = 3, following[2:3]
+    elif first == b"$":
+        second = following[1:2] in (b")", b"-")
+        size = 3 if following[1:2] in (b")", b"-", b",", b"(") else 2
+        final = following[size - 1 : size]
+    else:
+        raise NotMarc8(f"unknown escape sequence at byte {at}")
+    if not final or final[0] not in CODESETS:
+        raise NotMarc8(f"escape to an unknown character set at byte {at}")
+    return (at + size + 1, g0, final[0]) if second else (at + size + 1, final[0], g1)
+
+
+def _no_marks_left(marks: list[str], at: int) -> None:
+    if marks:
+        raise NotMarc8(f"a combining mark without its letter before byte {at}")
+
+
+def looks_like_latin1(pieces: list[bytes]) -> bool:
+    """True when every byte above ASCII in these fields is a printable Latin-1 character beside other text."""
+    above = [byte for piece in pieces for byte in piece if byte > 0x7F]
+    return bool(above) and all(byte >= 0xA0 for byte in above) and not any(ESCAPE in piece for piece in pieces)
