@@ -1,0 +1,196 @@
+"""Be woken when some process commits to a database, instead of asking it all the time.
+
+A waiter looks with `reading()` and opens `transaction()` only when there is work: its own commits wake it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import select
+import socket
+import threading
+import time
+import weakref
+from pathlib import Path
+from typing import Any, Protocol
+
+import psycopg
+from sqlalchemy.engine import URL
+
+from chassis.db import Database
+from chassis.ids import new_id
+
+log = logging.getLogger(__name__)
+
+CHANNEL = "rangkiang_wake"
+# NOTIFY inside the writers' transactions halves their rate; so it is sent apart, and seldom.
+NOTIFY_EVERY_SECONDS = 0.005
+RECONNECT_SECONDS = 1.0
+
+_announced: weakref.WeakSet[Database] = weakref.WeakSet()
+
+
+class Wake(Protocol):
+    """One waiter's bell; each waiter opens its own."""
+
+    def wait(self, seconds: float) -> None:
+        """Return when somebody committed since the last return, or after `seconds`, whichever comes first."""
+        ...
+
+    def close(self) -> None: ...
+
+
+def announce_commits(database: Database) -> None:
+    """Let waiters of every process know of this process's commits to `database`; once is enough, twice is harmless."""
+    if database in _announced:
+        return
+    _announced.add(database)
+    database.after_commit((_Datagrams(database) if database.is_sqlite else _Notifier(database)).tell)
+
+
+def open_wake(database: Database) -> Wake:
+    """A bell for one waiter; this process's own commits ring it as well."""
+    announce_commits(database)
+    return _SocketWake(database) if database.is_sqlite else _ListenWake(database.url)
+
+
+def _sockets(database: Database) -> Path:
+    """Folder beside a SQLite file: one datagram socket for each waiter, in whatever process."""
+    folder = Path(f"{database.url.database}.wake")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
+
+
+class _Datagrams:
+    """Sends one datagram to each waiter after a commit."""
+
+    def __init__(self, database: Database) -> None:
+        # A socket's address holds 107 bytes at most; through the open folder any path is short enough.
+        self._folder = os.open(_sockets(database), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        weakref.finalize(database, _close, self._folder, self._socket)
+
+    def tell(self) -> None:
+        for name in os.listdir(self._folder):
+            try:
+                self._socket.sendto(b"", f"/proc/self/fd/{self._folder}/{name}")
+            except BlockingIOError:
+                continue  # its queue is full: it will wake
+            except ConnectionRefusedError:
+                # Its process died.
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=self._folder)
+            except FileNotFoundError:
+                continue
+
+
+class _SocketWake:
+    def __init__(self, database: Database) -> None:
+        folder = _sockets(database)
+        self._path = folder / new_id().hex
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._socket.bind(f"/proc/self/fd/{handle}/{self._path.name}")
+        finally:
+            os.close(handle)
+
+    def wait(self, seconds: float) -> None:
+        select.select([self._socket], [], [], seconds)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._socket.recv(1)
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._socket.close()
+
+
+class _Notifier:
+    """One thread with a connection of its own sends what was committed meanwhile as one NOTIFY."""
+
+    def __init__(self, database: Database) -> None:
+        self._url = database.url
+        self._committed = threading.Event()
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        weakref.finalize(database, self._stop_sending, self._stop, self._committed)
+
+    def tell(self) -> None:
+        self._committed.set()
+        if self._thread is None:
+            with self._lock:
+                if self._thread is None:
+                    self._thread = threading.Thread(target=self._send, name="wake", daemon=True)
+                    self._thread.start()
+
+    @staticmethod
+    def _stop_sending(stop: threading.Event, committed: threading.Event) -> None:
+        stop.set()
+        committed.set()
+
+    def _send(self) -> None:
+        connection: psycopg.Connection[Any] | None = None
+        while True:
+            self._committed.wait()
+            if self._stop.is_set():
+                break
+            self._committed.clear()
+            try:
+                if connection is None:
+                    connection = _connect(self._url)
+                connection.execute(f"NOTIFY {CHANNEL}".encode())
+            except psycopg.Error as problem:
+                # Waiters sweep once a second meanwhile.
+                log.info("wake_not_sent", extra={"reason": type(problem).__name__})
+                _close_connection(connection)
+                connection = None
+                self._stop.wait(RECONNECT_SECONDS)
+            self._stop.wait(NOTIFY_EVERY_SECONDS)
+        _close_connection(connection)
+
+
+class _ListenWake:
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        self._connection: psycopg.Connection[Any] | None = None
+        with contextlib.suppress(psycopg.Error):
+            self._listen()
+
+    def wait(self, seconds: float) -> None:
+        begun = time.monotonic()
+        try:
+            for _ in self._listen().notifies(timeout=seconds, stop_after=1):
+                pass
+        except psycopg.Error as problem:
+            log.info("wake_not_heard", extra={"reason": type(problem).__name__})
+            self.close()
+            time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - begun)))
+
+    def close(self) -> None:
+        _close_connection(self._connection)
+        self._connection = None
+
+    def _listen(self) -> psycopg.Connection[Any]:
+        if self._connection is None:
+            self._connection = _connect(self._url)
+            self._connection.execute(f"LISTEN {CHANNEL}".encode())
+        return self._connection
+
+
+def _connect(url: URL) -> psycopg.Connection[Any]:
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    return psycopg.connect(plain, autocommit=True, connect_timeout=5)
+
+
+def _close_connection(connection: psycopg.Connection[Any] | None) -> None:
+    if connection is not None:
+        connection.close()
+
+
+def _close(folder: int, sender: socket.socket) -> None:
+    os.close(folder)
+    sender.close()

@@ -1,0 +1,101 @@
+"""A commit in any process wakes who waits; nothing wakes who has nothing to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from chassis.context import system
+from chassis.db import Database
+from chassis.wake import Wake, announce_commits, open_wake
+
+WRITE = """
+import sys
+from sqlalchemy import text
+from chassis.context import system
+from chassis.db import Database
+from chassis.wake import announce_commits
+database = Database(sys.argv[1])
+announce_commits(database)
+with database.transaction(system("test")) as session:
+    session.execute(text("SELECT 1"))
+sys.stdin.read()
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path}/a.db" if request.param == "sqlite" else request.getfixturevalue("postgres_url")
+    database = Database(url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def wake(database: Database) -> Iterator[Wake]:
+    wake = open_wake(database)
+    yield wake
+    wake.close()
+
+
+def commit(database: Database) -> None:
+    with database.transaction(system("test")) as session:
+        session.execute(text("SELECT 1"))
+
+
+def seconds(call: Callable[[], None]) -> float:
+    begun = time.monotonic()
+    call()
+    return time.monotonic() - begun
+
+
+def test_a_commit_of_this_process_wakes_the_waiter(database: Database, wake: Wake) -> None:
+    timer = threading.Timer(0.2, commit, [database])
+    timer.start()
+    assert seconds(lambda: wake.wait(10)) < 5
+    timer.join()
+
+
+def test_a_commit_of_another_process_wakes_the_waiter(database: Database, wake: Wake) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    child = subprocess.Popen([sys.executable, "-c", WRITE, url], stdin=subprocess.PIPE)
+    try:
+        assert seconds(lambda: wake.wait(20)) < 15
+    finally:
+        child.communicate(b"", timeout=20)
+
+
+def test_a_commit_before_the_wait_is_not_missed(database: Database, wake: Wake) -> None:
+    commit(database)
+    assert seconds(lambda: wake.wait(10)) < 5
+
+
+def test_without_a_commit_the_wait_lasts_its_time(wake: Wake) -> None:
+    assert 0.2 <= seconds(lambda: wake.wait(0.2)) < 2
+
+
+def test_every_waiter_is_woken(database: Database, wake: Wake) -> None:
+    other = open_wake(database)
+    commit(database)
+    assert seconds(lambda: wake.wait(10)) < 5
+    assert seconds(lambda: other.wait(10)) < 5
+    other.close()
+
+
+def test_the_socket_of_a_dead_waiter_is_removed(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    announce_commits(database)
+    waiter = "import sys; from chassis.db import Database; from chassis.wake import open_wake\n"
+    waiter += "w = open_wake(Database(sys.argv[1])); import os; os._exit(9)"
+    subprocess.run([sys.executable, "-c", waiter, f"sqlite:///{tmp_path}/a.db"], check=False)
+    assert len(list((tmp_path / "a.db.wake").iterdir())) == 1
+    commit(database)
+    assert not list((tmp_path / "a.db.wake").iterdir())
+    database.close()
