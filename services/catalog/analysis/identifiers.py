@@ -1,0 +1,50 @@
+"""ISBN and ISSN in whatever form they are written."""
+
+from __future__ import annotations
+
+import re
+
+_NUMBER = re.compile(r"(?<![\w])(?:97[89][\s.\-–—‐‑]*)?(?:\d[\s.\-–—‐‑]*){9}[\dXx](?![\w])")
+_ISSN = re.compile(r"(?<![\w])(\d{4})[\s\-–—‐‑]?(\d{3}[\dXx])(?![\w])")
+_NOISE = re.compile(r"[^0-9Xx]")
+
+
+def is_isbn(digits: str) -> bool:
+    """True for ten or thirteen digits whose check digit is right (ISO 2108); ten may end in X."""
+    if len(digits) == 13:
+        return digits.isascii() and digits.isdigit() and digits[:3] in ("978", "979") and _sum13(digits) % 10 == 0
+    if len(digits) == 10 and digits.isascii() and digits[:9].isdigit() and (digits[9].isdigit() or digits[9] in "xX"):
+        total = sum((10 - place) * int(digit) for place, digit in enumerate(digits[:9]))
+        return (total + (10 if digits[9] in "xX" else int(digits[9]))) % 11 == 0
+    return False
+
+
+def isbn13(text: str) -> str | None:
+    """The thirteen digits of an ISBN, hyphens and spaces anywhere; None when it is none or its check digit is wrong."""
+    digits = _NOISE.sub("", text)
+    if not is_isbn(digits):
+        return None
+    if len(digits) == 13:
+        return digits
+    body = "978" + digits[:9]
+    return body + str(-_sum13(body) % 10)
+
+
+def isbns_of(text: str) -> list[tuple[int, int, str]]:
+    """Each valid ISBN standing in a text: start, end, thirteen digits."""
+    found = []
+    for each in _NUMBER.finditer(text):
+        number = isbn13(each.group())
+        if number is not None:
+            found.append((each.start(), each.end(), number))
+    return found
+
+
+def issn_of(text: str) -> str | None:
+    """The eight characters of the first ISSN in a text, X in lower case; its check digit is not judged."""
+    found = _ISSN.search(text)
+    return None if found is None else (found.group(1) + found.group(2)).lower()
+
+
+def _sum13(digits: str) -> int:
+    return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
