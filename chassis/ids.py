@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 import uuid_utils
@@ -12,6 +13,11 @@ from chassis.errors import Invalid, LocalText
 def new_id() -> UUID:
     """A fresh UUIDv7."""
     return UUID(int=uuid_utils.uuid7().int)
+
+
+def earliest_id(moment: datetime) -> UUID:
+    """The smallest UUIDv7 of that moment: ids made before it sort before."""
+    return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 
 def parse_id(text: str) -> UUID:

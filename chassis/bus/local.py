@@ -1,0 +1,226 @@
+"""The bus of one house: an event is a row in the consumer's own database, one for each of its handlers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.bus import BACKOFF_SECONDS, Event
+from chassis.bus.tracing import handling
+from chassis.context import system
+from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
+from chassis.errors import Error, Invalid
+from chassis.inbox import handle
+from chassis.service import Resources
+from chassis.wake import open_wake
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+SWEEP_SECONDS = 1.0
+LOCAL = system("bus")
+
+deliveries = Table(
+    "deliveries",
+    chassis_tables,
+    Column("event_id", Id, primary_key=True),
+    Column("handler", String(64), primary_key=True),
+    Column("type", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("aggregate_id", String(64), nullable=False),
+    Column("version", BigNumber, nullable=False),
+    Column("institution", String(64), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("traceparent", String(64), nullable=False),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("next_at", UtcTime, nullable=False),
+    Column("dead", Boolean, nullable=False, default=False),
+    Column("error", Text, nullable=False, default=""),
+)
+Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
+
+
+class LocalBus:
+    """Publishes into the databases of the services that live in this house, and runs their handlers.
+
+    residents  every service whose handlers may want an event
+    backoff    seconds before each further attempt
+    """
+
+    def __init__(self, residents: Sequence[Resources], *, backoff: Sequence[float] = BACKOFF_SECONDS) -> None:
+        self._residents = residents
+        self._backoff = backoff
+
+    def publish(self, events: Sequence[Event]) -> list[UUID]:
+        for resident in self._residents:
+            rows = [_row(event, handler) for event in events for handler in _handlers(resident, event.type)]
+            if rows:
+                _add(resident.database, rows)
+        return [event.id for event in events]
+
+    def deliver(self, resources: Resources, stop: threading.Event) -> None:
+        if not resources.service.consumers:
+            return
+        with closing(open_wake(resources.database)) as wake:
+            while not stop.is_set():
+                try:
+                    busy = self.deliver_due(resources, stop)
+                except (Error, DBAPIError) as problem:
+                    log.warning("deliveries_wait", extra={"service": resources.service.name, "why": str(problem)})
+                    stop.wait(SWEEP_SECONDS)
+                    continue
+                if not busy:
+                    wake.wait(SWEEP_SECONDS)
+
+    def deliver_due(self, resources: Resources, stop: threading.Event) -> int:
+        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows it took up."""
+        with resources.database.reading(LOCAL) as session:
+            due = session.execute(
+                select(deliveries)
+                .where(~deliveries.c.dead, deliveries.c.next_at <= clock.now())
+                .order_by(deliveries.c.next_at, deliveries.c.event_id)
+                .limit(BATCH)
+            ).all()
+        for row in due:
+            if stop.is_set():
+                break
+            self._attempt(resources, row)
+        return len(due)
+
+    def check(self) -> None:
+        for resident in self._residents:
+            with resident.database.reading(LOCAL) as session:
+                session.execute(select(deliveries.c.event_id).limit(1))
+
+    def close(self) -> None:
+        """Nothing is its own: the databases are the residents'."""
+
+    def _attempt(self, resources: Resources, row: Any) -> None:
+        consumer = next((known for known in resources.service.consumers if known.name == row.handler), None)
+        event = event_of(row)
+        try:
+            if consumer is None:
+                self._put_off(resources.database, row, error=f"no handler {row.handler} in this release", dead=True)
+                return
+            with handling(event, consumer):
+                handle(resources.database, consumer, event, claim=_claim(row))
+        except Exception as problem:
+            # Whatever it was, the event is kept and tried again: that is what the row is for.
+            dead = row.attempts >= len(self._backoff) or (
+                isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
+            )
+            log.warning(
+                "handler_failed",
+                extra={"handler": row.handler, "event": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
+                exc_info=problem,
+            )
+            self._put_off(resources.database, row, error=_told(problem), dead=dead)
+
+    def _put_off(self, database: Database, row: Any, *, error: str, dead: bool) -> None:
+        wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
+        with database.transaction(LOCAL) as session:
+            session.execute(
+                update(deliveries)
+                .where(_is(row.event_id, row.handler))
+                .values(attempts=row.attempts + 1, next_at=clock.now() + wait, dead=dead, error=error)
+            )
+
+
+def open_local(url: str, *, residents: Sequence[Resources] = ()) -> LocalBus:
+    """Adapter for `local:`."""
+    return LocalBus(residents)
+
+
+def event_of(row: Any) -> Event:
+    """The event that a row of `deliveries` holds."""
+    return Event(
+        id=row.event_id,
+        type=row.type,
+        body=row.body,
+        aggregate_id=row.aggregate_id,
+        version=row.version,
+        institution=row.institution,
+        actor=row.actor,
+        occurred_at=row.occurred_at,
+        traceparent=row.traceparent,
+    )
+
+
+def _handlers(resident: Resources, event_type: str) -> Iterable[str]:
+    return (each.name for each in resident.service.consumers if each.event.DESCRIPTOR.full_name == event_type)
+
+
+def _row(event: Event, handler: str) -> dict[str, Any]:
+    return {
+        "event_id": event.id,
+        "handler": handler,
+        "type": event.type,
+        "body": event.body,
+        "aggregate_id": event.aggregate_id,
+        "version": event.version,
+        "institution": event.institution,
+        "actor": event.actor,
+        "occurred_at": event.occurred_at,
+        "traceparent": event.traceparent,
+        "next_at": clock.now(),
+    }
+
+
+def _add(database: Database, rows: list[dict[str, Any]]) -> None:
+    insert = sqlite.insert if database.is_sqlite else postgresql.insert
+    with database.transaction(LOCAL) as session:
+        session.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+
+
+def _is(event_id: UUID, handler: str) -> Any:
+    return and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler)
+
+
+def _claim(row: Any) -> Callable[[Session], bool]:
+    """Take the row away first: whoever comes second finds nothing; a failing handler brings it back."""
+
+    def claim(session: Session) -> bool:
+        gone = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))
+        return bool(gone.rowcount == 1)  # type: ignore[attr-defined]
+
+    return claim
+
+
+def _told(problem: Exception) -> str:
+    return f"{type(problem).__name__}: {problem}"[:2000]
+
+
+def create_deliveries(op: Any) -> None:
+    """Table of the local bus as of its first form; for a service's first revision."""
+    import sqlalchemy as sa
+
+    op.create_table(
+        "deliveries",
+        sa.Column("event_id", Id, primary_key=True),
+        sa.Column("handler", sa.String(64), primary_key=True),
+        sa.Column("type", sa.String(200), nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("aggregate_id", sa.String(64), nullable=False),
+        sa.Column("version", BigNumber, nullable=False),
+        sa.Column("institution", sa.String(64), nullable=False),
+        sa.Column("actor", sa.String(128), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("traceparent", sa.String(64), nullable=False),
+        sa.Column("attempts", sa.Integer, nullable=False),
+        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("dead", sa.Boolean, nullable=False),
+        sa.Column("error", sa.Text, nullable=False),
+    )
+    op.create_index("deliveries_due", "deliveries", ["dead", "next_at"])

@@ -1,0 +1,175 @@
+"""The outbox: facts wait in their act's own database until the bus has them; the relay carries them there."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Column, Index, String, Table, Text, delete, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from chassis import bus as buses
+from chassis import clock
+from chassis.bus import Bus, Event
+from chassis.context import system
+from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
+from chassis.errors import Error
+from chassis.ids import earliest_id
+from chassis.service import Resources
+from chassis.urls import open_url
+from chassis.wake import Wake, open_wake
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+SWEEP_SECONDS = 1.0
+LONGEST_PAUSE_SECONDS = 5.0
+KEPT = timedelta(days=7)
+RELAY = system("relay")
+
+outbox = Table(
+    "outbox",
+    chassis_tables,
+    Column("id", Id, primary_key=True),
+    Column("type", String(200), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("aggregate_id", String(64), nullable=False),
+    Column("version", BigNumber, nullable=False),
+    Column("institution", String(64), nullable=False),
+    Column("actor", String(128), nullable=False),
+    Column("occurred_at", UtcTime, nullable=False),
+    Column("traceparent", String(64), nullable=False),
+    Column("published_at", UtcTime, nullable=True),
+)
+_waiting = outbox.c.published_at.is_(None)
+Index("outbox_unpublished", outbox.c.id, sqlite_where=_waiting, postgresql_where=_waiting)
+
+
+class Relay:
+    """Carries one service's facts from its outbox to the bus, at least once each."""
+
+    def __init__(self, database: Database, bus: Bus) -> None:
+        self._database = database
+        self._bus = bus
+
+    def step(self) -> int:
+        """Publish one batch, oldest first, and mark what the bus took.
+
+        returns  how many were marked
+        raises   Unavailable  BUS_UNAVAILABLE, DATABASE_UNAVAILABLE
+        """
+        sqlite = self._database.is_sqlite
+        with self._database.reading(RELAY) as session:
+            found = unpublished(session, limit=BATCH if sqlite else 1)
+        if not found:
+            return 0
+        if sqlite:
+            # No write turn while publishing: the bus writes another service's file, whose relay may be writing ours.
+            taken = self._bus.publish(found)
+            with self._database.transaction(RELAY) as session:
+                _mark(session, taken)
+        else:
+            with self._database.transaction(RELAY) as session:
+                taken = self._bus.publish(unpublished(session, limit=BATCH, lock=True))
+                _mark(session, taken)
+        return len(taken)
+
+    def drain(self) -> int:
+        """Publish until the outbox is empty or the bus takes no more. Returns how many. Raises Unavailable."""
+        total = 0
+        while taken := self.step():
+            total += taken
+        return total
+
+    def run(self, stop: threading.Event, wake: Wake) -> None:
+        """Publish until `stop`; while the bus or the database is away, wait for it and say so once."""
+        pause = 0.0
+        while not stop.is_set():
+            try:
+                taken = self.step()
+            except (Error, DBAPIError) as problem:
+                if not pause:
+                    log.warning("relay_waits", extra={"database": self._database.url.database, "why": str(problem)})
+                pause = min(2 * pause or 0.1, LONGEST_PAUSE_SECONDS)
+                stop.wait(pause)
+                continue
+            if pause:
+                log.warning("relay_goes_on", extra={"database": self._database.url.database})
+            pause = 0.0
+            if not taken:
+                wake.wait(SWEEP_SECONDS)
+
+
+def relay(resources: Resources, stop: threading.Event, *, residents: Sequence[Resources]) -> None:
+    """The relay job of one service: publish its facts and, on the local bus, run its handlers, until `stop`.
+
+    residents  every service of this house, whose handlers the local bus may have to serve
+    """
+    bus = open_url(resources.settings.bus_url, buses.ADAPTERS, residents=residents)
+    wake = open_wake(resources.database)
+    handlers = threading.Thread(target=bus.deliver, args=(resources, stop), name=f"deliver-{resources.service.name}")
+    handlers.start()
+    try:
+        Relay(resources.database, bus).run(stop, wake)
+    finally:
+        handlers.join()
+        wake.close()
+        bus.close()
+
+
+def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
+    """Facts the bus has not got yet, oldest first; with `lock` those that no other relay has in hand."""
+    query = select(outbox).where(_waiting).order_by(outbox.c.id).limit(limit)
+    if lock:
+        query = query.with_for_update(skip_locked=True)
+    return [
+        Event(
+            id=row.id,
+            type=row.type,
+            body=row.body,
+            aggregate_id=row.aggregate_id,
+            version=row.version,
+            institution=row.institution,
+            actor=row.actor,
+            occurred_at=row.occurred_at,
+            traceparent=row.traceparent,
+        )
+        for row in session.execute(query)
+    ]
+
+
+def purge(session: Session) -> int:
+    """Forget published facts older than 7 days; returns how many. Unpublished ones stay, however old."""
+    old = earliest_id(clock.now() - KEPT)
+    gone = session.execute(delete(outbox).where(outbox.c.id < old, outbox.c.published_at.is_not(None)))
+    return int(gone.rowcount)  # type: ignore[attr-defined]
+
+
+def _mark(session: Session, taken: Iterable[UUID]) -> None:
+    session.execute(update(outbox).where(outbox.c.id.in_(list(taken))).values(published_at=clock.now()))
+
+
+def create_outbox(op: Any) -> None:
+    """Table of the outbox as of its first form; for a service's first revision."""
+    import sqlalchemy as sa
+
+    op.create_table(
+        "outbox",
+        sa.Column("id", Id, primary_key=True),
+        sa.Column("type", sa.String(200), nullable=False),
+        sa.Column("body", sa.Text, nullable=False),
+        sa.Column("aggregate_id", sa.String(64), nullable=False),
+        sa.Column("version", BigNumber, nullable=False),
+        sa.Column("institution", sa.String(64), nullable=False),
+        sa.Column("actor", sa.String(128), nullable=False),
+        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("traceparent", sa.String(64), nullable=False),
+        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
+    )
+    waiting = sa.text("published_at IS NULL")
+    op.create_index("outbox_unpublished", "outbox", ["id"], sqlite_where=waiting, postgresql_where=waiting)
