@@ -55,6 +55,7 @@ def start(previous: Entry) -> Entry:
             raise Trouble(f"initdb failed: {made.stderr.strip()}")
         with (data / "postgresql.conf").open("a") as settings:
             settings.write(SETTINGS)
+    _clear_stale_lock(data / "postmaster.pid")
     command = [str(programs / "postgres"), "-D", str(data), "-p", str(port)]
     entry: Entry = {
         **processes.spawn(command, user=user, environment={}, log=log),
@@ -64,6 +65,16 @@ def start(previous: Entry) -> Entry:
     processes.wait("PostgreSQL", lambda: healthy(entry), entry, log)
     sql(entry, ROLES)
     return entry
+
+
+def _clear_stale_lock(lock: Path) -> None:
+    """Remove a dead postmaster's lock file; PostgreSQL itself takes a zombie that nobody reaped for a living one."""
+    if not lock.exists():
+        return
+    pid = int(lock.read_text().split()[0])
+    if processes.birth(pid):
+        raise Trouble(f"another PostgreSQL (process {pid}) uses {lock.parent}: stop it first")
+    lock.unlink()
 
 
 def healthy(entry: Entry) -> bool:

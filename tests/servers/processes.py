@@ -10,6 +10,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from tests.servers.state import FOLDER, KEY, Trouble
@@ -102,11 +103,8 @@ def spawn(command: Sequence[str], *, user: str, environment: Mapping[str, str], 
 
 def birth(pid: int) -> int:
     """Start time of a process in clock ticks since boot; 0 when it is gone or a zombie."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] == "Z" else int(fields[19])
+    fields = _status(pid)
+    return 0 if fields is None or fields[0] == "Z" else int(fields[19])
 
 
 def alive(entry: Mapping[str, int]) -> bool:
@@ -114,14 +112,29 @@ def alive(entry: Mapping[str, int]) -> bool:
     return birth(entry["pid"]) == entry["birth"] != 0
 
 
+def members(entry: Mapping[str, int]) -> list[int]:
+    """Live processes of the session we started, also those that outlived its leader."""
+    if birth(entry["pid"]) not in (0, entry["birth"]):
+        return []  # the number has been given to a stranger: our session is gone
+    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in found if (fields := _status(pid)) and fields[0] != "Z" and int(fields[3]) == entry["pid"]]
+
+
+def _status(pid: int) -> list[str] | None:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
 def stop(entry: Mapping[str, int], sign: signal.Signals = signal.SIGTERM) -> None:
-    """Stop a process we started, and its session; kill it when it does not listen."""
+    """Stop the session we started; kill what does not listen."""
     for each in (sign, signal.SIGKILL):
-        if not alive(entry):
-            return
-        os.killpg(entry["pid"], each)
+        for pid in members(entry):
+            with suppress(ProcessLookupError):
+                os.kill(pid, each)
         until = time.monotonic() + STOP_SECONDS
-        while alive(entry) and time.monotonic() < until:
+        while members(entry) and time.monotonic() < until:
             time.sleep(0.1)
 
 
