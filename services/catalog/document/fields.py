@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 # Analysed fields: space-joined ready tokens, exact and stemmed side by side. Each begins with START in every document.
 START = "^"
+END = "$"  # ends the title proper in `title`, so that a whole title can be told from the beginning of a longer one
 TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",

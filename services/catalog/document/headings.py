@@ -1,0 +1,143 @@
+"""Titles, names and subjects of a record as people read them: ISBD punctuation gone, subfields in their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+from services.catalog.document.codes import Tags
+from services.catalog.marc import Field, Record
+
+TITLE = frozenset("abnp")
+SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
+_NAME = frozenset("abcq")
+_TRAILING = " \t\n,:;/="
+_SPACES = re.compile(r"\s+")
+_INITIAL = re.compile(r"(?:^|[\s.\-])\w\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
+# $x $y $z $v subdivide a subject heading; the rest of the letters belong to its main part.
+_SUBDIVISIONS = frozenset("vxyz")
+_NOT_READ = frozenset("0123456789euw")
+
+
+def by_tag(record: Record) -> dict[str, list[Field]]:
+    """The fields under their tags, in the record's order."""
+    tags: dict[str, list[Field]] = {}
+    for each in record.fields:
+        tags.setdefault(each[0], []).append(each)
+    return tags
+
+
+def linked_tag(field: Field) -> str:
+    """The tag an 880 stands for, from its $6 (`245-01/(3/r`); empty when it has none."""
+    for place in range(2, len(field) - 1, 2):
+        if field[place] == "6":
+            return field[place + 1][:3]
+    return ""
+
+
+def pick(field: Field, codes: frozenset[str]) -> list[str]:
+    """Values of these subfields, in order."""
+    return [field[place + 1] for place in range(2, len(field) - 1, 2) if field[place] in codes]
+
+
+def picked(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
+    """Values of these subfields in every field with this tag."""
+    for each in tags.get(tag, ()):
+        yield from pick(each, codes)
+
+
+def tidy(text: str) -> str:
+    """The text in single spaces, without the ISBD punctuation that ends it; an initial keeps its full stop."""
+    text = _SPACES.sub(" ", text).strip(_TRAILING)
+    if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
+        text = text[:-1].rstrip(_TRAILING)
+    return text
+
+
+def title_of(tags: Tags) -> tuple[str, str, str]:
+    """Title proper with number and name of part, subtitle, statement of responsibility; of the first 245."""
+    field = next(iter(tags.get("245", ())), None)
+    if field is None:
+        return "", "", ""
+    title: list[str] = []
+    subtitle: list[str] = []
+    responsibility = ""
+    for place in range(2, len(field) - 1, 2):
+        code, value = field[place], field[place + 1]
+        if code in ("a", "n", "p", "k", "f", "g", "s"):
+            title.append(value.strip(_TRAILING))
+        elif code == "b":
+            subtitle.append(value)
+        elif code == "c" and not responsibility:
+            responsibility = value
+    joined = tidy(_join_parts(title))
+    if not joined and subtitle:
+        return tidy(" ".join(subtitle)), "", tidy(responsibility)
+    return joined, tidy(" ".join(subtitle)), tidy(responsibility)
+
+
+def names_of(tags: Tags) -> list[str]:
+    """Persons, bodies and meetings of 1XX and 7XX as people read them, each once, main entry first."""
+    found: dict[str, None] = {}
+    for tag in ("100", "110", "111", "700", "710", "711", "720"):
+        for each in tags.get(tag, ()):
+            name = name_of(each)
+            if name:
+                found[name] = None
+    return list(found)
+
+
+def name_of(field: Field) -> str:
+    """One name without dates and relator: `Navis, A. A.`, `Indonesia. Departemen Agama`."""
+    return tidy(" ".join(pick(field, _NAME)))
+
+
+def subjects_of(tags: Tags) -> list[str]:
+    """Subject and genre headings, subdivisions after ` -- `, each once, in order."""
+    found: dict[str, None] = {}
+    for tag in SUBJECT_TAGS:
+        for each in tags.get(tag, ()):
+            if tag == "653":  # uncontrolled terms: each subfield is one
+                for value in pick(each, frozenset("a")):
+                    _put(found, tidy(value))
+            else:
+                _put(found, _subject(each))
+    return list(found)
+
+
+def non_filing(field: Field) -> int:
+    """Characters to skip in sorting, from the second indicator of 245."""
+    mark = field[1][1:2] if len(field) > 2 else ""
+    return int(mark) if mark.isascii() and mark.isdigit() else 0
+
+
+def _subject(field: Field) -> str:
+    main: list[str] = []
+    parts: list[str] = []
+    for place in range(2, len(field) - 1, 2):
+        code = field[place]
+        if code in _SUBDIVISIONS:
+            parts.append(_tidy_short(field[place + 1]))
+        elif code and code not in _NOT_READ:
+            main.append(field[place + 1])
+    return " -- ".join(each for each in (tidy(" ".join(main)), *parts) if each)
+
+
+@lru_cache(maxsize=4096)
+def _tidy_short(text: str) -> str:
+    """tidy() of what comes again and again: subdivisions."""
+    return tidy(text)
+
+
+def _join_parts(parts: Iterable[str]) -> str:
+    text = ""
+    for part in parts:
+        if part:
+            text += (" " if text.endswith((".", "!", "?")) else ". ") + part if text else part
+    return text
+
+
+def _put(found: dict[str, None], text: str) -> None:
+    if text:
+        found[text] = None
