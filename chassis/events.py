@@ -6,11 +6,10 @@ from uuid import UUID
 
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
-from chassis import clock
+from chassis import clock, telemetry
 from chassis.context import Context
 from chassis.ids import new_id
 from chassis.outbox import outbox
@@ -26,8 +25,6 @@ def emit(session: Session, message: Message, *, aggregate_id: UUID | str, versio
     returns       the event's id
     """
     event_id = new_id()
-    carrier: dict[str, str] = {}
-    TraceContextTextMapPropagator().inject(carrier)
     session.execute(
         insert(outbox).values(
             id=event_id,
@@ -38,7 +35,7 @@ def emit(session: Session, message: Message, *, aggregate_id: UUID | str, versio
             institution=context.institution,
             actor=context.actor,
             occurred_at=clock.now(),
-            traceparent=carrier.get("traceparent", ""),
+            traceparent=telemetry.traceparent(),
         )
     )
     return event_id

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import bus as buses
-from chassis import clock
+from chassis import clock, inbox
 from chassis.bus import Bus, Event
 from chassis.context import system
 from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
@@ -105,12 +105,9 @@ class Relay:
                 wake.wait(SWEEP_SECONDS)
 
 
-def relay(resources: Resources, stop: threading.Event, *, residents: Sequence[Resources]) -> None:
-    """The relay job of one service: publish its facts and, on the local bus, run its handlers, until `stop`.
-
-    residents  every service of this house, whose handlers the local bus may have to serve
-    """
-    bus = open_url(resources.settings.bus_url, buses.ADAPTERS, residents=residents)
+def relay(resources: Resources, stop: threading.Event) -> None:
+    """The relay job of one service: publish its facts and, on the local bus, run its handlers, until `stop`."""
+    bus = open_url(resources.settings.bus_url, buses.ADAPTERS, resources=resources)
     wake = open_wake(resources.database)
     handlers = threading.Thread(target=bus.deliver, args=(resources, stop), name=f"deliver-{resources.service.name}")
     handlers.start()
@@ -120,6 +117,13 @@ def relay(resources: Resources, stop: threading.Event, *, residents: Sequence[Re
         handlers.join()
         wake.close()
         bus.close()
+
+
+def tidy(resources: Resources, _stop: threading.Event) -> None:
+    """Daily job of one service: forget published facts after 7 days and inbox rows after 30."""
+    with resources.database.transaction(RELAY) as session:
+        purge(session)
+        inbox.purge(session)
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:

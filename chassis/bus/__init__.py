@@ -1,4 +1,4 @@
-"""The bus between services: what travels, and what an adapter promises. Nothing heavy loads here: a worker is unpatched yet."""
+"""The bus between services: what travels, and what an adapter promises. Nothing heavy loads here: a worker is not patched yet."""
 
 from __future__ import annotations
 

@@ -15,15 +15,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
-from chassis import clock
+from chassis import clock, telemetry
 from chassis.bus import BACKOFF_SECONDS, Event
-from chassis.bus.tracing import handling
 from chassis.context import system
 from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
 from chassis.inbox import handle
-from chassis.service import Resources
-from chassis.wake import open_wake
+from chassis.service import Resources, discover
+from chassis.wake import announce_commits, open_wake
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +55,19 @@ class LocalBus:
     """Publishes into the databases of the services that live in this house, and runs their handlers.
 
     residents  every service whose handlers may want an event
+    opened     those of their databases that are the bus' own, to be closed with it
     backoff    seconds before each further attempt
     """
 
-    def __init__(self, residents: Sequence[Resources], *, backoff: Sequence[float] = BACKOFF_SECONDS) -> None:
+    def __init__(
+        self,
+        residents: Sequence[Resources],
+        *,
+        opened: Sequence[Database] = (),
+        backoff: Sequence[float] = BACKOFF_SECONDS,
+    ) -> None:
         self._residents = residents
+        self._opened = opened
         self._backoff = backoff
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
@@ -105,7 +112,8 @@ class LocalBus:
                 session.execute(select(deliveries.c.event_id).limit(1))
 
     def close(self) -> None:
-        """Nothing is its own: the databases are the residents'."""
+        for database in self._opened:
+            database.close()
 
     def _attempt(self, resources: Resources, row: Any) -> None:
         consumer = next((known for known in resources.service.consumers if known.name == row.handler), None)
@@ -114,7 +122,12 @@ class LocalBus:
             if consumer is None:
                 self._put_off(resources.database, row, error=f"no handler {row.handler} in this release", dead=True)
                 return
-            with handling(event, consumer):
+            with telemetry.span(
+                f"process {consumer.name}",
+                kind="consumer",
+                parent={"traceparent": event.traceparent},
+                messaging_message_id=str(event.id),
+            ):
                 handle(resources.database, consumer, event, claim=_claim(row))
         except Exception as problem:
             # Whatever it was, the event is kept and tried again: that is what the row is for.
@@ -138,9 +151,16 @@ class LocalBus:
             )
 
 
-def open_local(url: str, *, residents: Sequence[Resources] = ()) -> LocalBus:
-    """Adapter for `local:`."""
-    return LocalBus(residents)
+def open_local(_url: str, *, resources: Resources) -> LocalBus:
+    """Adapter for `local:`; serves each service of this house that has handlers, `resources` among them."""
+    settings, opened, residents = resources.settings, [], [resources]
+    for service in discover():
+        if service.consumers and service.name != resources.service.name:
+            database = Database(settings.database(service.name), pool_size=2)
+            announce_commits(database)
+            opened.append(database)
+            residents.append(Resources(settings=settings, database=database, service=service))
+    return LocalBus(residents, opened=opened)
 
 
 def event_of(row: Any) -> Event:
