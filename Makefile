@@ -17,7 +17,7 @@ setup:  ## uv and the locked environment, with the tools of development
 
 run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
 	@.ci/setup run
-	@exec .venv/bin/rangkiang up --sample
+	@exec .ci/start
 
 test: services lint types  ## everything: checks, types, and all tests on real servers
 	@$(PY) -m pytest -q $(ARGS)

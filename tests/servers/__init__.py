@@ -14,6 +14,7 @@ __all__ = [
     "database_url",
     "drop_database",
     "drop_vhost",
+    "ensure_database",
     "urls",
     "vhost_url",
 ]
@@ -34,6 +35,13 @@ def urls() -> dict[str, str]:
 def create_database(name: str) -> str:
     """Create an empty database owned by the owner role; return the app role's URL for it."""
     postgres.create_database(state.read("postgres"), name)
+    return database_url(name)
+
+
+def ensure_database(name: str) -> str:
+    """Create a database unless it is there; return the app role's URL for it."""
+    if not postgres.has_database(state.read("postgres"), name):
+        create_database(name)
     return database_url(name)
 
 

@@ -105,6 +105,12 @@ def create_database(entry: Entry, name: str) -> None:
     sql(entry, f'CREATE DATABASE "{name}" TEMPLATE template0')
 
 
+def has_database(entry: Entry, name: str) -> bool:
+    """Whether a database of this name is there."""
+    asked = f"DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_database WHERE datname = '{name}'); END $$"
+    return _psql(entry, asked).returncode == 0
+
+
 def drop_database(entry: Entry, name: str) -> None:
     """Drop a database and its connections."""
     sql(entry, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')

@@ -1,0 +1,135 @@
+"""`make cluster`: the cluster edition on the development servers, each service its own processes, until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests import servers
+from tests.servers import processes
+from tests.servers.state import CHECKOUT, Trouble
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+SERVICES = ("catalog",)
+READY_SECONDS = 60
+
+
+class Cluster:
+    """The processes of the cluster edition, on databases, queues and an index of one name.
+
+    prefix   goes before each service's database, the virtual host and the index; empty for the development ones
+    """
+
+    def __init__(self, *, prefix: str = "", port: int | None = None) -> None:
+        urls = servers.urls()
+        self.port = port or processes.free_port()
+        self.prefix = prefix
+        self.ports = {service: processes.free_port() for service in SERVICES}
+        self.environment = {
+            **os.environ,
+            "ENVIRONMENT": "development",
+            "DATABASE_URL": urls["DATABASE_URL"].replace("{service}", prefix + "{service}"),
+            "BUS_URL": servers.create_vhost(f"{prefix}rangkiang") if prefix else urls["BUS_URL"],
+            "SEARCH_URL": f"{urls['SEARCH_ROOT_URL']}/{prefix.replace('_', '-')}records",
+        }
+        self.owner_url = urls["DATABASE_OWNER_URL"].replace("{service}", prefix + "{service}")
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    @property
+    def address(self) -> str:
+        """Where the gateway answers."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def migrate(self) -> None:
+        """Make the databases that are missing and bring them to the newest revision."""
+        for service in SERVICES:
+            servers.ensure_database(self.prefix + service)
+            self.run("migrate", service, DATABASE_OWNER_URL=self.owner_url)
+
+    def run(self, *command: str, **changes: str) -> None:
+        """Run one command of the CLI to its end in the cluster's settings."""
+        done = subprocess.run([RANGKIANG, *command], env={**self.environment, **changes}, cwd=CHECKOUT, check=False)
+        if done.returncode:
+            raise Trouble(f"rangkiang {' '.join(command)} ended with {done.returncode}")
+
+    def start(self) -> None:
+        """Start serve and work of each service, and the gateway; wait until the gateway is ready."""
+        reached = {}
+        for service, port in self.ports.items():
+            self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port))
+            self._start(f"{service}-work", "work", service)
+            reached[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
+        self._start("gateway", "gateway", PORT=str(self.port), **reached)
+        until = time.monotonic() + READY_SECONDS
+        while not self._ready():
+            self.check()
+            if time.monotonic() > until:
+                raise Trouble(f"the gateway was not ready within {READY_SECONDS} s")
+            time.sleep(0.2)
+
+    def _start(self, name: str, *command: str, **changes: str) -> None:
+        self.processes[name] = subprocess.Popen(
+            [RANGKIANG, *command], env=_without_database(name, {**self.environment, **changes}), cwd=CHECKOUT
+        )
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.address}/api/v1/health/ready", timeout=3) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def check(self) -> None:
+        """Raise when one of the processes has ended."""
+        for name, process in self.processes.items():
+            if process.poll() is not None:
+                raise Trouble(f"{name} ended with {process.returncode}")
+
+    def stop(self) -> None:
+        """Tell every process to stop, the gateway first; kill those that do not within 15 s."""
+        for process in reversed(self.processes.values()):
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes.values():
+            try:
+                process.wait(timeout=15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _without_database(name: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """Environment of one process: the gateway is told nothing of databases, bus and index."""
+    hidden = ("DATABASE_URL", "BUS_URL", "SEARCH_URL") if name == "gateway" else ()
+    return {key: value for key, value in environment.items() if key not in hidden}
+
+
+def main() -> int:
+    """Run the cluster edition in the foreground."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    port = os.environ.get("PORT")
+    cluster = Cluster(port=int(port) if port else None)
+    try:
+        cluster.migrate()
+        cluster.start()
+        print(f"\nCluster edition: {cluster.address}   (Ctrl-C menghentikan · Ctrl-C stops it)", flush=True)
+        while True:
+            cluster.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        return 0
+    except (Trouble, servers.NotUp) as trouble:
+        print(f"error: {trouble}", file=sys.stderr)
+        return 3
+    finally:
+        cluster.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
