@@ -48,6 +48,7 @@ class Settings(BaseModel):
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otel_exporter_otlp_endpoint: str = ""
+    lang: str = ""
     service_urls: Mapping[str, str] = Field(default_factory=dict)
 
     @field_validator("database_url", "database_owner_url", "bus_url", "search_url", "public_url")
@@ -72,6 +73,11 @@ class Settings(BaseModel):
     @property
     def search(self) -> str:
         return self.search_url or f"tantivy:///{self.data}/index"
+
+    @property
+    def language(self) -> str:
+        """The operator's: "id" when LANG says so, else "en"."""
+        return "id" if self.lang.startswith(("id", "in_")) else "en"
 
     def service_url(self, service: str) -> str:
         """Where to reach a service: `<SERVICE>_URL`, or in this very process."""

@@ -66,6 +66,13 @@ def _shown(host: str) -> str:
     return "127.0.0.1" if host in ("", "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
+def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
+    """Serve HTTP alone, for services elsewhere, until told to stop. Raises as `up` does."""
+    listener = _listen(settings.host, settings.port)
+    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    _AnnouncingServer(_config(settings), lambda: announce(address)).run(sockets=[listener])
+
+
 class _House:
     """What one process of `up` runs besides HTTP: each service in it, and its jobs."""
 

@@ -1,0 +1,245 @@
+"""Putting records into the catalogue: created, updated or unchanged, with their items, queue rows and one fact a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.errors import LocalText
+from chassis.events import emit
+from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.document import ItemFacts
+from services.catalog.indexing import enqueue
+from services.catalog.shelving import Shelves, Stock, holdings_of, open_branches, placed, put_items
+from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source
+
+BATCH = 500
+DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One record ready to be put in.
+
+    key   import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
+    marc  marc.Record.pack()
+    """
+
+    ordinal: int
+    position: int
+    key: str
+    fingerprint: bytes
+    marc: bytes
+    brief: bytes
+    items: list[ItemFacts]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Feed:
+    """A source as a run of imports knows it: ids looked up once."""
+
+    source_id: UUID
+    source: str
+    shelves: Shelves
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch; warnings are (ordinal, code)."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    new_branches: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Known:
+    """A record that is there already, and whether this run has met it."""
+
+    number: int
+    id: UUID
+    fingerprint: bytes
+    version: int
+    in_this_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A record to write: a fresh one, or a new version."""
+
+    row: Known
+    key: str
+    incoming: Incoming
+    version: int
+    fresh: bool
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a batch comes to; `seen` are the unchanged ones that this run met for the first time."""
+
+    touched: list[Touched] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+
+
+def open_feed(session: Session, *, source: str, institution: str) -> Feed:
+    """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
+    owner = session.scalars(select(Institution).where(Institution.code == institution)).first()
+    known = session.execute(
+        select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id).where(Source.code == source)
+    ).first()
+    if known is not None:
+        source_id, owner = known
+    else:
+        if owner is None:
+            owner = Institution(
+                id=new_id(), code=institution, name_id=institution, name_en=institution, kind="", npp="", isil="",
+                zone="Asia/Jakarta",
+            )  # fmt: skip
+            session.add(owner)
+            session.flush()
+        source_id = new_id()
+        session.execute(insert(Source).values(id=source_id, institution_id=owner.id, code=source))
+    rows = session.execute(
+        select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(Branch.institution_id == owner.id)
+    )
+    branches = {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in rows}
+    return Feed(source_id, source, Shelves(owner.id, owner.code, owner.zone, branches))
+
+
+def put(
+    session: Session, feed: Feed, batch: Sequence[Incoming], *, run: int, sequence: int, at: datetime, context: Context
+) -> Outcome:
+    """Put at most BATCH records of one source in.
+
+    run       number of the import run: two different records under one key in one run are two records
+    sequence  grows with each batch of the run: the fact's version
+    emits     RecordsChanged, when anything changed
+    """
+    # Two imports of one source take turns, batch by batch.
+    session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
+    for each in batch:
+        each.items = placed(feed.shelves, each.items)
+    new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
+    decided = decide(known(session, feed.source_id, batch, run), batch, iter(_numbers(session, len(batch))))
+    _write(session, feed, decided, run, at)
+    stocks = [Stock(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
+    warnings = decided.warnings + put_items(session, feed.shelves, stocks)
+    if decided.seen:
+        session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decided.seen])
+    if decided.touched:
+        enqueue(session, [(to.row.number, to.version) for to in decided.touched])
+        fact = RecordsChanged(
+            source=feed.source,
+            record_ids=[str(to.row.id) for to in decided.touched],
+            versions=[to.version for to in decided.touched],
+        )
+        emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
+    created = sum(to.fresh for to in decided.touched)
+    updated = len(decided.touched) - created
+    return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
+
+
+def decide(there: dict[str, Known], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decided:
+    """What becomes of each record of a batch; `there` is brought up to date with it.
+
+    Under one key in one run the second of two different records is another record, kept under the key and its hash;
+    only a later run updates.
+    """
+    decided = Decided()
+    for each in batch:
+        row, key = there.get(each.key), each.key
+        if row is not None and row.fingerprint != each.fingerprint:
+            other = there.get(_alternative(each))
+            if other is not None:
+                row = other
+            elif row.in_this_run:
+                row, key = None, _alternative(each)
+                decided.warnings.append((each.ordinal, DUPLICATE_CONTROL_NUMBER))
+        if row is None:
+            row = there[key] = Known(next(numbers), new_id(), each.fingerprint, 1, True)
+            decided.touched.append(Touched(row, key, each, 1, fresh=True))
+        elif row.fingerprint != each.fingerprint:
+            row.fingerprint, row.version, row.in_this_run = each.fingerprint, row.version + 1, True
+            decided.touched.append(Touched(row, key, each, row.version, fresh=False))
+        elif not row.in_this_run:
+            row.in_this_run = True
+            decided.seen.append(row.number)
+    return decided
+
+
+def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int) -> dict[str, Known]:
+    """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
+    keys = [each.key for each in batch] + [_alternative(each) for each in batch]
+    columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
+    rows = session.execute(
+        select(*columns).where(Record.source_id == source_id, Record.control_key.in_(keys))
+    ).all()
+    elsewhen = [row.number for row in rows if row.run != run]
+    met = set(
+        session.scalars(
+            select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
+        )
+    )
+    return {
+        row.control_key: Known(row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met)
+        for row in rows
+    }
+
+
+def _alternative(incoming: Incoming) -> str:
+    """The key of a second, different record under a control number that this run has met already."""
+    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
+
+
+def _numbers(session: Session, count: int) -> list[int]:
+    """Fresh record numbers. On SQLite the write lock is held, so the highest plus one is nobody else's."""
+    if session.get_bind().dialect.name == "postgresql":
+        drawn = text("SELECT nextval(pg_get_serial_sequence('records', 'number')) FROM generate_series(1, :count)")
+        return list(session.scalars(drawn, {"count": count}))
+    highest = session.scalar(select(func.max(Record.number))) or 0
+    return list(range(highest + 1, highest + 1 + count))
+
+
+def _write(session: Session, feed: Feed, decided: Decided, run: int, at: datetime) -> None:
+    created: list[dict[str, Any]] = []
+    updated: list[dict[str, Any]] = []
+    for to in decided.touched:
+        row = {
+            "fingerprint": to.incoming.fingerprint,
+            "marc": to.incoming.marc,
+            "brief": to.incoming.brief,
+            "holdings": holdings_of(feed.shelves, to.incoming.items),
+            "version": to.version,
+            "run": run,
+            "updated_at": at,
+            "deleted_at": None,
+        }
+        if to.fresh:
+            row |= {
+                "number": to.row.number,
+                "id": to.row.id,
+                "institution_id": feed.shelves.institution_id,
+                "source_id": feed.source_id,
+                "control_key": to.key,
+            }
+            created.append(row)
+        else:
+            updated.append(row | {"b_number": to.row.number})
+    table = Record.__table__
+    if created:
+        session.execute(insert(table), created)  # type: ignore[arg-type]
+    if updated:
+        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), updated)  # type: ignore[arg-type]

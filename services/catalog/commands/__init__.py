@@ -1,0 +1,243 @@
+"""The catalogue's commands, given by the operator and acting on the database."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import orjson
+import typer
+from rich.console import Console
+from sqlalchemy import func, select
+
+from chassis import jobs
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.service import Resources
+from chassis.settings import load
+from services.catalog import exporting, indexing, loading, sample
+from services.catalog.commands.terminal import bar_for, reporting, show, summary
+from services.catalog.importing import Counts, Import
+from services.catalog.marc import iso2709
+from services.catalog.preparing import find_files
+from services.catalog.service import SERVICE
+from services.catalog.tables import IndexQueue
+
+PUT_ASIDE = 1
+DRAIN_PATIENCE_SECONDS = 60
+CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
+
+app = typer.Typer()
+institutions_app = typer.Typer(no_args_is_help=True, help="Institutions and their branches.")
+index_app = typer.Typer(no_args_is_help=True, help="The search index.")
+sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, made-up copies.")
+app.add_typer(institutions_app, name="institutions")
+app.add_typer(index_app, name="index")
+app.add_typer(sample_app, name="sample")
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+screen = Console(stderr=True)
+
+
+@contextlib.contextmanager
+def _catalogue(*, working: bool = False) -> Iterator[Resources]:
+    """The catalogue's database; `working`: with its jobs beside, for as long as nobody else does them."""
+    settings = load()
+    database = Database(settings.database(SERVICE.name))
+    resources = Resources(settings=settings, database=database, service=SERVICE)
+    stop = threading.Event()
+    threads = jobs.start((*SERVICE.jobs, *jobs.CHASSIS), resources, stop) if working else []
+    try:
+        yield resources
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(timeout=10)
+        database.close()
+
+
+def _drain(resources: Resources, *, quiet: bool) -> None:
+    """Wait until the index has everything; a server beside us may be the one that does it."""
+    patience = time.monotonic() + DRAIN_PATIENCE_SECONDS
+    total = before = _queued(resources.database)
+    with bar_for(quiet=quiet) as bar:
+        task = bar.add_task("index", total=total, note="")
+        while left := _queued(resources.database):
+            bar.update(task, completed=total - left)
+            if left < before:
+                before, patience = left, time.monotonic() + DRAIN_PATIENCE_SECONDS
+            elif time.monotonic() > patience:
+                screen.print(f"{left} records wait for the index; whoever holds it will go on.", style="yellow")
+                return
+            time.sleep(0.05)
+        bar.update(task, completed=total)
+
+
+def _queued(database: Database) -> int:
+    with database.reading(system("import")) as session:
+        return session.scalar(select(func.count()).select_from(IndexQueue)) or 0
+
+
+def _code(given: str) -> str:
+    if CODE.fullmatch(given):
+        return given
+    raise Invalid(
+        "CODE_INVALID",
+        LocalText(
+            "Kode “{given}” tidak dapat dipakai: huruf, angka, titik, - dan _, paling banyak 32.",
+            "The code “{given}” cannot be used: letters, digits, dot, - and _, at most 32.",
+        ),
+        given=given[:80],
+    )
+
+
+@app.command("import")
+def import_(
+    paths: Annotated[list[str], typer.Argument(help="Files or folders; - reads standard input.")],
+    source: Annotated[str, typer.Option(help="Code of the source these records come from.")],
+    institution: Annotated[str, typer.Option(help="Whose source it is, when it is new.")] = "",
+    report: Annotated[Path | None, typer.Option(help="Write what was put aside and each warning here, a JSON line each.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, plain or gzip.
+
+    An import that was stopped goes on when the same command is given again. Exit code 1: something was put aside.
+    """
+    begun = time.monotonic()
+    with _catalogue(working=not dry_run) as resources, reporting(report) as write:
+        files = find_files(paths)
+        owner = institution or resources.settings.default_institution
+        with bar_for(quiet=json, bytes=True) as bar:
+            run = Import(
+                resources.database,
+                system("import"),
+                source=_code(source),
+                institution=_code(owner),
+                files=files,
+                processes=max(1, (os.cpu_count() or 1) - 1),
+                stdin=sys.stdin.buffer,
+                dry_run=dry_run,
+                tell=lambda progress: show(bar, progress),
+                report=write,
+            )
+            counts = run.run()
+        if not dry_run:
+            _drain(resources, quiet=json)
+    summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
+    if counts.put_aside:
+        raise typer.Exit(PUT_ASIDE)
+
+
+@app.command()
+def export(
+    format: Annotated[str, typer.Option(help="marc, marcxml or json (one record a line).")] = "marc",
+    source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
+    to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Give the records back as MARC, field for field as they came."""
+    if format not in exporting.ENCODERS:
+        known = ", ".join(exporting.ENCODERS)
+        raise Invalid(
+            "FORMAT_UNKNOWN",
+            LocalText("Format “{given}” tidak ada; yang ada: {known}.", "No format “{given}”; there are: {known}."),
+            given=format,
+            known=known,
+        )
+    if json and to is None:
+        raise Invalid(
+            "OUTPUT_TAKEN",
+            LocalText("--json perlu --to: rekaman keluar di keluaran baku.", "--json needs --to: records go to standard output."),
+        )
+    written, left = 0, 0
+    with _catalogue() as resources, contextlib.ExitStack() as stack:
+        stream: BinaryIO = stack.enter_context(to.open("wb")) if to else sys.stdout.buffer
+        total = exporting.count(resources.database, system("export"), source=source)
+        bar = stack.enter_context(bar_for(quiet=json))
+        task = bar.add_task("export", total=total, note="")
+        for written, problem in exporting.export(
+            resources.database, system("export"), to=stream, format=format, source=source  # type: ignore[arg-type]
+        ):
+            bar.update(task, completed=written)
+            if problem is not None:
+                left += 1
+                screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
+    if json:
+        print(orjson.dumps({"written": written, "left": left}).decode())
+    if left:
+        raise typer.Exit(PUT_ASIDE)
+
+
+@institutions_app.command("load")
+def institutions_load(file: Path, json: Json = False) -> None:
+    """Make institutions and branches what this TOML file says."""
+    found = loading.read_institutions(file)
+    with _catalogue() as resources, resources.database.transaction(system("institutions")) as session:
+        loaded = loading.load_institutions(session, found)
+    told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
+    print(orjson.dumps(told).decode() if json else f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed")
+
+
+@sample_app.command("load")
+def sample_load(
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Only when there are no records yet.")] = False, json: Json = False
+) -> None:
+    """Load the sample library: books that exist, copies that do not."""
+    begun = time.monotonic()
+    total = Counts()
+    with _catalogue(working=True) as resources:
+        context = system("sample")
+        if if_empty and exporting.count(resources.database, context):
+            if json:
+                summary(total, 0.0, json=True, dry_run=False)
+            return
+        with resources.database.transaction(context) as session:
+            loading.load_institutions(session, loading.read_institutions(sample.institutions_path()))
+        with bar_for(quiet=json, bytes=True) as bar:
+            for source, institution in sample.sources():
+                run = Import(
+                    resources.database,
+                    context,
+                    source=source,
+                    institution=institution,
+                    files=[Path("-")],
+                    processes=0,
+                    stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.records(source))),
+                    dry_run=False,
+                    tell=lambda progress: show(bar, progress),
+                    report=lambda _: None,
+                )
+                total.plus(run.run())
+        _drain(resources, quiet=json)
+    summary(total, time.monotonic() - begun, json=json, dry_run=False)
+
+
+@index_app.command("rebuild")
+def index_rebuild(json: Json = False) -> None:
+    """Build the index anew beside the live one, and swap: searches go on meanwhile."""
+    with _catalogue(working=True) as resources, bar_for(quiet=json) as bar:
+        wish = indexing.ask_rebuild(resources.database)
+        task = bar.add_task("index", total=None, note="")
+        while True:
+            now = indexing.rebuild_progress(resources.database, wish)
+            bar.update(task, completed=now.written, total=now.total or None)
+            if now.finished_at is not None:
+                break
+            time.sleep(0.2)
+    if now.error:
+        raise Unavailable(
+            "REBUILD_FAILED",
+            LocalText("Indeks tidak dapat dibangun: {why}", "The index could not be built: {why}"),
+            why=now.error,
+        )
+    print(orjson.dumps({"written": now.written}).decode() if json else f"{now.written} records indexed")

@@ -1,0 +1,100 @@
+"""From files to rows in the making: which files, frames in batches, and each frame decoded or put aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import orjson
+
+from chassis.errors import LocalText, NotFound
+from services.catalog.cataloguing import BATCH, Incoming
+from services.catalog.document import brief, items_of
+from services.catalog.marc.faults import Bad, Frame
+from services.catalog.marc.reading import decode
+
+CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A record put aside, or a warning about one that was loaded (raw is then empty)."""
+
+    path: str
+    ordinal: int
+    position: int
+    reason: str
+    detail: str
+    raw: bytes = b""
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chunk of one file, decoded: what can be put in, and what cannot."""
+
+    incoming: list[Incoming] = field(default_factory=list)
+    aside: list[Aside] = field(default_factory=list)
+
+
+def prepare(path: str, chunk: list[Frame]) -> Prepared:
+    """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data."""
+    done = Prepared()
+    for frame in chunk:
+        if frame.fault is not None:
+            done.aside.append(Aside(path, frame.number, frame.position, frame.fault.reason, frame.fault.detail, frame.raw))
+            continue
+        try:
+            decoded = decode(frame)
+        except Bad as bad:
+            done.aside.append(Aside(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
+            continue
+        record = decoded.record
+        fingerprint = record.fingerprint()
+        done.incoming.append(
+            Incoming(
+                ordinal=frame.number,
+                position=frame.position,
+                key=record.control_key() or f"sha256:{fingerprint.hex()}",
+                fingerprint=fingerprint,
+                marc=record.pack(),
+                brief=orjson.dumps(brief(record)),
+                items=items_of(record),
+                warnings=decoded.warnings,
+            )
+        )
+    return done
+
+
+def find_files(paths: list[str]) -> list[Path]:
+    """The files these paths name, a folder's own in order, at any depth; `-` stays as it is.
+
+    raises  NotFound  PATH_NOT_FOUND
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if str(path) == "-" or path.is_file():
+            found.append(path)
+        elif path.is_dir():
+            found += sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+        else:
+            raise NotFound(
+                "PATH_NOT_FOUND",
+                LocalText("Tidak ada berkas atau folder {path}.", "There is no file or folder {path}."),
+                path=str(path),
+            )
+    return found
+
+
+def chunks(found: Iterator[Frame]) -> Iterator[list[Frame]]:
+    """Frames in batches of at most BATCH, and of about CHUNK_BYTES."""
+    chunk: list[Frame] = []
+    size = 0
+    for frame in found:
+        chunk.append(frame)
+        size += len(frame.raw)
+        if len(chunk) == BATCH or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

@@ -1,0 +1,87 @@
+"""Reads of the catalogue's tables, as named functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from chassis.errors import LocalText, NotFound
+from services.catalog.tables import Branch, Institution, Item, Record, Source
+
+
+def record(session: Session, record_id: UUID) -> Row[Any]:
+    """One record that has not been deleted: number, id, version, marc, holdings, updated_at, source, institution (codes).
+
+    raises  NotFound  RECORD_NOT_FOUND
+    """
+    found = session.execute(
+        select(
+            Record.number,
+            Record.id,
+            Record.version,
+            Record.marc,
+            Record.holdings,
+            Record.updated_at,
+            Source.code.label("source"),
+            Institution.code.label("institution"),
+        )
+        .join(Source, Source.id == Record.source_id)
+        .join(Institution, Institution.id == Record.institution_id)
+        .where(Record.id == record_id, Record.deleted_at.is_(None))
+    ).first()
+    if found is None:
+        raise NotFound(
+            "RECORD_NOT_FOUND",
+            LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
+            record=str(record_id),
+        )
+    return found
+
+
+def items(session: Session, record_number: int) -> Sequence[Row[Any]]:
+    """A record's items, by branch and then as the source had them."""
+    return session.execute(
+        select(
+            Item.id,
+            Item.barcode,
+            Item.call_number,
+            Item.collection,
+            Item.material,
+            Item.status,
+            Item.copy,
+            Institution.code.label("institution"),
+            Branch.code.label("branch"),
+            Branch.name_id,
+            Branch.name_en,
+        )
+        .join(Branch, Branch.id == Item.branch_id)
+        .join(Institution, Institution.id == Item.institution_id)
+        .where(Item.record_number == record_number)
+        .order_by(Branch.code, Item.position)
+    ).all()
+
+
+def institutions(session: Session) -> Sequence[Institution]:
+    """Every institution, by code."""
+    return session.scalars(select(Institution).order_by(Institution.code)).all()
+
+
+def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branch, str]]:
+    """Branches with their institution's code, by both codes; of one institution when named.
+
+    raises  NotFound  INSTITUTION_NOT_FOUND
+    """
+    asked = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
+    if institution:
+        if session.scalar(select(Institution.id).where(Institution.code == institution)) is None:
+            raise NotFound(
+                "INSTITUTION_NOT_FOUND",
+                LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
+                institution=institution,
+            )
+        asked = asked.where(Institution.code == institution)
+    return [(row[0], row[1]) for row in session.execute(asked.order_by(Institution.code, Branch.code))]
