@@ -129,7 +129,8 @@ def _guarded(handler: Any, path: str, scope: str) -> Behaviour:
         except Error:
             raise
         except Exception as problem:
-            raise _unforeseen(path, context) from problem
+            log.exception("rpc_failed", extra={"method": path, "request_id": context.request_id})
+            raise status.internal() from problem
 
     def many(request: Any, grpc_context: Any) -> Iterator[Any]:
         context = _enter(grpc_context)
@@ -140,7 +141,8 @@ def _guarded(handler: Any, path: str, scope: str) -> Behaviour:
             except Error:
                 raise
             except Exception as problem:
-                raise _unforeseen(path, context) from problem
+                log.exception("rpc_failed", extra={"method": path, "request_id": context.request_id})
+                raise status.internal() from problem
 
     return many if handler.response_streaming else once
 
@@ -169,11 +171,6 @@ def _admit(scope: str, context: Context) -> None:
             LocalText("Untuk ini perlu masuk lebih dulu.", "This needs signing in first."),
             scope=scope,
         )
-
-
-def _unforeseen(path: str, context: Context) -> Error:
-    log.exception("rpc_failed", extra={"method": path, "request_id": context.request_id})
-    return status.internal()
 
 
 def on_the_wire(method: Method) -> grpc.RpcMethodHandler[Any, Any]:

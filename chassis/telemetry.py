@@ -1,0 +1,193 @@
+"""What an operator sees of a running process: logs always, traces when an OTLP endpoint is set.
+
+Traces go out as OTLP over HTTP, sampled as OTEL_TRACES_SAMPLER says; off, nothing of OpenTelemetry is imported.
+Nothing here reaches gRPC, whose spans are made in chassis.rpc, nor SQLAlchemy, which hands its engines to `watch_sql`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import UTC, datetime
+from typing import Any
+
+from chassis.settings import Settings
+
+_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_OFF: AbstractContextManager[None] = nullcontext()
+_tracer: Any = None
+_provider: Any = None
+
+
+def start(settings: Settings, process: str) -> None:
+    """Set up logging and, when an endpoint is set, tracing; once, first thing in a process.
+
+    process  what this process is called: "up", "gateway", "catalog" …
+    """
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process) if settings.log_format == "json" else _Text())
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    for chatty in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
+        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    if settings.otel_exporter_otlp_endpoint:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+
+        endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
+        trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)), process)
+
+
+def trace_to(processor: Any, process: str) -> None:
+    """Trace from now on, giving finished spans to this OpenTelemetry span processor."""
+    global _provider, _tracer
+    from opentelemetry.sdk.resources import Resource
+    from opentelemetry.sdk.trace import TracerProvider
+
+    stop()
+    _provider = TracerProvider(resource=Resource.create({"service.name": f"rangkiang-{process}"}))
+    _provider.add_span_processor(processor)
+    _tracer = _provider.get_tracer("rangkiang")
+
+
+def stop() -> None:
+    """Send what is still held back, and trace no more."""
+    global _provider, _tracer
+    if _provider is not None:
+        _provider.shutdown()
+    _provider = _tracer = None
+
+
+def on() -> bool:
+    return _tracer is not None
+
+
+def span(
+    name: str, *, kind: str = "internal", parent: Mapping[str, str] | None = None, **attributes: str | int
+) -> AbstractContextManager[None]:
+    """Time what happens inside the block, as a part of whatever is being traced here.
+
+    kind        "internal", "server", "client", "producer" or "consumer"
+    parent      carrier of a traceparent (headers, metadata) that this span continues
+    attributes  names with `_` for the dots of OpenTelemetry's
+    """
+    return _OFF if _tracer is None else _span(name, kind, parent, attributes)
+
+
+@contextmanager
+def _span(
+    name: str, kind: str, parent: Mapping[str, str] | None, attributes: Mapping[str, str | int]
+) -> Iterator[None]:
+    from opentelemetry import trace
+
+    with _tracer.start_as_current_span(
+        name,
+        context=None if parent is None else _read(parent),
+        kind=trace.SpanKind[kind.upper()],
+        attributes={key.replace("_", "."): value for key, value in attributes.items()},
+    ):
+        yield
+
+
+def _read(carrier: Mapping[str, str]) -> Any:
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    return TraceContextTextMapPropagator().extract(carrier)
+
+
+def traceparent() -> str:
+    """W3C traceparent of what is being traced here, for whoever continues it; "" when nothing is."""
+    if _tracer is None:
+        return ""
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent", "")
+
+
+def watch_app(app: Any) -> None:
+    """A span for each HTTP request of this FastAPI application; nothing when tracing is off."""
+    if _tracer is None:
+        return
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+
+    FastAPIInstrumentor.instrument_app(app, tracer_provider=_provider, exclude_spans=["receive", "send"])
+
+
+def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
+    """A span for each statement of this SQLAlchemy engine; nothing when tracing is off.
+
+    listen  sqlalchemy.event.listen
+    """
+    if _tracer is None:
+        return
+    from opentelemetry.trace import SpanKind, StatusCode
+
+    told = {"db.system": engine.dialect.name, "db.name": str(engine.url.database)}
+
+    def before(_connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: bool) -> None:
+        if _tracer is not None:
+            # Statements carry no values: those are bound.
+            execution.rangkiang_span = _tracer.start_span(
+                statement.split(None, 1)[0].upper(),
+                kind=SpanKind.CLIENT,
+                attributes={**told, "db.statement": statement},
+            )
+
+    def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, execution: Any, _many: bool) -> None:
+        begun = getattr(execution, "rangkiang_span", None)
+        if begun is not None:
+            begun.end()
+
+    def failed(problem: Any) -> None:
+        begun = getattr(problem.execution_context, "rangkiang_span", None)
+        if begun is not None:
+            begun.set_status(StatusCode.ERROR, type(problem.original_exception).__name__)
+            begun.end()
+
+    listen(engine, "before_cursor_execute", before)
+    listen(engine, "after_cursor_execute", after)
+    listen(engine, "handle_error", failed)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What the caller added by `extra`, and the trace it happened in."""
+    found = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    trace = traceparent()
+    if trace:
+        found["trace_id"], found["span_id"] = trace.split("-")[1:3]
+    return found
+
+
+class _Text(logging.Formatter):
+    """For a terminal: time, level, event, fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        moment = datetime.fromtimestamp(record.created, UTC).astimezone()
+        line = f"{moment:%H:%M:%S} {record.levelname:<7} {record.getMessage()}"
+        line += "".join(f" {name}={value}" for name, value in _fields(record).items())
+        return line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
+
+
+class _Json(logging.Formatter):
+    """For a cluster: one object a line."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
+
+    def format(self, record: logging.LogRecord) -> str:
+        told = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "process": self._process,
+            "logger": record.name,
+            "event": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info is not None:
+            told["exception"] = self.formatException(record.exc_info)
+        return json.dumps(told, ensure_ascii=False, default=str)
