@@ -156,6 +156,14 @@ def _named_outage() -> Iterator[None]:
     try:
         yield
     except OperationalError as problem:
+        if "disk is full" in str(problem) or "No space left" in str(problem):
+            raise Unavailable(
+                "DISK_FULL",
+                LocalText(
+                    "Diska basis data penuh: kosongkan ruang, lalu ulangi. Yang sudah tersimpan aman.",
+                    "The database's disk is full: make room and try again. What was saved is safe.",
+                ),
+            ) from problem
         raise Unavailable(
             "DATABASE_UNAVAILABLE",
             LocalText("Basis data tidak menjawab. Coba lagi sebentar.", "The database does not answer. Try again shortly."),

@@ -15,6 +15,12 @@ log = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS = 2.0
 
+# What every service's database needs done, whatever else the service does.
+CHASSIS = (
+    Job(name="relay", run="chassis.outbox:relay", lease="relay"),
+    Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400),
+)
+
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """One thread a job; they end soon after `stop` is set."""
