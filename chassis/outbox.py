@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Iterable
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -106,17 +107,10 @@ class Relay:
 
 
 def relay(resources: Resources, stop: threading.Event) -> None:
-    """The relay job of one service: publish its facts and, on the local bus, run its handlers, until `stop`."""
+    """The relay job of one service: publish its facts until `stop`."""
     bus = open_url(resources.settings.bus_url, buses.ADAPTERS, resources=resources)
-    wake = open_wake(resources.database)
-    handlers = threading.Thread(target=bus.deliver, args=(resources, stop), name=f"deliver-{resources.service.name}")
-    handlers.start()
-    try:
+    with closing(bus), closing(open_wake(resources.database)) as wake:
         Relay(resources.database, bus).run(stop, wake)
-    finally:
-        handlers.join()
-        wake.close()
-        bus.close()
 
 
 def tidy(resources: Resources, _stop: threading.Event) -> None:

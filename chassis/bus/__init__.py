@@ -1,17 +1,12 @@
-"""The bus between services: what travels, and what an adapter promises. Nothing heavy loads here: a worker is not patched yet."""
+"""The bus between services: what travels, and what an adapter promises; nothing heavy loads here."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from uuid import UUID
-
-if TYPE_CHECKING:
-    import threading
-
-    from chassis.service import Resources
 
 ADAPTERS = {
     "local": "chassis.bus.local:open_local",
@@ -54,10 +49,6 @@ class Bus(Protocol):
         returns  ids that are safe with the bus; the others are to be tried again
         raises   Unavailable  BUS_UNAVAILABLE; nothing is known about any of them
         """
-        ...
-
-    def deliver(self, resources: Resources, stop: threading.Event) -> None:
-        """Run the service's handlers in this process until `stop`; returns at once where workers do that."""
         ...
 
     def check(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, select, update
@@ -22,7 +23,7 @@ from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
 from chassis.inbox import handle
 from chassis.service import Resources, discover
-from chassis.wake import announce_commits, open_wake
+from chassis.wake import Wake, announce_commits, open_wake
 
 log = logging.getLogger(__name__)
 
@@ -52,23 +53,15 @@ Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
 
 
 class LocalBus:
-    """Publishes into the databases of the services that live in this house, and runs their handlers.
+    """Publishes into the databases of the services that live in this house.
 
     residents  every service whose handlers may want an event
     opened     those of their databases that are the bus' own, to be closed with it
-    backoff    seconds before each further attempt
     """
 
-    def __init__(
-        self,
-        residents: Sequence[Resources],
-        *,
-        opened: Sequence[Database] = (),
-        backoff: Sequence[float] = BACKOFF_SECONDS,
-    ) -> None:
+    def __init__(self, residents: Sequence[Resources], *, opened: Sequence[Database] = ()) -> None:
         self._residents = residents
         self._opened = opened
-        self._backoff = backoff
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         for resident in self._residents:
@@ -76,35 +69,6 @@ class LocalBus:
             if rows:
                 _add(resident.database, rows)
         return [event.id for event in events]
-
-    def deliver(self, resources: Resources, stop: threading.Event) -> None:
-        if not resources.service.consumers:
-            return
-        with closing(open_wake(resources.database)) as wake:
-            while not stop.is_set():
-                try:
-                    busy = self.deliver_due(resources, stop)
-                except (Error, DBAPIError) as problem:
-                    log.warning("deliveries_wait", extra={"service": resources.service.name, "why": str(problem)})
-                    stop.wait(SWEEP_SECONDS)
-                    continue
-                if not busy:
-                    wake.wait(SWEEP_SECONDS)
-
-    def deliver_due(self, resources: Resources, stop: threading.Event) -> int:
-        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows it took up."""
-        with resources.database.reading(LOCAL) as session:
-            due = session.execute(
-                select(deliveries)
-                .where(~deliveries.c.dead, deliveries.c.next_at <= clock.now())
-                .order_by(deliveries.c.next_at, deliveries.c.event_id)
-                .limit(BATCH)
-            ).all()
-        for row in due:
-            if stop.is_set():
-                break
-            self._attempt(resources, row)
-        return len(due)
 
     def check(self) -> None:
         for resident in self._residents:
@@ -114,41 +78,6 @@ class LocalBus:
     def close(self) -> None:
         for database in self._opened:
             database.close()
-
-    def _attempt(self, resources: Resources, row: Any) -> None:
-        consumer = next((known for known in resources.service.consumers if known.name == row.handler), None)
-        event = event_of(row)
-        try:
-            if consumer is None:
-                self._put_off(resources.database, row, error=f"no handler {row.handler} in this release", dead=True)
-                return
-            with telemetry.span(
-                f"process {consumer.name}",
-                kind="consumer",
-                parent={"traceparent": event.traceparent},
-                messaging_message_id=str(event.id),
-            ):
-                handle(resources.database, consumer, event, claim=_claim(row))
-        except Exception as problem:
-            # Whatever it was, the event is kept and tried again: that is what the row is for.
-            dead = row.attempts >= len(self._backoff) or (
-                isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
-            )
-            log.warning(
-                "handler_failed",
-                extra={"handler": row.handler, "event": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
-                exc_info=problem,
-            )
-            self._put_off(resources.database, row, error=_told(problem), dead=dead)
-
-    def _put_off(self, database: Database, row: Any, *, error: str, dead: bool) -> None:
-        wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
-        with database.transaction(LOCAL) as session:
-            session.execute(
-                update(deliveries)
-                .where(_is(row.event_id, row.handler))
-                .values(attempts=row.attempts + 1, next_at=clock.now() + wait, dead=dead, error=error)
-            )
 
 
 def open_local(_url: str, *, resources: Resources) -> LocalBus:
@@ -161,6 +90,89 @@ def open_local(_url: str, *, resources: Resources) -> LocalBus:
             opened.append(database)
             residents.append(Resources(settings=settings, database=database, service=service))
     return LocalBus(residents, opened=opened)
+
+
+def deliver(resources: Resources, stop: threading.Event) -> None:
+    """The delivery job of one service: run its handlers until `stop`; on another bus its workers do that."""
+    if not resources.service.consumers or urlsplit(resources.settings.bus_url).scheme != "local":
+        stop.wait()
+        return
+    with closing(open_wake(resources.database)) as wake:
+        Deliveries(resources).run(stop, wake)
+
+
+class Deliveries:
+    """The events that wait for one service's handlers.
+
+    backoff  seconds before each further attempt
+    """
+
+    def __init__(self, resources: Resources, *, backoff: Sequence[float] = BACKOFF_SECONDS) -> None:
+        self._database = resources.database
+        self._service = resources.service
+        self._backoff = backoff
+
+    def run(self, stop: threading.Event, wake: Wake) -> None:
+        """Run what is due until `stop`."""
+        while not stop.is_set():
+            try:
+                busy = self.run_due(stop)
+            except (Error, DBAPIError) as problem:
+                log.warning("deliveries_wait", extra={"service": self._service.name, "why": str(problem)})
+                stop.wait(SWEEP_SECONDS)
+                continue
+            if not busy:
+                wake.wait(SWEEP_SECONDS)
+
+    def run_due(self, stop: threading.Event) -> int:
+        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows it took up."""
+        with self._database.reading(LOCAL) as session:
+            due = session.execute(
+                select(deliveries)
+                .where(~deliveries.c.dead, deliveries.c.next_at <= clock.now())
+                .order_by(deliveries.c.next_at, deliveries.c.event_id)
+                .limit(BATCH)
+            ).all()
+        for row in due:
+            if stop.is_set():
+                break
+            self._attempt(row)
+        return len(due)
+
+    def _attempt(self, row: Any) -> None:
+        consumer = next((known for known in self._service.consumers if known.name == row.handler), None)
+        event = event_of(row)
+        try:
+            if consumer is None:
+                self._put_off(row, error=f"no handler {row.handler} in this release", dead=True)
+                return
+            with telemetry.span(
+                f"process {consumer.name}",
+                kind="consumer",
+                parent={"traceparent": event.traceparent},
+                messaging_message_id=str(event.id),
+            ):
+                handle(self._database, consumer, event, claim=_claim(row))
+        except Exception as problem:
+            # Whatever it was, the event is kept and tried again: that is what the row is for.
+            dead = row.attempts >= len(self._backoff) or (
+                isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
+            )
+            log.warning(
+                "handler_failed",
+                extra={"handler": row.handler, "event": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
+                exc_info=problem,
+            )
+            self._put_off(row, error=_told(problem), dead=dead)
+
+    def _put_off(self, row: Any, *, error: str, dead: bool) -> None:
+        wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
+        with self._database.transaction(LOCAL) as session:
+            session.execute(
+                update(deliveries)
+                .where(_is(row.event_id, row.handler))
+                .values(attempts=row.attempts + 1, next_at=clock.now() + wait, dead=dead, error=error)
+            )
 
 
 def event_of(row: Any) -> Event:
