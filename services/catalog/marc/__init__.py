@@ -116,6 +116,4 @@ def field_text(field: Field, codes: str = "", sep: str = " ") -> str:
     """Values of these subfields joined; all subfields when no code is named; a control field's value as it is."""
     if len(field) == 2:
         return field[1]
-    return sep.join(
-        value for code, value in subfields(field) if value and (not codes or (code and code in codes))
-    )
+    return sep.join(value for code, value in subfields(field) if value and (not codes or (code and code in codes)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .faults import Bad
+from .shaping import warn
 
 ENTRY = 12
 FIELD_END = b"\x1e"
@@ -43,7 +44,7 @@ def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layo
         inner = raw[stated:-1].split(FIELD_END)[:-1]
         tags = _walk(raw[begin : stated - 1], inner, warnings)
         if tags is not None:
-            warnings.append("DIRECTORY_WRONG")
+            warnings.append("DIRECTORY_UNTERMINATED")
             return Layout(tags, inner, raw[stated:-1])
     if tags is not None:
         if not tags:
@@ -81,7 +82,7 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
     if left:
         warnings.append("DIRECTORY_TRAILING_BYTES")
     if oversize:
-        warnings.append("RECORD_OVERSIZE")
+        warn(warnings, "RECORD_OVERSIZE")
     return tags
 
 

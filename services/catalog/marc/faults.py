@@ -29,6 +29,10 @@ WARNINGS = {
         "Angka di direktori salah; jumlah dan bentuk ruas cocok, pemisah ruas yang diikuti.",
         "Numbers in the directory are wrong; count and shape of the fields agree, the terminators were followed.",
     ),
+    "DIRECTORY_UNTERMINATED": LocalText(
+        "Direktori tidak ditutup; alamat awal data dan pemisah ruas cocok.",
+        "The directory has no terminator; base address and the fields' terminators agree.",
+    ),
     "DIRECTORY_TRAILING_BYTES": LocalText(
         "Ada sisa bita di akhir direktori; semua ruas cocok.",
         "Some bytes are left over at the end of the directory; every field agrees.",
@@ -45,9 +49,16 @@ WARNINGS = {
         "Leader berisi nilai yang tidak lazim; cantuman tetap terbaca.",
         "The leader holds unusual values; the record could be read.",
     ),
+    "NO_LEADER": LocalText(
+        "Cantuman tanpa leader; diberi leader kosong.", "There was no leader; a blank one was given."
+    ),
     "UTF8_SAID_MARC8": LocalText(
         "Leader menyebut MARC-8, isinya UTF-8; dibaca sebagai UTF-8.",
         "The leader says MARC-8, the bytes are UTF-8; read as UTF-8.",
+    ),
+    "MAYBE_LATIN1": LocalText(
+        "Dibaca sebagai MARC-8 seperti kata leader, tetapi mungkin Latin-1.",
+        "Read as MARC-8 as the leader says, but it may be Latin-1.",
     ),
     "REPLACEMENT_CHARACTER": LocalText(
         "Ada huruf U+FFFD: sebagian teks sudah rusak sebelum sampai di sini.",
@@ -65,8 +76,8 @@ WARNINGS = {
     ),
     "NO_NAMESPACE": LocalText("MARCXML tanpa ruang nama.", "MARCXML without its namespace."),
     "UNKNOWN_ELEMENT": LocalText(
-        "Ada unsur XML yang bukan MARC di dalam cantuman; ditinggalkan.",
-        "An XML element inside the record is not MARC; it was left out.",
+        "Ada unsur XML atau kunci JSON yang bukan MARC di dalam cantuman; ditinggalkan.",
+        "An XML element or a JSON key inside the record is not MARC; it was left out.",
     ),
 }
 
@@ -80,7 +91,8 @@ FAULTS = {
     "NO_FIELDS": LocalText("Cantuman tanpa ruas.", "The record has no fields."),
     "BAD_UTF8": LocalText("Leader menyebut UTF-8, isinya bukan.", "The leader says UTF-8, the bytes are not."),
     "BAD_MARC8": LocalText(
-        "Leader menyebut MARC-8, isinya bukan MARC-8 yang sah.", "The leader says MARC-8, the bytes are not valid MARC-8."
+        "Leader menyebut MARC-8, isinya bukan MARC-8 yang sah.",
+        "The leader says MARC-8, the bytes are not valid MARC-8.",
     ),
     "LATIN1_SAID_MARC8": LocalText(
         "Leader menyebut MARC-8, isinya tampaknya Latin-1.", "The leader says MARC-8, the bytes look like Latin-1."
@@ -103,9 +115,7 @@ FAULTS = {
     "DUPLICATE_KEYS": LocalText(
         "Satu objek JSON memuat kunci yang sama dua kali.", "A JSON object holds the same key twice."
     ),
-    "FIELD_BAD": LocalText(
-        "Satu ruas tidak berbentuk ruas MARC.", "A field does not have the shape of a MARC field."
-    ),
+    "FIELD_BAD": LocalText("Satu ruas tidak berbentuk ruas MARC.", "A field does not have the shape of a MARC field."),
 }
 
 REFUSALS = {

@@ -68,10 +68,10 @@ def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
     if (long := LONG_LENGTH.match(raw)) and int(long[0]) > 99_999:
         extra = len(long[0]) - 5
         if abs(int(long[0]) - len(raw)) <= extra:
-            warnings.append("RECORD_OVERSIZE")
+            warn(warnings, "RECORD_OVERSIZE")
             return b"99999" + raw[5 + extra : 24 + extra], 24 + extra
     if len(raw) > 99_999:
-        warnings.append("RECORD_OVERSIZE")
+        warn(warnings, "RECORD_OVERSIZE")
     head = raw[:24]
     if FIELD_END in head or RECORD_END in head:
         raise Bad("LEADER_BAD", f"a terminator inside the leader: {head!r}")
@@ -106,6 +106,8 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
     except marc8.NotMarc8 as error:
         latin1 = marc8.looks_like_latin1(layout.pieces)
         raise Bad("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
+    if marc8.looks_like_latin1(layout.pieces):
+        warnings.append("MAYBE_LATIN1")
     return texts
 
 
@@ -146,10 +148,7 @@ def _field(field: Field) -> str:
         text = field[1]
     else:
         text = field[1] + "".join(
-            [
-                f"\x1f{field[at]}{field[at + 1]}" if field[at] else field[at + 1]
-                for at in range(2, len(field), 2)
-            ]
+            [f"\x1f{field[at]}{field[at + 1]}" if field[at] else field[at + 1] for at in range(2, len(field), 2)]
         )
         if text.count("\x1f") != sum(1 for code in field[2::2] if code):
             raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a subfield delimiter inside a value of {field[0]}")

@@ -6,6 +6,9 @@ Every field begins in ASCII and ANSEL; combining marks stand before their letter
 
 from __future__ import annotations
 
+import re
+from unicodedata import normalize
+
 from pymarc.marc8_mapping import CODESETS, ODD_MAP
 
 ESCAPE = 0x1B
@@ -13,6 +16,8 @@ DELIMITER = 0x1F
 BASIC_LATIN = 0x42
 EXTENDED_LATIN = 0x45
 EAST_ASIAN = 0x31
+ABOVE_ASCII = re.compile(rb"[\x80-\xff]+")
+MARK_AND_NEXT = re.compile(rb"([\xe0-\xfe])(?=([A-Za-z]?))")
 ONE_BYTE_SETS = {0x67: 0x67, 0x62: 0x62, 0x70: 0x70, 0x73: BASIC_LATIN}
 
 
@@ -93,6 +98,20 @@ def _no_marks_left(marks: list[str], at: int) -> None:
 
 
 def looks_like_latin1(pieces: list[bytes]) -> bool:
-    """True when every byte above ASCII in these fields is a printable Latin-1 character beside other text."""
-    above = [byte for piece in pieces for byte in piece if byte > 0x7F]
-    return bool(above) and all(byte >= 0xA0 for byte in above) and not any(ESCAPE in piece for piece in pieces)
+    """True when these fields, said to be MARC-8, read better as Latin-1.
+
+    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: some of them stand
+    beside an ASCII letter, none would make a letter that Unicode knows with what follows, and no three bytes above
+    ASCII stand together, as they would in other eight-bit codes.
+    """
+    joined = b"\x1e".join(pieces)
+    above = ABOVE_ASCII.findall(joined)
+    if not above or ESCAPE in joined or any(len(run) > 2 or min(run) < 0xA0 for run in above):
+        return False
+    marks = MARK_AND_NEXT.findall(joined)
+    return bool(marks) and not any(_composes(mark, following) for mark, following in marks)
+
+
+def _composes(mark: bytes, following: bytes) -> bool:
+    letter = CODESETS[EXTENDED_LATIN].get(mark[0])
+    return letter is not None and len(normalize("NFC", following.decode("ascii") + chr(letter[0]))) == 1

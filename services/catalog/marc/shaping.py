@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from . import Field, Record
+from . import BLANK_LEADER, Field, Record
 from .faults import Bad
 
 CODES = " 0123456789abcdefghijklmnopqrstuvwxyz"
@@ -19,6 +19,26 @@ class Decoded:
 
     record: Record
     warnings: tuple[str, ...] = ()
+
+
+def leader_from_text(text: object, warnings: list[str]) -> str:
+    """A leader of 24 characters from XML or JSON: blanks lost at its ends are put back, a missing one is made up.
+
+    raises  Bad  LEADER_BAD
+    """
+    if text is None:
+        warn(warnings, "NO_LEADER")
+        return BLANK_LEADER
+    if not isinstance(text, str):
+        raise Bad("LEADER_BAD", "it is not text")
+    leader = text if len(text) == 24 else text.strip().ljust(24)
+    if len(leader) != 24:
+        raise Bad("LEADER_BAD", f"{len(leader)} characters: {leader[:40]!r}")
+    if max(leader) > "\xff":
+        raise Bad("LEADER_BAD", f"not Latin-1: {leader!r}")
+    if leader != text or leader[20:24] != "4500":
+        warn(warnings, "LEADER_ODD")
+    return leader
 
 
 def control_field(tag: str, value: str) -> Field:

@@ -1,0 +1,94 @@
+"""MARC-in-JSON, as pymarc, ruby-marc and others write it: `{"leader": …, "fields": [{"001": …}, {"245": {…}}]}`."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from . import Field, Record, is_control, subfields
+from .faults import MAX_RECORD_BYTES, Bad
+from .shaping import Decoded, content_warnings, control_field, data_field, leader_from_text
+
+KEY = re.compile(rb'"\s*:')
+
+
+def decode(raw: bytes) -> Decoded:
+    """The record in one JSON object.
+
+    raises  Bad  JSON_MALFORMED, NOT_MARCJSON, DUPLICATE_KEYS, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
+    """
+    if len(raw) > MAX_RECORD_BYTES:
+        raise Bad("RECORD_TOO_BIG", f"{len(raw)} bytes")
+    try:
+        whole = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise Bad("JSON_MALFORMED", str(error)) from error
+    if not isinstance(whole, dict) or not isinstance(whole.get("fields"), list):
+        raise Bad("NOT_MARCJSON", "no list of fields")
+    if not whole["fields"]:
+        raise Bad("NO_FIELDS", "an empty list of fields")
+    warnings = ["UNKNOWN_ELEMENT"] if whole.keys() - {"leader", "fields"} else []
+    fields = [_field(each, warnings) for each in whole["fields"]]
+    record = Record(leader_from_text(whole.get("leader"), warnings), fields)
+    if warnings[:1] == ["UNKNOWN_ELEMENT"] or len(KEY.findall(raw)) != _count_keys(whole):
+        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+    text = "\x1e".join([value for field in fields for value in field])
+    return Decoded(record, content_warnings(record, text.encode(), warnings))
+
+
+def _field(each: Any, warnings: list[str]) -> Field:
+    if not isinstance(each, dict) or len(each) != 1:
+        raise Bad("FIELD_BAD", f"not an object with one tag: {str(each)[:60]}")
+    (tag, content), *_ = each.items()
+    if isinstance(content, str):
+        return control_field(tag, content)
+    if not isinstance(content, dict) or content.keys() - {"ind1", "ind2", "subfields"}:
+        raise Bad("FIELD_BAD", f"{tag} is neither text nor indicators and subfields")
+    parts: list[str] = []
+    listed = content.get("subfields", [])
+    if not isinstance(listed, list):
+        raise Bad("FIELD_BAD", f"the subfields of {tag} are not a list")
+    for subfield in listed:
+        if not isinstance(subfield, dict) or len(subfield) != 1:
+            raise Bad("FIELD_BAD", f"a subfield of {tag} is not an object with one code")
+        (code, value), *_ = subfield.items()
+        if not isinstance(value, str):
+            raise Bad("FIELD_BAD", f"${code} of {tag} is not text")
+        parts += (code, value)
+    first, second = content.get("ind1", " "), content.get("ind2", " ")
+    if not isinstance(first, str) or not isinstance(second, str) or len(first) > 1 or len(second) > 1:
+        raise Bad("FIELD_BAD", f"indicators of {tag}")
+    return data_field(tag, (first or " ") + (second or " "), parts, warnings)
+
+
+def _count_keys(whole: dict[str, Any]) -> int:
+    count = len(whole)
+    for each in whole["fields"]:
+        (content,) = each.values()
+        count += 1
+        if isinstance(content, dict):
+            count += len(content) + len(content.get("subfields", ()))
+    return count
+
+
+def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of one record; a key that stands twice would silently lose the first value."""
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Bad("DUPLICATE_KEYS", f"keys {[key for key, _ in pairs][:6]}")
+    return found
+
+
+def encode(record: Record) -> bytes:
+    """The record as one compact JSON object; leader position 9 is `a`. Nothing in a Record is beyond JSON."""
+    fields: list[dict[str, Any]] = []
+    for field in record.fields:
+        if is_control(field):
+            fields.append({field[0]: field[1]})
+            continue
+        listed = [{code: value} for code, value in subfields(field) if code or value]
+        fields.append({field[0]: {"ind1": field[1][0], "ind2": field[1][1], "subfields": listed}})
+    return orjson.dumps({"leader": f"{record.leader[:9]}a{record.leader[10:]}", "fields": fields})
