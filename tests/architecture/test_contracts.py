@@ -1,0 +1,40 @@
+"""Who may import whom: the contracts of .importlinter hold, and they would notice a stray room."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.conftest import CHECKOUT
+
+LINT_IMPORTS = str(Path(sys.executable).with_name("lint-imports"))
+
+
+def lint(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run import-linter on a tree, without a cache of another tree's imports."""
+    return subprocess.run([LINT_IMPORTS, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def copy_of_the_tree(folder: Path) -> Path:
+    """Copy the four root packages and the contracts."""
+    for room in ("chassis", "services", "gateway", "rangkiang"):
+        shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    shutil.copy(CHECKOUT / ".importlinter", folder)
+    return folder
+
+
+def test_every_import_contract_is_kept():
+    done = lint(CHECKOUT)
+    assert done.returncode == 0, done.stdout[-4000:]
+
+
+def test_a_stray_utils_module_and_a_forbidden_import_fail_the_build(tmp_path):
+    tree = copy_of_the_tree(tmp_path)
+    (tree / "services" / "catalog" / "utils.py").write_text('"""Stray."""\n')
+    (tree / "gateway" / "deps.py").open("a").write("\nimport sqlalchemy\n")
+    done = lint(tree)
+    assert done.returncode != 0
+    assert "services.catalog.utils" in done.stdout
+    assert "gateway.deps -> sqlalchemy" in done.stdout
