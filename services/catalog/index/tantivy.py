@@ -1,0 +1,270 @@
+"""The index port on tantivy: a folder of files that many processes read and the holder of the index lease writes."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import tantivy
+from tantivy import Order, Query, Searcher
+
+from chassis.errors import Invalid, LocalText, Unavailable
+from services.catalog.index import REACH, Change, Hits, Request
+from services.catalog.index import tantivy_files as files
+from services.catalog.index.near import nearest
+from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
+from services.catalog.index.tantivy_facets import count, count_values
+from services.catalog.index.tantivy_query import Translation, translated
+from services.catalog.index.tantivy_writing import Building, Writing
+
+LOOK_SECONDS = 0.2  # how old an answer may be while another process writes
+OPEN_TRIES = 20
+PREFIX = "tantivy:///"
+TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last
+SCORE_DIGITS = 4  # the same words may be added in another order, and differ in the sixth digit
+NEIGHBOURS = 64  # the nearest tokens whose documents are counted
+NEAR_KEPT = 256  # look-ups remembered with a state of the index
+
+SEARCH_UNAVAILABLE = LocalText("Pencarian sedang tidak dapat dipakai.", "Search is not available at the moment.")
+INDEX_BUILDING = LocalText(
+    "Indeks pencarian sedang dibuat. Coba lagi sebentar lagi.", "The search index is being built. Try again shortly."
+)
+
+
+def open_index(url: str) -> TantivyIndex:
+    """tantivy:///path for a relative path, tantivy:////path for an absolute one, as SQLAlchemy writes SQLite's.
+
+    raises  Invalid  SEARCH_URL_INVALID
+    """
+    path = url.removeprefix(PREFIX)
+    if path in {url, ""}:
+        raise Invalid(
+            "SEARCH_URL_INVALID",
+            LocalText("SEARCH_URL mesti tantivy:///map; kini {url}", "SEARCH_URL must be tantivy:///folder, not {url}"),
+            url=url,
+        )
+    return TantivyIndex(Path(path))
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One state of the live index, as long as anybody uses it.
+
+    near  tokens looked up for Fuzzy, by (field, token, edits)
+    """
+
+    folder: Path
+    index: tantivy.Index
+    searcher: Searcher
+    generation: str
+    stamp: files.Stamp
+    near: dict[tuple[str, str, int], list[tuple[int, str]]] = field(default_factory=dict)
+
+
+class TantivyIndex:
+    """See services.catalog.index.Index.
+
+    root  folder of the indexes; made by the first rebuild
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._view: View | None = None
+        self._look_at = 0.0
+        self._looking = threading.Lock()
+        self._writing: Writing | None = None
+
+    def search(self, request: Request) -> Hits:
+        with self._reading() as view:
+            fields, chosen = view.index.schema, filters(request)
+            translation = Translation(fields, lambda *asked: [word for _edits, word in _near(view, *asked)])
+            asked = translation.query(request.match)
+            narrowed = translation.narrowed(asked, chosen.values())
+            total, hits = _hits(view.searcher, request, narrowed)
+            counts: dict[str, list[tuple[str, int]]] = {}
+            free = [facet for facet in request.facets if facet not in chosen]
+            if free:
+                counts.update(count(view.searcher, narrowed, free, request.facet_size))
+            for facet in request.facets:
+                if facet in chosen:
+                    others = [chosen[other] for other in chosen if other != facet]
+                    query = translation.narrowed(asked, others)
+                    found = count(view.searcher, query, [facet], request.facet_size)[facet]
+                    counts[facet] = _with_chosen(view.searcher, query, facet, chosen[facet].values, found)
+            numbers, scores = [number for _score, number in hits], [score for score, _number in hits]
+            return Hits(total, numbers, scores, {facet: counts[facet] for facet in request.facets}, view.generation)
+
+    def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
+        with self._reading() as view:
+            near = {word: edits for field in fields for edits, word in _near(view, field, token, distance) if edits}
+            first = sorted(near, key=lambda word: (near[word], word))[: max(NEIGHBOURS, limit)]
+            counts = {word: _documents(view, fields, word) for word in first}
+            alive = sorted((near[word], -counts[word], word) for word in first if counts[word])
+            return [(word, -negative) for _edits, negative, word in alive[:limit]]
+
+    def count(self) -> int:
+        with self._reading() as view:
+            return view.searcher.num_docs
+
+    def name(self) -> str:
+        name = files.named(self._root, "current")
+        return name if name and (self._root / name).is_dir() else ""
+
+    def trouble(self) -> str:
+        name = self.name()
+        if not name:
+            return "INDEX_MISSING"
+        folder = self._root / name
+        if files.rot(folder):
+            return "INDEX_ROTTEN"
+        return "" if files.is_ours(folder) else "INDEX_FOREIGN"
+
+    def write(self, changes: Sequence[Change]) -> None:
+        name = self.name()
+        if not name:
+            raise Unavailable("INDEX_BUILDING", INDEX_BUILDING)
+        if self._writing is None or self._writing.folder.name != name:
+            self.close()
+            self._writing = Writing(self._root / name)
+        self._writing.write(changes)
+        self._look_at = 0.0
+
+    def begin_rebuild(self, name: str) -> Building:
+        self._root.mkdir(parents=True, exist_ok=True)
+        files.tidy(self._root, self.name())
+        return Building.begin(self._root, name, self._swapped)
+
+    def rebuilding(self) -> Building | None:
+        return Building.resume(self._root, self._swapped)
+
+    def close(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.close()
+
+    def _swapped(self) -> None:
+        self.close()
+        self._look_at = 0.0
+
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[View]:
+        view = self._fresh()
+        with translated("SEARCH_UNAVAILABLE", SEARCH_UNAVAILABLE):
+            yield view
+
+    def _fresh(self) -> View:
+        """The newest state, or one that was it 200 ms ago; whoever looks first looks for all."""
+        view = self._view
+        if view is not None and time.monotonic() < self._look_at:
+            return view
+        if not self._looking.acquire(blocking=view is None):
+            assert view is not None
+            return view
+        try:
+            self._look_at = time.monotonic() + LOOK_SECONDS
+            self._view = self._newest(self._view)
+            return self._view
+        finally:
+            self._looking.release()
+
+    def _newest(self, view: View | None) -> View:
+        """Raises Unavailable INDEX_BUILDING when there is no sound index."""
+        for _attempt in range(OPEN_TRIES):
+            name = self.name()
+            if not name:
+                break
+            try:
+                stamp = files.stamp(self._root, name)
+                if view is not None and view.folder.name == name and view.stamp == stamp:
+                    return view
+                with translated("SEARCH_UNAVAILABLE", SEARCH_UNAVAILABLE):
+                    newer = _load(self._root / name, stamp, view)
+            except (FileNotFoundError, Unavailable):
+                # Swapped and deleted, or merged, between our looks.
+                time.sleep(0.005)
+                continue
+            if newer is not None:
+                return newer
+        if view is not None and view.folder.is_dir():
+            return view
+        raise Unavailable("INDEX_BUILDING", INDEX_BUILDING)
+
+
+def _load(folder: Path, stamp: files.Stamp, view: View | None) -> View | None:
+    """The state of the folder; None when it changed while we looked, or rots."""
+    before = files.meta(folder)
+    if view is not None and view.folder == folder:
+        index = view.index
+    elif files.rot(folder):
+        return None
+    else:
+        index = tantivy.Index.open(str(folder))
+        index.config_reader("manual")
+    index.reload()
+    searcher = index.searcher()
+    if files.meta(folder) != before:
+        return None
+    return View(folder, index, searcher, files.generation(folder, before), stamp)
+
+
+def _hits(searcher: Searcher, request: Request, query: Query) -> tuple[int, list[tuple[float, int]]]:
+    """(total, [(score, number)]) of the wanted page."""
+    offset, limit = request.offset, min(request.limit, REACH - request.offset)
+    field, order = SORT_FIELDS.get(request.sort), Order.Desc if request.sort == "year" else Order.Asc
+    if request.sort == "relevance" and is_flat(request.match):
+        field = "number"
+    if field is not None or limit < 1:
+        # A limit of 0 would panic.
+        found = searcher.search(query, limit=max(limit, 1), offset=offset, order_by_field=field, order=order)
+        numbers = searcher.fast_field_values("number", [address for _key, address in found.hits[: max(limit, 0)]])
+        return _total(found), [(0.0, int(number or 0)) for number in numbers]
+    return _by_relevance(searcher, query, offset, limit)
+
+
+def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[tuple[float, int]]]:
+    """tantivy breaks ties by where a merge happens to have put a document: read to the end of the page's last tie."""
+    wanted = offset + limit
+    asked = wanted + TIE_MARGIN
+    while True:
+        found = searcher.search(query, limit=asked)
+        hits = found.hits
+        if len(hits) < asked or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
+            break
+        asked *= 4
+    numbers = searcher.fast_field_values("number", [address for _score, address in hits])
+    ranked = [(float(score), int(number or 0)) for (score, _address), number in zip(hits, numbers, strict=True)]
+    ranked.sort(key=lambda hit: (-round(hit[0], SCORE_DIGITS), hit[1]))
+    return _total(found), ranked[offset:wanted]
+
+
+def _with_chosen(
+    searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], found: list[tuple[str, int]]
+) -> list[tuple[str, int]]:
+    missing = set(chosen) - {value for value, _count in found}
+    extra = count_values(searcher, query, facet, sorted(missing)) if missing else {}
+    return sorted([*found, *extra.items()], key=lambda pair: (-pair[1], pair[0]))
+
+
+def _documents(view: View, fields: Sequence[str], word: str) -> int:
+    either = [(tantivy.Occur.Should, Query.term_query(view.index.schema, field, word)) for field in fields]
+    return _total(view.searcher.search(Query.boolean_query(either), limit=1))
+
+
+def _total(found: tantivy.SearchResult) -> int:
+    return int(found.count)  # type: ignore[attr-defined]  # its stub forgets it
+
+
+def _near(view: View, field: str, token: str, limit: int) -> list[tuple[int, str]]:
+    """Of the field's dictionary: tokens with the same first letter within `limit` edits, as (edits, token)."""
+    asked = (field, token, limit)
+    found = view.near.get(asked)
+    if found is None:
+        words = (word for word, _count in view.searcher.terms_with_prefix(field, token[:1]))
+        found = nearest(token, words, limit)
+        if len(view.near) < NEAR_KEPT:
+            view.near[asked] = found
+    return found

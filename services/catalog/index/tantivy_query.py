@@ -1,0 +1,110 @@
+"""Matches as tantivy queries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
+
+from chassis.errors import LocalText, Unavailable
+from services.catalog.document import TEXT_FIELDS
+from services.catalog.index.shape import KEYWORD_FIELDS
+from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.ranking import Any as AnyOf
+
+# field, token, distance -> tokens of the index
+Nearby = Callable[[str, str, int], list[str]]
+
+
+def schema() -> Schema:
+    """The index's fields. Integers are signed: an int given to an unsigned field kills the writer's thread."""
+    builder = SchemaBuilder()
+    for name in TEXT_FIELDS:
+        builder.add_text_field(name, tokenizer_name="whitespace", index_option="position")
+    for name in KEYWORD_FIELDS:
+        builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
+    builder.add_text_field("title_key", fast=True, tokenizer_name="raw", index_option="basic")
+    for name in ("number", "year"):
+        builder.add_integer_field(name, indexed=True, fast=True)
+    for name in ("newest", "oldest"):
+        builder.add_integer_field(name, fast=True)
+    return builder.build()
+
+
+@contextmanager
+def translated(reason: str, say: LocalText) -> Iterator[None]:
+    """What tantivy raises, as Unavailable `reason`. It refuses some things by panic, which is a BaseException."""
+    try:
+        yield
+    except (ValueError, OSError) as problem:
+        raise Unavailable(reason, say, why=str(problem)) from problem
+    except BaseException as problem:
+        if type(problem).__name__ != "PanicException":
+            raise
+        raise Unavailable(reason, say, why=str(problem)) from problem
+
+
+class Translation:
+    """Translates for one index.
+
+    nearby  looks up the tokens that a Fuzzy means
+    """
+
+    def __init__(self, fields: Schema, nearby: Nearby) -> None:
+        self._fields, self._nearby = fields, nearby
+
+    def query(self, match: Match) -> Query:
+        """Raises ValueError when the index lacks a field."""
+        match match:
+            case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
+                return self._leaf(match)
+            case Best(choices=choices, tie=tie):
+                return Query.disjunction_max_query(self._each(choices), tie) if choices else Query.empty_query()
+            case All(of=parts):
+                if not parts:
+                    return Query.const_score_query(Query.all_query(), 0.0)
+                return _bool((Occur.Must, part) for part in self._each(parts))
+            case AnyOf(of=parts):
+                return _bool((Occur.Should, part) for part in self._each(parts)) if parts else Query.empty_query()
+            case But(match=inner, without=without):
+                excluded = [(Occur.MustNot, part) for part in self._each(without)]
+                return _bool([(Occur.Must, self.query(inner)), *excluded])
+            case Prefer(match=inner, bonus=bonus):
+                wished = [(Occur.Should, part) for part in self._each(bonus)]
+                return _bool([(Occur.Must, self.query(inner)), *wished])
+
+    def narrowed(self, query: Query, parts: Iterable[Match]) -> Query:
+        """What matches the query and each of the parts."""
+        return _bool([(Occur.Must, query), *((Occur.Must, part) for part in self._each(parts))])
+
+    def _each(self, matches: Iterable[Match]) -> list[Query]:
+        return [self.query(each) for each in matches]
+
+    def _leaf(self, match: Term | Prefix | Fuzzy | Phrase | Keyword | Between) -> Query:
+        fields = self._fields
+        match match:
+            case Term(field=field, token=token, boost=boost):
+                return Query.boost_query(Query.term_query(fields, field, token), boost)
+            case Prefix(field=field, token=token, boost=boost):
+                beginning = Query.fuzzy_term_query(fields, field, token, distance=0, prefix=True)
+                return Query.const_score_query(beginning, boost)
+            case Fuzzy(field=field, token=token, distance=distance, boost=boost):
+                near = Query.term_set_query(fields, field, self._nearby(field, token, distance))
+                return Query.const_score_query(near, boost)
+            case Phrase(field=field, tokens=(token,), boost=boost):
+                return Query.const_score_query(Query.term_query(fields, field, token), boost)
+            case Phrase(field=field, tokens=tokens, boost=boost):
+                return Query.const_score_query(Query.phrase_query(fields, field, list(tokens)), boost)
+            case Keyword(field=field, values=values, boost=boost):
+                return Query.const_score_query(Query.term_set_query(fields, field, list(values)), boost)
+            case Between(field=field, low=None, high=None):
+                return Query.const_score_query(Query.exists_query(field), 0.0)
+            case Between(field=field, low=low, high=high):
+                between = Query.range_query(fields, field, FieldType.Integer, low, high)
+                return Query.const_score_query(between, 0.0)
+
+
+def _bool(clauses: Iterable[tuple[Occur, Query]]) -> Query:
+    listed = list(clauses)
+    return listed[0][1] if len(listed) == 1 and listed[0][0] is not Occur.MustNot else Query.boolean_query(listed)
