@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -90,13 +89,9 @@ def amqp_url(servers: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def elasticsearch_url(servers: dict[str, str]) -> Iterator[str]:
     """URL ending in an index name of the test's own; every index whose name begins so is removed afterwards."""
-    name, root = _fresh_name().replace("_", "-"), servers["SEARCH_ROOT_URL"]
-    yield f"{root}/{name}"
-    with urllib.request.urlopen(f"{root}/_cat/indices/{name}*?h=index", timeout=20) as answer:
-        found = answer.read().decode().split()
-    for index in found:
-        with urllib.request.urlopen(urllib.request.Request(f"{root}/{index}", method="DELETE"), timeout=20):
-            pass
+    name = _fresh_name().replace("_", "-")
+    yield f"{servers['SEARCH_ROOT_URL']}/{name}"
+    development.drop_indices(name)
 
 
 def _fresh_name() -> str:

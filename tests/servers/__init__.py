@@ -5,7 +5,7 @@ Standard library only, so that `python -m tests.servers up` works before the env
 
 from __future__ import annotations
 
-from tests.servers import postgres, rabbitmq, state
+from tests.servers import elasticsearch, postgres, rabbitmq, state
 
 __all__ = [
     "NotUp",
@@ -13,6 +13,7 @@ __all__ = [
     "create_vhost",
     "database_url",
     "drop_database",
+    "drop_indices",
     "drop_vhost",
     "ensure_database",
     "urls",
@@ -69,3 +70,8 @@ def drop_vhost(name: str) -> None:
 def vhost_url(name: str) -> str:
     """AMQP URL of one virtual host."""
     return rabbitmq.url(state.read("rabbitmq"), name)
+
+
+def drop_indices(prefix: str) -> None:
+    """Delete every index whose name begins so."""
+    elasticsearch.drop_indices(state.read("elasticsearch"), prefix)

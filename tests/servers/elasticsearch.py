@@ -117,12 +117,24 @@ action.auto_create_index: false
 
 def healthy(entry: Entry) -> bool:
     """Whether the node answers about its cluster."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(url(entry) + "/_cluster/health?timeout=1s", timeout=5) as answer:
-            return b'"status"' in answer.read()
+        return b'"status"' in call(entry, "GET", "/_cluster/health?timeout=1s", seconds=5)
     except OSError:
         return False
+
+
+def drop_indices(entry: Entry, prefix: str) -> None:
+    """Delete every index whose name begins so, with its aliases."""
+    for name in call(entry, "GET", f"/_cat/indices/{prefix}*?h=index").decode().split():
+        call(entry, "DELETE", f"/{name}")
+
+
+def call(entry: Entry, method: str, path: str, *, seconds: float = 20) -> bytes:
+    """Ask the node; errors are urllib's, all of them OSErrors."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(urllib.request.Request(url(entry) + path, method=method), timeout=seconds) as answer:
+        content: bytes = answer.read()
+    return content
 
 
 def stop(entry: Entry) -> None:
