@@ -186,12 +186,19 @@ def main() -> None:
         app()
     except Error as problem:
         _report(problem)
-        raise SystemExit(USAGE if isinstance(problem, Invalid) else UNAVAILABLE if isinstance(problem, Unavailable) else UNWELL) from None
+        raise SystemExit(_exit_code(problem)) from None
+
+
+def _exit_code(problem: Error) -> int:
+    if isinstance(problem, Invalid):
+        return USAGE
+    return UNAVAILABLE if isinstance(problem, Unavailable) else UNWELL
 
 
 def _report(problem: Error) -> None:
     if "--json" in sys.argv:
-        told = {"reason": problem.reason, "facts": problem.facts, "sentence": {"id": problem.sentence.id, "en": problem.sentence.en}}
+        sentence = {"id": problem.sentence.id, "en": problem.sentence.en}
+        told = {"reason": problem.reason, "facts": problem.facts, "sentence": sentence}
         print(orjson.dumps({"error": told}, default=str).decode())
     else:
         print(f"{problem.reason}: {problem.sentence.speak(speaking())}", file=sys.stderr)

@@ -29,7 +29,7 @@ BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID: PostgreSQL's own type, sixteen bytes on SQLite (half of SQLAlchemy's text, in the row and in each index)."""
+    """A UUID: PostgreSQL's own type; sixteen bytes on SQLite, half of SQLAlchemy's text, in row and index alike."""
 
     impl = LargeBinary
     cache_ok = True
@@ -166,7 +166,9 @@ def _named_outage() -> Iterator[None]:
             ) from problem
         raise Unavailable(
             "DATABASE_UNAVAILABLE",
-            LocalText("Basis data tidak menjawab. Coba lagi sebentar.", "The database does not answer. Try again shortly."),
+            LocalText(
+                "Basis data tidak menjawab. Coba lagi sebentar.", "The database does not answer. Try again shortly."
+            ),
         ) from problem
 
 

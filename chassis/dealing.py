@@ -174,5 +174,6 @@ class DealtServer(uvicorn.Server):
         connection.setblocking(False)
         protocol: Any = self.config.http_protocol_class
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state), connection
+            lambda: protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state),
+            connection,
         )

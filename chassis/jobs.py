@@ -18,6 +18,7 @@ BACK_OFF_SECONDS = 2.0
 # What every service's database needs done, whatever else the service does.
 CHASSIS = (
     Job(name="relay", run="chassis.outbox:relay", lease="relay"),
+    Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver"),
     Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400),
 )
 
@@ -25,7 +26,9 @@ CHASSIS = (
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """One thread a job; they end soon after `stop` is set."""
     threads = [
-        threading.Thread(target=_keep, args=(job, resources, stop), name=f"{resources.service.name}-{job.name}", daemon=True)
+        threading.Thread(
+            target=_keep, args=(job, resources, stop), name=f"{resources.service.name}-{job.name}", daemon=True
+        )
         for job in jobs
     ]
     for thread in threads:

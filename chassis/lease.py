@@ -52,7 +52,9 @@ _RENEW = text(
      WHERE role = :role AND holder = :holder AND token = :token AND until >= clock_timestamp()
     """
 )
-_RELEASE = text("UPDATE leases SET until = clock_timestamp() - interval '1 second' WHERE role = :role AND token = :token")
+_RELEASE = text(
+    "UPDATE leases SET until = clock_timestamp() - interval '1 second' WHERE role = :role AND token = :token"
+)
 _FENCE = text("SELECT token FROM leases WHERE role = :role AND until >= clock_timestamp() FOR SHARE")
 
 

@@ -68,10 +68,11 @@ class Service:
 
     tables      its metadata; the chassis' own tables are added by the migrations
     migrations  package that holds env-less Alembic revisions in `versions/`
-    rpc         "package.module:servicer", called as servicer(resources); a string, so that only `serve` and `up` load gRPC
+    rpc         "package.module:servicer", called as servicer(resources); by name, as only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated
     commands    "package.module:app", a typer app added to the CLI
     jobs        work of its own, besides the relay
+    checks      "package.module:function" each, called by `doctor` as function(resources) -> list[chassis.health.Finding]
     """
 
     name: str
@@ -82,6 +83,7 @@ class Service:
     commands: str = ""
     consumers: tuple[Consumer, ...] = ()
     jobs: tuple[Job, ...] = ()
+    checks: tuple[str, ...] = ()
 
 
 def discover() -> list[Service]:

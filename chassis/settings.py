@@ -98,7 +98,9 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     services = {
         name[:-4].lower(): value
         for name, value in source.items()
-        if name.endswith("_URL") and name.lower() not in own and value.split(":", 1)[0] in {"inproc", "dns", "ipv4", "unix"}
+        if name.endswith("_URL")
+        and name.lower() not in own
+        and value.split(":", 1)[0] in {"inproc", "dns", "ipv4", "unix"}
     }
     try:
         settings = Settings.model_validate({**given, "service_urls": services})

@@ -34,9 +34,7 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
     if settings.workers == 1:
         _serve_here(settings, listener, lambda: announce(address))
     else:
-        Supervisor(
-            listener, module="chassis.up", workers=settings.workers, ready=lambda: announce(address)
-        ).run()
+        Supervisor(listener, module="chassis.up", workers=settings.workers, ready=lambda: announce(address)).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -48,7 +46,7 @@ def _listen(host: str, port: int) -> socket.socket:
             raise Unavailable(
                 "PORT_TAKEN",
                 LocalText(
-                    "Porta {port} sudah dipakai program lain. Hentikan program itu, atau pilih porta lain: PORT=8090 make run",
+                    "Porta {port} sudah dipakai program lain. Hentikan itu, atau pilih yang lain: PORT=8090 make run",
                     "Port {port} is taken by another program. Stop it, or choose another: PORT=8090 make run",
                 ),
                 port=port,

@@ -1,4 +1,4 @@
-"""Putting records into the catalogue: created, updated or unchanged, with their items, queue rows and one fact a batch."""
+"""Putting records into the catalogue: created, updated or unchanged, with items, queue rows and one fact a batch."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ def open_feed(session: Session, *, source: str, institution: str) -> Feed:
     """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
     owner = session.scalars(select(Institution).where(Institution.code == institution)).first()
     known = session.execute(
-        select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id).where(Source.code == source)
+        select(Source.id, Institution)
+        .join(Institution, Institution.id == Source.institution_id)
+        .where(Source.code == source)
     ).first()
     if known is not None:
         source_id, owner = known
@@ -184,9 +186,7 @@ def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], r
     """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
     keys = [each.key for each in batch] + [_alternative(each) for each in batch]
     columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
-    rows = session.execute(
-        select(*columns).where(Record.source_id == source_id, Record.control_key.in_(keys))
-    ).all()
+    rows = session.execute(select(*columns).where(Record.source_id == source_id, Record.control_key.in_(keys))).all()
     elsewhen = [row.number for row in rows if row.run != run]
     met = set(
         session.scalars(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 from uuid import UUID
@@ -17,9 +17,15 @@ from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import Unserialisable
 from services.catalog.tables import Record, Source
 
-Format = Literal["marc", "marcxml", "json"]
+Form = Literal["marc", "marcxml", "json"]
 PAGE = 500
 ENCODERS = {"marc": iso2709.encode, "marcxml": marcxml.encode, "json": marcjson.encode}
+# In a collection: no XML declaration before each record, and one JSON record a line.
+IN_A_ROW: dict[str, Callable[[marc.Record], bytes]] = {
+    "marc": iso2709.encode,
+    "marcxml": lambda record: marcxml.encode(record, declare=False) + b"\n",
+    "json": lambda record: marcjson.encode(record) + b"\n",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +38,7 @@ class Left:
 
 
 def export(
-    database: Database, context: Context, *, to: BinaryIO, format: Format, source: str = ""
+    database: Database, context: Context, *, to: BinaryIO, form: Form, source: str = ""
 ) -> Iterator[tuple[int, Left | None]]:
     """Write every record, of one source when named, in the order they came.
 
@@ -41,11 +47,11 @@ def export(
     raises  NotFound  SOURCE_NOT_FOUND
     """
     written = after = 0
-    encode = ENCODERS[format]
+    encode = IN_A_ROW[form]
     if source:
         be_known(database, context, source)
-    if format == "marcxml":
-        to.write(marcxml.HEAD)
+    if form == "marcxml":
+        to.write(marcxml.COLLECTION_HEAD)
     while True:
         rows = _page(database, context, source, after)
         if not rows:
@@ -57,12 +63,10 @@ def export(
             except Unserialisable as problem:
                 yield written, Left(record_id, problem.reason, problem.detail)
                 continue
-            if format == "json":
-                to.write(b"\n")
             written += 1
         yield written, None
-    if format == "marcxml":
-        to.write(marcxml.TAIL)
+    if form == "marcxml":
+        to.write(marcxml.COLLECTION_TAIL)
     to.flush()
 
 

@@ -134,9 +134,9 @@ class Import:
             return feed, *self._run(session, feed)
 
     def _run(self, session: Session, feed: Feed) -> tuple[int, int, int]:
-        """Find the unfinished run of these very files, or open a new one: its number, and the file and record reached."""
+        """The unfinished run of these very files, or a new one: its number, and the file and record reached."""
         inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
-        seen = [(str(path.absolute()), path.stat().st_size, path.stat().st_mtime_ns) for path in self._files if str(path) != "-"]
+        seen = [_seen(path) for path in self._files if str(path) != "-"]
         fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
         resumable = len(seen) == len(self._files)
         found = session.scalars(
@@ -158,7 +158,9 @@ class Import:
         session.flush()
         return started.number, 0, 0
 
-    def _load(self, pool: ProcessPoolExecutor | None, feed: Feed | None, run: int, at: int, path: Path, *, skip: int) -> None:
+    def _load(
+        self, pool: ProcessPoolExecutor | None, feed: Feed | None, run: int, at: int, path: Path, *, skip: int
+    ) -> None:
         if str(path) == "-":
             self._drain(pool, feed, run, at, "-", self._stdin, skip)
         else:
@@ -166,7 +168,14 @@ class Import:
                 self._drain(pool, feed, run, at, str(path), stream, skip)
 
     def _drain(
-        self, pool: ProcessPoolExecutor | None, feed: Feed | None, run: int, at: int, path: str, stream: BinaryIO, skip: int
+        self,
+        pool: ProcessPoolExecutor | None,
+        feed: Feed | None,
+        run: int,
+        at: int,
+        path: str,
+        stream: BinaryIO,
+        skip: int,
     ) -> None:
         under_way: deque[Future[Prepared]] = deque()
 
@@ -196,7 +205,7 @@ class Import:
 
     def _commit(self, feed: Feed, run: int, at: int, prepared: Prepared) -> Outcome:
         """One batch is one transaction: records, what was put aside, and how far the run has come."""
-        reached = max(each.ordinal for each in (*prepared.incoming, *prepared.aside))
+        reached = max([each.ordinal for each in prepared.incoming] + [each.ordinal for each in prepared.aside])
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
         with self._database.transaction(self._context) as session:
             sequence = counts.read + len(prepared.incoming) + len(prepared.aside)
@@ -227,6 +236,12 @@ class Import:
         outcome.warnings += [(each.ordinal, code) for each in batch for code in each.warnings]
         self.counts.add(prepared, outcome, len(outcome.warnings))
         return outcome
+
+
+def _seen(path: Path) -> tuple[str, int, int]:
+    """What tells a file from another one, or from itself after a change."""
+    known = path.stat()
+    return str(path.absolute()), known.st_size, known.st_mtime_ns
 
 
 def _aside_row(each: Aside, feed: Feed, run: int) -> dict[str, object]:

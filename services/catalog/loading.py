@@ -119,7 +119,11 @@ def _rename_in_holdings(session: Session, institution: Institution, renamed: dic
 
 def _describe(place: Institution | Branch, said: dict[str, Any]) -> bool:
     """Set what the file says of a place; True when that changes anything."""
-    wanted = {"name_id": said["name"]["id"], "name_en": said["name"]["en"], **{name: said.get(name, "") for name in TEXTS}}
+    wanted = {
+        "name_id": said["name"]["id"],
+        "name_en": said["name"]["en"],
+        **{name: said.get(name, "") for name in TEXTS},
+    }
     changed = {name: value for name, value in wanted.items() if getattr(place, name, None) != value}
     for name, value in changed.items():
         setattr(place, name, value)
@@ -128,8 +132,8 @@ def _describe(place: Institution | Branch, said: dict[str, Any]) -> bool:
 
 def _check(path: Path, said: dict[str, Any], where: str) -> None:
     name = said.get("name")
-    if not isinstance(name, dict) or not all(isinstance(name.get(language), str) and name[language] for language in ("id", "en")):
-        raise _wrong(path, f"{where}: name needs id and en, such as name = {{ id = \"…\", en = \"…\" }}")
+    if not isinstance(name, dict) or not all(name.get(lang) and isinstance(name[lang], str) for lang in ("id", "en")):
+        raise _wrong(path, f'{where}: name needs id and en, such as name = {{ id = "…", en = "…" }}')
     for field, limit in LIMITS.items():
         value = said.get(field, "")
         if not isinstance(value, str) or len(value) > limit:

@@ -42,7 +42,8 @@ def prepare(path: str, chunk: list[Frame]) -> Prepared:
     done = Prepared()
     for frame in chunk:
         if frame.fault is not None:
-            done.aside.append(Aside(path, frame.number, frame.position, frame.fault.reason, frame.fault.detail, frame.raw))
+            fault = frame.fault
+            done.aside.append(Aside(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
             continue
         try:
             decoded = decode(frame)

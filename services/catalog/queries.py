@@ -13,8 +13,8 @@ from chassis.errors import LocalText, NotFound
 from services.catalog.tables import Branch, Institution, Item, Record, Source
 
 
-def record(session: Session, record_id: UUID) -> Row[Any]:
-    """One record that has not been deleted: number, id, version, marc, holdings, updated_at, source, institution (codes).
+def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
+    """One record not deleted: number, id, version, marc, holdings, updated_at, and its source and institution by code.
 
     raises  NotFound  RECORD_NOT_FOUND
     """
@@ -42,7 +42,7 @@ def record(session: Session, record_id: UUID) -> Row[Any]:
     return found
 
 
-def items(session: Session, record_number: int) -> Sequence[Row[Any]]:
+def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """A record's items, by branch and then as the source had them."""
     return session.execute(
         select(

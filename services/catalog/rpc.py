@@ -69,7 +69,9 @@ class Catalog(CatalogServicer):
                 wire.Facet(
                     name=facet.name,
                     values=[
-                        wire.FacetValue(value=each.value, count=each.count, label=_text(each.label), selected=each.selected)
+                        wire.FacetValue(
+                            value=each.value, count=each.count, label=_text(each.label), selected=each.selected
+                        )
                         for each in facet.values
                     ],
                 )
@@ -111,7 +113,9 @@ class Catalog(CatalogServicer):
         try:
             content = ENCODERS[name](marc.Record.unpack(found.marc))
         except Unserialisable as problem:
-            raise Invalid(problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail) from None
+            raise Invalid(
+                problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail
+            ) from None
         return wire.GetMarcReply(content=content, version=found.version, updated_at=_moment(found.updated_at))
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:

@@ -1,4 +1,4 @@
-"""Putting items on the shelves: branches by code, barcodes once an institution, each record's holdings ready to show."""
+"""Putting items on the shelves: branches by code, barcodes once an institution, holdings ready to show."""
 
 from __future__ import annotations
 
@@ -129,4 +129,3 @@ def _barcodes_elsewhere(session: Session, shelves: Shelves, stocks: Sequence[Sto
         )
     )
     return {str(row.barcode): row.record_number for row in rows}
-

@@ -105,7 +105,7 @@ def import_(
     paths: Annotated[list[str], typer.Argument(help="Files or folders; - reads standard input.")],
     source: Annotated[str, typer.Option(help="Code of the source these records come from.")],
     institution: Annotated[str, typer.Option(help="Whose source it is, when it is new.")] = "",
-    report: Annotated[Path | None, typer.Option(help="Write what was put aside and each warning here, a JSON line each.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write findings here, a JSON line each.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
     json: Json = False,
 ) -> None:
@@ -117,7 +117,7 @@ def import_(
     with _catalogue(working=not dry_run) as resources, reporting(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.default_institution
-        with bar_for(quiet=json, bytes=True) as bar:
+        with bar_for(quiet=json, in_bytes=True) as bar:
             run = Import(
                 resources.database,
                 system("import"),
@@ -140,24 +140,24 @@ def import_(
 
 @app.command()
 def export(
-    format: Annotated[str, typer.Option(help="marc, marcxml or json (one record a line).")] = "marc",
+    form: Annotated[str, typer.Option("--format", help="marc, marcxml or json (one record a line).")] = "marc",
     source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     json: Json = False,
 ) -> None:
     """Give the records back as MARC, field for field as they came."""
-    if format not in exporting.ENCODERS:
+    if form not in exporting.ENCODERS:
         known = ", ".join(exporting.ENCODERS)
         raise Invalid(
             "FORMAT_UNKNOWN",
             LocalText("Format “{given}” tidak ada; yang ada: {known}.", "No format “{given}”; there are: {known}."),
-            given=format,
+            given=form,
             known=known,
         )
     if json and to is None:
         raise Invalid(
             "OUTPUT_TAKEN",
-            LocalText("--json perlu --to: rekaman keluar di keluaran baku.", "--json needs --to: records go to standard output."),
+            LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
         )
     written, left = 0, 0
     with _catalogue() as resources, contextlib.ExitStack() as stack:
@@ -166,7 +166,11 @@ def export(
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")
         for written, problem in exporting.export(
-            resources.database, system("export"), to=stream, format=format, source=source  # type: ignore[arg-type]
+            resources.database,
+            system("export"),
+            to=stream,
+            form=form,
+            source=source,  # type: ignore[arg-type]
         ):
             bar.update(task, completed=written)
             if problem is not None:
@@ -185,12 +189,14 @@ def institutions_load(file: Path, json: Json = False) -> None:
     with _catalogue() as resources, resources.database.transaction(system("institutions")) as session:
         loaded = loading.load_institutions(session, found)
     told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
-    print(orjson.dumps(told).decode() if json else f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed")
+    line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
+    print(orjson.dumps(told).decode() if json else line)
 
 
 @sample_app.command("load")
 def sample_load(
-    if_empty: Annotated[bool, typer.Option("--if-empty", help="Only when there are no records yet.")] = False, json: Json = False
+    if_empty: Annotated[bool, typer.Option("--if-empty", help="Only when there are no records yet.")] = False,
+    json: Json = False,
 ) -> None:
     """Load the sample library: books that exist, copies that do not."""
     begun = time.monotonic()
@@ -203,7 +209,7 @@ def sample_load(
             return
         with resources.database.transaction(context) as session:
             loading.load_institutions(session, loading.read_institutions(sample.institutions_path()))
-        with bar_for(quiet=json, bytes=True) as bar:
+        with bar_for(quiet=json, in_bytes=True) as bar:
             for source, institution in sample.sources():
                 run = Import(
                     resources.database,

@@ -27,9 +27,9 @@ from services.catalog.preparing import Aside
 screen = Console(stderr=True)
 
 
-def bar_for(*, quiet: bool, bytes: bool = False) -> Progress:
+def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
     """A progress bar on standard error, counting bytes or things; silent when `quiet`."""
-    measure: ProgressColumn = DownloadColumn() if bytes else MofNCompleteColumn()
+    measure: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
