@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from chassis import telemetry
 from chassis.context import Context
 from chassis.errors import LocalText, Unavailable
 
@@ -82,6 +83,7 @@ class Database:
             self.reader = _sqlite_engine(url, begin="BEGIN", pool_size=pool_size)
         else:
             self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+            telemetry.watch_sql(self.writer, event.listen)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
 
     def after_commit(self, call: Callable[[], None]) -> None:
@@ -176,6 +178,8 @@ def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> Engine:
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False, "timeout": 30}
     )
+
+    telemetry.watch_sql(engine, event.listen)
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: Any) -> None:

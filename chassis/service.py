@@ -68,11 +68,11 @@ class Service:
 
     tables      its metadata; the chassis' own tables are added by the migrations
     migrations  package that holds env-less Alembic revisions in `versions/`
-    rpc         "package.module:servicer", called as servicer(resources); by name, as only `serve` and `up` load gRPC
+    rpc         "package.module:servicer", called as servicer(resources); by name: only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated
     commands    "package.module:app", a typer app added to the CLI
     jobs        work of its own, besides the relay
-    checks      "package.module:function" each, called by `doctor` as function(resources) -> list[chassis.health.Finding]
+    checks      "package.module:function" each, called by doctor as function(resources) -> list[chassis.health.Finding]
     """
 
     name: str

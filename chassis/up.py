@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import uvicorn
 
@@ -15,6 +16,7 @@ from chassis.db import Database
 from chassis.dealing import GRACE_SECONDS, DealtServer, Supervisor
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import inproc
+from chassis.rpc.server import answers
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, load
 from chassis.urls import resolve
@@ -83,7 +85,8 @@ class _House:
             resources = Resources(settings=settings, database=database, service=service)
             self._databases.append(database)
             if service.rpc:
-                inproc.register(service.name, resolve(service.rpc)(resources), resolve(service.adder))
+                servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
+                inproc.register(service.name, servicer, adder, well=partial(answers, database))
             self._threads += jobs.start((*service.jobs, *jobs.CHASSIS), resources, self._stop)
 
     def close(self) -> None:

@@ -12,7 +12,10 @@ from typing import Any
 
 import grpc
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.errors import LocalText, Unavailable
+from chassis.rpc import status
 from chassis.rpc.calls import AioMany, AioOne, SyncMany, SyncOne
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
@@ -54,6 +57,40 @@ def aio_channel(url: str, settings: Settings) -> AioChannel:
 def sync_channel(url: str, settings: Settings) -> SyncChannel:
     """A channel for generated stubs, called from threads. Raises as `aio_channel` does."""
     return SyncChannel(url, resolve(_SYNC[known_scheme(url, _SYNC)])(url, settings))
+
+
+async def be_well(channel: AioChannel, seconds: float) -> None:
+    """Be sure, within `seconds`, that the service at the other end is ready to serve.
+
+    raises  Unavailable  SERVICE_UNAVAILABLE  nobody answers there
+                         NOT_SERVING          it answers, and says that it cannot
+            TooLate
+    """
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    try:
+        said = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+    except Unavailable as problem:
+        raise status.unavailable(channel.url, problem.facts["code"]) from problem
+    _judge(said, channel.url)
+
+
+def be_well_sync(channel: SyncChannel, seconds: float) -> None:
+    """`be_well` for threads."""
+    stub: Any = health_pb2_grpc.HealthStub(channel)
+    try:
+        said = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+    except Unavailable as problem:
+        raise status.unavailable(channel.url, problem.facts["code"]) from problem
+    _judge(said, channel.url)
+
+
+def _judge(said: health_pb2.HealthCheckResponse, url: str) -> None:
+    if said.status != health_pb2.HealthCheckResponse.SERVING:
+        raise Unavailable(
+            "NOT_SERVING",
+            LocalText("Layanan di {service} belum siap.", "The service at {service} is not ready."),
+            service=url,
+        )
 
 
 def _aio_road(url: str, settings: Settings) -> aio.Channel:

@@ -16,11 +16,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
+from grpc_health.v1 import health_pb2
 
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.calls import Metadata
-from chassis.rpc.interceptors import Method, methods_of
+from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.rpc.streams import Call, Replies, requests_of
 from chassis.settings import Settings
 
@@ -29,18 +30,33 @@ _pool: ThreadPoolExecutor | None = None
 _pool_lock = threading.Lock()
 
 
-def register(name: str, servicer: Any, adder: Callable[[Any, Any], None]) -> None:
+def register(
+    name: str, servicer: Any, adder: Callable[[Any, Any], None], *, well: Callable[[], bool] = lambda: True
+) -> None:
     """Make a service reachable as `inproc:name` in this process; a second time replaces the first.
 
     adder   generated add_…Servicer_to_server
+    well    asked when somebody asks after the service's health
     raises  Invalid  SCOPE_MISSING
     """
-    _services[name] = {method.path: method for method in methods_of(servicer, adder)}
+    methods = [*methods_of(servicer, adder), _health(well)]
+    _services[name] = {method.path: method for method in methods}
 
 
 def forget(name: str) -> None:
     """Make it unreachable again."""
     _services.pop(name, None)
+
+
+def _health(well: Callable[[], bool]) -> Method:
+    """What grpc.health.v1 answers behind a server, here by asking."""
+    answer = health_pb2.HealthCheckResponse
+
+    def check(_request: Any, _context: Any) -> health_pb2.HealthCheckResponse:
+        return answer(status=answer.SERVING if well() else answer.NOT_SERVING)
+
+    service = "grpc.health.v1.Health"
+    return Method(f"/{service}/Check", service, "Check", PUBLIC, False, check, None)
 
 
 def aio_road(url: str, settings: Settings) -> AioRoad:

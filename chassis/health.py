@@ -1,0 +1,207 @@
+"""Whether each part is well, what is wrong if not, and what to do about it: for `rangkiang doctor`.
+
+A part is looked at by a function that returns findings or raises an Error; a service names its own in its manifest.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+from alembic.util.exc import CommandError
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from chassis import bus as buses
+from chassis.cli import usable_folder
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import Error, LocalText
+from chassis.migrate import pending
+from chassis.service import Resources, Service
+from chassis.settings import Settings
+from chassis.urls import known_scheme, open_url, resolve
+
+# Nobody waits longer for one part; a part that hangs is a finding.
+PATIENCE_SECONDS = 10.0
+NOTHING_TO_DO = LocalText("", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of one part.
+
+    part    "catalog database", "bus" …
+    advice  what to do; empty when all is well
+    """
+
+    part: str
+    ok: bool
+    say: LocalText
+    advice: LocalText = NOTHING_TO_DO
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "part": self.part,
+            "ok": self.ok,
+            "say": {"id": self.say.id, "en": self.say.en},
+            "advice": {"id": self.advice.id, "en": self.advice.en},
+        }
+
+
+Look = Callable[[Settings, Service], Sequence[Finding]]
+
+
+def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
+    """Look at every part at once, and wait at most PATIENCE_SECONDS; findings in the order of the parts."""
+    looks = [_Looking("data folder", partial(_data_folder, settings))]
+    for service in services:
+        parts: dict[str, Look] = {**PARTS, **{dotted: partial(_own, dotted=dotted) for dotted in service.checks}}
+        looks += [_Looking(f"{service.name} {part}", partial(look, settings, service)) for part, look in parts.items()]
+    end = time.monotonic() + PATIENCE_SECONDS
+    return [finding for looking in looks for finding in looking.findings(end)]
+
+
+class _Looking:
+    """One look, in a thread of its own."""
+
+    def __init__(self, part: str, look: Callable[[], Sequence[Finding]]) -> None:
+        self._part, self._look = part, look
+        self._found: Sequence[Finding] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"look at {part}", daemon=True)
+        self._thread.start()
+
+    def findings(self, end: float) -> Sequence[Finding]:
+        self._thread.join(max(0.0, end - time.monotonic()))
+        if self._found is not None:
+            return self._found
+        return [
+            Finding(
+                self._part,
+                False,
+                LocalText("Tidak menjawab.", "It does not answer."),
+                LocalText("Pastikan ia berjalan dan alamatnya benar.", "See that it runs and its address is right."),
+            )
+        ]
+
+    def _run(self) -> None:
+        try:
+            self._found = self._look()
+        except Error as problem:
+            self._found = [Finding(self._part, False, problem.sentence, ADVICE.get(problem.reason, SEE_LOG))]
+        except Exception as problem:
+            # The doctor's own edge: whatever a part breaks with is what was found of it.
+            told = f"{type(problem).__name__}: {problem}".splitlines()[0]
+            self._found = [Finding(self._part, False, LocalText(told, told), SEE_LOG)]
+
+
+def _data_folder(settings: Settings) -> list[Finding]:
+    """The folder that databases and indexes of the embedded edition are in; a cluster keeps nothing there."""
+    if settings.database_url and settings.search_url:
+        return []
+    usable_folder(settings.data)
+    folder = str(settings.data)
+    return [
+        Finding("data folder", True, LocalText(f"{folder} bisa ditulisi.", f"{folder} can be written to."))
+    ]
+
+
+def _database(settings: Settings, service: Service) -> list[Finding]:
+    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+        with database.reading(READER) as session:
+            session.execute(text("SELECT 1"))
+        kind = database.url.get_backend_name()
+    return [Finding(f"{service.name} database", True, LocalText(f"{kind} menjawab.", f"{kind} answers."))]
+
+
+def _migrations(settings: Settings, service: Service) -> list[Finding]:
+    part = f"{service.name} migrations"
+    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+        try:
+            missing = pending(service, database)
+        except CommandError:
+            return [
+                Finding(
+                    part,
+                    False,
+                    LocalText("Basis data lebih baru daripada rilis ini.", "The database is newer than this release."),
+                    LocalText("Pasang rilis yang lebih baru.", "Install a newer release."),
+                )
+            ]
+        except DBAPIError as problem:
+            told = str(problem.orig).splitlines()[0]
+            return [Finding(part, False, LocalText(told, told), ADVICE["DATABASE_UNAVAILABLE"])]
+    if not missing:
+        return [Finding(part, True, LocalText("Pada revisi terbaru.", "At the newest revision."))]
+    return [
+        Finding(
+            part,
+            False,
+            LocalText(f"{len(missing)} revisi belum diterapkan.", f"{len(missing)} revisions are not applied."),
+            LocalText(f"Jalankan: rangkiang migrate {service.name}", f"Run: rangkiang migrate {service.name}"),
+        )
+    ]
+
+
+def _bus(settings: Settings, service: Service) -> list[Finding]:
+    known_scheme(settings.bus_url, buses.ADAPTERS)
+    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        with closing(open_url(settings.bus_url, buses.ADAPTERS, resources=resources)) as bus:
+            bus.check()
+    scheme = urlsplit(settings.bus_url).scheme
+    return [Finding(f"{service.name} bus", True, LocalText(f"{scheme}: menjawab.", f"{scheme}: answers."))]
+
+
+def _channel(settings: Settings, service: Service) -> list[Finding]:
+    """Where a service is reached over the network; inside one process there is nothing to look at."""
+    url = settings.service_url(service.name)
+    if url.startswith("inproc:"):
+        return []
+    # By string: what a worker loads may load this module, and never gRPC.
+    with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
+        resolve("chassis.rpc.client:be_well_sync")(channel, PATIENCE_SECONDS / 2)
+    return [Finding(f"{service.name} channel", True, LocalText(f"{url} melayani.", f"{url} serves."))]
+
+
+def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
+    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+        found: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
+    return found
+
+
+PARTS: dict[str, Look] = {"database": _database, "migrations": _migrations, "bus": _bus, "channel": _channel}
+
+SEE_LOG = LocalText(
+    "Periksa setelan dan catatan (log) bagian ini.", "See the settings and the log of this part."
+)
+ADVICE = {
+    "DATABASE_UNAVAILABLE": LocalText(
+        "Jalankan servernya, atau betulkan DATABASE_URL.", "Start its server, or correct DATABASE_URL."
+    ),
+    "BUS_UNAVAILABLE": LocalText(
+        "Jalankan RabbitMQ, atau betulkan BUS_URL.", "Start RabbitMQ, or correct BUS_URL."
+    ),
+    "SEARCH_UNAVAILABLE": LocalText(
+        "Jalankan mesin pencari, atau betulkan SEARCH_URL.", "Start the search engine, or correct SEARCH_URL."
+    ),
+    "SERVICE_UNAVAILABLE": LocalText(
+        "Jalankan `rangkiang serve` untuk layanan ini, atau betulkan alamatnya.",
+        "Run `rangkiang serve` for this service, or correct its address.",
+    ),
+    "NOT_SERVING": LocalText(
+        "Layanan berjalan tetapi basis datanya tidak menjawab: lihat baris database.",
+        "The service runs but its database does not answer: see the line of its database.",
+    ),
+    "FOLDER_UNUSABLE": LocalText(
+        "Beri izin menulis, atau pilih folder lain.", "Allow writing, or choose another folder."
+    ),
+    "DISK_FULL": LocalText("Kosongkan ruang diska.", "Make room on the disk."),
+    "URL_SCHEME_UNKNOWN": LocalText("Betulkan setelan itu.", "Correct that setting."),
+}
