@@ -1,13 +1,52 @@
-"""What the index is asked, engine-neutral: a small tree of matches that each engine translates word for word.
+"""What the index is asked, engine-neutral (a small tree of matches that each engine translates word for word), and how
+a query becomes it: every weight of the search stands here, with its reason.
 
-Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Fuzzy
-and Phrase-less filters score a constant. That, the constant first token of every analysed field and one shard make
-both editions rank alike.
+Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Fuzzy,
+Phrase and Keyword score a constant. That, the constant first token of every analysed field and one shard make both
+editions rank alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from services.catalog.analysis import is_stop_word, query_stems, squeeze, tokens
+from services.catalog.document.fields import END, START
+from services.catalog.query import Isbn, Part, Query, Word, Years
+from services.catalog.query import Phrase as Quoted
+
+# BM25 of a rare word in a title is about 8 to 12, of a common one 2 to 4. Weights multiply that; constants add to it.
+#
+# A word in the title is what people mean most; an author's name is as sure a sign but names are rarer, so their BM25
+# is higher already. A subject says what a book is about, not what it is called. Notes (summary, contents, series,
+# publisher) are long and mention much.
+EXACT = {"title": 3.0, "author": 2.5, "subject": 1.4, "notes": 0.5}
+# A stem is a guess: below the same field's exact word, above the next field's.
+STEMMED = {"title_stem": 1.8, "subject_stem": 0.9, "notes_stem": 0.3}
+# The last word may still be being typed. A constant, below any whole word: finding, not ranking.
+BEGUN = {"title": 1.2, "author": 1.0, "subject": 0.5}
+PREFIX_LENGTH = 3  # characters; what is shorter begins half of all words
+# The best field decides and the others help a little: a word in title and subject is not two words.
+TIE = 0.1
+# A title that is the query, begins with it, or has it word for word: added to what its words score.
+WHOLE_TITLE, TITLE_BEGINS, TITLE_HAS = 12.0, 5.0, 4.0
+# Somebody who types a name as it stands in a heading, or a subject as cataloguers write it, means just that.
+AUTHOR_HAS, SUBJECT_HAS = 3.0, 2.0
+# Words in quotes, by field; somebody asked for just this.
+QUOTED = {"title": 6.0, "author": 5.0, "subject": 3.0, "notes": 1.0}
+# A barcode, an ISSN or a call number names one thing: above anything that words can reach.
+NAMED = 60.0
+# A word too common to decide anything helps the order a little, and never excludes.
+COMMON = 0.1
+# A word as it should have been spelt: below the word as typed.
+FORGIVEN = 0.8
+_FIELDS = {
+    "title": ("title", "title_stem"),
+    "author": ("author",),
+    "subject": ("subject", "subject_stem"),
+}
+_ANYWHERE = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +143,121 @@ class Prefer:
 
 
 Match = Term | Prefix | Fuzzy | Phrase | Keyword | Between | Best | All | Any | But | Prefer
+
+
+def rank(query: Query, *, forgiven: Mapping[str, str] | None = None) -> Match:
+    """What the index is asked for a query: which records match, and what each scores.
+
+    forgiven  token of the query -> the token it was probably meant to be; either may stand in a record
+    """
+    meant = forgiven or {}
+    must: list[Match] = []
+    bonus: list[Match] = []
+    decided = any(not _is_common(each) for each in query.parts)
+    for place, part in enumerate(query.parts):
+        last = place == len(query.parts) - 1
+        if decided and isinstance(part, Word) and _is_common(part):
+            bonus.append(_scaled(part, COMMON))
+        else:
+            must.append(_match(part, begun=last, meant=meant))
+    bonus.extend(_closeness(query))
+    match: Match = must[0] if len(must) == 1 else All(tuple(must))
+    match = _or_named(query, match)
+    if bonus:
+        match = Prefer(match, tuple(bonus))
+    if query.without:
+        match = But(match, tuple(_match(each, begun=False, meant={}) for each in query.without))
+    return match
+
+
+def _match(part: Part, *, begun: bool, meant: Mapping[str, str]) -> Match:
+    """Records that have this part. `begun`: it is the last one and may be half typed."""
+    if isinstance(part, Word):
+        return _word(part, begun=begun, meant=meant)
+    if isinstance(part, Quoted):
+        words = tuple(tokens(part.text))
+        fields = (part.field,) if part.field else tuple(QUOTED)
+        return _best([Phrase(field, words, QUOTED[field]) for field in fields])
+    if isinstance(part, Isbn):
+        return Any((Keyword("isbn", (part.number,), NAMED), Keyword("identifier", (part.number.lower(),), NAMED)))
+    if isinstance(part, Years):
+        return Between("year", part.low, part.high)
+    return Keyword("facet_language", (part.code,))
+
+
+def _word(word: Word, *, begun: bool, meant: Mapping[str, str]) -> Match:
+    found = tokens(word.text)
+    fields = _FIELDS.get(word.field, _ANYWHERE)
+    matches = [
+        _token(token, fields, begun=(begun or word.prefix) and place == len(found) - 1, meant=meant.get(token))
+        for place, token in enumerate(found)
+        if token not in found[:place]
+    ]
+    match = matches[0] if len(matches) == 1 else All(tuple(matches))
+    name = squeeze(word.text)
+    if not word.field and len(name) >= 4 and any(map(str.isdigit, name)):
+        return Any((match, Keyword("identifier", (name,), NAMED)))
+    return match
+
+
+def _token(token: str, fields: tuple[str, ...], *, begun: bool, meant: str | None) -> Match:
+    """One token wherever it may stand: exact, stemmed, and begun."""
+    choices: list[Match] = []
+    _add_choices(choices, token, fields, 1.0)
+    if begun and len(token) >= PREFIX_LENGTH:
+        choices.extend(Prefix(field, token, BEGUN[field]) for field in fields if field in BEGUN)
+    if meant:
+        _add_choices(choices, meant, fields, FORGIVEN)
+    return _best(choices)
+
+
+def _add_choices(choices: list[Match], token: str, fields: tuple[str, ...], scale: float) -> None:
+    in_indonesian, in_english = query_stems(token)
+    for field in fields:
+        if field in EXACT:
+            choices.append(Term(field, token, EXACT[field] * scale))
+        else:
+            choices.append(Term(field, in_indonesian, STEMMED[field] * scale))
+            choices.append(Term(field, in_english, STEMMED[field] * scale))
+
+
+def _is_common(part: Part) -> bool:
+    return isinstance(part, Word) and not part.prefix and is_stop_word(part.text.lower())
+
+
+def _scaled(word: Word, scale: float) -> Match:
+    return _best(
+        [Term(field, token, EXACT[field] * scale) for token in tokens(word.text) for field in ("title", "author")]
+    )
+
+
+def _best(choices: list[Match]) -> Match:
+    return choices[0] if len(choices) == 1 else Best(tuple(choices), TIE)
+
+
+def _closeness(query: Query) -> list[Match]:
+    """Bonuses for records whose title, author or subject is close to the whole of what was typed."""
+    if not query.parts or not all(isinstance(each, Word) and each.field in ("", "title") for each in query.parts):
+        return []
+    words = tuple(token for each in query.parts if isinstance(each, Word) for token in tokens(each.text))
+    whole: list[Match] = [
+        Phrase("title", (START, *words, END), WHOLE_TITLE),
+        Phrase("title", (START, *words), TITLE_BEGINS),
+    ]
+    if len(words) == 1:
+        return whole
+    whole.append(Phrase("title", words, TITLE_HAS))
+    if all(isinstance(each, Word) and not each.field for each in query.parts):
+        whole.append(Phrase("author", words, AUTHOR_HAS))
+        whole.append(Phrase("subject", words, SUBJECT_HAS))
+    return whole
+
+
+def _or_named(query: Query, match: Match) -> Match:
+    """A call number is several words that name one thing: `899.221 3 NAV k`."""
+    if not 2 <= len(query.parts) <= 6 or not all(isinstance(each, Word) and not each.field for each in query.parts):
+        return match
+    name = squeeze(" ".join(each.text for each in query.parts if isinstance(each, Word)))
+    if not any(map(str.isdigit, name)):
+        return match
+    return Any((match, Keyword("identifier", (name,), NAMED)))
