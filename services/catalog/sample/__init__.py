@@ -1,0 +1,32 @@
+"""The sample library: several hundred real books on made-up shelves, as MARC 21."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from services.catalog.marc import Record
+from services.catalog.sample.reading import books
+from services.catalog.sample.describing import describe
+from services.catalog.sample.shelfmarks import BARCODE_PREFIXES
+
+
+def institutions_path() -> Path:
+    """The institutions and branches of the sample, in the format of `rangkiang institutions load`."""
+    return Path(__file__).parent / "institutions.toml"
+
+
+def sources() -> list[tuple[str, str]]:
+    """(source code, institution code): each institution is the one source of its own records."""
+    return [(code, code) for code in BARCODE_PREFIXES]
+
+
+def records(source: str) -> Iterator[Record]:
+    """The records of a source, by number, each with its institution's copies in 852.
+
+    raises  KeyError  no such source
+    """
+    institution = dict(sources())[source]
+    for book in books():
+        if any(copies.institution == institution for copies in book.copies):
+            yield describe(book, institution)
