@@ -1,0 +1,133 @@
+"""Commands printed for readers really run: every line of a ```sh block in README, CONTRIBUTING and docs/.
+
+`rangkiang` and `curl` lines of one page run in order, on one embedded library beside `rangkiang up`; the files they
+name are made here (a MARC file). `make` targets must exist; `make run` is run by tests/journeys.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import CHECKOUT, SHARED
+from tests.servers import processes
+
+BIN = Path(sys.executable).parent
+PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
+# Lines that start a process which only Ctrl-C ends, or belong to the machine: checked to be known, not run here.
+UNENDING = {"up", "serve", "work", "gateway"}
+MACHINE = {"git", "cd", "sudo", "apt-get", "apt", "docker", "kubectl", "export"}
+
+
+def commands(page: Path) -> list[str]:
+    """Command lines of a page's ```sh blocks, continued lines joined, comments cut off."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    stripped = [re.sub(r"\s+#\s.*$", "", line).strip().removeprefix("$ ") for line in lines]
+    return [line for line in stripped if line and not line.startswith("#")]
+
+
+def words_of(line: str) -> list[str]:
+    """Words of a command line without leading VARIABLE=value."""
+    words = shlex.split(line)
+    while words and re.fullmatch(r"[A-Z_]+=.*", words[0]):
+        words.pop(0)
+    return words
+
+
+def named(page: Path) -> str:
+    """Page relative to the checkout, for test ids."""
+    return str(page.relative_to(CHECKOUT))
+
+
+class Desk:
+    """A folder in which a reader tries out a page: an embedded library, its server, and the files that pages name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, processes.free_port()
+        self.environment = {
+            **os.environ,
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "DATA": str(folder / "var"),
+            "PORT": str(self.port),
+        }
+        for variable in ("DATABASE_URL", "BUS_URL", "SEARCH_URL", "CATALOG_URL"):
+            self.environment.pop(variable, None)
+        self.server: subprocess.Popen[str] | None = None
+
+    def open(self) -> None:
+        """Make the files and start the server; returns once it has printed its address."""
+        sample = next((SHARED / "marc" / "utf8").rglob("*.mrc"))
+        for name in ("katalog.mrc", "catalogue.mrc"):
+            shutil.copy(sample, self.folder / name)
+        self.server = subprocess.Popen(
+            ["rangkiang", "up"], env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, text=True
+        )
+        assert self.server.stdout is not None
+        assert str(self.port) in self.server.stdout.readline()
+
+    def close(self) -> None:
+        """Stop the server."""
+        if self.server is not None:
+            self.server.terminate()
+            assert self.server.wait(timeout=20) == 0
+
+    def type(self, line: str) -> subprocess.CompletedProcess[str]:
+        """Run a line in a shell, the page's address replaced by ours."""
+        ours = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", ours],
+            env=self.environment,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    """A reader's folder."""
+    made = Desk(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_make_target_that_a_page_names_exists(page):
+    for line in commands(page):
+        words = words_of(line)
+        if words[0] == "make":
+            targets = [word for word in words[1:] if "=" not in word]
+            asked = subprocess.run(["make", "-n", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+            assert asked.returncode == 0, f"{named(page)}: {line}: {asked.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_command_that_a_page_prints_runs(page, desk):
+    lines = [line for line in commands(page) if words_of(line)[0] != "make"]
+    if any(words_of(line)[0] in ("rangkiang", "curl") for line in lines):
+        desk.open()
+    for line in lines:
+        words = words_of(line)
+        if words[0] in MACHINE:
+            continue
+        assert words[0] in ("rangkiang", "curl", ".ci/run"), f"{named(page)}: who runs {line!r}?"
+        if words[0] == ".ci/run" or words[1] in UNENDING:
+            continue
+        done = desk.type(line)
+        # 1 is "done, but something was put aside or is unwell".
+        assert done.returncode in (0, 1), f"{named(page)}: {line}\n{done.stdout}{done.stderr}"
+
+
+def test_the_readme_has_the_two_commands():
+    assert {"make run", "make test"} <= set(commands(CHECKOUT / "README.md"))
