@@ -18,7 +18,7 @@ import unicodedata
 from dataclasses import dataclass, replace
 
 from services.catalog.analysis import isbn13, squeeze, tokens
-from services.catalog.captions import language_code
+from services.catalog.document.captions import language_code
 
 FIELDS = {
     "title": "title", "judul": "title",
