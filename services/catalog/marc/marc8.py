@@ -17,6 +17,7 @@ BASIC_LATIN = 0x42
 EXTENDED_LATIN = 0x45
 EAST_ASIAN = 0x31
 ABOVE_ASCII = re.compile(rb"[\x80-\xff]+")
+JOINED_LETTERS = re.compile(rb"\xeb[A-Za-z]\xec[A-Za-z]|\xfa[A-Za-z]\xfb[A-Za-z]")
 MARK_AND_NEXT = re.compile(rb"([\xe0-\xfe])(?=([A-Za-z]?))")
 ONE_BYTE_SETS = {0x67: 0x67, 0x62: 0x62, 0x70: 0x70, 0x73: BASIC_LATIN}
 
@@ -100,15 +101,15 @@ def _no_marks_left(marks: list[str], at: int) -> None:
 def looks_like_latin1(pieces: list[bytes]) -> bool:
     """True when these fields, said to be MARC-8, read better as Latin-1.
 
-    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: some of them stand
-    beside an ASCII letter, none would make a letter that Unicode knows with what follows, and no three bytes above
-    ASCII stand together, as they would in other eight-bit codes.
+    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: there are some, none makes a
+    letter that Unicode knows with what follows (ligatures over two letters left aside), and no three bytes above ASCII
+    stand together, as they would in other eight-bit codes.
     """
     joined = b"\x1e".join(pieces)
     above = ABOVE_ASCII.findall(joined)
     if not above or ESCAPE in joined or any(len(run) > 2 or min(run) < 0xA0 for run in above):
         return False
-    marks = MARK_AND_NEXT.findall(joined)
+    marks = MARK_AND_NEXT.findall(JOINED_LETTERS.sub(b"", joined))
     return bool(marks) and not any(_composes(mark, following) for mark, following in marks)
 
 

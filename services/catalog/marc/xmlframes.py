@@ -16,6 +16,7 @@ from .source import Source
 MAX_DEPTH = 64
 KEPT_BYTES = 65_536
 RECORD = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?record[\s>/]")
+WRAPPERS = frozenset({"", "collection", "record", "OAI-PMH", "searchRetrieveResponse"})
 PARTS = frozenset({"leader", "controlfield", "datafield"})
 Piece = tuple[int, bytes, Fault | None, str]
 Scope = dict[str, str]
@@ -60,6 +61,10 @@ class _Pass:
     def error_at(self) -> int:
         return self.parser.ErrorByteIndex + self._shift
 
+    def reads_marc(self) -> bool:
+        """True when this document is of a kind that holds records, or a record has begun to show fields."""
+        return self._is_marc or self.root.rpartition(":")[2] in WRAPPERS
+
     def outside(self) -> list[tuple[str, Scope]]:
         """The elements around the record that is open, or all that are open."""
         return self.opened if self.record is None else self.opened[: self._depth]
@@ -99,6 +104,7 @@ class _Pass:
 def pieces(source: Source) -> Iterator[Piece]:
     """Position, bytes, fault and surrounding namespace of each record element, and of each stretch with a fault."""
     current, fed, count = _Pass(source.position, []), source.position, 0
+    head = source.window[:KEPT_BYTES]
     while True:
         fresh = source.window[source.at + fed - source.position :]
         if not fresh and source.more():
@@ -126,14 +132,14 @@ def pieces(source: Source) -> Iterator[Piece]:
             source.at += at - source.position
             current, fed = _Pass(at, []), at
             continue
+        stop.resync = stop.resync and (count > 0 or current.reads_marc())
         count += 1
         yield _fault(source, current, at, stop)
         if source.ended and not source.size:
             break
         current, fed = _Pass(source.position, current.outside()), source.position
-    root = current.root.rpartition(":")[2]
-    if not count and root != "collection":
-        yield 0, b"", Fault("NOT_MARCXML", f"a document of <{current.root}> without any record"), ""
+    if not count and not current.reads_marc():
+        yield 0, head, Fault("NOT_MARCXML", f"a document of <{current.root}> without any record"), ""
 
 
 def _take(source: Source, current: _Pass) -> Iterator[Piece]:

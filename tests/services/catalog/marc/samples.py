@@ -1,0 +1,52 @@
+"""Records to test with, and ways to read and write them in one line."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from services.catalog.marc import Record, iso2709, marcjson, marcxml
+from services.catalog.marc.reading import Decoded, Frame, decode, frames
+
+ENCODERS: dict[str, Callable[[Record], bytes]] = {
+    "marc": iso2709.encode,
+    "marcxml": marcxml.encode,
+    "json": marcjson.encode,
+}
+
+
+def book(number: str = "1", title: str = "Siti Nurbaya", *more: list[str]) -> Record:
+    """A small book."""
+    return Record(
+        "00000nam a2200000   4500",
+        [["001", number], ["245", "10", "a", title + " /", "c", "Marah Rusli."], *more],
+    )
+
+
+def read(raw: bytes, *, skip_to: int = 0) -> list[Frame]:
+    """Every frame of these bytes."""
+    return list(frames(io.BytesIO(raw), skip_to=skip_to))
+
+
+def one(raw: bytes) -> Decoded:
+    """The only record of these bytes."""
+    (frame,) = read(raw)
+    return decode(frame)
+
+
+def reasons(raw: bytes) -> list[str]:
+    """What became of each frame: `""` where it would be decoded, else the fault's reason."""
+    return [frame.fault.reason if frame.fault else "" for frame in read(raw)]
+
+
+def iso(*fields: bytes, tags: str = "001 245", leader: bytes = b"00000nam a2200000   4500", length: int = 0) -> bytes:
+    """ISO 2709 put together by hand from the bytes of its fields, so that it can be put together wrongly."""
+    directory = b""
+    start = 0
+    for tag, field in zip(tags.split(" "), fields, strict=True):
+        directory += b"%s%04d%05d" % (tag.encode(), len(field) + 1, start)
+        start += len(field) + 1
+    base = 25 + len(directory)
+    body = directory + b"\x1e" + b"".join(field + b"\x1e" for field in fields) + b"\x1d"
+    total = length or 24 + len(body)
+    return b"%05d%s%05d%s" % (total, leader[5:12], base, leader[17:24]) + body
