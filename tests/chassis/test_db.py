@@ -1,0 +1,135 @@
+"""Transactions keep everything or nothing, on SQLite and PostgreSQL, from many threads and processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text
+from sqlalchemy.exc import IntegrityError
+
+from chassis.context import READER, Context, system
+from chassis.db import Database, Id, UtcTime
+from chassis.errors import Unavailable
+from chassis.ids import new_id
+
+metadata = MetaData()
+things = Table(
+    "things",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("number", Integer),
+    Column("at", UtcTime, nullable=True),
+)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
+    opened = Database(url, pool_size=8)
+    metadata.create_all(opened.writer)
+    yield opened
+    opened.close()
+
+
+def _count(database: Database) -> int:
+    with database.reading(READER) as session:
+        return session.scalar(select(func.count()).select_from(things)) or 0
+
+
+def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
+    row = {"id": new_id(), "number": 1}
+    with pytest.raises(IntegrityError), database.transaction(READER) as session:
+        session.execute(insert(things), [row, row])
+    assert _count(database) == 0
+
+
+def test_ids_and_moments_come_back_as_they_went(database: Database) -> None:
+    there = new_id()
+    at = datetime(2026, 5, 1, 9, 0, tzinfo=timezone(timedelta(hours=7)))
+    with database.transaction(READER) as session:
+        session.execute(insert(things).values(id=there, number=1, at=at))
+    with database.reading(READER) as session:
+        row = session.execute(select(things)).one()
+    assert row.id == there
+    assert row.at == at
+    assert row.at.tzinfo == UTC
+
+
+def test_who_waits_is_called_after_a_commit_and_not_after_a_rollback(database: Database) -> None:
+    seen: list[int] = []
+    database.after_commit(lambda: seen.append(_count(database)))
+    with database.transaction(READER) as session:
+        session.execute(insert(things).values(id=new_id(), number=1))
+    with pytest.raises(RuntimeError), database.transaction(READER):
+        raise RuntimeError
+    assert seen == [1]
+
+
+def test_many_threads_write_without_a_lost_update(database: Database) -> None:
+    with database.transaction(READER) as session:
+        session.execute(insert(things).values(id=new_id(), number=0))
+
+    def add() -> None:
+        for _ in range(25):
+            with database.transaction(READER) as session:
+                now = session.execute(select(things.c.id, things.c.number).with_for_update()).one()
+                session.execute(things.update().where(things.c.id == now.id).values(number=now.number + 1))
+
+    threads = [threading.Thread(target=add) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.reading(READER) as session:
+        assert session.scalar(select(things.c.number)) == 150
+
+
+def test_readers_do_not_wait_for_a_writer(database: Database) -> None:
+    with database.transaction(READER) as session:
+        session.execute(insert(things).values(id=new_id(), number=1))
+        assert _count(database) == 0
+
+
+def test_two_processes_write_to_one_sqlite_file(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/t.db"
+    database = Database(url)
+    metadata.create_all(database.writer)
+    script = (
+        "import sys; from chassis.context import READER; from chassis.db import Database\n"
+        "from chassis.ids import new_id\n"
+        "from sqlalchemy import text\n"
+        "database = Database(sys.argv[1])\n"
+        "for number in range(100):\n"
+        "    with database.transaction(READER) as session:\n"
+        "        session.execute(text('INSERT INTO things (id, number) VALUES (:id, 1)'), {'id': new_id().bytes})\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", script, url]) for _ in range(2)]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert _count(database) == 200
+    database.close()
+
+
+def test_postgresql_knows_for_whom_a_transaction_writes(postgres_url: str) -> None:
+    database = Database(postgres_url)
+    asked = text("SELECT current_setting('rangkiang.institution', true)")
+    with database.transaction(Context(institution="abc")) as session:
+        assert session.scalar(asked) == "abc"
+    with database.transaction(system("test")) as session:
+        assert session.scalar(asked) == "*"
+    with database.reading(READER) as session:
+        assert session.scalar(asked) in ("", None)
+    database.close()
+
+
+def test_a_database_that_is_away_has_a_name() -> None:
+    database = Database("postgresql+psycopg://nobody:nothing@127.0.0.1:9/nowhere")
+    with pytest.raises(Unavailable) as refusal, database.reading(READER):
+        pass
+    assert refusal.value.reason == "DATABASE_UNAVAILABLE"
+    database.close()

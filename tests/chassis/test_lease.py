@@ -1,0 +1,98 @@
+"""A role has one holder at a time, and another soon after the holder dies."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from chassis import lease
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Conflict
+from chassis.lease import Leases
+
+HOLDER = """
+import sys, time
+from chassis.db import Database
+from chassis.lease import Leases
+held = Leases(Database(sys.argv[1])).try_hold("index")
+print("held" if held else "free", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
+    opened = Database(url)
+    lease.leases.create(opened.writer)
+    yield opened
+    opened.close()
+
+
+def test_a_held_role_is_not_given_twice_and_is_free_again_after_release(database: Database) -> None:
+    leases = Leases(database)
+    first = leases.try_hold("index")
+    assert first is not None
+    assert first.held
+    assert leases.try_hold("index") is None
+    assert leases.try_hold("relay") is not None
+    first.release()
+    assert not first.held
+    assert leases.try_hold("index") is not None
+
+
+def test_who_waits_gets_the_role_or_hears_stop(database: Database) -> None:
+    leases, stop = Leases(database), threading.Event()
+    first = leases.try_hold("index")
+    assert first is not None
+    threading.Timer(0.2, first.release).start()
+    with leases.hold("index", stop) as second:
+        assert second is not None
+        threading.Timer(0.2, stop.set).start()
+        with leases.hold("index", stop) as third:
+            assert third is None
+
+
+def test_a_killed_holder_is_replaced(database: Database) -> None:
+    url = database.url.render_as_string(hide_password=False)
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER, url], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "held\n"
+    assert Leases(database).try_hold("index") is None
+    holder.kill()
+    holder.wait()
+    died = time.monotonic()
+    with Leases(database).hold("index", threading.Event()) as mine:
+        waited = time.monotonic() - died
+        assert mine is not None
+    # The kernel frees a file at once; a row runs out by the database's clock.
+    assert waited < (2 if database.is_sqlite else lease.LEASE_SECONDS + 2)
+
+
+def test_a_holder_that_overslept_is_fenced_off(postgres_owner_url: str) -> None:
+    database = Database(postgres_owner_url)
+    lease.leases.create(database.writer)
+    leases = Leases(database)
+    sleeper = leases.try_hold("index")
+    assert sleeper is not None
+    with database.transaction(system("test")) as session:
+        sleeper.fence(session)
+        session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
+    successor = leases.try_hold("index")
+    assert successor is not None
+    with pytest.raises(Conflict) as refusal, database.transaction(system("test")) as session:
+        sleeper.fence(session)
+    assert refusal.value.reason == "LEASE_LOST"
+    assert not sleeper.held
+    with database.transaction(system("test")) as session:
+        successor.fence(session)
+    successor.release()
+    database.close()

@@ -1,0 +1,72 @@
+"""Errors, URLs, ids, the clock and the context: small parts that everything stands on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+
+from chassis import clock
+from chassis.context import Context
+from chassis.errors import Error, Invalid, LocalText, NotFound, TooLate, error_for
+from chassis.ids import new_id, parse_id
+from chassis.urls import open_url
+
+
+def test_an_error_says_its_sentence_in_both_languages_with_its_facts() -> None:
+    problem = NotFound("NO_SUCH_BOOK", LocalText("Tidak ada buku {book}.", "There is no book {book}."), book="Navis")
+    assert problem.sentence == LocalText("Tidak ada buku Navis.", "There is no book Navis.")
+    assert problem.facts == {"book": "Navis"}
+    assert problem.http_status == 404
+
+
+def test_a_text_falls_back_to_the_other_language() -> None:
+    assert LocalText("", "only English").speak("id") == "only English"
+    assert LocalText("hanya Indonesia", "").speak("en") == "hanya Indonesia"
+
+
+def test_errors_are_found_again_by_their_code() -> None:
+    assert error_for("NOT_FOUND") is NotFound
+    assert error_for("DATA_LOSS") is Error
+
+
+def test_an_unknown_scheme_is_met_with_the_nearest_known_one() -> None:
+    with pytest.raises(Invalid) as refusal:
+        open_url("ampq://host", {"amqp": "x:y", "local": "x:y"})
+    assert "Did you mean amqp:?" in refusal.value.sentence.en
+
+
+def test_an_adapter_is_imported_only_when_it_is_chosen() -> None:
+    opened = open_url("plain:somewhere", {"plain": "builtins:str", "broken": "no.such.module:x"})
+    assert opened == "plain:somewhere"
+
+
+def test_ids_sort_by_the_time_they_were_made() -> None:
+    made = [new_id() for _ in range(50)]
+    assert made == sorted(made)
+    assert all(each.version == 7 for each in made)
+
+
+def test_a_bad_id_is_refused_and_cut_short() -> None:
+    with pytest.raises(Invalid) as refusal:
+        parse_id("x" * 1000)
+    assert refusal.value.reason == "ID_NOT_READABLE"
+    assert len(refusal.value.facts["given"]) == 80
+
+
+def test_an_id_is_read_as_it_was_written() -> None:
+    assert parse_id("01890A5D-AC96-774B-BCCE-B302099A8057") == UUID("01890a5d-ac96-774b-bcce-b302099a8057")
+
+
+def test_today_is_the_library_s_own_date() -> None:
+    with clock.frozen(datetime(2026, 1, 31, 18, 30, tzinfo=UTC)):
+        assert str(clock.today("Asia/Jakarta")) == "2026-02-01"
+        assert str(clock.today("UTC")) == "2026-01-31"
+
+
+def test_a_context_can_only_be_given_less_time() -> None:
+    hurried = Context().within(0.5)
+    assert (hurried.within(60).remaining() or 99) <= 0.5
+    with pytest.raises(TooLate):
+        hurried.within(-1).in_time()
