@@ -44,7 +44,7 @@ class Settings(BaseModel):
     grpc_cert: str = ""
     grpc_key: str = ""
     grpc_ca: str = ""
-    default_institution: str = Field(default="KOTASOLOK", pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")
+    default_institution: str = Field(default="PKS", pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")
     log_format: Literal["text", "json"] = "text"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otel_exporter_otlp_endpoint: str = ""
