@@ -1,0 +1,260 @@
+"""The server around a service: health, reflection, protection, a graceful end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+
+from chassis.errors import Invalid, TooLate, Unavailable
+from chassis.rpc import inproc, server
+from chassis.rpc.client import be_well_sync, sync_channel
+from chassis.rpc.server import Server
+from chassis.settings import Settings
+from tests.chassis.rpc import echo
+from tests.chassis.rpc.echo import Echo, words
+
+SETTINGS = Settings(grpc_port=0, grpc_threads=2)
+SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+
+
+class Running:
+    """A server with an Echo in it, and a channel to it."""
+
+    def __init__(self, **more: Any) -> None:
+        self.echo = Echo()
+        self.server = Server(self.echo, echo.add, SETTINGS, **more)
+        self.server.start()
+        self.channel = sync_channel(f"dns:///{self.server.address}", SETTINGS)
+        self.stub = echo.generated()[1].EchoStub(self.channel)
+
+    def health(self, service: str = "") -> Any:
+        stub = health_pb2_grpc.HealthStub(self.channel)
+        return stub.Check(health_pb2.HealthCheckRequest(service=service)).status
+
+    def close(self) -> None:
+        self.channel.close()
+        self.server.stop(0)
+
+
+@pytest.fixture
+def running() -> Iterator[Running]:
+    made = Running()
+    yield made
+    made.close()
+
+
+def test_health_answers_for_the_server_and_for_the_service_by_name(running: Running) -> None:
+    assert running.health() == SERVING
+    assert running.health("rangkiang.tests.echo.v1.Echo") == SERVING
+
+
+def test_health_follows_what_the_service_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PULSE_SECONDS", 0.05)
+    well = threading.Event()
+    running = Running(well=well.is_set)
+    assert running.health() == NOT_SERVING
+    well.set()
+    _soon(lambda: running.health() == SERVING)
+    well.clear()
+    _soon(lambda: running.health() == NOT_SERVING)
+    running.close()
+
+
+def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "PULSE_SECONDS", 0.05)
+    hanging, released = threading.Event(), threading.Event()
+
+    def well() -> bool:
+        if hanging.is_set():
+            released.wait(10)
+        return True
+
+    running = Running(well=well)
+    hanging.set()
+    _soon(lambda: running.health() == NOT_SERVING)
+    hanging.clear()
+    released.set()
+    _soon(lambda: running.health() == SERVING)
+    running.close()
+
+
+def test_readiness_is_the_same_question_on_every_road() -> None:
+    running = Running(well=lambda: False)
+    with pytest.raises(Unavailable) as raised:
+        be_well_sync(running.channel, 1)
+    assert raised.value.reason == "NOT_SERVING"
+    running.close()
+    for well, reason in ((lambda: False, "NOT_SERVING"), (lambda: True, "")):
+        inproc.register("echo", Echo(), echo.add, well=well)
+        try:
+            be_well_sync(sync_channel("inproc:echo", SETTINGS), 1)
+            told = ""
+        except Unavailable as problem:
+            told = problem.reason
+        assert told == reason
+    inproc.forget("echo")
+
+
+def test_reflection_tells_the_methods(running: Running) -> None:
+    database = ProtoReflectionDescriptorDatabase(grpc.insecure_channel(running.server.address))
+    assert "rangkiang.tests.echo.v1.Echo" in set(database.get_services())
+
+
+def test_a_method_without_a_scope_refuses_to_start() -> None:
+    with pytest.raises(Invalid) as raised:
+        Server(Echo(), echo.generated()[1].add_CarelessServicer_to_server, SETTINGS)
+    assert raised.value.reason == "SCOPE_MISSING"
+    assert raised.value.facts["method"] == "rangkiang.tests.echo.v1.Careless/Say"
+
+
+def test_methods_that_are_not_public_leave_the_loopback_only_with_tls() -> None:
+    with pytest.raises(Invalid) as raised:
+        Server(Echo(), echo.add, Settings(grpc_host="0.0.0.0", grpc_port=0))
+    assert raised.value.reason == "GRPC_NOT_PROTECTED"
+
+
+def test_a_taken_port_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Unavailable) as raised:
+        Server(Echo(), echo.add, Settings(grpc_port=taken.getsockname()[1]))
+    assert raised.value.reason == "PORT_TAKEN"
+
+
+def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
+    secured = Settings(grpc_host="127.0.0.1", grpc_port=0, **_authority(tmp_path))
+    made = Server(Echo(), echo.add, secured)
+    made.start()
+    url = f"dns:///localhost:{made.port}"
+    with sync_channel(url, secured) as channel:
+        assert echo.generated()[1].EchoStub(channel).Say(words("hi")).text == "hi"
+    with sync_channel(url, SETTINGS) as channel, pytest.raises(Unavailable):
+        echo.generated()[1].EchoStub(channel).Say(words("hi"))
+    made.stop(0)
+
+
+def test_calls_under_way_are_let_finish_and_new_ones_refused(running: Running) -> None:
+    answers: list[Any] = []
+    asking = threading.Thread(target=lambda: answers.append(running.stub.Say(words("sleep", 400)).number))
+    asking.start()
+    _soon(lambda: running.echo.calls == 1)
+    stopping = threading.Thread(target=running.server.stop)
+    stopping.start()
+    time.sleep(0.1)
+    with pytest.raises((Unavailable, TooLate)):
+        running.stub.SayOnce(words("late"), timeout=1)
+    asking.join()
+    stopping.join(5)
+    assert answers == [400]
+    assert not stopping.is_alive()
+
+
+def test_a_read_is_tried_again_when_nobody_answered_and_a_write_is_not() -> None:
+    """A proxy hangs up once on each kind of call; only the read gets through by itself."""
+    running = Running()
+    for method, gets_through in (("Say", True), ("SayOnce", False)):
+        proxy = _HangsUpFirst(running.server.port)
+        with sync_channel(f"dns:///127.0.0.1:{proxy.port}", SETTINGS) as channel:
+            call = getattr(echo.generated()[1].EchoStub(channel), method)
+            if gets_through:
+                assert call(words("again")).text == "again"
+            else:
+                with pytest.raises(Unavailable):
+                    call(words("again"))
+        proxy.close()
+    running.close()
+
+
+def test_sigterm_ends_the_process_and_lets_a_call_finish(tmp_path: Path) -> None:
+    script = (
+        "from chassis.rpc import server; from chassis.settings import Settings;"
+        "from chassis.service import Service; from sqlalchemy import MetaData;"
+        "from chassis import jobs; jobs.CHASSIS = ();"
+        "s = Service(name='echo', tables=MetaData(), migrations='', rpc='tests.chassis.rpc.echo:build',"
+        " adder='tests.chassis.rpc.echo:add');"
+        f"server.serve(s, Settings(grpc_port=0, data={str(tmp_path)!r}), announce=lambda a: print(a, flush=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env={**os.environ})
+    assert process.stdout is not None
+    address = process.stdout.readline().strip()
+    with sync_channel(f"dns:///{address}", SETTINGS) as channel:
+        be_well_sync(channel, 2)
+        answers: list[Any] = []
+        stub = echo.generated()[1].EchoStub(channel)
+        asking = threading.Thread(target=lambda: answers.append(stub.Say(words("sleep", 500)).number))
+        asking.start()
+        time.sleep(0.2)
+        process.send_signal(signal.SIGTERM)
+        asking.join()
+    assert answers == [500]
+    assert process.wait(10) == 0
+
+
+class _HangsUpFirst:
+    """A TCP proxy that lets its first connection send its request and then cuts it; later ones pass."""
+
+    def __init__(self, target: int) -> None:
+        self._target, self._count = target, 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            self._count += 1
+            there = socket.create_connection(("127.0.0.1", self._target))
+            threading.Thread(target=self._carry, args=(there, client), daemon=True).start()
+            threading.Thread(target=self._carry, args=(client, there, self._count == 1), daemon=True).start()
+
+    def _carry(self, source: socket.socket, sink: socket.socket, cut: bool = False) -> None:
+        seen = b""
+        try:
+            while data := source.recv(65536):
+                seen += data
+                if cut and b"again" in seen:
+                    # The request is on its way: whether the server has it, the client cannot know.
+                    sink.sendall(data)
+                    break
+                sink.sendall(data)
+        except OSError:
+            return
+        finally:
+            for each in (source, sink):
+                each.close() if not cut else each.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def _authority(folder: Path) -> dict[str, str]:
+    """A certificate authority of the test's own, and one certificate for localhost."""
+    run = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    names = {"grpc_cert": folder / "cert.pem", "grpc_key": folder / "key.pem", "grpc_ca": folder / "cert.pem"}
+    subprocess.run(
+        [*run, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+         "-keyout", str(names["grpc_key"]), "-out", str(names["grpc_cert"])],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    return {name: str(path) for name, path in names.items()}
+
+
+def _soon(holds: Any, *, seconds: float = 5.0) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
