@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from services.catalog.marc import Record
-from services.catalog.sample.reading import books
 from services.catalog.sample.describing import describe
+from services.catalog.sample.reading import books
 from services.catalog.sample.shelfmarks import BARCODE_PREFIXES
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.catalog.marc import Field, Record
-from services.catalog.sample.reading import Book, Name
 from services.catalog.sample.fixed import LANGUAGES, carriers, control_008, leader
+from services.catalog.sample.reading import Book, Name
 from services.catalog.sample.shelfmarks import items, nonfiling
 
 _TRANSACTION = "20261101000000.0"

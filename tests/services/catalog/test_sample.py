@@ -12,8 +12,8 @@ import pytest
 from services.catalog import sample
 from services.catalog.document import items_of
 from services.catalog.marc import Record, iso2709, marcjson, marcxml
-from services.catalog.sample.reading import Book, Copies, Name, books, read_file
 from services.catalog.sample.fixed import LANGUAGES
+from services.catalog.sample.reading import Book, Copies, Name, books, read_file
 from services.catalog.sample.shelfmarks import call_number, nonfiling
 
 THIS_YEAR = 2026
