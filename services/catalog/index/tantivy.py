@@ -20,6 +20,7 @@ from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
 from services.catalog.index.tantivy_facets import count, count_values
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
+from services.catalog.index.troubles import building, not_written, unavailable
 
 LOOK_SECONDS = 0.2  # how old an answer may be while another process writes
 OPEN_TRIES = 20
@@ -28,11 +29,6 @@ TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last
 SCORE_DIGITS = 4  # the same words may be added in another order, and differ in the sixth digit
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 NEAR_KEPT = 256  # look-ups remembered with a state of the index
-
-SEARCH_UNAVAILABLE = LocalText("Pencarian sedang tidak dapat dipakai.", "Search is not available at the moment.")
-INDEX_BUILDING = LocalText(
-    "Indeks pencarian sedang dibuat. Coba lagi sebentar lagi.", "The search index is being built. Try again shortly."
-)
 
 
 def open_index(url: str) -> TantivyIndex:
@@ -126,7 +122,7 @@ class TantivyIndex:
     def write(self, changes: Sequence[Change]) -> None:
         name = self.name()
         if not name:
-            raise Unavailable("INDEX_BUILDING", INDEX_BUILDING)
+            raise not_written("INDEX_MISSING")
         if self._writing is None or self._writing.folder.name != name:
             self.close()
             self._writing = Writing(self._root / name)
@@ -153,7 +149,7 @@ class TantivyIndex:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[View]:
         view = self._fresh()
-        with translated("SEARCH_UNAVAILABLE", SEARCH_UNAVAILABLE):
+        with translated(unavailable):
             yield view
 
     def _fresh(self) -> View:
@@ -181,7 +177,7 @@ class TantivyIndex:
                 stamp = files.stamp(self._root, name)
                 if view is not None and view.folder.name == name and view.stamp == stamp:
                     return view
-                with translated("SEARCH_UNAVAILABLE", SEARCH_UNAVAILABLE):
+                with translated(unavailable):
                     newer = _load(self._root / name, stamp, view)
             except (FileNotFoundError, Unavailable):
                 # Swapped and deleted, or merged, between our looks.
@@ -191,7 +187,7 @@ class TantivyIndex:
                 return newer
         if view is not None and view.folder.is_dir():
             return view
-        raise Unavailable("INDEX_BUILDING", INDEX_BUILDING)
+        raise building()
 
 
 def _load(folder: Path, stamp: files.Stamp, view: View | None) -> View | None:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from services.catalog.document import TEXT_FIELDS
 from services.catalog.index.shape import KEYWORD_FIELDS
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
@@ -33,16 +33,16 @@ def schema() -> Schema:
 
 
 @contextmanager
-def translated(reason: str, say: LocalText) -> Iterator[None]:
-    """What tantivy raises, as Unavailable `reason`. It refuses some things by panic, which is a BaseException."""
+def translated(trouble: Callable[[object], Unavailable]) -> Iterator[None]:
+    """What tantivy raises, as one of ours. It refuses some things by panic, which is a BaseException."""
     try:
         yield
     except (ValueError, OSError) as problem:
-        raise Unavailable(reason, say, why=str(problem)) from problem
+        raise trouble(problem) from problem
     except BaseException as problem:
         if type(problem).__name__ != "PanicException":
             raise
-        raise Unavailable(reason, say, why=str(problem)) from problem
+        raise trouble(problem) from problem
 
 
 class Translation:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import tantivy
 
-from chassis.errors import LocalText, Unavailable
 from services.catalog.index import Change
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.shape import stored
 from services.catalog.index.tantivy_query import schema, translated
+from services.catalog.index.troubles import not_written
 
 HEAP_BYTES = 128_000_000
-NOT_WRITTEN = LocalText("Indeks tidak dapat ditulis: {why}", "The index could not be written: {why}")
 
 
 class Writing:
@@ -29,7 +28,7 @@ class Writing:
         if not changes:
             return
         try:
-            with translated("INDEX_NOT_WRITTEN", NOT_WRITTEN):
+            with translated(not_written):
                 if self._writer is None:
                     self._writer = tantivy.Index.open(str(self.folder)).writer(HEAP_BYTES, 1)
                 for change in changes:
@@ -46,7 +45,7 @@ class Writing:
         """Let running merges end, and the lock go."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with translated("INDEX_NOT_WRITTEN", NOT_WRITTEN):
+            with translated(not_written):
                 writer.wait_merging_threads()
 
 
@@ -60,7 +59,7 @@ class Building:
     @classmethod
     def begin(cls, root: Path, name: str, swapped: Callable[[], None]) -> Building:
         folder = root / name
-        with translated("INDEX_NOT_WRITTEN", NOT_WRITTEN):
+        with translated(not_written):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             tantivy.Index(schema(), str(folder))
@@ -80,9 +79,9 @@ class Building:
 
     def swap(self) -> None:
         if not files.is_ours(self._root / self.name):
-            raise Unavailable("INDEX_NOT_WRITTEN", NOT_WRITTEN, why=self.name)
+            raise not_written(self.name)
         self._writing.close()
-        with translated("INDEX_NOT_WRITTEN", NOT_WRITTEN):
+        with translated(not_written):
             files.point(self._root, "current", self.name)
             files.unpoint(self._root, "next")
         self._swapped()

@@ -1,0 +1,161 @@
+"""Matches, mappings and searches as Elasticsearch's JSON; core features only, so that every build of it will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from services.catalog.document import START, TEXT_FIELDS
+from services.catalog.index import REACH, Request
+from services.catalog.index.shape import FORM, KEYWORD_FIELDS, SORT_FIELDS, filters, is_flat
+from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.ranking import Any as AnyOf
+
+Json = dict[str, Any]
+
+# One document of the index is none of a record: it carries the name of the index's state, which a completion
+# suggester hands out with every answer, from the same snapshot and at a cost that does not grow with the hits.
+MARKER = "state"
+STATE = "state"
+NOTHING: Json = {"match_none": {}}
+# Every document of a record begins each analysed field with START; the marker has none.
+EVERYTHING: Json = {"constant_score": {"filter": {"term": {TEXT_FIELDS[0]: START}}, "boost": 0}}
+
+
+def settings() -> Json:
+    """One shard, or both engines would not count words alike; an idle shard would wait for a search to refresh."""
+    return {
+        "number_of_shards": 1,
+        "auto_expand_replicas": "0-1",
+        "refresh_interval": "500ms",
+        "max_result_window": REACH,
+    }
+
+
+def mappings() -> Json:
+    text: Json = {"type": "text", "analyzer": "whitespace"}
+    keyword: Json = {"type": "keyword"}
+    number: Json = {"type": "long"}
+    unindexed: Json = {"type": "long", "index": False}
+    return {
+        "dynamic": "strict",
+        "_source": {"enabled": False},
+        "_meta": {"form": FORM},
+        "properties": {
+            **dict.fromkeys(TEXT_FIELDS, text),
+            **dict.fromkeys(KEYWORD_FIELDS, keyword),
+            **dict.fromkeys(("number", "year"), number),
+            **dict.fromkeys(("newest", "oldest"), unindexed),
+            "title_key": {"type": "keyword", "index": False},
+            STATE: {"type": "completion", "analyzer": "keyword"},
+        },
+    }
+
+
+def search(request: Request) -> Json:
+    """The whole question in one body: hits, total, facets, and the name of the state that answers."""
+    chosen = filters(request)
+    counted = {facet: chosen[facet] for facet in chosen if facet in request.facets}
+    others = [chosen[facet] for facet in chosen if facet not in counted]
+    return {
+        "query": {"bool": {"must": [query(request.match)], "filter": _each(others)}},
+        "from": request.offset,
+        "size": max(0, min(request.limit, REACH - request.offset)),
+        "sort": _sort(request),
+        "_source": False,
+        "track_total_hits": True,
+        "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": 1}}},
+        **({"post_filter": {"bool": {"filter": _each(counted.values())}}} if counted else {}),
+        **({"aggs": {facet: _facet(request, facet, counted) for facet in request.facets}} if request.facets else {}),
+    }
+
+
+def query(match: Match) -> Json:
+    match match:
+        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
+            return _leaf(match)
+        case Best(choices=choices, tie=tie):
+            return {"dis_max": {"queries": _each(choices), "tie_breaker": tie}} if choices else NOTHING
+        case All(of=parts):
+            return {"bool": {"must": _each(parts)}} if parts else EVERYTHING
+        case AnyOf(of=parts):
+            return {"bool": {"should": _each(parts), "minimum_should_match": 1}} if parts else NOTHING
+        case But(match=inner, without=without):
+            return {"bool": {"must": [query(inner)], "must_not": _each(without)}}
+        case Prefer(match=inner, bonus=bonus):
+            return {"bool": {"must": [query(inner)], "should": _each(bonus), "minimum_should_match": 0}}
+
+
+def near(token: str, fields: Iterable[str], distance: int, size: int) -> Json:
+    """Tokens of each field's dictionary with the same first letter and few edits."""
+    term = {
+        "suggest_mode": "always",
+        "prefix_length": 1,
+        "min_word_length": 1,
+        "max_edits": distance,
+        "max_term_freq": 1_000_000_000,  # however common the token itself
+        "accuracy": 0.01,
+        "size": size,
+    }
+    return {"size": 0, "suggest": {field: {"text": token, "term": {"field": field, **term}} for field in fields}}
+
+
+def documents_with(words: Iterable[str], fields: Iterable[str]) -> Json:
+    """How many documents have each word in any of the fields: a term's own count still has the deleted ones."""
+    listed = list(fields)
+    either = {
+        word: {"bool": {"should": [{"term": {field: word}} for field in listed], "minimum_should_match": 1}}
+        for word in words
+    }
+    return {"size": 0, "aggs": {"words": {"filters": {"filters": either}}}}
+
+
+def _each(matches: Iterable[Match]) -> list[Json]:
+    return [query(each) for each in matches]
+
+
+def _leaf(match: Term | Prefix | Fuzzy | Phrase | Keyword | Between) -> Json:
+    match match:
+        case Term(field=field, token=token, boost=boost):
+            return {"term": {field: {"value": token, "boost": boost}}}
+        case Prefix(field=field, token=token, boost=boost):
+            return _constant({"prefix": {field: token}}, boost)
+        case Fuzzy(field=field, token=token, distance=distance, boost=boost):
+            # Rewritten as a constant it takes every near token, not the fifty best.
+            options = {"value": token, "fuzziness": distance, "prefix_length": 1, "rewrite": "constant_score"}
+            return _constant({"fuzzy": {field: options}}, boost)
+        case Phrase(field=field, tokens=(token,), boost=boost):
+            return _constant({"term": {field: token}}, boost)
+        case Phrase(field=field, tokens=tokens, boost=boost):
+            return _constant({"match_phrase": {field: {"query": " ".join(tokens), "analyzer": "whitespace"}}}, boost)
+        case Keyword(field=field, values=values, boost=boost):
+            return _constant({"terms": {field: list(values)}}, boost)
+        case Between(field=field, low=low, high=high):
+            bounds = {name: bound for name, bound in (("gte", low), ("lte", high)) if bound is not None}
+            return _constant({"range": {field: bounds}} if bounds else {"exists": {"field": field}}, 0.0)
+
+
+def _constant(condition: Json, boost: float) -> Json:
+    return {"constant_score": {"filter": condition, "boost": boost}}
+
+
+def _sort(request: Request) -> list[Json]:
+    """The last sort value is the number: it names the hit, so that nothing need be fetched."""
+    field = SORT_FIELDS.get(request.sort)
+    if field is not None:
+        return [{field: "desc" if request.sort == "year" else "asc"}, {"number": "asc"}]
+    if is_flat(request.match):
+        return [{"number": "asc"}]
+    return [{"_score": "desc"}, {"number": "asc"}]
+
+
+def _facet(request: Request, facet: str, counted: dict[str, Keyword]) -> Json:
+    """Counts under the other facets' filters, and apart the counts of the chosen values."""
+    field = f"facet_{facet}"
+    order = [{"_count": "desc"}, {"_key": "asc"}]
+    inner: Json = {"top": {"terms": {"field": field, "size": request.facet_size, "order": order}}}
+    if facet in counted:
+        values = list(counted[facet].values)
+        inner["chosen"] = {"filters": {"filters": {value: {"term": {field: value}} for value in values}}}
+    narrowed = {"bool": {"filter": _each(counted[other] for other in counted if other != facet)}}
+    return {"filter": narrowed, "aggs": inner}
