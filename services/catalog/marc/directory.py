@@ -13,7 +13,11 @@ FIELD_END = b"\x1e"
 
 @dataclass(slots=True)
 class Layout:
-    """Tags and the bytes of their fields, in directory order; `plain` when those are the data split at terminators."""
+    """Tags and the bytes of their fields, in directory order.
+
+    data   all fields with their terminators
+    plain  True when the fields are the data split at terminators, in that order
+    """
 
     tags: list[str]
     pieces: list[bytes]

@@ -106,6 +106,7 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
     except marc8.NotMarc8 as error:
         latin1 = marc8.looks_like_latin1(layout.pieces)
         raise Bad("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
+    layout.data = "\x1e".join(texts).encode()
     if marc8.looks_like_latin1(layout.pieces):
         warnings.append("MAYBE_LATIN1")
     return texts

@@ -115,4 +115,8 @@ def looks_like_latin1(pieces: list[bytes]) -> bool:
 
 def _composes(mark: bytes, following: bytes) -> bool:
     letter = CODESETS[EXTENDED_LATIN].get(mark[0])
-    return letter is not None and len(normalize("NFC", following.decode("ascii") + chr(letter[0]))) == 1
+    return (
+        following != b""
+        and letter is not None
+        and len(normalize("NFC", following.decode("ascii") + chr(letter[0]))) == 1
+    )

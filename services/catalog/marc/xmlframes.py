@@ -23,12 +23,13 @@ Scope = dict[str, str]
 
 
 class _Stop(Exception):
-    """The parser must not go on here."""
+    """The parser must not go on at this position."""
 
-    def __init__(self, fault: Fault, *, resync: bool = True) -> None:
-        self.fault = fault
+    def __init__(self, at: int, reason: str, seen: str, *, resync: bool = True) -> None:
+        self.at = at
+        self.fault = Fault(reason, f"{seen}, at byte {at}")
         self.resync = resync
-        super().__init__(fault)
+        super().__init__(reason)
 
 
 class _Pass:
@@ -76,7 +77,7 @@ class _Pass:
         if not opened:
             self.root = name
         elif len(opened) > MAX_DEPTH:
-            raise _Stop(Fault("XML_TOO_DEEP", f"over {MAX_DEPTH} elements, at byte {self.here}"))
+            raise _Stop(self.here, "XML_TOO_DEEP", f"over {MAX_DEPTH} elements")
         if not self._is_marc or self.record is None:
             if local == "record":
                 self.record, self._depth, self._is_marc = self.here, len(opened), False
@@ -87,7 +88,7 @@ class _Pass:
                 if key.startswith("xmlns"):
                     scope = {**scope, key[6:]: uri}
         elif local == "record":
-            raise _Stop(Fault("XML_MALFORMED", f"a record begins inside another, at byte {self.here}"))
+            raise _Stop(self.here, "XML_MALFORMED", "a record begins inside another")
         opened.append((name, scope))
 
     def _end(self, _name: str) -> None:
@@ -98,7 +99,7 @@ class _Pass:
             self._is_marc = False
 
     def _doctype(self, *_: object) -> None:
-        raise _Stop(Fault("XML_DTD", f"a document type declaration at byte {self.here}"), resync=False)
+        raise _Stop(self.here, "XML_DTD", "a document type declaration", resync=False)
 
 
 def pieces(source: Source) -> Iterator[Piece]:
@@ -110,14 +111,12 @@ def pieces(source: Source) -> Iterator[Piece]:
         if not fresh and source.more():
             continue
         stop: _Stop | None = None
-        at = fed
         try:
             current.parser.Parse(fresh, not fresh)
         except expat.ExpatError as error:
-            at = current.error_at()
-            stop = _Stop(Fault("XML_MALFORMED", f"{expat.errors.messages[error.code]} at byte {at}"))
+            stop = _Stop(current.error_at(), "XML_MALFORMED", expat.errors.messages[error.code])
         except _Stop as found:
-            at, stop = current.here, found
+            stop = found
         fed += len(fresh)
         for piece in _take(source, current):
             count += 1
@@ -125,16 +124,20 @@ def pieces(source: Source) -> Iterator[Piece]:
         if stop is None and not fresh:
             break
         if stop is None:
-            stop, at = _leave_behind(source, current, fed), fed
+            stop = _leave_behind(source, current, fed)
             if stop is None:
                 continue
-        if not current.opened and current.root and source.window[source.at + at - source.position :].startswith(b"<"):
-            source.at += at - source.position
-            current, fed = _Pass(at, []), at
+        if (
+            not current.opened
+            and current.root
+            and source.window.startswith(b"<", source.at + stop.at - source.position)
+        ):
+            source.at += stop.at - source.position
+            current, fed = _Pass(stop.at, []), stop.at
             continue
         stop.resync = stop.resync and (count > 0 or current.reads_marc())
         count += 1
-        yield _fault(source, current, at, stop)
+        yield _fault(source, current, stop)
         if source.ended and not source.size:
             break
         current, fed = _Pass(source.position, current.outside()), source.position
@@ -160,17 +163,17 @@ def _leave_behind(source: Source, current: _Pass, fed: int) -> _Stop | None:
     elif current.record is None:
         source.at += max(current.here - KEPT_BYTES - source.position, 0)
     if fed - source.position > MAX_RECORD_BYTES:
-        return _Stop(Fault("RECORD_TOO_BIG", f"over {MAX_RECORD_BYTES} bytes from byte {source.position}"))
+        return _Stop(fed, "RECORD_TOO_BIG", f"over {MAX_RECORD_BYTES} bytes from byte {source.position} on")
     return None
 
 
-def _fault(source: Source, current: _Pass, at: int, stop: _Stop) -> Piece:
+def _fault(source: Source, current: _Pass, stop: _Stop) -> Piece:
     """The stretch from the open record, or from the last one's end, up to the next record element after the fault."""
     if current.record is not None:
         source.at += current.record - source.position
     position = source.position
     raw = b""
-    search = max(at - position, 1)
+    search = max(stop.at - position, 1)
     while stop.resync:
         found = RECORD.search(source.window, source.at + search)
         if found:
