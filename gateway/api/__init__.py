@@ -1,0 +1,1 @@
+"""REST /api/v1: one file a noun, each with its schema, route and mapping."""

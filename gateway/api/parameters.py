@@ -1,0 +1,160 @@
+"""Query parameters: one table says what may come in, and the same table is what the OpenAPI says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from chassis.errors import Invalid, LocalText
+from gateway.deps import LANGUAGES
+
+# Facets of the catalogue, which are also its filters.
+FACETS = (
+    "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
+    "author", "ddc",
+)  # fmt: skip
+SORTS = ("relevance", "year", "year_asc", "title")
+# What a URL may hold of one facet's alternatives.
+MOST_VALUES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One query parameter: text of bounded length, one of a few words, or a whole number.
+
+    choices   the only values allowed
+    numbers   smallest and largest whole number allowed
+    repeated  how often it may be given
+    listed    its value is a comma-separated list of choices
+    """
+
+    name: str
+    says: str
+    example: str | None = None
+    longest: int = 200
+    choices: tuple[str, ...] = ()
+    numbers: tuple[int, int] | None = None
+    repeated: int = 1
+    listed: bool = False
+    required: bool = False
+
+    def check(self, value: str) -> None:
+        """raises  Invalid  PARAMETER_TOO_LONG, PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT"""
+        if len(value) > self.longest:
+            raise Invalid(
+                "PARAMETER_TOO_LONG",
+                LocalText(
+                    "“{parameter}” paling banyak {longest} karakter.", "“{parameter}” takes at most {longest} characters."
+                ),
+                parameter=self.name,
+                longest=self.longest,
+            )
+        if self.numbers is not None and not _is_number(value, self.numbers):
+            raise Invalid(
+                "PARAMETER_NOT_A_NUMBER",
+                LocalText(
+                    "“{parameter}” harus bilangan bulat dari {least} sampai {most}.",
+                    "“{parameter}” must be a whole number from {least} to {most}.",
+                ),
+                parameter=self.name,
+                least=self.numbers[0],
+                most=self.numbers[1],
+            )
+        if self.choices and not set(value.split(",") if self.listed else (value,)) <= set(self.choices):
+            raise Invalid(
+                "PARAMETER_NOT_A_CHOICE",
+                LocalText("“{parameter}” harus salah satu dari: {choices}.", "“{parameter}” must be one of: {choices}."),
+                parameter=self.name,
+                choices=", ".join(self.choices),
+            )
+        if not value.isprintable():
+            raise Invalid(
+                "PARAMETER_NOT_TEXT",
+                LocalText("“{parameter}” memuat karakter kendali.", "“{parameter}” holds control characters."),
+                parameter=self.name,
+            )
+
+    def openapi(self) -> dict[str, Any]:
+        schema: dict[str, Any] = {"type": "string"}
+        if self.numbers is not None:
+            schema = {"type": "integer", "minimum": self.numbers[0], "maximum": self.numbers[1]}
+        elif self.choices:
+            schema["enum"] = list(self.choices)
+        else:
+            schema["maxLength"] = self.longest
+            # No control or other unprintable characters: the check itself knows Unicode, a pattern only ASCII.
+            schema["pattern"] = r"^[^\x00-\x1f\x7f]*$"
+        described: dict[str, Any] = {"name": self.name, "in": "query", "description": self.says}
+        if self.required:
+            described["required"] = True
+        if self.listed:
+            described |= {"style": "form", "explode": False}
+            schema = {"type": "array", "items": schema, "minItems": 1, "maxItems": len(self.choices)}
+        elif self.repeated > 1:
+            described |= {"style": "form", "explode": True}
+            schema = {"type": "array", "items": schema, "maxItems": self.repeated}
+        if self.example is not None:
+            described["example"] = self.example.split(",") if self.listed else self.example
+            if self.repeated > 1:
+                described["example"] = [self.example]
+        return {**described, "schema": schema}
+
+
+LANGUAGE = Parameter("lang", "Language of sentences for people, before Accept-Language.", choices=LANGUAGES)
+
+
+def read(request: Request, allowed: dict[str, Parameter], *, strict: bool = True) -> dict[str, list[str]]:
+    """The query parameters given, each checked, in the order given.
+
+    strict  refuse parameters nobody has declared; pages ignore them
+    raises  Invalid  PARAMETER_UNKNOWN, PARAMETER_REPEATED, PARAMETER_MISSING and those of `Parameter.check`
+    """
+    given: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        parameter = allowed.get(name)
+        if parameter is None:
+            if strict:
+                raise Invalid(
+                    "PARAMETER_UNKNOWN",
+                    LocalText("Parameter “{parameter}” tidak dikenal.", "There is no parameter “{parameter}”."),
+                    parameter=name[:80],
+                )
+            continue
+        parameter.check(value)
+        values = given.setdefault(name, [])
+        values.append(value)
+        if len(values) > parameter.repeated:
+            raise Invalid(
+                "PARAMETER_REPEATED",
+                LocalText(
+                    "“{parameter}” boleh diberikan paling banyak {times} kali.",
+                    "“{parameter}” may be given at most {times} times.",
+                ),
+                parameter=name,
+                times=parameter.repeated,
+            )
+    for parameter in allowed.values():
+        if parameter.required and parameter.name not in given:
+            raise Invalid(
+                "PARAMETER_MISSING",
+                LocalText("“{parameter}” wajib diberikan.", "“{parameter}” must be given."),
+                parameter=parameter.name,
+            )
+    return given
+
+
+def table(*parameters: Parameter) -> dict[str, Parameter]:
+    """Parameters by name, `lang` among them."""
+    return {parameter.name: parameter for parameter in (*parameters, LANGUAGE)}
+
+
+def one(given: dict[str, list[str]], name: str, default: str = "") -> str:
+    values: Sequence[str] = given.get(name, ())
+    return values[0] if values else default
+
+
+def _is_number(value: str, bounds: tuple[int, int]) -> bool:
+    return value.isascii() and value.isdigit() and len(value) <= 9 and bounds[0] <= int(value) <= bounds[1]

@@ -1,0 +1,144 @@
+"""What several nouns share in the OpenAPI: shapes, and how a route is documented. Nothing is validated with these."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.api.parameters import Parameter
+from gateway.problems import MEDIA_TYPE
+
+JSON = "application/json"
+RECORD_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
+
+Answer = Literal["can_be_borrowed", "read_here_only", "out_until", "not_available"]
+
+
+class Shape(BaseModel):
+    model_config = ConfigDict(extra="allow")
+
+
+class Text(Shape):
+    """A text for people, in Indonesian and English; either may be empty."""
+
+    id: str
+    en: str
+
+
+class Problem(Shape):
+    """RFC 9457 problem document."""
+
+    type: str = Field(examples=["about:blank"])
+    title: str
+    status: int
+    detail: str = Field(description="A sentence for people, in the language asked for.")
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines.")
+    facts: dict[str, Any] = Field(description="What the reason is about.")
+    instance: str = Field(description="Names this request in our logs.")
+
+
+class Brief(Shape):
+    """A record in a list."""
+
+    title: str
+    subtitle: str | None = None
+    responsibility: str | None = None
+    authors: list[str] = []
+    publisher: str | None = None
+    place: str | None = None
+    year: int | None = None
+    edition: str | None = None
+    language: str | None = Field(default=None, description="MARC language code.", examples=["ind", "min"])
+    material: str | None = None
+    isbn: str | None = None
+    ddc: str | None = None
+    series: str | None = None
+    summary: str | None = None
+    institution: str | None = None
+
+
+class Holding(Shape):
+    """Where a record can be had: one entry a branch."""
+
+    institution: str
+    branch: str
+    branch_name: Text | None = None
+    call_number: str | None = None
+    items: int
+    available: int
+    answer: Answer
+
+
+BRIEF_EXAMPLE: dict[str, Any] = {
+    "title": "Robohnya Surau Kami",
+    "responsibility": "A.A. Navis",
+    "authors": ["Navis, A.A."],
+    "publisher": "Gramedia Pustaka Utama",
+    "place": "Jakarta",
+    "year": 1986,
+    "language": "ind",
+    "material": "book",
+    "isbn": "9789794030462",
+    "ddc": "899.221",
+    "institution": "KOTASOLOK",
+}
+HOLDING_EXAMPLE: dict[str, Any] = {
+    "institution": "KOTASOLOK",
+    "branch": "PUSAT",
+    "branch_name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
+    "call_number": "899.221 NAV r",
+    "items": 3,
+    "available": 2,
+    "answer": "can_be_borrowed",
+}
+
+_REFUSALS = {
+    400: "The request is wrong, and says what about it.",
+    404: "There is no such thing.",
+    406: "None of the forms asked for can be given.",
+    503: "A part we need does not answer; try again.",
+    504: "It took too long; try again.",
+}
+
+
+def documented(
+    *,
+    summary: str,
+    model: type[BaseModel],
+    example: Any,
+    parameters: dict[str, Parameter],
+    refusals: tuple[int, ...] = (400, 503, 504),
+    path: tuple[dict[str, Any], ...] = (),
+    also: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Arguments of `router.get` that make the OpenAPI complete without FastAPI reading or checking anything.
+
+    also  further media types of the good answer
+    """
+    responses: dict[int | str, dict[str, Any]] = {
+        200: {"model": model, "description": summary, "content": {JSON: {"example": example}, **(also or {})}},
+        304: {"description": "The answer you hold (If-None-Match) is still true."},
+    }
+    for status in refusals:
+        responses[status] = {
+            "description": _REFUSALS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return {
+        "summary": summary,
+        "response_model": None,
+        "responses": responses,
+        "openapi_extra": {"parameters": [*path, *(parameter.openapi() for parameter in parameters.values())]},
+    }
+
+
+RECORD_ID = {
+    "name": "record_id",
+    "in": "path",
+    "required": True,
+    "description": "A record's identifier (UUID).",
+    "schema": {"type": "string", "pattern": RECORD_ID_PATTERN},
+    "example": RECORD_ID_EXAMPLE,
+}

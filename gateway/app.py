@@ -1,0 +1,201 @@
+"""The gateway: HTTP in, the catalogue's wire contract out. Composition and the outer wall live here."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Any
+
+import orjson
+from fastapi import APIRouter, FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from chassis import ids, telemetry
+from chassis.errors import Error, LocalText
+from chassis.rpc.client import aio_channel, be_well
+from chassis.settings import Settings
+from gateway import problems, web
+from gateway.api import health, institutions, records, search
+from gateway.api.schemas import Problem
+from gateway.deps import acceptable, answer
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
+
+log = logging.getLogger(__name__)
+
+# Who asks for no form in particular gets a problem document.
+_FORMS = (problems.MEDIA_TYPE, "application/json", "text/html")
+
+LONGEST_TARGET_BYTES = 8_192
+LONGEST_HEADERS_BYTES = 16_384
+# Nothing here takes a body; a small one is passed over in silence, as HTTP allows.
+LONGEST_BODY_BYTES = 4_096
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_WALL: tuple[tuple[bytes, bytes], ...] = (
+    (b"content-security-policy", CONTENT_SECURITY_POLICY.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"strict-origin-when-cross-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
+)
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+
+class Wall:
+    """Outermost: names the request, bounds what comes in, puts the security headers on, lets no traceback out."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        named, refusal = self._look_at(scope)
+        scope.setdefault("state", {})["request_id"] = named
+        silent = scope["method"] == "HEAD"
+        if silent:
+            scope["method"] = "GET"
+        started = False
+
+        async def put_on(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                message["headers"] = [*message["headers"], *_WALL, (b"x-request-id", named.encode())]
+            elif silent and message["type"] == "http.response.body":
+                message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
+            await send(message)
+
+        try:
+            if refusal is not None:
+                await _refuse(Request(scope), refusal)(scope, receive, put_on)
+            else:
+                await self.app(scope, receive, put_on)
+        except Exception:
+            log.exception("request_failed", extra={"request_id": named, "path": scope["path"]})
+            if started:
+                raise
+            await _refuse(Request(scope), problems.unexpected())(scope, receive, put_on)
+
+    def _look_at(self, scope: Scope) -> tuple[str, Error | None]:
+        named, size, body = "", 0, 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+            if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+                named = value.decode()
+            elif name == b"content-length":
+                body = int(value) if value.isdigit() and len(value) < 16 else LONGEST_BODY_BYTES + 1
+            elif name == b"transfer-encoding":
+                body = LONGEST_BODY_BYTES + 1
+        named = named or str(ids.new_id())
+        if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_TARGET_BYTES:
+            return named, problems.AddressTooLong(
+                "ADDRESS_TOO_LONG",
+                LocalText("Alamat paling panjang {longest} bita.", "An address takes at most {longest} bytes."),
+                longest=LONGEST_TARGET_BYTES,
+            )
+        if size > LONGEST_HEADERS_BYTES:
+            return named, problems.HeadersTooLarge(
+                "HEADERS_TOO_LARGE",
+                LocalText("Kepala permintaan paling besar {longest} bita.", "Headers take at most {longest} bytes."),
+                longest=LONGEST_HEADERS_BYTES,
+            )
+        if body > LONGEST_BODY_BYTES:
+            return named, problems.TooLarge(
+                "BODY_TOO_LARGE",
+                LocalText("Tidak ada kiriman yang diterima di sini.", "Nothing here takes a body."),
+                longest=LONGEST_BODY_BYTES,
+            )
+        return named, None
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The ASGI application. It reaches the catalogue by `settings.service_url("catalog")` while it runs."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        channel = aio_channel(settings.service_url("catalog"), settings)
+        app.state.catalog = CatalogStub(channel)
+        app.state.catalog_is_well = partial(be_well, channel)
+        yield
+        await channel.close()
+
+    app = FastAPI(
+        title="Rangkiang",
+        lifespan=lifespan,
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    api = APIRouter(prefix="/api/v1")
+    for noun in (search, records, institutions, health):
+        api.include_router(noun.router)
+    app.include_router(api)
+    described = _describe(app)
+
+    @app.get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request) -> Response:
+        return answer(request, described, "application/json", cache="public, max-age=300")
+
+    app.include_router(web.router, include_in_schema=False)
+
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, Error)
+        return _refuse(request, error)
+
+    async def not_here(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _refuse(request, problems.from_http(error))
+
+    app.add_exception_handler(Error, refused)
+    app.add_exception_handler(HTTPException, not_here)
+    app.add_middleware(Wall)
+    telemetry.watch_app(app)
+    return app
+
+
+def _refuse(request: Request, error: Error) -> Response:
+    """A problem document; on pages a page that says the same, to those who read HTML."""
+    path = request.url.path
+    if not path.startswith("/api/") and acceptable(request.headers.get("accept", ""), _FORMS) == "text/html":
+        return web.trouble(request, error)
+    return problems.problem(request, error)
+
+
+def _describe(app: FastAPI) -> bytes:
+    """The OpenAPI document, as JSON, of every route that is not a page."""
+    described: dict[str, Any] = get_openapi(
+        title="Rangkiang",
+        version=importlib.metadata.version("rangkiang"),
+        summary="The catalogue of the libraries that share it",
+        description=(
+            "Lists answer `{total, hits, next, facets?}`. Refusals are RFC 9457 problem documents. "
+            "Answers carry strong ETags; send them back as If-None-Match."
+        ),
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        routes=app.routes,
+    )
+    shape = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    described["components"]["schemas"]["Problem"] = shape
+    return orjson.dumps(described)

@@ -1,0 +1,94 @@
+"""From a template and facts to a page in the reader's language."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error
+from gateway import problems
+from gateway.deps import LANGUAGE_COOKIE, LANGUAGES, answer, language, request_id
+from gateway.web import assets
+from gateway.web.wording import wording
+
+HTML = "text/html; charset=utf-8"
+VARY = "Accept-Encoding, Accept-Language, Cookie"
+YEAR_SECONDS = 365 * 24 * 3600
+
+_templates = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(default=True, default_for_string=True),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    auto_reload=False,
+    cache_size=-1,
+)
+_templates.globals["static"] = assets.address
+
+
+def page(request: Request, template: str, /, **facts: Any) -> Response:
+    """A whole page; remembers the language when `lang=` chose one."""
+    html = _render(request, template, facts)
+    response = answer(request, html, HTML, cache="private, no-cache", vary=VARY)
+    _remember(request, response)
+    return response
+
+
+def trouble(request: Request, error: Error) -> Response:
+    """The page that says what went wrong and what to do."""
+    speaks = language(request)
+    html = _render(
+        request,
+        "trouble.html",
+        {
+            "query": request.query_params.get("q", "")[:500],
+            "status": error.http_status,
+            "heading": problems.title(error.http_status, speaks),
+            "sentence": error.sentence.speak(speaks),
+            "request_id": request_id(request),
+        },
+    )
+    return Response(html, status_code=error.http_status, media_type=HTML, headers=problems.headers(error, speaks))
+
+
+def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
+    speaks = language(request)
+    words = wording(speaks)
+    return (
+        _templates.get_template(template)
+        .render(
+            facts,
+            t=words.say,
+            count=words.count,
+            number=words.number,
+            code=words.code,
+            language=speaks,
+            other_languages=[(each, _in_language(request, each)) for each in LANGUAGES if each != speaks],
+        )
+        .encode()
+    )
+
+
+def _in_language(request: Request, speaks: str) -> str:
+    """This page's address in another language."""
+    rest = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    return f"{request.url.path}?{urlencode([*rest, ('lang', speaks)])}"
+
+
+def _remember(request: Request, response: Response) -> None:
+    chosen = request.query_params.get("lang")
+    if chosen in LANGUAGES:
+        response.set_cookie(
+            LANGUAGE_COOKIE,
+            chosen,
+            max_age=YEAR_SECONDS,
+            secure=request.url.scheme == "https",
+            httponly=True,
+            samesite="lax",
+        )

@@ -1,0 +1,49 @@
+"""Texts of the pages in Indonesian and English, from texts/*.toml; a missing one is an error, never an empty space."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+_FOLDER = Path(__file__).parent / "texts"
+
+
+class Wording:
+    """The texts of one language."""
+
+    def __init__(self, language: str, texts: Mapping[str, str]) -> None:
+        self.language = language
+        self.texts = texts
+
+    def say(self, key: str, **facts: Any) -> str:
+        """raises  KeyError  there is no such text"""
+        return self.texts[key].format(**facts) if facts else self.texts[key]
+
+    def count(self, key: str, number: int) -> str:
+        """`key.one` or `key.many`, with the number as people write it."""
+        return self.say(f"{key}.{'one' if number == 1 else 'many'}", n=self.number(number))
+
+    def number(self, number: int) -> str:
+        grouped = f"{number:,}"
+        return grouped if self.language == "en" else grouped.replace(",", ".")
+
+    def code(self, kind: str, value: str) -> str:
+        """What a coded value (`language`, `ind`) is called; a code nobody named speaks for itself."""
+        return self.texts.get(f"code.{kind}.{value}", value)
+
+
+@cache
+def wording(language: str) -> Wording:
+    with (_FOLDER / f"{language}.toml").open("rb") as file:
+        return Wording(language, dict(_flat("", tomllib.load(file))))
+
+
+def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for key, value in table.items():
+        name = f"{prefix}{key}"
+        found += _flat(f"{name}.", value) if isinstance(value, dict) else [(name, value)]
+    return found

@@ -1,0 +1,297 @@
+"""A catalogue with a handful of records in memory, which behaves as the real one promises to on the wire."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from chassis import rpc
+from chassis.errors import Invalid, LocalText, NotFound, Unavailable
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+
+SCRIPT = "<script>alert('surau')</script>"
+UPDATED_SECONDS = 1_795_568_400
+
+BRANCHES = {
+    ("KOTASOLOK", "PUSAT"): ("Perpustakaan Pusat", "Central Library"),
+    ("KOTASOLOK", "LAING"): ("Cabang Laing", "Laing Branch"),
+    ("UMMY", "KAMPUS"): ("Perpustakaan Kampus", "Campus Library"),
+}
+INSTITUTIONS = {
+    "KOTASOLOK": ("Perpustakaan Kota Solok", "Solok City Library"),
+    "UMMY": ("Universitas Mahaputra", "Mahaputra University"),
+}
+ANSWERS = {"circulation": "can_be_borrowed", "reference": "read_here_only", "closed_stacks": "not_available"}
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    number: int
+    title: str
+    author: str
+    year: int
+    language: str = "ind"
+    ddc: str = "899.221"
+    subjects: tuple[str, ...] = ("Fiksi Indonesia",)
+    summary: str = ""
+    # (institution, branch, collection)
+    items: tuple[tuple[str, str, str], ...] = (("KOTASOLOK", "PUSAT", "circulation"),)
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        return f"0192f3a4-5b6c-7d8e-9f01-{self.number:012x}"
+
+    @property
+    def words(self) -> str:
+        return f"{self.title} {self.author} {' '.join(self.subjects)} {self.summary}".lower()
+
+    def brief(self) -> dict[str, Any]:
+        shown: dict[str, Any] = {
+            "title": self.title,
+            "authors": [self.author],
+            "publisher": "Balai Pustaka",
+            "place": "Jakarta",
+            "year": self.year,
+            "language": self.language,
+            "material": "book",
+            "ddc": self.ddc,
+            "institution": "KOTASOLOK",
+        }
+        return {**shown, **({"summary": self.summary} if self.summary else {}), **self.more}
+
+    def display(self) -> dict[str, Any]:
+        return {
+            **self.brief(),
+            "subjects": list(self.subjects),
+            "notes": ["Memuat indeks."],
+            "audience": "general",
+            "identifiers": {"control_number": [f"KS{self.number:06}"]},
+            "links": [{"url": "https://contoh.example/buku", "label": "Isi buku"}, {"url": "javascript:alert(1)", "label": "!"}],
+            "extent": "140 hlm.",
+            "titles_other": [],
+            "source": "contoh",
+        }
+
+    def holdings(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "institution": institution,
+                "branch": branch,
+                "branch_name": dict(zip(("id", "en"), BRANCHES[institution, branch], strict=True)),
+                "call_number": f"{self.ddc} {self.author[:3].upper()} {self.title[0].lower()}",
+                "items": 2,
+                "available": 2 if ANSWERS[collection] == "can_be_borrowed" else 0,
+                "answer": ANSWERS[collection],
+            }
+            for institution, branch, collection in self.items
+        ]
+
+    def facets(self) -> dict[str, set[str]]:
+        return {
+            "availability": {"can_be_borrowed"} if any(i[2] == "circulation" for i in self.items) else set(),
+            "institution": {each[0] for each in self.items},
+            "branch": {f"{each[0]}/{each[1]}" for each in self.items},
+            "collection": {each[2] for each in self.items},
+            "material": {"book"},
+            "audience": {"general"},
+            "language": {self.language},
+            "year": {str(self.year)},
+            "subject": set(self.subjects),
+            "author": {self.author},
+            "ddc": {f"{self.ddc[0]}00"},
+        }
+
+
+BOOKS = (
+    Book(1, "Robohnya Surau Kami", "Navis, A.A.", 1986, summary="Cerpen tentang seorang penjaga surau tua di kampung dan seorang pembual yang membuatnya kehilangan pegangan."),
+    Book(2, "Siti Nurbaya: Kasih Tak Sampai", "Rusli, Marah", 1922, items=(("KOTASOLOK", "PUSAT", "circulation"), ("KOTASOLOK", "LAING", "circulation"), ("UMMY", "KAMPUS", "reference"))),
+    Book(3, "Kaba Cindua Mato", "Syamsuddin St. Radjo Endah", 1987, "min", "398.2", ("Cerita rakyat Minangkabau",), items=(("KOTASOLOK", "PUSAT", "reference"),)),
+    Book(4, "Tenggelamnya Kapal van der Wijck", "Hamka", 1938),
+    Book(5, "Salah Asuhan", "Muis, Abdoel", 1928, items=(("UMMY", "KAMPUS", "circulation"),)),
+    Book(6, "The Tigers of Minangkabau", "Hadler, Jeffrey", 2008, "eng", "959.8", ("Minangkabau (Indonesian people)",), items=(("UMMY", "KAMPUS", "circulation"),)),
+    Book(7, "Masakan Padang", "Owen, Sri", 2005, ddc="641.5", subjects=("Masakan Minangkabau",)),
+    Book(8, f"Judul {SCRIPT} & <b>tebal</b>", f"Penulis {SCRIPT}", 1999, subjects=(f"Subjek {SCRIPT}",), summary=f"Ringkasan {SCRIPT}", more={"subtitle": f"anak {SCRIPT}"}),
+    Book(9, "Di Bawah Lindungan Ka'bah", "Hamka", 1938, items=(("KOTASOLOK", "LAING", "closed_stacks"),)),
+    Book(10, "Merantau", "Naim, Mochtar", 1979, ddc="304.8", subjects=("Minangkabau", "Migrasi")),
+    Book(11, "Kemarau", "Navis, A.A.", 1957, items=()),
+    Book(12, "Ranah Tiga Warna", "Fuadi, Ahmad", 2011),
+    Book(13, "Negeri 5 Menara", "Fuadi, Ahmad", 2009),
+)  # fmt: skip
+
+
+class FakeCatalog:
+    """A Catalog servicer. `down` makes every method refuse; `asked` says what it was last asked."""
+
+    def __init__(self, books: tuple[Book, ...] = BOOKS) -> None:
+        self.books = books
+        self.down = False
+        self.broken = False
+        self.asked: Any = None
+        self.told: Any = None
+
+    def Search(self, request: wire.SearchRequest, context: Any) -> wire.SearchReply:
+        self._hear(request, context)
+        start = self._start(request)
+        words = request.query.lower().split()
+        found = [book for book in self.books if all(word in book.words for word in words)]
+        kept = [book for book in found if all(_fits(book, each.facet, each.values) for each in request.filters)]
+        if request.sort.startswith("year"):
+            kept.sort(key=lambda book: book.year, reverse=request.sort == "year")
+        elif request.sort == "title":
+            kept.sort(key=lambda book: book.title)
+        end = start + (request.limit or 10)
+        return wire.SearchReply(
+            total=len(kept),
+            hits=[_hit(book, words if request.highlight else []) for book in kept[start:end]],
+            next=f"fake-{end}" if end < len(kept) else "",
+            facets=[_counted(name, found, request.filters) for name in request.facets],
+            understood=" ".join(words),
+            did_you_mean="surau" if request.query == "suroe" else "",
+        )
+
+    def Suggest(self, request: wire.SuggestRequest, context: Any) -> wire.SuggestReply:
+        self._hear(request, context)
+        matching = [book for book in self.books if book.title.lower().startswith(request.prefix.lower())]
+        return wire.SuggestReply(
+            suggestions=[wire.Suggestion(text=book.title, kind="title") for book in matching[: request.limit or 8]]
+        )
+
+    def GetRecord(self, request: wire.GetRecordRequest, context: Any) -> wire.GetRecordReply:
+        self._hear(request, context)
+        book = self._book(request.id)
+        reply = wire.GetRecordReply(
+            id=book.id,
+            version=3,
+            display=orjson.dumps(book.display()),
+            holdings=orjson.dumps(book.holdings()),
+            source="contoh",
+            institution="KOTASOLOK",
+        )
+        reply.updated_at.seconds = UPDATED_SECONDS
+        return reply
+
+    def GetMarc(self, request: wire.GetMarcRequest, context: Any) -> wire.GetMarcReply:
+        self._hear(request, context)
+        book = self._book(request.id)
+        content = {
+            wire.MARC_FORMAT_ISO2709: f"00026nam a2200025 a 4500\x1e{book.number}\x1d".encode(),
+            wire.MARC_FORMAT_MARCXML: b'<record xmlns="http://www.loc.gov/MARC21/slim"/>',
+            wire.MARC_FORMAT_JSON: b'{"leader":"00026nam a2200025 a 4500","fields":[]}',
+        }[request.format]
+        return wire.GetMarcReply(content=content, version=3)
+
+    def ListItems(self, request: wire.ListItemsRequest, context: Any) -> wire.ListItemsReply:
+        self._hear(request, context)
+        book = self._book(request.record_id)
+        return wire.ListItemsReply(
+            items=[
+                wire.Item(
+                    id=f"0192f3a4-5b6c-7d8e-9f02-{place:012x}",
+                    barcode=f"KS{book.number:06}{place}",
+                    call_number=book.holdings()[place]["call_number"],
+                    institution=institution,
+                    branch=branch,
+                    branch_name=_text(BRANCHES[institution, branch]),
+                    collection=collection,
+                    material="book",
+                    status="in_service",
+                    availability=ANSWERS[collection],
+                    copy=f"c.{place + 1}",
+                )
+                for place, (institution, branch, collection) in enumerate(book.items)
+            ],
+            record_version=3,
+        )
+
+    def ListInstitutions(self, request: wire.ListInstitutionsRequest, context: Any) -> wire.ListInstitutionsReply:
+        self._hear(request, context)
+        return wire.ListInstitutionsReply(
+            institutions=[
+                wire.Institution(code=code, name=_text(name), kind="public", zone="Asia/Jakarta")
+                for code, name in INSTITUTIONS.items()
+            ]
+        )
+
+    def ListBranches(self, request: wire.ListBranchesRequest, context: Any) -> wire.ListBranchesReply:
+        self._hear(request, context)
+        return wire.ListBranchesReply(
+            branches=[
+                wire.Branch(code=branch, institution=institution, name=_text(name), zone="Asia/Jakarta", confirmed=True)
+                for (institution, branch), name in BRANCHES.items()
+                if request.institution in ("", institution)
+            ]
+        )
+
+    def _hear(self, request: Any, context: Any) -> None:
+        self.asked, self.told = request, rpc.context(context)
+        if self.broken:
+            raise ZeroDivisionError("secret of the house")
+        if self.down:
+            raise Unavailable("SEARCH_DOWN", LocalText("Pencarian sedang tidak ada.", "Search is away."), part="search")
+
+    def _start(self, request: wire.SearchRequest) -> int:
+        if not request.cursor:
+            return 0
+        start = request.cursor.removeprefix("fake-")
+        if start == request.cursor or not start.isascii() or not start.isdigit():
+            raise Invalid("CURSOR_FOREIGN", LocalText("Kursor ini bukan dari pencarian ini.", "This cursor is foreign."))
+        return int(start[:6])
+
+    def _book(self, given: str) -> Book:
+        for book in self.books:
+            if book.id == given:
+                return book
+        raise NotFound(
+            "RECORD_NOT_FOUND",
+            LocalText("Tidak ada catatan {record}.", "There is no record {record}."),
+            record=given,
+        )
+
+
+def _text(pair: tuple[str, str]) -> WireText:
+    return WireText(id=pair[0], en=pair[1])
+
+
+def _fits(book: Book, facet: str, values: Any) -> bool:
+    return bool(book.facets()[facet] & set(values))
+
+
+def _hit(book: Book, words: list[str]) -> wire.Hit:
+    hit = wire.Hit(
+        id=book.id, score=1.5, brief=orjson.dumps(book.brief()), holdings=orjson.dumps(book.holdings())
+    )
+    for word in words:
+        before, found, after = book.title.partition(word.capitalize())
+        if found:
+            hit.highlights.append(wire.Highlight(field="title", pieces=[before, found, after]))
+            break
+    return hit
+
+
+def _counted(name: str, books: list[Book], filters: Any) -> wire.Facet:
+    chosen = {value for each in filters if each.facet == name for value in each.values}
+    others = [each for each in filters if each.facet != name]
+    counts: dict[str, int] = {}
+    for book in books:
+        if all(_fits(book, each.facet, each.values) for each in others):
+            for value in book.facets()[name]:
+                counts[value] = counts.get(value, 0) + 1
+    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:10]
+    return wire.Facet(
+        name=name,
+        values=[
+            wire.FacetValue(value=value, count=count, selected=value in chosen, label=_label(name, value))
+            for value, count in ordered
+        ],
+    )
+
+
+def _label(facet: str, value: str) -> WireText | None:
+    if facet == "branch":
+        institution, branch = value.split("/")
+        return _text(BRANCHES[institution, branch])
+    return _text(INSTITUTIONS[value]) if facet == "institution" else None
