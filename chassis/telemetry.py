@@ -168,8 +168,13 @@ class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
         line = f"{moment:%H:%M:%S} {record.levelname:<7} {record.getMessage()}"
-        line += "".join(f" {name}={value}" for name, value in _fields(record).items())
+        line += "".join(f" {name}={_on_one_line(value)}" for name, value in _fields(record).items())
         return line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
+
+
+def _on_one_line(value: object) -> str:
+    told = str(value)
+    return told if told.isprintable() else repr(told)
 
 
 class _Json(logging.Formatter):

@@ -1,0 +1,135 @@
+"""What doctor finds, and what it advises."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from chassis import health
+from chassis.errors import LocalText, Unavailable
+from chassis.health import Finding, examine
+from chassis.migrate import migrate
+from chassis.rpc.server import Server
+from chassis.service import Resources, Service
+from chassis.settings import Settings
+from tests.chassis.rpc import echo
+from tests.chassis.rpc.echo import Echo
+from tests.toys.kitchen.service import SERVICE as KITCHEN
+
+LAMP = Finding("kitchen lamp", False, LocalText("Mati.", "Out."), LocalText("Ganti.", "Change it."))
+RELEASED = threading.Event()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data=tmp_path)
+
+
+@pytest.fixture
+def migrated(settings: Settings) -> Settings:
+    migrate(KITCHEN, owner_url=settings.database("kitchen"))
+    return settings
+
+
+def lamp(resources: Resources) -> list[Finding]:
+    """A check of a service's own."""
+    return [LAMP]
+
+
+def stove(resources: Resources) -> list[Finding]:
+    raise Unavailable("DATABASE_UNAVAILABLE", LocalText("Dingin.", "Cold."))
+
+
+def cellar(resources: Resources) -> list[Finding]:
+    raise KeyError("nobody foresaw this")
+
+
+def attic(resources: Resources) -> list[Finding]:
+    RELEASED.wait(10)
+    return []
+
+
+def _with(*checks: str) -> Service:
+    return replace(KITCHEN, checks=tuple(f"{__name__}:{name}" for name in checks))
+
+
+def _unwell(found: list[Finding]) -> dict[str, Finding]:
+    return {finding.part: finding for finding in found if not finding.ok}
+
+
+def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
+    found = examine(migrated, [KITCHEN])
+    parts = [finding.part for finding in found]
+    assert parts == ["data folder", "kitchen database", "kitchen migrations", "kitchen bus"]
+    assert not _unwell(found)
+
+
+def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
+    finding = _unwell(examine(settings, [KITCHEN]))["kitchen migrations"]
+    assert "rangkiang migrate kitchen" in finding.advice.id
+    assert "rangkiang migrate kitchen" in finding.advice.en
+
+
+def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:
+    gone = Settings(data=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/{service}?connect_timeout=2")
+    finding = _unwell(examine(gone, [KITCHEN]))["kitchen database"]
+    assert "DATABASE_URL" in finding.advice.en
+
+
+def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("in the way")
+    assert "data folder" in _unwell(examine(Settings(data=tmp_path / "data"), []))
+
+
+def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
+    mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
+    assert "amqp:" in _unwell(examine(mistyped, [KITCHEN]))["kitchen bus"].say.en
+
+
+def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
+    assert _unwell(examine(migrated, [_with("lamp")]))["kitchen lamp"].say.en == "Out."
+
+
+def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrated: Settings) -> None:
+    found = examine(migrated, [_with("stove", "cellar", "lamp")])
+    said = [finding.say.en for finding in found if not finding.ok]
+    assert said == ["Cold.", "KeyError: 'nobody foresaw this'", "Out."]
+
+
+def test_a_part_that_hangs_is_a_finding_in_time(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.5)
+    begun = time.monotonic()
+    found = examine(migrated, [_with("attic")])
+    RELEASED.set()
+    assert time.monotonic() - begun < 3
+    assert [finding.say.en for finding in found if not finding.ok] == ["It does not answer."]
+
+
+@pytest.fixture
+def running() -> Iterator[Server]:
+    made = Server(Echo(), echo.add, Settings(grpc_port=0, grpc_threads=2))
+    made.start()
+    yield made
+    made.stop(0)
+
+
+def test_a_service_elsewhere_is_asked_whether_it_serves(migrated: Settings, running: Server) -> None:
+    there = migrated.model_copy(update={"service_urls": {"kitchen": f"dns:///{running.address}"}})
+    [finding] = [each for each in examine(there, [KITCHEN]) if each.part == "kitchen channel"]
+    assert finding.ok
+    gone = migrated.model_copy(update={"service_urls": {"kitchen": "dns:///127.0.0.1:1"}})
+    assert "rangkiang serve" in _unwell(examine(gone, [KITCHEN]))["kitchen channel"].advice.en
+
+
+def test_a_finding_as_json_says_both_languages() -> None:
+    assert LAMP.as_json() == {
+        "part": "kitchen lamp",
+        "ok": False,
+        "say": {"id": "Mati.", "en": "Out."},
+        "advice": {"id": "Ganti.", "en": "Change it."},
+    }
