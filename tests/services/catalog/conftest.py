@@ -1,0 +1,75 @@
+"""A migrated catalogue of the test's own, on SQLite and on PostgreSQL, and imports into it."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from chassis.context import system
+from chassis.db import Database
+from chassis.testing import migrated_database
+from services.catalog.importing import Counts, Import
+from services.catalog.marc import Record
+from services.catalog.preparing import Aside
+from services.catalog.service import SERVICE
+from tests.builders import iso
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """The catalogue's own database, empty, at its newest revision."""
+    if request.param == "sqlite":
+        url, owner = f"sqlite:///{tmp_path}/catalog.db", ""
+    else:
+        url, owner = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_owner_url")
+    with migrated_database(SERVICE, url, owner_url=owner) as opened:
+        yield opened
+
+
+@dataclass
+class Importer:
+    """Imports as the command does, without its terminal; `found` collects what was put aside and each warning."""
+
+    database: Database
+    found: list[Aside] = field(default_factory=list)
+
+    def __call__(
+        self,
+        what: bytes | Path | Iterable[Record],
+        *,
+        source: str = "TEST",
+        dry_run: bool = False,
+        tell: Callable[[object], None] = lambda _: None,
+    ) -> Counts:
+        self.found.clear()
+        files, stdin = ([what], io.BytesIO()) if isinstance(what, Path) else ([Path("-")], io.BytesIO(_bytes(what)))
+        run = Import(
+            self.database,
+            system("test"),
+            source=source,
+            institution="PKS",
+            files=files,
+            processes=0,
+            stdin=stdin,
+            dry_run=dry_run,
+            tell=tell,
+            report=self.found.append,
+        )
+        return run.run()
+
+    @property
+    def reasons(self) -> list[str]:
+        return [each.reason for each in self.found]
+
+
+def _bytes(what: bytes | Iterable[Record]) -> bytes:
+    return what if isinstance(what, bytes) else iso(what)
+
+
+@pytest.fixture
+def import_(database: Database) -> Importer:
+    return Importer(database)
