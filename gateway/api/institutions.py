@@ -17,7 +17,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter(tags=["institutions"])
 
 INSTITUTIONS = table()
-BRANCHES = table(Parameter("institution", "Code of one institution; all of them unless given.", "KOTASOLOK", longest=32))
+BRANCHES = table(Parameter("institution", "Code of one institution; all of them unless given.", "KOTASOLOK", 32))
 # They change a few times a year; a minute's delay harms nobody.
 KEEP = "public, max-age=60"
 

@@ -47,7 +47,8 @@ class Parameter:
             raise Invalid(
                 "PARAMETER_TOO_LONG",
                 LocalText(
-                    "“{parameter}” paling banyak {longest} karakter.", "“{parameter}” takes at most {longest} characters."
+                    "“{parameter}” paling banyak {longest} karakter.",
+                    "“{parameter}” takes at most {longest} characters.",
                 ),
                 parameter=self.name,
                 longest=self.longest,
@@ -66,7 +67,9 @@ class Parameter:
         if self.choices and not set(value.split(",") if self.listed else (value,)) <= set(self.choices):
             raise Invalid(
                 "PARAMETER_NOT_A_CHOICE",
-                LocalText("“{parameter}” harus salah satu dari: {choices}.", "“{parameter}” must be one of: {choices}."),
+                LocalText(
+                    "“{parameter}” harus salah satu dari: {choices}.", "“{parameter}” must be one of: {choices}."
+                ),
                 parameter=self.name,
                 choices=", ".join(self.choices),
             )

@@ -12,8 +12,20 @@ from starlette.responses import Response
 
 from chassis.errors import LocalText, NotFound
 from gateway.api.parameters import read, table
-from gateway.api.schemas import BRIEF_EXAMPLE, HOLDING_EXAMPLE, JSON, RECORD_ID, RECORD_ID_EXAMPLE, RECORD_ID_PATTERN
-from gateway.api.schemas import Answer, Brief, Holding, Shape, Text, documented
+from gateway.api.schemas import (
+    BRIEF_EXAMPLE,
+    HOLDING_EXAMPLE,
+    JSON,
+    RECORD_ID,
+    RECORD_ID_EXAMPLE,
+    RECORD_ID_PATTERN,
+    Answer,
+    Brief,
+    Holding,
+    Shape,
+    Text,
+    documented,
+)
 from gateway.deps import acceptable, answer, ask, catalog
 from gateway.problems import NotAcceptable
 from rangkiang.catalog.v1 import catalog_pb2 as wire

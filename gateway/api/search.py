@@ -10,8 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.api.parameters import FACETS, MOST_VALUES, SORTS, Parameter, one, read, table
-from gateway.api.schemas import BRIEF_EXAMPLE, HOLDING_EXAMPLE, JSON, RECORD_ID_EXAMPLE, Brief, Holding, Shape, Text
-from gateway.api.schemas import documented
+from gateway.api.schemas import (
+    BRIEF_EXAMPLE,
+    HOLDING_EXAMPLE,
+    JSON,
+    RECORD_ID_EXAMPLE,
+    Brief,
+    Holding,
+    Shape,
+    Text,
+    documented,
+)
 from gateway.deps import answer, ask, catalog
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -21,9 +30,7 @@ LONGEST_QUERY = 500
 SEARCH = table(
     Parameter("q", "What to find, as a person types it; empty finds everything.", "surau navis", LONGEST_QUERY),
     Parameter("facets", "Facets to count, with commas between.", "language,year", choices=FACETS, listed=True),
-    *(
-        Parameter(facet, "Keep hits with one of these values of the facet.", repeated=MOST_VALUES) for facet in FACETS
-    ),
+    *(Parameter(facet, "Keep hits with one of these values of the facet.", repeated=MOST_VALUES) for facet in FACETS),
     Parameter("sort", "Order of the hits: by relevance, newest or oldest first, or by title.", choices=SORTS),
     Parameter("cursor", "Go on from here: `next` of the page before.", longest=500),
     Parameter("limit", "Hits on a page; 10 unless told.", "10", numbers=(1, 100)),
@@ -104,7 +111,10 @@ def request_for(given: dict[str, list[str]]) -> wire.SearchRequest:
     ),
 )
 async def search(request: Request) -> Response:
-    """Words, “phrases”, `-without`, `author:` `title:` `subject:` `isbn:` `year:` `language:`; the last word completes."""
+    """Words, “phrases”, `-without`, and `author:` `title:` `subject:` `isbn:` `year:` `language:` to narrow.
+
+    The last word matches as a prefix.
+    """
     given = read(request, SEARCH)
     reply = await ask(request, catalog(request).Search, request_for(given))
     return answer(request, _page(reply, with_facets="facets" in given), JSON)

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
-
 from gateway.web import assets, home, record, results
 from gateway.web.rendering import trouble
 
-router = APIRouter()
-for place in (home, results, record, assets):
-    router.include_router(place.router)
+PLACES = (home, results, record, assets)
 
-__all__ = ["router", "trouble"]
+__all__ = ["PLACES", "trouble"]

@@ -36,11 +36,14 @@ async def home(request: Request) -> Response:
         newest=[hit(each, speaks) for each in newest.hits],
         classes=[(value.value, value.count) for value in classes if value.count],
         places=[
-            (said(institution.name, speaks) or institution.code, [
-                said(branch.name, speaks) or branch.code
-                for branch in branches.branches
-                if branch.institution == institution.code
-            ])
+            (
+                said(institution.name, speaks) or institution.code,
+                [
+                    said(branch.name, speaks) or branch.code
+                    for branch in branches.branches
+                    if branch.institution == institution.code
+                ],
+            )
             for institution in institutions.institutions
         ],
         branches=len(branches.branches),

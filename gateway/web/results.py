@@ -58,7 +58,8 @@ async def results(request: Request) -> Response:
         first=address(given),
         next=address(given, cursor=reply.next, open=with_filters) if reply.next else None,
         changed=reply.changed,
-        did_you_mean=(reply.did_you_mean, address({**given, "q": [reply.did_you_mean]})) if reply.did_you_mean else None,
+        did_you_mean=reply.did_you_mean,
+        meant=address({**given, "q": [reply.did_you_mean]}),
         sorts=[
             (name, address({**given, "sort": [name]}, open=with_filters), name == (one(given, "sort") or SORTS[0]))
             for name in SORTS

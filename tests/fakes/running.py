@@ -39,7 +39,8 @@ def served_gateway(catalog_url: str) -> Iterator[str]:
     try:
         until = time.monotonic() + 10
         while not server.started:
-            assert thread.is_alive() and time.monotonic() < until, "the gateway did not start"
+            assert thread.is_alive(), "the gateway did not start"
+            assert time.monotonic() < until, "the gateway takes too long to start"
             time.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
