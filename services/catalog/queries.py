@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row, select
@@ -85,3 +85,47 @@ def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branc
             )
         asked = asked.where(Institution.code == institution)
     return [(row[0], row[1]) for row in session.execute(asked.order_by(Institution.code, Branch.code))]
+
+
+class Brief(NamedTuple):
+    """What a list shows of a record. brief and holdings: UTF-8 JSON, ready for an answer."""
+
+    id: UUID
+    brief: bytes
+    holdings: bytes
+
+
+def briefs(session: Session, numbers: Sequence[int]) -> dict[int, Brief]:
+    """Brief records by number, those not deleted; one SELECT.
+
+    Every search comes here, so the SQL is written out: building it costs more than running it.
+    """
+    if not numbers:
+        return {}
+    connection = session.connection()
+    if connection.dialect.name == "sqlite":
+        asked = _BRIEFS + f"number IN ({','.join('?' * len(numbers))})"
+        rows = connection.exec_driver_sql(asked, tuple(numbers))
+        return {number: Brief(UUID(bytes=record_id), brief, holdings) for number, record_id, brief, holdings in rows}
+    rows = connection.exec_driver_sql(_BRIEFS + "number = ANY(%s)", (list(numbers),))
+    return {number: Brief(record_id, bytes(brief), bytes(holdings)) for number, record_id, brief, holdings in rows}
+
+
+_BRIEFS = "SELECT number, id, brief, holdings FROM records WHERE deleted_at IS NULL AND "
+
+
+def place_names(session: Session) -> dict[tuple[str, str], LocalText]:
+    """Names of places by facet and value: ("institution", "SOLOK"), ("branch", "SOLOK/PUSAT")."""
+    names = {
+        ("institution", code): LocalText(name_id, name_en)
+        for code, name_id, name_en in session.execute(
+            select(Institution.code, Institution.name_id, Institution.name_en)
+        )
+    }
+    for code, branch, name_id, name_en in session.execute(
+        select(Institution.code, Branch.code, Branch.name_id, Branch.name_en).join(
+            Institution, Institution.id == Branch.institution_id
+        )
+    ):
+        names["branch", f"{code}/{branch}"] = LocalText(name_id, name_en)
+    return names

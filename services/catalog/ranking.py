@@ -8,7 +8,6 @@ editions rank alike.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.catalog.analysis import is_stop_word, query_stems, squeeze, tokens
@@ -39,8 +38,6 @@ QUOTED = {"title": 6.0, "author": 5.0, "subject": 3.0, "notes": 1.0}
 NAMED = 60.0
 # A word too common to decide anything helps the order a little, and never excludes.
 COMMON = 0.1
-# A word as it should have been spelt: below the word as typed.
-FORGIVEN = 0.8
 _FIELDS = {
     "title": ("title", "title_stem"),
     "author": ("author",),
@@ -145,12 +142,8 @@ class Prefer:
 Match = Term | Prefix | Fuzzy | Phrase | Keyword | Between | Best | All | Any | But | Prefer
 
 
-def rank(query: Query, *, forgiven: Mapping[str, str] | None = None) -> Match:
-    """What the index is asked for a query: which records match, and what each scores.
-
-    forgiven  token of the query -> the token it was probably meant to be; either may stand in a record
-    """
-    meant = forgiven or {}
+def rank(query: Query) -> Match:
+    """What the index is asked for a query: which records match, and what each scores."""
     must: list[Match] = []
     bonus: list[Match] = []
     decided = any(not _is_common(each) for each in query.parts)
@@ -159,21 +152,21 @@ def rank(query: Query, *, forgiven: Mapping[str, str] | None = None) -> Match:
         if decided and isinstance(part, Word) and _is_common(part):
             bonus.append(_scaled(part, COMMON))
         else:
-            must.append(_match(part, begun=last, meant=meant))
+            must.append(match_of(part, begun=last))
     bonus.extend(_closeness(query))
     match: Match = must[0] if len(must) == 1 else All(tuple(must))
     match = _or_named(query, match)
     if bonus:
         match = Prefer(match, tuple(bonus))
     if query.without:
-        match = But(match, tuple(_match(each, begun=False, meant={}) for each in query.without))
+        match = But(match, tuple(match_of(each) for each in query.without))
     return match
 
 
-def _match(part: Part, *, begun: bool, meant: Mapping[str, str]) -> Match:
+def match_of(part: Part, *, begun: bool = False) -> Match:
     """Records that have this part. `begun`: it is the last one and may be half typed."""
     if isinstance(part, Word):
-        return _word(part, begun=begun, meant=meant)
+        return _word(part, begun=begun)
     if isinstance(part, Quoted):
         words = tuple(tokens(part.text))
         fields = (part.field,) if part.field else tuple(QUOTED)
@@ -185,11 +178,11 @@ def _match(part: Part, *, begun: bool, meant: Mapping[str, str]) -> Match:
     return Keyword("facet_language", (part.code,))
 
 
-def _word(word: Word, *, begun: bool, meant: Mapping[str, str]) -> Match:
+def _word(word: Word, *, begun: bool) -> Match:
     found = tokens(word.text)
     fields = _FIELDS.get(word.field, _ANYWHERE)
     matches = [
-        _token(token, fields, begun=(begun or word.prefix) and place == len(found) - 1, meant=meant.get(token))
+        _token(token, fields, begun=(begun or word.prefix) and place == len(found) - 1)
         for place, token in enumerate(found)
         if token not in found[:place]
     ]
@@ -200,25 +193,19 @@ def _word(word: Word, *, begun: bool, meant: Mapping[str, str]) -> Match:
     return match
 
 
-def _token(token: str, fields: tuple[str, ...], *, begun: bool, meant: str | None) -> Match:
+def _token(token: str, fields: tuple[str, ...], *, begun: bool) -> Match:
     """One token wherever it may stand: exact, stemmed, and begun."""
     choices: list[Match] = []
-    _add_choices(choices, token, fields, 1.0)
-    if begun and len(token) >= PREFIX_LENGTH:
-        choices.extend(Prefix(field, token, BEGUN[field]) for field in fields if field in BEGUN)
-    if meant:
-        _add_choices(choices, meant, fields, FORGIVEN)
-    return _best(choices)
-
-
-def _add_choices(choices: list[Match], token: str, fields: tuple[str, ...], scale: float) -> None:
     in_indonesian, in_english = query_stems(token)
     for field in fields:
         if field in EXACT:
-            choices.append(Term(field, token, EXACT[field] * scale))
+            choices.append(Term(field, token, EXACT[field]))
         else:
-            choices.append(Term(field, in_indonesian, STEMMED[field] * scale))
-            choices.append(Term(field, in_english, STEMMED[field] * scale))
+            choices.append(Term(field, in_indonesian, STEMMED[field]))
+            choices.append(Term(field, in_english, STEMMED[field]))
+    if begun and len(token) >= PREFIX_LENGTH:
+        choices.extend(Prefix(field, token, BEGUN[field]) for field in fields if field in BEGUN)
+    return _best(choices)
 
 
 def _is_common(part: Part) -> bool:

@@ -1,0 +1,139 @@
+"""What a question may ask for; anything else is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import cast
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.document import FACETS
+from services.catalog.index import Sort
+from services.catalog.query import Query, parse
+from services.catalog.ranking import Match, rank
+
+MOST_CHARACTERS = 500
+MOST_WORDS = 32
+MOST_HITS = 100
+USUAL_HITS = 10
+MOST_FACET_VALUES = 50
+LONGEST_VALUE = 1000
+SORTS = ("relevance", "year", "year_asc", "title")
+
+
+@lru_cache(maxsize=1024)
+def understood(text: str) -> tuple[Query, Match]:
+    """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
+
+    raises  Invalid  QUERY_TOO_LONG
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(len(text))
+    query = parse(text)
+    if query.size > MOST_WORDS:
+        raise Invalid(
+            "QUERY_TOO_LONG",
+            LocalText(
+                "Pencarian paling banyak {most} kata; ini {words}.",
+                "A query has at most {most} words; this one {words}.",
+            ),
+            most=MOST_WORDS,
+            words=query.size,
+        )
+    return query, rank(query)
+
+
+def typed(text: str) -> str:
+    """What has been typed so far, if it is not too long to be completed.
+
+    raises  Invalid  QUERY_TOO_LONG
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(len(text))
+    return text
+
+
+def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS) -> int:
+    """How many are wanted; 0 is the usual number.
+
+    raises  Invalid  LIMIT_OUT_OF_BOUNDS
+    """
+    if not 0 <= limit <= most:
+        raise Invalid(
+            "LIMIT_OUT_OF_BOUNDS",
+            LocalText("`limit` 1 sampai {most}, bukan {limit}.", "`limit` is 1 to {most}, not {limit}."),
+            limit=limit,
+            most=most,
+        )
+    return limit or usual
+
+
+def allowed_sort(sort: str) -> Sort:
+    """The order asked for; relevance when none is.
+
+    raises  Invalid  SORT_UNKNOWN
+    """
+    if sort and sort not in SORTS:
+        raise Invalid(
+            "SORT_UNKNOWN",
+            LocalText(
+                "Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."
+            ),
+            sort=sort,
+            known=", ".join(SORTS),
+        )
+    return cast("Sort", sort or "relevance")
+
+
+def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
+    """These facets, each once.
+
+    raises  Invalid  FACET_UNKNOWN
+    """
+    for name in names:
+        if name not in FACETS:
+            raise Invalid(
+                "FACET_UNKNOWN",
+                LocalText(
+                    "Tidak ada faset “{facet}”; yang ada: {known}.", "There is no facet “{facet}”; there are: {known}."
+                ),
+                facet=name,
+                known=", ".join(FACETS),
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """These filters, each value once, facets without a value left out.
+
+    raises  Invalid  FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
+    """
+    allowed_facets(tuple(filters))
+    kept = {}
+    for name, values in filters.items():
+        if len(values) > MOST_FACET_VALUES or any(len(each) > LONGEST_VALUE for each in values):
+            raise Invalid(
+                "FACET_VALUES_OUT_OF_BOUNDS",
+                LocalText(
+                    "Faset {facet}: paling banyak {most} nilai, masing-masing paling panjang {longest} huruf.",
+                    "Facet {facet}: at most {most} values of at most {longest} characters each.",
+                ),
+                facet=name,
+                most=MOST_FACET_VALUES,
+                longest=LONGEST_VALUE,
+            )
+        if values:
+            kept[name] = tuple(dict.fromkeys(values))
+    return kept
+
+
+def _too_long(characters: int) -> Invalid:
+    return Invalid(
+        "QUERY_TOO_LONG",
+        LocalText(
+            "Pencarian paling panjang {most} huruf; ini {characters}.",
+            "A query has at most {most} characters; this one {characters}.",
+        ),
+        most=MOST_CHARACTERS,
+        characters=characters,
+    )

@@ -1,0 +1,69 @@
+"""Cursors: where the next page begins, of which question, in which state of the index; opaque to who carries them."""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.index import REACH
+
+_HEAD = struct.Struct(">BH8s")
+_FORGIVEN = 0x80
+_FORM = 1
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """offset      hits to pass over
+    question    digest of query, filters and sort
+    generation  state of the index that the page before came from
+    forgiven    misspelt words were forgiven on the first page, so they are on the others
+    """
+
+    offset: int
+    question: bytes
+    generation: str
+    forgiven: bool = False
+
+    def __str__(self) -> str:
+        head = _HEAD.pack(_FORM | (_FORGIVEN if self.forgiven else 0), self.offset, self.question)
+        return urlsafe_b64encode(head + self.generation.encode()).decode().rstrip("=")
+
+
+def digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> bytes:
+    """Eight bytes that tell one question from another; facets, limit and highlights may differ from page to page."""
+    asked = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
+    return blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def opened(text: str, question: bytes) -> Cursor:
+    """The cursor a text stands for, if it belongs to this question.
+
+    raises  Invalid  CURSOR_FOREIGN
+    """
+    try:
+        packed = urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text[:_LONGEST]) % 4))
+        form, offset, asked = _HEAD.unpack_from(packed)
+        generation = packed[_HEAD.size :].decode()
+    except (binascii.Error, struct.error, ValueError):
+        raise _foreign() from None
+    cursor = Cursor(offset, asked, generation, bool(form & _FORGIVEN))
+    if form & ~_FORGIVEN != _FORM or asked != question or not 0 < offset < REACH or str(cursor) != text:
+        raise _foreign()
+    return cursor
+
+
+def _foreign() -> Invalid:
+    return Invalid(
+        "CURSOR_FOREIGN",
+        LocalText(
+            "Penanda halaman ini bukan dari pencarian ini. Mulai lagi dari halaman pertama.",
+            "This cursor is not from this search. Begin again at the first page.",
+        ),
+    )

@@ -1,0 +1,193 @@
+"""One search: understand, ask the index, fetch what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import orjson
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import LocalText
+from services.catalog import queries
+from services.catalog.document.captions import caption
+from services.catalog.index import REACH, Hits, Index, Request
+from services.catalog.query import Query
+from services.catalog.ranking import rank
+from services.catalog.searching import bounds
+from services.catalog.searching.cursors import Cursor, digest, opened
+from services.catalog.searching.forgiving import FEW_HITS, respelt
+from services.catalog.searching.highlighting import highlights
+
+PLACES = ("institution", "branch")
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record found. brief and holdings: UTF-8 JSON, ready; highlights: field of the brief record -> pieces."""
+
+    id: UUID
+    score: float
+    brief: bytes
+    holdings: bytes
+    highlights: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """label  the value for people; None when it speaks for itself"""
+
+    value: str
+    count: int
+    label: LocalText | None
+    selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    name: str
+    values: list[FacetValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One page.
+
+    next          cursor of the next page; "" at the end, or at the end of what paging reaches
+    changed       the index is not as it was for the page before: hits may repeat or be missing
+    understood    the query as we read it
+    did_you_mean  set when misspelt words were forgiven: the query whose hits these are
+    """
+
+    total: int
+    hits: list[Hit]
+    next: str
+    changed: bool
+    facets: list[Facet]
+    understood: str
+    did_you_mean: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the index said, and to which query."""
+
+    hits: Hits
+    query: Query
+    forgiven: bool = field(default=False)
+
+
+def search(
+    database: Database,
+    index: Index,
+    *,
+    context: Context,
+    query: str = "",
+    filters: Mapping[str, tuple[str, ...]] | None = None,
+    facets: tuple[str, ...] = (),
+    sort: str = "",
+    cursor: str = "",
+    limit: int = 0,
+    highlight: bool = False,
+) -> Found:
+    """Find records.
+
+    query      as typed, at most 500 characters and 32 words; empty for everything
+    filters    facet -> values; values within a facet are alternatives, facets restrict together
+    facets     facets to count, ten values each and the chosen ones
+    sort       relevance (also when empty), year, year_asc, title
+    cursor     Found.next of the page before; empty for the first
+    limit      1 to 100; 0 for 10
+    highlight  say which words were found
+    raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
+                            LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
+               Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+               TooLate      DEADLINE_PASSED
+    """
+    asked, match = bounds.understood(query)
+    kept = bounds.allowed_filters(filters or {})
+    order = bounds.allowed_sort(sort)
+    wanted = bounds.allowed_limit(limit)
+    question = digest(query, kept, order)
+    came_from = opened(cursor, question) if cursor else None
+    offset = came_from.offset if came_from else 0
+    context.in_time()
+    request = Request(
+        match=match,
+        filters=kept,
+        facets=bounds.allowed_facets(facets),
+        sort=order,
+        offset=offset,
+        limit=min(wanted, REACH - offset),
+    )
+    answer = _ask(index, asked, request, came_from)
+    numbers = answer.hits.numbers
+    reached = offset + len(numbers)
+    more = bool(numbers) and reached < min(answer.hits.total, REACH)
+    with database.reading(context) as session:
+        shown = queries.briefs(session, numbers)
+        names = queries.place_names(session) if not set(PLACES).isdisjoint(request.facets) else {}
+    return Found(
+        total=answer.hits.total,
+        hits=_hits(answer, shown, highlight=highlight),
+        next=str(Cursor(reached, question, answer.hits.generation, answer.forgiven)) if more else "",
+        changed=came_from is not None and came_from.generation != answer.hits.generation,
+        facets=[_facet(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
+        understood=str(asked),
+        did_you_mean=str(answer.query) if answer.forgiven else "",
+    )
+
+
+def _ask(index: Index, query: Query, request: Request, came_from: Cursor | None) -> _Answer:
+    """One request; where few are found, or misspelt words were forgiven on the first page, a second one."""
+    if came_from is None or not came_from.forgiven:
+        answer = _Answer(index.search(request), query)
+        if came_from is not None or answer.hits.total >= FEW_HITS or not query.parts:
+            return answer
+        meant = respelt(index, query)
+        if meant is None:
+            return answer
+        second = index.search(_asking(request, meant))
+        return _Answer(second, meant, True) if second.total > answer.hits.total else answer
+    meant = respelt(index, query)
+    if meant is None:  # the catalogue has learnt the word meanwhile
+        return _Answer(index.search(request), query)
+    return _Answer(index.search(_asking(request, meant)), meant, True)
+
+
+def _asking(request: Request, query: Query) -> Request:
+    return Request(
+        match=rank(query),
+        filters=request.filters,
+        facets=request.facets,
+        facet_size=request.facet_size,
+        sort=request.sort,
+        offset=request.offset,
+        limit=request.limit,
+    )
+
+
+def _hits(answer: _Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:
+    """The hits in the index's order; one that has been deleted since is left out."""
+    found = []
+    for number, score in zip(answer.hits.numbers, answer.hits.scores, strict=True):
+        row = shown.get(number)
+        if row is not None:
+            marked = highlights(answer.query, orjson.loads(row.brief)) if highlight else {}
+            found.append(Hit(row.id, score, row.brief, row.holdings, marked))
+    return found
+
+
+def _facet(
+    name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Mapping[tuple[str, str], LocalText]
+) -> Facet:
+    return Facet(
+        name,
+        [FacetValue(value, count, _label(name, value, names), value in chosen) for value, count in values],
+    )
+
+
+def _label(facet: str, value: str, names: Mapping[tuple[str, str], LocalText]) -> LocalText | None:
+    return names.get((facet, value)) if facet in PLACES else caption(facet, value)

@@ -1,0 +1,101 @@
+"""Completing what is being typed: titles, authors and subjects that have all the words, the last one begun."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+import orjson
+
+from chassis.context import Context
+from chassis.db import Database
+from services.catalog import queries
+from services.catalog.analysis import tokens
+from services.catalog.document import START
+from services.catalog.index import Index, Request
+from services.catalog.ranking import All, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.searching import bounds
+
+USUAL, MOST = 8, 20
+_SHORTEST = 2  # characters; one letter begins everything
+_LOOKED_AT = 30  # hits or facet values among which the best are chosen
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """kind  "title", "author" or "subject" """
+
+    text: str
+    kind: str
+
+
+def suggest(database: Database, index: Index, *, context: Context, prefix: str, limit: int = 0) -> list[Suggestion]:
+    """Complete what has been typed so far; the kinds take turns, each with what begins so first.
+
+    limit   1 to 20; 0 for 8
+    raises  Invalid      QUERY_TOO_LONG, LIMIT_OUT_OF_BOUNDS
+            Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+    """
+    wanted = bounds.allowed_limit(limit, usual=USUAL, most=MOST)
+    words = tokens(bounds.typed(prefix))[: bounds.MOST_WORDS]
+    if not words or max(map(len, words)) < _SHORTEST:
+        return []
+    context.in_time()
+    kinds = (
+        [Suggestion(text, "title") for text in _titles(database, index, context, words)],
+        [Suggestion(text, "author") for text in _headings(index, "author", words)],
+        [Suggestion(text, "subject") for text in _headings(index, "subject", words)],
+    )
+    return list(_in_turn(kinds))[:wanted]
+
+
+def _titles(database: Database, index: Index, context: Context, words: Sequence[str]) -> list[str]:
+    match = _begun("title", words)
+    if len(words) > 1:
+        match = Prefer(match, (Phrase("title", (START, *words[:-1]), 5.0), Phrase("title", tuple(words[:-1]), 1.0)))
+    numbers = index.search(Request(match, limit=_LOOKED_AT)).numbers
+    if not numbers:
+        return []
+    with database.reading(context) as session:
+        shown = queries.briefs(session, numbers)
+    titles = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
+    return _best_first(titles, words)
+
+
+def _headings(index: Index, facet: str, words: Sequence[str]) -> list[str]:
+    """Commonest headings of the records that match; a record has others too, which are left out."""
+    request = Request(_begun(facet, words), facets=(facet,), facet_size=_LOOKED_AT, limit=0)
+    return _best_first((value for value, _count in index.search(request).facets[facet]), words)
+
+
+def _begun(field: str, words: Sequence[str]) -> Match:
+    """Records with all of these words in a field, the last one as a beginning; a last letter alone is still no word."""
+    last = words[-1]
+    whole = tuple(Term(field, each) for each in dict.fromkeys(words[:-1]))
+    if len(last) < _SHORTEST:
+        return All(whole)
+    return All((*whole, Prefix(field, last, 1.0)))
+
+
+def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:
+    """Texts that have the words, each once as folded, those that begin with them first; else in their order."""
+    begin: dict[str, str] = {}
+    have: dict[str, str] = {}
+    typed = " ".join(words)
+    for text in texts:
+        found = tokens(text)
+        if " ".join(found).startswith(typed):
+            begin.setdefault(" ".join(found), text)
+        elif set(words[:-1]) <= set(found) and any(each.startswith(words[-1]) for each in found):
+            have.setdefault(" ".join(found), text)
+    return [*begin.values(), *have.values()]
+
+
+def _in_turn(kinds: Iterable[list[Suggestion]]) -> Iterator[Suggestion]:
+    seen: set[str] = set()
+    for together in zip_longest(*kinds):
+        for each in together:
+            if each is not None and each.text not in seen:
+                seen.add(each.text)
+                yield each
