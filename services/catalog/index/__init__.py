@@ -112,6 +112,10 @@ class Index(Protocol):
         """The unfinished index beside the live one, to go on with after a restart."""
         ...
 
+    def retire(self) -> None:
+        """Take the live index away, for it would answer garbage; until the next swap searches say INDEX_BUILDING."""
+        ...
+
     def close(self) -> None: ...
 
 

@@ -21,7 +21,7 @@ from services.catalog.index.elastic_query import (
     near,
     search,
 )
-from services.catalog.index.elastic_writing import ElasticRebuild, coming, write
+from services.catalog.index.elastic_writing import ElasticRebuild, coming, write, writing
 from services.catalog.index.near import edits
 from services.catalog.index.shape import FORM, filters
 from services.catalog.index.troubles import building, unavailable
@@ -123,6 +123,12 @@ class ElasticIndex:
         if mapping.get("_meta", {}).get("form") != FORM:
             return None
         return ElasticRebuild(self._client, self._alias, index.removeprefix(f"{self._alias}-"))
+
+    def retire(self) -> None:
+        live = self._behind(self._alias)
+        if live:
+            with writing():
+                self._client.options(ignore_status=404).indices.delete(index=live)
 
     def close(self) -> None:
         self._client.close()

@@ -137,6 +137,13 @@ class TantivyIndex:
     def rebuilding(self) -> Building | None:
         return Building.resume(self._root, self._swapped)
 
+    def retire(self) -> None:
+        with translated(not_written):
+            self.close()
+            files.unpoint(self._root, "current")
+            files.tidy(self._root, files.named(self._root, "next"))
+            self._look_at = 0.0
+
     def close(self) -> None:
         writing, self._writing = self._writing, None
         if writing is not None:

@@ -1,0 +1,91 @@
+"""Wishes for a new index, and what is known of the index that stands."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import READER, system
+from chassis.db import Database
+from chassis.errors import LocalText, NotFound
+from chassis.ids import new_id
+from services.catalog.index import Index
+from services.catalog.tables import IndexQueue, IndexRebuild, Record
+
+ACTOR = system("index")
+
+
+def ask_rebuild(database: Database) -> UUID:
+    """Wish for a new index; the holder of the index lease makes it. One that is wished for already will do."""
+    with database.transaction(ACTOR) as session:
+        return wish(session)
+
+
+def rebuild_progress(database: Database, asked: UUID) -> IndexRebuild:
+    """How far it is; `finished_at` is set when it is done, or failed with an `error`.
+
+    raises  NotFound  REBUILD_NOT_FOUND
+    """
+    with database.reading(READER) as session:
+        row = session.get(IndexRebuild, asked)
+        if row is None:
+            raise NotFound(
+                "REBUILD_NOT_FOUND",
+                LocalText("Pembangunan indeks {rebuild} tidak ada.", "There is no rebuild {rebuild}."),
+                rebuild=str(asked),
+            )
+        session.expunge(row)
+        return row
+
+
+def unsound(database: Database, index: Index) -> str:
+    """What is wrong with the index as a reason code, "" when nothing is: the port's own codes and two more.
+
+    INDEX_STRANGE     sound, but not made from this database: its numbers name other records
+    INDEX_INCOMPLETE  it has more or fewer documents than there are records, with nothing left in the queue
+    """
+    trouble = index.trouble()
+    if trouble:
+        return trouble
+    with database.reading(READER) as session:
+        if not knows(session, index.name()):
+            return "INDEX_STRANGE"
+        queued = session.scalar(select(func.count()).select_from(IndexQueue))
+        there = records(session)
+    return "INDEX_INCOMPLETE" if not queued and index.count() != there else ""
+
+
+def wish(session: Session) -> UUID:
+    """The wish that waits, made if there is none."""
+    wanted = session.scalars(select(IndexRebuild.id).where(IndexRebuild.state == "wanted").limit(1)).first()
+    if wanted is not None:
+        return wanted
+    fresh = new_id()
+    session.add(
+        IndexRebuild(
+            id=fresh, asked_at=clock.now(), state="wanted", reached=0, written=0, total=0, error="", finished_at=None
+        )
+    )
+    return fresh
+
+
+def next_wish(session: Session) -> IndexRebuild | None:
+    """The oldest wish not yet fulfilled."""
+    unfulfilled = select(IndexRebuild).where(IndexRebuild.state.in_(("wanted", "running")))
+    return session.scalars(unfulfilled.order_by(IndexRebuild.asked_at).limit(1)).first()
+
+
+def records(session: Session) -> int:
+    """How many records there are to index."""
+    return session.scalar(select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))) or 0
+
+
+def knows(session: Session, name: str) -> bool:
+    """Whether an index of this name was built from this database: a rebuild's id is its index's name."""
+    try:
+        return session.get(IndexRebuild, UUID(hex=name)) is not None
+    except ValueError:
+        return False
