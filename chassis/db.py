@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, create_engine, event, text
 from sqlalchemy.engine import Dialect, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
@@ -99,7 +99,7 @@ class Database:
         context  its institution may write its own rows; PostgreSQL's row-level security is told of it
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with self._write_turn(), Session(self.writer, expire_on_commit=False) as session:
+        with self._write_turn(), _named_loss(), Session(self.writer, expire_on_commit=False) as session:
             with _named_outage():
                 self._tell_institution(session, context)
             yield session
@@ -114,7 +114,7 @@ class Database:
 
         raises  Unavailable  DATABASE_UNAVAILABLE
         """
-        with Session(self.reader) as session:
+        with _named_loss(), Session(self.reader) as session:
             with _named_outage():
                 session.connection()
             yield session
@@ -156,10 +156,22 @@ class Database:
 
 
 @contextmanager
+def _named_loss() -> Iterator[None]:
+    """A connection lost in the midst of the work is an outage; what statements themselves break with is not."""
+    try:
+        yield
+    except DBAPIError as problem:
+        if not problem.connection_invalidated:
+            raise
+        with _named_outage():
+            raise
+
+
+@contextmanager
 def _named_outage() -> Iterator[None]:
     try:
         yield
-    except OperationalError as problem:
+    except (InterfaceError, OperationalError) as problem:
         if "disk is full" in str(problem) or "No space left" in str(problem):
             raise Unavailable(
                 "DISK_FULL",
