@@ -14,7 +14,7 @@ import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import status
 from chassis.rpc.calls import AioMany, AioOne, SyncMany, SyncOne
 from chassis.settings import Settings
@@ -105,12 +105,44 @@ def _sync_road(url: str, settings: Settings) -> grpc.Channel:
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
     """Mutual TLS with the house's own authority, when it is set."""
-    if not (settings.grpc_cert and settings.grpc_key and settings.grpc_ca):
+    files = tls_files(settings)
+    if files is None:
         return None
-    authority, key, certificate = (
-        Path(name).read_bytes() for name in (settings.grpc_ca, settings.grpc_key, settings.grpc_cert)
-    )
+    certificate, key, authority = files
     return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
+    """Certificate, key and authority of mutual TLS, as PEM; None when none is set.
+
+    raises  Invalid  GRPC_TLS_INCOMPLETE  some are set and some are not: nobody means that
+                     FILE_UNREADABLE
+    """
+    names = {"GRPC_CERT": settings.grpc_cert, "GRPC_KEY": settings.grpc_key, "GRPC_CA": settings.grpc_ca}
+    if not any(names.values()):
+        return None
+    missing = [name for name, path in names.items() if not path]
+    if missing:
+        raise Invalid(
+            "GRPC_TLS_INCOMPLETE",
+            LocalText("{missing} belum diatur: TLS perlu ketiganya.", "{missing} is not set: TLS needs all three."),
+            missing=", ".join(missing),
+        )
+    certificate, key, authority = (_read(name, path) for name, path in names.items())
+    return certificate, key, authority
+
+
+def _read(variable: str, path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as problem:
+        raise Invalid(
+            "FILE_UNREADABLE",
+            LocalText("{variable}: {file} tidak terbaca ({why}).", "{variable}: {file} cannot be read ({why})."),
+            variable=variable,
+            file=path,
+            why=problem.strerror,
+        ) from None
 
 
 class AioChannel(aio.Channel):

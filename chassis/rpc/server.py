@@ -8,7 +8,6 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import grpc
@@ -20,7 +19,7 @@ from chassis import jobs
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Error, Invalid, LocalText, Unavailable
-from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES
+from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of, on_the_wire
 from chassis.service import Resources, Service
 from chassis.settings import Settings
@@ -49,7 +48,7 @@ class Server:
     """A gRPC server with one service in it.
 
     well    asked every two seconds; False makes health say NOT_SERVING
-    raises  Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED
+    raises  Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
             Unavailable  PORT_TAKEN
     """
 
@@ -132,12 +131,11 @@ class Server:
 def credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
     """Mutual TLS when it is set; none is fine on a loopback, and elsewhere for methods that are public anyway.
 
-    raises  Invalid  GRPC_NOT_PROTECTED
+    raises  Invalid  GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
     """
-    if settings.grpc_cert and settings.grpc_key and settings.grpc_ca:
-        certificate, key, authority = (
-            Path(name).read_bytes() for name in (settings.grpc_cert, settings.grpc_key, settings.grpc_ca)
-        )
+    files = tls_files(settings)
+    if files is not None:
+        certificate, key, authority = files
         return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
     guarded = [method.path for method in methods if method.scope != PUBLIC]
     if guarded and not _is_loopback(settings.grpc_host):

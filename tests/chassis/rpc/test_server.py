@@ -144,6 +144,23 @@ def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
     made.stop(0)
 
 
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"grpc_cert": "cert.pem"}, "GRPC_TLS_INCOMPLETE"),
+        ({"grpc_cert": "no.pem", "grpc_key": "no.pem", "grpc_ca": "no.pem"}, "FILE_UNREADABLE"),
+    ],
+)
+def test_half_a_tls_is_refused_on_both_sides(given: dict[str, str], reason: str) -> None:
+    for begin in (
+        lambda settings: Server(Echo(), echo.add, settings),
+        lambda settings: sync_channel("dns:///localhost:1", settings),
+    ):
+        with pytest.raises(Invalid) as raised:
+            begin(Settings(grpc_port=0, **given))
+        assert raised.value.reason == reason
+
+
 def test_calls_under_way_are_let_finish_and_new_ones_refused(running: Running) -> None:
     answers: list[Any] = []
     asking = threading.Thread(target=lambda: answers.append(running.stub.Say(words("sleep", 400)).number))
