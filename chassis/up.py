@@ -101,6 +101,7 @@ def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         resolve(APP)(settings),
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),

@@ -178,6 +178,8 @@ class Import:
         skip: int,
     ) -> None:
         under_way: deque[Future[Prepared]] = deque()
+        # A source that is there already keeps its owner, whoever was named.
+        owner = self._institution if feed is None else feed.shelves.institution
 
         def settle(keep: int) -> None:
             while len(under_way) > keep:
@@ -186,9 +188,9 @@ class Import:
         for chunk in chunks(frames(stream, skip_to=skip)):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
-                self._put(feed, run, at, prepare(path, chunk), stream)
+                self._put(feed, run, at, prepare(path, owner, chunk), stream)
             else:
-                under_way.append(pool.submit(prepare, path, chunk))
+                under_way.append(pool.submit(prepare, path, owner, chunk))
                 settle(IN_FLIGHT - 1)
         settle(0)
 

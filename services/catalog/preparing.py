@@ -37,8 +37,11 @@ class Prepared:
     aside: list[Aside] = field(default_factory=list)
 
 
-def prepare(path: str, chunk: list[Frame]) -> Prepared:
-    """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data."""
+def prepare(path: str, institution: str, chunk: list[Frame]) -> Prepared:
+    """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data.
+
+    institution  code of the one whose source this is
+    """
     done = Prepared()
     for frame in chunk:
         if frame.fault is not None:
@@ -59,7 +62,7 @@ def prepare(path: str, chunk: list[Frame]) -> Prepared:
                 key=record.control_key() or f"sha256:{fingerprint.hex()}",
                 fingerprint=fingerprint,
                 marc=record.pack(),
-                brief=orjson.dumps(brief(record)),
+                brief=orjson.dumps(brief(record, institution=institution)),
                 items=items_of(record),
                 warnings=decoded.warnings,
             )

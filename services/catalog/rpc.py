@@ -93,7 +93,9 @@ class Catalog(CatalogServicer):
         return wire.GetRecordReply(
             id=str(found.id),
             version=found.version,
-            display=orjson.dumps(display(marc.Record.unpack(found.marc))),
+            display=orjson.dumps(
+                display(marc.Record.unpack(found.marc), institution=found.institution, source=found.source)
+            ),
             holdings=found.holdings,
             updated_at=_moment(found.updated_at),
             source=found.source,

@@ -140,20 +140,12 @@ def import_(
 
 @app.command()
 def export(
-    form: Annotated[str, typer.Option("--format", help="marc, marcxml or json (one record a line).")] = "marc",
+    form: Annotated[exporting.Form, typer.Option("--format", help="json: one record a line.")] = "marc",
     source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     json: Json = False,
 ) -> None:
     """Give the records back as MARC, field for field as they came."""
-    if form not in exporting.ENCODERS:
-        known = ", ".join(exporting.ENCODERS)
-        raise Invalid(
-            "FORMAT_UNKNOWN",
-            LocalText("Format “{given}” tidak ada; yang ada: {known}.", "No format “{given}”; there are: {known}."),
-            given=form,
-            known=known,
-        )
     if json and to is None:
         raise Invalid(
             "OUTPUT_TAKEN",
@@ -170,7 +162,7 @@ def export(
             system("export"),
             to=stream,
             form=form,
-            source=source,  # type: ignore[arg-type]
+            source=source,
         ):
             bar.update(task, completed=written)
             if problem is not None:
