@@ -10,6 +10,7 @@ from .source import Source
 
 END = b"\x1d"
 BETWEEN = b"\r\n \t\0\x1a"
+GAP = re.compile(rb"[\r\n \t\0\x1a]*+")
 PLAUSIBLE = re.compile(rb"[0-9]{5}[^\x1d-\x1f]{7}([0-9]{5}|[^\x1d-\x1f]{8}4)[^\x1d-\x1f]")
 LEADER = re.compile(rb"[0-9]{5}[acdnopsx ][ -~]{3}[ a]22[0-9]{5}[ -~]{3}4500[0-9]{3}")
 Piece = tuple[int, bytes, Fault | None, str]
@@ -30,13 +31,11 @@ def pieces(source: Source) -> Iterator[Piece]:
 
 def _uneasy(source: Source) -> Generator[Piece, None, bool]:
     """The next piece when it is not a plain record already in hand; returns False at the end of the stream."""
-    while True:
-        kept = source.window[source.at :].lstrip(BETWEEN)
-        source.at = len(source.window) - len(kept)
-        if kept:
-            break
+    while (gap := GAP.match(source.window, source.at)) and gap.end() == len(source.window):
+        source.at = gap.end()
         if not source.more():
             return False
+    source.at = gap.end() if gap else source.at
     size = _find_end(source)
     position = source.position
     if size is None and source.size > MAX_RECORD_BYTES:
@@ -65,9 +64,8 @@ def _find_end(source: Source) -> int | None:
         return end + 1
     while source.size < max(stated, end + 40) and source.more():
         pass
-    window = source.window[source.at : source.at + max(stated, end + 40)]
-    following = window[end + 1 : end + 40].lstrip(BETWEEN)
-    if not following or PLAUSIBLE.match(following) or window[stated - 1 : stated] != END:
+    following = source.window[source.at + end + 1 : source.at + end + 40].lstrip(BETWEEN)
+    if not following or PLAUSIBLE.match(following) or source.window[source.at + stated - 1 : source.at + stated] != END:
         return end + 1
     return stated
 
@@ -79,13 +77,13 @@ def _split(stretch: bytes, position: int) -> Iterator[Piece]:
         found = LEADER.search(stretch)
         at = found.start() if found else len(stretch)
         yield position, stretch[:at], Fault("GARBAGE", f"{at} bytes that begin with no leader"), ""
-    while at < len(stretch) and stretch[at : at + 5] != b"%05d" % (len(stretch) - at):
-        found = LEADER.search(stretch, at + 24)
-        if not found or stretch[found.start() : found.start() + 5] != b"%05d" % (len(stretch) - found.start()):
-            break
-        cut = stretch[at : found.start()]
-        yield position + at, cut, Fault("TRUNCATED", f"{len(cut)} bytes, then another record begins"), ""
-        at = found.start()
+    if stretch[at : at + 5] != b"%05d" % (len(stretch) - at):
+        for found in LEADER.finditer(stretch, at + 24):
+            if int(found[0][:5]) == len(stretch) - found.start():
+                cut = stretch[at : found.start()]
+                yield position + at, cut, Fault("TRUNCATED", f"{len(cut)} bytes, then another record begins"), ""
+                at = found.start()
+                break
     if at < len(stretch):
         yield position + at, stretch[at:], None, ""
 

@@ -11,7 +11,8 @@ from .faults import MAX_RECORD_BYTES, Fault
 from .source import Source
 
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\n]', re.DOTALL)
-BETWEEN = b" \t\r\n,[]"
+BLANK = re.compile(rb"[ \t\r\n]*+")
+GAP = re.compile(rb"[ \t\r\n,\[\]]*+")
 Piece = tuple[int, bytes, Fault | None, str]
 
 
@@ -24,11 +25,16 @@ def pieces(source: Source) -> Iterator[Piece]:
 
 
 def _is_one_a_line(source: Source) -> bool:
-    while (end := source.window.find(b"\n", source.at)) < 0:
+    """True when the first line that is not blank is an object, whole."""
+    while True:
+        if blank := BLANK.match(source.window, source.at):
+            source.at = blank.end()
+        if source.window.startswith(b"[", source.at):
+            return False
+        if (end := source.window.find(b"\n", source.at)) >= 0:
+            break
         if source.size > MAX_RECORD_BYTES or not source.more():
             return False
-        if (end := source.window.find(b"\n", source.at)) >= 0 and not source.window[source.at : end].strip():
-            source.at = end + 1
     try:
         return isinstance(orjson.loads(source.window[source.at : end]), dict)
     except orjson.JSONDecodeError:
@@ -58,13 +64,14 @@ def _lines(source: Source) -> Iterator[Piece]:
 def _objects(source: Source) -> Iterator[Piece]:
     """Objects by their braces, whatever stands around them; text that is neither object nor punctuation is a fault."""
     while True:
-        kept = source.window[source.at :].lstrip(BETWEEN)
-        source.at = len(source.window) - len(kept)
-        if not kept:
+        if gap := GAP.match(source.window, source.at):
+            source.at = gap.end()
+        if not source.size:
             if not source.more():
                 return
             continue
-        size = _object_size(source) if kept[:1] == b"{" else _stray_size(source)
+        opens = source.window.startswith(b"{", source.at)
+        size = _object_size(source) if opens else _stray_size(source)
         position = source.position
         if size is None and source.size > MAX_RECORD_BYTES:
             yield _too_big(source, b"\n{")
@@ -73,7 +80,7 @@ def _objects(source: Source) -> Iterator[Piece]:
         source.at += len(raw)
         if size is None:
             yield position, raw, Fault("JSON_MALFORMED", f"{len(raw)} bytes without an end"), ""
-        elif raw[:1] != b"{":
+        elif not opens:
             yield position, raw, Fault("JSON_MALFORMED", f"{raw[:40]!r} where an object should begin"), ""
         else:
             yield position, raw, None, ""

@@ -101,9 +101,9 @@ def _no_marks_left(marks: list[str], at: int) -> None:
 def looks_like_latin1(pieces: list[bytes]) -> bool:
     """True when these fields, said to be MARC-8, read better as Latin-1.
 
-    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: there are some, none makes a
-    letter that Unicode knows with what follows (ligatures over two letters left aside), and no three bytes above ASCII
-    stand together, as they would in other eight-bit codes.
+    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: there are some, none
+    makes a letter that Unicode knows with what follows (ligatures over two letters left aside), and no three bytes
+    above ASCII stand together, as they would in other eight-bit codes.
     """
     joined = b"\x1e".join(pieces)
     above = ABOVE_ASCII.findall(joined)
@@ -114,9 +114,7 @@ def looks_like_latin1(pieces: list[bytes]) -> bool:
 
 
 def _composes(mark: bytes, following: bytes) -> bool:
-    letter = CODESETS[EXTENDED_LATIN].get(mark[0])
-    return (
-        following != b""
-        and letter is not None
-        and len(normalize("NFC", following.decode("ascii") + chr(letter[0]))) == 1
-    )
+    known = CODESETS[EXTENDED_LATIN].get(mark[0])
+    if known is None or not following:
+        return False
+    return len(normalize("NFC", following.decode("ascii") + chr(known[0]))) == 1

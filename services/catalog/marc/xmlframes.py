@@ -127,12 +127,9 @@ def pieces(source: Source) -> Iterator[Piece]:
             stop = _leave_behind(source, current, fed)
             if stop is None:
                 continue
-        if (
-            not current.opened
-            and current.root
-            and source.window.startswith(b"<", source.at + stop.at - source.position)
-        ):
-            source.at += stop.at - source.position
+        offset = source.at + stop.at - source.position
+        if not current.opened and current.root and source.window.startswith(b"<", offset):
+            source.at = offset
             current, fed = _Pass(stop.at, []), stop.at
             continue
         stop.resync = stop.resync and (count > 0 or current.reads_marc())

@@ -6,6 +6,7 @@ import io
 from collections.abc import Callable
 
 from services.catalog.marc import Record, iso2709, marcjson, marcxml
+from services.catalog.marc.faults import REFUSALS, Unserialisable
 from services.catalog.marc.reading import Decoded, Frame, decode, frames
 
 ENCODERS: dict[str, Callable[[Record], bytes]] = {
@@ -50,3 +51,13 @@ def iso(*fields: bytes, tags: str = "001 245", leader: bytes = b"00000nam a22000
     body = directory + b"\x1e" + b"".join(field + b"\x1e" for field in fields) + b"\x1d"
     total = length or 24 + len(body)
     return b"%05d%s%05d%s" % (total, leader[5:12], base, leader[17:24]) + body
+
+
+def attempt(encode: Callable[[Record], bytes], record: Record) -> bytes | None:
+    """The record in this format; None when the format refuses it by one of its names."""
+    try:
+        return encode(record)
+    except Unserialisable as refusal:
+        if refusal.reason not in REFUSALS or not refusal.detail:
+            raise
+        return None
