@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -240,19 +241,17 @@ class _HangsUpFirst:
 
     def _carry(self, source: socket.socket, sink: socket.socket, cut: bool = False) -> None:
         seen = b""
-        try:
+        # Either side may be gone already: that is what this is for.
+        with contextlib.suppress(OSError):
             while data := source.recv(65536):
                 seen += data
-                if cut and b"again" in seen:
-                    # The request is on its way: whether the server has it, the client cannot know.
-                    sink.sendall(data)
-                    break
                 sink.sendall(data)
-        except OSError:
-            return
-        finally:
-            for each in (source, sink):
-                each.close() if not cut else each.shutdown(socket.SHUT_RDWR)
+                # The request is on its way: whether the server has it, the client cannot know.
+                if cut and b"again" in seen:
+                    break
+        for each in (source, sink):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._listener.close()
