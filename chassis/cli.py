@@ -100,6 +100,7 @@ def migrate(
 ) -> None:
     """Bring databases to their newest revision."""
     settings = _settings("migrate")
+    usable_folder(settings.data)
     done: dict[str, list[str]] = {}
     for service in [load(name) for name in services] if services else discover():
         done[service.name] = resolve("chassis.migrate:migrate")(
