@@ -79,10 +79,13 @@ class Source:
         inflater = zlib.decompressobj(31)
         while True:
             before = len(packed)
+            saved = inflater.copy()
             try:
                 plain = inflater.decompress(packed, CHUNK)
             except zlib.error as error:
-                self.fault = Fault("GZIP_DAMAGED", f"after {given} bytes: {error}")
+                sound = _sound_part(saved, packed)
+                self.fault = Fault("GZIP_DAMAGED", f"after {given + len(sound)} bytes: {error}")
+                yield sound
                 return
             packed = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
             taken += before - len(packed)
@@ -125,3 +128,14 @@ class Source:
             yield decoder.decode(b"", final=True).encode()
         except (LookupError, UnicodeError, TypeError, AttributeError) as error:
             self.fault = Fault("XML_MALFORMED", f"encoding {coding}: {error}")
+
+
+def _sound_part(inflater: zlib._Decompress, packed: bytes) -> bytes:
+    """What the damaged piece gives up to the damage: less than one chunk, for a whole chunk came without an error."""
+    sound = bytearray()
+    try:
+        for at in range(len(packed)):
+            sound += inflater.decompress(packed[at : at + 1])
+    except zlib.error:
+        return bytes(sound)
+    return bytes(sound)
