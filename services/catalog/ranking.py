@@ -30,6 +30,8 @@ PREFIX_LENGTH = 3  # characters; what is shorter begins half of all words
 TIE = 0.1
 # A title that is the query, begins with it, or has it word for word: added to what its words score.
 WHOLE_TITLE, TITLE_BEGINS, TITLE_HAS = 12.0, 5.0, 4.0
+# All but the last word, which may be half typed, begin the title.
+TITLE_BEGUN = 3.0
 # Somebody who types a name as it stands in a heading, or a subject as cataloguers write it, means just that.
 AUTHOR_HAS, SUBJECT_HAS = 3.0, 2.0
 # Words in quotes, by field; somebody asked for just this.
@@ -233,6 +235,7 @@ def _closeness(query: Query) -> list[Match]:
     ]
     if len(words) == 1:
         return whole
+    whole.append(Phrase("title", (START, *words[:-1]), TITLE_BEGUN))
     whole.append(Phrase("title", words, TITLE_HAS))
     if all(isinstance(each, Word) and not each.field for each in query.parts):
         whole.append(Phrase("author", words, AUTHOR_HAS))

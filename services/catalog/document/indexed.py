@@ -47,7 +47,7 @@ _NOTES = {
     **dict.fromkeys(("260", "264"), frozenset("ab")),
     **dict.fromkeys(("440", "490", "800", "810", "811", "830"), frozenset("anptv")),
     **dict.fromkeys(("773", "775", "776", "780", "785", "787"), frozenset("at")),
-    **dict.fromkeys(("500", "501", "502", "505", "508", "511", "518", "520", "521", "525", "534", "545", "546", "550",
+    **dict.fromkeys(("500", "501", "502", "505", "508", "511", "518", "520", "525", "534", "545", "546", "550",
                      "580", "586", "590"), frozenset("abcdgrt")),
     "250": frozenset("ab"),
     "856": frozenset("3yz"),
@@ -197,11 +197,17 @@ def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
             for each in tags.get(tag, ())
         ),
         *(each.barcode or "" for each in items),
-        *(each.call_number for each in items),
+        *(form for each in items for form in _call_numbers(each.call_number)),
     ):
         if value:
             found[squeeze(value[:200])] = None
     return tuple(each for each in found if len(each) >= 3)
+
+
+def _call_numbers(written: str) -> tuple[str, str]:
+    """A call number as written, and without the prefix (R, F, SKR …) that people leave out."""
+    prefix, _, rest = written.partition(" ")
+    return written, rest if prefix.isalpha() and len(prefix) <= 3 else ""
 
 
 def _title_sort(tags: Tags) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
+from itertools import islice
 from uuid import UUID
 
 import orjson
@@ -18,7 +19,7 @@ from services.catalog.query import Query
 from services.catalog.ranking import rank
 from services.catalog.searching import bounds
 from services.catalog.searching.cursors import Cursor, digest, opened
-from services.catalog.searching.forgiving import FEW_HITS, respelt
+from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses
 from services.catalog.searching.highlighting import highlights
 
 PLACES = ("institution", "branch")
@@ -76,7 +77,7 @@ class _Answer:
 
     hits: Hits
     query: Query
-    forgiven: bool = field(default=False)
+    forgiven: bool = False
 
 
 def search(
@@ -141,32 +142,15 @@ def search(
 
 
 def _ask(index: Index, query: Query, request: Request, came_from: Cursor | None) -> _Answer:
-    """One request; where few are found, or misspelt words were forgiven on the first page, a second one."""
-    if came_from is None or not came_from.forgiven:
-        answer = _Answer(index.search(request), query)
-        if came_from is not None or answer.hits.total >= FEW_HITS or not query.parts:
-            return answer
-        meant = respelt(index, query)
-        if meant is None:
-            return answer
-        second = index.search(_asking(request, meant))
-        return _Answer(second, meant, True) if second.total > answer.hits.total else answer
-    meant = respelt(index, query)
-    if meant is None:  # the catalogue has learnt the word meanwhile
-        return _Answer(index.search(request), query)
-    return _Answer(index.search(_asking(request, meant)), meant, True)
-
-
-def _asking(request: Request, query: Query) -> Request:
-    return Request(
-        match=rank(query),
-        filters=request.filters,
-        facets=request.facets,
-        facet_size=request.facet_size,
-        sort=request.sort,
-        offset=request.offset,
-        limit=request.limit,
-    )
+    """One request; where few are found on the first page, or words were forgiven there, some more."""
+    again = came_from is not None and came_from.forgiven
+    first = index.search(replace(request, facets=(), offset=0, limit=0) if again else request)
+    if (came_from is None and first.total < FEW_HITS and query.parts) or again:
+        for meant in islice(guesses(index, query), MOST_GUESSES):
+            answer = index.search(replace(request, match=rank(meant)))
+            if answer.total > first.total:
+                return _Answer(answer, meant, True)
+    return _Answer(index.search(request) if again else first, query)
 
 
 def _hits(answer: _Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:

@@ -93,9 +93,5 @@ def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:
 
 
 def _in_turn(kinds: Iterable[list[Suggestion]]) -> Iterator[Suggestion]:
-    seen: set[str] = set()
     for together in zip_longest(*kinds):
-        for each in together:
-            if each is not None and each.text not in seen:
-                seen.add(each.text)
-                yield each
+        yield from (each for each in together if each is not None)

@@ -1,0 +1,120 @@
+"""A small library to search in: records in the tables of a real database and in a real index, without an import."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from sqlalchemy import func, insert, select, update
+
+from chassis import clock
+from chassis.context import READER, Context, system
+from chassis.db import Database
+from chassis.ids import new_id
+from services.catalog import document, searching
+from services.catalog.index import Change, Index
+from services.catalog.marc import Record
+from services.catalog.tables import Branch, Institution, Source
+from services.catalog.tables import Record as Row
+
+
+def book(
+    title: str,
+    *,
+    author: str = "",
+    subject: str = "",
+    summary: str = "",
+    year: int = 2000,
+    language: str = "ind",
+    isbn: str = "",
+    branch: str = "PST",
+    barcode: str = "",
+    call_number: str = "",
+) -> Record:
+    """A MARC record that says this; ` : ` in the title begins the subtitle."""
+    proper, _, rest = title.partition(" : ")
+    fields = [["008", f"260101s{year:04}    io            000 0 {language} d"], ["245", "00", "a", proper]]
+    if rest:
+        fields[-1] += ["b", rest]
+    for tag, value in (("020", isbn), ("100", author), ("520", summary), ("650", subject)):
+        if value:
+            fields.append([tag, "  ", "a", value])
+    fields.append(["852", "  ", "b", branch, "h", call_number, "p", barcode])
+    return Record(fields=fields)
+
+
+@dataclass
+class Library:
+    """One institution, SOLOK, and what stands in it. Record numbers are 1, 2, 3, … in the order they were put in."""
+
+    database: Database
+    index: Index
+    numbers: list[int] = field(default_factory=list)
+
+    def put(self, records: Iterable[Record], *, institution: str = "SOLOK") -> None:
+        """Into the tables and into the index."""
+        records = list(records)
+        with self.database.transaction(system("test")) as session:
+            institution_id = session.scalar(select(Institution.id).where(Institution.code == institution))
+            if institution_id is None:
+                institution_id = new_id()
+                names = {"name_id": "Perpustakaan Kota Solok", "name_en": "Solok City Library"}
+                blank = {"kind": "public", "npp": "", "isil": "", "zone": "Asia/Jakarta"}
+                session.execute(insert(Institution).values(id=institution_id, code=institution, **names, **blank))
+                source = {"id": institution_id, "institution_id": institution_id, "code": institution}
+                session.execute(insert(Source).values(**source))
+                names = {"name_id": "Pusat", "name_en": "Main library"}
+                branch = {"id": new_id(), "institution_id": institution_id, "code": "PST", "confirmed": True}
+                session.execute(insert(Branch).values(**branch, **names, **blank))
+            at = session.scalar(select(func.max(Row.number))) or 0
+            rows: list[dict[str, Any]] = []
+            changes = []
+            for number, record in enumerate(records, at + 1):
+                items = document.items_of(record)
+                made = document.document(record, number=number, institution=institution, items=items)
+                changes.append(Change(number, 1, made))
+                rows.append(
+                    {
+                        "number": number,
+                        "id": new_id(),
+                        "institution_id": institution_id,
+                        "source_id": institution_id,
+                        "control_key": str(number),
+                        "fingerprint": record.fingerprint(),
+                        "marc": record.pack(),
+                        "brief": orjson.dumps(document.brief(record, institution=institution)),
+                        "holdings": orjson.dumps(document.holdings(items, institution=institution)),
+                        "version": 1,
+                        "run": 1,
+                        "updated_at": clock.now(),
+                        "deleted_at": None,
+                    }
+                )
+            if rows:
+                session.execute(insert(Row), rows)
+        self.numbers += [row["number"] for row in rows]
+        self.index.write(changes)
+
+    def lose(self, number: int) -> None:
+        """Delete a record in the tables; the index has not heard of it yet."""
+        with self.database.transaction(system("test")) as session:
+            session.execute(update(Row).where(Row.number == number).values(deleted_at=clock.now()))
+
+    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> searching.Found:
+        return searching.search(self.database, self.index, context=context, query=query, **more)
+
+    def titles(self, query: str = "", **more: Any) -> list[str]:
+        """Titles of the first page."""
+        return [orjson.loads(hit.brief)["title"] for hit in self.find(query, **more).hits]
+
+    def suggested(self, prefix: str, limit: int = 0) -> list[tuple[str, str]]:
+        found = searching.suggest(self.database, self.index, context=READER, prefix=prefix, limit=limit)
+        return [(each.text, each.kind) for each in found]
+
+
+def begun(index: Index) -> Index:
+    """The index, empty and live."""
+    index.begin_rebuild("library-1").swap()
+    return index
