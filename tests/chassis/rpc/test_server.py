@@ -232,10 +232,10 @@ class _HangsUpFirst:
         while True:
             try:
                 client, _ = self._listener.accept()
+                there = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
             self._count += 1
-            there = socket.create_connection(("127.0.0.1", self._target))
             threading.Thread(target=self._carry, args=(there, client), daemon=True).start()
             threading.Thread(target=self._carry, args=(client, there, self._count == 1), daemon=True).start()
 
