@@ -1,19 +1,31 @@
-"""Schedules: what time asks of a service, each in one process at a time, in threads of `serve` and `up`."""
+"""Schedules: what time asks of a service, each in one process at a time, in threads of `serve` and `up`.
+
+A command that makes work for them runs them `beside` itself, in a process that takes what leases are free.
+"""
 
 from __future__ import annotations
 
 import logging
+import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
+from chassis import telemetry
+from chassis.db import Database
 from chassis.errors import Error
 from chassis.lease import Lease, Leases
-from chassis.service import Job, Resources
+from chassis.service import Job, Resources, load
+from chassis.settings import load as load_settings
 from chassis.urls import resolve
 
 log = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS = 2.0
+GRACE_SECONDS = 15
 
 # What every service's database needs done, whatever else the service does.
 CHASSIS = (
@@ -34,6 +46,39 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
     for thread in threads:
         thread.start()
     return threads
+
+
+@contextmanager
+def beside(service: str) -> Iterator[None]:
+    """Run a service's jobs in a process of their own for the length of the block, or until this process dies."""
+    child = subprocess.Popen([sys.executable, "-m", "chassis.jobs", service], stdin=subprocess.PIPE)
+    assert child.stdin is not None
+    try:
+        yield
+    finally:
+        child.stdin.close()
+        try:
+            child.wait(timeout=GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def run_beside(name: str) -> None:
+    """What that process does: the jobs, until standard input ends."""
+    settings = load_settings()
+    telemetry.start(settings, "jobs")
+    # Ctrl-C is for the command; this process hears of its end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    service = load(name)
+    database = Database(settings.database(service.name))
+    stop = threading.Event()
+    threads = start((*service.jobs, *CHASSIS), Resources(settings=settings, database=database, service=service), stop)
+    sys.stdin.read()
+    stop.set()
+    for thread in threads:
+        thread.join(timeout=GRACE_SECONDS)
+    database.close()
 
 
 def _keep(job: Job, resources: Resources, stop: threading.Event) -> None:
@@ -85,3 +130,7 @@ class _Either(threading.Event):
                 break
             self._stop.wait(left)
         return self.is_set()
+
+
+if __name__ == "__main__":
+    run_beside(sys.argv[1])

@@ -7,7 +7,6 @@ import io
 import os
 import re
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,18 +49,14 @@ screen = Console(stderr=True)
 
 @contextlib.contextmanager
 def _catalogue(*, working: bool = False) -> Iterator[Resources]:
-    """The catalogue's database; `working`: with its jobs beside, for as long as nobody else does them."""
+    """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
     settings = load()
     database = Database(settings.database(SERVICE.name))
     resources = Resources(settings=settings, database=database, service=SERVICE)
-    stop = threading.Event()
-    threads = jobs.start((*SERVICE.jobs, *jobs.CHASSIS), resources, stop) if working else []
     try:
-        yield resources
+        with jobs.beside(SERVICE.name) if working else contextlib.nullcontext():
+            yield resources
     finally:
-        stop.set()
-        for thread in threads:
-            thread.join(timeout=10)
         database.close()
 
 

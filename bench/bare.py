@@ -1,0 +1,82 @@
+"""The limit: the shortest script that does a search's work — words, tantivy, one SELECT, ten ready records, an answer.
+
+It knows no facets, cursors, languages or errors; what it does, any path must do. It reads the very files of an embedded
+edition and asks the same fields with the same boosts.
+
+    python -m bench.bare DATA PORT
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import sys
+from pathlib import Path
+from urllib.parse import parse_qsl
+
+import orjson
+import tantivy
+import uvicorn
+
+from services.catalog.analysis import tokens
+
+FIELDS = (("title", 3.0), ("author", 2.5), ("subject", 1.5), ("notes", 1.0))
+SELECT = "SELECT number, id, brief, holdings FROM records WHERE number IN ({})"
+
+
+class Bare:
+    def __init__(self, data: Path) -> None:
+        current = (data / "index" / "current").read_text().strip()
+        self.index = tantivy.Index.open(str(data / "index" / current))
+        self.schema = self.index.schema
+        self.searcher = self.index.searcher()
+        self.database = sqlite3.connect(data / "catalog.db")
+        self.numbers = {}
+
+    def find(self, text: str) -> tantivy.SearchResult:
+        words = [
+            tantivy.Query.disjunction_max_query(
+                [
+                    tantivy.Query.boost_query(tantivy.Query.term_query(self.schema, field, token), boost)
+                    for field, boost in FIELDS
+                ],
+                0.1,
+            )
+            for token in tokens(text)
+        ]
+        return self.searcher.search(tantivy.Query.boolean_query([(tantivy.Occur.Must, word) for word in words]), 10)
+
+    def answer(self, text: str) -> bytes:
+        found = self.find(text)
+        numbers = [self.searcher.doc(address)["number"][0] for _, address in found.hits]
+        rows = {}
+        for row in self.database.execute(SELECT.format(",".join("?" * len(numbers))), numbers):
+            rows[row[0]] = row
+        hits = [
+            {"record": orjson.Fragment(row[2]), "holdings": orjson.Fragment(row[3])}
+            for number in numbers
+            if (row := rows.get(number))
+        ]
+        return orjson.dumps({"total": found.count, "hits": hits})
+
+    async def __call__(self, scope, receive, send) -> None:
+        if scope["type"] != "http":
+            return
+        body = self.answer(dict(parse_qsl(scope["query_string"].decode()))["q"])
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def serve(data: Path, port: int) -> None:
+    server = uvicorn.Server(uvicorn.Config(Bare(data), port=port, log_level="warning", access_log=False, lifespan="off"))
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+    print(json.dumps({"address": f"http://127.0.0.1:{port}"}), flush=True)
+    await task
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))

@@ -1,0 +1,52 @@
+"""Asking an HTTP server as fast as it answers, with wrk: requests a second, median and 99th percentile."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+SECONDS = 4
+ROUNDS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """Medians over the rounds."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+
+
+def be_there() -> None:
+    """Be sure that wrk is installed."""
+    if shutil.which("wrk") is None:
+        raise SystemExit("wrk is missing: apt-get install -y wrk")
+
+
+def ask(address: str, queries: list[str], *, clients: int, more: str = "", seconds: int = SECONDS) -> Figure:
+    """Load `address` with these queries. Raises RuntimeError when an answer was not 200."""
+    with tempfile.TemporaryDirectory() as folder:
+        paths = Path(folder) / "paths"
+        paths.write_text("".join(f"/api/v1/search?q={quote(query)}{more}\n" for query in queries))
+        found = []
+        for _ in range(ROUNDS):
+            done = subprocess.run(
+                ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "-s", str(Path(__file__).parent / "search.lua"), address],
+                env={**os.environ, "QUERIES": str(paths)},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+            told = json.loads(done.stdout.splitlines()[-1])
+            if told["bad"]:
+                raise RuntimeError(f"{told['bad']} of {told['requests']} answers were not 200")
+            found.append(Figure(told["requests"] / told["seconds"], told["p50_ms"], told["p99_ms"]))
+    return Figure(*(statistics.median(getattr(each, name) for each in found) for name in Figure.__slots__))
