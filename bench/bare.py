@@ -3,13 +3,14 @@
 It knows no facets, cursors, languages or errors; what it does, any path must do. It reads the very files of an embedded
 edition and asks the same fields with the same boosts.
 
-    python -m bench.bare DATA PORT
+    python -m bench.bare DATA
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
 import sqlite3
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from urllib.parse import parse_qsl
 import orjson
 import tantivy
 import uvicorn
+import uvloop
 
 from services.catalog.analysis import tokens
 
@@ -32,7 +34,6 @@ class Bare:
         self.schema = self.index.schema
         self.searcher = self.index.searcher()
         self.database = sqlite3.connect(data / "catalog.db")
-        self.numbers = {}
 
     def find(self, text: str) -> tantivy.SearchResult:
         words = [
@@ -49,7 +50,7 @@ class Bare:
 
     def answer(self, text: str) -> bytes:
         found = self.find(text)
-        numbers = [self.searcher.doc(address)["number"][0] for _, address in found.hits]
+        numbers = self.searcher.fast_field_values("number", [address for _, address in found.hits])
         rows = {}
         for row in self.database.execute(SELECT.format(",".join("?" * len(numbers))), numbers):
             rows[row[0]] = row
@@ -69,14 +70,15 @@ class Bare:
         await send({"type": "http.response.body", "body": body})
 
 
-async def serve(data: Path, port: int) -> None:
-    server = uvicorn.Server(uvicorn.Config(Bare(data), port=port, log_level="warning", access_log=False, lifespan="off"))
-    task = asyncio.create_task(server.serve())
+async def serve(data: Path) -> None:
+    listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+    server = uvicorn.Server(uvicorn.Config(Bare(data), log_level="warning", access_log=False, lifespan="off"))
+    task = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started:
         await asyncio.sleep(0.01)
-    print(json.dumps({"address": f"http://127.0.0.1:{port}"}), flush=True)
+    print(json.dumps({"address": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
     await task
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Path(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1])))

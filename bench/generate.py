@@ -79,7 +79,9 @@ def records(count: int, seed: int = SEED) -> Iterator[Record]:
             branch = rng.choice(BRANCHES)
             shelf = f"{author[:3].upper()} {said[0][0]}"
             barcode = f"B{number:08d}{copy}"
-            fields.append(["852", "  ", "b", branch, "c", "sirkulasi", "h", ddc, "i", shelf, "p", barcode, "t", f"{copy + 1}"])
+            fields.append(
+                ["852", "  ", "b", branch, "c", "sirkulasi", "h", ddc, "i", shelf, "p", barcode, "t", f"{copy + 1}"]
+            )
         yield Record("00000nam a2200000   4500", fields)
 
 

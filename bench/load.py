@@ -39,7 +39,15 @@ def ask(address: str, queries: list[str], *, clients: int, more: str = "", secon
         found = []
         for _ in range(ROUNDS):
             done = subprocess.run(
-                ["wrk", "-t1", f"-c{clients}", f"-d{seconds}s", "-s", str(Path(__file__).parent / "search.lua"), address],
+                [
+                    "wrk",
+                    "-t1",
+                    f"-c{clients}",
+                    f"-d{seconds}s",
+                    "-s",
+                    str(Path(__file__).parent / "search.lua"),
+                    address,
+                ],
                 env={**os.environ, "QUERIES": str(paths)},
                 capture_output=True,
                 text=True,

@@ -1,0 +1,61 @@
+"""The benchmarks: import and search of made-up catalogues, beside a bare path that does the same work.
+
+    BENCH=10k,100k python -m bench        (or make bench; BENCH=1m for a million)
+
+Everything of one size is measured in one run on one machine: ratios count, absolute figures are this machine's. The
+table in bench/README.md is renewed between its marks.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from pathlib import Path
+
+from bench import generate, load, parts
+from bench.report import Row, renew
+
+SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
+CLIENTS = (1, 8, 32)
+FACETS = "&facets=language,year,subject,branch,material"
+PLACE = Path("var") / "bench"
+
+
+def main() -> None:
+    load.be_there()
+    names = (os.environ.get("BENCH") or "10k,100k").split(",")
+    if unknown := [name for name in names if name not in SIZES]:
+        raise SystemExit(f"BENCH: {', '.join(unknown)} is none of {', '.join(SIZES)}")
+    for name in names:
+        renew(name, list(measure(name, SIZES[name])))
+
+
+def measure(name: str, size: int):
+    """Rows of the table for one size."""
+    data = PLACE / name
+    shutil.rmtree(data, ignore_errors=True)
+    file = generate.write(PLACE / f"{name}.mrc", size)
+    queries = generate.queries(2_000)
+    yield show(parts.importing(data, file, size))
+    with parts.bare(data) as limit, parts.up(data, workers=1) as one, parts.up(data, workers=2) as two:
+        yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NOTHING))
+        for clients in CLIENTS:
+            best = load.ask(limit, queries, clients=clients)
+            yield show(Row("bare path over HTTP, one process", clients, best.per_second, best))
+            for label, address in (("search, --workers 1", one), ("search, --workers 2", two)):
+                found = load.ask(address, queries, clients=clients)
+                yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+            for label, address in (("with five facets, --workers 1", one), ("with five facets, --workers 2", two)):
+                found = load.ask(address, queries, clients=clients, more=FACETS)
+                yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+
+
+def show(row: Row) -> Row:
+    print(time.strftime("%H:%M:%S"), row.line(), file=sys.stderr, flush=True)
+    return row
+
+
+if __name__ == "__main__":
+    main()

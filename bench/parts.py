@@ -1,0 +1,96 @@
+"""What is measured, started and stopped: the import, `up`, the bare path."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench.bare import Bare
+from bench.load import Figure
+from bench.report import Row
+
+RANGKIANG = [sys.executable, "-m", "chassis.cli"]
+NOTHING = Figure(0, 0, 0)
+
+
+def importing(data: Path, file: Path, size: int) -> Row:
+    """Records a second from file to database and index, and the most memory its processes had together."""
+    environ = {**os.environ, "DATA": str(data)}
+    subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"], env=environ, stdout=subprocess.PIPE, text=True
+    )
+    peak, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.1):
+            peak[0] = max(peak[0], resident(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begun = time.perf_counter()
+    out, _ = process.communicate()
+    seconds = time.perf_counter() - begun
+    stop.set()
+    watcher.join()
+    told = json.loads(out.splitlines()[-1])
+    if process.returncode or told["created"] != size:
+        raise SystemExit(f"the import did not do what it should: {told}")
+    disk = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
+    note = f"{seconds:.1f} s; peak {peak[0] // 1024} MB in all processes; {disk // 1_000_000} MB on disk"
+    return Row("import, file to database and index", 1, size / seconds, NOTHING, note=note)
+
+
+def resident(pid: int) -> int:
+    """KiB that a process and its descendants have of their own (proportional set size), 0 for one that is gone."""
+    total = 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                total += int(line.split()[1])
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            for child in (task / "children").read_text().split():
+                total += resident(int(child))
+    return total
+
+
+@contextlib.contextmanager
+def up(data: Path, *, workers: int) -> Iterator[str]:
+    """The embedded edition on this data; gives its address."""
+    environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
+    yield from _running([*RANGKIANG, "up", "--json"], environ)
+
+
+@contextlib.contextmanager
+def bare(data: Path) -> Iterator[str]:
+    """The bare path on the same data; gives its address."""
+    yield from _running([sys.executable, "-m", "bench.bare", str(data)], dict(os.environ))
+
+
+def _running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
+    process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["address"]
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def bare_tantivy(data: Path, queries: list[str]) -> float:
+    """Searches a second of tantivy alone, in one process, without rows or HTTP: median of five rounds."""
+    engine, rates = Bare(data), []
+    for _ in range(5):
+        begun = time.perf_counter()
+        for query in queries:
+            engine.find(query)
+        rates.append(len(queries) / (time.perf_counter() - begun))
+    return statistics.median(rates)
