@@ -59,7 +59,7 @@ def up(
 @app.command()
 def serve(service: str, json: Json = False) -> None:
     """Run one service: gRPC, its relay and its jobs."""
-    settings = _settings("serve")
+    settings = _settings(service)
 
     def announce(address: str) -> None:
         line = orjson.dumps({"service": service, "grpc": address}).decode() if json else f"{service}: grpc {address}"

@@ -118,18 +118,20 @@ def watch_app(app: Any) -> None:
 
 
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
-    """A span for each statement of this SQLAlchemy engine; nothing when tracing is off.
+    """A span for each statement of this SQLAlchemy engine that is part of something traced; nothing when tracing is off.
+
+    Sweeps that look for work every second are part of nothing, and would be most of what a collector gets.
 
     listen  sqlalchemy.event.listen
     """
     if _tracer is None:
         return
-    from opentelemetry.trace import SpanKind, StatusCode
+    from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
     told = {"db.system": engine.dialect.name, "db.name": str(engine.url.database)}
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: bool) -> None:
-        if _tracer is not None:
+        if _tracer is not None and get_current_span().get_span_context().is_valid:
             # Statements carry no values: those are bound.
             execution.rangkiang_span = _tracer.start_span(
                 statement.split(None, 1)[0].upper(),

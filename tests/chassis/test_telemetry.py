@@ -108,11 +108,21 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
 
 def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExporter, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
-    with pytest.raises(Exception, match="no such table"), database.reading(READER) as session:
+    with telemetry.span("act"), pytest.raises(Exception, match="no such table"), database.reading(READER) as session:
         session.execute(text("SELECT * FROM nowhere"))
     database.close()
     [span] = [each for each in spans.get_finished_spans() if each.name == "SELECT"]
     assert span.status.status_code.name == "ERROR"
+
+
+def test_a_statement_that_is_part_of_nothing_traced_is_not_traced(
+    spans: InMemorySpanExporter, tmp_path: Path
+) -> None:
+    database = Database(f"sqlite:///{tmp_path}/a.db")
+    with database.reading(READER) as session:
+        session.execute(text("SELECT 1"))
+    database.close()
+    assert spans.get_finished_spans() == ()
 
 
 def test_a_traceparent_carries_on(spans: InMemorySpanExporter) -> None:
