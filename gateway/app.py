@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from functools import partial
-from functools import partial
 from typing import Any
 
 import orjson
@@ -78,9 +77,6 @@ class Wall:
             return
         named, refusal = self._look_at(scope)
         scope.setdefault("state", {})["request_id"] = named
-        silent = scope["method"] == "HEAD"
-        if silent:
-            scope["method"] = "GET"
         started = False
 
         async def put_on(message: Message) -> None:
@@ -88,8 +84,6 @@ class Wall:
             if message["type"] == "http.response.start":
                 started = True
                 message["headers"] = [*message["headers"], *_WALL, (b"x-request-id", named.encode())]
-            elif silent and message["type"] == "http.response.body":
-                message = {"type": "http.response.body", "body": b"", "more_body": message.get("more_body", False)}
             await send(message)
 
         try:
@@ -155,7 +149,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    described = _describe()
+    described = describe()
 
     async def openapi(request: Request) -> Response:
         return answer(request, described, "application/json", cache="public, max-age=300")
@@ -203,7 +197,7 @@ def _plain(route: APIRoute, prefix: str = "") -> Route:
     return Route(prefix + route.path, route.endpoint, methods=["GET"], name=route.name)
 
 
-def _describe() -> bytes:
+def describe() -> bytes:
     """The OpenAPI document, as JSON, of every route that is not a page."""
     api = APIRouter()
     for noun in NOUNS:

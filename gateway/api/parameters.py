@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ FACETS = (
     "author", "ddc",
 )  # fmt: skip
 SORTS = ("relevance", "year", "year_asc", "title")
+# Characters that no text has; tabs and line ends come along when text is pasted.
+CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+_CONTROL = re.compile(f"[{CONTROL}]")
 # What a URL may hold of one facet's alternatives.
 MOST_VALUES = 20
 
@@ -73,7 +77,7 @@ class Parameter:
                 parameter=self.name,
                 choices=", ".join(self.choices),
             )
-        if not value.isprintable():
+        if _CONTROL.search(value):
             raise Invalid(
                 "PARAMETER_NOT_TEXT",
                 LocalText("“{parameter}” memuat karakter kendali.", "“{parameter}” holds control characters."),
@@ -88,8 +92,7 @@ class Parameter:
             schema["enum"] = list(self.choices)
         else:
             schema["maxLength"] = self.longest
-            # No control or other unprintable characters: the check itself knows Unicode, a pattern only ASCII.
-            schema["pattern"] = r"^[^\x00-\x1f\x7f]*$"
+            schema["pattern"] = f"^[^{CONTROL}]*$"
         described: dict[str, Any] = {"name": self.name, "in": "query", "description": self.says}
         if self.required:
             described["required"] = True

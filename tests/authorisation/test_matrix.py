@@ -1,0 +1,50 @@
+"""Every route has an entry in matrix.yaml, and every entry is what really happens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from starlette.routing import Route
+
+from chassis.settings import Settings
+from gateway.app import create_app
+from gateway.web import assets
+from tests.fakes.books import BOOKS
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+
+MATRIX: dict[str, dict[str, int]] = yaml.safe_load((Path(__file__).parent / "matrix.yaml").read_text())
+SAMPLE = {"record_id": BOOKS[0].id, "ending": "mrc", "name": assets.address("site.css").rpartition("/")[2]}
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
+        yield address
+
+
+def routes(app: Any) -> set[str]:
+    found = set()
+    for route in app.routes:
+        assert isinstance(route, Route), f"{route} is no plain route: this test must learn to walk it"
+        found |= {f"{method} {route.path}" for method in (route.methods or set()) - {"HEAD"}}
+    return found
+
+
+def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
+    assert {entry.partition("?")[0] for entry in MATRIX} == routes(create_app(Settings()))
+
+
+@pytest.mark.parametrize(
+    ("entry", "caller", "status"),
+    [(entry, caller, status) for entry in MATRIX for caller, status in MATRIX[entry].items()],
+)
+def test_a_caller_gets_what_the_matrix_says(address: str, entry: str, caller: str, status: int) -> None:
+    assert caller == "anonymous", "there are no other callers until there are members"
+    method, _, path = entry.partition(" ")
+    assert httpx.request(method, address + path.format_map(SAMPLE)).status_code == status

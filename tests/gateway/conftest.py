@@ -1,0 +1,36 @@
+"""The gateway behind a real socket, before a fake catalogue behind real gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+
+
+@pytest.fixture(scope="package")
+def _catalog() -> FakeCatalog:
+    return FakeCatalog()
+
+
+@pytest.fixture(scope="package")
+def address(_catalog: FakeCatalog) -> Iterator[str]:
+    """Address of a running gateway."""
+    with served_catalog(_catalog) as url, served_gateway(url) as address:
+        yield address
+
+
+@pytest.fixture
+def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
+    """The catalogue behind it, well again afterwards."""
+    yield _catalog
+    _catalog.down = _catalog.broken = False
+
+
+@pytest.fixture
+def http(address: str) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=address, timeout=10) as client:
+        yield client

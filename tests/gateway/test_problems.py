@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.fakes.books import BOOKS
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_gateway
+
+MEDIA_TYPE = "application/problem+json"
+MEMBERS = {"type", "title", "status", "detail", "reason", "facts", "instance"}
+LONG = "a" * 501
+
+
+@pytest.fixture
+def lonely() -> Iterator[str]:
+    """A gateway whose catalogue does not answer: a port nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with served_gateway(f"dns:///127.0.0.1:{taken.getsockname()[1]}") as address:
+            yield address
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "reason"),
+    [
+        ("/api/v1/nope", 404, "ROUTE_NOT_FOUND"),
+        ("/api/v1/search/", 404, "ROUTE_NOT_FOUND"),
+        ("/api/v1/records/x", 404, "RECORD_NOT_FOUND"),
+        (f"/api/v1/search?q={LONG}", 400, "PARAMETER_TOO_LONG"),
+        ("/api/v1/search?limit=0", 400, "PARAMETER_NOT_A_NUMBER"),
+        ("/api/v1/search?limit=101", 400, "PARAMETER_NOT_A_NUMBER"),
+        ("/api/v1/search?limit=٣", 400, "PARAMETER_NOT_A_NUMBER"),
+        ("/api/v1/search?limit=", 400, "PARAMETER_NOT_A_NUMBER"),
+        ("/api/v1/search?sort=colour", 400, "PARAMETER_NOT_A_CHOICE"),
+        ("/api/v1/search?facets=language,colour", 400, "PARAMETER_NOT_A_CHOICE"),
+        ("/api/v1/search?facets=", 400, "PARAMETER_NOT_A_CHOICE"),
+        ("/api/v1/search?lang=min", 400, "PARAMETER_NOT_A_CHOICE"),
+        ("/api/v1/search?colour=red", 400, "PARAMETER_UNKNOWN"),
+        ("/api/v1/search?q=a&q=b", 400, "PARAMETER_REPEATED"),
+        ("/api/v1/search?q=a%00b", 400, "PARAMETER_NOT_TEXT"),
+        ("/api/v1/search?cursor=foreign", 400, "CURSOR_FOREIGN"),
+        ("/api/v1/search?" + "&".join(["language=a"] * 21), 400, "PARAMETER_REPEATED"),
+        ("/api/v1/suggest", 400, "PARAMETER_MISSING"),
+        ("/api/v1/branches?institution=" + "A" * 33, 400, "PARAMETER_TOO_LONG"),
+        ("/api/v1/health/live?x=1", 400, "PARAMETER_UNKNOWN"),
+        ("/openapi.json/", 404, "ROUTE_NOT_FOUND"),
+    ],
+)
+def test_every_refusal_is_a_problem_document(http: httpx.Client, path: str, status: int, reason: str) -> None:
+    answer = http.get(path)
+    problem = answer.json()
+    assert answer.headers["content-type"] == MEDIA_TYPE
+    assert set(problem) == MEMBERS
+    assert (answer.status_code, problem["status"], problem["reason"]) == (status, status, reason)
+    assert problem["instance"] == f"urn:rangkiang:request:{answer.headers['x-request-id']}"
+
+
+@pytest.mark.parametrize("path", ["/api/v1/search?limit=0", "/api/v1/nope", "/api/v1/records/x", "/api/v1/search?x=1"])
+def test_the_sentence_is_in_the_language_asked_for(http: httpx.Client, path: str) -> None:
+    joint = "&" if "?" in path else "?"
+    spoken = {
+        "header": http.get(path, headers={"Accept-Language": "en"}).json(),
+        "parameter": http.get(f"{path}{joint}lang=en", headers={"Accept-Language": "id"}).json(),
+        "nothing": http.get(path).json(),
+        "other": http.get(path, headers={"Accept-Language": "nl"}).json(),
+    }
+    assert spoken["header"]["detail"] == spoken["parameter"]["detail"]
+    assert spoken["nothing"]["detail"] == spoken["other"]["detail"]
+    assert spoken["header"]["detail"] != spoken["nothing"]["detail"]
+    assert spoken["header"]["title"] != spoken["nothing"]["title"]
+
+
+def test_a_refusal_of_the_catalogue_keeps_its_reason_facts_and_sentence(
+    http: httpx.Client, catalog: FakeCatalog
+) -> None:
+    catalog.down = True
+    answer = http.get("/api/v1/search", headers={"Accept-Language": "en"})
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "2"
+    assert answer.json()["reason"] == "SEARCH_DOWN"
+    assert answer.json()["facts"]["part"] == "search"
+    assert answer.json()["detail"] == "Search is away."
+
+
+def test_a_mistake_of_ours_says_nothing_of_its_insides(http: httpx.Client, catalog: FakeCatalog) -> None:
+    catalog.broken = True
+    for path in ("/api/v1/search", f"/api/v1/records/{BOOKS[0].id}", "/"):
+        answer = http.get(path)
+        assert answer.status_code == 500
+        assert "secret" not in answer.text
+        assert "Traceback" not in answer.text
+        assert "ZeroDivision" not in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize("path", ["/api/v1/search", f"/api/v1/records/{BOOKS[0].id}", "/", "/static/x.css"])
+def test_only_reading_is_allowed(http: httpx.Client, method: str, path: str) -> None:
+    answer = http.request(method, path)
+    assert (answer.status_code, answer.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in answer.headers["allow"]
+
+
+def test_bodies_addresses_and_headers_are_bounded(http: httpx.Client) -> None:
+    refused = {
+        413: http.request("GET", "/api/v1/search", content=b"x" * 5_000),
+        414: http.get("/api/v1/search?q=" + "a" * 9_000),
+        431: http.get("/api/v1/search", headers={"X-Long": "a" * 17_000}),
+    }
+    for status, answer in refused.items():
+        assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE)
+
+
+def test_a_body_of_unknown_length_is_refused(address: str) -> None:
+    target = urlsplit(address)
+    request = (
+        b"GET /api/v1/search HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n0\r\n\r\n"
+    )
+    with socket.create_connection((str(target.hostname), int(target.port or 0)), timeout=5) as line:
+        line.sendall(request)
+        assert line.recv(4096).startswith(b"HTTP/1.1 413")
+
+
+def test_a_request_id_that_is_no_id_is_replaced(http: httpx.Client) -> None:
+    answer = http.get("/api/v1/health/live", headers={"X-Request-Id": "<script>"})
+    assert len(answer.headers["x-request-id"]) == 36
+
+
+def test_without_its_catalogue_the_gateway_lives_but_is_not_ready(lonely: str) -> None:
+    assert httpx.get(f"{lonely}/api/v1/health/live").status_code == 200
+    ready = httpx.get(f"{lonely}/api/v1/health/ready")
+    assert (ready.status_code, ready.json()["reason"]) == (503, "NOT_READY")
+    search = httpx.get(f"{lonely}/api/v1/search", timeout=10)
+    assert search.status_code == 503
+    page = httpx.get(f"{lonely}/search?q=surau", headers={"Accept": "text/html"}, timeout=10)
+    assert page.status_code == 503
+    assert page.headers["content-type"].startswith("text/html")
+    assert 'value="surau"' in page.text
+
+
+def test_with_its_catalogue_the_gateway_is_ready(http: httpx.Client) -> None:
+    assert http.get("/api/v1/health/ready").json() == {"status": "ready"}
+
+
+def test_every_answer_carries_the_security_headers(http: httpx.Client) -> None:
+    for path in ("/", "/search", "/api/v1/search", "/nope", "/static/nope.css", "/openapi.json"):
+        headers = http.get(path).headers
+        policy = headers["content-security-policy"]
+        assert policy.startswith("default-src 'none'; ")
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "strict-origin-when-cross-origin"

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import httpx
+import pytest
+
+from tests.fakes.books import BOOKS
+
+BOOK = BOOKS[1]
+PATH = f"/api/v1/records/{BOOK.id}"
+
+
+def test_a_record_for_display_has_its_version_and_holdings(http: httpx.Client) -> None:
+    record = http.get(PATH).json()
+    assert (record["id"], record["version"], record["record"]) == (BOOK.id, 3, BOOK.display())
+    assert record["holdings"] == BOOK.holdings()
+    assert record["updated_at"].endswith("Z")
+
+
+@pytest.mark.parametrize(
+    ("accept", "media", "begins"),
+    [
+        ("application/marc", "application/marc", b"00026nam"),
+        ("application/marcxml+xml", "application/marcxml+xml", b"<record"),
+        ("application/marc-in-json", "application/marc-in-json", b'{"leader"'),
+        ("application/json", "application/json", b'{"id"'),
+        ("*/*", "application/json", b'{"id"'),
+        ("application/*", "application/json", b'{"id"'),
+        ("text/html, application/marc;q=0.5", "application/marc", b"00026nam"),
+        ("application/json;q=0.1, application/marcxml+xml;q=0.9", "application/marcxml+xml", b"<record"),
+        ("application/marc, */*", "application/marc", b"00026nam"),
+        ("application/json;q=0, */*", "application/marc", b"00026nam"),
+    ],
+)
+def test_accept_chooses_the_form_of_a_record(http: httpx.Client, accept: str, media: str, begins: bytes) -> None:
+    answer = http.get(PATH, headers={"Accept": accept})
+    assert answer.headers["content-type"] == media
+    assert answer.content.startswith(begins)
+    assert "Accept" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("accept", ["text/html", "image/png, application/pdf", "application/json;q=0"])
+def test_a_form_nobody_offers_is_refused_with_those_that_are(http: httpx.Client, accept: str) -> None:
+    answer = http.get(PATH, headers={"Accept": accept})
+    assert answer.status_code == 406
+    assert answer.json()["reason"] == "MEDIA_TYPE_NOT_OFFERED"
+    assert "application/marcxml+xml" in answer.json()["facts"]["offered"]
+
+
+@pytest.mark.parametrize("given", ["x", "0192f3a4-5b6c-7d8e-9f01-ffffffffffff", "%00", "..%2f..%2fetc", "a" * 3000])
+@pytest.mark.parametrize("tail", ["", "/items"])
+def test_a_record_that_is_not_there_is_a_404_that_says_so(http: httpx.Client, given: str, tail: str) -> None:
+    answer = http.get(f"/api/v1/records/{given}{tail}")
+    assert answer.status_code == 404
+    assert answer.json()["reason"] in ("RECORD_NOT_FOUND", "ROUTE_NOT_FOUND")
+
+
+def test_items_are_listed_with_what_a_reader_is_told(http: httpx.Client) -> None:
+    found = http.get(f"{PATH}/items").json()
+    assert found["total"] == 3
+    assert [item["availability"] for item in found["hits"]] == ["can_be_borrowed", "can_be_borrowed", "read_here_only"]
+    assert found["hits"][0]["branch_name"] == {"id": "Perpustakaan Pusat", "en": "Central Library"}
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/items", "/api/v1/search?q=surau", "/api/v1/branches", "/", "/search"])
+def test_what_is_still_true_is_not_sent_again(http: httpx.Client, path: str) -> None:
+    first = http.get(path)
+    tag = first.headers["etag"]
+    assert tag.startswith('"')
+    for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        again = http.get(path, headers={"If-None-Match": known})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert http.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+
+
+def test_another_form_or_coding_has_another_tag(http: httpx.Client) -> None:
+    asked = [
+        {"Accept": "application/json"},
+        {"Accept": "application/marc"},
+        {"Accept": "application/marcxml+xml"},
+    ]
+    tags = {http.get(PATH, headers=each).headers["etag"] for each in asked}
+    pages = {http.get("/search", headers={"Accept-Encoding": each}).headers["etag"] for each in ("gzip", "identity")}
+    assert (len(tags), len(pages)) == (3, 2)
+
+
+def test_big_answers_are_compressed_for_those_who_ask(http: httpx.Client) -> None:
+    packed = http.get("/api/v1/search", headers={"Accept-Encoding": "gzip"})
+    plain = http.get("/api/v1/search", headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert "Accept-Encoding" in packed.headers["vary"]
+
+
+def test_head_answers_like_get_without_the_body(http: httpx.Client) -> None:
+    for path in (PATH, "/", "/search", "/nope", "/openapi.json"):
+        got, head = http.get(path), http.head(path)
+        assert head.status_code == got.status_code
+        assert head.content == b""
+        assert head.headers.get("etag") == got.headers.get("etag")
+
+
+def test_a_file_to_take_away_has_a_name(http: httpx.Client) -> None:
+    answer = http.get(f"/records/{BOOK.id}.mrc")
+    assert answer.headers["content-type"] == "application/marc"
+    assert answer.headers["content-disposition"] == f'attachment; filename="{BOOK.id}.mrc"'
+    assert http.get(f"/records/{BOOK.id}.exe").status_code == 404
