@@ -40,7 +40,8 @@ def first_time(session: Session, consumer: str, event_id: UUID) -> bool:
     """
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
     row = insert(inbox).values(consumer=consumer, event_id=event_id, at=clock.now()).on_conflict_do_nothing()
-    return bool(session.execute(row).rowcount == 1)  # type: ignore[attr-defined]
+    # What it returns, not rowcount: drivers count inserts differently.
+    return session.execute(row.returning(inbox.c.event_id)).first() is not None
 
 
 def handle(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -272,12 +272,3 @@ def _named_outage(give_up: Any) -> Iterator[None]:
             LocalText("Broker pesan tidak menjawab: {why}", "The message broker does not answer: {why}"),
             why=f"{type(problem).__name__}: {problem}"[:200],
         ) from problem
-
-
-def fetch(channel: Any, queue: str, *, limit: int) -> Iterable[Any]:
-    """At most `limit` messages of a queue, unacknowledged, oldest first."""
-    for _ in range(limit):
-        message = channel.basic_get(queue)
-        if message is None:
-            return
-        yield message

@@ -8,37 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from chassis.settings import Settings, load
-from tests import servers as development
-from tests.conftest import _fresh_name
-from tests.toys.house import House, eventually, open_house
+from tests.toys.house import House, eventually, open_house, settings_of
 
 
 @pytest.fixture(params=["local", "amqp"])
-def settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Settings]:
-    if request.param == "local":
-        yield load({"DATA": str(tmp_path)})
-        return
-    request.getfixturevalue("servers")
-    name = _fresh_name()
-    databases = [f"{name}_{service}" for service in ("pantry", "kitchen")]
-    for each in databases:
-        development.create_database(each)
-    yield load(
-        {
-            "DATABASE_URL": development.database_url(f"{name}_{{service}}"),
-            "DATABASE_OWNER_URL": development.database_url(f"{name}_{{service}}", owner=True),
-            "BUS_URL": development.create_vhost(name),
-        }
-    )
-    development.drop_vhost(name)
-    for each in databases:
-        development.drop_database(each)
-
-
-@pytest.fixture
-def house(settings: Settings) -> Iterator[House]:
-    with open_house(settings) as house:
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+    if request.param == "amqp":
+        request.getfixturevalue("servers")
+    with settings_of(request.param, tmp_path) as settings, open_house(settings) as house:
         yield house
 
 
@@ -77,3 +54,56 @@ class TestBus:
         with house.open_bus() as bus:
             event = house.some_event(kind="toys.v1.NobodyKnowsThis")
             assert bus.publish([event]) == [event.id]
+
+    def test_after_the_last_attempt_a_fact_is_on_the_dead_list_and_can_be_replayed(self, house: House) -> None:
+        house.stove_is_out(True)
+        with house.at_work(), house.open_dead("kitchen") as dead:
+            house.fill("mango")
+            eventually(lambda: len(dead.find()) == 1)
+            found = dead.find()[0]
+            assert (found.handler, found.type, found.attempts) == ("cook", "toys.v1.JarFilled", 3)
+            assert "the stove is out" in found.error
+            assert '"mango"' in found.body
+            house.stove_is_out(False)
+            assert dead.replay([found.key]) == 1
+            eventually(lambda: house.uses() == ["mango"])
+            assert dead.find() == []
+            assert house.meals() == ["mango"]
+
+    def test_a_dropped_fact_is_gone_and_the_others_stay(self, house: House) -> None:
+        house.stove_is_out(True)
+        with house.at_work(), house.open_dead("kitchen") as dead:
+            house.fill("mango", "guava")
+            eventually(lambda: len(dead.find()) == 2)
+            first, second = dead.find()
+            assert dead.drop([first.key, "cook/unknown"]) == 1
+            assert dead.find() == [second]
+
+    def test_a_body_that_cannot_be_read_goes_to_the_dead_at_once(self, house: House) -> None:
+        with house.at_work(), house.open_dead("kitchen") as dead, house.open_bus() as bus:
+            bus.publish([house.some_event(body="no protobuf JSON")])
+            eventually(lambda: len(dead.find()) == 1)
+            found = dead.find()[0]
+            assert (found.body, found.attempts) == ("no protobuf JSON", 1)
+            assert "EVENT_UNREADABLE" in found.error
+
+    def test_the_list_may_be_looked_at_often(self, house: House) -> None:
+        with house.at_work(), house.open_dead("kitchen") as dead, house.open_bus() as bus:
+            bus.publish([house.some_event(body="1"), house.some_event(body="2")])
+            eventually(lambda: len(dead.find()) == 2)
+            for _ in range(30):
+                assert [each.body for each in dead.find()] == ["1", "2"]
+
+    def test_a_field_of_a_later_release_is_passed_over(self, house: House) -> None:
+        with house.at_work(), house.open_bus() as bus:
+            bus.publish([house.some_event(body='{"name": "durian", "not_known_yet": 7}')])
+            eventually(lambda: house.meals() == ["durian"])
+
+    def test_the_handler_is_told_whose_act_it_was(self, house: House) -> None:
+        with house.at_work():
+            house.fill("mango")
+            eventually(lambda: house.cooks() == [("SOLOK", "amak")])
+
+    def test_the_bus_says_that_it_is_well(self, house: House) -> None:
+        with house.open_bus() as bus:
+            bus.check()

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +18,18 @@ from sqlalchemy import delete, func, insert, select, update
 from chassis import clock
 from chassis.bus import Event
 from chassis.bus.amqp import AmqpBus
+from chassis.bus.dead import ADAPTERS, DeadList
 from chassis.bus.local import Deliveries, LocalBus
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.outbox import Relay, outbox
 from chassis.service import Resources, Service
-from chassis.settings import Settings, environment_with
+from chassis.settings import Settings, environment_with, load
 from chassis.testing import migrated_database
+from chassis.urls import open_url
 from chassis.wake import open_wake
+from tests import servers
 from tests.toys.kitchen.service import SERVICE as KITCHEN
 from tests.toys.kitchen.tables import faults, meals
 from tests.toys.pantry.filling import fill
@@ -56,6 +61,12 @@ class House:
     def some_event(self, *, kind: str = "toys.v1.JarFilled", body: str = "{}") -> Event:
         return Event(new_id(), kind, body, "a", 1, COOK.institution, COOK.actor, clock.now())
 
+    @contextmanager
+    def open_dead(self, name: str) -> Iterator[DeadList]:
+        resident = self.kitchen if name == "kitchen" else self.pantry
+        with closing(open_url(self.settings.bus_url, ADAPTERS, resources=resident)) as dead:
+            yield dead
+
     def fill(self, *names: str) -> None:
         with self.pantry.database.transaction(COOK) as session:
             for name in names:
@@ -66,6 +77,10 @@ class House:
 
     def uses(self) -> list[str]:
         return self._names(self.pantry.database, uses)
+
+    def cooks(self) -> list[tuple[str, str]]:
+        with self.kitchen.database.reading(system("test")) as session:
+            return [(row.institution, row.actor) for row in session.execute(select(meals))]
 
     def stove_is_out(self, out: bool) -> None:
         with self.kitchen.database.transaction(system("test")) as session:
@@ -83,38 +98,59 @@ class House:
 
     @contextmanager
     def at_work(self) -> Iterator[None]:
-        with ExitStack() as stack:
-            for resident in (self.pantry, self.kitchen):
-                stack.enter_context(self._handlers(resident))
-            for resident in (self.pantry, self.kitchen):
-                stack.enter_context(self._relay(resident))
-            yield
-
-    @contextmanager
-    def _relay(self, resident: Resources) -> Iterator[None]:
-        with (
-            self.open_bus() as bus,
-            closing(open_wake(resident.database)) as wake,
-            _thread(lambda stop: Relay(resident.database, bus).run(stop, wake)),
-        ):
-            yield
-
-    @contextmanager
-    def _handlers(self, resident: Resources) -> Iterator[None]:
+        """Relays of both services in threads; handlers in threads on the local bus, in worker processes on RabbitMQ."""
+        stop = threading.Event()
+        runs = [partial(self.run_relay, resident) for resident in (self.pantry, self.kitchen)]
         if self.is_local:
-            deliveries = Deliveries(resident, backoff=BACKOFF_SECONDS)
-            with closing(open_wake(resident.database)) as wake, _thread(lambda stop: deliveries.run(stop, wake)):
-                yield
-        else:
-            worker = start_worker(resident)
-            try:
-                yield
-            finally:
-                stop_worker(worker)
+            runs += [partial(self.run_handlers, resident) for resident in (self.pantry, self.kitchen)]
+        threads = [threading.Thread(target=run, args=(stop,)) for run in runs]
+        workers = [] if self.is_local else [start_worker(resident) for resident in (self.pantry, self.kitchen)]
+        try:
+            for worker in workers:
+                wait_until_ready(worker)
+            for thread in threads:
+                thread.start()
+            yield
+        finally:
+            stop.set()
+            stop_workers(*workers)
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join()
+
+    def run_relay(self, resident: Resources, stop: threading.Event) -> None:
+        with self.open_bus() as bus, closing(open_wake(resident.database)) as wake:
+            Relay(resident.database, bus).run(stop, wake)
+
+    def run_handlers(self, resident: Resources, stop: threading.Event) -> None:
+        with closing(open_wake(resident.database)) as wake:
+            Deliveries(resident, backoff=BACKOFF_SECONDS).run(stop, wake)
 
     def _names(self, database: Database, table: Any) -> list[str]:
         with database.reading(system("test")) as session:
             return sorted(session.execute(select(table.c.name)).scalars())
+
+
+@contextmanager
+def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
+    """Settings for "local" (SQLite files in `folder`) or "amqp" (databases and a virtual host, dropped afterwards)."""
+    if bus == "local":
+        yield load({"DATA": str(folder)})
+        return
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    databases = [f"{name}_{service.name}" for service in (PANTRY, KITCHEN)]
+    for each in databases:
+        servers.create_database(each)
+    yield load(
+        {
+            "DATABASE_URL": servers.database_url(f"{name}_{{service}}"),
+            "DATABASE_OWNER_URL": servers.database_url(f"{name}_{{service}}", owner=True),
+            "BUS_URL": servers.create_vhost(name),
+        }
+    )
+    servers.drop_vhost(name)
+    for each in databases:
+        servers.drop_database(each)
 
 
 @contextmanager
@@ -152,38 +188,31 @@ runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
 
 
 def start_worker(resident: Resources, *, prelude: str = "") -> subprocess.Popen[bytes]:
-    """A `work` process of this service that has said it is ready."""
+    """A `work` process of this service; see wait_until_ready()."""
     name = resident.service.name
     source = WORKER.format(backoff=BACKOFF_SECONDS, prelude=prelude, service=f"tests.toys.{name}.service:SERVICE")
     url = resident.settings.database(name)
-    worker = subprocess.Popen(
-        [sys.executable, "-c", source],
+    return subprocess.Popen(
+        [sys.executable, "-W", "ignore", "-c", source],
         env=environment_with(DATABASE_URL=url, BUS_URL=resident.settings.bus_url, LOG_FORMAT="json"),
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
     )
+
+
+def wait_until_ready(worker: subprocess.Popen[bytes]) -> None:
     assert worker.stdout is not None
     assert worker.stdout.readline(), "the worker ended before it was ready"
-    return worker
 
 
-def stop_worker(worker: subprocess.Popen[bytes]) -> int:
-    """Stop it as Kubernetes would. Returns its exit code."""
-    worker.terminate()
+def stop_workers(*workers: subprocess.Popen[bytes]) -> None:
+    """Stop them as Kubernetes would; they must end well by themselves."""
+    for worker in workers:
+        worker.terminate()
     try:
-        worker.communicate(timeout=20)
+        for worker in workers:
+            worker.communicate(timeout=20)
     finally:
-        worker.kill()
-    return worker.returncode
-
-
-@contextmanager
-def _thread(run: Callable[[threading.Event], None]) -> Iterator[None]:
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(stop,))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
+        for worker in workers:
+            worker.kill()
+    assert [worker.returncode for worker in workers] == [0] * len(workers)

@@ -1,0 +1,74 @@
+"""The dead list of the local bus: rows of `deliveries`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import and_, delete, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.bus.dead import DeadEvent
+from chassis.bus.local import LOCAL, deliveries
+from chassis.errors import Invalid
+from chassis.ids import parse_id
+from chassis.service import Resources
+from chassis.wake import announce_commits
+
+
+class LocalDead:
+    def __init__(self, resources: Resources) -> None:
+        self._database = resources.database
+        announce_commits(self._database)
+
+    def find(self) -> list[DeadEvent]:
+        with self._database.reading(LOCAL) as session:
+            rows = session.execute(
+                select(deliveries).where(deliveries.c.dead).order_by(deliveries.c.handler, deliveries.c.event_id)
+            ).all()
+        return [
+            DeadEvent(
+                key=f"{row.handler}/{row.event_id}",
+                handler=row.handler,
+                type=row.type,
+                body=row.body,
+                institution=row.institution,
+                actor=row.actor,
+                occurred=row.occurred_at.isoformat(),
+                attempts=row.attempts,
+                error=row.error,
+            )
+            for row in rows
+        ]
+
+    def replay(self, keys: Sequence[str]) -> int:
+        def again(session: Session, which: Any) -> Any:
+            afresh = {"dead": False, "attempts": 0, "next_at": clock.now()}
+            return session.execute(update(deliveries).where(which).values(**afresh))
+
+        return self._each(keys, again)
+
+    def drop(self, keys: Sequence[str]) -> int:
+        return self._each(keys, lambda session, which: session.execute(delete(deliveries).where(which)))
+
+    def close(self) -> None:
+        """Nothing is its own."""
+
+    def _each(self, keys: Sequence[str], act: Callable[[Session, Any], Any]) -> int:
+        done = 0
+        with self._database.transaction(LOCAL) as session:
+            for key in keys:
+                handler, _, event = key.rpartition("/")
+                try:
+                    event_id = parse_id(event)
+                except Invalid:
+                    continue
+                which = and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler, deliveries.c.dead)
+                done += act(session, which).rowcount
+        return done
+
+
+def open_dead(_url: str, *, resources: Resources) -> LocalDead:
+    """Adapter for `local:`."""
+    return LocalDead(resources)
