@@ -180,7 +180,7 @@ def _fault(source: Source, current: _Pass, stop: _Stop) -> Piece:
         if source.size > MAX_RECORD_BYTES:
             raw = raw or source.window[source.at : source.at + MAX_RECORD_BYTES]
             source.at = len(source.window) - KEPT_BYTES
-            search = 0
+            search = max(stop.at - source.position, 0)
         else:
             search = max(source.size - KEPT_BYTES, search)
         if not source.more():

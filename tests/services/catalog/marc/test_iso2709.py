@@ -185,6 +185,7 @@ def test_the_longest_field_and_record_are_written() -> None:
         (iso(b"1", TITLE) + b"the end", ["", "GARBAGE"]),
         (iso(b"1", TITLE)[:50] + iso(b"2", TITLE), ["TRUNCATED", ""]),
         (iso(b"1", TITLE) + iso(b"2", TITLE)[:50] + iso(b"3", TITLE), ["", "TRUNCATED", ""]),
+        (iso(b"1", TITLE)[:50] + iso(b"2", TITLE)[:60] + iso(b"3", TITLE), ["TRUNCATED", ""]),
         (iso(b"1", TITLE) + iso(b"2", TITLE)[:50], ["", ""]),
         (b"just text", ["GARBAGE"]),
         (b"\x1d\x1d\x1d", ["GARBAGE"] * 3),
