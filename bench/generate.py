@@ -10,13 +10,16 @@ from services.catalog.marc import Record, iso2709
 
 SEED = 20260817
 ROOTS = (
-    "adat alam anak angin api awan bahasa baju bakti batu belajar benih beras bintang buah budaya bukit bumi bunga buku "
+    "adat alam anak angin api awan bahasa baju bakti batu "
+    "belajar benih beras bintang buah budaya bukit bumi bunga buku "
     "cahaya cerita cinta daerah daun dendang desa doa dongeng duka ekonomi gadang gajah galeh gunung guru hari harimau "
     "hati hujan hukum ibu ilmu indah jalan janji jiwa kaba kabut kampung kasih kayu kebun kelapa keluarga kemerdekaan "
-    "kerja kisah kopi kota ladang langit laut lembah luhak lukisan malam mamak manusia masak masyarakat merantau minyak "
+    "kerja kisah kopi kota ladang langit laut lembah "
+    "luhak lukisan malam mamak manusia masak masyarakat merantau minyak "
     "musim nagari nama negeri nenek nusantara obat ombak padi pahlawan pantai pantun pasar pemuda pendidikan penghulu "
     "perahu perang petani pintu pohon politik pulau puisi rakyat randai rantau rimba rindu ruang rumah sahabat sastra "
-    "sawah sejarah sekolah semangat seni senja silat singgalang solok songket suara sungai surau surat tambo tanah tari "
+    "sawah sejarah sekolah semangat seni senja silat singgalang "
+    "solok songket suara sungai surau surat tambo tanah tari "
     "tenun teratai tradisi tuan tukang tulang ulama utara wanita warisan"
 ).split()
 SUFFIXES = ("", "", "", "nya", "an", "kan")
@@ -25,8 +28,12 @@ ENGLISH = (
     "history culture society language village mountain river trade rice women islam law migration colonial modern art "
     "economy education politics forest memory family house market teacher song tale river sea island"
 ).split()
-FIRST = "Abdul Ahmad Amir Asrul Chairil Dewi Fatimah Hamka Idrus Kartini Marah Nur Putri Rahmah Rosihan Siti Sutan Taufik".split()
-LAST = "Anwar Batuah Chaniago Datuk Effendi Hakim Iskandar Jambak Koto Lubis Malik Nasution Piliang Rangkuti Salim Tanjung".split()
+FIRST = (
+    "Abdul Ahmad Amir Asrul Chairil Dewi Fatimah Hamka Idrus Kartini Marah Nur Putri Rahmah Rosihan Siti Sutan Taufik"
+).split()
+LAST = (
+    "Anwar Batuah Chaniago Datuk Effendi Hakim Iskandar Jambak Koto Lubis Malik Nasution Piliang Rangkuti Salim Tanjung"
+).split()
 SUBJECTS = [f"{a.capitalize()} {b}" for a in ROOTS[:40] for b in ("Indonesia", "Minangkabau", "Sumatera Barat")]
 LANGUAGES = ("ind",) * 14 + ("eng",) * 3 + ("min", "ara", "jav")
 BRANCHES = ("PST",) * 5 + ("TJH",) * 3 + ("KLL",)

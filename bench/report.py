@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import os
 import platform
 import re
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.load import Figure
+from chassis import clock
 
 README = Path(__file__).parent / "README.md"
 HEAD = "| what | clients | per second | p50 ms | p99 ms | of the bare path |\n|---|--:|--:|--:|--:|--:|\n"
@@ -42,7 +42,7 @@ class Row:
 def renew(size: str, rows: list[Row]) -> None:
     """Put these rows in the README's section of this size."""
     text = README.read_text()
-    when = f"{datetime.date.today()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    when = f"{clock.today('UTC')}, Python {platform.python_version()}, {os.cpu_count()} cores"
     section = f"<!-- {size} -->\n### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows)
     section += f"<!-- /{size} -->"
     pattern = re.compile(rf"<!-- {size} -->.*?<!-- /{size} -->", re.DOTALL)
