@@ -22,13 +22,13 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.service import Resources
+from chassis.service import load as load_service
 from chassis.settings import load
 from services.catalog import exporting, indexing, loading, sample
 from services.catalog.commands.terminal import bar_for, reporting, show, summary
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
 from services.catalog.preparing import find_files
-from services.catalog.service import SERVICE
 from services.catalog.tables import IndexQueue
 
 PUT_ASIDE = 1
@@ -50,11 +50,11 @@ screen = Console(stderr=True)
 @contextlib.contextmanager
 def _catalogue(*, working: bool = False) -> Iterator[Resources]:
     """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
-    settings = load()
-    database = Database(settings.database(SERVICE.name))
-    resources = Resources(settings=settings, database=database, service=SERVICE)
+    settings, service = load(), load_service("catalog")
+    database = Database(settings.database(service.name))
+    resources = Resources(settings=settings, database=database, service=service)
     try:
-        with jobs.beside(SERVICE.name) if working else contextlib.nullcontext():
+        with jobs.beside(service.name) if working else contextlib.nullcontext():
             yield resources
     finally:
         database.close()
