@@ -205,6 +205,9 @@ def _wait(runner: Any) -> None:
     waiting = eventlet.spawn(runner.wait)
     while True:
         try:
+            # An idle hub sleeps for a minute and would see a signal's green thread only then.
+            while not waiting.dead:
+                eventlet.sleep(0.5)
             waiting.wait()
         except OSError as problem:
             # A signal that comes while the hub waits surfaces here.
