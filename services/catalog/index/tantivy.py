@@ -73,6 +73,7 @@ class TantivyIndex:
         self._look_at = 0.0
         self._looking = threading.Lock()
         self._writing: Writing | None = None
+        self._building: Building | None = None
 
     def search(self, request: Request) -> Hits:
         with self._reading() as view:
@@ -124,30 +125,45 @@ class TantivyIndex:
         if not name:
             raise not_written("INDEX_MISSING")
         if self._writing is None or self._writing.folder.name != name:
-            self.close()
+            if self._writing is not None:
+                self._writing.close()
             self._writing = Writing(self._root / name)
         self._writing.write(changes)
         self._look_at = 0.0
 
     def begin_rebuild(self, name: str) -> Building:
-        self._root.mkdir(parents=True, exist_ok=True)
-        files.tidy(self._root, self.name())
-        return Building.begin(self._root, name, self._swapped)
+        with translated(not_written):
+            self._close_building()
+            self._root.mkdir(parents=True, exist_ok=True)
+            files.tidy(self._root, self.name())
+        self._building = Building.begin(self._root, name, self._swapped)
+        return self._building
 
     def rebuilding(self) -> Building | None:
-        return Building.resume(self._root, self._swapped)
+        building = Building.resume(self._root, self._swapped)
+        if building is None or self._building is None or building.name != self._building.name:
+            # Two writers of one folder would keep each other out.
+            self._close_building()
+            self._building = building
+        return self._building
 
     def retire(self) -> None:
+        self.close()
         with translated(not_written):
-            self.close()
             files.unpoint(self._root, "current")
             files.tidy(self._root, files.named(self._root, "next"))
             self._look_at = 0.0
 
     def close(self) -> None:
+        self._close_building()
         writing, self._writing = self._writing, None
         if writing is not None:
             writing.close()
+
+    def _close_building(self) -> None:
+        building, self._building = self._building, None
+        if building is not None:
+            building.close()
 
     def _swapped(self) -> None:
         self.close()

@@ -87,7 +87,10 @@ class Building:
         self._swapped()
         files.tidy(self._root, self.name)
 
-    def abandon(self) -> None:
+    def close(self) -> None:
         self._writing.close()
+
+    def abandon(self) -> None:
+        self.close()
         files.unpoint(self._root, "next")
         shutil.rmtree(self._root / self.name, ignore_errors=True)

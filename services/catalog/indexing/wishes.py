@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import UUID
 
 from sqlalchemy import func, select
@@ -16,6 +17,7 @@ from services.catalog.index import Index
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 
 ACTOR = system("index")
+AGAIN_SECONDS = 1.0
 
 
 def ask_rebuild(database: Database) -> UUID:
@@ -50,12 +52,18 @@ def unsound(database: Database, index: Index) -> str:
     trouble = index.trouble()
     if trouble:
         return trouble
-    with database.reading(READER) as session:
-        if not knows(session, index.name()):
-            return "INDEX_STRANGE"
-        queued = session.scalar(select(func.count()).select_from(IndexQueue))
-        there = records(session)
-    return "INDEX_INCOMPLETE" if not queued and index.count() != there else ""
+    for last in (False, True):
+        with database.reading(READER) as session:
+            if not knows(session, index.name()):
+                return "INDEX_STRANGE"
+            queued = session.scalar(select(func.count()).select_from(IndexQueue))
+            there = records(session)
+        if queued or index.count() == there:
+            return ""
+        if not last:
+            # Somebody else may be the one that writes, and have written between our two looks.
+            time.sleep(AGAIN_SECONDS)
+    return "INDEX_INCOMPLETE"
 
 
 def wish(session: Session) -> UUID:
