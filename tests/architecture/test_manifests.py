@@ -103,7 +103,9 @@ class Cluster:
         return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **own}
 
     def run(self, process: Process) -> subprocess.Popen[bytes]:
-        started = subprocess.Popen([RANGKIANG, *process.command], env=self.environment(process), cwd=self.data)
+        started = subprocess.Popen(
+            [RANGKIANG, *process.command], env=self.environment(process), cwd=self.data, stdout=subprocess.PIPE
+        )
         self.running[process.name] = started
         return started
 
@@ -127,6 +129,9 @@ class Cluster:
         return subprocess.run(command, env=self.environment(process), cwd=self.data, check=False).returncode == 0
 
     def until_well(self, process: Process) -> None:
+        said = self.running[process.name].stdout
+        assert said is not None
+        assert said.readline(), f"{process.name} ended before it was up"
         until = time.monotonic() + PROBE_SECONDS
         for name, probe in process.probes.items():
             while not self.probe(process, probe):
@@ -144,9 +149,8 @@ def cluster(servers: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
     running = Cluster(servers, name, tmp_path)
     yield running
     for process in running.running.values():
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.kill()
+        process.communicate()
     development.drop_database(f"{name}_catalog")
     development.drop_vhost(name)
     development.drop_indices(name.replace("_", "-"))
