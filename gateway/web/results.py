@@ -93,7 +93,7 @@ async def suggest(request: Request) -> Response:
 
 def address(given: Given, *, cursor: str = "", open: bool = False) -> str:  # noqa: A002 - as the URL has it
     """This search's URL, from its first page unless a cursor is given."""
-    pairs = [(name, value) for name in _KEPT for value in given.get(name, ())]
+    pairs = [(name, value) for name in _KEPT for value in given.get(name, ()) if value]
     if cursor:
         pairs.append(("cursor", cursor))
     if open and not any(facet in given for facet in FACETS):

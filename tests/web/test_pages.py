@@ -1,0 +1,178 @@
+"""What the pages say, read as plain HTML."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import unquote
+
+import httpx
+import pytest
+
+from tests.fakes.books import BOOKS, SCRIPT
+from tests.fakes.catalog import FakeCatalog
+
+HOSTILE = BOOKS[7]
+BOOK = BOOKS[1]
+PAGES = ("/", "/search", "/search?q=surau", "/search?language=ind&language=min", "/search?q=xyzzy",
+         f"/records/{BOOK.id}", "/records/nope")  # fmt: skip
+
+
+class Outline(HTMLParser):
+    """Tags, attributes and links of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def links(html: str) -> list[str]:
+    return [each["href"] or "" for each in Outline(html).all("a")]
+
+
+def test_the_front_page_has_one_box_and_says_what_there_is(http: httpx.Client) -> None:
+    html = http.get("/").text
+    assert len(Outline(html).all("form")) == 1
+    assert "13 judul" in html
+    assert "3 perpustakaan" in html
+    assert "Cabang Laing" in html
+    assert "/search?ddc=600" in links(html)
+
+
+def test_results_show_each_hit_with_its_author_year_and_whether_it_can_be_had(http: httpx.Client) -> None:
+    html = http.get("/search?q=siti+nurbaya").text
+    assert f"/records/{BOOK.id}" in links(html)
+    for said in ("Rusli, Marah", "1922", "Dapat dipinjam", "Perpustakaan Pusat", "899.221 RUS s", "1 judul"):
+        assert said in html
+    assert "dan 1 perpustakaan lain" in html
+
+
+def test_words_found_are_marked(http: httpx.Client) -> None:
+    assert "<mark>Surau</mark>" in http.get("/search?q=surau").text
+
+
+def test_each_filter_in_use_is_a_chip_that_takes_it_off(http: httpx.Client) -> None:
+    html = http.get("/search?q=&language=ind&branch=KOTASOLOK/LAING&sort=title").text
+    assert "Saringan dipakai" in html
+    assert "/search?branch=KOTASOLOK%2FLAING&sort=title" in links(html)
+    assert "/search?language=ind&sort=title" in links(html)
+    assert "Lepaskan saringan Cabang Laing" in html
+
+
+def test_a_filter_adds_to_its_facet_and_keeps_the_others(http: httpx.Client) -> None:
+    addresses = [unquote(each) for each in links(http.get("/search?q=kaba&language=ind").text)]
+    assert any("language=ind&language=min" in each and "q=kaba" in each for each in addresses)
+
+
+def test_the_next_page_goes_on_where_this_one_ends(http: httpx.Client) -> None:
+    first = http.get("/search?sort=title").text
+    onward = next(each for each in links(first) if "cursor=" in each)
+    second = http.get(onward.replace("&amp;", "&")).text
+    records = [each for each in links(first) + links(second) if each.startswith("/records/")]
+    assert len(records) == len(set(records)) == len(BOOKS)
+    assert "Ke halaman pertama" in second
+
+
+def test_without_hits_the_page_says_what_to_try(http: httpx.Client) -> None:
+    html = http.get("/search?q=xyzzy").text
+    assert "Tidak ada yang cocok." in html
+    assert "ejaan lain" in html
+
+
+def test_a_misspelt_word_is_asked_about(http: httpx.Client) -> None:
+    assert "/search?q=surau" in links(http.get("/search?q=suroe").text)
+
+
+def test_a_record_says_where_it_is_and_how_to_take_it_away(http: httpx.Client) -> None:
+    html = http.get(f"/records/{BOOK.id}").text
+    for said in ("Perpustakaan Kampus", "Baca di tempat", "4 dari 6 dapat dipinjam", "Fiksi Indonesia", "140 hlm."):
+        assert said in html
+    for ending in ("mrc", "xml", "json"):
+        assert f"/records/{BOOK.id}.{ending}" in links(html)
+    assert "/search?subject=Fiksi+Indonesia" in links(html)
+
+
+def test_a_link_that_is_no_web_address_is_left_out(http: httpx.Client) -> None:
+    html = http.get(f"/records/{BOOK.id}").text
+    assert "https://contoh.example/buku" in links(html)
+    assert "javascript:" not in html
+
+
+@pytest.mark.parametrize("path", PAGES)
+@pytest.mark.parametrize("spoken", ["id", "en"])
+def test_each_page_speaks_the_language_asked_for(http: httpx.Client, path: str, spoken: str) -> None:
+    answer = http.get(path, headers={"Accept-Language": spoken})
+    html = answer.text
+    assert Outline(html).all("html") == [{"lang": spoken}]
+    assert ("Cari" in html, "Search" in html) == (spoken == "id", spoken == "en")
+    assert {"Accept-Language", "Cookie"} <= {each.strip() for each in answer.headers["vary"].split(",")}
+
+
+def test_a_language_once_chosen_is_remembered(http: httpx.Client) -> None:
+    answer = http.get("/search?q=surau&lang=en", headers={"Accept-Language": "id"})
+    assert "HttpOnly" in answer.headers["set-cookie"]
+    assert Outline(http.get("/", headers={"Accept-Language": "id"}).text).all("html") == [{"lang": "en"}]
+    assert "/search?q=surau&lang=id" in links(answer.text)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/search", f"/records/{HOSTILE.id}", "/search/filters?q=", "/suggest?q=judul", "/search?subject=" + SCRIPT],
+)
+def test_a_script_in_a_record_is_text_everywhere(http: httpx.Client, path: str) -> None:
+    html = http.get(path).text
+    assert "alert(" in html
+    assert SCRIPT not in html
+    assert "<b>tebal" not in html
+    assert all(each.get("src") for each in Outline(html).all("script"))
+
+
+@pytest.mark.parametrize("path", ["/search?q=", "/nope?q=", "/search?limit=x&q=", "/search?sort="])
+@pytest.mark.parametrize("payload", [SCRIPT, '"><img src=x onerror=alert(1)>', "' autofocus onfocus=alert(1) x='"])
+def test_what_a_reader_types_comes_back_as_text(http: httpx.Client, path: str, payload: str) -> None:
+    html = http.get(path + payload.replace("&", "%26")).text
+    assert payload not in html
+    assert "<img" not in html
+    assert all(not name.startswith("on") for _, attributes in Outline(html).tags for name in attributes)
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_nothing_on_a_page_needs_an_inline_script_style_or_another_host(http: httpx.Client, path: str) -> None:
+    outline = Outline(http.get(path).text)
+    assert outline.all("style") == []
+    assert all("style" not in attributes for _, attributes in outline.tags)
+    for tag, name in (("script", "src"), ("link", "href"), ("img", "src"), ("form", "action")):
+        assert all(str(each[name]).startswith("/") for each in outline.all(tag))
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_static_files_are_named_by_their_content_and_kept_for_good(http: httpx.Client, path: str) -> None:
+    html = http.get(path).text
+    found = set(re.findall(r"/static/[^\"]+", html))
+    assert len(found) == 3
+    for each in found:
+        answer = http.get(each)
+        assert answer.status_code == 200
+        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert http.get("/static/site.000000000000.css").status_code == 404
+
+
+def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
+    http: httpx.Client, catalog: FakeCatalog
+) -> None:
+    catalog.down = True
+    answer = http.get("/search?q=surau", headers={"Accept-Language": "en"})
+    assert answer.status_code == 503
+    assert "Search is away." in answer.text
+    assert 'value="surau"' in answer.text
+
+
+def test_pages_do_not_mind_parameters_that_others_put_into_links(http: httpx.Client) -> None:
+    assert http.get("/search?q=surau&utm_source=surel&fbclid=x").status_code == 200

@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import re
+import string
+from pathlib import Path
+
+import gateway.web
+from gateway.web.wording import wording
+
+FOLDER = Path(gateway.web.__file__).parent
+TEXTS = {language: wording(language).texts for language in ("id", "en")}
+
+
+def test_both_languages_have_the_same_texts() -> None:
+    assert set(TEXTS["id"]) == set(TEXTS["en"])
+
+
+def test_no_text_is_empty_and_each_takes_the_same_facts_in_both_languages() -> None:
+    for key, text in TEXTS["id"].items():
+        taken = [
+            {name for _, name, _, _ in string.Formatter().parse(each) if name} for each in (text, TEXTS["en"][key])
+        ]
+        assert taken[0] == taken[1], key
+        assert text.strip(), key
+        assert TEXTS["en"][key].strip(), key
+
+
+def test_every_text_a_template_names_exists() -> None:
+    for template in (FOLDER / "templates").glob("*.html"):
+        html = template.read_text()
+        for key in re.findall(r"\bt\('([a-z_.]+)'[,)]", html):
+            assert key in TEXTS["id"], f"{template.name}: {key}"
+        for prefix in re.findall(r"\bt\('([a-z_.]+\.)' ~", html):
+            assert any(key.startswith(prefix) for key in TEXTS["id"]), f"{template.name}: {prefix}"
+        for key in re.findall(r"\bcount\('([a-z_.]+)'", html):
+            assert {f"{key}.one", f"{key}.many"} <= set(TEXTS["id"]), f"{template.name}: {key}"
+
+
+def test_every_text_is_used_somewhere() -> None:
+    source = "".join(each.read_text() for each in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
+    for key in TEXTS["id"]:
+        stem = key.removesuffix(".one").removesuffix(".many")
+        assert key.startswith("code.") or f"'{stem}'" in source or f"'{stem.rpartition('.')[0]}.' ~" in source, key
+
+
+def test_numbers_are_written_as_each_language_writes_them() -> None:
+    assert (wording("id").number(1234567), wording("en").number(1234567)) == ("1.234.567", "1,234,567")
+    assert wording("en").count("record.items", 1) == "1 item"
+    assert wording("en").count("record.items", 1200) == "1,200 items"
+
+
+def facts_of(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
