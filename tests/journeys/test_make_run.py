@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -48,9 +49,12 @@ class Run:
         raise AssertionError("".join(seen))
 
     def get(self, path: str) -> dict:
-        """Ask the API."""
-        with urllib.request.urlopen(self.address + path, timeout=5) as answer:
-            return json.load(answer)
+        """Ask the API; a refusal fails with what it says."""
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=10) as answer:
+                return json.load(answer)
+        except urllib.error.HTTPError as refusal:
+            raise AssertionError(f"{path}: {refusal.code} {refusal.read().decode()}") from None
 
     def interrupt(self) -> None:
         """Press Ctrl-C: the whole foreground group hears it."""
