@@ -12,5 +12,6 @@ SERVICE = Service(
     rpc="services.catalog.rpc:servicer",
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",
+    checks=("services.catalog.checks:index", "services.catalog.checks:imports", "services.catalog.checks:branches"),
     jobs=(Job(name="indexing", run="services.catalog.jobs:index", lease="index"),),
 )
