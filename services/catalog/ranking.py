@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.catalog.analysis import is_stop_word, query_stems, squeeze, tokens
-from services.catalog.document.fields import END, START
+from services.catalog.document.fields import END
 from services.catalog.query import Isbn, Part, Query, Word, Years
 from services.catalog.query import Phrase as Quoted
 
@@ -28,12 +28,10 @@ BEGUN = {"title": 1.2, "author": 1.0, "subject": 0.5}
 PREFIX_LENGTH = 3  # characters; what is shorter begins half of all words
 # The best field decides and the others help a little: a word in title and subject is not two words.
 TIE = 0.1
-# A title that is the query, begins with it, or has it word for word: added to what its words score.
-WHOLE_TITLE, TITLE_BEGINS, TITLE_HAS = 12.0, 5.0, 4.0
-# All but the last word, which may be half typed, begin the title.
-TITLE_BEGUN = 3.0
-# Somebody who types a name as it stands in a heading, or a subject as cataloguers write it, means just that.
-AUTHOR_HAS, SUBJECT_HAS = 3.0, 2.0
+# A title that is the query (subtitle or not), one that begins with its first word, one that has its words side by side:
+# added to what the words score. The first two are looked up, the third walks through positions: for common words it is
+# the dearest part of a search, so it is done for titles and authors only.
+WHOLE_TITLE, TITLE_BEGINS, TITLE_HAS, AUTHOR_HAS = 12.0, 3.0, 4.0, 3.0
 # Words in quotes, by field; somebody asked for just this.
 QUOTED = {"title": 6.0, "author": 5.0, "subject": 3.0, "notes": 1.0}
 # A barcode, an ISSN or a call number names one thing: above anything that words can reach.
@@ -225,21 +223,18 @@ def _best(choices: list[Match]) -> Match:
 
 
 def _closeness(query: Query) -> list[Match]:
-    """Bonuses for records whose title, author or subject is close to the whole of what was typed."""
+    """Bonuses for records whose title or author is close to the whole of what was typed."""
     if not query.parts or not all(isinstance(each, Word) and each.field in ("", "title") for each in query.parts):
         return []
     words = tuple(token for each in query.parts if isinstance(each, Word) for token in tokens(each.text))
     whole: list[Match] = [
-        Phrase("title", (START, *words, END), WHOLE_TITLE),
-        Phrase("title", (START, *words), TITLE_BEGINS),
+        Keyword("opening", (" ".join((*words, END)),), WHOLE_TITLE),
+        Keyword("opening", (words[0],), TITLE_BEGINS),
     ]
-    if len(words) == 1:
-        return whole
-    whole.append(Phrase("title", (START, *words[:-1]), TITLE_BEGUN))
-    whole.append(Phrase("title", words, TITLE_HAS))
-    if all(isinstance(each, Word) and not each.field for each in query.parts):
-        whole.append(Phrase("author", words, AUTHOR_HAS))
-        whole.append(Phrase("subject", words, SUBJECT_HAS))
+    if len(words) > 1:
+        whole.append(Phrase("title", words, TITLE_HAS))
+        if all(isinstance(each, Word) and not each.field for each in query.parts):
+            whole.append(Phrase("author", words, AUTHOR_HAS))
     return whole
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 # Analysed fields: space-joined ready tokens, exact and stemmed side by side. Each begins with START in every document.
 START = "^"
-END = "$"  # ends the title proper in `title`, so that a whole title can be told from the beginning of a longer one
+END = "$"  # ends a whole title among the `opening` keywords
 TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
     "author", "ddc",
 )  # fmt: skip
-KEYWORDS = ("isbn", "identifier")
+KEYWORDS = ("isbn", "identifier", "opening")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,8 @@ class Document:
     number      records.number: unique, positive, below 2**39; breaks ties
     text        analysed field -> tokens joined by spaces, beginning with START; every one of TEXT_FIELDS is there
     facets      facet -> values as stored (codes, or headings as people read them); indexed in a field `facet_<name>`
-    keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded
+    keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
+                "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle
     year        of publication, for sorting and ranges
     title_sort  folded title, non-filing words gone; the adapter appends the number
     """

@@ -32,10 +32,12 @@ from services.catalog.marc import Field, Record
 
 TEXT_LIMIT = 20_000  # characters of one analysed field; the rest of a novel in a note decides nothing
 TITLE_SORT_LIMIT = 120
+OPENING_LIMIT = 200
 FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
 _TITLE = frozenset("abnp")
+_PROPER = frozenset("a")
 _TITLES = ("130", "210", "222", "240", "242", "246", "247", "730", "740")
 _TITLES_CODES = frozenset("abnpt")
 _NAMES = ("100", "110", "111", "700", "710", "711", "720")
@@ -70,7 +72,7 @@ def document(record: Record, *, number: int, institution: str, items: Sequence[I
         number=number,
         text=_text(tags, language),
         facets=_facets(record.leader, tags, language, year, institution, items),
-        keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items)},
+        keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items), "opening": _openings(tags)},
         year=year,
         title_sort=_title_sort(tags),
     )
@@ -88,13 +90,12 @@ def _text(tags: Tags, language: str) -> dict[str, str]:
                 _sort_words(linked_tag(each), [each], titles, titles, names, subjects, notes)
         else:
             _sort_words(tag, fields, proper, titles, names, subjects, notes)
-    first = _tokens(proper)
-    title = [*first, *_tokens(titles)]
+    title = _tokens([*proper, *titles])
     subject = _tokens(subjects)
     note = _tokens(notes)
     stemmers = stemmers_for(language)
     return {
-        "title": " ".join((START, *first, END, *title[len(first) :])),
+        "title": _joined(title),
         "title_stem": _joined(stems(title, stemmers)),
         "author": _joined(_tokens(names)),
         "subject": _joined(subject),
@@ -208,6 +209,23 @@ def _call_numbers(written: str) -> tuple[str, str]:
     """A call number as written, and without the prefix (R, F, SKR …) that people leave out."""
     prefix, _, rest = written.partition(" ")
     return written, rest if prefix.isalpha() and len(prefix) <= 3 else ""
+
+
+def _openings(tags: Tags) -> tuple[str, ...]:
+    """How the title begins and what it is, so that both are looked up and need no search through positions."""
+    field = next(iter(tags.get("245", ())), None)
+    if field is None:
+        return ()
+    skipped = non_filing(field)
+    found: dict[str, None] = {}
+    for codes in (_PROPER, _TITLE):
+        text = " ".join(pick(field, codes))
+        for form in {0: text, skipped: text[skipped:]}.values():
+            words = tokens(form[:OPENING_LIMIT])
+            if words:
+                found[words[0]] = None
+                found[f"{' '.join(words)} {END}"] = None
+    return tuple(found)
 
 
 def _title_sort(tags: Tags) -> str:

@@ -96,6 +96,8 @@ class Translation:
                 return Query.const_score_query(Query.term_query(fields, field, token), boost)
             case Phrase(field=field, tokens=tokens, boost=boost):
                 return Query.const_score_query(Query.phrase_query(fields, field, list(tokens)), boost)
+            case Keyword(field=field, values=(value,), boost=boost):  # a set of one costs fifteen times a term
+                return Query.const_score_query(Query.term_query(fields, field, value), boost)
             case Keyword(field=field, values=values, boost=boost):
                 return Query.const_score_query(Query.term_set_query(fields, field, list(values)), boost)
             case Between(field=field, low=None, high=None):
