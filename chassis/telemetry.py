@@ -118,7 +118,7 @@ def watch_app(app: Any) -> None:
 
 
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
-    """A span for each statement of this SQLAlchemy engine that is part of something traced; nothing when tracing is off.
+    """A span for each statement of this SQLAlchemy engine, inside what is traced; nothing when tracing is off.
 
     Sweeps that look for work every second are part of nothing, and would be most of what a collector gets.
 

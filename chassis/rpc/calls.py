@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -117,10 +118,11 @@ class AioMany(Call):
 
 
 class AioReplies:
-    """Replies as they come; `cancel()` when no more are wanted."""
+    """Replies as they come; `cancel()` when no more are wanted. Who drops them wants no more either."""
 
     def __init__(self, call: Call, replies: Any) -> None:
         self._call, self._replies, self._iterator = call, replies, aiter(replies)
+        self._loop = asyncio.get_running_loop()
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -133,6 +135,11 @@ class AioReplies:
 
     def cancel(self) -> None:
         self._replies.cancel()
+
+    def __del__(self) -> None:
+        # gRPC's own call holds itself alive until it ends. A closed loop has no calls left to cancel.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._replies.cancel)
 
 
 class SyncMany(Call):

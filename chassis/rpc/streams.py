@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
@@ -109,15 +110,12 @@ def requests_of(requests: Iterable[Any] | AsyncIterable[Any], call: Call) -> Ite
 
 
 class Replies:
-    """A servicer's replies for the event loop: one thread of the pool makes them, at most AHEAD in advance."""
+    """A servicer's replies for the event loop; whoever drops them wants no more, as with gRPC's own."""
 
     def __init__(self, pool: Executor, begin: Callable[[], Iterator[Any]], call: Call) -> None:
-        self._pool, self._begin, self._call = pool, begin, call
-        self._ready: asyncio.Queue[Any] = asyncio.Queue()
-        self._room = threading.Semaphore(AHEAD)
-        self._loop = asyncio.get_running_loop()
+        self._pool, self._call = pool, call
+        self._maker = _Maker(begin, call)
         self._begun = self._over = False
-        call.add_callback(self._room.release)
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
@@ -127,17 +125,16 @@ class Replies:
             raise StopAsyncIteration
         if not self._begun:
             self._begun = True
-            self._pool.submit(self._make)
+            self._pool.submit(self._maker.run)
         reply: Any
         try:
             async with asyncio.timeout(self._call.time_remaining()):
-                reply = await self._ready.get()
+                reply = await self._maker.next()
         except TimeoutError:
             reply = status.too_late()
         except asyncio.CancelledError:
             self.cancel()
             raise
-        self._room.release()
         if reply is not _END and not isinstance(reply, Error):
             return reply
         self.cancel()
@@ -149,7 +146,27 @@ class Replies:
         self._over = True
         self._call.cancel()
 
-    def _make(self) -> None:
+    def __del__(self) -> None:
+        self._call.cancel()
+
+
+class _Maker:
+    """Makes replies in one thread, at most AHEAD in advance, and hands them to the loop."""
+
+    def __init__(self, begin: Callable[[], Iterator[Any]], call: Call) -> None:
+        self._begin, self._call = begin, call
+        self._ready: asyncio.Queue[Any] = asyncio.Queue()
+        self._room = threading.Semaphore(AHEAD)
+        self._loop = asyncio.get_running_loop()
+        # A thread that waits for room is let go when the call is over.
+        call.add_callback(self._room.release)
+
+    async def next(self) -> Any:
+        reply = await self._ready.get()
+        self._room.release()
+        return reply
+
+    def run(self) -> None:
         """In a thread: make replies until they end, fail, or nobody wants more."""
         replies = None
         try:
@@ -168,5 +185,6 @@ class Replies:
                 replies.close()  # type: ignore[attr-defined]  # a generator, as every guarded stream is
 
     def _hand_over(self, reply: Any) -> None:
-        if not self._loop.is_closed():
+        # The loop may have been closed since: then there is nobody to hand it to.
+        with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._ready.put_nowait, reply)

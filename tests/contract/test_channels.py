@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -50,13 +51,14 @@ class Sync:
     def one(self, method: str, request: Any, **more: Any) -> Any:
         return getattr(self.stub, method)(request if not isinstance(request, list) else iter(request), **more)
 
-    def many(self, method: str, request: Any, *, take: int | None = None, **more: Any) -> list[Any]:
+    def many(self, method: str, request: Any, *, take: int = 0, cancel: bool = True, **more: Any) -> list[Any]:
         replies = getattr(self.stub, method)(request if not isinstance(request, list) else iter(request), **more)
         found = []
         for reply in replies:
             found.append(reply)
             if len(found) == take:
-                replies.cancel()
+                if cancel:
+                    replies.cancel()
                 break
         return found
 
@@ -82,15 +84,19 @@ class Aio:
 
         return self.loop.run_until_complete(call())
 
-    def many(self, method: str, request: Any, *, take: int | None = None, **more: Any) -> list[Any]:
+    def many(self, method: str, request: Any, *, take: int = 0, cancel: bool = True, **more: Any) -> list[Any]:
         async def call() -> list[Any]:
             given = _awaited(request) if isinstance(request, list) else request
             replies, found = getattr(self.stub, method)(given, **more), []
             async for reply in replies:
                 found.append(reply)
                 if len(found) == take:
-                    replies.cancel()
+                    if cancel:
+                        replies.cancel()
                     break
+            del replies
+            # A loop that goes on: over the wire it is what carries the cancellation.
+            await asyncio.sleep(0 if take == 0 else 0.1)
             return found
 
         return self.loop.run_until_complete(call())
@@ -187,6 +193,14 @@ class TestChannel:
         servicer.ended.clear()
         before = servicer.calls
         assert len(caller.many("Count", words(number=10_000_000), take=5)) == 5
+        assert servicer.ended.wait(5)
+        assert servicer.calls - before < 1_000_000
+
+    def test_replies_let_go_of_are_no_longer_made(self, caller: Sync | Aio, servicer: Echo) -> None:
+        servicer.ended.clear()
+        before = servicer.calls
+        assert len(caller.many("Count", words(number=10_000_000), take=5, cancel=False)) == 5
+        gc.collect()
         assert servicer.ended.wait(5)
         assert servicer.calls - before < 1_000_000
 
