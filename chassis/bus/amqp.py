@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +21,6 @@ import amqp
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
-from chassis import bus
 from chassis.bus import Event
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.service import Consumer, Resources
@@ -175,12 +174,12 @@ def declare_events(channel: Any) -> None:
     channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False, arguments=arguments)
 
 
-def declare_handler(channel: Any, service: str, consumer: Consumer) -> None:
+def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
     """A handler's queues: its own, one for each length of waiting, and the dead."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
     _declare_leading_on(channel, queue, to=dead_queue(queue))
-    for seconds in sorted(set(bus.BACKOFF_SECONDS)):
+    for seconds in sorted(set(backoff)):
         _declare_leading_on(channel, wait_queue(queue, seconds), to=queue, ttl={"x-message-ttl": _ms(seconds)})
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
 

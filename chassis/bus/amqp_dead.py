@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.amqp import Letter, Publisher, dead_queue, declare_handler, letter_from, queue_of
 from chassis.bus.dead import DeadEvent
 from chassis.errors import LocalText, Unavailable
@@ -58,7 +59,7 @@ class AmqpDead:
         """Take up each dead message once and publish it to the queue that `decide` names; "" drops it."""
         for consumer in self._service.consumers:
             channel = self._publisher.channel()
-            declare_handler(channel, self._service.name, consumer)
+            declare_handler(channel, self._service.name, consumer, BACKOFF_SECONDS)
             dead = dead_queue(queue_of(self._service.name, consumer.name))
             for message in _take(channel, dead):
                 letter = letter_from(message)

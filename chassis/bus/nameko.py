@@ -68,7 +68,7 @@ class WholeMessages(QueueConsumer):  # type: ignore[misc]
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         declare_events(channel)
         for provider in self._providers:
-            declare_handler(channel, provider.service, provider.consumer)
+            declare_handler(channel, provider.service, provider.consumer, bus.BACKOFF_SECONDS)
             receive = partial(self.handle_message, provider, None)
             consumer = consumer_cls(queues=[provider.queue], on_message=receive, on_decode_error=_but_error(receive))
             consumer.qos(prefetch_count=self.prefetch_count)

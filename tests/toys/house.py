@@ -17,7 +17,7 @@ from sqlalchemy import delete, func, insert, select, update
 
 from chassis import clock
 from chassis.bus import Event
-from chassis.bus.amqp import AmqpBus
+from chassis.bus.amqp import AmqpBus, Publisher, declare_handler
 from chassis.bus.dead import ADAPTERS, DeadList
 from chassis.bus.local import Deliveries, LocalBus
 from chassis.context import Context, system
@@ -47,6 +47,18 @@ class House:
     def __init__(self, pantry: Resources, kitchen: Resources) -> None:
         self.pantry, self.kitchen = pantry, kitchen
         self.settings = pantry.settings
+        self._tag = ""
+
+    def begin_afresh(self) -> None:
+        """For the next test in the same house: names of its own, nothing out of order, nobody dead."""
+        self._tag = uuid.uuid4().hex[:8]
+        self.stove_is_out(False)
+        for name in ("pantry", "kitchen"):
+            with self.open_dead(name) as dead:
+                dead.drop([each.key for each in dead.find()])
+
+    def named(self, name: str) -> str:
+        return f"{name}{self._tag}"
 
     @property
     def is_local(self) -> bool:
@@ -61,6 +73,18 @@ class House:
     def some_event(self, *, kind: str = "toys.v1.JarFilled", body: str = "{}") -> Event:
         return Event(new_id(), kind, body, "a", 1, COOK.institution, COOK.actor, clock.now())
 
+    def declare(self) -> None:
+        """Let the broker know who wants what, as workers that have run once do."""
+        if not self.is_local:
+            with closing(Publisher(self.settings.bus_url)) as publisher:
+                for resident in (self.pantry, self.kitchen):
+                    for consumer in resident.service.consumers:
+                        declare_handler(publisher.channel(), resident.service.name, consumer, BACKOFF_SECONDS)
+
+    def publish(self) -> None:
+        with self.open_bus() as bus:
+            Relay(self.pantry.database, bus).drain()
+
     @contextmanager
     def open_dead(self, name: str) -> Iterator[DeadList]:
         resident = self.kitchen if name == "kitchen" else self.pantry
@@ -70,7 +94,7 @@ class House:
     def fill(self, *names: str) -> None:
         with self.pantry.database.transaction(COOK) as session:
             for name in names:
-                fill(session, name, context=COOK)
+                fill(session, self.named(name), context=COOK)
 
     def meals(self) -> list[str]:
         return self._names(self.kitchen.database, meals)
@@ -84,7 +108,9 @@ class House:
 
     def stove_is_out(self, out: bool) -> None:
         with self.kitchen.database.transaction(system("test")) as session:
-            session.execute(insert(faults).values(name="stove") if out else delete(faults))
+            session.execute(delete(faults))
+            if out:
+                session.execute(insert(faults).values(name="stove"))
 
     def publish_again(self) -> None:
         """As after a relay that died between publishing and marking."""
@@ -100,6 +126,7 @@ class House:
     def at_work(self) -> Iterator[None]:
         """Relays of both services in threads; handlers in threads on the local bus, in worker processes on RabbitMQ."""
         stop = threading.Event()
+        self.declare()
         runs = [partial(self.run_relay, resident) for resident in (self.pantry, self.kitchen)]
         if self.is_local:
             runs += [partial(self.run_handlers, resident) for resident in (self.pantry, self.kitchen)]
@@ -128,7 +155,8 @@ class House:
 
     def _names(self, database: Database, table: Any) -> list[str]:
         with database.reading(system("test")) as session:
-            return sorted(session.execute(select(table.c.name)).scalars())
+            found = session.execute(select(table.c.name)).scalars()
+            return sorted(name.removesuffix(self._tag) for name in found if name.endswith(self._tag))
 
 
 @contextmanager
@@ -176,27 +204,36 @@ def eventually(holds: Callable[[], bool], *, seconds: float = 20) -> None:
         time.sleep(0.02)
 
 
-# A worker is the module that runs in production, with short waits and perhaps a fault put in before it runs.
+# A worker is the module that runs in production, with short waits.
 WORKER = """
 import sys, chassis.bus
 chassis.bus.BACKOFF_SECONDS = {backoff}
-{prelude}
 sys.argv = ["worker", {service!r}, "--json"]
 import runpy
 runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
 """
 
 
-def start_worker(resident: Resources, *, prelude: str = "") -> subprocess.Popen[bytes]:
-    """A `work` process of this service; see wait_until_ready()."""
-    name = resident.service.name
-    source = WORKER.format(backoff=BACKOFF_SECONDS, prelude=prelude, service=f"tests.toys.{name}.service:SERVICE")
-    url = resident.settings.database(name)
+def start_worker(resident: Resources, *, manifest: str = "", **more: str) -> subprocess.Popen[bytes]:
+    """A `work` process of this service, with `more` in its environment; see wait_until_ready()."""
+    manifest = manifest or f"tests.toys.{resident.service.name}.service:SERVICE"
+    source = WORKER.format(backoff=BACKOFF_SECONDS, service=manifest)
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", source],
-        env=environment_with(DATABASE_URL=url, BUS_URL=resident.settings.bus_url, LOG_FORMAT="json"),
+        env=environment_of(resident.settings, **more),
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
+    )
+
+
+def environment_of(settings: Settings, **more: str) -> dict[str, str]:
+    """For a child process with the same settings."""
+    return environment_with(
+        DATA=str(settings.data),
+        DATABASE_URL=settings.database("{service}"),
+        BUS_URL=settings.bus_url,
+        LOG_FORMAT="json",
+        **more,
     )
 
 
