@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.catalog.analysis import isbn13
+from services.catalog.analysis import is_isbn, isbn13
 from services.catalog.document.codes import Tags, audience_of, control, ddc_of, language_of, material_of, year_of
 from services.catalog.document.headings import by_tag, names_of, pick, picked, subjects_of, tidy, title_of
 from services.catalog.marc import Record
@@ -95,7 +95,8 @@ def _brief(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
     _put(shown, "edition", tidy(next(picked(tags, "250", _A), "")))
     _put(shown, "language", language_of(tags))
     shown["material"] = material_of(record.leader, tags)
-    _put(shown, "isbn", next(iter(isbns(tags)), ""))
+    numbers = isbns(tags)
+    _put(shown, "isbn", next((each for each in numbers if is_isbn(each)), numbers[0] if numbers else ""))
     _put(shown, "ddc", ddc_of(tags))
     for tag in ("490", "440", "830"):
         if tag in tags:

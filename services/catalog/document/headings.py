@@ -14,7 +14,7 @@ SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "
 _NAME = frozenset("abcq")
 _TRAILING = " \t\n,:;/="
 _SPACES = re.compile(r"\s+")
-_INITIAL = re.compile(r"(?:^|[\s.\-])\w\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
+_INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
 # $x $y $z $v subdivide a subject heading; the rest of the letters belong to its main part.
 _SUBDIVISIONS = frozenset("vxyz")
 _NOT_READ = frozenset("0123456789euw")

@@ -1,0 +1,168 @@
+"""Text → tokens, for documents and queries alike."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.catalog.analysis import (
+    BOTH,
+    ENGLISH,
+    INDONESIAN,
+    MAX_TOKEN,
+    NONE,
+    fold,
+    is_isbn,
+    isbn13,
+    isbns_of,
+    issn_of,
+    query_stems,
+    squeeze,
+    stemmers_for,
+    stems,
+    tokens,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Qur'an Qurʾan QUR’AN Qur’ān Quran", ["quran"] * 5),
+        ("Jum'at Jumʿat", ["jumat", "jumat"]),
+        ("laki-laki", ["laki", "laki"]),
+        ("al-Qurʾān", ["al", "quran"]),
+        ("A.A. Navis", ["a", "a", "navis"]),
+        ("Straße Łódź Ångström Søren", ["strasse", "lodz", "angstrom", "soren"]),
+        ("القُرْآن", ["القران"]),
+        ("日本の歴史 2010", ["日", "本", "の", "歴", "史", "2010"]),
+        ("한국어", ["한국어"]),
+        ("a_b C++ 297.1", ["a", "b", "c", "297", "1"]),
+        ("ﬁksi ２０２４", ["fiksi", "2024"]),
+        ("^ $ ~", []),
+        ("", []),
+    ],
+)
+def test_words_are_folded(text: str, expected: list[str]) -> None:
+    assert tokens(text) == expected
+
+
+@given(st.text(max_size=200))
+def test_a_token_is_short_folded_and_without_spaces_or_our_marks(text: str) -> None:
+    for token in tokens(text):
+        assert 0 < len(token) <= MAX_TOKEN
+        assert token.split() == [token]
+        assert not set("^$~'").intersection(token)
+        assert tokens(token) == [token] or len(tokens(token)) > 1
+
+
+@given(st.text(max_size=80))
+def test_folding_twice_changes_nothing(text: str) -> None:
+    assert fold(fold(text)) == fold(text)
+
+
+@pytest.mark.parametrize(
+    ("words", "stem"),
+    [
+        ("tulisan menulis penulis ditulis penulisan", "tulis"),
+        ("makanan makan memakan", "makan"),
+        ("pendidikan mendidik didikan", "didik"),
+        ("perumahan rumah rumahnya", "rumah"),
+        ("perantau merantau rantau", "rantau"),
+        ("bukumu buku bukuku", "buku"),
+        ("kebudayaan budaya berbudaya", "budaya"),
+        ("penerbit terbitan menerbitkan", "terbit"),
+    ],
+)
+def test_indonesian_affixes_fall(words: str, stem: str) -> None:
+    assert set(stems(words.split(), INDONESIAN)) == {stem}
+
+
+@pytest.mark.parametrize(
+    "word",
+    ["bali", "bekasi", "masalah", "sekolah", "pelangi", "kepala", "perempuan", "penghulu", "kaba", "rangkiang",
+     "minangkabau", "kemenakan", "rantau", "sungai", "negeri", "menteri"],
+)  # fmt: skip
+def test_roots_places_and_minangkabau_words_are_left_whole(word: str) -> None:
+    assert stems([word], INDONESIAN) == [word]
+
+
+def test_each_stem_meets_only_its_like() -> None:
+    asked = set(query_stems("german"))
+    assert asked & set(stems(["german"], ENGLISH))
+    assert not asked & set(stems(["germs", "germ"], ENGLISH))
+    assert set(query_stems("libraries")) & set(stems(["library"], ENGLISH))
+
+
+@pytest.mark.parametrize(
+    ("language", "stemmers"),
+    [
+        ("ind", INDONESIAN),
+        ("may", INDONESIAN),
+        ("eng", ENGLISH),
+        ("", BOTH),
+        ("und", BOTH),
+        ("min", NONE),
+        ("rus", NONE),
+    ],
+)
+def test_the_language_of_a_text_chooses_its_stemmers(language: str, stemmers: int) -> None:
+    assert stemmers_for(language) == stemmers
+
+
+def test_a_text_in_an_unstemmed_language_has_no_stems() -> None:
+    assert stems(["karambia"], NONE) == []
+    assert stems(["penulis"], BOTH) == ["tulis", stems(["penulis"], ENGLISH)[0]]
+
+
+@given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=20))
+def test_a_query_asks_for_the_stems_that_a_document_has(word: str) -> None:
+    in_indonesian, in_english = query_stems(word)
+    assert stems([word], INDONESIAN) == [in_indonesian]
+    assert stems([word], ENGLISH) == [in_english]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("9786028811309", "9786028811309"),
+        ("978-602-8811-30-9", "9786028811309"),
+        ("602 8811 30 0", "9786028811309"),
+        ("0-306-40615-2", "9780306406157"),
+        ("080442957X", "9780804429573"),
+        ("0-306-40615-3", None),
+        ("9786028811308", None),
+        ("977 0126 123 456", None),
+        ("", None),
+    ],
+)
+def test_an_isbn_is_known_in_any_form(text: str, number: str | None) -> None:
+    assert isbn13(text) == number
+
+
+def test_isbns_are_found_in_a_text() -> None:
+    text = "ISBN 978-602-8811-30-9 (jil. 1) dan 0306406152, bukan 1234567890"
+    assert [number for _start, _end, number in isbns_of(text)] == ["9786028811309", "9780306406157"]
+
+
+@given(st.text(max_size=30))
+def test_any_text_may_be_asked_for_its_numbers(text: str) -> None:
+    assert is_isbn(text) in (True, False)
+    assert isbn13(text) is None or is_isbn(str(isbn13(text)))
+    assert issn_of(text) is None or len(str(issn_of(text))) == 8
+
+
+def test_identifiers_are_compared_by_letters_and_digits() -> None:
+    assert squeeze("F 899.221 3 NAV k") == "f8992213navk"
+    assert squeeze("0012-345") == "0012345"
+    assert issn_of("ISSN 0126-123X") == "0126123x"
+
+
+def test_analysis_is_quick() -> None:
+    text = "Robohnya surau kami: kumpulan cerita pendek pengarang Minangkabau dari Padang Panjang. " * 400
+    begun = time.process_time()
+    words = tokens(text)
+    stems(words, BOTH)
+    assert (time.process_time() - begun) / len(words) < 5e-6  # 0.3 µs a word on a quiet machine
