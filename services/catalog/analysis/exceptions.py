@@ -47,6 +47,7 @@ WHOLE = _words(_PLACES + _ROOTS + _MINANGKABAU)
 # Irregular: the nasal prefix (me-, pe-) has eaten the root's first letter, or affixes are cut at the wrong place.
 IRREGULAR = _derivations(
     """
+    makan: memakan makanan pemakan termakan dimakan
     alam: alami alamiah
     anak: anakan beranak peranakan kanakan
     didik: didik didikan mendidik pendidik pendidikan dididik terdidik kependidikan
