@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,6 +60,11 @@ class House:
 
     def named(self, name: str) -> str:
         return f"{name}{self._tag}"
+
+    def on_bus(self, url: str) -> House:
+        """The same house, reaching its bus by another way."""
+        settings = self.settings.model_copy(update={"bus_url": url})
+        return House(replace(self.pantry, settings=settings), replace(self.kitchen, settings=settings))
 
     @property
     def is_local(self) -> bool:

@@ -1,0 +1,98 @@
+"""A TCP proxy that tests can shut, cut and stall: what a network does."""
+
+from __future__ import annotations
+
+import contextlib
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class Proxy:
+    """Listens on `port` and passes bytes to and fro."""
+
+    def __init__(self, upstream: tuple[str, int]) -> None:
+        self._upstream = upstream
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._pairs: dict[socket.socket, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._lock = threading.Lock()
+        self._shut = self._stalled = self._ended = False
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def shut(self) -> None:
+        """Cut what is open, and cut each new connection at once."""
+        self._shut = True
+        self.cut()
+
+    def open(self) -> None:
+        self._shut = self._stalled = False
+
+    def cut(self) -> None:
+        """Break every open connection."""
+        with self._lock:
+            for one in list(self._pairs):
+                self._break(one)
+
+    def stall(self) -> None:
+        """Keep connections open and pass nothing on."""
+        self._stalled = True
+
+    def close(self) -> None:
+        self._ended = True
+        self._thread.join()
+        self.cut()
+        self._listener.close()
+        self._selector.close()
+
+    def _run(self) -> None:
+        while not self._ended:
+            for key, _ in self._selector.select(0.05):
+                with self._lock:
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif not self._stalled and key.fileobj in self._pairs:
+                        self._pass_on(key.fileobj)  # type: ignore[arg-type]
+
+    def _accept(self) -> None:
+        near, _ = self._listener.accept()
+        if self._shut:
+            near.close()
+            return
+        far = socket.create_connection(self._upstream)
+        for one, other in ((near, far), (far, near)):
+            self._pairs[one] = other
+            self._selector.register(one, selectors.EVENT_READ)
+
+    def _pass_on(self, one: socket.socket) -> None:
+        try:
+            data = one.recv(65536)
+            if data:
+                self._pairs[one].sendall(data)
+                return
+        except OSError:
+            data = b""
+        self._break(one)
+
+    def _break(self, one: socket.socket) -> None:
+        other = self._pairs.pop(one, None)
+        for each in (one, other):
+            if each is not None:
+                self._pairs.pop(each, None)
+                with contextlib.suppress(KeyError, ValueError):
+                    self._selector.unregister(each)
+                each.close()
+
+
+@contextmanager
+def proxy_to(host: str, port: int) -> Iterator[Proxy]:
+    proxy = Proxy((host, port))
+    try:
+        yield proxy
+    finally:
+        proxy.close()
