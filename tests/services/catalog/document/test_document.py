@@ -167,9 +167,9 @@ def test_every_record_that_loads_has_a_document(shared: Path, folder: str) -> No
     assert (time.process_time() - begun) / count < 3e-3
 
 
-TAGS = st.sampled_from(
-    [*("001", "008", "020", "041", "082", "100", "245", "264", "300", "490", "520", "521", "650", "653", "700")]
-    + [*("852", "856", "876", "880", "952", "999", "", "24")]
+TAGS = st.one_of(
+    st.sampled_from(["001", "008", "020", "041", "082", "100", "245", "264", "300", "490", "520", "521", "650", "653"]),
+    st.sampled_from(["700", "852", "856", "876", "880", "952", "999", "", "24"]),
 )
 VALUES = st.one_of(
     st.text(max_size=12), st.sampled_from(["245-01", "9786028811309", "PST", "-1", "1956", "javascript:x"])
