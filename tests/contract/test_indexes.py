@@ -5,13 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from chassis.errors import Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.urls import open_url
 from services.catalog.document import Document
 from services.catalog.index import ENGINES, REACH, Change, Index, Request
@@ -81,6 +82,11 @@ def eventually(true: Callable[[], bool], seconds: float = 3) -> float:
 
 def numbers(index: Index, match: Match, **more: object) -> list[int]:
     return list(index.search(Request(match, **more)).numbers)  # type: ignore[arg-type]
+
+
+def _facet(change: Change, facet: str) -> tuple[str, ...]:
+    assert change.document is not None
+    return tuple(set(change.document.facets[facet]))
 
 
 class Contract:
@@ -199,6 +205,29 @@ class Contract:
         assert numbers(books, EVERYTHING, sort=sort) == order
         assert numbers(books, EVERYTHING, sort=sort, offset=1, limit=3) == order[1:4]
 
+    def test_pages_of_a_long_tie_repeat_and_miss_nothing(self, index: Index) -> None:
+        filled(index, [])
+        alike = [made(number, text={"title": "sama"}) for number in range(1, 301)]
+        for part in range(6):
+            index.write(changes(alike[part::6]))
+        eventually(lambda: index.count() == 300)
+        for match in (Term("title", "sama"), EVERYTHING, Prefix("title", "sa")):
+            pages = [numbers(index, match, offset=offset, limit=50) for offset in range(0, 350, 50)]
+            assert [number for page in pages for number in page] == list(range(1, 301))
+
+    def test_facet_counts_are_exact_however_the_index_is_split(self, index: Index) -> None:
+        filled(index, [])
+        wanted = list(random_changes(1500, seed=9))
+        for at in range(0, 1500, 250):
+            index.write(wanted[at : at + 250])
+        eventually(lambda: index.count() == 1500)
+        for facet in ("author", "subject", "year", "language", "availability"):
+            counted = Counter(value for change in wanted for value in _facet(change, facet))
+            exact = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+            for size in (3, 10, 60):
+                hits = index.search(Request(EVERYTHING, facets=(facet,), facet_size=size))
+                assert list(hits.facets[facet]) == exact[:size]
+
     def test_no_hits_may_be_asked_for(self, books: Index) -> None:
         hits = books.search(Request(Term("author", "andrea"), facets=("language",), limit=0))
         assert (hits.total, list(hits.numbers), len(hits.facets["language"])) == (3, [], 2)
@@ -247,6 +276,14 @@ class Contract:
         rebuild.swap()
         seen.append(generation())
         assert len(set(seen)) == 5
+
+    def test_the_generation_is_known_after_many_writes_in_a_row(self, books: Index) -> None:
+        for at in range(30):
+            books.write([Change(10 + at, 1, made(10 + at))])
+        eventually(lambda: books.count() == 35)
+        time.sleep(0.6)
+        first, second = (books.search(Request(EVERYTHING, limit=1)).generation for _ in range(2))
+        assert first == second
 
     def test_near_words_come_nearest_then_commonest_first(self, index: Index) -> None:
         titles = ["minang kabau", "minang kabau", "minang kaba", "minang kabar", "minang kabar", "kayu", "sabau"]
@@ -300,6 +337,20 @@ class Contract:
         second.swap()
         assert (books.name(), books.count()) == ("fourth", 0)
 
+    def test_a_retired_index_answers_no_more(self, books: Index, url: str) -> None:
+        other = open_url(url, ENGINES)
+        assert other.count() == 5
+        books.retire()
+        time.sleep(0.3)
+        for each in (books, other):
+            with pytest.raises(Unavailable) as trouble:
+                each.search(Request(EVERYTHING))
+            assert trouble.value.reason == "INDEX_BUILDING"
+        assert books.trouble() == "INDEX_MISSING"
+        filled(books, changes(BOOKS))
+        assert other.count() == 5
+        other.close()
+
     def test_no_search_fails_while_an_index_is_swapped_in(self, books: Index, url: str) -> None:
         answers, failures, stop = [0], list[Exception](), threading.Event()
 
@@ -332,6 +383,42 @@ class TestTantivy(Contract):
     @pytest.fixture
     def url(self, tmp_path: Path) -> str:
         return f"tantivy:///{tmp_path}/index"
+
+    @pytest.fixture(autouse=True)
+    def short_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Cut each segment's list of values short, as a big catalogue's are, so that counts must be made exact."""
+        monkeypatch.setattr("services.catalog.index.tantivy_facets.SEGMENT_VALUES", 3)
+
+    def test_a_path_with_three_slashes_is_relative_and_with_four_absolute(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for url, folder in (("tantivy:///var/a", tmp_path / "var/a"), (f"tantivy:///{tmp_path}/b", tmp_path / "b")):
+            index = open_url(url, ENGINES)
+            filled(index, [])
+            index.close()
+            assert (folder / "current").read_text() == "first\n"
+        for wrong in ("tantivy://var/index", "tantivy:///"):
+            with pytest.raises(Invalid):
+                open_url(wrong, ENGINES)
+
+    @pytest.mark.parametrize("nonsense", [Phrase("title", ()), Term("nowhere", "x"), Between("title", 1, 2)])
+    def test_a_panic_or_a_refusal_is_named_and_nothing_breaks(self, books: Index, nonsense: Match) -> None:
+        with pytest.raises(Unavailable) as trouble:
+            books.search(Request(nonsense))
+        assert trouble.value.reason == "SEARCH_UNAVAILABLE"
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
+
+    def test_two_writers_keep_each_other_out(self, books: Index, url: str) -> None:
+        books.write(changes(BOOKS))
+        other = open_url(url, ENGINES)
+        with pytest.raises(Unavailable) as trouble:
+            other.write(changes(BOOKS))
+        assert trouble.value.reason == "INDEX_NOT_WRITTEN"
+        books.close()
+        other.write([Change(5, 2, None)])
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4]
+        other.close()
 
 
 class TestElasticsearch(Contract):

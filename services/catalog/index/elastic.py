@@ -13,6 +13,7 @@ from elastic_transport import OrjsonSerializer, TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
 from chassis.errors import Invalid, LocalText
+from chassis.ids import new_id
 from services.catalog.index import Change, Hits, Request
 from services.catalog.index.elastic_query import (
     EVERYTHING,
@@ -176,8 +177,11 @@ def _facets(request: Request, counted: Mapping[str, Any]) -> dict[str, list[tupl
 
 
 def _generation(answer: Mapping[str, Any]) -> str:
-    option = answer["suggest"][STATE][0]["options"][0]
-    return f"{option['_index'].rpartition('-')[2]}.{option['text'].removeprefix(STATE)}"
+    options = [option for part in answer.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
+    if not options:
+        # It does not know its state: then every page says that the index may have changed.
+        return new_id().hex
+    return f"{options[0]['_index'].rpartition('-')[2]}.{options[0]['text'].removeprefix(STATE)}"
 
 
 @contextmanager

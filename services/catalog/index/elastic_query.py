@@ -17,6 +17,8 @@ Json = dict[str, Any]
 # suggester hands out with every answer, from the same snapshot and at a cost that does not grow with the hits.
 MARKER = "state"
 STATE = "state"
+# The suggester walks past the states that were, newest first; asked for one it may see only those and give up.
+STATES = 50
 NOTHING: Json = {"match_none": {}}
 # Every document of a record begins each analysed field with START; the marker has none.
 EVERYTHING: Json = {"constant_score": {"filter": {"term": {TEXT_FIELDS[0]: START}}, "boost": 0}}
@@ -64,7 +66,7 @@ def search(request: Request) -> Json:
         "sort": _sort(request),
         "_source": False,
         "track_total_hits": True,
-        "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": 1}}},
+        "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": STATES}}},
         **({"post_filter": {"bool": {"filter": _each(counted.values())}}} if counted else {}),
         **({"aggs": {facet: _facet(request, facet, counted) for facet in request.facets}} if request.facets else {}),
     }

@@ -10,14 +10,16 @@ import orjson
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
+from chassis import clock
 from chassis.ids import new_id
 from services.catalog.index import Change
-from services.catalog.index.elastic_query import MARKER, STATE, mappings, settings
+from services.catalog.index.elastic_query import MARKER, STATE, Json, mappings, settings
 from services.catalog.index.shape import stored
 from services.catalog.index.troubles import not_written
 
 WRITE_SECONDS = 60
 BULK_BYTES = 4_000_000
+YEAR_2025 = 1_735_689_600  # a weight has 31 bits
 
 
 def coming(alias: str) -> str:
@@ -39,7 +41,7 @@ class ElasticRebuild:
                 if alias not in aliases:
                     client.options(ignore_status=404).indices.delete(index=left)
             client.indices.create(index=index, settings=settings(), mappings=mappings(), aliases={coming(alias): {}})
-            client.index(index=index, id=MARKER, document={STATE: f"{STATE}0"}, refresh=True)
+            client.index(index=index, id=MARKER, document=_state("0"), refresh=True)
         return cls(client, alias, name)
 
     @property
@@ -99,11 +101,16 @@ def _lines(change: Change) -> list[bytes]:
     return [orjson.dumps({"index": head}), orjson.dumps(stored(change.document))]
 
 
+def _state(stamp: str) -> Json:
+    """The marker's document; the newer, the heavier."""
+    return {STATE: {"input": f"{STATE}{stamp}", "weight": int(clock.now().timestamp()) - YEAR_2025}}
+
+
 def _bulk(client: Elasticsearch, alias: str, lines: list[bytes]) -> None:
     """A refresh may fall into the middle: the state is named anew before as well as after."""
     stamp = new_id().hex
     mark = orjson.dumps({"index": {"_id": MARKER}})
-    before, after = (orjson.dumps({STATE: f"{STATE}{stamp}{part}"}) for part in ("a", "b"))
+    before, after = (orjson.dumps(_state(f"{stamp}{part}")) for part in ("a", "b"))
     operations: Any = [mark, before, *lines, mark, after]
     with writing():
         answer = client.options(request_timeout=WRITE_SECONDS).bulk(

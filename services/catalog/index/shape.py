@@ -17,7 +17,8 @@ FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).
 
 # One integer or key sorts by the wish and breaks ties by the number: records without a year come last either way.
 SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
-KEYWORD_FIELDS = (*KEYWORDS, *(f"facet_{name}" for name in FACETS))
+FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
+KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
 NUMBER_BITS = 40
 LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
 LONGEST_TITLE_KEY = 200
@@ -28,9 +29,11 @@ def stored(document: Document) -> dict[str, Any]:
     number, year = document.number, document.year
     fields: dict[str, Any] = {name: document.text[name] for name in TEXT_FIELDS}
     for name, values in document.facets.items():
-        fields[f"facet_{name}"] = clipped(values)
+        if values:
+            fields[FACET_FIELDS[name]] = clipped(values)
     for name, values in document.keywords.items():
-        fields[name] = clipped(values)
+        if values:
+            fields[name] = clipped(values)
     if year is not None:
         fields["year"] = year
     newest, oldest = (0, 9999) if year is None else (min(max(year, 0), 9998) + 1, min(max(year, 0), 9998))
@@ -43,13 +46,17 @@ def stored(document: Document) -> dict[str, Any]:
 
 def clipped(values: Sequence[str]) -> list[str]:
     """Values of a keyword field as they are kept, each once."""
-    return list(dict.fromkeys(value[:LONGEST_VALUE] for value in values))
+    if len(values) == 1:
+        return [values[0][:LONGEST_VALUE]]
+    return list(dict.fromkeys([value[:LONGEST_VALUE] for value in values]))
 
 
 def filters(request: Request) -> dict[str, Keyword]:
     """Facet -> the filter that its chosen values make; none where nothing is chosen."""
     return {
-        facet: Keyword(f"facet_{facet}", tuple(clipped(values))) for facet, values in request.filters.items() if values
+        facet: Keyword(FACET_FIELDS[facet], tuple(clipped(values)))
+        for facet, values in request.filters.items()
+        if values
     }
 
 

@@ -16,42 +16,42 @@ EVERYTHING = 65_000  # the most buckets tantivy gives
 def count(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, Counted]:
     """facet -> its `size` most frequent values, with exact counts, ties by value.
 
-    One aggregation answers nearly always: it says by how much it may be wrong, and only when that matters, the
-    contenders are counted again by themselves.
+    One aggregation answers most questions: it says by how much it may be wrong, and only when that matters, the
+    contenders of all facets are counted again by themselves.
     """
     shown = 3 * size + 10
-    request = {facet: _terms(facet, size=shown, segment_size=max(SEGMENT_VALUES, shown)) for facet in facets}
-    answer = searcher.aggregate(query, request)
-    return {facet: _exact(searcher, query, facet, size, answer[facet]) for facet in facets}
+    first = {facet: _terms(facet, size=shown, segment_size=max(SEGMENT_VALUES, shown)) for facet in facets}
+    answer = searcher.aggregate(query, first)
+    counted = {facet: _pairs(answer[facet]) for facet in facets}
+    again = {facet: _again(answer[facet], counted[facet], size) for facet in facets}
+    second = {facet: terms for facet, terms in again.items() if terms is not None}
+    if second:
+        answer = searcher.aggregate(query, {facet: _terms(facet, **terms) for facet, terms in second.items()})
+        counted.update((facet, _pairs(answer[facet])) for facet in second)
+    return {facet: sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:size] for facet, pairs in counted.items()}
 
 
 def count_values(searcher: Searcher, query: Query, facet: str, values: Sequence[str]) -> dict[str, int]:
     """Exact counts of these values; 0 where none has it."""
-    return {**dict.fromkeys(values, 0), **dict(_counted(searcher, query, facet, values))}
+    answer = searcher.aggregate(query, {facet: _terms(facet, **_only(values))})
+    return {**dict.fromkeys(values, 0), **dict(_pairs(answer[facet]))}
 
 
-def _exact(searcher: Searcher, query: Query, facet: str, size: int, answer: dict[str, Any]) -> Counted:
-    counted = _pairs(answer)
+def _again(answer: dict[str, Any], counted: Counted, size: int) -> dict[str, Any] | None:
+    """What to ask again about a facet, to be exact; None when it is already."""
     wrong, more = answer.get("doc_count_error_upper_bound") or 0, answer["sum_other_doc_count"]
     if len(counted) > size and more:
         last, least = counted[-1][1], counted[size - 1][1]
         if last + wrong >= least:
             # A value not shown may belong among the first.
-            everything = {facet: _terms(facet, size=EVERYTHING, segment_size=EVERYTHING)}
-            counted, wrong = _pairs(searcher.aggregate(query, everything)[facet]), 0
-        elif wrong:
-            counted = [pair for pair in counted if pair[1] + wrong >= least]
-    if wrong:
-        counted = _counted(searcher, query, facet, [value for value, _count in counted])
-    counted.sort(key=lambda pair: (-pair[1], pair[0]))
-    return counted[:size]
+            return {"size": EVERYTHING, "segment_size": EVERYTHING}
+        if wrong:
+            return _only([value for value, count in counted if count + wrong >= least])
+    return _only([value for value, _count in counted]) if wrong else None
 
 
-def _counted(searcher: Searcher, query: Query, facet: str, values: Sequence[str]) -> Counted:
-    if not values:
-        return []
-    asked = _terms(facet, size=len(values), segment_size=len(values), include=list(values))
-    return _pairs(searcher.aggregate(query, {facet: asked})[facet])
+def _only(values: Sequence[str]) -> dict[str, Any]:
+    return {"size": len(values), "segment_size": len(values), "include": list(values)}
 
 
 def _terms(facet: str, **options: Any) -> dict[str, Any]:

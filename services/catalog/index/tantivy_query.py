@@ -37,7 +37,7 @@ def translated(trouble: Callable[[object], Unavailable]) -> Iterator[None]:
     """What tantivy raises, as one of ours. It refuses some things by panic, which is a BaseException."""
     try:
         yield
-    except (ValueError, OSError) as problem:
+    except (ValueError, OverflowError, OSError) as problem:
         raise trouble(problem) from problem
     except BaseException as problem:
         if type(problem).__name__ != "PanicException":

@@ -385,3 +385,24 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 12
     assert unsound(database, index) == ""
+
+
+def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
+    database: Database, elasticsearch_url: str, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    index: Index = open_url(elasticsearch_url, ENGINES)
+    import_(many(10))
+    keeper = follow(database, index)
+    import_(books("Jilid lain"))
+    asked = ask_rebuild(database)
+    follow(database, index, keeper)
+    eventually(lambda: len(numbers(index, "lain")) == 1, 3)
+    assert (len(numbers(index)), index.name(), queued(database)) == (10, asked.hex, {})
+    index.retire()
+    with pytest.raises(Unavailable):
+        index.search(EVERYTHING)
+    follow(database, index)
+    assert len(numbers(index)) == 10
+    assert unsound(database, index) == ""
+    index.close()
