@@ -19,6 +19,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis import bus as buses
+from chassis.bus import dead
 from chassis.cli import usable_folder
 from chassis.context import READER
 from chassis.db import Database
@@ -159,6 +160,30 @@ def _bus(settings: Settings, service: Service) -> list[Finding]:
     return [Finding(f"{service.name} bus", True, LocalText(f"{scheme}: menjawab.", f"{scheme}: answers."))]
 
 
+def _dead(settings: Settings, service: Service) -> list[Finding]:
+    """Facts that the service's handlers could not take; a service that listens to nobody has none."""
+    if not service.consumers:
+        return []
+    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        with closing(open_url(settings.bus_url, dead.ADAPTERS, resources=resources)) as listed:
+            count = len(listed.find())
+    part = f"{service.name} dead events"
+    if not count:
+        return [Finding(part, True, LocalText("Tidak ada.", "There are none."))]
+    return [
+        Finding(
+            part,
+            False,
+            LocalText(f"{count} peristiwa gagal diolah.", f"{count} events could not be handled."),
+            LocalText(
+                f"Lihat: rangkiang dead list --service {service.name}; setelah sebabnya dibetulkan: dead replay",
+                f"See: rangkiang dead list --service {service.name}; once the cause is mended: dead replay",
+            ),
+        )
+    ]
+
+
 def _channel(settings: Settings, service: Service) -> list[Finding]:
     """Where a service is reached over the network; inside one process there is nothing to look at."""
     url = settings.service_url(service.name)
@@ -176,7 +201,13 @@ def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Findi
     return found
 
 
-PARTS: dict[str, Look] = {"database": _database, "migrations": _migrations, "bus": _bus, "channel": _channel}
+PARTS: dict[str, Look] = {
+    "database": _database,
+    "migrations": _migrations,
+    "bus": _bus,
+    "dead events": _dead,
+    "channel": _channel,
+}
 
 SEE_LOG = LocalText(
     "Periksa setelan dan catatan (log) bagian ini.", "See the settings and the log of this part."

@@ -5,14 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 
 from chassis import health
+from chassis.bus.local import deliveries
+from chassis.clock import now
+from chassis.context import system
+from chassis.db import Database
 from chassis.errors import LocalText, Unavailable
 from chassis.health import Finding, examine
+from chassis.ids import new_id
 from chassis.migrate import migrate
 from chassis.rpc.server import Server
 from chassis.service import Resources, Service
@@ -65,7 +72,7 @@ def _unwell(found: list[Finding]) -> dict[str, Finding]:
 def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
     found = examine(migrated, [KITCHEN])
     parts = [finding.part for finding in found]
-    assert parts == ["data folder", "kitchen database", "kitchen migrations", "kitchen bus"]
+    assert parts == ["data folder", "kitchen database", "kitchen migrations", "kitchen bus", "kitchen dead events"]
     assert not _unwell(found)
 
 
@@ -89,6 +96,19 @@ def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
 def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
     mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
     assert "amqp:" in _unwell(examine(mistyped, [KITCHEN]))["kitchen bus"].say.en
+
+
+def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> None:
+    with closing(Database(migrated.database("kitchen"))) as database, database.transaction(system("tests")) as session:
+        session.execute(
+            insert(deliveries).values(
+                event_id=new_id(), handler="cook", type="t", body="{}", aggregate_id="a", version=1, institution="",
+                actor="", occurred_at=now(), traceparent="", attempts=7, next_at=now(), dead=True, error="no gas",
+            )
+        )  # fmt: skip
+    finding = _unwell(examine(migrated, [KITCHEN]))["kitchen dead events"]
+    assert "1 events" in finding.say.en
+    assert "rangkiang dead list --service kitchen" in finding.advice.en
 
 
 def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
