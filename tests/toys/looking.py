@@ -1,0 +1,47 @@
+"""A kitchen whose handlers tell what sort of process they run in, or take their time."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import psycopg.waiting
+from sqlalchemy import insert, text
+from sqlalchemy.orm import Session
+
+from chassis import telemetry
+from chassis.context import Context
+from chassis.service import Consumer
+from tests.toys.kitchen.service import SERVICE
+from tests.toys.kitchen.tables import meals
+from tests.toys.proto.toys_pb2 import JarFilled
+
+SLOW_SECONDS = 0.5
+
+
+def look(session: Session, _fact: JarFilled, context: Context) -> None:
+    """Meals named by what is true of this process."""
+    truths = {
+        "green sockets": sys.modules["eventlet.patcher"].is_monkey_patched("socket"),
+        "green psycopg": psycopg.waiting.wait is psycopg.waiting.wait_select,
+        "grpc": any(name == "grpc" or name.startswith("grpc.") for name in sys.modules),
+    }
+    for name in [truth for truth, holds in truths.items() if holds]:
+        session.execute(insert(meals).values(name=name, institution="", actor=""))
+
+
+def trace(session: Session, fact: JarFilled, context: Context) -> None:
+    """A meal named by the trace it is cooked in."""
+    session.execute(insert(meals).values(name=telemetry.traceparent(), institution="", actor=""))
+
+
+def slowly(session: Session, fact: JarFilled, context: Context) -> None:
+    session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": SLOW_SECONDS})
+    session.execute(insert(meals).values(name=fact.name, institution="", actor=""))
+
+
+LOOKING, TRACING, SLOW = (
+    replace(SERVICE, consumers=(Consumer("cook", JarFilled, f"tests.toys.looking:{name}"),))
+    for name in ("look", "trace", "slowly")
+)
+IDLE = replace(SERVICE, consumers=())
