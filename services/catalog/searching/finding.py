@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
-from uuid import UUID
 
 import orjson
 
@@ -20,16 +19,16 @@ from services.catalog.ranking import rank
 from services.catalog.searching import bounds
 from services.catalog.searching.cursors import Cursor, digest, opened
 from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses
-from services.catalog.searching.highlighting import highlights
+from services.catalog.searching.highlighting import highlights, marks_of
 
 PLACES = ("institution", "branch")
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record found. brief and holdings: UTF-8 JSON, ready; highlights: field of the brief record -> pieces."""
+    """A record found. id: as text; brief, holdings: UTF-8 JSON, ready; highlights: field of the brief -> pieces."""
 
-    id: UUID
+    id: str
     score: float
     brief: bytes
     holdings: bytes
@@ -156,10 +155,11 @@ def _ask(index: Index, query: Query, request: Request, came_from: Cursor | None)
 def _hits(answer: _Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
     found = []
+    marks = marks_of(answer.query) if highlight else {}
     for number, score in zip(answer.hits.numbers, answer.hits.scores, strict=True):
         row = shown.get(number)
         if row is not None:
-            marked = highlights(answer.query, orjson.loads(row.brief)) if highlight else {}
+            marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
             found.append(Hit(row.id, score, row.brief, row.holdings, marked))
     return found
 

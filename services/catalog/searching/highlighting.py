@@ -33,21 +33,33 @@ class Marks:
     stems: frozenset[str]
     begun: tuple[str, ...]
 
-    def __contains__(self, token: str) -> bool:
-        return token in self.exact or token.startswith(self.begun) or not self.stems.isdisjoint(query_stems(token))
+    def __contains__(self, word: str) -> bool:
+        found, stems = _forms(word)
+        return (
+            not self.exact.isdisjoint(found)
+            or not self.stems.isdisjoint(stems)
+            or (bool(self.begun) and any(token.startswith(self.begun) for token in found))
+        )
 
 
-def highlights(query: Query, brief: Mapping[str, Any]) -> dict[str, list[str]]:
+@lru_cache(maxsize=65_536)
+def _forms(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Tokens of a word as it stands in a text, and their stems. Remembered: the same words come in every list."""
+    found = tuple(tokens(word))
+    return found, tuple(stem for token in found for stem in query_stems(token))
+
+
+def highlights(marks: Mapping[str, Marks], brief: Mapping[str, Any]) -> dict[str, list[str]]:
     """Fields of the brief record with a word that was found, cut in pieces: every second piece (1, 3, …) was found.
 
     The pieces joined are the text; names in `authors` are joined by "; ".
     """
     found = {}
-    for field, marks in _marks(query).items():
+    for field, marked in marks.items():
         text = brief.get(field)
         if isinstance(text, list):
             text = "; ".join(text)
-        if text and len(pieces := cut(text, marks)) > 1:
+        if text and len(pieces := cut(text, marked)) > 1:
             found[field] = pieces
     return found
 
@@ -57,7 +69,7 @@ def cut(text: str, marks: Marks) -> list[str]:
     pieces = [""]
     end = 0
     for span in _SPAN.finditer(text):
-        if not any(token in marks for token in tokens(span.group())):
+        if span.group() not in marks:
             continue
         between = text[end : span.start()]
         if len(pieces) > 1 and between.isspace():  # words side by side are one mark
@@ -70,8 +82,8 @@ def cut(text: str, marks: Marks) -> list[str]:
     return pieces
 
 
-@lru_cache(maxsize=256)
-def _marks(query: Query) -> dict[str, Marks]:
+def marks_of(query: Query) -> dict[str, Marks]:
+    """What a query marks, by field of the brief record; good for one search."""
     marks = {}
     for field, reached in _REACHED.items():
         exact: set[str] = set()
