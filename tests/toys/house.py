@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.bus import Event
@@ -100,7 +101,10 @@ class House:
     def fill(self, *names: str) -> None:
         with self.pantry.database.transaction(COOK) as session:
             for name in names:
-                fill(session, self.named(name), context=COOK)
+                self.fill_in(session, name)
+
+    def fill_in(self, session: Session, name: str) -> None:
+        fill(session, self.named(name), context=COOK)
 
     def meals(self) -> list[str]:
         return self._names(self.kitchen.database, meals)
