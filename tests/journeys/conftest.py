@@ -1,0 +1,34 @@
+"""Both editions, each started once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.journeys.library import Library, cluster, embedded
+
+
+@pytest.fixture(scope="package")
+def embedded_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with embedded(tmp_path_factory.mktemp("embedded")) as library:
+        yield library
+
+
+@pytest.fixture(scope="package")
+def cluster_library(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
+    with cluster(tmp_path_factory.mktemp("cluster")) as library:
+        yield library
+
+
+@pytest.fixture(scope="package", params=["embedded", pytest.param("cluster", marks=[pytest.mark.servers])])
+def library(request: pytest.FixtureRequest) -> Library:
+    """A running library with the sample library in it: the same tests for each edition."""
+    found: Library = request.getfixturevalue(f"{request.param}_library")
+    return found
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path

@@ -1,0 +1,255 @@
+"""From a file of MARC to a reader's hand: import, search, record page, items, MARC again; the same in both editions."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import pymarc
+import pytest
+from playwright.sync_api import Browser, sync_playwright
+
+from services.catalog.marc.reading import decode, frames
+from tests.builders import book
+from tests.journeys.library import QUERIES, SORTS, Library, eventually
+from tests.web.conftest import CHROMIUM, QUIET
+
+MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
+VISIBLE_SECONDS = 1.0
+REBUILDS_SEEN = 5
+
+
+def test_both_editions_rank_the_same_queries_in_the_same_order(
+    embedded_library: Library, cluster_library: Library
+) -> None:
+    assert set(embedded_library.answers) == {(query, sort) for query in QUERIES for sort in SORTS}
+    different = [key for key, answer in embedded_library.answers.items() if cluster_library.answers[key] != answer]
+    assert different == []
+    assert sum(map(bool, embedded_library.answers.values())) >= len(SORTS) * (len(QUERIES) - 2)
+
+
+def test_a_book_imported_while_the_library_runs_is_found_within_a_second(library: Library) -> None:
+    said = library.put([book("1", "Zirkonia di tepi danau", items=[("PST", "ZR1")])], source="SEGERA")
+    assert (said["read"], said["created"], said["put_aside"]) == (1, 1, 0)
+    # Each worker is asked in turn.
+    taken = [eventually(lambda: library.titles("zirkonia") == ["Zirkonia di tepi danau"]) for _ in range(4)]
+    assert sum(taken) < VISIBLE_SECONDS
+
+
+def test_a_hit_leads_to_the_record_its_page_and_its_items(library: Library) -> None:
+    library.put(
+        [book("1", "Turmalin hijau", author="Rusli, Marah", year="1922", items=[("PST", "TM1"), ("TJH", "TM2")])],
+        source="HALAMAN",
+    )
+    record_id = library.one("turmalin")
+    record = library.api(f"/records/{record_id}")
+    assert (record["record"]["title"], record["record"]["authors"], record["record"]["year"]) == (
+        "Turmalin hijau",
+        ["Rusli, Marah"],
+        1922,
+    )
+    items = library.api(f"/records/{record_id}/items")["hits"]
+    assert [(each["branch"], each["barcode"], each["availability"]) for each in items] == [
+        ("PST", "TM1", "can_be_borrowed"),
+        ("TJH", "TM2", "can_be_borrowed"),
+    ]
+    page = library.page(f"/records/{record_id}")
+    assert "Turmalin hijau" in page
+    assert "Ruang Baca Tanjung Harapan" in page
+
+
+def test_marc_is_given_back_as_it_came_in_three_formats(library: Library, folder: Path) -> None:
+    sent = book("1", "Spinel merah dari Ngarai Sianok : sebuah kisah", subjects=["Batu mulia", "Bukittinggi"])
+    sent.fields.append(["880", "10", "6", "245-01/(3/r", "a", "سبينيل أحمر"])
+    library.put([sent], source="MARC")
+    record_id = library.one("spinel")
+    for media in MARC_FORMATS:
+        answer = library.get(f"/api/v1/records/{record_id}", headers={"Accept": media})
+        assert answer.headers["content-type"].startswith(media)
+        assert list(_read_by_us(answer.content)) == [sent.fingerprint()], media
+        assert _read_by_pymarc(media, answer.content) == sent.text("245", "a"), media
+        again = library.get(
+            f"/api/v1/records/{record_id}", headers={"Accept": media, "If-None-Match": answer.headers["etag"]}
+        )
+        assert again.status_code == 304
+        if media != "application/marc-in-json":
+            told = _read_by_yaz("marc" if media == "application/marc" else "marcxml", answer.content, folder)
+            assert "Spinel merah dari Ngarai Sianok" in told
+            assert "سبينيل أحمر" in told
+
+
+def _read_by_us(content: bytes) -> list[bytes]:
+    return [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(content))]
+
+
+def _read_by_pymarc(media: str, content: bytes) -> str:
+    read: list[Any]
+    if media == "application/marc":
+        read = list(pymarc.MARCReader(content))
+    elif media == "application/marcxml+xml":
+        read = pymarc.parse_xml_to_array(io.BytesIO(content))
+    else:
+        read = list(pymarc.JSONReader(content.decode()))
+    assert len(read) == 1
+    title: str = read[0]["245"]["a"]
+    return title
+
+
+def _read_by_yaz(form: str, content: bytes, folder: Path) -> str:
+    path = folder / f"record.{form}"
+    path.write_bytes(content)
+    done = subprocess.run(
+        ["yaz-marcdump", "-i", form, "-o", "line", "-f", "utf-8", "-t", "utf-8", str(path)], capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode()
+
+
+def test_facets_count_and_their_values_are_alternatives(library: Library) -> None:
+    def counts(page: Any, facet: str) -> dict[str, int]:
+        return {each["value"]: each["count"] for each in page["facets"][facet]}
+
+    everything = library.search(facets="language,branch,material")
+    languages = counts(everything, "language")
+    assert languages["ind"] > languages["eng"] > 0
+    one = library.search(facets="language,branch", language="eng")
+    two = library.search(facets="language,branch", language=["eng", "ind"])
+    assert one["total"] == languages["eng"]
+    assert two["total"] == languages["eng"] + languages["ind"]
+    assert counts(one, "language") == languages
+    assert {each["value"] for each in two["facets"]["language"] if each["selected"]} == {"eng", "ind"}
+    branch, held = next(iter(counts(one, "branch").items()))
+    assert library.search(language="eng", branch=branch)["total"] == held
+    assert everything["facets"]["branch"][0]["label"]["id"] == "Perpustakaan Pusat"
+
+
+@pytest.mark.parametrize("sort", SORTS)
+@pytest.mark.parametrize("query", ["", "indonesia", "year:1950-2010"])
+def test_paging_repeats_nothing_and_misses_nothing(library: Library, query: str, sort: str) -> None:
+    total = library.search(query)["total"]
+    small, large = library.everything(query, sort=sort, limit=37), library.everything(query, sort=sort, limit=100)
+    assert len(small) == len(set(small)) == total
+    assert small == large
+
+
+def test_sorting_is_by_year_and_by_title(library: Library) -> None:
+    years = [hit["record"]["year"] for hit in library.search("indonesia", sort="year", limit=100)["hits"]]
+    assert years == sorted(years, reverse=True)
+    earliest = [hit["record"]["year"] for hit in library.search("indonesia", sort="year_asc", limit=100)["hits"]]
+    assert earliest == sorted(earliest)
+
+
+def test_a_misspelt_word_is_forgiven_and_said_so(library: Library) -> None:
+    found = library.search("minangkabu")
+    assert found["did_you_mean"] == "minangkabau"
+    assert "minangkabau" in library.page("/search?q=minangkabu")
+
+
+def test_what_is_typed_is_completed(library: Library) -> None:
+    found = library.api("/suggest", q="sitti nur")
+    assert any(each["text"].lower().startswith("sitti nurbaya") for each in found["hits"])
+
+
+def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
+    title = "<script>alert('obsidian')</script> & \"obsidian\" <b>hitam</b>"
+    library.put([book("1", title, subjects=["<script>alert(2)</script>"], items=[("PST", "OB1")])], source="SKRIP")
+    record_id = library.one("obsidian hitam")
+    for path in ("/search?q=obsidian", f"/records/{record_id}", "/search?q=<script>alert(3)</script>", "/"):
+        page = library.page(path)
+        assert "<script>alert" not in page, path
+        assert "<b>hitam" not in page, path
+    assert "&lt;script&gt;alert(" in library.page(f"/records/{record_id}")
+    assert library.titles("obsidian") == [title]
+    assert library.api("/suggest", q="<script>al")["hits"][0]["text"] in (title, "<script>alert(2)</script>")
+    xml = library.get(f"/api/v1/records/{record_id}", headers={"Accept": "application/marcxml+xml"})
+    assert b"<script>" not in xml.content
+    assert _read_by_pymarc("application/marcxml+xml", xml.content) == title
+
+
+@pytest.mark.parametrize("isbn", ["9780306406157", "978-0-306-40615-7", "0306406152", "0-306-40615-2", "isbn:0306406152"])
+def test_an_isbn_in_any_form_finds_its_book(library: Library, isbn: str) -> None:
+    library.put([book("1", "Peridot dan keluarganya", isbn="0-306-40615-2 (jil.)")], source="ISBN")
+    eventually(lambda: library.titles(isbn) == ["Peridot dan keluarganya"])
+
+
+def test_the_pages_speak_indonesian_and_english(library: Library) -> None:
+    record = library.search("sitti nurbaya")["hits"][0]["id"]
+    for path in ("/", "/search?q=sitti+nurbaya", f"/records/{record}"):
+        indonesian, english = library.page(path), library.page(path, language="en")
+        assert '<html lang="id"' in indonesian
+        assert '<html lang="en"' in english
+    assert "Dapat dipinjam" in library.page(f"/records/{record}")
+    assert "Where it is" in library.page(f"/records/{record}", language="en")
+    refusal = library.get("/api/v1/records/none", headers={"Accept-Language": "en"}).json()
+    assert (refusal["status"], refusal["reason"]) == (404, "RECORD_NOT_FOUND")
+
+
+def test_a_changed_record_is_found_by_its_new_words_and_no_more_by_the_old(library: Library) -> None:
+    library.put([book("1", "Kalsedon kuartalan"), book("2", "Kalsedon tetap")], source="UBAH")
+    record_id = library.one("kuartalan")
+    said = library.put([book("1", "Kalsedon triwulanan"), book("2", "Kalsedon tetap")], source="UBAH")
+    assert (said["created"], said["updated"], said["unchanged"]) == (0, 1, 1)
+    assert library.one("triwulanan") == record_id
+    eventually(lambda: library.titles("title:kuartalan") == [])
+    assert library.api(f"/records/{record_id}")["version"] == 2
+    assert "Kalsedon triwulanan" in library.page(f"/records/{record_id}")
+
+
+def test_the_index_is_rebuilt_under_readers_who_notice_nothing(library: Library) -> None:
+    expected = _answer(library)
+    seen: list[object] = []
+    stop = threading.Event()
+
+    def read() -> None:
+        while not stop.is_set():
+            seen.append(_answer(library))
+
+    readers = [threading.Thread(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    try:
+        written = library.command("index", "rebuild")["written"]
+    finally:
+        eventually(lambda: len(seen) >= REBUILDS_SEEN)
+        stop.set()
+        for reader in readers:
+            reader.join()
+    assert written == library.search()["total"]
+    assert [answer for answer in seen if answer != expected] == []
+
+
+def _answer(library: Library) -> object:
+    """What a search says, or how it failed."""
+    answer = library.get("/api/v1/search", q="sejarah", facets="language", limit=50)
+    if answer.status_code != 200:
+        return answer.text
+    page = answer.json()
+    return page["total"], [hit["id"] for hit in page["hits"]], page["facets"]
+
+
+def test_doctor_finds_every_part_well_but_for_undescribed_branches(library: Library) -> None:
+    told = library.command("doctor", code=0)
+    assert told["well"], told
+
+
+@pytest.fixture
+def browser() -> Any:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        yield chromium
+        chromium.close()
+
+
+def test_a_reader_types_and_clicks(library: Library, browser: Browser) -> None:
+    page = browser.new_page(base_url=library.address, locale="id-ID")
+    page.goto("/")
+    page.fill("#q", "sitti nurbaya")
+    page.press("#q", "Enter")
+    page.wait_for_url("**/search?q=sitti+nurbaya")
+    page.locator(".hit a").first.click()
+    page.wait_for_url("**/records/**")
+    assert "Sitti Nurbaya" in page.locator("h1").inner_text()
+    assert page.locator("table tbody tr").count() >= 1
