@@ -10,7 +10,8 @@ from starlette.responses import Response
 
 from gateway.deps import ask, catalog, language
 from gateway.web.rendering import page
-from gateway.web.results import hit, said
+from gateway.web.results import called, hit, said
+from gateway.web.wording import wording
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -26,7 +27,8 @@ async def home(request: Request) -> Response:
         ask(request, stub.ListBranches, wire.ListBranchesRequest()),
         ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
-    speaks = language(request)
+    words = wording(language(request))
+    speaks = words.language
     classes = sorted((value for facet in newest.facets for value in facet.values), key=lambda value: value.value)
     return page(
         request,
@@ -34,7 +36,7 @@ async def home(request: Request) -> Response:
         query="",
         total=newest.total,
         newest=[hit(each, speaks) for each in newest.hits],
-        classes=[(value.value, value.count) for value in classes if value.count],
+        classes=[(value.value, called("ddc", value, words), value.count) for value in classes if value.count],
         places=[
             (
                 said(institution.name, speaks) or institution.code,

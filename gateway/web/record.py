@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from starlette.responses import Response
 from gateway.api.records import marc, readable
 from gateway.deps import ask, catalog, language
 from gateway.web.rendering import page
-from gateway.web.results import ABSENT, holdings, shelf
+from gateway.web.results import ABSENT, holdings, said, shelf
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -39,9 +40,13 @@ async def download(request: Request) -> Response:
 @router.get("/records/{record_id}")
 async def record(request: Request) -> Response:
     record_id = readable(request.path_params["record_id"])
-    reply = await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+    stub, speaks = catalog(request), language(request)
+    reply, libraries = await asyncio.gather(
+        ask(request, stub.GetRecord, wire.GetRecordRequest(id=record_id)),
+        ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
+    )
     shown: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
-    places = holdings(reply.holdings, language(request))
+    places = holdings(reply.holdings, speaks)
     return page(
         request,
         "record.html",
@@ -54,6 +59,7 @@ async def record(request: Request) -> Response:
         plain=[(key, _lines(shown[key])) for key in PLAIN if shown.get(key)],
         identifiers=[(kind, values) for kind, values in shown.get("identifiers", {}).items() if values],
         holdings=places,
+        institutions={each.code: said(each.name, speaks) or each.code for each in libraries.institutions},
         items=sum(place["items"] for place in places),
         available=sum(place["available"] for place in places),
         links=[link for link in shown.get("links", ()) if link["url"].lower().startswith(SAFE_SCHEMES)],

@@ -135,6 +135,14 @@ def said(text: Any, speaks: str) -> str:
     return str((text.en or text.id) if speaks == "en" else (text.id or text.en))
 
 
+def called(facet: str, value: wire.FacetValue, words: Wording) -> str:
+    """A facet's value as people say it; a class keeps its number in front."""
+    label = said(value.label, words.language)
+    if facet == "ddc":
+        return f"{value.value} {label}".strip()
+    return label or words.code(facet, value.value)
+
+
 def _question(given: Given, *, facets: bool, limit: int = HITS_A_PAGE) -> wire.SearchRequest:
     return wire.SearchRequest(
         query=one(given, "q"),
@@ -162,7 +170,7 @@ def _filter(facet: wire.Facet, given: Given, words: Wording) -> dict[str, Any]:
         values.append(
             {
                 "value": value.value,
-                "name": said(value.label, words.language) or words.code(facet.name, value.value),
+                "name": called(facet.name, value, words),
                 "count": value.count,
                 "on": on,
                 "address": address(changed, open=True),

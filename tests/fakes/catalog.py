@@ -184,4 +184,6 @@ def _label(facet: str, value: str) -> WireText | None:
     if facet == "branch":
         institution, branch = value.split("/")
         return _text(BRANCHES[institution, branch])
+    if facet == "ddc":
+        return _text({"600": ("Teknologi", "Technology")}.get(value, ("Golongan lain", "Another class")))
     return _text(INSTITUTIONS[value]) if facet == "institution" else None

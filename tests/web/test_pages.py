@@ -44,6 +44,7 @@ def test_the_front_page_has_one_box_and_says_what_there_is(http: httpx.Client) -
     assert "3 perpustakaan" in html
     assert "Cabang Laing" in html
     assert "/search?ddc=600" in links(html)
+    assert "600 Teknologi" in html
 
 
 def test_results_show_each_hit_with_its_author_year_and_whether_it_can_be_had(http: httpx.Client) -> None:
