@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 
 BATCH = 500
 BIGGEST_BATCH = 4_000  # while the queue is long: a commit costs 90 ms however much is in it
+SMALLEST_BATCH = 100
+LONG_SECONDS = 1.0
 SCAN_BATCH = 2_000
 SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
 
@@ -75,6 +77,15 @@ class Keeper:
         self._looked, self._sound = True, not trouble
         if trouble:
             self._heal(trouble)
+        self._forget_leftovers()
+
+    def _forget_leftovers(self) -> None:
+        """An unfinished index of a wish that was given up takes room for nothing."""
+        with self._database.reading(READER) as session:
+            wish = next_wish(session)
+        left = self._index.rebuilding()
+        if left is not None and (wish is None or wish.id.hex != left.name):
+            left.abandon()
 
     def _compare(self) -> None:
         self._compared = True
@@ -133,6 +144,7 @@ class Keeper:
         """Bring one batch of the queue into the index, and only then take it off the queue; how many."""
         if not self._sound and self._rebuild is None:
             return 0
+        begun = time.monotonic()
         with self._database.reading(READER) as session:
             behind = queued(session, self._limit)
             changes = changes_of(session, behind)
@@ -145,9 +157,17 @@ class Keeper:
             self._rebuild.write(changes)
         with self._database.transaction(ACTOR) as session:
             dequeue(session, list(behind.items()))
-        self._limit = min(self._limit * 2, BIGGEST_BATCH) if len(behind) == self._limit else BATCH
         self._written_at, self._compared = time.monotonic(), False
+        self._limit = self._next_limit(len(behind) == self._limit, self._written_at - begun)
         return len(behind)
+
+    def _next_limit(self, full: bool, seconds: float) -> int:
+        """Bigger batches for a long queue, while one takes less than a second, however big its records are."""
+        if not full:
+            return BATCH
+        if seconds > LONG_SECONDS:
+            return max(self._limit // 2, SMALLEST_BATCH)
+        return min(self._limit * 2, BIGGEST_BATCH) if seconds < LONG_SECONDS / 2 else self._limit
 
     def _note(self, wish: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:

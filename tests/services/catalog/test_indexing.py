@@ -24,7 +24,8 @@ from chassis.service import Resources
 from chassis.settings import load
 from chassis.urls import open_url
 from services.catalog.analysis import tokens
-from services.catalog.index import ENGINES, Change, Index, Rebuild, Request
+from services.catalog.index import ENGINES, Change, Index, Request
+from services.catalog.index.tantivy_writing import Building
 from services.catalog.indexing import Keeper, ask_rebuild, enqueue, rebuild_progress, run, unsound
 from services.catalog.indexing.queue import dequeue
 from services.catalog.marc import Record as Marc
@@ -184,18 +185,9 @@ def test_an_interrupted_rebuild_is_gone_on_with(
     asked = ask_rebuild(database)
     keeper.step()
     index.close()
-    written = list[int]()
+    written, write = list[int](), Building.write
+    monkeypatch.setattr(Building, "write", lambda self, given: (written.append(len(given)), write(self, given)))
     again = open_url(f"tantivy:///{folder}", ENGINES)
-    resume = again.rebuilding
-
-    def watched() -> Rebuild | None:
-        rebuild = resume()
-        if rebuild is not None:
-            write = rebuild.write
-            rebuild.write = lambda changes: (written.append(len(changes)), write(changes))
-        return rebuild
-
-    again.rebuilding = watched
     follow(database, again)
     assert written == [4, 2]
     assert (len(numbers(again)), again.name()) == (10, asked.hex)
@@ -309,6 +301,29 @@ def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
     assert now.finished_at is not None
     with pytest.raises(NotFound):
         rebuild_progress(database, new_id())
+
+
+def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    import_(many(10))
+    keeper = follow(database, index)
+    asked = ask_rebuild(database)
+    keeper.step()
+    assert (folder / asked.hex).is_dir()
+    keeper.give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    follow(database, index)
+    assert not (folder / asked.hex).exists()
+    assert len(numbers(index)) == 10
+
+
+def test_batches_grow_with_the_queue_and_shrink_when_they_take_long(database: Database, index: Index) -> None:
+    keeper = Keeper(database, index)
+    assert keeper._next_limit(full=True, seconds=0.2) == 1000
+    assert keeper._next_limit(full=True, seconds=0.7) == 500
+    assert keeper._next_limit(full=True, seconds=3) == 250
+    assert keeper._next_limit(full=False, seconds=3) == 500
 
 
 def test_what_is_committed_is_found_within_a_second(
