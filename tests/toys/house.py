@@ -128,7 +128,10 @@ class House:
             session.execute(update(outbox).values(published_at=None))
 
     def unpublished(self) -> int:
-        with self.pantry.database.reading(system("test")) as session:
+        return self.unpublished_of(self.pantry)
+
+    def unpublished_of(self, resident: Resources) -> int:
+        with resident.database.reading(system("test")) as session:
             count = select(func.count()).select_from(outbox).where(outbox.c.published_at.is_(None))
             return session.execute(count).scalar_one()
 

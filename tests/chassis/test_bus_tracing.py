@@ -1,0 +1,116 @@
+"""One trace from the act through outbox and bus to the handler, on both buses."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+from chassis import telemetry
+from chassis.bus.local import Deliveries
+from tests.toys.house import (
+    House,
+    eventually,
+    open_house,
+    settings_of,
+    start_worker,
+    stop_workers,
+    wait_until_ready,
+)
+from tests.toys.looking import TRACING
+
+
+@pytest.fixture
+def spans() -> Iterator[InMemorySpanExporter]:
+    exporter = InMemorySpanExporter()
+    telemetry.trace_to(SimpleSpanProcessor(exporter), "test")
+    yield exporter
+    telemetry.stop()
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
+    """An OTLP endpoint and what came to it."""
+    received: list[ExportTraceServiceRequest] = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            received.append(ExportTraceServiceRequest.FromString(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+            """Nothing: the tests' output is for the tests."""
+
+    server = HTTPServer(("127.0.0.1", 0), Collector)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}", received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def fill_in_a_trace(house: House, spans: InMemorySpanExporter) -> str:
+    """Returns the trace's id, 32 hex digits."""
+    with telemetry.span("act"):
+        house.fill("mango")
+    act = next(span for span in spans.get_finished_spans() if span.name == "act")
+    return format(act.context.trace_id, "032x")
+
+
+def trace_of_the_meal(house: House) -> str:
+    return house.meals()[0].split("-")[1]
+
+
+def test_a_handler_on_the_local_bus_continues_the_acts_trace(tmp_path: Path, spans: InMemorySpanExporter) -> None:
+    with settings_of("local", tmp_path) as settings, open_house(settings) as house:
+        trace = fill_in_a_trace(house, spans)
+        house.publish()
+        Deliveries(replace(house.kitchen, service=TRACING)).run_due(threading.Event())
+        assert trace_of_the_meal(house) == trace
+
+
+def test_a_worker_continues_the_acts_trace(
+    servers: dict[str, str],
+    tmp_path: Path,
+    spans: InMemorySpanExporter,
+    collector: tuple[str, list[ExportTraceServiceRequest]],
+) -> None:
+    endpoint, received = collector
+    with settings_of("amqp", tmp_path) as settings, open_house(settings) as house:
+        house.declare()
+        trace = fill_in_a_trace(house, spans)
+        house.publish()
+        worker = start_worker(
+            house.kitchen, manifest="tests.toys.looking:TRACING", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
+        )
+        try:
+            wait_until_ready(worker)
+            eventually(lambda: len(house.meals()) == 1)
+        finally:
+            stop_workers(worker)
+        assert trace_of_the_meal(house) == trace
+    names = {
+        (span.name, span.trace_id.hex())
+        for request in received
+        for resource in request.resource_spans
+        for scope in resource.scope_spans
+        for span in scope.spans
+    }
+    assert ("process cook", trace) in names
+
+
+def test_without_tracing_a_fact_carries_no_trace(tmp_path: Path) -> None:
+    with settings_of("local", tmp_path) as settings, open_house(settings) as house:
+        house.fill("mango")
+        house.publish()
+        Deliveries(replace(house.kitchen, service=TRACING)).run_due(threading.Event())
+        assert house.meals() == [""]
