@@ -18,10 +18,10 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.bus import BACKOFF_SECONDS, Event
+from chassis.bus.handling import handle
 from chassis.context import system
 from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
-from chassis.inbox import handle
 from chassis.service import Resources, discover
 from chassis.wake import Wake, announce_commits, open_wake
 

@@ -46,10 +46,10 @@ from chassis.bus.amqp import (
     queue_of,
     wait_queue,
 )
+from chassis.bus.handling import handle
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid, LocalText, Unavailable
-from chassis.inbox import handle
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import known_scheme

@@ -1,0 +1,51 @@
+"""Running a handler on a fact that came, on either bus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from google.protobuf.json_format import Parse, ParseError
+from google.protobuf.message import Message
+from sqlalchemy.orm import Session
+
+from chassis.bus import Event
+from chassis.context import Context, system
+from chassis.db import Database
+from chassis.errors import Invalid, LocalText
+from chassis.inbox import first_time
+from chassis.service import Consumer
+from chassis.urls import resolve
+
+
+def handle(
+    database: Database, consumer: Consumer, event: Event, *, claim: Callable[[Session], bool] | None = None
+) -> bool:
+    """Run a handler on a fact: its effect and its inbox row are one transaction.
+
+    claim    called first inside the transaction; when it answers False nothing is done
+    returns  whether the handler ran; not when it had seen the fact before
+    raises   Invalid  EVENT_UNREADABLE, and whatever the handler raises
+    """
+    message = read_body(consumer, event)
+    handler = resolve(consumer.handler)
+    context = Context(institution=event.institution, actor=event.actor, request_id=str(event.id))
+    with database.transaction(system(f"handler:{consumer.name}")) as session:
+        if claim is not None and not claim(session):
+            return False
+        if not first_time(session, consumer.name, event.id):
+            return False
+        handler(session, message, context)
+    return True
+
+
+def read_body(consumer: Consumer, event: Event) -> Message:
+    """The fact as its message; fields this release does not know are passed over. Raises Invalid EVENT_UNREADABLE."""
+    try:
+        return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
+    except (ParseError, RecursionError) as problem:
+        raise Invalid(
+            "EVENT_UNREADABLE",
+            LocalText("Isi peristiwa {type} tidak terbaca: {why}", "The body of this {type} cannot be read: {why}"),
+            type=event.type,
+            why=str(problem)[:200],
+        ) from problem
