@@ -57,7 +57,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Any token beginning so, in an analysed field; scores `boost`."""
+    """Any token beginning so, in an analysed field, or any value in a keyword field; scores `boost`."""
 
     field: str
     token: str

@@ -24,9 +24,9 @@ _DOUBLED = re.compile(r"(.)\1+")
 def guesses(index: Index, query: Query) -> Iterator[Query]:
     """Queries that may have been meant, the likeliest first.
 
-    Every word that the catalogue does not know, spelt as the nearest that it knows. When it knows them all but not
-    together (Siti Nurbaya: her book is Sitti Nurbaya), each in turn spelt as a neighbour. A word is known when some
-    record has it, a form of it, or, for the last one, a word that begins so.
+    First every word that the catalogue does not know, spelt as the nearest that it knows. Then, as words may be known
+    but not together (Siti Nurbaya: her book is Sitti Nurbaya), each of the others in turn spelt as a neighbour. A word
+    is known when some record has it, a form of it, or, for the last one, a word that begins so.
     """
     words = [
         (part.text, token, index.search(Request(match_of(part, begun=place == len(query.parts) - 1), limit=0)).total)
@@ -34,12 +34,13 @@ def guesses(index: Index, query: Query) -> Iterator[Query]:
         if isinstance(part, Word) and not part.prefix and (token := _plain(part.text)) is not None
     ]
     unknown = {text: near for text, token, known in words if not known and (near := _near(index, token))}
-    if unknown:
-        yield query.respelt({text: near[0] for text, near in unknown.items()})
-    elif len(query.parts) > 1:
-        for text, token, _known in words:
-            for neighbour in _near(index, token):
-                yield query.respelt({text: neighbour})
+    meant = {text: near[0] for text, near in unknown.items()}
+    if meant:
+        yield query.respelt(meant)
+    if len(query.parts) > 1:
+        for text, token, known in words:
+            for neighbour in _near(index, token) if known else ():
+                yield query.respelt({**meant, text: neighbour})
 
 
 def _near(index: Index, token: str) -> list[str]:

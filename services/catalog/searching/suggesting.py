@@ -12,9 +12,8 @@ from chassis.context import Context
 from chassis.db import Database
 from services.catalog import queries
 from services.catalog.analysis import tokens
-from services.catalog.document import START
 from services.catalog.index import Index, Request
-from services.catalog.ranking import All, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.ranking import All, Match, Prefix, Term
 from services.catalog.searching import bounds
 
 USUAL, MOST = 8, 20
@@ -51,10 +50,11 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
 
 
 def _titles(database: Database, index: Index, context: Context, words: Sequence[str]) -> list[str]:
-    match = _begun("title", words)
-    if len(words) > 1:
-        match = Prefer(match, (Phrase("title", (START, *words[:-1]), 5.0), Phrase("title", tuple(words[:-1]), 1.0)))
-    numbers = index.search(Request(match, limit=_LOOKED_AT)).numbers
+    """Titles that begin so, newest first; where they are few, also those that have the words."""
+    whole: Match = Prefix("opening", " ".join(words), 0.0)
+    numbers = list(index.search(Request(whole, sort="year", limit=_LOOKED_AT)).numbers)
+    if len(numbers) < USUAL:
+        numbers += index.search(Request(_begun("title", words), sort="year", limit=_LOOKED_AT)).numbers
     if not numbers:
         return []
     with database.reading(context) as session:
@@ -75,7 +75,7 @@ def _begun(field: str, words: Sequence[str]) -> Match:
     whole = tuple(Term(field, each) for each in dict.fromkeys(words[:-1]))
     if len(last) < _SHORTEST:
         return All(whole)
-    return All((*whole, Prefix(field, last, 1.0)))
+    return All((*whole, Prefix(field, last, 0.0)))
 
 
 def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:

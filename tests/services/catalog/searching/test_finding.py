@@ -201,6 +201,7 @@ def test_nobody_is_searched_for_who_stopped_waiting(stocked: Library) -> None:
     [
         ("robohna surau", "robohnya surau", "Robohnya Surau Kami"),
         ("siti nurbaya", "sitti nurbaya", "Sitti Nurbaya"),
+        ("siti nurbayya", "sitti nurbaya", "Sitti Nurbaya"),
         ("laskar pelengi", "laskar pelangi", "Laskar Pelangi"),
         ("tengelamnya kapal", "tenggelamnya kapal", "Tenggelamnya Kapal van der Wijck"),
     ],
