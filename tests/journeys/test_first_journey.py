@@ -169,10 +169,11 @@ def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
     assert _read_by_pymarc("application/marcxml+xml", xml.content) == title
 
 
-@pytest.mark.parametrize("isbn", ["9780306406157", "978-0-306-40615-7", "0306406152", "0-306-40615-2", "isbn:0306406152"])
-def test_an_isbn_in_any_form_finds_its_book(library: Library, isbn: str) -> None:
+def test_an_isbn_in_any_form_finds_its_book(library: Library) -> None:
     library.put([book("1", "Peridot dan keluarganya", isbn="0-306-40615-2 (jil.)")], source="ISBN")
-    eventually(lambda: library.titles(isbn) == ["Peridot dan keluarganya"])
+    library.one("peridot")
+    for isbn in ("9780306406157", "978-0-306-40615-7", "0306406152", "0-306-40615-2", "isbn:0306406152"):
+        assert library.titles(isbn) == ["Peridot dan keluarganya"], isbn
 
 
 def test_the_pages_speak_indonesian_and_english(library: Library) -> None:
