@@ -173,6 +173,7 @@ def usable_folder(folder: Path) -> None:
 
 
 def _add_service_commands() -> None:
+    app.add_typer(resolve("chassis.dead:app"))
     for service in discover():
         if service.commands:
             theirs = resolve(service.commands)
