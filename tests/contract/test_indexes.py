@@ -342,7 +342,7 @@ class Contract:
         assert other.count() == 5
         books.retire()
         time.sleep(0.3)
-        for each in (books, other):
+        for each in (books, other, books, other):
             with pytest.raises(Unavailable) as trouble:
                 each.search(Request(EVERYTHING))
             assert trouble.value.reason == "INDEX_BUILDING"

@@ -185,8 +185,14 @@ class TantivyIndex:
             return view
         try:
             self._look_at = time.monotonic() + LOOK_SECONDS
-            self._view = self._newest(self._view)
-            return self._view
+            # Whoever had the lock before may have found it.
+            view = self._newest(self._view)
+            self._view = view
+            return view
+        except Unavailable:
+            # Nobody shall go on with an index that was taken away.
+            self._view = None
+            raise
         finally:
             self._looking.release()
 
@@ -200,6 +206,9 @@ class TantivyIndex:
                 stamp = files.stamp(self._root, name)
                 if view is not None and view.folder.name == name and view.stamp == stamp:
                     return view
+                known = view is not None and view.folder.name == name
+                if not known and files.rot(self._root / name) and files.stamp(self._root, name) == stamp:
+                    break
                 with translated(unavailable):
                     newer = _load(self._root / name, stamp, view)
             except (FileNotFoundError, Unavailable):
@@ -214,12 +223,10 @@ class TantivyIndex:
 
 
 def _load(folder: Path, stamp: files.Stamp, view: View | None) -> View | None:
-    """The state of the folder; None when it changed while we looked, or rots."""
+    """The state of the folder; None when it changed while we looked."""
     before = files.meta(folder)
     if view is not None and view.folder == folder:
         index = view.index
-    elif files.rot(folder):
-        return None
     else:
         index = tantivy.Index.open(str(folder))
         index.config_reader("manual")
