@@ -28,7 +28,8 @@ COMMAND_SECONDS = 100
 
 # Asked of each edition when it has the sample library and nothing else.
 QUERIES = (
-    "minangkabau", "surau", "sitti nurbaya", "siti nurbaya", "sejarah indonesia", "cerita anak", "pramoedya", "adat", "islam nusantara",
+    "minangkabau", "surau", "sitti nurbaya", "siti nurbaya",
+    "sejarah indonesia", "cerita anak", "pramoedya", "adat", "islam nusantara",
     "title:bumi", "author:navis", "subject:puisi", "novel -cinta", '"laut bercerita"', "history of", "language:eng",
     "year:1920-1945", "perempuan", "tjerita", "kamus bahasa", "2X4", "buku",
 )  # fmt: skip
