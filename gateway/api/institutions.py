@@ -17,7 +17,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter(tags=["institutions"])
 
 INSTITUTIONS = table()
-BRANCHES = table(Parameter("institution", "Code of one institution; all of them unless given.", "KOTASOLOK", 32))
+BRANCHES = table(Parameter("institution", "Code of one institution; all of them unless given.", "PKS", 32))
 # They change a few times a year; a minute's delay harms nobody.
 KEEP = "public, max-age=60"
 
@@ -49,7 +49,7 @@ class Branches(Shape):
 
 
 _EXAMPLE = {
-    "code": "KOTASOLOK",
+    "code": "PKS",
     "name": {"id": "Perpustakaan Kota Solok", "en": "Solok City Library"},
     "kind": "public",
     "npp": "1372012D0000001",
@@ -82,9 +82,10 @@ async def institutions(request: Request) -> Response:
         model=Branches,
         example={
             "total": 1,
-            "hits": [{**_EXAMPLE, "code": "PUSAT", "institution": "KOTASOLOK", "confirmed": True}],
+            "hits": [{**_EXAMPLE, "code": "PST", "institution": "PKS", "confirmed": True}],
         },
         parameters=BRANCHES,
+        refusals=(400, 404, 503, 504),
     ),
 )
 async def branches(request: Request) -> Response:

@@ -82,11 +82,11 @@ BRIEF_EXAMPLE: dict[str, Any] = {
     "material": "book",
     "isbn": "9789794030462",
     "ddc": "899.221",
-    "institution": "KOTASOLOK",
+    "institution": "PKS",
 }
 HOLDING_EXAMPLE: dict[str, Any] = {
-    "institution": "KOTASOLOK",
-    "branch": "PUSAT",
+    "institution": "PKS",
+    "branch": "PST",
     "branch_name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
     "call_number": "899.221 NAV r",
     "items": 3,

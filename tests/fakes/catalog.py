@@ -110,6 +110,12 @@ class FakeCatalog:
 
     def ListBranches(self, request: wire.ListBranchesRequest, context: Any) -> wire.ListBranchesReply:
         self._hear(request, context)
+        if request.institution and request.institution not in INSTITUTIONS:
+            raise NotFound(
+                "INSTITUTION_NOT_FOUND",
+                LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
+                institution=request.institution,
+            )
         return wire.ListBranchesReply(
             branches=[
                 wire.Branch(code=branch, institution=institution, name=_text(name), zone="Asia/Jakarta", confirmed=True)

@@ -3,8 +3,11 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from chassis.rpc import inproc
+from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_gateway
 
 SURAU = BOOKS[0]
 
@@ -96,3 +99,15 @@ def test_what_is_said_does_not_leak_into_the_next_request(http: httpx.Client, ca
     http.get("/api/v1/search?language=eng")
     http.get("/api/v1/search")
     assert list(catalog.asked.filters) == []
+
+
+def test_inside_one_process_the_answers_are_those_that_come_over_the_wire(http: httpx.Client) -> None:
+    inproc.register("catalog", FakeCatalog(), add_CatalogServicer_to_server)
+    try:
+        with served_gateway("inproc:catalog") as near:
+            for path in ("search?q=a&facets=language", "records/x", "branches", "health/ready", "search?cursor=x"):
+                there, here = http.get(f"/api/v1/{path}"), httpx.get(f"{near}/api/v1/{path}")
+                assert here.status_code == there.status_code
+                assert {**here.json(), "instance": ""} == {**there.json(), "instance": ""}
+    finally:
+        inproc.forget("catalog")
