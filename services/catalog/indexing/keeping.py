@@ -95,9 +95,11 @@ class Keeper:
 
     def _heal(self, trouble: str) -> None:
         with self._database.transaction(ACTOR) as session:
+            first = session.scalar(select(IndexRebuild.id).limit(1)) is None
             if next_wish(session) is None:
                 make_wish(session)
-        log.warning("index_unsound", extra={"reason": trouble})
+        if not first:
+            log.warning("index_unsound", extra={"reason": trouble})
 
     def _open_rebuild(self) -> None:
         """Take up the oldest wish, where it was left if it was begun."""
