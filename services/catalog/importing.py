@@ -151,8 +151,8 @@ class Import:
             log.info("import_resumed", extra={"run": found.number, "file": file, "record": ordinal})
             return found.number, file, ordinal
         started = ImportRun(
-            source_id=feed.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0, updated=0,
-            unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),
+            source_id=feed.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
+            updated=0, unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),
         )  # fmt: skip
         session.add(started)
         session.flush()
