@@ -131,7 +131,15 @@ BOOKS = (
     Book(4, "Tenggelamnya Kapal van der Wijck", "Hamka", 1938),
     Book(5, "Salah Asuhan", "Muis, Abdoel", 1928, items=(CAMPUS,)),
     Book(6, "The Tigers of Minangkabau", "Hadler, Jeffrey", 2008, language="eng", ddc="959.8", items=(CAMPUS,)),
-    Book(7, "Masakan Padang", "Owen, Sri", 2005, ddc="641.5", subjects=("Masakan Minangkabau",)),
+    Book(
+        7,
+        "Masakan Padang",
+        "Owen, Sri",
+        2005,
+        ddc="641.5",
+        subjects=("Masakan Minangkabau",),
+        more={"subtitle": "resep rumah"},
+    ),
     Book(
         8,
         f"Judul {SCRIPT} & <b>tebal</b>",
