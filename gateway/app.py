@@ -191,8 +191,10 @@ def _routes(*rooms: Any) -> Iterator[APIRoute]:
 
 
 def _plain(route: APIRoute, prefix: str = "") -> Route:
-    """FastAPI describes our routes and Starlette serves them: each reads its own parameters, and FastAPI's solving of
-    dependencies that are not there would cost as much again as a whole search does here (see bench/).
+    """FastAPI describes our routes and Starlette serves them.
+
+    Each route reads its own parameters; FastAPI's solving of dependencies that are not there made a search cost 128 µs
+    here instead of 80 (the catalogue and the socket aside).
     """
     return Route(prefix + route.path, route.endpoint, methods=["GET"], name=route.name)
 

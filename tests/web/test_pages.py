@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 from urllib.parse import unquote
 
 import httpx
 import pytest
 
+import gateway.web
 from tests.fakes.books import BOOKS, SCRIPT
 from tests.fakes.catalog import FakeCatalog
 
@@ -177,3 +180,11 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
 
 def test_pages_do_not_mind_parameters_that_others_put_into_links(http: httpx.Client) -> None:
     assert http.get("/search?q=surau&utm_source=surel&fbclid=x").status_code == 200
+
+
+def test_vendored_files_are_the_ones_they_are_said_to_be() -> None:
+    folder = Path(gateway.web.__file__).parent / "static" / "vendor"
+    said = (folder / "VENDORED.md").read_text()
+    for file in folder.glob("*.js"):
+        assert file.name in said
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in said

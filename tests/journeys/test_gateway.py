@@ -1,0 +1,38 @@
+"""The API and the pages before real data: as described, and legible, in both editions."""
+
+from __future__ import annotations
+
+import orjson
+import schemathesis
+from axe_playwright_python.sync_playwright import Axe
+from hypothesis import HealthCheck, settings
+from playwright.sync_api import sync_playwright
+from schemathesis import Case
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+from gateway.app import describe
+from tests.journeys.library import Library
+from tests.web.conftest import CHROMIUM, QUIET
+
+schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
+
+
+@schema.parametrize()
+@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_the_api_is_as_described_before_a_real_catalogue(case: Case, library: Library) -> None:
+    # Only a cursor that was given can be good, and no schema can say which those are.
+    excluded = [positive_data_acceptance] if "cursor" in (case.query or {}) else []
+    case.call_and_validate(base_url=library.address, excluded_checks=excluded)
+
+
+def test_axe_finds_nothing_on_pages_of_real_books(library: Library) -> None:
+    record = library.search("navis")["hits"][0]["id"]
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        page = chromium.new_page(viewport={"width": 360, "height": 640})
+        for path in ("/", "/search?q=minangkabau", "/search?q=sejarah&language=ind", f"/records/{record}"):
+            page.goto(library.address + path)
+            page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+            assert [each["id"] for each in Axe().run(page).response["violations"]] == [], path
+            assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
+        chromium.close()
