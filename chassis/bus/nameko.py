@@ -12,6 +12,10 @@ import sys
 if __name__ == "__main__":
     # psycopg waits in C otherwise, and one waiting handler would hold up all the others.
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
+    import warnings
+
+    # nameko stands on eventlet; an operator can do nothing about its age.
+    warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
 
     eventlet.monkey_patch()

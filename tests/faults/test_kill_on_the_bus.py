@@ -47,9 +47,12 @@ def dies(house: House, role: str, point: str) -> None:
 
 
 def everything_is_there_once(house: House, expected: list[str]) -> None:
-    with house.at_work():
-        eventually(lambda: house.unpublished() == 0 and house.uses() == expected)
-    assert house.meals() == expected
+    with house.at_work("kitchen"):
+        eventually(lambda: house.unpublished() == 0 and house.meals() == expected)
+        # The last in line: whatever was on its way before it has arrived.
+        house.fill("zucchini")
+        eventually(lambda: "zucchini" in house.meals())
+    assert house.meals() == [*expected, "zucchini"]
 
 
 def test_an_act_killed_before_its_commit_never_was(house: House) -> None:

@@ -136,15 +136,18 @@ class House:
             return session.execute(count).scalar_one()
 
     @contextmanager
-    def at_work(self) -> Iterator[None]:
-        """Relays of both services in threads; handlers in threads on the local bus, in worker processes on RabbitMQ."""
+    def at_work(self, *names: str) -> Iterator[None]:
+        """Both relays in threads, and the handlers of these services (of both when none is named): in threads on the
+        local bus, on RabbitMQ in worker processes, which are killed in the end (a gentle end takes seconds).
+        """
         stop = threading.Event()
         self.declare()
+        busy = [each for each in (self.pantry, self.kitchen) if each.service.name in (names or ("pantry", "kitchen"))]
         runs = [partial(self.run_relay, resident) for resident in (self.pantry, self.kitchen)]
         if self.is_local:
-            runs += [partial(self.run_handlers, resident) for resident in (self.pantry, self.kitchen)]
+            runs += [partial(self.run_handlers, resident) for resident in busy]
         threads = [threading.Thread(target=run, args=(stop,)) for run in runs]
-        workers = [] if self.is_local else [start_worker(resident) for resident in (self.pantry, self.kitchen)]
+        workers = [] if self.is_local else [start_worker(resident) for resident in busy]
         try:
             for worker in workers:
                 wait_until_ready(worker)
@@ -153,7 +156,9 @@ class House:
             yield
         finally:
             stop.set()
-            stop_workers(*workers)
+            for worker in workers:
+                worker.kill()
+                worker.communicate()
             for thread in threads:
                 if thread.ident is not None:
                     thread.join()
