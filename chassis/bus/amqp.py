@@ -12,7 +12,7 @@ import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -238,6 +238,12 @@ def letter_from(message: Any) -> Letter:
         type=str(properties.get("type") or ""),
         message_id=str(properties.get("message_id") or ""),
     )
+
+
+def moved_to(queue: str, letter: Letter, **headers: Any) -> Letter:
+    """The same letter for another queue, without what the broker noted on it (`x-…`)."""
+    kept = {name: value for name, value in letter.headers.items() if not name.startswith("x-")}
+    return replace(letter, exchange="", routing_key=queue, headers={**kept, **headers})
 
 
 def _declare_leading_on(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> None:

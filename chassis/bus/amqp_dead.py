@@ -7,11 +7,10 @@ back too often). So a message looked at is published anew at the queue's end, co
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from typing import Any
 
 from chassis.bus import BACKOFF_SECONDS
-from chassis.bus.amqp import Letter, Publisher, dead_queue, declare_handler, letter_from, queue_of
+from chassis.bus.amqp import Letter, Publisher, dead_queue, declare_handler, letter_from, moved_to, queue_of
 from chassis.bus.dead import DeadEvent
 from chassis.errors import LocalText, Unavailable
 from chassis.service import Consumer, Resources
@@ -65,17 +64,15 @@ class AmqpDead:
                 letter = letter_from(message)
                 to = decide(consumer, letter)
                 if to:
-                    self._put(to, letter, afresh=to != dead)
+                    self._put(moved_to(to, letter) if to == dead else moved_to(to, letter, attempts=0))
                 channel.basic_ack(message.delivery_info["delivery_tag"])
 
-    def _put(self, queue: str, letter: Letter, *, afresh: bool) -> None:
-        headers = {name: value for name, value in letter.headers.items() if not (afresh and name == "attempts")}
-        moved = replace(letter, exchange="", routing_key=queue, headers=headers)
-        if not self._publisher.send([moved], mandatory=True)[0]:
+    def _put(self, letter: Letter) -> None:
+        if not self._publisher.send([letter], mandatory=True)[0]:
             raise Unavailable(
                 "BUS_UNAVAILABLE",
                 LocalText("Broker menolak pesan untuk {queue}.", "The broker refused a message for {queue}."),
-                queue=queue,
+                queue=letter.routing_key,
             )
 
 

@@ -47,6 +47,7 @@ from chassis.bus.amqp import (
     declare_handler,
     event_of,
     letter_from,
+    moved_to,
     queue_of,
     wait_queue,
 )
@@ -64,6 +65,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 10
 PAUSE_SECONDS = 1.0
 LONGEST_STALL_SECONDS = 0.2
+DEATHS_AT_MOST = 5
 
 
 class WholeMessages(QueueConsumer):  # type: ignore[misc]
@@ -109,7 +111,7 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
     def _put_off(self, letter: Letter, problem: Exception) -> bool:
         """Publish it where it waits for its next attempt, or to the dead. Returns whether the broker has it safe."""
         attempts = _attempts(letter)
-        dead = attempts >= len(bus.BACKOFF_SECONDS) or _unreadable(problem)
+        dead = attempts >= len(bus.BACKOFF_SECONDS) or _is_hopeless(problem)
         queue = queue_of(self.service, self.consumer.name)
         to = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
         log.warning(
@@ -117,8 +119,8 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
             extra={"handler": self.consumer.name, "event": letter.message_id, "attempts": attempts + 1, "dead": dead},
             exc_info=problem,
         )
-        headers = {**letter.headers, "attempts": attempts + 1, "error": f"{type(problem).__name__}: {problem}"[:2000]}
-        moved = Letter("", to, letter.body, headers, type=letter.type, message_id=letter.message_id)
+        told = f"{type(problem).__name__}: {problem}"[:2000]
+        moved = moved_to(to, letter, attempts=attempts + 1, error=told)
         try:
             return self._publisher.send([moved], mandatory=True)[0]
         except Unavailable as outage:
@@ -138,6 +140,7 @@ def worker_class(resources: Resources, publisher: Publisher) -> type:
 def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, Letter], None]:
     def run(_worker: Any, letter: Letter) -> None:
         event = event_of(letter)
+        _refuse_what_kills(letter)
         with telemetry.span(
             f"process {consumer.name}",
             kind="consumer",
@@ -226,8 +229,25 @@ def _attempts(letter: Letter) -> int:
     return found if isinstance(found, int) and found >= 0 else 0
 
 
-def _unreadable(problem: Exception) -> bool:
-    return isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
+def _is_hopeless(problem: Exception) -> bool:
+    return isinstance(problem, Invalid) and problem.reason in {"EVENT_UNREADABLE", "EVENT_DEADLY"}
+
+
+def _refuse_what_kills(letter: Letter) -> None:
+    """A message whose worker died of it again and again; quorum queues count how often they gave it out.
+
+    raises  Invalid  EVENT_DEADLY
+    """
+    deaths = letter.headers.get("x-delivery-count", 0)
+    if deaths >= DEATHS_AT_MOST:
+        raise Invalid(
+            "EVENT_DEADLY",
+            LocalText(
+                "Peristiwa ini {deaths} kali diambil tanpa selesai; prosesnya mati.",
+                "This event was taken up {deaths} times and never finished; its worker died.",
+            ),
+            deaths=deaths,
+        )
 
 
 def _but_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception], None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -66,6 +67,18 @@ def test_a_worker_told_to_stop_finishes_what_it_has_in_hand(house: House) -> Non
         worker.terminate()
         worker.wait(20)
     assert house.meals() == ["mango"]
+
+
+def test_a_fact_that_kills_its_worker_again_and_again_ends_on_the_dead_list(house: House) -> None:
+    house.fill("mango")
+    house.publish()
+    for _ in range(5):
+        worker = start_worker(house.kitchen, manifest="tests.toys.looking:DEADLY")
+        worker.communicate(timeout=30)
+        assert worker.returncode == -signal.SIGKILL
+    with kitchen(house, "DEADLY"), house.open_dead("kitchen") as dead:
+        eventually(lambda: len(dead.find()) == 1)
+        assert "EVENT_DEADLY" in dead.find()[0].error
 
 
 def test_a_service_without_handlers_has_an_idle_worker(house: House) -> None:

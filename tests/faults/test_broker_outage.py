@@ -85,6 +85,13 @@ def test_a_worker_starts_before_its_broker_and_gets_on_with_it_later(house: Hous
         stop_workers(worker)
 
 
+def test_a_worker_that_waits_for_its_broker_still_ends_when_told_to(house: House, proxy: Proxy) -> None:
+    proxy.shut()
+    worker = start_worker(house.kitchen)
+    time.sleep(3)
+    stop_workers(worker)
+
+
 def test_a_silent_broker_is_given_up_in_time(house: House, proxy: Proxy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amqp, "CONFIRM_SECONDS", 0.5)
     with house.open_bus() as bus:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from dataclasses import replace
 
@@ -40,8 +42,12 @@ def slowly(session: Session, fact: JarFilled, context: Context) -> None:
     session.execute(insert(meals).values(name=fact.name, institution="", actor=""))
 
 
-LOOKING, TRACING, SLOW = (
+def deadly(_session: Session, _fact: JarFilled, _context: Context) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+LOOKING, TRACING, SLOW, DEADLY = (
     replace(SERVICE, consumers=(Consumer("cook", JarFilled, f"tests.toys.looking:{name}"),))
-    for name in ("look", "trace", "slowly")
+    for name in ("look", "trace", "slowly", "deadly")
 )
 IDLE = replace(SERVICE, consumers=())
