@@ -23,7 +23,7 @@ from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.cataloguing import BATCH, Feed, Known, Outcome, decide, known, open_feed, put
 from services.catalog.marc.reading import frames
-from services.catalog.preparing import Aside, Prepared, chunks, prepare
+from services.catalog.preparing import Aside, Prepared, chunks, follow_parent, prepare
 from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
 
 log = logging.getLogger(__name__)
@@ -109,7 +109,7 @@ class Import:
         raises   Unavailable  DATABASE_UNAVAILABLE: what was committed stays, the next run goes on from there
         """
         feed, run, file, ordinal = self._begin()
-        pool = ProcessPoolExecutor(self._processes, mp_context=get_context("spawn")) if self._processes else None
+        pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
                 if at >= file:
@@ -238,6 +238,10 @@ class Import:
         outcome.warnings += [(each.ordinal, code) for each in batch for code in each.warnings]
         self.counts.add(prepared, outcome, len(outcome.warnings))
         return outcome
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
 
 
 def _seen(path: Path) -> tuple[str, int, int]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from multiprocessing import parent_process
 from pathlib import Path
 
 import orjson
@@ -35,6 +38,18 @@ class Prepared:
 
     incoming: list[Incoming] = field(default_factory=list)
     aside: list[Aside] = field(default_factory=list)
+
+
+def follow_parent() -> None:
+    """In a process that prepares: end when the import is gone, even by kill -9; a pool's worker would wait for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="follow-parent", daemon=True).start()
 
 
 def prepare(path: str, institution: str, chunk: list[Frame]) -> Prepared:
