@@ -1,0 +1,185 @@
+"""The index port: what every engine finds, scores, counts and orders."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+
+import pytest
+
+from chassis.errors import Unavailable
+from chassis.urls import open_url
+from services.catalog.index import ENGINES, REACH, Index, Request
+from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.ranking import Any as AnyOf
+from tests.contract.indexes import (
+    BOOKS,
+    EVERYTHING,
+    Elasticsearch,
+    Shelf,
+    Tantivy,
+    changes,
+    eventually,
+    facet_of,
+    filled,
+    numbers,
+)
+from tests.fakes.documents import made, random_changes
+
+
+class Contract(Shelf):
+    """What every engine does with a question."""
+
+    def test_without_an_index_it_says_that_one_is_being_built(self, index: Index) -> None:
+        with pytest.raises(Unavailable) as trouble:
+            index.search(Request(EVERYTHING))
+        assert trouble.value.reason == "INDEX_BUILDING"
+        assert (index.trouble(), index.name()) == ("INDEX_MISSING", "")
+
+    def test_without_an_index_nothing_is_written(self, index: Index) -> None:
+        with pytest.raises(Unavailable) as trouble:
+            index.write(changes(BOOKS))
+        assert trouble.value.reason == "INDEX_NOT_WRITTEN"
+        assert index.trouble() == "INDEX_MISSING"
+
+    def test_an_empty_index_is_sound_and_finds_nothing(self, index: Index) -> None:
+        filled(index, [])
+        hits = index.search(Request(EVERYTHING, facets=("language",)))
+        assert (hits.total, list(hits.numbers), hits.facets) == (0, [], {"language": []})
+        assert (index.trouble(), index.count(), index.name()) == ("", 0, "first")
+
+    @pytest.mark.parametrize(
+        ("match", "found"),
+        [
+            (EVERYTHING, [1, 2, 3, 4, 5]),
+            (Term("title", "pelangi"), [1]),
+            (Term("title", "pel"), []),
+            (Prefix("title", "pe"), [1, 2]),
+            (Fuzzy("title", "pelanggi", 1), [1]),
+            (Fuzzy("title", "palengi", 1), []),
+            (Fuzzy("title", "plangei", 2), [1]),
+            (Fuzzy("title", "melangi", 1), []),
+            (Phrase("title", ("laskar", "pelangi")), [1]),
+            (Phrase("title", ("pelangi", "laskar")), []),
+            (Phrase("title", ("pelangi",)), [1]),
+            (Keyword("isbn", ("9789793062792", "9780000000000")), [1]),
+            (Keyword("isbn", ()), []),
+            (Keyword("facet_language", ("min", "eng")), [4, 5]),
+            (Between("year", 2006, 2009), [2, 3]),
+            (Between("year", None, 2005), [1, 4]),
+            (Between("year", 2006, None), [2, 3]),
+            (Between("year", None, None), [1, 2, 3, 4]),
+            (All((Term("author", "andrea"), Term("title", "sang"))), [2]),
+            (AnyOf((Phrase("title", ("sang",)), Phrase("title", ("menara",)))), [2, 3]),
+            (AnyOf(()), []),
+            (Best((Phrase("title", ("sang",)), Phrase("subject", ("pesantren",)))), [2, 3]),
+            (Best(()), []),
+            (But(EVERYTHING, (Term("author", "andrea"), Keyword("facet_language", ("min",)))), [3]),
+            (But(Term("title", "sang"), (Term("title", "pemimpi"),)), []),
+            (Prefer(Keyword("facet_language", ("ind",)), (Phrase("title", ("menara",)),)), [3, 1, 2]),
+            (Prefer(EVERYTHING, ()), [1, 2, 3, 4, 5]),
+        ],
+    )
+    def test_each_kind_of_match_finds_what_it_says(self, books: Index, match: Match, found: list[int]) -> None:
+        assert numbers(books, match) == found
+
+    def test_constants_score_as_they_are_boosted(self, books: Index) -> None:
+        match = Prefer(
+            Best((Phrase("title", ("sang",), 2.0), Prefix("title", "pem", 4.0)), tie=0.1),
+            (Keyword("facet_language", ("ind",), 0.5), Fuzzy("author", "andra", 1, 0.25), Keyword("isbn", ("1",), 9.0)),
+        )
+        hits = books.search(Request(match))
+        assert list(hits.numbers) == [2]
+        assert hits.scores[0] == pytest.approx(4.0 + 0.2 + 0.5 + 0.25)
+
+    def test_filters_restrict_without_changing_scores(self, books: Index) -> None:
+        match = Term("author", "andrea")
+        everything = books.search(Request(match))
+        filtered = books.search(Request(match, filters={"language": ("eng", "min"), "author": ("Andrea Hirata",)}))
+        assert list(filtered.numbers) == [4]
+        assert filtered.scores[0] == pytest.approx(everything.scores[0])
+
+    def test_facets_are_counted_most_frequent_first_then_by_value(self, books: Index) -> None:
+        hits = books.search(Request(EVERYTHING, facets=("language", "subject")))
+        assert list(hits.facets["language"]) == [("ind", 3), ("eng", 1), ("min", 1)]
+        assert list(hits.facets["subject"]) == [("Novel", 4), ("Belitung", 3), ("Pesantren", 1)]
+
+    def test_a_facet_is_not_narrowed_by_its_own_filter(self, books: Index) -> None:
+        hits = books.search(
+            Request(
+                EVERYTHING,
+                filters={"language": ("eng",), "subject": ("Belitung",)},
+                facets=("language", "subject", "author"),
+            )
+        )
+        assert (hits.total, list(hits.numbers)) == (1, [4])
+        assert list(hits.facets["language"]) == [("ind", 2), ("eng", 1)]
+        assert list(hits.facets["subject"]) == [("Belitung", 1), ("Novel", 1)]
+        assert list(hits.facets["author"]) == [("Andrea Hirata", 1)]
+
+    def test_a_chosen_value_is_listed_even_when_it_is_rare_or_counts_nothing(self, books: Index) -> None:
+        hits = books.search(
+            Request(EVERYTHING, filters={"language": ("min", "ara")}, facets=("language",), facet_size=1)
+        )
+        assert list(hits.facets["language"]) == [("ind", 3), ("min", 1), ("ara", 0)]
+
+    @pytest.mark.parametrize(
+        ("sort", "order"),
+        [("year", [3, 2, 1, 4, 5]), ("year_asc", [1, 4, 2, 3, 5]), ("title", [5, 1, 3, 4, 2])],
+    )
+    def test_sorts_break_ties_by_number_and_put_unknown_years_last(
+        self, books: Index, sort: str, order: list[int]
+    ) -> None:
+        assert numbers(books, EVERYTHING, sort=sort) == order
+        assert numbers(books, EVERYTHING, sort=sort, offset=1, limit=3) == order[1:4]
+
+    def test_pages_of_a_long_tie_repeat_and_miss_nothing(self, index: Index) -> None:
+        filled(index, [])
+        alike = [made(number, text={"title": "sama"}) for number in range(1, 301)]
+        for part in range(6):
+            index.write(changes(alike[part::6]))
+        eventually(lambda: index.count() == 300)
+        for match in (Term("title", "sama"), EVERYTHING, Prefix("title", "sa")):
+            pages = [numbers(index, match, offset=offset, limit=50) for offset in range(0, 350, 50)]
+            assert [number for page in pages for number in page] == list(range(1, 301))
+
+    def test_facet_counts_are_exact_however_the_index_is_split(self, index: Index) -> None:
+        filled(index, [])
+        wanted = list(random_changes(1500, seed=9))
+        for at in range(0, 1500, 250):
+            index.write(wanted[at : at + 250])
+        eventually(lambda: index.count() == 1500)
+        for facet in ("author", "subject", "year", "language", "availability"):
+            counted = Counter(value for change in wanted for value in facet_of(change, facet))
+            exact = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+            for size in (3, 10, 60):
+                hits = index.search(Request(EVERYTHING, facets=(facet,), facet_size=size))
+                assert list(hits.facets[facet]) == exact[:size]
+
+    def test_no_hits_may_be_asked_for(self, books: Index) -> None:
+        hits = books.search(Request(Term("author", "andrea"), facets=("language",), limit=0))
+        assert (hits.total, list(hits.numbers), len(hits.facets["language"])) == (3, [], 2)
+
+    def test_pages_reach_to_the_end_of_the_reach(self, books: Index) -> None:
+        hits = books.search(Request(EVERYTHING, offset=REACH - 10, limit=10))
+        assert (hits.total, list(hits.numbers)) == (5, [])
+
+
+class TestTantivy(Tantivy, Contract):
+    @pytest.mark.parametrize("nonsense", [Phrase("title", ()), Term("nowhere", "x"), Between("title", 1, 2)])
+    def test_a_panic_or_a_refusal_is_named_and_nothing_breaks(self, books: Index, nonsense: Match) -> None:
+        with pytest.raises(Unavailable) as trouble:
+            books.search(Request(nonsense))
+        assert trouble.value.reason == "SEARCH_UNAVAILABLE"
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
+
+
+class TestElasticsearch(Elasticsearch, Contract):
+    def test_a_server_that_is_down_is_named_quickly(self) -> None:
+        index = open_url("http://127.0.0.1:9/records", ENGINES)
+        begun = time.monotonic()
+        with pytest.raises(Unavailable) as trouble:
+            index.search(Request(EVERYTHING))
+        assert trouble.value.reason == "SEARCH_UNAVAILABLE"
+        assert time.monotonic() - begun < 2
+        index.close()

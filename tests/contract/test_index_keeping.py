@@ -1,0 +1,207 @@
+"""The index port: what every engine keeps, rebuilds and knows of its own state."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from chassis.errors import Invalid, Unavailable
+from chassis.urls import open_url
+from services.catalog.index import ENGINES, Change, Index, Request
+from services.catalog.ranking import Term
+from tests.contract.indexes import (
+    BOOKS,
+    EVERYTHING,
+    Elasticsearch,
+    Shelf,
+    Tantivy,
+    changes,
+    eventually,
+    filled,
+    numbers,
+)
+from tests.fakes.documents import made
+
+
+class Contract(Shelf):
+    """What every engine does with what it is given."""
+
+    def test_what_is_written_is_seen_within_a_second(self, books: Index) -> None:
+        other = made(6, text={"title": "tenggelamnya kapal"})
+        books.write([Change(6, 1, other), Change(2, 2, None), Change(1, 2, made(1, text={"title": "laskar baru"}))])
+        took = eventually(lambda: numbers(books, EVERYTHING) == [1, 3, 4, 5, 6])
+        assert took < 1
+        assert numbers(books, Term("title", "pelangi")) == []
+        assert numbers(books, Term("title", "baru")) == [1]
+        assert books.count() == 5
+
+    def test_writing_the_same_again_changes_nothing(self, books: Index) -> None:
+        books.write(changes(BOOKS))
+        books.write([*changes(BOOKS), Change(99, 1, None)])
+        eventually(lambda: books.count() == 5)
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
+
+    def test_another_process_sees_it_too(self, books: Index, url: str) -> None:
+        other = open_url(url, ENGINES)
+        assert numbers(other, EVERYTHING) == [1, 2, 3, 4, 5]
+        books.write([Change(5, 2, None)])
+        assert eventually(lambda: numbers(other, EVERYTHING) == [1, 2, 3, 4]) < 1
+        assert other.search(Request(EVERYTHING)).generation == books.search(Request(EVERYTHING)).generation
+        other.close()
+
+    def test_the_generation_stays_while_nothing_changes_and_changes_with_every_write(self, books: Index) -> None:
+        def generation() -> str:
+            return books.search(Request(EVERYTHING, limit=1)).generation
+
+        seen = [generation()]
+        assert books.search(Request(Term("title", "nothing"), facets=("language",))).generation == seen[0]
+        for change in (Change(6, 1, made(6)), Change(6, 2, None), Change(1, 2, BOOKS[0])):
+            books.write([change])
+            eventually(lambda: generation() != seen[-1])
+            time.sleep(0.6)
+            seen.append(generation())
+        rebuild = books.begin_rebuild("second")
+        rebuild.write(changes(BOOKS))
+        assert generation() == seen[-1]
+        rebuild.swap()
+        seen.append(generation())
+        assert len(set(seen)) == 5
+
+    def test_the_generation_is_known_after_many_writes_in_a_row(self, books: Index) -> None:
+        for at in range(30):
+            books.write([Change(10 + at, 1, made(10 + at))])
+        eventually(lambda: books.count() == 35)
+        time.sleep(0.6)
+        first, second = (books.search(Request(EVERYTHING, limit=1)).generation for _ in range(2))
+        assert first == second
+
+    def test_near_words_come_nearest_then_commonest_first(self, index: Index) -> None:
+        titles = ["minang kabau", "minang kabau", "minang kaba", "minang kabar", "minang kabar", "kayu", "sabau"]
+        filled(index, changes([made(at, text={"title": title}) for at, title in enumerate(titles, 1)]))
+        near = index.words("kabao", fields=("title", "subject"), distance=2, limit=5)
+        assert near == [("kabar", 2), ("kabau", 2), ("kaba", 1)]
+        assert index.words("kabao", fields=("title", "subject"), distance=2, limit=1) == [("kabar", 2)]
+        assert index.words("kabau", fields=("title",), distance=1, limit=5) == [("kabar", 2), ("kaba", 1)]
+        assert index.words("zzzzzz", fields=("title",), distance=2, limit=5) == []
+
+    def test_words_only_deleted_documents_had_are_not_near(self, books: Index) -> None:
+        books.write([Change(5, 2, None)])
+        eventually(lambda: books.count() == 4)
+        assert books.words("cindu", fields=("title",), distance=1, limit=5) == []
+
+    def test_very_long_values_are_kept_shortened_and_still_found(self, index: Index) -> None:
+        long = "x" * 40_000
+        filled(index, changes([made(1, facets={"subject": (long,)}, title_sort=long)]))
+        hits = index.search(Request(EVERYTHING, filters={"subject": (long,)}, facets=("subject",), sort="title"))
+        assert list(hits.numbers) == [1]
+        assert [count for _value, count in hits.facets["subject"]] == [1]
+
+    def test_a_rebuild_is_invisible_until_it_is_swapped_in(self, books: Index) -> None:
+        rebuild = books.begin_rebuild("second")
+        rebuild.write(changes(BOOKS[:2]))
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
+        rebuild.swap()
+        assert numbers(books, EVERYTHING) == [1, 2]
+        assert (books.name(), books.trouble(), books.rebuilding()) == ("second", "", None)
+        books.write(changes(BOOKS[2:3]))
+        eventually(lambda: numbers(books, EVERYTHING) == [1, 2, 3])
+
+    def test_a_rebuild_is_gone_on_with_after_a_restart(self, books: Index, url: str) -> None:
+        books.begin_rebuild("second").write(changes(BOOKS[:2]))
+        books.close()
+        again = open_url(url, ENGINES)
+        rebuild = again.rebuilding()
+        assert rebuild is not None
+        assert rebuild.name == "second"
+        rebuild.write(changes(BOOKS[1:4]))
+        rebuild.swap()
+        assert numbers(again, EVERYTHING) == [1, 2, 3, 4]
+        again.close()
+
+    def test_an_abandoned_or_restarted_rebuild_leaves_nothing(self, books: Index) -> None:
+        books.begin_rebuild("second").abandon()
+        assert books.rebuilding() is None
+        first = books.begin_rebuild("third")
+        first.write(changes(BOOKS[:3]))
+        second = books.begin_rebuild("fourth")
+        second.swap()
+        assert (books.name(), books.count()) == ("fourth", 0)
+
+    def test_a_retired_index_answers_no_more(self, books: Index, url: str) -> None:
+        other = open_url(url, ENGINES)
+        assert other.count() == 5
+        books.retire()
+        time.sleep(0.3)
+        for each in (books, other, books, other):
+            with pytest.raises(Unavailable) as trouble:
+                each.search(Request(EVERYTHING))
+            assert trouble.value.reason == "INDEX_BUILDING"
+        assert books.trouble() == "INDEX_MISSING"
+        filled(books, changes(BOOKS))
+        assert other.count() == 5
+        other.close()
+
+    def test_no_search_fails_while_an_index_is_swapped_in(self, books: Index, url: str) -> None:
+        answers, failures, stop = [0], list[Exception](), threading.Event()
+
+        def reader() -> None:
+            other = open_url(url, ENGINES)
+            with suppress(StopIteration):
+                while not stop.is_set():
+                    try:
+                        assert numbers(other, EVERYTHING) == [1, 2, 3, 4, 5]
+                        answers[0] += 1
+                    except Exception as failure:
+                        failures.append(failure)
+            other.close()
+
+        readers = [threading.Thread(target=reader) for _ in range(2)]
+        for each in readers:
+            each.start()
+        for name in ("second", "third", "fourth", "fifth"):
+            rebuild = books.begin_rebuild(name)
+            rebuild.write(changes(BOOKS))
+            rebuild.swap()
+        stop.set()
+        for each in readers:
+            each.join()
+        assert failures == []
+        assert answers[0] > 20
+
+
+class TestTantivy(Tantivy, Contract):
+    def test_a_path_with_three_slashes_is_relative_and_with_four_absolute(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        for url, folder in (("tantivy:///var/a", tmp_path / "var/a"), (f"tantivy:///{tmp_path}/b", tmp_path / "b")):
+            index = open_url(url, ENGINES)
+            filled(index, [])
+            index.close()
+            assert (folder / "current").read_text() == "first\n"
+        for wrong in ("tantivy://var/index", "tantivy:///"):
+            with pytest.raises(Invalid):
+                open_url(wrong, ENGINES)
+
+    def test_two_writers_keep_each_other_out(self, books: Index, url: str) -> None:
+        books.write(changes(BOOKS))
+        other = open_url(url, ENGINES)
+        with pytest.raises(Unavailable) as trouble:
+            other.write(changes(BOOKS))
+        assert trouble.value.reason == "INDEX_NOT_WRITTEN"
+        books.close()
+        other.write([Change(5, 2, None)])
+        assert numbers(books, EVERYTHING) == [1, 2, 3, 4]
+        other.close()
+
+
+class TestElasticsearch(Elasticsearch, Contract):
+    def test_a_late_write_of_an_older_version_is_refused(self, books: Index) -> None:
+        books.write([Change(1, 3, made(1, text={"title": "third"}))])
+        books.write([Change(1, 2, made(1, text={"title": "second"})), Change(2, 2, made(2, text={"title": "second"}))])
+        eventually(lambda: numbers(books, Term("title", "second")) == [2])
+        assert numbers(books, Term("title", "third")) == [1]
