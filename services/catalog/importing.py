@@ -201,7 +201,7 @@ class Import:
         for each in prepared.aside:
             self._report(each)
         for ordinal, code in outcome.warnings:
-            self._report(Aside(path, ordinal, places[ordinal], code, ""))
+            self._report(Aside(path, ordinal, places[ordinal], code, "", loaded=True))
         read = stream.tell() if stream.seekable() else 0
         self._tell(Progress(self._bytes_before + read, self._bytes_total, self.counts))
 

@@ -22,7 +22,7 @@ CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: record
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """A record put aside, or a warning about one that was loaded (raw is then empty)."""
+    """A record put aside, or a warning about one that was loaded."""
 
     path: str
     ordinal: int
@@ -30,6 +30,7 @@ class Aside:
     reason: str
     detail: str
     raw: bytes = b""
+    loaded: bool = False
 
 
 @dataclass(slots=True)

@@ -67,7 +67,7 @@ def reporting(path: Path | None) -> Iterator[Callable[[Aside], None]]:
                         "path": found.path,
                         "record": found.ordinal,
                         "position": found.position,
-                        "put_aside": bool(found.raw),
+                        "put_aside": not found.loaded,
                         "reason": found.reason,
                         "detail": found.detail,
                         "sentence": None if sentence is None else {"id": sentence.id, "en": sentence.en},

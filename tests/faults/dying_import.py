@@ -1,0 +1,57 @@
+"""An import, or the jobs beside it, that die as by kill -9 at a named point.
+
+python -m tests.faults.dying_import POINT import PATH --source CODE --json     the command
+python -m tests.faults.dying_import POINT jobs                                 the jobs of the catalogue
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+
+from chassis import cli, jobs
+from chassis.db import Database
+from chassis.service import Resources, load
+from chassis.settings import load as load_settings
+from services.catalog import importing
+from services.catalog.index.elastic import ElasticIndex
+from services.catalog.index.tantivy import TantivyIndex
+from services.catalog.indexing import keeping
+from tests.toys.dying import after, before
+
+
+def _engines(arm: Callable[..., None]) -> None:
+    for engine in (TantivyIndex, ElasticIndex):
+        arm(engine, "write")
+
+
+POINTS: dict[str, Callable[[], None]] = {
+    "source.before_first_batch": lambda: before(importing.Import, "_load"),
+    "batch.before_put": lambda: before(importing, "put", call=2),
+    "batch.before_commit": lambda: before(importing.Counts, "add", call=2),
+    "batch.after_commit": lambda: after(importing.Import, "_commit"),
+    "end.before_commit": lambda: before(importing, "delete"),
+    "end.after_commit": lambda: after(importing.Import, "run"),
+    "index.before_write": lambda: _engines(before),
+    "index.after_write": lambda: _engines(after),
+    "index.before_dequeue_commits": lambda: after(keeping, "dequeue"),
+    "index.after_dequeue": lambda: after(keeping.Keeper, "step"),
+}
+
+
+def main(point: str, *command: str) -> None:
+    POINTS[point]()
+    if command[0] != "jobs":
+        sys.argv = ["rangkiang", *command]
+        cli.main()
+        return
+    settings, service = load_settings(), load("catalog")
+    resources = Resources(settings=settings, database=Database(settings.database("catalog")), service=service)
+    threads = jobs.start((*service.jobs, *jobs.CHASSIS), resources, threading.Event())
+    for thread in threads:
+        thread.join()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,182 @@
+"""Imports as real processes into a store of their own, on either edition's adapters, and what must hold afterwards."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import func, select
+
+from bench import generate
+from chassis.context import READER
+from chassis.db import Database
+from chassis.migrate import migrate
+from chassis.outbox import outbox
+from chassis.settings import Settings, load
+from chassis.urls import open_url
+from services.catalog import exporting, searching
+from services.catalog.index import ENGINES, Request
+from services.catalog.marc import Record as Marc
+from services.catalog.marc.reading import decode, frames
+from services.catalog.ranking import All
+from services.catalog.service import SERVICE
+from services.catalog.tables import ImportRun, ImportSeen, IndexQueue, Item, Record
+from tests import servers
+from tests.builders import iso
+from tests.conftest import CHECKOUT
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+SOURCE = "UJI"
+EVERYTHING = All(())
+SAMPLED = 20  # records that are searched for by their ISBN
+
+
+@dataclass
+class Store:
+    """Database, bus and index of one edition, and the settings by which processes reach them."""
+
+    environment: dict[str, str]
+
+    @property
+    def settings(self) -> Settings:
+        return load(self.environment)
+
+    @property
+    def database_url(self) -> str:
+        return self.settings.database("catalog")
+
+    def start(self, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> subprocess.Popen[bytes]:
+        """Start a command in a session of its own: killing its group kills its children too."""
+        return subprocess.Popen(
+            [*program, *words],
+            env={**self.environment, **changes},
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def start_import(self, path: Path, **more: Any) -> subprocess.Popen[bytes]:
+        return self.start("import", str(path), "--source", SOURCE, "--json", **more)
+
+    def import_(self, path: Path) -> dict[str, Any]:
+        """Import to the end; the closing line."""
+        process = self.start_import(path)
+        said, complaints = process.communicate(timeout=100)
+        assert process.returncode == 0, complaints.decode()[-3000:]
+        closing_line: dict[str, Any] = json.loads(said.splitlines()[-1])
+        return closing_line
+
+
+@contextmanager
+def embedded(folder: Path) -> Iterator[Store]:
+    """SQLite and tantivy in a folder."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    store = Store(environment | {"DATA": str(folder / "var"), "PORT": "0"})
+    migrate(SERVICE, owner_url=store.database_url, app_url=store.database_url)
+    yield store
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[Store]:
+    """A database, a virtual host and an index name of their own on the development servers."""
+    name = f"fault_{uuid.uuid4().hex[:10]}"
+    servers.create_database(f"{name}_catalog")
+    search = f"{servers.urls()['SEARCH_ROOT_URL']}/{name.replace('_', '-')}"
+    environment = {
+        **os.environ,
+        "DATA": str(folder / "var"),
+        "DATABASE_URL": servers.database_url(f"{name}_{{service}}"),
+        "BUS_URL": servers.create_vhost(name),
+        "SEARCH_URL": search,
+    }
+    try:
+        store = Store(environment)
+        migrate(SERVICE, owner_url=servers.database_url(f"{name}_catalog", owner=True), app_url=store.database_url)
+        yield store
+    finally:
+        servers.drop_database(f"{name}_catalog")
+        servers.drop_vhost(name)
+        servers.drop_indices(name.replace("_", "-"))
+
+
+def written(folder: Path, count: int) -> tuple[Path, list[Marc]]:
+    """A file of so many generated records."""
+    records = list(generate.records(count))
+    path = folder / "koleksi.mrc"
+    path.write_bytes(iso(records))
+    return path, records
+
+
+def everything_is_there_once(store: Store, records: list[Marc]) -> None:
+    """Database and index have these records, their items too, each once, and nothing is left over."""
+    database = Database(store.database_url, pool_size=2)
+    try:
+        given = io.BytesIO()
+        list(exporting.export(database, READER, to=given, form="marc"))
+        given.seek(0)
+        assert sorted(decode(frame).record.fingerprint() for frame in frames(given)) == sorted(
+            record.fingerprint() for record in records
+        )
+        with database.reading(READER) as session:
+            numbers = set(session.scalars(select(Record.number)))
+            assert session.scalar(select(func.count()).select_from(Item)) == sum(
+                field[0] == "852" for record in records for field in record.fields
+            )
+            assert session.scalar(select(func.count()).select_from(IndexQueue)) == 0
+            assert session.scalar(select(func.count()).select_from(ImportSeen)) == 0
+            assert (
+                session.scalar(select(func.count()).select_from(ImportRun).where(ImportRun.finished_at.is_(None))) == 0
+            )
+            facts = session.execute(select(outbox.c.aggregate_id, outbox.c.version)).all()
+            assert len(facts) == len(set(facts))
+        with closing(open_url(store.settings.search, ENGINES)) as index:
+            eventually(lambda: index.count() == len(records))
+            found = index.search(Request(EVERYTHING, limit=len(records)))
+            assert (found.total, set(found.numbers)) == (len(records), numbers)
+            for record in records[:: max(1, len(records) // SAMPLED)]:
+                hits = searching.search(database, index, context=READER, query=f"isbn:{record.text('020', 'a')}").hits
+                assert len(hits) == 1
+    finally:
+        database.close()
+
+
+def session_of(leader: int) -> list[int]:
+    """Processes of the session that this process leads, or led."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit():
+            try:
+                after_name = (folder / "stat").read_text().rpartition(") ")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if after_name[3] == str(leader) and after_name[0] != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def stopped(process: subprocess.Popen[bytes]) -> None:
+    """Make an end of a process and of all that it started."""
+    for each in session_of(process.pid):
+        os.kill(each, signal.SIGKILL)
+    process.communicate(timeout=30)
+
+
+def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
+    """Wait until this is so; how long that took."""
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds, "it did not come true"
+        time.sleep(0.02)
+    return time.monotonic() - begun
