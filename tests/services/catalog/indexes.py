@@ -1,0 +1,77 @@
+"""What the tests of indexing share: catalogues of titles, a keeper at work, and looks at what is left to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.urls import open_url
+from services.catalog.analysis import tokens
+from services.catalog.index import ENGINES, Index, Request
+from services.catalog.indexing import Keeper
+from services.catalog.marc import Record as Marc
+from services.catalog.ranking import All, Term
+from services.catalog.tables import IndexQueue, IndexRebuild
+
+EVERYTHING = Request(All(()), limit=1000)
+CHECKOUT = Path(__file__).resolve().parents[3]
+
+
+def books(*titles: str) -> list[Marc]:
+    return [
+        Marc(fields=[["001", f"b{at}"], ["003", "TEST"], ["245", "10", "a", title]]) for at, title in enumerate(titles)
+    ]
+
+
+def many(count: int) -> list[Marc]:
+    return books(*(f"Jilid {at}" for at in range(count)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path) -> Iterator[Index]:
+    opened = open_url(f"tantivy:///{folder}", ENGINES)
+    yield opened
+    opened.close()
+
+
+def follow(database: Database, index: Index, keeper: Keeper | None = None) -> Keeper:
+    """Work until there is nothing left to do."""
+    keeper = keeper or Keeper(database, index)
+    for _ in range(200):
+        if not keeper.step():
+            return keeper
+    raise AssertionError("the keeper never rests")
+
+
+def numbers(index: Index, word: str = "") -> list[int]:
+    match = Term("title", tokens(word)[0]) if word else All(())
+    return sorted(index.search(Request(match, limit=1000)).numbers)
+
+
+def queued(database: Database) -> dict[int, int]:
+    with database.reading(READER) as session:
+        rows = session.execute(select(IndexQueue.record_number, IndexQueue.version)).all()
+    return {row.record_number: row.version for row in rows}
+
+
+def wishes(database: Database) -> Sequence[IndexRebuild]:
+    with database.reading(READER) as session:
+        return session.scalars(select(IndexRebuild).order_by(IndexRebuild.asked_at)).all()
+
+
+def eventually(true: Callable[[], bool], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true in time"
+        time.sleep(0.02)
