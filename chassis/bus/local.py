@@ -160,7 +160,7 @@ class Deliveries:
             )
             log.warning(
                 "handler_failed",
-                extra={"handler": row.handler, "event": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
+                extra={"handler": row.handler, "event_id": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
                 exc_info=problem,
             )
             self._put_off(row, error=_told(problem), dead=dead)
