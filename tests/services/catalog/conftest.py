@@ -12,7 +12,9 @@ import pytest
 from chassis.context import system
 from chassis.db import Database
 from chassis.testing import migrated_database
+from chassis.urls import open_url
 from services.catalog.importing import Counts, Import
+from services.catalog.index import ENGINES, Index
 from services.catalog.marc import Record
 from services.catalog.preparing import Aside
 from services.catalog.service import SERVICE
@@ -73,3 +75,15 @@ def _bytes(what: bytes | Iterable[Record]) -> bytes:
 @pytest.fixture
 def import_(database: Database) -> Importer:
     return Importer(database)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "index"
+
+
+@pytest.fixture
+def index(folder: Path) -> Iterator[Index]:
+    opened = open_url(f"tantivy:///{folder}", ENGINES)
+    yield opened
+    opened.close()

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import pytest
 from sqlalchemy import select
 
 from chassis.context import READER
 from chassis.db import Database
-from chassis.urls import open_url
 from services.catalog.analysis import tokens
-from services.catalog.index import ENGINES, Index, Request
+from services.catalog.index import Index, Request
 from services.catalog.indexing import Keeper
 from services.catalog.marc import Record as Marc
 from services.catalog.ranking import All, Term
@@ -31,18 +29,6 @@ def books(*titles: str) -> list[Marc]:
 
 def many(count: int) -> list[Marc]:
     return books(*(f"Jilid {at}" for at in range(count)))
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "index"
-
-
-@pytest.fixture
-def index(folder: Path) -> Iterator[Index]:
-    opened = open_url(f"tantivy:///{folder}", ENGINES)
-    yield opened
-    opened.close()
 
 
 def follow(database: Database, index: Index, keeper: Keeper | None = None) -> Keeper:
