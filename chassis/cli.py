@@ -11,6 +11,7 @@ import orjson
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from chassis.errors import Error, Invalid, LocalText, Unavailable
 from chassis.service import discover, load
@@ -185,7 +186,17 @@ def main() -> None:
     """Entry point: runs a command and turns a named error into a sentence and an exit code."""
     try:
         _add_service_commands()
-        app()
+        if "--json" not in sys.argv:
+            app()
+        code = app(standalone_mode=False)
+        raise SystemExit(code if isinstance(code, int) else DONE)
+    except typer.Abort:
+        raise SystemExit(UNWELL) from None
+    except TyperException as problem:
+        # Told as every other error is: --json ends with a line of JSON whatever happens.
+        said = LocalText("Perintah itu keliru: {why}", "That command is wrong: {why}")
+        _report(Invalid("USAGE", said, why=problem.format_message()))
+        raise SystemExit(USAGE) from None
     except Error as problem:
         _report(problem)
         raise SystemExit(_exit_code(problem)) from None

@@ -28,6 +28,8 @@ chassis_tables = MetaData()
 # Counts and numbers that a database hands out: 64 bits; SQLite makes row ids only for its own INTEGER.
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
+UNDEFINED_TABLE = "42P01"  # PostgreSQL's SQLSTATE
+
 
 class Id(TypeDecorator[UUID]):
     """A UUID: PostgreSQL's own type; sixteen bytes on SQLite, half of SQLAlchemy's text, in row and index alike."""
@@ -79,7 +81,8 @@ class Database:
         self._lock_file: int | None = None
         if self.is_sqlite:
             path = Path(self.url.database or "")
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with _named_folder(path.parent):
+                path.parent.mkdir(parents=True, exist_ok=True)
             self._lock_path = path.with_name(path.name + ".lock")
             self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
             self.reader = _sqlite_engine(url, begin="BEGIN", pool_size=pool_size)
@@ -157,11 +160,22 @@ class Database:
 
 @contextmanager
 def _named_loss() -> Iterator[None]:
-    """A connection lost in the midst of the work is an outage; what statements themselves break with is not."""
+    """A connection lost in the midst of the work, or a full disk, is an outage; a statement that is wrong is not.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE, DISK_FULL, DATABASE_NOT_MIGRATED
+    """
     try:
         yield
     except DBAPIError as problem:
-        if not problem.connection_invalidated:
+        if "no such table" in str(problem.orig) or getattr(problem.orig, "sqlstate", "") == UNDEFINED_TABLE:
+            raise Unavailable(
+                "DATABASE_NOT_MIGRATED",
+                LocalText(
+                    "Basis data belum disiapkan. Jalankan dulu: rangkiang migrate",
+                    "The database has not been prepared. First run: rangkiang migrate",
+                ),
+            ) from problem
+        if not problem.connection_invalidated and not _is_full(problem):
             raise
         with _named_outage():
             raise
@@ -172,7 +186,7 @@ def _named_outage() -> Iterator[None]:
     try:
         yield
     except (InterfaceError, OperationalError) as problem:
-        if "disk is full" in str(problem) or "No space left" in str(problem):
+        if _is_full(problem):
             raise Unavailable(
                 "DISK_FULL",
                 LocalText(
@@ -186,6 +200,26 @@ def _named_outage() -> Iterator[None]:
                 "Basis data tidak menjawab. Coba lagi sebentar.", "The database does not answer. Try again shortly."
             ),
         ) from problem
+
+
+def _is_full(problem: DBAPIError) -> bool:
+    return "disk is full" in str(problem.orig) or "No space left" in str(problem.orig)
+
+
+@contextmanager
+def _named_folder(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise Unavailable(
+            "FOLDER_UNUSABLE",
+            LocalText(
+                "Folder {folder} tidak bisa dipakai ({why}). Beri izin, atau pilih folder lain dengan DATA=.",
+                "The folder {folder} cannot be used ({why}). Allow it, or choose another with DATA=.",
+            ),
+            folder=str(folder),
+            why=problem.strerror,
+        ) from None
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int) -> Engine:
