@@ -19,9 +19,11 @@ from sqlalchemy.orm import Session
 from chassis import clock, telemetry
 from chassis.bus import BACKOFF_SECONDS, Event
 from chassis.bus.handling import handle
+from chassis.bus.in_hand import InHand
 from chassis.context import system
 from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
+from chassis.ids import parse_id
 from chassis.service import Resources, discover
 from chassis.wake import Wake, announce_commits, open_wake
 
@@ -97,8 +99,8 @@ def deliver(resources: Resources, stop: threading.Event) -> None:
     if not resources.service.consumers or urlsplit(resources.settings.bus_url).scheme != "local":
         stop.wait()
         return
-    with closing(open_wake(resources.database)) as wake:
-        Deliveries(resources).run(stop, wake)
+    with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as deliveries_due:
+        deliveries_due.run(stop, wake)
 
 
 class Deliveries:
@@ -111,6 +113,11 @@ class Deliveries:
         self._database = resources.database
         self._service = resources.service
         self._backoff = backoff
+        self._in_hand = InHand(resources.database)
+        self._inherited = False
+
+    def close(self) -> None:
+        self._in_hand.close()
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
         """Run what is due until `stop`."""
@@ -126,6 +133,9 @@ class Deliveries:
 
     def run_due(self, stop: threading.Event) -> int:
         """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows it took up."""
+        if not self._inherited:
+            self._count_what_was_died_of()
+            self._inherited = True
         with self._database.reading(LOCAL) as session:
             due = session.execute(
                 select(deliveries)
@@ -146,12 +156,13 @@ class Deliveries:
             if consumer is None:
                 self._put_off(row, error=f"no handler {row.handler} in this release", dead=True)
                 return
-            with telemetry.span(
+            span = telemetry.span(
                 f"process {consumer.name}",
                 kind="consumer",
                 parent={"traceparent": event.traceparent},
                 messaging_message_id=str(event.id),
-            ):
+            )
+            with span, self._in_hand.holding(_key(row)):
                 handle(self._database, consumer, event, claim=_claim(row))
         except Exception as problem:
             # Whatever it was, the event is kept and tried again: that is what the row is for.
@@ -160,10 +171,28 @@ class Deliveries:
             )
             log.warning(
                 "handler_failed",
-                extra={"handler": row.handler, "event_id": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
+                extra={
+                    "handler": row.handler,
+                    "event_id": str(row.event_id),
+                    "attempts": row.attempts + 1,
+                    "dead": dead,
+                },
                 exc_info=problem,
             )
             self._put_off(row, error=_told(problem), dead=dead)
+
+    def _count_what_was_died_of(self) -> None:
+        """An event that ends its process would otherwise end each next one, and never be given up."""
+        handler, _, event_id = self._in_hand.left_behind().rpartition("/")
+        if not handler:
+            return
+        with self._database.reading(LOCAL) as session:
+            row = session.execute(select(deliveries).where(_is(parse_id(event_id), handler))).first()
+        if row is not None and not row.dead:
+            dead = row.attempts >= len(self._backoff)
+            log.warning("handler_died", extra={"handler": handler, "event_id": event_id, "attempts": row.attempts + 1})
+            self._put_off(row, error="its process died while handling it", dead=dead)
+        self._in_hand.put_down()
 
     def _put_off(self, row: Any, *, error: str, dead: bool) -> None:
         wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
@@ -228,6 +257,10 @@ def _claim(row: Any) -> Callable[[Session], bool]:
         return bool(gone.rowcount == 1)  # type: ignore[attr-defined]
 
     return claim
+
+
+def _key(row: Any) -> str:
+    return f"{row.handler}/{row.event_id}"
 
 
 def _told(problem: Exception) -> str:

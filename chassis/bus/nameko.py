@@ -116,7 +116,12 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
         to = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
         log.warning(
             "handler_failed",
-            extra={"handler": self.consumer.name, "event_id": letter.message_id, "attempts": attempts + 1, "dead": dead},
+            extra={
+                "handler": self.consumer.name,
+                "event_id": letter.message_id,
+                "attempts": attempts + 1,
+                "dead": dead,
+            },
             exc_info=problem,
         )
         told = f"{type(problem).__name__}: {problem}"[:2000]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,7 +19,7 @@ from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.local import Deliveries, deliver, deliveries, open_local
 from chassis.context import system
 from chassis.settings import load
-from tests.toys.house import House, eventually, open_house
+from tests.toys.house import CHECKOUT, House, environment_of, eventually, open_house
 
 NEVER = threading.Event()
 
@@ -67,6 +70,21 @@ def test_an_event_whose_handler_is_gone_in_this_release_is_kept_as_dead(house: H
     Deliveries(later).run_due(NEVER)
     with house.open_dead("kitchen") as dead:
         assert [each.error for each in dead.find()] == ["no handler cook in this release"]
+
+
+def test_an_event_that_ends_its_process_counts_as_tried_and_is_given_up_in_the_end(house: House) -> None:
+    with house.open_bus() as bus:
+        bus.publish([house.some_event(body='{"name": "mango"}')])
+    command = [sys.executable, "-m", "tests.toys.dying", "handlers", "handler.before_effect"]
+    for _ in range(3):
+        child = subprocess.run(command, env=environment_of(house.settings), cwd=CHECKOUT, timeout=30)
+        assert child.returncode == -signal.SIGKILL
+    assert waiting(house) == [(2, False)]
+    with clock.frozen(clock.now() + timedelta(hours=1)):
+        Deliveries(house.kitchen, backoff=BACKOFF_SECONDS[:2]).run_due(NEVER)
+    assert waiting(house) == [(3, True)]
+    with house.open_dead("kitchen") as dead:
+        assert [each.error for each in dead.find()] == ["its process died while handling it"]
 
 
 def test_a_handler_done_leaves_no_row(house: House) -> None:

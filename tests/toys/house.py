@@ -168,8 +168,9 @@ class House:
             Relay(resident.database, bus).run(stop, wake)
 
     def run_handlers(self, resident: Resources, stop: threading.Event) -> None:
-        with closing(open_wake(resident.database)) as wake:
-            Deliveries(resident, backoff=BACKOFF_SECONDS).run(stop, wake)
+        deliveries = Deliveries(resident, backoff=BACKOFF_SECONDS)
+        with closing(open_wake(resident.database)) as wake, closing(deliveries):
+            deliveries.run(stop, wake)
 
     def _names(self, database: Database, table: Any) -> list[str]:
         with database.reading(system("test")) as session:
