@@ -1,0 +1,207 @@
+"""What the command line promises: exit codes, a closing line of JSON whatever happens, help everywhere."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+from typer.testing import CliRunner
+
+from chassis import cli
+from chassis.errors import Conflict, Error, Invalid, LocalText, NotFound, Refused, TooMany, Unavailable
+from services.catalog.sample import institutions_path
+from tests.builders import book, iso
+from tests.conftest import CHECKOUT
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+# A disk of its own that is large, then full, then large again, in a mount namespace that ends with the script.
+ON_A_FULL_DISK = """
+mount -t tmpfs -o size=100m none "$1"
+rangkiang migrate > /dev/null && mount -o remount,size=1500k "$1"
+rangkiang import "$2" --source A --json; echo $?
+rangkiang migrate --json; echo $?
+mount -o remount,size=100m "$1"
+rangkiang import "$2" --source A --json; echo $?
+"""
+
+
+def ran(folder: Path, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> tuple[int, str, str]:
+    """A command with its data in this folder; exit code, standard output, standard error."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    done = subprocess.run(
+        [*program, *words],
+        env=environment | {"DATA": str(folder), "PORT": "0", "LANG": "C.UTF-8"} | changes,
+        cwd=CHECKOUT,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def last_line(said: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return found
+
+
+def below(command: Any, words: list[str]) -> list[list[str]]:
+    """Each command under this one, as words."""
+    inner = getattr(command, "commands", None)
+    if inner is None:
+        return [words]
+    return [found for name, each in inner.items() for found in below(each, [*words, name])]
+
+
+cli._add_service_commands()
+COMMANDS = below(typer.main.get_command(cli.app), [])
+
+
+def test_the_program_has_the_commands_of_its_conventions() -> None:
+    names = {" ".join(words) for words in COMMANDS}
+    assert names >= {
+        "up", "serve", "work", "gateway", "migrate", "import", "export", "index rebuild", "doctor", "institutions load",
+        "sample load", "dead list", "dead show", "dead replay", "dead drop",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself_and_can_answer_in_json(words: list[str]) -> None:
+    done = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert done.exit_code == 0
+    assert "--json" in done.output
+
+
+def test_done_is_zero(tmp_path: Path) -> None:
+    code, said, _ = ran(tmp_path, "migrate", "--json")
+    assert (code, list(last_line(said))) == (0, ["applied"])
+    code, said, _ = ran(tmp_path, "institutions", "load", str(institutions_path()), "--json")
+    assert (code, last_line(said)["institutions"]) == (0, 3)
+
+
+def test_something_put_aside_or_unwell_is_one(tmp_path: Path) -> None:
+    ran(tmp_path / "var", "migrate")
+    path = tmp_path / "campur.mrc"
+    path.write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k"))
+    report = tmp_path / "temuan.jsonl"
+    code, said, _ = ran(tmp_path / "var", "import", str(path), "--source", "A", "--report", str(report), "--json")
+    assert (code, last_line(said)["created"], last_line(said)["put_aside"]) == (1, 1, 1)
+    assert [json.loads(line)["reason"] for line in report.read_text().splitlines()] == ["BAD_UTF8"]
+    code, said, _ = ran(tmp_path / "nothing-here", "doctor", "--json")
+    assert (code, last_line(said)["well"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["import", "--json"],
+        ["import", "x.mrc", "--source", "no good", "--json"],
+        ["export", "--json"],
+        ["serve", "nothing", "--json"],
+        ["migrate", "nothing", "--json"],
+        ["nothing", "--json"],
+        ["up", "--port", "many", "--json"],
+    ],
+    ids=" ".join,
+)
+def test_a_command_that_makes_no_sense_is_two_and_says_so_in_json(tmp_path: Path, words: list[str]) -> None:
+    if words[1] == "x.mrc":
+        ran(tmp_path, "migrate")
+        (tmp_path / "x.mrc").write_bytes(b"")
+        words = ["import", str(tmp_path / "x.mrc"), *words[2:]]
+    code, said, complaints = ran(tmp_path, *words)
+    assert code == 2, complaints
+    error = last_line(said)["error"]
+    assert error["reason"]
+    assert error["sentence"]["id"]
+    assert error["sentence"]["en"]
+    assert "Traceback" not in complaints
+
+
+def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
+    code, said, _ = ran(tmp_path, "doctor", "--json", WORKERS="many")
+    assert (code, last_line(said)["error"]["reason"], last_line(said)["error"]["facts"]["variable"]) == (
+        2,
+        "SETTING_INVALID",
+        "WORKERS",
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["migrate"],
+        ["up"],
+        ["import", "x.mrc", "--source", "A"],
+        ["export", "--to", "y.mrc"],
+        ["sample", "load"],
+        ["index", "rebuild"],
+        ["institutions", "load", str(institutions_path())],
+    ],
+    ids=lambda words: " ".join(words[:2]),
+)
+def test_a_folder_that_cannot_be_used_is_three_and_the_folder_is_named(tmp_path: Path, words: list[str]) -> None:
+    (tmp_path / "a-file").touch()
+    code, said, complaints = ran(tmp_path / "a-file" / "var", *words, "--json")
+    assert code == 3, complaints
+    error = last_line(said)["error"]
+    assert (error["reason"], error["facts"]["folder"]) == ("FOLDER_UNUSABLE", str(tmp_path / "a-file" / "var"))
+    assert "DATA=" in error["sentence"]["en"]
+
+
+def test_a_database_that_was_never_prepared_says_what_to_run(tmp_path: Path) -> None:
+    code, said, _ = ran(tmp_path, "export", "--to", str(tmp_path / "x"), "--json")
+    assert (code, last_line(said)["error"]["reason"]) == (3, "DATABASE_NOT_MIGRATED")
+    assert "rangkiang migrate" in last_line(said)["error"]["sentence"]["id"]
+
+
+def test_a_disk_that_fills_up_is_said_in_a_sentence_and_what_was_saved_stays(tmp_path: Path) -> None:
+    disk, path = tmp_path / "var", tmp_path / "koleksi.mrc"
+    disk.mkdir()
+    more = [["520", "  ", "a", "isi " * 200]]
+    path.write_bytes(iso(book(str(number), f"Judul {number}", more=more) for number in range(2000)))
+    namespace = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
+    _, said, complaints = ran(
+        disk, "sh", "-c", ON_A_FULL_DISK, "sh", str(disk), str(path), program=namespace,
+        PATH=f"{Path(RANGKIANG).parent}:{os.environ['PATH']}",
+    )  # fmt: skip
+    lines = said.splitlines()
+    assert lines[1::2] == ["3", "3", "0"], complaints[-3000:]
+    assert [json.loads(line)["error"]["reason"] for line in lines[0:4:2]] == ["DISK_FULL", "DISK_FULL"]
+    whole = json.loads(lines[4])
+    assert (whole["read"], whole["created"]) == (2000, 2000)
+
+
+@pytest.mark.parametrize(
+    ("language", "sentence"), [("id_ID.UTF-8", "Tidak ada layanan"), ("en_GB.UTF-8", "No service")]
+)
+def test_without_json_an_error_is_a_sentence_in_the_operators_language(
+    tmp_path: Path, language: str, sentence: str
+) -> None:
+    code, said, complaints = ran(tmp_path, "serve", "nothing", LANG=language)
+    assert (code, said) == (2, "")
+    assert complaints.startswith("SERVICE_UNKNOWN: " + sentence)
+
+
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [(Invalid, 2), (NotFound, 1), (Conflict, 1), (Refused, 1), (TooMany, 1), (Unavailable, 3)],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_errors_have_their_exit_codes(
+    kind: type[Error], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def trouble() -> None:
+        raise kind("SOME_REASON", LocalText("Ada {what}.", "There is {what}."), what="trouble")
+
+    monkeypatch.setattr(cli, "_add_service_commands", trouble)
+    monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor", "--json"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == code
+    assert json.loads(capsys.readouterr().out)["error"]["facts"] == {"what": "trouble"}
