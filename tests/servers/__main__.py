@@ -17,11 +17,11 @@ def up() -> None:
     with state.locked():
         entries = state.load()
         sick = [name for name in LOCAL if not (entries.get(name) and LOCAL[name].healthy(entries[name]))]
-        if sick and compose.serves(entries):
+        contained = compose.serves(entries)
+        packages.ensure(packages.TOOLS if contained else packages.TOOLS | packages.SERVERS)
+        if sick and contained:
             state.save(compose.up(entries))
             sick = []
-        if sick:
-            packages.ensure()
         for name in sick:
             began = time.monotonic()
             if name in entries:

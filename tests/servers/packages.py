@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.servers import elasticsearch
@@ -29,19 +29,26 @@ def _java_package() -> str:
     return f"openjdk-{elasticsearch.JAVA_MIN}-jre-headless"
 
 
-MISSING: dict[str, Callable[[], bool]] = {
+Absent = Callable[[], bool]
+
+# The tests ask these; Chromium's driver links to libatomic, which minimal machines lack.
+TOOLS: dict[str, Absent] = {
+    "chromium": lambda: shutil.which("chromium") is None,
+    "curl": lambda: shutil.which("curl") is None,
+    "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
+    "yaz": lambda: shutil.which("yaz-marcdump") is None,
+}
+SERVERS: dict[str, Absent] = {
     "postgresql": lambda: not any(Path("/usr/lib/postgresql").glob("*/bin/initdb")),
     "rabbitmq-server": lambda: not Path("/usr/lib/rabbitmq/bin/rabbitmq-server").exists(),
     "java": _java_missing,
     "maven": lambda: shutil.which("mvn") is None,
-    "chromium": lambda: shutil.which("chromium") is None,
-    "yaz": lambda: shutil.which("yaz-marcdump") is None,
 }
 
 
-def ensure() -> None:
+def ensure(needed: Mapping[str, Absent]) -> None:
     """Install what is missing when we are root; else raise with the one line to type."""
-    missing = [name for name, absent in MISSING.items() if absent()]
+    missing = [name for name, absent in needed.items() if absent()]
     if not missing:
         return
     if not shutil.which("apt-get"):
@@ -51,7 +58,7 @@ def ensure() -> None:
     names = [_java_package() if name == "java" else name for name in missing]
     line = "apt-get install -y --no-install-recommends " + " ".join(names)
     if os.geteuid() != 0:
-        raise Trouble(f"the servers need Debian packages. Type once:\n\n    sudo {line}\n")
+        raise Trouble(f"the servers and the tests need Debian packages. Type once:\n\n    sudo {line}\n")
     print(line, flush=True)
     _apt("install", "-y", "-qq", "--no-install-recommends", *names)
 
