@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from chassis.errors import Error, Invalid, LocalText, Unavailable
 from chassis.service import discover, load
-from chassis.settings import Settings
+from chassis.settings import Settings, environment_with
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
 
@@ -131,9 +131,8 @@ def doctor(json: Json = False) -> None:
 
 
 def _settings(process: str, **given: object) -> Settings:
-    settings = load_settings()
-    if given:
-        settings = Settings.model_validate({**settings.model_dump(), **given})
+    # As the variable of the same name would say it, so that it is judged and named alike.
+    settings = load_settings(environment_with(**{name.upper(): str(value) for name, value in given.items()}))
     resolve("chassis.telemetry:start")(settings, process)
     return settings
 

@@ -136,7 +136,18 @@ class Supervisor:
                 worker.kill()
 
 
-class DealtServer(uvicorn.Server):
+class ToldServer(uvicorn.Server):
+    """Returns from run() once it has been told to stop."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not uvicorn's own, which remembers the signal and sends it again: the process would die of it before its
+        # jobs have stopped and its leases are given back.
+        if self.should_exit and sig == signal.SIGINT:
+            self.force_exit = True
+        self.should_exit = True
+
+
+class DealtServer(ToldServer):
     """Serves the connections it is dealt over a channel instead of listening itself."""
 
     def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:

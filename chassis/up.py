@@ -13,7 +13,7 @@ import uvicorn
 
 from chassis import jobs, telemetry
 from chassis.db import Database
-from chassis.dealing import GRACE_SECONDS, DealtServer, Supervisor
+from chassis.dealing import GRACE_SECONDS, DealtServer, Supervisor, ToldServer
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.server import answers
@@ -111,7 +111,7 @@ def _config(settings: Settings) -> uvicorn.Config:
     )
 
 
-class _AnnouncingServer(uvicorn.Server):
+class _AnnouncingServer(ToldServer):
     """Says when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:

@@ -1,0 +1,63 @@
+"""A house of nothing but processes that say who they are: for the supervisor's tests.
+
+python -m tests.chassis.dealt supervise WORKERS     prints its port once all workers are there
+python -m tests.chassis.dealt HANDLE                one worker
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from chassis.dealing import DealtServer, Supervisor
+from chassis.settings import environment_with
+
+SLOW_SECONDS = 0.7
+
+
+async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Answer with the number of this process; /slow takes its time."""
+    if scope["type"] == "lifespan":
+        while True:
+            message = await receive()
+            await send({"type": f"{message['type']}.complete"})
+            if message["type"] == "lifespan.shutdown":
+                return
+    if scope["path"] == "/slow":
+        await asyncio.sleep(SLOW_SECONDS)
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(_me()))]})
+    await send({"type": "http.response.body", "body": _me()})
+
+
+def _me() -> bytes:
+    return str(os.getpid()).encode()
+
+
+def work(handle: int) -> None:
+    births = environment_with().get("BIRTHS", "")
+    if births:
+        with Path(births).open("a") as file:
+            file.write("born\n")
+        sys.exit(1)
+    channel = socket.socket(fileno=handle)
+    channel.setblocking(False)
+    DealtServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()
+
+
+def supervise(workers: int) -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+    Supervisor(listener, module="tests.chassis.dealt", workers=workers, ready=lambda: print(port, flush=True)).run()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "supervise":
+        supervise(int(sys.argv[2]))
+    else:
+        work(int(sys.argv[1]))

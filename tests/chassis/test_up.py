@@ -1,0 +1,74 @@
+"""`rangkiang up` in one process, and where it cannot listen."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import CHECKOUT
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+
+
+def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"DATA": str(folder), "PORT": "0", "WORKERS": "1"} | changes
+    return subprocess.Popen([RANGKIANG, "up", "--json", *words], env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+
+
+def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
+    """Exit code and error of a run that cannot work."""
+    said, _ = process.communicate(timeout=60)
+    error: dict[str, Any] = json.loads(said.splitlines()[-1])["error"]
+    return process.returncode, error
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_one_process_answers_and_ends_when_it_is_told_to(tmp_path: Path, told: signal.Signals) -> None:
+    process = start(tmp_path)
+    try:
+        assert process.stdout is not None
+        said = json.loads(process.stdout.readline())
+        assert said["workers"] == 1
+        assert httpx.get(f"{said['address']}/api/v1/health/ready", timeout=20).status_code == 200
+        assert httpx.get(f"{said['address']}/api/v1/search", timeout=20).status_code in (200, 503)
+        process.send_signal(told)
+        assert process.wait(timeout=20) == 0
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_taken_port_is_named(tmp_path: Path, workers: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, error = refusal(start(tmp_path, "--port", str(port), WORKERS=workers))
+    assert (code, error["reason"], error["facts"]["port"]) == (3, "PORT_TAKEN", port)
+    assert "PORT=" in error["sentence"]["id"]
+
+
+def test_an_address_that_is_not_this_machines_is_named(tmp_path: Path) -> None:
+    code, error = refusal(start(tmp_path, HOST="203.0.113.7"))
+    assert (code, error["reason"], error["facts"]["host"]) == (2, "ADDRESS_UNUSABLE", "203.0.113.7")
+
+
+def test_a_host_name_that_nobody_knows_is_named(tmp_path: Path) -> None:
+    code, error = refusal(start(tmp_path, HOST="nowhere.invalid"))
+    assert (code, error["reason"]) == (2, "ADDRESS_UNUSABLE")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--port", "70000"), ("--workers", "0")])
+def test_an_option_out_of_bounds_is_named_like_its_variable(tmp_path: Path, option: str, value: str) -> None:
+    code, error = refusal(start(tmp_path, option, value))
+    assert (code, error["reason"]) == (2, "SETTING_INVALID")
+    assert error["facts"]["variable"] == option[2:].upper()
