@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -90,6 +90,7 @@ class Database:
             self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
             telemetry.watch_sql(self.writer, event.listen)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
+        self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
 
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this, without arguments and quickly, after each commit that wrote: to wake whoever waits for work."""
@@ -121,6 +122,25 @@ class Database:
             with _named_outage():
                 session.connection()
             yield session
+
+    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
+        """Rows of one SELECT by itself, in the driver's own words: for the hottest reads.
+
+        A session around it costs four times what SQLite takes to answer. Each statement is a consistent look.
+        raises  Unavailable  DATABASE_UNAVAILABLE
+        """
+        with _named_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
+            with _named_outage():
+                connection = self.reader.raw_connection()
+            try:
+                cursor = connection.cursor()
+                cursor.execute(statement, parameters)
+                return list(cursor.fetchall())
+            except self._driver_error as problem:
+                connection.invalidate()
+                raise OperationalError(statement, None, problem, connection_invalidated=True) from problem
+            finally:
+                connection.close()
 
     def close(self) -> None:
         self.writer.dispose()

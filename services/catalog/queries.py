@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
+from chassis.db import Database
 from chassis.errors import LocalText, NotFound
 from services.catalog.tables import Branch, Institution, Item, Record, Source
 
@@ -95,19 +96,18 @@ class Brief(NamedTuple):
     holdings: bytes
 
 
-def briefs(session: Session, numbers: Sequence[int]) -> dict[int, Brief]:
+def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
     """Brief records by number, those not deleted; one SELECT.
 
     Every search comes here, so the SQL is written out: building it costs more than running it.
+    raises  Unavailable  DATABASE_UNAVAILABLE
     """
     if not numbers:
         return {}
-    connection = session.connection()
-    if connection.dialect.name == "sqlite":
-        asked = _BRIEFS + f"number IN ({','.join('?' * len(numbers))})"
-        rows = connection.exec_driver_sql(asked, tuple(numbers))
+    if database.is_sqlite:
+        rows = database.rows(_BRIEFS + f"number IN ({','.join('?' * len(numbers))})", numbers)
         return {number: Brief(_id_text(record_id), brief, holdings) for number, record_id, brief, holdings in rows}
-    rows = connection.exec_driver_sql(_BRIEFS + "number = ANY(%s)", (list(numbers),))
+    rows = database.rows(_BRIEFS + "number = ANY(%s)", (list(numbers),))
     return {number: Brief(str(record_id), bytes(brief), bytes(holdings)) for number, record_id, brief, holdings in rows}
 
 

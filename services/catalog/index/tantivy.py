@@ -261,10 +261,18 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
         if len(hits) < asked or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
             break
         asked *= 4
-    numbers = searcher.fast_field_values("number", [address for _score, address in hits])
-    ranked = [(float(score), int(number or 0)) for (score, _address), number in zip(hits, numbers, strict=True)]
-    ranked.sort(key=lambda hit: (-round(hit[0], SCORE_DIGITS), hit[1]))
-    return _total(found), ranked[offset:wanted]
+    end = len(hits)
+    if end > wanted:
+        last = round(hits[wanted - 1][0], SCORE_DIGITS)
+        end = next(
+            place for place in range(wanted, end + 1) if place == end or round(hits[place][0], SCORE_DIGITS) < last
+        )
+    numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
+    ranked = sorted(
+        (-round(float(score), SCORE_DIGITS), int(number or 0), float(score))
+        for (score, _address), number in zip(hits[:end], numbers, strict=True)
+    )
+    return _total(found), [(score, number) for _rounded, number, score in ranked[offset:wanted]]
 
 
 def _with_chosen(

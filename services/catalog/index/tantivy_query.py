@@ -56,6 +56,8 @@ class Translation:
 
     def query(self, match: Match) -> Query:
         """Raises ValueError when the index lacks a field."""
+        if type(match) is Term:  # most of any search, and the cases below cost more than the translation
+            return Query.boost_query(Query.term_query(self._fields, match.field, match.token), match.boost)
         match match:
             case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
                 return self._leaf(match)

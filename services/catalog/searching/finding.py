@@ -20,6 +20,7 @@ from services.catalog.searching import bounds
 from services.catalog.searching.cursors import Cursor, digest, opened
 from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses
 from services.catalog.searching.highlighting import highlights, marks_of
+from services.catalog.searching.naming import place_names
 
 PLACES = ("institution", "branch")
 
@@ -126,9 +127,8 @@ def search(
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < min(answer.hits.total, REACH)
-    with database.reading(context) as session:
-        shown = queries.briefs(session, numbers)
-        names = queries.place_names(session) if not set(PLACES).isdisjoint(request.facets) else {}
+    shown = queries.briefs(database, numbers)
+    names = {} if set(PLACES).isdisjoint(request.facets) else place_names(database)
     return Found(
         total=answer.hits.total,
         hits=_hits(answer, shown, highlight=highlight),

@@ -42,14 +42,14 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
         return []
     context.in_time()
     kinds = (
-        [Suggestion(text, "title") for text in _titles(database, index, context, words)],
+        [Suggestion(text, "title") for text in _titles(database, index, words)],
         [Suggestion(text, "author") for text in _headings(index, "author", words)],
         [Suggestion(text, "subject") for text in _headings(index, "subject", words)],
     )
     return list(_in_turn(kinds))[:wanted]
 
 
-def _titles(database: Database, index: Index, context: Context, words: Sequence[str]) -> list[str]:
+def _titles(database: Database, index: Index, words: Sequence[str]) -> list[str]:
     """Titles that begin so, newest first; where they are few, also those that have the words."""
     whole: Match = Prefix("opening", " ".join(words), 0.0)
     numbers = list(index.search(Request(whole, sort="year", limit=_LOOKED_AT)).numbers)
@@ -57,8 +57,7 @@ def _titles(database: Database, index: Index, context: Context, words: Sequence[
         numbers += index.search(Request(_begun("title", words), sort="year", limit=_LOOKED_AT)).numbers
     if not numbers:
         return []
-    with database.reading(context) as session:
-        shown = queries.briefs(session, numbers)
+    shown = queries.briefs(database, numbers)
     titles = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
     return _best_first(titles, words)
 
