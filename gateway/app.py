@@ -137,7 +137,6 @@ def create_app(settings: Settings) -> FastAPI:
         channel = aio_channel(settings.service_url("catalog"), settings)
         app.state.catalog = CatalogStub(channel)
         app.state.catalog_is_well = partial(be_well, channel)
-        app.state.catalog_is_well = partial(be_well, channel)
         yield
         await channel.close()
 
