@@ -1,0 +1,27 @@
+"""Names of places for facets: asked of the tables now and then, not with every search."""
+
+from __future__ import annotations
+
+import time
+from weakref import WeakKeyDictionary
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import LocalText
+from services.catalog import queries
+
+KEPT_SECONDS = 5.0
+
+Names = dict[tuple[str, str], LocalText]
+_known: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDictionary()
+
+
+def place_names(database: Database) -> Names:
+    """Names by facet and value, at most KEPT_SECONDS old. Raises Unavailable DATABASE_UNAVAILABLE."""
+    now = time.monotonic()
+    kept = _known.get(database)
+    if kept is None or kept[0] < now:
+        with database.reading(READER) as session:
+            kept = now + KEPT_SECONDS, queries.place_names(session)
+        _known[database] = kept
+    return kept[1]
