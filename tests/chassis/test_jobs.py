@@ -1,0 +1,147 @@
+"""Jobs: each in one process at a time, tried again after trouble, and ended when told."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from chassis import jobs
+from chassis.db import Database
+from chassis.service import Job, Resources
+from chassis.settings import Settings
+from tests.chassis.working import SERVICE, notes
+
+
+@dataclass
+class Process:
+    """As one process of the house: jobs on a database of its own opening."""
+
+    folder: Path
+    database: Database
+    stop: threading.Event = field(default_factory=threading.Event)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def start(self, name: str, *, every_seconds: float | None = None) -> None:
+        job = Job(name=name, run=f"tests.chassis.working:{name}", lease="role", every_seconds=every_seconds)
+        resources = Resources(settings=Settings(data=self.folder), database=self.database, service=SERVICE)
+        self.threads += jobs.start((job,), resources, self.stop)
+
+    def end(self) -> float:
+        """Tell the jobs to stop; how long they took."""
+        begun = time.monotonic()
+        self.stop.set()
+        for thread in self.threads:
+            thread.join(timeout=10)
+        assert not any(thread.is_alive() for thread in self.threads)
+        return time.monotonic() - begun
+
+
+@pytest.fixture
+def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Process]]:
+    """Opens as many as a test wants, all in one folder."""
+    monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 0.05)
+    opened: list[Process] = []
+
+    def open_one() -> Process:
+        opened.append(Process(tmp_path, Database(f"sqlite:///{tmp_path}/working.db")))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.end()
+        each.database.close()
+
+
+def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
+    begun = time.monotonic()
+    while not true():
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.01)
+    return time.monotonic() - begun
+
+
+def test_a_job_runs_until_it_is_told_to_stop(process: Callable[[], Process], tmp_path: Path) -> None:
+    one = process()
+    one.start("until_stopped")
+    eventually(lambda: notes(tmp_path) == ["begun"])
+    assert one.end() < 2
+    assert notes(tmp_path) == ["begun", "ended"]
+
+
+def test_a_job_with_a_period_runs_once_each_period(process: Callable[[], Process], tmp_path: Path) -> None:
+    one = process()
+    one.start("once", every_seconds=0.2)
+    time.sleep(1.1)
+    one.end()
+    assert 3 <= len(notes(tmp_path)) <= 6
+
+
+def test_of_two_processes_one_works_and_the_other_takes_over(process: Callable[[], Process], tmp_path: Path) -> None:
+    first, second = process(), process()
+    first.start("until_stopped")
+    eventually(lambda: notes(tmp_path) == ["begun"])
+    second.start("until_stopped")
+    time.sleep(0.8)
+    assert notes(tmp_path) == ["begun"]
+    first.end()
+    eventually(lambda: notes(tmp_path) == ["begun", "ended", "begun"], seconds=2)
+
+
+@pytest.mark.parametrize(("name", "event"), [("refuses_once", "job_failed"), ("breaks_once", "job_crashed")])
+def test_a_job_that_fails_says_so_and_is_tried_again(
+    process: Callable[[], Process], tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, event: str
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        process().start(name)
+        eventually(lambda: notes(tmp_path) == ["tried", "tried"])
+    assert [record.getMessage() for record in caplog.records] == [event]
+
+
+def test_a_job_that_waits_hears_that_its_lease_is_lost() -> None:
+    class Losing:
+        held = True
+
+    lease = Losing()
+    ended = jobs._Either(threading.Event(), lease)  # type: ignore[arg-type]
+    assert not ended.wait(0.01)
+    threading.Timer(0.1, lambda: setattr(lease, "held", False)).start()
+    assert ended.wait(5)
+    assert ended.is_set()
+
+
+@pytest.fixture
+def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which a process beside this one works."""
+    monkeypatch.setenv("DATA", str(tmp_path))
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    return tmp_path
+
+
+def _worker(folder: Path) -> int:
+    return int((folder / "notes").read_text().split()[1])
+
+
+def test_jobs_beside_a_command_end_with_it(beside: Path) -> None:
+    with jobs.beside("tests.chassis.working:SERVICE"):
+        eventually(lambda: notes(beside) == ["begun"])
+        worker = _worker(beside)
+        assert worker != os.getpid()
+    assert notes(beside) == ["begun", "ended"]
+    assert not Path(f"/proc/{worker}").exists()
+
+
+def test_jobs_beside_a_command_do_not_hear_its_ctrl_c(beside: Path) -> None:
+    with jobs.beside("tests.chassis.working:SERVICE"):
+        eventually(lambda: notes(beside) == ["begun"])
+        os.kill(_worker(beside), signal.SIGINT)
+        time.sleep(0.3)
+        assert notes(beside) == ["begun"]
+    assert notes(beside) == ["begun", "ended"]

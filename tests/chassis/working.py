@@ -1,0 +1,56 @@
+"""Jobs for the tests of jobs: they leave a line in a file beside the database each time they do something."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+from sqlalchemy import MetaData
+
+from chassis.errors import LocalText, Unavailable
+from chassis.service import Job, Resources, Service
+
+
+def note(resources: Resources, text: str) -> None:
+    with (resources.settings.data / "notes").open("a") as file:
+        file.write(f"{text} {os.getpid()} {threading.current_thread().name} {time.monotonic()}\n")
+
+
+def notes(folder: Path) -> list[str]:
+    """First word of each line."""
+    path = folder / "notes"
+    return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def until_stopped(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "begun")
+    stop.wait()
+    note(resources, "ended")
+
+
+def once(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "done")
+
+
+def refuses_once(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "tried")
+    if notes(resources.settings.data).count("tried") == 1:
+        raise Unavailable("NOT_YET", LocalText("Belum.", "Not yet."))
+    stop.wait()
+
+
+def breaks_once(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "tried")
+    if notes(resources.settings.data).count("tried") == 1:
+        raise ZeroDivisionError
+    stop.wait()
+
+
+SERVICE = Service(
+    name="working",
+    tables=MetaData(),
+    migrations="",
+    jobs=(Job(name="until_stopped", run="tests.chassis.working:until_stopped", lease="until_stopped"),),
+)
