@@ -261,17 +261,12 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
         if len(hits) < asked or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
             break
         asked *= 4
-    end = len(hits)
-    if end > wanted:
-        last = round(hits[wanted - 1][0], SCORE_DIGITS)
-        end = next(
-            place for place in range(wanted, end + 1) if place == end or round(hits[place][0], SCORE_DIGITS) < last
-        )
+    end = min(wanted, len(hits))
+    while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
+        end += 1
     numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
-    ranked = sorted(
-        (-round(float(score), SCORE_DIGITS), int(number or 0), float(score))
-        for (score, _address), number in zip(hits[:end], numbers, strict=True)
-    )
+    pairs = zip(hits[:end], numbers, strict=True)
+    ranked = sorted((-round(float(hit[0]), SCORE_DIGITS), int(number or 0), float(hit[0])) for hit, number in pairs)
     return _total(found), [(score, number) for _rounded, number, score in ranked[offset:wanted]]
 
 
