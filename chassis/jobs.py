@@ -21,6 +21,7 @@ from chassis.lease import Lease, Leases
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
+from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ CHASSIS = (
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """One thread a job; they end soon after `stop` is set."""
+    announce_commits(resources.database)
     threads = [
         threading.Thread(
             target=_keep, args=(job, resources, stop), name=f"{resources.service.name}-{job.name}", daemon=True

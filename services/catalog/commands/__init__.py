@@ -24,6 +24,7 @@ from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.service import Resources
 from chassis.service import load as load_service
 from chassis.settings import load
+from chassis.wake import announce_commits
 from services.catalog import exporting, indexing, loading, sample
 from services.catalog.commands.terminal import bar_for, reporting, show, summary
 from services.catalog.importing import Counts, Import
@@ -52,6 +53,7 @@ def _catalogue(*, working: bool = False) -> Iterator[Resources]:
     """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
     settings, service = load(), load_service("catalog")
     database = Database(settings.database(service.name))
+    announce_commits(database)
     resources = Resources(settings=settings, database=database, service=service)
     try:
         with jobs.beside(service.name) if working else contextlib.nullcontext():
