@@ -36,23 +36,27 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     raises  NotFound PATH_NOT_FOUND; Invalid INSTITUTIONS_FILE, with where and what
     """
     try:
-        found: list[dict[str, Any]] = tomllib.loads(path.read_text(encoding="utf-8")).get("institution", [])
-    except FileNotFoundError:
+        found = tomllib.loads(path.read_text(encoding="utf-8")).get("institution", [])
+    except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
             "PATH_NOT_FOUND",
             LocalText("Tidak ada berkas {path}.", "There is no file {path}."),
             path=str(path),
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise _wrong(path, str(problem)) from None
     if not found:
         raise _wrong(path, "no [[institution]] in it")
-    for institution in found:
+    institutions = _tables(path, found, "institution")
+    for institution in institutions:
         _check(path, institution, f"institution {institution.get('code', '?')}")
-        for branch in institution.get("branch", []):
+        branches = _tables(path, institution.get("branch", []), f"branch of {institution['code']}")
+        for branch in branches:
             branch.setdefault("zone", institution["zone"])
             _check(path, branch, f"branch {institution['code']}/{branch.get('code', '?')}")
-    return found
+        _once(path, branches, f"branch {institution['code']}/")
+    _once(path, institutions, "institution ")
+    return institutions
 
 
 def load_institutions(session: Session, found: list[dict[str, Any]]) -> Loaded:
@@ -142,8 +146,21 @@ def _check(path: Path, said: dict[str, Any], where: str) -> None:
         raise _wrong(path, f"{where}: it needs a code")
     try:
         ZoneInfo(said.get("zone", ""))
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):
         raise _wrong(path, f"{where}: zone must be one such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura") from None
+
+
+def _tables(path: Path, found: object, where: str) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(each, dict) for each in found):
+        raise _wrong(path, f"{where}: it must be a table, such as [[institution]] and [[institution.branch]]")
+    return found
+
+
+def _once(path: Path, said: list[dict[str, Any]], where: str) -> None:
+    codes = [each["code"] for each in said]
+    for code in codes:
+        if codes.count(code) > 1:
+            raise _wrong(path, f"{where}{code} is there twice")
 
 
 def _wrong(path: Path, why: str) -> Invalid:
