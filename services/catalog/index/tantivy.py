@@ -17,7 +17,7 @@ from services.catalog.index import REACH, Change, Hits, Request
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.near import nearest
 from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
-from services.catalog.index.tantivy_facets import count, count_values
+from services.catalog.index.tantivy_facets import count, with_chosen
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
 from services.catalog.index.troubles import building, not_written, unavailable
@@ -91,7 +91,7 @@ class TantivyIndex:
                     others = [chosen[other] for other in chosen if other != facet]
                     query = translation.narrowed(asked, others)
                     found = count(view.searcher, query, [facet], request.facet_size)[facet]
-                    counts[facet] = _with_chosen(view.searcher, query, facet, chosen[facet].values, found)
+                    counts[facet] = with_chosen(view.searcher, query, facet, chosen[facet].values, found)
             numbers, scores = [number for _score, number in hits], [score for score, _number in hits]
             return Hits(total, numbers, scores, {facet: counts[facet] for facet in request.facets}, view.generation)
 
@@ -268,14 +268,6 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
     pairs = zip(hits[:end], numbers, strict=True)
     ranked = sorted((-round(float(hit[0]), SCORE_DIGITS), int(number or 0), float(hit[0])) for hit, number in pairs)
     return _total(found), [(score, number) for _rounded, number, score in ranked[offset:wanted]]
-
-
-def _with_chosen(
-    searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], found: list[tuple[str, int]]
-) -> list[tuple[str, int]]:
-    missing = set(chosen) - {value for value, _count in found}
-    extra = count_values(searcher, query, facet, sorted(missing)) if missing else {}
-    return sorted([*found, *extra.items()], key=lambda pair: (-pair[1], pair[0]))
 
 
 def _documents(view: View, fields: Sequence[str], word: str) -> int:

@@ -60,3 +60,10 @@ def _terms(facet: str, **options: Any) -> dict[str, Any]:
 
 def _pairs(answer: dict[str, Any]) -> Counted:
     return [(bucket["key"], bucket["doc_count"]) for bucket in answer["buckets"]]
+
+
+def with_chosen(searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], found: Counted) -> Counted:
+    """What was found and the values a reader has chosen, however rare those are now."""
+    missing = set(chosen) - {value for value, _count in found}
+    extra = count_values(searcher, query, facet, sorted(missing)) if missing else {}
+    return sorted([*found, *extra.items()], key=lambda pair: (-pair[1], pair[0]))
