@@ -9,6 +9,7 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis.errors import LocalText
@@ -47,19 +48,26 @@ def placed(shelves: Shelves, items: Sequence[ItemFacts]) -> list[ItemFacts]:
 
 def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]) -> list[str]:
     """Make a branch, unconfirmed, for each code that nobody has described; returns the new codes."""
-    opened: list[str] = []
-    for facts in items:
-        code = facts.branch
-        if code not in shelves.branches:
-            branch = Branch(
-                id=new_id(), institution_id=shelves.institution_id, code=code, name_id=code, name_en=code, kind="",
-                npp="", isil="", zone=shelves.zone, confirmed=False,
-            )  # fmt: skip
-            session.add(branch)
-            shelves.branches[code] = (branch.id, LocalText(code, code))
-            opened.append(code)
-    session.flush()
-    return opened
+    codes = sorted({facts.branch for facts in items} - set(shelves.branches))
+    if not codes:
+        return []
+    rows = [
+        {
+            "id": new_id(), "institution_id": shelves.institution_id, "code": code, "name_id": code, "name_en": code,
+            "kind": "", "npp": "", "isil": "", "zone": shelves.zone, "confirmed": False,
+        }
+        for code in codes
+    ]  # fmt: skip
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    # Another import, or a file of institutions, may have made the same one meanwhile.
+    session.execute(dialect.insert(Branch).on_conflict_do_nothing(index_elements=["institution_id", "code"]), rows)
+    there = session.execute(
+        select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
+            Branch.institution_id == shelves.institution_id, Branch.code.in_(codes)
+        )
+    )
+    shelves.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in there}
+    return [str(row["code"]) for row in rows if shelves.branches[str(row["code"])][0] == row["id"]]
 
 
 def holdings_of(shelves: Shelves, items: Sequence[ItemFacts]) -> bytes:

@@ -26,7 +26,7 @@ from chassis.service import load as load_service
 from chassis.settings import load
 from chassis.wake import announce_commits
 from services.catalog import exporting, indexing, loading, sample
-from services.catalog.commands.terminal import bar_for, reporting, show, summary
+from services.catalog.commands.terminal import bar_for, opened, reporting, show, summary
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
 from services.catalog.preparing import find_files
@@ -150,7 +150,7 @@ def export(
         )
     written, left = 0, 0
     with _catalogue() as resources, contextlib.ExitStack() as stack:
-        stream: BinaryIO = stack.enter_context(to.open("wb")) if to else sys.stdout.buffer
+        stream: BinaryIO = stack.enter_context(opened(to)) if to else sys.stdout.buffer
         total = exporting.count(resources.database, system("export"), source=source)
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")

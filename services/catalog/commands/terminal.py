@@ -6,6 +6,7 @@ import base64
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 from rich.console import Console
@@ -19,12 +20,42 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from chassis.errors import LocalText, Unavailable
 from services.catalog.importing import Counts
 from services.catalog.importing import Progress as ImportProgress
 from services.catalog.marc.faults import REASONS
 from services.catalog.preparing import Aside
 
 screen = Console(stderr=True)
+
+
+# Warnings about records that were loaded, which the MARC reader knows nothing of.
+REMARKS = {
+    "DUPLICATE_CONTROL_NUMBER": LocalText(
+        "Nomor kendali ini sudah dipakai catatan lain dalam impor yang sama; keduanya disimpan.",
+        "Another record in this import has the same control number; both are kept.",
+    ),
+    "BARCODE_IN_USE": LocalText(
+        "Kode batang ini sudah dipakai eksemplar lain; eksemplar ini disimpan tanpa kode batang.",
+        "Another item has this barcode; this item is kept without one.",
+    ),
+}
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to write.
+
+    raises  Unavailable  FILE_UNUSABLE
+    """
+    try:
+        return path.open("wb")
+    except OSError as problem:
+        raise Unavailable(
+            "FILE_UNUSABLE",
+            LocalText("Berkas {path} tidak bisa ditulis: {why}", "The file {path} cannot be written: {why}"),
+            path=str(path),
+            why=problem.strerror,
+        ) from None
 
 
 def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
@@ -57,10 +88,10 @@ def reporting(path: Path | None) -> Iterator[Callable[[Aside], None]]:
     if path is None:
         yield lambda _: None
         return
-    with path.open("wb") as file:
+    with opened(path) as file:
 
         def write(found: Aside) -> None:
-            sentence = REASONS.get(found.reason)
+            sentence = REASONS.get(found.reason) or REMARKS.get(found.reason)
             file.write(
                 orjson.dumps(
                     {
