@@ -115,9 +115,7 @@ def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExport
     assert span.status.status_code.name == "ERROR"
 
 
-def test_a_statement_that_is_part_of_nothing_traced_is_not_traced(
-    spans: InMemorySpanExporter, tmp_path: Path
-) -> None:
+def test_a_statement_that_is_part_of_nothing_traced_is_not_traced(spans: InMemorySpanExporter, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
     with database.reading(READER) as session:
         session.execute(text("SELECT 1"))
