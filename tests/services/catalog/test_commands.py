@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,20 +38,32 @@ class Said:
         return found
 
 
-@pytest.fixture
-def rangkiang(tmp_path: Path) -> Rangkiang:
+def run(data: Path, *words: str, stdin: bytes = b"") -> Said:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    environment |= {"DATA": str(tmp_path / "var"), "LANG": "C.UTF-8"}
+    done = subprocess.run(
+        [RANGKIANG, *words],
+        env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
+        cwd=CHECKOUT,
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+    return Said(done)
 
-    def run(*words: str, stdin: bytes = b"") -> Said:
-        return Said(
-            subprocess.run(
-                [RANGKIANG, *words], env=environment, cwd=CHECKOUT, input=stdin, capture_output=True, timeout=60
-            )
-        )
 
-    assert run("migrate").code == 0
-    return run
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data, migrated and empty."""
+    data = tmp_path_factory.mktemp("prepared") / "var"
+    assert run(data, "migrate").code == 0
+    return data
+
+
+@pytest.fixture
+def rangkiang(prepared: Path, tmp_path: Path) -> Rangkiang:
+    """Runs a command on a folder of data of the test's own."""
+    shutil.copytree(prepared, tmp_path / "var")
+    return partial(run, tmp_path / "var")
 
 
 def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Rangkiang, tmp_path: Path) -> None:
