@@ -20,7 +20,7 @@ run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
 	@exec .ci/start
 
 test: services lint types  ## everything: checks, types, and all tests on real servers
-	@$(PY) -m pytest -q $(ARGS)
+	@$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests
 	@.ci/lint

@@ -26,6 +26,7 @@ from sqlalchemy import text
 from chassis import rpc, telemetry
 from chassis.context import READER
 from chassis.db import Database
+from chassis.errors import Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel
 from chassis.rpc.server import Server
@@ -108,7 +109,7 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
 
 def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExporter, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
-    with telemetry.span("act"), pytest.raises(Exception, match="no such table"), database.reading(READER) as session:
+    with telemetry.span("act"), pytest.raises(Unavailable, match="DATABASE_NOT_MIGRATED"), database.reading(READER) as session:
         session.execute(text("SELECT * FROM nowhere"))
     database.close()
     [span] = [each for each in spans.get_finished_spans() if each.name == "SELECT"]
