@@ -78,7 +78,6 @@ class Desk:
         """Stop the server."""
         if self.server is not None:
             self.server.terminate()
-            # Once everything is closed uvicorn hands the signal on.
             assert self.server.wait(timeout=20) == 0
 
     def type(self, line: str) -> subprocess.CompletedProcess[str]:

@@ -109,7 +109,11 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
 
 def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExporter, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
-    with telemetry.span("act"), pytest.raises(Unavailable, match="DATABASE_NOT_MIGRATED"), database.reading(READER) as session:
+    with (
+        telemetry.span("act"),
+        pytest.raises(Unavailable, match="DATABASE_NOT_MIGRATED"),
+        database.reading(READER) as session,
+    ):
         session.execute(text("SELECT * FROM nowhere"))
     database.close()
     [span] = [each for each in spans.get_finished_spans() if each.name == "SELECT"]
