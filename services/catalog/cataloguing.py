@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -22,6 +23,7 @@ from services.catalog.shelving import Shelves, Stock, holdings_of, open_branches
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source
 
 BATCH = 500
+ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
 
@@ -96,29 +98,32 @@ class Decided:
 
 def open_feed(session: Session, *, source: str, institution: str) -> Feed:
     """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
-    owner = session.scalars(select(Institution).where(Institution.code == institution)).first()
-    known = session.execute(
-        select(Source.id, Institution)
-        .join(Institution, Institution.id == Source.institution_id)
-        .where(Source.code == source)
-    ).first()
-    if known is not None:
-        source_id, owner = known
-    else:
-        if owner is None:
-            owner = Institution(
-                id=new_id(), code=institution, name_id=institution, name_en=institution, kind="", npp="", isil="",
-                zone="Asia/Jakarta",
-            )  # fmt: skip
-            session.add(owner)
-            session.flush()
-        source_id = new_id()
-        session.execute(insert(Source).values(id=source_id, institution_id=owner.id, code=source))
+    found = _source(session, source)
+    if found is None:
+        fresh = {"name_id": institution, "name_en": institution, "kind": "", "npp": "", "isil": "", "zone": ZONE}
+        _make(session, Institution, {"id": new_id(), "code": institution, **fresh})
+        owner_id = session.scalar(select(Institution.id).where(Institution.code == institution))
+        _make(session, Source, {"id": new_id(), "institution_id": owner_id, "code": source})
+        found = _source(session, source)
+    assert found is not None
+    source_id, owner = found
     rows = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(Branch.institution_id == owner.id)
     )
     branches = {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in rows}
     return Feed(source_id, source, Shelves(owner.id, owner.code, owner.zone, branches))
+
+
+def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
+    asked = select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id)
+    row = session.execute(asked.where(Source.code == code)).first()
+    return None if row is None else (row[0], row[1])
+
+
+def _make(session: Session, table: type[Institution | Source], row: dict[str, Any]) -> None:
+    """Make it unless it is there; two first imports of one source may come at once."""
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["code"]))
 
 
 def put(

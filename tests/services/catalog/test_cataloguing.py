@@ -161,3 +161,20 @@ def test_two_imports_of_one_source_at_once_make_each_record_once(database: Datab
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 1201
         assert session.scalar(select(func.count()).select_from(Item)) == 1200
+
+
+def test_two_first_imports_of_a_source_make_it_once(database: Database) -> None:
+    together, made = threading.Barrier(2), []
+
+    def first() -> None:
+        together.wait(timeout=10)
+        with database.transaction(CONTEXT) as session:
+            made.append(open_feed(session, source="NEW", institution="NEW"))
+
+    threads = [threading.Thread(target=first) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    assert len({feed.source_id for feed in made}) == 1
+    assert len(made) == 2
