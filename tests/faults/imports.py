@@ -19,7 +19,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from bench import generate
-from chassis.context import READER
+from chassis.context import READER, system
 from chassis.db import Database
 from chassis.migrate import migrate
 from chassis.outbox import outbox
@@ -27,6 +27,7 @@ from chassis.settings import Settings, load
 from chassis.urls import open_url
 from services.catalog import exporting, searching
 from services.catalog.index import ENGINES, Request
+from services.catalog.indexing import enqueue
 from services.catalog.marc import Record as Marc
 from services.catalog.marc.reading import decode, frames
 from services.catalog.ranking import All
@@ -150,6 +151,16 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
                 assert len(hits) == 1
     finally:
         database.close()
+
+
+def queue_again(store: Store) -> None:
+    """Have every record wait for the index, as after an edit: the import's own jobs may have indexed them all."""
+    with (
+        closing(Database(store.database_url, pool_size=2)) as database,
+        database.transaction(system("test")) as session,
+    ):
+        rows = session.execute(select(Record.number, Record.version)).all()
+        enqueue(session, [(row.number, row.version) for row in rows])
 
 
 def session_of(leader: int) -> list[int]:

@@ -19,6 +19,7 @@ from tests.faults.imports import (
     embedded,
     eventually,
     everything_is_there_once,
+    queue_again,
     session_of,
     stopped,
     written,
@@ -96,6 +97,7 @@ def test_an_import_killed_at_a_named_point_is_made_good_by_the_same_command(
 def test_an_indexer_killed_at_a_named_point_leaves_nothing_out(store: Store, tmp_path: Path, point: str) -> None:
     path, records = written(tmp_path, THREE_BATCHES)
     dies(store, "end.after_commit", "import", str(path), "--source", "UJI", "--json")
+    queue_again(store)
     dies(store, point, "jobs")
     adds_up(store.import_(path), read=THREE_BATCHES)
     everything_is_there_once(store, records)
