@@ -19,6 +19,7 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from chassis.settings import environment_with
 
@@ -134,6 +135,38 @@ class Supervisor:
                 worker.wait(timeout=max(0.1, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 worker.kill()
+
+
+class _OneWrite:
+    """A transport whose writes of one turn of the loop leave as one; else it is the transport itself."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._waiting: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._transport.write(b"".join(self._waiting))
+            self._waiting.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class OneWriteProtocol(HttpToolsProtocol):
+    """Headers and body of an answer in one system call: two of them are a tenth of a search's time."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_OneWrite(transport))  # type: ignore[arg-type]
 
 
 class ToldServer(uvicorn.Server):

@@ -108,9 +108,7 @@ def _data_folder(settings: Settings) -> list[Finding]:
         return []
     usable_folder(settings.data)
     folder = str(settings.data)
-    return [
-        Finding("data folder", True, LocalText(f"{folder} bisa ditulisi.", f"{folder} can be written to."))
-    ]
+    return [Finding("data folder", True, LocalText(f"{folder} bisa ditulisi.", f"{folder} can be written to."))]
 
 
 def _database(settings: Settings, service: Service) -> list[Finding]:
@@ -209,16 +207,12 @@ PARTS: dict[str, Look] = {
     "channel": _channel,
 }
 
-SEE_LOG = LocalText(
-    "Periksa setelan dan catatan (log) bagian ini.", "See the settings and the log of this part."
-)
+SEE_LOG = LocalText("Periksa setelan dan catatan (log) bagian ini.", "See the settings and the log of this part.")
 ADVICE = {
     "DATABASE_UNAVAILABLE": LocalText(
         "Jalankan servernya, atau betulkan DATABASE_URL.", "Start its server, or correct DATABASE_URL."
     ),
-    "BUS_UNAVAILABLE": LocalText(
-        "Jalankan RabbitMQ, atau betulkan BUS_URL.", "Start RabbitMQ, or correct BUS_URL."
-    ),
+    "BUS_UNAVAILABLE": LocalText("Jalankan RabbitMQ, atau betulkan BUS_URL.", "Start RabbitMQ, or correct BUS_URL."),
     "SEARCH_UNAVAILABLE": LocalText(
         "Jalankan mesin pencari, atau betulkan SEARCH_URL.", "Start the search engine, or correct SEARCH_URL."
     ),

@@ -13,7 +13,7 @@ import uvicorn
 
 from chassis import jobs, telemetry
 from chassis.db import Database
-from chassis.dealing import GRACE_SECONDS, DealtServer, Supervisor, ToldServer
+from chassis.dealing import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.server import answers
@@ -100,6 +100,7 @@ class _House:
 def _config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         resolve(APP)(settings),
+        http=OneWriteProtocol,
         log_config=None,
         log_level="warning",
         access_log=False,

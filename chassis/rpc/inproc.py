@@ -102,9 +102,7 @@ class AioRoad(_Road):
         self._pool = pool
 
     def unary_unary(self, path: str, *_serialisers: Any, **_more: Any) -> Any:
-        async def call(
-            request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any
-        ) -> Any:
+        async def call(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
             method, call = self._method(path), Call(metadata, self._end(timeout))
             if method.inline:
                 return _answer(method, request, call)
@@ -113,9 +111,7 @@ class AioRoad(_Road):
         return call
 
     def stream_unary(self, path: str, *_serialisers: Any, **_more: Any) -> Any:
-        async def call(
-            requests: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any
-        ) -> Any:
+        async def call(requests: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
             method, call = self._method(path), Call(metadata, self._end(timeout))
             return await self._in_thread(_answer, method, requests_of(requests, call), call)
 

@@ -73,9 +73,7 @@ class Server:
         self._server.add_registered_method_handlers(self.name, handlers)
         self._health = health.HealthServicer(experimental_non_blocking=True)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (self.name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        reflection.enable_server_reflection((self.name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self._well = well
         self._stopping = threading.Event()
         self._pulse = threading.Thread(target=self._feel, name="grpc-pulse", daemon=True)
@@ -170,9 +168,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     # A connection for each thread that may want one, and one to feel the pulse with.
     database = Database(settings.database(service.name), pool_size=settings.grpc_threads + 1)
     resources = Resources(settings=settings, database=database, service=service)
-    server = Server(
-        resolve(service.rpc)(resources), resolve(service.adder), settings, well=lambda: answers(database)
-    )
+    server = Server(resolve(service.rpc)(resources), resolve(service.adder), settings, well=lambda: answers(database))
     threads = jobs.start((*service.jobs, *jobs.CHASSIS), resources, stop)
     server.start()
     announce(server.address)

@@ -37,10 +37,7 @@ def to_status(error: Error) -> status_pb2.Status:
 
 def received(error: Error) -> Error:
     """The error as it arrives at a caller, whatever the way: facts as text, nothing longer than the wire allows."""
-    facts = {
-        name: str(value)[:_MAX_FACT_CHARACTERS]
-        for name, value in list(error.facts.items())[:_MAX_FACTS]
-    }
+    facts = {name: str(value)[:_MAX_FACT_CHARACTERS] for name, value in list(error.facts.items())[:_MAX_FACTS]}
     return _rebuilt(
         type(error) if type(error).__module__ == Error.__module__ else error_for(error.grpc_code),
         error.reason,
