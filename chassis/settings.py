@@ -36,7 +36,6 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
-    public_url: str = ""
     trusted_proxies: str = ""
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(default=50051, ge=0, le=65535)
@@ -51,7 +50,7 @@ class Settings(BaseModel):
     lang: str = ""
     service_urls: Mapping[str, str] = Field(default_factory=dict)
 
-    @field_validator("database_url", "database_owner_url", "bus_url", "search_url", "public_url")
+    @field_validator("database_url", "database_owner_url", "bus_url", "search_url")
     @classmethod
     def _is_url(cls, value: str) -> str:
         if value and not urlsplit(value).scheme:
