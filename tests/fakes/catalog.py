@@ -9,13 +9,14 @@ import orjson
 from chassis import rpc
 from chassis.errors import Invalid, LocalText, NotFound, Unavailable
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
 
 UPDATED_SECONDS = 1_795_568_400
 
 
-class FakeCatalog:
+class FakeCatalog(CatalogServicer):
     """A Catalog servicer. `down` makes every method refuse; `asked` says what it was last asked."""
 
     def __init__(self, books: tuple[Book, ...] = BOOKS) -> None:
