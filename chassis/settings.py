@@ -37,6 +37,10 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
     trusted_proxies: str = ""
+    # What readers type: the scheme, host and port of links that must be whole. Empty: as each request names us.
+    public_url: str = Field(default="", pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$")
+    # Folder of cover pictures, named by ISBN. Empty: every cover is drawn.
+    covers: Path | None = None
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(default=50051, ge=0, le=65535)
     grpc_threads: int = Field(default=16, ge=1, le=256)

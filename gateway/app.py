@@ -148,6 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
+    app.state.settings = settings
     described = describe()
 
     async def openapi(request: Request) -> Response:

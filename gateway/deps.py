@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.settings import Settings
+
 if TYPE_CHECKING:
     from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
 
@@ -92,6 +94,12 @@ def request_id(request: Request) -> str:
 def catalog(request: Request) -> CatalogAsyncStub:
     stub: CatalogAsyncStub = request.app.state.catalog
     return stub
+
+
+def absolute(request: Request, path: str) -> str:
+    """A whole address, for links that leave this site: by PUBLIC_URL, else as the request names us."""
+    settings: Settings = request.app.state.settings
+    return (settings.public_url or str(request.base_url)).rstrip("/") + path
 
 
 async def ask(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
