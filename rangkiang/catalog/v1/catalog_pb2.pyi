@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
 import sys
@@ -51,6 +52,9 @@ class SearchRequest(_message.Message):
     CURSOR_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
     HIGHLIGHT_FIELD_NUMBER: _builtins.int
+    BY_WORK_FIELD_NUMBER: _builtins.int
+    EXPLAIN_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
@@ -61,6 +65,12 @@ class SearchRequest(_message.Message):
     """1 to 100; 0 means 10."""
     highlight: _builtins.bool
     """Mark the words that were found, in SearchReply.Hit.highlights."""
+    by_work: _builtins.bool
+    """One hit a work, its best edition; total and facets count records all the same."""
+    explain: _builtins.bool
+    """Say why each hit ranks where it does, in Hit.reasons."""
+    branch: _builtins.str
+    """The reader's branch, "INSTITUTION/BRANCH": first among the holdings of every hit. Empty: none."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
         """Restrictions; values within one facet are alternatives, facets restrict together."""
@@ -79,10 +89,13 @@ class SearchRequest(_message.Message):
         cursor: _builtins.str = ...,
         limit: _builtins.int = ...,
         highlight: _builtins.bool = ...,
+        by_work: _builtins.bool = ...,
+        explain: _builtins.bool = ...,
+        branch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "query", b"query", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "query", b"query", "sort", b"sort"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -122,6 +135,9 @@ class SearchReply(_message.Message):
     FACETS_FIELD_NUMBER: _builtins.int
     UNDERSTOOD_FIELD_NUMBER: _builtins.int
     DID_YOU_MEAN_FIELD_NUMBER: _builtins.int
+    READ_AS_WORDS_FIELD_NUMBER: _builtins.int
+    DEGRADED_FIELD_NUMBER: _builtins.int
+    HELP_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     next: _builtins.str
     """Cursor of the next page; empty at the end or at hit 10,000."""
@@ -131,10 +147,18 @@ class SearchReply(_message.Message):
     """The query as it was understood, printed back."""
     did_you_mean: _builtins.str
     """Set when a misspelt word was forgiven: the query as it should be spelt."""
+    read_as_words: _builtins.bool
+    """The query could not be read as it was written (a parenthesis left open…): its words were searched."""
+    degraded: _builtins.bool
+    """The search engine does not answer: the hits are look-ups by identifier, title and author in the tables."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]: ...
+    @_builtins.property
+    def help(self) -> _browsing_pb2.Help:
+        """What would help; only when nothing was found."""
+
     def __init__(
         self,
         *,
@@ -145,10 +169,13 @@ class SearchReply(_message.Message):
         facets: _abc.Iterable[Global___Facet] | None = ...,
         understood: _builtins.str = ...,
         did_you_mean: _builtins.str = ...,
+        read_as_words: _builtins.bool = ...,
+        degraded: _builtins.bool = ...,
+        help: _browsing_pb2.Help | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["help", b"help"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "did_you_mean", b"did_you_mean", "facets", b"facets", "hits", b"hits", "next", b"next", "total", b"total", "understood", b"understood"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "total", b"total", "understood", b"understood"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -163,14 +190,24 @@ class Hit(_message.Message):
     BRIEF_FIELD_NUMBER: _builtins.int
     HOLDINGS_FIELD_NUMBER: _builtins.int
     HIGHLIGHTS_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    EDITIONS_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     score: _builtins.float
     brief: _builtins.bytes
     """UTF-8 JSON of the brief record: services/catalog/document.py says its keys."""
     holdings: _builtins.bytes
     """UTF-8 JSON list, an entry a branch: where it is and whether it can be had."""
+    work_id: _builtins.str
+    """With by_work: the work, and how many of its records match."""
+    editions: _builtins.int
     @_builtins.property
     def highlights(self) -> _containers.RepeatedCompositeFieldContainer[Global___Highlight]: ...
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
+        """With explain: heaviest first."""
+
     def __init__(
         self,
         *,
@@ -179,14 +216,43 @@ class Hit(_message.Message):
         brief: _builtins.bytes = ...,
         holdings: _builtins.bytes = ...,
         highlights: _abc.Iterable[Global___Highlight] | None = ...,
+        work_id: _builtins.str = ...,
+        editions: _builtins.int = ...,
+        reasons: _abc.Iterable[Global___Reason] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "score", b"score"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "editions", b"editions", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "reasons", b"reasons", "score", b"score", "work_id", b"work_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Hit: _TypeAlias = Hit  # noqa: Y015
+
+@_typing.final
+class Reason(_message.Message):
+    """Why a hit ranks where it does."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TEXT_FIELD_NUMBER: _builtins.int
+    WEIGHT_FIELD_NUMBER: _builtins.int
+    weight: _builtins.float
+    """Its part of the score."""
+    @_builtins.property
+    def text(self) -> _text_pb2.LocalText: ...
+    def __init__(
+        self,
+        *,
+        text: _text_pb2.LocalText | None = ...,
+        weight: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["text", b"text"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["text", b"text", "weight", b"weight"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Reason: _TypeAlias = Reason  # noqa: Y015
 
 @_typing.final
 class Highlight(_message.Message):
@@ -338,15 +404,19 @@ class GetRecordRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ID_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    branch: _builtins.str
+    """The reader's branch, "INSTITUTION/BRANCH", first among the holdings. Empty: none."""
     def __init__(
         self,
         *,
         id: _builtins.str = ...,
+        branch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "id", b"id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -363,6 +433,8 @@ class GetRecordReply(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     SOURCE_FIELD_NUMBER: _builtins.int
     INSTITUTION_FIELD_NUMBER: _builtins.int
+    WORK_ID_FIELD_NUMBER: _builtins.int
+    EDITIONS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     display: _builtins.bytes
@@ -371,6 +443,9 @@ class GetRecordReply(_message.Message):
     """UTF-8 JSON list, an entry a branch."""
     source: _builtins.str
     institution: _builtins.str
+    work_id: _builtins.str
+    """The work it belongs to, and how many records that has."""
+    editions: _builtins.int
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp: ...
     def __init__(
@@ -383,10 +458,12 @@ class GetRecordReply(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         source: _builtins.str = ...,
         institution: _builtins.str = ...,
+        work_id: _builtins.str = ...,
+        editions: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display", b"display", "holdings", b"holdings", "id", b"id", "institution", b"institution", "source", b"source", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["display", b"display", "editions", b"editions", "holdings", b"holdings", "id", b"id", "institution", b"institution", "source", b"source", "updated_at", b"updated_at", "version", b"version", "work_id", b"work_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -445,15 +522,19 @@ class ListItemsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     RECORD_ID_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
     record_id: _builtins.str
+    branch: _builtins.str
+    """The reader's branch, "INSTITUTION/BRANCH", whose items come first. Empty: none."""
     def __init__(
         self,
         *,
         record_id: _builtins.str = ...,
+        branch: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["record_id", b"record_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "record_id", b"record_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -497,6 +578,11 @@ class Item(_message.Message):
     STATUS_FIELD_NUMBER: _builtins.int
     AVAILABILITY_FIELD_NUMBER: _builtins.int
     COPY_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    ENUMERATION_FIELD_NUMBER: _builtins.int
+    CHRONOLOGY_FIELD_NUMBER: _builtins.int
+    PIECES_FIELD_NUMBER: _builtins.int
+    CALL_NUMBER_PARTS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     barcode: _builtins.str
     call_number: _builtins.str
@@ -510,8 +596,16 @@ class Item(_message.Message):
     """What a reader is told: "can_be_borrowed", "read_here_only", "out_until" or "not_available"."""
     copy: _builtins.str
     """Copy or volume note, as the source wrote it."""
+    room: _builtins.str
+    enumeration: _builtins.str
+    """"Jilid 2", "Vol. 3 No. 2" and its date "Mei 2026", as the source wrote them."""
+    chronology: _builtins.str
+    pieces: _builtins.str
+    """Accompanying pieces: "1 CD-ROM"."""
     @_builtins.property
     def branch_name(self) -> _text_pb2.LocalText: ...
+    @_builtins.property
+    def call_number_parts(self) -> Global___CallNumber: ...
     def __init__(
         self,
         *,
@@ -526,14 +620,60 @@ class Item(_message.Message):
         status: _builtins.str = ...,
         availability: _builtins.str = ...,
         copy: _builtins.str = ...,
+        room: _builtins.str = ...,
+        enumeration: _builtins.str = ...,
+        chronology: _builtins.str = ...,
+        pieces: _builtins.str = ...,
+        call_number_parts: Global___CallNumber | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_name", b"branch_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch_name", b"branch_name", "call_number_parts", b"call_number_parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "barcode", b"barcode", "branch", b"branch", "branch_name", b"branch_name", "call_number", b"call_number", "collection", b"collection", "copy", b"copy", "id", b"id", "institution", b"institution", "material", b"material", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "barcode", b"barcode", "branch", b"branch", "branch_name", b"branch_name", "call_number", b"call_number", "call_number_parts", b"call_number_parts", "chronology", b"chronology", "collection", b"collection", "copy", b"copy", "enumeration", b"enumeration", "id", b"id", "institution", b"institution", "material", b"material", "pieces", b"pieces", "room", b"room", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Item: _TypeAlias = Item  # noqa: Y015
+
+@_typing.final
+class CallNumber(_message.Message):
+    """domain.md "Call numbers"; empty where the call number has no such part."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PREFIX_FIELD_NUMBER: _builtins.int
+    CLASS_NUMBER_FIELD_NUMBER: _builtins.int
+    AUTHOR_MARK_FIELD_NUMBER: _builtins.int
+    TITLE_MARK_FIELD_NUMBER: _builtins.int
+    VOLUME_FIELD_NUMBER: _builtins.int
+    COPY_FIELD_NUMBER: _builtins.int
+    SORT_KEY_FIELD_NUMBER: _builtins.int
+    prefix: _builtins.str
+    class_number: _builtins.str
+    """"class" is a word of its own in some languages."""
+    author_mark: _builtins.str
+    title_mark: _builtins.str
+    volume: _builtins.str
+    copy: _builtins.str
+    sort_key: _builtins.str
+    """Sorts as the pieces stand on the shelf."""
+    def __init__(
+        self,
+        *,
+        prefix: _builtins.str = ...,
+        class_number: _builtins.str = ...,
+        author_mark: _builtins.str = ...,
+        title_mark: _builtins.str = ...,
+        volume: _builtins.str = ...,
+        copy: _builtins.str = ...,
+        sort_key: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_mark", b"author_mark", "class_number", b"class_number", "copy", b"copy", "prefix", b"prefix", "sort_key", b"sort_key", "title_mark", b"title_mark", "volume", b"volume"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CallNumber: _TypeAlias = CallNumber  # noqa: Y015
 
 @_typing.final
 class ListInstitutionsRequest(_message.Message):

@@ -3,7 +3,11 @@
 import grpc
 import warnings
 
+from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_dot_browsing__pb2
 from rangkiang.catalog.v1 import catalog_pb2 as rangkiang_dot_catalog_dot_v1_dot_catalog__pb2
+from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_forms__pb2
+from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
+from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -60,6 +64,51 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.FromString,
                 _registered_method=True)
+        self.CountFacet = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/CountFacet',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetReply.FromString,
+                _registered_method=True)
+        self.ListClasses = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListClasses',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesReply.FromString,
+                _registered_method=True)
+        self.ListNeighbours = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListNeighbours',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.FromString,
+                _registered_method=True)
+        self.ListSimilar = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListSimilar',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarReply.FromString,
+                _registered_method=True)
+        self.Browse = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/Browse',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseReply.FromString,
+                _registered_method=True)
+        self.GetWork = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetWork',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkReply.FromString,
+                _registered_method=True)
+        self.GetForm = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetForm',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
+                _registered_method=True)
+        self.ListRecords = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListRecords',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.FromString,
+                _registered_method=True)
+        self.NoteSearches = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/NoteSearches',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.FromString,
+                _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListInstitutions',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListInstitutionsRequest.SerializeToString,
@@ -111,6 +160,69 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CountFacet(self, request, context):
+        """One facet of a search, page by page: more values than a search counts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClasses(self, request, context):
+        """The classes under a class, with the library's own captions and how many records each has.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListNeighbours(self, request, context):
+        """What stands left and right of an item on its shelf.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSimilar(self, request, context):
+        """Records like this one, each with the reason.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Browse(self, request, context):
+        """A list of headings in order, around a term.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetWork(self, request, context):
+        """A work and its editions.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetForm(self, request, context):
+        """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListRecords(self, request, context):
+        """Records by number, each with when it last changed: for sitemaps.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NoteSearches(self, request, context):
+        """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstitutions(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -150,6 +262,51 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListItems,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.SerializeToString,
+            ),
+            'CountFacet': grpc.unary_unary_rpc_method_handler(
+                    servicer.CountFacet,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetReply.SerializeToString,
+            ),
+            'ListClasses': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClasses,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesReply.SerializeToString,
+            ),
+            'ListNeighbours': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListNeighbours,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.SerializeToString,
+            ),
+            'ListSimilar': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSimilar,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarReply.SerializeToString,
+            ),
+            'Browse': grpc.unary_unary_rpc_method_handler(
+                    servicer.Browse,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseReply.SerializeToString,
+            ),
+            'GetWork': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetWork,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkReply.SerializeToString,
+            ),
+            'GetForm': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetForm,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.SerializeToString,
+            ),
+            'ListRecords': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListRecords,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.SerializeToString,
+            ),
+            'NoteSearches': grpc.unary_unary_rpc_method_handler(
+                    servicer.NoteSearches,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -298,6 +455,249 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ListItems',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CountFacet(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/CountFacet',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.CountFacetReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClasses(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListClasses',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListClassesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListNeighbours(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListNeighbours',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListNeighboursReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSimilar(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListSimilar',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.ListSimilarReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Browse(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/Browse',
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_browsing__pb2.BrowseReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetWork(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetWork',
+            rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_works__pb2.GetWorkReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetForm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetForm',
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.GetFormReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListRecords(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListRecords',
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_forms__pb2.ListRecordsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NoteSearches(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/NoteSearches',
+            rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.FromString,
             options,
             channel_credentials,
             insecure,

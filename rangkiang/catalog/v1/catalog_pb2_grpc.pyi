@@ -5,7 +5,11 @@ isort:skip_file
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as _catalog_pb2
+from rangkiang.catalog.v1 import forms_pb2 as _forms_pb2
+from rangkiang.catalog.v1 import searches_pb2 as _searches_pb2
+from rangkiang.catalog.v1 import works_pb2 as _works_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -43,6 +47,24 @@ class CatalogStub:
     """One record, whole, in a MARC format."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]
     """The items of one record, by branch and call number."""
+    CountFacet: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]
+    """One facet of a search, page by page: more values than a search counts."""
+    ListClasses: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]
+    """The classes under a class, with the library's own captions and how many records each has."""
+    ListNeighbours: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]
+    """What stands left and right of an item on its shelf."""
+    ListSimilar: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]
+    """Records like this one, each with the reason."""
+    Browse: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]
+    """A list of headings in order, around a term."""
+    GetWork: _grpc.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.GetWorkReply]
+    """A work and its editions."""
+    GetForm: _grpc.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]
+    """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
+    """Records by number, each with when it last changed: for sitemaps."""
+    NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
+    """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
 
@@ -61,6 +83,24 @@ class CatalogAsyncStub(CatalogStub):
     """One record, whole, in a MARC format."""
     ListItems: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]  # type: ignore[assignment]
     """The items of one record, by branch and call number."""
+    CountFacet: _aio.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]  # type: ignore[assignment]
+    """One facet of a search, page by page: more values than a search counts."""
+    ListClasses: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListClassesRequest, _browsing_pb2.ListClassesReply]  # type: ignore[assignment]
+    """The classes under a class, with the library's own captions and how many records each has."""
+    ListNeighbours: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListNeighboursRequest, _browsing_pb2.ListNeighboursReply]  # type: ignore[assignment]
+    """What stands left and right of an item on its shelf."""
+    ListSimilar: _aio.UnaryUnaryMultiCallable[_browsing_pb2.ListSimilarRequest, _browsing_pb2.ListSimilarReply]  # type: ignore[assignment]
+    """Records like this one, each with the reason."""
+    Browse: _aio.UnaryUnaryMultiCallable[_browsing_pb2.BrowseRequest, _browsing_pb2.BrowseReply]  # type: ignore[assignment]
+    """A list of headings in order, around a term."""
+    GetWork: _aio.UnaryUnaryMultiCallable[_works_pb2.GetWorkRequest, _works_pb2.GetWorkReply]  # type: ignore[assignment]
+    """A work and its editions."""
+    GetForm: _aio.UnaryUnaryMultiCallable[_forms_pb2.GetFormRequest, _forms_pb2.GetFormReply]  # type: ignore[assignment]
+    """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+    ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
+    """Records by number, each with when it last changed: for sitemaps."""
+    NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
+    """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
 
@@ -106,6 +146,78 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListItemsReply, _abc.Awaitable[_catalog_pb2.ListItemsReply]]:
         """The items of one record, by branch and call number."""
+
+    @_abc_1.abstractmethod
+    def CountFacet(
+        self,
+        request: _browsing_pb2.CountFacetRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.CountFacetReply, _abc.Awaitable[_browsing_pb2.CountFacetReply]]:
+        """One facet of a search, page by page: more values than a search counts."""
+
+    @_abc_1.abstractmethod
+    def ListClasses(
+        self,
+        request: _browsing_pb2.ListClassesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.ListClassesReply, _abc.Awaitable[_browsing_pb2.ListClassesReply]]:
+        """The classes under a class, with the library's own captions and how many records each has."""
+
+    @_abc_1.abstractmethod
+    def ListNeighbours(
+        self,
+        request: _browsing_pb2.ListNeighboursRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.ListNeighboursReply, _abc.Awaitable[_browsing_pb2.ListNeighboursReply]]:
+        """What stands left and right of an item on its shelf."""
+
+    @_abc_1.abstractmethod
+    def ListSimilar(
+        self,
+        request: _browsing_pb2.ListSimilarRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.ListSimilarReply, _abc.Awaitable[_browsing_pb2.ListSimilarReply]]:
+        """Records like this one, each with the reason."""
+
+    @_abc_1.abstractmethod
+    def Browse(
+        self,
+        request: _browsing_pb2.BrowseRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_browsing_pb2.BrowseReply, _abc.Awaitable[_browsing_pb2.BrowseReply]]:
+        """A list of headings in order, around a term."""
+
+    @_abc_1.abstractmethod
+    def GetWork(
+        self,
+        request: _works_pb2.GetWorkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_works_pb2.GetWorkReply, _abc.Awaitable[_works_pb2.GetWorkReply]]:
+        """A work and its editions."""
+
+    @_abc_1.abstractmethod
+    def GetForm(
+        self,
+        request: _forms_pb2.GetFormRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forms_pb2.GetFormReply, _abc.Awaitable[_forms_pb2.GetFormReply]]:
+        """One record in a form that others read: MARC, Dublin Core, MODS, JSON-LD, RIS, BibTeX, CSV."""
+
+    @_abc_1.abstractmethod
+    def ListRecords(
+        self,
+        request: _forms_pb2.ListRecordsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_forms_pb2.ListRecordsReply, _abc.Awaitable[_forms_pb2.ListRecordsReply]]:
+        """Records by number, each with when it last changed: for sitemaps."""
+
+    @_abc_1.abstractmethod
+    def NoteSearches(
+        self,
+        request: _searches_pb2.NoteSearchesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_searches_pb2.NoteSearchesReply, _abc.Awaitable[_searches_pb2.NoteSearchesReply]]:
+        """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
 
     @_abc_1.abstractmethod
     def ListInstitutions(

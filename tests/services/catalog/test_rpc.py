@@ -28,6 +28,7 @@ from services.catalog.index import ENGINES
 from services.catalog.indexing.keeping import Keeper
 from services.catalog.marc import marcjson
 from services.catalog.marc.reading import decode, frames
+from services.catalog.rpc.records import FORMATS
 from services.catalog.service import SERVICE
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -114,7 +115,7 @@ def test_a_record_for_display(call: Call) -> None:
     assert reply.updated_at.seconds > 0
 
 
-@pytest.mark.parametrize("form", rpc.FORMATS)
+@pytest.mark.parametrize("form", FORMATS)
 def test_a_record_in_each_format(call: Call, form: Any) -> None:
     reply = call("GetMarc", wire.GetMarcRequest(id=found(call).hits[0].id, format=form))
     assert [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(reply.content))] == [BOOK.fingerprint()]

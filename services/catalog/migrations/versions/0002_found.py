@@ -1,0 +1,141 @@
+"""The catalogue, found: works, headings, authorities, captions, the query log; items and records say more."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from chassis.db import BigNumber, Id
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+WALLED = ("authorities", "class_captions")
+
+
+def upgrade() -> None:
+    _works()
+    _columns()
+    _browsing()
+    _searches()
+    if op.get_bind().dialect.name == "postgresql":
+        for table in WALLED:
+            _wall(table)
+
+
+def _text(name: str, length: int | None = None, *, added: bool = False) -> sa.Column[str]:
+    return sa.Column(name, sa.String(length), nullable=False, server_default="" if added else None)
+
+
+def _number(name: str, *constraints: sa.schema.SchemaItem, key: bool = False, nullable: bool = False) -> sa.Column[int]:
+    return sa.Column(name, BigNumber, *constraints, primary_key=key, nullable=nullable, autoincrement=False)
+
+
+def _columns() -> None:
+    op.add_column("sources", _text("item_map", added=True))
+    op.add_column("records", _number("work_number", nullable=True))
+    op.add_column("records", _text("title_sort", added=True))
+    op.add_column("records", _text("author_sort", added=True))
+    op.create_index("records_by_work", "records", ["work_number"])
+    op.create_index("records_by_title", "records", ["title_sort"])
+    op.create_index("records_by_author", "records", ["author_sort"])
+    op.add_column("items", _text("call_sort", added=True))
+    op.add_column("items", _text("room", 64, added=True))
+    for name in ("enumeration", "chronology", "pieces"):
+        op.add_column("items", _text(name, added=True))
+    op.create_index("items_on_shelf", "items", ["branch_id", "call_sort"])
+
+
+def _works() -> None:
+    op.create_table(
+        "works",
+        sa.Column("number", BigNumber, primary_key=True, autoincrement=True),
+        sa.Column("id", Id, nullable=False, unique=True),
+        _text("title"),
+        _text("author"),
+        _number("merged_into", sa.ForeignKey("works.number"), nullable=True),
+    )
+    op.create_table(
+        "work_keys",
+        _number("key", key=True),
+        _number("record_number", sa.ForeignKey("records.number"), key=True),
+    )
+    op.create_index("work_keys_by_record", "work_keys", ["record_number"])
+    op.create_table(
+        "work_rulings",
+        sa.Column("id", Id, primary_key=True),
+        _number("record_number", sa.ForeignKey("records.number")),
+        _number("work_number", sa.ForeignKey("works.number")),
+        _text("ruling", 16),
+        _text("reason"),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False),
+    )
+    op.create_index("ix_work_rulings_record_number", "work_rulings", ["record_number"])
+
+
+def _browsing() -> None:
+    op.create_table(
+        "headings",
+        sa.Column("kind", sa.String(16), primary_key=True),
+        sa.Column("sort", sa.String(200), primary_key=True),
+        sa.Column("text", sa.String(200), primary_key=True),
+    )
+    op.create_table(
+        "authorities",
+        sa.Column("number", BigNumber, primary_key=True, autoincrement=True),
+        sa.Column("id", Id, nullable=False, unique=True),
+        sa.Column("institution_id", Id, sa.ForeignKey("institutions.id"), nullable=False),
+        sa.Column("source_id", Id, sa.ForeignKey("sources.id"), nullable=False),
+        _text("control_key"),
+        _text("kind", 16),
+        _text("heading"),
+        sa.Column("fingerprint", sa.LargeBinary(32), nullable=False),
+        sa.Column("marc", sa.LargeBinary, nullable=False),
+        _number("version"),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.UniqueConstraint("source_id", "control_key"),
+    )
+    op.create_table(
+        "authority_forms",
+        _number("authority_number", sa.ForeignKey("authorities.number"), key=True),
+        _number("position", key=True),
+        _text("kind", 16),
+        _text("relation", 16),
+        _text("text"),
+        _text("sort", 200),
+    )
+    op.create_index("authority_forms_in_order", "authority_forms", ["kind", "sort"])
+    op.create_table(
+        "class_captions",
+        sa.Column("institution_id", Id, sa.ForeignKey("institutions.id"), primary_key=True),
+        sa.Column("notation", sa.String(32), primary_key=True),
+        _text("name_id"),
+        _text("name_en"),
+    )
+
+
+def _searches() -> None:
+    op.create_table(
+        "searches",
+        sa.Column("number", BigNumber, primary_key=True, autoincrement=True),
+        _text("day", 10),
+        _text("query", 500),
+        _number("total"),
+        _number("clicked"),
+        _text("language", 2),
+    )
+    op.create_index("searches_by_day", "searches", ["day"])
+
+
+def _wall(table: str) -> None:
+    # As in 0001: everybody reads, each institution writes its own rows only.
+    mine = "nullif(current_setting('rangkiang.institution', true), '')"
+    own = f"({mine} = '*' OR institution_id::text = {mine})"
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(f"CREATE POLICY everybody_reads ON {table} FOR SELECT USING (true)")
+    op.execute(f"CREATE POLICY own_rows_come ON {table} FOR INSERT WITH CHECK {own}")
+    op.execute(f"CREATE POLICY own_rows_change ON {table} FOR UPDATE USING {own} WITH CHECK {own}")
+    op.execute(f"CREATE POLICY own_rows_go ON {table} FOR DELETE USING {own}")

@@ -1,0 +1,20 @@
+"""Wire in, call a story, wire out; a file for each part of the contract."""
+
+from __future__ import annotations
+
+from chassis.service import Resources
+from chassis.urls import open_url
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
+from services.catalog.index import ENGINES
+from services.catalog.rpc.finding import Finding
+from services.catalog.rpc.places import Places
+from services.catalog.rpc.records import Records
+
+
+class Catalog(Finding, Records, Places, CatalogServicer):
+    """The whole contract."""
+
+
+def servicer(resources: Resources) -> Catalog:
+    """The catalogue's servicer, with an index of its own to search in."""
+    return Catalog(resources, open_url(resources.settings.search, ENGINES))

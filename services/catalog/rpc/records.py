@@ -1,0 +1,82 @@
+"""Records and their items, on the wire."""
+
+from __future__ import annotations
+
+import grpc
+import orjson
+
+from chassis import rpc
+from chassis.errors import Invalid, LocalText
+from chassis.ids import parse_id
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog import marc, queries
+from services.catalog.document import answer, display
+from services.catalog.exporting import ENCODERS
+from services.catalog.marc.faults import REASONS, Unserialisable
+from services.catalog.rpc.wiring import Wiring, wire_moment
+
+FORMATS = {
+    wire.MARC_FORMAT_ISO2709: "marc",
+    wire.MARC_FORMAT_MARCXML: "marcxml",
+    wire.MARC_FORMAT_JSON: "json",
+}
+
+
+class Records(Wiring):
+    def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.record(session, parse_id(request.id))
+        return wire.GetRecordReply(
+            id=str(found.id),
+            version=found.version,
+            display=orjson.dumps(
+                display(marc.Record.unpack(found.marc), institution=found.institution, source=found.source)
+            ),
+            holdings=found.holdings,
+            updated_at=wire_moment(found.updated_at),
+            source=found.source,
+            institution=found.institution,
+        )
+
+    def GetMarc(self, request: wire.GetMarcRequest, context: grpc.ServicerContext) -> wire.GetMarcReply:
+        name = FORMATS.get(request.format)
+        if name is None:
+            raise Invalid(
+                "FORMAT_UNKNOWN",
+                LocalText("Format MARC itu tidak dikenal.", "That MARC format is not known."),
+                format=int(request.format),
+            )
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.record(session, parse_id(request.id))
+        try:
+            content = ENCODERS[name](marc.Record.unpack(found.marc))
+        except Unserialisable as problem:
+            raise Invalid(
+                problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail
+            ) from None
+        return wire.GetMarcReply(content=content, version=found.version, updated_at=wire_moment(found.updated_at))
+
+    def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.record(session, parse_id(request.record_id))
+            items = queries.items(session, found.number)
+        return wire.ListItemsReply(
+            record_version=found.version,
+            items=[
+                wire.Item(
+                    id=str(item.id),
+                    barcode=item.barcode or "",
+                    call_number=item.call_number,
+                    institution=item.institution,
+                    branch=item.branch,
+                    branch_name=WireText(id=item.name_id, en=item.name_en),
+                    collection=item.collection,
+                    material=item.material,
+                    status=item.status,
+                    availability=answer(item.status, item.collection),
+                    copy=item.copy,
+                )
+                for item in items
+            ],
+        )

@@ -1,0 +1,34 @@
+"""The catalogue's tables, a file a subject."""
+
+from __future__ import annotations
+
+from services.catalog.tables.base import Table
+from services.catalog.tables.headings import Authority, AuthorityForm, Heading
+from services.catalog.tables.imports import ImportRun, ImportSeen, PutAside
+from services.catalog.tables.indexing import IndexQueue, IndexRebuild
+from services.catalog.tables.places import Branch, ClassCaption, Institution, Source
+from services.catalog.tables.records import Item, Record
+from services.catalog.tables.searches import Search
+from services.catalog.tables.works import Work, WorkKey, WorkRuling
+
+__all__ = [
+    "Authority",
+    "AuthorityForm",
+    "Branch",
+    "ClassCaption",
+    "Heading",
+    "ImportRun",
+    "ImportSeen",
+    "IndexQueue",
+    "IndexRebuild",
+    "Institution",
+    "Item",
+    "PutAside",
+    "Record",
+    "Search",
+    "Source",
+    "Table",
+    "Work",
+    "WorkKey",
+    "WorkRuling",
+]

@@ -1,0 +1,64 @@
+"""Institutions, their branches and sources, and what they call a class."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.catalog.tables.base import Table
+
+
+class Institution(Table):
+    """A library in its own right: the tenant."""
+
+    __tablename__ = "institutions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(32))
+    npp: Mapped[str] = mapped_column(String(32))
+    isil: Mapped[str] = mapped_column(String(16))
+    zone: Mapped[str] = mapped_column(String(64))
+
+
+class Branch(Table):
+    """A place of an institution where items stand; unconfirmed when only an import has named it."""
+
+    __tablename__ = "branches"
+    __table_args__ = (UniqueConstraint("institution_id", "code"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    code: Mapped[str] = mapped_column(String(64))
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(32))
+    npp: Mapped[str] = mapped_column(String(32))
+    isil: Mapped[str] = mapped_column(String(16))
+    zone: Mapped[str] = mapped_column(String(64))
+    confirmed: Mapped[bool]
+
+
+class Source(Table):
+    """Where records come from: one institution's feed.
+
+    item_map  how its records say what items there are, as TOML (items: data per source); "" for the usual ways
+    """
+
+    __tablename__ = "sources"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    code: Mapped[str] = mapped_column(String(64), unique=True)
+    item_map: Mapped[str] = mapped_column(server_default="")
+
+
+class ClassCaption(Table):
+    """An institution's own caption for a class, beside the ten main classes that everybody has."""
+
+    __tablename__ = "class_captions"
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)
+    notation: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name_id: Mapped[str]
+    name_en: Mapped[str]

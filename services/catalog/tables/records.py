@@ -1,0 +1,82 @@
+"""Bibliographic records and their items."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.catalog.tables.base import Table
+
+
+class Record(Table):
+    """A bibliographic record. `marc` is the truth; brief and holdings are made from it and from the items.
+
+    number       small and dense, for the index and for breaking ties
+    control_key  the import key within the source (conventions.md)
+    fingerprint  SHA-256 of what conventions.md calls equal
+    marc         marc.Record.pack()
+    brief        UTF-8 JSON ready for an answer (document.brief)
+    holdings     UTF-8 JSON list, an entry a branch, ready for an answer (document.holdings)
+    run          number of the import run that last wrote it
+    work_number  the work it belongs to
+    title_sort, author_sort   folded title and main entry, cut: for lists in order and for looking up by the tables
+    """
+
+    __tablename__ = "records"
+    __table_args__ = (
+        UniqueConstraint("source_id", "control_key"),
+        Index("records_by_work", "work_number"),
+        Index("records_by_title", "title_sort"),
+        Index("records_by_author", "author_sort"),
+    )
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    control_key: Mapped[str]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    marc: Mapped[bytes]
+    brief: Mapped[bytes]
+    holdings: Mapped[bytes]
+    version: Mapped[int]
+    run: Mapped[int]
+    updated_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+    work_number: Mapped[int | None]
+    title_sort: Mapped[str] = mapped_column(server_default="")
+    author_sort: Mapped[str] = mapped_column(server_default="")
+
+
+class Item(Table):
+    """One physical piece.
+
+    call_sort    sorts call numbers as pieces stand on the shelf; the parts are read from call_number when asked for
+    enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
+    pieces       what comes with it
+    """
+
+    __tablename__ = "items"
+    __table_args__ = (
+        UniqueConstraint("institution_id", "barcode"),
+        Index("items_by_record", "record_number"),
+        Index("items_on_shelf", "branch_id", "call_sort"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    record_number: Mapped[int] = mapped_column(ForeignKey("records.number"))
+    branch_id: Mapped[UUID] = mapped_column(ForeignKey("branches.id"))
+    barcode: Mapped[str | None] = mapped_column(String(64))
+    call_number: Mapped[str]
+    collection: Mapped[str] = mapped_column(String(32))
+    material: Mapped[str] = mapped_column(String(32))
+    status: Mapped[str] = mapped_column(String(32))
+    copy: Mapped[str]
+    position: Mapped[int]
+    call_sort: Mapped[str] = mapped_column(server_default="")
+    room: Mapped[str] = mapped_column(String(64), server_default="")
+    enumeration: Mapped[str] = mapped_column(server_default="")
+    chronology: Mapped[str] = mapped_column(server_default="")
+    pieces: Mapped[str] = mapped_column(server_default="")
