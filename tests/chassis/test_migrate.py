@@ -30,6 +30,8 @@ def upgrade():
     {then}
 """
 
+REVISIONS = sorted(path.name[:4] for path in (CHECKOUT / "services/catalog/migrations/versions").glob("[0-9]*.py"))
+
 
 @pytest.fixture
 def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
@@ -89,14 +91,14 @@ def test_migrating_from_several_processes_at_once_is_migrating_once(url: str) ->
     )
     runs = [subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) for _ in range(3)]
     done = sorted(int(run.communicate(timeout=60)[0]) for run in runs)
-    assert done == [0, 0, 1]
+    assert done == [0, 0, len(REVISIONS)]
 
 
 def test_a_missing_database_is_made(servers: dict[str, str]) -> None:
     name = f"test_{new_id().hex[:12]}"
     try:
         url = development.database_url(name, owner=True)
-        assert migrate(SERVICE, owner_url=url) == ["0001"]
+        assert migrate(SERVICE, owner_url=url) == REVISIONS
         assert "records" in _tables(url)
     finally:
         development.drop_database(name)
