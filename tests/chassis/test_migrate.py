@@ -20,6 +20,7 @@ from chassis.service import Service
 from services.catalog.service import SERVICE
 from services.catalog.tables import Institution, Source
 from tests import servers as development
+from tests.conftest import CHECKOUT
 
 REVISION = """
 import sqlalchemy as sa
