@@ -92,6 +92,11 @@ class Database:
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
 
+    @property
+    def origin(self) -> Database:
+        """The database itself, when this is one holder's view of it."""
+        return self
+
     def after_commit(self, call: Callable[[], None]) -> None:
         """Call this, without arguments and quickly, after each commit that wrote: to wake whoever waits for work."""
         self._after_commit.append(call)
@@ -205,7 +210,9 @@ def _named_loss() -> Iterator[None]:
 def _named_outage() -> Iterator[None]:
     try:
         yield
-    except (InterfaceError, OperationalError) as problem:
+    except DBAPIError as problem:
+        if not (isinstance(problem, InterfaceError | OperationalError) or problem.connection_invalidated):
+            raise
         if _is_full(problem):
             raise Unavailable(
                 "DISK_FULL",

@@ -13,11 +13,12 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from chassis import telemetry
 from chassis.db import Database
 from chassis.errors import Error
-from chassis.lease import Lease, Leases
+from chassis.lease import Fenced, Lease, Leases
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
@@ -84,7 +85,7 @@ def run_beside(name: str) -> None:
 
 
 def _keep(job: Job, resources: Resources, stop: threading.Event) -> None:
-    """Hold the job's lease and run it; a job that fails is tried again, after saying so."""
+    """Hold the job's lease and run it on a database fenced by it; a job that fails is tried again, after saying so."""
     leases = Leases(resources.database)
     run = resolve(job.run)
     while not stop.is_set():
@@ -105,6 +106,7 @@ def _keep(job: Job, resources: Resources, stop: threading.Event) -> None:
 def _run_while_held(job: Job, run: object, resources: Resources, lease: Lease, stop: threading.Event) -> None:
     assert callable(run)
     ended = _Either(stop, lease)
+    resources = replace(resources, database=Fenced(resources.database, lease))
     if job.every_seconds is None:
         run(resources, ended)
         return

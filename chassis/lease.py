@@ -1,4 +1,7 @@
-"""One holder of a role at a time: a locked file beside a SQLite database, a timed row in PostgreSQL."""
+"""One holder of a role at a time: a locked file beside a SQLite database, a timed row in PostgreSQL.
+
+What a holder writes goes through its `fenced` database: one that overslept its term can commit nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +19,7 @@ from typing import Protocol
 from sqlalchemy import BigInteger, Column, DateTime, String, Table, text
 from sqlalchemy.orm import Session
 
-from chassis.context import system
+from chassis.context import Context, system
 from chassis.db import Database, chassis_tables
 from chassis.errors import Conflict, Error, LocalText
 from chassis.ids import new_id
@@ -55,6 +58,7 @@ _RENEW = text(
 _RELEASE = text(
     "UPDATE leases SET until = clock_timestamp() - interval '1 second' WHERE role = :role AND token = :token"
 )
+_BE_BRIEF = text("SELECT set_config('idle_in_transaction_session_timeout', :milliseconds, true)")
 _FENCE = text("SELECT token FROM leases WHERE role = :role AND until >= clock_timestamp() FOR SHARE")
 
 
@@ -62,12 +66,18 @@ class Lease(Protocol):
     """A role held."""
 
     @property
+    def role(self) -> str: ...
+
+    @property
     def held(self) -> bool:
         """Still ours, as far as we know without asking."""
         ...
 
     def fence(self, session: Session) -> None:
-        """Be sure, inside the holder's own transaction. Raises Conflict LEASE_LOST."""
+        """Be sure that the role is ours until this transaction ends; the last thing before its commit.
+
+        raises  Conflict  LEASE_LOST
+        """
         ...
 
     def release(self) -> None: ...
@@ -103,10 +113,54 @@ class Leases:
                 lease.release()
 
 
+class Fenced(Database):
+    """A database as the holder of a lease writes to it: each transaction makes sure of the lease before it commits.
+
+    The number is checked last, under a lock that the row's next holder has to wait for: checked at the beginning,
+    the role could be gone by the commit; locked from the beginning, a relay that waits for its broker would hold up
+    its own renewals, and whoever is to take over. So the lock lasts as long as a commit does, and where the holder
+    stalls just there PostgreSQL ends its session after LEASE_SECONDS: nobody is held up for ever.
+
+    At the beginning `held` is asked, which costs nothing and spares most of what would be refused. What a holder does
+    outside its database cannot be fenced, and need not be: indexes refuse versions older than theirs, and facts
+    published twice have one effect, by their id.
+    """
+
+    def __init__(self, origin: Database, lease: Lease) -> None:
+        self._held_from, self._lease = origin, lease
+        self.url, self.is_sqlite, self.writer, self.reader = origin.url, origin.is_sqlite, origin.writer, origin.reader
+        self._driver_error = origin._driver_error
+
+    @property
+    def origin(self) -> Database:
+        return self._held_from.origin
+
+    def after_commit(self, call: Callable[[], None]) -> None:
+        self._held_from.after_commit(call)
+
+    @contextmanager
+    def transaction(self, context: Context) -> Iterator[Session]:
+        """One act of the holder.
+
+        raises  Conflict     LEASE_LOST: nothing of it was kept
+                Unavailable  DATABASE_UNAVAILABLE
+        """
+        if not self._lease.held:
+            raise _lost(self._lease.role)
+        with self._held_from.transaction(context) as session:
+            yield session
+            session.flush()
+            self._lease.fence(session)
+
+    def close(self) -> None:
+        """Nothing: who opened the database closes it."""
+
+
 class _FileLease:
     """The kernel frees it when the holder dies, however it dies; nothing else can take it away."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, role: str, handle: int) -> None:
+        self.role = role
         self._handle: int | None = handle
 
     @classmethod
@@ -120,7 +174,7 @@ class _FileLease:
             return None
         os.truncate(handle, 0)
         os.write(handle, f"{os.getpid()}\n".encode())
-        return cls(handle)
+        return cls(role, handle)
 
     @property
     def held(self) -> bool:
@@ -128,7 +182,7 @@ class _FileLease:
 
     def fence(self, session: Session) -> None:
         if self._handle is None:
-            raise _lost("")
+            raise _lost(self.role)
 
     def release(self) -> None:
         handle, self._handle = self._handle, None
@@ -140,7 +194,8 @@ class _RowLease:
     """Renewed by a thread; lost when the database says so or has not answered for the whole term."""
 
     def __init__(self, database: Database, role: str, holder: str, token: int) -> None:
-        self._database, self._role, self._holder, self._token = database, role, holder, token
+        self.role = role
+        self._database, self._holder, self._token = database, holder, token
         self._good_until = time.monotonic() + LEASE_SECONDS
         self._released = threading.Event()
         threading.Thread(target=self._renew, name=f"lease-{role}", daemon=True).start()
@@ -148,7 +203,7 @@ class _RowLease:
     @classmethod
     def take(cls, database: Database, role: str) -> _RowLease | None:
         holder = f"{socket.gethostname()[:20]}:{os.getpid()}:{new_id().hex[-12:]}"
-        with database.transaction(system("lease")) as session:
+        with _brief(database) as session:
             row = session.execute(_TAKE, {"role": role, "holder": holder, "seconds": LEASE_SECONDS}).first()
         return None if row is None else cls(database, role, holder, row.token)
 
@@ -157,36 +212,50 @@ class _RowLease:
         return not self._released.is_set() and time.monotonic() < self._good_until
 
     def fence(self, session: Session) -> None:
-        row = session.execute(_FENCE, {"role": self._role}).first()
+        _be_brief(session)
+        row = session.execute(_FENCE, {"role": self.role}).first()
         if row is None or row.token != self._token:
             self._good_until = 0.0
-            raise _lost(self._role)
+            raise _lost(self.role)
 
     def release(self) -> None:
         if self._released.is_set():
             return
         self._released.set()
         try:
-            with self._database.transaction(system("lease")) as session:
-                session.execute(_RELEASE, {"role": self._role, "token": self._token})
+            with _brief(self._database) as session:
+                session.execute(_RELEASE, {"role": self.role, "token": self._token})
         except Error as problem:
             # It runs out by itself within LEASE_SECONDS.
-            log.warning("lease_not_released", extra={"role": self._role, "reason": problem.reason})
+            log.warning("lease_not_released", extra={"role": self.role, "reason": problem.reason})
 
     def _renew(self) -> None:
-        asked = {"role": self._role, "holder": self._holder, "token": self._token, "seconds": LEASE_SECONDS}
+        asked = {"role": self.role, "holder": self._holder, "token": self._token, "seconds": LEASE_SECONDS}
         while not self._released.wait(RENEW_SECONDS):
             begun = time.monotonic()
             try:
-                with self._database.transaction(system("lease")) as session:
+                with _brief(self._database) as session:
                     renewed = session.execute(_RENEW, asked).rowcount == 1  # type: ignore[attr-defined]
             except Error as problem:
-                log.warning("lease_not_renewed", extra={"role": self._role, "reason": problem.reason})
+                log.warning("lease_not_renewed", extra={"role": self.role, "reason": problem.reason})
                 continue
             if not renewed:
                 self._good_until = 0.0
                 return
             self._good_until = begun + LEASE_SECONDS
+
+
+@contextmanager
+def _brief(database: Database) -> Iterator[Session]:
+    """A transaction of the lease's own, on its row."""
+    with database.transaction(system("lease")) as session:
+        _be_brief(session)
+        yield session
+
+
+def _be_brief(session: Session) -> None:
+    """From here to its end a transaction that sits idle, its process stopped or its machine gone, is rolled back."""
+    session.execute(_BE_BRIEF, {"milliseconds": str(int(LEASE_SECONDS * 1000))})
 
 
 def _lost(role: str) -> Conflict:

@@ -44,7 +44,7 @@ class Job:
 
     run      "package.module:function", called as run(resources, stop); a loop of its own when every_seconds is None,
              else called once each period
-    lease    the role whose holder runs it
+    lease    the role whose holder runs it; its resources' database commits only while it is held
     """
 
     name: str

@@ -44,6 +44,7 @@ class Wake(Protocol):
 
 def announce_commits(database: Database) -> None:
     """Let waiters of every process know of this process's commits to `database`; once is enough, twice is harmless."""
+    database = database.origin
     if database in _announced:
         return
     _announced.add(database)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from sqlalchemy import MetaData
 
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Conflict, LocalText, Unavailable
 from chassis.service import Job, Resources, Service
+from tests.toys.house import COOK
+from tests.toys.pantry.filling import fill
 
 
 def note(resources: Resources, text: str) -> None:
@@ -45,6 +47,21 @@ def breaks_once(resources: Resources, stop: threading.Event) -> None:
     note(resources, "tried")
     if notes(resources.settings.data).count("tried") == 1:
         raise ZeroDivisionError
+    stop.wait()
+
+
+def sleep() -> None:
+    """What `writes` does before its commit; a test puts something here."""
+
+
+def writes(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "began")
+    try:
+        with resources.database.transaction(COOK) as session:
+            fill(session, "mango", context=COOK)
+            sleep()
+    except Conflict as refusal:
+        note(resources, refusal.reason)
     stop.wait()
 
 

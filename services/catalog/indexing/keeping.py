@@ -32,6 +32,9 @@ SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
 class Keeper:
     """Keeps one index up with one database; made anew after trouble, for all it knows is in the tables.
 
+    Each change of which index there is follows a commit, which the holder of another time is refused; documents that
+    such a one still writes are refused by their versions.
+
     hurried  there is more to do: no need to gather a batch first
     """
 
@@ -118,8 +121,8 @@ class Keeper:
         if wish.state == "running" and left is not None and left.name == wish.id.hex:
             self._rebuild = left
         else:
-            self._rebuild = self._index.begin_rebuild(wish.id.hex)
             self._note(wish.id, state="running", reached=0, written=0, total=total, error="")
+            self._rebuild = self._index.begin_rebuild(wish.id.hex)
         self._wish = wish.id
 
     def _scan(self, rebuild: Rebuild) -> None:
@@ -134,8 +137,7 @@ class Keeper:
             ).all()
             changes = changes_of(session, dict.fromkeys(numbers, 0))
         rebuild.write(changes)
-        if numbers:
-            self._note(self._wish, reached=numbers[-1], written=row.written + len(numbers))
+        self._note(self._wish, reached=max([row.reached, *numbers]), written=row.written + len(numbers))
         if len(numbers) < SCAN_BATCH:
             rebuild.swap()
             self._note(self._wish, state="done", finished_at=clock.now())

@@ -1,0 +1,207 @@
+"""Who overslept a lease on PostgreSQL commits nothing, and holds nobody up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select, text
+
+from chassis import jobs, lease
+from chassis.bus import Event
+from chassis.bus.local import Deliveries, LocalBus, deliveries
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Conflict, Unavailable
+from chassis.lease import Fenced, Lease, Leases
+from chassis.outbox import Relay
+from chassis.service import Job
+from chassis.wake import open_wake
+from tests.chassis import working
+from tests.toys.house import House, open_house, settings_of
+from tests.toys.kitchen import handlers
+
+TEST = system("test")
+
+
+@pytest.fixture
+def house(servers: dict[str, str], tmp_path: Path) -> Iterator[House]:
+    """On PostgreSQL, where a holder's term can end without its knowing."""
+    with settings_of("amqp", tmp_path) as settings, open_house(settings) as house:
+        yield house
+
+
+@pytest.fixture
+def hold() -> Iterator[Callable[[Database, str], Lease]]:
+    held: list[Lease] = []
+
+    def take(database: Database, role: str) -> Lease:
+        taken = Leases(database).try_hold(role)
+        assert taken is not None
+        held.append(taken)
+        return taken
+
+    yield take
+    for each in held:
+        each.release()
+
+
+def oversleep(database: Database, hold: Callable[[Database, str], Lease], role: str) -> None:
+    """The term ends, and the next holder is at once there; the sleeper has not heard of it."""
+    with database.transaction(TEST) as session:
+        session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
+    hold(database, role)
+
+
+class SlowBus(LocalBus):
+    """Takes facts so slowly that the relay's term ends meanwhile."""
+
+    def __init__(self, house: House, sleep: Callable[[], None]) -> None:
+        super().__init__([house.kitchen])
+        self._sleep = sleep
+
+    def publish(self, events: Sequence[Event]) -> list[UUID]:
+        taken = super().publish(events)
+        self._sleep()
+        return taken
+
+
+def test_a_relay_that_overslept_marks_nothing_and_the_next_one_does_it_again(
+    house: House, hold: Callable[[Database, str], Lease]
+) -> None:
+    database = house.pantry.database
+    house.fill("mango")
+    fenced = Fenced(database, hold(database, "relay"))
+    with pytest.raises(Conflict) as refusal:
+        Relay(fenced, SlowBus(house, lambda: oversleep(database, hold, "relay"))).step()
+    assert refusal.value.reason == "LEASE_LOST"
+    assert house.unpublished() == 1
+    house.on_bus("local:").publish()
+    assert house.unpublished() == 0
+    Deliveries(house.kitchen).run_due(threading.Event())
+    assert house.meals() == ["mango"]
+
+
+def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
+    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = house.kitchen.database
+    house.fill("mango")
+    house.on_bus("local:").publish()
+    fenced = replace(house.kitchen, database=Fenced(database, hold(database, "deliver")))
+    cook = handlers.cook
+    monkeypatch.setattr(handlers, "cook", lambda *given: (cook(*given), oversleep(database, hold, "deliver")))
+    with pytest.raises(Conflict) as refusal:
+        Deliveries(fenced).run_due(threading.Event())
+    assert refusal.value.reason == "LEASE_LOST"
+    assert house.meals() == []
+    with database.reading(TEST) as session:
+        assert [row.attempts for row in session.execute(select(deliveries))] == [0]
+
+
+def test_a_job_gets_a_database_that_is_fenced(
+    house: House, hold: Callable[[Database, str], Lease], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, stop = house.pantry.database, threading.Event()
+    monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 60)
+    monkeypatch.setattr(working, "sleep", lambda: oversleep(database, hold, "role"))
+    settings = house.settings.model_copy(update={"data": tmp_path})
+    job = Job(name="writer", run="tests.chassis.working:writes", lease="role")
+    threads = jobs.start((job,), replace(house.pantry, settings=settings, database=database), stop)
+    end = time.monotonic() + 10
+    while working.notes(tmp_path) != ["began", "LEASE_LOST"]:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    stop.set()
+    for thread in threads:
+        thread.join(10)
+    assert house.unpublished() == 0
+
+
+def test_a_lease_known_to_be_lost_refuses_before_anything_is_done(
+    house: House, hold: Callable[[Database, str], Lease]
+) -> None:
+    database = house.pantry.database
+    role = hold(database, "relay")
+    role.release()
+    with pytest.raises(Conflict), Fenced(database, role).transaction(TEST):
+        raise AssertionError("nothing is begun")
+
+
+def test_a_holder_that_waits_for_its_broker_keeps_its_lease(
+    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.2)
+    database = house.pantry.database
+    house.fill("mango")
+    fenced = Fenced(database, hold(database, "relay"))
+    assert Relay(fenced, SlowBus(house, lambda: time.sleep(2.5))).step() == 1
+    assert house.unpublished() == 0
+
+
+def test_a_holder_that_stalls_between_check_and_commit_is_waited_for_no_longer_than_a_term(
+    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1)
+    database = house.pantry.database
+    stalled = hold(database, "relay")
+    with suppress(Unavailable), database.transaction(TEST) as session:
+        house.fill_in(session, "mango")
+        stalled.fence(session)
+        stalled._released.set()  # type: ignore[attr-defined]
+        begun = time.monotonic()
+        with Leases(database).hold("relay", threading.Event()) as successor:
+            assert successor is not None
+            assert time.monotonic() - begun < 4
+    assert house.unpublished() == 0
+
+
+def test_a_takeover_waits_for_a_commit_that_was_checked(
+    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LEASE_SECONDS", 1)
+    database = house.pantry.database
+    first = hold(database, "relay")
+    seen: list[int] = []
+
+    def take_over() -> None:
+        with Leases(database).hold("relay", threading.Event()):
+            seen.append(house.unpublished())
+
+    taker = threading.Thread(target=take_over)
+    with database.transaction(TEST) as session:
+        house.fill_in(session, "mango")
+        first.fence(session)
+        first._released.set()  # type: ignore[attr-defined]
+        taker.start()
+        # Busy, not idle: a commit that takes long.
+        session.execute(text("SELECT pg_sleep(2.5)"))
+    taker.join(10)
+    assert seen == [1]
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_commits_through_a_fence_wake_once_like_all_others(
+    kind: str, request: pytest.FixtureRequest, tmp_path: Path, hold: Callable[[Database, str], Lease]
+) -> None:
+    url = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else request.getfixturevalue("postgres_owner_url")
+    database = Database(url)
+    lease.leases.create(database.writer)
+    fenced = Fenced(database, hold(database, "role"))
+    with closing(open_wake(database)), closing(open_wake(fenced)) as wake:
+        assert len(database._after_commit) == 1
+        with fenced.transaction(TEST) as session:
+            session.execute(text("CREATE TABLE notes (name TEXT)"))
+        begun = time.monotonic()
+        wake.wait(5)
+        assert time.monotonic() - begun < 2
+    fenced.close()
+    with database.reading(TEST) as session:
+        assert session.execute(text("SELECT count(*) FROM notes")).scalar_one() == 0
