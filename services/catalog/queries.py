@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from chassis.db import Database
@@ -41,6 +41,21 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
             record=str(record_id),
         )
     return found
+
+
+def listed(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """Records not deleted with a number above `after`, by number: number, id, updated_at."""
+    return session.execute(
+        select(Record.number, Record.id, Record.updated_at)
+        .where(Record.number > after, Record.deleted_at.is_(None))
+        .order_by(Record.number)
+        .limit(limit)
+    ).all()
+
+
+def highest_number(session: Session) -> int:
+    """The highest record number there is, deleted records among them; 0 when there is none."""
+    return session.scalar(select(func.max(Record.number))) or 0
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:

@@ -7,11 +7,12 @@ from chassis.urls import open_url
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index import ENGINES
 from services.catalog.rpc.finding import Finding
+from services.catalog.rpc.forms import Forms
 from services.catalog.rpc.places import Places
 from services.catalog.rpc.records import Records
 
 
-class Catalog(Finding, Records, Places, CatalogServicer):
+class Catalog(Finding, Records, Forms, Places, CatalogServicer):
     """The whole contract."""
 
 
