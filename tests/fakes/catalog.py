@@ -12,14 +12,14 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
+from tests.fakes.forms import UPDATED_SECONDS, FakeForms
 
-UPDATED_SECONDS = 1_795_568_400
 
-
-class FakeCatalog(CatalogServicer):
+class FakeCatalog(FakeForms, CatalogServicer):
     """A Catalog servicer. `down` makes every method refuse; `asked` says what it was last asked."""
 
     def __init__(self, books: tuple[Book, ...] = BOOKS) -> None:
+        super().__init__()
         self.books = books
         self.down = False
         self.broken = False

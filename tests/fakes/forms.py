@@ -1,0 +1,77 @@
+"""The forms, the list of records and the search notes of the fake catalogue."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import orjson
+
+from chassis.errors import Invalid, LocalText
+from rangkiang.catalog.v1 import forms_pb2 as wire
+from rangkiang.catalog.v1 import searches_pb2
+from services.catalog.forms import FORMS, Entry
+from tests.builders import book as marc_of
+from tests.fakes.books import BOOKS, Book
+
+UPDATED_SECONDS = 1_795_568_400
+
+
+def entry(book: Book, address: str = "") -> Entry:
+    """A book as a form is written of it."""
+    return Entry(
+        marc_of(
+            f"KS{book.number:06}",
+            book.title,
+            author=book.author,
+            year=str(book.year),
+            language=book.language,
+            subjects=book.subjects,
+            more=[["520", "  ", "a", book.summary]] if book.summary else [],
+        ),
+        book.id,
+        3,
+        datetime.datetime.fromtimestamp(UPDATED_SECONDS, datetime.UTC),
+        orjson.dumps(book.holdings()),
+        "contoh",
+        "KOTASOLOK",
+        address.replace("{id}", book.id),
+    )
+
+
+class FakeForms:
+    """Answers GetForm, ListRecords and NoteSearches. `noted` keeps every search that was told."""
+
+    books: tuple[Book, ...] = BOOKS
+
+    def __init__(self) -> None:
+        self.noted: list[searches_pb2.Searched] = []
+
+    def _hear(self, request: Any, context: Any) -> None:
+        raise NotImplementedError
+
+    def _book(self, given: str) -> Book:
+        raise NotImplementedError
+
+    def GetForm(self, request: wire.GetFormRequest, context: Any) -> wire.GetFormReply:
+        self._hear(request, context)
+        form = FORMS.get(request.form)
+        if form is None:
+            raise Invalid("FORM_UNKNOWN", LocalText("Tidak ada bentuk itu.", "There is no such form."))
+        content = form.alone(entry(self._book(request.id), request.address))
+        reply = wire.GetFormReply(content=content, media_type=form.media_type, version=3)
+        reply.updated_at.seconds = UPDATED_SECONDS
+        return reply
+
+    def ListRecords(self, request: wire.ListRecordsRequest, context: Any) -> wire.ListRecordsReply:
+        self._hear(request, context)
+        listed = [book for book in self.books if book.number > request.after][: request.limit or 1_000]
+        reply = wire.ListRecordsReply(highest=max((book.number for book in self.books), default=0))
+        for book in listed:
+            reply.records.add(id=book.id, number=book.number).updated_at.seconds = UPDATED_SECONDS
+        return reply
+
+    def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, context: Any) -> searches_pb2.NoteSearchesReply:
+        self._hear(request, context)
+        self.noted.extend(request.searches)
+        return searches_pb2.NoteSearchesReply()
