@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster bench proto
+.PHONY: help setup run test lint types unit services services-down cluster bench relevance proto
 
 PY := .venv/bin/python
 # An empty variable is an unset one for the settings.
@@ -40,8 +40,12 @@ services-down:  ## stop exactly those
 cluster: services  ## the cluster edition on those servers, each service its own processes
 	@exec $(PY) -m tests.servers.cluster
 
-bench: setup  ## the benchmarks: BENCH=10k|100k|1m
-	@exec $(PY) -m bench
+bench: setup  ## the benchmarks, and after them relevance: BENCH=10k|100k|1m
+	@$(PY) -m bench
+	@$(MAKE) relevance
+
+relevance: services  ## how well judged searches are answered, on both engines
+	@exec $(PY) -m bench.relevance
 
 proto: setup  ## generate rangkiang/ from proto/
 	@.ci/proto generate

@@ -41,10 +41,14 @@ class Row:
 
 def renew(size: str, rows: list[Row]) -> None:
     """Put these rows in the README's section of this size."""
-    text = README.read_text()
     when = f"{clock.today('UTC')}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    section = f"<!-- {size} -->\n### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows)
-    section += f"<!-- /{size} -->"
-    pattern = re.compile(rf"<!-- {size} -->.*?<!-- /{size} -->", re.DOTALL)
-    text = pattern.sub(lambda _: section, text) if pattern.search(text) else text.rstrip() + "\n\n" + section + "\n"
-    README.write_text(text)
+    put(size, f"### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows))
+
+
+def put(name: str, text: str) -> None:
+    """Put a text between the README's marks of this name; at its end when they are not there yet."""
+    before = README.read_text()
+    section = f"<!-- {name} -->\n{text}<!-- /{name} -->"
+    pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
+    after = pattern.sub(lambda _: section, before) if pattern.search(before) else f"{before.rstrip()}\n\n{section}\n"
+    README.write_text(after)

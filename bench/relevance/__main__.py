@@ -1,0 +1,89 @@
+"""Ask every judged search on both engines and say how well the answers meet their judgements, kind by kind.
+
+    python -m bench.relevance               (or make relevance)
+    python -m bench.relevance tuning        what each search of the tuning half found, where it could be better
+
+The table of bench/README.md is renewed. The test half is told in sums only: nobody should tune to its searches.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from bench.relevance.figures import Figure, figures, ndcg
+from bench.relevance.judging import HALVES, NOTHING, Judged, read
+from bench.relevance.library import Prepared, prepared
+from bench.report import put
+from services.catalog.sample.reading import books
+from tests import servers
+
+HEAD = "| {half} half | searches | known | success@1 | nDCG@10 | nDCG@10, Elasticsearch |\n|---|--:|--:|--:|--:|--:|\n"
+
+
+def main() -> None:
+    with on("tantivy") as embedded:
+        if sys.argv[1:] == ["tuning"]:
+            tell(embedded.answer(read(HALVES["tuning"])))
+            return
+        with on("elasticsearch") as cluster:
+            table = "\n".join(section(half, read(path), embedded, cluster) for half, path in HALVES.items())
+    print(table)
+    put("relevance", f"### Relevance\n\n{table}")
+
+
+@contextmanager
+def on(engine: str) -> Iterator[Prepared]:
+    """The sample library on this engine, gone afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        name = f"relevance-{uuid4().hex[:12]}"
+        url = f"tantivy:///{folder}/index" if engine == "tantivy" else f"{servers.urls()['SEARCH_ROOT_URL']}/{name}"
+        try:
+            with prepared(Path(folder), url) as ready:
+                yield ready
+        finally:
+            if engine == "elasticsearch":
+                servers.drop_indices(name)
+
+
+def section(half: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
+    """A half's table."""
+    one, other = figures(embedded.answer(searches)), figures(cluster.answer(searches))
+    return HEAD.format(half=half) + "".join(line(kind, one[kind], other[kind]) for kind in one)
+
+
+def line(kind: str, one: Figure, other: Figure) -> str:
+    cells = [kind, str(one.searches), str(one.known or ""), shown(one.success)]
+    if kind == NOTHING:
+        cells += [f"{shown(one.right)} right", f"{shown(other.right)} right"]
+    else:
+        cells += [shown(one.ndcg), shown(other.ndcg)]
+    return f"| {' | '.join(cells)} |\n"
+
+
+def shown(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def tell(answers: list[tuple[Judged, list[int]]]) -> None:
+    """Searches whose answers could be better: what came with which grade, and what is missing."""
+    titles = {book.number: book.title for book in books()}
+    for search, found in answers:
+        worth = ndcg(found, search.grades)
+        if worth > 0.999 or (search.kind == NOTHING and set(found) <= search.grades.keys()):
+            continue
+        print(f"{worth:.2f}  {search.kind}: {search.text}")
+        for number in found:
+            print(f"        {search.grades.get(number, 0)}  {number} {titles[number]}")
+        for number in sorted(search.grades.keys() - set(found), key=lambda each: -search.grades[each])[:5]:
+            print(f"     -  {search.grades[number]}  {number} {titles[number]}")
+    for kind, figure in figures(answers).items():
+        print(kind, figure.searches, shown(figure.success), shown(figure.ndcg), shown(figure.right))
+
+
+if __name__ == "__main__":
+    main()

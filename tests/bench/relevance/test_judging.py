@@ -1,0 +1,43 @@
+"""The judged searches are whole: readable, enough of each kind, and the halves apart."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from bench.relevance.judging import HALVES, KINDS, read
+
+LEAST_OF_A_KIND = 4
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_a_half_has_searches_of_every_kind(half):
+    searches = read(HALVES[half])
+    counted = Counter(search.kind for search in searches)
+    assert len(searches) >= 80
+    assert {kind: counted[kind] for kind in KINDS if counted[kind] < LEAST_OF_A_KIND} == {}
+    assert sum(search.known for search in searches) >= 30
+
+
+def test_no_search_is_in_both_halves():
+    test, tuning = ({search.text.casefold() for search in read(path)} for path in HALVES.values())
+    assert not test & tuning
+
+
+@pytest.mark.parametrize(
+    ("said", "trouble"),
+    [
+        ('text = "a"\nkind = "title"\n3 = ["1281 Laskar Palangi"]', "no such book"),
+        ('text = "a"\nkind = "title"\n3 = ["1281 Laskar Pelangi"]\n2 = ["1281 Laskar Pelangi"]', "two grades"),
+        ('text = "a"\nkind = "title"\n2 = ["1281 Laskar Pelangi"]', "grade 3"),
+        ('text = "a"\nkind = "judul"\n3 = ["1281 Laskar Pelangi"]', "kind"),
+        ('text = "a"\nkind = "title"\n4 = ["1281 Laskar Pelangi"]', "unknown: 4"),
+        ('text = "a"\nkind = "nothing"\n[[query]]\ntext = "a"\nkind = "nothing"', "twice"),
+    ],
+)
+def test_a_slip_in_the_file_is_named_with_its_search(tmp_path, said, trouble):
+    path = tmp_path / "own.toml"
+    path.write_text(f"[[query]]\n{said}\n")
+    with pytest.raises(ValueError, match=f"own.toml: 'a': .*{trouble}"):
+        read(path)
