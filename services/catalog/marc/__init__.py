@@ -2,8 +2,9 @@
 
 A field is a flat list of text, cheap to make and ready for orjson. A control field is `[tag, value]`; a data field is
 `[tag, indicators, code, value, code, value …]`, the indicators being two characters. Text that stands in a data field
-before its first subfield has the code `""`; a data field without any subfield is `[tag, indicators, "", ""]`. So a
-field of two parts is a control field, always.
+before its first subfield has the code `""`; a data field without any subfield is `[tag, indicators, "", ""]`. A pair
+`"", ""` anywhere else is a bare subfield delimiter, without code or value; as the first subfield it stands after a pair
+for the text before it, which may be empty. So a field of two parts is a control field, always.
 """
 
 from __future__ import annotations
@@ -32,6 +33,14 @@ def is_control_tag(tag: str) -> bool:
 def subfields(field: Field) -> Iterator[tuple[str, str]]:
     """Code and value of each subfield, in order; nothing for a control field."""
     return zip(field[2::2], field[3::2], strict=True)
+
+
+def written(field: Field) -> Iterator[tuple[str, str]]:
+    """What a format with named subfields writes: each pair but the one for no text before the first subfield."""
+    pairs = subfields(field)
+    if len(field) > 2 and not field[2] and not field[3]:
+        next(pairs)
+    return pairs
 
 
 @dataclass(slots=True)

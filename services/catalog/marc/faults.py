@@ -70,9 +70,9 @@ WARNINGS = {
     "TEXT_OUTSIDE_SUBFIELDS": LocalText(
         "Ada teks di luar subruas; disimpan apa adanya.", "There is text outside any subfield; it was kept as it is."
     ),
-    "EMPTY_SUBFIELD_DROPPED": LocalText(
-        "Ada pemisah subruas tanpa kode dan tanpa isi; ditinggalkan.",
-        "A subfield delimiter without code or value was left out.",
+    "EMPTY_SUBFIELD": LocalText(
+        "Ada pemisah subruas tanpa kode dan tanpa isi; disimpan apa adanya.",
+        "There is a subfield delimiter without code or value; it was kept as it is.",
     ),
     "NO_NAMESPACE": LocalText("MARCXML tanpa ruang nama.", "MARCXML without its namespace."),
     "UNKNOWN_ELEMENT": LocalText(

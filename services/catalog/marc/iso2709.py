@@ -148,10 +148,10 @@ def _field(field: Field) -> str:
     if is_control(field):
         text = field[1]
     else:
-        text = field[1] + "".join(
-            [f"\x1f{field[at]}{field[at + 1]}" if field[at] else field[at + 1] for at in range(2, len(field), 2)]
-        )
-        if text.count("\x1f") != sum(1 for code in field[2::2] if code):
+        first = 2 if field[2] else 4
+        parts = [f"\x1f{field[at]}{field[at + 1]}" for at in range(first, len(field), 2)]
+        text = "".join((field[1], "" if field[2] else field[3], *parts))
+        if text.count("\x1f") != len(parts):
             raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a subfield delimiter inside a value of {field[0]}")
     if "\x1d" in text:
         raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a record terminator inside {field[0]}")

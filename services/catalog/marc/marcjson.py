@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from . import Field, Record, is_control, subfields
+from . import Field, Record, is_control, written
 from .faults import MAX_RECORD_BYTES, Bad
 from .shaping import Decoded, content_warnings, control_field, data_field, leader_from_text
 
@@ -89,6 +89,6 @@ def encode(record: Record) -> bytes:
         if is_control(field):
             fields.append({field[0]: field[1]})
             continue
-        listed = [{code: value} for code, value in subfields(field) if code or value]
+        listed = [{code: value} for code, value in written(field)]
         fields.append({field[0]: {"ind1": field[1][0], "ind2": field[1][1], "subfields": listed}})
     return orjson.dumps({"leader": f"{record.leader[:9]}a{record.leader[10:]}", "fields": fields})

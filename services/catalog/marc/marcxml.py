@@ -11,7 +11,7 @@ from typing import Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from . import Field, Record, is_control, subfields
+from . import Field, Record, is_control, written
 from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
 from .shaping import Decoded, content_warnings, control_field, data_field, leader_from_text, warn
 
@@ -125,6 +125,7 @@ class _Reading:
 def encode(record: Record, *, declare: bool = True) -> bytes:
     """The record as one record element on lines of its own, in UTF-8; leader position 9 is `a`.
 
+    Text outside subfields and bare delimiters get an empty code: the schema has no such code, we read it back.
     declare  False inside a collection, which declares the namespace (COLLECTION_HEAD, COLLECTION_TAIL)
     raises   Unserialisable  UNSERIALISABLE_IN_XML, when a character is none that XML 1.0 allows
     """
@@ -137,9 +138,8 @@ def encode(record: Record, *, declare: bool = True) -> bytes:
             continue
         first, second = escape(field[1][0], IN_ATTRIBUTE), escape(field[1][1], IN_ATTRIBUTE)
         lines.append(f'  <datafield tag="{tag}" ind1="{first}" ind2="{second}">')
-        for code, value in subfields(field):
-            if code or value:
-                lines.append(f'    <subfield code="{escape(code, IN_ATTRIBUTE)}">{escape(value, IN_TEXT)}</subfield>')
+        for code, value in written(field):
+            lines.append(f'    <subfield code="{escape(code, IN_ATTRIBUTE)}">{escape(value, IN_TEXT)}</subfield>')
         lines.append("  </datafield>")
     lines.append("</record>\n")
     text = "\n".join(lines)

@@ -10,6 +10,7 @@ from .faults import Bad
 CODES = " 0123456789abcdefghijklmnopqrstuvwxyz"
 INDICATORS = frozenset(first + second for first in CODES for second in CODES)
 CONTROLS = bytes(byte for byte in range(0x20) if byte not in (0x1D, 0x1E, 0x1F)) + b"\x7f"
+BARE = ("", "")  # a subfield delimiter with nothing after it; first in a field it stands after a pair for no text
 REPLACEMENT = "\ufffd".encode()
 
 
@@ -72,7 +73,8 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
         elif code:
             raise Bad("FIELD_BAD", f"subfield code {code!r} in {tag}")
         elif not value:
-            warn(warnings, "EMPTY_SUBFIELD_DROPPED")
+            warn(warnings, "EMPTY_SUBFIELD")
+            field += BARE if at else (*BARE, *BARE)
         elif at == 0:
             warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
             field += (code, value)
@@ -101,11 +103,14 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
     if len(head) > 2:
         warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
         field += ("", head[2:])
+    elif len(parts) > 1 and not parts[1]:
+        field += BARE
     for part in parts[1:]:
         if part:
             field += (part[0], part[1:])
         else:
-            warn(warnings, "EMPTY_SUBFIELD_DROPPED")
+            warn(warnings, "EMPTY_SUBFIELD")
+            field += BARE
     if len(field) == 2 or (len(field) == 4 and not field[2]):
         return _without_subfields(field)
     return field

@@ -8,7 +8,7 @@ from services.catalog.marc import Record, iso2709
 from services.catalog.marc.faults import Unserialisable
 from services.catalog.marc.reading import Bad
 
-from .samples import book, iso, one, read, reasons
+from .samples import ENCODERS, attempt, book, iso, one, read, reasons
 
 TITLE = b"10\x1faSiti Nurbaya"
 UTF8 = b"00000nam a2200000   4500"
@@ -123,7 +123,11 @@ def test_text_that_cannot_be_what_the_leader_says_is_put_aside(leader: bytes, va
         ("500", b"?!\x1fax", ["500", "?!", "a", "x"], "BAD_INDICATORS"),
         ("500", b"  note", ["500", "  ", "", "note"], "TEXT_OUTSIDE_SUBFIELDS"),
         ("500", b"  note\x1fax", ["500", "  ", "", "note", "a", "x"], "TEXT_OUTSIDE_SUBFIELDS"),
-        ("500", b"  \x1f\x1fax", ["500", "  ", "a", "x"], "EMPTY_SUBFIELD_DROPPED"),
+        ("500", b"  \x1f\x1fax", ["500", "  ", "", "", "", "", "a", "x"], "EMPTY_SUBFIELD"),
+        ("500", b"  \x1fax\x1f\x1fby\x1f", ["500", "  ", "a", "x", "", "", "b", "y", "", ""], "EMPTY_SUBFIELD"),
+        ("500", b"  \x1f", ["500", "  ", "", "", "", ""], "EMPTY_SUBFIELD"),
+        ("500", b"  \x1f\x1f", ["500", "  ", "", "", "", "", "", ""], "EMPTY_SUBFIELD"),
+        ("500", b"  \x1f \x1fax", ["500", "  ", " ", "", "a", "x"], None),
         ("500", b"  \x1fa\x01x", ["500", "  ", "a", "\x01x"], "CONTROL_CHARACTERS"),
         ("500", "  \x1fa\ufffd".encode(), ["500", "  ", "a", "\ufffd"], "REPLACEMENT_CHARACTER"),
         ("FMT", b"BK", ["FMT", "BK"], None),
@@ -136,7 +140,12 @@ def test_odd_fields_are_kept_whole(tag: str, value: bytes, field: list[str], war
     decoded = one(iso(b"1", TITLE, value, tags=f"001 245 {tag}"))
     assert decoded.record.fields[2] == field
     assert decoded.warnings == ((warning,) if warning else ())
-    assert iso2709.decode(iso2709.encode(decoded.record)).record.fields == decoded.record.fields
+    assert iso2709.encode(decoded.record).split(b"\x1e")[3].strip() == value.strip()
+    for encode in ENCODERS.values():
+        if written := attempt(encode, decoded.record):
+            again = one(written)
+            assert again.record.fields == decoded.record.fields
+            assert (warning == "EMPTY_SUBFIELD") == ("EMPTY_SUBFIELD" in again.warnings)
 
 
 def test_a_record_without_a_title_is_read_with_a_warning() -> None:
