@@ -15,7 +15,7 @@ from services.catalog.marc.faults import REASONS
 from services.catalog.marc.reading import decode, frames
 from tests.conftest import SHARED
 
-from .samples import ENCODERS, attempt, one
+from .samples import ENCODERS, attempt, one, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::pymarc.exceptions.BadSubfieldCodeWarning")
 
@@ -45,12 +45,12 @@ def test_records_come_back_through_every_format(path: Path) -> None:
 
 
 def test_iso2709_comes_back_byte_for_byte_after_the_leader() -> None:
-    other = []
-    for path in FILES:
-        with path.open("rb") as stream:
-            for frame in frames(stream):
-                if iso2709.encode(decode(frame).record)[24:] != frame.raw[24:]:
-                    other.append((path.stem, frame.number))
+    other = [
+        (path.stem, frame.number)
+        for path in FILES
+        for frame in read(path.read_bytes())
+        if iso2709.encode(decode(frame).record)[24:] != frame.raw[24:]
+    ]
     # Its 020 has no indicators at all; two blanks are written.
     assert other == [("edsu__pymarc", 9)]
 
