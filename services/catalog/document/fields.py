@@ -11,7 +11,7 @@ END = "$"  # ends a whole title among the `opening` keywords
 TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
-    "author", "ddc",
+    "author", "ddc", "class",
 )  # fmt: skip
 KEYWORDS = ("isbn", "identifier", "opening")
 
@@ -27,6 +27,7 @@ class Document:
                 "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle
     year        of publication, for sorting and ranges
     title_sort  folded title, non-filing words gone; the adapter appends the number
+    class_number  the class's three digits as a number, for ranges: 0 to 999; 2X is 297; None without a class
     """
 
     number: int
@@ -35,3 +36,4 @@ class Document:
     keywords: Mapping[str, tuple[str, ...]]
     year: int | None
     title_sort: str
+    class_number: int | None = None

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from services.catalog.analysis import BOTH, isbn13, squeeze, stemmers_for, stems, tokens
+from services.catalog.document.classes import NONE as WITHOUT_CLASS
+from services.catalog.document.classes import class_of, levels, three_digits
 from services.catalog.document.codes import (
     Tags,
     audience_of,
     control,
-    ddc_of,
     language_of,
     main_classes,
     material_of,
@@ -68,13 +69,15 @@ def document(record: Record, *, number: int, institution: str, items: Sequence[I
     language = language_of(tags)
     items = [each for each in items if each.status != "withdrawn"]
     year = year_of(tags)
+    class_number = class_of(tags, (each.call_number for each in items))
     return Document(
         number=number,
         text=_text(tags, language),
-        facets=_facets(record.leader, tags, language, year, institution, items),
+        facets=_facets(record.leader, tags, language, year, institution, items, class_number),
         keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items), "opening": _openings(tags)},
         year=year,
         title_sort=_title_sort(tags),
+        class_number=three_digits(class_number),
     )
 
 
@@ -144,7 +147,13 @@ def _joined(found: list[str]) -> str:
 
 
 def _facets(
-    leader: str, tags: Tags, language: str, year: int | None, institution: str, items: Sequence[ItemFacts]
+    leader: str,
+    tags: Tags,
+    language: str,
+    year: int | None,
+    institution: str,
+    items: Sequence[ItemFacts],
+    class_number: str,
 ) -> dict[str, tuple[str, ...]]:
     audience = audience_of(leader, tags)
     materials = {each.material for each in items if each.material}
@@ -160,7 +169,8 @@ def _facets(
         "year": (str(year),) if year is not None else (),
         "subject": _values(subjects_of(tags)),
         "author": _values(names_of(tags)),
-        "ddc": main_classes(ddc_of(tags)),
+        "ddc": main_classes(class_number),
+        "class": levels(class_number) or (WITHOUT_CLASS,),
     }
 
 

@@ -104,6 +104,12 @@ def holdings(
     return [entries[place] for place in sorted(entries)]
 
 
+def branch_named(text: str) -> tuple[str, str] | None:
+    """(institution, branch) of "INSTITUTION/BRANCH"; None for what is none: a reader's old bookmark is no error."""
+    institution, slash, branch = text.partition("/")
+    return (institution, branch) if slash and institution and branch else None
+
+
 def _from_koha(field: Field) -> ItemFacts | None:
     """Koha's 952 (its default item tag). Others use 952 for other things: then nothing here looks like an item."""
     codes = field[2::2]

@@ -10,9 +10,10 @@ from services.catalog.rpc.finding import Finding
 from services.catalog.rpc.forms import Forms
 from services.catalog.rpc.places import Places
 from services.catalog.rpc.records import Records
+from services.catalog.rpc.shelves import Shelves
 
 
-class Catalog(Finding, Records, Forms, Places, CatalogServicer):
+class Catalog(Finding, Records, Forms, Shelves, Places, CatalogServicer):
     """The whole contract."""
 
 

@@ -1,0 +1,84 @@
+"""Classes as a tree: a DDC number or a local one, its levels, its three digits, and how people write a level."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from services.catalog.document.callnumbers import parse
+from services.catalog.document.codes import Tags, ddc_of
+
+NONE = "none"  # the facet's value of records that have no class
+_DDC = re.compile(r"(?<![0-9])[0-9]{3}(?![0-9])")
+_ISLAM = re.compile(r"2X([0-9]?)((?:\.[0-9]+)?)")
+_VALUE = re.compile(r"[0-9]{1,3}\Z|2X(?:[0-9](?:\.[0-9]+)?)?\Z")
+ISLAM_IN_DDC = "297"
+
+
+def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
+    """A record's class: 082 or 092, else that of its first call number that has one; "" when it has none."""
+    said = ddc_of(tags)
+    if levels(said):
+        return said
+    for each in call_numbers:
+        found = parse(each).class_number if each else ""
+        if levels(found):
+            return found
+    return ""
+
+
+def levels(number: str) -> tuple[str, ...]:
+    """Every class a number stands under, widest first: 813.54 is ("8", "81", "813").
+
+    2X4.1 is ("2X", "2X4", "2X4.1"), under itself, and then under 297, to which DDC takes it: ("2", "29", "297").
+    """
+    if number[:2].upper() == "2X":
+        found = _ISLAM.match(number.upper())
+        division, section = (found.group(1), found.group(2)) if found is not None else ("", "")
+        own = ["2X"]
+        if division:
+            own.append(f"2X{division}")
+            if section:
+                own.append(f"2X{division}{section}")
+        return (*own, *levels(ISLAM_IN_DDC))
+    found = _DDC.search(number)
+    if found is None:
+        return ()
+    digits = found.group()
+    return digits[:1], digits[:2], digits
+
+
+def three_digits(number: str) -> int | None:
+    """The class as a number from 0 to 999, for ranges; 2X is 297. None when it is none."""
+    found = _DDC.search(ISLAM_IN_DDC if number[:2].upper() == "2X" else number)
+    return int(found.group()) if found is not None else None
+
+
+def value_of(said: str) -> str | None:
+    """A class as the facet has it, from how people write it: "800" is "8", "810" "81", "813", "2x4" "2X4"; None: none.
+
+    Of a number with a point the three digits count.
+    """
+    said = said.strip().upper()
+    if said[:2] != "2X":
+        said = said.partition(".")[0]
+        if len(said) == 3:
+            said = said[:1] if said[1:] == "00" else said[:2] if said[2:] == "0" else said
+    return said if _VALUE.match(said) else None
+
+
+def notation(value: str) -> str:
+    """A class as people write it: "8" is "800", "81" "810"; 2X classes as they are."""
+    return value.ljust(3, "0") if value.isdigit() else value
+
+
+def above(value: str) -> list[str]:
+    """The classes from the widest down to this one: "813" gives "8", "81", "813"; "2X4.1" gives "2X", "2X4", itself."""
+    if value[:2] == "2X":
+        return list(levels(value)[: -len(levels(ISLAM_IN_DDC))])
+    return [value[:length] for length in range(1, len(value) + 1)]
+
+
+def is_under(value: str, parent: str) -> bool:
+    """Whether a class stands directly under another; under "" stand the ten main classes and 2X."""
+    return above(value)[-2:-1] == ([parent] if parent else [])

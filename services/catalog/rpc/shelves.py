@@ -1,0 +1,56 @@
+"""Classes and shelves, on the wire."""
+
+from __future__ import annotations
+
+import grpc
+
+from chassis import rpc
+from rangkiang.catalog.v1 import browsing_pb2 as browsing
+from services.catalog import classifying, neighbouring
+from services.catalog.rpc.wiring import Wiring, wire_text
+
+
+class Shelves(Wiring):
+    def ListClasses(
+        self, request: browsing.ListClassesRequest, context: grpc.ServicerContext
+    ) -> browsing.ListClassesReply:
+        found = classifying.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
+        return browsing.ListClassesReply(
+            classes=[_class(each) for each in found.classes],
+            path=[_class(each) for each in found.path],
+            without=found.without,
+        )
+
+    def ListNeighbours(
+        self, request: browsing.ListNeighboursRequest, context: grpc.ServicerContext
+    ) -> browsing.ListNeighboursReply:
+        found = neighbouring.neighbours(
+            self._database,
+            context=rpc.context(context),
+            record_id=request.record_id,
+            branch=request.branch,
+            limit=request.limit,
+        )
+        return browsing.ListNeighboursReply(
+            neighbours=[
+                browsing.Neighbour(
+                    record=browsing.Shown(id=each.record.id, brief=each.record.brief, holdings=each.record.holdings),
+                    call_number=each.call_number,
+                    here=each.here,
+                )
+                for each in found.neighbours
+            ],
+            institution=found.institution,
+            branch=found.branch,
+            branch_name=wire_text(found.branch_name),
+        )
+
+
+def _class(found: classifying.Class) -> browsing.Class:
+    return browsing.Class(
+        value=found.value,
+        notation=found.notation,
+        caption=wire_text(found.caption),
+        count=found.count,
+        divided=found.divided,
+    )
