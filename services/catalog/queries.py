@@ -58,6 +58,12 @@ def highest_number(session: Session) -> int:
     return session.scalar(select(func.max(Record.number))) or 0
 
 
+def marc(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
+    """Packed MARC records by number, those not deleted."""
+    asked = select(Record.number, Record.marc).where(Record.number.in_(numbers), Record.deleted_at.is_(None))
+    return {row.number: row.marc for row in session.execute(asked)}
+
+
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """A record's items, by branch and then as the source had them."""
     return session.execute(

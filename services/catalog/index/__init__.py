@@ -10,6 +10,7 @@ from services.catalog.document import Document
 from services.catalog.ranking import Match
 
 Sort = Literal["relevance", "year", "year_asc", "title"]
+FacetOrder = Literal["count", "value"]
 
 ENGINES = {
     "tantivy": "services.catalog.index.tantivy:open_index",
@@ -25,6 +26,7 @@ class Request:
 
     filters  facet -> values chosen; values within a facet are alternatives, facets restrict together
     facets   which facets to count; a facet's own filter does not narrow its own counts (multi-select)
+    facet_order  "count": most frequent first, then by value; "value": by value; the first `facet_size` so
     offset   hits to pass over; offset + limit is at most REACH
     """
 
@@ -32,6 +34,7 @@ class Request:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     facets: tuple[str, ...] = ()
     facet_size: int = 10
+    facet_order: FacetOrder = "count"
     sort: Sort = "relevance"
     offset: int = 0
     limit: int = 10
@@ -53,7 +56,7 @@ class Hits:
     total       exact count
     numbers     record numbers in order; ties by number, lowest first
     scores      as long as numbers; 0.0 when sorted otherwise than by relevance
-    facets      facet -> (value, count), most frequent first, then by value; a chosen value is always among them
+    facets      facet -> (value, count), in the order asked for; a chosen value is always among them
     generation  names the state of the index that answered: changes with every change a reader can see
     """
 

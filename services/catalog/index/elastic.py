@@ -24,7 +24,7 @@ from services.catalog.index.elastic_query import (
 )
 from services.catalog.index.elastic_writing import ElasticRebuild, coming, write, writing
 from services.catalog.index.near import edits
-from services.catalog.index.shape import FORM, filters
+from services.catalog.index.shape import FORM, filters, ordered
 from services.catalog.index.troubles import building, unavailable
 
 SEARCH_SECONDS = 5
@@ -172,7 +172,7 @@ def _facets(request: Request, counted: Mapping[str, Any]) -> dict[str, list[tupl
         if facet in chosen:
             asked = counted[facet]["chosen"]["buckets"]
             found.update((value, bucket["doc_count"]) for value, bucket in asked.items())
-        facets[facet] = sorted(found.items(), key=lambda pair: (-pair[1], pair[0]))
+        facets[facet] = ordered(found.items(), request.facet_order)
     return facets
 
 

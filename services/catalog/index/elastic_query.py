@@ -154,7 +154,7 @@ def _sort(request: Request) -> list[Json]:
 def _facet(request: Request, facet: str, counted: dict[str, Keyword]) -> Json:
     """Counts under the other facets' filters, and apart the counts of the chosen values."""
     field = f"facet_{facet}"
-    order = [{"_count": "desc"}, {"_key": "asc"}]
+    order = [{"_key": "asc"}] if request.facet_order == "value" else [{"_count": "desc"}, {"_key": "asc"}]
     inner: Json = {"top": {"terms": {"field": field, "size": request.facet_size, "order": order}}}
     if facet in counted:
         values = list(counted[facet].values)

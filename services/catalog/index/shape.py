@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from services.catalog.document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
-from services.catalog.index import Request, Sort
+from services.catalog.index import FacetOrder, Request, Sort
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
 from services.catalog.ranking import Any as AnyOf
 
@@ -58,6 +58,11 @@ def filters(request: Request) -> dict[str, Keyword]:
         for facet, values in request.filters.items()
         if values
     }
+
+
+def ordered(counted: Iterable[tuple[str, int]], order: FacetOrder) -> list[tuple[str, int]]:
+    """Values of a facet with their counts, as asked for."""
+    return sorted(counted) if order == "value" else sorted(counted, key=lambda pair: (-pair[1], pair[0]))
 
 
 def is_flat(match: Match) -> bool:

@@ -17,7 +17,7 @@ from services.catalog.index import REACH, Change, Hits, Request
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.near import nearest
 from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
-from services.catalog.index.tantivy_facets import count, with_chosen
+from services.catalog.index.tantivy_facets import count, first_values, with_chosen
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
 from services.catalog.index.troubles import building, not_written, unavailable
@@ -84,14 +84,16 @@ class TantivyIndex:
             total, hits = _hits(view.searcher, request, narrowed)
             counts: dict[str, list[tuple[str, int]]] = {}
             free = [facet for facet in request.facets if facet not in chosen]
+            counting = first_values if request.facet_order == "value" else count
             if free:
-                counts.update(count(view.searcher, narrowed, free, request.facet_size))
+                counts.update(counting(view.searcher, narrowed, free, request.facet_size))
             for facet in request.facets:
                 if facet in chosen:
                     others = [chosen[other] for other in chosen if other != facet]
                     query = translation.narrowed(asked, others)
-                    found = count(view.searcher, query, [facet], request.facet_size)[facet]
-                    counts[facet] = with_chosen(view.searcher, query, facet, chosen[facet].values, found)
+                    found = counting(view.searcher, query, [facet], request.facet_size)[facet]
+                    values, order = chosen[facet].values, request.facet_order
+                    counts[facet] = with_chosen(view.searcher, query, facet, values, found, order)
             numbers, scores = [number for _score, number in hits], [score for score, _number in hits]
             return Hits(total, numbers, scores, {facet: counts[facet] for facet in request.facets}, view.generation)
 

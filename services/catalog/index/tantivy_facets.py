@@ -7,10 +7,23 @@ from typing import Any
 
 from tantivy import Query, Searcher
 
+from services.catalog.index import FacetOrder
+from services.catalog.index.shape import ordered
+
 Counted = list[tuple[str, int]]
 
 SEGMENT_VALUES = 300  # of each segment's most frequent values looked at first
 EVERYTHING = 65_000  # the most buckets tantivy gives
+
+
+def first_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, Counted]:
+    """facet -> its first `size` values as they sort; a segment's list cut so still has each of them, and whole."""
+    asked = {
+        facet: {"terms": {"field": f"facet_{facet}", "order": {"_key": "asc"}, "size": size, "segment_size": size}}
+        for facet in facets
+    }
+    answer = searcher.aggregate(query, asked)
+    return {facet: sorted(_pairs(answer[facet]))[:size] for facet in facets}
 
 
 def count(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, Counted]:
@@ -62,8 +75,10 @@ def _pairs(answer: dict[str, Any]) -> Counted:
     return [(bucket["key"], bucket["doc_count"]) for bucket in answer["buckets"]]
 
 
-def with_chosen(searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], found: Counted) -> Counted:
+def with_chosen(
+    searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], found: Counted, order: FacetOrder
+) -> Counted:
     """What was found and the values a reader has chosen, however rare those are now."""
     missing = set(chosen) - {value for value, _count in found}
     extra = count_values(searcher, query, facet, sorted(missing)) if missing else {}
-    return sorted([*found, *extra.items()], key=lambda pair: (-pair[1], pair[0]))
+    return ordered([*found, *extra.items()], order)

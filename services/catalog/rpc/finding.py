@@ -1,10 +1,13 @@
-"""Searching and completing, on the wire."""
+"""Searching, completing, counting and what is like it, on the wire; and the query log's batches."""
 
 from __future__ import annotations
 
 import grpc
 
 from chassis import rpc
+from chassis.context import system
+from chassis.ids import parse_id
+from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from services.catalog import searching
 from services.catalog.rpc.wiring import Wiring, wire_text
@@ -59,3 +62,58 @@ class Finding(Wiring):
             self._database, self._index, context=rpc.context(context), prefix=request.prefix, limit=request.limit
         )
         return wire.SuggestReply(suggestions=[wire.Suggestion(text=each.text, kind=each.kind) for each in found])
+
+    def CountFacet(
+        self, request: browsing_pb2.CountFacetRequest, context: grpc.ServicerContext
+    ) -> browsing_pb2.CountFacetReply:
+        found = searching.count_facet(
+            self._database,
+            self._index,
+            context=rpc.context(context),
+            query=request.query,
+            filters={each.facet: tuple(each.values) for each in request.filters},
+            facet=request.facet,
+            sort=request.sort,
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return browsing_pb2.CountFacetReply(
+            values=[wire_counted(each) for each in found.values], more=found.more, total=found.total
+        )
+
+    def ListSimilar(
+        self, request: browsing_pb2.ListSimilarRequest, context: grpc.ServicerContext
+    ) -> browsing_pb2.ListSimilarReply:
+        found = searching.similar(
+            self._database,
+            self._index,
+            context=rpc.context(context),
+            record_id=parse_id(request.record_id),
+            limit=request.limit,
+        )
+        return browsing_pb2.ListSimilarReply(
+            similar=[
+                browsing_pb2.Similar(
+                    record=browsing_pb2.Shown(id=each.id, brief=each.brief, holdings=each.holdings),
+                    reason=wire_text(each.reason),
+                )
+                for each in found
+            ]
+        )
+
+    def NoteSearches(
+        self, request: searches_pb2.NoteSearchesRequest, context: grpc.ServicerContext
+    ) -> searches_pb2.NoteSearchesReply:
+        noted = [
+            searching.Searched(each.day, each.query, each.total, each.clicked, each.language)
+            for each in request.searches
+        ]
+        with self._database.transaction(system("noting")) as session:
+            searching.note_searches(session, noted)
+        return searches_pb2.NoteSearchesReply()
+
+
+def wire_counted(value: searching.FacetValue) -> browsing_pb2.CountedValue:
+    return browsing_pb2.CountedValue(
+        value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
+    )

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from services.catalog.searching.finding import Facet, FacetValue, Found, Hit, search
+from services.catalog.searching.counting import Counted, Facet, FacetValue, count_facet
+from services.catalog.searching.finding import Found, Hit, search
+from services.catalog.searching.noting import Searched, note_searches
+from services.catalog.searching.resembling import Similar, similar
 from services.catalog.searching.suggesting import Suggestion, suggest
 
-__all__ = ["Facet", "FacetValue", "Found", "Hit", "Suggestion", "search", "suggest"]
+__all__ = [
+    "Counted",
+    "Facet",
+    "FacetValue",
+    "Found",
+    "Hit",
+    "Searched",
+    "Similar",
+    "Suggestion",
+    "count_facet",
+    "note_searches",
+    "search",
+    "similar",
+    "suggest",
+]

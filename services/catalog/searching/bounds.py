@@ -8,7 +8,7 @@ from typing import cast
 
 from chassis.errors import Invalid, LocalText
 from services.catalog.document import FACETS
-from services.catalog.index import Sort
+from services.catalog.index import FacetOrder, Sort
 from services.catalog.query import Query, parse
 from services.catalog.ranking import Match, rank
 
@@ -18,7 +18,9 @@ MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
 LONGEST_VALUE = 1000
+MOST_PASSED_OVER = 1_000  # values of a facet, page by page
 SORTS = ("relevance", "year", "year_asc", "title")
+FACET_ORDERS = ("count", "value")
 
 
 @lru_cache(maxsize=1024)
@@ -74,15 +76,35 @@ def allowed_sort(sort: str) -> Sort:
     raises  Invalid  SORT_UNKNOWN
     """
     if sort and sort not in SORTS:
-        raise Invalid(
-            "SORT_UNKNOWN",
-            LocalText(
-                "Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."
-            ),
-            sort=sort,
-            known=", ".join(SORTS),
-        )
+        raise _unknown_sort(sort, SORTS)
     return cast("Sort", sort or "relevance")
+
+
+def allowed_facet_order(order: str) -> FacetOrder:
+    """The order of a facet's values; by count when none is asked for.
+
+    raises  Invalid  SORT_UNKNOWN
+    """
+    if order not in ("", *FACET_ORDERS):
+        raise _unknown_sort(order, FACET_ORDERS)
+    return cast("FacetOrder", order or "count")
+
+
+def allowed_offset(offset: int) -> int:
+    """Values of a facet to pass over.
+
+    raises  Invalid  OFFSET_OUT_OF_BOUNDS
+    """
+    if not 0 <= offset <= MOST_PASSED_OVER:
+        raise Invalid(
+            "OFFSET_OUT_OF_BOUNDS",
+            LocalText(
+                "Paling banyak {most} nilai dapat dilewati; persempit dulu pencariannya.",
+                "At most {most} values can be passed over; narrow the search first.",
+            ),
+            most=MOST_PASSED_OVER,
+        )
+    return offset
 
 
 def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -136,4 +158,13 @@ def _too_long(characters: int) -> Invalid:
         ),
         most=MOST_CHARACTERS,
         characters=characters,
+    )
+
+
+def _unknown_sort(sort: str, known: tuple[str, ...]) -> Invalid:
+    return Invalid(
+        "SORT_UNKNOWN",
+        LocalText("Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."),
+        sort=sort,
+        known=", ".join(known),
     )

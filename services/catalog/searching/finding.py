@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import orjson
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText
 from services.catalog import queries
-from services.catalog.document.captions import caption
-from services.catalog.index import REACH, Hits, Index, Request
-from services.catalog.query import Query
-from services.catalog.ranking import rank
+from services.catalog.index import REACH, Index, Request
 from services.catalog.searching import bounds
+from services.catalog.searching.asking import Answer, ask
+from services.catalog.searching.counting import PLACES, Facet, facet_of
 from services.catalog.searching.cursors import Cursor, digest, opened
-from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses
 from services.catalog.searching.highlighting import highlights, marks_of
 from services.catalog.searching.naming import place_names
-
-PLACES = ("institution", "branch")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +28,6 @@ class Hit:
     brief: bytes
     holdings: bytes
     highlights: Mapping[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class FacetValue:
-    """label  the value for people; None when it speaks for itself"""
-
-    value: str
-    count: int
-    label: LocalText | None
-    selected: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    name: str
-    values: list[FacetValue]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +47,6 @@ class Found:
     facets: list[Facet]
     understood: str
     did_you_mean: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the index said, and to which query."""
-
-    hits: Hits
-    query: Query
-    forgiven: bool = False
 
 
 def search(
@@ -123,7 +92,7 @@ def search(
         offset=offset,
         limit=min(wanted, REACH - offset),
     )
-    answer = _ask(index, asked, request, came_from)
+    answer = ask(index, asked, request, forgiven=came_from.forgiven if came_from else None)
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < min(answer.hits.total, REACH)
@@ -134,25 +103,13 @@ def search(
         hits=_hits(answer, shown, highlight=highlight),
         next=str(Cursor(reached, question, answer.hits.generation, answer.forgiven)) if more else "",
         changed=came_from is not None and came_from.generation != answer.hits.generation,
-        facets=[_facet(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
+        facets=[facet_of(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
         understood=str(asked),
         did_you_mean=str(answer.query) if answer.forgiven else "",
     )
 
 
-def _ask(index: Index, query: Query, request: Request, came_from: Cursor | None) -> _Answer:
-    """One request; where few are found on the first page, or words were forgiven there, some more."""
-    again = came_from is not None and came_from.forgiven
-    first = index.search(replace(request, facets=(), offset=0, limit=0) if again else request)
-    if (came_from is None and first.total < FEW_HITS and query.parts) or again:
-        for meant in islice(guesses(index, query), MOST_GUESSES):
-            answer = index.search(replace(request, match=rank(meant)))
-            if answer.total > first.total:
-                return _Answer(answer, meant, True)
-    return _Answer(index.search(request) if again else first, query)
-
-
-def _hits(answer: _Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:
+def _hits(answer: Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
     found = []
     marks = marks_of(answer.query) if highlight else {}
@@ -162,16 +119,3 @@ def _hits(answer: _Answer, shown: Mapping[int, queries.Brief], *, highlight: boo
             marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
             found.append(Hit(row.id, score, row.brief, row.holdings, marked))
     return found
-
-
-def _facet(
-    name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Mapping[tuple[str, str], LocalText]
-) -> Facet:
-    return Facet(
-        name,
-        [FacetValue(value, count, _label(name, value, names), value in chosen) for value, count in values],
-    )
-
-
-def _label(facet: str, value: str, names: Mapping[tuple[str, str], LocalText]) -> LocalText | None:
-    return names.get((facet, value)) if facet in PLACES else caption(facet, value)

@@ -1,0 +1,96 @@
+"""Facets of a search: values with counts and names; ten beside the hits, all of one facet page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import LocalText
+from services.catalog.document.captions import caption
+from services.catalog.index import Index, Request
+from services.catalog.searching import bounds
+from services.catalog.searching.asking import ask
+from services.catalog.searching.naming import place_names
+
+PLACES = ("institution", "branch")
+USUAL_VALUES, MOST_VALUES = 50, 100
+
+
+@dataclass(frozen=True, slots=True)
+class FacetValue:
+    """label  the value for people; None when it speaks for itself"""
+
+    value: str
+    count: int
+    label: LocalText | None
+    selected: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    name: str
+    values: list[FacetValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """One page of a facet. total: records that match, the facet's own filter included; more: there is a next page."""
+
+    values: list[FacetValue]
+    more: bool
+    total: int
+
+
+def count_facet(
+    database: Database,
+    index: Index,
+    *,
+    context: Context,
+    query: str = "",
+    filters: Mapping[str, tuple[str, ...]] | None = None,
+    facet: str,
+    sort: str = "",
+    offset: int = 0,
+    limit: int = 0,
+) -> Counted:
+    """Every value of one facet of a search, a page at a time; counts are exact.
+
+    query, filters  as in a search; the facet's own filter does not narrow its counts
+    sort            "count", most frequent first (also when empty), or "value"
+    offset          values to pass over, at most 1,000
+    limit           1 to 100; 0 for 50
+    raises          Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
+                                 LIMIT_OUT_OF_BOUNDS, OFFSET_OUT_OF_BOUNDS
+                    Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+                    TooLate      DEADLINE_PASSED
+    """
+    asked, match = bounds.understood(query)
+    kept = bounds.allowed_filters(filters or {})
+    (name,) = bounds.allowed_facets((facet,))
+    order = bounds.allowed_facet_order(sort)
+    first = bounds.allowed_offset(offset)
+    wanted = bounds.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
+    context.in_time()
+    end = first + wanted
+    request = Request(match, filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
+    hits = ask(index, asked, request).hits
+    # A chosen value that comes later in the order is at the end of the list all the same.
+    values = hits.facets[name][: end + 1]
+    names = place_names(database) if name in PLACES else {}
+    return Counted(facet_of(name, values[first:end], kept.get(name, ()), names).values, len(values) > end, hits.total)
+
+
+def facet_of(
+    name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Mapping[tuple[str, str], LocalText]
+) -> Facet:
+    """Counted values with their names. names: of places, from `place_names`."""
+    return Facet(
+        name, [FacetValue(value, count, label(name, value, names), value in chosen) for value, count in values]
+    )
+
+
+def label(facet: str, value: str, names: Mapping[tuple[str, str], LocalText]) -> LocalText | None:
+    """What people call a value; None when it speaks for itself."""
+    return names.get((facet, value)) if facet in PLACES else caption(facet, value)

@@ -1,0 +1,104 @@
+"""Records like this one: what shares its subjects, authors or class, rare headings weighing more; each with why."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import LocalText
+from services.catalog import queries
+from services.catalog.document import document
+from services.catalog.index import Index, Request
+from services.catalog.index.shape import FACET_FIELDS
+from services.catalog.marc import Record
+from services.catalog.ranking import Any, Between, But, Keyword, Match
+from services.catalog.searching import bounds
+
+USUAL, MOST = 6, 20
+MOST_HEADINGS = 12  # of a kind; who has more is about everything
+# How much sharing one counts, beside how rare it is: a subject says most of what a book is about; an author's other
+# books may be about anything; a class is shared by many.
+WEIGHTS = {"subject": 1.0, "author": 0.8, "ddc": 0.3}
+REASONS = {
+    "subject": LocalText("Subjek yang sama: {values}", "Same subject: {values}"),
+    "author": LocalText("Pengarang yang sama: {values}", "Same author: {values}"),
+    "ddc": LocalText("Golongan yang sama: {values}", "Same class: {values}"),
+}
+_NAMED = 2  # values named in a reason
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """id: as text; brief, holdings: UTF-8 JSON, ready; reason: what it shares that weighs most."""
+
+    id: str
+    brief: bytes
+    holdings: bytes
+    reason: LocalText
+
+
+def similar(database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0) -> list[Similar]:
+    """Records like this one, the likest first; not itself.
+
+    limit   1 to 20; 0 for 6
+    raises  NotFound     RECORD_NOT_FOUND
+            Invalid      LIMIT_OUT_OF_BOUNDS
+            Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+    """
+    wanted = bounds.allowed_limit(limit, usual=USUAL, most=MOST)
+    context.in_time()
+    with database.reading(context) as session:
+        found = queries.record(session, record_id)
+    headings = _headings(found.marc)
+    weights = _weights(index, headings)
+    if not weights:
+        return []
+    match = But(
+        Any(tuple(Keyword(FACET_FIELDS[kind], (value,), weight) for (kind, value), weight in weights.items())),
+        (Between("number", found.number, found.number),),
+    )
+    numbers = index.search(Request(match, limit=wanted)).numbers
+    if not numbers:
+        return []
+    shown = queries.briefs(database, numbers)
+    with database.reading(context) as session:
+        records = queries.marc(session, numbers)
+    return [
+        Similar(shown[number].id, shown[number].brief, shown[number].holdings, _reason(records[number], weights))
+        for number in numbers
+        if number in shown and number in records
+    ]
+
+
+def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
+    made = document(Record.unpack(packed), number=1, institution="")
+    return {kind: tuple(made.facets[kind])[:MOST_HEADINGS] for kind in WEIGHTS}
+
+
+def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
+    """(kind, value) -> what sharing it adds to the score; the heaviest first. What nobody else has is left out."""
+    every = index.count()
+    weights = {}
+    for kind, values in headings.items():
+        if not values:
+            continue
+        having: Match = Keyword(FACET_FIELDS[kind], tuple(values))
+        request = Request(having, filters={kind: tuple(values)}, facets=(kind,), facet_size=1, limit=0)
+        for value, count in index.search(request).facets[kind]:
+            if value in values and count > 1:
+                weights[kind, value] = round(WEIGHTS[kind] * math.log1p(every / count), 4)
+    return dict(sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
+
+
+def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalText:
+    """What both share: of the kind that adds most in all, its heaviest values."""
+    theirs = _headings(packed)
+    shared = {heading: weight for heading, weight in weights.items() if heading[1] in theirs[heading[0]]}
+    kinds = {kind for kind, _value in shared}
+    best = max(sorted(kinds), key=lambda kind: sum(weight for each, weight in shared.items() if each[0] == kind))
+    values = [value for kind, value in shared if kind == best][:_NAMED]
+    return REASONS[best].format({"values": "; ".join(values)})

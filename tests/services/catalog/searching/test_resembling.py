@@ -1,0 +1,51 @@
+"""Records like a record."""
+
+from __future__ import annotations
+
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+
+from chassis.context import READER
+from chassis.errors import Invalid, NotFound
+from services.catalog.searching import Similar, similar
+from tests.fakes.library import Library, book
+
+
+def like(library: Library, query: str, limit: int = 0) -> list[Similar]:
+    record_id = UUID(library.find(query).hits[0].id)
+    return similar(library.database, library.index, context=READER, record_id=record_id, limit=limit)
+
+
+def titles(found: list[Similar]) -> list[str]:
+    return [orjson.loads(each.brief)["title"] for each in found]
+
+
+def test_a_rare_subject_says_more_than_a_common_one(library: Library) -> None:
+    library.put([book("Awal", subject="Surau"), book("Jauh", subject="Surau"), book("Dekat", author="Navis, A. A.")])
+    library.put(book(f"Lain {each}", author="Navis, A. A.") for each in range(20))
+    library.put([book("Asal", subject="Surau", author="Navis, A. A.")])
+    found = like(library, "asal")
+    assert titles(found)[:2] == ["Awal", "Jauh"]
+    assert (found[0].reason.id, found[0].reason.en) == ("Subjek yang sama: Surau", "Same subject: Surau")
+    assert found[2].reason.id == "Pengarang yang sama: Navis, A. A."
+
+
+def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) -> None:
+    library.put([book("Sendiri", subject="Surau", author="Navis, A. A."), book("Lain", subject="Adat")])
+    assert like(library, "sendiri") == []
+
+
+def test_no_more_than_wanted(stocked: Library) -> None:
+    assert len(like(stocked, "robohnya surau kami")) == 6
+    found = like(stocked, "robohnya surau kami", limit=20)
+    assert len(found) == len({each.id for each in found}) == 20
+    assert all(each.reason.id and each.reason.en for each in found)
+
+
+def test_a_record_that_is_not_there_is_like_nothing(stocked: Library) -> None:
+    with pytest.raises(NotFound):
+        similar(stocked.database, stocked.index, context=READER, record_id=uuid4())
+    with pytest.raises(Invalid):
+        like(stocked, "robohnya surau kami", limit=21)
