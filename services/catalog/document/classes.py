@@ -10,6 +10,7 @@ from services.catalog.document.codes import Tags, ddc_of
 
 NONE = "none"  # the facet's value of records that have no class
 _DDC = re.compile(r"(?<![0-9])[0-9]{3}(?![0-9])")
+_DECIMALS = re.compile(r"\.([0-9]{1,3})")
 _ISLAM = re.compile(r"2X([0-9]?)((?:\.[0-9]+)?)")
 _VALUE = re.compile(r"[0-9]{1,3}\Z|2X(?:[0-9](?:\.[0-9]+)?)?\Z")
 ISLAM_IN_DDC = "297"
@@ -48,10 +49,15 @@ def levels(number: str) -> tuple[str, ...]:
     return digits[:1], digits[:2], digits
 
 
-def three_digits(number: str) -> int | None:
-    """The class as a number from 0 to 999, for ranges; 2X is 297. None when it is none."""
-    found = _DDC.search(ISLAM_IN_DDC if number[:2].upper() == "2X" else number)
-    return int(found.group()) if found is not None else None
+def thousandths(number: str) -> int | None:
+    """The class as a number for ranges, to three decimals: 899.2213 is 899221; 2X is 297000. None when it is none."""
+    if number[:2].upper() == "2X":
+        number = ISLAM_IN_DDC
+    found = _DDC.search(number)
+    if found is None:
+        return None
+    decimals = _DECIMALS.match(number, found.end())
+    return int(found.group()) * 1000 + (int(decimals.group(1).ljust(3, "0")) if decimals is not None else 0)
 
 
 def value_of(said: str) -> str | None:

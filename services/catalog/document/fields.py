@@ -27,7 +27,7 @@ class Document:
                 "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle
     year        of publication, for sorting and ranges
     title_sort  folded title, non-filing words gone; the adapter appends the number
-    class_number  the class's three digits as a number, for ranges: 0 to 999; 2X is 297; None without a class
+    class_number  the class in thousandths, for ranges: 899.2213 is 899221, 2X is 297000; None without a class
     """
 
     number: int

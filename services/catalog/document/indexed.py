@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from services.catalog.analysis import BOTH, isbn13, squeeze, stemmers_for, stems, tokens
 from services.catalog.document.classes import NONE as WITHOUT_CLASS
-from services.catalog.document.classes import class_of, levels, three_digits
+from services.catalog.document.classes import class_of, levels, thousandths
 from services.catalog.document.codes import (
     Tags,
     audience_of,
@@ -77,7 +77,7 @@ def document(record: Record, *, number: int, institution: str, items: Sequence[I
         keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items), "opening": _openings(tags)},
         year=year,
         title_sort=_title_sort(tags),
-        class_number=three_digits(class_number),
+        class_number=thousandths(class_number),
     )
 
 
