@@ -138,6 +138,8 @@ class SearchReply(_message.Message):
     READ_AS_WORDS_FIELD_NUMBER: _builtins.int
     DEGRADED_FIELD_NUMBER: _builtins.int
     HELP_FIELD_NUMBER: _builtins.int
+    CORRECTED_FIELD_NUMBER: _builtins.int
+    RELAXED_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     next: _builtins.str
     """Cursor of the next page; empty at the end or at hit 10,000."""
@@ -146,18 +148,22 @@ class SearchReply(_message.Message):
     understood: _builtins.str
     """The query as it was understood, printed back."""
     did_you_mean: _builtins.str
-    """Set when a misspelt word was forgiven: the query as it should be spelt."""
+    """The query as it should perhaps be spelt; it finds more. Its hits are these when `corrected`, else it is offered."""
     read_as_words: _builtins.bool
     """The query could not be read as it was written (a parenthesis left open…): its words were searched."""
     degraded: _builtins.bool
     """The search engine does not answer: the hits are look-ups by identifier, title and author in the tables."""
+    corrected: _builtins.bool
+    """Nothing was found as it was spelt: the hits are those of did_you_mean."""
+    relaxed: _builtins.bool
+    """Nothing had all the words: the hits have most of them."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
     @_builtins.property
     def facets(self) -> _containers.RepeatedCompositeFieldContainer[Global___Facet]: ...
     @_builtins.property
     def help(self) -> _browsing_pb2.Help:
-        """What would help; only when nothing was found."""
+        """What would help; only when nothing matched as it was asked."""
 
     def __init__(
         self,
@@ -172,10 +178,12 @@ class SearchReply(_message.Message):
         read_as_words: _builtins.bool = ...,
         degraded: _builtins.bool = ...,
         help: _browsing_pb2.Help | None = ...,
+        corrected: _builtins.bool = ...,
+        relaxed: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["help", b"help"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "total", b"total", "understood", b"understood"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "corrected", b"corrected", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "relaxed", b"relaxed", "total", b"total", "understood", b"understood"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
