@@ -1,33 +1,53 @@
-"""Forms that others read: crosswalks from MARC, pure, for any record."""
+"""Forms that others read: crosswalks from MARC, pure, for any record. A file a form."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+from services.catalog.forms import bibtex, dublin_core, linked, mods, ris, shown, table
 from services.catalog.forms.entry import Entry, Form
 from services.catalog.marc import iso2709, marcjson, marcxml
 
+
+def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:
+    """The same on a line of its own."""
+    return lambda entry: write(entry) + b"\n"
+
+
+def _iso2709(entry: Entry) -> bytes:
+    return iso2709.encode(entry.record)
+
+
+def _marcjson(entry: Entry) -> bytes:
+    return marcjson.encode(entry.record)
+
+
 FORMS: Mapping[str, Form] = {
-    "marc": Form(
-        "application/marc",
-        "mrc",
-        alone=lambda entry: iso2709.encode(entry.record),
-        row=lambda entry: iso2709.encode(entry.record),
-    ),
+    "json": Form("application/json", "json", shown.full, _line(shown.full)),
+    "brief": Form("application/json", "brief", shown.short, _line(shown.short)),
+    "marc": Form("application/marc", "mrc", _iso2709, _iso2709),
     "marcxml": Form(
         "application/marcxml+xml",
         "xml",
-        alone=lambda entry: marcxml.encode(entry.record),
-        row=lambda entry: marcxml.encode(entry.record, declare=False) + b"\n",
-        head=marcxml.COLLECTION_HEAD,
-        tail=marcxml.COLLECTION_TAIL,
+        lambda entry: marcxml.encode(entry.record),
+        lambda entry: marcxml.encode(entry.record, declare=False) + b"\n",
+        marcxml.COLLECTION_HEAD,
+        marcxml.COLLECTION_TAIL,
     ),
-    "marcjson": Form(
-        "application/marc-in-json",
-        "marcjson",
-        alone=lambda entry: marcjson.encode(entry.record),
-        row=lambda entry: marcjson.encode(entry.record) + b"\n",
+    "marcjson": Form("application/marc-in-json", "marcjson", _marcjson, _line(_marcjson)),
+    "dc": Form(
+        "application/dc+xml",
+        "dc",
+        dublin_core.alone,
+        dublin_core.row,
+        dublin_core.COLLECTION_HEAD,
+        dublin_core.COLLECTION_TAIL,
     ),
+    "mods": Form("application/mods+xml", "mods", mods.alone, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
+    "jsonld": Form("application/ld+json", "jsonld", linked.alone, linked.row),
+    "ris": Form("application/x-research-info-systems", "ris", ris.alone, ris.alone),
+    "bibtex": Form("application/x-bibtex", "bib", bibtex.alone, bibtex.alone),
+    "csv": Form("text/csv; charset=utf-8; header=present", "csv", table.alone, table.row, table.head()),
 }
 
 __all__ = ["FORMS", "Entry", "Form"]
