@@ -36,7 +36,13 @@ class Settings(BaseModel):
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
     workers: int = Field(default=1, ge=1, le=64)
+    # Addresses and networks whose X-Forwarded-For is believed, with commas between.
     trusted_proxies: str = ""
+    # Requests a minute that one address may make of one process; 0 for no limit.
+    rate_limit: int = Field(default=3_000, ge=0, le=1_000_000)
+    # Whether searches are kept, without persons, and for how many days.
+    query_log: Literal["on", "off"] = "on"
+    query_log_days: int = Field(default=90, ge=1, le=3_650)
     # What readers type: the scheme, host and port of links that must be whole. Empty: as each request names us.
     public_url: str = Field(default="", pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$")
     # Folder of cover pictures, named by ISBN. Empty: every cover is drawn.

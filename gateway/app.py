@@ -28,6 +28,7 @@ from gateway import problems, web
 from gateway.api import health, institutions, records, search
 from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
+from gateway.limits import Limits
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 log = logging.getLogger(__name__)
@@ -170,6 +171,8 @@ def create_app(settings: Settings) -> FastAPI:
 
     app.add_exception_handler(Error, refused)
     app.add_exception_handler(HTTPException, not_here)
+    if settings.rate_limit:
+        app.add_middleware(Limits, quota=settings.rate_limit, refuse=_refuse)
     app.add_middleware(Wall)
     telemetry.watch_app(app)
     return app

@@ -110,6 +110,8 @@ def headers(error: Error, speaks: str) -> dict[str, str]:
         given["Allow"] = str(error.facts.get("allow", "GET"))
     if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
         given["Retry-After"] = "2"
+    if error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
+        given["Retry-After"] = str(error.facts.get("seconds", 1))
     return given
 
 

@@ -29,9 +29,9 @@ def served_catalog(servicer: Any) -> Iterator[str]:
 
 
 @contextmanager
-def served_gateway(catalog_url: str) -> Iterator[str]:
-    """A gateway in front of that catalogue on a free loopback port; its address."""
-    settings = Settings(service_urls={"catalog": catalog_url})
+def served_gateway(catalog_url: str, **given: Any) -> Iterator[str]:
+    """A gateway in front of that catalogue on a free loopback port, unlimited unless told; its address."""
+    settings = Settings(service_urls={"catalog": catalog_url}, **{"rate_limit": 0, **given})
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
