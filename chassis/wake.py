@@ -14,13 +14,15 @@ import threading
 import time
 import weakref
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import psycopg
 from sqlalchemy.engine import URL
 
 from chassis.db import Database
 from chassis.ids import new_id
+
+if TYPE_CHECKING:
+    import psycopg
 
 log = logging.getLogger(__name__)
 
@@ -134,6 +136,8 @@ class _Notifier:
         committed.set()
 
     def _send(self) -> None:
+        import psycopg
+
         connection: psycopg.Connection[Any] | None = None
         while True:
             self._committed.wait()
@@ -156,9 +160,11 @@ class _Notifier:
 
 class _ListenWake:
     def __init__(self, url: URL) -> None:
-        self._url = url
+        import psycopg
+
+        self._url, self._error = url, psycopg.Error
         self._connection: psycopg.Connection[Any] | None = None
-        with contextlib.suppress(psycopg.Error):
+        with contextlib.suppress(self._error):
             self._listen()
 
     def wait(self, seconds: float) -> None:
@@ -166,7 +172,7 @@ class _ListenWake:
         try:
             for _ in self._listen().notifies(timeout=seconds, stop_after=1):
                 pass
-        except psycopg.Error as problem:
+        except self._error as problem:
             log.info("wake_not_heard", extra={"reason": type(problem).__name__})
             self.close()
             time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - begun)))
@@ -183,6 +189,8 @@ class _ListenWake:
 
 
 def _connect(url: URL) -> psycopg.Connection[Any]:
+    import psycopg
+
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     return psycopg.connect(plain, autocommit=True, connect_timeout=5)
 

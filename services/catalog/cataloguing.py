@@ -17,32 +17,13 @@ from chassis.errors import LocalText
 from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
-from services.catalog.document import ItemFacts
 from services.catalog.indexing import enqueue
+from services.catalog.preparing import Incoming
 from services.catalog.shelving import Shelves, Stock, holdings_of, open_branches, placed, put_items
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source
 
-BATCH = 500
 ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
-
-
-@dataclass(slots=True)
-class Incoming:
-    """One record ready to be put in.
-
-    key   import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
-    marc  marc.Record.pack()
-    """
-
-    ordinal: int
-    position: int
-    key: str
-    fingerprint: bytes
-    marc: bytes
-    brief: bytes
-    items: list[ItemFacts]
-    warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

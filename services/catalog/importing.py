@@ -21,9 +21,9 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import new_id
-from services.catalog.cataloguing import BATCH, Feed, Known, Outcome, decide, known, open_feed, put
+from services.catalog.cataloguing import Feed, Known, Outcome, decide, known, open_feed, put
 from services.catalog.marc.reading import frames
-from services.catalog.preparing import Aside, Prepared, chunks, follow_parent, prepare
+from services.catalog.preparing import BATCH, Aside, Prepared, chunks, follow_parent, prepare
 from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,7 @@
-"""From files to rows in the making: which files, frames in batches, and each frame decoded or put aside."""
+"""From files to rows in the making: which files, frames in batches, and each frame decoded or put aside.
+
+The processes that decode load this module and nothing of the database.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,30 @@ from pathlib import Path
 import orjson
 
 from chassis.errors import LocalText, NotFound
-from services.catalog.cataloguing import BATCH, Incoming
-from services.catalog.document import brief, items_of
+from services.catalog.document import ItemFacts, brief, items_of
 from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.reading import decode
 
+BATCH = 500
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One record ready to be put in.
+
+    key   import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
+    marc  marc.Record.pack()
+    """
+
+    ordinal: int
+    position: int
+    key: str
+    fingerprint: bytes
+    marc: bytes
+    brief: bytes
+    items: list[ItemFacts]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

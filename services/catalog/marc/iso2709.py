@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from . import Field, Record, is_control, marc8
+from . import Field, Record, is_control
 from .directory import Layout, lay_out
 from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
 from .shaping import INDICATORS, Decoded, content_warnings, odd_field, warn
@@ -101,6 +101,9 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
         else:
             warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
             return _split(text, layout)
+    # Its tables take 5 MB and pymarc a tenth of a second, which processes that read UTF-8 are spared.
+    from . import marc8
+
     try:
         texts = [marc8.decode(piece) for piece in layout.pieces]
     except marc8.NotMarc8 as error:

@@ -17,9 +17,10 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.outbox import outbox
-from services.catalog.cataloguing import Decided, Incoming, Known, decide, open_feed, put
+from services.catalog.cataloguing import Decided, Known, decide, open_feed, put
 from services.catalog.document import brief, items_of
 from services.catalog.importing import Counts
+from services.catalog.preparing import Incoming
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
 from tests.builders import book, iso
 from tests.services.catalog.conftest import Importer
