@@ -66,6 +66,7 @@ def resident(pid: int) -> int:
 def up(data: Path, *, workers: int) -> Iterator[str]:
     """The embedded edition on this data; gives its address."""
     environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
+    environ["RATE_LIMIT"] = "0"  # one address asks for all
     yield from _running([*RANGKIANG, "up", "--json"], environ)
 
 

@@ -29,6 +29,7 @@ from gateway.api import health, institutions, records, search
 from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
 from gateway.limits import Limits
+from gateway.noting import Noting, at_work
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 log = logging.getLogger(__name__)
@@ -138,7 +139,9 @@ def create_app(settings: Settings) -> FastAPI:
         channel = aio_channel(settings.service_url("catalog"), settings)
         app.state.catalog = CatalogStub(channel)
         app.state.catalog_is_well = partial(be_well, channel)
-        yield
+        app.state.noting = Noting(app.state.catalog) if settings.query_log == "on" else None
+        async with at_work(app.state.noting):
+            yield
         await channel.close()
 
     app = FastAPI(

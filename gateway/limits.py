@@ -110,7 +110,7 @@ def too_many(quota: int, seconds: int) -> TooMany:
     return TooMany(
         "TOO_MANY_REQUESTS",
         LocalText(
-            "Terlalu banyak permintaan dari alamat ini: paling banyak {quota} semenit. Coba lagi dalam {seconds} detik.",
+            "Terlalu banyak permintaan dari alamat ini, paling banyak {quota} semenit. Coba {seconds} detik lagi.",
             "Too many requests from this address: at most {quota} a minute. Try again in {seconds} seconds.",
         ),
         quota=quota,
