@@ -12,7 +12,7 @@ TYPES: Final = {
     "map": "MAP", "music": "MUSIC", "sound": "SOUND", "video": "VIDEO", "picture": "ART", "electronic": "DATA",
 }  # fmt: skip
 GENERIC: Final = "GEN"
-_AUTHOR, _EDITOR, _TRANSLATOR = "AU", "ED", "A4"
+BY_ROLE: Final = {"author": "AU", "editor": "A2", "translator": "A4"}
 
 
 def alone(entry: Entry) -> bytes:
@@ -46,4 +46,4 @@ def _lines(cited: Citation, entry: Entry) -> list[tuple[str, str]]:
 
 
 def _tag(name: Name) -> str:
-    return {"editor": _EDITOR, "translator": _TRANSLATOR}.get(name.role, _AUTHOR if name.role == "author" else "A3")
+    return BY_ROLE.get(name.role, "A3")
