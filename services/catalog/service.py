@@ -13,5 +13,8 @@ SERVICE = Service(
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",
     checks=("services.catalog.checks:index", "services.catalog.checks:imports", "services.catalog.checks:branches"),
-    jobs=(Job(name="indexing", run="services.catalog.jobs:index", lease="index"),),
+    jobs=(
+        Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
+        Job(name="forgetting", run="services.catalog.jobs:forget", lease="forgetting", every_seconds=86_400),
+    ),
 )

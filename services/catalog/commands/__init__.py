@@ -8,7 +8,6 @@ import os
 import re
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, BinaryIO
 
@@ -17,15 +16,13 @@ import typer
 from rich.console import Console
 from sqlalchemy import func, select
 
-from chassis import jobs
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.service import Resources
-from chassis.service import load as load_service
-from chassis.settings import load
-from chassis.wake import announce_commits
 from services.catalog import exporting, indexing, loading, sample
+from services.catalog.commands.opening import Json, catalogue
+from services.catalog.commands.report import app as report_app
 from services.catalog.commands.terminal import bar_for, opened, reporting, show, summary
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
@@ -43,23 +40,9 @@ sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real bo
 app.add_typer(institutions_app, name="institutions")
 app.add_typer(index_app, name="index")
 app.add_typer(sample_app, name="sample")
+app.add_typer(report_app, name="report")
 
-Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 screen = Console(stderr=True)
-
-
-@contextlib.contextmanager
-def _catalogue(*, working: bool = False) -> Iterator[Resources]:
-    """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
-    settings, service = load(), load_service("catalog")
-    database = Database(settings.database(service.name))
-    announce_commits(database)
-    resources = Resources(settings=settings, database=database, service=service)
-    try:
-        with jobs.beside(service.name) if working else contextlib.nullcontext():
-            yield resources
-    finally:
-        database.close()
 
 
 def _drain(resources: Resources, *, quiet: bool) -> None:
@@ -111,7 +94,7 @@ def import_(
     An import that was stopped goes on when the same command is given again. Exit code 1: something was put aside.
     """
     begun = time.monotonic()
-    with _catalogue(working=not dry_run) as resources, reporting(report) as write:
+    with catalogue(working=not dry_run) as resources, reporting(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.default_institution
         with bar_for(quiet=json, in_bytes=True) as bar:
@@ -149,7 +132,7 @@ def export(
             LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
         )
     written, left = 0, 0
-    with _catalogue() as resources, contextlib.ExitStack() as stack:
+    with catalogue() as resources, contextlib.ExitStack() as stack:
         stream: BinaryIO = stack.enter_context(opened(to)) if to else sys.stdout.buffer
         total = exporting.count(resources.database, system("export"), source=source)
         bar = stack.enter_context(bar_for(quiet=json))
@@ -175,7 +158,7 @@ def export(
 def institutions_load(file: Path, json: Json = False) -> None:
     """Make institutions and branches what this TOML file says."""
     found = loading.read_institutions(file)
-    with _catalogue() as resources, resources.database.transaction(system("institutions")) as session:
+    with catalogue() as resources, resources.database.transaction(system("institutions")) as session:
         loaded = loading.load_institutions(session, found)
     told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
@@ -190,7 +173,7 @@ def sample_load(
     """Load the sample library: books that exist, copies that do not."""
     begun = time.monotonic()
     total = Counts()
-    with _catalogue(working=True) as resources:
+    with catalogue(working=True) as resources:
         context = system("sample")
         if if_empty and exporting.count(resources.database, context):
             if json:
@@ -220,7 +203,7 @@ def sample_load(
 @index_app.command("rebuild")
 def index_rebuild(json: Json = False) -> None:
     """Build the index anew beside the live one, and swap: searches go on meanwhile."""
-    with _catalogue(working=True) as resources, bar_for(quiet=json) as bar:
+    with catalogue(working=True) as resources, bar_for(quiet=json) as bar:
         wish = indexing.ask_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.catalog.searching.counting import Counted, Facet, FacetValue, count_facet
 from services.catalog.searching.finding import Found, Hit, search
-from services.catalog.searching.noting import Searched, note_searches
+from services.catalog.searching.noting import Report, Searched, forget_searches, note_searches, report_searches
 from services.catalog.searching.resembling import Similar, similar
 from services.catalog.searching.suggesting import Suggestion, suggest
 
@@ -14,11 +14,14 @@ __all__ = [
     "FacetValue",
     "Found",
     "Hit",
+    "Report",
     "Searched",
     "Similar",
     "Suggestion",
     "count_facet",
+    "forget_searches",
     "note_searches",
+    "report_searches",
     "search",
     "similar",
     "suggest",

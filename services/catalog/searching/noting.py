@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import NamedTuple
 
-from sqlalchemy import insert
-from sqlalchemy.orm import Session
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session, aliased
 
 from chassis.errors import Invalid, LocalText
 from services.catalog.analysis import isbn13
@@ -83,3 +84,68 @@ def _is_sound(each: Searched) -> bool:
         return date.fromisoformat(each.day).isoformat() == each.day and each.language in LANGUAGES
     except ValueError:
         return False
+
+
+class Report(NamedTuple):
+    """What came of one query.
+
+    searches  how often it was searched for
+    failed    how often it found nothing
+    total     what it found last
+    opened    how often one of its hits was opened
+    rank      mean rank of those, one decimal; None when none was
+    last      the last day
+    """
+
+    query: str
+    searches: int
+    failed: int
+    total: int
+    opened: int
+    rank: float | None
+    last: str
+
+
+def report_searches(session: Session, *, since: str, failed: bool, limit: int) -> list[Report]:
+    """What was searched for, the most frequent first, then by the query.
+
+    since   first day, ISO 8601
+    failed  only queries that found nothing when they were last searched for
+    """
+    made = Search.clicked == 0
+    latest = (
+        select(Search.query, func.max(Search.number).label("number"))
+        .where(Search.day >= since, made)
+        .group_by(Search.query)
+        .subquery()
+    )
+    last = aliased(Search)
+    searches = func.count().filter(made)
+    asked = (
+        select(
+            Search.query,
+            searches,
+            func.count().filter(made, Search.total == 0),
+            last.total,
+            func.count().filter(~made),
+            func.avg(Search.clicked).filter(~made),
+            func.max(Search.day),
+        )
+        .join(latest, latest.c.query == Search.query)
+        .join(last, last.number == latest.c.number)
+        .where(Search.day >= since)
+        .group_by(Search.query, last.total)
+        .order_by(searches.desc(), Search.query)
+        .limit(limit)
+    )
+    if failed:
+        asked = asked.where(last.total == 0)
+    return [
+        Report(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
+        for query, times, none, total, opened, rank, day in session.execute(asked)
+    ]
+
+
+def forget_searches(session: Session, *, before: str) -> None:
+    """Delete the searches of the days before this one (ISO 8601)."""
+    session.execute(delete(Search).where(Search.day < before))

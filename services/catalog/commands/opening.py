@@ -1,0 +1,32 @@
+"""What every command of the catalogue begins with: its database, and jobs beside it where it makes work for them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from chassis import jobs
+from chassis.db import Database
+from chassis.service import Resources
+from chassis.service import load as load_service
+from chassis.settings import load
+from chassis.wake import announce_commits
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+@contextlib.contextmanager
+def catalogue(*, working: bool = False) -> Iterator[Resources]:
+    """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
+    settings, service = load(), load_service("catalog")
+    database = Database(settings.database(service.name))
+    announce_commits(database)
+    resources = Resources(settings=settings, database=database, service=service)
+    try:
+        with jobs.beside(service.name) if working else contextlib.nullcontext():
+            yield resources
+    finally:
+        database.close()

@@ -1,0 +1,99 @@
+"""`report`: what the catalogue's own figures say, for librarians."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chassis import clock
+from chassis.context import system
+from chassis.errors import Invalid, LocalText
+from services.catalog import searching
+from services.catalog.commands.opening import Json, catalogue
+
+app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
+
+COLUMNS = {
+    "query": LocalText("Pencarian", "Search"),
+    "searches": LocalText("Kali", "Times"),
+    "failed": LocalText("Gagal", "Failed"),
+    "total": LocalText("Temuan", "Found"),
+    "opened": LocalText("Dibuka", "Opened"),
+    "rank": LocalText("Urutan", "Rank"),
+    "last": LocalText("Terakhir", "Last"),
+}
+
+
+class Form(StrEnum):
+    table = "table"
+    csv = "csv"
+
+
+@app.callback()
+def report() -> None:
+    """Figures for librarians."""
+
+
+@app.command()
+def searches(
+    failed: Annotated[bool, typer.Option("--failed", help="Only what found nothing.")] = False,
+    since: Annotated[str, typer.Option(help="First day, such as 2026-11-01; 30 days ago when not given.")] = "",
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="The most frequent so many.")] = 50,
+    form: Annotated[Form, typer.Option("--format", help="csv goes to standard output, with names of columns.")] = (
+        Form.table
+    ),
+    json: Json = False,
+) -> None:
+    """What readers searched for, how often, and what came of it; no reader is in it."""
+    with catalogue() as resources:
+        first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
+        with resources.database.reading(system("report")) as session:
+            found = searching.report_searches(session, since=first, failed=failed, limit=limit)
+        speaks = resources.settings.language
+    rows = [each._asdict() for each in found]
+    if json:
+        print(orjson.dumps({"since": first, "searches": rows}).decode())
+    elif form is Form.csv:
+        writer = csv.DictWriter(sys.stdout, COLUMNS)
+        writer.writeheader()
+        writer.writerows({**row, "query": _inert(row["query"])} for row in rows)
+    else:
+        _show(rows, speaks, first)
+
+
+def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
+    screen = Console()
+    if not rows:
+        none = LocalText("Tidak ada pencarian sejak {since}.", "No searches since {since}.").format({"since": since})
+        screen.print(none.speak(speaks))
+        return
+    table = Table()
+    for name, title in COLUMNS.items():
+        table.add_column(title.speak(speaks), justify="left" if name in ("query", "last") else "right")
+    for row in rows:
+        table.add_row(*("" if row[name] is None else str(row[name]) for name in COLUMNS))
+    screen.print(table, markup=False)
+
+
+def _inert(text: str) -> str:
+    """A cell that no spreadsheet takes for a formula (OWASP "CSV injection")."""
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
+
+
+def _day(given: str) -> str:
+    try:
+        return date.fromisoformat(given).isoformat()
+    except ValueError:
+        raise Invalid(
+            "DAY_INVALID",
+            LocalText("“{given}” bukan tanggal: tulis seperti 2026-11-01.", "“{given}” is no day: write 2026-11-01."),
+            given=given[:40],
+        ) from None
