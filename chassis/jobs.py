@@ -76,7 +76,8 @@ def run_beside(name: str) -> None:
     service = load(name)
     database = Database(settings.database(service.name))
     stop = threading.Event()
-    threads = start((*service.jobs, *CHASSIS), Resources(settings=settings, database=database, service=service), stop)
+    resources = Resources(settings=settings, database=database, service=service, beside=True)
+    threads = start((*service.jobs, *CHASSIS), resources, stop)
     sys.stdin.read()
     stop.set()
     for thread in threads:

@@ -55,11 +55,15 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a service's running code is given: its settings and its database."""
+    """What a service's running code is given: its settings and its database.
+
+    beside  its jobs run beside a command, in whose work nobody takes part yet: a server would hold their leases
+    """
 
     settings: Settings
     database: Database
     service: Service
+    beside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -103,8 +103,11 @@ class Index(Protocol):
         """
         ...
 
-    def write(self, changes: Sequence[Change]) -> None:
-        """Put these in, replacing by number, durable on return and visible within a second."""
+    def write(self, changes: Iterable[Change]) -> None:
+        """Put these in as they come, replacing by number; durable on return and visible within a second.
+
+        Few big writes make a better index than many small ones: each leaves a part of its own to be searched.
+        """
         ...
 
     def begin_rebuild(self, name: str) -> Rebuild:
@@ -128,7 +131,9 @@ class Rebuild(Protocol):
     @property
     def name(self) -> str: ...
 
-    def write(self, changes: Sequence[Change]) -> None: ...
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
+        """Put these in. Not durable: they may be gone after a kill, until a durable write or the swap."""
+        ...
 
     def swap(self) -> None:
         """Make it the live one in one step: no search fails or sees half of it. The old one is deleted afterwards."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -109,7 +109,7 @@ class ElasticIndex:
             mapping = self._client.indices.get_mapping(index=index)[index]["mappings"]
         return "" if mapping.get("_meta", {}).get("form") == FORM else "INDEX_FOREIGN"
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Iterable[Change]) -> None:
         write(self._client, self._alias, changes)
 
     def begin_rebuild(self, name: str) -> ElasticRebuild:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -48,7 +48,7 @@ class ElasticRebuild:
     def _index(self) -> str:
         return f"{self._alias}-{self.name}"
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # a bulk always is
         write(self._client, coming(self._alias), changes)
 
     def swap(self) -> None:
@@ -81,7 +81,7 @@ def indexes(client: Elasticsearch, alias: str) -> dict[str, list[str]]:
     }
 
 
-def write(client: Elasticsearch, alias: str, changes: Sequence[Change]) -> None:
+def write(client: Elasticsearch, alias: str, changes: Iterable[Change]) -> None:
     """Bulk-write under the records' own versions: what a deposed holder of the lease writes late is refused."""
     size, lines = 0, list[bytes]()
     for change in changes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,7 +122,7 @@ class TantivyIndex:
             return "INDEX_ROTTEN"
         return "" if files.is_ours(folder) else "INDEX_FOREIGN"
 
-    def write(self, changes: Sequence[Change]) -> None:
+    def write(self, changes: Iterable[Change]) -> None:
         name = self.name()
         if not name:
             raise not_written("INDEX_MISSING")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import tantivy
@@ -23,23 +23,29 @@ class Writing:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._writer: tantivy.IndexWriter | None = None
+        self._uncommitted = False
 
-    def write(self, changes: Sequence[Change]) -> None:
-        if not changes:
-            return
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
         try:
-            with translated(not_written):
-                if self._writer is None:
-                    self._writer = tantivy.Index.open(str(self.folder)).writer(HEAP_BYTES, 1)
-                for change in changes:
-                    self._writer.delete_documents_by_term("number", change.number)
-                    if change.document is not None:
-                        self._writer.add_document(tantivy.Document(**stored(change.document)))
-                self._writer.commit()
+            for change in changes:
+                with translated(not_written):
+                    self._put(change)
+            if durable and self._uncommitted and self._writer is not None:
+                with translated(not_written):
+                    self._writer.commit()
+                self._uncommitted = False
         except BaseException:
             # Half a batch must not ride along with the next.
-            self._writer = None
+            self._writer, self._uncommitted = None, False
             raise
+
+    def _put(self, change: Change) -> None:
+        if self._writer is None:
+            self._writer = tantivy.Index.open(str(self.folder)).writer(HEAP_BYTES, 1)
+        self._uncommitted = True
+        self._writer.delete_documents_by_term("number", change.number)
+        if change.document is not None:
+            self._writer.add_document(tantivy.Document(**stored(change.document)))
 
     def close(self) -> None:
         """Let running merges end, and the lock go."""
@@ -74,12 +80,13 @@ class Building:
             return None
         return cls(root, name, swapped)
 
-    def write(self, changes: Sequence[Change]) -> None:
-        self._writing.write(changes)
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
+        self._writing.write(changes, durable=durable)
 
     def swap(self) -> None:
         if not files.is_ours(self._root / self.name):
             raise not_written(self.name)
+        self._writing.write(())
         self._writing.close()
         with translated(not_written):
             files.point(self._root, "current", self.name)

@@ -29,7 +29,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
     index: Index = open_url(resources.settings.search, ENGINES)
     wake = open_wake(resources.database)
     failures = 0
-    keeper = Keeper(resources.database, index)
+    keeper = Keeper(resources.database, index, watched=not resources.beside)
     try:
         while not stop.is_set():
             begun = time.monotonic()
@@ -44,7 +44,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
                 if failures == TRIES:
                     keeper.give_up(problem)
                 stop.wait(min(failures, TRIES))
-                keeper = Keeper(resources.database, index)
+                keeper = Keeper(resources.database, index, watched=not resources.beside)
                 continue
             if not busy:
                 wake.wait(SWEEP_SECONDS)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +15,7 @@ from chassis import clock
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
-from services.catalog.index import Index, Rebuild
+from services.catalog.index import Change, Index, Rebuild
 from services.catalog.indexing.queue import changes_of, dequeue, queued
 from services.catalog.indexing.wishes import ACTOR, knows, next_wish, records, unsound
 from services.catalog.indexing.wishes import wish as make_wish
@@ -22,11 +24,22 @@ from services.catalog.tables import IndexRebuild, Record
 log = logging.getLogger(__name__)
 
 BATCH = 500
-BIGGEST_BATCH = 4_000  # while the queue is long: a commit costs 90 ms however much is in it
-SMALLEST_BATCH = 100
+# Each commit costs 90 ms and leaves a part of the index to be searched, so as much goes into one as may wait so long.
+# Beside a command nobody is waiting to see it: there a commit waits for more, until none has come for a while.
 LONG_SECONDS = 1.0
+UNWATCHED_SECONDS, LULL_SECONDS = 20.0, 0.3
+BIGGEST_COMMIT = 25_000  # records; of middling size, 100 MB of the writer's memory
 SCAN_BATCH = 2_000
 SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
+
+
+@dataclass(slots=True)
+class Scanned:
+    """How far the scan for a rebuild is: the last record number, and how many; `waiting`: of those not durable yet."""
+
+    reached: int = 0
+    written: int = 0
+    waiting: int = 0
 
 
 class Keeper:
@@ -38,13 +51,17 @@ class Keeper:
     hurried  there is more to do: no need to gather a batch first
     """
 
-    def __init__(self, database: Database, index: Index) -> None:
+    def __init__(self, database: Database, index: Index, *, watched: bool = True) -> None:
+        """
+        watched  somebody may be waiting to see what has changed
+        """
         self._database, self._index = database, index
+        self._watched = watched
         self._rebuild: Rebuild | None = None
         self._wish: UUID | None = None
         self._looked = self._sound = self._compared = self.hurried = False
-        self._limit = BATCH
         self._written_at = 0.0
+        self._scanned = Scanned()
 
     def step(self) -> bool:
         """One batch of the queue and, while an index is being built, one of the scan. False when there was no work."""
@@ -124,54 +141,72 @@ class Keeper:
             self._note(wish.id, state="running", reached=0, written=0, total=total, error="")
             self._rebuild = self._index.begin_rebuild(wish.id.hex)
         self._wish = wish.id
+        self._scanned = self._scanned_to(wish.reached) if self._rebuild is left else Scanned()
+
+    def _scanned_to(self, reached: int) -> Scanned:
+        with self._database.reading(READER) as session:
+            return Scanned(reached, records(session, up_to=reached))
 
     def _scan(self, rebuild: Rebuild) -> None:
         assert self._wish is not None
+        scanned = self._scanned
         with self._database.reading(READER) as session:
-            row = session.get_one(IndexRebuild, self._wish)
             numbers = session.scalars(
                 select(Record.number)
-                .where(Record.number > row.reached, Record.deleted_at.is_(None))
+                .where(Record.number > scanned.reached, Record.deleted_at.is_(None))
                 .order_by(Record.number)
                 .limit(SCAN_BATCH)
             ).all()
             changes = changes_of(session, dict.fromkeys(numbers, 0))
-        rebuild.write(changes)
-        self._note(self._wish, reached=max([row.reached, *numbers]), written=row.written + len(numbers))
-        if len(numbers) < SCAN_BATCH:
+        ended = len(numbers) < SCAN_BATCH
+        scanned.waiting += len(numbers)
+        durable = ended or scanned.waiting >= BIGGEST_COMMIT
+        rebuild.write(changes, durable=durable)
+        scanned.reached = max([scanned.reached, *numbers])
+        scanned.written += len(numbers)
+        durably = {"reached": scanned.reached} if durable else {}
+        self._note(self._wish, written=scanned.written, **durably)
+        scanned.waiting = 0 if durable else scanned.waiting
+        if ended:
             rebuild.swap()
             self._note(self._wish, state="done", finished_at=clock.now())
             self._rebuild, self._wish = None, None
             self._sound, self._compared, self._written_at = True, False, time.monotonic()
 
     def _drain(self) -> int:
-        """Bring one batch of the queue into the index, and only then take it off the queue; how many."""
+        """Bring the queue, or as much of it as may wait for one commit, into the index; only then take it off."""
         if not self._sound and self._rebuild is None:
             return 0
-        begun = time.monotonic()
-        with self._database.reading(READER) as session:
-            behind = queued(session, self._limit)
-            changes = changes_of(session, behind)
-        if not behind:
-            self._limit = BATCH
-            return 0
-        if self._sound:
-            self._index.write(changes)
-        if self._rebuild is not None:
-            self._rebuild.write(changes)
-        with self._database.transaction(ACTOR) as session:
-            dequeue(session, list(behind.items()))
-        self._written_at, self._compared = time.monotonic(), False
-        self._limit = self._next_limit(len(behind) == self._limit, self._written_at - begun)
-        return len(behind)
+        done: dict[int, int] = {}
+        if self._sound and self._rebuild is None:
+            self._index.write(self._gathered(done, BIGGEST_COMMIT))
+        else:
+            changes = list(self._gathered(done, BATCH))
+            if changes and self._sound:
+                self._index.write(changes)
+            if changes and self._rebuild is not None:
+                self._rebuild.write(changes)
+        if done:
+            with self._database.transaction(ACTOR) as session:
+                dequeue(session, list(done.items()))
+            self._written_at, self._compared = time.monotonic(), False
+        return len(done)
 
-    def _next_limit(self, full: bool, seconds: float) -> int:
-        """Bigger batches for a long queue, while one takes less than a second, however big its records are."""
-        if not full:
-            return BATCH
-        if seconds > LONG_SECONDS:
-            return max(self._limit // 2, SMALLEST_BATCH)
-        return min(self._limit * 2, BIGGEST_BATCH) if seconds < LONG_SECONDS / 2 else self._limit
+    def _gathered(self, done: dict[int, int], most: int) -> Iterator[Change]:
+        """What is queued, batch by batch, noted in `done`: at most `most`, and what comes until it has taken long."""
+        end = time.monotonic() + (LONG_SECONDS if self._watched else UNWATCHED_SECONDS)
+        reached, lull = 0, False
+        while len(done) < most and time.monotonic() < end:
+            with self._database.reading(READER) as session:
+                behind = queued(session, BATCH, after=reached)
+                changes = changes_of(session, behind)
+            done.update(behind)
+            yield from changes
+            if len(behind) < BATCH:
+                if self._watched or not done or (lull and not behind):
+                    return
+                time.sleep(LULL_SECONDS)
+            reached, lull = max([reached, *behind]), not behind
 
     def _note(self, wish: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:

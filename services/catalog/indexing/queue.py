@@ -33,9 +33,10 @@ def enqueue(session: Session, changed: Iterable[tuple[int, int]]) -> None:
     session.execute(newer, rows)
 
 
-def queued(session: Session, limit: int) -> dict[int, int]:
-    """Record number -> version of the next rows."""
-    asked = select(IndexQueue.record_number, IndexQueue.version).order_by(IndexQueue.record_number).limit(limit)
+def queued(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:
+    """Record number -> version of the next rows, by number, those after one."""
+    asked = select(IndexQueue.record_number, IndexQueue.version).where(IndexQueue.record_number > after)
+    asked = asked.order_by(IndexQueue.record_number).limit(limit)
     return {row.record_number: row.version for row in session.execute(asked)}
 
 

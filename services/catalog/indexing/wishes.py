@@ -86,9 +86,10 @@ def next_wish(session: Session) -> IndexRebuild | None:
     return session.scalars(unfulfilled.order_by(IndexRebuild.asked_at).limit(1)).first()
 
 
-def records(session: Session) -> int:
-    """How many records there are to index."""
-    return session.scalar(select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))) or 0
+def records(session: Session, *, up_to: int | None = None) -> int:
+    """How many records there are to index, all or those up to a number."""
+    asked = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
+    return session.scalar(asked if up_to is None else asked.where(Record.number <= up_to)) or 0
 
 
 def knows(session: Session, name: str) -> bool:

@@ -41,7 +41,7 @@ def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 
 url, search, point = sys.argv[1:]
-keeping.SCAN_BATCH = 4
+keeping.SCAN_BATCH = keeping.BIGGEST_COMMIT = 4
 index = open_url(search, ENGINES)
 if point == "before the queue rows go":
     keeping.dequeue = die
@@ -92,6 +92,7 @@ def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
     database: Database, elasticsearch_url: str, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     index: Index = open_url(elasticsearch_url, ENGINES)
     import_(many(10))
     keeper = follow(database, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -30,6 +30,7 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     import_(many(10))
     keeper = follow(database, index)
     before = index.name()
@@ -56,13 +57,19 @@ def test_an_interrupted_rebuild_is_gone_on_with(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     import_(many(10))
     keeper = follow(database, index)
     asked = ask_rebuild(database)
     keeper.step()
     index.close()
     written, write = list[int](), Building.write
-    monkeypatch.setattr(Building, "write", lambda self, given: (written.append(len(given)), write(self, given)))
+
+    def counted(self: Building, given: Sequence[Change], *, durable: bool = True) -> None:
+        written.append(len(given))
+        write(self, given, durable=durable)
+
+    monkeypatch.setattr(Building, "write", counted)
     again = open_url(f"tantivy:///{folder}", ENGINES)
     follow(database, again)
     assert written == [4, 2]
@@ -74,6 +81,7 @@ def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     import_(many(10))
     keeper = follow(database, index)
     asked = ask_rebuild(database)
@@ -140,6 +148,7 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     import_(many(10))
     follow(database, index)
     before = index.name()
@@ -183,6 +192,7 @@ def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.indexing.keeping.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.indexing.keeping.BIGGEST_COMMIT", 4)
     import_(many(10))
     keeper = follow(database, index)
     asked = ask_rebuild(database)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import pytest
@@ -88,12 +88,25 @@ def test_rows_stay_queued_when_the_index_cannot_be_written(
     assert len(queued(database)) == 1
 
 
-def test_batches_grow_with_the_queue_and_shrink_when_they_take_long(database: Database, index: Index) -> None:
-    keeper = Keeper(database, index)
-    assert keeper._next_limit(full=True, seconds=0.2) == 1000
-    assert keeper._next_limit(full=True, seconds=0.7) == 500
-    assert keeper._next_limit(full=True, seconds=3) == 250
-    assert keeper._next_limit(full=False, seconds=3) == 500
+def test_beside_a_command_one_commit_waits_for_what_trickles_in(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    follow(database, index)
+    commits: list[int] = []
+
+    class Counting(type(index)):  # type: ignore[misc]
+        def write(self, changes: Iterable[Change]) -> None:
+            taken = list(changes)
+            commits.append(len(taken))
+            super().write(taken)
+
+    index.__class__ = Counting
+    import_(many(3), source="FIRST")
+    later = threading.Timer(0.1, lambda: import_(many(4), source="SECOND"))
+    later.start()
+    assert Keeper(database, index, watched=False).step()
+    later.join()
+    assert commits == [7]
 
 
 def test_what_is_committed_is_found_within_a_second(
