@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -43,21 +44,95 @@ _RECORD_ID = re.compile(RECORD_ID_PATTERN)
 
 
 class Link(Shape):
+    """relation: "resource" (the book itself), "version", "related" or "none"."""
+
     url: str
     label: str | None = None
+    relation: str | None = None
+
+
+class Heading(Shape):
+    """text: as the facet "subject" has it; parts: the heading and its subdivisions."""
+
+    text: str
+    parts: list[str]
+    kind: str
+
+
+class Contributor(Shape):
+    name: str
+    role: str | None = None
+    label: Text | None = None
+
+
+class Parallel(Shape):
+    """The same in its own script. script: ISO 15924; rtl: it runs from right to left; lang: BCP 47."""
+
+    field: str
+    text: str
+    script: str
+    rtl: bool
+    lang: str | None = None
+
+
+class Called(Shape):
+    """A text with what it is called; type: the kind of a note or of a statement of publication."""
+
+    text: str
+    label: Text
+    type: str | None = None
+
+
+class Row(Shape):
+    key: str
+    label: Text
+    values: list[str]
+
+
+class Series(Shape):
+    text: str
+    title: str
+    volume: str | None = None
+    issn: str | None = None
+
+
+class Relation(Shape):
+    """A related record. id: of the record, where it is in this catalogue; query: a search that finds it if it is."""
+
+    kind: str
+    label: Text
+    text: str
+    title: str
+    author: str | None = None
+    detail: str | None = None
+    control_number: str | None = None
+    isbn: str | None = None
+    issn: str | None = None
+    query: str | None = None
+    id: str | None = None
 
 
 class Display(Brief):
     """All that is shown of a record; the MARC formats have all of it."""
 
     subjects: list[str] = []
-    notes: list[str] = []
-    contents: str | None = None
-    audience: str | None = None
-    identifiers: dict[str, Any] = {}
-    links: list[Link] = []
+    headings: list[Heading] = []
+    contributors: list[Contributor] = []
+    parallel: list[Parallel] = []
+    uniform_title: str | None = None
+    titles_other: list[Called] = []
+    publication: list[Called] = []
     extent: str | None = None
-    titles_other: list[str] = []
+    in_series: list[Series] = []
+    notes: list[Called] = []
+    more: list[Row] = []
+    contents: list[str] = []
+    audience: str | None = None
+    translated_from: list[str] = []
+    identifiers: dict[str, list[str]] = {}
+    links: list[Link] = []
+    relations: list[Relation] = []
+    class_: Annotated[str | None, Field(alias="class")] = None
     source: str | None = None
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from services.catalog.document.describing import brief, display
+from services.catalog.document.describing import brief
+from services.catalog.document.displaying import display
 from services.catalog.document.fields import END, FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 from services.catalog.document.indexed import document
-from services.catalog.document.items import ANSWERS, STATUSES, ItemFacts, answer, holdings, items_of
+from services.catalog.document.items import ANSWERS, STATUSES, ItemFacts, answer, branch_first, holdings, items_of
 
 __all__ = [
     "ANSWERS",
@@ -18,6 +19,7 @@ __all__ = [
     "Document",
     "ItemFacts",
     "answer",
+    "branch_first",
     "brief",
     "display",
     "document",

@@ -1,4 +1,4 @@
-"""The brief record that a list of hits shows, and the full one of a record's page."""
+"""The brief record that a list of hits shows."""
 
 from __future__ import annotations
 
@@ -6,21 +6,15 @@ import re
 from typing import Any
 
 from services.catalog.analysis import is_isbn, isbn13
-from services.catalog.document.codes import Tags, audience_of, control, ddc_of, language_of, material_of, year_of
-from services.catalog.document.headings import by_tag, names_of, pick, picked, subjects_of, tidy, title_of
+from services.catalog.document.codes import Tags, ddc_of, language_of, material_of, year_of
+from services.catalog.document.headings import by_tag, names_of, pick, picked, tidy, title_of
 from services.catalog.marc import Record
 
 SUMMARY_LENGTH = 300  # characters of 520 in a brief record
 UNTITLED = "[Tanpa judul]"
 
-_A, _B, _C, _U, _X = (frozenset(code) for code in "abcux")
+_A, _B = frozenset("a"), frozenset("b")
 _SERIES = frozenset("anpv")
-_OTHER_TITLE = frozenset("abnpt")
-_LINK_LABEL = frozenset("3yz")
-_NOTE_TAGS = ("500", "501", "502", "504", "508", "511", "515", "518", "525", "530", "533", "534", "536", "538", "540",
-              "545", "546", "547", "550", "561", "562", "580", "581", "585", "586")  # fmt: skip
-_OTHER_TITLE_TAGS = ("130", "210", "222", "240", "242", "246", "247", "730", "740")
-_SAFE_LINK = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
 _DIGITS = re.compile(r"[0-9Xx][0-9Xx\- ]*")
 
 
@@ -32,45 +26,7 @@ def brief(record: Record, *, institution: str = "") -> dict[str, Any]:
 
     institution  code of the institution whose source it is
     """
-    return _brief(record, by_tag(record), institution)
-
-
-def display(record: Record, *, institution: str = "", source: str = "") -> dict[str, Any]:
-    """What a record's page shows: the brief record, its summary whole, and
-    `{"subjects": [], "notes": [], "contents", "audience", "identifiers": {}, "links": [{"url", "label"}], "extent",
-    "titles_other": [], "source"}`.
-
-    identifiers  "isbn", "issn", "lccn", "control_number", "oclc": a list each
-    links        856 whose URL is http(s) or ftp; any other scheme stays in the MARC view
-    """
-    tags = by_tag(record)
-    shown = _brief(record, tags, institution)
-    summary = " ".join(tidy_note(each) for each in picked(tags, "520", frozenset("ab")))
-    _put(shown, "summary", summary)
-    shown["subjects"] = subjects_of(tags)
-    shown["notes"] = [
-        note
-        for tag in _NOTE_TAGS
-        for each in tags.get(tag, ())
-        if (note := tidy_note(" ".join(value for code, value in _lettered(each))))
-    ]
-    _put(
-        shown, "contents", " ".join(tidy_note(" ".join(pick(each, frozenset("agrtu")))) for each in tags.get("505", ()))
-    )
-    _put(shown, "audience", audience_of(record.leader, tags))
-    shown["identifiers"] = _identifiers(tags)
-    shown["links"] = _links(tags)
-    _put(shown, "extent", tidy(" ".join(pick(tags["300"][0], frozenset("abce")))) if "300" in tags else "")
-    shown["titles_other"] = list(
-        dict.fromkeys(
-            title
-            for tag in _OTHER_TITLE_TAGS
-            for each in tags.get(tag, ())
-            if (title := tidy(" ".join(pick(each, _OTHER_TITLE)))) and title != shown["title"]
-        )
-    )
-    shown["source"] = source
-    return shown
+    return brief_of(record, by_tag(record), institution)
 
 
 def tidy_note(text: str) -> str:
@@ -78,7 +34,8 @@ def tidy_note(text: str) -> str:
     return " ".join(text.split())
 
 
-def _brief(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
+def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
+    """See brief; `tags` are the record's."""
     title, subtitle, responsibility = title_of(tags)
     shown: dict[str, Any] = {"title": title or UNTITLED}
     _put(shown, "subtitle", subtitle)
@@ -126,33 +83,6 @@ def isbns(tags: Tags) -> list[str]:
         if number:
             found[number] = None
     return list(found)
-
-
-def _identifiers(tags: Tags) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"isbn": isbns(tags)}
-    found["issn"] = [tidy(each) for each in picked(tags, "022", _A)]
-    found["lccn"] = [each.strip() for each in picked(tags, "010", _A)]
-    found["control_number"] = [control(tags, "001").strip()]
-    found["oclc"] = [each[7:].strip() for each in picked(tags, "035", _A) if each.startswith("(OCoLC)")]
-    return {name: kept for name, values in found.items() if (kept := [each for each in values if each])}
-
-
-def _links(tags: Tags) -> list[dict[str, str]]:
-    found = []
-    for each in tags.get("856", ()):
-        label = tidy(" ".join(pick(each, _LINK_LABEL)))
-        for url in pick(each, _U):
-            address = url.strip()
-            if len(address) <= 2000 and _SAFE_LINK.match(address):
-                found.append({"url": address, "label": label or address})
-    return found
-
-
-def _lettered(field: list[str]) -> list[tuple[str, str]]:
-    """Subfields with a letter for a code: numbers link and control, they say nothing to a reader."""
-    return [
-        (field[at], field[at + 1]) for at in range(2, len(field) - 1, 2) if field[at].isalpha() and field[at] != "u"
-    ]
 
 
 def _put(shown: dict[str, Any], name: str, value: str) -> None:

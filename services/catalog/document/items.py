@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from services.catalog.document.codes import collection_of, item_material_of
 from services.catalog.marc import Field, Record
 
@@ -102,6 +104,22 @@ def holdings(
         entry["call_number"] = entry["call_number"] or item.call_number
         entry["answer"] = min(entry["answer"], said, key=ANSWERS.index)
     return [entries[place] for place in sorted(entries)]
+
+
+def branch_first(holdings_json: bytes, branch: str) -> bytes:
+    """Holdings with the entry of the reader's branch ("INSTITUTION/BRANCH") first, then those of its institution.
+
+    holdings_json  as holdings() makes them, in JSON; given back as it is where that changes nothing
+    """
+    place = branch_named(branch)
+    if place is None or len(holdings_json) < 3:
+        return holdings_json
+    entries = orjson.loads(holdings_json)
+    ordered = sorted(
+        entries,
+        key=lambda entry: (entry["institution"] != place[0], (entry["institution"], entry["branch"]) != place),
+    )
+    return holdings_json if ordered == entries else orjson.dumps(ordered)
 
 
 def branch_named(text: str) -> tuple[str, str] | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import grpc
-import orjson
 
 from chassis import rpc
 from chassis.errors import Invalid, LocalText
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
-from services.catalog import marc, queries
-from services.catalog.document import answer, display
+from services.catalog import marc, queries, showing
+from services.catalog.document import answer
 from services.catalog.exporting import ENCODERS
 from services.catalog.marc.faults import REASONS, Unserialisable
 from services.catalog.rpc.wiring import Wiring, wire_moment
@@ -26,13 +25,11 @@ FORMATS = {
 class Records(Wiring):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.record(session, parse_id(request.id))
+            found = showing.show(session, parse_id(request.id), branch=request.branch)
         return wire.GetRecordReply(
             id=str(found.id),
             version=found.version,
-            display=orjson.dumps(
-                display(marc.Record.unpack(found.marc), institution=found.institution, source=found.source)
-            ),
+            display=found.display,
             holdings=found.holdings,
             updated_at=wire_moment(found.updated_at),
             source=found.source,
@@ -58,11 +55,14 @@ class Records(Wiring):
         return wire.GetMarcReply(content=content, version=found.version, updated_at=wire_moment(found.updated_at))
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
-        with self._database.reading(rpc.context(context)) as session:
-            found = queries.record(session, parse_id(request.record_id))
-            items = queries.items(session, found.number)
+        version, items = showing.items(
+            self._database,
+            context=rpc.context(context),
+            record_id=parse_id(request.record_id),
+            branch=request.branch,
+        )
         return wire.ListItemsReply(
-            record_version=found.version,
+            record_version=version,
             items=[
                 wire.Item(
                     id=str(item.id),

@@ -1,10 +1,10 @@
-"""What a reader is shown of a record."""
+"""What a list shows of a record."""
 
 from __future__ import annotations
 
 import pytest
 
-from services.catalog.document import brief, display
+from services.catalog.document import brief
 from services.catalog.document.captions import caption, language_code
 from services.catalog.document.headings import tidy
 from services.catalog.marc import Record
@@ -59,21 +59,6 @@ def test_a_list_shows_the_brief_record() -> None:
         "series": "Seri sastra 3",
         "institution": "PKS",
     }
-
-
-def test_a_page_shows_the_rest() -> None:
-    shown = display(NAVIS, institution="PKS", source="PKS-INLIS")
-    assert shown["subjects"] == ["Cerita pendek Indonesia -- Sumatra Barat", "Surau", "Kakek"]
-    assert shown["titles_other"] == ["Surau kami"]
-    assert shown["notes"] == ["Terbit pertama kali 1955."]
-    assert shown["contents"] == "Anak kebanggaan -- Nasihat-nasihat"
-    assert shown["identifiers"] == {"isbn": ["9794331110", "9786028811309"], "control_number": ["42"]}
-    assert shown["extent"] == "128 hlm. ; 20 cm"
-    assert shown["source"] == "PKS-INLIS"
-
-
-def test_only_links_that_are_safe_to_follow_are_shown() -> None:
-    assert display(NAVIS)["links"] == [{"url": "https://example.org/surau", "label": "Teks penuh"}]
 
 
 @pytest.mark.parametrize(
