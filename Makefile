@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster bench relevance proto
+.PHONY: help setup run test lint types unit services services-down cluster soak bench relevance proto
 
 PY := .venv/bin/python
 # An empty variable is an unset one for the settings.
-export PORT DATA WORKERS BENCH
+export PORT DATA WORKERS BENCH KILLS SOAK_SEED
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -39,6 +39,9 @@ services-down:  ## stop exactly those
 
 cluster: services  ## the cluster edition on those servers, each service its own processes
 	@exec $(PY) -m tests.servers.cluster
+
+soak: services  ## random kills on both editions: KILLS=200 SOAK_SEED= (a seed goes the same way again)
+	@exec $(PY) -m tests.faults
 
 bench: setup  ## the benchmarks, and after them relevance: BENCH=10k|100k|1m
 	@$(PY) -m bench

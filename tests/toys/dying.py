@@ -91,7 +91,8 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 
-def _house() -> House:
+def house_of_settings() -> House:
+    """The house that this process's settings name."""
     settings = load()
     return House(
         *(
@@ -102,7 +103,7 @@ def _house() -> House:
 
 
 def main(role: str, point: str) -> None:
-    house = _house()
+    house = house_of_settings()
     if point == "act.after_commit":
         house.pantry.database.after_commit(die)
     else:
