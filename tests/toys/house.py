@@ -234,7 +234,7 @@ runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
 
 
 def start_worker(resident: Resources, *, manifest: str = "", **more: str) -> subprocess.Popen[bytes]:
-    """A `work` process of this service in a session of its own, with `more` in its environment; see wait_until_ready()."""
+    """A `work` process of this service, in a session of its own, with `more` in its environment: wait_until_ready()."""
     manifest = manifest or f"tests.toys.{resident.service.name}.service:SERVICE"
     source = WORKER.format(backoff=BACKOFF_SECONDS, service=manifest)
     return subprocess.Popen(
