@@ -17,6 +17,8 @@ from chassis.errors import LocalText
 from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.browsing import Headings
+from services.catalog.collocating import Arrival, Place, collocate, take_turn, tell_moved
 from services.catalog.indexing import enqueue
 from services.catalog.preparing import Incoming
 from services.catalog.shelving import Shelves, Stock, holdings_of, open_branches, placed, put_items
@@ -33,6 +35,7 @@ class Feed:
     source_id: UUID
     source: str
     shelves: Shelves
+    headings: Headings = field(default_factory=Headings)
 
 
 @dataclass(slots=True)
@@ -116,25 +119,30 @@ def put(
     sequence  grows with each batch of the run: the fact's version
     emits     RecordsChanged, when anything changed
     """
+    take_turn(session)
     # Two imports of one source take turns, batch by batch.
     session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
     for each in batch:
         each.items = placed(feed.shelves, each.items)
     new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
     decided = decide(known(session, feed.source_id, batch, run), batch, iter(_numbers(session, len(batch))))
-    _write(session, feed, decided, run, at)
+    arrivals = [Arrival(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
+    works = collocate(session, arrivals)
+    _write(session, feed, decided, works.places, run, at)
+    feed.headings.note(session, (to.incoming.found.headings for to in decided.touched))
     stocks = [Stock(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
     warnings = decided.warnings + put_items(session, feed.shelves, stocks)
     if decided.seen:
         session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decided.seen])
     if decided.touched:
-        enqueue(session, [(to.row.number, to.version) for to in decided.touched])
+        enqueue(session, [*((to.row.number, to.version) for to in decided.touched), *works.moved])
         fact = RecordsChanged(
             source=feed.source,
             record_ids=[str(to.row.id) for to in decided.touched],
             versions=[to.version for to in decided.touched],
         )
         emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
+        tell_moved(session, works.moved, context=context)
     created = sum(to.fresh for to in decided.touched)
     updated = len(decided.touched) - created
     return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
@@ -199,10 +207,11 @@ def _numbers(session: Session, count: int) -> list[int]:
     return list(range(highest + 1, highest + 1 + count))
 
 
-def _write(session: Session, feed: Feed, decided: Decided, run: int, at: datetime) -> None:
+def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Place], run: int, at: datetime) -> None:
     created: list[dict[str, Any]] = []
     updated: list[dict[str, Any]] = []
     for to in decided.touched:
+        found, place = to.incoming.found, places[to.row.number]
         row = {
             "fingerprint": to.incoming.fingerprint,
             "marc": to.incoming.marc,
@@ -212,6 +221,10 @@ def _write(session: Session, feed: Feed, decided: Decided, run: int, at: datetim
             "run": run,
             "updated_at": at,
             "deleted_at": None,
+            "work_number": place.work,
+            "work_keys": place.keys,
+            "title_sort": found.title_sort,
+            "author_sort": found.author_sort,
         }
         if to.fresh:
             row |= {

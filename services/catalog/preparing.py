@@ -15,6 +15,7 @@ from pathlib import Path
 import orjson
 
 from chassis.errors import LocalText, NotFound
+from services.catalog.clustering import Found, found_by
 from services.catalog.document import ItemFacts, brief, items_of
 from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.reading import decode
@@ -27,8 +28,9 @@ CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: record
 class Incoming:
     """One record ready to be put in.
 
-    key   import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
-    marc  marc.Record.pack()
+    key    import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
+    marc   marc.Record.pack()
+    found  how it is found in lists, and of which work it is
     """
 
     ordinal: int
@@ -38,6 +40,7 @@ class Incoming:
     marc: bytes
     brief: bytes
     items: list[ItemFacts]
+    found: Found
     warnings: tuple[str, ...] = ()
 
 
@@ -101,6 +104,7 @@ def prepare(path: str, institution: str, chunk: list[Frame]) -> Prepared:
                 marc=record.pack(),
                 brief=orjson.dumps(brief(record, institution=institution)),
                 items=items_of(record),
+                found=found_by(record),
                 warnings=decoded.warnings,
             )
         )

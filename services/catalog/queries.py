@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import Database
 from chassis.errors import LocalText, NotFound
-from services.catalog.tables import Branch, Institution, Item, Record, Source
+from services.catalog.tables import Branch, Institution, Item, Record, Source, Work
 
 
 def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
@@ -62,6 +62,24 @@ def marc(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
     """Packed MARC records by number, those not deleted."""
     asked = select(Record.number, Record.marc).where(Record.number.in_(numbers), Record.deleted_at.is_(None))
     return {row.number: row.marc for row in session.execute(asked)}
+
+
+def work_number(session: Session, work_id: UUID) -> int:
+    """A work's number; of one that was merged into another, the other's.
+
+    raises  NotFound  WORK_NOT_FOUND
+    """
+    asked = select(func.coalesce(Work.merged_into, Work.number)).where(Work.id == work_id)
+    number = session.scalar(asked)
+    if number is None:
+        raise no_work(work_id)
+    return int(number)
+
+
+def no_work(work_id: UUID) -> NotFound:
+    return NotFound(
+        "WORK_NOT_FOUND", LocalText("Tidak ada karya {work}.", "There is no work {work}."), work=str(work_id)
+    )
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:

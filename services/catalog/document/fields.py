@@ -11,7 +11,7 @@ END = "$"  # ends a whole title among the `opening` keywords
 TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
-    "author", "ddc", "class",
+    "author", "ddc", "class", "series",
 )  # fmt: skip
 KEYWORDS = ("isbn", "identifier", "opening")
 

@@ -12,6 +12,8 @@ from services.catalog.marc import Field, Record
 TITLE = frozenset("abnp")
 SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
 _NAME = frozenset("abcq")
+_SERIES = frozenset("anp")
+_SERIES_OF_NAMES = frozenset("abcqtnp")
 _TRAILING = " \t\n,:;/="
 _SPACES = re.compile(r"\s+")
 _INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
@@ -103,6 +105,19 @@ def subjects_of(tags: Tags) -> list[str]:
                     _put(found, tidy(value))
             else:
                 _put(found, _subject(each))
+    return list(found)
+
+
+def series_of(tags: Tags) -> list[str]:
+    """Series by their authorised form (800–830), where there is none as the book has it (490, 440); without volumes."""
+    found: dict[str, None] = {}
+    for tag in ("800", "810", "811", "830"):
+        for each in tags.get(tag, ()):
+            _put(found, tidy(" ".join(pick(each, _SERIES if tag == "830" else _SERIES_OF_NAMES))))
+    if not found:
+        for tag in ("490", "440"):
+            for each in tags.get(tag, ()):
+                _put(found, tidy(" ".join(part.strip(_TRAILING) for part in pick(each, _SERIES))))
     return list(found)
 
 

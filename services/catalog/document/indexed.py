@@ -26,6 +26,7 @@ from services.catalog.document.headings import (
     non_filing,
     pick,
     picked,
+    series_of,
     subjects_of,
 )
 from services.catalog.document.items import ItemFacts, answer
@@ -44,6 +45,7 @@ _TITLES_CODES = frozenset("abnpt")
 _NAMES = ("100", "110", "111", "700", "710", "711", "720")
 _NAMES_CODES = frozenset("abcdq")
 _SUBJECTS = frozenset(SUBJECT_TAGS)
+_HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 _SUBJECT_CODES = frozenset("abcdnpqtvxyz")
 # Series, contents, summaries, notes of every kind, publisher, the host of an article, earlier and later titles.
 _NOTES = {
@@ -170,6 +172,7 @@ def _facets(
         "subject": _values(subjects_of(tags)),
         "author": _values(names_of(tags)),
         "ddc": main_classes(class_number),
+        "series": _values(series_of(tags)) if _HAS_SERIES.intersection(tags) else (),
         "class": levels(class_number) or (WITHOUT_CLASS,),
     }
 

@@ -86,6 +86,10 @@ class Index(Protocol):
         """
         ...
 
+    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        """How many documents have each of these values, at most 500, of a keyword field; in one request."""
+        ...
+
     def count(self) -> int:
         """Documents in the live index."""
         ...

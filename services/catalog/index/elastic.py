@@ -18,6 +18,7 @@ from services.catalog.index import Change, Hits, Request
 from services.catalog.index.elastic_query import (
     EVERYTHING,
     STATE,
+    documents_having,
     documents_with,
     near,
     search,
@@ -91,6 +92,12 @@ class ElasticIndex:
         buckets = self._ask(documents_with(close, fields))["aggregations"]["words"]["buckets"]
         alive = sorted((away[word], -buckets[word]["doc_count"], word) for word in close if buckets[word]["doc_count"])
         return [(word, -negative) for _edits, negative, word in alive[:limit]]
+
+    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        if not values:
+            return {}
+        buckets = self._ask(documents_having(field, values))["aggregations"]["values"]["buckets"]
+        return {value: bucket["doc_count"] for value, bucket in zip(values, buckets, strict=True)}
 
     def count(self) -> int:
         with _searching():

@@ -7,7 +7,7 @@ from typing import Any
 
 from services.catalog.document import START, TEXT_FIELDS
 from services.catalog.index import REACH, Request
-from services.catalog.index.shape import FORM, KEYWORD_FIELDS, SORT_FIELDS, filters, is_flat
+from services.catalog.index.shape import FORM, KEYWORD_FIELDS, LONGEST_VALUE, SORT_FIELDS, filters, is_flat
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
 from services.catalog.ranking import Any as AnyOf
 
@@ -110,6 +110,12 @@ def documents_with(words: Iterable[str], fields: Iterable[str]) -> Json:
         for word in words
     }
     return {"size": 0, "aggs": {"words": {"filters": {"filters": either}}}}
+
+
+def documents_having(field: str, values: Iterable[str]) -> Json:
+    """How many documents have each value of a keyword field."""
+    each = [{"term": {field: value[:LONGEST_VALUE]}} for value in values]
+    return {"size": 0, "aggs": {"values": {"filters": {"filters": each}}}}
 
 
 def _each(matches: Iterable[Match]) -> list[Json]:

@@ -17,7 +17,7 @@ from services.catalog.index import REACH, Change, Hits, Request
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.near import nearest
 from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
-from services.catalog.index.tantivy_facets import count, first_values, with_chosen
+from services.catalog.index.tantivy_facets import count, first_values, tally, with_chosen
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
 from services.catalog.index.troubles import building, not_written, unavailable
@@ -104,6 +104,10 @@ class TantivyIndex:
             counts = {word: _documents(view, fields, word) for word in first}
             alive = sorted((near[word], -counts[word], word) for word in first if counts[word])
             return [(word, -negative) for _edits, negative, word in alive[:limit]]
+
+    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        with self._reading() as view:
+            return tally(view.searcher, Query.all_query(), field, values)
 
     def count(self) -> int:
         with self._reading() as view:

@@ -8,7 +8,7 @@ from typing import Any
 from tantivy import Query, Searcher
 
 from services.catalog.index import FacetOrder
-from services.catalog.index.shape import ordered
+from services.catalog.index.shape import LONGEST_VALUE, ordered
 
 Counted = list[tuple[str, int]]
 
@@ -48,6 +48,16 @@ def count_values(searcher: Searcher, query: Query, facet: str, values: Sequence[
     """Exact counts of these values; 0 where none has it."""
     answer = searcher.aggregate(query, {facet: _terms(facet, **_only(values))})
     return {**dict.fromkeys(values, 0), **dict(_pairs(answer[facet]))}
+
+
+def tally(searcher: Searcher, query: Query, field: str, values: Sequence[str]) -> dict[str, int]:
+    """Exact counts of these values of a keyword field; 0 where none has it."""
+    if not values:
+        return {}
+    kept = {value: value[:LONGEST_VALUE] for value in values}
+    terms = {"field": field, **_only(list(dict.fromkeys(kept.values())))}
+    found = dict(_pairs(searcher.aggregate(query, {"values": {"terms": terms}})["values"]))
+    return {value: found.get(cut, 0) for value, cut in kept.items()}
 
 
 def _again(answer: dict[str, Any], counted: Counted, size: int) -> dict[str, Any] | None:

@@ -6,6 +6,7 @@ from chassis.service import Resources
 from chassis.urls import open_url
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index import ENGINES
+from services.catalog.rpc.browsing import Browsing
 from services.catalog.rpc.finding import Finding
 from services.catalog.rpc.forms import Forms
 from services.catalog.rpc.places import Places
@@ -13,7 +14,7 @@ from services.catalog.rpc.records import Records
 from services.catalog.rpc.shelves import Shelves
 
 
-class Catalog(Finding, Records, Forms, Shelves, Places, CatalogServicer):
+class Catalog(Finding, Records, Forms, Shelves, Browsing, Places, CatalogServicer):
     """The whole contract."""
 
 

@@ -8,19 +8,20 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.catalog.tables.base import Table
+from services.catalog.tables.base import SortKey, Table
 
 
 class Heading(Table):
     """A form that records use, once, for lists in order; how many use it the index says.
 
     kind  "author", "subject" or "series"
+    sort  folded; text: as the facets have it; both of at most 200 characters
     """
 
     __tablename__ = "headings"
     kind: Mapped[str] = mapped_column(String(16), primary_key=True)
-    sort: Mapped[str] = mapped_column(String(200), primary_key=True)
-    text: Mapped[str] = mapped_column(String(200), primary_key=True)
+    sort: Mapped[str] = mapped_column(SortKey, primary_key=True)
+    text: Mapped[str] = mapped_column(SortKey, primary_key=True)
 
 
 class Authority(Table):
@@ -50,5 +51,5 @@ class AuthorityForm(Table):
     position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     kind: Mapped[str] = mapped_column(String(16))
     relation: Mapped[str] = mapped_column(String(16))
-    text: Mapped[str]
-    sort: Mapped[str] = mapped_column(String(200))
+    text: Mapped[str] = mapped_column(SortKey)
+    sort: Mapped[str] = mapped_column(SortKey)

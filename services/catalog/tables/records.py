@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.catalog.tables.base import Table
+from services.catalog.tables.base import SortKey, Table
 
 
 class Record(Table):
@@ -21,7 +21,8 @@ class Record(Table):
     brief        UTF-8 JSON ready for an answer (document.brief)
     holdings     UTF-8 JSON list, an entry a branch, ready for an answer (document.holdings)
     run          number of the import run that last wrote it
-    work_number  the work it belongs to
+    work_number  the work it belongs to; None until the works of an older catalogue are made
+    work_keys    the keys that its work is known by, eight bytes each (clustering.pack); none of a record ruled on
     title_sort, author_sort   folded title and main entry, cut: for lists in order and for looking up by the tables
     """
 
@@ -46,8 +47,9 @@ class Record(Table):
     updated_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
     work_number: Mapped[int | None]
-    title_sort: Mapped[str] = mapped_column(server_default="")
-    author_sort: Mapped[str] = mapped_column(server_default="")
+    work_keys: Mapped[bytes | None]
+    title_sort: Mapped[str] = mapped_column(SortKey, server_default="")
+    author_sort: Mapped[str] = mapped_column(SortKey, server_default="")
 
 
 class Item(Table):
@@ -62,7 +64,7 @@ class Item(Table):
     __table_args__ = (
         UniqueConstraint("institution_id", "barcode"),
         Index("items_by_record", "record_number"),
-        Index("items_on_shelf", "branch_id", "call_sort"),
+        Index("items_on_shelf", "branch_id", "call_sort", "record_number"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
@@ -75,7 +77,7 @@ class Item(Table):
     status: Mapped[str] = mapped_column(String(32))
     copy: Mapped[str]
     position: Mapped[int]
-    call_sort: Mapped[str] = mapped_column(server_default="")
+    call_sort: Mapped[str] = mapped_column(SortKey, server_default="")
     room: Mapped[str] = mapped_column(String(64), server_default="")
     enumeration: Mapped[str] = mapped_column(server_default="")
     chronology: Mapped[str] = mapped_column(server_default="")

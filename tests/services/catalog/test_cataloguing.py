@@ -18,6 +18,7 @@ from chassis.db import Database
 from chassis.ids import new_id
 from chassis.outbox import outbox
 from services.catalog.cataloguing import Decided, Known, decide, open_feed, put
+from services.catalog.clustering import found_by
 from services.catalog.document import brief, items_of
 from services.catalog.importing import Counts
 from services.catalog.preparing import Incoming
@@ -38,6 +39,7 @@ def incoming(key: str, content: str = "a", ordinal: int = 1) -> Incoming:
         marc=record.pack(),
         brief=orjson.dumps(brief(record, institution="PKS")),
         items=items_of(record),
+        found=found_by(record),
     )
 
 

@@ -12,6 +12,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+BY_CODE_POINT = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 WALLED = ("authorities", "class_captions")
 
 
@@ -36,16 +37,17 @@ def _number(name: str, *constraints: sa.schema.SchemaItem, key: bool = False, nu
 def _columns() -> None:
     op.add_column("sources", _text("item_map", added=True))
     op.add_column("records", _number("work_number", nullable=True))
-    op.add_column("records", _text("title_sort", added=True))
-    op.add_column("records", _text("author_sort", added=True))
+    op.add_column("records", sa.Column("work_keys", sa.LargeBinary))
+    for name in ("title_sort", "author_sort"):
+        op.add_column("records", sa.Column(name, BY_CODE_POINT, nullable=False, server_default=""))
     op.create_index("records_by_work", "records", ["work_number"])
     op.create_index("records_by_title", "records", ["title_sort"])
     op.create_index("records_by_author", "records", ["author_sort"])
-    op.add_column("items", _text("call_sort", added=True))
+    op.add_column("items", sa.Column("call_sort", BY_CODE_POINT, nullable=False, server_default=""))
     op.add_column("items", _text("room", 64, added=True))
     for name in ("enumeration", "chronology", "pieces"):
         op.add_column("items", _text(name, added=True))
-    op.create_index("items_on_shelf", "items", ["branch_id", "call_sort"])
+    op.create_index("items_on_shelf", "items", ["branch_id", "call_sort", "record_number"])
 
 
 def _works() -> None:
@@ -53,16 +55,10 @@ def _works() -> None:
         "works",
         sa.Column("number", BigNumber, primary_key=True, autoincrement=True),
         sa.Column("id", Id, nullable=False, unique=True),
-        _text("title"),
-        _text("author"),
         _number("merged_into", sa.ForeignKey("works.number"), nullable=True),
     )
-    op.create_table(
-        "work_keys",
-        _number("key", key=True),
-        _number("record_number", sa.ForeignKey("records.number"), key=True),
-    )
-    op.create_index("work_keys_by_record", "work_keys", ["record_number"])
+    op.create_index("works_by_merged", "works", ["merged_into"])
+    op.create_table("work_keys", _number("key", key=True), _number("work_number"))
     op.create_table(
         "work_rulings",
         sa.Column("id", Id, primary_key=True),
@@ -79,8 +75,8 @@ def _browsing() -> None:
     op.create_table(
         "headings",
         sa.Column("kind", sa.String(16), primary_key=True),
-        sa.Column("sort", sa.String(200), primary_key=True),
-        sa.Column("text", sa.String(200), primary_key=True),
+        sa.Column("sort", BY_CODE_POINT, primary_key=True),
+        sa.Column("text", BY_CODE_POINT, primary_key=True),
     )
     op.create_table(
         "authorities",
@@ -103,8 +99,8 @@ def _browsing() -> None:
         _number("position", key=True),
         _text("kind", 16),
         _text("relation", 16),
-        _text("text"),
-        _text("sort", 200),
+        sa.Column("text", BY_CODE_POINT, nullable=False),
+        sa.Column("sort", BY_CODE_POINT, nullable=False),
     )
     op.create_index("authority_forms_in_order", "authority_forms", ["kind", "sort"])
     op.create_table(

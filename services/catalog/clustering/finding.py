@@ -1,0 +1,60 @@
+"""How a record is found beside the index: its places in lists, the headings it uses, the keys of its work."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from services.catalog.analysis import tokens
+from services.catalog.clustering.keys import keys_of
+from services.catalog.document.codes import Tags
+from services.catalog.document.headings import by_tag, names_of, non_filing, pick, series_of, subjects_of
+from services.catalog.marc import Record
+
+SORT_LENGTH = 120
+HEADING_LENGTH, MOST_HEADINGS = 200, 40  # as the facets have them
+KINDS = {"a": "author", "s": "subject", "e": "series"}
+
+_TITLE = frozenset("abnp")
+_NAME = frozenset("abcq")
+_NAMES = ("100", "110", "111", "700", "710", "711", "720")
+
+
+class Found(NamedTuple):
+    """Plain data, which goes from process to process by the thousand.
+
+    title_sort, author_sort   folded title (non-filing characters gone) and main entry, cut
+    headings                  a letter of KINDS before each text, as the facets have it
+    keys                      numbers of clustering.keys_of
+    """
+
+    title_sort: str
+    author_sort: str
+    headings: tuple[str, ...]
+    keys: tuple[int, ...]
+
+
+def found_by(record: Record) -> Found:
+    """Takes any record and never raises."""
+    tags = by_tag(record)
+    headings = [f"a{each[:HEADING_LENGTH]}" for each in names_of(tags)[:MOST_HEADINGS]]
+    headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
+    headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
+    keys = tuple([key.number for key in keys_of(record.leader, tags)])
+    return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys)
+
+
+def _title_sort(tags: Tags) -> str:
+    field = next(iter(tags.get("245", ())), None)
+    if field is None:
+        return ""
+    text = " ".join(pick(field, _TITLE))
+    return " ".join(tokens(text[non_filing(field) :] or text))[:SORT_LENGTH]
+
+
+def _author_sort(tags: Tags) -> str:
+    for tag in _NAMES:
+        for each in tags.get(tag, ()):
+            found = tokens(" ".join(pick(each, _NAME)))
+            if found:
+                return " ".join(found)[:SORT_LENGTH]
+    return ""
