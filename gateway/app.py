@@ -25,7 +25,7 @@ from chassis.errors import Error, LocalText
 from chassis.rpc.client import aio_channel, be_well
 from chassis.settings import Settings
 from gateway import problems, web
-from gateway.api import health, institutions, records, search
+from gateway.api import beside, browse, health, institutions, records, search, works
 from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
 from gateway.limits import Limits
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 _FORMS = (problems.MEDIA_TYPE, "application/json", "text/html")
 
 API = "/api/v1"
-NOUNS = (search, records, institutions, health)
+NOUNS = (search, records, beside, works, browse, institutions, health)
 
 LONGEST_TARGET_BYTES = 8_192
 LONGEST_HEADERS_BYTES = 16_384

@@ -26,6 +26,7 @@ class Health(Shape):
 @router.get(
     "/health/live",
     **documented(
+        operation="live",
         summary="This process answers",
         model=Health,
         example={"status": "live"},
@@ -42,6 +43,7 @@ async def live(request: Request) -> Response:
 @router.get(
     "/health/ready",
     **documented(
+        operation="ready",
         summary="Readers can be served",
         model=Health,
         example={"status": "ready"},

@@ -61,6 +61,7 @@ _EXAMPLE = {
 @router.get(
     "/institutions",
     **documented(
+        operation="list_institutions",
         summary="Institutions",
         model=Institutions,
         example={"total": 1, "hits": [_EXAMPLE]},
@@ -78,6 +79,7 @@ async def institutions(request: Request) -> Response:
 @router.get(
     "/branches",
     **documented(
+        operation="list_branches",
         summary="Branches",
         model=Branches,
         example={
@@ -85,7 +87,7 @@ async def institutions(request: Request) -> Response:
             "hits": [{**_EXAMPLE, "code": "PST", "institution": "PKS", "confirmed": True}],
         },
         parameters=BRANCHES,
-        refusals=(400, 404, 503, 504),
+        refusals=(400, 404, 429, 503, 504),
     ),
 )
 async def branches(request: Request) -> Response:

@@ -15,8 +15,9 @@ from gateway.deps import LANGUAGES
 # Facets of the catalogue, which are also its filters.
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
-    "author", "ddc",
+    "author", "ddc", "class", "series",
 )  # fmt: skip
+FLAGS = ("true", "false")
 SORTS = ("relevance", "year", "year_asc", "title")
 # Characters that no text has; tabs and line ends come along when text is pasted.
 CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
@@ -33,6 +34,7 @@ class Parameter:
     numbers   smallest and largest whole number allowed
     repeated  how often it may be given
     listed    its value is a comma-separated list of choices
+    flag      true or false
     """
 
     name: str
@@ -44,6 +46,7 @@ class Parameter:
     repeated: int = 1
     listed: bool = False
     required: bool = False
+    flag: bool = False
 
     def check(self, value: str) -> None:
         """raises  Invalid  PARAMETER_TOO_LONG, PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT"""
@@ -68,14 +71,15 @@ class Parameter:
                 least=self.numbers[0],
                 most=self.numbers[1],
             )
-        if self.choices and not set(value.split(",") if self.listed else (value,)) <= set(self.choices):
+        choices = FLAGS if self.flag else self.choices
+        if choices and not set(value.split(",") if self.listed else (value,)) <= set(choices):
             raise Invalid(
                 "PARAMETER_NOT_A_CHOICE",
                 LocalText(
                     "“{parameter}” harus salah satu dari: {choices}.", "“{parameter}” must be one of: {choices}."
                 ),
                 parameter=self.name,
-                choices=", ".join(self.choices),
+                choices=", ".join(choices),
             )
         if _CONTROL.search(value):
             raise Invalid(
@@ -86,7 +90,9 @@ class Parameter:
 
     def openapi(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "string"}
-        if self.numbers is not None:
+        if self.flag:
+            schema = {"type": "boolean"}
+        elif self.numbers is not None:
             schema = {"type": "integer", "minimum": self.numbers[0], "maximum": self.numbers[1]}
         elif self.choices:
             schema["enum"] = list(self.choices)
@@ -109,6 +115,7 @@ class Parameter:
         return {**described, "schema": schema}
 
 
+NEAR = Parameter("near", "The reader's branch, INSTITUTION/BRANCH: it comes first.", "PKS/PST", longest=100)
 LANGUAGE = Parameter("lang", "Language of sentences for people, before Accept-Language.", choices=LANGUAGES)
 
 

@@ -12,6 +12,7 @@ from gateway.problems import MEDIA_TYPE
 JSON = "application/json"
 RECORD_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
+WORK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f03-23456789abcd"
 
 Answer = Literal["can_be_borrowed", "read_here_only", "out_until", "not_available"]
 
@@ -71,6 +72,33 @@ class Holding(Shape):
     answer: Answer
 
 
+class Shown(Shape):
+    """A record in a list."""
+
+    id: str
+    record: Brief
+    holdings: list[Holding]
+
+
+class CountedValue(Shape):
+    """A value of a facet, how many records have it, and its name where the value does not speak for itself."""
+
+    value: str
+    count: int
+    label: Text | None = None
+    selected: bool
+
+
+class ClassOf(Shape):
+    """A class of the tree. value: to filter by (`class=`); notation: as people write it; divided: it has classes."""
+
+    value: str
+    notation: str
+    caption: Text | None = None
+    count: int
+    divided: bool
+
+
 BRIEF_EXAMPLE: dict[str, Any] = {
     "title": "Robohnya Surau Kami",
     "responsibility": "A.A. Navis",
@@ -98,6 +126,7 @@ _REFUSALS = {
     400: "The request is wrong, and says what about it.",
     404: "There is no such thing.",
     406: "None of the forms asked for can be given.",
+    429: "Too many questions from this address; Retry-After says when to ask again.",
     503: "A part we need does not answer; try again.",
     504: "It took too long; try again.",
 }
@@ -105,20 +134,27 @@ _REFUSALS = {
 
 def documented(
     *,
+    operation: str,
     summary: str,
-    model: type[BaseModel],
+    model: type[BaseModel] | None,
     example: Any,
     parameters: dict[str, Parameter],
-    refusals: tuple[int, ...] = (400, 503, 504),
+    refusals: tuple[int, ...] = (400, 429, 503, 504),
     path: tuple[dict[str, Any], ...] = (),
+    media: str = JSON,
     also: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Arguments of `router.get` that make the OpenAPI complete without FastAPI reading or checking anything.
 
-    also  further media types of the good answer
+    operation  its operationId: the name of a method in clients made from the document
+    media      what the example is in
+    also       further media types of the good answer
     """
+    content = {**(also or {})}
+    content = {media: {**content.pop(media, {}), "example": example}, **content}
+    good: dict[str, Any] = {"description": summary, "content": content}
     responses: dict[int | str, dict[str, Any]] = {
-        200: {"model": model, "description": summary, "content": {JSON: {"example": example}, **(also or {})}},
+        200: good if model is None else {"model": model, **good},
         304: {"description": "The answer you hold (If-None-Match) is still true."},
     }
     for status in refusals:
@@ -127,6 +163,7 @@ def documented(
             "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
         }
     return {
+        "operation_id": operation,
         "summary": summary,
         "response_model": None,
         "responses": responses,
@@ -142,3 +179,4 @@ RECORD_ID = {
     "schema": {"type": "string", "pattern": RECORD_ID_PATTERN},
     "example": RECORD_ID_EXAMPLE,
 }
+WORK_ID = {**RECORD_ID, "name": "work_id", "description": "A work's identifier (UUID).", "example": WORK_ID_EXAMPLE}

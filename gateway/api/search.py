@@ -1,4 +1,4 @@
-"""GET /search and /suggest. Brief records pass through as the JSON they are stored as."""
+"""GET /search, /suggest and a facet's values. Brief records pass through as the JSON they are stored as."""
 
 from __future__ import annotations
 
@@ -9,64 +9,126 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import FACETS, MOST_VALUES, SORTS, Parameter, one, read, table
+from chassis.errors import Invalid, LocalText, NotFound
+from gateway.api.parameters import FACETS, MOST_VALUES, NEAR, SORTS, Parameter, one, read, table
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
     HOLDING_EXAMPLE,
     JSON,
     RECORD_ID_EXAMPLE,
     Brief,
+    ClassOf,
+    CountedValue,
     Holding,
     Shape,
     Text,
     documented,
 )
+from gateway.api.shown import a_class, counted, text_of
 from gateway.deps import answer, ask, catalog
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["search"])
 
 LONGEST_QUERY = 500
+QUERY = Parameter("q", "What to find, as a person types it; empty finds everything.", "surau navis", LONGEST_QUERY)
+FILTERS = tuple(
+    Parameter(facet, "Keep hits with one of these values of the facet.", repeated=MOST_VALUES) for facet in FACETS
+)
 SEARCH = table(
-    Parameter("q", "What to find, as a person types it; empty finds everything.", "surau navis", LONGEST_QUERY),
+    QUERY,
     Parameter("facets", "Facets to count, with commas between.", "language,year", choices=FACETS, listed=True),
-    *(Parameter(facet, "Keep hits with one of these values of the facet.", repeated=MOST_VALUES) for facet in FACETS),
+    *FILTERS,
     Parameter("sort", "Order of the hits: by relevance, newest or oldest first, or by title.", choices=SORTS),
     Parameter("cursor", "Go on from here: `next` of the page before.", longest=500),
     Parameter("limit", "Hits on a page; 10 unless told.", "10", numbers=(1, 100)),
-    Parameter("highlight", "Say which words of the title and summary were found.", choices=("true", "false")),
+    Parameter("highlight", "Say which words of the title and summary were found.", flag=True),
+    Parameter("by_work", "One hit a work, its best edition; `total` and facets count records all the same.", flag=True),
+    Parameter("explain", "Say why each hit ranks where it does.", flag=True),
+    NEAR,
 )
 SUGGEST = table(
     Parameter("q", "What has been typed so far.", "rob", longest=100, required=True),
     Parameter("limit", "Suggestions wanted; 8 unless told.", numbers=(1, 20)),
 )
+VALUES_A_PAGE, FURTHEST_VALUE = 50, 1_000
+VALUES = table(
+    QUERY,
+    *FILTERS,
+    Parameter("sort", "Most frequent first, or by value.", choices=("count", "value")),
+    Parameter("cursor", "Go on from here: `next` of the page before.", longest=20),
+    Parameter("limit", "Values on a page; 50 unless told.", "50", numbers=(1, 100)),
+)
+FACET = {
+    "name": "facet",
+    "in": "path",
+    "required": True,
+    "description": "Which facet.",
+    "schema": {"type": "string", "enum": list(FACETS)},
+    "example": "subject",
+}
+
+
+class Reason(Shape):
+    """Why a hit ranks where it does; weight: this reason's part of the score."""
+
+    text: Text
+    weight: float
 
 
 class Hit(Shape):
+    """work_id and editions come with `by_work`: how many records of the work match."""
+
     id: str
     score: float
     record: Brief
     holdings: list[Holding]
     highlights: dict[str, list[str]] | None = None
+    work_id: str | None = None
+    editions: int | None = None
+    reasons: list[Reason] | None = None
 
 
-class FacetValue(Shape):
-    value: str
-    count: int
-    label: Text | None = None
-    selected: bool
+class Alternative(Shape):
+    query: str
+    total: int
+
+
+class Help(Shape):
+    """What would help. failed: words no record has; without: queries that find something; without_filters: how much
+    the query finds with its filters off; elsewhere: where else it finds something; classes: nearest to what was asked.
+    """
+
+    failed: list[str]
+    without: list[Alternative]
+    without_filters: int
+    elsewhere: list[CountedValue]
+    classes: list[ClassOf]
 
 
 class SearchPage(Shape):
-    """`next` is absent at the end; `changed` says that the catalogue changed since the cursor was given."""
+    """`next` is absent at the end; `changed` says that the catalogue changed since the cursor was given.
+
+    did_you_mean   a spelling that finds more; with `corrected` the hits are already its
+    relaxed        nothing has all the words; these hits have most of them
+    read_as_words  the query could not be read as it was written; its words were searched
+    degraded       the search engine is away; these are look-ups by identifier, title and author
+    help           when nothing matched as it was asked
+    """
 
     total: int
     hits: list[Hit]
     next: str | None = None
     changed: bool
-    facets: dict[str, list[FacetValue]] | None = None
+    facets: dict[str, list[CountedValue]] | None = None
     understood: str
     did_you_mean: str | None = None
+    corrected: bool | None = None
+    relaxed: bool | None = None
+    read_as_words: bool | None = None
+    degraded: bool | None = None
+    help: Help | None = None
 
 
 class Suggestion(Shape):
@@ -79,8 +141,18 @@ class Suggestions(Shape):
     hits: list[Suggestion]
 
 
+class FacetValues(Shape):
+    """total: records that match. A facet's own filter does not narrow its counts."""
+
+    total: int
+    hits: list[CountedValue]
+    next: str | None = None
+
+
 def request_for(given: dict[str, list[str]]) -> wire.SearchRequest:
     """The wire's question for checked parameters."""
+    if len(given) == 1 and "q" in given:
+        return wire.SearchRequest(query=given["q"][0])
     facets = one(given, "facets")
     return wire.SearchRequest(
         query=one(given, "q"),
@@ -90,12 +162,16 @@ def request_for(given: dict[str, list[str]]) -> wire.SearchRequest:
         cursor=one(given, "cursor"),
         limit=int(one(given, "limit", "0")),
         highlight=one(given, "highlight") == "true",
+        by_work=one(given, "by_work") == "true",
+        explain=one(given, "explain") == "true",
+        branch=one(given, "near"),
     )
 
 
 @router.get(
     "/search",
     **documented(
+        operation="search",
         summary="Find records",
         model=SearchPage,
         example={
@@ -111,9 +187,8 @@ def request_for(given: dict[str, list[str]]) -> wire.SearchRequest:
     ),
 )
 async def search(request: Request) -> Response:
-    """Words, “phrases”, `-without`, and `author:` `title:` `subject:` `isbn:` `year:` `language:` to narrow.
-
-    The last word matches as a prefix.
+    """Words, “phrases”, `-without`, `OR`, and `author:` `title:` `subject:` `isbn:` `year:` `language:` `class:` to
+    narrow. The last word matches as a prefix.
     """
     given = read(request, SEARCH)
     reply = await ask(request, catalog(request).Search, request_for(given))
@@ -123,6 +198,7 @@ async def search(request: Request) -> Response:
 @router.get(
     "/suggest",
     **documented(
+        operation="suggest",
         summary="Complete what is being typed",
         model=Suggestions,
         example={"total": 1, "hits": [{"text": "Robohnya Surau Kami", "kind": "title"}]},
@@ -138,17 +214,73 @@ async def suggest(request: Request) -> Response:
     return answer(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
 
 
+@router.get(
+    "/search/facets/{facet}",
+    **documented(
+        operation="count_facet",
+        summary="All values of one facet",
+        model=FacetValues,
+        example={"total": 240, "hits": [{"value": "Fiksi Indonesia", "count": 31, "selected": False}], "next": "50"},
+        parameters=VALUES,
+        refusals=(400, 404, 429, 503, 504),
+        path=(FACET,),
+    ),
+)
+async def facet_values(request: Request) -> Response:
+    """What `/search` counts ten of, page by page."""
+    facet = request.path_params["facet"]
+    if facet not in FACETS:
+        raise NotFound(
+            "FACET_NOT_FOUND", LocalText("Tidak ada faset “{facet}”.", "There is no facet “{facet}”."), facet=facet[:80]
+        )
+    given = read(request, VALUES)
+    offset, limit = _offset(one(given, "cursor", "0")), int(one(given, "limit", str(VALUES_A_PAGE)))
+    message = browsing_pb2.CountFacetRequest(
+        query=one(given, "q"),
+        filters=[
+            browsing_pb2.FacetFilter(facet=name, values=values) for name, values in given.items() if name in FACETS
+        ],
+        facet=facet,
+        sort=one(given, "sort"),
+        offset=offset,
+        limit=limit,
+    )
+    reply = await ask(request, catalog(request).CountFacet, message)
+    page: dict[str, Any] = {"total": reply.total, "hits": [counted(each) for each in reply.values]}
+    reached = offset + len(reply.values)
+    if reply.more and reached <= FURTHEST_VALUE:
+        page["next"] = str(reached)
+    return answer(request, orjson.dumps(page), JSON)
+
+
+def _offset(cursor: str) -> int:
+    if cursor.isascii() and cursor.isdigit() and int(cursor) <= FURTHEST_VALUE:
+        return int(cursor)
+    raise Invalid(
+        "CURSOR_FOREIGN",
+        LocalText("Penanda halaman ini bukan dari daftar ini.", "This cursor is not from this list."),
+    )
+
+
 def _page(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
     page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next
     page["changed"] = reply.changed
     if with_facets:
-        page["facets"] = {facet.name: [_facet_value(value) for value in facet.values] for facet in reply.facets}
+        page["facets"] = {facet.name: [counted(value) for value in facet.values] for facet in reply.facets}
     page["understood"] = reply.understood
     if reply.did_you_mean:
         page["did_you_mean"] = reply.did_you_mean
+    for name in _SAID_WHEN_TRUE:
+        if getattr(reply, name):
+            page[name] = True
+    if reply.HasField("help"):
+        page["help"] = _help(reply.help)
     return orjson.dumps(page)
+
+
+_SAID_WHEN_TRUE = ("corrected", "relaxed", "read_as_words", "degraded")
 
 
 def _hit(hit: wire.Hit) -> dict[str, Any]:
@@ -160,11 +292,18 @@ def _hit(hit: wire.Hit) -> dict[str, Any]:
     }
     if hit.highlights:
         shown["highlights"] = {each.field: list(each.pieces) for each in hit.highlights}
+    if hit.work_id:
+        shown |= {"work_id": hit.work_id, "editions": hit.editions}
+    if hit.reasons:
+        shown["reasons"] = [{"text": text_of(each.text), "weight": each.weight} for each in hit.reasons]
     return shown
 
 
-def _facet_value(value: wire.FacetValue) -> dict[str, Any]:
-    shown: dict[str, Any] = {"value": value.value, "count": value.count, "selected": value.selected}
-    if value.HasField("label"):
-        shown["label"] = {"id": value.label.id, "en": value.label.en}
-    return shown
+def _help(found: browsing_pb2.Help) -> dict[str, Any]:
+    return {
+        "failed": list(found.failed),
+        "without": [{"query": each.query, "total": each.total} for each in found.without],
+        "without_filters": found.without_filters,
+        "elsewhere": [counted(each) for each in found.elsewhere],
+        "classes": [a_class(each) for each in found.classes],
+    }

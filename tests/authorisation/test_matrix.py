@@ -17,9 +17,17 @@ from gateway.web import assets
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
+from tests.fakes.shelves import WORK
 
 MATRIX: dict[str, dict[str, int]] = yaml.safe_load((Path(__file__).parent / "matrix.yaml").read_text())
-SAMPLE = {"record_id": BOOKS[0].id, "ending": "mrc", "name": assets.address("site.css").rpartition("/")[2]}
+SAMPLE = {
+    "record_id": BOOKS[0].id,
+    "work_id": WORK,
+    "ending": "mrc",
+    "facet": "subject",
+    "kind": "author",
+    "name": assets.address("site.css").rpartition("/")[2],
+}
 
 
 @pytest.fixture(scope="module")

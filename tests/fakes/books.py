@@ -31,6 +31,8 @@ class Book:
     # (institution, branch, collection)
     items: tuple[tuple[str, str, str], ...] = (("KOTASOLOK", "PUSAT", "circulation"),)
     more: dict[str, Any] = field(default_factory=dict)
+    # What the display has beyond that.
+    shown: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -58,7 +60,8 @@ class Book:
         return {
             **self.brief(),
             "subjects": list(self.subjects),
-            "notes": ["Memuat indeks."],
+            "class": self.ddc[:2].rstrip("."),
+            "notes": [{"type": "general", "label": {"id": "Catatan", "en": "Note"}, "text": "Memuat indeks."}],
             "audience": "general",
             "identifiers": {"control_number": [f"KS{self.number:06}"]},
             "links": [
@@ -68,6 +71,7 @@ class Book:
             "extent": "140 hlm.",
             "titles_other": [],
             "source": "contoh",
+            **self.shown,
         }
 
     def holdings(self) -> list[dict[str, Any]]:
@@ -97,6 +101,8 @@ class Book:
             "subject": set(self.subjects),
             "author": {self.author},
             "ddc": {f"{self.ddc[0]}00"},
+            "class": {self.ddc[:length] for length in (1, 2, 3)},
+            "series": set(),
         }
 
 
@@ -127,6 +133,23 @@ BOOKS = (
         ddc="398.2",
         subjects=("Cerita rakyat Minangkabau",),
         items=(CENTRAL_REFERENCE,),
+        shown={
+            "parallel": [{"field": "title", "text": "کابا چيندوا ماتو", "rtl": True, "lang": "ms-Arab"}],
+            "contributors": [
+                {"name": "Syamsuddin St. Radjo Endah", "label": {"id": "penulis", "en": "author"}},
+            ],
+            "relations": [
+                {
+                    "kind": "translation_of",
+                    "label": {"id": "Terjemahan dari", "en": "Translation of"},
+                    "text": "Tambo Alam",
+                    "title": "Tambo Alam",
+                    "query": "title:tambo",
+                }
+            ],
+            "more": [{"key": "scale", "label": {"id": "Skala", "en": "Scale"}, "values": ["1:50.000"]}],
+            "contents": ["Bagian satu", "Bagian dua"],
+        },
     ),
     Book(4, "Tenggelamnya Kapal van der Wijck", "Hamka", 1938),
     Book(5, "Salah Asuhan", "Muis, Abdoel", 1928, items=(CAMPUS,)),

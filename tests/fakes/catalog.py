@@ -13,16 +13,21 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
 from tests.fakes.forms import UPDATED_SECONDS, FakeForms
+from tests.fakes.shelves import WORK, FakeShelves, help_for
 
 
-class FakeCatalog(FakeForms, CatalogServicer):
-    """A Catalog servicer. `down` makes every method refuse; `asked` says what it was last asked."""
+class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
+    """A Catalog servicer. `down` makes every method refuse, `failing` those that take these requests; `asked` says what
+    it was last asked.
+    """
 
     def __init__(self, books: tuple[Book, ...] = BOOKS) -> None:
         super().__init__()
         self.books = books
         self.down = False
         self.broken = False
+        self.degraded = False
+        self.failing: set[str] = set()
         self.asked: Any = None
         self.told: Any = None
 
@@ -39,11 +44,14 @@ class FakeCatalog(FakeForms, CatalogServicer):
         end = start + (request.limit or 10)
         return wire.SearchReply(
             total=len(kept),
-            hits=[_hit(book, words if request.highlight else []) for book in kept[start:end]],
+            hits=[_hit(book, words if request.highlight else [], request) for book in kept[start:end]],
             next=f"fake-{end}" if end < len(kept) else "",
             facets=[_counted(name, found, request.filters) for name in request.facets],
             understood=" ".join(words),
             did_you_mean="surau" if request.query == "suroe" else "",
+            read_as_words=request.query.count("(") != request.query.count(")"),
+            degraded=self.degraded,
+            help=None if kept else help_for(request.query),
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: Any) -> wire.SuggestReply:
@@ -63,6 +71,8 @@ class FakeCatalog(FakeForms, CatalogServicer):
             holdings=orjson.dumps(book.holdings()),
             source="contoh",
             institution="KOTASOLOK",
+            work_id=WORK,
+            editions=2 if book.number in (1, 2) else 1,
         )
         reply.updated_at.seconds = UPDATED_SECONDS
         return reply
@@ -94,6 +104,8 @@ class FakeCatalog(FakeForms, CatalogServicer):
                     status="in_service",
                     availability=ANSWERS[collection],
                     copy=f"c.{place + 1}",
+                    room="Lantai 2" if place else "",
+                    enumeration="Jilid 2" if book.number == 2 else "",
                 )
                 for place, (institution, branch, collection) in enumerate(book.items)
             ],
@@ -129,7 +141,7 @@ class FakeCatalog(FakeForms, CatalogServicer):
         self.asked, self.told = request, rpc.context(context)
         if self.broken:
             raise ZeroDivisionError("secret of the house")
-        if self.down:
+        if self.down or type(request).__name__ in self.failing:
             raise Unavailable("SEARCH_DOWN", LocalText("Pencarian sedang tidak ada.", "Search is away."), part="search")
 
     def _start(self, request: wire.SearchRequest) -> int:
@@ -159,8 +171,13 @@ def _fits(book: Book, facet: str, values: Any) -> bool:
     return bool(book.facets()[facet] & set(values))
 
 
-def _hit(book: Book, words: list[str]) -> wire.Hit:
+def _hit(book: Book, words: list[str], request: wire.SearchRequest) -> wire.Hit:
     hit = wire.Hit(id=book.id, score=1.5, brief=orjson.dumps(book.brief()), holdings=orjson.dumps(book.holdings()))
+    if request.by_work and book.number in (1, 2):
+        hit.work_id, hit.editions = WORK, 2
+    if request.explain:
+        why = _text(("“surau” ada di judul, persis", "“surau” is in the title, exactly"))
+        hit.reasons.append(wire.Reason(text=why, weight=1.25))
     for word in words:
         before, found, after = book.title.partition(word.capitalize())
         if found:

@@ -27,7 +27,8 @@ def address(_catalog: FakeCatalog) -> Iterator[str]:
 def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
     """The catalogue behind it, well again afterwards."""
     yield _catalog
-    _catalog.down = _catalog.broken = False
+    _catalog.down = _catalog.broken = _catalog.degraded = False
+    _catalog.failing.clear()
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import jsonschema
 import orjson
@@ -24,18 +26,38 @@ def test_answers_are_as_described(case: Case, address: str) -> None:
     case.call_and_validate(base_url=address, excluded_checks=excluded)
 
 
-def test_every_operation_has_an_example_and_its_refusals(http: httpx.Client) -> None:
-    for path, operations in http.get("/openapi.json").json()["paths"].items():
-        responses = operations["get"]["responses"]
-        assert responses["200"]["content"]["application/json"]["example"], path
-        for status, response in responses.items():
+def operations(http: httpx.Client) -> list[tuple[str, dict[str, Any]]]:
+    return [(path, each["get"]) for path, each in http.get("/openapi.json").json()["paths"].items()]
+
+
+def example_of(operation: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
+    """The example of the good answer, and its schema where it is one of ours."""
+    content = operation["responses"]["200"]["content"]
+    (good,) = (each for each in content.values() if "example" in each)
+    return good["example"], good.get("schema")
+
+
+def test_every_operation_has_a_name_an_example_and_its_refusals(http: httpx.Client) -> None:
+    names = []
+    for path, operation in operations(http):
+        names.append(operation["operationId"])
+        assert example_of(operation)[0], path
+        for status, response in operation["responses"].items():
             if status >= "400":
                 assert list(response["content"]) == [MEDIA_TYPE], path
+    assert len(set(names)) == len(names)
 
 
 def test_examples_are_what_their_schemas_say(http: httpx.Client) -> None:
     document = http.get("/openapi.json").json()
-    for operations in document["paths"].values():
-        good = operations["get"]["responses"]["200"]["content"]["application/json"]
-        schema = {"components": document["components"], **good["schema"]}
-        jsonschema.Draft202012Validator(schema).validate(good["example"])
+    for _, operation in operations(http):
+        example, shape = example_of(operation)
+        schema = {"components": document["components"], **(shape or {})}
+        jsonschema.Draft202012Validator(schema).validate(example)
+
+
+def test_every_parameter_says_what_it_is_for(http: httpx.Client) -> None:
+    for path, operation in operations(http):
+        assert operation["summary"], path
+        assert operation["description"], path
+        assert all(each["description"] for each in operation["parameters"]), path

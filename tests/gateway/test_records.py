@@ -3,7 +3,10 @@ from __future__ import annotations
 import httpx
 import pytest
 
+from gateway.forms import ENDINGS
 from tests.fakes.books import BOOKS
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.shelves import WORK
 
 BOOK = BOOKS[1]
 PATH = f"/api/v1/records/{BOOK.id}"
@@ -19,16 +22,22 @@ def test_a_record_for_display_has_its_version_and_holdings(http: httpx.Client) -
 @pytest.mark.parametrize(
     ("accept", "media", "begins"),
     [
-        ("application/marc", "application/marc", b"00026nam"),
+        ("application/marc", "application/marc", b"00273nam"),
         ("application/marcxml+xml", "application/marcxml+xml", b"<record"),
         ("application/marc-in-json", "application/marc-in-json", b'{"leader"'),
+        ("application/dc+xml", "application/dc+xml", b"<?xml"),
+        ("application/mods+xml", "application/mods+xml", b"<?xml"),
+        ("application/ld+json", "application/ld+json", b'{"@context"'),
+        ("application/x-research-info-systems", "application/x-research-info-systems", b"TY  - BOOK"),
+        ("application/x-bibtex", "application/x-bibtex", b"@book{"),
+        ("text/csv", "text/csv; charset=utf-8; header=present", b"\xef\xbb\xbfid,"),
         ("application/json", "application/json", b'{"id"'),
         ("*/*", "application/json", b'{"id"'),
         ("application/*", "application/json", b'{"id"'),
-        ("text/html, application/marc;q=0.5", "application/marc", b"00026nam"),
+        ("text/html, application/marc;q=0.5", "application/marc", b"00273nam"),
         ("application/json;q=0.1, application/marcxml+xml;q=0.9", "application/marcxml+xml", b"<record"),
-        ("application/marc, */*", "application/marc", b"00026nam"),
-        ("application/json;q=0, */*", "application/marc", b"00026nam"),
+        ("application/marc, */*", "application/marc", b"00273nam"),
+        ("application/json;q=0, */*", "application/marc", b"00273nam"),
     ],
 )
 def test_accept_chooses_the_form_of_a_record(http: httpx.Client, accept: str, media: str, begins: bytes) -> None:
@@ -36,6 +45,33 @@ def test_accept_chooses_the_form_of_a_record(http: httpx.Client, accept: str, me
     assert answer.headers["content-type"] == media
     assert answer.content.startswith(begins)
     assert "Accept" in answer.headers["vary"]
+
+
+@pytest.mark.parametrize("ending", sorted(ENDINGS))
+def test_an_ending_chooses_the_form_of_a_record(http: httpx.Client, ending: str) -> None:
+    by_ending = http.get(f"{PATH}.{ending}", headers={"Accept": "image/png"})
+    assert by_ending.headers["content-type"].startswith(ENDINGS[ending].media_type)
+    if ending != "brief":
+        by_accept = http.get(PATH, headers={"Accept": ENDINGS[ending].media_type})
+        assert (by_ending.content, by_ending.headers["etag"]) == (by_accept.content, by_accept.headers["etag"])
+
+
+def test_the_short_form_is_what_a_list_of_hits_shows(http: httpx.Client) -> None:
+    short = http.get(f"{PATH}.brief").json()
+    assert set(short) == {"id", "record", "holdings"}
+    assert short["record"]["title"] == BOOK.title
+
+
+def test_forms_that_name_a_page_name_it_by_the_address_asked(http: httpx.Client) -> None:
+    there = f"{http.base_url}/records/{BOOK.id}".replace("//records", "/records")
+    assert http.get(f"{PATH}.jsonld").json()["@id"] == there
+    assert f"UR  - {there}\r\n" in http.get(f"{PATH}.ris").text
+
+
+def test_the_reader_s_branch_is_told_to_the_catalogue(http: httpx.Client, catalog: FakeCatalog) -> None:
+    for path in (PATH, f"{PATH}/items", f"{PATH}/neighbours", "/api/v1/search", f"/api/v1/works/{WORK}"):
+        assert http.get(path, params={"near": "KOTASOLOK/LAING"}).status_code == 200
+        assert catalog.asked.branch == "KOTASOLOK/LAING", path
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png, application/pdf", "application/json;q=0"])
