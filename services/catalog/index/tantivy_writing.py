@@ -14,7 +14,7 @@ from services.catalog.index.shape import stored
 from services.catalog.index.tantivy_query import schema, translated
 from services.catalog.index.troubles import not_written
 
-HEAP_BYTES = 128_000_000
+HEAP_BYTES = 64_000_000
 
 
 class Writing:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -28,18 +28,23 @@ BATCH = 500
 # Beside a command nobody is waiting to see it: there a commit waits for more, until none has come for a while.
 LONG_SECONDS = 1.0
 UNWATCHED_SECONDS, LULL_SECONDS = 20.0, 0.3
-BIGGEST_COMMIT = 25_000  # records; of middling size, 100 MB of the writer's memory
+BIGGEST_COMMIT = 10_000  # records; of middling size, 40 MB of the writer's memory
 SCAN_BATCH = 2_000
 SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
 
 
 @dataclass(slots=True)
 class Scanned:
-    """How far the scan for a rebuild is: the last record number, and how many; `waiting`: of those not durable yet."""
+    """How far the scan for a rebuild is.
+
+    reached  last record number
+    written  how many
+    waiting  number -> version of those not durable yet
+    """
 
     reached: int = 0
     written: int = 0
-    waiting: int = 0
+    waiting: dict[int, int] = field(default_factory=dict)
 
 
 class Keeper:
@@ -159,14 +164,18 @@ class Keeper:
             ).all()
             changes = changes_of(session, dict.fromkeys(numbers, 0))
         ended = len(numbers) < SCAN_BATCH
-        scanned.waiting += len(numbers)
-        durable = ended or scanned.waiting >= BIGGEST_COMMIT
+        scanned.waiting |= {change.number: change.version for change in changes}
+        durable = ended or len(scanned.waiting) >= BIGGEST_COMMIT
         rebuild.write(changes, durable=durable)
         scanned.reached = max([scanned.reached, *numbers])
         scanned.written += len(numbers)
         durably = {"reached": scanned.reached} if durable else {}
         self._note(self._wish, written=scanned.written, **durably)
-        scanned.waiting = 0 if durable else scanned.waiting
+        if durable:
+            if not self._sound:
+                # There is no live index that wants them too.
+                self._take_off(scanned.waiting)
+            scanned.waiting = {}
         if ended:
             rebuild.swap()
             self._note(self._wish, state="done", finished_at=clock.now())
@@ -174,23 +183,26 @@ class Keeper:
             self._sound, self._compared, self._written_at = True, False, time.monotonic()
 
     def _drain(self) -> int:
-        """Bring the queue, or as much of it as may wait for one commit, into the index; only then take it off."""
-        if not self._sound and self._rebuild is None:
+        """Bring the queue, or as much of it as may wait for one commit, into the index; only then take it off.
+
+        Without a sound index it waits for the one being built.
+        """
+        if not self._sound:
             return 0
         done: dict[int, int] = {}
-        if self._sound and self._rebuild is None:
+        if self._rebuild is None:
             self._index.write(self._gathered(done, BIGGEST_COMMIT))
-        else:
-            changes = list(self._gathered(done, BATCH))
-            if changes and self._sound:
-                self._index.write(changes)
-            if changes and self._rebuild is not None:
-                self._rebuild.write(changes)
+        elif changes := list(self._gathered(done, BATCH)):
+            self._index.write(changes)
+            self._rebuild.write(changes)
         if done:
-            with self._database.transaction(ACTOR) as session:
-                dequeue(session, list(done.items()))
+            self._take_off(done)
             self._written_at, self._compared = time.monotonic(), False
         return len(done)
+
+    def _take_off(self, done: dict[int, int]) -> None:
+        with self._database.transaction(ACTOR) as session:
+            dequeue(session, list(done.items()))
 
     def _gathered(self, done: dict[int, int], most: int) -> Iterator[Change]:
         """What is queued, batch by batch, noted in `done`: at most `most`, and what comes until it has taken long."""
