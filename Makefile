@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster soak bench relevance proto
+.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench relevance proto
 
 PY := .venv/bin/python
 # An empty variable is an unset one for the settings.
-export PORT DATA WORKERS BENCH KILLS SOAK_SEED
+export PORT DATA WORKERS BENCH KILLS SOAK_SEED FUZZ_SECONDS
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -42,6 +42,9 @@ cluster: services  ## the cluster edition on those servers, each service its own
 
 soak: services  ## random kills on both editions: KILLS=200 SOAK_SEED= (a seed goes the same way again)
 	@exec $(PY) -m tests.faults
+
+fuzz: setup  ## MARC reader, query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage
+	@exec .uv/bin/uv run --quiet --locked --group fuzz python -m tests.fuzz
 
 bench: setup  ## the benchmarks, and after them relevance: BENCH=10k|100k|1m
 	@$(PY) -m bench
