@@ -22,8 +22,10 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.cataloguing import Feed, Known, Outcome, decide, known, open_feed, put
+from services.catalog.document.itemmaps import USUAL
 from services.catalog.marc.reading import frames
 from services.catalog.preparing import BATCH, Aside, Prepared, chunks, follow_parent, prepare
+from services.catalog.sourcing import item_map_of
 from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
 
 log = logging.getLogger(__name__)
@@ -100,15 +102,19 @@ class Import:
         self._rehearsal: dict[str, Known] | None = {} if dry_run else None
         self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
         self._bytes_before = 0
+        self._item_map = USUAL
         self.counts = Counts()
 
     def run(self) -> Counts:
         """Load everything; goes on where an import of the very same files was killed.
 
         returns  the counts of the whole run, the part before a kill included
-        raises   Unavailable  DATABASE_UNAVAILABLE: what was committed stays, the next run goes on from there
+        raises   Invalid      ITEM_MAP: the source's own cannot be used
+                 Unavailable  DATABASE_UNAVAILABLE: what was committed stays, the next run goes on from there
         """
         feed, run, file, ordinal = self._begin()
+        with self._database.reading(self._context) as session:
+            self._item_map = item_map_of(session, self._source)
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
@@ -188,9 +194,9 @@ class Import:
         for chunk in chunks(frames(stream, skip_to=skip)):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
-                self._put(feed, run, at, prepare(path, owner, chunk), stream)
+                self._put(feed, run, at, prepare(path, owner, chunk, self._item_map), stream)
             else:
-                under_way.append(pool.submit(prepare, path, owner, chunk))
+                under_way.append(pool.submit(prepare, path, owner, chunk, self._item_map))
                 settle(IN_FLIGHT - 1)
         settle(0)
 

@@ -1,4 +1,4 @@
-"""What time means to the catalogue: the index follows the tables, and old searches are forgotten."""
+"""What time means to the catalogue: the index follows the tables, old searches go, old items find their shelves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import timedelta
 from chassis import clock
 from chassis.context import system
 from chassis.service import Resources
-from services.catalog import indexing, searching
+from services.catalog import indexing, reshelving, searching
 
 
 def index(resources: Resources, stop: threading.Event) -> None:
@@ -23,3 +23,8 @@ def forget(resources: Resources, _stop: threading.Event) -> None:
     first = clock.now().date() - timedelta(days=days)
     with resources.database.transaction(system("forgetting")) as session:
         searching.forget_searches(session, before=first.isoformat())
+
+
+def fill_shelves(resources: Resources, stop: threading.Event) -> None:
+    """Give items of an older release their places on the shelves."""
+    reshelving.fill(resources.database, system("shelving"), stop)

@@ -17,6 +17,7 @@ import orjson
 from chassis.errors import LocalText, NotFound
 from services.catalog.clustering import Found, found_by
 from services.catalog.document import ItemFacts, brief, items_of
+from services.catalog.document.itemmaps import USUAL, ItemMap
 from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.reading import decode
 
@@ -77,10 +78,11 @@ def follow_parent() -> None:
     threading.Thread(target=follow, name="follow-parent", daemon=True).start()
 
 
-def prepare(path: str, institution: str, chunk: list[Frame]) -> Prepared:
+def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> Prepared:
     """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data.
 
     institution  code of the one whose source this is
+    item_map     how its records say what items there are
     """
     done = Prepared()
     for frame in chunk:
@@ -103,7 +105,7 @@ def prepare(path: str, institution: str, chunk: list[Frame]) -> Prepared:
                 fingerprint=fingerprint,
                 marc=record.pack(),
                 brief=orjson.dumps(brief(record, institution=institution)),
-                items=items_of(record),
+                items=items_of(record, item_map),
                 found=found_by(record),
                 warnings=decoded.warnings,
             )

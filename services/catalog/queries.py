@@ -83,7 +83,7 @@ def no_work(work_id: UUID) -> NotFound:
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """A record's items, by branch and then as the source had them."""
+    """A record's items, by branch and then as they stand on the shelf."""
     return session.execute(
         select(
             Item.id,
@@ -93,6 +93,10 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
             Item.material,
             Item.status,
             Item.copy,
+            Item.room,
+            Item.enumeration,
+            Item.chronology,
+            Item.pieces,
             Institution.code.label("institution"),
             Branch.code.label("branch"),
             Branch.name_id,
@@ -101,7 +105,7 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
         .join(Branch, Branch.id == Item.branch_id)
         .join(Institution, Institution.id == Item.institution_id)
         .where(Item.record_number == record_number)
-        .order_by(Branch.code, Item.position)
+        .order_by(Branch.code, Item.call_sort, Item.position)
     ).all()
 
 

@@ -16,5 +16,6 @@ SERVICE = Service(
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
         Job(name="forgetting", run="services.catalog.jobs:forget", lease="forgetting", every_seconds=86_400),
+        Job(name="shelving", run="services.catalog.jobs:fill_shelves", lease="shelving", every_seconds=86_400),
     ),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -42,8 +42,8 @@ class Stock:
 
 
 def placed(shelves: Shelves, items: Sequence[ItemFacts]) -> list[ItemFacts]:
-    """The items as this institution's, whatever it calls itself in 852 $a; without a branch, at the one of its code."""
-    return [replace(facts, institution="", branch=facts.branch or shelves.institution) for facts in items]
+    """The items as this institution's; without a branch, at the one of its code."""
+    return [facts if facts.branch else facts._replace(branch=shelves.institution) for facts in items]
 
 
 def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]) -> list[str]:
@@ -109,6 +109,11 @@ def put_items(session: Session, shelves: Shelves, stocks: Sequence[Stock]) -> li
                     "status": facts.status,
                     "copy": facts.copy,
                     "position": position,
+                    "call_sort": facts.call_sort,
+                    "room": facts.room,
+                    "enumeration": facts.enumeration,
+                    "chronology": facts.chronology,
+                    "pieces": facts.pieces,
                 }
             )
     if rows:

@@ -6,7 +6,8 @@ from services.catalog.document.describing import brief
 from services.catalog.document.displaying import display
 from services.catalog.document.fields import END, FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 from services.catalog.document.indexed import document
-from services.catalog.document.items import ANSWERS, STATUSES, ItemFacts, answer, branch_first, holdings, items_of
+from services.catalog.document.itemreading import items_of
+from services.catalog.document.items import ANSWERS, STATUSES, ItemFacts, answer, branch_first, holdings
 
 __all__ = [
     "ANSWERS",

@@ -31,6 +31,7 @@ _NUMBER = re.compile(r"[0-9]+")
 _BLANKS = re.compile(r"[\x00-\x20\s]+")
 _PRIMES = str.maketrans("", "", "'’′`")
 _ROMAN = {"i": 1, "v": 5, "x": 10}
+_NOWHERE = "~"
 _LONGEST_KEY = 300  # a database's index takes no row of any length
 
 
@@ -61,22 +62,22 @@ class CallNumber:
 
         2X stands by itself between 299 and 300. "" for a call number that says nothing.
         """
+        return shelf_key(self._start, self.volume, self.copy)
+
+    @property
+    def _start(self) -> str:
+        """What a sort key begins with; "" where only a volume or a copy is said."""
         parts = (
             _natural(self.prefix),
             _decimal(self.class_number),
             _plain(self.author_mark),
             _plain(self.title_mark),
             _natural(self.rest),
-            _volume(self.volume),
-            _natural(self.copy),
         )
-        return " ".join(parts)[:_LONGEST_KEY] if any(parts) else ""
+        return " ".join(parts) if any(parts) else ""
 
 
-NOTHING = CallNumber()
-
-
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=1024)
 def parse(written: str) -> CallNumber:
     """Read a call number as libraries write them: `R 899.221 3 NAV r jil. 2 c.2`, `813/NAV/r`, `2X4.1 HAM t`, `F NAV`.
 
@@ -99,10 +100,24 @@ def parse(written: str) -> CallNumber:
     return CallNumber(prefix, class_number, author, title, said, number, " ".join(words))
 
 
-@lru_cache(maxsize=8192)
 def sort_key(written: str) -> str:
     """The key that sorts this call number on its shelf: parse(written).sort_key."""
-    return parse(written).sort_key
+    return shelf_key(*shelf_parts(written))
+
+
+@lru_cache(maxsize=8192)
+def shelf_parts(written: str) -> tuple[str, str, str]:
+    """What the sort key of a call number begins with, and its volume and copy: copies of a book share the rest.
+
+    What has no part that we know stands at the end; only a blank one stands nowhere.
+    """
+    found = parse(written)
+    return found._start or (_NOWHERE if written.strip() else ""), found.volume, found.copy
+
+
+def shelf_key(start: str, volume: str, copy: str) -> str:
+    """A sort key for one volume and copy; "" where there is nothing to begin with."""
+    return f"{start} {_volume(volume)} {_copy(copy)}"[:_LONGEST_KEY] if start else ""
 
 
 def _prefix(words: list[str]) -> tuple[str, list[str]]:
@@ -158,8 +173,16 @@ def _natural(part: str) -> str:
     return _NUMBER.sub(_padded, _plain(part))
 
 
+@lru_cache(maxsize=2048)
+def _copy(said: str) -> str:
+    return _natural(said)
+
+
+@lru_cache(maxsize=2048)
 def _volume(said: str) -> str:
     """By its numbers, whatever the words before them: Jilid II is jil. 2."""
+    if not said:
+        return ""
     numbers = [
         f"{digits}{more}" if digits else str(_roman(roman.lower())) for digits, more, roman in _VOLUME.findall(said)
     ]
@@ -173,6 +196,8 @@ def _roman(letters: str) -> int:
 
 def _plain(part: str) -> str:
     """In upper case without accents and without blanks, which end a part."""
+    if not part:
+        return ""
     if part.isascii():
         return _BLANKS.sub("-", part.upper())
     folded = (letter for letter in unicodedata.normalize("NFKD", part.upper()) if not unicodedata.combining(letter))

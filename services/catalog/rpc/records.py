@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import grpc
 
 from chassis import rpc
@@ -10,7 +12,7 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import marc, queries, showing
-from services.catalog.document import answer
+from services.catalog.document import answer, callnumbers
 from services.catalog.exporting import ENCODERS
 from services.catalog.marc.faults import REASONS, Unserialisable
 from services.catalog.rpc.wiring import Wiring, wire_moment
@@ -76,7 +78,29 @@ class Records(Wiring):
                     status=item.status,
                     availability=answer(item.status, item.collection),
                     copy=item.copy,
+                    room=item.room,
+                    enumeration=item.enumeration,
+                    chronology=item.chronology,
+                    pieces=item.pieces,
+                    call_number_parts=_parts(item.call_number, item.enumeration, item.copy),
                 )
                 for item in items
             ],
         )
+
+
+def _parts(call_number: str, enumeration: str, copy: str) -> wire.CallNumber | None:
+    """The parts of an item's call number, its own volume and copy among them."""
+    if not call_number:
+        return None
+    parts = callnumbers.parse(call_number)
+    whole = replace(parts, volume=parts.volume or enumeration, copy=parts.copy or copy)
+    return wire.CallNumber(
+        prefix=whole.prefix,
+        class_number=whole.class_number,
+        author_mark=whole.author_mark,
+        title_mark=whole.title_mark,
+        volume=whole.volume,
+        copy=whole.copy,
+        sort_key=whole.sort_key,
+    )

@@ -38,10 +38,10 @@ def test_an_852_is_an_item() -> None:
         ItemFacts(
             barcode="0012",
             call_number="R 297.1 HAM t",
-            institution="PKS",
             branch="PST",
             collection="reference",
             copy="2",
+            call_sort="R 297.1 HAM T   000002",
         )
     ]
 
@@ -79,6 +79,7 @@ def test_a_952_of_koha_is_an_item() -> None:
             collection="children",
             material="book",
             copy="1",
+            call_sort=" 813 NAV R   000001",
         )
     ]
 
