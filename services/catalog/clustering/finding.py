@@ -8,6 +8,7 @@ from services.catalog.analysis import tokens
 from services.catalog.clustering.keys import keys_of
 from services.catalog.document.codes import Tags
 from services.catalog.document.headings import by_tag, names_of, non_filing, pick, series_of, subjects_of
+from services.catalog.document.numbers import standard_number_of
 from services.catalog.marc import Record
 
 SORT_LENGTH = 120
@@ -25,12 +26,14 @@ class Found(NamedTuple):
     title_sort, author_sort   folded title (non-filing characters gone) and main entry, cut
     headings                  a letter of KINDS before each text, as the facets have it
     keys                      numbers of clustering.keys_of
+    standard_number           document.numbers.standard_number_of
     """
 
     title_sort: str
     author_sort: str
     headings: tuple[str, ...]
     keys: tuple[int, ...]
+    standard_number: int | None = None
 
 
 def found_by(record: Record) -> Found:
@@ -40,7 +43,7 @@ def found_by(record: Record) -> Found:
     headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
     headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
     keys = tuple([key.number for key in keys_of(record.leader, tags)])
-    return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys)
+    return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
 
 
 def _title_sort(tags: Tags) -> str:

@@ -81,7 +81,7 @@ def title_words(text: str) -> list[str]:
     if " / " in text or " : " in text:
         text = text.partition(" / ")[0].partition(" : ")[0]
     found = words(text)
-    return found[1:] if len(found) > 2 and found[0] in _ARTICLES else found
+    return found[1:] if len(found) > 1 and found[0] in _ARTICLES else found
 
 
 def says_nothing(title: Sequence[str]) -> bool:

@@ -21,9 +21,9 @@ from services.catalog.marc import Record as Marc
 from services.catalog.tables import Record, Work, WorkRuling
 
 MOST_EDITIONS = 200
-COMPARED = 50  # of a big work each edition is compared with the first so many
+COMPARED = 10  # editions that share a key; of a big work not all are compared
 LANGUAGES = {"id": "ind", "en": "eng"}
-ALONE = LocalText("Satu-satunya rekaman karya ini", "The only record of this work")
+ALONE = LocalText("Tidak ada edisi lain yang serupa", "No other edition is like it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +126,20 @@ def _rulings(session: Session, numbers: Sequence[int]) -> dict[int, WorkRuling]:
 def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) -> dict[int, Likeness]:
     """Each edition beside the edition of the work that it is surest to be of one with."""
     parts = {number: parts_of(Marc.unpack(marc)) for number, marc in packed.items()}
-    others = [number for number in parts if number not in rulings][:COMPARED]
+    sharing: dict[int, list[int]] = {}
+    for number in parts:
+        if number not in rulings:
+            for key in parts[number].keys:
+                sharing.setdefault(key.number, []).append(number)
     found: dict[int, Likeness] = {}
     for number in parts:
         ruling = rulings.get(number)
         if ruling is not None:
             said = ruling.reason
-            found[number] = Likeness(
-                100, (LocalText(f"Ditetapkan pustakawan: {said}", f"A librarian ruled so: {said}"),)
-            )
+            text = LocalText(f"Ditetapkan pustakawan: {said}", f"A librarian ruled so: {said}")
+            found[number] = Likeness(100, (text,))
             continue
-        compared = [compare(parts[number], parts[other]) for other in others if other != number]
+        others = {other for key in parts[number].keys for other in sharing[key.number][:COMPARED] if other != number}
+        compared = [compare(parts[number], parts[other]) for other in sorted(others)]
         found[number] = max(compared, key=lambda each: each.score, default=Likeness(100, (ALONE,)))
     return found
