@@ -24,7 +24,7 @@ from chassis import ids, telemetry
 from chassis.errors import Error, LocalText
 from chassis.rpc.client import aio_channel, be_well
 from chassis.settings import Settings
-from gateway import problems, web
+from gateway import doors, problems, web
 from gateway.api import beside, browse, health, institutions, records, search, works
 from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
@@ -161,7 +161,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes += [
         *(_plain(route, prefix=API) for route in _routes(*NOUNS)),
         Route("/openapi.json", openapi),
-        *(_plain(route) for route in _routes(*web.PLACES)),
+        *(_plain(route) for route in _routes(*doors.PLACES, *web.PLACES)),
     ]
 
     async def refused(request: Request, error: Exception) -> Response:

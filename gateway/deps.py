@@ -24,8 +24,9 @@ LANGUAGE_COOKIE = "lang"
 # Seconds a reader waits for a service before being told to try again.
 PATIENCE_SECONDS = 5.0
 # Smaller answers fit one packet or two; compressing them costs more than it saves.
-GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000}
-_GZIP_LEVEL = {"text/html": 5, "application/json": 1}
+_XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
+GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
+_GZIP_LEVEL = {"text/html": 5, "application/json": 1, **dict.fromkeys(_XML, 1)}
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 

@@ -24,8 +24,12 @@ SAMPLE = {
     "record_id": BOOKS[0].id,
     "work_id": WORK,
     "ending": "mrc",
+    "page": "1",
     "facet": "subject",
     "kind": "author",
+    "parent": "8",
+    "version": "3",
+    "digit": "8",
     "name": assets.address("site.css").rpartition("/")[2],
 }
 

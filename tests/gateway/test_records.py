@@ -134,10 +134,3 @@ def test_head_answers_like_get_without_the_body(http: httpx.Client) -> None:
         assert head.status_code == got.status_code
         assert head.content == b""
         assert head.headers.get("etag") == got.headers.get("etag")
-
-
-def test_a_file_to_take_away_has_a_name(http: httpx.Client) -> None:
-    answer = http.get(f"/records/{BOOK.id}.mrc")
-    assert answer.headers["content-type"] == "application/marc"
-    assert answer.headers["content-disposition"] == f'attachment; filename="{BOOK.id}.mrc"'
-    assert http.get(f"/records/{BOOK.id}.exe").status_code == 404

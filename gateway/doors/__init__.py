@@ -1,0 +1,9 @@
+"""Doors for machines that read the web: feeds, sitemaps, OpenSearch, unAPI, COinS, and records as files."""
+
+from __future__ import annotations
+
+from gateway.doors import feed, files, opensearch, sitemap, unapi
+
+PLACES = (files, feed, opensearch, sitemap, unapi)
+
+__all__ = ["PLACES"]

@@ -1,0 +1,18 @@
+"""/records/{id}.{ending} — a record in one of its forms, as a file to take away."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.records import in_form
+
+router = APIRouter()
+
+
+@router.get("/records/{record_id}.{ending}")
+async def file(request: Request) -> Response:
+    record_id, ending = request.path_params["record_id"], request.path_params["ending"]
+    named = {"Content-Disposition": f'attachment; filename="{record_id[:36]}.{ending[:8]}"'}
+    return await in_form(request, record_id, ending, headers=named)

@@ -1,0 +1,60 @@
+"""/opensearch.xml — how a browser searches here (OpenSearch 1.1), and /suggestions.json for its address bar."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+from xml.etree.ElementTree import Element
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.parameters import one, read
+from gateway.api.search import SUGGEST
+from gateway.deps import absolute, answer, ask, catalog
+from gateway.doors.xml import put, written
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter()
+
+NAMESPACE = "http://a9.com/-/spec/opensearch/1.1/"
+MEDIA_TYPE = "application/opensearchdescription+xml"
+SUGGESTIONS = "application/x-suggestions+json"
+KEEP = "public, max-age=86400"
+
+
+@router.get("/opensearch.xml")
+async def description(request: Request) -> Response:
+    made = Element("OpenSearchDescription", {"xmlns": NAMESPACE})
+    put(made, "ShortName", "Rangkiang")
+    put(made, "Description", "Cari di katalog perpustakaan — Search the libraries' catalogue")
+    for media, template, rel in (
+        ("text/html", "/search?q={searchTerms}", ""),
+        ("application/atom+xml", "/search.atom?q={searchTerms}", ""),
+        (SUGGESTIONS, "/suggestions.json?q={searchTerms}", "suggestions"),
+    ):
+        put(made, "Url", type=media, template=absolute(request, template), rel=rel)
+    put(made, "Url", type=MEDIA_TYPE, template=absolute(request, "/opensearch.xml"), rel="self")
+    put(made, "Query", role="example", searchTerms="surau")
+    for language in ("id", "en"):
+        put(made, "Language", language)
+    put(made, "InputEncoding", "UTF-8")
+    put(made, "OutputEncoding", "UTF-8")
+    return answer(request, written(made), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+
+
+@router.get("/suggestions.json")
+async def suggestions(request: Request) -> Response:
+    """`[typed, [completions], [kinds], [addresses]]`, as OpenSearch Suggestions 1.1 has it."""
+    given = read(request, SUGGEST, strict=False)
+    typed = one(given, "q")
+    message = wire.SuggestRequest(prefix=typed, limit=int(one(given, "limit", "0")))
+    found = (await ask(request, catalog(request).Suggest, message)).suggestions
+    body = [
+        typed,
+        [each.text for each in found],
+        [each.kind for each in found],
+        [absolute(request, f"/search?{urlencode({'q': each.text})}") for each in found],
+    ]
+    return answer(request, orjson.dumps(body), SUGGESTIONS, vary="Accept-Encoding")

@@ -1,0 +1,69 @@
+"""/unapi — a record by its identifier in a format by its name (unAPI version 1), as reference managers ask."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+from xml.etree.ElementTree import Element
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import LocalText
+from gateway.api.parameters import Parameter, one, read, table
+from gateway.api.records import in_form, readable
+from gateway.deps import answer, ask, catalog
+from gateway.doors.xml import put, written
+from gateway.forms import ENDINGS
+from gateway.problems import NotAcceptable
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter()
+
+# Names that reference managers know -> ending; the best first.
+FORMATS = {
+    "mods": "mods", "marcxml": "xml", "marc": "mrc", "ris": "ris", "bibtex": "bib", "oai_dc": "dc", "jsonld": "jsonld",
+    "marcjson": "marcjson",
+}  # fmt: skip
+DOCUMENTS = {
+    "mods": "https://www.loc.gov/standards/mods/",
+    "marcxml": "https://www.loc.gov/standards/marcxml/",
+    "oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc.xsd",
+    "jsonld": "https://schema.org/",
+}
+ASKED = table(
+    Parameter("id", "The record's id, or the address of its page.", longest=500),
+    Parameter("format", "Name of a format.", longest=40),
+)
+
+
+@router.get("/unapi")
+async def unapi(request: Request) -> Response:
+    """Without `id` the formats there are; with it those of the record (300); with `format` too, the record in it."""
+    given = read(request, ASKED, strict=False)
+    asked = one(given, "id")
+    if not asked:
+        return answer(request, _formats(""), "application/xml", vary="Accept-Encoding")
+    # urn:uuid:…, the page's address or the bare id all end in the id.
+    record_id = readable(urlsplit(asked).path.rpartition("/")[2].rpartition(":")[2].lower())
+    name = one(given, "format")
+    if not name:
+        await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+        listed = answer(request, _formats(asked), "application/xml", vary="Accept-Encoding")
+        listed.status_code = 300 if listed.status_code == 200 else listed.status_code
+        return listed
+    if name not in FORMATS:
+        raise NotAcceptable(
+            "FORMAT_UNKNOWN",
+            LocalText("Format “{format}” tidak ada: {known}.", "There is no format “{format}”: {known}."),
+            format=name,
+            known=", ".join(FORMATS),
+        )
+    return await in_form(request, record_id, FORMATS[name])
+
+
+def _formats(asked: str) -> bytes:
+    made = Element("formats", {"id": asked} if asked else {})
+    for name, ending in FORMATS.items():
+        put(made, "format", name=name, type=ENDINGS[ending].media_type, docs=DOCUMENTS.get(name, ""))
+    return written(made)
