@@ -225,6 +225,7 @@ def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Pla
             "work_keys": place.keys,
             "title_sort": found.title_sort,
             "author_sort": found.author_sort,
+            "standard_number": found.standard_number,
         }
         if to.fresh:
             row |= {

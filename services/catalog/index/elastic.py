@@ -14,7 +14,7 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
 from chassis.errors import Invalid, LocalText
 from chassis.ids import new_id
-from services.catalog.index import Change, Hits, Request
+from services.catalog.index import Change, Hits, Index, Request
 from services.catalog.index.elastic_query import (
     EVERYTHING,
     STATE,
@@ -27,15 +27,16 @@ from services.catalog.index.elastic_writing import ElasticRebuild, coming, write
 from services.catalog.index.near import edits
 from services.catalog.index.shape import FORM, filters, ordered
 from services.catalog.index.troubles import building, unavailable
+from services.catalog.index.watched import Watched
 
-SEARCH_SECONDS = 5
+SEARCH_SECONDS = 3  # a reader is told something within five
 CONNECTIONS = 32
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
 ANSWER = "hits.total.value,hits.hits.sort,aggregations,suggest.*.options.text,suggest.*.options._index,_shards.failed"
 
 
-def open_index(url: str) -> ElasticIndex:
+def open_index(url: str) -> Index:
     """http(s)://[user:password@]host:port/alias
 
     raises  Invalid  SEARCH_URL_INVALID
@@ -58,7 +59,7 @@ def open_index(url: str) -> ElasticIndex:
         connections_per_node=CONNECTIONS,
         serializer=OrjsonSerializer(),
     )
-    return ElasticIndex(client, alias)
+    return Watched(ElasticIndex(client, alias))
 
 
 class ElasticIndex:

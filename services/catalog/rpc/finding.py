@@ -10,6 +10,7 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from services.catalog import searching
+from services.catalog.rpc.shelves import wire_class
 from services.catalog.rpc.wiring import Wiring, wire_text
 
 
@@ -26,6 +27,7 @@ class Finding(Wiring):
             cursor=request.cursor,
             limit=request.limit,
             highlight=request.highlight,
+            branch=request.branch,
         )
         return wire.SearchReply(
             total=found.total,
@@ -55,6 +57,10 @@ class Finding(Wiring):
             ],
             understood=found.understood,
             did_you_mean=found.did_you_mean,
+            corrected=found.corrected,
+            relaxed=found.relaxed,
+            degraded=found.degraded,
+            help=None if found.help is None else _help(found.help),
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: grpc.ServicerContext) -> wire.SuggestReply:
@@ -116,4 +122,14 @@ class Finding(Wiring):
 def wire_counted(value: searching.FacetValue) -> browsing_pb2.CountedValue:
     return browsing_pb2.CountedValue(
         value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
+    )
+
+
+def _help(found: searching.Help) -> browsing_pb2.Help:
+    return browsing_pb2.Help(
+        failed=found.failed,
+        without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],
+        without_filters=found.without_filters,
+        elsewhere=[wire_counted(each) for each in found.elsewhere],
+        classes=[wire_class(each) for each in found.classes],
     )

@@ -16,8 +16,8 @@ class Shelves(Wiring):
     ) -> browsing.ListClassesReply:
         found = classifying.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
         return browsing.ListClassesReply(
-            classes=[_class(each) for each in found.classes],
-            path=[_class(each) for each in found.path],
+            classes=[wire_class(each) for each in found.classes],
+            path=[wire_class(each) for each in found.path],
             without=found.without,
         )
 
@@ -46,7 +46,7 @@ class Shelves(Wiring):
         )
 
 
-def _class(found: classifying.Class) -> browsing.Class:
+def wire_class(found: classifying.Class) -> browsing.Class:
     return browsing.Class(
         value=found.value,
         notation=found.notation,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.catalog.searching.counting import Counted, Facet, FacetValue, count_facet
 from services.catalog.searching.finding import Found, Hit, search
+from services.catalog.searching.helping import Help
 from services.catalog.searching.noting import Report, Searched, forget_searches, note_searches, report_searches
 from services.catalog.searching.resembling import Similar, similar
 from services.catalog.searching.suggesting import Suggestion, suggest
@@ -13,6 +14,7 @@ __all__ = [
     "Facet",
     "FacetValue",
     "Found",
+    "Help",
     "Hit",
     "Report",
     "Searched",

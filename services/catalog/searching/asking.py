@@ -1,35 +1,56 @@
-"""Asking the index: once as the query stands and, where few are found, as it may have been meant."""
+"""Asking the index: once as the query stands and, where nothing is found, as it may have been meant."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import islice
+from typing import Literal
 
 from services.catalog.index import Hits, Index, Request
 from services.catalog.query import Query
 from services.catalog.ranking import rank
-from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses
+from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses, likelier
+
+# How a question was answered: as it was asked, spelt otherwise, or with most of its words.
+Mode = Literal["", "corrected", "relaxed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the index said, and to which query. forgiven: it is not the query as typed."""
+    """What the index said, and to which query.
+
+    mode     the query is not the one that was typed, or not all of it was asked for
+    offered  how it may have been meant, where something was found all the same
+    """
 
     hits: Hits
     query: Query
-    forgiven: bool = False
+    mode: Mode = ""
+    offered: Query | None = None
 
 
-def ask(index: Index, query: Query, request: Request, *, forgiven: bool | None = None) -> Answer:
-    """One request; where few are found, some more for what may have been meant.
+def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = None) -> Answer:
+    """One request; where nothing is found, some more for what may have been meant.
 
-    forgiven  whether the page before forgave; None for a first page
-    raises    Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
+    mode    how the page before was answered; None for a first page
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    first = index.search(replace(request, facets=(), offset=0, limit=0) if forgiven else request)
-    if (forgiven is None and first.total < FEW_HITS and query.parts) or forgiven:
-        for meant in islice(guesses(index, query), MOST_GUESSES):
-            answer = index.search(replace(request, match=rank(meant)))
-            if answer.total > first.total:
-                return Answer(answer, meant, True)
-    return Answer(index.search(request) if forgiven else first, query)
+    if mode != "corrected":
+        first = index.search(request)
+        if mode == "" or first.total >= FEW_HITS or not query.parts:
+            return Answer(first, query)
+        if first.total:
+            return Answer(first, query, offered=_offered(index, query, request, first.total))
+    for meant in islice(guesses(index, query), MOST_GUESSES):
+        hits = index.search(replace(request, match=rank(meant)))
+        if hits.total:
+            return Answer(hits, meant, "corrected")
+    return Answer(index.search(request), query)
+
+
+def _offered(index: Index, query: Query, request: Request, found: int) -> Query | None:
+    """Another spelling that finds more than the few there are; None where there is none."""
+    for meant in islice(likelier(index, query), MOST_GUESSES):
+        if index.search(replace(request, match=rank(meant), facets=(), offset=0, limit=0)).total > found:
+            return meant
+    return None

@@ -12,9 +12,10 @@ from services.catalog.document.captions import caption
 from services.catalog.index import Index, Request
 from services.catalog.searching import bounds
 from services.catalog.searching.asking import ask
-from services.catalog.searching.naming import place_names
+from services.catalog.searching.naming import Names, names_of
 
 PLACES = ("institution", "branch")
+NAMED = (*PLACES, "class")  # by the library itself
 USUAL_VALUES, MOST_VALUES = 50, 100
 
 
@@ -78,19 +79,17 @@ def count_facet(
     hits = ask(index, asked, request).hits
     # A chosen value that comes later in the order is at the end of the list all the same.
     values = hits.facets[name][: end + 1]
-    names = place_names(database) if name in PLACES else {}
+    names = names_of(database) if name in NAMED else {}
     return Counted(facet_of(name, values[first:end], kept.get(name, ()), names).values, len(values) > end, hits.total)
 
 
-def facet_of(
-    name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Mapping[tuple[str, str], LocalText]
-) -> Facet:
-    """Counted values with their names. names: of places, from `place_names`."""
+def facet_of(name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Names) -> Facet:
+    """Counted values with their names. names: from `names_of`."""
     return Facet(
         name, [FacetValue(value, count, label(name, value, names), value in chosen) for value, count in values]
     )
 
 
-def label(facet: str, value: str, names: Mapping[tuple[str, str], LocalText]) -> LocalText | None:
+def label(facet: str, value: str, names: Names) -> LocalText | None:
     """What people call a value; None when it speaks for itself."""
-    return names.get((facet, value)) if facet in PLACES else caption(facet, value)
+    return names.get((facet, value)) or caption(facet, value)

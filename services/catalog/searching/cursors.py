@@ -11,9 +11,12 @@ from hashlib import blake2b
 
 from chassis.errors import Invalid, LocalText
 from services.catalog.index import REACH
+from services.catalog.searching.asking import Mode
 
 _HEAD = struct.Struct(">BH8s")
-_FORGIVEN = 0x80
+_MODES: dict[Mode, int] = {"": 0, "corrected": 0x80, "relaxed": 0x40}
+_MODE_OF = {bits: mode for mode, bits in _MODES.items()}
+_MODE_BITS = 0xC0
 _FORM = 1
 _LONGEST = 512
 
@@ -23,16 +26,16 @@ class Cursor:
     """offset      hits to pass over
     question    digest of query, filters and sort
     generation  state of the index that the page before came from
-    forgiven    misspelt words were forgiven on the first page, so they are on the others
+    mode        how the first page was answered, and so the others are
     """
 
     offset: int
     question: bytes
     generation: str
-    forgiven: bool = False
+    mode: Mode = ""
 
     def __str__(self) -> str:
-        head = _HEAD.pack(_FORM | (_FORGIVEN if self.forgiven else 0), self.offset, self.question)
+        head = _HEAD.pack(_FORM | _MODES[self.mode], self.offset, self.question)
         return urlsafe_b64encode(head + self.generation.encode()).decode().rstrip("=")
 
 
@@ -53,8 +56,11 @@ def opened(text: str, question: bytes) -> Cursor:
         generation = packed[_HEAD.size :].decode()
     except (binascii.Error, struct.error, ValueError):
         raise _foreign() from None
-    cursor = Cursor(offset, asked, generation, bool(form & _FORGIVEN))
-    if form & ~_FORGIVEN != _FORM or asked != question or not 0 < offset < REACH or str(cursor) != text:
+    mode = _MODE_OF.get(form & _MODE_BITS)
+    if mode is None:
+        raise _foreign()
+    cursor = Cursor(offset, asked, generation, mode)
+    if form & ~_MODE_BITS != _FORM or asked != question or not 0 < offset < REACH or str(cursor) != text:
         raise _foreign()
     return cursor
 

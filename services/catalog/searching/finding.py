@@ -9,14 +9,18 @@ import orjson
 
 from chassis.context import Context
 from chassis.db import Database
+from chassis.errors import Unavailable
 from services.catalog import queries
+from services.catalog.document import branch_first
 from services.catalog.index import REACH, Index, Request
 from services.catalog.searching import bounds
 from services.catalog.searching.asking import Answer, ask
-from services.catalog.searching.counting import PLACES, Facet, facet_of
+from services.catalog.searching.counting import NAMED, Facet, facet_of
 from services.catalog.searching.cursors import Cursor, digest, opened
+from services.catalog.searching.helping import Help, help_with
 from services.catalog.searching.highlighting import highlights, marks_of
-from services.catalog.searching.naming import place_names
+from services.catalog.searching.looking_up import DOWN, look_up
+from services.catalog.searching.naming import names_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +41,11 @@ class Found:
     next          cursor of the next page; "" at the end, or at the end of what paging reaches
     changed       the index is not as it was for the page before: hits may repeat or be missing
     understood    the query as we read it
-    did_you_mean  set when misspelt words were forgiven: the query whose hits these are
+    did_you_mean  how it should perhaps be spelt; it finds more
+    corrected     nothing was found as it was spelt: the hits are those of did_you_mean
+    relaxed       nothing had all the words: the hits have most of them
+    degraded      the search engine does not answer: the hits were looked up in the tables
+    help          what would find something; only when nothing matched as it was asked
     """
 
     total: int
@@ -47,6 +55,10 @@ class Found:
     facets: list[Facet]
     understood: str
     did_you_mean: str = ""
+    corrected: bool = False
+    relaxed: bool = False
+    degraded: bool = False
+    help: Help | None = None
 
 
 def search(
@@ -61,6 +73,7 @@ def search(
     cursor: str = "",
     limit: int = 0,
     highlight: bool = False,
+    branch: str = "",
 ) -> Found:
     """Find records.
 
@@ -71,9 +84,10 @@ def search(
     cursor     Found.next of the page before; empty for the first
     limit      1 to 100; 0 for 10
     highlight  say which words were found
+    branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
-               Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+               Unavailable  DATABASE_UNAVAILABLE
                TooLate      DEADLINE_PASSED
     """
     asked, match = bounds.understood(query)
@@ -92,24 +106,35 @@ def search(
         offset=offset,
         limit=min(wanted, REACH - offset),
     )
-    answer = ask(index, asked, request, forgiven=came_from.forgiven if came_from else None)
+    degraded = False
+    try:
+        answer = ask(index, asked, request, mode=came_from.mode if came_from else None)
+    except Unavailable as trouble:
+        if trouble.reason not in DOWN:
+            raise
+        answer, degraded = Answer(look_up(database, request, context=context, text=query), asked), True
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < min(answer.hits.total, REACH)
-    shown = queries.briefs(database, numbers)
-    names = {} if set(PLACES).isdisjoint(request.facets) else place_names(database)
+    lost = not degraded and came_from is None and (answer.mode == "relaxed" or not answer.hits.total)
+    names = names_of(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
+    spelt = answer.query if answer.mode == "corrected" else answer.offered
     return Found(
         total=answer.hits.total,
-        hits=_hits(answer, shown, highlight=highlight),
-        next=str(Cursor(reached, question, answer.hits.generation, answer.forgiven)) if more else "",
+        hits=_hits(answer, queries.briefs(database, numbers), highlight=highlight, branch=branch),
+        next=str(Cursor(reached, question, answer.hits.generation, answer.mode)) if more else "",
         changed=came_from is not None and came_from.generation != answer.hits.generation,
         facets=[facet_of(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
         understood=str(asked),
-        did_you_mean=str(answer.query) if answer.forgiven else "",
+        did_you_mean=str(spelt) if spelt else "",
+        corrected=answer.mode == "corrected",
+        relaxed=answer.mode == "relaxed",
+        degraded=degraded,
+        help=help_with(index, asked, request, names) if lost and asked.parts else None,
     )
 
 
-def _hits(answer: Answer, shown: Mapping[int, queries.Brief], *, highlight: bool) -> list[Hit]:
+def _hits(answer: Answer, shown: Mapping[int, queries.Brief], *, highlight: bool, branch: str) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
     found = []
     marks = marks_of(answer.query) if highlight else {}
@@ -117,5 +142,6 @@ def _hits(answer: Answer, shown: Mapping[int, queries.Brief], *, highlight: bool
         row = shown.get(number)
         if row is not None:
             marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
-            found.append(Hit(row.id, score, row.brief, row.holdings, marked))
+            holdings = branch_first(row.holdings, branch) if branch else row.holdings
+            found.append(Hit(row.id, score, row.brief, holdings, marked))
     return found

@@ -43,6 +43,17 @@ def guesses(index: Index, query: Query) -> Iterator[Query]:
                 yield query.respelt({**meant, text: neighbour})
 
 
+def likelier(index: Index, query: Query) -> Iterator[Query]:
+    """What a query that finds little may mean: a word that few records have, spelt as a neighbour that more have."""
+    for part in query.parts[:_MOST_WORDS]:
+        if not isinstance(part, Word) or part.prefix or (token := _plain(part.text)) is None:
+            continue
+        known = index.search(Request(match_of(part), limit=0)).total
+        if known < FEW_HITS:
+            for neighbour in _near(index, token):
+                yield query.respelt({part.text: neighbour})
+
+
 def _near(index: Index, token: str) -> list[str]:
     """Words near this one: those that differ only in doubled letters first, the commonest slip; then nearest first."""
     distance = 1 if len(token) < _LONG else 2

@@ -1,4 +1,4 @@
-"""Names of places for facets: asked of the tables now and then, not with every search."""
+"""Names of places and classes for facets: asked of the tables now and then, not with every search."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import LocalText
-from services.catalog import queries
+from services.catalog import queries, shelves
 
 KEPT_SECONDS = 5.0
 
@@ -16,12 +16,17 @@ Names = dict[tuple[str, str], LocalText]
 _known: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDictionary()
 
 
-def place_names(database: Database) -> Names:
-    """Names by facet and value, at most KEPT_SECONDS old. Raises Unavailable DATABASE_UNAVAILABLE."""
+def names_of(database: Database) -> Names:
+    """Names by facet (institution, branch, class) and value, at most KEPT_SECONDS old.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
     now = time.monotonic()
     kept = _known.get(database)
     if kept is None or kept[0] < now:
         with database.reading(READER) as session:
-            kept = now + KEPT_SECONDS, queries.place_names(session)
+            names = queries.place_names(session)
+            names |= {("class", value): name for value, name in shelves.class_captions(session).items()}
+        kept = now + KEPT_SECONDS, names
         _known[database] = kept
     return kept[1]

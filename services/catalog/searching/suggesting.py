@@ -10,13 +10,16 @@ import orjson
 
 from chassis.context import Context
 from chassis.db import Database
+from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.analysis import tokens
 from services.catalog.index import Index, Request
 from services.catalog.ranking import All, Match, Prefix, Term
 from services.catalog.searching import bounds
+from services.catalog.searching.looking_up import DOWN, completions
 
 USUAL, MOST = 8, 20
+KINDS = ("title", "author", "subject")
 _SHORTEST = 2  # characters; one letter begins everything
 _LOOKED_AT = 30  # hits or facet values among which the best are chosen
 
@@ -41,12 +44,26 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
     if not words or max(map(len, words)) < _SHORTEST:
         return []
     context.in_time()
-    kinds = (
-        [Suggestion(text, "title") for text in _titles(database, index, words)],
-        [Suggestion(text, "author") for text in _headings(index, "author", words)],
-        [Suggestion(text, "subject") for text in _headings(index, "subject", words)],
-    )
-    return list(_in_turn(kinds))[:wanted]
+    try:
+        kinds = (
+            _titles(database, index, words),
+            _headings(index, "author", words),
+            _headings(index, "subject", words),
+        )
+    except Unavailable as trouble:
+        if trouble.reason not in DOWN:
+            raise
+        kinds = _in_tables(database, context, words)
+    named = [[Suggestion(text, kind) for text in texts] for kind, texts in zip(KINDS, kinds, strict=True)]
+    return list(_in_turn(named))[:wanted]
+
+
+def _in_tables(database: Database, context: Context, words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
+    """What begins so, while the search engine is down."""
+    numbers, authors, subjects = completions(database, context=context, words=words, limit=_LOOKED_AT)
+    shown = queries.briefs(database, numbers)
+    titles = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
+    return _best_first(titles, words), _best_first(authors, words), _best_first(subjects, words)
 
 
 def _titles(database: Database, index: Index, words: Sequence[str]) -> list[str]:

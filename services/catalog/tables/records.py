@@ -24,6 +24,7 @@ class Record(Table):
     work_number  the work it belongs to; None until the works of an older catalogue are made
     work_keys    the keys that its work is known by, eight bytes each (clustering.pack); none of a record ruled on
     title_sort, author_sort   folded title and main entry, cut: for lists in order and for looking up by the tables
+    standard_number  document.numbers.standard_number_of: ISBN or ISSN, for looking up by the tables
     """
 
     __tablename__ = "records"
@@ -32,6 +33,7 @@ class Record(Table):
         Index("records_by_work", "work_number"),
         Index("records_by_title", "title_sort"),
         Index("records_by_author", "author_sort"),
+        Index("records_by_standard_number", "standard_number"),
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     id: Mapped[UUID] = mapped_column(unique=True)
@@ -50,6 +52,7 @@ class Record(Table):
     work_keys: Mapped[bytes | None]
     title_sort: Mapped[str] = mapped_column(SortKey, server_default="")
     author_sort: Mapped[str] = mapped_column(SortKey, server_default="")
+    standard_number: Mapped[int | None]
 
 
 class Item(Table):

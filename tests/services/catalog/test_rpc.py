@@ -21,6 +21,7 @@ from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
 from chassis.urls import open_url
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import loading, rpc, sample
@@ -174,15 +175,19 @@ def test_a_record_that_a_format_cannot_hold_is_refused_with_the_reason(call: Cal
     assert call("GetMarc", wire.GetMarcRequest(id=record_id, format=wire.MARC_FORMAT_MARCXML)).content
 
 
-def test_without_an_index_searching_says_so_and_records_are_still_given(resources: Resources, tmp_path: Path) -> None:
+def test_without_an_index_searches_are_looked_up_and_records_are_still_given(
+    resources: Resources, tmp_path: Path
+) -> None:
     bare = Resources(settings=Settings(data=tmp_path), database=resources.database, service=SERVICE)
     inproc.register("bare", rpc.servicer(bare), add_CatalogServicer_to_server)
 
     async def ask() -> None:
         async with aio_channel("inproc:bare", bare.settings) as channel:
             stub = CatalogStub(channel)
+            reply = await stub.Search(wire.SearchRequest(query="kaba cindua"))
+            assert (reply.degraded, reply.total) == (True, 1)
             with pytest.raises(Unavailable) as refusal:
-                await stub.Search(wire.SearchRequest(query="kaba"))
+                await stub.CountFacet(browsing_pb2.CountFacetRequest(facet="language"))
             assert refusal.value.reason == "INDEX_BUILDING"
             assert (await stub.ListInstitutions(wire.ListInstitutionsRequest())).institutions
 

@@ -43,6 +43,8 @@ def _columns() -> None:
     op.create_index("records_by_work", "records", ["work_number"])
     op.create_index("records_by_title", "records", ["title_sort"])
     op.create_index("records_by_author", "records", ["author_sort"])
+    op.add_column("records", _number("standard_number", nullable=True))
+    op.create_index("records_by_standard_number", "records", ["standard_number"])
     op.add_column("items", sa.Column("call_sort", BY_CODE_POINT, nullable=False, server_default=""))
     op.add_column("items", _text("room", 64, added=True))
     for name in ("enumeration", "chronology", "pieces"):

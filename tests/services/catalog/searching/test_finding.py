@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import Error, Invalid, TooLate
+from chassis.errors import Invalid, TooLate
 from chassis.urls import open_url
 from services.catalog.index import ENGINES
 from services.catalog.searching.cursors import opened
@@ -257,10 +257,3 @@ def both(database: Database, tmp_path: Path) -> Iterator[Library]:
     index = begun(open_url(f"tantivy:///{tmp_path}/index", ENGINES))
     yield Library(database, index)
     index.close()
-
-
-def test_without_an_index_it_says_so(database: Database, tmp_path: Path) -> None:
-    index = open_url(f"tantivy:///{tmp_path}/index", ENGINES)
-    with pytest.raises(Error) as trouble:
-        Library(database, index).find("surau")
-    assert trouble.value.http_status == 503

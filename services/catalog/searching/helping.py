@@ -1,0 +1,119 @@
+"""When nothing is found: which words are to blame, and what would find something. Only asked for then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from services.catalog.analysis import query_stems, tokens
+from services.catalog.classifying import Class
+from services.catalog.document.captions import caption
+from services.catalog.document.classes import NONE
+from services.catalog.index import Index, Request
+from services.catalog.query import Part, Phrase, Query, Word
+from services.catalog.ranking import Any, match_of, rank
+from services.catalog.searching.counting import PLACES, FacetValue
+from services.catalog.searching.naming import Names
+
+MOST_PARTS = 8  # of a longer query nothing can be told in time
+MOST_ASKED = 10  # shorter queries tried
+SHOWN = 3
+MOST_CLASSES = 40  # looked at
+MAIN_CLASSES = tuple("0123456789")
+
+
+@dataclass(frozen=True, slots=True)
+class Help:
+    """What helps when nothing was found.
+
+    failed           words and phrases of the query that nothing has
+    without          (query, how many records it finds): the query with less in it, what loses least first
+    without_filters  found when no filter is set
+    elsewhere        found in other institutions than the chosen
+    classes          classes that are about it
+    """
+
+    failed: list[str]
+    without: list[tuple[str, int]]
+    without_filters: int
+    elsewhere: list[FacetValue]
+    classes: list[Class]
+
+
+def help_with(index: Index, query: Query, request: Request, names: Names) -> Help:
+    """Why a request found nothing and what would find something; about a dozen small requests.
+
+    names   of places and classes
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
+    """
+    bare = replace(request, facets=(), offset=0, limit=0)
+    free = replace(bare, filters={})
+    parts = query.parts[:MOST_PARTS]
+    alone = {part: _total(index, free, Query((part,))) for part in dict.fromkeys(parts)}
+    failed = [part for part in alone if not alone[part]]
+    shorter = ((each, _total(index, bare, each)) for each in islice(_shorter(query, failed), MOST_ASKED))
+    return Help(
+        failed=[str(part) for part in failed],
+        without=list(islice(((str(each), total) for each, total in shorter if total), SHOWN)),
+        without_filters=index.search(free).total if request.filters else 0,
+        elsewhere=_elsewhere(index, bare, names),
+        classes=_classes(index, free, [part for part in alone if alone[part]], query, names),
+    )
+
+
+def _total(index: Index, request: Request, query: Query) -> int:
+    return index.search(replace(request, match=rank(query))).total
+
+
+def _shorter(query: Query, failed: list[Part]) -> Iterator[Query]:
+    """The query without the parts that fail; then without one part more, the last first; then part by part."""
+    kept = tuple(part for part in query.parts if part not in failed)
+    seen = {query.parts, ()}
+    for parts in (
+        kept,
+        *(kept[:at] + kept[at + 1 :] for at in reversed(range(len(kept)))),
+        *((part,) for part in kept),
+    ):
+        if parts not in seen:
+            seen.add(parts)
+            yield Query(parts, query.without)
+
+
+def _elsewhere(index: Index, bare: Request, names: Names) -> list[FacetValue]:
+    chosen = {name: values for name, values in bare.filters.items() if name in PLACES}
+    if not chosen:
+        return []
+    others = {name: values for name, values in bare.filters.items() if name not in PLACES}
+    request = replace(bare, filters=others, facets=("institution",))
+    already = {*chosen.get("institution", ()), *(each.partition("/")[0] for each in chosen.get("branch", ()))}
+    return [
+        FacetValue(value, count, names.get(("institution", value)), False)
+        for value, count in index.search(request).facets["institution"]
+        if count and value not in already
+    ]
+
+
+def _classes(index: Index, free: Request, known: list[Part], query: Query, names: Names) -> list[Class]:
+    """Classes whose caption has one of the words, then those that most records with one of the words stand in."""
+    captions = {value: text for (facet, value), text in names.items() if facet == "class"}
+    captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
+    asked = set(_stems(part.text for part in query.parts if isinstance(part, Word | Phrase)))
+    about = [value for value, text in captions.items() if not asked.isdisjoint(_stems((text.id, text.en)))]
+    found = sorted(about, key=lambda value: (-len(value), value))
+    if known:
+        either = Any(tuple(match_of(part) for part in known))
+        near = index.search(replace(free, match=either, facets=("class",), facet_size=MOST_CLASSES)).facets["class"]
+        # The narrower class says more; a main class only where nothing narrower is known.
+        found += sorted((value for value, _count in near if value != NONE), key=lambda value: len(value) < 2)
+    found = list(dict.fromkeys(found))[:MOST_CLASSES]
+    counts = index.tally("facet_class", found) if found else {}
+    return [Class(value, captions.get(value), counts[value], False) for value in found if counts[value]][:SHOWN]
+
+
+def _stems(texts: Iterable[str]) -> Iterator[str]:
+    """Stems of words of four letters and more: "dan" and "the" are in every caption."""
+    for text in texts:
+        for token in tokens(text):
+            if len(token) >= 4:
+                yield from query_stems(token)
