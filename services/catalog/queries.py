@@ -58,10 +58,11 @@ def highest_number(session: Session) -> int:
     return session.scalar(select(func.max(Record.number))) or 0
 
 
-def marc(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
-    """Packed MARC records by number, those not deleted."""
-    asked = select(Record.number, Record.marc).where(Record.number.in_(numbers), Record.deleted_at.is_(None))
-    return {row.number: row.marc for row in session.execute(asked)}
+def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[bytes, int | None]]:
+    """(packed MARC record, number of its work) by record number, of those not deleted."""
+    asked = select(Record.number, Record.marc, Record.work_number)
+    rows = session.execute(asked.where(Record.number.in_(numbers), Record.deleted_at.is_(None)))
+    return {row.number: (row.marc, row.work_number) for row in rows}
 
 
 def work_number(session: Session, work_id: UUID) -> int:

@@ -1,4 +1,4 @@
-"""Records like this one: what shares its subjects, authors or class, rare headings weighing more; each with why."""
+"""Records like this one: what shares its subjects, authors, series or class, rare ones weighing more; each with why."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from chassis.db import Database
 from chassis.errors import LocalText
 from services.catalog import queries
 from services.catalog.document import document
+from services.catalog.document.classes import NONE, notation
 from services.catalog.index import Index, Request
 from services.catalog.index.shape import FACET_FIELDS
 from services.catalog.marc import Record
@@ -20,13 +21,15 @@ from services.catalog.searching import bounds
 
 USUAL, MOST = 6, 20
 MOST_HEADINGS = 12  # of a kind; who has more is about everything
+MOST_EDITIONS = 30  # hits passed over, for they are editions of what is there already
 # How much sharing one counts, beside how rare it is: a subject says most of what a book is about; an author's other
-# books may be about anything; a class is shared by many.
-WEIGHTS = {"subject": 1.0, "author": 0.8, "ddc": 0.3}
+# books may be about anything; a publisher's series too; a class has its wider ones beside it, and they add up.
+WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}
 REASONS = {
     "subject": LocalText("Subjek yang sama: {values}", "Same subject: {values}"),
     "author": LocalText("Pengarang yang sama: {values}", "Same author: {values}"),
-    "ddc": LocalText("Golongan yang sama: {values}", "Same class: {values}"),
+    "series": LocalText("Seri yang sama: {values}", "Same series: {values}"),
+    "class": LocalText("Golongan yang sama: {values}", "Same class: {values}"),
 }
 _NAMED = 2  # values named in a reason
 
@@ -42,7 +45,7 @@ class Similar:
 
 
 def similar(database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0) -> list[Similar]:
-    """Records like this one, the likest first; not itself.
+    """Records like this one, the likest first; not itself and not its other editions, and of each work one.
 
     limit   1 to 20; 0 for 6
     raises  NotFound     RECORD_NOT_FOUND
@@ -52,31 +55,42 @@ def similar(database: Database, index: Index, *, context: Context, record_id: UU
     wanted = bounds.allowed_limit(limit, usual=USUAL, most=MOST)
     context.in_time()
     with database.reading(context) as session:
-        found = queries.record(session, record_id)
-    headings = _headings(found.marc)
-    weights = _weights(index, headings)
+        number = queries.record(session, record_id).number
+        own, work = queries.marc_and_work(session, [number])[number]
+    weights = _weights(index, _headings(own))
     if not weights:
         return []
     match = But(
         Any(tuple(Keyword(FACET_FIELDS[kind], (value,), weight) for (kind, value), weight in weights.items())),
-        (Between("number", found.number, found.number),),
+        (Between("number", number, number),),
     )
-    numbers = index.search(Request(match, limit=wanted)).numbers
-    if not numbers:
-        return []
-    shown = queries.briefs(database, numbers)
+    numbers = index.search(Request(match, limit=wanted + MOST_EDITIONS)).numbers
     with database.reading(context) as session:
-        records = queries.marc(session, numbers)
+        there = queries.marc_and_work(session, numbers)
+    kept = _one_a_work([each for each in numbers if each in there], there, work)[:wanted]
+    shown = queries.briefs(database, kept)
     return [
-        Similar(shown[number].id, shown[number].brief, shown[number].holdings, _reason(records[number], weights))
-        for number in numbers
-        if number in shown and number in records
+        Similar(row.id, row.brief, row.holdings, _reason(there[each][0], weights))
+        for each in kept
+        if (row := shown.get(each)) is not None
     ]
+
+
+def _one_a_work(numbers: Sequence[int], there: Mapping[int, tuple[bytes, int | None]], work: int | None) -> list[int]:
+    """The first record of each work, none of `work`; one that is of no work stands for itself."""
+    seen: set[int | None] = {work}
+    kept = []
+    for number in numbers:
+        of = there[number][1]
+        if of is None or of not in seen:
+            kept.append(number)
+            seen.add(of)
+    return kept
 
 
 def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
     made = document(Record.unpack(packed), number=1, institution="")
-    return {kind: tuple(made.facets[kind])[:MOST_HEADINGS] for kind in WEIGHTS}
+    return {kind: tuple(each for each in made.facets[kind] if each != NONE)[:MOST_HEADINGS] for kind in WEIGHTS}
 
 
 def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
@@ -100,5 +114,7 @@ def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalTex
     shared = {heading: weight for heading, weight in weights.items() if heading[1] in theirs[heading[0]]}
     kinds = {kind for kind, _value in shared}
     best = max(sorted(kinds), key=lambda kind: sum(weight for each, weight in shared.items() if each[0] == kind))
-    values = [value for kind, value in shared if kind == best][:_NAMED]
+    values = [value for kind, value in shared if kind == best]
+    # Of a class and its wider ones, which are shared too, only the class.
+    values = [notation(max(values, key=len))] if best == "class" else values[:_NAMED]
     return REASONS[best].format({"values": "; ".join(values)})

@@ -8,9 +8,14 @@ import orjson
 import pytest
 
 from chassis.context import READER
+from chassis.db import Database
 from chassis.errors import Invalid, NotFound
+from services.catalog.index import Index
 from services.catalog.searching import Similar, similar
+from tests.builders import book as made
 from tests.fakes.library import Library, book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import follow
 
 
 def like(library: Library, query: str, limit: int = 0) -> list[Similar]:
@@ -30,6 +35,31 @@ def test_a_rare_subject_says_more_than_a_common_one(library: Library) -> None:
     assert titles(found)[:2] == ["Awal", "Jauh"]
     assert (found[0].reason.id, found[0].reason.en) == ("Subjek yang sama: Surau", "Same subject: Surau")
     assert found[2].reason.id == "Pengarang yang sama: Navis, A. A."
+
+
+def test_editions_of_one_work_are_one(database: Database, import_: Importer, index: Index) -> None:
+    first = made("r1", "Robohnya surau kami", subjects=["Surau"])
+    import_(
+        [
+            first,
+            made("r2", "Robohnya surau kami", year="1986", subjects=["Surau"]),
+            made("r3", "Kemarau", subjects=["Surau"]),
+            made("r4", "Kemarau", year="1992", subjects=["Surau"]),
+            made("r5", "Rumah gadang", author="Lain, Orang", subjects=["Surau"]),
+        ]
+    )
+    follow(database, index)
+    found = like(Library(database, index), "robohnya tahun:1956")
+    assert titles(found) == ["Kemarau", "Rumah gadang"]
+
+
+def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, index: Index) -> None:
+    for number, title in (("r1", "Satu"), ("r2", "Dua")):
+        import_([made(number, title, author="", more=[["082", "  ", "a", "899.221"]])], source=number)
+    import_([made(f"x{at}", f"Lain {at}", author="") for at in range(4)], source="x")
+    follow(database, index)
+    found = like(Library(database, index), "satu")
+    assert [each.reason.en for each in found] == ["Same class: 899"]
 
 
 def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) -> None:
