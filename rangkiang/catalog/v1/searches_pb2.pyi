@@ -57,7 +57,7 @@ Global___NoteSearchesReply: _TypeAlias = NoteSearchesReply  # noqa: Y015
 
 @_typing.final
 class Searched(_message.Message):
-    """One search that a reader made; nothing of the reader."""
+    """One search that a reader made, or one hit of it that was opened; nothing of the reader."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -71,7 +71,7 @@ class Searched(_message.Message):
     query: _builtins.str
     total: _builtins.int
     clicked: _builtins.int
-    """Rank of the hit that was opened, from 1; 0 when none was (or not yet known)."""
+    """0: the search itself. Else the rank of the hit that was opened, from 1; total is then at least that."""
     language: _builtins.str
     """"id" or "en"."""
     def __init__(

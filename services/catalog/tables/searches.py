@@ -9,7 +9,11 @@ from services.catalog.tables.base import Table
 
 
 class Search(Table):
-    """A search that was made on a day; nothing of who made it. clicked: rank of the hit opened, 0 for none."""
+    """A search that was made on a day, or a hit of one that was opened; nothing of who did.
+
+    total    hits found; of an opened hit at least its rank
+    clicked  rank of the hit that was opened, from 1 on the first page; 0: this row is the search itself
+    """
 
     __tablename__ = "searches"
     __table_args__ = (Index("searches_by_day", "day"),)
