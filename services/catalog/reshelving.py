@@ -79,16 +79,15 @@ def fill(database: Database, context: Context, stop: threading.Event) -> int:
                 .limit(BATCH)
             )
             numbers = session.scalars(unplaced).all()
-            sources = dict(
-                session.execute(
-                    select(Source.id, Source.item_map)
-                    .join(Record, Record.source_id == Source.id)
-                    .where(Record.number.in_(numbers))
-                    .distinct()
-                ).tuples()
+            theirs = session.execute(
+                select(Source.id, Source.item_map)
+                .join(Record, Record.source_id == Source.id)
+                .where(Record.number.in_(numbers))
+                .distinct()
             )
-        for source_id in sorted(sources):
-            item_map = read_map(sources[source_id]) if sources[source_id] else USUAL
+            maps = {row.id: row.item_map for row in theirs}
+        for source_id in sorted(maps):
+            item_map = read_map(maps[source_id]) if maps[source_id] else USUAL
             with database.transaction(context) as session:
                 feed = _open(session, source_id)
                 rows = session.execute(

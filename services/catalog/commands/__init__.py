@@ -14,23 +14,21 @@ from typing import Annotated, BinaryIO
 import orjson
 import typer
 from rich.console import Console
-from sqlalchemy import func, select
 
 from chassis.context import system
-from chassis.db import Database
 from chassis.errors import Invalid, LocalText, Unavailable
-from chassis.service import Resources
-from services.catalog import exporting, indexing, loading, sample
+from services.catalog import classifying, exporting, indexing, loading, sample
+from services.catalog.commands.classes import app as classes_app
+from services.catalog.commands.draining import drain
 from services.catalog.commands.opening import Json, catalogue
 from services.catalog.commands.report import app as report_app
+from services.catalog.commands.sources import app as sources_app
 from services.catalog.commands.terminal import bar_for, opened, reporting, show, summary
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
 from services.catalog.preparing import find_files
-from services.catalog.tables import IndexQueue
 
 PUT_ASIDE = 1
-DRAIN_PATIENCE_SECONDS = 60
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 app = typer.Typer()
@@ -41,30 +39,10 @@ app.add_typer(institutions_app, name="institutions")
 app.add_typer(index_app, name="index")
 app.add_typer(sample_app, name="sample")
 app.add_typer(report_app, name="report")
+app.add_typer(classes_app, name="classes")
+app.add_typer(sources_app, name="sources")
 
 screen = Console(stderr=True)
-
-
-def _drain(resources: Resources, *, quiet: bool) -> None:
-    """Wait until the index has everything; a server beside us may be the one that does it."""
-    patience = time.monotonic() + DRAIN_PATIENCE_SECONDS
-    total = before = _queued(resources.database)
-    with bar_for(quiet=quiet) as bar:
-        task = bar.add_task("index", total=total, note="")
-        while left := _queued(resources.database):
-            bar.update(task, completed=total - left)
-            if left < before:
-                before, patience = left, time.monotonic() + DRAIN_PATIENCE_SECONDS
-            elif time.monotonic() > patience:
-                screen.print(f"{left} records wait for the index; whoever holds it will go on.", style="yellow")
-                return
-            time.sleep(0.05)
-        bar.update(task, completed=total)
-
-
-def _queued(database: Database) -> int:
-    with database.reading(system("import")) as session:
-        return session.scalar(select(func.count()).select_from(IndexQueue)) or 0
 
 
 def _code(given: str) -> str:
@@ -112,7 +90,7 @@ def import_(
             )
             counts = run.run()
         if not dry_run:
-            _drain(resources, quiet=json)
+            drain(resources, quiet=json)
     summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
@@ -181,6 +159,7 @@ def sample_load(
             return
         with resources.database.transaction(context) as session:
             loading.load_institutions(session, loading.read_institutions(sample.institutions_path()))
+            classifying.load_captions(session, *classifying.read_captions(sample.classes_path()))
         with bar_for(quiet=json, in_bytes=True) as bar:
             for source, institution in sample.sources():
                 run = Import(
@@ -196,7 +175,7 @@ def sample_load(
                     report=lambda _: None,
                 )
                 total.plus(run.run())
-        _drain(resources, quiet=json)
+        drain(resources, quiet=json)
     summary(total, time.monotonic() - begun, json=json, dry_run=False)
 
 

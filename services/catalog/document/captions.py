@@ -155,6 +155,10 @@ CAPTIONS = {
     "collection": _table(_COLLECTIONS),
     "language": LANGUAGES,
     "ddc": _table(_CLASSES),
+    "class": {
+        **{code.rstrip("0") or "0": name for code, name in _table(_CLASSES).items()},
+        "none": LocalText("Tanpa kelas", "Without a class"),
+    },
 }
 _TWO_LETTERS = {"id": "ind", "en": "eng", "jv": "jav", "su": "sun", "ms": "may", "ar": "ara", "nl": "dut", "fr": "fre",
                 "de": "ger", "ja": "jpn", "zh": "chi", "es": "spa"}  # fmt: skip

@@ -16,6 +16,11 @@ def institutions_path() -> Path:
     return Path(__file__).parent / "institutions.toml"
 
 
+def classes_path() -> Path:
+    """The captions of the sample's classes, in the format of `rangkiang classes load`."""
+    return Path(__file__).parent / "classes.toml"
+
+
 def sources() -> list[tuple[str, str]]:
     """(source code, institution code): each institution is the one source of its own records."""
     return [(code, code) for code in BARCODE_PREFIXES]

@@ -1,0 +1,55 @@
+"""`classes`: what a library calls its classes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chassis.context import system
+from services.catalog import classifying, shelves
+from services.catalog.commands.opening import Json, catalogue
+from services.catalog.document.classes import notation
+
+app = typer.Typer(no_args_is_help=True, help="What a library calls its classes.")
+
+
+@app.callback()
+def classes() -> None:
+    """What a library calls its classes."""
+
+
+@app.command()
+def load(
+    file: Annotated[Path, typer.Argument(help="A TOML file; services/catalog/sample/classes.toml is one.")],
+    institution: Annotated[str, typer.Option(help="Whose captions they are, when the file does not say.")] = "",
+    json: Json = False,
+) -> None:
+    """Make an institution's captions what this file says; those it does not name are gone."""
+    named, captions = classifying.read_captions(file)
+    with catalogue() as resources, resources.database.transaction(system("classes")) as session:
+        owner = named or institution or resources.settings.default_institution
+        loaded = classifying.load_captions(session, owner, captions)
+    told = {"institution": owner, "classes": loaded}
+    print(orjson.dumps(told).decode() if json else f"{owner}: {loaded} classes")
+
+
+@app.command()
+def show(json: Json = False) -> None:
+    """List the captions there are, in shelf order."""
+    with catalogue() as resources, resources.database.reading(system("classes")) as session:
+        found = shelves.class_captions(session)
+    ordered = sorted(found.items(), key=lambda pair: (notation(pair[0]), pair[0]))
+    if json:
+        print(
+            orjson.dumps([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered]).decode()
+        )
+        return
+    table = Table("Kelas / Class", "Indonesia", "English")
+    for value, name in ordered:
+        table.add_row(notation(value), name.id, name.en)
+    Console().print(table)

@@ -1,0 +1,101 @@
+"""`sources`: where records come from, and how they say what items there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chassis.context import system
+from chassis.errors import Invalid, LocalText, NotFound
+from services.catalog import sourcing
+from services.catalog.commands.draining import drain
+from services.catalog.commands.opening import Json, catalogue
+from services.catalog.commands.terminal import bar_for
+from services.catalog.document.itemmaps import USUAL_FILE
+
+app = typer.Typer(no_args_is_help=True, help="Where records come from, and how they say what items there are.")
+
+
+@app.callback()
+def sources() -> None:
+    """Where records come from, and how they say what items there are."""
+
+
+@app.command("list")
+def list_(json: Json = False) -> None:
+    """List the sources with their institutions, how many records each has, and whether it has a map of its own."""
+    with catalogue() as resources, resources.database.reading(system("sources")) as session:
+        found = sourcing.sources(session)
+    if json:
+        told = [
+            {"source": each.code, "institution": each.institution, "records": each.records, "map": bool(each.item_map)}
+            for each in found
+        ]
+        print(orjson.dumps(told).decode())
+        return
+    table = Table("Sumber / Source", "Institusi / Institution", "Rekaman / Records", "Peta / Map")
+    for each in found:
+        table.add_row(each.code, each.institution, str(each.records), "sendiri / own" if each.item_map else "–")
+    Console().print(table)
+
+
+@app.command()
+def show(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
+    """Print the map by which a source's items are read, ready to be changed and given to `sources map`."""
+    with catalogue() as resources, resources.database.reading(system("sources")) as session:
+        found = sourcing.source(session, code)
+    text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
+    if json:
+        print(orjson.dumps({"source": found.code, "own": bool(found.item_map), "map": text}).decode())
+    else:
+        print(text, end="")
+
+
+@app.command("map")
+def map_(
+    code: Annotated[str, typer.Argument(help="Code of the source.")],
+    file: Annotated[Path | None, typer.Argument(help="The map, a TOML file.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="Forget the source's own map.")] = False,
+    json: Json = False,
+) -> None:
+    """Keep a map for a source and read the items of its records anew; imports use it from now on."""
+    if (file is None) != usual:
+        raise Invalid(
+            "ARGUMENTS_INVALID",
+            LocalText("Berikan satu BERKAS, atau --usual.", "Give one FILE, or --usual."),
+        )
+    text = "" if file is None else _read(file)
+    with catalogue(working=True) as resources:
+        with bar_for(quiet=json) as bar:
+            task = bar.add_task("records", total=None, note="")
+            changed = sourcing.set_item_map(
+                resources.database,
+                system("sources"),
+                code=code,
+                text=text,
+                tell=lambda seen: bar.update(task, completed=seen),
+            )
+        drain(resources, quiet=json)
+    told = {"source": code, "own": bool(text), "changed": changed}
+    print(orjson.dumps(told).decode() if json else f"{code}: items of {changed} records changed")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound(
+            "PATH_NOT_FOUND", LocalText("Tidak ada berkas {path}.", "There is no file {path}."), path=str(path)
+        ) from None
+    except (UnicodeDecodeError, OSError) as problem:
+        raise Invalid(
+            "ITEM_MAP",
+            LocalText("Berkas {path} tidak terbaca: {why}", "The file {path} cannot be read: {why}"),
+            path=str(path),
+            why=str(problem),
+        ) from None
