@@ -21,6 +21,7 @@ class Document:
     """One record for the index.
 
     number      records.number: unique, positive, below 2**39; breaks ties
+    work        records.work_number; of a record that has none yet, its own number negative
     text        analysed field -> tokens joined by spaces, beginning with START; every one of TEXT_FIELDS is there
     facets      facet -> values as stored (codes, or headings as people read them); indexed in a field `facet_<name>`
     keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
@@ -36,4 +37,5 @@ class Document:
     keywords: Mapping[str, tuple[str, ...]]
     year: int | None
     title_sort: str
+    work: int = 0
     class_number: int | None = None

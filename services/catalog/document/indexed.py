@@ -60,12 +60,15 @@ _NOTES = {
 _WORKS = frozenset("tnp")  # the title in a name-title heading
 
 
-def document(record: Record, *, number: int, institution: str, items: Sequence[ItemFacts] = ()) -> Document:
+def document(
+    record: Record, *, number: int, institution: str, items: Sequence[ItemFacts] = (), work: int | None = None
+) -> Document:
     """What the index is given of a record; takes any record and never raises.
 
     number       records.number
     institution  code of the institution whose source it is
     items        its items, with codes; withdrawn ones do not count
+    work         records.work_number
     """
     tags = by_tag(record)
     language = language_of(tags)
@@ -79,6 +82,7 @@ def document(record: Record, *, number: int, institution: str, items: Sequence[I
         keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items), "opening": _openings(tags)},
         year=year,
         title_sort=_title_sort(tags),
+        work=-number if work is None else work,
         class_number=thousandths(class_number),
     )
 

@@ -28,6 +28,10 @@ class Request:
     facets   which facets to count; a facet's own filter does not narrow its own counts (multi-select)
     facet_order  "count": most frequent first, then by value; "value": by value; the first `facet_size` so
     offset   hits to pass over; offset + limit is at most REACH
+    by_work  hits are works, in the order of their first records: of each the best edition that matches (can be had
+             now, in `language`, newest, lowest number); those among the first REACH records. total and facets still
+             count records
+    language  ISO 639-2, the reader's
     """
 
     match: Match
@@ -38,6 +42,8 @@ class Request:
     sort: Sort = "relevance"
     offset: int = 0
     limit: int = 10
+    by_work: bool = False
+    language: str = "ind"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,8 @@ class Hits:
     scores      as long as numbers; 0.0 when sorted otherwise than by relevance
     facets      facet -> (value, count), in the order asked for; a chosen value is always among them
     generation  names the state of the index that answered: changes with every change a reader can see
+    works, editions   only by work, as long as numbers: which work, and how many of its records match
+    more        only by work: there are works beyond these
     """
 
     total: int
@@ -65,6 +73,9 @@ class Hits:
     scores: Sequence[float]
     facets: Mapping[str, Sequence[tuple[str, int]]]
     generation: str
+    works: Sequence[int] = ()
+    editions: Sequence[int] = ()
+    more: bool = False
 
 
 class Index(Protocol):

@@ -20,6 +20,8 @@ from services.catalog.index.elastic_query import (
     STATE,
     documents_having,
     documents_with,
+    editions_of,
+    first_works,
     near,
     search,
 )
@@ -28,12 +30,16 @@ from services.catalog.index.near import edits
 from services.catalog.index.shape import FORM, filters, ordered
 from services.catalog.index.troubles import building, unavailable
 from services.catalog.index.watched import Watched
+from services.catalog.index.works import Edition, Scored, grouped
 
 SEARCH_SECONDS = 3  # a reader is told something within five
 CONNECTIONS = 32
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
-ANSWER = "hits.total.value,hits.hits.sort,aggregations,suggest.*.options.text,suggest.*.options._index,_shards.failed"
+ANSWER = (
+    "hits.total.value,hits.hits.sort,hits.hits.fields,aggregations,"
+    "suggest.*.options.text,suggest.*.options._index,_shards.failed"
+)
 
 
 def open_index(url: str) -> Index:
@@ -69,6 +75,9 @@ class ElasticIndex:
         self._client, self._alias = client, alias
 
     def search(self, request: Request) -> Hits:
+        return self._by_work(request) if request.by_work else self._records(request)
+
+    def _records(self, request: Request) -> Hits:
         answer = self._ask(search(request))
         hits = answer["hits"].get("hits", [])
         relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 2
@@ -78,6 +87,34 @@ class ElasticIndex:
             scores=[hit["sort"][0] if relevance else 0.0 for hit in hits],
             facets=_facets(request, answer.get("aggregations", {})),
             generation=_generation(answer),
+        )
+
+    def _by_work(self, request: Request) -> Hits:
+        answer: dict[str, Any] = {}
+
+        def first(asked: int) -> list[Scored]:
+            nonlocal answer
+            answer = self._ask(first_works(request, asked))
+            hits = answer["hits"].get("hits", [])
+            scored = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 2
+            return [
+                Scored(hit["sort"][0] if scored else 0.0, hit["sort"][-1], hit["fields"]["work"][0]) for hit in hits
+            ]
+
+        def editions(works: Sequence[int]) -> list[Edition]:
+            hits = self._ask(editions_of(request, works))["hits"].get("hits", [])
+            return [Edition(hit["sort"][-1], hit["fields"]["work"][0], hit["fields"]["edition"][0]) for hit in hits]
+
+        page = grouped(request, first, editions)
+        return Hits(
+            total=answer["hits"]["total"]["value"],
+            numbers=page.numbers,
+            scores=page.scores,
+            facets=_facets(request, answer.get("aggregations", {})),
+            generation=_generation(answer),
+            works=page.works,
+            editions=page.editions,
+            more=page.more,
         )
 
     def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:

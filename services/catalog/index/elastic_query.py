@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from services.catalog.document import START, TEXT_FIELDS
@@ -46,8 +47,8 @@ def mappings() -> Json:
         "properties": {
             **dict.fromkeys(TEXT_FIELDS, text),
             **dict.fromkeys(KEYWORD_FIELDS, keyword),
-            **dict.fromkeys(("number", "year"), number),
-            **dict.fromkeys(("newest", "oldest"), unindexed),
+            **dict.fromkeys(("number", "year", "work"), number),
+            **dict.fromkeys(("newest", "oldest", "edition"), unindexed),
             "title_key": {"type": "keyword", "index": False},
             STATE: {"type": "completion", "analyzer": "keyword"},
         },
@@ -69,6 +70,23 @@ def search(request: Request) -> Json:
         "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": STATES}}},
         **({"post_filter": {"bool": {"filter": _each(counted.values())}}} if counted else {}),
         **({"aggs": {facet: _facet(request, facet, counted) for facet in request.facets}} if request.facets else {}),
+    }
+
+
+def first_works(request: Request, asked: int) -> Json:
+    """The first so many hits in the request's order, each with its work; facets, too."""
+    return {**search(replace(request, offset=0, limit=asked)), "docvalue_fields": ["work"]}
+
+
+def editions_of(request: Request, works: Iterable[int]) -> Json:
+    """The records of these works that match, filters and all."""
+    narrowed = [*_each(filters(request).values()), {"terms": {"work": list(works)}}]
+    return {
+        "query": {"bool": {"filter": [query(request.match), *narrowed]}},
+        "size": REACH,
+        "sort": [{"number": "asc"}],
+        "_source": False,
+        "docvalue_fields": ["work", "edition"],
     }
 
 

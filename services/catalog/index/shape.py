@@ -8,11 +8,12 @@ from typing import Any
 
 from services.catalog.document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 from services.catalog.index import FacetOrder, Request, Sort
+from services.catalog.index.works import pack
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
 from services.catalog.ranking import Any as AnyOf
 
 # Raise it when documents come out differently than before: the indexes that stand are then rebuilt by themselves.
-FORM_NUMBER = 1
+FORM_NUMBER = 2
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # One integer or key sorts by the wish and breaks ties by the number: records without a year come last either way.
@@ -41,6 +42,10 @@ def stored(document: Document) -> dict[str, Any]:
     fields["oldest"] = oldest << NUMBER_BITS | number
     fields["title_key"] = f"{document.title_sort[:LONGEST_TITLE_KEY]}\x01{number:012d}"
     fields["number"] = number
+    fields["work"] = document.work or -number
+    languages = document.facets["language"]
+    available = "can_be_borrowed" in document.facets["availability"]
+    fields["edition"] = pack(available=available, year=year, language=languages[0] if languages else "")
     return fields
 
 

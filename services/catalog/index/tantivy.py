@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import tantivy
-from tantivy import Order, Query, Searcher
+from tantivy import Query, Searcher
 
 from chassis.errors import Invalid, LocalText, Unavailable
-from services.catalog.index import REACH, Change, Hits, Request
+from services.catalog.index import Change, Hits, Request
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.near import nearest
-from services.catalog.index.shape import SORT_FIELDS, filters, is_flat
+from services.catalog.index.shape import filters
 from services.catalog.index.tantivy_facets import count, first_values, tally, with_chosen
+from services.catalog.index.tantivy_hits import by_work, hits, total_of
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
 from services.catalog.index.troubles import building, not_written, unavailable
@@ -25,8 +26,6 @@ from services.catalog.index.troubles import building, not_written, unavailable
 LOOK_SECONDS = 0.2  # how old an answer may be while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
-TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last
-SCORE_DIGITS = 4  # the same words may be added in another order, and differ in the sixth digit
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 NEAR_KEPT = 256  # look-ups remembered with a state of the index
 
@@ -81,7 +80,8 @@ class TantivyIndex:
             translation = Translation(fields, lambda *asked: [word for _edits, word in _near(view, *asked)])
             asked = translation.query(request.match)
             narrowed = translation.narrowed(asked, chosen.values())
-            total, hits = _hits(view.searcher, request, narrowed)
+            found = by_work if request.by_work else hits
+            total, page = found(view.searcher, fields, request, narrowed)
             counts: dict[str, list[tuple[str, int]]] = {}
             free = [facet for facet in request.facets if facet not in chosen]
             counting = first_values if request.facet_order == "value" else count
@@ -91,11 +91,11 @@ class TantivyIndex:
                 if facet in chosen:
                     others = [chosen[other] for other in chosen if other != facet]
                     query = translation.narrowed(asked, others)
-                    found = counting(view.searcher, query, [facet], request.facet_size)[facet]
+                    counted = counting(view.searcher, query, [facet], request.facet_size)[facet]
                     values, order = chosen[facet].values, request.facet_order
-                    counts[facet] = with_chosen(view.searcher, query, facet, values, found, order)
-            numbers, scores = [number for _score, number in hits], [score for score, _number in hits]
-            return Hits(total, numbers, scores, {facet: counts[facet] for facet in request.facets}, view.generation)
+                    counts[facet] = with_chosen(view.searcher, query, facet, values, counted, order)
+            facets = {facet: counts[facet] for facet in request.facets}
+            return Hits(total, page.numbers, page.scores, facets, view.generation, page.works, page.editions, page.more)
 
     def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         with self._reading() as view:
@@ -243,46 +243,9 @@ def _load(folder: Path, stamp: files.Stamp, view: View | None) -> View | None:
     return View(folder, index, searcher, files.generation(folder, before), stamp)
 
 
-def _hits(searcher: Searcher, request: Request, query: Query) -> tuple[int, list[tuple[float, int]]]:
-    """(total, [(score, number)]) of the wanted page."""
-    offset, limit = request.offset, min(request.limit, REACH - request.offset)
-    field, order = SORT_FIELDS.get(request.sort), Order.Desc if request.sort == "year" else Order.Asc
-    if request.sort == "relevance" and is_flat(request.match):
-        field = "number"
-    if field is not None or limit < 1:
-        # A limit of 0 would panic.
-        found = searcher.search(query, limit=max(limit, 1), offset=offset, order_by_field=field, order=order)
-        numbers = searcher.fast_field_values("number", [address for _key, address in found.hits[: max(limit, 0)]])
-        return _total(found), [(0.0, int(number or 0)) for number in numbers]
-    return _by_relevance(searcher, query, offset, limit)
-
-
-def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[tuple[float, int]]]:
-    """tantivy breaks ties by where a merge happens to have put a document: read to the end of the page's last tie."""
-    wanted = offset + limit
-    asked = wanted + TIE_MARGIN
-    while True:
-        found = searcher.search(query, limit=asked)
-        hits = found.hits
-        if len(hits) < asked or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
-            break
-        asked *= 4
-    end = min(wanted, len(hits))
-    while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
-        end += 1
-    numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
-    pairs = zip(hits[:end], numbers, strict=True)
-    ranked = sorted((-round(float(hit[0]), SCORE_DIGITS), int(number or 0), float(hit[0])) for hit, number in pairs)
-    return _total(found), [(score, number) for _rounded, number, score in ranked[offset:wanted]]
-
-
 def _documents(view: View, fields: Sequence[str], word: str) -> int:
     either = [(tantivy.Occur.Should, Query.term_query(view.index.schema, field, word)) for field in fields]
-    return _total(view.searcher.search(Query.boolean_query(either), limit=1))
-
-
-def _total(found: tantivy.SearchResult) -> int:
-    return int(found.count)  # type: ignore[attr-defined]  # its stub forgets it
+    return total_of(view.searcher.search(Query.boolean_query(either), limit=1))
 
 
 def _near(view: View, field: str, token: str, limit: int) -> list[tuple[int, str]]:

@@ -25,9 +25,9 @@ def schema() -> Schema:
     for name in KEYWORD_FIELDS:
         builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("title_key", fast=True, tokenizer_name="raw", index_option="basic")
-    for name in ("number", "year"):
+    for name in ("number", "year", "work"):
         builder.add_integer_field(name, indexed=True, fast=True)
-    for name in ("newest", "oldest"):
+    for name in ("newest", "oldest", "edition"):
         builder.add_integer_field(name, fast=True)
     return builder.build()
 

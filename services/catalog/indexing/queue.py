@@ -62,16 +62,17 @@ def changes_of(session: Session, versions: dict[int, int]) -> list[Change]:
     """
     numbers = list(versions)
     rows = session.execute(
-        select(Record.number, Record.version, Record.marc, Record.deleted_at, Institution.code)
+        select(Record.number, Record.version, Record.marc, Record.deleted_at, Record.work_number, Institution.code)
         .join(Institution, Institution.id == Record.institution_id)
         .where(Record.number.in_(numbers))
     ).all()
     items = _items(session, numbers)
     changes = {number: Change(number, version, None) for number, version in versions.items()}
-    for number, version, packed, deleted_at, institution in rows:
+    for number, version, packed, deleted_at, work, institution in rows:
         made = None
         if deleted_at is None:
-            made = document(Marc.unpack(packed), number=number, institution=institution, items=items.get(number, ()))
+            record, at = Marc.unpack(packed), items.get(number, ())
+            made = document(record, number=number, institution=institution, items=at, work=work)
         changes[number] = Change(number, version, made)
     return list(changes.values())
 

@@ -1,0 +1,125 @@
+"""The index port: hits as works, each by its best edition; and counts of single values."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from services.catalog.document import Document
+from services.catalog.index import REACH, Change, Index, Request, Sort
+from services.catalog.ranking import Keyword, Term
+from tests.contract.indexes import EVERYTHING, Elasticsearch, Shelf, Tantivy, changes, filled
+from tests.fakes.documents import made, random_changes
+
+
+def edition(
+    number: int, work: int, *, title: str = "bumi", year: int | None = 2000, language: str = "ind", had: bool = False
+) -> Document:
+    facets = {"language": (language,), "availability": ("can_be_borrowed",) if had else ()}
+    return replace(made(number, text={"title": title}, facets=facets, year=year, title_sort=title), work=work)
+
+
+SHELF = [
+    edition(1, 1, title="bumi manusia bumi", year=1980),
+    edition(2, 1, title="bumi manusia", year=2005),
+    edition(3, 1, title="earth", year=2010, language="eng"),
+    edition(4, 4, title="bumi"),
+    edition(5, 5, title="bumi dan langit yang panjang sekali", year=1999, had=True),
+    edition(6, 5, title="bumi dan langit yang panjang sekali", year=2020),
+]
+
+
+class Contract(Shelf):
+    """What every engine does with works."""
+
+    @pytest.fixture
+    def shelf(self, index: Index) -> Index:
+        return filled(index, changes(SHELF))
+
+    def test_each_work_is_one_hit_and_records_are_counted(self, shelf: Index) -> None:
+        found = shelf.search(Request(EVERYTHING, by_work=True, facets=("language",)))
+        assert (found.total, list(found.works), list(found.editions)) == (6, [1, 4, 5], [3, 1, 2])
+        assert found.facets == {"language": [("ind", 5), ("eng", 1)]}
+        assert not found.more
+
+    def test_the_best_edition_can_be_had_or_is_in_the_readers_language_or_is_the_newest(self, shelf: Index) -> None:
+        assert list(shelf.search(Request(EVERYTHING, by_work=True)).numbers) == [2, 4, 5]
+        assert list(shelf.search(Request(EVERYTHING, by_work=True, language="eng")).numbers) == [3, 4, 5]
+
+    def test_only_editions_that_match_are_shown_and_counted(self, shelf: Index) -> None:
+        found = shelf.search(Request(Term("title", "bumi"), by_work=True, language="eng"))
+        assert sorted(zip(found.works, found.numbers, found.editions, strict=True)) == [(1, 2, 2), (4, 4, 1), (5, 5, 2)]
+        filtered = shelf.search(Request(EVERYTHING, filters={"language": ("eng",)}, by_work=True))
+        assert (list(filtered.works), list(filtered.numbers), filtered.total) == ([1], [3], 1)
+
+    def test_works_come_in_the_order_of_their_first_records(self, shelf: Index) -> None:
+        records = shelf.search(Request(Term("title", "bumi")))
+        works = shelf.search(Request(Term("title", "bumi"), by_work=True))
+        of = {document.number: document.work for document in SHELF}
+        assert list(works.works) == list(dict.fromkeys(of[number] for number in records.numbers))
+        assert works.scores[0] == pytest.approx(records.scores[0])
+        newest = shelf.search(Request(EVERYTHING, by_work=True, sort="year"))
+        assert list(newest.works) == [5, 1, 4]
+
+    def test_no_page_of_no_works(self, shelf: Index) -> None:
+        found = shelf.search(Request(EVERYTHING, by_work=True, limit=0))
+        assert (found.total, list(found.numbers), found.more) == (6, [], True)
+        nothing = shelf.search(Request(Keyword("isbn", ()), by_work=True))
+        assert (nothing.total, list(nothing.works), nothing.more) == (0, [], False)
+
+    def test_a_record_without_a_work_is_its_own(self, index: Index) -> None:
+        filled(index, changes([edition(1, 0), edition(2, 0), edition(3, 1)]))
+        assert list(index.search(Request(EVERYTHING, by_work=True)).works) == [-1, -2, 1]
+
+    @pytest.mark.parametrize("sort", ["relevance", "title"])
+    def test_pages_of_works_neither_repeat_nor_miss_one(self, index: Index, sort: Sort) -> None:
+        many = _many(400)
+        filled(index, many)
+        match = Term("title", _commonest(many))
+        total, seen = index.search(Request(match)).total, list[int]()
+        while True:
+            page = index.search(Request(match, by_work=True, sort=sort, offset=len(seen), limit=7))
+            seen += page.works
+            if not page.more:
+                break
+            assert len(page.works) == 7
+        expected = {each.document.work for each in many if each.document and _has(each.document, match.token)}
+        assert len(seen) == len(set(seen))
+        assert set(seen) == expected
+        whole = index.search(Request(match, by_work=True, sort=sort, limit=100))
+        assert seen[:100] == list(whole.works)
+        assert sum(index.search(Request(match, by_work=True, limit=REACH)).editions) == total
+
+    def test_single_values_are_counted(self, shelf: Index) -> None:
+        asked = ["ind", "eng", "min", "x" * 2000]
+        assert shelf.tally("facet_language", asked) == {"ind": 5, "eng": 1, "min": 0, "x" * 2000: 0}
+        assert shelf.tally("facet_language", []) == {}
+        assert shelf.tally("facet_availability", ["can_be_borrowed"]) == {"can_be_borrowed": 1}
+
+
+class TestTantivy(Tantivy, Contract):
+    pass
+
+
+class TestElasticsearch(Elasticsearch, Contract):
+    pass
+
+
+def _many(count: int) -> list[Change]:
+    chance = random.Random(7)
+    found = []
+    for change in random_changes(count, seed=7):
+        assert change.document is not None
+        found.append(Change(change.number, 1, replace(change.document, work=chance.randint(1, count // 2))))
+    return found
+
+
+def _commonest(many: list[Change]) -> str:
+    words = [word for each in many if each.document for word in set(each.document.text["title"].split()[1:])]
+    return max(set(words), key=lambda word: (words.count(word), word))
+
+
+def _has(document: Document, token: str) -> bool:
+    return token in document.text["title"].split()
