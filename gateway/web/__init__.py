@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from gateway.web import assets, home, record, results
+from gateway.web import (
+    assets,
+    browse,
+    classes,
+    covers,
+    filters,
+    home,
+    marcview,
+    neighbours,
+    reader,
+    record,
+    results,
+    style,
+    works,
+)
 from gateway.web.rendering import trouble
 
-PLACES = (home, results, record, assets)
+PLACES = (home, results, filters, marcview, neighbours, record, works, browse, classes, covers, reader, style, assets)
 
 __all__ = ["PLACES", "trouble"]

@@ -9,9 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.deps import ask, catalog, language
+from gateway.web import reader
+from gateway.web.classes import named
+from gateway.web.hits import hit, said, shelves
+from gateway.web.record import perhaps
 from gateway.web.rendering import page
-from gateway.web.results import called, hit, said
-from gateway.web.wording import wording
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -22,21 +25,22 @@ NEWEST = 6
 @router.get("/")
 async def home(request: Request) -> Response:
     stub = catalog(request)
-    newest, branches, institutions = await asyncio.gather(
-        ask(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, facets=["ddc"])),
+    newest, classes, branches, institutions = await asyncio.gather(
+        ask(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=reader.branch(request))),
+        perhaps(ask(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
         ask(request, stub.ListBranches, wire.ListBranchesRequest()),
         ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
-    words = wording(language(request))
-    speaks = words.language
-    classes = sorted((value for facet in newest.facets for value in facet.values), key=lambda value: value.value)
+    speaks = language(request)
+    hits = [hit(each, speaks) for each in newest.hits]
     return page(
         request,
         "home.html",
         query="",
         total=newest.total,
-        newest=[hit(each, speaks) for each in newest.hits],
-        classes=[(value.value, called("ddc", value, words), value.count) for value in classes if value.count],
+        newest=hits,
+        shelves=shelves(hits),
+        classes=[named(each, speaks) for each in classes.classes if each.count] if classes else [],
         places=[
             (
                 said(institution.name, speaks) or institution.code,

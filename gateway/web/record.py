@@ -1,9 +1,10 @@
-"""/records/{id} — all that is known of a record, where it is, and its MARC to take away."""
+"""/records/{id} — all that is known of a record, where it is, what stands beside it, and its data to take away."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import orjson
@@ -11,62 +12,141 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.records import marc, readable
-from gateway.deps import ask, catalog, language
+from chassis.errors import Error
+from gateway import noting
+from gateway.api.records import in_form, readable
+from gateway.deps import absolute, ask, catalog, language
+from gateway.forms import ENDINGS
+from gateway.web import reader
+from gateway.web.citing import citations
+from gateway.web.covers import isbns, names, real
+from gateway.web.fullview import rows, runs_left
+from gateway.web.hits import ABSENT, holdings, said, shelf, shelves, shown
 from gateway.web.rendering import page
-from gateway.web.results import ABSENT, holdings, said, shelf
+from gateway.web.wording import Wording, wording
+from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Ending of the file a reader takes away -> what it is.
-DOWNLOADS = {"mrc": "application/marc", "xml": "application/marcxml+xml", "json": "application/marc-in-json"}
-SAFE_SCHEMES = ("https://", "http://", "ftp://")
-# Display keys shown as plain facts, in this order.
-PLAIN = ("titles_other", "edition", "extent", "series", "contents")
+# Endings of the files a reader takes away: for reference managers, for spreadsheets, for libraries, for machines.
+DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
+NEIGHBOURS_A_SIDE, SIMILAR = 3, 6
+# Of a serial with a thousand numbers a page shows these, and says how many more there are.
+MOST_ITEMS = 200
+
+Reply = TypeVar("Reply")
 
 
 @router.get("/records/{record_id}.{ending}")
 async def download(request: Request) -> Response:
-    """The record whole, as a file."""
+    """The record as a file, in the form that the ending names."""
     record_id, ending = request.path_params["record_id"], request.path_params["ending"]
-    if ending not in DOWNLOADS:
-        record_id = f"{record_id}.{ending}"
-    readable(record_id)
     named = {"Content-Disposition": f'attachment; filename="{record_id}.{ending}"'}
-    return await marc(request, record_id, DOWNLOADS[ending], named)
+    return await in_form(request, record_id, ending, headers=named if ending in DOWNLOADS else None)
 
 
 @router.get("/records/{record_id}")
 async def record(request: Request) -> Response:
     record_id = readable(request.path_params["record_id"])
-    stub, speaks = catalog(request), language(request)
-    reply, libraries = await asyncio.gather(
-        ask(request, stub.GetRecord, wire.GetRecordRequest(id=record_id)),
+    noting.opened(request)
+    stub, words, mine = catalog(request), wording(language(request)), reader.branch(request)
+    permalink = absolute(request, f"/records/{record_id}")
+    beside = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
+    alike = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)
+    form = forms_pb2.GetFormRequest(id=record_id, form="jsonld", address=permalink)
+    reply, libraries, items, neighbours, similar, described = await asyncio.gather(
+        ask(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
         ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
+        ask(request, stub.ListItems, wire.ListItemsRequest(record_id=record_id, branch=mine)),
+        perhaps(ask(request, stub.ListNeighbours, beside)),
+        perhaps(ask(request, stub.ListSimilar, alike)),
+        perhaps(ask(request, stub.GetForm, form)),
     )
-    shown: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
-    places = holdings(reply.holdings, speaks)
+    display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
+    places = holdings(reply.holdings, words.language)
+    others = [shown(each.record, words.language, reason=said(each.reason, words.language)) for each in _of(similar)]
     return page(
         request,
         "record.html",
         query="",
         id=reply.id,
-        record=shown,
-        shelf=shelf(shown["ddc"] or ""),
-        authors=[(name, f"/search?{urlencode({'author': name})}") for name in shown["authors"] or ()],
-        subjects=[(name, f"/search?{urlencode({'subject': name})}") for name in shown.get("subjects", ())],
-        plain=[(key, _lines(shown[key])) for key in PLAIN if shown.get(key)],
-        identifiers=[(kind, values) for kind, values in shown.get("identifiers", {}).items() if values],
-        holdings=places,
-        institutions={each.code: said(each.name, speaks) or each.code for each in libraries.institutions},
+        version=reply.version,
+        record=display,
+        rtl=runs_left(display["title"]),
+        parallel=[each for each in display.get("parallel", ()) if each.get("field") == "title"],
+        rows=rows(display, words),
+        shelf=shelf(display["ddc"] or ""),
+        by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
+        places=_with_items(places, items, words.language),
+        institutions={each.code: said(each.name, words.language) or each.code for each in libraries.institutions},
         items=sum(place["items"] for place in places),
         available=sum(place["available"] for place in places),
-        links=[link for link in shown.get("links", ()) if link["url"].lower().startswith(SAFE_SCHEMES)],
-        downloads=DOWNLOADS,
+        mine=mine,
+        work=reply.work_id if reply.editions > 1 else "",
+        editions=reply.editions,
+        neighbours=spines(neighbours, words.language),
+        shelf_name=said(neighbours.branch_name, words.language) if neighbours else "",
+        similar=others,
+        shelves=shelves(others),
+        citations=citations(display, words.language),
+        downloads=downloads(reply.id, words),
         source=reply.source,
+        permalink=permalink,
+        linked_data=_in_script(described.content) if described else "",
+        pictured=real(request.app.state.settings.covers, isbns(display)) is not None,
     )
 
 
-def _lines(value: Any) -> list[str]:
-    return [str(each) for each in value] if isinstance(value, list) else [str(value)]
+def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
+    """(address, name, media type) of each form a reader can take away."""
+    return [
+        (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), ENDINGS[ending].media_type)
+        for ending in DOWNLOADS
+    ]
+
+
+async def perhaps(asked: Awaitable[Reply]) -> Reply | None:
+    """What a page can do without: None when it cannot be had now."""
+    try:
+        return await asked
+    except Error:
+        return None
+
+
+def spines(found: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[dict[str, Any]]:
+    """Neighbours on the shelf, in its order; fewer than two are no shelf."""
+    if found is None or len(found.neighbours) < 2:
+        return []
+    return [
+        {**shown(each.record, speaks), "call_number": each.call_number, "here": each.here} for each in found.neighbours
+    ]
+
+
+def _of(found: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
+    return list(found.similar) if found else []
+
+
+def _with_items(places: list[dict[str, Any]], found: wire.ListItemsReply, speaks: str) -> list[dict[str, Any]]:
+    """Each branch with its pieces, as long as a page has room for them."""
+    by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for item in found.items[:MOST_ITEMS]:
+        by_branch.setdefault((item.institution, item.branch), []).append(
+            {
+                "call_number": item.call_number,
+                "volume": ", ".join(each for each in (item.enumeration, item.chronology) if each),
+                "copy_note": item.copy,
+                "collection": item.collection,
+                "room": item.room,
+                "pieces": item.pieces,
+                "answer": item.availability,
+                "barcode": item.barcode,
+            }
+        )
+    return [{**place, "pieces": by_branch.get((place["institution"], place["branch"]), [])} for place in places]
+
+
+def _in_script(content: bytes) -> str:
+    """JSON that no `</script>` can end: inside a script element only this way."""
+    text = orjson.dumps(orjson.loads(content)).decode()
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway import problems
-from gateway.deps import LANGUAGE_COOKIE, LANGUAGES, answer, language, request_id
+from gateway.deps import LANGUAGE_COOKIE, LANGUAGES, absolute, answer, language, request_id
 from gateway.web import assets
+from gateway.web.weaves import THREADS, WEAVES, motif
 from gateway.web.wording import wording
 
 HTML = "text/html; charset=utf-8"
-VARY = "Accept-Encoding, Accept-Language, Cookie"
+VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"
 YEAR_SECONDS = 365 * 24 * 3600
 
 _templates = Environment(
@@ -29,14 +32,20 @@ _templates = Environment(
     auto_reload=False,
     cache_size=-1,
 )
-_templates.globals["static"] = assets.address
+_templates.globals |= {
+    "static": assets.address,
+    "weave": lambda shelf: Markup(motif(WEAVES[shelf], THREADS[0])),  # noqa: S704 - our own drawing
+    "ground": lambda shelf: WEAVES[shelf].ground,
+}
 
 
 def page(request: Request, template: str, /, **facts: Any) -> Response:
     """A whole page; remembers the language when `lang=` chose one."""
     html = _render(request, template, facts)
     response = answer(request, html, HTML, cache="private, no-cache", vary=VARY)
-    _remember(request, response)
+    chosen = request.query_params.get("lang")
+    if chosen in LANGUAGES:
+        remember(request, response, LANGUAGE_COOKIE, chosen)
     return response
 
 
@@ -68,27 +77,41 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             count=words.count,
             number=words.number,
             code=words.code,
+            decimal=words.decimal,
             language=speaks,
+            this_page=here(request),
+            absolute=partial(absolute, request),
+            saving=saving(request),
             other_languages=[(each, _in_language(request, each)) for each in LANGUAGES if each != speaks],
         )
         .encode()
     )
 
 
+def saving(request: Request) -> bool:
+    """The reader pays for data and said so (`Save-Data: on`): no pictures, nothing fetched ahead."""
+    return request.headers.get("save-data", "").strip().lower() == "on"
+
+
+def here(request: Request) -> str:
+    """This page's address, to come back to."""
+    query = request.url.query
+    return f"{request.url.path}?{query}" if query else request.url.path
+
+
 def _in_language(request: Request, speaks: str) -> str:
     """This page's address in another language."""
-    rest = [(key, value) for key, value in request.query_params.multi_items() if key != "lang"]
+    rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
     return f"{request.url.path}?{urlencode([*rest, ('lang', speaks)])}"
 
 
-def _remember(request: Request, response: Response) -> None:
-    chosen = request.query_params.get("lang")
-    if chosen in LANGUAGES:
-        response.set_cookie(
-            LANGUAGE_COOKIE,
-            chosen,
-            max_age=YEAR_SECONDS,
-            secure=request.url.scheme == "https",
-            httponly=True,
-            samesite="lax",
-        )
+def remember(request: Request, response: Response, name: str, value: str) -> None:
+    """Keep a choice in this browser for a year; an empty one is forgotten."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=YEAR_SECONDS if value else 0,
+        secure=request.url.scheme == "https",
+        httponly=True,
+        samesite="lax",
+    )

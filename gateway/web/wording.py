@@ -1,4 +1,4 @@
-"""Texts of the pages in Indonesian and English, from texts/*.toml; a missing one is an error, never an empty space."""
+"""Texts of the pages in Indonesian and English, from texts/{id,en}/*.toml; a missing one is an error."""
 
 from __future__ import annotations
 
@@ -30,6 +30,10 @@ class Wording:
         grouped = f"{number:,}"
         return grouped if self.language == "en" else grouped.replace(",", ".")
 
+    def decimal(self, number: float) -> str:
+        """With one place after the point or comma."""
+        return f"{number:,.1f}" if self.language == "en" else f"{number:.1f}".replace(".", ",")
+
     def code(self, kind: str, value: str) -> str:
         """What a coded value (`language`, `ind`) is called; a code nobody named speaks for itself."""
         return self.texts.get(f"code.{kind}.{value}", value)
@@ -37,8 +41,10 @@ class Wording:
 
 @cache
 def wording(language: str) -> Wording:
-    with (_FOLDER / f"{language}.toml").open("rb") as file:
-        return Wording(language, dict(_flat("", tomllib.load(file))))
+    texts: dict[str, str] = {}
+    for file in sorted((_FOLDER / language).glob("*.toml")):
+        texts.update(_flat("", tomllib.loads(file.read_text())))
+    return Wording(language, texts)
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -39,7 +39,8 @@ def address(_catalog: FakeCatalog) -> Iterator[str]:
 @pytest.fixture
 def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
     yield _catalog
-    _catalog.down = _catalog.broken = False
+    _catalog.down = _catalog.broken = _catalog.degraded = False
+    _catalog.failing.clear()
 
 
 @pytest.fixture

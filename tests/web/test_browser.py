@@ -1,77 +1,19 @@
-"""The pages in a real Chromium: reachable, legible, light, and whole without JavaScript."""
+"""The pages in a real Chromium, as readers use them: with keys, by touch, and without JavaScript."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.fakes.books import BOOKS
-from tests.web.conftest import DESK, PHONE, Visit, settled
-
-RECORD = f"/records/{BOOKS[1].id}"
-PAGES = ("/", "/search?q=minangkabau", "/search?language=ind&branch=KOTASOLOK/PUSAT", "/search?q=xyzzy", RECORD,
-         f"/records/{BOOKS[7].id}", "/records/nope")  # fmt: skip
-AXE_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-FIRST_LOAD_BYTES = 60 * 1024
-
-
-@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
-@pytest.mark.parametrize("path", PAGES)
-def test_axe_finds_nothing_in_light_or_dark(visit: Visit, path: str, size: tuple[int, int]) -> None:
-    page = visit(path, size=size)
-    page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
-    for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page, options={"runOnly": AXE_RULES})
-        violations = [(each["id"], each["nodes"][0]["html"]) for each in found.response["violations"]]
-        assert violations == [], scheme
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_no_page_scrolls_sideways(visit: Visit, path: str) -> None:
-    page = visit(path)
-    for width in (320, 360, 768, 1280):
-        page.set_viewport_size({"width": width, "height": 640})
-        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, width
-
-
-@pytest.mark.parametrize("path", PAGES)
-def test_things_to_touch_are_big_enough_on_a_phone(visit: Visit, path: str) -> None:
-    page = visit(path, size=PHONE, has_touch=True, is_mobile=True)
-    small = page.eval_on_selector_all(
-        "a, button, input, summary",
-        """all => all
-            .filter(each => each.checkVisibility() && !each.matches('.skip'))
-            .map(each => [each.outerHTML.slice(0, 90), each.getBoundingClientRect().height])
-            .filter(([, height]) => height < 43.5)""",
-    )
-    assert small == []
-
-
-@pytest.mark.parametrize("path", ["/", "/search?q=minangkabau", RECORD])
-def test_the_first_load_is_light(visit: Visit, address: str, path: str) -> None:
-    page = visit("/records/nope")  # a browser with nothing in its cache but the address
-    page.context.clear_cookies()
-    session = page.context.new_cdp_session(page)
-    session.send("Network.enable")
-    session.send("Network.clearBrowserCache")
-    loaded: list[int] = []
-    session.on("Network.loadingFinished", lambda event: loaded.append(int(event["encodedDataLength"])))
-    page.goto(path)
-    page.wait_for_load_state("networkidle")
-    assert sum(loaded) <= FIRST_LOAD_BYTES
-    assert len(loaded) <= 6
+from tests.web.conftest import Visit, settled
+from tests.web.places import BOOK, HOSTILE, RECORD
 
 
 def test_filters_follow_the_hits_and_narrow_them(visit: Visit) -> None:
     page = visit("/search")
     page.wait_for_selector(".facet")
-    page.get_by_role("link", name="Minangkabau 1", exact=True).or_(
-        page.locator(".facet a", has_text="Cabang Laing")
-    ).first.click()
+    page.locator(".facet a", has_text="Cabang Laing").click()
     page.wait_for_url("**/search?branch=*")
     assert page.locator(".chips a").count() == 1
     assert page.locator(".hit").count() == 2
@@ -122,8 +64,52 @@ def test_the_keyboard_alone_leads_from_the_box_to_a_record(visit: Visit) -> None
 
 
 def test_a_script_in_a_record_never_runs(visit: Visit) -> None:
-    for path in (f"/records/{BOOKS[7].id}", "/search", "/", "/search?q=<script>alert(1)</script>"):
+    hostile = f"/records/{HOSTILE.id}"
+    for path in (hostile, f"{hostile}/marc", "/search", "/", "/browse/title", "/search?q=<script>alert(1)</script>"):
         visit(path)  # a dialog would be a complaint
+
+
+def test_a_slash_searches_and_j_and_k_walk_through_the_hits(visit: Visit) -> None:
+    page = visit("/search")
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    assert focused(page)["text"] == BOOK.title
+    assert focused(page)["outline"]
+    page.keyboard.press("k")
+    assert focused(page)["text"] == "Robohnya Surau Kami"
+    page.keyboard.press("/")
+    assert focused(page)["id"] == "q"
+    page.keyboard.type("j/k")
+    assert page.input_value("#q") == "j/k"
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/records/**")
+
+
+def test_the_keys_are_explained_and_can_be_turned_off(visit: Visit) -> None:
+    page = visit("/search")
+    page.get_by_role("button", name="Matikan pintasan").click()
+    page.keyboard.press("j")
+    assert page.get_by_role("button", name="Hidupkan pintasan").is_visible()
+    assert focused(page)["text"] != "Robohnya Surau Kami"
+
+
+def test_a_citation_is_copied_with_one_touch(visit: Visit) -> None:
+    page = visit(RECORD, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_text("Kutip judul ini").click()
+    page.get_by_role("button", name="Salin – APA").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "Rusli, M. (1922). Siti Nurbaya: Kasih Tak Sampai. Balai Pustaka."
+
+
+def test_on_paper_there_is_what_a_reader_takes_along(visit: Visit) -> None:
+    page = visit(RECORD)
+    page.emulate_media(media="print")
+    assert page.locator("h1").is_visible()
+    assert page.locator(".branch").first.is_visible()
+    for left_out in (".box", ".ways", ".standing", ".foot nav"):
+        assert not page.locator(left_out).first.is_visible()
 
 
 def focused(page: Page) -> dict[str, Any]:

@@ -5,6 +5,13 @@ import string
 from pathlib import Path
 
 import gateway.web
+from gateway.api.parameters import FACETS, SORTS
+from gateway.deps import LANGUAGES
+from gateway.web.browse import KINDS
+from gateway.web.citing import citations
+from gateway.web.filters import ORDERS
+from gateway.web.fullview import FULLER, ROWS
+from gateway.web.record import DOWNLOADS
 from gateway.web.wording import wording
 
 FOLDER = Path(gateway.web.__file__).parent
@@ -40,7 +47,28 @@ def test_every_text_is_used_somewhere() -> None:
     source = "".join(each.read_text() for each in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
     for key in TEXTS["id"]:
         stem = key.removesuffix(".one").removesuffix(".many")
-        assert key.startswith("code.") or f"'{stem}'" in source or f"'{stem.rpartition('.')[0]}.' ~" in source, key
+        prefix = stem.rpartition(".")[0]
+        named = any(form in source for form in (f"'{stem}'", f'"{stem}"'))
+        built = any(form in source for form in (f"'{prefix}.'", f'f"{prefix}.{{'))
+        assert key.startswith("code.") or named or built, key
+
+
+def test_every_text_that_a_page_builds_the_name_of_exists() -> None:
+    wanted = {
+        "record.": [FULLER.get(key, key) for key in ROWS if key not in ("identifiers", "more")],
+        "record.download.": DOWNLOADS,
+        "facet.": FACETS,
+        "sort.": SORTS,
+        "order.": ORDERS,
+        "switch.": ("by_work", "explain"),
+        "browse.kinds.": KINDS,
+        "cite.": [style for style, _ in citations({"title": "Kemarau"}, "id")],
+        "language.": LANGUAGES,
+        "code.answer.": ("can_be_borrowed", "read_here_only", "out_until", "not_available"),
+    }
+    for prefix, names in wanted.items():
+        for name in names:
+            assert f"{prefix}{name}" in TEXTS["id"]
 
 
 def test_numbers_are_written_as_each_language_writes_them() -> None:

@@ -1,0 +1,97 @@
+"""/browse — lists of headings in order: authors, subjects, series, titles, call numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chassis.errors import LocalText, NotFound
+from gateway.api.parameters import Parameter, one, read, table
+from gateway.deps import ask, catalog, language
+from gateway.web.hits import shown
+from gateway.web.rendering import page
+from rangkiang.catalog.v1 import browsing_pb2
+
+router = APIRouter()
+
+KINDS = ("author", "title", "subject", "series", "call_number")
+# Kinds whose headings are values of a facet of the same name; a title or a call number is one record.
+FACETED = ("author", "subject", "series")
+BEFORE, AFTER = 4, 20
+BROWSE = table(
+    Parameter("term", "Where in the list.", longest=200),
+    Parameter("cursor", "Go on from here.", longest=500),
+    Parameter("kind", "Which list.", choices=KINDS),
+)
+
+
+@router.get("/browse")
+async def which(request: Request) -> Response:
+    """The lists there are; a form that names one leads to it."""
+    given = read(request, BROWSE, strict=False)
+    kind = one(given, "kind")
+    if kind:
+        return RedirectResponse(at(kind, term=one(given, "term")), status_code=303)
+    return page(request, "browse.html", query="", kind="", kinds=KINDS, term="", headings=[], before="", after="")
+
+
+@router.get("/browse/{kind}")
+async def headings(request: Request) -> Response:
+    kind = request.path_params["kind"]
+    if kind not in KINDS:
+        raise NotFound(
+            "BROWSE_KIND_UNKNOWN", LocalText("Tidak ada daftar “{kind}”.", "There is no list “{kind}”."), kind=kind[:80]
+        )
+    given = read(request, BROWSE, strict=False)
+    term, cursor = one(given, "term"), one(given, "cursor")
+    asked = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
+    reply = await ask(request, catalog(request).Browse, asked)
+    speaks = language(request)
+    return page(
+        request,
+        "browse.html",
+        query="",
+        kind=kind,
+        kinds=KINDS,
+        term=term,
+        headings=[
+            _heading(kind, each, speaks, here=bool(term) and not cursor and place == reply.place)
+            for place, each in enumerate(reply.headings)
+        ],
+        before=at(kind, cursor=reply.previous) if reply.previous else "",
+        after=at(kind, cursor=reply.next) if reply.next else "",
+    )
+
+
+def at(kind: str, **given: str) -> str:
+    """Address of a place in a list."""
+    rest = {name: value for name, value in given.items() if value}
+    return f"/browse/{kind}?{urlencode(rest)}" if rest else f"/browse/{kind}"
+
+
+def _heading(kind: str, found: browsing_pb2.Heading, speaks: str, *, here: bool) -> dict[str, Any]:
+    one_record = shown(found.record, speaks) if found.HasField("record") else None
+    if one_record:
+        address = f"/records/{one_record['id']}"
+    elif kind in FACETED:
+        address = f"/search?{urlencode({kind: found.text})}"
+    else:
+        address = f"/search?{urlencode({'q': quoted(found.text)})}"
+    return {
+        "text": found.text,
+        "count": found.count,
+        "address": address if found.count or one_record else "",
+        "see": [(each, at(kind, term=each)) for each in found.see],
+        "see_also": [(each, at(kind, term=each)) for each in found.see_also],
+        "record": one_record,
+        "here": here,
+    }
+
+
+def quoted(text: str) -> str:
+    """A heading as a phrase of a search."""
+    return f'"{text.replace(chr(34), " ").strip()}"'

@@ -1,0 +1,68 @@
+"""/golongan — the tree of classes: the ten main ones, and the library's own captions under them."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import LocalText, NotFound
+from gateway.deps import ask, catalog, language
+from gateway.web.hits import said, shelf
+from gateway.web.rendering import page
+from gateway.web.wording import wording
+from rangkiang.catalog.v1 import browsing_pb2
+
+router = APIRouter()
+
+LONGEST_CLASS = 16
+
+
+@router.get("/golongan")
+async def main_classes(request: Request) -> Response:
+    return await _classes(request, "")
+
+
+@router.get("/golongan/{parent}")
+async def divisions(request: Request) -> Response:
+    parent = request.path_params["parent"]
+    if len(parent) > LONGEST_CLASS or not parent.replace(".", "").isalnum() or not parent.isascii():
+        raise NotFound(
+            "CLASS_NOT_FOUND", LocalText("Tidak ada golongan {given}.", "There is no class {given}."), given=parent[:40]
+        )
+    return await _classes(request, parent)
+
+
+async def _classes(request: Request, parent: str) -> Response:
+    reply = await ask(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
+    words = wording(language(request))
+    speaks = words.language
+    path = [named(each, speaks) for each in reply.path]
+    return page(
+        request,
+        "classes.html",
+        query="",
+        here=path[-1] if path else None,
+        trail=[
+            ("/golongan", words.say("classes.way")),
+            *((each["divisions"], f"{each['notation']} {each['name']}".strip()) for each in path[:-1]),
+        ],
+        classes=[named(each, speaks) for each in reply.classes],
+        without=reply.without,
+    )
+
+
+def named(found: browsing_pb2.Class, speaks: str) -> dict[str, Any]:
+    """A class as pages name it, with where it leads: to its divisions, or to its records."""
+    return {
+        "notation": found.notation,
+        "name": said(found.caption, speaks),
+        "count": found.count,
+        "shelf": shelf(found.notation),
+        "search": f"/search?{urlencode({'class': found.value})}",
+        "divisions": f"/golongan/{found.value}",
+        "divided": found.divided,
+    }

@@ -1,0 +1,103 @@
+"""/covers — a picture of the library's own when there is one, else a cover drawn by us; never a third party's."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import LocalText, NotFound
+from gateway.api.records import readable
+from gateway.deps import answer, ask, catalog
+from gateway.web.drawing import cover
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter()
+
+SVG = "image/svg+xml"
+KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
+# A record that changed since the address was written: shown, but asked about again.
+KEPT_A_WHILE = "public, max-age=300"
+# A bigger picture is passed over: on 400 kbit/s it would take four seconds.
+LARGEST_PICTURE_BYTES = 200_000
+# ending -> (media type, what such a file begins with)
+KINDS = {
+    ".webp": ("image/webp", (b"RIFF",)),
+    ".jpg": ("image/jpeg", (b"\xff\xd8\xff",)),
+    ".jpeg": ("image/jpeg", (b"\xff\xd8\xff",)),
+    ".png": ("image/png", (b"\x89PNG\r\n\x1a\n",)),
+}
+MOST_ISBNS = 8
+
+
+@router.get("/covers/{record_id}/{version}")
+async def picture(request: Request) -> Response:
+    """The cover of one version of a record: a picture from COVERS by ISBN, else drawn."""
+    record_id, version = readable(request.path_params["record_id"]), request.path_params["version"]
+    if not (version.isascii() and version.isdigit() and len(version) <= 12):
+        raise NotFound("COVER_NOT_FOUND", LocalText("Sampul ini tidak ada.", "There is no such cover."))
+    reply = await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+    display = orjson.loads(reply.display)
+    cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
+    found = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
+    if found is not None:
+        # The picture may be changed in its folder without the record's knowing.
+        return answer(request, found[0], found[1], cache="public, max-age=86400", vary="Accept-Encoding")
+    drawn = cover(
+        title=display["title"],
+        author=next(iter(names(display)), "") or display.get("responsibility") or "",
+        ddc=display.get("ddc") or "",
+    )
+    return answer(request, drawn, SVG, cache=cache, vary="Accept-Encoding")
+
+
+def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
+    """The first picture `ISBN.webp|jpg|jpeg|png` in the folder, and its media type.
+
+    One that is too big, or is not what its name says, is passed over.
+    """
+    if folder is None:
+        return None
+    for number in numbers:
+        for ending, (media, begins) in KINDS.items():
+            try:
+                with (folder / f"{number}{ending}").open("rb") as file:
+                    if os.fstat(file.fileno()).st_size > LARGEST_PICTURE_BYTES:
+                        continue
+                    body = file.read(LARGEST_PICTURE_BYTES)
+            except OSError:
+                continue
+            if body.startswith(begins) and (ending != ".webp" or body[8:12] == b"WEBP"):
+                return body, media
+    return None
+
+
+def isbns(display: dict[str, Any]) -> list[str]:
+    """ISBNs of a record in both lengths, digits only: names of files, never a path."""
+    given = [display.get("isbn"), *(display.get("identifiers") or {}).get("isbn", ())]
+    found: dict[str, None] = {}
+    for value in given[:MOST_ISBNS]:
+        digits = "".join(each for each in str(value or "") if each in "0123456789X")
+        if len(digits) in (10, 13):
+            found[digits] = None
+            if digits.startswith("978") and len(digits) == 13:
+                found[ten(digits)] = None
+    return list(found)
+
+
+def ten(number: str) -> str:
+    """ISBN-10 of an ISBN-13 that begins with 978 (ISO 2108)."""
+    body = number[3:12]
+    check = (11 - sum((10 - at) * int(digit) for at, digit in enumerate(body) if digit.isdigit()) % 11) % 11
+    return body + ("X" if check == 10 else str(check))
+
+
+def names(display: dict[str, Any]) -> list[str]:
+    """Authors' names, whether they are texts or have roles."""
+    return [each if isinstance(each, str) else str(each.get("name", "")) for each in display.get("authors") or ()]

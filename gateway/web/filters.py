@@ -1,0 +1,156 @@
+"""Filters of a search: beside the hits, as chips, and a facet's values on a page of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import LocalText, NotFound
+from gateway.api.parameters import FACETS, Parameter, one, read
+from gateway.deps import ask, catalog, language
+from gateway.web.addresses import PAGE, Given, address, kept
+from gateway.web.hits import said
+from gateway.web.rendering import page
+from gateway.web.wording import Wording, wording
+from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
+
+router = APIRouter()
+
+# In the order a reader narrows: can I have it, where, what kind, in which language, about what.
+SHOWN_FACETS = (
+    "availability", "institution", "branch", "collection", "material", "audience", "language", "class", "subject",
+    "author", "series", "year",
+)  # fmt: skip
+MOST_VALUES_BESIDE_HITS = 10
+VALUES_A_PAGE = 50
+FURTHEST_OFFSET = 1_000
+ORDERS = ("count", "value")
+MORE = {
+    **PAGE,
+    "order": Parameter("order", "Most frequent first, or by value.", choices=ORDERS),
+    "offset": Parameter("offset", "Values to pass over.", numbers=(0, FURTHEST_OFFSET)),
+}
+
+
+@router.get("/search/filters")
+async def filters(request: Request) -> Response:
+    """The filters alone, for a page that already shows the hits."""
+    given = read(request, PAGE, strict=False)
+    question = catalog_pb2.SearchRequest(query=one(given, "q"), filters=asked(given), facets=SHOWN_FACETS, limit=1)
+    reply = await ask(request, catalog(request).Search, question)
+    return page(
+        request, "filters.html", filters=counted(reply.facets, given, wording(language(request))), drawer_open=False
+    )
+
+
+@router.get("/search/facets/{facet}")
+async def values(request: Request) -> Response:
+    """All values of one facet, a page at a time."""
+    facet = request.path_params["facet"]
+    if facet not in SHOWN_FACETS:
+        raise NotFound(
+            "FACET_UNKNOWN",
+            LocalText("Tidak ada saringan “{facet}”.", "There is no facet “{facet}”."),
+            facet=facet[:80],
+        )
+    given = read(request, MORE, strict=False)
+    offset, order = int(one(given, "offset", "0")), one(given, "order", ORDERS[0])
+    reply = await ask(
+        request,
+        catalog(request).CountFacet,
+        browsing_pb2.CountFacetRequest(
+            query=one(given, "q"),
+            filters=[browsing_pb2.FacetFilter(facet=each.facet, values=each.values) for each in asked(given)],
+            facet=facet,
+            sort=order,
+            offset=offset,
+            limit=VALUES_A_PAGE,
+        ),
+    )
+
+    def at(start: int, by: str) -> str:
+        pairs = [*kept(given), ("order", by), *([("offset", str(start))] if start else [])]
+        return f"/search/facets/{facet}?{urlencode(pairs)}"
+
+    words, after = wording(language(request)), offset + VALUES_A_PAGE
+    return page(
+        request,
+        "facet.html",
+        query=one(given, "q"),
+        facet=facet,
+        values=[_value(facet, each, given, words) for each in reply.values],
+        total=reply.total,
+        back=address(given, opened=True),
+        orders=[(each, at(0, each), each == order) for each in ORDERS],
+        previous=at(max(0, offset - VALUES_A_PAGE), order) if offset else None,
+        next=at(after, order) if reply.more and after <= FURTHEST_OFFSET else None,
+    )
+
+
+def asked(given: Given) -> list[catalog_pb2.Filter]:
+    """The filters that a URL names."""
+    return [catalog_pb2.Filter(facet=name, values=given[name]) for name in FACETS if name in given]
+
+
+def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -> list[dict[str, Any]]:
+    """Facets as the filters show them, in their order; those without a value are left out."""
+    by_name = {facet.name: facet for facet in facets}
+    return [
+        {
+            "name": name,
+            "values": [_value(name, value, given, words) for value in by_name[name].values],
+            "on": bool(given.get(name)),
+            "more": address(given, path=f"/search/facets/{name}")
+            if len(by_name[name].values) >= MOST_VALUES_BESIDE_HITS
+            else None,
+        }
+        for name in SHOWN_FACETS
+        if name in by_name and by_name[name].values
+    ]
+
+
+def called(facet: str, value: catalog_pb2.FacetValue | browsing_pb2.CountedValue, words: Wording) -> str:
+    """A facet's value as people say it; a class keeps its number in front."""
+    label = said(value.label, words.language)
+    if facet in ("class", "ddc") and value.value != "none":
+        return f"{notation(value.value)} {label}".strip()
+    return label or words.code(facet, value.value)
+
+
+def notation(value: str) -> str:
+    """A class of the tree as people write it: three digits at least; `2X` stays."""
+    return value.ljust(3, "0") if value.isdigit() else value
+
+
+def chips(given: Given, found: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
+    """Filters in use: (facet, value for people, address without it)."""
+    names = {(each["name"], value["value"]): value["name"] for each in found for value in each["values"]}
+    return [
+        (
+            facet,
+            names.get((facet, value)) or words.code(facet, value),
+            address({**given, facet: [each for each in given[facet] if each != value]}),
+        )
+        for facet in FACETS
+        for value in given.get(facet, ())
+    ]
+
+
+def _value(
+    facet: str, value: catalog_pb2.FacetValue | browsing_pb2.CountedValue, given: Given, words: Wording
+) -> dict[str, Any]:
+    chosen = given.get(facet, [])
+    on = value.value in chosen
+    changed = [each for each in chosen if each != value.value] if on else [*chosen, value.value]
+    return {
+        "value": value.value,
+        "name": called(facet, value, words),
+        "count": value.count,
+        "on": on,
+        "address": address({**given, facet: changed}, opened=True),
+    }

@@ -1,0 +1,108 @@
+"""The full display of a record as rows of a page: what each key is called, how it is written, where it leads."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Any
+from urllib.parse import urlencode
+
+from gateway.web.wording import Wording
+
+# A link's scheme, lower case; anything else stays in the MARC view.
+SAFE_SCHEMES = ("https://", "http://", "ftp://")
+# Display keys that are rows, in this order; where there is a fuller key that says the same, that one alone.
+ROWS = (
+    "contributors", "authors", "parallel", "uniform_title", "titles_other", "edition", "publication", "published",
+    "extent", "in_series", "series", "language", "translated_from", "material", "audience", "ddc", "subjects",
+    "relations", "more", "identifiers", "contents", "notes", "links",
+)  # fmt: skip
+FULLER = {"authors": "contributors", "published": "publication", "series": "in_series"}
+# Keys whose values are codes, and whose codes they are.
+CODED = {"language": "language", "translated_from": "language", "material": "material", "audience": "audience"}
+
+Line = dict[str, Any]
+
+
+def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]]:
+    """(what it is called, its lines) for each key that says something.
+
+    A line is {"text", "href", "lang", "rtl", "label", "outside"}; `label`, in the reader's language, is said before it.
+    """
+    made = {**display, "published": _published(display)}
+    found: list[tuple[str, list[Line]]] = []
+    for key in ROWS:
+        values = made.get(key)
+        if not values or made.get(FULLER.get(key, "")):
+            continue
+        if key == "identifiers":
+            found += [
+                (words.code("identifier", kind), _lines(kind, each, made, words)) for kind, each in values.items()
+            ]
+        elif key == "more":
+            found += [(_said(each["label"], words), _lines(key, each["values"], made, words)) for each in values]
+        else:
+            name = words.say(f"record.{FULLER.get(key, key)}")
+            found.append((name, [_unlabelled(line, name) for line in _lines(key, values, made, words)]))
+    return [(name, lines) for name, lines in found if lines]
+
+
+def _unlabelled(line: Line, name: str) -> Line:
+    """A line whose label only says again what the row is called goes without."""
+    return {**line, "label": ""} if line["label"] == name else line
+
+
+def _lines(key: str, values: Any, display: dict[str, Any], words: Wording) -> list[Line]:
+    many = values if isinstance(values, list) else [values]
+    made = [_line(key, each, display, words) for each in many]
+    return [line for line in made if line["text"] and (line["href"] or not line["outside"])]
+
+
+def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line:
+    given = value if isinstance(value, dict) else {"text": value}
+    text = str(next((given[name] for name in ("text", "name", "title", "label", "url") if given.get(name)), ""))
+    label = given.get("label")
+    return {
+        "text": words.code(CODED[key], text) if key in CODED else text,
+        "href": _leads(key, text, given, display),
+        "lang": str(given.get("lang") or ""),
+        "rtl": bool(given.get("rtl", runs_left(text))),
+        "label": _said(label, words) if isinstance(label, dict) else "",
+        "outside": key == "links",
+    }
+
+
+def _leads(key: str, text: str, given: dict[str, Any], display: dict[str, Any]) -> str:
+    """Where a line leads; empty when nowhere."""
+    if key == "links":
+        url = str(given.get("url") or "")
+        return url if url.lower().startswith(SAFE_SCHEMES) else ""
+    if key in ("authors", "contributors"):
+        return f"/search?{urlencode({'author': given.get('name') or text})}"
+    if key == "subjects":
+        return f"/search?{urlencode({'subject': text})}"
+    if key in ("series", "in_series"):
+        return f"/browse/series?{urlencode({'term': given.get('title') or text})}"
+    if key == "ddc":
+        return f"/golongan/{display['class']}" if str(display.get("class") or "").isalnum() else ""
+    if key == "relations":
+        if given.get("id"):
+            return f"/records/{given['id']}"
+        return f"/search?{urlencode({'q': given['query']})}" if given.get("query") else ""
+    return ""
+
+
+def _said(label: dict[str, Any], words: Wording) -> str:
+    return str(label.get(words.language) or label.get("id") or label.get("en") or "")
+
+
+def _published(display: dict[str, Any]) -> str:
+    return ", ".join(str(each) for name in ("place", "publisher", "year") if (each := display.get(name)))
+
+
+def runs_left(text: str) -> bool:
+    """Whether a text's first strong letter belongs to a script that runs from right to left."""
+    for each in text:
+        kind = unicodedata.bidirectional(each)
+        if kind in ("L", "R", "AL"):
+            return kind != "L"
+    return False

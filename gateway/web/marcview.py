@@ -1,0 +1,55 @@
+"""/records/{id}/marc — the record as cataloguers read it: every field, mapped or not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.records import readable
+from gateway.deps import ask, catalog, language
+from gateway.web.fullview import runs_left
+from gateway.web.record import downloads
+from gateway.web.rendering import page
+from gateway.web.wording import wording
+from rangkiang.catalog.v1 import catalog_pb2, forms_pb2
+
+router = APIRouter()
+
+
+@router.get("/records/{record_id}/marc")
+async def marc_view(request: Request) -> Response:
+    record_id = readable(request.path_params["record_id"])
+    stub = catalog(request)
+    form, reply = await asyncio.gather(
+        ask(request, stub.GetForm, forms_pb2.GetFormRequest(id=record_id, form="marcjson")),
+        ask(request, stub.GetRecord, catalog_pb2.GetRecordRequest(id=record_id)),
+    )
+    whole = orjson.loads(form.content)
+    return page(
+        request,
+        "marc.html",
+        query="",
+        id=record_id,
+        title=orjson.loads(reply.display)["title"],
+        leader=whole["leader"],
+        fields=[_field(tag, value) for each in whole["fields"] for tag, value in each.items()],
+        downloads=downloads(record_id, wording(language(request))),
+    )
+
+
+def _field(tag: str, value: Any) -> dict[str, Any]:
+    """One field of MARC-in-JSON: a control field is text, a data field has indicators and subfields in order."""
+    if isinstance(value, str):
+        return {"tag": tag, "indicators": "", "value": value, "subfields": [], "rtl": False}
+    subfields = [(code, text) for each in value["subfields"] for code, text in each.items()]
+    return {
+        "tag": tag,
+        "indicators": f"{value['ind1']}{value['ind2']}".replace(" ", "#"),
+        "value": "",
+        "subfields": [(code, text, runs_left(text)) for code, text in subfields],
+    }

@@ -1,0 +1,44 @@
+"""/records/{id}/shelf — what stands left and right of a record, as one walks along the shelf."""
+
+from __future__ import annotations
+
+import re
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.records import readable
+from gateway.deps import ask, catalog, language
+from gateway.web import reader
+from gateway.web.hits import said, shelves
+from gateway.web.record import spines
+from gateway.web.rendering import page
+from rangkiang.catalog.v1 import browsing_pb2
+
+router = APIRouter()
+
+A_SIDE = 10
+_BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
+
+
+@router.get("/records/{record_id}/shelf")
+async def shelf(request: Request) -> Response:
+    """`branch=` chooses the shelf; else the reader's own, else where the record stands first."""
+    record_id = readable(request.path_params["record_id"])
+    given = request.query_params.get("branch", "")
+    branch = given if _BRANCH.fullmatch(given) else reader.branch(request)
+    asked = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
+    reply = await ask(request, catalog(request).ListNeighbours, asked)
+    speaks = language(request)
+    found = spines(reply, speaks)
+    return page(
+        request,
+        "shelf.html",
+        query="",
+        id=record_id,
+        place=said(reply.branch_name, speaks) or reply.branch,
+        branch=f"{reply.institution}/{reply.branch}",
+        neighbours=found,
+        shelves=shelves(found),
+    )

@@ -1,0 +1,64 @@
+"""What a reader has chosen for this browser: their own library. A cookie, nothing is kept here."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote, unquote
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chassis.errors import Invalid, LocalText
+from gateway.deps import ask, catalog, language
+from gateway.web.hits import said
+from gateway.web.rendering import page, remember
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+
+router = APIRouter()
+
+BRANCH_COOKIE = "branch"
+_BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
+# A path of ours: never another host (`//`, `/\`), never a header's end.
+_BACK = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
+
+
+def branch(request: Request) -> str:
+    """The reader's branch, "INSTITUTION/BRANCH"; empty when none was chosen."""
+    chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
+    return chosen if _BRANCH.fullmatch(chosen) else ""
+
+
+@router.get("/my-library")
+async def my_library(request: Request) -> Response:
+    """Choose one's own branch; `choose=` remembers it (empty forgets it) and leads back."""
+    back = request.query_params.get("back", "/")
+    back = back if _BACK.fullmatch(back) else "/"
+    chosen = request.query_params.get("choose")
+    if chosen is not None:
+        if chosen and not _BRANCH.fullmatch(chosen):
+            raise Invalid("BRANCH_UNREADABLE", LocalText("Perpustakaan ini tidak ada.", "There is no such library."))
+        response = RedirectResponse(back, status_code=303, headers={"Cache-Control": "no-store"})
+        remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")
+        return response
+    speaks = language(request)
+    known = (await ask(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
+    libraries = (await ask(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())).institutions
+    return page(
+        request,
+        "my_library.html",
+        query="",
+        back=back,
+        mine=branch(request),
+        libraries=[
+            (
+                said(library.name, speaks) or library.code,
+                [
+                    (f"{each.institution}/{each.code}", said(each.name, speaks) or each.code)
+                    for each in known
+                    if each.institution == library.code
+                ],
+            )
+            for library in libraries
+        ],
+    )

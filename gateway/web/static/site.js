@@ -1,0 +1,67 @@
+// Rangkiang: keys, copying, sharing. Pages are whole without it.
+(() => {
+  "use strict";
+  const stored = (name, value) => {
+    try {
+      if (value === undefined) return localStorage.getItem(name);
+      localStorage.setItem(name, value);
+    } catch { /* a browser that keeps nothing */ }
+    return null;
+  };
+
+  // Keys: / searches, j and k walk through hits; WCAG 2.1.4 wants a way to turn them off.
+  const keysOff = () => stored("keys") === "off";
+  const links = () => [...document.querySelectorAll(".hit :is(h2, h3) a, .headings > li > a, .standing a")];
+  document.addEventListener("keydown", (event) => {
+    if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || keysOff()) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (event.key === "/") {
+      const box = document.getElementById("q");
+      if (!box) return;
+      event.preventDefault();
+      box.focus();
+      box.select();
+    } else if (event.key === "j" || event.key === "k") {
+      const all = links();
+      const at = all.indexOf(document.activeElement);
+      const next = all[event.key === "j" ? at + 1 : at < 0 ? all.length - 1 : at - 1];
+      if (next) {
+        next.focus();
+        next.scrollIntoView({ block: "center", behavior: "auto" });
+      }
+    }
+  });
+
+  const help = document.querySelector("[data-keys]");
+  if (help && matchMedia("(hover: hover) and (pointer: fine)").matches) {
+    const turn = help.querySelector("[data-keys-off]");
+    const say = () => { turn.textContent = keysOff() ? turn.dataset.on : turn.dataset.off; };
+    turn.addEventListener("click", () => { stored("keys", keysOff() ? "on" : "off"); say(); });
+    say();
+    help.hidden = false;
+  }
+
+  // Copying: only where the browser lets us; elsewhere the text can be selected with one touch.
+  if (navigator.clipboard) {
+    for (const button of document.querySelectorAll("[data-copy]")) {
+      button.hidden = false;
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(button.parentElement.querySelector(".copied").textContent);
+        button.classList.add("done");
+        setTimeout(() => button.classList.remove("done"), 2000);
+      });
+    }
+  }
+
+  // Sharing: the phone's own sheet, where there is one.
+  for (const button of document.querySelectorAll("[data-share]")) {
+    if (!navigator.share) continue;
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      navigator.share({ title: document.title, url: button.dataset.share }).catch(() => {});
+    });
+  }
+})();

@@ -1,0 +1,149 @@
+"""/gaya — the style page: every part the pages are made of, from the same macros, with sample records."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import LocalText, NotFound
+from gateway.api.parameters import SORTS
+from gateway.api.schemas import RECORD_ID_EXAMPLE
+from gateway.deps import answer, language
+from gateway.web.citing import citations
+from gateway.web.covers import KEPT_A_WHILE, SVG
+from gateway.web.drawing import cover
+from gateway.web.fullview import rows
+from gateway.web.hits import hit
+from gateway.web.rendering import page
+from gateway.web.weaves import WEAVES
+from gateway.web.wording import wording
+from rangkiang.catalog.v1 import catalog_pb2
+from rangkiang.common.v1 import text_pb2
+
+router = APIRouter()
+
+# Names of the colours in styles/1-tokens.css.
+COLOURS = ("paper", "card", "ink", "soft", "line", "link", "gold", "mark", "yes", "here", "deep", "thread")
+ANSWERS = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
+_BRIEF: dict[str, Any] = {
+    "title": "Robohnya Surau Kami",
+    "subtitle": "kumpulan cerita pendek",
+    "responsibility": "A.A. Navis",
+    "authors": ["Navis, A.A."],
+    "publisher": "Gramedia Pustaka Utama",
+    "place": "Jakarta",
+    "year": 1986,
+    "language": "eng",
+    "material": "ebook",
+    "ddc": "899.221",
+    "summary": "Seorang penjaga surau tua, dan seorang pembual yang membuatnya kehilangan pegangan.",
+}
+_HOLDINGS = [
+    {"institution": "PKS", "branch": f"C{at}", "branch_name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
+     "call_number": "899.221 NAV r", "items": 3, "available": 2 - at, "answer": answer}
+    for at, answer in enumerate(ANSWERS[:3])
+]  # fmt: skip
+_DISPLAY = {
+    **_BRIEF,
+    "language": "ind",
+    "material": "book",
+    "parallel": [{"field": "title", "text": "روبوهڽ سوراو کامي", "rtl": True, "lang": "ms-Arab"}],
+    "subjects": ["Cerita pendek Indonesia"],
+    "notes": [{"label": {"id": "Catatan", "en": "Note"}, "text": "Memuat indeks."}],
+    "links": [{"url": "https://example.org/", "label": "example.org"}],
+}
+_PIECE = {"call_number": "899.221 NAV r", "volume": "Jilid 2", "copy_note": "c.2", "collection": "circulation",
+          "room": "", "pieces": "", "answer": "out_until", "barcode": "0000123"}  # fmt: skip
+
+
+@router.get("/gaya")
+async def gaya(request: Request) -> Response:
+    words = wording(language(request))
+    found = catalog_pb2.Hit(
+        id=RECORD_ID_EXAMPLE,
+        brief=orjson.dumps(_BRIEF),
+        holdings=orjson.dumps(_HOLDINGS),
+        highlights=[catalog_pb2.Highlight(field="title", pieces=["Robohnya ", "Surau", " Kami"])],
+        work_id=RECORD_ID_EXAMPLE,
+        editions=3,
+        reasons=[
+            catalog_pb2.Reason(
+                text=text_pb2.LocalText(id="“surau” ada di judul", en="“surau” is in the title"), weight=2.4
+            )
+        ],
+    )
+    shown = hit(found, words.language)
+    value = {"value": "ind", "name": words.code("language", "ind"), "count": 1_204, "on": True, "address": "/gaya"}
+    return page(
+        request,
+        "gaya.html",
+        query="",
+        colours=COLOURS,
+        answers=ANSWERS,
+        each=shown,
+        sorts=[(name, "/gaya", name == SORTS[0]) for name in SORTS],
+        switches=[("by_work", "/gaya", True), ("explain", "/gaya", False)],
+        chips=[("language", value["name"], "/gaya"), ("author", "Navis, A.A.", "/gaya")],
+        values=[value, {**value, "name": words.code("language", "min"), "on": False}],
+        help={
+            "failed": ["suraw"],
+            "without": [("surau kami", "/gaya", 2)],
+            "without_filters": ("/gaya", 4),
+            "elsewhere": [("Universitas", "/gaya", 3)],
+            "classes": [("800", "/gaya", 9)],
+        },
+        rows=rows(_DISPLAY, words),
+        place={**shown["holdings"][0], "pieces": [_PIECE]},
+        neighbours=[
+            {**shown, "call_number": "899.221 NAV r", "here": here, "shelf": shelf}
+            for here, shelf in ((False, "3"), (True, "8"), (False, "9"))
+        ],
+        classes=[
+            {
+                "notation": f"{digit}00",
+                "name": words.say("facet.class"),
+                "count": 12,
+                "shelf": digit,
+                "search": "/gaya",
+                "divisions": "/golongan",
+                "divided": True,
+            }
+            for digit in "389"
+        ],
+        headings=[
+            {
+                "text": "Ali Akbar Navis",
+                "count": 0,
+                "address": "",
+                "see": [("Navis, A.A.", "/gaya")],
+                "see_also": [],
+                "record": None,
+                "here": False,
+            },
+            {
+                "text": "Navis, A.A.",
+                "count": 7,
+                "address": "/gaya",
+                "see": [],
+                "see_also": [("Hamka", "/gaya")],
+                "record": None,
+                "here": True,
+            },
+        ],
+        citation=citations(_DISPLAY, words.language)[0][1],
+        weaves=[(digit, weave.name) for digit, weave in WEAVES.items()],
+    )
+
+
+@router.get("/gaya/covers/{digit}")
+async def sample(request: Request) -> Response:
+    """The sample's cover, if it were of this class ("x": of none)."""
+    digit = request.path_params["digit"]
+    if digit not in WEAVES:
+        raise NotFound("COVER_NOT_FOUND", LocalText("Sampul ini tidak ada.", "There is no such cover."))
+    drawn = cover(title=_BRIEF["title"], author=_BRIEF["authors"][0], ddc=f"{digit}{digit}")
+    return answer(request, drawn, SVG, cache=KEPT_A_WHILE, vary="Accept-Encoding")

@@ -1,0 +1,45 @@
+"""/works/{id} — a work and its editions, best first, and why they are one."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from gateway.api.records import readable
+from gateway.deps import absolute, ask, catalog, language
+from gateway.web import reader
+from gateway.web.hits import said, shelves, shown
+from gateway.web.rendering import page
+from rangkiang.catalog.v1 import works_pb2
+
+router = APIRouter()
+
+
+@router.get("/works/{work_id}")
+async def work(request: Request) -> Response:
+    """One that was merged into another leads there."""
+    work_id = readable(request.path_params["work_id"])
+    asked = works_pb2.GetWorkRequest(id=work_id, branch=reader.branch(request))
+    reply = await ask(request, catalog(request).GetWork, asked)
+    if reply.id != work_id:
+        return RedirectResponse(f"/works/{reply.id}", status_code=301)
+    speaks = language(request)
+    editions = [
+        {
+            **shown(each.record, speaks),
+            "sureness": each.score,
+            "reasons": [(said(reason, speaks), 0) for reason in each.reasons],
+        }
+        for each in reply.editions
+    ]
+    return page(
+        request,
+        "work.html",
+        query="",
+        title=reply.title,
+        author=reply.author,
+        editions=editions,
+        shelves=shelves(editions),
+        permalink=absolute(request, f"/works/{reply.id}"),
+    )

@@ -1,0 +1,155 @@
+"""What helps a reader on: filters whole, grouping, explaining, notices, and what to do when nothing is found."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+import gateway.web
+from tests.fakes.books import BOOKS
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.shelves import WORK
+from tests.web.test_pages import Outline, links
+
+
+def test_a_facet_has_a_page_of_its_own_that_goes_on_and_leads_back(http: httpx.Client) -> None:
+    html = http.get("/search/facets/author?q=&language=ind").text
+    assert "Kembali ke hasil" in html
+    assert "/search?language=ind" in links(html)
+    assert any(each.startswith("/search?language=ind&author=") for each in links(html))
+    onward = next(each for each in links(html) if "offset=50" in each)
+    assert onward.startswith("/search/facets/author?language=ind&order=count")
+
+
+def test_a_facet_can_be_read_in_the_order_of_its_values(http: httpx.Client, catalog: FakeCatalog) -> None:
+    http.get("/search/facets/author?order=value")
+    assert catalog.asked.sort == "value"
+
+
+@pytest.mark.parametrize("path", ["/search/facets/price", "/browse/price", "/golongan/%3Cb%3E", "/works/nope"])
+def test_a_list_that_does_not_exist_is_said_to_be_missing(http: httpx.Client, path: str) -> None:
+    assert http.get(path).status_code == 404
+
+
+def test_editions_of_a_work_are_grouped_on_request_and_lead_to_the_work(
+    http: httpx.Client, catalog: FakeCatalog
+) -> None:
+    assert f"/works/{WORK}" not in links(http.get("/search?q=surau").text)
+    html = http.get("/search?q=surau&by_work=true").text
+    assert catalog.asked.by_work
+    assert f"/works/{WORK}" in links(html)
+    assert "2 edisi" in html
+    assert "/search?q=surau" in links(html)
+
+
+def test_an_explained_search_says_why_each_hit_ranks_where_it_does(http: httpx.Client) -> None:
+    html = http.get("/search?q=surau&explain=true").text
+    assert "“surau” ada di judul, persis" in html
+    assert "1,2" in html
+    assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
+
+
+def test_without_hits_the_page_shows_what_would_find_something(http: httpx.Client) -> None:
+    html = http.get("/search?q=surau+xyzzy&language=ind").text
+    assert "Tidak ada judul yang memuat “xyzzy”." in html
+    wanted = {
+        "/search?q=surau&language=ind",
+        "/search?q=surau+xyzzy",
+        "/search?q=surau+xyzzy&institution=UMMY&language=ind",
+        "/golongan/8",
+    }
+    assert wanted <= set(links(html))
+
+
+def test_a_query_that_could_not_be_read_is_said_to_be_searched_as_words(http: httpx.Client) -> None:
+    assert "dicari sebagai kata-kata biasa" in http.get("/search?q=(surau").text
+
+
+def test_a_degraded_search_says_so(http: httpx.Client, catalog: FakeCatalog) -> None:
+    catalog.degraded = True
+    assert "Mesin pencari sedang tidak menjawab." in http.get("/search?q=surau").text
+
+
+def test_a_search_is_its_address_and_can_be_followed(http: httpx.Client) -> None:
+    html = http.get("/search?q=surau&language=ind&cursor=fake-0&utm_source=x").text
+    assert "http" in html
+    assert "/search.atom?q=surau&amp;language=ind" in html
+    assert f"{str(http.base_url).rstrip('/')}/search?q=surau&amp;language=ind</p>" in html
+
+
+def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> None:
+    html = http.get("/browse/author?term=hamka").text
+    assert "/search?author=Hamka" in links(html)
+    assert {"/browse/author?term=Navis%2C+A.A.", "/browse/author?term=Hamka"} <= set(links(html))
+    assert 'id="here"' in html
+    assert any("cursor=" in each for each in links(html))
+
+
+def test_titles_and_call_numbers_lead_to_their_record(http: httpx.Client) -> None:
+    for kind, term in (("title", "robohnya"), ("call_number", "398")):
+        html = http.get(f"/browse/{kind}?term={term}").text
+        assert f"/records/{BOOKS[0 if kind == 'title' else 2].id}" in links(html)
+
+
+def test_the_form_of_the_lists_leads_to_the_place_in_the_list(http: httpx.Client) -> None:
+    answer = http.get("/browse?kind=series&term=balai+pustaka")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/browse/series?term=balai+pustaka")
+
+
+def test_the_tree_of_classes_goes_down_and_back_up(http: httpx.Client) -> None:
+    top = http.get("/golongan").text
+    assert {"/golongan/8", "/search?class=6"} <= set(links(top))
+    assert "2 judul tanpa golongan." in top
+    below = http.get("/golongan/8").text
+    assert {"/golongan", "/search?class=8", "/search?class=89"} <= set(links(below))
+
+
+def test_a_work_shows_its_editions_with_why_they_are_one(http: httpx.Client) -> None:
+    html = http.get(f"/works/{WORK}").text
+    assert {f"/records/{BOOKS[0].id}", f"/records/{BOOKS[1].id}"} <= set(links(html))
+    assert "Pengarang dan judul sama" in html
+
+
+def test_a_work_that_was_merged_leads_to_the_one_it_is_now(http: httpx.Client) -> None:
+    answer = http.get(f"/works/{WORK[:-1]}2")
+    assert (answer.status_code, answer.headers["location"]) == (301, f"/works/{WORK}")
+
+
+def test_ones_own_library_is_chosen_kept_and_asked_about(http: httpx.Client, catalog: FakeCatalog) -> None:
+    assert "Cabang Laing" in http.get("/my-library?back=/search").text
+    answer = http.get("/my-library?choose=KOTASOLOK/LAING&back=/search?q=surau")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/search?q=surau")
+    http.get("/search?q=surau")
+    assert catalog.asked.branch == "KOTASOLOK/LAING"
+    html = http.get(f"/records/{BOOKS[1].id}").text
+    assert "perpustakaan saya" in html
+    http.get("/my-library?choose=&back=/")
+    http.get("/search?q=surau")
+    assert catalog.asked.branch == ""
+
+
+@pytest.mark.parametrize("back", ["//evil.example", "/\\evil.example", "https://evil.example", "/a b", ""])
+def test_a_choice_never_leads_to_another_host(http: httpx.Client, back: str) -> None:
+    answer = http.get("/my-library", params={"choose": "KOTASOLOK/LAING", "back": back})
+    assert answer.headers["location"] == "/"
+
+
+def test_a_choice_that_is_no_branch_is_refused(http: httpx.Client) -> None:
+    answer = http.get("/my-library", params={"choose": "x; Path=/admin"})
+    assert answer.status_code == 400
+    assert "set-cookie" not in answer.headers
+
+
+def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.Client) -> None:
+    folder = Path(gateway.web.__file__).parent / "templates"
+    parts = folder.joinpath("parts.html").read_text()
+    others = "".join(each.read_text() for each in folder.glob("*.html") if each.stem not in ("parts", "gaya"))
+    gaya = folder.joinpath("gaya.html").read_text()
+    for name in re.findall(r"\{% macro (\w+)\(", parts):
+        inside = len(re.findall(rf"\b{name}\(", parts)) > 1
+        assert f"parts.{name}(" in others or inside, name
+        assert f"parts.{name}(" in gaya or inside or name in ("box", "cover"), name
+    assert len(Outline(http.get("/gaya").text).all("img")) == 11
