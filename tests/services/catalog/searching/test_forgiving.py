@@ -1,0 +1,76 @@
+"""Misspelt words, and what is offered for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.fakes.library import Library, book
+
+
+@pytest.fixture(scope="module")
+def shelf(open_library: Callable[[], Library]) -> Library:
+    library = open_library()
+    library.put(
+        [
+            book("Robohnya surau kami", author="Navis, A. A.", subject="Cerita pendek"),
+            book("Adat Minangkabau", author="Amir, M. S.", subject="Adat istiadat"),
+            book("Sitti Nurbaya", author="Rusli, Marah"),
+            book("Kemarau", author="Navis, A. A."),
+            book("Surat dari rantau", author="Kemal, Surau"),
+        ]
+    )
+    return library
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("robohnja surau", "robohnya surau"),  # another letter
+        ("robhonya surau", "robohnya surau"),  # two letters changed places
+        ("robohnyaa surau", "robohnya surau"),  # one too many
+        ("roohnya surau", "robohnya surau"),  # one too few
+        ("robohnja sureu", "robohnya surau"),  # two words at once
+        ("tobohnya surau", "robohnya surau"),  # the first letter
+        ("obohnya surau", "robohnya surau"),
+        ("orbohnya surau", "robohnya surau"),
+        ("robohnyasurau", "robohnya surau"),  # a space too few
+        ("adat minang kabau", "adat minangkabau"),  # a space too many
+        ('"robohnja surau" kami', '"robohnya surau" kami'),
+        ('judul:"robohnja surau"', 'title:"robohnya surau"'),
+        ("siti nurbaya", "sitti nurbaya"),
+        ("penulis:navsi kemarau", "author:navis kemarau"),
+        ("kemarau -surau navsi", "kemarau navis -surau"),
+    ],
+)
+def test_a_slip_is_understood(shelf: Library, typed: str, meant: str) -> None:
+    found = shelf.find(typed)
+    assert (found.did_you_mean, found.corrected) == (meant, True)
+    assert found.total > 0
+
+
+def test_a_field_is_respected(shelf: Library) -> None:
+    assert shelf.find("judul:kemarua").did_you_mean == "title:kemarau"
+    assert shelf.find("penulis:robohnja").did_you_mean == ""
+
+
+@pytest.mark.parametrize("typed", ["xyzzyx", "navis minangkabua", "surau kemarai adat", "abc", "12345", "tahun:1300"])
+def test_what_finds_nothing_is_never_offered(shelf: Library, typed: str) -> None:
+    found = shelf.find(typed)
+    assert not found.did_you_mean or shelf.find(found.did_you_mean).total
+
+
+def test_an_offer_finds_something_with_the_filters_that_are_set(shelf: Library) -> None:
+    assert shelf.find("robohnja", filters={"language": ("eng",)}).did_you_mean == ""
+    assert shelf.find("robohnja", filters={"language": ("ind",)}).did_you_mean == "robohnya"
+
+
+@given(st.text(alphabet="abnorshuyk ", min_size=1, max_size=24))
+@settings(max_examples=60, deadline=None)
+def test_whatever_is_offered_is_there(shelf: Library, typed: str) -> None:
+    found = shelf.find(typed)
+    if found.did_you_mean:
+        assert shelf.find(found.did_you_mean).total >= (found.total if found.corrected else found.total + 1)
