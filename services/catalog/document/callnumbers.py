@@ -20,12 +20,12 @@ _GROUP = re.compile(r"[0-9]{1,3}\Z")
 _LETTERS = re.compile(r"[^\W\d_]{1,4}[.,]?\Z")
 _CUTTER = re.compile(r"[^\W\d_]{1,2}[0-9]{1,4}[^\W\d_]{0,2}\Z")
 _TITLE_MARK = re.compile(r"[^\W\d_]{1,2}\Z")
-# A single letter needs its full stop or its number close by: `k 2` is a title's mark and something else.
+# A single letter needs its full stop or its number close by: `k 2` is a title's mark and something else. A Roman
+# numeral is in capitals: `VOL i` is Voltaire.
 _VOLUME_WORDS = r"(?:jilid|jil|vol|volume|bag|bagian|bk|no|nomor|seri|edisi|ed|thn|tahun|th)\.?\s*|[vjb]\.\s*|[vj]"
 _COPY_WORDS = r"(?:copy|cop|eks|eksemplar|salinan)\.?\s*|[cke]\.\s*|c"
-_VOLUME = re.compile(
-    rf"(?<![^\s/])(?:{_VOLUME_WORDS})(?:([0-9]+)([a-z]?(?:\s?[-/]\s?[0-9]+)?)|([ivx]+))(?![^\s/,])", re.IGNORECASE
-)
+_VOLUME_NUMBER = r"([0-9]+)([a-z]?(?:\s?[-/]\s?[0-9]+)?)|(?<=[\s.])((?-i:[IVX])+)"
+_VOLUME = re.compile(rf"(?<![^\s/])(?:{_VOLUME_WORDS})(?:{_VOLUME_NUMBER})(?![^\s/,])", re.IGNORECASE)
 _COPY = re.compile(rf"(?<![^\s/])(?:{_COPY_WORDS})([0-9]+)(?![^\s/,])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+")
 _BLANKS = re.compile(r"[\x00-\x20\s]+")

@@ -10,6 +10,7 @@ from services.catalog.document.codes import Tags, ddc_of
 
 NONE = "none"  # the facet's value of records that have no class
 _DDC = re.compile(r"(?<![0-9])[0-9]{3}(?![0-9])")
+_WHOLE = re.compile(r"(?:[0-9]{3}|2[Xx][0-9]?)(?:\.[0-9]+)?\Z")
 _DECIMALS = re.compile(r"\.([0-9]{1,3})")
 _ISLAM = re.compile(r"2X([0-9]?)((?:\.[0-9]+)?)")
 _VALUE = re.compile(r"[0-9]{1,3}\Z|2X(?:[0-9](?:\.[0-9]+)?)?\Z")
@@ -17,10 +18,16 @@ ISLAM_IN_DDC = "297"
 
 
 def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
-    """A record's class: 082 or 092, else that of its first call number that has one; "" when it has none."""
+    """A record's class: 082 or 092, else a number like them in 084, where SLiMS puts it, else that of its first call
+    number that has one; "" when it has none."""
     said = ddc_of(tags)
     if levels(said):
         return said
+    for each in tags.get("084", ()):
+        if "2" not in each[2::2]:  # $2 names another scheme
+            for at in range(2, len(each) - 1, 2):
+                if each[at] == "a" and _WHOLE.match(each[at + 1].strip()):
+                    return each[at + 1].strip()
     for each in call_numbers:
         found = parse(each).class_number if each else ""
         if levels(found):
