@@ -1,0 +1,106 @@
+"""yaz-marcdump and pymarc read what we read, of every shared record that they accept, but for a table of exceptions."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from unicodedata import normalize
+
+import pytest
+
+from services.catalog.marc import Field
+from services.catalog.marc.reading import Bad, decode
+from tests.conftest import SHARED
+
+from .foreign import alike, by_pymarc, by_yaz
+from .samples import read
+
+pytestmark = pytest.mark.filterwarnings("ignore::pymarc.exceptions.BadSubfieldCodeWarning")
+
+FILES = sorted((SHARED / "marc").glob("*/*.mrc"))
+TABLE = tomllib.loads((Path(__file__).parent / "foreign.toml").read_text())
+TIED = re.compile("\ufe20(.)\ufe21")
+
+
+def exceptions(reader: str, stem: str) -> dict[int, str]:
+    """Record number -> how it is checked."""
+    found: dict[int, str] = {}
+    for row in TABLE[reader]:
+        if row["file"] == stem:
+            for part in row["records"].split(", "):
+                first, _, last = part.partition("-")
+                found |= dict.fromkeys(range(int(first), int(last or first) + 1), row["check"])
+    return found
+
+
+def unsound(raw: bytes, _ours: list[Field], _theirs: list[Field]) -> bool:
+    """By the bytes alone: some number in leader or directory is not what the terminators say."""
+    end = raw.index(b"\x1e")
+    entries, data = raw[24:end], raw[end + 1 : -1].split(b"\x1e")[:-1]
+    numbers, start = b"", 0
+    for piece in data:
+        numbers += b"%04d%05d" % (len(piece) + 1, start)
+        start += len(piece) + 1
+    said = b"".join(entries[at + 3 : at + 12] for at in range(0, len(entries), 12))
+    return not (raw[:5] == b"%05d" % len(raw) and raw[12:17] == b"%05d" % (end + 1) and said == numbers)
+
+
+def codes(_raw: bytes, ours: list[Field], theirs: list[Field]) -> bool:
+    odd = [not "".join(field[2::2]).isascii() for field in ours]
+    return any(odd) and all(is_odd or a == b for is_odd, a, b in zip(odd, ours, theirs, strict=True))
+
+
+def ligatures(_raw: bytes, ours: list[Field], theirs: list[Field]) -> bool:
+    return [[normalize("NFC", TIED.sub("\u0361\\1", part)) for part in field] for field in ours] == theirs
+
+
+def is_bytes(_raw: bytes, _ours: list[Field], theirs: list[Field]) -> bool:
+    return any("\udc80" <= letter <= "\udcff" for field in theirs for part in field for letter in part)
+
+
+CHECKS: dict[str, Callable[[bytes, list[Field], list[Field]], bool]] = {
+    "unsound": unsound,
+    "codes": codes,
+    "ligatures": ligatures,
+    "bytes": is_bytes,
+    "look": lambda *_: True,
+}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("reader", ["yaz", "pymarc"])
+def test_they_read_what_we_read(reader: str, path: Path, tmp_path: Path) -> None:
+    raws = [frame.raw for frame in read(path.read_bytes())]
+    if reader == "yaz":
+        seen = by_yaz(raws, tmp_path, marc8=path.stem.startswith("marc8"))
+    else:
+        seen = [by_pymarc(raw) for raw in raws]
+    excepted = exceptions(reader, path.stem)
+    differ = {}
+    for number, (raw, fields) in enumerate(zip(raws, seen, strict=True), start=1):
+        ours, theirs = _ours(raw), None if fields is None else alike(fields)
+        if theirs is None or theirs == ours:
+            continue
+        check = excepted.get(number, "look")
+        assert CHECKS[check](raw, ours or [], theirs), f"record {number} is no case of `{check}`"
+        differ[number] = check
+    assert differ == excepted
+
+
+def _ours(raw: bytes) -> list[Field] | None:
+    """None of a record that we put aside."""
+    (frame,) = read(raw)
+    try:
+        return alike(decode(frame).record.fields)
+    except Bad:
+        return None
+
+
+def test_the_table_names_files_that_there_are_and_says_why() -> None:
+    for rows in TABLE.values():
+        for row in rows:
+            assert row["file"] in {path.stem for path in FILES}
+            assert row["check"] in CHECKS
+            assert len(row["why"]) > 20 or row["why"] == "as yaz"
