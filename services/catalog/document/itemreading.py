@@ -44,7 +44,7 @@ def _by(way: Way, fields: list[Field], tags: Tags, item_map: ItemMap) -> list[It
         place = _facts(way, each, item_map)
         if place is None:
             continue
-        names = _links(each) if pieces or "863" in tags else set()
+        names = _links(each) if pieces or "863" in tags or "866" in tags else set()
         own = [piece for piece in pieces if names & _links(piece)] if names else []
         if not own and len(fields) == 1:
             own = pieces
