@@ -14,7 +14,11 @@ from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog import document, searching
+from services.catalog.browsing import Headings
+from services.catalog.clustering import found_by
+from services.catalog.collocating import Arrival, collocate
 from services.catalog.index import Change, Index
+from services.catalog.indexing.queue import changes_of
 from services.catalog.marc import Record
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
@@ -71,9 +75,12 @@ class Library:
             at = session.scalar(select(func.max(Row.number))) or 0
             rows: list[dict[str, Any]] = []
             changes = []
+            found = {number: found_by(record) for number, record in enumerate(records, at + 1)}
+            works = collocate(session, [Arrival(number, each.keys, True) for number, each in found.items()])
+            Headings().note(session, [each.headings for each in found.values()])
             for number, record in enumerate(records, at + 1):
-                items = document.items_of(record)
-                made = document.document(record, number=number, institution=institution, items=items)
+                items, place = document.items_of(record), works.places[number]
+                made = document.document(record, number=number, institution=institution, items=items, work=place.work)
                 changes.append(Change(number, 1, made))
                 rows.append(
                     {
@@ -90,10 +97,15 @@ class Library:
                         "run": 1,
                         "updated_at": clock.now(),
                         "deleted_at": None,
+                        "work_number": place.work,
+                        "work_keys": place.keys,
+                        "title_sort": found[number].title_sort,
+                        "author_sort": found[number].author_sort,
                     }
                 )
             if rows:
                 session.execute(insert(Row), rows)
+            changes += changes_of(session, dict(works.moved))
         self.numbers += [row["number"] for row in rows]
         self.index.write(changes)
 

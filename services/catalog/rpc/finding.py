@@ -28,6 +28,7 @@ class Finding(Wiring):
             limit=request.limit,
             highlight=request.highlight,
             branch=request.branch,
+            by_work=request.by_work,
         )
         return wire.SearchReply(
             total=found.total,
@@ -38,6 +39,8 @@ class Finding(Wiring):
                     brief=hit.brief,
                     holdings=hit.holdings,
                     highlights=[wire.Highlight(field=name, pieces=pieces) for name, pieces in hit.highlights.items()],
+                    work_id=hit.work_id,
+                    editions=hit.editions,
                 )
                 for hit in found.hits
             ],

@@ -22,16 +22,23 @@ from services.catalog.searching.highlighting import highlights, marks_of
 from services.catalog.searching.looking_up import DOWN, look_up
 from services.catalog.searching.naming import names_of
 
+LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's, as editions are in it
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record found. id: as text; brief, holdings: UTF-8 JSON, ready; highlights: field of the brief -> pieces."""
+    """A record found. id: as text; brief, holdings: UTF-8 JSON, ready; highlights: field of the brief -> pieces.
+
+    work_id, editions  by work: the work whose best edition it is, and how many of its records match
+    """
 
     id: str
     score: float
     brief: bytes
     holdings: bytes
     highlights: Mapping[str, list[str]]
+    work_id: str = ""
+    editions: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +81,7 @@ def search(
     limit: int = 0,
     highlight: bool = False,
     branch: str = "",
+    by_work: bool = False,
 ) -> Found:
     """Find records.
 
@@ -85,6 +93,7 @@ def search(
     limit      1 to 100; 0 for 10
     highlight  say which words were found
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
+    by_work    one hit a work, its best edition that matches; total and facets count records all the same
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -94,7 +103,7 @@ def search(
     kept = bounds.allowed_filters(filters or {})
     order = bounds.allowed_sort(sort)
     wanted = bounds.allowed_limit(limit)
-    question = digest(query, kept, order)
+    question = digest(query, kept, f"{order} by work" if by_work else order)
     came_from = opened(cursor, question) if cursor else None
     offset = came_from.offset if came_from else 0
     context.in_time()
@@ -105,6 +114,8 @@ def search(
         sort=order,
         offset=offset,
         limit=min(wanted, REACH - offset),
+        by_work=by_work,
+        language=LANGUAGES.get(context.language, ""),
     )
     degraded = False
     try:
@@ -115,13 +126,13 @@ def search(
         answer, degraded = Answer(look_up(database, request, context=context, text=query), asked), True
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
-    more = bool(numbers) and reached < min(answer.hits.total, REACH)
+    more = bool(numbers) and reached < REACH and (answer.hits.more if by_work else reached < answer.hits.total)
     lost = not degraded and came_from is None and (answer.mode == "relaxed" or not answer.hits.total)
     names = names_of(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
     spelt = answer.query if answer.mode == "corrected" else answer.offered
     return Found(
         total=answer.hits.total,
-        hits=_hits(answer, queries.briefs(database, numbers), highlight=highlight, branch=branch),
+        hits=_hits(database, answer, highlight=highlight, branch=branch),
         next=str(Cursor(reached, question, answer.hits.generation, answer.mode)) if more else "",
         changed=came_from is not None and came_from.generation != answer.hits.generation,
         facets=[facet_of(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
@@ -134,14 +145,21 @@ def search(
     )
 
 
-def _hits(answer: Answer, shown: Mapping[int, queries.Brief], *, highlight: bool, branch: str) -> list[Hit]:
+def _hits(database: Database, answer: Answer, *, highlight: bool, branch: str) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
-    found = []
+    found, hits = [], answer.hits
+    shown = queries.briefs(database, hits.numbers)
+    works = queries.work_ids(database, hits.works) if hits.works else {}
     marks = marks_of(answer.query) if highlight else {}
-    for number, score in zip(answer.hits.numbers, answer.hits.scores, strict=True):
+    for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
         row = shown.get(number)
-        if row is not None:
-            marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
-            holdings = branch_first(row.holdings, branch) if branch else row.holdings
+        if row is None:
+            continue
+        marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
+        holdings = branch_first(row.holdings, branch) if branch else row.holdings
+        if hits.works:
+            work_id = works.get(hits.works[place], "")
+            found.append(Hit(row.id, score, row.brief, holdings, marked, work_id, hits.editions[place]))
+        else:
             found.append(Hit(row.id, score, row.brief, holdings, marked))
     return found
