@@ -77,16 +77,6 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         reply.updated_at.seconds = UPDATED_SECONDS
         return reply
 
-    def GetMarc(self, request: wire.GetMarcRequest, context: Any) -> wire.GetMarcReply:
-        self._hear(request, context)
-        book = self._book(request.id)
-        content = {
-            wire.MARC_FORMAT_ISO2709: f"00026nam a2200025 a 4500\x1e{book.number}\x1d".encode(),
-            wire.MARC_FORMAT_MARCXML: b'<record xmlns="http://www.loc.gov/MARC21/slim"/>',
-            wire.MARC_FORMAT_JSON: b'{"leader":"00026nam a2200025 a 4500","fields":[]}',
-        }[request.format]
-        return wire.GetMarcReply(content=content, version=3)
-
     def ListItems(self, request: wire.ListItemsRequest, context: Any) -> wire.ListItemsReply:
         self._hear(request, context)
         book = self._book(request.record_id)

@@ -125,7 +125,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
     database = Database(store.database_url, pool_size=2)
     try:
         given = io.BytesIO()
-        list(exporting.export(database, READER, to=given, form="marc"))
+        list(exporting.export(database, READER, to=given, asked=exporting.Asked()))
         given.seek(0)
         assert sorted(decode(frame).record.fingerprint() for frame in frames(given)) == sorted(
             record.fingerprint() for record in records

@@ -8,7 +8,6 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
-from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
@@ -21,25 +20,6 @@ else:
     from typing_extensions import TypeAlias as _TypeAlias, Never as _Never
 
 DESCRIPTOR: _descriptor.FileDescriptor
-
-class _MarcFormat:
-    ValueType = _typing.NewType("ValueType", _builtins.int)
-    V: _TypeAlias = ValueType  # noqa: Y015
-
-class _MarcFormatEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_MarcFormat.ValueType], _builtins.type):
-    DESCRIPTOR: _descriptor.EnumDescriptor
-    MARC_FORMAT_UNSPECIFIED: _MarcFormat.ValueType  # 0
-    MARC_FORMAT_ISO2709: _MarcFormat.ValueType  # 1
-    MARC_FORMAT_MARCXML: _MarcFormat.ValueType  # 2
-    MARC_FORMAT_JSON: _MarcFormat.ValueType  # 3
-
-class MarcFormat(_MarcFormat, metaclass=_MarcFormatEnumTypeWrapper): ...
-
-MARC_FORMAT_UNSPECIFIED: MarcFormat.ValueType  # 0
-MARC_FORMAT_ISO2709: MarcFormat.ValueType  # 1
-MARC_FORMAT_MARCXML: MarcFormat.ValueType  # 2
-MARC_FORMAT_JSON: MarcFormat.ValueType  # 3
-Global___MarcFormat: _TypeAlias = MarcFormat  # noqa: Y015
 
 @_typing.final
 class SearchRequest(_message.Message):
@@ -476,54 +456,6 @@ class GetRecordReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRecordReply: _TypeAlias = GetRecordReply  # noqa: Y015
-
-@_typing.final
-class GetMarcRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    ID_FIELD_NUMBER: _builtins.int
-    FORMAT_FIELD_NUMBER: _builtins.int
-    id: _builtins.str
-    format: Global___MarcFormat.ValueType
-    def __init__(
-        self,
-        *,
-        id: _builtins.str = ...,
-        format: Global___MarcFormat.ValueType = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["format", b"format", "id", b"id"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetMarcRequest: _TypeAlias = GetMarcRequest  # noqa: Y015
-
-@_typing.final
-class GetMarcReply(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    CONTENT_FIELD_NUMBER: _builtins.int
-    VERSION_FIELD_NUMBER: _builtins.int
-    UPDATED_AT_FIELD_NUMBER: _builtins.int
-    content: _builtins.bytes
-    version: _builtins.int
-    @_builtins.property
-    def updated_at(self) -> _timestamp_pb2.Timestamp: ...
-    def __init__(
-        self,
-        *,
-        content: _builtins.bytes = ...,
-        version: _builtins.int = ...,
-        updated_at: _timestamp_pb2.Timestamp | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["updated_at", b"updated_at"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "updated_at", b"updated_at", "version", b"version"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___GetMarcReply: _TypeAlias = GetMarcReply  # noqa: Y015
 
 @_typing.final
 class ListItemsRequest(_message.Message):

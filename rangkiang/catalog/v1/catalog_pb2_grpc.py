@@ -54,11 +54,6 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordReply.FromString,
                 _registered_method=True)
-        self.GetMarc = channel.unary_unary(
-                '/rangkiang.catalog.v1.Catalog/GetMarc',
-                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcReply.FromString,
-                _registered_method=True)
         self.ListItems = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListItems',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListItemsRequest.SerializeToString,
@@ -141,13 +136,6 @@ class CatalogServicer:
 
     def GetRecord(self, request, context):
         """One record, for display.
-        """
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
-    def GetMarc(self, request, context):
-        """One record, whole, in a MARC format.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -252,11 +240,6 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.GetRecord,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordReply.SerializeToString,
-            ),
-            'GetMarc': grpc.unary_unary_rpc_method_handler(
-                    servicer.GetMarc,
-                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcRequest.FromString,
-                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcReply.SerializeToString,
             ),
             'ListItems': grpc.unary_unary_rpc_method_handler(
                     servicer.ListItems,
@@ -401,33 +384,6 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/GetRecord',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetRecordReply.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def GetMarc(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/rangkiang.catalog.v1.Catalog/GetMarc',
-            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcRequest.SerializeToString,
-            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetMarcReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -43,8 +43,6 @@ class CatalogStub:
     """Complete what is being typed."""
     GetRecord: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetRecordRequest, _catalog_pb2.GetRecordReply]
     """One record, for display."""
-    GetMarc: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetMarcRequest, _catalog_pb2.GetMarcReply]
-    """One record, whole, in a MARC format."""
     ListItems: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]
     """The items of one record, by branch and call number."""
     CountFacet: _grpc.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]
@@ -79,8 +77,6 @@ class CatalogAsyncStub(CatalogStub):
     """Complete what is being typed."""
     GetRecord: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetRecordRequest, _catalog_pb2.GetRecordReply]  # type: ignore[assignment]
     """One record, for display."""
-    GetMarc: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetMarcRequest, _catalog_pb2.GetMarcReply]  # type: ignore[assignment]
-    """One record, whole, in a MARC format."""
     ListItems: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListItemsRequest, _catalog_pb2.ListItemsReply]  # type: ignore[assignment]
     """The items of one record, by branch and call number."""
     CountFacet: _aio.UnaryUnaryMultiCallable[_browsing_pb2.CountFacetRequest, _browsing_pb2.CountFacetReply]  # type: ignore[assignment]
@@ -130,14 +126,6 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.GetRecordReply, _abc.Awaitable[_catalog_pb2.GetRecordReply]]:
         """One record, for display."""
-
-    @_abc_1.abstractmethod
-    def GetMarc(
-        self,
-        request: _catalog_pb2.GetMarcRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_catalog_pb2.GetMarcReply, _abc.Awaitable[_catalog_pb2.GetMarcReply]]:
-        """One record, whole, in a MARC format."""
 
     @_abc_1.abstractmethod
     def ListItems(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import re
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import Annotated
 
 import orjson
 import typer
@@ -20,10 +19,11 @@ from chassis.errors import Invalid, LocalText, Unavailable
 from services.catalog import classifying, exporting, indexing, loading, sample
 from services.catalog.commands.classes import app as classes_app
 from services.catalog.commands.draining import drain
+from services.catalog.commands.export import export
 from services.catalog.commands.opening import Json, catalogue
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.sources import app as sources_app
-from services.catalog.commands.terminal import bar_for, opened, reporting, show, summary
+from services.catalog.commands.terminal import bar_for, reporting, show, summary
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
 from services.catalog.preparing import find_files
@@ -39,6 +39,7 @@ app.add_typer(institutions_app, name="institutions")
 app.add_typer(index_app, name="index")
 app.add_typer(sample_app, name="sample")
 app.add_typer(report_app, name="report")
+app.command()(export)
 app.add_typer(classes_app, name="classes")
 app.add_typer(sources_app, name="sources")
 
@@ -93,42 +94,6 @@ def import_(
             drain(resources, quiet=json)
     summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
     if counts.put_aside:
-        raise typer.Exit(PUT_ASIDE)
-
-
-@app.command()
-def export(
-    form: Annotated[exporting.Form, typer.Option("--format", help="json: one record a line.")] = "marc",
-    source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
-    to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
-    json: Json = False,
-) -> None:
-    """Give the records back as MARC, field for field as they came."""
-    if json and to is None:
-        raise Invalid(
-            "OUTPUT_TAKEN",
-            LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
-        )
-    written, left = 0, 0
-    with catalogue() as resources, contextlib.ExitStack() as stack:
-        stream: BinaryIO = stack.enter_context(opened(to)) if to else sys.stdout.buffer
-        total = exporting.count(resources.database, system("export"), source=source)
-        bar = stack.enter_context(bar_for(quiet=json))
-        task = bar.add_task("export", total=total, note="")
-        for written, problem in exporting.export(
-            resources.database,
-            system("export"),
-            to=stream,
-            form=form,
-            source=source,
-        ):
-            bar.update(task, completed=written)
-            if problem is not None:
-                left += 1
-                screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
-    if json:
-        print(orjson.dumps({"written": written, "left": left}).decode())
-    if left:
         raise typer.Exit(PUT_ASIDE)
 
 

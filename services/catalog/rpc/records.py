@@ -7,21 +7,12 @@ from dataclasses import replace
 import grpc
 
 from chassis import rpc
-from chassis.errors import Invalid, LocalText
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
-from services.catalog import marc, queries, showing
+from services.catalog import showing
 from services.catalog.document import answer, callnumbers
-from services.catalog.exporting import ENCODERS
-from services.catalog.marc.faults import REASONS, Unserialisable
 from services.catalog.rpc.wiring import Wiring, wire_moment
-
-FORMATS = {
-    wire.MARC_FORMAT_ISO2709: "marc",
-    wire.MARC_FORMAT_MARCXML: "marcxml",
-    wire.MARC_FORMAT_JSON: "json",
-}
 
 
 class Records(Wiring):
@@ -37,24 +28,6 @@ class Records(Wiring):
             source=found.source,
             institution=found.institution,
         )
-
-    def GetMarc(self, request: wire.GetMarcRequest, context: grpc.ServicerContext) -> wire.GetMarcReply:
-        name = FORMATS.get(request.format)
-        if name is None:
-            raise Invalid(
-                "FORMAT_UNKNOWN",
-                LocalText("Format MARC itu tidak dikenal.", "That MARC format is not known."),
-                format=int(request.format),
-            )
-        with self._database.reading(rpc.context(context)) as session:
-            found = queries.record(session, parse_id(request.id))
-        try:
-            content = ENCODERS[name](marc.Record.unpack(found.marc))
-        except Unserialisable as problem:
-            raise Invalid(
-                problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail
-            ) from None
-        return wire.GetMarcReply(content=content, version=found.version, updated_at=wire_moment(found.updated_at))
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
         version, items = showing.items(

@@ -9,22 +9,25 @@ import pytest
 
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import NotFound
+from chassis.errors import Invalid, NotFound
 from services.catalog import exporting
+from services.catalog.forms import FORMS as FORMS_THERE_ARE
 from services.catalog.marc import Record, marcxml
 from services.catalog.marc.reading import decode, frames
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
 
-FORMS: list[exporting.Form] = ["marc", "marcxml", "json"]
+FORMS: list[exporting.Form] = ["marc", "marcxml", "marcjson"]
 BEYOND_ISO_2709 = 10_000  # a field that its directory has no room for
 
 
 def exported(database: Database, form: exporting.Form, source: str = "") -> tuple[bytes, int, list[exporting.Left]]:
     """The bytes, how many records were written, and those that were not."""
     to, written, left = io.BytesIO(), 0, []
-    for written, problem in exporting.export(database, READER, to=to, form=form, source=source):  # noqa: B007
-        left += [problem] if problem else []
+    for reached in exporting.export(database, READER, to=to, asked=exporting.Asked(form, source=source)):
+        written = reached.written
+        left += reached.problems
+        assert reached.left == len(left)
     return to.getvalue(), written, left
 
 
@@ -95,4 +98,62 @@ def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Impo
     assert (written, len(left)) == (2, 1)
     assert left[0].reason
     assert read_back(content) == fingerprints([records[0], records[2]])
-    assert read_back(exported(database, "json")[0]) == fingerprints(records)
+    assert read_back(exported(database, "marcjson")[0]) == fingerprints(records)
+
+
+@pytest.mark.parametrize("form", sorted(FORMS_THERE_ARE))
+def test_every_form_gives_every_record(import_: Importer, database: Database, form: exporting.Form) -> None:
+    import_([book("1", "Judul satu"), book("2", "Judul dua")])
+    content, written, left = exported(database, form)
+    assert (written, left) == (2, [])
+    assert content.startswith(FORMS_THERE_ARE[form].head)
+    assert content.endswith(FORMS_THERE_ARE[form].tail)
+    assert b"Judul satu" in content
+    assert b"Judul dua" in content
+
+
+def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, database: Database, tmp_path: Path) -> None:
+    import_([book(str(number)) for number in range(exporting.PAGE * 3)])
+    asked = exporting.Asked("marcxml")
+    path = tmp_path / "semua.xml"
+    with exporting.Place(path, asked) as place:
+        assert place.since is None
+        pages = exporting.export(database, READER, to=place.file, asked=asked)
+        place.keep(next(pages))
+        next(pages)
+        # Here it dies: the second page is in the file, but nobody is sure of it.
+    with exporting.Place(path, asked) as place:
+        assert place.since == exporting.Reached(exporting.PAGE, exporting.PAGE)
+        *_, last = exporting.export(database, READER, to=place.file, asked=asked, since=place.since)
+        place.done()
+    whole, written, _ = exported(database, "marcxml")
+    assert path.read_bytes() == whole
+    assert last.written == written
+    assert list(tmp_path.glob("*.state*")) == []
+
+
+def test_a_file_begun_with_another_question_is_not_written_over(database: Database, tmp_path: Path) -> None:
+    path = tmp_path / "semua.mrc"
+    with exporting.Place(path, exporting.Asked(source="A")) as place:
+        place.keep(exporting.Reached(7, 7))
+    with pytest.raises(Invalid) as refusal, exporting.Place(path, exporting.Asked(source="B")):
+        pass
+    assert refusal.value.reason == "EXPORT_UNLIKE"
+    with exporting.Place(path, exporting.Asked(source="A")) as place:
+        assert place.since is not None
+        assert place.since.after == 7
+
+
+@pytest.mark.parametrize("lost", ["file", "bytes"])
+def test_a_file_that_is_less_than_it_was_is_begun_anew(database: Database, tmp_path: Path, lost: str) -> None:
+    path = tmp_path / "semua.mrc"
+    with exporting.Place(path, exporting.Asked()) as place:
+        place.file.write(b"a record")
+        place.keep(exporting.Reached(7, 1))
+    if lost == "file":
+        path.unlink()
+    else:
+        path.write_bytes(b"a rec")
+    with exporting.Place(path, exporting.Asked()) as place:
+        assert place.since is None
+    assert path.read_bytes() == b""

@@ -24,7 +24,7 @@ from tests.services.catalog.conftest import Importer
 def _all(database: Database) -> list[Marc]:
     """The records as an export gives them back."""
     to = io.BytesIO()
-    list(exporting.export(database, READER, to=to, form="marc"))
+    list(exporting.export(database, READER, to=to, asked=exporting.Asked()))
     return [decode(frame).record for frame in frames(io.BytesIO(to.getvalue()))]
 
 

@@ -21,15 +21,15 @@ from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from rangkiang.catalog.v1 import browsing_pb2
+from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import loading, rpc, sample
+from services.catalog.forms import FORMS
 from services.catalog.index import ENGINES
 from services.catalog.indexing.keeping import Keeper
 from services.catalog.marc import marcjson
 from services.catalog.marc.reading import decode, frames
-from services.catalog.rpc.records import FORMATS
 from services.catalog.service import SERVICE
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -116,10 +116,31 @@ def test_a_record_for_display(call: Call) -> None:
     assert reply.updated_at.seconds > 0
 
 
-@pytest.mark.parametrize("form", FORMATS)
-def test_a_record_in_each_format(call: Call, form: Any) -> None:
-    reply = call("GetMarc", wire.GetMarcRequest(id=found(call).hits[0].id, format=form))
+@pytest.mark.parametrize("form", ["marc", "marcxml", "marcjson"])
+def test_a_record_in_each_marc_form(call: Call, form: str) -> None:
+    reply = call("GetForm", forms_pb2.GetFormRequest(id=found(call).hits[0].id, form=form))
     assert [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(reply.content))] == [BOOK.fingerprint()]
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_a_record_in_each_form_with_the_address_of_its_page(call: Call, form: str) -> None:
+    record_id = found(call).hits[0].id
+    address = "https://katalog.example/records/{id}"
+    reply = call("GetForm", forms_pb2.GetFormRequest(id=record_id, form=form, address=address))
+    assert (reply.media_type, reply.version) == (FORMS[form].media_type, 1)
+    assert reply.updated_at.seconds > 0
+    assert b"Cindua Mato" in reply.content
+    if form in ("dc", "mods", "jsonld", "ris", "bibtex", "csv"):
+        assert address.replace("{id}", record_id).encode() in reply.content
+
+
+def test_records_are_listed_by_number(call: Call) -> None:
+    whole = call("ListRecords", forms_pb2.ListRecordsRequest())
+    first = call("ListRecords", forms_pb2.ListRecordsRequest(limit=1))
+    rest = call("ListRecords", forms_pb2.ListRecordsRequest(after=first.records[0].number))
+    assert [each.id for each in whole.records] == [each.id for each in (*first.records, *rest.records)]
+    assert whole.highest == whole.records[-1].number
+    assert all(each.updated_at.seconds > 0 for each in whole.records)
 
 
 def test_items_by_branch_with_their_names(call: Call) -> None:
@@ -143,11 +164,14 @@ def test_institutions_and_the_branches_of_one(call: Call) -> None:
     ("method", "message", "kind", "reason"),
     [
         ("GetRecord", wire.GetRecordRequest(id=UNKNOWN), NotFound, "RECORD_NOT_FOUND"),
-        ("GetMarc", wire.GetMarcRequest(id=UNKNOWN, format=wire.MARC_FORMAT_JSON), NotFound, "RECORD_NOT_FOUND"),
+        ("GetForm", forms_pb2.GetFormRequest(id=UNKNOWN, form="mods"), NotFound, "RECORD_NOT_FOUND"),
         ("ListItems", wire.ListItemsRequest(record_id=UNKNOWN), NotFound, "RECORD_NOT_FOUND"),
         ("GetRecord", wire.GetRecordRequest(id="not an id"), Error, ""),
         ("GetRecord", wire.GetRecordRequest(), Error, ""),
-        ("GetMarc", wire.GetMarcRequest(id=UNKNOWN), Invalid, "FORMAT_UNKNOWN"),
+        ("GetForm", forms_pb2.GetFormRequest(id=UNKNOWN), Invalid, "FORM_UNKNOWN"),
+        ("GetForm", forms_pb2.GetFormRequest(id=UNKNOWN, form="csv", address="x" * 2001), Invalid, "ADDRESS_TOO_LONG"),
+        ("ListRecords", forms_pb2.ListRecordsRequest(limit=50_001), Invalid, "LIMIT_OUT_OF_BOUNDS"),
+        ("ListRecords", forms_pb2.ListRecordsRequest(after=-1), Invalid, "LIMIT_OUT_OF_BOUNDS"),
         ("Search", wire.SearchRequest(cursor="nonsense"), Invalid, ""),
         ("Search", wire.SearchRequest(sort="colour"), Invalid, ""),
         ("Search", wire.SearchRequest(limit=100_000), Invalid, ""),
@@ -170,9 +194,9 @@ def test_refusals_arrive_with_their_reason_and_both_sentences(
 def test_a_record_that_a_format_cannot_hold_is_refused_with_the_reason(call: Call) -> None:
     record_id = found(call, "kaba besar").hits[0].id
     with pytest.raises(Invalid) as refusal:
-        call("GetMarc", wire.GetMarcRequest(id=record_id, format=wire.MARC_FORMAT_ISO2709))
+        call("GetForm", forms_pb2.GetFormRequest(id=record_id, form="marc"))
     assert refusal.value.facts["record"] == record_id
-    assert call("GetMarc", wire.GetMarcRequest(id=record_id, format=wire.MARC_FORMAT_MARCXML)).content
+    assert call("GetForm", forms_pb2.GetFormRequest(id=record_id, form="marcxml")).content
 
 
 def test_without_an_index_searches_are_looked_up_and_records_are_still_given(

@@ -1,0 +1,101 @@
+"""`export`: records given back, all of them or what a search finds, in any form."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, BinaryIO
+
+import orjson
+import typer
+from rich.console import Console
+
+from chassis.context import system
+from chassis.errors import Invalid, LocalText
+from chassis.urls import open_url
+from services.catalog import exporting
+from services.catalog.commands.opening import Json, catalogue
+from services.catalog.commands.terminal import bar_for
+from services.catalog.index import ENGINES, Index
+
+PUT_ASIDE = 1
+# How often a run makes sure of what it has written; one that dies writes so much again.
+KEEP_SECONDS = 1.0
+
+screen = Console(stderr=True)
+
+
+def export(
+    form: Annotated[
+        exporting.Form, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
+    ] = "marc",
+    query: Annotated[str, typer.Option(help="Only what this search finds.")] = "",
+    filters: Annotated[
+        list[str] | None,
+        typer.Option("--filter", help="Only with this value of a facet, such as language=min; again for more."),
+    ] = None,
+    source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
+    to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
+    json: Json = False,
+) -> None:
+    """Give records back; as MARC field for field as they came.
+
+    An export into a file that was stopped goes on when the same command is given again: FILE.state says how far it is.
+    Exit code 1: a record does not fit this form.
+    """
+    if json and to is None:
+        raise Invalid(
+            "OUTPUT_TAKEN",
+            LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
+        )
+    reached = exporting.Reached()
+    with catalogue() as resources, contextlib.ExitStack() as stack:
+        public, database = resources.settings.public_url.rstrip("/"), resources.database
+        address = f"{public}/records/{{id}}" if public else ""
+        asked = exporting.Asked(form, query, _filters(filters or []), source, address)
+        index: Index | None = None
+        if asked.searches:
+            index = open_url(resources.settings.search, ENGINES)
+            stack.callback(index.close)
+        place = stack.enter_context(exporting.Place(to, asked)) if to else None
+        stream: BinaryIO = sys.stdout.buffer if place is None else place.file
+        context = system("export")
+        total = exporting.count_found(index, asked) if index else exporting.count(database, context, source=source)
+        bar = stack.enter_context(bar_for(quiet=json))
+        task = bar.add_task("export", total=total, note="")
+        kept = time.monotonic()
+        since = place.since if place else None
+        reached = since or reached
+        for reached in exporting.export(database, context, to=stream, asked=asked, index=index, since=since):
+            bar.update(task, completed=reached.written)
+            for problem in reached.problems:
+                screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
+            if place and time.monotonic() - kept > KEEP_SECONDS:
+                place.keep(reached)
+                kept = time.monotonic()
+        if place:
+            place.done()
+    if json:
+        print(orjson.dumps({"written": reached.written, "left": reached.left}).decode())
+    if reached.left:
+        raise typer.Exit(PUT_ASIDE)
+
+
+def _filters(given: list[str]) -> dict[str, tuple[str, ...]]:
+    """`facet=value` as often as it stands, values of one facet together."""
+    found: dict[str, tuple[str, ...]] = {}
+    for each in given:
+        facet, equals, value = each.partition("=")
+        if not equals or not value:
+            raise Invalid(
+                "FILTER_INVALID",
+                LocalText(
+                    "“{given}” bukan saringan: tulis seperti language=min.",
+                    "“{given}” is no filter: write language=min.",
+                ),
+                given=each[:80],
+            )
+        found[facet] = (*found.get(facet, ()), value)
+    return found

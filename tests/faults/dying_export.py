@@ -1,0 +1,35 @@
+"""An export that dies as by kill -9 at a named point, and makes sure of every page.
+
+python -m tests.faults.dying_export POINT export …
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from chassis import cli
+from services.catalog import exporting
+from services.catalog.commands import export
+from tests.toys.dying import after, before
+
+POINTS: dict[str, Callable[[], None]] = {
+    "file.opened": lambda: after(exporting.Place, "__enter__"),
+    "page.not_kept": lambda: before(exporting.Place, "keep", call=2),
+    "page.flushed": lambda: before(exporting.json, "dump", call=2),
+    "page.kept": lambda: after(exporting.Place, "keep"),
+    "end.not_kept": lambda: before(exporting.Place, "done"),
+    "end.flushed": lambda: before(exporting.Path, "unlink"),
+}
+
+
+def main(point: str, *command: str) -> None:
+    POINTS[point]()
+    # The package names the command as its module is named.
+    sys.modules[export.__module__].KEEP_SECONDS = 0.0  # type: ignore[attr-defined]
+    sys.argv = ["rangkiang", *command]
+    cli.main()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
