@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
 from chassis.errors import LocalText
@@ -61,9 +61,15 @@ def along_shelf(
 
     at  (call_sort, record number); the items there are not among them
     """
+    rows = session.execute(walk(branch_id, at, leftwards=leftwards, limit=limit))
+    return [(row.call_sort, row.record_number, row.call_number) for row in rows]
+
+
+def walk(branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int) -> Select[tuple[str, int, str]]:
+    """The question along_shelf asks; the index items_on_shelf answers it in its own order."""
     order = (Item.call_sort, Item.record_number)
     here = tuple_(*order)
-    rows = session.execute(
+    return (
         select(Item.call_sort, Item.record_number, Item.call_number)
         .where(
             Item.branch_id == branch_id,
@@ -74,7 +80,6 @@ def along_shelf(
         .order_by(*(each.desc() for each in order) if leftwards else order)
         .limit(limit)
     )
-    return [(row.call_sort, row.record_number, row.call_number) for row in rows]
 
 
 def class_captions(session: Session) -> dict[str, LocalText]:
