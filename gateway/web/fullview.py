@@ -42,13 +42,15 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
             found += [(_said(each["label"], words), _lines(key, each["values"], made, words)) for each in values]
         else:
             name = words.say(f"record.{FULLER.get(key, key)}")
-            found.append((name, [_unlabelled(line, name) for line in _lines(key, values, made, words)]))
+            found.append((name, _unlabelled(key, name, _lines(key, values, made, words))))
     return [(name, lines) for name, lines in found if lines]
 
 
-def _unlabelled(line: Line, name: str) -> Line:
-    """A line whose label only says again what the row is called goes without."""
-    return {**line, "label": ""} if line["label"] == name else line
+def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
+    """Lines without the labels that say nothing: what the row is called already, or how one publisher published."""
+    if key == "publication" and len(lines) == 1:
+        return [{**lines[0], "label": ""}]
+    return [{**line, "label": ""} if line["label"].casefold() == name.casefold() else line for line in lines]
 
 
 def _lines(key: str, values: Any, display: dict[str, Any], words: Wording) -> list[Line]:

@@ -14,8 +14,9 @@ from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway import noting
-from gateway.api.records import in_form, readable
+from gateway.api.records import readable
 from gateway.deps import absolute, ask, catalog, language
+from gateway.doors.coins import title_of
 from gateway.forms import ENDINGS
 from gateway.web import reader
 from gateway.web.citing import citations
@@ -36,14 +37,6 @@ NEIGHBOURS_A_SIDE, SIMILAR = 3, 6
 MOST_ITEMS = 200
 
 Reply = TypeVar("Reply")
-
-
-@router.get("/records/{record_id}.{ending}")
-async def download(request: Request) -> Response:
-    """The record as a file, in the form that the ending names."""
-    record_id, ending = request.path_params["record_id"], request.path_params["ending"]
-    named = {"Content-Disposition": f'attachment; filename="{record_id}.{ending}"'}
-    return await in_form(request, record_id, ending, headers=named if ending in DOWNLOADS else None)
 
 
 @router.get("/records/{record_id}")
@@ -93,6 +86,7 @@ async def record(request: Request) -> Response:
         downloads=downloads(reply.id, words),
         source=reply.source,
         permalink=permalink,
+        coins=title_of(display, address=permalink),
         linked_data=_in_script(described.content) if described else "",
         pictured=real(request.app.state.settings.covers, isbns(display)) is not None,
     )

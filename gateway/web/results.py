@@ -11,7 +11,8 @@ from starlette.responses import Response
 from gateway import noting
 from gateway.api.parameters import FACETS, SORTS, one, read
 from gateway.api.search import SUGGEST
-from gateway.deps import ask, catalog, language
+from gateway.deps import absolute, ask, catalog, language
+from gateway.doors.coins import title_of
 from gateway.web import reader
 from gateway.web.addresses import PAGE, YES, Given, address, kept, toggled
 from gateway.web.filters import SHOWN_FACETS, asked, chips, counted
@@ -35,7 +36,10 @@ async def results(request: Request) -> Response:
     with_filters = opened or any(facet in given for facet in FACETS)
     reply = await ask(request, catalog(request).Search, _question(request, given, facets=with_filters))
     filters = counted(reply.facets, given, words) if with_filters else None
-    hits = [hit(each, words.language) for each in reply.hits]
+    hits = [
+        {**each, "coins": title_of(each, address=absolute(request, f"/records/{each['id']}"))}
+        for each in (hit(found, words.language) for found in reply.hits)
+    ]
     first = "cursor" not in given
     # A hit's link says its rank while searches are noted; the record's page is told nothing else.
     if first and noting.searched(request, query=one(given, "q"), reply=reply):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from urllib.parse import parse_qs
 
 import httpx
 import pytest
@@ -78,6 +79,11 @@ def test_a_search_is_its_address_and_can_be_followed(http: httpx.Client) -> None
     assert "http" in html
     assert "/search.atom?q=surau&amp;language=ind" in html
     assert f"{str(http.base_url).rstrip('/')}/search?q=surau&amp;language=ind</p>" in html
+
+
+def test_reference_managers_find_each_hit(http: httpx.Client) -> None:
+    spans = [each for each in Outline(http.get("/search?q=siti").text).all("span") if each.get("class") == "Z3988"]
+    assert [parse_qs(str(each["title"]))["rft.btitle"] for each in spans] == [[BOOKS[1].title]]
 
 
 def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> None:
