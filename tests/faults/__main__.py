@@ -1,4 +1,7 @@
-"""`make soak`: random kills on both editions, as many as KILLS says, the way SOAK_SEED says."""
+"""`make soak`: an index rebuilt under readers for a minute, then random kills, on both editions.
+
+As many kills as KILLS says, the way SOAK_SEED says; no rebuilding with REBUILD_SECONDS=0.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.faults.rebuilding import opened, rebuild_under_readers
 from tests.faults.soaking import EDITIONS, soak
 
 RECORDS = 5_000
@@ -17,8 +21,15 @@ RECORDS = 5_000
 def main() -> int:
     kills = int(os.environ.get("KILLS") or 200)
     seed = int(os.environ.get("SOAK_SEED") or random.randrange(1_000_000))
+    seconds = float(os.environ.get("REBUILD_SECONDS") or 60)
     editions = (os.environ.get("EDITIONS") or ",".join(EDITIONS)).split(",")
     print(f"make soak KILLS={kills} SOAK_SEED={seed}", flush=True)
+    os.environ["RATE_LIMIT"] = "0"
+    for edition in editions if seconds else ():
+        with tempfile.TemporaryDirectory() as folder, opened(edition, Path(folder)) as library:
+            loop = rebuild_under_readers(library, seconds=seconds)
+        print(f"{edition}: {loop}", flush=True)
+        assert (loop.failed, loop.wrong) == (0, 0)
     for at, edition in enumerate(editions):
         begun = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
