@@ -34,7 +34,7 @@ _MARC = b"\x1d \x1e \x1f \x1b$1 \x1b(B 4500 < ]]> &#x1; <record> </subfield> {  
 _QUERY = 'judul: tahun: isbn: bahasa: kelas: - " * .. 1990 OR ATAU ( ) 978 0306406152 surau é ب 日本 _ : – ʿ \0 ^ ~'
 
 TOKENS: dict[str, list[bytes]] = {
-    "marc": [*_MARC.split(b" "), b'"subfields":['],
-    "query": [b" ", *_QUERY.encode().split(b" ")],
+    "marc": [*_MARC.split(), b'"subfields":['],
+    "query": [b" ", *_QUERY.encode().split()],
     "cursor": [b"=", b"-", b"_", b"A", b"\xff"],
 }
