@@ -68,10 +68,14 @@ def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[b
 def work_number(session: Session, work_id: UUID) -> int:
     """A work's number; of one that was merged into another, the other's.
 
-    raises  NotFound  WORK_NOT_FOUND
+    work_id  of the work, or of a record of it
+    raises   NotFound  WORK_NOT_FOUND
     """
-    asked = select(func.coalesce(Work.merged_into, Work.number)).where(Work.id == work_id)
-    number = session.scalar(asked)
+    number = session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.id == work_id))
+    if number is None:
+        number = session.scalar(
+            select(Record.work_number).where(Record.id == work_id, Record.deleted_at.is_(None))
+        )
     if number is None:
         raise no_work(work_id)
     return int(number)
@@ -167,12 +171,33 @@ def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
     return {number: str(work_id) for number, work_id in database.rows(f"{asked} = ANY(%s)", (list(numbers),))}
 
 
+def titles_from(database: Database, beginning: str, limit: int) -> list[bytes]:
+    """Brief records whose folded title begins so, in its order. Raises Unavailable DATABASE_UNAVAILABLE."""
+    asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
+    rows = database.rows(_TITLES.format(*asked), (beginning, beginning + _AFTER, limit))
+    return [bytes(brief) for (brief,) in rows]
+
+
+def headings_from(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
+    """Headings of a kind that begin so, folded, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
+    asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
+    rows = database.rows(_HEADINGS.format(*asked), (kind, beginning, beginning + _AFTER, limit))
+    return [text for (text,) in rows]
+
+
 def _id_text(raw: bytes) -> str:
     """A UUID's text, without making a UUID of it: a third of the time, ten times a search."""
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+_AFTER = "\U0010ffff"  # sorts behind every text that begins so
+_IN_SQLITE, _IN_POSTGRESQL = ("?",) * 4, ("%s",) * 4
+_TITLES = (
+    "SELECT brief FROM records WHERE title_sort >= {} AND title_sort < {} AND deleted_at IS NULL"
+    " ORDER BY title_sort, number LIMIT {}"
+)
+_HEADINGS = "SELECT text FROM headings WHERE kind = {} AND sort >= {} AND sort < {} ORDER BY sort, text LIMIT {}"
 _BRIEFS = "SELECT number, id, brief, holdings FROM records WHERE deleted_at IS NULL AND "
 
 

@@ -107,7 +107,7 @@ class TantivyIndex:
 
     def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._reading() as view:
-            return tally(view.searcher, Query.all_query(), field, values)
+            return tally(view.searcher, view.index.schema, field, values)
 
     def count(self) -> int:
         with self._reading() as view:

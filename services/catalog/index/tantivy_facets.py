@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tantivy import Query, Searcher
+from tantivy import Query, Schema, Searcher
 
 from services.catalog.index import FacetOrder
 from services.catalog.index.shape import LONGEST_VALUE, ordered
@@ -50,14 +50,15 @@ def count_values(searcher: Searcher, query: Query, facet: str, values: Sequence[
     return {**dict.fromkeys(values, 0), **dict(_pairs(answer[facet]))}
 
 
-def tally(searcher: Searcher, query: Query, field: str, values: Sequence[str]) -> dict[str, int]:
-    """Exact counts of these values of a keyword field; 0 where none has it."""
-    if not values:
-        return {}
-    kept = {value: value[:LONGEST_VALUE] for value in values}
-    terms = {"field": field, **_only(list(dict.fromkeys(kept.values())))}
-    found = dict(_pairs(searcher.aggregate(query, {"values": {"terms": terms}})["values"]))
-    return {value: found.get(cut, 0) for value, cut in kept.items()}
+def tally(searcher: Searcher, schema: Schema, field: str, values: Sequence[str]) -> dict[str, int]:
+    """Exact counts of these values of a keyword field; 0 where none has it.
+
+    Each is asked for by itself: an aggregation would walk through every document, a hundred times as dear at 100,000.
+    """
+    return {
+        value: int(searcher.search(Query.term_query(schema, field, value[:LONGEST_VALUE]), limit=1).count)  # type: ignore[attr-defined]
+        for value in values
+    }
 
 
 def _again(answer: dict[str, Any], counted: Counted, size: int) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ does for the engine. What is not found so: a title by a word in its midst, a sub
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
@@ -21,7 +21,7 @@ from services.catalog.index.shape import SORT_FIELDS, filters, stored
 from services.catalog.indexing.queue import changes_of
 from services.catalog.ranking import All
 from services.catalog.searching.weighing import Fields, plain, total, weigh
-from services.catalog.tables import Heading, Institution, Item, Record, Source
+from services.catalog.tables import Institution, Item, Record, Source
 
 MOST_CANDIDATES = 300  # each is unpacked and looked at: 0.2 ms
 MOST_OF_A_WORD = 100
@@ -59,30 +59,6 @@ def look_up(database: Database, request: Request, *, context: Context, text: str
         facets={},
         generation=GENERATION,
     )
-
-
-def completions(
-    database: Database, *, context: Context, words: Sequence[str], limit: int
-) -> tuple[list[int], list[str], list[str]]:
-    """What begins so: record numbers (by title), authors, subjects; at most `limit` of each, in order.
-
-    raises  Unavailable  DATABASE_UNAVAILABLE
-    """
-    typed = " ".join(words)
-    with database.reading(context) as session:
-        numbers = list(session.scalars(_records(_begins(Record.title_sort, typed), limit)))
-        authors, subjects = (
-            list(
-                session.scalars(
-                    select(Heading.text)
-                    .where(Heading.kind == kind, _begins(Heading.sort, typed))
-                    .order_by(Heading.sort)
-                    .limit(limit)
-                )
-            )
-            for kind in ("author", "subject")
-        )
-    return numbers, authors, subjects
 
 
 def _candidates(session: Session, text: str) -> Iterator[int]:

@@ -1,4 +1,8 @@
-"""Completing what is being typed: titles, authors and subjects that have all the words, the last one begun."""
+"""Completing what is being typed: titles, authors and subjects that begin so, then those with a word that does.
+
+What begins so is looked up in the tables' order; what has the words, in the index. Both know folding, and neither
+offers what nobody would find: a heading is offered while the index has records with it.
+"""
 
 from __future__ import annotations
 
@@ -14,14 +18,16 @@ from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.analysis import tokens
 from services.catalog.index import Index, Request
+from services.catalog.index.shape import FACET_FIELDS
 from services.catalog.ranking import All, Match, Prefix, Term
 from services.catalog.searching import bounds
-from services.catalog.searching.looking_up import DOWN, completions
+from services.catalog.searching.looking_up import DOWN
 
 USUAL, MOST = 8, 20
 KINDS = ("title", "author", "subject")
 _SHORTEST = 2  # characters; one letter begins everything
-_LOOKED_AT = 30  # hits or facet values among which the best are chosen
+_LOOKED_AT = 30  # hits, titles or facet values among which the best are chosen
+_HEADINGS = 60  # in order, among which the commonest are chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,54 +41,58 @@ class Suggestion:
 def suggest(database: Database, index: Index, *, context: Context, prefix: str, limit: int = 0) -> list[Suggestion]:
     """Complete what has been typed so far; the kinds take turns, each with what begins so first.
 
+    What only has a word that begins so costs a search, and is looked for where less than a kind's share begins so.
+
+    While the search engine is down, what begins so is all.
     limit   1 to 20; 0 for 8
     raises  Invalid      QUERY_TOO_LONG, LIMIT_OUT_OF_BOUNDS
-            Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+            Unavailable  DATABASE_UNAVAILABLE
     """
     wanted = bounds.allowed_limit(limit, usual=USUAL, most=MOST)
     words = tokens(bounds.typed(prefix))[: bounds.MOST_WORDS]
     if not words or max(map(len, words)) < _SHORTEST:
         return []
     context.in_time()
+    enough = -(-wanted // len(KINDS))
+    kinds = (
+        [Suggestion(text, "title") for text in _titles(database, index, words, enough)],
+        [Suggestion(text, "author") for text in _headings(database, index, "author", words, enough)],
+        [Suggestion(text, "subject") for text in _headings(database, index, "subject", words, enough)],
+    )
+    return list(_in_turn(kinds))[:wanted]
+
+
+def _titles(database: Database, index: Index, words: Sequence[str], enough: int) -> list[str]:
+    """Titles that begin so, in order; where they are few, also the newest of those that have the words."""
+    begin = (orjson.loads(brief)["title"] for brief in queries.titles_from(database, " ".join(words), _LOOKED_AT))
+    found = _best_first(begin, words)
+    if len(found) < enough:
+        try:
+            numbers = index.search(Request(_begun("title", words), sort="year", limit=_LOOKED_AT)).numbers
+        except Unavailable as trouble:
+            if trouble.reason not in DOWN:
+                raise
+            return found
+        shown = queries.briefs(database, numbers)
+        more = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
+        found = _best_first((*found, *more), words)
+    return found
+
+
+def _headings(database: Database, index: Index, kind: str, words: Sequence[str], enough: int) -> list[str]:
+    """Headings that begin so, the commonest first; where they are few, also the commonest that have the words."""
+    found = queries.headings_from(database, kind, " ".join(words), _HEADINGS)
     try:
-        kinds = (
-            _titles(database, index, words),
-            _headings(index, "author", words),
-            _headings(index, "subject", words),
-        )
+        counts = index.tally(FACET_FIELDS[kind], found) if found else {}
+        found = sorted((each for each in found if counts[each]), key=lambda each: (-counts[each], each))
+        if len(found) < enough:
+            request = Request(_begun(kind, words), facets=(kind,), facet_size=_LOOKED_AT, limit=0)
+            # A record has other headings too, which are left out.
+            found += [value for value, _count in index.search(request).facets[kind]]
     except Unavailable as trouble:
         if trouble.reason not in DOWN:
             raise
-        kinds = _in_tables(database, context, words)
-    named = [[Suggestion(text, kind) for text in texts] for kind, texts in zip(KINDS, kinds, strict=True)]
-    return list(_in_turn(named))[:wanted]
-
-
-def _in_tables(database: Database, context: Context, words: Sequence[str]) -> tuple[list[str], list[str], list[str]]:
-    """What begins so, while the search engine is down."""
-    numbers, authors, subjects = completions(database, context=context, words=words, limit=_LOOKED_AT)
-    shown = queries.briefs(database, numbers)
-    titles = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
-    return _best_first(titles, words), _best_first(authors, words), _best_first(subjects, words)
-
-
-def _titles(database: Database, index: Index, words: Sequence[str]) -> list[str]:
-    """Titles that begin so, newest first; where they are few, also those that have the words."""
-    whole: Match = Prefix("opening", " ".join(words), 0.0)
-    numbers = list(index.search(Request(whole, sort="year", limit=_LOOKED_AT)).numbers)
-    if len(numbers) < USUAL:
-        numbers += index.search(Request(_begun("title", words), sort="year", limit=_LOOKED_AT)).numbers
-    if not numbers:
-        return []
-    shown = queries.briefs(database, numbers)
-    titles = (orjson.loads(shown[number].brief)["title"] for number in numbers if number in shown)
-    return _best_first(titles, words)
-
-
-def _headings(index: Index, facet: str, words: Sequence[str]) -> list[str]:
-    """Commonest headings of the records that match; a record has others too, which are left out."""
-    request = Request(_begun(facet, words), facets=(facet,), facet_size=_LOOKED_AT, limit=0)
-    return _best_first((value for value, _count in index.search(request).facets[facet]), words)
+    return _best_first(found, words)
 
 
 def _begun(field: str, words: Sequence[str]) -> Match:

@@ -139,9 +139,9 @@ def test_a_silent_engine_costs_nobody_its_timeout_but_the_first(
             trouble()
             assert find(tables, index, "robohnya").degraded
             begun = time.monotonic()
-            for _ in range(20):
+            for _ in range(10):
                 assert titles(find(tables, index, "robohnya")) == ["Robohnya surau kami"]
-            assert time.monotonic() - begun < 1.5
+            assert time.monotonic() - begun < 4  # ten times three seconds, if each had waited
             far.open()
             far.cut()
             until = time.monotonic() + 10

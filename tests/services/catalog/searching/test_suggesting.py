@@ -6,8 +6,13 @@ import time
 
 import pytest
 
+from chassis.db import Database
 from chassis.errors import Invalid
+from services.catalog.index import Index
+from tests.builders import book as made
 from tests.fakes.library import Library
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import follow
 
 
 @pytest.mark.parametrize(
@@ -54,3 +59,36 @@ def test_it_keeps_up_with_typing(stocked: Library) -> None:
     for typed in ("ro", "rob", "nav", "minang", "pe", "ka"):
         stocked.suggested(typed)
     assert (time.perf_counter() - begun) / 6 < 0.1  # aimed at 20 ms; a busy machine is given five times that
+
+
+def test_folding_any_words_beginning_and_what_is_there_are_known(
+    database: Database, import_: Importer, index: Index
+) -> None:
+    import_(
+        [
+            made("b1", "Robohnya surau kami", subjects=["Adat istiadat"]),
+            made("b2", "Sitti Nurbaya", author="Rusli, Marah", subjects=["Surau"]),
+            made("b3", "Tafsir Al-Qurʾān", author="Hamka"),
+            made("b4", "The tigers", author="Navis, Z."),
+            made("b5", "Kemarau", author="Navis, Z."),
+        ]
+    )
+    follow(database, index)
+    library = Library(database, index)
+    for typed, expected in (
+        ("sitti nur", ("Sitti Nurbaya", "title")),
+        ("a a nav", ("Navis, A. A.", "author")),
+        ("QUR'AN", ("Tafsir Al-Qurʾān", "title")),
+        ("qur", ("Tafsir Al-Qurʾān", "title")),
+        ("surau k", ("Robohnya surau kami", "title")),
+        ("isti", ("Adat istiadat", "subject")),
+        ("tigers", ("The tigers", "title")),
+        ("surau", ("Surau", "subject")),
+    ):
+        assert expected in library.suggested(typed), typed
+    # The commonest first.
+    assert library.suggested("navis") == [("Navis, Z.", "author"), ("Navis, A. A.", "author")]
+    # A heading that no record has any more finds nothing, and is not offered.
+    import_([made("b2", "Sitti Nurbaya", author="Rusli, Marah")])
+    follow(database, index)
+    assert ("Surau", "subject") not in library.suggested("surau")
