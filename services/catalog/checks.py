@@ -11,6 +11,7 @@ from chassis.errors import LocalText
 from chassis.health import Finding
 from chassis.service import Resources
 from chassis.urls import open_url
+from services.catalog import completing
 from services.catalog.index import ENGINES, Index
 from services.catalog.indexing import unsound
 from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
@@ -100,6 +101,25 @@ def branches(resources: Resources) -> list[Finding]:
             LocalText(
                 "Tulis di berkas institusi, lalu: rangkiang institutions load BERKAS",
                 "Describe them in the institutions file, then: rangkiang institutions load FILE",
+            ),
+        )
+    ]
+
+
+def works(resources: Resources) -> list[Finding]:
+    """Records of an older release that have no work and no places in lists yet."""
+    with resources.database.reading(READER) as session:
+        left = completing.incomplete(session)
+    if not left:
+        return [Finding("catalog works", True, LocalText("Setiap rekaman punya karya.", "Every record has a work."))]
+    return [
+        Finding(
+            "catalog works",
+            False,
+            LocalText(f"{left} rekaman belum punya karya.", f"{left} records have no work yet."),
+            LocalText(
+                "Layanan yang berjalan mengisinya sendiri, sedikit demi sedikit.",
+                "A running service fills them in by itself, batch by batch.",
             ),
         )
     ]

@@ -1,14 +1,21 @@
-"""What time means to the catalogue: the index follows the tables, old searches go, old items find their shelves."""
+"""What time means to the catalogue: the index follows the tables, old searches go, old records find their places."""
 
 from __future__ import annotations
 
+import logging
 import threading
+from contextlib import closing
 from datetime import timedelta
 
 from chassis import clock
 from chassis.context import system
+from chassis.errors import Unavailable
 from chassis.service import Resources
-from services.catalog import indexing, reshelving, searching
+from chassis.urls import open_url
+from services.catalog import browsing, completing, indexing, reshelving, searching
+from services.catalog.index import ENGINES, Index
+
+log = logging.getLogger(__name__)
 
 
 def index(resources: Resources, stop: threading.Event) -> None:
@@ -28,3 +35,21 @@ def forget(resources: Resources, _stop: threading.Event) -> None:
 def fill_shelves(resources: Resources, stop: threading.Event) -> None:
     """Give items of an older release their places on the shelves."""
     reshelving.fill(resources.database, system("shelving"), stop)
+
+
+def complete_records(resources: Resources, stop: threading.Event) -> None:
+    """Give records of an older release their works, their places in lists and their headings."""
+    completing.complete(resources.database, system("works"), stop)
+
+
+def weed_headings(resources: Resources, _stop: threading.Event) -> None:
+    """Take headings that no record uses any more out of the lists."""
+    index: Index = open_url(resources.settings.search, ENGINES)
+    with closing(index):
+        try:
+            browsing.weed(resources.database, index)
+        except Unavailable as problem:
+            if problem.reason not in ("INDEX_BUILDING", "SEARCH_UNAVAILABLE"):
+                raise
+            # Nobody misses it: an unused heading is not shown anyhow, and tomorrow is early enough.
+            log.info("headings_not_weeded", extra={"reason": problem.reason})

@@ -73,9 +73,7 @@ def work_number(session: Session, work_id: UUID) -> int:
     """
     number = session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.id == work_id))
     if number is None:
-        number = session.scalar(
-            select(Record.work_number).where(Record.id == work_id, Record.deleted_at.is_(None))
-        )
+        number = session.scalar(select(Record.work_number).where(Record.id == work_id, Record.deleted_at.is_(None)))
     if number is None:
         raise no_work(work_id)
     return int(number)

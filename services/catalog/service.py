@@ -12,10 +12,17 @@ SERVICE = Service(
     rpc="services.catalog.rpc:servicer",
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",
-    checks=("services.catalog.checks:index", "services.catalog.checks:imports", "services.catalog.checks:branches"),
+    checks=(
+        "services.catalog.checks:index",
+        "services.catalog.checks:imports",
+        "services.catalog.checks:branches",
+        "services.catalog.checks:works",
+    ),
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
         Job(name="forgetting", run="services.catalog.jobs:forget", lease="forgetting", every_seconds=86_400),
         Job(name="shelving", run="services.catalog.jobs:fill_shelves", lease="shelving", every_seconds=86_400),
+        Job(name="works", run="services.catalog.jobs:complete_records", lease="works", every_seconds=3_600),
+        Job(name="headings", run="services.catalog.jobs:weed_headings", lease="headings", every_seconds=86_400),
     ),
 )

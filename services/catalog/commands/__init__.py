@@ -24,6 +24,7 @@ from services.catalog.commands.opening import Json, catalogue
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.sources import app as sources_app
 from services.catalog.commands.terminal import bar_for, reporting, show, summary
+from services.catalog.commands.works import app as works_app
 from services.catalog.importing import Counts, Import
 from services.catalog.marc import iso2709
 from services.catalog.preparing import find_files
@@ -42,6 +43,7 @@ app.add_typer(report_app, name="report")
 app.command()(export)
 app.add_typer(classes_app, name="classes")
 app.add_typer(sources_app, name="sources")
+app.add_typer(works_app, name="works")
 
 screen = Console(stderr=True)
 

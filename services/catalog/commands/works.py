@@ -1,0 +1,91 @@
+"""`works`: what records are editions of, and a librarian's word on it."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+import orjson
+import typer
+
+from chassis.context import system
+from chassis.ids import parse_id
+from services.catalog import collocating
+from services.catalog.commands.draining import drain
+from services.catalog.commands.opening import Json, catalogue
+from services.catalog.indexing import enqueue
+
+ACTOR = system("works")
+Reason = Annotated[str, typer.Option(help="Why; it is kept and shown with the edition.")]
+RecordId = Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record, as in its page's address.")]
+WorkId = Annotated[str, typer.Argument(metavar="WORK", help="Id of the work, or of a record of it.")]
+
+app = typer.Typer(no_args_is_help=True, help="Works: what several records are editions of.")
+
+
+@app.callback()
+def works() -> None:
+    """Works: what several records are editions of."""
+
+
+@app.command()
+def show(work: WorkId, json: Json = False) -> None:
+    """Show a work's editions, best first, each with how sure it is and why."""
+    with catalogue() as resources:
+        found = collocating.work(resources.database, context=ACTOR, work_id=parse_id(work))
+    editions = [(each, orjson.loads(each.record.brief)) for each in found.editions]
+    if json:
+        told = {
+            "id": str(found.id),
+            "title": found.title,
+            "author": found.author,
+            "editions": [
+                {
+                    "id": each.record.id,
+                    "title": brief["title"],
+                    "year": brief.get("year"),
+                    "language": brief.get("language", ""),
+                    "score": each.score,
+                    "reasons": [{"id": reason.id, "en": reason.en} for reason in each.reasons],
+                }
+                for each, brief in editions
+            ],
+        }
+        print(orjson.dumps(told).decode())
+        return
+    print(f"{found.title} — {found.author}  {found.id}" if found.author else f"{found.title}  {found.id}")
+    for each, brief in editions:
+        print(f"{each.score:3} %  {each.record.id}  {brief['title']} ({brief.get('year', '–')})")
+        for reason in each.reasons:
+            print(f"       {reason.id} / {reason.en}")
+
+
+@app.command()
+def split(record: RecordId, reason: Reason, json: Json = False) -> None:
+    """Take a record out of its work, for good: no later import brings it back."""
+    record_id = parse_id(record)
+    with catalogue(working=True) as resources:
+        with resources.database.transaction(ACTOR) as session:
+            work_id, moved = collocating.split(session, record_id, reason=reason)
+            enqueue(session, moved)
+            collocating.tell_moved(session, moved, context=ACTOR)
+        drain(resources, quiet=json)
+    _tell(work_id, len(moved), json=json)
+
+
+@app.command()
+def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> None:
+    """Put a record into a work, for good: it stays there whatever its source says."""
+    record_id, work_id = parse_id(record), parse_id(work)
+    with catalogue(working=True) as resources:
+        with resources.database.transaction(ACTOR) as session:
+            moved = collocating.join(session, record_id, work_id, reason=reason)
+            enqueue(session, moved)
+            collocating.tell_moved(session, moved, context=ACTOR)
+        drain(resources, quiet=json)
+    _tell(work_id, len(moved), json=json)
+
+
+def _tell(work: UUID, moved: int, *, json: bool) -> None:
+    line = f"work {work}: {moved} records moved"
+    print(orjson.dumps({"work": str(work), "moved": moved}).decode() if json else line)
