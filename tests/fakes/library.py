@@ -101,6 +101,7 @@ class Library:
                         "work_keys": place.keys,
                         "title_sort": found[number].title_sort,
                         "author_sort": found[number].author_sort,
+                        "standard_number": found[number].standard_number,
                     }
                 )
             if rows:

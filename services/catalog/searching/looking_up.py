@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import islice
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from chassis.context import Context
@@ -24,7 +24,7 @@ from services.catalog.searching.weighing import Fields, plain, total, weigh
 from services.catalog.tables import Institution, Item, Record, Source
 
 MOST_CANDIDATES = 300  # each is unpacked and looked at: 0.2 ms
-MOST_OF_A_WORD = 100
+MOST_OF_ALL_WORDS, MOST_OF_A_WORD = 150, 60
 MOST_WORDS = 8
 DOWN = frozenset({"SEARCH_UNAVAILABLE", "INDEX_BUILDING"})
 GENERATION = "tables"
@@ -62,55 +62,46 @@ def look_up(database: Database, request: Request, *, context: Context, text: str
 
 
 def _candidates(session: Session, text: str) -> Iterator[int]:
-    """Numbers of records that may match, the likeliest first, some more than once."""
+    """Numbers of records that may match, the likeliest first, some more than once; one statement."""
     if not text.strip():
-        yield from session.scalars(
-            select(Record.number)
-            .where(Record.deleted_at.is_(None))
-            .order_by(Record.number.desc())
-            .limit(MOST_CANDIDATES)
-        )
+        newest = select(Record.number).where(Record.deleted_at.is_(None)).order_by(Record.number.desc())
+        yield from session.scalars(newest.limit(MOST_CANDIDATES))
         return
-    yield from _named(session, text)
-    words = tokens(_without_fields(text))
+    asked = [*_named(session, text), *_begun(tokens(_without_fields(text)))]
+    parts = (select(each.subquery().c[0]) for each in asked)
+    yield from session.scalars(union_all(*parts))
+
+
+def _named(session: Session, text: str) -> Iterator[Select[int]]:
+    """By ISBN, ISSN, barcode and control number; a number may be one word of the query or all of it."""
+    said = list(dict.fromkeys(each for each in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if each))
+    numbers = {number for each in said if (number := standard_number(each)) is not None}
+    if numbers:
+        yield _records(Record.standard_number.in_(numbers), MOST_OF_A_WORD)
+    forms = sorted({form for each in said for form in (each, each.upper(), each.lower()) if len(each) <= 64})
+    barcodes = Item.institution_id.in_(select(Institution.id)), Item.barcode.in_(forms)
+    yield select(Item.record_number).where(*barcodes).limit(MOST_OF_A_WORD)
+    keys = [f"{agency}{form}" for agency in _agencies(session) for form in forms]
+    yield _records(and_(Record.source_id.in_(select(Source.id)), Record.control_key.in_(keys)), MOST_OF_A_WORD)
+
+
+def _begun(words: list[str]) -> Iterator[Select[int]]:
+    """By how titles and names begin: with all of the words, or with one of them."""
     if not words:
         return
     typed = " ".join(words)
     turned = " ".join((words[-1], *words[:-1]))  # names are entered by their last part
-    for condition in (
-        *_titles(typed),
-        _begins(Record.author_sort, typed),
-        _begins(Record.author_sort, turned),
-    ):
-        yield from session.scalars(_records(condition, MOST_CANDIDATES))
+    for condition in (*_titles(typed), _begins(Record.author_sort, typed), _begins(Record.author_sort, turned)):
+        yield _records(condition, MOST_OF_ALL_WORDS)
     telling = [each for each in dict.fromkeys(words) if len(each) > 1 and not is_stop_word(each)]
     for word in telling[:MOST_WORDS]:
         for condition in (_begins(Record.author_sort, word), *_titles(word)):
-            yield from session.scalars(_records(condition, MOST_OF_A_WORD))
+            yield _records(condition, MOST_OF_A_WORD)
 
 
 def _titles(beginning: str) -> list[ColumnElement[bool]]:
     """An English article is often there, whatever the second indicator should have said."""
     return [_begins(Record.title_sort, f"{article}{beginning}") for article in ("", "the ", "a ")]
-
-
-def _named(session: Session, text: str) -> Iterator[int]:
-    """By ISBN, ISSN, barcode and control number; a number may be one word of the query or all of it."""
-    said = list(dict.fromkeys(each for each in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if each))
-    numbers = {number for each in said if (number := standard_number(each)) is not None}
-    if numbers:
-        yield from session.scalars(_records(Record.standard_number.in_(numbers), MOST_CANDIDATES))
-    forms = sorted({form for each in said for form in (each, each.upper(), each.lower()) if len(each) <= 64})
-    institutions = select(Institution.id)
-    yield from session.scalars(
-        select(Item.record_number)
-        .where(Item.institution_id.in_(institutions), Item.barcode.in_(forms))
-        .limit(MOST_CANDIDATES)
-    )
-    keys = [f"{agency}{form}" for agency in _agencies(session) for form in forms]
-    yield from session.scalars(
-        _records(and_(Record.source_id.in_(select(Source.id)), Record.control_key.in_(keys)), MOST_CANDIDATES)
-    )
 
 
 def _agencies(session: Session) -> list[str]:
