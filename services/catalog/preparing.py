@@ -16,8 +16,11 @@ import orjson
 
 from chassis.errors import LocalText, NotFound
 from services.catalog.clustering import Found, found_by
-from services.catalog.document import ItemFacts, brief, items_of
+from services.catalog.document import ItemFacts
+from services.catalog.document.describing import brief_of
+from services.catalog.document.headings import by_tag
 from services.catalog.document.itemmaps import USUAL, ItemMap
+from services.catalog.document.itemreading import items_in
 from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.reading import decode
 
@@ -97,6 +100,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             continue
         record = decoded.record
         fingerprint = record.fingerprint()
+        tags = by_tag(record)
         done.incoming.append(
             Incoming(
                 ordinal=frame.number,
@@ -104,9 +108,9 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 key=record.control_key() or f"sha256:{fingerprint.hex()}",
                 fingerprint=fingerprint,
                 marc=record.pack(),
-                brief=orjson.dumps(brief(record, institution=institution)),
-                items=items_of(record, item_map),
-                found=found_by(record),
+                brief=orjson.dumps(brief_of(record, tags, institution)),
+                items=items_in(tags, item_map),
+                found=found_by(record, tags),
                 warnings=decoded.warnings,
             )
         )

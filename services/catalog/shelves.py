@@ -65,7 +65,7 @@ def along_shelf(
     return [(row.call_sort, row.record_number, row.call_number) for row in rows]
 
 
-def walk(branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int) -> Select[tuple[str, int, str]]:
+def walk(branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int) -> Select[str, int, str]:
     """The question along_shelf asks; the index items_on_shelf answers it in its own order."""
     order = (Item.call_sort, Item.record_number)
     here = tuple_(*order)

@@ -36,9 +36,9 @@ class Found(NamedTuple):
     standard_number: int | None = None
 
 
-def found_by(record: Record) -> Found:
-    """Takes any record and never raises."""
-    tags = by_tag(record)
+def found_by(record: Record, tags: Tags | None = None) -> Found:
+    """Takes any record and never raises; `tags` are its fields under their tags, where somebody has them already."""
+    tags = by_tag(record) if tags is None else tags
     headings = [f"a{each[:HEADING_LENGTH]}" for each in names_of(tags)[:MOST_HEADINGS]]
     headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
     headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]

@@ -28,6 +28,8 @@ _VOLUME_NUMBER = r"([0-9]+)([a-z]?(?:\s?[-/]\s?[0-9]+)?)|(?<=[\s.])((?-i:[IVX])+
 _VOLUME = re.compile(rf"(?<![^\s/])(?:{_VOLUME_WORDS})(?:{_VOLUME_NUMBER})(?![^\s/,])", re.IGNORECASE)
 _COPY = re.compile(rf"(?<![^\s/])(?:{_COPY_WORDS})([0-9]+)(?![^\s/,])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+")
+# What most call numbers are, and no more than that: read at once.
+_USUAL = re.compile(r"(?:([A-Z]{1,6}) )?([0-9]{3}(?:\.[0-9]+)?|2X[0-9]?(?:\.[0-9]+)?) ([A-Za-z]{2,4}) ([a-z])\Z")
 _BLANKS = re.compile(r"[\x00-\x20\s]+")
 _PRIMES = str.maketrans("", "", "'’′`")
 _ROMAN = {"i": 1, "v": 5, "x": 10}
@@ -111,6 +113,10 @@ def shelf_parts(written: str) -> tuple[str, str, str]:
 
     What has no part that we know stands at the end; only a blank one stands nowhere.
     """
+    usual = _USUAL.match(written)
+    if usual is not None:
+        prefix, number, author, title = usual.groups("")
+        return f"{prefix} {number} {author.upper()} {title.upper()} ", "", ""
     found = parse(written)
     return found._start or (_NOWHERE if written.strip() else ""), found.volume, found.copy
 

@@ -28,8 +28,8 @@ def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
             for at in range(2, len(each) - 1, 2):
                 if each[at] == "a" and _WHOLE.match(each[at + 1].strip()):
                     return each[at + 1].strip()
-    for each in call_numbers:
-        found = parse(each).class_number if each else ""
+    for call_number in call_numbers:
+        found = parse(call_number).class_number if call_number else ""
         if levels(found):
             return found
     return ""

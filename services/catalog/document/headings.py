@@ -6,9 +6,11 @@ import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
+from services.catalog.analysis import tokens
 from services.catalog.document.codes import Tags
 from services.catalog.marc import Field, Record
 
+SORT_LENGTH = 200  # characters
 TITLE = frozenset("abnp")
 SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
 _NAME = frozenset("abcq")
@@ -104,7 +106,7 @@ def subjects_of(tags: Tags) -> list[str]:
                 for value in pick(each, frozenset("a")):
                     _put(found, tidy(value))
             else:
-                _put(found, _subject(each))
+                _put(found, heading_of(each))
     return list(found)
 
 
@@ -121,13 +123,24 @@ def series_of(tags: Tags) -> list[str]:
     return list(found)
 
 
+def series_heading_of(field: Field) -> str:
+    """A title, or a name and a title, without the volume."""
+    return tidy(" ".join(pick(field, _SERIES if field[0][1:] == "30" else _SERIES_OF_NAMES)))
+
+
+def heading_sort(text: str) -> str:
+    """A heading as lists are sorted by it: folded words."""
+    return " ".join(tokens(text))[:SORT_LENGTH]
+
+
 def non_filing(field: Field) -> int:
     """Characters to skip in sorting, from the second indicator of 245."""
     mark = field[1][1:2] if len(field) > 2 else ""
     return int(mark) if mark.isascii() and mark.isdigit() else 0
 
 
-def _subject(field: Field) -> str:
+def heading_of(field: Field) -> str:
+    """A subject heading, subdivisions after ` -- `."""
     main: list[str] = []
     parts: list[str] = []
     for place in range(2, len(field) - 1, 2):

@@ -43,20 +43,21 @@ class Text:
 
     def of(self, there: Field, first: Mapping[str, str]) -> str:
         """The text in this field; `first` has the first value of each of its codes."""
-        if len(self.parts) == 1:
-            return self._one(self.parts[0], there, first)
-        return " ".join(found for part in self.parts if (found := self._one(part, there, first)))
+        text = ""
+        for choices in self.parts:
+            for code, which in choices:
+                found = first.get(code)
+                if found and which != 1:
+                    found = _chosen(there, code, which)
+                if found and (found := found.strip()):
+                    text = f"{text} {found}" if text else found
+                    break
+        return text
 
-    def _one(self, choices: tuple[tuple[str, int], ...], there: Field, first: Mapping[str, str]) -> str:
-        for code, which in choices:
-            if which == 1:
-                found = first.get(code, "").strip()
-            else:
-                values = [there[at + 1].strip() for at in range(2, len(there) - 1, 2) if there[at] == code]
-                found = " ".join(filter(None, values if which == _EVERY else values[which - 1 : which]))
-            if found:
-                return found
-        return ""
+
+def _chosen(field: Field, code: str, which: int) -> str:
+    values = [field[at + 1].strip() for at in range(2, len(field) - 1, 2) if field[at] == code]
+    return " ".join(filter(None, values)) if which == _EVERY else "".join(values[which - 1 : which])
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,11 @@ def items_of(record: Record, item_map: ItemMap = USUAL) -> list[ItemFacts]:
     for each in record.fields:
         if each[0] in wanted:
             tags.setdefault(each[0], []).append(each)
+    return items_in(tags, item_map)
+
+
+def items_in(tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
+    """See items_of; `tags` are the record's, those of the map at least."""
     for way in item_map.ways:
         fields = tags.get(way.tag)
         if fields and (found := _by(way, fields, tags, item_map)):
@@ -36,7 +41,7 @@ def items_of(record: Record, item_map: ItemMap = USUAL) -> list[ItemFacts]:
     return []
 
 
-def _by(way: Way, fields: list[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
+def _by(way: Way, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
     """Items of these fields, each with the item records that its $8 or $3 names."""
     pieces = [piece for tag in way.items_in for piece in tags.get(tag, ())]
     found: list[ItemFacts] = []
@@ -55,9 +60,8 @@ def _by(way: Way, fields: list[Field], tags: Tags, item_map: ItemMap) -> list[It
 
 def _facts(way: Way, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE) -> ItemFacts | None:
     """One item as the field says; what it does not say is as `place` has it. None when the field is no item."""
-    first = dict(zip(reversed(field[2::2]), reversed(field[3::2]), strict=False))
-    there = first.keys()
-    if way.has and not any(codes <= there and (len(codes) > 1 or first[min(codes)].strip()) for codes in way.has):
+    first = dict(zip(field[-2:1:-2], field[:1:-2], strict=False))
+    if way.has and not _is_item(way, first):
         return None
     said: dict[str, str] = {}
     for name, code, text in way.texts:
@@ -65,28 +69,33 @@ def _facts(way: Way, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE
         if value:
             said[name] = value
     get = said.get
-    status = ""
-    if way.status:
-        status = next((each.status for each in way.status if each.fits(first)), "")
-    if not status and way.status_words is not None:
-        status = _status(way.status_words.of(field, first), item_map)
-    collection = collection_of(_translated(get("collection", ""), item_map.collections))
+    status = _status(way, field, first, item_map) if way.status or way.status_words is not None else ""
+    collection = get("collection", "")
+    if collection:
+        collection = collection_of(_translated(collection, item_map.collections))
     if way.read_here and any(each.fits(first) for each in way.read_here):
         collection = READ_HERE
-    enumeration, chronology = split_date(said["enumeration"]) if "enumeration" in said else ("", "")
-    material = item_material_of(_translated(said["material"], item_map.materials)) if "material" in said else ""
+    branch, material = get("branch", ""), get("material", "")
+    if branch and item_map.branches:
+        branch = _translated(branch, item_map.branches)
+    if material:
+        material = item_material_of(_translated(material, item_map.materials))
+    enumeration, chronology = get("enumeration", ""), get("chronology", "")
+    if enumeration:
+        enumeration, date = split_date(enumeration)
+        chronology = chronology or date
     return ItemFacts(
         get("barcode", "")[:SHORT].strip() or None,
         get("call_number", "")[:LONGEST_CALL_NUMBER] or place.call_number,
         "",
-        _translated(get("branch", ""), item_map.branches)[:SHORT].strip() or place.branch,
+        branch[:SHORT].strip() or place.branch,
         collection or place.collection,
         material or place.material,
         status or place.status,
         get("copy", "")[:LONGEST] or place.copy,
         get("room", "")[:SHORT].strip() or place.room,
         enumeration[:LONGEST] or place.enumeration,
-        (get("chronology", "") or chronology)[:LONGEST] or place.chronology,
+        chronology[:LONGEST] or place.chronology,
         get("pieces", "")[:LONGEST] or place.pieces,
     )
 
@@ -129,25 +138,46 @@ def _finished(items: list[ItemFacts], tags: Tags) -> list[ItemFacts]:
         if "e" in each:
             beside = beside or next((value.strip(" .;+")[:LONGEST] for value in _values(each, "e")), "")
     for at, item in enumerate(items):
-        barcode, enumeration, copy, call_sort = item.barcode, item.enumeration, item.copy, ""
+        barcode, call_number, _, branch, collection, material, status, copy, room, said, date, pieces, key = item
         if barcode is not None:
             if barcode in seen:
                 barcode = None
             else:
                 seen.add(barcode)
-        if item.call_number:
-            start, volume, number = shelf_parts(item.call_number)
-            call_sort = shelf_key(start, volume or enumeration, number or copy)
-            enumeration, copy = enumeration or volume, copy or number
-        items[at] = item._replace(
-            barcode=barcode, enumeration=enumeration, copy=copy, pieces=item.pieces or beside, call_sort=call_sort
+        if call_number:
+            start, volume, number = shelf_parts(call_number)
+            key = shelf_key(start, volume or said, number or copy)
+            said, copy = said or volume, copy or number
+        items[at] = ItemFacts(
+            barcode,
+            call_number,
+            "",
+            branch,
+            collection,
+            material,
+            status,
+            copy,
+            room,
+            said,
+            date,
+            pieces or beside,
+            key,
         )
     return items
 
 
-def _status(said: str, item_map: ItemMap) -> str:
-    """A status by its word; what nobody knows says nothing."""
-    said = said.casefold()
+def _is_item(way: Way, first: Mapping[str, str]) -> bool:
+    """Whether a field has what an item has; a code that is alone in this has to say something."""
+    there = first.keys()
+    return any(codes <= there and (len(codes) > 1 or first[min(codes)].strip()) for codes in way.has)
+
+
+def _status(way: Way, field: Field, first: Mapping[str, str], item_map: ItemMap) -> str:
+    """The status by the first condition that fits, or by its word; what nobody knows says nothing."""
+    for each in way.status:
+        if each.fits(first):
+            return each.status
+    said = way.status_words.of(field, first).casefold() if way.status_words is not None else ""
     code = item_map.statuses.get(said) or USUAL.statuses.get(said) or said.replace(" ", "_")
     return code if code in STATUSES else ""
 
