@@ -150,6 +150,7 @@ class Place:
 
     def __init__(self, path: Path, asked: Asked) -> None:
         self._path, self._state = path, path.with_name(path.name + ".state")
+        self._new = path.with_name(path.name + ".state.new")
         self._asked = json.loads(json.dumps(asdict(asked)))
         self.since: Reached | None = None
 
@@ -169,7 +170,9 @@ class Place:
         self.file.close()
 
     def keep(self, reached: Reached) -> None:
-        """From now on a run that dies goes on after this record."""
+        """From now on a run that dies goes on after this record; a device or a pipe cannot be gone on with."""
+        if not self._path.is_file():
+            return
         self._sync()
         state = {
             "asked": self._asked,
@@ -178,16 +181,17 @@ class Place:
             "written": reached.written,
             "left": reached.left,
         }
-        made = self._state.with_name(self._state.name + ".new")
-        with made.open("w") as file:
+        with self._new.open("w") as file:
             json.dump(state, file)
             file.flush()
             os.fsync(file.fileno())
-        made.replace(self._state)
+        self._new.replace(self._state)
 
     def done(self) -> None:
-        self._sync()
-        self._state.unlink(missing_ok=True)
+        if self._path.is_file():
+            self._sync()
+            self._new.unlink(missing_ok=True)
+            self._state.unlink(missing_ok=True)
 
     def _sync(self) -> None:
         self.file.flush()

@@ -19,7 +19,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "page.flushed": lambda: before(exporting.json, "dump", call=2),
     "page.kept": lambda: after(exporting.Place, "keep"),
     "end.not_kept": lambda: before(exporting.Place, "done"),
-    "end.flushed": lambda: before(exporting.Path, "unlink"),
+    "end.flushed": lambda: before(exporting.Path, "unlink", call=2),
 }
 
 

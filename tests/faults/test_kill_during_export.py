@@ -7,7 +7,7 @@ import random
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,19 +22,28 @@ ASKED = {
     "everything": ("--format", "mods"),
     "a search": ("--format", "ris", "--filter", "language=ind", "--query", "-subject:geografi"),
 }
-CLUSTER = pytest.param("cluster", marks=pytest.mark.servers)
 
 
-@pytest.fixture(scope="module", params=["embedded", CLUSTER])
-def store(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    """A catalogue of generated records."""
-    if request.param == "cluster":
-        request.getfixturevalue("servers")
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """A catalogue of generated records on SQLite and tantivy."""
     folder: Path = tmp_path_factory.mktemp("export")
-    with (cluster if request.param == "cluster" else embedded)(folder) as opened:
-        path, _ = written(folder, FOUR_PAGES)
-        opened.import_(path)
-        yield opened
+    with embedded(folder) as opened:
+        yield filled(opened, folder)
+
+
+@pytest.fixture(scope="module")
+def large(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """The same on PostgreSQL and Elasticsearch."""
+    folder: Path = tmp_path_factory.mktemp("export")
+    with cluster(folder) as opened:
+        yield filled(opened, folder)
+
+
+def filled(store: Store, folder: Path) -> Store:
+    path, _ = written(folder, FOUR_PAGES)
+    store.import_(path)
+    return store
 
 
 def export(store: Store, to: Path, *words: str) -> dict[str, int]:
@@ -45,13 +54,12 @@ def export(store: Store, to: Path, *words: str) -> dict[str, int]:
     return told
 
 
-@pytest.mark.parametrize("asked", ASKED)
-def test_an_export_killed_anywhere_is_made_good_by_the_same_command(store: Store, tmp_path: Path, asked: str) -> None:
-    whole, words = tmp_path / "whole", ASKED[asked]
+def is_made_good(store: Store, folder: Path, asked: str, points: Iterable[str]) -> None:
+    whole, words = folder / "whole", ASKED[asked]
     told = export(store, whole, *words)
     assert told["written"] > FOUR_PAGES / 4
-    broken = tmp_path / "broken"
-    for point in dying_export.POINTS:
+    broken = folder / "broken"
+    for point in points:
         process = store.start(point, "export", "--to", str(broken), "--json", *words, program=DYING)
         try:
             _, complaints = process.communicate(timeout=60)
@@ -60,16 +68,28 @@ def test_an_export_killed_anywhere_is_made_good_by_the_same_command(store: Store
         assert process.returncode == -signal.SIGKILL, complaints.decode()[-3000:]
     assert export(store, broken, *words) == told
     assert broken.read_bytes() == whole.read_bytes()
-    assert [each.name for each in tmp_path.iterdir() if "state" in each.name] == []
+    assert [each.name for each in folder.iterdir() if "state" in each.name] == []
 
 
-def test_an_export_killed_at_any_moment_is_made_good(store: Store, tmp_path: Path) -> None:
+def test_an_export_killed_anywhere_is_made_good_by_the_same_command(small: Store, tmp_path: Path) -> None:
+    is_made_good(small, tmp_path, "everything", dying_export.POINTS)
+
+
+def test_so_is_the_export_of_a_search(small: Store, tmp_path: Path) -> None:
+    is_made_good(small, tmp_path, "a search", ["page.flushed"])
+
+
+def test_so_it_is_in_the_cluster(large: Store, tmp_path: Path) -> None:
+    is_made_good(large, tmp_path, "a search", ["page.not_kept", "page.flushed"])
+
+
+def test_an_export_killed_at_any_moment_is_made_good(small: Store, tmp_path: Path) -> None:
     whole, broken, moments = tmp_path / "whole", tmp_path / "broken", random.Random(SEED)
-    told = export(store, whole, "--format", "mods")
+    told = export(small, whole, "--format", "mods")
     for _ in range(2):
-        process = store.start("export", "--to", str(broken), "--format", "mods")
+        process = small.start("export", "--to", str(broken), "--format", "mods")
         time.sleep(moments.uniform(0.5, 1.8))
         process.kill()
         process.communicate(timeout=10)
-    assert export(store, broken, "--format", "mods") == told
+    assert export(small, broken, "--format", "mods") == told
     assert broken.read_bytes() == whole.read_bytes()

@@ -92,6 +92,19 @@ def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(r
     assert found == [record.fingerprint() for record in records]
 
 
+def test_a_search_can_be_exported_in_any_form(rangkiang: Rangkiang, tmp_path: Path) -> None:
+    records = [book("1", "Kaba Cindua Mato", language="min"), book("2", "Kaba lain"), book("3", "Surau")]
+    rangkiang("import", "-", "--source", "A", stdin=iso(records))
+    path = tmp_path / "kaba.bib"
+    asked = ("export", "--query", "kaba", "--format", "bibtex", "--to", str(path), "--json")
+    assert rangkiang(*asked).line == {"written": 2, "left": 0}
+    assert path.read_text().count("@book{") == 2
+    assert rangkiang(*asked, "--filter", "language=min").line == {"written": 1, "left": 0}
+    assert "Cindua Mato" in path.read_text()
+    piped = rangkiang("export", "--to", os.devnull, "--format", "csv", "--json")
+    assert piped.line == {"written": 3, "left": 0}
+
+
 def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
     said = rangkiang("import", "-", "--source", "A", "--dry-run", stdin=iso([book("1")]))
     assert b"(dry run) 1 read: 1 created" in said.out
@@ -141,7 +154,9 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rang
         (["import", "-", "--source", "a/b"], 2, "CODE_INVALID"),
         (["import", "-", "--source", "A", "--institution", "é"], 2, "CODE_INVALID"),
         (["export"], 2, "OUTPUT_TAKEN"),
-        (["export", "--to", os.devnull, "--format", "csv"], 2, "USAGE"),
+        (["export", "--to", os.devnull, "--format", "pdf"], 2, "USAGE"),
+        (["export", "--to", os.devnull, "--filter", "language"], 2, "FILTER_INVALID"),
+        (["export", "--to", os.devnull, "--filter", "colour=red"], 2, "FACET_UNKNOWN"),
         (["institutions", "load", "nowhere.toml"], 1, "PATH_NOT_FOUND"),
         (["export", "--to", "/nowhere/at/all.mrc"], 3, "FILE_UNUSABLE"),
         (["import", "-", "--source", "A", "--report", "/nowhere/at/all.jsonl"], 3, "FILE_UNUSABLE"),
