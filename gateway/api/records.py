@@ -211,11 +211,6 @@ async def in_form(
     return answer(request, reply.content, reply.media_type, headers=headers)
 
 
-async def marc(request: Request, record_id: str, media: str, headers: dict[str, str] | None = None) -> Response:
-    """The record whole, in a MARC format named by its media type."""
-    return await in_form(request, record_id, BY_MEDIA_TYPE[media], headers=headers)
-
-
 def as_json(reply: wire.GetRecordReply) -> bytes:
     shown: dict[str, Any] = {
         "id": reply.id,
