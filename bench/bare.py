@@ -23,7 +23,7 @@ import uvloop
 
 from services.catalog.analysis import tokens
 
-FIELDS = (("title", 3.0), ("author", 2.5), ("subject", 1.5), ("notes", 1.0))
+FIELDS = (("title", 3.0), ("author", 2.5), ("subject", 1.5), ("text", 1.0))
 SELECT = "SELECT number, id, brief, holdings FROM records WHERE number IN ({})"
 
 

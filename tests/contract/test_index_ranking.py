@@ -23,9 +23,9 @@ from tests.fakes.documents import random_changes, word
 def a_word(chance: random.Random) -> Match:
     """One word of a search box: in any field, the best counts; sometimes a prefix, a fuzzy word or a phrase beside."""
     title, token = word(chance.choice([1, 2, 3, 8, 30, 200])), word(min(int(chance.paretovariate(0.7)), 4000))
-    fields = (("title", 4.0), ("title_stem", 3.0), ("author", 3.5), ("subject", 2.0), ("notes", 0.7))
+    fields = (("title", 4.0), ("any", 3.0), ("author", 3.5), ("subject", 2.0), ("text", 0.7))
     choices: list[Match] = [
-        Term(field, token[:5] if field == "title_stem" else token, boost) for field, boost in fields
+        Term(field, token[:5] if field == "any" else token, boost) for field, boost in fields
     ]
     choices += chance.choice(
         [[], [Prefix("title", token[:3], 0.8)], [Fuzzy("title", token, 1, 0.3)], [Phrase("title", (token, title), 6.0)]]
@@ -39,8 +39,9 @@ def a_request(chance: random.Random) -> Request:
     match = chance.choice(
         [
             match,
-            But(match, (Term("notes", word(2)),)),
+            But(match, (Term("text", word(2)),)),
             Prefer(match, (Phrase("title", (word(1), word(1)), 5.0), Term("subject", word(3), 2.0))),
+            Prefer(Term("any", f"#{word(1)[:3]}", 3.0), tuple(Term("text", word(rank)) for rank in (1, 2, 3, 5))),
             All((match, Between("year", 2000, chance.choice([2010, None])))),
         ]
     )

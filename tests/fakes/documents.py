@@ -52,10 +52,10 @@ def random_document(number: int, chance: random.Random) -> Document:
         number,
         text={
             "title": title,
-            "title_stem": " ".join(each[:5] for each in title.split()),
             "author": " ".join(word(rank) for rank in ranks(chance, 3)),
             "subject": " ".join(word(rank) for rank in ranks(chance, 6)),
-            "notes": " ".join(word(rank) for rank in ranks(chance, 40)),
+            "text": " ".join((title, *(word(rank) for rank in ranks(chance, 40)))),
+            "any": " ".join(f"{each[:5]} " * 4 + f"#{each[:3]}" for each in title.split()),
         },
         facets={
             "language": (chance.choice(LANGUAGES),),

@@ -1,36 +1,34 @@
 """Text → tokens, the same for documents and queries and for every search engine.
 
-Two streams of tokens are made of a text. The exact one is folded (`tokens`): case, diacritics and apostrophes gone,
-hyphens split. The stemmed one (`stems`, and `query_stems` for its queries) stands beside it in a field of its own.
-
-Which stemmer? A document's language says; a query has none. One stream without marks would make the Indonesian stem
-of an English word meet the English stem of another (German and germs both become `germ`). So an English stem carries
-the mark `~`: a document has the stems of its own language, a query asks for both, and each meets only its like. A
-text that does not say its language, and subject headings, which are in the cataloguer's language and not the book's,
-get both. Other languages get none: there the exact tokens are all.
+Two forms of a word are kept. The exact one is folded (`tokens`): case, diacritics and apostrophes gone, hyphens split.
+The other is its root (`root`): one spelling for many, affixes gone, a plural made singular. It is made by one rule
+whatever the language, since a query has none: a word of a query is then one look-up.
 """
 
 from __future__ import annotations
 
 from services.catalog.analysis.folding import MAX_TOKEN, fold, is_stop_word, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
-from services.catalog.analysis.stemming import BOTH, ENGLISH, INDONESIAN, NONE, query_stems, stemmers_for, stems
+from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
+from services.catalog.analysis.spelling import as_old, is_old
+from services.catalog.analysis.stemming import root
 
 __all__ = [
-    "BOTH",
-    "ENGLISH",
-    "INDONESIAN",
+    "ARTICLES",
     "MAX_TOKEN",
-    "NONE",
+    "TITLES",
+    "as_old",
     "fold",
+    "initials",
     "is_isbn",
+    "is_old",
     "is_stop_word",
     "isbn13",
     "isbns_of",
     "issn_of",
-    "query_stems",
+    "name_forms",
+    "name_key",
+    "root",
     "squeeze",
-    "stemmers_for",
-    "stems",
     "tokens",
 ]

@@ -29,13 +29,13 @@ _PLAIN = re.compile(r"[a-z0-9]+")
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
-# Too common to decide anything. Asked for only when a query has nothing else, as "Yang Hilang" would without "Hilang".
-_STOP_WORDS = frozenset(
-    (
-        *("yang", "dan", "di", "ke", "dari", "untuk", "dengan", "pada", "dalam", "oleh", "sebuah", "para"),
-        *("the", "of", "and", "a", "an", "in", "on", "for", "to", "from", "by", "with", "at"),
-    )
-)
+# Too common to decide anything: asked for only when a query has nothing else, as "Yang Hilang" would without "Hilang".
+_COMMON = """
+yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan tentang
+apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku the of and a an in on for to from by
+with at or is are was were what who whom why how when where which about book books
+"""
+_STOP_WORDS = frozenset(_COMMON.split())
 
 
 def fold(text: str) -> str:
@@ -63,5 +63,5 @@ def squeeze(text: str) -> str:
 
 
 def is_stop_word(token: str) -> bool:
-    """True for the few words that are too common to decide anything."""
+    """True for the few words that are too common to decide anything, and those that only make a question."""
     return token in _STOP_WORDS

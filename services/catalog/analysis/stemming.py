@@ -1,74 +1,92 @@
-"""Stems: Snowball's Indonesian and English, with what Snowball gets wrong put right."""
+"""Roots: what a word is found under, whatever its spelling, affixes and number; the same in every text and query.
+
+A root is made by one rule for all languages, so that a word of a query is one look-up and not one for each language:
+old spelling and variants become one (spelling.py), Indonesian affixes fall (Snowball, with what it gets wrong put
+right), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian leaves all but 2 % of
+English words alone, and where two meanings met, exceptions.py keeps them apart.
+"""
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterable
 
 from Stemmer import Stemmer
 
-from services.catalog.analysis.exceptions import IRREGULAR, WHOLE
+from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
+from services.catalog.analysis.spelling import modern
 
-MARK = "~"  # ends an English stem; no folded token has it
-INDONESIAN, ENGLISH = 1, 2
-NONE, BOTH = 0, INDONESIAN | ENGLISH
-_LANGUAGES = {
-    **dict.fromkeys(("ind", "may", "msa", "zlm", "zsm"), INDONESIAN),
-    "eng": ENGLISH,
-    **dict.fromkeys(("", "und", "mul", "zxx"), BOTH),
-}
 _REMEMBERED = 200_000  # words; a catalogue of a million records has about as many that come back
-
+_ROMAN = re.compile(r"[ivxlcdm]+\Z")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)
 _lock = threading.Lock()  # a Stemmer is for one thread at a time
 
 
-class _Stems(dict[str, str]):
-    """Stems by word; forgets everything when it is full, which is cheaper than knowing what is old."""
-
-    def __init__(self, make: Stemmer, mark: str) -> None:
-        super().__init__()
-        self._make = make
-        self._mark = mark
+class _Roots(dict[str, str]):
+    """Roots by word; forgets everything when it is full, which is cheaper than knowing what is old."""
 
     def __missing__(self, word: str) -> str:
         with _lock:
             if len(self) >= _REMEMBERED:
                 self.clear()
-            stem = self._stem(word) + self._mark
-            self[word] = stem
-        return stem
+            root = _root(word)
+            self[word] = root
+        return root
 
-    def _stem(self, word: str) -> str:
-        if self._mark:
-            return str(self._make.stemWord(word))
-        if word in WHOLE:
+
+def _root(word: str) -> str:
+    word = modern(ENGLISH.get(word, word))
+    if len(word) < 4 or not word.isascii():
+        return word
+    known = _known(word)
+    if known is not None:
+        return known
+    for clitic in CLITICS:
+        if word.endswith(clitic) and (known := _known(word[: -len(clitic)])) is not None:
+            return known
+    if _ROMAN.match(word) or any(map(str.isdigit, word)):
+        return word
+    stem = str(_indonesian.stemWord(word))
+    if stem == word:
+        return _singular(word)
+    for whole in (stem + "i", stem + "an"):
+        # The stemmer has taken a part of the root with the suffix: ekonom(i)nya.
+        if whole in WHOLE and whole in word:
+            return whole
+    return IRREGULAR.get(stem, stem) if len(stem) >= 3 else word
+
+
+def _known(word: str) -> str | None:
+    if word in WHOLE:
+        return word
+    return IRREGULAR.get(word)
+
+
+def _singular(word: str) -> str:
+    """An English word without -s, -ing or -ed. Endings of Indonesian or Latin words (-as, -is, -os, -us) stay."""
+    if word in NOT_ENGLISH:
+        return word
+    if word[-1] == "s":
+        if word[-2] in "aiosu":
             return word
-        return IRREGULAR.get(word) or str(self._make.stemWord(word))
+        if word.endswith("ies") and len(word) >= 6:
+            return word[:-3] + "y"
+        if word.endswith(("ches", "shes", "sses", "xes", "zes")):
+            return word[:-2]
+        return word[:-1]
+    if len(word) >= 7 and word.endswith(("ing", "ed")):
+        stem = str(_english.stemWord(word))
+        return stem if len(stem) >= 4 else word
+    return word
 
 
-_indonesian_stems = _Stems(_indonesian, "")
-_english_stems = _Stems(_english, MARK)
+_roots = _Roots()
 
 
-def stemmers_for(language: str) -> int:
-    """Which stemmers a text in this language (ISO 639-2) gets: NONE, INDONESIAN, ENGLISH or BOTH."""
-    return _LANGUAGES.get(language, NONE)
+def root(word: str) -> str:
+    """What a folded word is found under."""
+    return _roots[word]
 
 
-def stems(words: Iterable[str], stemmers: int) -> list[str]:
-    """Stems of folded words, in order, for a document; with BOTH, first all Indonesian and then all English ones."""
-    if stemmers == INDONESIAN:
-        return [_indonesian_stems[each] for each in words]
-    if stemmers == ENGLISH:
-        return [_english_stems[each] for each in words]
-    if stemmers == BOTH:
-        words = list(words)
-        return [_indonesian_stems[each] for each in words] + [_english_stems[each] for each in words]
-    return []
-
-
-def query_stems(word: str) -> tuple[str, str]:
-    """What a folded word of a query is called among the stems: in an Indonesian text, in an English one."""
-    return _indonesian_stems[word], _english_stems[word]
+roots = _roots.__getitem__

@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-# Analysed fields: space-joined ready tokens, exact and stemmed side by side. Each begins with START in every document.
+# Analysed fields: space-joined ready tokens. Each begins with START in every document.
 START = "^"
 END = "$"  # ends a whole title among the `opening` keywords
-TEXT_FIELDS = ("title", "title_stem", "author", "subject", "subject_stem", "notes", "notes_stem")
+# Words as they stand: `text` has them all, with a GAP between the kinds that no phrase reaches across; the others have
+# those of one kind. `any` has no words but their roots and what else a record is found by; no positions.
+WORD_FIELDS = ("title", "author", "subject", "text")
+TEXT_FIELDS = (*WORD_FIELDS, "any")
+GAP = "|"
+# Tokens of `any`, beside roots: BEGUN + the beginning of a word of title, author or subject (or of its root), and
+# BEGUN + the whole root of any word; IN[kind] + a root that stands there. No word has these signs.
+BEGUN = "#"
+BEGUN_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
+IN = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
+# How often a root is in `any` for standing there; once more where the word is the root itself. So one look-up says
+# that a word is there and how much that counts.
+STANDING = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
     "author", "ddc", "class", "series",
 )  # fmt: skip
-KEYWORDS = ("isbn", "identifier", "opening")
+KEYWORDS = ("isbn", "identifier", "opening", "name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +37,8 @@ class Document:
     text        analysed field -> tokens joined by spaces, beginning with START; every one of TEXT_FIELDS is there
     facets      facet -> values as stored (codes, or headings as people read them); indexed in a field `facet_<name>`
     keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
-                "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle
+                "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle ·
+                "name": whole names of people and bodies, see analysis.name_key
     year        of publication, for sorting and ranges
     title_sort  folded title, non-filing words gone; the adapter appends the number
     class_number  the class in thousandths, for ranges: 899.2213 is 899221, 2X is 297000; None without a class

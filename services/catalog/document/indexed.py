@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.catalog.analysis import BOTH, isbn13, squeeze, stemmers_for, stems, tokens
+from services.catalog.analysis import isbn13, squeeze, tokens
 from services.catalog.document.classes import NONE as WITHOUT_CLASS
 from services.catalog.document.classes import class_of, levels, thousandths
 from services.catalog.document.codes import (
@@ -17,11 +17,9 @@ from services.catalog.document.codes import (
     year_of,
 )
 from services.catalog.document.describing import isbns
-from services.catalog.document.fields import END, START, Document
+from services.catalog.document.fields import END, Document
 from services.catalog.document.headings import (
-    SUBJECT_TAGS,
     by_tag,
-    linked_tag,
     names_of,
     non_filing,
     pick,
@@ -30,34 +28,16 @@ from services.catalog.document.headings import (
     subjects_of,
 )
 from services.catalog.document.items import ItemFacts, answer
-from services.catalog.marc import Field, Record
+from services.catalog.document.words import TITLE, name_keys, words_of
+from services.catalog.marc import Record
 
-TEXT_LIMIT = 20_000  # characters of one analysed field; the rest of a novel in a note decides nothing
 TITLE_SORT_LIMIT = 120
 OPENING_LIMIT = 200
 FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
 
-_TITLE = frozenset("abnp")
 _PROPER = frozenset("a")
-_TITLES = ("130", "210", "222", "240", "242", "246", "247", "730", "740")
-_TITLES_CODES = frozenset("abnpt")
-_NAMES = ("100", "110", "111", "700", "710", "711", "720")
-_NAMES_CODES = frozenset("abcdq")
-_SUBJECTS = frozenset(SUBJECT_TAGS)
 _HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
-_SUBJECT_CODES = frozenset("abcdnpqtvxyz")
-# Series, contents, summaries, notes of every kind, publisher, the host of an article, earlier and later titles.
-_NOTES = {
-    **dict.fromkeys(("260", "264"), frozenset("ab")),
-    **dict.fromkeys(("440", "490", "800", "810", "811", "830"), frozenset("anptv")),
-    **dict.fromkeys(("773", "775", "776", "780", "785", "787"), frozenset("at")),
-    **dict.fromkeys(("500", "501", "502", "505", "508", "511", "518", "520", "525", "534", "545", "546", "550",
-                     "580", "586", "590"), frozenset("abcdgrt")),
-    "250": frozenset("ab"),
-    "856": frozenset("3yz"),
-}  # fmt: skip
-_WORKS = frozenset("tnp")  # the title in a name-title heading
 
 
 def document(
@@ -77,79 +57,19 @@ def document(
     class_number = class_of(tags, (each.call_number for each in items))
     return Document(
         number=number,
-        text=_text(tags, language),
+        text=words_of(tags),
         facets=_facets(record.leader, tags, language, year, institution, items, class_number),
-        keywords={"isbn": _isbns(tags), "identifier": _identifiers(tags, items), "opening": _openings(tags)},
+        keywords={
+            "isbn": _isbns(tags),
+            "identifier": _identifiers(tags, items),
+            "opening": _openings(tags),
+            "name": name_keys(tags),
+        },
         year=year,
         title_sort=_title_sort(tags),
         work=-number if work is None else work,
         class_number=thousandths(class_number),
     )
-
-
-def _text(tags: Tags, language: str) -> dict[str, str]:
-    proper: list[str] = []
-    titles: list[str] = []
-    names: list[str] = []
-    subjects: list[str] = []
-    notes: list[str] = []
-    for tag, fields in tags.items():
-        if tag == "880":
-            for each in fields:
-                _sort_words(linked_tag(each), [each], titles, titles, names, subjects, notes)
-        else:
-            _sort_words(tag, fields, proper, titles, names, subjects, notes)
-    title = _tokens([*proper, *titles])
-    subject = _tokens(subjects)
-    note = _tokens(notes)
-    stemmers = stemmers_for(language)
-    return {
-        "title": _joined(title),
-        "title_stem": _joined(stems(title, stemmers)),
-        "author": _joined(_tokens(names)),
-        "subject": _joined(subject),
-        "subject_stem": _joined(stems(subject, BOTH)),
-        "notes": _joined(note),
-        "notes_stem": _joined(stems(note, stemmers)),
-    }
-
-
-def _sort_words(
-    tag: str,
-    fields: Iterable[Field],
-    proper: list[str],
-    titles: list[str],
-    names: list[str],
-    subjects: list[str],
-    notes: list[str],
-) -> None:
-    """Put the words of these fields where they belong; a tag that nobody searches goes nowhere."""
-    if tag == "245":
-        for each in fields:
-            (titles if proper else proper).extend(pick(each, _TITLE))
-            names.extend(pick(each, frozenset("c")))
-    elif tag in _SUBJECTS:
-        for each in fields:
-            subjects.extend(pick(each, _SUBJECT_CODES))
-    elif tag in _NAMES:
-        for each in fields:
-            names.extend(pick(each, _NAMES_CODES))
-            if tag[0] == "7":
-                titles.extend(pick(each, _WORKS))
-    elif tag in _TITLES:
-        for each in fields:
-            titles.extend(pick(each, _TITLES_CODES))
-    elif (codes := _NOTES.get(tag)) is not None:
-        for each in fields:
-            notes.extend(pick(each, codes))
-
-
-def _tokens(texts: list[str]) -> list[str]:
-    return tokens(" ".join(texts)[:TEXT_LIMIT])
-
-
-def _joined(found: list[str]) -> str:
-    return START + " " + " ".join(found) if found else START
 
 
 def _facets(
@@ -235,7 +155,7 @@ def _openings(tags: Tags) -> tuple[str, ...]:
         return ()
     skipped = non_filing(field)
     found: dict[str, None] = {}
-    for codes in (_PROPER, _TITLE):
+    for codes in (_PROPER, TITLE):
         text = " ".join(pick(field, codes))
         for form in {0: text, skipped: text[skipped:]}.values():
             words = tokens(form[:OPENING_LIMIT])
@@ -249,5 +169,5 @@ def _title_sort(tags: Tags) -> str:
     field = next(iter(tags.get("245", ())), None)
     if field is None:
         return ""
-    text = " ".join(pick(field, _TITLE))
+    text = " ".join(pick(field, TITLE))
     return " ".join(tokens(text[non_filing(field) :] or text))[:TITLE_SORT_LIMIT]

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from services.catalog.document import START, TEXT_FIELDS
+from services.catalog.document.fields import START, WORD_FIELDS
 from services.catalog.index import REACH, Request
-from services.catalog.index.shape import FORM, KEYWORD_FIELDS, LONGEST_VALUE, SORT_FIELDS, filters, is_flat
+from services.catalog.index.shape import FORM, INTEGERS, KEYWORD_FIELDS, LONGEST_VALUE, SORT_FIELDS, filters, is_flat
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
 from services.catalog.ranking import Any as AnyOf
 
@@ -22,7 +22,7 @@ STATE = "state"
 STATES = 50
 NOTHING: Json = {"match_none": {}}
 # Every document of a record begins each analysed field with START; the marker has none.
-EVERYTHING: Json = {"constant_score": {"filter": {"term": {TEXT_FIELDS[0]: START}}, "boost": 0}}
+EVERYTHING: Json = {"constant_score": {"filter": {"term": {WORD_FIELDS[0]: START}}, "boost": 0}}
 
 
 def settings() -> Json:
@@ -45,9 +45,10 @@ def mappings() -> Json:
         "_source": {"enabled": False},
         "_meta": {"form": FORM},
         "properties": {
-            **dict.fromkeys(TEXT_FIELDS, text),
+            **dict.fromkeys(WORD_FIELDS, text),
+            "any": {**text, "index_options": "freqs"},
             **dict.fromkeys(KEYWORD_FIELDS, keyword),
-            **dict.fromkeys(("number", "year", "work"), number),
+            **dict.fromkeys(INTEGERS, number),
             **dict.fromkeys(("newest", "oldest", "edition"), unindexed),
             "title_key": {"type": "keyword", "index": False},
             STATE: {"type": "completion", "analyzer": "keyword"},

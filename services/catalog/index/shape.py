@@ -13,12 +13,13 @@ from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Ma
 from services.catalog.ranking import Any as AnyOf
 
 # Raise it when documents come out differently than before: the indexes that stand are then rebuilt by themselves.
-FORM_NUMBER = 2
+FORM_NUMBER = 3
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # One integer or key sorts by the wish and breaks ties by the number: records without a year come last either way.
 SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
+INTEGERS = ("number", "year", "work", "class_number")  # searched by range
 KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
 NUMBER_BITS = 40
 LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
@@ -37,6 +38,8 @@ def stored(document: Document) -> dict[str, Any]:
             fields[name] = clipped(values)
     if year is not None:
         fields["year"] = year
+    if document.class_number is not None:
+        fields["class_number"] = document.class_number
     newest, oldest = (0, 9999) if year is None else (min(max(year, 0), 9998) + 1, min(max(year, 0), 9998))
     fields["newest"] = newest << NUMBER_BITS | ((1 << NUMBER_BITS) - 1 - number)
     fields["oldest"] = oldest << NUMBER_BITS | number

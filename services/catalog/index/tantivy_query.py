@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
 from chassis.errors import Unavailable
-from services.catalog.document import TEXT_FIELDS
-from services.catalog.index.shape import KEYWORD_FIELDS
+from services.catalog.document.fields import WORD_FIELDS
+from services.catalog.index.shape import INTEGERS, KEYWORD_FIELDS
 from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
 from services.catalog.ranking import Any as AnyOf
 
@@ -20,12 +20,13 @@ Nearby = Callable[[str, str, int], list[str]]
 def schema() -> Schema:
     """The index's fields. Integers are signed: an int given to an unsigned field kills the writer's thread."""
     builder = SchemaBuilder()
-    for name in TEXT_FIELDS:
+    for name in WORD_FIELDS:
         builder.add_text_field(name, tokenizer_name="whitespace", index_option="position")
+    builder.add_text_field("any", tokenizer_name="whitespace", index_option="freq")
     for name in KEYWORD_FIELDS:
         builder.add_text_field(name, fast=True, tokenizer_name="raw", index_option="basic")
     builder.add_text_field("title_key", fast=True, tokenizer_name="raw", index_option="basic")
-    for name in ("number", "year", "work"):
+    for name in INTEGERS:
         builder.add_integer_field(name, indexed=True, fast=True)
     for name in ("newest", "oldest", "edition"):
         builder.add_integer_field(name, fast=True)
@@ -73,12 +74,17 @@ class Translation:
                 excluded = [(Occur.MustNot, part) for part in self._each(without)]
                 return _bool([(Occur.Must, self.query(inner)), *excluded])
             case Prefer(match=inner, bonus=bonus):
-                wished = [(Occur.Should, part) for part in self._each(bonus)]
-                return _bool([(Occur.Must, self.query(inner)), *wished])
+                return self._preferred(self.query(inner), bonus)
 
     def narrowed(self, query: Query, parts: Iterable[Match]) -> Query:
         """What matches the query and each of the parts."""
         return _bool([(Occur.Must, query), *((Occur.Must, part) for part in self._each(parts))])
+
+    def _preferred(self, query: Query, bonus: Iterable[Match]) -> Query:
+        """One bonus a level: then each is looked up where the query leads; several of one level are walked through."""
+        for each in bonus:
+            query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(each))])
+        return query
 
     def _each(self, matches: Iterable[Match]) -> list[Query]:
         return [self.query(each) for each in matches]

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from services.catalog.analysis import query_stems, tokens
+from services.catalog.analysis import root, tokens
 from services.catalog.classifying import Class
 from services.catalog.document.captions import caption
 from services.catalog.document.classes import NONE
@@ -98,8 +98,8 @@ def _classes(index: Index, free: Request, known: list[Part], query: Query, names
     """Classes whose caption has one of the words, then those that most records with one of the words stand in."""
     captions = {value: text for (facet, value), text in names.items() if facet == "class"}
     captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
-    asked = set(_stems(part.text for part in query.parts if isinstance(part, Word | Phrase)))
-    about = [value for value, text in captions.items() if not asked.isdisjoint(_stems((text.id, text.en)))]
+    asked = set(_roots(part.text for part in query.parts if isinstance(part, Word | Phrase)))
+    about = [value for value, text in captions.items() if not asked.isdisjoint(_roots((text.id, text.en)))]
     found = sorted(about, key=lambda value: (-len(value), value))
     if known:
         either = Any(tuple(match_of(part) for part in known))
@@ -111,9 +111,9 @@ def _classes(index: Index, free: Request, known: list[Part], query: Query, names
     return [Class(value, captions.get(value), counts[value], False) for value in found if counts[value]][:SHOWN]
 
 
-def _stems(texts: Iterable[str]) -> Iterator[str]:
-    """Stems of words of four letters and more: "dan" and "the" are in every caption."""
+def _roots(texts: Iterable[str]) -> Iterator[str]:
+    """Roots of words of four letters and more: "dan" and "the" are in every caption."""
     for text in texts:
         for token in tokens(text):
             if len(token) >= 4:
-                yield from query_stems(token)
+                yield root(token)

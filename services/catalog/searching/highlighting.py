@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from services.catalog.analysis import query_stems, tokens
-from services.catalog.query import Phrase, Query, Word
+from services.catalog.analysis import is_stop_word, root, tokens
+from services.catalog.query import Either, Phrase, Query, Word
 from services.catalog.ranking import PREFIX_LENGTH
 
 _SPAN = re.compile(r"[\w'’ʼʻʾʿ`‘]+")
@@ -19,34 +19,34 @@ _REACHED = {
     "subtitle": ("", "title"),
     "responsibility": ("", "author"),
     "authors": ("", "author"),
-    "series": ("",),
-    "publisher": ("",),
+    "series": ("", "series"),
+    "publisher": ("", "publisher"),
     "summary": ("",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is marked in one field: whole tokens, stems of either language, beginnings."""
+    """What is marked in one field: tokens as they are, roots, beginnings."""
 
     exact: frozenset[str]
-    stems: frozenset[str]
+    roots: frozenset[str]
     begun: tuple[str, ...]
 
     def __contains__(self, word: str) -> bool:
-        found, stems = _forms(word)
+        found, roots = _forms(word)
         return (
             not self.exact.isdisjoint(found)
-            or not self.stems.isdisjoint(stems)
+            or not self.roots.isdisjoint(roots)
             or (bool(self.begun) and any(token.startswith(self.begun) for token in found))
         )
 
 
 @lru_cache(maxsize=65_536)
 def _forms(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tokens of a word as it stands in a text, and their stems. Remembered: the same words come in every list."""
+    """Tokens of a word as it stands in a text, and their roots. Remembered: the same words come in every list."""
     found = tuple(tokens(word))
-    return found, tuple(stem for token in found for stem in query_stems(token))
+    return found, tuple(map(root, found))
 
 
 def highlights(marks: Mapping[str, Marks], brief: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -83,22 +83,35 @@ def cut(text: str, marks: Marks) -> list[str]:
 
 
 def marks_of(query: Query) -> dict[str, Marks]:
-    """What a query marks, by field of the brief record; good for one search."""
+    """What a query marks, by field of the brief record; good for one search. Words too common to decide mark nothing
+    where others decide."""
+    asked = list(_asked(query))
+    deciding = [each for each in asked if not (isinstance(each, Word) and is_stop_word(each.text.lower()))] or asked
+    last = query.parts[-1] if query.parts else None
     marks = {}
     for field, reached in _REACHED.items():
         exact: set[str] = set()
-        stems: set[str] = set()
+        roots: set[str] = set()
         begun: list[str] = []
-        for place, part in enumerate(query.parts):
-            if not isinstance(part, Word | Phrase) or part.field not in reached:
+        for part in deciding:
+            if part.field not in reached:
                 continue
             words = tokens(part.text)
             exact.update(words)
             if isinstance(part, Word):
-                stems.update(stem for word in words for stem in query_stems(word))
-                last = place == len(query.parts) - 1
-                if (last or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
+                roots.update(map(root, words))
+                if (part is last or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
                     begun.append(words[-1])
         if exact:
-            marks[field] = Marks(frozenset(exact), frozenset(stems), tuple(begun))
+            marks[field] = Marks(frozenset(exact), frozenset(roots), tuple(begun))
     return marks
+
+
+def _asked(query: Query) -> Iterator[Word | Phrase]:
+    """The words and phrases that a record may have been found by."""
+    for part in query.parts:
+        if isinstance(part, Either):
+            for choice in part.choices:
+                yield from _asked(choice)
+        elif isinstance(part, Word | Phrase):
+            yield part

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,7 +61,7 @@ def test_words_stand_where_they_belong() -> None:
     assert {"robohnya", "surau", "cerpen", "roboh", "tasawuf"} <= words(found, "title")
     assert {"navis", "ali", "akbar", "hamka"} <= words(found, "author")
     assert words(found, "subject") == {"kesusastraan", "sumatra"}
-    assert {"nusantara", "seri", "kakek"} <= words(found, "notes")
+    assert {"nusantara", "seri", "kakek", "navis", "surau"} <= words(found, "text")
     assert not any("rahasia" in words(found, field) or "pengarang" in words(found, field) for field in TEXT_FIELDS)
 
 
@@ -74,11 +75,33 @@ def test_words_in_another_script_are_found_where_their_field_belongs() -> None:
     assert "همكا" in words(found, "author")
 
 
-def test_the_language_of_the_record_chooses_the_stems() -> None:
-    title = ["245", "10", "a", "Penulisan libraries"]
-    assert words(indexed(["008", " " * 35 + "ind"], title), "title_stem") == {"tulis", "libraries"}
-    assert "librari~" in words(indexed(["008", " " * 35 + "eng"], title), "title_stem")
-    assert words(indexed(["008", " " * 35 + "min"], title), "title_stem") == set()
+def test_a_root_stands_as_often_as_its_place_counts() -> None:
+    found = indexed(
+        ["245", "10", "a", "Penulisan surau"],
+        ["650", " 4", "a", "Surau"],
+        ["520", "  ", "a", "Penulis dan kakek penulis"],
+    )
+    counted = Counter(found.text["any"].split())
+    assert (counted["surau"], counted["tulis"], counted["kakek"]) == (5 + 3, 4 + 1, 2)
+    assert counted["#surau"] == counted["surau"]
+    assert {"#pen", "#penulisan", "#tul", "#tulis", "t=surau", "t=tulis", "s=surau", "#kakek"} <= set(counted)
+    assert not {"#kak", "s=tulis", "penulisan"} & set(counted)
+
+
+def test_series_publishers_initials_and_old_spelling_are_found() -> None:
+    found = indexed(
+        ["100", "1 ", "a", "Alisjahbana, Sutan Takdir,", "d", "1908-1994"],
+        ["245", "10", "a", "Tjerita Hari Raja /", "c", "S. T. Alisjahbana ; H.B. Jassin"],
+        ["260", "  ", "b", "Balai Poestaka"],
+        ["490", "0 ", "a", "Seri sastra"],
+    )
+    assert {"cerita", "raja", "raya", "st", "hb", "s", "t", "e=sastra", "p=pustaka", "p=balai"} <= words(found, "any")
+    assert found.keywords["name"] == ("alisyahbana sutan takdir",)
+
+
+def test_no_phrase_reaches_from_one_kind_of_words_into_another() -> None:
+    found = indexed(["100", "1 ", "a", "Hamka"], ["245", "10", "a", "Tasawuf"], ["520", "  ", "a", "Modern"])
+    assert found.text["text"] == "^ tasawuf | hamka | modern |"
 
 
 def test_items_make_facets_and_identifiers() -> None:

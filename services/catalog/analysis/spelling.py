@@ -1,0 +1,173 @@
+"""One spelling for what is spelt in many ways: old Indonesian spelling, names and words from Arabic.
+
+Old spelling: until 1947 oe, until 1972 dj, j, tj, nj, sj and ch stood for what is now u, j, y, c, ny, sy and kh. All
+but j are signs that hardly a modern word has, so they are read anywhere. A plain j may be a modern one: it is read as
+y in words known for it and, by `as_old`, in words that stand among old ones.
+"""
+
+from __future__ import annotations
+
+import re
+
+_SIGNS = re.compile(r"oe|dj|tj|sj|ch[aul]|chi(?!ngs?\Z)|\Anj|nja\Z")
+_CH = re.compile(r"ch(?=[aul]|i(?!ngs?\Z))")
+# Words that have such letters by nature.
+_NATURAL = """
+does poem poems poet poets poetry poetic poetics shoe shoes heroes goes toe toes phoebe phoenix noel joel oeuvre coeur
+goethe koefisien poetik poe joe chloe hoe koe echoes potatoes adjective adjectives adjoining adjust adjusted
+adjustment adjustments adjunct adjacent adjudication django djibouti fjord senja manja ganja belanja remaja kerja
+ninja konja enjoy
+"""
+_OTHERS = frozenset(_NATURAL.split())
+# Words in which a plain j or nj is old, and names of places as they were.
+_OLD = {
+    "jang": "yang", "jaitu": "yaitu", "jakni": "yakni", "supaja": "supaya", "wajang": "wayang", "pajung": "payung",
+    "surabaja": "surabaya", "soerabaia": "surabaya", "jogjakarta": "yogyakarta", "jokjakarta": "yogyakarta",
+    "jogja": "yogyakarta", "yogya": "yogyakarta", "djokja": "yogyakarta", "djogja": "yogyakarta",
+    "djokjakarta": "yogyakarta", "djogjakarta": "yogyakarta", "tasikmalaja": "tasikmalaya", "sumatera": "sumatra",
+    "kebajoran": "kebayoran", "melaju": "melayu", "lajar": "layar", "kaju": "kayu", "sajap": "sayap", "ajam": "ayam",
+    "rakjat": "rakyat", "bahaja": "bahaya", "budaja": "budaya", "kebudajaan": "kebudayaan", "wijaja": "wijaya",
+    "banjak": "banyak", "punja": "punya", "tanja": "tanya", "pertanjaan": "pertanyaan", "bunji": "bunyi",
+    "sunji": "sunyi", "minjak": "minyak", "lenjap": "lenyap", "monjet": "monyet", "penjair": "penyair",
+    "penjakit": "penyakit", "menjanji": "menyanyi", "menjusul": "menyusul", "senjum": "senyum",
+    "sembunji": "sembunyi", "kenjataan": "kenyataan", "menjatakan": "menyatakan", "penjelidikan": "penyelidikan",
+    "penjelidik": "penyelidik", "penjusun": "penyusun", "penjuluh": "penyuluh", "perantjis": "prancis",
+}  # fmt: skip
+# Names and words of Arabic and others, each line one word: the first spelling stands for all.
+_VARIANTS = """
+muhammad mohammad mohamad muhamad mohammed mohamed muhammed mochammad mochamad moehammad moehamad mokhammad moh moch
+ahmad achmad akhmad ahmed akmad
+usman utsman oesman osman othman uthman
+umar oemar omar
+hasan hassan
+husain hussain husein husin hussein hoesin hoesein
+yusuf yusup yoesoef jusuf joesoef jusup yousuf
+abdullah abdulah abdoellah abdallah
+rahman rachman rahmaan
+rahmat rachmat rahmad rachmad
+mukhtar mochtar muhtar moechtar
+sofyan sofian sofjan sopian sufyan
+ismail ismael esmail
+ibrahim ibraheem
+sulaiman soelaiman suleman sulaeman solaiman
+fatimah fatima
+aisyah aisha aishah aisjah
+khadijah khadija chadidjah
+rusli roesli ruslie
+laila layla laela leila
+misbah mishbah misbach
+quran alquran koran alkoran quraan
+hadis hadits hadith hadist hadiths ahadits
+fikih fiqih fiqh figh fiqhi
+syariah syariat sharia shariah syari syariyah
+salat shalat sholat solat
+zakat zakah
+ramadan ramadhan romadhon ramadlan
+wudu wudhu
+tasawuf tasawwuf tashawwuf tasauf
+masjid mesjid mosjid
+musala musholla mushola musalla mushalla
+ustaz ustad ustadz ustadh
+kiai kyai kijai
+syekh syeikh syaikh sheikh shaikh sech sjech
+ulama ulema
+umat ummat
+sunah sunnah
+nabi nabiy
+saleh salih shalih soleh sholeh shaleh
+sahih shahih
+akidah aqidah aqida
+akhlak akhlaq achlak
+tauhid tawhid tauheed
+jihad djihad
+hijrah hidjrah
+kalifah khalifah khalifa chalifah
+ghazali ghazzali gazali alghazali ghozali
+syafii shafii safii sjafii
+bukhari buchari bokhari albukhari
+nawawi annawawi
+masud masoed masood
+said saeed saied
+makkah mekah mekkah mecca
+madinah medina
+mukadimah muqaddimah mukaddimah muqadimah
+iqbal ikbal
+taufik taufiq tawfiq
+rizki rizqi rezeki rejeki
+izin ijin
+zaman jaman
+aktivitas aktifitas
+kualitas kwalitas
+kuitansi kwitansi
+analisis analisa
+hipotesis hipotesa
+sintesis sintesa
+praktik praktek
+apotek apotik
+nasihat nasehat
+objek obyek
+subjek subyek
+proyek projek
+sistem sistim
+metode metoda
+teknik tehnik
+teknologi tehnologi
+provinsi propinsi
+risiko resiko
+atlet atlit
+cendekiawan cendikiawan
+napas nafas
+pikir fikir
+paham faham
+minangkabau minangkabaw menangkabau
+padri paderi
+pagaruyung pagaruyuang pagarruyung
+kanduang kanduong
+datuk datuak datoek datok
+luhak luak
+"""
+
+
+def _variants() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in _VARIANTS.strip().splitlines():
+        first, *others = line.split()
+        found.update(dict.fromkeys((first, *others), first))
+    return found
+
+
+VARIANTS = {**_variants(), **_OLD}
+
+
+def modern(word: str) -> str:
+    """A folded word in one spelling; most come back as they are."""
+    known = VARIANTS.get(word)
+    if known is not None:
+        return known
+    if _SIGNS.search(word) is None or word in _OTHERS or word.startswith(("adje", "adju", "adja")):
+        return word
+    new = _letters(word)
+    return VARIANTS.get(new, new)
+
+
+def is_old(word: str) -> bool:
+    """True for a word that must be in old spelling, so that a plain j beside it is one too."""
+    signed = "oe" in word or "tj" in word or "dj" in word or "sj" in word or word == "jang"
+    return signed and word not in _OTHERS and VARIANTS.get(word) != word and not word.startswith("adj")
+
+
+def as_old(word: str) -> str:
+    """A word that stands among old ones, in modern spelling: its plain j is a y, its nj an ny."""
+    new = _letters(word.replace("dj", "\0").replace("nj", "ny").replace("sj", "sy").replace("tj", "c"))
+    new = new.replace("j", "y").replace("\0", "j")
+    return VARIANTS.get(new, new)
+
+
+def _letters(word: str) -> str:
+    word = word.replace("oe", "u").replace("tj", "c").replace("sj", "sy")
+    if word.startswith("nj") or word.endswith("nja"):
+        word = word.replace("nj", "ny")
+    if "dj" in word:
+        # Who writes dj writes j for y.
+        word = word.replace("dj", "\0").replace("nj", "ny").replace("j", "y").replace("\0", "j")
+    return _CH.sub("kh", word) if len(word) >= 5 else word

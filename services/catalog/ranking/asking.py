@@ -1,0 +1,237 @@
+"""A query becomes what the index is asked: one root for each word, and bonuses for where and how it stands there.
+
+What is demanded decides which records come; a bonus is a Prefer of what is demanded, and costs only where that leads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from services.catalog.analysis import (
+    ARTICLES,
+    TITLES,
+    as_old,
+    initials,
+    is_old,
+    is_stop_word,
+    name_key,
+    root,
+    squeeze,
+    tokens,
+)
+from services.catalog.document.fields import BEGUN, BEGUN_LENGTHS, END, IN
+from services.catalog.query import Classes, Coded, Either, Isbn, Named, Part, Query, Word, Years
+from services.catalog.query import Phrase as Quoted
+from services.catalog.ranking import weights
+from services.catalog.ranking.matches import All, Any, Best, Between, But, Keyword, Match, Phrase, Prefer, Prefix, Term
+
+_FACETS = {"language": "facet_language", "format": "facet_material", "audience": "facet_audience",
+           "collection": "facet_collection"}  # fmt: skip
+_CLOSE_WORDS = 8  # a longer query is nobody's name or call number
+_ENDINGS = ("an", "nya", "lah", "kah")
+_SHORTEST, _LONGEST = BEGUN_LENGTHS
+
+
+@dataclass(slots=True)
+class _Token:
+    """A folded word of the query.
+
+    begun  it may be the beginning of a word
+    light  it decides nothing where others do
+    old    it stands among words in old spelling
+    """
+
+    word: str
+    field: str
+    begun: bool
+    light: bool
+    old: bool = False
+
+
+def rank(query: Query) -> Match:
+    """What the index is asked for a query: which records match, and what each scores."""
+    found = [_tokens(each, begun=place == len(query.parts) - 1) for place, each in enumerate(query.parts)]
+    words = [token for each in found if each for token in each]
+    _look_round(words)
+    if not query.parts or any(each is None for each in found) or not all(each.light for each in words):
+        asked = [each for each in words if not each.light]
+    else:
+        asked = words
+    must: list[Match] = [match_of(part) for part, each in zip(query.parts, found, strict=True) if each is None]
+    must.extend(_demanded(asked))
+    bonus = [wish for token in asked for wish in _wishes(token)]
+    helping = dict.fromkeys(each.word for each in words if each.light) if asked is not words else ()
+    bonus.extend(Term("title", word, weights.COMMON) for word in helping)
+    bonus.extend(_closeness(query, words))
+    match = _or_named(query, words, must[0] if len(must) == 1 else All(tuple(must)))
+    if bonus:
+        match = Prefer(match, tuple(bonus))
+    if query.without:
+        match = But(match, tuple(match_of(each) for each in query.without))
+    return match
+
+
+def _look_round(words: Sequence[_Token]) -> None:
+    """What words are among others: initials that belong together, a j among words in old spelling."""
+    for place in range(len(words)):
+        for each in words[place : place + initials([each.word for each in words], place)]:
+            each.light = False
+    if any(is_old(each.word) for each in words):
+        for each in words:
+            each.old = "j" in each.word
+
+
+def match_of(part: Part, *, begun: bool = False) -> Match:
+    """Records that have this part, whatever they score. `begun`: it is the last one and may be half typed."""
+    match part:
+        case Word():
+            found = _tokens(part, begun=begun) or []
+            demanded = _demanded([each for each in found if not each.light] or found)
+            return demanded[0] if len(demanded) == 1 else All(tuple(demanded))
+        case Quoted():
+            return _quoted(part)
+        case Isbn(number=number):
+            fields = (("isbn", number), ("identifier", number.lower()))
+            return Any(tuple(Keyword(field, (value,), weights.NAMED) for field, value in fields))
+        case Named(kind=kind, number=number):
+            return _named(kind, number)
+        case Years(low=low, high=high):
+            return Between("year", low, high)
+        case Classes():
+            return _classes(part)
+        case Coded(field=field, code=code):
+            return Keyword(_FACETS[field], (code,))
+        case Either(choices=choices):
+            return Any(tuple(rank(each) for each in choices))
+
+
+def _tokens(part: Part, *, begun: bool) -> list[_Token] | None:
+    """The words of a Word, each once; None for what is no word."""
+    if not isinstance(part, Word):
+        return None
+    found = tokens(part.text)
+    typed_last = begun or part.prefix
+    return [
+        _Token(token, part.field, typed_last and place == len(found) - 1, not part.prefix and _is_light(token, part))
+        for place, token in enumerate(found)
+        if token not in found[:place] or len(token) == 1
+    ]
+
+
+def _is_light(token: str, word: Word) -> bool:
+    return not word.field and (is_stop_word(token) or token in TITLES or token in ARTICLES)
+
+
+def _demanded(words: Sequence[_Token]) -> list[Match]:
+    """One match a word; initials side by side are one."""
+    made: list[Match] = []
+    place = 0
+    while place < len(words):
+        run = initials([each.word if not each.field else "" for each in words], place)
+        if run:
+            letters = tuple(Term("any", each.word, weights.ANYWHERE) for each in words[place : place + run])
+            joined = Term("any", "".join(each.word for each in words[place : place + run]), weights.ANYWHERE)
+            made.append(Best((joined, All(letters)), weights.TIE))
+        else:
+            made.append(_root(words[place]))
+        place += run or 1
+    return list(dict.fromkeys(made))
+
+
+def _root(token: _Token) -> Match:
+    """One word wherever it may stand, in any form; perhaps begun."""
+    roots = list(dict.fromkeys((root(token.word), *((root(as_old(token.word)),) if token.old else ()))))
+    field = token.field
+    choices: list[Match]
+    if field:
+        choices = [Term("any", IN[field] + each, weights.ANYWHERE) for each in roots]
+        if token.begun and field in weights.BEGUN and len(token.word) >= weights.PREFIX_LENGTH:
+            choices.append(Prefix(field, token.word, weights.BEGUN[field]))
+    elif token.begun and _SHORTEST <= len(token.word) <= _LONGEST and not _is_whole(token.word):
+        # The beginning has the whole root among what it finds, so that one look-up does for most words.
+        beginning = Term("any", BEGUN + token.word, weights.ANYWHERE)
+        choices = [beginning, *(Term("any", each, weights.ANYWHERE) for each in roots if each != token.word)]
+    else:
+        choices = [Term("any", each, weights.ANYWHERE) for each in roots]
+    return _best(choices)
+
+
+def _is_whole(word: str) -> bool:
+    """Whether a word is at its end: its root has lost a suffix that only ends words, so it is not half typed."""
+    return len(word) >= 6 and word.endswith(_ENDINGS) and root(word) != word
+
+
+def _wishes(token: _Token) -> Iterable[Match]:
+    """A bonus for a word that stands as it was typed."""
+    if token.field and token.field in weights.AS_TYPED:
+        yield Term(token.field, token.word, weights.AS_TYPED[token.field])
+    elif not token.field and root(token.word) != token.word:
+        # A word that is its own root counts more where it is whole already: see STANDING.
+        yield Term("text", token.word, weights.AS_TYPED[""])
+
+
+def _best(choices: list[Match]) -> Match:
+    return choices[0] if len(choices) == 1 else Best(tuple(choices), weights.TIE)
+
+
+def _quoted(phrase: Quoted) -> Match:
+    words = tuple(tokens(phrase.text))
+    if phrase.field in weights.QUOTED_IN:
+        return Phrase(phrase.field, words, weights.QUOTED_IN[phrase.field])
+    anywhere = Phrase("text", words, weights.QUOTED)
+    if phrase.field:
+        return All((*(Term("any", IN[phrase.field] + root(each), weights.ANYWHERE) for each in words), anywhere))
+    return Prefer(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.QUOTED_IN.items()))
+
+
+def _named(kind: str, number: str) -> Match:
+    if kind == "call" and len(number) >= _SHORTEST:
+        return Prefer(Prefix("identifier", number, 0.0), (Keyword("identifier", (number,), weights.NAMED),))
+    return Keyword("identifier", (number,), weights.NAMED)
+
+
+def _classes(classes: Classes) -> Match:
+    low, high = classes.low, classes.high
+    if low == high and low is not None:
+        if low[:2] == "2X":
+            return Prefix("facet_class", low, 0.0)
+        digits = low.replace(".", "")
+        digits = digits if "." in low else digits.rstrip("0") or "0"
+        return Between("class_number", int(digits.ljust(6, "0")[:6]), int(digits.ljust(6, "9")[:6]))
+    return Between(
+        "class_number",
+        None if low is None else int(_digits(low).ljust(6, "0")[:6]),
+        None if high is None else int(_digits(high).ljust(6, "9")[:6]),
+    )
+
+
+def _digits(written: str) -> str:
+    """A bound of a range of classes: the local class stands at 297."""
+    return "297" if written[:2] == "2X" else written.replace(".", "")
+
+
+def _closeness(query: Query, words: Sequence[_Token]) -> list[Match]:
+    """Bonuses for records whose title or author is close to the whole of what was typed."""
+    typed = tuple(each.word for each in words)
+    if not typed or not all(isinstance(each, Word) and each.field in ("", "title", "author") for each in query.parts):
+        return []
+    fields = {each.field for each in words}
+    close: list[Match] = []
+    if "author" not in fields:
+        close.append(Keyword("opening", (" ".join((*typed, END)),), weights.WHOLE_TITLE))
+        if len(typed) > 1:
+            close.append(Phrase("title", typed, weights.TITLE_HAS))
+    if "title" not in fields and len(typed) <= _CLOSE_WORDS:
+        close.append(Keyword("name", (name_key([root(each) for each in typed]),), weights.WHOLE_NAME))
+    return close
+
+
+def _or_named(query: Query, words: Sequence[_Token], match: Match) -> Match:
+    """A barcode or a call number is one word or several that name one thing: `899.221 3 NAV k`."""
+    if len(query.parts) > _CLOSE_WORDS or not all(isinstance(each, Word) and not each.field for each in query.parts):
+        return match
+    name = squeeze(" ".join(each.text for each in query.parts if isinstance(each, Word)))
+    if len(name) < 4 or not any(map(str.isdigit, name)):
+        return match
+    return Any((match, Keyword("identifier", (name,), weights.NAMED)))

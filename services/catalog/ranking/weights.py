@@ -1,0 +1,31 @@
+"""Every weight of the search, with its reason.
+
+A word is demanded once, by its root anywhere in the record (`any`), which is the cheapest thing an index can be
+asked; how often the root stands there says how good its places are. What else counts is added. Sums, not the best of
+several: in a tree of sums an index leaps from hit to hit, where a best-of would walk through all that has any of the
+words. BM25 of a rare word is about 8 to 12, of a common one 2 to 4; weights multiply that, constants add to it.
+"""
+
+from __future__ import annotations
+
+# A word, in any form, that is anywhere. How often its root stands in `any` (document/fields.py: STANDING) is the
+# weight of the place: title and author 4, subject 2, notes 1, and 1 more where it stands as the root itself. BM25
+# turns 1, 2, 4, 5 into about 0.45, 0.63, 0.77, 0.81 of the word's rarity.
+ANYWHERE = 3.0
+# The word as typed, where that is not its root: above its other forms and spellings; by field, "" for anywhere.
+AS_TYPED = {"": 0.7, "title": 1.2, "author": 1.0, "subject": 0.7}
+# The last word of a field may still be being typed. A constant, below any whole word: finding, not ranking.
+BEGUN = {"title": 1.2, "author": 1.0, "subject": 0.5}
+PREFIX_LENGTH = 3  # characters; what is shorter begins half of all words
+# Of matches where one will do (a form or a beginning) the best decides and the others help a little.
+TIE = 0.1
+# A title that is the query (subtitle or not), one that has its words side by side, an author who is called so: added to
+# what the words score. The second walks through positions, so it is done for titles only; the others are looked up.
+WHOLE_TITLE, TITLE_HAS, WHOLE_NAME = 12.0, 4.0, 6.0
+# Words in quotes, found anywhere, and by field; somebody asked for just this.
+QUOTED = 1.0
+QUOTED_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
+# A barcode, an ISSN or a call number names one thing: above anything that words can reach.
+NAMED = 60.0
+# A word too common to decide anything helps the order a little, and never excludes.
+COMMON = 0.1
