@@ -47,4 +47,5 @@ def issn_of(text: str) -> str | None:
 
 
 def _sum13(digits: str) -> int:
-    return sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits))
+    # Slices, because an import comes here three times a record.
+    return sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))
