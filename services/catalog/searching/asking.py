@@ -10,6 +10,7 @@ from services.catalog.index import Hits, Index, Request
 from services.catalog.query import Query
 from services.catalog.ranking import rank
 from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses, likelier
+from services.catalog.searching.relaxing import relaxed
 
 # How a question was answered: as it was asked, spelt otherwise, or with most of its words.
 Mode = Literal["", "corrected", "relaxed"]
@@ -35,16 +36,21 @@ def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = Non
     mode    how the page before was answered; None for a first page
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    if mode != "corrected":
+    if not mode:
         first = index.search(request)
         if mode == "" or first.total >= FEW_HITS or not query.parts:
             return Answer(first, query)
         if first.total:
             return Answer(first, query, offered=_offered(index, query, request, first.total))
-    for meant in islice(guesses(index, query), MOST_GUESSES):
-        hits = index.search(replace(request, match=rank(meant)))
+    if mode != "relaxed":
+        for meant in islice(guesses(index, query), MOST_GUESSES):
+            hits = index.search(replace(request, match=rank(meant)))
+            if hits.total:
+                return Answer(hits, meant, "corrected")
+    if mode != "corrected" and (most := relaxed(index, query)) is not None:
+        hits = index.search(replace(request, match=most))
         if hits.total:
-            return Answer(hits, meant, "corrected")
+            return Answer(hits, query, "relaxed")
     return Answer(index.search(request), query)
 
 

@@ -74,3 +74,36 @@ def test_whatever_is_offered_is_there(shelf: Library, typed: str) -> None:
     found = shelf.find(typed)
     if found.did_you_mean:
         assert shelf.find(found.did_you_mean).total >= (found.total if found.corrected else found.total + 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "first"),
+    [
+        ("robohnya surau mereka navis", "Robohnya surau kami"),  # three of four
+        ("cerita pendek surau terbakar", "Robohnya surau kami"),
+        ("adat istiadat zzzz minangkabau", "Adat Minangkabau"),
+    ],
+)
+def test_where_nothing_has_all_the_words_most_will_do_and_it_says_so(shelf: Library, typed: str, first: str) -> None:
+    found = shelf.find(typed)
+    assert (found.relaxed, found.corrected, found.did_you_mean) == (True, False, "")
+    assert shelf.titles(typed)[0] == first
+    assert found.help is not None
+
+
+@pytest.mark.parametrize("typed", ["belajar python", "kriptografi kuantum surau", "kemarau surat nurbaya"])
+def test_too_few_of_the_words_are_not_most(shelf: Library, typed: str) -> None:
+    assert (shelf.find(typed).total, shelf.find(typed).relaxed) == (0, False)
+
+
+def test_what_else_a_query_says_stays_demanded(shelf: Library) -> None:
+    assert shelf.find("robohnya surau mereka navis bahasa:inggris").total == 0
+    assert shelf.find("robohnya surau mereka navis -kami").total == 0
+
+
+def test_pages_of_most_words_follow_one_another(library: Library) -> None:
+    library.put(book(f"Satu dua tiga {at}") for at in range(15))
+    first = library.find("satu dua tiga zzzz")
+    second = library.find("satu dua tiga zzzz", cursor=first.next)
+    assert (first.relaxed, second.relaxed, first.total, second.help) == (True, True, 15, None)
+    assert len({hit.id for hit in (*first.hits, *second.hits)}) == 15
