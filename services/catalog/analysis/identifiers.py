@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 _NUMBER = re.compile(r"(?<![\w])(?:97[89][\s.\-–—‐‑]*)?(?:\d[\s.\-–—‐‑]*){9}[\dXx](?![\w])")
 _ISSN = re.compile(r"(?<![\w])(\d{4})[\s\-–—‐‑]?(\d{3}[\dXx])(?![\w])")
 _NOISE = re.compile(r"[^0-9Xx]")
 
+# An import asks five times about each record's number: its answers are remembered a while.
 
+
+@lru_cache(maxsize=1024)
 def is_isbn(digits: str) -> bool:
     """True for ten or thirteen digits whose check digit is right (ISO 2108); ten may end in X."""
     if len(digits) == 13:
@@ -19,6 +23,7 @@ def is_isbn(digits: str) -> bool:
     return False
 
 
+@lru_cache(maxsize=1024)
 def isbn13(text: str) -> str | None:
     """The thirteen digits of an ISBN, hyphens and spaces anywhere; None when it is none or its check digit is wrong."""
     digits = _NOISE.sub("", text)
@@ -47,5 +52,4 @@ def issn_of(text: str) -> str | None:
 
 
 def _sum13(digits: str) -> int:
-    # Slices, because an import comes here three times a record.
     return sum(map(int, digits[::2])) + 3 * sum(map(int, digits[1::2]))

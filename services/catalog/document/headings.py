@@ -17,7 +17,6 @@ _NAME = frozenset("abcq")
 _SERIES = frozenset("anp")
 _SERIES_OF_NAMES = frozenset("abcqtnp")
 _TRAILING = " \t\n,:;/="
-_SPACES = re.compile(r"\s+")
 _INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
 # $x $y $z $v subdivide a subject heading; the rest of the letters belong to its main part.
 _SUBDIVISIONS = frozenset("vxyz")
@@ -51,9 +50,10 @@ def picked(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
         yield from pick(each, codes)
 
 
+@lru_cache(maxsize=4096)
 def tidy(text: str) -> str:
     """The text in single spaces, without the ISBD punctuation that ends it; an initial keeps its full stop."""
-    text = _SPACES.sub(" ", text).strip(_TRAILING)
+    text = " ".join(text.split()).strip(_TRAILING)
     if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
         text = text[:-1].rstrip(_TRAILING)
     return text
@@ -146,16 +146,10 @@ def heading_of(field: Field) -> str:
     for place in range(2, len(field) - 1, 2):
         code = field[place]
         if code in _SUBDIVISIONS:
-            parts.append(_tidy_short(field[place + 1]))
+            parts.append(tidy(field[place + 1]))
         elif code and code not in _NOT_READ:
             main.append(field[place + 1])
     return " -- ".join(each for each in (tidy(" ".join(main)), *parts) if each)
-
-
-@lru_cache(maxsize=4096)
-def _tidy_short(text: str) -> str:
-    """tidy() of what comes again and again: subdivisions."""
-    return tidy(text)
 
 
 def _join_parts(parts: Iterable[str]) -> str:
