@@ -17,7 +17,7 @@ class Link(Shape):
     relation: str | None = None
 
 
-class Heading(Shape):
+class SubjectHeading(Shape):
     """text: as the facet "subject" has it; parts: the heading and its subdivisions."""
 
     text: str
@@ -82,7 +82,7 @@ class Display(Brief):
     """All that is shown of a record; the MARC formats have all of it."""
 
     subjects: list[str] = []
-    headings: list[Heading] = []
+    headings: list[SubjectHeading] = []
     contributors: list[Contributor] = []
     parallel: list[Parallel] = []
     uniform_title: str | None = None
@@ -102,7 +102,7 @@ class Display(Brief):
     source: str | None = None
 
 
-class Record(Shape):
+class FullRecord(Shape):
     """work_id: the work it belongs to, of which there are so many editions here; absent until it has been placed."""
 
     id: str

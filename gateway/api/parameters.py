@@ -33,7 +33,7 @@ class Parameter:
     choices   the only values allowed
     numbers   smallest and largest whole number allowed
     repeated  how often it may be given
-    listed    its value is a comma-separated list of choices
+    listed    its value is a comma-separated list of choices; given again it goes on
     flag      true or false
     """
 
@@ -139,7 +139,7 @@ def read(request: Request, allowed: dict[str, Parameter], *, strict: bool = True
         parameter.check(value)
         values = given.setdefault(name, [])
         values.append(value)
-        if len(values) > parameter.repeated:
+        if len(values) > parameter.repeated and not (parameter.listed and len(values) <= len(parameter.choices)):
             raise Invalid(
                 "PARAMETER_REPEATED",
                 LocalText(

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import LocalText, NotFound
-from gateway.api.displays import Record
+from gateway.api.displays import FullRecord
 from gateway.api.parameters import NEAR, one, read, table
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
@@ -160,7 +160,7 @@ async def record_form(request: Request) -> Response:
     **documented(
         operation="get_record",
         summary="One record",
-        model=Record,
+        model=FullRecord,
         example={
             "id": RECORD_ID_EXAMPLE,
             "version": 1,

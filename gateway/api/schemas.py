@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
 
 from gateway.api.parameters import Parameter
 from gateway.problems import MEDIA_TYPE
@@ -166,6 +167,8 @@ def documented(
         "operation_id": operation,
         "summary": summary,
         "response_model": None,
+        # Without a model there is no form that answers have unless told.
+        **({"response_class": Response} if model is None else {}),
         "responses": responses,
         "openapi_extra": {"parameters": [*path, *(parameter.openapi() for parameter in parameters.values())]},
     }

@@ -153,7 +153,7 @@ def request_for(given: dict[str, list[str]]) -> wire.SearchRequest:
     """The wire's question for checked parameters."""
     if len(given) == 1 and "q" in given:
         return wire.SearchRequest(query=given["q"][0])
-    facets = one(given, "facets")
+    facets = ",".join(given.get("facets", ()))
     return wire.SearchRequest(
         query=one(given, "q"),
         filters=[wire.Filter(facet=name, values=values) for name, values in given.items() if name in FACETS],

@@ -43,6 +43,7 @@ def test_facets_come_only_when_asked_for(http: httpx.Client) -> None:
     assert "facets" not in http.get("/api/v1/search").json()
     facets = http.get("/api/v1/search?facets=language,branch").json()["facets"]
     assert facets["language"][0] == {"value": "ind", "count": 11, "selected": False}
+    assert http.get("/api/v1/search?facets=language&facets=branch").json()["facets"] == facets
     assert facets["branch"][0]["label"] == {"id": "Perpustakaan Pusat", "en": "Central Library"}
 
 
