@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select, text, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -22,7 +22,7 @@ from services.catalog.collocating import Arrival, Place, collocate, take_turn, t
 from services.catalog.indexing import enqueue
 from services.catalog.preparing import Incoming
 from services.catalog.shelving import Shelves, Stock, holdings_of, open_branches, placed, put_items
-from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source
+from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
 
 ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
@@ -125,7 +125,8 @@ def put(
     for each in batch:
         each.items = placed(feed.shelves, each.items)
     new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
-    decided = decide(known(session, feed.source_id, batch, run), batch, iter(_numbers(session, len(batch))))
+    numbers = iter(fresh_numbers(session, Record.number, len(batch)))
+    decided = decide(known(session, feed.source_id, batch, run), batch, numbers)
     arrivals = [Arrival(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
     works = collocate(session, arrivals)
     _write(session, feed, decided, works.places, run, at)
@@ -196,15 +197,6 @@ def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], r
 def _alternative(incoming: Incoming) -> str:
     """The key of a second, different record under a control number that this run has met already."""
     return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
-
-
-def _numbers(session: Session, count: int) -> list[int]:
-    """Fresh record numbers. On SQLite the write lock is held, so the highest plus one is nobody else's."""
-    if session.get_bind().dialect.name == "postgresql":
-        drawn = text("SELECT nextval(pg_get_serial_sequence('records', 'number')) FROM generate_series(1, :count)")
-        return list(session.scalars(drawn, {"count": count}))
-    highest = session.scalar(select(func.max(Record.number))) or 0
-    return list(range(highest + 1, highest + 1 + count))
 
 
 def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Place], run: int, at: datetime) -> None:

@@ -23,6 +23,8 @@ from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.cataloguing import Feed, Known, Outcome, decide, known, open_feed, put
 from services.catalog.document.itemmaps import USUAL
+from services.catalog.establishing import Established, establish
+from services.catalog.establishing import decide as decide_authorities
 from services.catalog.marc.reading import frames
 from services.catalog.preparing import BATCH, Aside, Prepared, chunks, follow_parent, prepare
 from services.catalog.sourcing import item_map_of
@@ -48,7 +50,7 @@ class Counts:
 
     def add(self, prepared: Prepared, outcome: Outcome, warnings: int) -> None:
         """One batch more."""
-        self.read += len(prepared.incoming) + len(prepared.aside)
+        self.read += len(prepared.ordinals())
         self.created += outcome.created
         self.updated += outcome.updated
         self.unchanged += outcome.unchanged
@@ -101,6 +103,7 @@ class Import:
         self._tell, self._report = tell, report
         self._rehearsal: dict[str, Known] | None = {} if dry_run else None
         self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
+        self._authorities_met: dict[str, bytes] = {}
         self._bytes_before = 0
         self._item_map = USUAL
         self.counts = Counts()
@@ -213,14 +216,24 @@ class Import:
 
     def _commit(self, feed: Feed, run: int, at: int, prepared: Prepared) -> Outcome:
         """One batch is one transaction: records, what was put aside, and how far the run has come."""
-        reached = max([each.ordinal for each in prepared.incoming] + [each.ordinal for each in prepared.aside])
+        reached = max(prepared.ordinals())
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
         with self._database.transaction(self._context) as session:
-            sequence = counts.read + len(prepared.incoming) + len(prepared.aside)
+            sequence = counts.read + len(prepared.ordinals())
             outcome = put(
                 session, feed, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
             )
             outcome.warnings += [(each.ordinal, code) for each in prepared.incoming for code in each.warnings]
+            if prepared.authorities:
+                established = establish(
+                    session,
+                    prepared.authorities,
+                    source_id=feed.source_id,
+                    institution_id=feed.shelves.institution_id,
+                    met=self._authorities_met,
+                    at=clock.now(),
+                )
+                _count(outcome, prepared, established)
             if prepared.aside:
                 session.execute(insert(PutAside), [_aside_row(each, feed, run) for each in prepared.aside])
             counts.add(prepared, outcome, len(outcome.warnings))
@@ -236,14 +249,26 @@ class Import:
         with self._database.reading(self._context) as session:
             source_id = session.scalar(select(Source.id).where(Source.code == self._source))
             there = {**known(session, source_id, batch, 0), **self._rehearsal}
+            established = decide_authorities(
+                session, prepared.authorities, source_id=source_id, met=self._authorities_met
+            )
         decided = decide(there, batch, repeat(0))
         self._rehearsal = there
         created = sum(to.fresh for to in decided.touched)
         updated = len(decided.touched) - created
         outcome = Outcome(created, updated, len(batch) - created - updated, decided.warnings)
+        _count(outcome, prepared, established)
         outcome.warnings += [(each.ordinal, code) for each in batch for code in each.warnings]
         self.counts.add(prepared, outcome, len(outcome.warnings))
         return outcome
+
+
+def _count(outcome: Outcome, prepared: Prepared, established: Established) -> None:
+    """Authority records are counted with the others."""
+    created, updated = len(established.created), len(established.updated)
+    outcome.created += created
+    outcome.updated += updated
+    outcome.unchanged += len(prepared.authorities) - created - updated
 
 
 def _pool(processes: int) -> ProcessPoolExecutor:

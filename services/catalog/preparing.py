@@ -17,10 +17,12 @@ import orjson
 from chassis.errors import LocalText, NotFound
 from services.catalog.clustering import Found, found_by
 from services.catalog.document import ItemFacts
+from services.catalog.document.authorities import authority_of, is_authority
 from services.catalog.document.describing import brief_of
 from services.catalog.document.headings import by_tag
 from services.catalog.document.itemmaps import USUAL, ItemMap
 from services.catalog.document.itemreading import items_in
+from services.catalog.marc import Record
 from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.reading import decode
 
@@ -48,6 +50,20 @@ class Incoming:
     warnings: tuple[str, ...] = ()
 
 
+@dataclass(slots=True)
+class IncomingAuthority:
+    """One authority record ready to be put in; as Incoming, and kind, heading and forms of document.authorities."""
+
+    ordinal: int
+    position: int
+    key: str
+    fingerprint: bytes
+    marc: bytes
+    kind: str
+    heading: str
+    forms: tuple[tuple[str, str], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Aside:
     """A record put aside, or a warning about one that was loaded."""
@@ -66,7 +82,12 @@ class Prepared:
     """A chunk of one file, decoded: what can be put in, and what cannot."""
 
     incoming: list[Incoming] = field(default_factory=list)
+    authorities: list[IncomingAuthority] = field(default_factory=list)
     aside: list[Aside] = field(default_factory=list)
+
+    def ordinals(self) -> list[int]:
+        """Of every record of the chunk, whatever became of it."""
+        return [each.ordinal for part in (self.incoming, self.authorities, self.aside) for each in part]
 
 
 def follow_parent() -> None:
@@ -95,10 +116,13 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             continue
         try:
             decoded = decode(frame)
+            record = decoded.record
+            if is_authority(record):
+                done.authorities.append(_authority(frame, record))
+                continue
         except Bad as bad:
             done.aside.append(Aside(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
-        record = decoded.record
         fingerprint = record.fingerprint()
         tags = by_tag(record)
         done.incoming.append(
@@ -115,6 +139,20 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             )
         )
     return done
+
+
+def _authority(frame: Frame, record: Record) -> IncomingAuthority:
+    said, fingerprint = authority_of(record), record.fingerprint()
+    return IncomingAuthority(
+        ordinal=frame.number,
+        position=frame.position,
+        key=record.control_key() or f"sha256:{fingerprint.hex()}",
+        fingerprint=fingerprint,
+        marc=record.pack(),
+        kind=said.kind,
+        heading=said.heading,
+        forms=said.forms,
+    )
 
 
 def find_files(paths: list[str]) -> list[Path]:

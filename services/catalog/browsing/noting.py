@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
-from services.catalog.browsing.places import sort_of
 from services.catalog.clustering import KINDS
 from services.catalog.collocating import take_turn
+from services.catalog.document.headings import heading_sort
 from services.catalog.index import Index
 from services.catalog.tables import Heading, ImportRun, IndexQueue
 
@@ -50,7 +50,7 @@ class Headings:
         rows = [
             {"kind": KINDS[each[0]], "sort": sort, "text": each[1:]}
             for each in sorted(fresh)
-            if (sort := sort_of(each[1:])) and "\x00" not in each
+            if (sort := heading_sort(each[1:])) and "\x00" not in each
         ]
         if rows:
             dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite

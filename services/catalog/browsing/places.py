@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import orjson
 
 from chassis.errors import Invalid, LocalText
-from services.catalog.analysis import tokens
 from services.catalog.document.callnumbers import sort_key
+from services.catalog.document.headings import heading_sort
 
 KINDS = ("author", "subject", "series", "title", "call_number")
 LONGEST_TERM = 200
@@ -53,12 +53,7 @@ def place_of(kind: str, term: str) -> Place:
             LocalText("Istilah paling panjang {most} huruf.", "A term has at most {most} characters."),
             most=LONGEST_TERM,
         )
-    return Place(kind, sort_key(term) if kind == "call_number" else sort_of(term))
-
-
-def sort_of(text: str) -> str:
-    """A heading as its list is sorted by it: folded words."""
-    return " ".join(tokens(text))[:LONGEST_TERM]
+    return Place(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
 
 
 def opened(text: str) -> Place:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chassis.ids import new_id
 from services.catalog.clustering import pack, unpack
 from services.catalog.collocating.net import COMING, Net, keys_held, numbered, parts
-from services.catalog.tables import Record, Work, WorkKey, WorkRuling
+from services.catalog.tables import Record, Work, WorkKey, WorkRuling, fresh_numbers
 
 # Whoever gives works out takes turns, all imports together: two that brought one new key would make two works of it.
 TURN = 4_210_001
@@ -109,13 +109,7 @@ def new_works(session: Session, count: int) -> list[int]:
     """Fresh works, inserted; their numbers."""
     if not count:
         return []
-    if session.get_bind().dialect.name == "postgresql":
-        drawn = text("SELECT nextval(pg_get_serial_sequence('works', 'number')) FROM generate_series(1, :count)")
-        numbers = sorted(session.scalars(drawn, {"count": count}))
-    else:
-        # The write lock is held: the highest plus one is nobody else's.
-        highest = session.scalar(select(func.max(Work.number))) or 0
-        numbers = list(range(highest + 1, highest + 1 + count))
+    numbers = fresh_numbers(session, Work.number, count)
     session.execute(insert(Work.__table__), [{"number": each, "id": new_id()} for each in numbers])  # type: ignore[arg-type]
     return numbers
 

@@ -135,7 +135,17 @@ REFUSALS = {
     ),
 }
 
-REASONS: dict[str, LocalText] = {**WARNINGS, **FAULTS, **REFUSALS}
+# Sound records of a kind that the catalogue has no use for.
+UNUSABLE = {
+    "AUTHORITY_WITHOUT_HEADING": LocalText(
+        "Cantuman otoritas tanpa tajuk (1XX).", "The authority record has no heading (1XX)."
+    ),
+    "AUTHORITY_KIND_UNKNOWN": LocalText(
+        "Jenis cantuman otoritas ini tidak dipakai di sini.", "This kind of authority record is not used here."
+    ),
+}
+
+REASONS: dict[str, LocalText] = {**WARNINGS, **FAULTS, **REFUSALS, **UNUSABLE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +177,7 @@ class Frame:
 
 
 class Bad(Exception):
-    """These bytes are no record we can load: a code of FAULTS and what was seen, in English."""
+    """These bytes are no record we can load: a code of FAULTS or UNUSABLE and what was seen, in English."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason

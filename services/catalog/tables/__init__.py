@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.catalog.tables.base import Table
+from services.catalog.tables.base import Table, fresh_numbers
 from services.catalog.tables.headings import Authority, AuthorityForm, Heading
 from services.catalog.tables.imports import ImportRun, ImportSeen, PutAside
 from services.catalog.tables.indexing import IndexQueue, IndexRebuild
@@ -31,4 +31,5 @@ __all__ = [
     "Work",
     "WorkKey",
     "WorkRuling",
+    "fresh_numbers",
 ]
