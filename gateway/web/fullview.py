@@ -46,6 +46,12 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
     return [(name, lines) for name, lines in found if lines]
 
 
+def titles_beside(display: dict[str, Any], words: Wording) -> list[Line]:
+    """The title in other scripts, as lines."""
+    titles = [each for each in display.get("parallel", ()) if each.get("field") == "title"]
+    return _lines("parallel", titles, display, words)
+
+
 def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
     """Lines without the labels that say nothing: what the row is called already, or how one publisher published."""
     if key == "publication" and len(lines) == 1:

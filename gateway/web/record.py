@@ -21,7 +21,7 @@ from gateway.forms import ENDINGS
 from gateway.web import reader
 from gateway.web.citing import citations
 from gateway.web.covers import isbns, names, real
-from gateway.web.fullview import rows, runs_left
+from gateway.web.fullview import rows, runs_left, titles_beside
 from gateway.web.hits import ABSENT, holdings, said, shelf, shelves, shown
 from gateway.web.rendering import page
 from gateway.web.wording import Wording, wording
@@ -67,7 +67,7 @@ async def record(request: Request) -> Response:
         version=reply.version,
         record=display,
         rtl=runs_left(display["title"]),
-        parallel=[each for each in display.get("parallel", ()) if each.get("field") == "title"],
+        parallel=titles_beside(display, words),
         rows=rows(display, words),
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],

@@ -134,7 +134,10 @@ BOOKS = (
         subjects=("Cerita rakyat Minangkabau",),
         items=(CENTRAL_REFERENCE,),
         shown={
-            "parallel": [{"field": "title", "text": "کابا چيندوا ماتو", "rtl": True, "lang": "ms-Arab"}],
+            "parallel": [
+                {"field": "title", "text": "کابا چيندوا ماتو", "rtl": True, "lang": "ms-Arab"},
+                {"field": "title", "text": "Каба Чиндуа Мато", "script": "Cyrl", "rtl": False},
+            ],
             "contributors": [
                 {"name": "Syamsuddin St. Radjo Endah", "label": {"id": "penulis", "en": "author"}},
             ],
