@@ -157,6 +157,7 @@ CAPTIONS = {
     "ddc": _table(_CLASSES),
     "class": {
         **{code.rstrip("0") or "0": name for code, name in _table(_CLASSES).items()},
+        "2X": LocalText("Islam", "Islam"),
         "none": LocalText("Tanpa kelas", "Without a class"),
     },
 }
