@@ -16,10 +16,11 @@ check digit, however it is spaced.
 
 from __future__ import annotations
 
-from services.catalog.query.reading import depth, parse
+from services.catalog.query.reading import MOST_DEPTH, depth, parse
 from services.catalog.query.tree import Classes, Coded, Either, Isbn, Named, Part, Phrase, Query, Word, Years
 
 __all__ = [
+    "MOST_DEPTH",
     "Classes",
     "Coded",
     "Either",

@@ -24,6 +24,7 @@ _LEAD = re.compile(r"(?:[^\w\"()|]|_)+")
 _TAIL = re.compile(r"(?:[^\w+#*]|_)+\Z")
 _STAR_TAIL = re.compile(r"(?:[^\w+#]|_)+\Z")
 _OR = frozenset(("OR", "ATAU"))
+_PLAIN = re.compile(r"[^\W\d_]+(?: +[^\W\d_]+)*\Z")
 _OR_WORDS = re.compile(r"(?<![^\W_])(OR|ATAU)(?![^\W_])")
 _SIGNS = re.compile(r'[()|"*]')
 _MINUS = re.compile(r"(?<!\S)-+")
@@ -32,6 +33,10 @@ _ANY_FIELD = re.compile(rf"(?<![^\W_])({'|'.join(FIELDS)}):", re.IGNORECASE)
 
 def parse(text: str) -> Query:
     """The query a text stands for; `parse(str(query)) == query` for every query that came from a text."""
+    if text.isascii() and _PLAIN.match(text):
+        words = text.split()  # most of what is typed
+        if _OR.isdisjoint(words):
+            return Query(tuple(map(Word, words)))
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
     query = _read(text)
     if sum(map(str.isdigit, text)) >= 10:

@@ -5,7 +5,7 @@ What is demanded decides which records come; a bonus is a Prefer of what is dema
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.catalog.analysis import (
@@ -60,7 +60,7 @@ def rank(query: Query) -> Match:
         asked = words
     must: list[Match] = [match_of(part) for part, each in zip(query.parts, found, strict=True) if each is None]
     must.extend(_demanded(asked))
-    bonus = [wish for token in asked for wish in _wishes(token)]
+    bonus = [wish for token in asked if (wish := _as_typed(token)) is not None]
     helping = dict.fromkeys(each.word for each in words if each.light) if asked is not words else ()
     bonus.extend(Term("title", word, weights.COMMON) for word in helping)
     bonus.extend(_closeness(query, words))
@@ -74,12 +74,21 @@ def rank(query: Query) -> Match:
 
 def _look_round(words: Sequence[_Token]) -> None:
     """What words are among others: initials that belong together, a j among words in old spelling."""
-    for place in range(len(words)):
-        for each in words[place : place + initials([each.word for each in words], place)]:
+    for start, end in _runs(words):
+        for each in words[start:end]:
             each.light = False
     if any(is_old(each.word) for each in words):
         for each in words:
             each.old = "j" in each.word
+
+
+def _runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
+    """Where initials stand side by side."""
+    letters = [each.word if not each.field else "" for each in words]
+    if sum(len(each) == 1 for each in letters) < 2:
+        return []
+    found = [(place, place + run) for place in range(len(letters)) if (run := initials(letters, place))]
+    return [each for each in found if not any(start < each[0] < end for start, end in found)]
 
 
 def match_of(part: Part, *, begun: bool = False) -> Match:
@@ -125,23 +134,26 @@ def _is_light(token: str, word: Word) -> bool:
 
 def _demanded(words: Sequence[_Token]) -> list[Match]:
     """One match a word; initials side by side are one."""
+    ends = dict(_runs(words))
     made: list[Match] = []
     place = 0
     while place < len(words):
-        run = initials([each.word if not each.field else "" for each in words], place)
-        if run:
-            letters = tuple(Term("any", each.word, weights.ANYWHERE) for each in words[place : place + run])
-            joined = Term("any", "".join(each.word for each in words[place : place + run]), weights.ANYWHERE)
+        end = ends.get(place, place)
+        if end > place:
+            letters = tuple(Term("any", each.word, weights.ANYWHERE) for each in words[place:end])
+            joined = Term("any", "".join(each.word for each in words[place:end]), weights.ANYWHERE)
             made.append(Best((joined, All(letters)), weights.TIE))
         else:
             made.append(_root(words[place]))
-        place += run or 1
-    return list(dict.fromkeys(made))
+        place = max(end, place + 1)
+    return made if len({each.word for each in words}) == len(words) else list(dict.fromkeys(made))
 
 
 def _root(token: _Token) -> Match:
     """One word wherever it may stand, in any form; perhaps begun."""
-    roots = list(dict.fromkeys((root(token.word), *((root(as_old(token.word)),) if token.old else ()))))
+    roots = [root(token.word)]
+    if token.old and (other := root(as_old(token.word))) != roots[0]:
+        roots.append(other)
     field = token.field
     choices: list[Match]
     if field:
@@ -162,13 +174,13 @@ def _is_whole(word: str) -> bool:
     return len(word) >= 6 and word.endswith(_ENDINGS) and root(word) != word
 
 
-def _wishes(token: _Token) -> Iterable[Match]:
+def _as_typed(token: _Token) -> Match | None:
     """A bonus for a word that stands as it was typed."""
-    if token.field and token.field in weights.AS_TYPED:
-        yield Term(token.field, token.word, weights.AS_TYPED[token.field])
-    elif not token.field and root(token.word) != token.word:
-        # A word that is its own root counts more where it is whole already: see STANDING.
-        yield Term("text", token.word, weights.AS_TYPED[""])
+    if token.field:
+        boost = weights.AS_TYPED.get(token.field)
+        return Term(token.field, token.word, boost) if boost is not None else None
+    # A word that is its own root counts more where it is whole already: see STANDING.
+    return Term("text", token.word, weights.AS_TYPED[""]) if root(token.word) != token.word else None
 
 
 def _best(choices: list[Match]) -> Match:
@@ -231,7 +243,9 @@ def _or_named(query: Query, words: Sequence[_Token], match: Match) -> Match:
     """A barcode or a call number is one word or several that name one thing: `899.221 3 NAV k`."""
     if len(query.parts) > _CLOSE_WORDS or not all(isinstance(each, Word) and not each.field for each in query.parts):
         return match
+    if not any(any(map(str.isdigit, each.word)) for each in words):
+        return match
     name = squeeze(" ".join(each.text for each in query.parts if isinstance(each, Word)))
-    if len(name) < 4 or not any(map(str.isdigit, name)):
+    if len(name) < 4:
         return match
     return Any((match, Keyword("identifier", (name,), weights.NAMED)))

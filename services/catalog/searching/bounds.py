@@ -9,11 +9,13 @@ from typing import cast
 from chassis.errors import Invalid, LocalText
 from services.catalog.document import FACETS
 from services.catalog.index import FacetOrder, Sort
-from services.catalog.query import Query, parse
+from services.catalog.query import MOST_DEPTH, Query, depth, parse
 from services.catalog.ranking import Match, rank
 
 MOST_CHARACTERS = 500
 MOST_WORDS = 32
+MOST_WILDCARDS = 4
+SHORTEST_WILDCARD = 3  # letters before the star; fewer begin half of all words
 MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
@@ -27,10 +29,20 @@ FACET_ORDERS = ("count", "value")
 def understood(text: str) -> tuple[Query, Match]:
     """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
 
-    raises  Invalid  QUERY_TOO_LONG
+    raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
     """
     if len(text) > MOST_CHARACTERS:
         raise _too_long(len(text))
+    if "(" in text and (deep := depth(text)) > MOST_DEPTH:
+        raise Invalid(
+            "QUERY_TOO_DEEP",
+            LocalText(
+                "Kurung di dalam kurung paling banyak {most} tingkat; di sini {deep}.",
+                "Brackets stand at most {most} deep within one another; here {deep}.",
+            ),
+            most=MOST_DEPTH,
+            deep=deep,
+        )
     query = parse(text)
     if query.size > MOST_WORDS:
         raise Invalid(
@@ -42,7 +54,33 @@ def understood(text: str) -> tuple[Query, Match]:
             most=MOST_WORDS,
             words=query.size,
         )
+    if "*" in text:
+        _check_wildcards(query.wildcards)
     return query, rank(query)
+
+
+def _check_wildcards(wildcards: list[str]) -> None:
+    if len(wildcards) > MOST_WILDCARDS:
+        raise Invalid(
+            "QUERY_TOO_MANY_WILDCARDS",
+            LocalText(
+                "Paling banyak {most} kata boleh berakhir dengan tanda bintang; di sini {wildcards}.",
+                "At most {most} words may end in a star; here {wildcards} do.",
+            ),
+            most=MOST_WILDCARDS,
+            wildcards=len(wildcards),
+        )
+    for word in wildcards:
+        if word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD:
+            raise Invalid(
+                "WILDCARD_TOO_SHORT",
+                LocalText(
+                    "Sebelum tanda bintang harus ada paling sedikit {least} huruf, tidak hanya “{word}”.",
+                    "At least {least} letters must stand before a star, not only “{word}”.",
+                ),
+                least=SHORTEST_WILDCARD,
+                word=word,
+            )
 
 
 def typed(text: str) -> str:
