@@ -10,7 +10,7 @@ from chassis import rpc
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
-from services.catalog import showing
+from services.catalog import collocating, showing
 from services.catalog.document import answer, callnumbers
 from services.catalog.rpc.wiring import Wiring, wire_moment
 
@@ -19,6 +19,7 @@ class Records(Wiring):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
             found = showing.show(session, parse_id(request.id), branch=request.branch)
+            work_id, editions = collocating.work_of(session, found.number)
         return wire.GetRecordReply(
             id=str(found.id),
             version=found.version,
@@ -27,6 +28,8 @@ class Records(Wiring):
             updated_at=wire_moment(found.updated_at),
             source=found.source,
             institution=found.institution,
+            work_id=work_id,
+            editions=editions,
         )
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:

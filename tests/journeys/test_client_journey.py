@@ -1,0 +1,161 @@
+"""A partner's programmer: from a search to the shelf, works, lists, classes and forms, with a typed client only."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+import feedparser
+import pytest
+import rispy
+from lxml import etree
+
+from gateway.app import describe
+from tests.builders import book
+from tests.journeys.client import Client, forget, generate
+from tests.journeys.library import Library, eventually
+
+
+@pytest.fixture(scope="package")
+def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    folder = tmp_path_factory.mktemp("client")
+    generate(describe(), folder)
+    yield
+    forget(folder)
+
+
+@pytest.fixture
+def client(library: Library, generated: None) -> Client:
+    """The client, for a running edition."""
+    return Client(library.address)
+
+
+def test_the_document_that_is_served_is_the_one_the_client_is_made_of(library: Library, client: Client) -> None:
+    assert library.get("/openapi.json").content == describe()
+    assert {"search", "get_record", "get_record_form", "browse", "get_work"} <= client.operations()
+
+
+def test_from_a_search_to_the_shelf(client: Client) -> None:
+    page = client.search(
+        q="navis surau", facets=[client.models.SearchFacetsItem.LANGUAGE], highlight=True, explain=True
+    )
+    assert page.total >= 1
+    hit = page.hits[0]
+    assert "surau" in hit.record.title.lower()
+    assert hit.reasons[0].weight > 0
+    assert page.facets["language"][0].count >= 1
+    record = client.get_record(hit.id)
+    assert (record.id, record.record.title) == (hit.id, hit.record.title)
+    items = client.list_items(hit.id)
+    assert items.total == len(items.hits) == sum(held.items for held in record.holdings)
+    parts = items.hits[0].call_number_parts
+    assert parts.class_number in items.hits[0].call_number
+    shelf = client.list_neighbours(hit.id, limit=3)
+    assert [each.id for each in shelf.hits if each.here] == [hit.id]
+    assert shelf.branch in {held.branch for held in record.holdings}
+    similar = client.list_similar(hit.id)
+    assert similar.total > 0
+    assert hit.id not in {each.id for each in similar.hits}
+    assert all(each.reason.id and each.reason.en for each in similar.hits)
+
+
+def test_the_reader_s_branch_comes_first(client: Client) -> None:
+    def branches(near: str) -> list[str]:
+        held = client.search(q="surau", near=near).hits[0].holdings
+        return [f"{each.institution}/{each.branch}" for each in held]
+
+    somewhere = next(each for each in client.search(q="", limit=100).hits if len(each.holdings) > 1)
+    wanted = somewhere.holdings[-1]
+    near = f"{wanted.institution}/{wanted.branch}"
+    assert client.get_record(somewhere.id, near=near).holdings[0].branch == wanted.branch
+    assert branches("PKS/NOWHERE") == branches("")
+
+
+def test_a_work_has_its_editions(library: Library, client: Client) -> None:
+    library.put(
+        [
+            book("1", "Krisopras di lembah", author="Bahar, Ani", year="1990", items=[("PST", "KP1")]),
+            book("2", "Krisopras di lembah", author="Bahar, Ani", year="2020", items=[("PST", "KP2")]),
+        ],
+        source="KARYA",
+    )
+    eventually(lambda: client.search(q="krisopras").total == 2)
+    grouped = client.search(q="krisopras", by_work=True)
+    assert (len(grouped.hits), grouped.total, grouped.hits[0].editions) == (1, 2, 2)
+    work = client.get_work(grouped.hits[0].work_id)
+    assert [each.record.year for each in work.editions] == [2020, 1990]
+    assert client.get_record(grouped.hits[0].id).work_id == work.id
+
+
+def test_lists_in_order_and_classes_as_a_tree(client: Client) -> None:
+    kinds = client.models.BrowseKind
+    authors = client.browse(kinds.AUTHOR, term="navis", before=2, after=5)
+    assert "navis" in authors.hits[authors.place].text.lower()
+    following = client.browse(kinds.AUTHOR, cursor=authors.next_)
+    assert {each.text for each in authors.hits}.isdisjoint(each.text for each in following.hits)
+    assert client.browse(kinds.TITLE, term="robohnya").hits[0].record.id
+    top = client.list_classes()
+    literature = next(each for each in top.hits if each.value == "8")
+    below = client.list_classes(parent=literature.value)
+    assert below.path[-1].value == "8"
+    assert 0 < sum(each.count for each in below.hits) <= literature.count
+    assert client.search(q="", class_=["8"]).total == literature.count
+
+
+def test_all_values_of_a_facet_page_by_page(client: Client) -> None:
+    subject = client.models.CountFacetFacet.SUBJECT
+    seen, cursor = [], client.unset
+    while True:
+        page = client.count_facet(subject, limit=40, cursor=cursor)
+        seen += [each.value for each in page.hits]
+        if not page.next_:
+            break
+        cursor = page.next_
+    assert len(seen) == len(set(seen)) > 40
+
+
+def test_a_refusal_is_a_problem_with_its_reason(client: Client) -> None:
+    problem = client.get_record("0192f3a4-0000-7000-8000-000000000000")
+    assert isinstance(problem, client.models.Problem)
+    assert (problem.status, problem.reason) == (404, "RECORD_NOT_FOUND")
+
+
+def test_nothing_found_comes_with_help(client: Client) -> None:
+    page = client.search(q="surau zzqqzzqq", limit=1)
+    assert page.help_.failed == ["zzqqzzqq"]
+
+
+def test_a_record_in_every_form(library: Library, client: Client) -> None:
+    found = client.search(q="navis surau").hits[0]
+    for ending in client.models.GetRecordFormEnding:
+        form = client.get_record_form(found.id, ending)
+        if ending.value == "ris":
+            (cited,) = rispy.loads(form)
+            assert cited["title"].startswith(found.record.title)
+            assert cited["urls"] == [f"{library.address}/records/{found.id}"]
+        assert found.record.title.split()[0] in form, ending
+
+
+def test_an_export_gives_what_the_search_finds(library: Library, client: Client) -> None:
+    path = library.folder / "surau.csv"
+    said = library.command(
+        "export", "--query", "surau", "--filter", "language=ind", "--format", "csv", "--to", str(path)
+    )
+    rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
+    found = client.search(q="surau", language=["ind"], limit=100)
+    assert said["written"] == len(rows) == found.total
+    assert {row["id"] for row in rows} == {hit.id for hit in found.hits}
+
+
+def test_machines_find_every_record_by_the_sitemap_and_news_by_the_feed(library: Library, client: Client) -> None:
+    pages = etree.fromstring(library.get("/sitemap.xml").content).xpath("//*[local-name()='loc']/text()")
+    assert pages == [f"{library.address}/sitemap/1.xml"]
+    listed = etree.fromstring(library.get("/sitemap/1.xml").content).xpath("//*[local-name()='loc']/text()")
+    assert len(listed) == client.search(q="", limit=1).total
+    assert library.get(listed[-1].removeprefix(library.address)).status_code == 200
+    feed = feedparser.parse(library.get("/search.atom", q="surau").content)
+    assert not feed.bozo
+    assert [entry.id.rpartition(":")[2] for entry in feed.entries] == [
+        hit.id for hit in client.search(q="surau", limit=30).hits
+    ]
