@@ -29,6 +29,7 @@ class Finding(Wiring):
             highlight=request.highlight,
             branch=request.branch,
             by_work=request.by_work,
+            explain=request.explain,
         )
         return wire.SearchReply(
             total=found.total,
@@ -41,6 +42,7 @@ class Finding(Wiring):
                     highlights=[wire.Highlight(field=name, pieces=pieces) for name, pieces in hit.highlights.items()],
                     work_id=hit.work_id,
                     editions=hit.editions,
+                    reasons=[wire.Reason(text=wire_text(each.text), weight=each.weight) for each in hit.reasons],
                 )
                 for hit in found.hits
             ],
@@ -63,6 +65,7 @@ class Finding(Wiring):
             corrected=found.corrected,
             relaxed=found.relaxed,
             degraded=found.degraded,
+            read_as_words=found.read_as_words,
             help=None if found.help is None else _help(found.help),
         )
 

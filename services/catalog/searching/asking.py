@@ -8,7 +8,7 @@ from typing import Literal
 
 from services.catalog.index import Hits, Index, Request
 from services.catalog.query import Query
-from services.catalog.ranking import rank
+from services.catalog.ranking import Match, rank
 from services.catalog.searching.forgiving import FEW_HITS, MOST_GUESSES, guesses, likelier
 from services.catalog.searching.relaxing import relaxed
 
@@ -20,12 +20,14 @@ Mode = Literal["", "corrected", "relaxed"]
 class Answer:
     """What the index said, and to which query.
 
+    match    what the index was asked
     mode     the query is not the one that was typed, or not all of it was asked for
     offered  how it may have been meant, where something was found all the same
     """
 
     hits: Hits
     query: Query
+    match: Match
     mode: Mode = ""
     offered: Query | None = None
 
@@ -39,19 +41,20 @@ def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = Non
     if not mode:
         first = index.search(request)
         if mode == "" or first.total >= FEW_HITS or not query.parts:
-            return Answer(first, query)
+            return Answer(first, query, request.match)
         if first.total:
-            return Answer(first, query, offered=_offered(index, query, request, first.total))
+            return Answer(first, query, request.match, offered=_offered(index, query, request, first.total))
     if mode != "relaxed":
         for meant in islice(guesses(index, query), MOST_GUESSES):
-            hits = index.search(replace(request, match=rank(meant)))
+            match = rank(meant)
+            hits = index.search(replace(request, match=match))
             if hits.total:
-                return Answer(hits, meant, "corrected")
+                return Answer(hits, meant, match, "corrected")
     if mode != "corrected" and (most := relaxed(index, query)) is not None:
         hits = index.search(replace(request, match=most))
         if hits.total:
-            return Answer(hits, query, "relaxed")
-    return Answer(index.search(request), query)
+            return Answer(hits, query, most, "relaxed")
+    return Answer(index.search(request), query, request.match)
 
 
 def _offered(index: Index, query: Query, request: Request, found: int) -> Query | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import orjson
@@ -17,6 +17,7 @@ from services.catalog.searching import bounds
 from services.catalog.searching.asking import Answer, ask
 from services.catalog.searching.counting import NAMED, Facet, facet_of
 from services.catalog.searching.cursors import Cursor, digest, opened
+from services.catalog.searching.explaining import Reason, why
 from services.catalog.searching.helping import Help, help_with
 from services.catalog.searching.highlighting import highlights, marks_of
 from services.catalog.searching.looking_up import DOWN, look_up
@@ -30,6 +31,7 @@ class Hit:
     """A record found. id: as text; brief, holdings: UTF-8 JSON, ready; highlights: field of the brief -> pieces.
 
     work_id, editions  by work: the work whose best edition it is, and how many of its records match
+    reasons            when asked for: why it ranks where it does, heaviest first
     """
 
     id: str
@@ -39,6 +41,7 @@ class Hit:
     highlights: Mapping[str, list[str]]
     work_id: str = ""
     editions: int = 0
+    reasons: Sequence[Reason] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Found:
     relaxed       nothing had all the words: the hits have most of them
     degraded      the search engine does not answer: the hits were looked up in the tables
     help          what would find something; only when nothing matched as it was asked
+    read_as_words  something in the query could not be read, and its words were searched for
     """
 
     total: int
@@ -66,6 +70,7 @@ class Found:
     relaxed: bool = False
     degraded: bool = False
     help: Help | None = None
+    read_as_words: bool = False
 
 
 def search(
@@ -82,6 +87,7 @@ def search(
     highlight: bool = False,
     branch: str = "",
     by_work: bool = False,
+    explain: bool = False,
 ) -> Found:
     """Find records.
 
@@ -94,6 +100,7 @@ def search(
     highlight  say which words were found
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
     by_work    one hit a work, its best edition that matches; total and facets count records all the same
+    explain    say why each hit ranks where it does
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -123,16 +130,20 @@ def search(
     except Unavailable as trouble:
         if trouble.reason not in DOWN:
             raise
-        answer, degraded = Answer(look_up(database, request, context=context, text=query), asked), True
+        looked_up = look_up(database, request, context=context, text=query)
+        answer, degraded = Answer(looked_up, asked, match), True
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < REACH and (answer.hits.more if by_work else reached < answer.hits.total)
     lost = not degraded and came_from is None and (answer.mode == "relaxed" or not answer.hits.total)
     names = names_of(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
     spelt = answer.query if answer.mode == "corrected" else answer.offered
+    reasons: Mapping[int, list[Reason]] = {}
+    if explain and not degraded:
+        reasons = why(database, index, context=context, answer=answer, sort=order)
     return Found(
         total=answer.hits.total,
-        hits=_hits(database, answer, highlight=highlight, branch=branch),
+        hits=_hits(database, answer, reasons, highlight=highlight, branch=branch),
         next=str(Cursor(reached, question, answer.hits.generation, answer.mode)) if more else "",
         changed=came_from is not None and came_from.generation != answer.hits.generation,
         facets=[facet_of(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
@@ -142,10 +153,13 @@ def search(
         relaxed=answer.mode == "relaxed",
         degraded=degraded,
         help=help_with(index, asked, request, names) if lost and asked.parts else None,
+        read_as_words=asked.read_as_words,
     )
 
 
-def _hits(database: Database, answer: Answer, *, highlight: bool, branch: str) -> list[Hit]:
+def _hits(
+    database: Database, answer: Answer, reasons: Mapping[int, list[Reason]], *, highlight: bool, branch: str
+) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
     found, hits = [], answer.hits
     shown = queries.briefs(database, hits.numbers)
@@ -157,9 +171,7 @@ def _hits(database: Database, answer: Answer, *, highlight: bool, branch: str) -
             continue
         marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
         holdings = branch_first(row.holdings, branch) if branch else row.holdings
-        if hits.works:
-            work_id = works.get(hits.works[place], "")
-            found.append(Hit(row.id, score, row.brief, holdings, marked, work_id, hits.editions[place]))
-        else:
-            found.append(Hit(row.id, score, row.brief, holdings, marked))
+        of = works.get(hits.works[place], "") if hits.works else ""
+        editions = hits.editions[place] if hits.works else 0
+        found.append(Hit(row.id, score, row.brief, holdings, marked, of, editions, reasons.get(number, ())))
     return found

@@ -101,14 +101,23 @@ def _classes(index: Index, free: Request, known: list[Part], query: Query, names
     asked = set(_roots(part.text for part in query.parts if isinstance(part, Word | Phrase)))
     about = [value for value, text in captions.items() if not asked.isdisjoint(_roots((text.id, text.en)))]
     found = sorted(about, key=lambda value: (-len(value), value))
+    either: dict[str, int] = {}
     if known:
-        either = Any(tuple(match_of(part) for part in known))
-        near = index.search(replace(free, match=either, facets=("class",), facet_size=MOST_CLASSES)).facets["class"]
-        # The narrower class says more; a main class only where nothing narrower is known.
-        found += sorted((value for value, _count in near if value != NONE), key=lambda value: len(value) < 2)
-    found = list(dict.fromkeys(found))[:MOST_CLASSES]
-    counts = index.tally("facet_class", found) if found else {}
-    return [Class(value, captions.get(value), counts[value], False) for value in found if counts[value]][:SHOWN]
+        request = replace(free, match=Any(tuple(match_of(part) for part in known)), facets=("class",))
+        counted = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
+        either = {value: count for value, count in counted if value != NONE and value not in about}
+    counts = index.tally("facet_class", [*found, *either]) if found or either else {}
+    # A class of which many have one of the words says more than one in which half the library stands.
+    near = sorted(
+        (each for each in either if counts[each]),
+        key=lambda each: (-either[each] / counts[each] ** 0.5, -len(each), each),
+    )
+    shown: list[str] = []
+    for value in (*found, *near):
+        # A class and the wider one around it would say the same twice.
+        if counts[value] and not any(value.startswith(each) or each.startswith(value) for each in shown):
+            shown.append(value)
+    return [Class(value, captions.get(value), counts[value], False) for value in shown[:SHOWN]]
 
 
 def _roots(texts: Iterable[str]) -> Iterator[str]:
