@@ -48,7 +48,7 @@ def digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> byte
 def opened(text: str, question: bytes) -> Cursor:
     """The cursor a text stands for, if it belongs to this question.
 
-    raises  Invalid  CURSOR_FOREIGN
+    raises  Invalid  CURSOR_FOREIGN, PAGING_TOO_DEEP
     """
     try:
         packed = urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text[:_LONGEST]) % 4))
@@ -60,8 +60,17 @@ def opened(text: str, question: bytes) -> Cursor:
     if mode is None:
         raise _foreign()
     cursor = Cursor(offset, asked, generation, mode)
-    if form & ~_MODE_BITS != _FORM or asked != question or not 0 < offset < REACH or str(cursor) != text:
+    if form & ~_MODE_BITS != _FORM or asked != question or not offset or str(cursor) != text:
         raise _foreign()
+    if offset >= REACH:
+        raise Invalid(
+            "PAGING_TOO_DEEP",
+            LocalText(
+                "Halaman paling jauh sampai temuan ke-{most}; persempit dulu pencariannya.",
+                "Pages reach to hit {most}; narrow the search first.",
+            ),
+            most=REACH,
+        )
     return cursor
 
 

@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, TooLate
 from chassis.urls import open_url
 from services.catalog.index import ENGINES
-from services.catalog.searching.cursors import opened
+from services.catalog.searching.cursors import Cursor, opened
 from tests.fakes.library import Library, begun, book
 
 
@@ -162,6 +162,13 @@ def test_a_cursor_belongs_to_its_question(stocked: Library) -> None:
         with pytest.raises(Invalid) as refusal:
             stocked.find(**{"query": "novel", "cursor": cursor, **other})
         assert refusal.value.reason == "CURSOR_FOREIGN"
+
+
+def test_pages_reach_to_hit_ten_thousand_and_it_says_so() -> None:
+    assert opened(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
+    with pytest.raises(Invalid) as refusal:
+        opened(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
+    assert refusal.value.reason == "PAGING_TOO_DEEP"
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
