@@ -12,6 +12,7 @@ from tests.faults.soaking import EDITIONS, soak
 KILLS = 6
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("edition", EDITIONS)
 def test_after_random_kills_everything_is_there_once(
     edition: str, servers: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
