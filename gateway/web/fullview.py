@@ -74,7 +74,7 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
         "href": _leads(key, text, given, display),
         "lang": str(given.get("lang") or ""),
         "rtl": bool(given.get("rtl", runs_left(text))),
-        "label": _said(label, words) if isinstance(label, dict) else "",
+        "label": _said(label, words) if isinstance(label, dict) else _part(given, words) if key == "parallel" else "",
         "outside": key == "links",
     }
 
@@ -97,6 +97,11 @@ def _leads(key: str, text: str, given: dict[str, Any], display: dict[str, Any]) 
             return f"/records/{given['id']}"
         return f"/search?{urlencode({'q': given['query']})}" if given.get("query") else ""
     return ""
+
+
+def _part(given: dict[str, Any], words: Wording) -> str:
+    """Which part of the record a text in another script is."""
+    return words.code("parallel", str(given["field"])) if given.get("field") else ""
 
 
 def _said(label: dict[str, Any], words: Wording) -> str:

@@ -33,6 +33,8 @@ router = APIRouter()
 # Endings of the files a reader takes away: for reference managers, for spreadsheets, for libraries, for machines.
 DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
 NEIGHBOURS_A_SIDE, SIMILAR = 3, 6
+# Shown at once; the others are one touch away.
+MOST_BRANCHES = 8
 # Of a serial with a thousand numbers a page shows these, and says how many more there are.
 MOST_ITEMS = 200
 
@@ -73,6 +75,7 @@ async def record(request: Request) -> Response:
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         places=_with_items(places, items, words.language),
         institutions={each.code: said(each.name, words.language) or each.code for each in libraries.institutions},
+        most_branches=MOST_BRANCHES,
         items=sum(place["items"] for place in places),
         available=sum(place["available"] for place in places),
         mine=mine,
