@@ -48,7 +48,8 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     shown["subjects"] = subjects_of(tags)
     shown["headings"] = _headings(tags)
     shown["contributors"] = contributors_of(tags)
-    shown["parallel"] = parallel_of(tags, language_of(tags))
+    originals = _originals(tags)
+    shown["parallel"] = parallel_of(tags, language_of(tags), originals[0] if originals else "")
     shown |= {key: [] for key in ("titles_other", "publication", "notes", "more")}
     shown |= _by_rules(record, tags, shown["title"])
     shown["links"] = links_of(tags)
@@ -56,7 +57,7 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     shown["identifiers"] = _identifiers(tags)
     for key, value in (
         ("audience", audience_of(record.leader, tags)),
-        ("translated_from", _originals(tags)),
+        ("translated_from", originals),
         ("class", _narrowest(class_of(tags))),
     ):
         if value:

@@ -38,8 +38,8 @@ _TAGS = {
     "ota": ("ota", "Arab"), "may": ("ms", "Latn"), "ind": ("id", "Latn"), "min": ("min", "Latn"),
     "ace": ("ace", "Latn"),
     "jav": ("jv", "Latn"), "sun": ("su", "Latn"), "ban": ("ban", "Latn"), "bug": ("bug", "Latn"), "tam": ("ta", "Taml"),
-    "hin": ("hi", "Deva"), "san": ("sa", "Deva"), "bjn": ("bjn", "Latn"), "mak": ("mak", "Latn"),
-    "btk": ("btk", "Latn"),
+    "grc": ("grc", "Grek"), "hin": ("hi", "Deva"), "san": ("sa", "Deva"), "bjn": ("bjn", "Latn"),
+    "mak": ("mak", "Latn"), "btk": ("btk", "Latn"),
 }  # fmt: skip
 _TITLE, _RESPONSIBILITY = frozenset("abnp"), frozenset("c")
 _FIELDS = {
@@ -51,20 +51,22 @@ _FIELDS = {
 _PLACES = {"publication": "publication", "in_series": "series", "titles_other": "title_other", "notes": "note"}
 
 
-def parallel_of(tags: Tags, language: str) -> list[dict[str, Any]]:
+def parallel_of(tags: Tags, language: str, original: str = "") -> list[dict[str, Any]]:
     """Each 880 that is shown, the title first: `{"field", "text", "script", "rtl", "lang"}`.
 
     field   "title", "responsibility", "author", "subject", "publication", "series", "title_other", "note", or another
             key of the display
     script  ISO 15924, from $6 or else from the letters; "" when neither tells
-    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is another's
+    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is another's;
+            a uniform title is in the language it was translated from (`original`), if the record says which
     """
     found = []
     for each in tags.get("880", ())[:MOST]:
         for field, text in _shown(linked_tag(each), each):
             script = script_of(each, text)
             made: dict[str, Any] = {"field": field, "text": text, "script": script, "rtl": script in RIGHT_TO_LEFT}
-            if lang := _language(language, script):
+            said = original if field == "uniform_title" and original else language
+            if lang := _language(said, script):
                 made["lang"] = lang
             found.append(made)
     return sorted(found, key=lambda made: made["field"] != "title")

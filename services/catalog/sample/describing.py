@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.catalog.marc import Field, Record
-from services.catalog.sample.fixed import LANGUAGES, carriers, control_008, leader
+from services.catalog.sample.fixed import LANGUAGES, SCRIPTS, carriers, control_008, leader
 from services.catalog.sample.reading import Book, Name
 from services.catalog.sample.shelfmarks import items, nonfiling
 
@@ -33,6 +33,8 @@ def describe(book: Book, institution: str) -> Record:
     fields += [_added(name) for name in book.by if name is not book.main_entry]
     if book.series:
         fields.append(["830", " 0", "a", book.series + (" ;" if book.volume else "."), *_sub("v", book.volume)])
+    if book.original and book.original_script:
+        fields.append(_own_script(book))
     fields += items(book, institution)
     return Record(leader(book), fields)
 
@@ -62,7 +64,8 @@ def _titles(book: Book) -> list[Field]:
     if book.original:
         language = LANGUAGES[book.language][1]
         tag, indicators = ("240", "10") if main is not None else ("130", "0 ")
-        fields.append([tag, indicators, "a", f"{book.original}.", "l", language])
+        link = ["6", "880-01"] if book.original_script else []
+        fields.append([tag, indicators, *link, "a", f"{book.original}.", "l", language])
     title: Field = ["245", f"{int(main is not None)}{nonfiling(book.title, book.language)}"]
     statement = _statement(book)
     parts = [("a", book.title), ("n", book.part), ("b", book.subtitle), ("c", statement)]
@@ -81,6 +84,19 @@ def _titles(book: Book) -> list[Field]:
     if book.edition:
         fields.append(["250", "  ", "a", book.edition if book.edition.endswith(".") else f"{book.edition}."])
     return fields
+
+
+def _own_script(book: Book) -> Field:
+    """The original title in its own script, beside the uniform title."""
+    tag, indicators = ("240", "10") if book.main_entry is not None else ("130", "0 ")
+    return [
+        "880",
+        indicators,
+        "6",
+        f"{tag}-01{SCRIPTS.get(book.original_language, '')}",
+        "a",
+        f"{book.original_script}.",
+    ]
 
 
 def _statement(book: Book) -> str:

@@ -23,6 +23,8 @@ LANGUAGES = {
     "per": ("Persia", "Persia"),
     "grc": ("Yunani kuno", "Yunani kuno"),
 }
+# How $6 names the script of a language, and that it runs to the left.
+SCRIPTS = {"ara": "/(3/r", "per": "/(3/r", "rus": "/(N", "grc": "/(S", "jpn": "/$1"}
 COUNTRIES = {
     "Jakarta": "io ", "Bandung": "io ", "Yogyakarta": "io ", "Padang": "io ", "Bukittinggi": "io ", "Magelang": "io ",
     "Ende": "io ", "Depok": "io ", "Surabaya": "io ", "Tangerang": "io ", "Ithaca": "nyu", "New York": "nyu",

@@ -70,6 +70,7 @@ class Book:
     pages: int = 0
     original: str = ""
     original_language: str = ""
+    original_script: str = ""
     also: str = ""
     series: str = ""
     volume: str = ""

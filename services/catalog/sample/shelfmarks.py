@@ -47,7 +47,8 @@ def items(book: Book, institution: str) -> Iterator[Field]:
             barcode = f"{BARCODE_PREFIXES[institution]}{book.number * 10 + place:07}"
             field = ["852", "1 ", "a", institution, "b", each.branch, "c", book.collection]
             field += ["k", prefix] if prefix else []
-            yield [*field, "h", ddc, "i", rest, "p", barcode, "t", str(copy)]
+            volume = ["3", book.part] if book.part else []
+            yield [*field, "h", ddc, "i", rest, *volume, "p", barcode, "t", str(copy)]
 
 
 def _prefix(book: Book) -> str:
