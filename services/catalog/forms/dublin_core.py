@@ -51,6 +51,8 @@ RULES: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("coverage", ("752", "662"), "abcdfgh"),
     ("rights", ("506", "540"), ""),
 )
+# These end as they are written, the others without ISBD's punctuation.
+SENTENCES: Final = frozenset({"505", "520"})
 # leader/06 -> DCMI Type
 TYPES: Final = {
     **dict.fromkeys("act", "Text"), "d": "Text", "e": "Image", "f": "Image", "g": "MovingImage", "i": "Sound",
@@ -107,4 +109,5 @@ def _value(field: Field, codes: str) -> str:
         return " ".join(field[at + 1] for at in range(2, len(field) - 1, 2) if field[at].isalpha())
     if codes == "u":
         return " ".join(value.strip() for value in pick(field, frozenset(codes)))
-    return tidy(" ".join(pick(field, frozenset(codes))))
+    text = " ".join(pick(field, frozenset(codes)))
+    return text if field[0] in SENTENCES else tidy(text)
