@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -179,15 +180,22 @@ def decide(there: dict[str, Known], batch: Sequence[Incoming], numbers: Iterator
 
 def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int) -> dict[str, Known]:
     """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
-    keys = [each.key for each in batch] + [_alternative(each) for each in batch]
     columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
-    rows = session.execute(select(*columns).where(Record.source_id == source_id, Record.control_key.in_(keys))).all()
+    of_source = select(*columns).where(Record.source_id == source_id)
+    times = Counter(each.key for each in batch)
+    rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
+    # An alternative comes into question only where the key is taken by something else; a dry run remembers that itself.
+    taken = {row.control_key: row.fingerprint for row in rows}
+    doubtful = [
+        _alternative(each)
+        for each in batch
+        if not run or times[each.key] > 1 or taken.get(each.key, each.fingerprint) != each.fingerprint
+    ]
+    if doubtful:
+        rows += session.execute(of_source.where(Record.control_key.in_(doubtful)))
     elsewhen = [row.number for row in rows if row.run != run]
-    met = set(
-        session.scalars(
-            select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
-        )
-    )
+    seen = select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
+    met = set(session.scalars(seen)) if elsewhen else set()
     return {
         row.control_key: Known(row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met)
         for row in rows

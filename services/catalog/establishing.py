@@ -16,7 +16,6 @@ from services.catalog.document.headings import heading_sort
 from services.catalog.preparing import IncomingAuthority
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
-
 REMEMBERED = 300_000  # keys of one run; what it forgets, it would update instead of keeping both
 
 

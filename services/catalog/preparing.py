@@ -125,6 +125,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             continue
         fingerprint = record.fingerprint()
         tags = by_tag(record)
+        shown = brief_of(record, tags, institution)
         done.incoming.append(
             Incoming(
                 ordinal=frame.number,
@@ -132,9 +133,9 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 key=record.control_key() or f"sha256:{fingerprint.hex()}",
                 fingerprint=fingerprint,
                 marc=record.pack(),
-                brief=orjson.dumps(brief_of(record, tags, institution)),
+                brief=orjson.dumps(shown),
                 items=items_in(tags, item_map),
-                found=found_by(record, tags),
+                found=found_by(record, tags, shown["authors"]),
                 warnings=decoded.warnings,
             )
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from services.catalog.analysis import tokens
@@ -17,6 +19,7 @@ KINDS = {"a": "author", "s": "subject", "e": "series"}
 
 _TITLE = frozenset("abnp")
 _NAME = frozenset("abcq")
+_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 _NAMES = ("100", "110", "111", "700", "710", "711", "720")
 
 
@@ -36,12 +39,16 @@ class Found(NamedTuple):
     standard_number: int | None = None
 
 
-def found_by(record: Record, tags: Tags | None = None) -> Found:
-    """Takes any record and never raises; `tags` are its fields under their tags, where somebody has them already."""
+def found_by(record: Record, tags: Tags | None = None, names: Sequence[str] | None = None) -> Found:
+    """Takes any record and never raises.
+
+    tags, names  its fields under their tags, and headings.names_of those, where somebody has them already
+    """
     tags = by_tag(record) if tags is None else tags
-    headings = [f"a{each[:HEADING_LENGTH]}" for each in names_of(tags)[:MOST_HEADINGS]]
+    headings = [f"a{each[:HEADING_LENGTH]}" for each in (names_of(tags) if names is None else names)[:MOST_HEADINGS]]
     headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
-    headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
+    if not _SERIES.isdisjoint(tags):
+        headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
     keys = tuple([key.number for key in keys_of(record.leader, tags)])
     return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
 
@@ -57,7 +64,12 @@ def _title_sort(tags: Tags) -> str:
 def _author_sort(tags: Tags) -> str:
     for tag in _NAMES:
         for each in tags.get(tag, ()):
-            found = tokens(" ".join(pick(each, _NAME)))
+            found = _folded(" ".join(pick(each, _NAME)))
             if found:
-                return " ".join(found)[:SORT_LENGTH]
+                return found
     return ""
+
+
+@lru_cache(maxsize=4096)
+def _folded(name: str) -> str:
+    return " ".join(tokens(name))[:SORT_LENGTH]

@@ -18,6 +18,7 @@ MOST_KEYS = 12  # of one record
 
 _A, _B, _I, _K, _T, _X, _Z, _AL = (frozenset(code) for code in ("a", "b", "i", "k", "t", "x", "z", "al"))
 _LINKS = ("765", "767", "775", "776")
+_ELSEWHERE = frozenset(("130", "240", "246", "500", *_LINKS))  # fields that may name the work otherwise
 _KINDS = {
     **dict.fromkeys("ef", "map"), **dict.fromkeys("cdj", "music"), "g": "film", **dict.fromkeys("kopr", "object"),
 }  # fmt: skip
@@ -55,13 +56,8 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     found: dict[int, str] = {}
     if author and title and not says_nothing(title):
         _put(found, "title", "w", material, author, " ".join(title), part)
-    for by, other, other_part in _originals(tags, author, part):
-        if by and other and not says_nothing(other):
-            _put(found, "original", "w", material, by, " ".join(other), other_part)
-    for each in tags.get("130", ()):
-        uniform = title_words(" ".join(pick(each, _A)))
-        if uniform and not says_nothing(uniform):
-            _put(found, "uniform", "u", material, " ".join(uniform), part_of(each) or part)
+    if not _ELSEWHERE.isdisjoint(tags):
+        _put_others(found, tags, material, author, part)
     if title:
         for isbn in _isbns(tags):
             _put(found, "isbn", "i", material, isbn, title[0], part)
@@ -94,6 +90,16 @@ def kind_of(leader: str, tags: Tags) -> str:
     if "502" in tags:
         return "thesis"
     return _KINDS.get(leader[6:7], "text")
+
+
+def _put_others(found: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
+    for by, title, own_part in _originals(tags, author, part):
+        if by and title and not says_nothing(title):
+            _put(found, "original", "w", material, by, " ".join(title), own_part)
+    for each in tags.get("130", ()):
+        uniform = title_words(" ".join(pick(each, _A)))
+        if uniform and not says_nothing(uniform):
+            _put(found, "uniform", "u", material, " ".join(uniform), part_of(each) or part)
 
 
 def _put(found: dict[int, str], kind: str, *said: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 from services.catalog.analysis import tokens
@@ -41,10 +42,10 @@ _GENERIC = frozenset(
     )
 )
 # Compilations of each year under one name.
-_EACH_YEAR = (
-    "dalam angka", "laporan tahunan", "annual report", "laporan kinerja", "buku tahunan", "laporan kegiatan",
-    "statistik daerah", "profil kesehatan", "statistical yearbook",
-)  # fmt: skip
+_EACH_YEAR = re.compile(
+    "dalam angka|laporan tahunan|annual report|laporan kinerja|buku tahunan|laporan kegiatan|statistik daerah"
+    "|profil kesehatan|statistical yearbook"
+)
 _NAME = frozenset("a")
 _BODY = frozenset("ab")
 _RELATION = frozenset("e4")
@@ -70,8 +71,9 @@ _NEXT_NAME = re.compile(r"\s*(?:[;,/]|\bdan\b|\band\b|&|\[et al|\bdkk\b|\.\.\.|â
 
 def words(text: str) -> list[str]:
     """Folded words in one spelling: Noerbaja's oe, tj, dj and sj as they are written today."""
-    found = tokens(text[:LONGEST])
-    if _OLD.search(" ".join(found)) is None:
+    text = text[:LONGEST]
+    found = tokens(text)
+    if _OLD.search(text.lower() if text.isascii() else " ".join(found)) is None:
         return found
     return [_OLD.sub(lambda old: _NEW[old.group()], each) for each in found]
 
@@ -86,10 +88,10 @@ def title_words(text: str) -> list[str]:
 
 def says_nothing(title: Sequence[str]) -> bool:
     """A title of words that any book of its kind may have, or of something that comes out anew each year."""
-    if all(each in _GENERIC or each.isdigit() or len(each) < 2 for each in title):
-        return True
-    text = " ".join(title)
-    return any(each in text for each in _EACH_YEAR)
+    for each in title:
+        if each not in _GENERIC and len(each) > 1 and not each.isdigit():
+            return _EACH_YEAR.search(" ".join(title)) is not None
+    return True
 
 
 def part_of(field: Field) -> str:
@@ -120,6 +122,7 @@ def number(word: str) -> str:
     return str(sum(-one if one < following else one for one, following in pairs))
 
 
+@lru_cache(maxsize=4096)
 def mark(name: str, *, inverted: bool = False) -> str:
     """What tells one author from another, however the name is written: the filing word and one initial.
 

@@ -20,7 +20,7 @@ SortKey = String().with_variant(String(collation="C"), "postgresql")
 
 
 def fresh_numbers(session: Session, column: InstrumentedAttribute[int], count: int) -> list[int]:
-    """Numbers for so many new rows, ascending. On SQLite the write lock is held: nobody else takes the highest plus one."""
+    """Numbers for so many new rows, ascending. On SQLite the write lock is held: the next ones are nobody else's."""
     if session.get_bind().dialect.name == "postgresql":
         drawn = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
         named = {"table": column.class_.__tablename__, "column": column.key, "count": count}
