@@ -109,7 +109,7 @@ def traceparent() -> str:
 
 
 def watch_app(app: Any) -> None:
-    """A span for each HTTP request of this FastAPI application; nothing when tracing is off."""
+    """A span for each HTTP request of this Starlette or FastAPI application; nothing when tracing is off."""
     if _tracer is None:
         return
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor

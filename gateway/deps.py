@@ -35,7 +35,7 @@ def language(request: Request) -> str:
     asked = request.query_params.get("lang")
     if asked in LANGUAGES:
         return asked
-    if not request.url.path.startswith("/api/"):
+    if not request.scope["path"].startswith("/api/"):
         chosen = request.cookies.get(LANGUAGE_COOKIE)
         if chosen in LANGUAGES:
             return chosen
