@@ -99,6 +99,7 @@ def test_members_of_a_gzip_file_follow_each_other() -> None:
         (b"\x1f\x8b\x08", ["GZIP_DAMAGED"]),
         (gzip.compress(b""), []),
     ],
+    ids=["cut", "tail", "sum", "head", "empty"],  # the bytes have the time in them: no names for tests
 )
 def test_a_damaged_gzip_file_gives_what_came_before(packed: bytes, expected: list[str]) -> None:
     assert reasons(packed) == expected
