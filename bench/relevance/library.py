@@ -79,7 +79,7 @@ def _load(database: Database) -> None:
             institution=institution,
             files=[Path("-")],
             processes=0,
-            stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.records(source))),
+            stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.everything(source))),
             dry_run=False,
             tell=lambda _: None,
             report=lambda _: None,

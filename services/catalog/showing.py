@@ -62,7 +62,7 @@ def show(session: Session, record_id: UUID, *, branch: str = "") -> Shown:
 def items(
     database: Database, *, context: Context, record_id: UUID, branch: str = ""
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
-    """A record's version and its items: those of the reader's branch first, then by branch, as the source had them.
+    """A record's version and its items: those of the reader's branch first, then by branch, as they stand.
 
     raises  NotFound  RECORD_NOT_FOUND
     """

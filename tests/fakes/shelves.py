@@ -116,7 +116,7 @@ class FakeShelves:
             headings=found,
             previous=f"fake-{max(0, first - request.after)}" if first else "",
             next=f"fake-{end}" if end < len(names) else "",
-            place=start - first + (request.kind == 'author'),
+            place=start - first + (request.kind == "author"),
         )
 
     def GetWork(self, request: works_pb2.GetWorkRequest, context: Any) -> works_pb2.GetWorkReply:

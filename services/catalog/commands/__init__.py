@@ -136,7 +136,7 @@ def sample_load(
                     institution=institution,
                     files=[Path("-")],
                     processes=0,
-                    stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.records(source))),
+                    stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.everything(source))),
                     dry_run=False,
                     tell=lambda progress: show(bar, progress),
                     report=lambda _: None,

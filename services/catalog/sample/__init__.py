@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from services.catalog.marc import Record
 from services.catalog.sample.describing import describe
+from services.catalog.sample.establishing import authorities
 from services.catalog.sample.reading import books
 from services.catalog.sample.shelfmarks import BARCODE_PREFIXES
 
@@ -35,3 +37,12 @@ def records(source: str) -> Iterator[Record]:
     for book in books():
         if any(copies.institution == institution for copies in book.copies):
             yield describe(book, institution)
+
+
+def everything(source: str) -> Iterator[Record]:
+    """The records of a source, and with the first source's the authority records of all.
+
+    raises  KeyError  no such source
+    """
+    first, _institution = sources()[0]
+    return chain(authorities(source) if source == first else (), records(source))

@@ -13,6 +13,7 @@ from services.catalog.index import Index, Request
 from services.catalog.searching import bounds
 from services.catalog.searching.asking import ask
 from services.catalog.searching.naming import Names, names_of
+from services.catalog.searching.varying import widened
 
 PLACES = ("institution", "branch")
 NAMED = (*PLACES, "class")  # by the library itself
@@ -75,6 +76,7 @@ def count_facet(
     wanted = bounds.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
     context.in_time()
     end = first + wanted
+    match = widened(database, asked, match)
     request = Request(match, filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
     hits = ask(index, asked, request).hits
     # A chosen value that comes later in the order is at the end of the list all the same.

@@ -22,6 +22,7 @@ from services.catalog.searching.helping import Help, help_with
 from services.catalog.searching.highlighting import highlights, marks_of
 from services.catalog.searching.looking_up import DOWN, look_up
 from services.catalog.searching.naming import names_of
+from services.catalog.searching.varying import widened
 
 LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's, as editions are in it
 
@@ -115,7 +116,7 @@ def search(
     offset = came_from.offset if came_from else 0
     context.in_time()
     request = Request(
-        match=match,
+        match=widened(database, asked, match),
         filters=kept,
         facets=bounds.allowed_facets(facets),
         sort=order,

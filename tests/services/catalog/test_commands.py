@@ -18,7 +18,7 @@ import pytest
 
 from services.catalog.marc import marcjson, marcxml
 from services.catalog.marc.reading import decode, frames
-from services.catalog.sample import institutions_path
+from services.catalog.sample import authorities, institutions_path
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
 
@@ -142,7 +142,8 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rang
     assert first["read"] == first["created"] >= 500
     assert rangkiang("sample", "load", "--if-empty", "--json").line["read"] == 0
     assert rangkiang("sample", "load", "--json").line["unchanged"] == first["read"]
-    assert rangkiang("index", "rebuild", "--json").line == {"written": first["read"]}
+    books = first["read"] - len(list(authorities("PKS")))  # authority records are of the tables, not of the index
+    assert rangkiang("index", "rebuild", "--json").line == {"written": books}
     told = rangkiang("doctor", "--json")
     assert told.line["well"], told.line
 
