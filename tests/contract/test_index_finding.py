@@ -10,7 +10,8 @@ import pytest
 from chassis.errors import Unavailable
 from chassis.urls import open_url
 from services.catalog.index import ENGINES, REACH, Index, Request
-from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
+from services.catalog.query import parse
+from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term, rank
 from services.catalog.ranking import Any as AnyOf
 from tests.contract.indexes import (
     BOOKS,
@@ -91,6 +92,14 @@ class Contract(Shelf):
         hits = books.search(Request(match))
         assert list(hits.numbers) == [2]
         assert hits.scores[0] == pytest.approx(4.0 + 0.2 + 0.5 + 0.25)
+
+    def test_ten_digits_find_the_book_with_that_isbn_and_the_copy_with_that_barcode(self, index: Index) -> None:
+        printed = made(1, keywords={"isbn": ("9780306406157",)})
+        labelled = made(2, keywords={"identifier": ("0306406152",)})
+        filled(index, changes([printed, labelled, made(3)]))
+        assert numbers(index, rank(parse("0306406152"))) == [1, 2]
+        assert numbers(index, rank(parse("isbn:0306406152"))) == [1]
+        assert numbers(index, rank(parse("barkod:0306406152"))) == [2]
 
     def test_filters_restrict_without_changing_scores(self, books: Index) -> None:
         match = Term("author", "andrea")

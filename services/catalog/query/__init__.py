@@ -11,7 +11,7 @@
 
 Every field has its Indonesian names, too (fields.py). What cannot be read (an OR with nothing beside it, brackets that
 do not pair, a year that is no year) is taken as plain words, and `Query.read_as_words` says so. An ISBN is known by its
-check digit, however it is spaced.
+check digit, however it is spaced; ten digits may be a barcode by chance, and are looked up as both.
 """
 
 from __future__ import annotations

@@ -182,7 +182,8 @@ class _Reader:
             return self._phrase(self._field)
         if (number := _ISBN.match(text, at)) and (found := isbn13(number.group(1))):
             self._at = number.end()
-            return [Isbn(found)]
+            typed = squeeze(number.group(1)) if number.start(1) == at else ""
+            return [Isbn(found, typed if len(typed) == 10 else "")]
         if span := _RANGE.match(text, at):
             self._at = span.end()
             return [years(span.group(1), span.group(2))]

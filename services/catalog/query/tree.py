@@ -31,12 +31,16 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Isbn:
-    """Thirteen digits; or what was called an ISBN and is none."""
+    """Thirteen digits; or what was called an ISBN and is none.
+
+    ten  the ten characters that were typed, when nobody said that they are an ISBN: they may be a barcode, too
+    """
 
     number: str
+    ten: str = ""
 
     def __str__(self) -> str:
-        return f"isbn:{self.number}"
+        return self.ten or f"isbn:{self.number}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,9 +100,9 @@ def match_of(part: Part, *, begun: bool = False) -> Match:
             return demanded[0] if len(demanded) == 1 else All(tuple(demanded))
         case Quoted():
             return _quoted(part)
-        case Isbn(number=number):
-            fields = (("isbn", number), ("identifier", number.lower()))
-            return Any(tuple(Keyword(field, (value,), weights.NAMED) for field, value in fields))
+        case Isbn(number=number, ten=ten):
+            named = (number.lower(), ten) if ten else (number.lower(),)
+            return Any((Keyword("isbn", (number,), weights.NAMED), Keyword("identifier", named, weights.NAMED)))
         case Named(kind=kind, number=number):
             return _named(kind, number)
         case Years(low=low, high=high):

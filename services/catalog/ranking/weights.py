@@ -11,6 +11,8 @@ from __future__ import annotations
 # A word, in any form, that is anywhere. How often its root stands in `any` (document/fields.py: STANDING) is the
 # weight of the place: title and author 4, subject 2, notes 1, and 1 more where it stands as the root itself. BM25
 # turns 1, 2, 4, 5 into about 0.45, 0.63, 0.77, 0.81 of the word's rarity.
+# Measured on the tuning half: 3, 3, 2 and 4, 4, 3 gain 0.001 of nDCG@10 in all, by five and four searches of 166 that
+# move, and let a word as a subject outrank an author called so. With 6, 6, 2 success@1 falls from 0.988 to 0.963.
 ANYWHERE = 3.0
 # The word as typed, where that is not its root: above its other forms and spellings; by field, "" for anywhere.
 AS_TYPED = {"": 0.7, "title": 1.2, "author": 1.0, "subject": 0.7}

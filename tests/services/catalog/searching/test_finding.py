@@ -97,6 +97,13 @@ def books(open_library: Callable[[], Library]) -> Library:
     return library
 
 
+def test_a_barcode_that_happens_to_be_an_isbn_is_found_as_both(library: Library) -> None:
+    library.put([book("Bukunya", isbn="0-306-40615-2"), book("Eksemplarnya", barcode="0306406152")])
+    assert set(library.titles("0306406152")) == {"Bukunya", "Eksemplarnya"}
+    assert library.titles("isbn:0306406152") == ["Bukunya"]
+    assert library.titles("-0306406152") == []
+
+
 def test_a_word_after_minus_excludes(books: Library) -> None:
     assert books.titles("bahasa:ind -mudah -title:tafsir") == ["Laki-laki dan mesiu"]
     assert "Menulis itu mudah" not in books.titles("-mudah")
