@@ -3,12 +3,13 @@
     python -m bench.relevance               (or make relevance)
     python -m bench.relevance tuning        what each search of the tuning half found, where it could be better
 
-The table of bench/README.md is renewed. The test half is told in sums only: nobody should tune to its searches.
+Without `tuning`, the table of bench/README.md is renewed. The test half is told in sums only: nobody should tune to its
+searches.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,8 +27,12 @@ HEAD = "| {half} half | searches | known | success@1 | nDCG@10 | nDCG@10, Elasti
 
 
 def main() -> None:
+    form = argparse.RawDescriptionHelpFormatter
+    reader = argparse.ArgumentParser("python -m bench.relevance", description=__doc__, formatter_class=form)
+    reader.add_argument("half", nargs="?", choices=["tuning"])
+    only = reader.parse_args().half
     with on("tantivy") as embedded:
-        if sys.argv[1:] == ["tuning"]:
+        if only:
             tell(embedded.answer(read(HALVES["tuning"])))
             return
         with on("elasticsearch") as cluster:

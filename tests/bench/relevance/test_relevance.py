@@ -1,33 +1,37 @@
 """Judged searches are answered at least as well as they once were, and alike on both engines.
 
-The levels are what was reached, rounded down to the hundredth: raise them when search has become better.
+The levels are what was reached, cut after the fourth decimal: a fall by one place of one book shows. Raise them when
+search has become better; lower one only with the reason in the commit (docs/search.md says how to find it).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from bench.relevance.figures import ALL, figures
 from bench.relevance.judging import HALVES, NOTHING, read
 from bench.relevance.library import Prepared, prepared
+from tests.servers import drop_indices
 
 NEAR = 0.02
-SUCCESS = {"test": 0.86, "tuning": 0.86}
+SUCCESS = {"test": 0.9846, "tuning": 0.9878}
 NDCG = {
     "test": {
-        "title": 0.97, "half-remembered": 0.88, "author": 0.98, "name": 0.63, "subject": 0.90, "child": 0.33,
-        "typo": 0.89, "old-spelling": 0.63, "number": 1.0, "stem": 0.93, "phrase": 1.0, "operators": 0.78,
-        "transliteration": 0.67, ALL: 0.81,
+        "title": 0.9836, "half-remembered": 0.9578, "author": 1.0, "name": 0.9815, "subject": 0.8926,
+        "child": 0.6998, "typo": 1.0, "old-spelling": 0.9775, "number": 1.0, "stem": 0.9639, "phrase": 1.0,
+        "operators": 0.9893, "transliteration": 0.9601, ALL: 0.9492,
     },
     "tuning": {
-        "title": 0.93, "half-remembered": 0.92, "author": 1.0, "name": 0.49, "subject": 0.79, "child": 0.18,
-        "typo": 0.91, "old-spelling": 0.61, "number": 1.0, "stem": 0.96, "phrase": 1.0, "operators": 0.84,
-        "transliteration": 0.81, ALL: 0.79,
+        "title": 0.9873, "half-remembered": 0.9866, "author": 1.0, "name": 1.0, "subject": 0.8812, "child": 0.7785,
+        "typo": 0.9198, "old-spelling": 0.9722, "number": 1.0, "stem": 0.9822, "phrase": 1.0, "operators": 0.9408,
+        "transliteration": 0.9822, ALL: 0.9535,
     },
 }  # fmt: skip
+AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; what is held is above them
 
 
 @pytest.fixture(scope="module")
@@ -37,20 +41,40 @@ def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
         yield ready
 
 
-@pytest.fixture
-def cluster(tmp_path: Path, elasticsearch_url: str) -> Iterator[Prepared]:
-    with prepared(tmp_path, elasticsearch_url) as ready:
-        yield ready
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory, servers: dict[str, str]) -> Iterator[Prepared]:
+    name = f"relevance-{uuid4().hex[:12]}"
+    try:
+        with prepared(tmp_path_factory.mktemp("relevance"), f"{servers['SEARCH_ROOT_URL']}/{name}") as ready:
+            yield ready
+    finally:
+        drop_indices(name)
 
 
-@pytest.mark.parametrize("half", HALVES)
-def test_the_level_reached_is_held(embedded: Prepared, half: str) -> None:
-    told = figures(embedded.answer(read(HALVES[half])))
-    assert (told[ALL].success, told[NOTHING].right) >= (SUCCESS[half], 1.0)
+def held(library: Prepared, half: str) -> None:
+    """Fail where a half is answered less well than it was."""
+    told = figures(library.answer(read(HALVES[half])))
+    assert told[NOTHING].right == 1.0
+    assert (told[ALL].success or 0) >= SUCCESS[half]
     fallen = {
         kind: figure.ndcg for kind, figure in told.items() if figure.ndcg is not None and figure.ndcg < NDCG[half][kind]
     }
     assert not fallen
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_the_level_reached_is_held(embedded: Prepared, half: str) -> None:
+    held(embedded, half)
+
+
+@pytest.mark.parametrize("half", HALVES)
+def test_the_level_reached_is_held_in_the_cluster(cluster: Prepared, half: str) -> None:
+    held(cluster, half)
+
+
+def test_what_is_held_meets_the_aims() -> None:
+    assert SUCCESS["test"] >= AIMS["success"]
+    assert NDCG["test"][ALL] >= AIMS["ndcg"]
 
 
 def test_both_engines_answer_alike(embedded: Prepared, cluster: Prepared) -> None:
