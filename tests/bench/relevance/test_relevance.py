@@ -7,7 +7,6 @@ search has become better; lower one only with the reason in the commit (docs/sea
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -32,13 +31,6 @@ NDCG = {
     },
 }  # fmt: skip
 AIMS = {"success": 0.9, "ndcg": 0.85}  # of the test half; what is held is above them
-
-
-@pytest.fixture(scope="module")
-def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
-    folder: Path = tmp_path_factory.mktemp("relevance")
-    with prepared(folder, f"tantivy:///{folder}/index") as ready:
-        yield ready
 
 
 @pytest.fixture(scope="module")

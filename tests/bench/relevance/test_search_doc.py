@@ -1,0 +1,142 @@
+"""docs/search.md is true: every search in its tables finds in the sample library what the page says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import orjson
+import pytest
+
+from bench.relevance.judging import KINDS, read
+from bench.relevance.library import Prepared
+from chassis.context import READER
+from chassis.settings import Settings
+from services.catalog import searching
+from services.catalog.query import MOST_DEPTH
+from services.catalog.query.fields import FIELDS
+from services.catalog.searching import bounds, forgiving, looking_up, relaxing
+from tests.conftest import CHECKOUT
+
+PAGE = (CHECKOUT / "docs" / "search.md").read_text(encoding="utf-8")
+INDONESIAN, ENGLISH = PAGE.split("\n# Search, for librarians\n")
+HEADS = {
+    "pencarian | menemukan | tidak menemukan": "finding",
+    "search | finds | does not find": "finding",
+    "pencarian | menemukan | jawaban": "answering",
+    "search | finds | answer": "answering",
+    "bidang | artinya": "fields",
+    "field | what it is": "fields",
+}
+CELLS = re.compile(r"(?<!\\)\|")
+
+
+class Row(NamedTuple):
+    """A line of a table: the search, titles in their order, and what the third cell says."""
+
+    search: str
+    finds: list[str]
+    says: str
+
+
+def lines(kind: str, page: str = PAGE) -> Iterator[list[str]]:
+    """The cells of every line of the page's tables of a kind."""
+    for table in re.findall(r"(?:^\|.*\n)+", page, re.MULTILINE):
+        head, _, *rows = table.splitlines()
+        if HEADS[head.strip("| ")] == kind:
+            for row in rows:
+                yield [cell.strip().replace("\\|", "|") for cell in CELLS.split(row)[1:-1]]
+
+
+def rows(kind: str) -> list[Row]:
+    return [Row(search.removeprefix("`").removesuffix("`"), titles(finds), says) for search, finds, says in lines(kind)]
+
+
+def titles(cell: str) -> list[str]:
+    return [each.strip() for each in cell.split(";") if each.strip()]
+
+
+def asked(library: Prepared, search: str, **more: bool) -> tuple[searching.Found, list[str]]:
+    """What a search finds, and the titles of the first hundred."""
+    found = searching.search(library.database, library.index, context=READER, query=search, limit=100, **more)
+    return found, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in found.hits))
+
+
+def in_order(wanted: list[str], there: list[str]) -> bool:
+    """Whether the first is the first, and the others follow in their order."""
+    return [each for each in there if each in wanted] == wanted and there[:1] == wanted[:1]
+
+
+@pytest.mark.parametrize("row", rows("finding"), ids=lambda row: row.search)
+def test_a_search_finds_what_the_page_says(embedded: Prepared, row: Row) -> None:
+    found, there = asked(embedded, row.search)
+    assert in_order(row.finds, there)
+    assert (found.corrected, found.relaxed, found.read_as_words) == (False, False, False)
+    if row.says:
+        assert found.total <= 100
+        assert set(titles(row.says)).isdisjoint(there)
+
+
+@pytest.mark.parametrize("row", rows("answering"), ids=lambda row: f"{row.search}: {row.says}")
+def test_a_search_is_answered_as_the_page_says(embedded: Prepared, row: Row) -> None:
+    what, _, value = row.says.partition(": ")
+    grouped = what in ("edisi", "editions")
+    found, there = asked(embedded, row.search, by_work=grouped, explain=True)
+    assert in_order(row.finds, there)
+    meant = found.did_you_mean
+    reasons = [
+        text for reason in (found.hits[0].reasons if found.hits else ()) for text in (reason.text.id, reason.text.en)
+    ]
+    true = {
+        "diganti": found.corrected and meant == value,
+        "ditawarkan": not found.corrected and meant == value,
+        "sebagian besar kata": found.relaxed,
+        "sebagai kata biasa": found.read_as_words,
+        "tidak ada": not found.total,
+        "sebab": value in reasons,
+        "edisi": found.hits[0].editions == int(value) if grouped else False,
+    }
+    english = ("replaced", "offered", "most words", "as plain words", "nothing", "reason", "editions")
+    true |= dict(zip(english, list(true.values()), strict=True))
+    assert true[what]
+
+
+def test_both_languages_have_the_same_examples() -> None:
+    for kind in HEADS.values():
+        counted = [len(list(lines(kind, page))) for page in (INDONESIAN, ENGLISH)]
+        assert counted[0] == counted[1] > 0
+
+
+def test_every_field_is_named_in_both_languages() -> None:
+    for page in (INDONESIAN, ENGLISH):
+        assert {name for field, _ in lines("fields", page) for name in re.findall(r"`(\w+):`", field)} == set(FIELDS)
+
+
+@pytest.mark.parametrize("page", [INDONESIAN, ENGLISH], ids=["id", "en"])
+def test_judging_is_shown_by_a_search_that_can_be_read(page: str, tmp_path: Path) -> None:
+    (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    (tmp_path / "own.toml").write_text(example)
+    (search,) = read(tmp_path / "own.toml")
+    assert (search.text, search.known, sorted(search.grades.values())) == ("laskar pelangi", True, [1, 2, 2, 3])
+    assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
+
+
+def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
+    days = Settings.model_fields["query_log_days"].default
+    said = {
+        (f"{bounds.MOST_CHARACTERS} huruf dan {bounds.MOST_WORDS} kata", INDONESIAN),
+        (f"{bounds.MOST_CHARACTERS} characters and {bounds.MOST_WORDS} words", ENGLISH),
+        (f"sedikit {bounds.SHORTEST_WILDCARD} huruf; paling banyak {bounds.MOST_WILDCARDS} bintang", INDONESIAN),
+        (f"least {bounds.SHORTEST_WILDCARD} letters; at most {bounds.MOST_WILDCARDS} stars", ENGLISH),
+        (f"banyak {MOST_DEPTH} tingkat", INDONESIAN),
+        (f"most {MOST_DEPTH} levels", ENGLISH),
+        (f"banyak {looking_up.MOST_CANDIDATES} calon", INDONESIAN),
+        (f"most {looking_up.MOST_CANDIDATES} candidates", ENGLISH),
+        (f"{days} hari", INDONESIAN),
+        (f"{days} days", ENGLISH),
+    }
+    assert [text for text, page in said if text not in page] == []
+    # Those that the page says in words.
+    assert (relaxing.LEAST_WORDS, relaxing.SHARE, forgiving.FEW_HITS) == (3, 0.6, 5)
