@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Literal
@@ -32,10 +33,13 @@ class Answer:
     offered: Query | None = None
 
 
-def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = None) -> Answer:
+def ask(
+    index: Index, query: Query, request: Request, *, mode: Mode | None = None, widen: Callable[[Query], Match] = rank
+) -> Answer:
     """One request; where nothing is found, some more for what may have been meant.
 
     mode    how the page before was answered; None for a first page
+    widen   what the index is asked for a query that may have been meant; of this one it is in the request
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     if not mode:
@@ -43,10 +47,10 @@ def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = Non
         if mode == "" or first.total >= FEW_HITS or not query.parts:
             return Answer(first, query, request.match)
         if first.total:
-            return Answer(first, query, request.match, offered=_offered(index, query, request, first.total))
+            return Answer(first, query, request.match, offered=_offered(index, query, request, first.total, widen))
     if mode != "relaxed":
         for meant in islice(guesses(index, query), MOST_GUESSES):
-            match = rank(meant)
+            match = widen(meant)
             hits = index.search(replace(request, match=match))
             if hits.total:
                 return Answer(hits, meant, match, "corrected")
@@ -57,9 +61,9 @@ def ask(index: Index, query: Query, request: Request, *, mode: Mode | None = Non
     return Answer(index.search(request), query, request.match)
 
 
-def _offered(index: Index, query: Query, request: Request, found: int) -> Query | None:
+def _offered(index: Index, query: Query, request: Request, found: int, widen: Callable[[Query], Match]) -> Query | None:
     """Another spelling that finds more than the few there are; None where there is none."""
     for meant in islice(likelier(index, query), MOST_GUESSES):
-        if index.search(replace(request, match=rank(meant), facets=(), offset=0, limit=0)).total > found:
+        if index.search(replace(request, match=widen(meant), facets=(), offset=0, limit=0)).total > found:
             return meant
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from chassis.context import Context
 from chassis.db import Database
@@ -76,9 +77,9 @@ def count_facet(
     wanted = bounds.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
     context.in_time()
     end = first + wanted
-    match = widened(database, asked, match)
-    request = Request(match, filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
-    hits = ask(index, asked, request).hits
+    widen = partial(widened, database)
+    request = Request(widen(asked, match), filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
+    hits = ask(index, asked, request, widen=widen).hits
     # A chosen value that comes later in the order is at the end of the list all the same.
     values = hits.facets[name][: end + 1]
     names = names_of(database) if name in NAMED else {}

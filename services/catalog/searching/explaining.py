@@ -19,9 +19,10 @@ from services.catalog.document.fields import BEGUN, END, IN
 from services.catalog.index import Index, Request, Sort
 from services.catalog.indexing.queue import changes_of
 from services.catalog.query import Either, Part, Phrase, Word
-from services.catalog.ranking import Fuzzy, Keyword, Prefix, Term
+from services.catalog.ranking import Any, Best, Fuzzy, Keyword, Match, Prefix, Term
 from services.catalog.ranking import Phrase as SideBySide
 from services.catalog.searching.asking import Answer
+from services.catalog.searching.varying import matches
 from services.catalog.searching.weighing import Fields, Leaf, bm25, total, weigh
 
 MOST_REASONS = 12
@@ -46,6 +47,7 @@ KEYWORDS = {
 }
 WHOLE_TITLE = LocalText("Judul persis seperti yang dicari", "The title is exactly this")
 NUMBER_BEGINS = LocalText("Nomor panggil berawal begini", "The call number begins with this")
+KNOWN_AS = LocalText("Dikenal juga sebagai “{form}”", "Also known as “{form}”")
 OTHER = LocalText("Cocok dengan syarat lain", "Another condition is met")
 SORTED = {
     "year": LocalText("Diurutkan menurut tahun, terbaru dulu", "In order of year, newest first"),
@@ -88,18 +90,30 @@ def why(database: Database, index: Index, *, context: Context, answer: Answer, s
         return lengths[field]
 
     rarity, typed = bm25(index.count(), frequency, length), dict(_typed(answer.query.parts))
+    own, others = _parted(answer.match, matches(database, answer.query))
     explained = {}
     for number, fields in documents.items():
-        parts = weigh(answer.match, fields, rarity) or []
-        computed = total(parts)
+        parts = weigh(own, fields, rarity) or []
+        said, form = max(((total(weigh(each, fields, rarity) or []), form) for each, form in others), default=(0.0, ""))
+        computed = total(parts) + said
         scale = scores[number] / computed if computed > 0 else 0.0
         added: dict[LocalText, float] = defaultdict(float)
         for leaf, weight in parts:
             if weight > 0:
                 added[_say(leaf, fields, typed)] += weight * scale
+        if said > 0:
+            added[KNOWN_AS.format({"form": form})] += said * scale
         reasons = [Reason(text, round(weight, 3)) for text, weight in added.items()]
         explained[number] = sorted(reasons, key=lambda each: (-each.weight, each.text.en))[:MOST_REASONS]
     return explained
+
+
+def _parted(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
+    """What was asked for as it was typed, and each variant of it with the form it says instead (varying.widened)."""
+    match match:
+        case Any(of=(own, Best(choices=choices))) if others and all(each in others for each in choices):
+            return own, [(each, others[each]) for each in choices]
+    return match, []
 
 
 def _typed(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:

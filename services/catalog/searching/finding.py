@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 import orjson
 
@@ -13,6 +14,7 @@ from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.document import branch_first
 from services.catalog.index import REACH, Index, Request
+from services.catalog.query import Either, Query
 from services.catalog.searching import bounds
 from services.catalog.searching.asking import Answer, ask
 from services.catalog.searching.counting import NAMED, Facet, facet_of
@@ -22,7 +24,7 @@ from services.catalog.searching.helping import Help, help_with
 from services.catalog.searching.highlighting import highlights, marks_of
 from services.catalog.searching.looking_up import DOWN, look_up
 from services.catalog.searching.naming import names_of
-from services.catalog.searching.varying import widened
+from services.catalog.searching.varying import variants, widened
 
 LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's, as editions are in it
 
@@ -115,8 +117,9 @@ def search(
     came_from = opened(cursor, question) if cursor else None
     offset = came_from.offset if came_from else 0
     context.in_time()
+    widen = partial(widened, database)
     request = Request(
-        match=widened(database, asked, match),
+        match=widen(asked, match),
         filters=kept,
         facets=bounds.allowed_facets(facets),
         sort=order,
@@ -127,12 +130,13 @@ def search(
     )
     degraded = False
     try:
-        answer = ask(index, asked, request, mode=came_from.mode if came_from else None)
+        answer = ask(index, asked, request, mode=came_from.mode if came_from else None, widen=widen)
     except Unavailable as trouble:
         if trouble.reason not in DOWN:
             raise
-        looked_up = look_up(database, request, context=context, text=query)
-        answer, degraded = Answer(looked_up, asked, match), True
+        others = [each.form for each in variants(database, asked)]
+        looked_up = look_up(database, request, context=context, text=query, others=others)
+        answer, degraded = Answer(looked_up, asked, request.match), True
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < REACH and (answer.hits.more if by_work else reached < answer.hits.total)
@@ -165,7 +169,7 @@ def _hits(
     found, hits = [], answer.hits
     shown = queries.briefs(database, hits.numbers)
     works = queries.work_ids(database, hits.works) if hits.works else {}
-    marks = marks_of(answer.query) if highlight else {}
+    marks = marks_of(_said(database, answer.query)) if highlight else {}
     for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
         row = shown.get(number)
         if row is None:
@@ -176,3 +180,9 @@ def _hits(
         editions = hits.editions[place] if hits.works else 0
         found.append(Hit(row.id, score, row.brief, holdings, marked, of, editions, reasons.get(number, ())))
     return found
+
+
+def _said(database: Database, query: Query) -> Query:
+    """The query with all that it may have found something by."""
+    others = tuple(each.query for each in variants(database, query))
+    return replace(query, parts=(Either(others), *query.parts)) if others else query

@@ -6,7 +6,7 @@ does for the engine. What is not found so: a title by a word in its midst, a sub
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from sqlalchemy import ColumnElement, Select, and_, func, select, union_all
@@ -15,6 +15,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from chassis.context import Context
 from chassis.db import Database
 from services.catalog.analysis import is_stop_word, tokens
+from services.catalog.document.headings import heading_sort
 from services.catalog.document.numbers import standard_number
 from services.catalog.index import Hits, Request
 from services.catalog.index.shape import SORT_FIELDS, filters, stored
@@ -31,15 +32,16 @@ GENERATION = "tables"
 _AFTER = "\U0010ffff"  # sorts behind every text that begins so
 
 
-def look_up(database: Database, request: Request, *, context: Context, text: str) -> Hits:
+def look_up(database: Database, request: Request, *, context: Context, text: str, others: Sequence[str] = ()) -> Hits:
     """One page of what matches, in the order asked for, out of at most 300 candidates; facets are not counted.
 
     text    the query as typed
+    others  other forms of names in it, as lists have them
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     match = All((request.match, *filters(request).values()))
     with database.reading(context) as session:
-        numbers = list(dict.fromkeys(islice(_candidates(session, text), MOST_CANDIDATES)))
+        numbers = list(dict.fromkeys(islice(_candidates(session, text, others), MOST_CANDIDATES)))
         documents = [change.document for change in changes_of(session, dict.fromkeys(numbers, 0))]
     found = [
         (document, round(total(parts), 4))
@@ -61,13 +63,14 @@ def look_up(database: Database, request: Request, *, context: Context, text: str
     )
 
 
-def _candidates(session: Session, text: str) -> Iterator[int]:
+def _candidates(session: Session, text: str, others: Sequence[str]) -> Iterator[int]:
     """Numbers of records that may match, the likeliest first, some more than once; one statement."""
     if not text.strip():
         newest = select(Record.number).where(Record.deleted_at.is_(None)).order_by(Record.number.desc())
         yield from session.scalars(newest.limit(MOST_CANDIDATES))
         return
-    asked = [*_named(session, text), *_begun(tokens(_without_fields(text)))]
+    under = [_records(_begins(Record.author_sort, heading_sort(each)), MOST_OF_A_WORD) for each in others]
+    asked = [*_named(session, text), *under, *_begun(tokens(_without_fields(text)))]
     parts = (select(each.subquery().c[0]) for each in asked)
     yield from session.scalars(union_all(*parts))
 
