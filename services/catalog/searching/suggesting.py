@@ -1,7 +1,8 @@
 """Completing what is being typed: titles, authors and subjects that begin so, then those with a word that does.
 
 What begins so is looked up in the tables' order; what has the words, in the index. Both know folding, and neither
-offers what nobody would find: a heading is offered while the index has records with it.
+offers what nobody would find: a heading is offered while the index has records with it. Who begins a form that is not
+used (Buya H…) is offered the one that is.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from services.catalog.index.shape import FACET_FIELDS
 from services.catalog.ranking import All, Match, Prefix, Term
 from services.catalog.searching import bounds
 from services.catalog.searching.looking_up import DOWN
+from services.catalog.searching.varying import has_forms
 
 USUAL, MOST = 8, 20
 KINDS = ("title", "author", "subject")
@@ -80,10 +82,14 @@ def _titles(database: Database, index: Index, words: Sequence[str], enough: int)
 
 
 def _headings(database: Database, index: Index, kind: str, words: Sequence[str], enough: int) -> list[str]:
-    """Headings that begin so, the commonest first; where they are few, also the commonest that have the words."""
-    found = queries.headings_from(database, kind, " ".join(words), _HEADINGS)
+    """Headings that begin so, the commonest first; where they are few, also the commonest that have the words; then
+    those to use instead of a form that begins so."""
+    typed = " ".join(words)
+    found = queries.headings_from(database, kind, typed, _HEADINGS)
+    led = queries.headings_led_to(database, kind, typed, _LOOKED_AT) if has_forms(database) else []
     try:
-        counts = index.tally(FACET_FIELDS[kind], found) if found else {}
+        counts = index.tally(FACET_FIELDS[kind], [*found, *led]) if found or led else {}
+        led = [each for each in led if counts[each]]
         found = sorted((each for each in found if counts[each]), key=lambda each: (-counts[each], each))
         if len(found) < enough:
             request = Request(_begun(kind, words), facets=(kind,), facet_size=_LOOKED_AT, limit=0)
@@ -92,7 +98,7 @@ def _headings(database: Database, index: Index, kind: str, words: Sequence[str],
     except Unavailable as trouble:
         if trouble.reason not in DOWN:
             raise
-    return _best_first(found, words)
+    return list(dict.fromkeys((*_best_first(found, words), *led)))
 
 
 def _begun(field: str, words: Sequence[str]) -> Match:

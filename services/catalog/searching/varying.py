@@ -91,8 +91,6 @@ def widened(database: Database, query: Query, match: Match | None = None) -> Mat
 def matches(database: Database, query: Query) -> dict[Match, str]:
     """What a query is widened by -> the form that it says instead. Raises Unavailable DATABASE_UNAVAILABLE."""
     kept = _look(database)
-    if kept.forms is not None and not kept.forms:
-        return {}
     answer = kept.answers.get(query)
     if answer is None:
         answer = {scaled(rank(each.query), WEIGHT): each.form for each in variants(database, query)}
@@ -133,6 +131,12 @@ def variants(database: Database, query: Query) -> list[Variant]:
                 said.append(set(words))
                 found.setdefault(_with(query, start, end, words), text)
     return [Variant(text, each) for each, text in islice(found.items(), MOST_VARIANTS)]
+
+
+def has_forms(database: Database) -> bool:
+    """Whether there are authority records at all. Raises Unavailable DATABASE_UNAVAILABLE."""
+    forms = _look(database).forms
+    return forms is None or bool(forms)
 
 
 def scaled(match: Match, factor: float) -> Match:

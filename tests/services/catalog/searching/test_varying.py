@@ -181,6 +181,13 @@ def test_both_engines_and_both_databases_answer_alike(database: Database, index:
         ]
 
 
+def test_who_begins_a_form_is_offered_the_heading(shelf: Library) -> None:
+    assert shelf.suggested("buya h") == [("Buya Hamka", "title"), ("Hamka", "author")]
+    assert shelf.suggested("navis al") == [("Navis, A. A.", "author")]
+    know(shelf, authority("a4", "Tak berbuku", see=["Zamzam"]))
+    assert shelf.suggested("zamz") == [], "nobody has it"
+
+
 def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
     assert variants(shelf.database, parse('"buya hamka"')) == []
     assert variants(shelf.database, parse("marah rusli")) == []
