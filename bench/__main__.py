@@ -3,7 +3,7 @@
     BENCH=10k,100k python -m bench        (or make bench; BENCH=1m for a million)
 
 Everything of one size is measured in one run on one machine: ratios count, absolute figures are this machine's. The
-table in bench/README.md is renewed between its marks.
+tables in bench/README.md are renewed between their marks, and after them the picture that is drawn of them.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import os
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench import generate, load, parts
+from bench import cluster, generate, load, parts, picture
 from bench.report import Row, renew
 
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
@@ -29,11 +30,12 @@ def main() -> None:
     if unknown := [name for name in names if name not in SIZES]:
         raise SystemExit(f"BENCH: {', '.join(unknown)} is none of {', '.join(SIZES)}")
     for name in names:
-        renew(name, list(measure(name, SIZES[name])))
+        renew(name, [*embedded(name, SIZES[name]), *clustered(name, SIZES[name])])
+    picture.draw()
 
 
-def measure(name: str, size: int):
-    """Rows of the table for one size."""
+def embedded(name: str, size: int) -> Iterator[Row]:
+    """Rows of the table for one size, of the embedded edition."""
     data = PLACE / name
     shutil.rmtree(data, ignore_errors=True)
     file = generate.write(PLACE / f"{name}.mrc", size)
@@ -42,14 +44,30 @@ def measure(name: str, size: int):
     with parts.bare(data) as limit, parts.up(data, workers=1) as one, parts.up(data, workers=2) as two:
         yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NOTHING))
         for clients in CLIENTS:
-            best = load.ask(limit, queries, clients=clients)
+            best = load.ask(limit.address, queries, clients=clients)
             yield show(Row("bare path over HTTP, one process", clients, best.per_second, best))
-            for label, address in (("search, --workers 1", one), ("search, --workers 2", two)):
+            for label, address in (("search, --workers 1", one.address), ("search, --workers 2", two.address)):
                 found = load.ask(address, queries, clients=clients)
                 yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
-            for label, address in (("with five facets, --workers 1", one), ("with five facets, --workers 2", two)):
+            facets = (("with five facets, --workers 1", one.address), ("with five facets, --workers 2", two.address))
+            for label, address in facets:
                 found = load.ask(address, queries, clients=clients, more=FACETS)
                 yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+        yield show(parts.memory("memory of `up --workers 2` after all this", two))
+
+
+def clustered(name: str, size: int) -> Iterator[Row]:
+    """Rows of the cluster edition; `of the bare path` is by Elasticsearch asked the same without us."""
+    queries = generate.queries(2_000)
+    with cluster.cluster() as running:
+        yield show(cluster.importing(running, PLACE / f"{name}.mrc", size))
+        for clients in CLIENTS:
+            best = cluster.engine(running, queries, clients=clients)
+            yield show(Row("Elasticsearch alone", clients, best.per_second, best))
+            for label, more in (("cluster: search", ""), ("cluster: with five facets", FACETS)):
+                found = load.ask(running.address, queries, clients=clients, more=more)
+                ratio = None if more else found.per_second / best.per_second
+                yield show(Row(label, clients, found.per_second, found, ratio))
 
 
 def show(row: Row) -> Row:

@@ -32,10 +32,16 @@ def be_there() -> None:
 
 
 def ask(address: str, queries: list[str], *, clients: int, more: str = "", seconds: int = SECONDS) -> Figure:
-    """Load `address` with these queries. Raises RuntimeError when an answer was not 200."""
+    """Load `address` with these searches. Raises RuntimeError when an answer was not 200."""
+    lines = [f"/api/v1/search?q={quote(query)}{more}" for query in queries]
+    return measure(address, lines, clients=clients, seconds=seconds)
+
+
+def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECONDS) -> Figure:
+    """Load `address` with these lines in turn: a path to get, or a path, a space and JSON to post there."""
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "paths"
-        paths.write_text("".join(f"/api/v1/search?q={quote(query)}{more}\n" for query in queries))
+        paths.write_text("".join(f"{line}\n" for line in lines))
         found = []
         for _ in range(ROUNDS):
             done = subprocess.run(

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from bench.bare import Bare
 from bench.load import Figure
@@ -19,6 +20,13 @@ from bench.report import Row
 
 RANGKIANG = [sys.executable, "-m", "chassis.cli"]
 NOTHING = Figure(0, 0, 0)
+
+
+class Running(NamedTuple):
+    """A server that answers at this address; pid: of its first process."""
+
+    address: str
+    pid: int
 
 
 def importing(data: Path, file: Path, size: int) -> Row:
@@ -49,38 +57,44 @@ def importing(data: Path, file: Path, size: int) -> Row:
     return Row("import, file to database and index", 1, size / seconds, NOTHING, note=note)
 
 
-def resident(pid: int) -> int:
+def memory(label: str, running: Running) -> Row:
+    """What a server's processes take together now, and what of it is not files of the disk mapped."""
+    whole, own = resident(running.pid) // 1024, resident(running.pid, "Pss_Anon:") // 1024
+    return Row(label, 0, 0, NOTHING, note=f"{whole:,} MB in all, {own:,} MB without mapped files")
+
+
+def resident(pid: int, what: str = "Pss:") -> int:
     """KiB that a process and its descendants have of their own (proportional set size), 0 for one that is gone."""
     total = 0
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith(what):
                 total += int(line.split()[1])
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                total += resident(int(child))
+                total += resident(int(child), what)
     return total
 
 
 @contextlib.contextmanager
-def up(data: Path, *, workers: int) -> Iterator[str]:
-    """The embedded edition on this data; gives its address."""
+def up(data: Path, *, workers: int) -> Iterator[Running]:
+    """The embedded edition on this data."""
     environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
     environ["RATE_LIMIT"] = "0"  # one address asks for all
     yield from _running([*RANGKIANG, "up", "--json"], environ)
 
 
 @contextlib.contextmanager
-def bare(data: Path) -> Iterator[str]:
-    """The bare path on the same data; gives its address."""
+def bare(data: Path) -> Iterator[Running]:
+    """The bare path on the same data."""
     yield from _running([sys.executable, "-m", "bench.bare", str(data)], dict(os.environ))
 
 
-def _running(command: list[str], environ: dict[str, str]) -> Iterator[str]:
+def _running(command: list[str], environ: dict[str, str]) -> Iterator[Running]:
     process = subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())["address"]
+        yield Running(json.loads(process.stdout.readline())["address"], process.pid)
     finally:
         process.terminate()
         process.wait(timeout=30)

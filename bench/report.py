@@ -30,8 +30,8 @@ class Row:
         timed = self.figure.p50_ms > 0
         cells = [
             self.what + (f" ({self.note})" if self.note else ""),
-            str(self.clients),
-            f"{self.per_second:,.0f}",
+            str(self.clients) if self.clients else "",
+            f"{self.per_second:,.0f}" if self.per_second else "",
             f"{self.figure.p50_ms:.1f}" if timed else "",
             f"{self.figure.p99_ms:.1f}" if timed else "",
             "" if self.ratio is None else f"{self.ratio:.2f}",

@@ -1,4 +1,5 @@
--- wrk asks each line of the file named by QUERIES in turn; answers other than 200 are counted.
+-- wrk asks each line of the file named by QUERIES in turn, a path or a path and JSON to post there; answers other than
+-- 200 are counted.
 local paths = {}
 for line in io.lines(os.getenv("QUERIES")) do paths[#paths + 1] = line end
 local at = 0
@@ -16,7 +17,10 @@ end
 
 function request()
   at = at + 1
-  return wrk.format("GET", paths[at % #paths + 1])
+  local line = paths[at % #paths + 1]
+  local space = line:find(" ", 1, true)
+  if space == nil then return wrk.format("GET", line) end
+  return wrk.format("POST", line:sub(1, space - 1), {["Content-Type"] = "application/json"}, line:sub(space + 1))
 end
 
 function response(status)

@@ -1,0 +1,95 @@
+"""The picture of bench/README.md: what a search costs as records and clients grow, drawn from its tables."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from bench.report import README
+
+PICTURE = README.with_name("growth.svg")
+SIZES = {"10k": 10_000, "100k": 100_000, "1m": 1_000_000}
+LINES = (
+    ("bare path over HTTP, one process", "#7a7a7a"),
+    ("search, --workers 2", "#a3261f"),
+    ("with five facets, --workers 2", "#c98a00"),
+    ("cluster: search", "#1f5fa3"),
+)
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 400, 300, 46, 40, 250
+_ROW = re.compile(r"^\| (?P<what>[^|(]+?)(?: \(.*\))? \| (?P<clients>\d+) \| (?P<rate>[\d,]+) \|", re.MULTILINE)
+
+
+class Point(NamedTuple):
+    """at: records, or clients; rate: searches a second."""
+
+    at: int
+    rate: float
+
+
+def draw() -> None:
+    """Draw anew what the tables say; sizes that were not measured are left out."""
+    told = README.read_text()
+    rates: dict[tuple[str, int, str], float] = {}
+    for size in SIZES:
+        section = re.search(rf"<!-- {size} -->(.*?)<!-- /{size} -->", told, re.DOTALL)
+        for row in _ROW.finditer(section.group(1) if section else ""):
+            rates[row["what"], int(row["clients"]), size] = float(row["rate"].replace(",", ""))
+    largest = next(size for size in reversed(SIZES) if any(key[2] == size for key in rates))
+    by_records = {
+        what: [Point(SIZES[size], rates[what, 8, size]) for size in SIZES if (what, 8, size) in rates]
+        for what, _colour in LINES
+    }
+    by_clients = {
+        what: [Point(count, rates[what, count, largest]) for count in (1, 8, 32) if (what, count, largest) in rates]
+        for what, _colour in LINES
+    }
+    head = f'viewBox="0 0 {2 * WIDTH} {HEIGHT + 12}" font-family="sans-serif" font-size="11" fill="#222"'
+    highest = max(point.rate for points in (*by_records.values(), *by_clients.values()) for point in points)
+    PICTURE.write_text(
+        "\n".join(
+            (
+                f'<svg xmlns="http://www.w3.org/2000/svg" {head}>',
+                f'<rect width="{2 * WIDTH}" height="{HEIGHT + 12}" fill="#fff"/>',
+                *_chart(0, "searches a second, 8 clients, by records", by_records, highest),
+                *_chart(WIDTH, f"searches a second, {largest} records, by clients", by_clients, highest),
+                *_legend(),
+                "</svg>\n",
+            )
+        )
+    )
+
+
+def _chart(left: int, title: str, lines: dict[str, list[Point]], highest: float) -> Iterator[str]:
+    places = sorted({point.at for points in lines.values() for point in points})
+    yield f'<text x="{left + LEFT}" y="20" font-size="13">{title}</text>'
+    step = 10 ** int(math.log10(highest))
+    for rate in range(0, int(highest) + 1, step if highest / step > 2 else step // 2):
+        y = _y(rate, highest)
+        yield f'<path d="M{left + LEFT} {y:.0f}H{left + WIDTH - 20}" stroke="#ddd"/>'
+        yield f'<text x="{left + LEFT - 4}" y="{y + 4:.0f}" text-anchor="end">{rate:,}</text>'
+    for place in places:
+        x = _x(left, place, places)
+        yield f'<text x="{x:.0f}" y="{BOTTOM + 16}" text-anchor="middle">{place:,}</text>'
+    for what, colour in LINES:
+        spots = [(_x(left, point.at, places), _y(point.rate, highest)) for point in lines[what]]
+        if spots:
+            path = "L".join(f"{x:.0f} {y:.0f}" for x, y in spots)
+            yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
+            yield from (f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{colour}"/>' for x, y in spots)
+
+
+def _x(left: int, place: int, places: Sequence[int]) -> float:
+    return left + LEFT + 24 + places.index(place) * (WIDTH - LEFT - 90) / max(1, len(places) - 1)
+
+
+def _y(rate: float, highest: float) -> float:
+    return BOTTOM - (BOTTOM - TOP) * rate / highest
+
+
+def _legend() -> Iterator[str]:
+    for place, (what, colour) in enumerate(LINES):
+        x = LEFT + place * 190
+        yield f'<rect x="{x}" y="{HEIGHT - 10}" width="12" height="12" fill="{colour}"/>'
+        yield f'<text x="{x + 18}" y="{HEIGHT}">{what.replace("--", "&#8211;&#8211;")}</text>'
