@@ -29,6 +29,7 @@ chassis_tables = MetaData()
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
 UNDEFINED_TABLE = "42P01"  # PostgreSQL's SQLSTATE
+READY_CONNECTIONS = 2  # of a pool, kept for `rows`
 
 
 class Id(TypeDecorator[UUID]):
@@ -91,6 +92,7 @@ class Database:
             telemetry.watch_sql(self.writer, event.listen)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
+        self._ready: list[Any] = []
 
     @property
     def origin(self) -> Database:
@@ -135,19 +137,38 @@ class Database:
         raises  Unavailable  DATABASE_UNAVAILABLE
         """
         with _named_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
-            with _named_outage():
-                connection = self.reader.raw_connection()
+            connection = self._take()
             try:
                 cursor = connection.cursor()
                 cursor.execute(statement, parameters)
-                return list(cursor.fetchall())
+                rows = list(cursor.fetchall())
             except self._driver_error as problem:
                 connection.invalidate()
-                raise OperationalError(statement, None, problem, connection_invalidated=True) from problem
-            finally:
                 connection.close()
+                raise OperationalError(statement, None, problem, connection_invalidated=True) from problem
+            except BaseException:
+                connection.close()
+                raise
+            self._give_back(connection)
+            return rows
+
+    def _take(self) -> Any:
+        try:
+            return self._ready.pop()
+        except IndexError:
+            with _named_outage():
+                return self.reader.raw_connection()
+
+    def _give_back(self, connection: Any) -> None:
+        """A SELECT by itself leaves nothing open on SQLite: its connection need not go through the pool each time."""
+        if self.is_sqlite and len(self._ready) < READY_CONNECTIONS:
+            self._ready.append(connection)
+        else:
+            connection.close()
 
     def close(self) -> None:
+        while self._ready:
+            self._ready.pop().close()
         self.writer.dispose()
         self.reader.dispose()
         if self._lock_file is not None:

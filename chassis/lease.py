@@ -129,7 +129,7 @@ class Fenced(Database):
     def __init__(self, origin: Database, lease: Lease) -> None:
         self._held_from, self._lease = origin, lease
         self.url, self.is_sqlite, self.writer, self.reader = origin.url, origin.is_sqlite, origin.writer, origin.reader
-        self._driver_error = origin._driver_error
+        self._driver_error, self._ready = origin._driver_error, origin._ready
 
     @property
     def origin(self) -> Database:
