@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from uuid import UUID
 
 from chassis.context import Context
@@ -20,7 +21,7 @@ from services.catalog.ranking import Any, Between, But, Keyword, Match
 from services.catalog.searching import bounds
 
 USUAL, MOST = 6, 20
-MOST_HEADINGS = 12  # of a kind; who has more is about everything
+MOST_HEADINGS = 12  # of a kind that are asked for; who has more is about everything
 MOST_EDITIONS = 30  # hits passed over, for they are editions of what is there already
 # How much sharing one counts, beside how rare it is: a subject says most of what a book is about; an author's other
 # books may be about anything; a publisher's series too; a class has its wider ones beside it, and they add up.
@@ -57,7 +58,7 @@ def similar(database: Database, index: Index, *, context: Context, record_id: UU
     with database.reading(context) as session:
         number = queries.record(session, record_id).number
         own, work = queries.marc_and_work(session, [number])[number]
-    weights = _weights(index, _headings(own))
+    weights = _weights(index, {kind: values[:MOST_HEADINGS] for kind, values in _headings(own).items()})
     if not weights:
         return []
     match = But(
@@ -67,11 +68,13 @@ def similar(database: Database, index: Index, *, context: Context, record_id: UU
     numbers = index.search(Request(match, limit=wanted + MOST_EDITIONS)).numbers
     with database.reading(context) as session:
         there = queries.marc_and_work(session, numbers)
-    kept = _one_a_work([each for each in numbers if each in there], there, work)[:wanted]
-    shown = queries.briefs(database, kept)
+    kept = _one_a_work([each for each in numbers if each in there], there, work)
+    why = ((each, reason) for each in kept if (reason := _reason(there[each][0], weights)) is not None)
+    reasons = dict(islice(why, wanted))
+    shown = queries.briefs(database, list(reasons))
     return [
-        Similar(row.id, row.brief, row.holdings, _reason(there[each][0], weights))
-        for each in kept
+        Similar(row.id, row.brief, row.holdings, reason)
+        for each, reason in reasons.items()
         if (row := shown.get(each)) is not None
     ]
 
@@ -90,7 +93,7 @@ def _one_a_work(numbers: Sequence[int], there: Mapping[int, tuple[bytes, int | N
 
 def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
     made = document(Record.unpack(packed), number=1, institution="")
-    return {kind: tuple(each for each in made.facets[kind] if each != NONE)[:MOST_HEADINGS] for kind in WEIGHTS}
+    return {kind: tuple(each for each in made.facets[kind] if each != NONE) for kind in WEIGHTS}
 
 
 def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
@@ -108,10 +111,15 @@ def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[
     return dict(sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
-def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalText:
-    """What both share: of the kind that adds most in all, its heaviest values."""
+def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalText | None:
+    """What both share: of the kind that adds most in all, its heaviest values.
+
+    None: nothing any more; the record has changed, and the index has not heard of it yet
+    """
     theirs = _headings(packed)
     shared = {heading: weight for heading, weight in weights.items() if heading[1] in theirs[heading[0]]}
+    if not shared:
+        return None
     kinds = {kind for kind, _value in shared}
     best = max(sorted(kinds), key=lambda kind: sum(weight for each, weight in shared.items() if each[0] == kind))
     values = [value for kind, value in shared if kind == best]

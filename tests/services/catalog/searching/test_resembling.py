@@ -6,12 +6,15 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
+from sqlalchemy import update
 
-from chassis.context import READER
+from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog.index import Index
+from services.catalog.marc import Record
 from services.catalog.searching import Similar, similar
+from services.catalog.tables import Record as Row
 from tests.builders import book as made
 from tests.fakes.library import Library, book
 from tests.services.catalog.conftest import Importer
@@ -65,6 +68,29 @@ def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, i
 def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) -> None:
     library.put([book("Sendiri", subject="Surau", author="Navis, A. A."), book("Lain", subject="Adat")])
     assert like(library, "sendiri") == []
+
+
+def many_subjects(title: str, *subjects: str) -> Record:
+    record = book(title)
+    record.fields += [["650", "  ", "a", each] for each in subjects]
+    return record
+
+
+def test_what_they_share_may_be_the_last_of_many_headings(library: Library) -> None:
+    others = [f"Hal {at}" for at in range(30)]
+    library.put([book("Asal", subject="Surau"), many_subjects("Segala hal", *others, "Surau"), book("Lain")])
+    found = like(library, "asal")
+    assert titles(found) == ["Segala hal"]
+    assert found[0].reason.en == "Same subject: Surau"
+    assert titles(like(library, "segala")) == [], "who is about everything is like little"
+
+
+def test_what_shares_nothing_any_more_is_left_out(library: Library) -> None:
+    library.put([book("Asal", subject="Surau"), book("Dulu", subject="Surau"), book("Kini", subject="Surau")])
+    with library.database.transaction(system("test")) as session:  # and the index has not heard of it yet
+        changed = book("Dulu", subject="Adat").pack()
+        session.execute(update(Row).where(Row.number == 2).values(marc=changed))
+    assert titles(like(library, "asal")) == ["Kini"]
 
 
 def test_no_more_than_wanted(stocked: Library) -> None:
