@@ -87,9 +87,14 @@ def _heading(kind: str, found: browsing_pb2.Heading, speaks: str, *, here: bool)
         "address": address if found.count or one_record else "",
         "see": [(each, at(kind, term=each)) for each in found.see],
         "see_also": [(each, at(kind, term=each)) for each in found.see_also],
-        "record": one_record,
+        "beside": _beside(kind, one_record) if one_record else "",
         "here": here,
     }
+
+
+def _beside(kind: str, record: dict[str, Any]) -> str:
+    """What a heading of one record leaves open: whose title it is, or what stands at a call number."""
+    return str(record["title"] if kind == "call_number" else (record["authors"] or [""])[0])
 
 
 def quoted(text: str) -> str:

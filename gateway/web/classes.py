@@ -13,7 +13,7 @@ from chassis.errors import LocalText, NotFound
 from gateway.deps import ask, catalog, language
 from gateway.web.hits import said, shelf
 from gateway.web.rendering import page
-from gateway.web.wording import wording
+from gateway.web.wording import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
 
 router = APIRouter()
@@ -50,9 +50,16 @@ async def _classes(request: Request, parent: str) -> Response:
             ("/golongan", words.say("classes.way")),
             *((each["divisions"], f"{each['notation']} {each['name']}".strip()) for each in path[:-1]),
         ],
-        classes=[named(each, speaks) for each in reply.classes],
+        classes=[_among(named(each, speaks), path, words) for each in reply.classes],
         without=reply.without,
     )
+
+
+def _among(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
+    """A division without a name that has its class's number holds what is about the class as a whole."""
+    if division["name"] or not path or division["notation"] != path[-1]["notation"]:
+        return division
+    return {**division, "name": words.say("classes.in_general", name=path[-1]["name"])}
 
 
 def named(found: browsing_pb2.Class, speaks: str) -> dict[str, Any]:

@@ -43,9 +43,8 @@ async def filters(request: Request) -> Response:
     given = read(request, PAGE, strict=False)
     question = catalog_pb2.SearchRequest(query=one(given, "q"), filters=asked(given), facets=SHOWN_FACETS, limit=1)
     reply = await ask(request, catalog(request).Search, question)
-    return page(
-        request, "filters.html", filters=counted(reply.facets, given, wording(language(request))), drawer_open=False
-    )
+    found = counted(reply.facets, given, wording(language(request)))
+    return page(request, "filters.html", filters=found, total=reply.total, drawer_open=False)
 
 
 @router.get("/search/facets/{facet}")
@@ -103,7 +102,7 @@ def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -
     return [
         {
             "name": name,
-            "values": [_value(name, value, given, words) for value in by_name[name].values],
+            "values": _in_tree(name, [_value(name, value, given, words) for value in by_name[name].values]),
             "on": bool(given.get(name)),
             "more": address(given, path=f"/search/facets/{name}")
             if len(by_name[name].values) >= MOST_VALUES_BESIDE_HITS
@@ -112,6 +111,17 @@ def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -
         for name in SHOWN_FACETS
         if name in by_name and by_name[name].values
     ]
+
+
+def _in_tree(facet: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Classes stand below the class they are part of; the values of other facets stay as they came."""
+    if facet != "class":
+        return values
+    return [{**each, "level": _depth(each["value"])} for each in sorted(values, key=lambda each: str(each["value"]))]
+
+
+def _depth(value: str) -> int:
+    return min(len(value), 3) if value != "none" else 1
 
 
 def called(facet: str, value: catalog_pb2.FacetValue | browsing_pb2.CountedValue, words: Wording) -> str:
@@ -151,6 +161,7 @@ def _value(
         "value": value.value,
         "name": called(facet, value, words),
         "count": value.count,
+        "level": 1,
         "on": on,
         "address": address({**given, facet: changed}, opened=True),
     }

@@ -6,7 +6,8 @@ import unicodedata
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.web.wording import Wording
+from gateway.deps import LANGUAGES
+from gateway.web.wording import Wording, wording
 
 # A link's scheme, lower case; anything else stays in the MARC view.
 SAFE_SCHEMES = ("https://", "http://", "ftp://")
@@ -14,11 +15,15 @@ SAFE_SCHEMES = ("https://", "http://", "ftp://")
 ROWS = (
     "contributors", "authors", "parallel", "uniform_title", "titles_other", "edition", "publication", "published",
     "extent", "in_series", "series", "language", "translated_from", "material", "audience", "ddc", "subjects",
-    "relations", "more", "identifiers", "contents", "notes", "links",
+    "relations", "more", "identifiers", "contents", "notes",
 )  # fmt: skip
 FULLER = {"authors": "contributors", "published": "publication", "series": "in_series"}
 # Keys whose values are codes, and whose codes they are.
 CODED = {"language": "language", "translated_from": "language", "material": "material", "audience": "audience"}
+
+LONGEST_ADDRESS = 64
+# MARC's marks around an article that does not sort, and others that nobody sees.
+_CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
 Line = dict[str, Any]
 
@@ -28,7 +33,9 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
 
     A line is {"text", "href", "lang", "rtl", "label", "outside"}; `label`, in the reader's language, is said before it.
     """
-    made = {**display, "published": _published(display)}
+    made = {**display, "published": _published(display), "notes": _notes(display)}
+    # The title in other scripts stands under the title.
+    made["parallel"] = [each for each in display.get("parallel") or () if each.get("field") != "title"]
     found: list[tuple[str, list[Line]]] = []
     for key in ROWS:
         values = made.get(key)
@@ -46,10 +53,24 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
     return [(name, lines) for name, lines in found if lines]
 
 
+def online(display: dict[str, Any], words: Wording) -> list[Line]:
+    """Links that lead out: the title itself where it is read online, or what there is about it."""
+    return _lines("links", display.get("links") or [], display, words)
+
+
 def titles_beside(display: dict[str, Any], words: Wording) -> list[Line]:
     """The title in other scripts, as lines."""
     titles = [each for each in display.get("parallel", ()) if each.get("field") == "title"]
     return _lines("parallel", titles, display, words)
+
+
+def _notes(display: dict[str, Any]) -> list[Any]:
+    """Notes, but for one that only says again for whom the title is."""
+    audience = display.get("audience") or ""
+    # The note is in the record's language, whatever the reader's.
+    names = {wording(each).code("audience", audience).casefold() for each in LANGUAGES} if audience else set()
+    texts = ((each, str(each.get("text") if isinstance(each, dict) else each)) for each in display.get("notes") or ())
+    return [each for each, text in texts if text.strip(" .").casefold() not in names]
 
 
 def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
@@ -69,14 +90,22 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
     given = value if isinstance(value, dict) else {"text": value}
     text = str(next((given[name] for name in ("text", "name", "title", "label", "url") if given.get(name)), ""))
     label = given.get("label")
+    if key == "links" and text == given.get("url"):
+        text = _shortened(text)
     return {
-        "text": words.code(CODED[key], text) if key in CODED else text,
+        "text": words.code(CODED[key], text) if key in CODED else text.translate(_CONTROLS),
         "href": _leads(key, text, given, display),
         "lang": str(given.get("lang") or ""),
         "rtl": bool(given.get("rtl", runs_left(text))),
         "label": _said(label, words) if isinstance(label, dict) else _part(given, words) if key == "parallel" else "",
         "outside": key == "links",
     }
+
+
+def _shortened(url: str) -> str:
+    """An address as people read it: without its scheme, a long one without its middle."""
+    bare = url.partition("://")[2].removesuffix("/") or url
+    return bare if len(bare) <= LONGEST_ADDRESS else f"{bare[: LONGEST_ADDRESS - 16]}…{bare[-15:]}"
 
 
 def _leads(key: str, text: str, given: dict[str, Any], display: dict[str, Any]) -> str:

@@ -21,7 +21,7 @@ from gateway.forms import ENDINGS
 from gateway.web import reader
 from gateway.web.citing import citations
 from gateway.web.covers import isbns, names, real
-from gateway.web.fullview import rows, runs_left, titles_beside
+from gateway.web.fullview import online, rows, runs_left, titles_beside
 from gateway.web.hits import ABSENT, holdings, said, shelf, shelves, shown
 from gateway.web.rendering import page
 from gateway.web.wording import Wording, wording
@@ -71,6 +71,7 @@ async def record(request: Request) -> Response:
         rtl=runs_left(display["title"]),
         parallel=titles_beside(display, words),
         rows=rows(display, words),
+        online=online(display, words),
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         places=_with_items(places, items, words.language),
@@ -116,8 +117,14 @@ def spines(found: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[
     if found is None or len(found.neighbours) < 2:
         return []
     return [
-        {**shown(each.record, speaks), "call_number": each.call_number, "here": each.here} for each in found.neighbours
+        {**shown(each.record, speaks), "call_number": _on_a_spine(each.call_number), "here": each.here}
+        for each in found.neighbours
     ]
+
+
+def _on_a_spine(call_number: str) -> str:
+    """A call number whose last letter never stands alone in a line."""
+    return "\u00a0".join(call_number.rsplit(" ", 1))
 
 
 def _of(found: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
@@ -132,7 +139,7 @@ def _with_items(places: list[dict[str, Any]], found: wire.ListItemsReply, speaks
             {
                 "call_number": item.call_number,
                 "volume": ", ".join(each for each in (item.enumeration, item.chronology) if each),
-                "copy_note": item.copy,
+                "copy_note": f"c.{item.copy}" if item.copy.isdigit() else item.copy,
                 "collection": item.collection,
                 "room": item.room,
                 "pieces": item.pieces,

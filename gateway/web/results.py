@@ -71,6 +71,7 @@ async def results(request: Request) -> Response:
             (name, address(toggled(given, name), opened=with_filters), given.get(name) == list(YES))
             for name in ("by_work", "explain")
         ],
+        explained=one(given, "explain") == "true",
         filters=filters,
         drawer_open=opened,
         chips=chips(given, filters or [], words),
@@ -127,7 +128,13 @@ def _help(found: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, A
             for each in found.elsewhere
         ],
         "classes": [
-            (f"{each.notation} {said(each.caption, words.language)}".strip(), f"/golongan/{each.value}", each.count)
+            (
+                f"{each.notation} {name}"
+                if (name := said(each.caption, words.language))
+                else f"{words.say('facet.class')} {each.notation}",
+                f"/golongan/{each.value}",
+                each.count,
+            )
             for each in found.classes
         ],
     }

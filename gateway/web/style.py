@@ -27,7 +27,7 @@ from rangkiang.common.v1 import text_pb2
 router = APIRouter()
 
 # Names of the colours in styles/1-tokens.css.
-COLOURS = ("paper", "card", "ink", "soft", "line", "link", "gold", "mark", "yes", "here", "deep", "thread")
+COLOURS = ("paper", "card", "ink", "soft", "line", "link", "gold", "mark", "yes", "here", "press", "deep", "thread")
 ANSWERS = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
 _BRIEF: dict[str, Any] = {
     "title": "Robohnya Surau Kami",
@@ -51,7 +51,7 @@ _DISPLAY = {
     **_BRIEF,
     "language": "ind",
     "material": "book",
-    "parallel": [{"field": "title", "text": "روبوهڽ سوراو کامي", "rtl": True, "lang": "ms-Arab"}],
+    "parallel": [{"field": "series", "text": "روبوهڽ سوراو کامي", "rtl": True, "lang": "ms-Arab"}],
     "subjects": ["Cerita pendek Indonesia"],
     "notes": [{"label": {"id": "Catatan", "en": "Note"}, "text": "Memuat indeks."}],
     "links": [{"url": "https://example.org/", "label": "example.org"}],
@@ -77,7 +77,14 @@ async def gaya(request: Request) -> Response:
         ],
     )
     shown = hit(found, words.language)
-    value = {"value": "ind", "name": words.code("language", "ind"), "count": 1_204, "on": True, "address": "/gaya"}
+    value = {
+        "value": "ind",
+        "name": words.code("language", "ind"),
+        "count": 1_204,
+        "level": 1,
+        "on": True,
+        "address": "/gaya",
+    }
     return page(
         request,
         "gaya.html",
@@ -121,7 +128,7 @@ async def gaya(request: Request) -> Response:
                 "address": "",
                 "see": [("Navis, A.A.", "/gaya")],
                 "see_also": [],
-                "record": None,
+                "beside": "",
                 "here": False,
             },
             {
@@ -130,7 +137,7 @@ async def gaya(request: Request) -> Response:
                 "address": "/gaya",
                 "see": [],
                 "see_also": [("Hamka", "/gaya")],
-                "record": None,
+                "beside": "",
                 "here": True,
             },
         ],

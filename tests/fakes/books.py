@@ -179,5 +179,12 @@ BOOKS = (
     Book(10, "Merantau", "Naim, Mochtar", 1979, ddc="304.8", subjects=("Minangkabau", "Migrasi")),
     Book(11, "Kemarau", "Navis, A.A.", 1957, items=()),
     Book(12, "Ranah Tiga Warna", "Fuadi, Ahmad", 2011),
-    Book(13, "Negeri 5 Menara", "Fuadi, Ahmad", 2009),
+    Book(
+        13,
+        "Negeri 5 Menara",
+        "Fuadi, Ahmad",
+        2009,
+        more={"authors": ["Fuadi, Ahmad", "Kedua, Penulis", "Ketiga, Penulis", "Keempat, Penulis"]},
+        shown={"contents": [f"Bab {at}" for at in range(1, 15)]},
+    ),
 )

@@ -17,7 +17,7 @@ MERGED_WORK = "0192f3a4-5b6c-7d8e-9f03-000000000002"
 CLASSES = {
     "": (("3", "300", "Ilmu sosial", "Social sciences", True), ("6", "600", "Teknologi", "Technology", False),
          ("8", "800", "Sastra", "Literature", True), ("9", "900", "Sejarah", "History", False)),
-    "8": (("89", "890", "Sastra bahasa lain", "Literatures of other languages", False),),
+    "8": (("80", "800", "", "", False), ("89", "890", "Sastra bahasa lain", "Literatures of other languages", False),),
     "3": (("39", "390", "Adat istiadat", "Customs", False),),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from playwright.sync_api import Page
 
+from tests.fakes.books import BOOKS
 from tests.web.conftest import Visit, settled
 from tests.web.places import BOOK, HOSTILE, RECORD
 
@@ -108,8 +109,18 @@ def test_on_paper_there_is_what_a_reader_takes_along(visit: Visit) -> None:
     page.emulate_media(media="print")
     assert page.locator("h1").is_visible()
     assert page.locator(".branch").first.is_visible()
-    for left_out in (".box", ".ways", ".standing", ".foot nav"):
+    for left_out in (".box", ".ways", "#beside", ".standing", "#similar", ".foot nav", ".takeaway details"):
         assert not page.locator(left_out).first.is_visible()
+
+
+def test_on_paper_hits_have_the_whole_width_and_folded_lines_are_there(visit: Visit) -> None:
+    page = visit("/search?q=minangkabau")
+    page.emulate_media(media="print")
+    assert not page.locator(".filters").is_visible()
+    assert page.locator(".hit").first.evaluate("each => each.getBoundingClientRect().width") > 1000
+    page.goto(f"/records/{BOOKS[12].id}")
+    assert page.get_by_text("Bab 14").is_visible()
+    assert not page.locator(".facts summary").is_visible()
 
 
 def focused(page: Page) -> dict[str, Any]:

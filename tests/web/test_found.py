@@ -50,6 +50,8 @@ def test_an_explained_search_says_why_each_hit_ranks_where_it_does(http: httpx.C
     html = http.get("/search?q=surau&explain=true").text
     assert "“surau” ada di judul, persis" in html
     assert "1,2" in html
+    assert html.index("angkanya ialah sumbangan tiap alasan") < html.index('<ol class="hits">')
+    assert html.index("Jelaskan urutan hasil") < html.index('<ol class="hits">')
     assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
 
 
@@ -63,6 +65,21 @@ def test_without_hits_the_page_shows_what_would_find_something(http: httpx.Clien
         "/golongan/8",
     }
     assert wanted <= set(links(html))
+
+
+def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx.Client) -> None:
+    html = http.get("/search/filters?q=").text
+    shown = html.partition("Golongan</summary>")[2].partition("</details>")[0]
+    found = [each.partition("=")[2].partition("&")[0] for each in links(shown) if each.startswith("/search?class=")]
+    assert len(found) > 3
+    assert found == sorted(found)
+    assert 'class="level2"' in shown
+
+
+def test_where_nothing_is_found_there_is_nothing_to_filter(http: httpx.Client) -> None:
+    html = http.get("/search?q=xyzzy").text
+    assert "Saring" not in html
+    assert Outline(html).all("aside") == []
 
 
 def test_a_query_that_could_not_be_read_is_said_to_be_searched_as_words(http: httpx.Client) -> None:
@@ -98,6 +115,7 @@ def test_titles_and_call_numbers_lead_to_their_record(http: httpx.Client) -> Non
     for kind, term in (("title", "robohnya"), ("call_number", "398")):
         html = http.get(f"/browse/{kind}?term={term}").text
         assert f"/records/{BOOKS[0 if kind == 'title' else 2].id}" in links(html)
+    assert '<span class="by" dir="auto">Kaba Cindua Mato</span>' in html
 
 
 def test_the_form_of_the_lists_leads_to_the_place_in_the_list(http: httpx.Client) -> None:
@@ -111,6 +129,7 @@ def test_the_tree_of_classes_goes_down_and_back_up(http: httpx.Client) -> None:
     assert "2 judul tanpa golongan." in top
     below = http.get("/golongan/8").text
     assert {"/golongan", "/search?class=8", "/search?class=89"} <= set(links(below))
+    assert "800 Sastra (umum)" in below
 
 
 def test_a_work_shows_its_editions_with_why_they_are_one(http: httpx.Client) -> None:

@@ -58,6 +58,12 @@ def test_results_show_each_hit_with_its_author_year_and_whether_it_can_be_had(ht
     assert "dan 1 perpustakaan lain" in html
 
 
+def test_a_title_of_many_authors_names_three_of_them(http: httpx.Client) -> None:
+    for path in ("/search?q=negeri+menara", f"/records/{BOOKS[12].id}"):
+        html = http.get(path).text
+        assert "Fuadi, Ahmad; Kedua, Penulis; Ketiga, Penulis dkk." in html
+
+
 def test_words_found_are_marked(http: httpx.Client) -> None:
     assert "<mark>Surau</mark>" in http.get("/search?q=surau").text
 
@@ -96,7 +102,7 @@ def test_a_misspelt_word_is_asked_about(http: httpx.Client) -> None:
 
 def test_a_record_says_where_it_is_and_how_to_take_it_away(http: httpx.Client) -> None:
     html = http.get(f"/records/{BOOK.id}").text
-    for said in ("Perpustakaan Kampus", "Baca di tempat", "4 dari 6 dapat dipinjam", "Fiksi Indonesia", "140 hlm."):
+    for said in ("Perpustakaan Kampus", "Baca di tempat", "4 dari 6 eksemplar", "Fiksi Indonesia", "140 hlm."):
         assert said in html
     for ending in ("mrc", "xml", "marcjson", "ris", "bib"):
         assert f"/records/{BOOK.id}.{ending}" in links(html)
@@ -179,6 +185,8 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
     assert answer.status_code == 503
     assert "Search is away." in answer.text
     assert 'value="surau"' in answer.text
+    assert "/search?q=surau" in links(answer.text)
+    assert http.get("/records/nope", headers={"Accept-Language": "en"}).text.count("Try again") == 0
 
 
 def test_pages_do_not_mind_parameters_that_others_put_into_links(http: httpx.Client) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.web.citing import citations
-from gateway.web.fullview import rows, runs_left
+from gateway.web.fullview import online, rows, runs_left
 from gateway.web.wording import wording
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
@@ -110,7 +110,41 @@ def test_a_script_is_known_by_its_first_strong_letter(text: str, left: bool) -> 
 
 def test_a_link_with_another_scheme_is_no_link_and_no_line() -> None:
     display = {"links": [{"url": "JavaScript:alert(1)", "label": "x"}, {"url": "https://a.example", "label": "y"}]}
-    assert [line["text"] for _, lines in rows(display, wording("id")) for line in lines] == ["y"]
+    assert [line["text"] for line in online(display, wording("id"))] == ["y"]
+
+
+def test_a_long_address_is_read_without_its_middle_and_leads_to_the_whole() -> None:
+    url = f"https://perpustakaan.example/{'x' * 80}/halaman-12/"
+    (line,) = online({"links": [{"url": url}]}, wording("id"))
+    assert (len(line["text"]), line["href"]) == (64, url)
+    assert line["text"].startswith("perpustakaan.example/x")
+    assert line["text"].endswith("…xxxx/halaman-12")
+
+
+def test_what_is_read_online_is_said_where_the_title_is(http: httpx.Client) -> None:
+    where = http.get(RECORD).text.partition('id="where"')[2].partition("</section>")[0]
+    assert "https://contoh.example/buku" in links(where)
+
+
+def test_nothing_is_said_twice() -> None:
+    display = {
+        "audience": "general",
+        "notes": [{"label": {"id": "Untuk pembaca"}, "text": "Umum."}, {"text": "Memuat indeks."}],
+        "parallel": [{"field": "title", "text": "کابا"}, {"field": "author", "text": "نوراني"}],
+    }
+    for language, audience in (("id", "Umum"), ("en", "General")):
+        said = [[line["text"] for line in lines] for _, lines in rows(display, wording(language))]
+        assert said == [["نوراني"], [audience], ["Memuat indeks."]]
+
+
+def test_marks_that_nobody_sees_are_left_out() -> None:
+    assert [lines[0]["text"] for _, lines in rows({"edition": "\x98Die\x9c dritte"}, wording("id"))] == ["Die dritte"]
+
+
+def test_of_many_lines_ten_are_shown_and_the_others_are_one_touch_away(http: httpx.Client) -> None:
+    shown, _, folded = http.get(f"/records/{BOOKS[12].id}").text.partition("4 lagi")
+    assert ("Bab 10<" in shown, "Bab 11<" in shown) == (True, False)
+    assert ("Bab 11<" in folded, "Bab 14<" in folded) == (True, True)
 
 
 def test_books_without_items_have_no_shelf(http: httpx.Client) -> None:

@@ -13,6 +13,7 @@ from gateway.web.filters import ORDERS
 from gateway.web.fullview import FULLER, ROWS
 from gateway.web.record import DOWNLOADS
 from gateway.web.wording import wording
+from services.catalog.document.captions import CAPTIONS
 
 FOLDER = Path(gateway.web.__file__).parent
 TEXTS = {language: wording(language).texts for language in ("id", "en")}
@@ -69,6 +70,13 @@ def test_every_text_that_a_page_builds_the_name_of_exists() -> None:
     for prefix, names in wanted.items():
         for name in names:
             assert f"{prefix}{name}" in TEXTS["id"]
+
+
+def test_a_code_is_called_the_same_beside_the_hits_and_on_the_record() -> None:
+    for kind in ("language", "material", "audience", "collection"):
+        for code, name in CAPTIONS[kind].items():
+            said = [TEXTS[language][f"code.{kind}.{code}"] for language in ("id", "en")]
+            assert said == [name.id, name.en], (kind, code)
 
 
 def test_numbers_are_written_as_each_language_writes_them() -> None:
