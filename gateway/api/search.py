@@ -1,4 +1,4 @@
-"""GET /search, /suggest and a facet's values. Brief records pass through as the JSON they are stored as."""
+"""GET /search, /suggest and a facet's values."""
 
 from __future__ import annotations
 
@@ -10,21 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Invalid, LocalText, NotFound
+from gateway.api.found import SearchPage, page_of
 from gateway.api.parameters import FACETS, MOST_VALUES, NEAR, SORTS, Parameter, one, read, table
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
     HOLDING_EXAMPLE,
     JSON,
     RECORD_ID_EXAMPLE,
-    Brief,
-    ClassOf,
     CountedValue,
-    Holding,
     Shape,
-    Text,
     documented,
 )
-from gateway.api.shown import a_class, counted, text_of
+from gateway.api.shown import counted
 from gateway.deps import answer, ask, catalog
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -68,67 +65,6 @@ FACET = {
     "schema": {"type": "string", "enum": list(FACETS)},
     "example": "subject",
 }
-
-
-class Reason(Shape):
-    """Why a hit ranks where it does; weight: this reason's part of the score."""
-
-    text: Text
-    weight: float
-
-
-class Hit(Shape):
-    """work_id and editions come with `by_work`: how many records of the work match."""
-
-    id: str
-    score: float
-    record: Brief
-    holdings: list[Holding]
-    highlights: dict[str, list[str]] | None = None
-    work_id: str | None = None
-    editions: int | None = None
-    reasons: list[Reason] | None = None
-
-
-class Alternative(Shape):
-    query: str
-    total: int
-
-
-class Help(Shape):
-    """What would help. failed: words no record has; without: queries that find something; without_filters: how much
-    the query finds with its filters off; elsewhere: where else it finds something; classes: nearest to what was asked.
-    """
-
-    failed: list[str]
-    without: list[Alternative]
-    without_filters: int
-    elsewhere: list[CountedValue]
-    classes: list[ClassOf]
-
-
-class SearchPage(Shape):
-    """`next` is absent at the end; `changed` says that the catalogue changed since the cursor was given.
-
-    did_you_mean   a spelling that finds more; with `corrected` the hits are already its
-    relaxed        nothing has all the words; these hits have most of them
-    read_as_words  the query could not be read as it was written; its words were searched
-    degraded       the search engine is away; these are look-ups by identifier, title and author
-    help           when nothing matched as it was asked
-    """
-
-    total: int
-    hits: list[Hit]
-    next: str | None = None
-    changed: bool
-    facets: dict[str, list[CountedValue]] | None = None
-    understood: str
-    did_you_mean: str | None = None
-    corrected: bool | None = None
-    relaxed: bool | None = None
-    read_as_words: bool | None = None
-    degraded: bool | None = None
-    help: Help | None = None
 
 
 class Suggestion(Shape):
@@ -192,7 +128,7 @@ async def search(request: Request) -> Response:
     """
     given = read(request, SEARCH)
     reply = await ask(request, catalog(request).Search, request_for(given))
-    return answer(request, _page(reply, with_facets="facets" in given), JSON)
+    return answer(request, page_of(reply, with_facets="facets" in given), JSON)
 
 
 @router.get(
@@ -260,50 +196,3 @@ def _offset(cursor: str) -> int:
         "CURSOR_FOREIGN",
         LocalText("Penanda halaman ini bukan dari daftar ini.", "This cursor is not from this list."),
     )
-
-
-def _page(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
-    page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
-    if reply.next:
-        page["next"] = reply.next
-    page["changed"] = reply.changed
-    if with_facets:
-        page["facets"] = {facet.name: [counted(value) for value in facet.values] for facet in reply.facets}
-    page["understood"] = reply.understood
-    if reply.did_you_mean:
-        page["did_you_mean"] = reply.did_you_mean
-    for name in _SAID_WHEN_TRUE:
-        if getattr(reply, name):
-            page[name] = True
-    if reply.HasField("help"):
-        page["help"] = _help(reply.help)
-    return orjson.dumps(page)
-
-
-_SAID_WHEN_TRUE = ("corrected", "relaxed", "read_as_words", "degraded")
-
-
-def _hit(hit: wire.Hit) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": hit.id,
-        "score": hit.score,
-        "record": orjson.Fragment(hit.brief),
-        "holdings": orjson.Fragment(hit.holdings or b"[]"),
-    }
-    if hit.highlights:
-        shown["highlights"] = {each.field: list(each.pieces) for each in hit.highlights}
-    if hit.work_id:
-        shown |= {"work_id": hit.work_id, "editions": hit.editions}
-    if hit.reasons:
-        shown["reasons"] = [{"text": text_of(each.text), "weight": each.weight} for each in hit.reasons]
-    return shown
-
-
-def _help(found: browsing_pb2.Help) -> dict[str, Any]:
-    return {
-        "failed": list(found.failed),
-        "without": [{"query": each.query, "total": each.total} for each in found.without],
-        "without_filters": found.without_filters,
-        "elsewhere": [counted(each) for each in found.elsewhere],
-        "classes": [a_class(each) for each in found.classes],
-    }
