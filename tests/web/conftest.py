@@ -66,27 +66,65 @@ def settled(page: Page) -> None:
         page.locator("[hx-trigger=load] .drawer").wait_for(state="attached")
 
 
-@pytest.fixture
-def visit(browser: Browser, address: str) -> Iterator[Visit]:
-    """Open a page as a reader does; complaints of the browser, or of its content policy, fail the test."""
-    opened: list[BrowserContext] = []
-    complaints: list[str] = []
+class Window:
+    """A page and what the browser complained about in it."""
 
-    def visit(path: str, *, size: tuple[int, int] = DESK, locale: str = "id-ID", **more: object) -> Page:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]}, locale=locale, base_url=address, **more
-        )
-        opened.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("console", lambda line: complaints.append(line.text) if line.type == "error" else None)
-        page.on("dialog", lambda dialog: (complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.complaints: list[str] = []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
+        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+
+
+@pytest.fixture(scope="package")
+def _windows() -> dict[str, Window]:
+    """Windows that stay open, by how they were opened: a new one costs ten times what another page in it does."""
+    return {}
+
+
+@pytest.fixture
+def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterator[Visit]:
+    """Open a page as a reader does; complaints of the browser, or of its content policy, fail the test.
+
+    A window is used again, its size, media, cookies and storage put back; `fresh` asks for one of the test's own.
+    """
+    used: list[Window] = []
+    closing: list[BrowserContext] = []
+
+    def opened(options: dict[str, object], fresh: bool) -> Window:
+        name = repr(options)
+        if not fresh and name in _windows:
+            return _windows[name]
+        context = browser.new_context(base_url=address, **options)  # type: ignore[arg-type]
+        window = Window(context.new_page())
+        if fresh:
+            closing.append(context)
+        else:
+            _windows[name] = window
+        return window
+
+    def visit(
+        path: str, *, size: tuple[int, int] = DESK, locale: str = "id-ID", fresh: bool = False, **more: object
+    ) -> Page:
+        window = opened({"locale": locale, **more}, fresh)
+        page = window.page
+        if window not in used:
+            used.append(window)
+            window.complaints.clear()
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        page.emulate_media(media="null", color_scheme="null", reduced_motion=more.get("reduced_motion", "null"))  # type: ignore[arg-type]
         page.goto(path)
         if more.get("java_script_enabled", True):
             settled(page)
         return page
 
     yield visit
-    for context in opened:
+    for context in closing:
         context.close()
+    for window in used:
+        if window.page.context not in closing:
+            window.page.evaluate("localStorage.clear()")
+            window.page.context.clear_cookies()
+    complaints = [each for window in used for each in window.complaints]
     assert [each for each in complaints if "status of 404" not in each] == []

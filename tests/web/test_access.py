@@ -12,13 +12,17 @@ from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
 
 AXE_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-# Everything on a phone, a tablet and a desk, in either scheme, with and without motion; colours on a phone in the dark.
+# Everything on a narrow and a usual phone, a tablet and a desk, in either scheme, with and without motion, with letters
+# twice as large; colours on a phone in the dark.
 LOOKS = (
-    (360, "light", "reduce", AXE_RULES),
-    (360, "dark", "no-preference", ["color-contrast"]),
-    (768, "dark", "no-preference", AXE_RULES),
-    (1280, "light", "reduce", AXE_RULES),
+    (320, "100%", "light", "no-preference", AXE_RULES),
+    (360, "100%", "light", "reduce", AXE_RULES),
+    (360, "200%", "light", "reduce", AXE_RULES),
+    (360, "100%", "dark", "no-preference", ["color-contrast"]),
+    (768, "100%", "dark", "no-preference", AXE_RULES),
+    (1280, "100%", "light", "reduce", AXE_RULES),
 )
+LETTERS = "size => { document.documentElement.style.fontSize = size; }"
 # Runs these rules and gives back the id of each that complains, with the first element it complains about.
 COMPLAINTS = """rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})
     .then(found => found.violations.map(each => [each.id, each.nodes[0].html]))"""
@@ -34,17 +38,18 @@ def test_axe_finds_nothing_on_any_screen_in_light_or_dark(visit: Visit, path: st
     page = visit(path, size=PHONE)
     page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
     page.evaluate(Axe().axe_script)
-    for width, scheme, motion, rules in LOOKS:
+    for width, letters, scheme, motion, rules in LOOKS:
         page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(LETTERS, letters)
         page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(COMPLAINTS, rules) == [], (width, scheme)
+        assert page.evaluate(COMPLAINTS, rules) == [], (width, letters, scheme)
 
 
 @every_page("hostile")
 def test_no_page_scrolls_sideways_even_at_twice_the_letters(visit: Visit, path: str) -> None:
     page = visit(path)
     for letters, widths in (("100%", (320, 360, 768, 1280)), ("200%", (360, 768, 1280))):
-        page.evaluate("size => { document.documentElement.style.fontSize = size; }", letters)
+        page.evaluate(LETTERS, letters)
         for width in widths:
             page.set_viewport_size({"width": width, "height": 640})
             assert sticking_out(page) == [], (width, letters)

@@ -21,8 +21,7 @@ first_pages = pytest.mark.parametrize("path", [PLACES["home"], PLACES["results"]
 
 
 def fresh(page: Page) -> CDPSession:
-    """A browser with nothing in its cache but the address."""
-    page.context.clear_cookies()
+    """A browser with nothing in its cache, heard from its first request on."""
     session = page.context.new_cdp_session(page)
     session.send("Network.enable")
     session.send("Network.clearBrowserCache")
@@ -31,7 +30,7 @@ def fresh(page: Page) -> CDPSession:
 
 @first_pages
 def test_the_first_load_is_light(visit: Visit, path: str) -> None:
-    page = visit("/records/nope", size=PHONE)
+    page = visit("about:blank", size=PHONE, fresh=True)
     session = fresh(page)
     asked: dict[str, str] = {}
     loaded: dict[str, int] = {}
@@ -43,13 +42,13 @@ def test_the_first_load_is_light(visit: Visit, path: str) -> None:
     page.goto(path)
     page.wait_for_load_state("networkidle")
     sent = [asked[each] for each in loaded if asked[each].startswith("http")]
-    assert sum(loaded.values()) <= FIRST_LOAD_BYTES
+    assert sum(loaded.values()) <= FIRST_LOAD_BYTES, loaded
     assert len(sent) <= FIRST_LOAD_REQUESTS, sent
 
 
 @first_pages
 def test_the_largest_thing_is_there_in_two_and_a_half_seconds(visit: Visit, path: str) -> None:
-    page = visit("/records/nope", size=PHONE, is_mobile=True)
+    page = visit("about:blank", size=PHONE, is_mobile=True, fresh=True)
     session = fresh(page)
     session.send("Network.emulateNetworkConditions", SLOW_LINE)
     session.send("Emulation.setCPUThrottlingRate", {"rate": CPU_RATE})
@@ -60,7 +59,7 @@ def test_the_largest_thing_is_there_in_two_and_a_half_seconds(visit: Visit, path
         taken.append(largest_paint(page))
         if taken[-1] <= LCP_MILLISECONDS:
             break
-    assert min(taken) <= LCP_MILLISECONDS, taken
+    assert min(taken) <= LCP_MILLISECONDS, f"{path}: largest paint after {[round(each) for each in taken]} ms at best"
 
 
 def test_a_reader_who_saves_data_gets_no_pictures_and_nothing_ahead(visit: Visit) -> None:
