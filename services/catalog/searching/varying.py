@@ -34,6 +34,7 @@ MOST_VARIANTS = 4  # of a query
 WEIGHT = 0.3
 KEPT_SECONDS = 30.0
 KEPT_TIMES = 1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
+LONGEST_SECONDS = 300.0
 MOST_KEPT = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
 MOST_ANSWERS = 1_000  # remembered; readers and their next pages repeat themselves
 _TURNED = 2  # last words of a name that may stand first in its list
@@ -157,7 +158,7 @@ def scaled(match: Match, factor: float) -> Match:
 
 
 def _look(database: Database) -> _Kept:
-    """Which forms there are, at most KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
+    """Which forms there are, KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
     kept, now = _kept.get(database), time.monotonic()
     if kept is None or kept.until < now:
         if kept is not None:  # who comes meanwhile is content with what was
@@ -165,7 +166,8 @@ def _look(database: Database) -> _Kept:
         rows = database.rows(_KEPT.format("?" if database.is_sqlite else "%s"), (MOST_KEPT + 1,))
         forms = None if len(rows) > MOST_KEPT else frozenset(hash(sort) for (sort,) in rows)
         read = time.monotonic()
-        kept = _kept[database] = _Kept(read + max(KEPT_SECONDS, KEPT_TIMES * (read - now)), forms, {})
+        kept_for = max(KEPT_SECONDS, min(KEPT_TIMES * (read - now), LONGEST_SECONDS))
+        kept = _kept[database] = _Kept(read + kept_for, forms, {})
     return kept
 
 
