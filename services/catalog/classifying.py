@@ -55,12 +55,12 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     """The classes directly under `parent` that hold records; under "" the ten main ones, and 2X when it does.
 
     2X stands by itself, and its records count under 297 as well.
-    raises  Invalid      CLASS_UNKNOWN
+    raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     value = value_of(parent) if parent else ""
     if value is None:
-        raise Invalid(
+        raise NotFound(
             "CLASS_UNKNOWN",
             LocalText("“{given}” bukan kelas.", "“{given}” is not a class."),
             given=parent[:80],

@@ -89,7 +89,7 @@ def test_under_a_class_stand_those_that_hold_records(
 
 
 def test_what_is_no_class_is_refused(counted: tuple[Database, Index]) -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(NotFound) as refusal:
         asked(counted, "sastra")
     assert refusal.value.reason == "CLASS_UNKNOWN"
 
