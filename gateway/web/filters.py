@@ -102,7 +102,7 @@ def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -
     return [
         {
             "name": name,
-            "values": _in_tree(name, [_value(name, value, given, words) for value in by_name[name].values]),
+            "values": _in_order(name, [_value(name, value, given, words) for value in by_name[name].values]),
             "on": bool(given.get(name)),
             "more": address(given, path=f"/search/facets/{name}")
             if len(by_name[name].values) >= MOST_VALUES_BESIDE_HITS
@@ -113,8 +113,10 @@ def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -
     ]
 
 
-def _in_tree(facet: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes stand below the class they are part of; the values of other facets stay as they came."""
+def _in_order(facet: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Classes stand below the class they are part of, years newest first; other values stay as they came."""
+    if facet == "year":
+        return sorted(values, key=lambda each: str(each["value"]), reverse=True)
     if facet != "class":
         return values
     return [{**each, "level": _depth(each["value"])} for each in sorted(values, key=lambda each: str(each["value"]))]

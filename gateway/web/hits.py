@@ -17,7 +17,8 @@ ABSENT: dict[str, Any] = dict.fromkeys(
     )
 )  # fmt: skip
 # What a list adds to a brief record, where a page has nothing to say about it.
-_PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": "", "rank": 0, "coins": ""}
+_PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": "", "rank": 0, "coins": "",
+                          "address": ""}  # fmt: skip
 
 
 def hit(found: catalog_pb2.Hit, speaks: str) -> dict[str, Any]:

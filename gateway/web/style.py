@@ -76,7 +76,7 @@ async def gaya(request: Request) -> Response:
             )
         ],
     )
-    shown = hit(found, words.language)
+    shown = {**hit(found, words.language), "address": "/gaya"}
     value = {
         "value": "ind",
         "name": words.code("language", "ind"),

@@ -13,6 +13,7 @@ PLACES = {
     "home": "/",
     "results": "/search?q=minangkabau",
     "filtered": "/search?q=&language=ind&branch=KOTASOLOK/PUSAT&explain=true&by_work=true",
+    "long": f"/search?q={'a' * 60}",
     "nothing": "/search?q=surau+xyzzy",
     "record": f"/records/{JAWI.id}",
     "hostile": f"/records/{HOSTILE.id}",
@@ -21,7 +22,7 @@ PLACES = {
     "work": f"/works/{WORK}",
     "facet": "/search/facets/author?q=",
     "browse": "/browse",
-    "headings": "/browse/author?term=hamka",
+    "headings": "/browse/author?term=muis",  # more above, and more below
     "classes": "/golongan",
     "division": "/golongan/8",
     "library": "/my-library?back=/search",

@@ -33,7 +33,7 @@ def every_page(*left_out: str) -> Any:
     return pytest.mark.parametrize("path", [PLACES[name] for name in names], ids=names)
 
 
-@every_page("division")
+@every_page("division", "long")
 def test_axe_finds_nothing_on_any_screen_in_light_or_dark(visit: Visit, path: str) -> None:
     page = visit(path, size=PHONE)
     page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
@@ -55,7 +55,7 @@ def test_no_page_scrolls_sideways_even_at_twice_the_letters(visit: Visit, path: 
             assert sticking_out(page) == [], (width, letters)
 
 
-@every_page("hostile", "division")
+@every_page("hostile", "division", "long")
 def test_things_to_touch_are_big_enough_on_a_phone(visit: Visit, path: str) -> None:
     page = visit(path, size=PHONE, has_touch=True, is_mobile=True)
     small = page.eval_on_selector_all(

@@ -74,6 +74,9 @@ def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx
     assert len(found) > 3
     assert found == sorted(found)
     assert 'class="level2"' in shown
+    years = re.findall(r"/search\?year=(\d{4})", html)
+    assert years == sorted(years, reverse=True)
+    assert len(years) > 3
 
 
 def test_where_nothing_is_found_there_is_nothing_to_filter(http: httpx.Client) -> None:
@@ -177,4 +180,6 @@ def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.C
         inside = len(re.findall(rf"\b{name}\(", parts)) > 1
         assert f"parts.{name}(" in others or inside, name
         assert f"parts.{name}(" in gaya or inside or name in ("box", "cover"), name
-    assert len(Outline(http.get("/gaya").text).all("img")) == 11
+    html = http.get("/gaya").text
+    assert len(Outline(html).all("img")) == 11
+    assert not [each for each in links(html) if each.startswith(("/records/", "/works/"))], "samples lead nowhere"
