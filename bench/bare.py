@@ -22,6 +22,7 @@ import uvicorn
 import uvloop
 
 from services.catalog.analysis import tokens
+from services.catalog.tables import inflated
 
 FIELDS = (("title", 3.0), ("author", 2.5), ("subject", 1.5), ("text", 1.0))
 SELECT = "SELECT number, id, brief, holdings FROM records WHERE number IN ({})"
@@ -55,7 +56,7 @@ class Bare:
         for row in self.database.execute(SELECT.format(",".join("?" * len(numbers))), numbers):
             rows[row[0]] = row
         hits = [
-            {"record": orjson.Fragment(row[2]), "holdings": orjson.Fragment(row[3])}
+            {"record": orjson.Fragment(inflated(row[2])), "holdings": orjson.Fragment(inflated(row[3]))}
             for number in numbers
             if (row := rows.get(number))
         ]

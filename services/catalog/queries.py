@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from chassis.db import Database
 from chassis.errors import LocalText, NotFound
-from services.catalog.tables import Branch, Institution, Item, Record, Source, Work
+from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, inflated
 
 
 def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
@@ -152,9 +152,15 @@ def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
         return {}
     if database.is_sqlite:
         rows = database.rows(_BRIEFS + f"number IN ({','.join('?' * len(numbers))})", numbers)
-        return {number: Brief(_id_text(record_id), brief, holdings) for number, record_id, brief, holdings in rows}
+        return {
+            number: Brief(_id_text(record_id), inflated(brief), inflated(holdings))
+            for number, record_id, brief, holdings in rows
+        }
     rows = database.rows(_BRIEFS + "number = ANY(%s)", (list(numbers),))
-    return {number: Brief(str(record_id), bytes(brief), bytes(holdings)) for number, record_id, brief, holdings in rows}
+    return {
+        number: Brief(str(record_id), inflated(bytes(brief)), inflated(bytes(holdings)))
+        for number, record_id, brief, holdings in rows
+    }
 
 
 def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
@@ -173,7 +179,7 @@ def titles_from(database: Database, beginning: str, limit: int) -> list[bytes]:
     """Brief records whose folded title begins so, in its order. Raises Unavailable DATABASE_UNAVAILABLE."""
     asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
     rows = database.rows(_TITLES.format(*asked), (beginning, beginning + _AFTER, limit))
-    return [bytes(brief) for (brief,) in rows]
+    return [inflated(bytes(brief)) for (brief,) in rows]
 
 
 def headings_from(database: Database, kind: str, beginning: str, limit: int) -> list[str]:

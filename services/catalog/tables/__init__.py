@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.catalog.tables.base import Table, fresh_numbers
+from services.catalog.tables.deflating import inflated
 from services.catalog.tables.headings import Authority, AuthorityForm, Heading
 from services.catalog.tables.imports import ImportRun, ImportSeen, PutAside
 from services.catalog.tables.indexing import IndexQueue, IndexRebuild
@@ -32,4 +33,5 @@ __all__ = [
     "WorkKey",
     "WorkRuling",
     "fresh_numbers",
+    "inflated",
 ]

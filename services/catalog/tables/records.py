@@ -9,10 +9,13 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import SortKey, Table
+from services.catalog.tables.deflating import Deflated
 
 
 class Record(Table):
     """A bibliographic record. `marc` is the truth; brief and holdings are made from it and from the items.
+
+    The three are deflated in the table.
 
     number       small and dense, for the index and for breaking ties
     control_key  the import key within the source (conventions.md)
@@ -41,9 +44,9 @@ class Record(Table):
     source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
     control_key: Mapped[str]
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
-    marc: Mapped[bytes]
-    brief: Mapped[bytes]
-    holdings: Mapped[bytes]
+    marc: Mapped[bytes] = mapped_column(Deflated)
+    brief: Mapped[bytes] = mapped_column(Deflated)
+    holdings: Mapped[bytes] = mapped_column(Deflated)
     version: Mapped[int]
     run: Mapped[int]
     updated_at: Mapped[datetime]
