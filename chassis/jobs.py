@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from chassis import telemetry
+from chassis.collecting import settle
 from chassis.db import Database
 from chassis.errors import Error
 from chassis.lease import Fenced, Lease, Leases
@@ -78,6 +79,7 @@ def run_beside(name: str) -> None:
     stop = threading.Event()
     resources = Resources(settings=settings, database=database, service=service, beside=True)
     threads = start((*service.jobs, *CHASSIS), resources, stop)
+    settle()
     sys.stdin.read()
     stop.set()
     for thread in threads:

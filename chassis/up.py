@@ -12,6 +12,7 @@ from functools import partial
 import uvicorn
 
 from chassis import jobs, telemetry
+from chassis.collecting import settle
 from chassis.db import Database
 from chassis.dealing import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.errors import Invalid, LocalText, Unavailable
@@ -88,6 +89,7 @@ class _House:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
                 inproc.register(service.name, servicer, adder, well=partial(answers, database))
             self._threads += jobs.start((*service.jobs, *jobs.CHASSIS), resources, self._stop)
+        settle()
 
     def close(self) -> None:
         self._stop.set()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import orjson
 
+from chassis.collecting import settle
 from chassis.errors import LocalText, NotFound
 from services.catalog.clustering import Found, found_by
 from services.catalog.document import ItemFacts
@@ -28,6 +29,7 @@ from services.catalog.marc.reading import decode
 
 BATCH = 500
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
+GIVE_WAY = 5  # of a process that prepares: who reads ahead lets those pass who write, index and answer
 
 
 @dataclass(slots=True)
@@ -100,6 +102,8 @@ def follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, name="follow-parent", daemon=True).start()
+    settle()
+    os.nice(GIVE_WAY)
 
 
 def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> Prepared:

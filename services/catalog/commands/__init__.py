@@ -14,6 +14,7 @@ import orjson
 import typer
 from rich.console import Console
 
+from chassis.collecting import settle
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, Unavailable
 from services.catalog import classifying, exporting, indexing, loading, sample
@@ -78,6 +79,7 @@ def import_(
     with catalogue(working=not dry_run) as resources, reporting(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.default_institution
+        settle()
         with bar_for(quiet=json, in_bytes=True) as bar:
             run = Import(
                 resources.database,

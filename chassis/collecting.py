@@ -1,0 +1,19 @@
+"""How often Python looks for garbage that holds on to itself."""
+
+from __future__ import annotations
+
+import gc
+
+# Objects made and not freed between two looks at the youngest; Python's own 700 is three looks at every batch of an
+# import. The older ones are looked at after so many looks at the younger.
+YOUNG, MIDDLE, OLD = 50_000, 20, 50
+
+
+def settle() -> None:
+    """Call when a process has loaded what it needs: that is not looked at any more, and the rest less often.
+
+    Nearly everything here is freed when its last user lets go. Looking for what is not cost an import 8 % of its time.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, MIDDLE, OLD)
