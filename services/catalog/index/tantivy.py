@@ -77,7 +77,9 @@ class TantivyIndex:
     def search(self, request: Request) -> Hits:
         with self._reading() as view:
             fields, chosen = view.index.schema, filters(request)
-            translation = Translation(fields, lambda *asked: [word for _edits, word in _near(view, *asked)])
+            translation = Translation(
+                fields, lambda *asked: [word for _edits, word in _near(view, *asked)], view.searcher.doc_freq
+            )
             asked = translation.query(request.match)
             narrowed = translation.narrowed(asked, chosen.values())
             found = by_work if request.by_work else hits

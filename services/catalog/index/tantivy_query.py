@@ -15,6 +15,8 @@ from services.catalog.ranking import Any as AnyOf
 
 # field, token, distance -> tokens of the index
 Nearby = Callable[[str, str, int], list[str]]
+# field, token -> documents that have it
+Having = Callable[[str, str], int]
 
 
 def schema() -> Schema:
@@ -50,10 +52,11 @@ class Translation:
     """Translates for one index.
 
     nearby  looks up the tokens that a Fuzzy means
+    having  counts the documents that have a token
     """
 
-    def __init__(self, fields: Schema, nearby: Nearby) -> None:
-        self._fields, self._nearby = fields, nearby
+    def __init__(self, fields: Schema, nearby: Nearby, having: Having) -> None:
+        self._fields, self._nearby, self._having = fields, nearby, having
 
     def query(self, match: Match) -> Query:
         """Raises ValueError when the index lacks a field."""
@@ -81,10 +84,22 @@ class Translation:
         return _bool([(Occur.Must, query), *((Occur.Must, part) for part in self._each(parts))])
 
     def _preferred(self, query: Query, bonus: Iterable[Match]) -> Query:
-        """One bonus a level: then each is looked up where the query leads; several of one level are walked through."""
-        for each in bonus:
+        """One bonus a level: then each is looked up where the query leads; several of one level are walked through.
+
+        Even one that nothing has is asked about at every hit, which is a tenth of a search.
+        """
+        for each in filter(self._is_there, bonus):
             query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(each))])
         return query
+
+    def _is_there(self, match: Match) -> bool:
+        """Whether anything may have it."""
+        match match:
+            case Term(field=field, token=token) | Keyword(field=field, values=(token,)):
+                return self._having(field, token) > 0
+            case Phrase(field=field, tokens=tokens):
+                return all(self._having(field, token) for token in tokens)
+        return True
 
     def _each(self, matches: Iterable[Match]) -> list[Query]:
         return [self.query(each) for each in matches]
