@@ -39,8 +39,13 @@ def embedded(name: str, size: int) -> Iterator[Row]:
     data = PLACE / name
     shutil.rmtree(data, ignore_errors=True)
     file = generate.write(PLACE / f"{name}.mrc", size)
-    queries = generate.queries(2_000)
     yield show(parts.importing(data, file, size))
+    yield from searching(data)
+
+
+def searching(data: Path) -> Iterator[Row]:
+    """Rows of searches in what was imported, and of the memory that `up` has after them."""
+    queries = generate.queries(2_000)
     with parts.bare(data) as limit, parts.up(data, workers=1) as one, parts.up(data, workers=2) as two:
         yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NOTHING))
         for clients in CLIENTS:
@@ -49,6 +54,8 @@ def embedded(name: str, size: int) -> Iterator[Row]:
             for label, address in (("search, --workers 1", one.address), ("search, --workers 2", two.address)):
                 found = load.ask(address, queries, clients=clients)
                 yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+            best = load.ask(limit.address, queries, clients=clients, more=FACETS)
+            yield show(Row("bare path with five facets", clients, best.per_second, best))
             facets = (("with five facets, --workers 1", one.address), ("with five facets, --workers 2", two.address))
             for label, address in facets:
                 found = load.ask(address, queries, clients=clients, more=FACETS)

@@ -16,7 +16,7 @@ from Stemmer import Stemmer
 from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
 from services.catalog.analysis.spelling import modern
 
-_REMEMBERED = 200_000  # words; a catalogue of a million records has about as many that come back
+_REMEMBERED = 60_000  # words: 10 MB; rarer ones are stemmed again
 _ROMAN = re.compile(r"[ivxlcdm]+\Z")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)

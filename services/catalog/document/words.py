@@ -13,7 +13,8 @@ from services.catalog.document.headings import SUBJECT_TAGS, linked_tag, pick, p
 
 TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a novel in a note decides nothing
 NAMES_LIMIT = 40
-_REMEMBERED = 200_000
+_REMEMBERED = 40_000  # of each kind: 15 MB; the words of most catalogues that come back
+_NAMES_REMEMBERED = 10_000
 
 _Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
 
@@ -82,7 +83,7 @@ def name_keys(tags: Tags) -> tuple[str, ...]:
     return tuple(each for each in found if each)[:NAMES_LIMIT]
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def _name_key(name: str) -> str:
     return name_key([root(each) for each in tokens(name)])
 
@@ -102,7 +103,7 @@ def _initials(tags: Tags, text: str) -> list[str]:
     return list(found)
 
 
-@lru_cache(maxsize=_REMEMBERED)
+@lru_cache(maxsize=_NAMES_REMEMBERED)
 def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
     return tuple((each, None) for each in name_forms(name))
 
