@@ -50,6 +50,7 @@ def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECO
                     "-t1",
                     f"-c{clients}",
                     f"-d{seconds}s",
+                    "--timeout=20s",
                     "-s",
                     str(Path(__file__).parent / "search.lua"),
                     address,
