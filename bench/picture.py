@@ -46,14 +46,13 @@ def draw() -> None:
         for what, _colour in LINES
     }
     head = f'viewBox="0 0 {2 * WIDTH} {HEIGHT + 12}" font-family="sans-serif" font-size="11" fill="#222"'
-    highest = max(point.rate for points in (*by_records.values(), *by_clients.values()) for point in points)
     PICTURE.write_text(
         "\n".join(
             (
                 f'<svg xmlns="http://www.w3.org/2000/svg" {head}>',
                 f'<rect width="{2 * WIDTH}" height="{HEIGHT + 12}" fill="#fff"/>',
-                *_chart(0, "searches a second, 8 clients, by records", by_records, highest),
-                *_chart(WIDTH, f"searches a second, {largest} records, by clients", by_clients, highest),
+                *_chart(0, "searches a second, 8 clients, by records", by_records),
+                *_chart(WIDTH, f"searches a second, {largest} records, by clients", by_clients),
                 *_legend(),
                 "</svg>\n",
             )
@@ -61,7 +60,8 @@ def draw() -> None:
     )
 
 
-def _chart(left: int, title: str, lines: dict[str, list[Point]], highest: float) -> Iterator[str]:
+def _chart(left: int, title: str, lines: dict[str, list[Point]]) -> Iterator[str]:
+    highest = max(point.rate for points in lines.values() for point in points)
     places = sorted({point.at for points in lines.values() for point in points})
     yield f'<text x="{left + LEFT}" y="20" font-size="13">{title}</text>'
     step = 10 ** int(math.log10(highest))
@@ -90,6 +90,6 @@ def _y(rate: float, highest: float) -> float:
 
 def _legend() -> Iterator[str]:
     for place, (what, colour) in enumerate(LINES):
-        x = LEFT + place * 190
+        x = LEFT + place * 190 + (30 if place else 0)
         yield f'<rect x="{x}" y="{HEIGHT - 10}" width="12" height="12" fill="{colour}"/>'
         yield f'<text x="{x + 18}" y="{HEIGHT}">{what.replace("--", "&#8211;&#8211;")}</text>'
