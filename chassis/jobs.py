@@ -6,7 +6,6 @@ A command that makes work for them runs them `beside` itself, in a process that 
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import subprocess
 import sys
@@ -57,8 +56,8 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 def beside(service: str) -> Iterator[None]:
     """Run a service's jobs in a process of their own for the length of the block, or until this process dies."""
     # Its threads share one heap: with one each it takes a quarter more memory for the same work.
-    environment = {**os.environ, "MALLOC_ARENA_MAX": "1"}
-    child = subprocess.Popen([sys.executable, "-m", "chassis.jobs", service], stdin=subprocess.PIPE, env=environment)
+    command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-m", "chassis.jobs", service]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert child.stdin is not None
     try:
         yield
