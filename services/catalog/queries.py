@@ -199,6 +199,24 @@ def headings_led_to(database: Database, kind: str, beginning: str, limit: int) -
     return list(dict.fromkeys(text for (text,) in rows))
 
 
+def forms(database: Database, limit: int) -> list[str]:
+    """At most so many forms of authors and subjects, headings among them, as lists sort them.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    return [sort for (sort,) in database.rows(_FORMS.format("?" if database.is_sqlite else "%s"), (limit,))]
+
+
+def other_forms(database: Database, said: list[str]) -> list[tuple[str, str]]:
+    """(form as lists sort it, another form of the same heading), the heading itself first.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    if database.is_sqlite:
+        return database.rows(_OTHER_FORMS.format(f"IN ({','.join('?' * len(said))})"), said)
+    return database.rows(_OTHER_FORMS.format("= ANY(%s)"), (said,))
+
+
 def _id_text(raw: bytes) -> str:
     """A UUID's text, without making a UUID of it: a third of the time, ten times a search."""
     text = raw.hex()
@@ -216,6 +234,16 @@ _LED_TO = """
 SELECT used.text FROM authority_forms said
 JOIN authority_forms used ON used.authority_number = said.authority_number AND used.relation = 'heading'
 WHERE said.relation = 'see' AND said.kind = {} AND said.sort >= {} AND said.sort < {} ORDER BY said.sort LIMIT {}
+"""
+_FORMS = """
+SELECT said.sort FROM authority_forms said
+WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' LIMIT {}
+"""
+_OTHER_FORMS = """
+SELECT said.sort, other.text FROM authority_forms said
+JOIN authority_forms other ON other.authority_number = said.authority_number AND other.position <> said.position
+WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' AND other.relation <> 'see_also'
+AND said.sort {} ORDER BY other.position, other.authority_number
 """
 _BRIEFS = "SELECT number, id, brief, holdings FROM records WHERE deleted_at IS NULL AND "
 

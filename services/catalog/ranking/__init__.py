@@ -16,6 +16,7 @@ from services.catalog.ranking.matches import (
     Prefer,
     Prefix,
     Term,
+    scaled,
 )
 from services.catalog.ranking.weights import PREFIX_LENGTH
 
@@ -35,4 +36,5 @@ __all__ = [
     "Term",
     "match_of",
     "rank",
+    "scaled",
 ]

@@ -7,7 +7,7 @@ editions rank alike.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,3 +104,20 @@ class Prefer:
 
 
 Match = Term | Prefix | Fuzzy | Phrase | Keyword | Between | Best | All | Any | But | Prefer
+
+
+def scaled(match: Match, factor: float) -> Match:
+    """The same with this share of every weight."""
+    match match:
+        case Between():
+            return match
+        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword():
+            return replace(match, boost=match.boost * factor)
+        case Best(choices=parts):
+            return replace(match, choices=tuple(scaled(each, factor) for each in parts))
+        case All(of=parts) | Any(of=parts):
+            return replace(match, of=tuple(scaled(each, factor) for each in parts))
+        case But(match=inner):
+            return replace(match, match=scaled(inner, factor))
+        case Prefer(match=inner, bonus=bonus):
+            return Prefer(scaled(inner, factor), tuple(scaled(each, factor) for each in bonus))

@@ -10,23 +10,10 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from chassis.db import Database
+from services.catalog import queries
 from services.catalog.analysis import is_stop_word, tokens
 from services.catalog.query import Part, Query, Word
-from services.catalog.ranking import (
-    All,
-    Any,
-    Best,
-    Between,
-    But,
-    Fuzzy,
-    Keyword,
-    Match,
-    Phrase,
-    Prefer,
-    Prefix,
-    Term,
-    rank,
-)
+from services.catalog.ranking import Any, Best, Match, rank, scaled
 
 MOST_WORDS = 7  # of a form that is looked up
 MOST_VARIANTS = 4  # of a query
@@ -38,18 +25,6 @@ LONGEST_SECONDS = 300.0
 MOST_KEPT = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
 MOST_ANSWERS = 1_000  # remembered; readers and their next pages repeat themselves
 _TURNED = 2  # last words of a name that may stand first in its list
-
-_KEPT = """
-SELECT said.sort FROM authority_forms said
-WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' LIMIT {}
-"""
-# Of every authority record the heading first: it is what records should use.
-_FORMS = """
-SELECT said.sort, other.text FROM authority_forms said
-JOIN authority_forms other ON other.authority_number = said.authority_number AND other.position <> said.position
-WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' AND other.relation <> 'see_also'
-AND said.sort {} ORDER BY other.position, other.authority_number
-"""
 
 
 class Variant(NamedTuple):
@@ -114,7 +89,7 @@ def variants(database: Database, query: Query) -> list[Variant]:
     if not spans:
         return []
     others: dict[str, list[str]] = {}
-    for sort, text in _rows(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
+    for sort, text in queries.other_forms(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
         others.setdefault(sort, []).append(text)
     found: dict[Query, str] = {}  # longest first, and of one heading first what it is called
     done: list[tuple[int, int]] = []
@@ -140,41 +115,18 @@ def has_forms(database: Database) -> bool:
     return forms is None or bool(forms)
 
 
-def scaled(match: Match, factor: float) -> Match:
-    """The same with this share of every weight."""
-    match match:
-        case Between():
-            return match
-        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword():
-            return replace(match, boost=match.boost * factor)
-        case Best(choices=parts):
-            return replace(match, choices=tuple(scaled(each, factor) for each in parts))
-        case All(of=parts) | Any(of=parts):
-            return replace(match, of=tuple(scaled(each, factor) for each in parts))
-        case But(match=inner):
-            return replace(match, match=scaled(inner, factor))
-        case Prefer(match=inner, bonus=bonus):
-            return Prefer(scaled(inner, factor), tuple(scaled(each, factor) for each in bonus))
-
-
 def _look(database: Database) -> _Kept:
     """Which forms there are, KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
     kept, now = _kept.get(database), time.monotonic()
     if kept is None or kept.until < now:
         if kept is not None:  # who comes meanwhile is content with what was
             _kept[database] = kept._replace(until=now + KEPT_SECONDS)
-        rows = database.rows(_KEPT.format("?" if database.is_sqlite else "%s"), (MOST_KEPT + 1,))
-        forms = None if len(rows) > MOST_KEPT else frozenset(hash(sort) for (sort,) in rows)
+        found = queries.forms(database, MOST_KEPT + 1)
+        forms = None if len(found) > MOST_KEPT else frozenset(map(hash, found))
         read = time.monotonic()
         kept_for = max(KEPT_SECONDS, min(KEPT_TIMES * (read - now), LONGEST_SECONDS))
         kept = _kept[database] = _Kept(read + kept_for, forms, {})
     return kept
-
-
-def _rows(database: Database, forms: list[str]) -> list[tuple[str, str]]:
-    if database.is_sqlite:
-        return database.rows(_FORMS.format(f"IN ({','.join('?' * len(forms))})"), forms)
-    return database.rows(_FORMS.format("= ANY(%s)"), (forms,))
 
 
 def _spans(parts: Sequence[Part]) -> Iterator[_Span]:

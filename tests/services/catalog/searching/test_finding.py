@@ -16,6 +16,8 @@ from chassis.db import Database
 from chassis.errors import Invalid, TooLate
 from chassis.urls import open_url
 from services.catalog.index import ENGINES
+from services.catalog.query import parse
+from services.catalog.searching.bounds import MOST_WILDCARDS, SHORTEST_WILDCARD
 from services.catalog.searching.cursors import Cursor, opened
 from tests.fakes.library import Library, begun, book
 
@@ -253,6 +255,12 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=8).map("".join)))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_can_be_searched_for(stocked: Library, text: str) -> None:
+    stars = parse(text).wildcards
+    too_short = any(word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD for word in stars)
+    if len(stars) > MOST_WILDCARDS or too_short:
+        with pytest.raises(Invalid, match=r"WILDCARD"):
+            stocked.find(text)
+        return
     found = stocked.find(text, facets=("language",), highlight=True)
     assert len(found.hits) == min(found.total, 10)
 

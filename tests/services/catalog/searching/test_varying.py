@@ -13,7 +13,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.urls import open_url
 from services.catalog.establishing import establish
-from services.catalog.index import ENGINES, Index, Request
+from services.catalog.index import ENGINES, Index
 from services.catalog.marc import Record, iso2709
 from services.catalog.marc.faults import Frame
 from services.catalog.preparing import prepare
@@ -21,7 +21,7 @@ from services.catalog.query import parse
 from services.catalog.ranking import rank
 from services.catalog.sample import authorities
 from services.catalog.searching import varying
-from services.catalog.searching.varying import scaled, variants, widened
+from services.catalog.searching.varying import variants, widened
 from services.catalog.tables import Institution
 from tests.fakes.library import Library, book
 from tests.services.catalog.conftest import Importer
@@ -194,14 +194,6 @@ def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
     assert [(each.form, str(each.query)) for each in variants(shelf.database, parse("hamka"))] == [
         ("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")
     ]
-
-
-def test_a_share_of_every_weight(shelf: Library) -> None:
-    match = rank(parse("tasawuf modern hamka* -baru tahun:1990"))
-    whole = shelf.index.search(Request(match := rank(parse("tasawuf modern"))))
-    part = shelf.index.search(Request(scaled(match, 0.5)))
-    assert part.numbers == whole.numbers
-    assert list(part.scores) == pytest.approx([score / 2 for score in whole.scores], rel=1e-3)
 
 
 def test_the_samples_authorities_are_headings_that_its_books_use(stocked: Library) -> None:
