@@ -189,7 +189,7 @@ def _channel(settings: Settings, service: Service) -> list[Finding]:
         return []
     # By string: what a worker loads may load this module, and never gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
-        resolve("chassis.rpc.client:be_well_sync")(channel, PATIENCE_SECONDS / 2)
+        resolve("chassis.rpc.client:check_health_sync")(channel, PATIENCE_SECONDS / 2)
     return [Finding(f"{service.name} channel", True, LocalText(f"{url} melayani.", f"{url} serves."))]
 
 

@@ -16,9 +16,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from chassis import telemetry
-from chassis.collecting import settle
 from chassis.db import Database
 from chassis.errors import Error
+from chassis.gc_tuning import settle
 from chassis.lease import Fenced, Lease, Leases
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings

@@ -12,10 +12,10 @@ from functools import partial
 import uvicorn
 
 from chassis import jobs, telemetry
-from chassis.collecting import settle
 from chassis.db import Database
-from chassis.dealing import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.gc_tuning import settle
+from chassis.prefork import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.rpc import inproc
 from chassis.rpc.server import answers
 from chassis.service import Resources, Service, discover

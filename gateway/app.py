@@ -23,14 +23,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids, telemetry
 from chassis.errors import Error, LocalText
-from chassis.rpc.client import aio_channel, be_well
+from chassis.rpc.client import aio_channel, check_health
 from chassis.settings import Settings
-from gateway import doors, problems, web
-from gateway.api import beside, browse, health, institutions, records, search, works
+from gateway import partners, problems, web
+from gateway.api import browse, health, institutions, records, related, search, works
 from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
 from gateway.limits import Limits
-from gateway.noting import Noting, at_work
+from gateway.query_log import QueryLog, at_work
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 _FORMS = (problems.MEDIA_TYPE, "application/json", "text/html")
 
 API = "/api/v1"
-NOUNS = (search, records, beside, works, browse, institutions, health)
+NOUNS = (search, records, related, works, browse, institutions, health)
 
 LONGEST_TARGET_BYTES = 8_192
 LONGEST_HEADERS_BYTES = 16_384
@@ -68,7 +68,7 @@ _WALL: tuple[tuple[bytes, bytes], ...] = (
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 
 
-class Wall:
+class RequestGuard:
     """Outermost: names the request, bounds what comes in, puts the security headers on, lets no traceback out."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -142,8 +142,8 @@ def create_app(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         channel = aio_channel(settings.service_url("catalog"), settings)
         app.state.catalog = CatalogStub(channel)
-        app.state.catalog_is_well = partial(be_well, channel)
-        app.state.noting = Noting(app.state.catalog) if settings.query_log == "on" else None
+        app.state.catalog_is_well = partial(check_health, channel)
+        app.state.noting = QueryLog(app.state.catalog) if settings.query_log == "on" else None
         async with at_work(app.state.noting):
             yield
         await channel.close()
@@ -159,7 +159,7 @@ def create_app(settings: Settings) -> Starlette:
     app.router.routes += [
         *(_plain(route, prefix=API) for route in _routes(*NOUNS)),
         Route("/openapi.json", openapi),
-        *(_plain(route) for route in _routes(*doors.PLACES, *web.PLACES)),
+        *(_plain(route) for route in _routes(*partners.PLACES, *web.PLACES)),
     ]
 
     async def refused(request: Request, error: Exception) -> Response:
@@ -174,7 +174,7 @@ def create_app(settings: Settings) -> Starlette:
     app.add_exception_handler(HTTPException, not_here)
     if settings.rate_limit:
         app.add_middleware(Limits, quota=settings.rate_limit, refuse=_refuse)
-    app.add_middleware(Wall)
+    app.add_middleware(RequestGuard)
     telemetry.watch_app(app)
     return app
 

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.bus import BACKOFF_SECONDS, Event
+from chassis.bus.crash_marker import CrashMarker
 from chassis.bus.handling import handle
-from chassis.bus.in_hand import InHand
 from chassis.context import system
 from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
@@ -113,11 +113,11 @@ class Deliveries:
         self._database = resources.database
         self._service = resources.service
         self._backoff = backoff
-        self._in_hand = InHand(resources.database)
+        self._crash_marker = CrashMarker(resources.database)
         self._inherited = False
 
     def close(self) -> None:
-        self._in_hand.close()
+        self._crash_marker.close()
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
         """Run what is due until `stop`."""
@@ -162,7 +162,7 @@ class Deliveries:
                 parent={"traceparent": event.traceparent},
                 messaging_message_id=str(event.id),
             )
-            with span, self._in_hand.holding(_key(row)):
+            with span, self._crash_marker.holding(_key(row)):
                 handle(self._database, consumer, event, claim=_claim(row))
         except Exception as problem:
             # Whatever it was, the event is kept and tried again: that is what the row is for.
@@ -183,7 +183,7 @@ class Deliveries:
 
     def _count_what_was_died_of(self) -> None:
         """An event that ends its process would otherwise end each next one, and never be given up."""
-        handler, _, event_id = self._in_hand.left_behind().rpartition("/")
+        handler, _, event_id = self._crash_marker.left_behind().rpartition("/")
         if not handler:
             return
         with self._database.reading(LOCAL) as session:
@@ -192,7 +192,7 @@ class Deliveries:
             dead = row.attempts >= len(self._backoff)
             log.warning("handler_died", extra={"handler": handler, "event_id": event_id, "attempts": row.attempts + 1})
             self._put_off(row, error="its process died while handling it", dead=dead)
-        self._in_hand.put_down()
+        self._crash_marker.put_down()
 
     def _put_off(self, row: Any, *, error: str, dead: bool) -> None:
         wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import status
-from chassis.rpc.calls import AioMany, AioOne, SyncMany, SyncOne
+from chassis.rpc.client_calls import AioMany, AioOne, SyncMany, SyncOne
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
 
@@ -24,11 +24,11 @@ MESSAGE_BYTES = 16 * 1024 * 1024
 METADATA_BYTES = 64 * 1024
 
 _AIO = {
-    "inproc": "chassis.rpc.inproc:aio_road",
+    "inproc": "chassis.rpc.inproc:aio_transport",
     **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_aio_road"),
 }
 _SYNC = {
-    "inproc": "chassis.rpc.inproc:sync_road",
+    "inproc": "chassis.rpc.inproc:sync_transport",
     **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_sync_road"),
 }
 _OPTIONS: list[tuple[str, Any]] = [
@@ -59,7 +59,7 @@ def sync_channel(url: str, settings: Settings) -> SyncChannel:
     return SyncChannel(url, resolve(_SYNC[known_scheme(url, _SYNC)])(url, settings))
 
 
-async def be_well(channel: AioChannel, seconds: float) -> None:
+async def check_health(channel: AioChannel, seconds: float) -> None:
     """Be sure, within `seconds`, that the service at the other end is ready to serve.
 
     raises  Unavailable  SERVICE_UNAVAILABLE  nobody answers there
@@ -74,8 +74,8 @@ async def be_well(channel: AioChannel, seconds: float) -> None:
     _judge(said, channel.url)
 
 
-def be_well_sync(channel: SyncChannel, seconds: float) -> None:
-    """`be_well` for threads."""
+def check_health_sync(channel: SyncChannel, seconds: float) -> None:
+    """`check_health` for threads."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
         said = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)

@@ -20,9 +20,9 @@ from grpc_health.v1 import health_pb2
 
 from chassis.errors import Error
 from chassis.rpc import status
-from chassis.rpc.calls import Metadata
+from chassis.rpc.client_calls import Metadata
+from chassis.rpc.inproc_call import Call, Replies, requests_of
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
-from chassis.rpc.streams import Call, Replies, requests_of
 from chassis.settings import Settings
 
 _services: dict[str, dict[str, Method]] = {}
@@ -59,12 +59,12 @@ def _health(well: Callable[[], bool]) -> Method:
     return Method(f"/{service}/Check", service, "Check", PUBLIC, False, check, None)
 
 
-def aio_road(url: str, settings: Settings) -> AioRoad:
-    return AioRoad(url.partition(":")[2], _threads(settings.grpc_threads))
+def aio_transport(url: str, settings: Settings) -> AioTransport:
+    return AioTransport(url.partition(":")[2], _threads(settings.grpc_threads))
 
 
-def sync_road(url: str, settings: Settings) -> SyncRoad:
-    return SyncRoad(url.partition(":")[2])
+def sync_transport(url: str, settings: Settings) -> SyncTransport:
+    return SyncTransport(url.partition(":")[2])
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -76,7 +76,7 @@ def _threads(count: int) -> ThreadPoolExecutor:
         return _pool
 
 
-class _Road:
+class _Transport:
     """Finds a method when it is called, so that a channel may be opened before its service is registered."""
 
     def __init__(self, name: str) -> None:
@@ -94,7 +94,7 @@ class _Road:
         return None if timeout is None else time.monotonic() + timeout
 
 
-class AioRoad(_Road):
+class AioTransport(_Transport):
     """What a client's aio channel runs on, in one process."""
 
     def __init__(self, name: str, pool: ThreadPoolExecutor) -> None:
@@ -158,7 +158,7 @@ class AioRoad(_Road):
         await self.wait_for_state_change(grpc.ChannelConnectivity.IDLE)
 
 
-class SyncRoad(_Road):
+class SyncTransport(_Transport):
     """What a client's sync channel runs on, in one process."""
 
     def unary_unary(self, path: str, *_serialisers: Any, **_more: Any) -> Any:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.errors import LocalText, NotFound
 from gateway.api.parameters import Parameter, one, read, table
 from gateway.api.schemas import JSON, ClassOf, Shape, Shown, documented
-from gateway.api.shown import a_class, shown
+from gateway.api.serializers import a_class, shown
 from gateway.deps import answer, ask, catalog
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import LocalText, NotFound
-from gateway.api.displays import FullRecord
 from gateway.api.parameters import NEAR, one, read, table
+from gateway.api.record_schema import FullRecord
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
     HOLDING_EXAMPLE,
@@ -27,7 +27,7 @@ from gateway.api.schemas import (
     documented,
 )
 from gateway.deps import absolute, acceptable, answer, ask, catalog
-from gateway.forms import BY_MEDIA_TYPE, ENDINGS, MEDIA_TYPES
+from gateway.formats import BY_MEDIA_TYPE, ENDINGS, MEDIA_TYPES
 from gateway.problems import NotAcceptable
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2

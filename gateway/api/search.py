@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Invalid, LocalText, NotFound
-from gateway.api.found import SearchPage, page_of
 from gateway.api.parameters import FACETS, MOST_VALUES, NEAR, SORTS, Parameter, one, read, table
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
@@ -21,7 +20,8 @@ from gateway.api.schemas import (
     Shape,
     documented,
 )
-from gateway.api.shown import counted
+from gateway.api.search_response import SearchPage, page_of
+from gateway.api.serializers import counted
 from gateway.deps import answer, ask, catalog
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire

@@ -22,7 +22,7 @@ from gateway.api.schemas import (
     Text,
     documented,
 )
-from gateway.api.shown import shown, text_of
+from gateway.api.serializers import shown, text_of
 from gateway.deps import answer, ask, catalog
 from rangkiang.catalog.v1 import works_pb2 as wire
 

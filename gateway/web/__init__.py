@@ -11,14 +11,28 @@ from gateway.web import (
     home,
     marcview,
     neighbours,
-    reader,
+    preferences,
     record,
     results,
-    style,
+    style_guide,
     works,
 )
 from gateway.web.rendering import trouble
 
-PLACES = (home, results, filters, marcview, neighbours, record, works, browse, classes, covers, reader, style, assets)
+PLACES = (
+    home,
+    results,
+    filters,
+    marcview,
+    neighbours,
+    record,
+    works,
+    browse,
+    classes,
+    covers,
+    preferences,
+    style_guide,
+    assets,
+)
 
 __all__ = ["PLACES", "trouble"]

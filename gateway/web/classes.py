@@ -13,7 +13,7 @@ from chassis.errors import LocalText, NotFound
 from gateway.deps import ask, catalog, language
 from gateway.web.hits import said, shelf
 from gateway.web.rendering import page
-from gateway.web.wording import Wording, wording
+from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
 
 router = APIRouter()

@@ -15,7 +15,7 @@ from starlette.responses import Response
 from chassis.errors import LocalText, NotFound
 from gateway.api.records import readable
 from gateway.deps import answer, ask, catalog
-from gateway.web.drawing import cover
+from gateway.web.cover_svg import cover
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()

@@ -16,7 +16,7 @@ from gateway.deps import ask, catalog, language
 from gateway.web.addresses import PAGE, Given, address, kept
 from gateway.web.hits import said
 from gateway.web.rendering import page
-from gateway.web.wording import Wording, wording
+from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
 router = APIRouter()

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.deps import ask, catalog, language
-from gateway.web import reader
+from gateway.web import preferences
 from gateway.web.classes import named
 from gateway.web.hits import hit, said, shelves
 from gateway.web.record import perhaps
@@ -26,7 +26,7 @@ NEWEST = 6
 async def home(request: Request) -> Response:
     stub = catalog(request)
     newest, classes, branches, institutions = await asyncio.gather(
-        ask(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=reader.branch(request))),
+        ask(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=preferences.branch(request))),
         perhaps(ask(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
         ask(request, stub.ListBranches, wire.ListBranchesRequest()),
         ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),

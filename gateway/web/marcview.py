@@ -12,10 +12,10 @@ from starlette.responses import Response
 
 from gateway.api.records import readable
 from gateway.deps import ask, catalog, language
-from gateway.web.fullview import runs_left
 from gateway.web.record import downloads
+from gateway.web.record_rows import runs_left
 from gateway.web.rendering import page
-from gateway.web.wording import wording
+from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2, forms_pb2
 
 router = APIRouter()

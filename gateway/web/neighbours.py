@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from gateway.api.records import readable
 from gateway.deps import ask, catalog, language
-from gateway.web import reader
+from gateway.web import preferences
 from gateway.web.hits import said, shelves
 from gateway.web.record import spines
 from gateway.web.rendering import page
@@ -27,7 +27,7 @@ async def shelf(request: Request) -> Response:
     """`branch=` chooses the shelf; else the reader's own, else where the record stands first."""
     record_id = readable(request.path_params["record_id"])
     given = request.query_params.get("branch", "")
-    branch = given if _BRANCH.fullmatch(given) else reader.branch(request)
+    branch = given if _BRANCH.fullmatch(given) else preferences.branch(request)
     asked = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
     reply = await ask(request, catalog(request).ListNeighbours, asked)
     speaks = language(request)

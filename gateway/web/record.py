@@ -13,18 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
-from gateway import noting
+from gateway import query_log
 from gateway.api.records import readable
 from gateway.deps import absolute, ask, catalog, language
-from gateway.doors.coins import title_of
-from gateway.forms import ENDINGS
-from gateway.web import reader
+from gateway.formats import ENDINGS
+from gateway.partners.coins import title_of
+from gateway.web import preferences
 from gateway.web.citing import citations
 from gateway.web.covers import isbns, names, real
-from gateway.web.fullview import online, rows, runs_left, titles_beside
 from gateway.web.hits import ABSENT, holdings, said, shelf, shelves, shown
+from gateway.web.record_rows import online, rows, runs_left, titles_beside
 from gateway.web.rendering import page
-from gateway.web.wording import Wording, wording
+from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -44,8 +44,8 @@ Reply = TypeVar("Reply")
 @router.get("/records/{record_id}")
 async def record(request: Request) -> Response:
     record_id = readable(request.path_params["record_id"])
-    noting.opened(request)
-    stub, words, mine = catalog(request), wording(language(request)), reader.branch(request)
+    query_log.opened(request)
+    stub, words, mine = catalog(request), wording(language(request)), preferences.branch(request)
     permalink = absolute(request, f"/records/{record_id}")
     beside = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
     alike = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)

@@ -16,8 +16,8 @@ from chassis.errors import Error
 from gateway import problems
 from gateway.deps import LANGUAGE_COOKIE, LANGUAGES, absolute, answer, language, request_id
 from gateway.web import assets
-from gateway.web.weaves import THREADS, WEAVES, motif
-from gateway.web.wording import wording
+from gateway.web.motifs import THREADS, WEAVES, motif
+from gateway.web.texts import wording
 
 HTML = "text/html; charset=utf-8"
 VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"

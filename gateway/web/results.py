@@ -8,17 +8,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import noting
+from gateway import query_log
 from gateway.api.parameters import FACETS, SORTS, one, read
 from gateway.api.search import SUGGEST
 from gateway.deps import absolute, ask, catalog, language
-from gateway.doors.coins import title_of
-from gateway.web import reader
+from gateway.partners.coins import title_of
+from gateway.web import preferences
 from gateway.web.addresses import PAGE, YES, Given, address, kept, toggled
 from gateway.web.filters import SHOWN_FACETS, asked, chips, counted
 from gateway.web.hits import hit, said, shelves
 from gateway.web.rendering import page
-from gateway.web.wording import Wording, wording
+from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -42,7 +42,7 @@ async def results(request: Request) -> Response:
     ]
     first = "cursor" not in given
     # A hit's link says its rank while searches are noted; the record's page is told nothing else.
-    if first and noting.searched(request, query=one(given, "q"), reply=reply):
+    if first and query_log.searched(request, query=one(given, "q"), reply=reply):
         hits = [{**each, "rank": rank} for rank, each in enumerate(hits, 1)]
     return page(
         request,
@@ -103,7 +103,7 @@ def _question(request: Request, given: Given, *, facets: bool) -> wire.SearchReq
         highlight=bool(one(given, "q")),
         by_work=one(given, "by_work") == "true",
         explain=one(given, "explain") == "true",
-        branch=reader.branch(request),
+        branch=preferences.branch(request),
     )
 
 

@@ -8,7 +8,7 @@ from starlette.responses import RedirectResponse, Response
 
 from gateway.api.records import readable
 from gateway.deps import absolute, ask, catalog, language
-from gateway.web import reader
+from gateway.web import preferences
 from gateway.web.hits import said, shelves, shown
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import works_pb2
@@ -20,7 +20,7 @@ router = APIRouter()
 async def work(request: Request) -> Response:
     """One that was merged into another leads there."""
     work_id = readable(request.path_params["work_id"])
-    asked = works_pb2.GetWorkRequest(id=work_id, branch=reader.branch(request))
+    asked = works_pb2.GetWorkRequest(id=work_id, branch=preferences.branch(request))
     reply = await ask(request, catalog(request).GetWork, asked)
     if reply.id != work_id:
         return RedirectResponse(f"/works/{reply.id}", status_code=301)

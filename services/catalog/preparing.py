@@ -14,8 +14,8 @@ from pathlib import Path
 
 import orjson
 
-from chassis.collecting import settle
 from chassis.errors import LocalText, NotFound
+from chassis.gc_tuning import settle
 from services.catalog.clustering import Found, found_by
 from services.catalog.document import ItemFacts
 from services.catalog.document.authorities import authority_of, is_authority

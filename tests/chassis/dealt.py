@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from chassis.dealing import DealtServer, Supervisor
+from chassis.prefork import DealtServer, Supervisor
 from chassis.settings import environment_with
 
 SLOW_SECONDS = 0.7

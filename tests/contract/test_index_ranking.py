@@ -24,9 +24,7 @@ def a_word(chance: random.Random) -> Match:
     """One word of a search box: in any field, the best counts; sometimes a prefix, a fuzzy word or a phrase beside."""
     title, token = word(chance.choice([1, 2, 3, 8, 30, 200])), word(min(int(chance.paretovariate(0.7)), 4000))
     fields = (("title", 4.0), ("any", 3.0), ("author", 3.5), ("subject", 2.0), ("text", 0.7))
-    choices: list[Match] = [
-        Term(field, token[:5] if field == "any" else token, boost) for field, boost in fields
-    ]
+    choices: list[Match] = [Term(field, token[:5] if field == "any" else token, boost) for field, boost in fields]
     choices += chance.choice(
         [[], [Prefix("title", token[:3], 0.8)], [Fuzzy("title", token, 1, 0.3)], [Phrase("title", (token, title), 6.0)]]
     )

@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.forms import ENDINGS
+from gateway.formats import ENDINGS
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.shelves import WORK

@@ -11,7 +11,7 @@ import lxml.html
 import pytest
 from playwright.sync_api import sync_playwright
 
-from gateway.forms import ENDINGS
+from gateway.formats import ENDINGS
 from services.catalog.marc import Record
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library, eventually

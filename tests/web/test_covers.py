@@ -10,9 +10,9 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
+from gateway.web.cover_svg import columns, cover, wrapped
 from gateway.web.covers import LARGEST_PICTURE_BYTES, isbns, real, ten
-from gateway.web.drawing import columns, cover, wrapped
-from gateway.web.weaves import WEAVES
+from gateway.web.motifs import WEAVES
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway

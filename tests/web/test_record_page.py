@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from gateway.web.citing import citations
-from gateway.web.fullview import online, rows, runs_left
-from gateway.web.wording import wording
+from gateway.web.record_rows import online, rows, runs_left
+from gateway.web.texts import wording
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.web.places import BOOK, HOSTILE, JAWI, RECORD

@@ -10,9 +10,9 @@ from gateway.deps import LANGUAGES
 from gateway.web.browse import KINDS
 from gateway.web.citing import citations
 from gateway.web.filters import ORDERS
-from gateway.web.fullview import FULLER, ROWS
 from gateway.web.record import DOWNLOADS
-from gateway.web.wording import wording
+from gateway.web.record_rows import FULLER, ROWS
+from gateway.web.texts import wording
 from services.catalog.document.captions import CAPTIONS
 
 FOLDER = Path(gateway.web.__file__).parent

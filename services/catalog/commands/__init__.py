@@ -14,9 +14,9 @@ import orjson
 import typer
 from rich.console import Console
 
-from chassis.collecting import settle
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.gc_tuning import settle
 from services.catalog import classifying, exporting, indexing, loading, sample
 from services.catalog.commands.classes import app as classes_app
 from services.catalog.commands.draining import drain

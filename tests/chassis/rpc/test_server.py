@@ -21,7 +21,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 
 from chassis.errors import Invalid, TooLate, Unavailable
 from chassis.rpc import inproc, server
-from chassis.rpc.client import be_well_sync, sync_channel
+from chassis.rpc.client import check_health_sync, sync_channel
 from chassis.rpc.server import Server
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
@@ -95,13 +95,13 @@ def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_readiness_is_the_same_question_on_every_road() -> None:
     running = Running(well=lambda: False)
     with pytest.raises(Unavailable) as raised:
-        be_well_sync(running.channel, 1)
+        check_health_sync(running.channel, 1)
     assert raised.value.reason == "NOT_SERVING"
     running.close()
     for well, reason in ((lambda: False, "NOT_SERVING"), (lambda: True, "")):
         inproc.register("echo", Echo(), echo.add, well=well)
         try:
-            be_well_sync(sync_channel("inproc:echo", SETTINGS), 1)
+            check_health_sync(sync_channel("inproc:echo", SETTINGS), 1)
             told = ""
         except Unavailable as problem:
             told = problem.reason
@@ -207,7 +207,7 @@ def test_sigterm_ends_the_process_and_lets_a_call_finish(tmp_path: Path) -> None
     assert process.stdout is not None
     address = process.stdout.readline().strip()
     with sync_channel(f"dns:///{address}", SETTINGS) as channel:
-        be_well_sync(channel, 2)
+        check_health_sync(channel, 2)
         answers: list[Any] = []
         stub = echo.generated()[1].EchoStub(channel)
         asking = threading.Thread(target=lambda: answers.append(stub.Say(words("sleep", 500)).number))

@@ -13,8 +13,8 @@ from starlette.requests import Request
 from chassis import clock
 from chassis.errors import LocalText, Unavailable
 from chassis.settings import Settings
-from gateway import noting
-from gateway.noting import Noting, at_work, opened, searched
+from gateway import query_log
+from gateway.query_log import QueryLog, at_work, opened, searched
 from rangkiang.catalog.v1 import catalog_pb2, searches_pb2
 
 TODAY = clock.now().date().isoformat()
@@ -33,7 +33,7 @@ class Catalogue:
         self.batches.append([(each.query, each.total, each.clicked) for each in request.searches])
 
 
-def asking(kept: Noting | None, address: str, *, referer: str = "") -> Request:
+def asking(kept: QueryLog | None, address: str, *, referer: str = "") -> Request:
     path, _, query = address.partition("?")
     headers = [(b"host", b"buku.test"), (b"referer", referer.encode())]
     app = SimpleNamespace(state=SimpleNamespace(noting=kept, settings=Settings()))
@@ -41,7 +41,7 @@ def asking(kept: Noting | None, address: str, *, referer: str = "") -> Request:
     return Request({**scope, "method": "GET", "scheme": "http", "server": ("buku.test", 80), "root_path": ""})
 
 
-def sent(catalogue: Catalogue, kept: Noting) -> list[tuple[str, int, int]]:
+def sent(catalogue: Catalogue, kept: QueryLog) -> list[tuple[str, int, int]]:
     asyncio.run(kept.send())
     return catalogue.batches[-1] if catalogue.batches else []
 
@@ -52,7 +52,7 @@ def found(total: int, **more: Any) -> catalog_pb2.SearchReply:
 
 def test_a_batch_says_the_day_and_nothing_of_the_order() -> None:
     catalogue = Catalogue()
-    kept = Noting(catalogue)  # type: ignore[arg-type]
+    kept = QueryLog(catalogue)  # type: ignore[arg-type]
     request = asking(kept, "/search?q=surau")
     for query, reply in (("surau", found(3)), ("adat", found(0)), ("surau di kota", found(9, relaxed=True))):
         assert searched(request, query=query, reply=reply)
@@ -61,7 +61,7 @@ def test_a_batch_says_the_day_and_nothing_of_the_order() -> None:
 
 def test_everything_and_searches_while_the_engine_is_down_are_not_noted() -> None:
     catalogue = Catalogue()
-    kept = Noting(catalogue)  # type: ignore[arg-type]
+    kept = QueryLog(catalogue)  # type: ignore[arg-type]
     request = asking(kept, "/search")
     assert not searched(request, query=" ", reply=found(9))
     assert not searched(request, query="surau", reply=found(0, degraded=True))
@@ -88,7 +88,7 @@ def test_an_opened_hit_is_known_by_its_rank_and_where_the_reader_came_from(
     address: str, referer: str, noted: list[tuple[str, int, int]]
 ) -> None:
     catalogue = Catalogue()
-    kept = Noting(catalogue)  # type: ignore[arg-type]
+    kept = QueryLog(catalogue)  # type: ignore[arg-type]
     opened(asking(kept, address, referer=referer))
     opened(asking(None, address, referer=referer))
     assert sent(catalogue, kept) == noted
@@ -98,12 +98,12 @@ def test_a_full_batch_goes_at_once_and_the_rest_when_the_process_ends() -> None:
     catalogue = Catalogue()
 
     async def day() -> None:
-        kept = Noting(catalogue)  # type: ignore[arg-type]
+        kept = QueryLog(catalogue)  # type: ignore[arg-type]
         async with at_work(kept):
-            for at in range(noting.BATCH_SEARCHES):
+            for at in range(query_log.BATCH_SEARCHES):
                 kept.note(query=f"buku {at}", total=1, clicked=0, language="id")
             await asyncio.sleep(0.05)
-            assert [len(batch) for batch in catalogue.batches] == [noting.BATCH_SEARCHES]
+            assert [len(batch) for batch in catalogue.batches] == [query_log.BATCH_SEARCHES]
             kept.note(query="akhir", total=1, clicked=0, language="id")
 
     asyncio.run(day())
@@ -112,9 +112,9 @@ def test_a_full_batch_goes_at_once_and_the_rest_when_the_process_ends() -> None:
 
 def test_while_the_catalogue_is_away_a_bounded_number_waits() -> None:
     catalogue = Catalogue(away=True)
-    kept = Noting(catalogue)  # type: ignore[arg-type]
-    for at in range(noting.MOST_KEPT + 500):
+    kept = QueryLog(catalogue)  # type: ignore[arg-type]
+    for at in range(query_log.MOST_KEPT + 500):
         kept.note(query=f"buku {at:04}", total=1, clicked=0, language="id")
     asyncio.run(kept.send())
     catalogue.away = False
-    assert len(sent(catalogue, kept)) == noting.MOST_KEPT
+    assert len(sent(catalogue, kept)) == query_log.MOST_KEPT

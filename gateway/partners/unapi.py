@@ -13,8 +13,8 @@ from chassis.errors import LocalText
 from gateway.api.parameters import Parameter, one, read, table
 from gateway.api.records import in_form, readable
 from gateway.deps import answer, ask, catalog
-from gateway.doors.xml import put, written
-from gateway.forms import ENDINGS
+from gateway.formats import ENDINGS
+from gateway.partners.xml import put, written
 from gateway.problems import NotAcceptable
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 

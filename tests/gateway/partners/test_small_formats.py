@@ -8,9 +8,9 @@ import httpx
 import pytest
 from lxml import etree
 
-from gateway.doors import unapi
-from gateway.doors.coins import title_of
-from gateway.forms import ENDINGS
+from gateway.formats import ENDINGS
+from gateway.partners import unapi
+from gateway.partners.coins import title_of
 from tests.fakes.books import BOOKS
 
 OPENSEARCH = {"o": "http://a9.com/-/spec/opensearch/1.1/"}

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from gateway.api.schemas import Brief, ClassOf, CountedValue, Holding, Shape, Text
-from gateway.api.shown import a_class, counted, text_of
+from gateway.api.serializers import a_class, counted, text_of
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 

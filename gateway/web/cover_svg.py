@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from html import escape
 
-from gateway.web.weaves import THREADS, TILE, motif, weave_of
+from gateway.web.motifs import THREADS, TILE, motif, weave_of
 
 WIDTH, HEIGHT = 240, 360
 MARGIN = 20

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from gateway.doors import sitemap
+from gateway.partners import sitemap
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from gateway.deps import LANGUAGES
-from gateway.web.wording import Wording, wording
+from gateway.web.texts import Wording, wording
 
 # A link's scheme, lower case; anything else stays in the MARC view.
 SAFE_SCHEMES = ("https://", "http://", "ftp://")

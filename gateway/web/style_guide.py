@@ -14,13 +14,13 @@ from gateway.api.parameters import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.deps import answer, language
 from gateway.web.citing import citations
+from gateway.web.cover_svg import cover
 from gateway.web.covers import KEPT_A_WHILE, SVG
-from gateway.web.drawing import cover
-from gateway.web.fullview import rows
 from gateway.web.hits import hit
+from gateway.web.motifs import WEAVES
+from gateway.web.record_rows import rows
 from gateway.web.rendering import page
-from gateway.web.weaves import WEAVES
-from gateway.web.wording import wording
+from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2
 from rangkiang.common.v1 import text_pb2
 

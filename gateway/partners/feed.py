@@ -15,7 +15,7 @@ from starlette.responses import Response
 from gateway.api.parameters import read
 from gateway.api.search import SEARCH, request_for
 from gateway.deps import absolute, answer, ask, catalog, language
-from gateway.doors.xml import put, written
+from gateway.partners.xml import put, written
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.doors import feed, files, opensearch, sitemap, unapi
+from gateway.partners import feed, files, opensearch, sitemap, unapi
 
 PLACES = (files, feed, opensearch, sitemap, unapi)
 

@@ -35,7 +35,7 @@ MOST_RANKS = 1_000
 _SEARCH_PAGE = re.compile(r"https?://([^/?#]+)/search\?([^#]*)")
 
 
-class Noting:
+class QueryLog:
     """Keeps what is noted until it is sent. For one event loop."""
 
     def __init__(self, stub: CatalogAsyncStub) -> None:
@@ -81,7 +81,7 @@ class Noting:
 
 
 @contextlib.asynccontextmanager
-async def at_work(noting: Noting | None) -> AsyncIterator[None]:
+async def at_work(noting: QueryLog | None) -> AsyncIterator[None]:
     """Send batches for the length of the block; nothing when searches are not kept."""
     if noting is None:
         yield
@@ -100,7 +100,7 @@ def searched(request: Request, *, query: str, reply: catalog_pb2.SearchReply) ->
 
     Not noted: everything (an empty query), and searches while the engine is down, which would look like failures.
     """
-    noting: Noting | None = request.app.state.noting
+    noting: QueryLog | None = request.app.state.noting
     if noting is None or reply.degraded or not query.strip():
         return False
     total = 0 if reply.relaxed else reply.total
@@ -110,7 +110,7 @@ def searched(request: Request, *, query: str, reply: catalog_pb2.SearchReply) ->
 
 def opened(request: Request) -> None:
     """Note that a hit was opened, when the address says which (`?hit=`) and the Referer says of what search."""
-    noting: Noting | None = request.app.state.noting
+    noting: QueryLog | None = request.app.state.noting
     rank = request.query_params.get("hit", "")
     if noting is None or not (rank.isascii() and rank.isdigit() and 0 < len(rank) <= 4):
         return

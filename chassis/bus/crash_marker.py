@@ -13,7 +13,7 @@ LENGTH = (
 )
 
 
-class InHand:
+class CrashMarker:
     """One key at a time. Not forced to the disk: it outlives the process, and a power cut was not the key's fault."""
 
     def __init__(self, database: Database) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.parameters import one, read
 from gateway.api.search import SUGGEST
 from gateway.deps import absolute, answer, ask, catalog
-from gateway.doors.xml import put, written
+from gateway.partners.xml import put, written
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
