@@ -155,4 +155,4 @@ def test_a_cursor_with_a_changed_character_is_refused_in_words(http: httpx.Clien
     answer = http.get("/api/v1/search", params={"q": "surau", "cursor": other})
     assert answer.status_code < 500
     if answer.status_code == 400:
-        assert answer.json()["reason"] in ("CURSOR_FOREIGN", "PARAMETER_NOT_TEXT")
+        assert answer.json()["reason"] in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")
