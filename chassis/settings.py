@@ -49,6 +49,8 @@ class Settings(BaseModel):
     covers: Path | None = None
     grpc_host: str = "127.0.0.1"
     grpc_port: int = Field(default=50051, ge=0, le=65535)
+    # Port where `serve` answers health checks alone, in plaintext, for probes that bring no certificate. 0: none.
+    grpc_health_port: int = Field(default=0, ge=0, le=65535)
     grpc_threads: int = Field(default=16, ge=1, le=256)
     grpc_cert: str = ""
     grpc_key: str = ""

@@ -17,7 +17,7 @@ from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.gc_tuning import settle
 from chassis.prefork import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.rpc import inproc
-from chassis.rpc.server import answers
+from chassis.rpc.server import database_answers
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, load
 from chassis.urls import resolve
@@ -87,7 +87,7 @@ class _House:
             self._databases.append(database)
             if service.rpc:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
-                inproc.register(service.name, servicer, adder, well=partial(answers, database))
+                inproc.register(service.name, servicer, adder, is_healthy=partial(database_answers, database))
             self._threads += jobs.start((*service.jobs, *jobs.CHASSIS), resources, self._stop)
         settle()
 

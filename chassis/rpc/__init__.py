@@ -8,6 +8,6 @@ from chassis.context import READER, Context
 
 
 def context(grpc_context: Any) -> Context:
-    """Who asks, in which language and until when: for a servicer's method, from the context it was called with."""
-    found: Context = getattr(grpc_context, "rangkiang", READER)
-    return found
+    """The chassis' context of a call, for a servicer's method: actor, language and deadline."""
+    caller: Context = getattr(grpc_context, "rangkiang", READER)
+    return caller

@@ -1,14 +1,14 @@
 """How a service is called: an aio client for the gateway, a sync one for services, over gRPC or inside one process.
 
-The generated stubs take either kind of channel. Around every call: a deadline, a span, one more try for idempotent
-methods when nobody answered, and the error as the service raised it. `inproc:` and `dns:///` differ only in the road.
+The generated stubs take either kind of channel. Around every call: a deadline, a span, one retry of an idempotent
+method when nobody answered, and the error as the service raised it. `inproc:` and `dns:///` differ only in transport.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import grpc
 from grpc import aio
@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.rpc import status
-from chassis.rpc.client_calls import AioMany, AioOne, SyncMany, SyncOne
+from chassis.rpc.client_calls import AioMethod, SyncMethod
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
 
@@ -25,11 +25,11 @@ METADATA_BYTES = 64 * 1024
 
 _AIO = {
     "inproc": "chassis.rpc.inproc:aio_transport",
-    **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_aio_road"),
+    **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_aio_transport"),
 }
 _SYNC = {
     "inproc": "chassis.rpc.inproc:sync_transport",
-    **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_sync_road"),
+    **dict.fromkeys(("dns", "ipv4", "unix"), "chassis.rpc.client:_sync_transport"),
 }
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
@@ -37,7 +37,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
-    # A peer that vanished without a word is noticed within 25 s, and a restarted one found within 2 s.
+    # A peer that vanished is noticed within 25 s, and a restarted one found within 2 s.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -60,32 +60,32 @@ def sync_channel(url: str, settings: Settings) -> SyncChannel:
 
 
 async def check_health(channel: AioChannel, seconds: float) -> None:
-    """Be sure, within `seconds`, that the service at the other end is ready to serve.
+    """Check, within `seconds`, that the service at the other end is ready to serve.
 
-    raises  Unavailable  SERVICE_UNAVAILABLE  nobody answers there
-                         NOT_SERVING          it answers, and says that it cannot
+    raises  Unavailable  SERVICE_UNAVAILABLE  nothing answers there
+                         NOT_SERVING          the service answers that it is not healthy
             TooLate
     """
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        said = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+        reply = await stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
     except Unavailable as problem:
         raise status.unavailable(channel.url, problem.facts["code"]) from problem
-    _judge(said, channel.url)
+    _require_serving(reply, channel.url)
 
 
 def check_health_sync(channel: SyncChannel, seconds: float) -> None:
     """`check_health` for threads."""
     stub: Any = health_pb2_grpc.HealthStub(channel)
     try:
-        said = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
+        reply = stub.Check(health_pb2.HealthCheckRequest(), timeout=seconds)
     except Unavailable as problem:
         raise status.unavailable(channel.url, problem.facts["code"]) from problem
-    _judge(said, channel.url)
+    _require_serving(reply, channel.url)
 
 
-def _judge(said: health_pb2.HealthCheckResponse, url: str) -> None:
-    if said.status != health_pb2.HealthCheckResponse.SERVING:
+def _require_serving(reply: health_pb2.HealthCheckResponse, url: str) -> None:
+    if reply.status != health_pb2.HealthCheckResponse.SERVING:
         raise Unavailable(
             "NOT_SERVING",
             LocalText("Layanan di {service} belum siap.", "The service at {service} is not ready."),
@@ -93,18 +93,18 @@ def _judge(said: health_pb2.HealthCheckResponse, url: str) -> None:
         )
 
 
-def _aio_road(url: str, settings: Settings) -> aio.Channel:
-    secret = _credentials(settings)
-    return aio.insecure_channel(url, _OPTIONS) if secret is None else aio.secure_channel(url, secret, _OPTIONS)
+def _aio_transport(url: str, settings: Settings) -> aio.Channel:
+    tls = _credentials(settings)
+    return aio.insecure_channel(url, _OPTIONS) if tls is None else aio.secure_channel(url, tls, _OPTIONS)
 
 
-def _sync_road(url: str, settings: Settings) -> grpc.Channel:
-    secret = _credentials(settings)
-    return grpc.insecure_channel(url, _OPTIONS) if secret is None else grpc.secure_channel(url, secret, _OPTIONS)
+def _sync_transport(url: str, settings: Settings) -> grpc.Channel:
+    tls = _credentials(settings)
+    return grpc.insecure_channel(url, _OPTIONS) if tls is None else grpc.secure_channel(url, tls, _OPTIONS)
 
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
-    """Mutual TLS with the house's own authority, when it is set."""
+    """Mutual TLS with the operator's own authority, when it is set."""
     files = tls_files(settings)
     if files is None:
         return None
@@ -115,7 +115,7 @@ def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
 def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
     """Certificate, key and authority of mutual TLS, as PEM; None when none is set.
 
-    raises  Invalid  GRPC_TLS_INCOMPLETE  some are set and some are not: nobody means that
+    raises  Invalid  GRPC_TLS_INCOMPLETE  some are set and some are not, which is always a mistake
                      FILE_UNREADABLE
     """
     names = {"GRPC_CERT": settings.grpc_cert, "GRPC_KEY": settings.grpc_key, "GRPC_CA": settings.grpc_ca}
@@ -145,26 +145,29 @@ def _read(variable: str, path: str) -> bytes:
         ) from None
 
 
-class AioChannel(aio.Channel):
-    """A channel whose calls are awaited and raise errors of the house."""
+class _UnaryOnly:
+    """Streaming methods of a channel: no contract of this project streams, so a call of one is an error."""
 
-    def __init__(self, url: str, road: Any) -> None:
-        self.url, self._road = url, road
+    def unary_stream(self, method: str, *_serializers: Any, **_options: Any) -> Any:
+        def refuse(*_arguments: Any, **_options: Any) -> NoReturn:
+            raise NotImplementedError(f"{method} streams")
 
-    def unary_unary(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return AioOne(self._road.unary_unary(method, *serialisers, **more), method)
+        return refuse
 
-    def unary_stream(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return AioMany(self._road.unary_stream(method, *serialisers, **more), method)
+    stream_unary = stream_stream = unary_stream
 
-    def stream_unary(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return AioOne(self._road.stream_unary(method, *serialisers, **more), method, repeatable=False)
 
-    def stream_stream(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return AioMany(self._road.stream_stream(method, *serialisers, **more), method)
+class AioChannel(_UnaryOnly, aio.Channel):
+    """A channel whose calls are awaited and raise chassis.errors."""
+
+    def __init__(self, url: str, transport: Any) -> None:
+        self.url, self._transport = url, transport
+
+    def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
+        return AioMethod(self._transport.unary_unary(method, *serializers, **options), method)
 
     async def close(self, grace: float | None = None) -> None:
-        await self._road.close(grace)
+        await self._transport.close(grace)
 
     async def __aenter__(self) -> AioChannel:
         return self
@@ -173,42 +176,33 @@ class AioChannel(aio.Channel):
         await self.close()
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
-        state: grpc.ChannelConnectivity = self._road.get_state(try_to_connect)
+        state: grpc.ChannelConnectivity = self._transport.get_state(try_to_connect)
         return state
 
     async def wait_for_state_change(self, last_observed_state: grpc.ChannelConnectivity) -> None:
-        await self._road.wait_for_state_change(last_observed_state)
+        await self._transport.wait_for_state_change(last_observed_state)
 
     async def channel_ready(self) -> None:
-        await self._road.channel_ready()
+        await self._transport.channel_ready()
 
 
-class SyncChannel(grpc.Channel):
-    """A channel called from threads, whose calls raise errors of the house."""
+class SyncChannel(_UnaryOnly, grpc.Channel):
+    """A channel whose calls block the calling thread and raise chassis.errors."""
 
-    def __init__(self, url: str, road: Any) -> None:
-        self.url, self._road = url, road
+    def __init__(self, url: str, transport: Any) -> None:
+        self.url, self._transport = url, transport
 
-    def unary_unary(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return SyncOne(self._road.unary_unary(method, *serialisers, **more), method)
-
-    def unary_stream(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return SyncMany(self._road.unary_stream(method, *serialisers, **more), method)
-
-    def stream_unary(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return SyncOne(self._road.stream_unary(method, *serialisers, **more), method, repeatable=False)
-
-    def stream_stream(self, method: str, *serialisers: Any, **more: Any) -> Any:
-        return SyncMany(self._road.stream_stream(method, *serialisers, **more), method)
+    def unary_unary(self, method: str, *serializers: Any, **options: Any) -> Any:
+        return SyncMethod(self._transport.unary_unary(method, *serializers, **options), method)
 
     def subscribe(self, callback: Any, try_to_connect: bool | None = False) -> None:
-        self._road.subscribe(callback, try_to_connect)
+        self._transport.subscribe(callback, try_to_connect)
 
     def unsubscribe(self, callback: Any) -> None:
-        self._road.unsubscribe(callback)
+        self._transport.unsubscribe(callback)
 
     def close(self) -> None:
-        self._road.close()
+        self._transport.close()
 
     def __enter__(self) -> SyncChannel:
         return self

@@ -1,11 +1,10 @@
-"""What both kinds of client do around a call: deadline, span, one more try, the error as the service raised it."""
+"""What both kinds of client do around a call: deadline, span, one retry, and the error that the service raised."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -17,157 +16,96 @@ from chassis.errors import Error, Unavailable
 from chassis.rpc import status
 from chassis.rpc.interceptors import options_of
 
-# How long a call with one answer may take when its caller says nothing; streams may take as long as they flow.
-PATIENCE_SECONDS = 2.0
-# Before the second try; a service that just restarted is back by then.
-PAUSE_SECONDS = 0.05
+# How long a call may take when its caller sets no timeout.
+DEFAULT_TIMEOUT_SECONDS = 2.0
+# Before the retry; a service that just restarted answers again by then.
+RETRY_PAUSE_SECONDS = 0.05
 
 Metadata = Sequence[tuple[str, str]]
 
 
-class Call:
-    """One method of a service, as a client has it."""
+class ClientMethod:
+    """One method of a service, as a client calls it."""
 
-    __slots__ = ("_idempotent", "_path", "_road", "_service")
+    __slots__ = ("_idempotent", "_path", "_service", "_transport_call")
 
-    def __init__(self, road: Any, path: str, *, repeatable: bool = True) -> None:
-        self._road = road
+    def __init__(self, transport_call: Any, path: str) -> None:
+        """
+        transport_call  the same method on a gRPC channel or an in-process transport
+        path            /package.Service/Method
+        """
+        self._transport_call = transport_call
         self._path = path
         self._service = path.split("/")[1].rsplit(".", 1)[-1].lower()
-        self._idempotent = repeatable and options_of(path).idempotent
+        self._idempotent = options_of(path).idempotent
 
     def span(self) -> AbstractContextManager[None]:
         return telemetry.span(self._path[1:], kind="client")
 
-    def metadata(self, given: Metadata | None) -> Metadata:
-        trace = telemetry.traceparent()
-        if not trace:
-            return given or ()
-        return [*((key, value) for key, value in given or () if key != "traceparent"), ("traceparent", trace)]
+    def metadata(self, metadata: Metadata | None) -> Metadata:
+        """The caller's metadata, with the traceparent of this call when it is traced."""
+        traceparent = telemetry.traceparent()
+        if not traceparent:
+            return metadata or ()
+        return [*((key, value) for key, value in metadata or () if key != "traceparent"), ("traceparent", traceparent)]
 
     def error(self, problem: grpc.RpcError) -> Error:
         return status.from_call(problem, service=self._service)
 
-    def worth_another_try(self, error: Error, tries: int, end: float) -> bool:
-        """Nobody answered (an answered refusal is final), it does no harm, and there is time."""
+    def may_retry(self, error: Error, attempts: int, deadline: float) -> bool:
+        """Whether nobody answered (a refusal is final), a second call does no harm, and time is left."""
         return (
             self._idempotent
-            and tries == 1
+            and attempts == 1
             and isinstance(error, Unavailable)
             and error.facts.get("code") == "UNAVAILABLE"
-            and time.monotonic() + PAUSE_SECONDS < end
+            and time.monotonic() + RETRY_PAUSE_SECONDS < deadline
         )
 
 
-class AioOne(Call):
-    """One answer, awaited."""
+class AioMethod(ClientMethod):
+    """A method to be awaited."""
 
     __slots__ = ()
 
     async def __call__(
-        self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None, **more: Any
+        self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
     ) -> Any:
-        end = time.monotonic() + (PATIENCE_SECONDS if timeout is None else timeout)
-        tries = 0
+        deadline = time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout)
+        attempts = 0
         with self.span():
-            told = self.metadata(metadata)
+            metadata = self.metadata(metadata)
             while True:
-                tries += 1
+                attempts += 1
+                left = max(0.0, deadline - time.monotonic())
                 try:
-                    return await self._road(request, timeout=max(0.0, end - time.monotonic()), metadata=told, **more)
+                    return await self._transport_call(request, timeout=left, metadata=metadata, **options)
                 except aio.AioRpcError as problem:
                     error = self.error(problem)
-                    if not self.worth_another_try(error, tries, end):
+                    if not self.may_retry(error, attempts, deadline):
                         raise error from problem
-                await asyncio.sleep(PAUSE_SECONDS)
+                await asyncio.sleep(RETRY_PAUSE_SECONDS)
 
 
-class SyncOne(Call):
-    """One answer, waited for."""
+class SyncMethod(ClientMethod):
+    """A method that blocks the calling thread."""
 
     __slots__ = ()
 
     def __call__(
-        self, request: Any, timeout: float | None = None, metadata: Metadata | None = None, **more: Any
+        self, request: Any, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
     ) -> Any:
-        end = time.monotonic() + (PATIENCE_SECONDS if timeout is None else timeout)
-        tries = 0
+        deadline = time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout)
+        attempts = 0
         with self.span():
-            told = self.metadata(metadata)
+            metadata = self.metadata(metadata)
             while True:
-                tries += 1
+                attempts += 1
+                left = max(0.0, deadline - time.monotonic())
                 try:
-                    return self._road(request, timeout=max(0.0, end - time.monotonic()), metadata=told, **more)
+                    return self._transport_call(request, timeout=left, metadata=metadata, **options)
                 except grpc.RpcError as problem:
                     error = self.error(problem)
-                    if not self.worth_another_try(error, tries, end):
+                    if not self.may_retry(error, attempts, deadline):
                         raise error from problem
-                time.sleep(PAUSE_SECONDS)
-
-
-class AioMany(Call):
-    """Many answers, awaited one after another."""
-
-    __slots__ = ()
-
-    def __call__(
-        self, request: Any, *, timeout: float | None = None, metadata: Metadata | None = None, **more: Any
-    ) -> AioReplies:
-        with self.span():
-            return AioReplies(self, self._road(request, timeout=timeout, metadata=self.metadata(metadata), **more))
-
-
-class AioReplies:
-    """Replies as they come; `cancel()` when no more are wanted. Who drops them wants no more either."""
-
-    def __init__(self, call: Call, replies: Any) -> None:
-        self._call, self._replies, self._iterator = call, replies, aiter(replies)
-        self._loop = asyncio.get_running_loop()
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        try:
-            return await anext(self._iterator)
-        except aio.AioRpcError as problem:
-            raise self._call.error(problem) from problem
-
-    def cancel(self) -> None:
-        self._replies.cancel()
-
-    def __del__(self) -> None:
-        # gRPC's own call holds itself alive until it ends. A closed loop has no calls left to cancel.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._replies.cancel)
-
-
-class SyncMany(Call):
-    """Many answers, waited for one after another."""
-
-    __slots__ = ()
-
-    def __call__(
-        self, request: Any, timeout: float | None = None, metadata: Metadata | None = None, **more: Any
-    ) -> SyncReplies:
-        with self.span():
-            return SyncReplies(self, self._road(request, timeout=timeout, metadata=self.metadata(metadata), **more))
-
-
-class SyncReplies:
-    """Replies as they come; `cancel()` when no more are wanted."""
-
-    def __init__(self, call: Call, replies: Any) -> None:
-        self._call, self._replies = call, replies
-
-    def __iter__(self) -> Iterator[Any]:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return next(self._replies)
-        except grpc.RpcError as problem:
-            raise self._call.error(problem) from problem
-
-    def cancel(self) -> None:
-        self._replies.cancel()
+                time.sleep(RETRY_PAUSE_SECONDS)

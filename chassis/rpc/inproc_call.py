@@ -1,31 +1,25 @@
-"""Calls inside one process: the context a servicer is given, and streams between the event loop and a thread."""
+"""The context that a servicer's method gets when it is called inside its own process."""
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import threading
 import time
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
 
-from chassis.errors import Error
 from chassis.rpc import status
-
-# Replies that may lie between a servicer that is quick and a caller that is not.
-AHEAD = 64
-_END = object()
 
 
 class Call(grpc.ServicerContext):
-    """What a servicer's method gets in the place of gRPC's own context."""
+    """One in-process call, in the place of gRPC's own context."""
 
-    def __init__(self, metadata: Sequence[tuple[str, str]] | None, end: float | None) -> None:
+    def __init__(self, metadata: Sequence[tuple[str, str]] | None, deadline: float | None) -> None:
+        """
+        deadline  `time.monotonic()` at which the caller stops waiting; None for never
+        """
         self._metadata = metadata or ()
-        self._end = end
+        self._deadline = deadline
         self._active = True
         self._callbacks: list[Callable[[], None]] = []
 
@@ -33,18 +27,21 @@ class Call(grpc.ServicerContext):
         return self._metadata
 
     def time_remaining(self) -> Any:
-        return None if self._end is None else max(0.0, self._end - time.monotonic())
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
-    def in_time(self) -> None:
-        """Raise TooLate when the deadline has passed."""
-        if self._end is not None and time.monotonic() > self._end:
+    def check_deadline(self) -> None:
+        """Go on only before the deadline.
+
+        raises  TooLate  DEADLINE_PASSED
+        """
+        if self._deadline is not None and time.monotonic() > self._deadline:
             raise status.too_late()
 
     def is_active(self) -> bool:
-        return self._active and (self._end is None or time.monotonic() <= self._end)
+        return self._active and (self._deadline is None or time.monotonic() <= self._deadline)
 
     def end(self) -> None:
-        """The call is over, however it ended."""
+        """Run the callbacks of the end, once, whether the call succeeded or not."""
         if self._active:
             self._active = False
             for callback in self._callbacks:
@@ -72,10 +69,10 @@ class Call(grpc.ServicerContext):
         return {}
 
     def send_initial_metadata(self, initial_metadata: Any) -> None:
-        """Nobody reads it here."""
+        """In-process callers read no metadata of replies."""
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        """Nobody reads it here."""
+        """In-process callers read no metadata of replies."""
 
     def set_code(self, code: Any) -> NoReturn:
         raise NotImplementedError("a servicer raises chassis.errors.Error")
@@ -88,103 +85,3 @@ class Call(grpc.ServicerContext):
 
     def abort_with_status(self, status: Any) -> NoReturn:
         raise NotImplementedError("a servicer raises chassis.errors.Error")
-
-
-def requests_of(requests: Iterable[Any] | AsyncIterable[Any], call: Call) -> Iterator[Any]:
-    """A caller's requests for a servicer's thread; an async iterable is advanced on the loop it belongs to."""
-    if not isinstance(requests, AsyncIterable):
-        return iter(requests)
-    loop, theirs = asyncio.get_running_loop(), aiter(requests)
-
-    async def advance() -> Any:
-        return await anext(theirs, _END)
-
-    def advanced() -> Iterator[Any]:
-        while call.is_active():
-            request = asyncio.run_coroutine_threadsafe(advance(), loop).result(call.time_remaining())
-            if request is _END:
-                return
-            yield request
-
-    return advanced()
-
-
-class Replies:
-    """A servicer's replies for the event loop; whoever drops them wants no more, as with gRPC's own."""
-
-    def __init__(self, pool: Executor, begin: Callable[[], Iterator[Any]], call: Call) -> None:
-        self._pool, self._call = pool, call
-        self._maker = _Maker(begin, call)
-        self._begun = self._over = False
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        return self
-
-    async def __anext__(self) -> Any:
-        if self._over:
-            raise StopAsyncIteration
-        if not self._begun:
-            self._begun = True
-            self._pool.submit(self._maker.run)
-        reply: Any
-        try:
-            async with asyncio.timeout(self._call.time_remaining()):
-                reply = await self._maker.next()
-        except TimeoutError:
-            reply = status.too_late()
-        except asyncio.CancelledError:
-            self.cancel()
-            raise
-        if reply is not _END and not isinstance(reply, Error):
-            return reply
-        self.cancel()
-        if isinstance(reply, Error):
-            raise reply
-        raise StopAsyncIteration
-
-    def cancel(self) -> None:
-        self._over = True
-        self._call.cancel()
-
-    def __del__(self) -> None:
-        self._call.cancel()
-
-
-class _Maker:
-    """Makes replies in one thread, at most AHEAD in advance, and hands them to the loop."""
-
-    def __init__(self, begin: Callable[[], Iterator[Any]], call: Call) -> None:
-        self._begin, self._call = begin, call
-        self._ready: asyncio.Queue[Any] = asyncio.Queue()
-        self._room = threading.Semaphore(AHEAD)
-        self._loop = asyncio.get_running_loop()
-        # A thread that waits for room is let go when the call is over.
-        call.add_callback(self._room.release)
-
-    async def next(self) -> Any:
-        reply = await self._ready.get()
-        self._room.release()
-        return reply
-
-    def run(self) -> None:
-        """In a thread: make replies until they end, fail, or nobody wants more."""
-        replies = None
-        try:
-            replies = self._begin()
-            for reply in replies:
-                self._room.acquire()
-                if not self._call.is_active():
-                    return
-                self._hand_over(reply)
-        except Error as error:
-            self._hand_over(status.received(error))
-        else:
-            self._hand_over(_END)
-        finally:
-            if replies is not None:
-                replies.close()  # type: ignore[attr-defined]  # a generator, as every guarded stream is
-
-    def _hand_over(self, reply: Any) -> None:
-        # The loop may have been closed since: then there is nobody to hand it to.
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._ready.put_nowait, reply)

@@ -1,4 +1,4 @@
-"""One service behind a gRPC server of threads, with health, reflection and a graceful end."""
+"""One service behind a gRPC server of threads, with health, reflection and a graceful stop."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Error, Invalid, LocalText, Unavailable
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files
-from chassis.rpc.interceptors import PUBLIC, Method, methods_of, on_the_wire
+from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
 from chassis.settings import Settings
 from chassis.urls import resolve
@@ -28,8 +28,8 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
-PULSE_SECONDS = 2.0
-# Calls that may wait for a thread, for each thread; more are told to come back.
+HEALTH_CHECK_SECONDS = 2.0
+# Calls that may wait for a thread, for each thread; further calls are refused as RESOURCE_EXHAUSTED.
 QUEUE_PER_THREAD = 16
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
@@ -38,18 +38,25 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    # Connections are renewed now and then, so that clients find replicas that came later.
+    # Connections are renewed every minute, so that clients find replicas that started later.
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]
+# Anybody can reach the port for probes: small requests, few calls, and Watch, which would hold them, is not served.
+_HEALTH_OPTIONS: list[tuple[str, Any]] = [
+    ("grpc.so_reuseport", 0),
+    ("grpc.max_receive_message_length", 1024),
+    ("grpc.max_connection_idle_ms", 60_000),
+]
+_HEALTH_CALLS = 16
 
 
 class Server:
-    """A gRPC server with one service in it.
+    """A gRPC server with one service in it; with GRPC_HEALTH_PORT also a plaintext server of its health alone.
 
-    well    asked every two seconds; False makes health say NOT_SERVING
-    raises  Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
-            Unavailable  PORT_TAKEN
+    is_healthy  called every two seconds; False makes health answer NOT_SERVING
+    raises      Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
+                Unavailable  PORT_TAKEN
     """
 
     def __init__(
@@ -58,76 +65,105 @@ class Server:
         adder: Callable[[Any, Any], None],
         settings: Settings,
         *,
-        well: Callable[[], bool] = lambda: True,
+        is_healthy: Callable[[], bool] = lambda: True,
     ) -> None:
         methods = methods_of(servicer, adder)
-        secret = credentials(settings, methods)
+        tls = server_credentials(settings, methods)
         threads = settings.grpc_threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="grpc")
         self._server = grpc.server(
             self._threads, options=_OPTIONS, maximum_concurrent_rpcs=threads * (1 + QUEUE_PER_THREAD)
         )
         self.name = methods[0].service
-        handlers = {method.name: on_the_wire(method) for method in methods}
+        handlers = {method.name: grpc_handler(method) for method in methods}
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(self.name, handlers),))
         self._server.add_registered_method_handlers(self.name, handlers)
         self._health = health.HealthServicer(experimental_non_blocking=True)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((self.name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
-        self._well = well
+        self._is_healthy = is_healthy
         self._stopping = threading.Event()
-        self._pulse = threading.Thread(target=self._feel, name="grpc-pulse", daemon=True)
-        self.port = self._listen(f"{settings.grpc_host}:{settings.grpc_port}", secret)
+        self._health_thread = threading.Thread(target=self._watch_health, name="grpc-health", daemon=True)
+        self.port = _listen(self._server, settings.grpc_host, settings.grpc_port, tls, variable="GRPC_PORT")
         self.address = f"{settings.grpc_host}:{self.port}"
+        self._health_server = self._listen_for_probes(settings) if settings.grpc_health_port else None
 
     def start(self) -> None:
-        """Answer from now on; health tells the truth from the first moment."""
-        self._say(self._well())
+        """Answer calls; health is right from the first call on."""
+        self._set_health(self._is_healthy())
         self._server.start()
-        self._pulse.start()
+        if self._health_server is not None:
+            self._health_server.start()
+        self._health_thread.start()
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Take no new calls, let those under way end, and return when they have or `grace` seconds are over."""
+        """Refuse new calls, and return when those under way have ended or after `grace` seconds.
+
+        Probes get NOT_SERVING until then.
+        """
         self._stopping.set()
         self._health.enter_graceful_shutdown()
         self._server.stop(grace).wait()
+        if self._health_server is not None:
+            self._health_server.stop(None).wait()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _listen(self, address: str, secret: grpc.ServerCredentials | None) -> int:
-        try:
-            if secret is None:
-                return self._server.add_insecure_port(address)
-            return self._server.add_secure_port(address, secret)
-        except RuntimeError:
-            raise Unavailable(
-                "PORT_TAKEN",
-                LocalText(
-                    "Tidak bisa membuka {address}: mungkin dipakai program lain. Pilih yang lain dengan GRPC_PORT=.",
-                    "Cannot listen on {address}: another program may have it. Choose another with GRPC_PORT=.",
-                ),
-                address=address,
-            ) from None
+    def _listen_for_probes(self, settings: Settings) -> grpc.Server:
+        """A server of health alone, in plaintext: probes of Kubernetes bring no certificate."""
+        server = grpc.server(
+            ThreadPoolExecutor(1, thread_name_prefix="grpc-health"),
+            options=_HEALTH_OPTIONS,
+            maximum_concurrent_rpcs=_HEALTH_CALLS,
+        )
+        check = grpc.unary_unary_rpc_method_handler(
+            self._health.Check,
+            request_deserializer=health_pb2.HealthCheckRequest.FromString,
+            response_serializer=health_pb2.HealthCheckResponse.SerializeToString,
+        )
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(health.SERVICE_NAME, {"Check": check}),))
+        _listen(server, settings.grpc_host, settings.grpc_health_port, None, variable="GRPC_HEALTH_PORT")
+        return server
 
-    def _feel(self) -> None:
-        """Ask again and again; who does not answer in time is not well, however long that takes."""
-        while not self._stopping.wait(PULSE_SECONDS):
-            answers: list[bool] = []
-            asking = threading.Thread(target=lambda said=answers: said.append(self._well()), daemon=True)
-            asking.start()
-            asking.join(PULSE_SECONDS)
-            while asking.is_alive() and not self._stopping.is_set():
-                self._say(False)
-                asking.join(PULSE_SECONDS)
-            self._say(answers == [True])
+    def _watch_health(self) -> None:
+        """Check again and again; a check that takes too long counts as unhealthy until it ends."""
+        while not self._stopping.wait(HEALTH_CHECK_SECONDS):
+            results: list[bool] = []
+            check = threading.Thread(target=lambda results=results: results.append(self._is_healthy()), daemon=True)
+            check.start()
+            check.join(HEALTH_CHECK_SECONDS)
+            while check.is_alive() and not self._stopping.is_set():
+                self._set_health(False)
+                check.join(HEALTH_CHECK_SECONDS)
+            self._set_health(results == [True])
 
-    def _say(self, well: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if well else health_pb2.HealthCheckResponse.NOT_SERVING
+    def _set_health(self, healthy: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", self.name):
             self._health.set(name, status)
 
 
-def credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
-    """Mutual TLS when it is set; none is fine on a loopback, and elsewhere for methods that are public anyway.
+def _listen(
+    server: grpc.Server, host: str, port: int, credentials: grpc.ServerCredentials | None, *, variable: str
+) -> int:
+    address = f"{host}:{port}"
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError:
+        raise Unavailable(
+            "PORT_TAKEN",
+            LocalText(
+                "Tidak bisa membuka {address}: mungkin dipakai program lain. Pilih yang lain dengan {variable}=.",
+                "Cannot listen on {address}: another program may have it. Choose another with {variable}=.",
+            ),
+            address=address,
+            variable=variable,
+        ) from None
+
+
+def server_credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
+    """Mutual TLS when its files are set; None is accepted on a loopback, and elsewhere when all methods are public.
 
     raises  Invalid  GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
     """
@@ -135,15 +171,15 @@ def credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredent
     if files is not None:
         certificate, key, authority = files
         return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
-    guarded = [method.path for method in methods if method.scope != PUBLIC]
-    if guarded and not _is_loopback(settings.grpc_host):
+    restricted = [method.path for method in methods if method.scope != PUBLIC]
+    if restricted and not _is_loopback(settings.grpc_host):
         raise Invalid(
             "GRPC_NOT_PROTECTED",
             LocalText(
                 "{method} tidak untuk umum: di alamat {host} perlu GRPC_CERT, GRPC_KEY dan GRPC_CA.",
                 "{method} is not public: on the address {host} it needs GRPC_CERT, GRPC_KEY and GRPC_CA.",
             ),
-            method=guarded[0],
+            method=restricted[0],
             host=settings.grpc_host,
         )
     return None
@@ -159,16 +195,17 @@ def _is_loopback(host: str) -> bool:
 def serve(service: Service, settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Run one service until SIGTERM or SIGINT: its methods, its relay and its jobs.
 
-    announce  is given host:port once it answers
+    announce  called with host:port once the server answers
     raises    as `Server` does
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    # A connection for each thread that may want one, and one to feel the pulse with.
+    # A connection for each thread, and one for the health check.
     database = Database(settings.database(service.name), pool_size=settings.grpc_threads + 1)
     resources = Resources(settings=settings, database=database, service=service)
-    server = Server(resolve(service.rpc)(resources), resolve(service.adder), settings, well=lambda: answers(database))
+    servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
+    server = Server(servicer, adder, settings, is_healthy=lambda: database_answers(database))
     threads = jobs.start((*service.jobs, *jobs.CHASSIS), resources, stop)
     server.start()
     announce(server.address)
@@ -180,8 +217,8 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     database.close()
 
 
-def answers(database: Database) -> bool:
-    """Whether the database answers a question."""
+def database_answers(database: Database) -> bool:
+    """Whether the database answers a query."""
     try:
         with database.reading(READER) as session:
             return bool(session.scalar(text("SELECT 1")) == 1)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ COMMANDS = {
     "catalog-work": ("work", "catalog"),
     "gateway": ("gateway",),
 }
+PORTS = ("PORT", "GRPC_PORT", "GRPC_HEALTH_PORT")
 PROBE_SECONDS = 60
 
 
@@ -80,11 +82,11 @@ def test_production_is_production_and_has_no_secret_in_the_tree():
 
 
 class Cluster:
-    """The dev overlay's processes on this machine: hosts and ports are translated, nothing else."""
+    """The dev overlay's processes on this machine: servers' URLs, HOST and ports are translated, nothing else."""
 
     def __init__(self, urls: dict[str, str], name: str, data: Path) -> None:
         self.urls, self.name, self.data = urls, name, data
-        self.ports = {50051: processes.free_port(), 8080: processes.free_port()}
+        self.ports: dict[int, int] = defaultdict(processes.free_port)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, process: Process) -> dict[str, str]:
@@ -94,11 +96,9 @@ class Cluster:
             "BUS_URL": development.vhost_url(self.name),
             "SEARCH_URL": f"{self.urls['SEARCH_ROOT_URL']}/{self.name.replace('_', '-')}",
             "CATALOG_URL": f"dns:///127.0.0.1:{self.ports[50051]}",
-            "GRPC_PORT": str(self.ports[50051]),
-            "PORT": str(self.ports[8080]),
-            "GRPC_HOST": "127.0.0.1",
             "HOST": "127.0.0.1",
         }
+        local |= {name: str(self.ports[int(process.environment.get(name) or 0)]) for name in PORTS}
         own = {name: local.get(name, value) for name, value in process.environment.items()}
         return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **own}
 

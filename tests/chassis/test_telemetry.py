@@ -96,7 +96,7 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
         assert asyncio.run(visit()).json() == "42"
     finally:
         server.stop(1)
-        inproc.forget("echo")
+        inproc.unregister("echo")
         database.close()
 
     found = spans.get_finished_spans()

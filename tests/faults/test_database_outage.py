@@ -13,7 +13,7 @@ from chassis import rpc
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.rpc.client import sync_channel
-from chassis.rpc.server import Server, answers
+from chassis.rpc.server import Server, database_answers
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
@@ -48,7 +48,7 @@ class Keeper(Echo):
 def stub(servers: dict[str, str], postgres_url: str, postgres_owner_url: str) -> Iterator[Any]:
     database = Database(postgres_url, pool_size=3)
     keeper = Keeper(database, postgres_owner_url)
-    server = Server(keeper, echo.add, SETTINGS, well=partial(answers, database))
+    server = Server(keeper, echo.add, SETTINGS, is_healthy=partial(database_answers, database))
     server.start()
     with sync_channel(f"dns:///{server.address}", SETTINGS) as channel:
         yield echo.generated()[1].EchoStub(channel)
@@ -67,5 +67,5 @@ def test_a_connection_lost_between_two_statements_is_an_outage_and_the_next_call
 
 def test_a_database_that_is_not_there_does_not_answer() -> None:
     gone = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing?connect_timeout=2")
-    assert not answers(gone)
+    assert not database_answers(gone)
     gone.close()

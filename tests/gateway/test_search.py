@@ -111,4 +111,4 @@ def test_inside_one_process_the_answers_are_those_that_come_over_the_wire(http: 
                 assert here.status_code == there.status_code
                 assert {**here.json(), "instance": ""} == {**there.json(), "instance": ""}
     finally:
-        inproc.forget("catalog")
+        inproc.unregister("catalog")

@@ -1,13 +1,11 @@
-"""A service that does as it is told: `echo.proto`, its generated code and its servicer."""
+"""A service that does what its request says: `echo.proto`, its generated code and its servicer."""
 
 from __future__ import annotations
 
 import functools
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -43,13 +41,9 @@ class Echo:
 
     def __init__(self) -> None:
         self.calls = 0
-        self.threads: set[str] = set()
-        self.ended = threading.Event()
 
     def Say(self, request: Any, context: Any) -> Any:
         self.calls += 1
-        self.threads.add(threading.current_thread().name)
-        who = rpc.context(context)
         if request.text == "refuse":
             sentence = LocalText("“{word}” tidak ada {limit}", "no “{word}” {limit}")
             raise NotFound("WORD_NOT_FOUND", sentence, word="{x}", limit=3)
@@ -57,35 +51,17 @@ class Echo:
             long = "ꦱꦸꦫꦠ" * request.number
             raise NotFound("LONG", LocalText(long, long), **{f"fact_{n}": long for n in range(30)})
         if request.text == "break":
-            raise ZeroDivisionError("secret of the house")
+            raise ZeroDivisionError("a secret")
         if request.text == "sleep":
             time.sleep(request.number / 1000)
         if request.text == "context":
-            left = who.remaining()
-            return words(f"{who.language} {who.request_id} {who.actor!r} {left is not None}", int((left or 0) * 1000))
+            caller = rpc.context(context)
+            left = caller.remaining()
+            text = f"{caller.language} {caller.request_id} {caller.actor!r} {left is not None}"
+            return words(text, int((left or 0) * 1000))
         return words(request.text, request.number)
 
     SayInline = SayOnce = Whisper = Say
-
-    def Count(self, request: Any, context: Any) -> Iterator[Any]:
-        try:
-            for number in range(request.number):
-                self.calls += 1
-                if request.text == "sleep":
-                    time.sleep(0.05)
-                yield words(request.text, number)
-            if request.text == "refuse":
-                self.Say(request, context)
-        finally:
-            self.ended.set()
-
-    def Sum(self, requests: Iterator[Any], context: Any) -> Any:
-        total = sum(request.number for request in requests)
-        return self.Say(words("refuse"), context) if total == 13 else words("sum", total)
-
-    def Shout(self, requests: Iterator[Any], context: Any) -> Iterator[Any]:
-        for request in requests:
-            yield words(request.text.upper(), request.number)
 
 
 def add(servicer: Any, server: Any) -> None:

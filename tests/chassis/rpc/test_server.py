@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from chassis.rpc.server import Server
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
+from tests.servers.processes import free_port
 
 SETTINGS = Settings(grpc_port=0, grpc_threads=2)
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -34,9 +35,10 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 class Running:
     """A server with an Echo in it, and a channel to it."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, is_healthy: Callable[[], bool] = lambda: True, **changes: Any) -> None:
         self.echo = Echo()
-        self.server = Server(self.echo, echo.add, SETTINGS, **more)
+        settings = SETTINGS.model_copy(update=changes)
+        self.server = Server(self.echo, echo.add, settings, is_healthy=is_healthy)
         self.server.start()
         self.channel = sync_channel(f"dns:///{self.server.address}", SETTINGS)
         self.stub = echo.generated()[1].EchoStub(self.channel)
@@ -63,9 +65,9 @@ def test_health_answers_for_the_server_and_for_the_service_by_name(running: Runn
 
 
 def test_health_follows_what_the_service_needs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(server, "HEALTH_CHECK_SECONDS", 0.05)
     well = threading.Event()
-    running = Running(well=well.is_set)
+    running = Running(is_healthy=well.is_set)
     assert running.health() == NOT_SERVING
     well.set()
     _soon(lambda: running.health() == SERVING)
@@ -75,7 +77,7 @@ def test_health_follows_what_the_service_needs(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "PULSE_SECONDS", 0.05)
+    monkeypatch.setattr(server, "HEALTH_CHECK_SECONDS", 0.05)
     hanging, released = threading.Event(), threading.Event()
 
     def well() -> bool:
@@ -83,7 +85,7 @@ def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
             released.wait(10)
         return True
 
-    running = Running(well=well)
+    running = Running(is_healthy=well)
     hanging.set()
     _soon(lambda: running.health() == NOT_SERVING)
     hanging.clear()
@@ -92,21 +94,21 @@ def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
     running.close()
 
 
-def test_readiness_is_the_same_question_on_every_road() -> None:
-    running = Running(well=lambda: False)
+def test_readiness_is_the_same_question_on_every_transport() -> None:
+    running = Running(is_healthy=lambda: False)
     with pytest.raises(Unavailable) as raised:
         check_health_sync(running.channel, 1)
     assert raised.value.reason == "NOT_SERVING"
     running.close()
     for well, reason in ((lambda: False, "NOT_SERVING"), (lambda: True, "")):
-        inproc.register("echo", Echo(), echo.add, well=well)
+        inproc.register("echo", Echo(), echo.add, is_healthy=well)
         try:
             check_health_sync(sync_channel("inproc:echo", SETTINGS), 1)
             told = ""
         except Unavailable as problem:
             told = problem.reason
         assert told == reason
-    inproc.forget("echo")
+    inproc.unregister("echo")
 
 
 def test_reflection_tells_the_methods(running: Running) -> None:
@@ -143,6 +145,52 @@ def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
     with sync_channel(url, SETTINGS) as channel, pytest.raises(Unavailable):
         echo.generated()[1].EchoStub(channel).Say(words("hi"))
     made.stop(0)
+
+
+def test_probes_without_a_certificate_get_health_and_nothing_else(tmp_path: Path) -> None:
+    well, health_port = threading.Event(), free_port()
+    secured = Settings(grpc_port=0, grpc_health_port=health_port, **_authority(tmp_path))
+    guarded = Server(Echo(), echo.add, secured, is_healthy=well.is_set)
+    guarded.start()
+    with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
+        stub = health_pb2_grpc.HealthStub(probe)
+        assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
+        well.set()
+        _soon(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
+        with pytest.raises(grpc.RpcError) as refused:
+            echo.generated()[1].EchoStub(probe).Say(words("hi"))
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.RpcError) as refused:
+            next(stub.Watch(health_pb2.HealthCheckRequest()))
+        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+    with grpc.insecure_channel(f"127.0.0.1:{guarded.port}") as bare, pytest.raises(grpc.RpcError):
+        health_pb2_grpc.HealthStub(bare).Check(health_pb2.HealthCheckRequest(), timeout=2)
+    with sync_channel(f"dns:///localhost:{guarded.port}", secured) as channel:
+        check_health_sync(channel, 2)
+    guarded.stop(0)
+
+
+def test_probes_get_not_serving_while_calls_under_way_end() -> None:
+    health_port = free_port()
+    running = Running(grpc_health_port=health_port)
+    answers: list[Any] = []
+    call = threading.Thread(target=lambda: answers.append(running.stub.Say(words("sleep", 600)).number))
+    call.start()
+    _soon(lambda: running.echo.calls == 1)
+    stop = threading.Thread(target=running.server.stop)
+    stop.start()
+    with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
+        stub = health_pb2_grpc.HealthStub(probe)
+        _soon(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING, seconds=0.5)
+    call.join()
+    stop.join(5)
+    assert answers == [600]
+
+
+def test_a_taken_health_port_is_named_with_its_variable() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Unavailable) as raised:
+        Server(Echo(), echo.add, Settings(grpc_port=0, grpc_health_port=taken.getsockname()[1]))
+    assert (raised.value.reason, raised.value.facts["variable"]) == ("PORT_TAKEN", "GRPC_HEALTH_PORT")
 
 
 @pytest.mark.parametrize(

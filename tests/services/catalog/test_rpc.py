@@ -78,7 +78,7 @@ def call(request: pytest.FixtureRequest, resources: Resources) -> Iterator[Call]
                 return await getattr(CatalogStub(channel), method)(message)
 
         yield lambda method, message: asyncio.run(ask(method, message))
-        inproc.forget("catalog")
+        inproc.unregister("catalog")
         return
     server = Server(rpc.servicer(resources), add_CatalogServicer_to_server, resources.settings)
     server.start()
@@ -216,4 +216,4 @@ def test_without_an_index_searches_are_looked_up_and_records_are_still_given(
             assert (await stub.ListInstitutions(wire.ListInstitutionsRequest())).institutions
 
     asyncio.run(ask())
-    inproc.forget("bare")
+    inproc.unregister("bare")

@@ -105,7 +105,7 @@ def call(resources: Resources) -> Any:
             return await getattr(CatalogStub(channel), method)(message)
 
     yield lambda method, message: asyncio.run(ask(method, message))
-    inproc.forget("showing")
+    inproc.unregister("showing")
 
 
 def record_id(resources: Resources, key: str) -> str:
