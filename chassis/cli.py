@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from typer.exceptions import TyperException
 
-from chassis.errors import Error, Invalid, LocalText, Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from chassis.service import discover, load
 from chassis.settings import Settings, environment_with
 from chassis.settings import load as load_settings
@@ -149,26 +149,11 @@ def usable_folder(folder: Path) -> None:
         probe.unlink()
         room = os.statvfs(folder)
     except OSError as problem:
-        raise Unavailable(
-            "FOLDER_UNUSABLE",
-            LocalText(
-                "Folder {folder} tidak bisa ditulisi ({why}). Beri izin, atau pilih folder lain dengan DATA=.",
-                "The folder {folder} cannot be written to ({why}). Allow it, or choose another with DATA=.",
-            ),
-            folder=str(folder),
-            why=problem.strerror,
-        ) from None
+        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
     free = room.f_bavail * room.f_frsize
     if free < MINIMUM_FREE_BYTES:
         raise Unavailable(
-            "DISK_FULL",
-            LocalText(
-                "Diska folder {folder} hampir penuh: sisa {free_mb} MB, perlu {need_mb} MB.",
-                "The disk of {folder} is nearly full: {free_mb} MB left, {need_mb} MB needed.",
-            ),
-            folder=str(folder),
-            free_mb=free // 1024 // 1024,
-            need_mb=MINIMUM_FREE_BYTES // 1024 // 1024,
+            "DISK_FULL", folder=str(folder), free_mb=free // 1024 // 1024, need_mb=MINIMUM_FREE_BYTES // 1024 // 1024
         )
 
 
@@ -193,8 +178,7 @@ def main() -> None:
         raise SystemExit(UNWELL) from None
     except TyperException as problem:
         # Told as every other error is: --json ends with a line of JSON whatever happens.
-        said = LocalText("Perintah itu keliru: {why}", "That command is wrong: {why}")
-        _report(Invalid("USAGE", said, why=problem.format_message()))
+        _report(Invalid("USAGE", why=problem.format_message()))
         raise SystemExit(USAGE) from None
     except Error as problem:
         _report(problem)

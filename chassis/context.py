@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 
-from chassis.errors import LocalText, TooLate
+from chassis.errors import TooLate
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,7 @@ class Context:
         """
         left = self.remaining()
         if left is not None and left <= 0:
-            raise TooLate(
-                "DEADLINE_PASSED",
-                LocalText("Waktu tunggu habis. Coba lagi.", "The time allowed ran out. Try again."),
-            )
+            raise TooLate("DEADLINE_PASSED")
 
     def within(self, seconds: float) -> Context:
         """The same, with at most `seconds` left."""

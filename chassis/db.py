@@ -20,7 +20,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import telemetry
 from chassis.context import Context
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 
 # Tables of the chassis' own (outbox, inbox, deliveries, leases), which every service's database has.
 chassis_tables = MetaData()
@@ -215,13 +215,7 @@ def _named_loss() -> Iterator[None]:
         yield
     except DBAPIError as problem:
         if "no such table" in str(problem.orig) or getattr(problem.orig, "sqlstate", "") == UNDEFINED_TABLE:
-            raise Unavailable(
-                "DATABASE_NOT_MIGRATED",
-                LocalText(
-                    "Basis data belum disiapkan. Jalankan dulu: rangkiang migrate",
-                    "The database has not been prepared. First run: rangkiang migrate",
-                ),
-            ) from problem
+            raise Unavailable("DATABASE_NOT_MIGRATED") from problem
         if not problem.connection_invalidated and not _is_full(problem):
             raise
         with _named_outage():
@@ -236,19 +230,8 @@ def _named_outage() -> Iterator[None]:
         if not (isinstance(problem, InterfaceError | OperationalError) or problem.connection_invalidated):
             raise
         if _is_full(problem):
-            raise Unavailable(
-                "DISK_FULL",
-                LocalText(
-                    "Diska basis data penuh: kosongkan ruang, lalu ulangi. Yang sudah tersimpan aman.",
-                    "The database's disk is full: make room and try again. What was saved is safe.",
-                ),
-            ) from problem
-        raise Unavailable(
-            "DATABASE_UNAVAILABLE",
-            LocalText(
-                "Basis data tidak menjawab. Coba lagi sebentar.", "The database does not answer. Try again shortly."
-            ),
-        ) from problem
+            raise Unavailable("DISK_FULL") from problem
+        raise Unavailable("DATABASE_UNAVAILABLE") from problem
 
 
 def _is_full(problem: DBAPIError) -> bool:
@@ -260,15 +243,7 @@ def _named_folder(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:
-        raise Unavailable(
-            "FOLDER_UNUSABLE",
-            LocalText(
-                "Folder {folder} tidak bisa dipakai ({why}). Beri izin, atau pilih folder lain dengan DATA=.",
-                "The folder {folder} cannot be used ({why}). Allow it, or choose another with DATA=.",
-            ),
-            folder=str(folder),
-            why=problem.strerror,
-        ) from None
+        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
 
 
 def _sqlite_engine(url: str, *, begin: str, pool_size: int, mapped_bytes: int = 0) -> Engine:

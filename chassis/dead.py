@@ -13,7 +13,7 @@ from rich.table import Table
 
 from chassis.bus.dead import ADAPTERS, DeadEvent, DeadList
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import open_url
@@ -78,10 +78,7 @@ def _opened(name: str) -> Iterator[DeadList]:
 
 def _chosen(dead: DeadList, keys: list[str] | None, everything: bool) -> list[str]:
     if bool(keys) == everything:
-        raise Invalid(
-            "NOTHING_CHOSEN",
-            LocalText("Sebutkan kunci peristiwa, atau --all.", "Name events by their keys, or say --all."),
-        )
+        raise Invalid("NOTHING_CHOSEN")
     found = dead.find()
     return [each.key for each in (found if everything else _named(found, keys or []))]
 
@@ -92,11 +89,7 @@ def _named(found: list[DeadEvent], keys: list[str]) -> list[DeadEvent]:
     for key in keys:
         matching = [each for each in found if key in (each.key, each.key.rpartition("/")[2])]
         if not matching:
-            raise NotFound(
-                "DEAD_EVENT_NOT_FOUND",
-                LocalText("Tidak ada {key} di daftar peristiwa mati.", "No {key} on the dead list."),
-                key=key,
-            )
+            raise NotFound("DEAD_EVENT_NOT_FOUND", key=key)
         chosen += matching
     return chosen
 

@@ -1,4 +1,4 @@
-"""The errors of the house: each has a reason for machines, facts for both and a sentence for people.
+"""Errors: each has a reason for machines, facts, and a sentence for people in `sentences.toml`.
 
     Error
     ├── Invalid          the request cannot be understood or is out of bounds     INVALID_ARGUMENT     400
@@ -11,45 +11,43 @@
     ├── Unavailable      a part we need does not answer; trying again may help    UNAVAILABLE          503
     └── TooLate          the caller's time ran out                                DEADLINE_EXCEEDED    504
 
-gRPC codes stand here by name, so that a worker process can load this module without gRPC.
+gRPC codes are names here, so that a worker process can import this module without gRPC.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
-
-@dataclass(frozen=True, slots=True)
-class LocalText:
-    """A text for people in Indonesian and English."""
-
-    id: str
-    en: str
-
-    def format(self, facts: dict[str, Any]) -> LocalText:
-        return LocalText(self.id.format_map(facts), self.en.format_map(facts))
-
-    def speak(self, language: str) -> str:
-        return (self.en or self.id) if language == "en" else (self.id or self.en)
+from chassis.sentences import LocalText as LocalText
+from chassis.sentences import fill
 
 
 class Error(Exception):
     """Something went wrong in a way we can name.
 
-    reason  stable, for machines: UPPER_SNAKE
-    say     sentence for people; `{fact}` is replaced by the fact
-    facts   what the reason is about; values are text or numbers
+    reason    stable, for machines: UPPER_SNAKE
+    facts     what the reason is about, by name
+    sentence  for people: the one of `sentences.toml`, or the one that came with an error from another process
     """
 
     grpc_code: ClassVar[str] = "INTERNAL"
     http_status: ClassVar[int] = 500
 
-    def __init__(self, reason: str, say: LocalText, **facts: Any) -> None:
+    def __init__(self, reason: str, say: LocalText | None = None, /, **facts: Any) -> None:
         self.reason = reason
         self.facts: dict[str, Any] = facts
-        self.sentence = say.format(facts)
+        self._sentence = None if say is None else say.format(facts)
         super().__init__(reason, facts)
+
+    @property
+    def sentence(self) -> LocalText:
+        if self._sentence is None:
+            self._sentence = fill(self.reason, self.facts)
+        return self._sentence
+
+    @sentence.setter
+    def sentence(self, ready: LocalText) -> None:
+        self._sentence = ready
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.sentence.en}"

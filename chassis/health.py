@@ -23,8 +23,9 @@ from chassis.bus import dead
 from chassis.cli import usable_folder
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import Error, LocalText
+from chassis.errors import Error
 from chassis.migrate import pending
+from chassis.sentences import LocalText
 from chassis.service import Resources, Service
 from chassis.settings import Settings
 from chassis.urls import known_scheme, open_url, resolve
@@ -228,5 +229,6 @@ ADVICE = {
         "Beri izin menulis, atau pilih folder lain.", "Allow writing, or choose another folder."
     ),
     "DISK_FULL": LocalText("Kosongkan ruang diska.", "Make room on the disk."),
+    "URL_SCHEME_MISSPELT": LocalText("Betulkan setelan itu.", "Correct that setting."),
     "URL_SCHEME_UNKNOWN": LocalText("Betulkan setelan itu.", "Correct that setting."),
 }

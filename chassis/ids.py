@@ -7,7 +7,7 @@ from uuid import UUID
 
 import uuid_utils
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 
 
 def new_id() -> UUID:
@@ -28,8 +28,4 @@ def parse_id(text: str) -> UUID:
     try:
         return UUID(text)
     except ValueError:
-        raise Invalid(
-            "ID_NOT_READABLE",
-            LocalText("“{given}” bukan pengenal yang sah.", "“{given}” is not an identifier."),
-            given=text[:80],
-        ) from None
+        raise Invalid("ID_NOT_READABLE", given=text[:80]) from None

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context, system
 from chassis.db import Database, chassis_tables
-from chassis.errors import Conflict, Error, LocalText
+from chassis.errors import Conflict, Error
 from chassis.ids import new_id
 
 log = logging.getLogger(__name__)
@@ -259,8 +259,4 @@ def _be_brief(session: Session) -> None:
 
 
 def _lost(role: str) -> Conflict:
-    return Conflict(
-        "LEASE_LOST",
-        LocalText("Giliran {role} sudah beralih ke proses lain.", "The role {role} went to another process."),
-        role=role,
-    )
+    return Conflict("LEASE_LOST", role=role)

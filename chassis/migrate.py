@@ -15,7 +15,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from chassis.db import Database
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from chassis.service import Service
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
@@ -28,7 +28,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
     owner_url  whose role owns the tables; on PostgreSQL the database is made when it is missing
     app_url    whose role the running service has; it is granted what it needs
     returns    revisions applied, oldest first
-    raises     Unavailable  DATABASE_UNAVAILABLE, MIGRATION_BLOCKED
+    raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED
     """
     url = make_url(owner_url)
     if url.get_backend_name() == "sqlite":
@@ -52,12 +52,9 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
         finally:
             engine.dispose()
     except OperationalError as problem:
-        blocked = "lock timeout" in str(problem)
+        why = str(problem.orig).strip().splitlines()[0]
         raise Unavailable(
-            "MIGRATION_BLOCKED" if blocked else "DATABASE_UNAVAILABLE",
-            LocalText("Migrasi {service} tidak jalan: {why}", "The migration of {service} did not run: {why}"),
-            service=service.name,
-            why=str(problem.orig).strip().splitlines()[0],
+            "MIGRATION_BLOCKED" if "lock timeout" in why else "MIGRATION_FAILED", service=service.name, why=why
         ) from problem
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.urls import resolve
 
 if TYPE_CHECKING:
@@ -107,11 +107,6 @@ def load(name: str) -> Service:
         return found
     names = [each.name for each in pkgutil.iter_modules(import_module("services").__path__)]
     if name not in names:
-        raise Invalid(
-            "SERVICE_UNKNOWN",
-            LocalText("Tidak ada layanan “{given}”; yang ada: {known}.", "No service “{given}”; there are: {known}."),
-            given=name,
-            known=", ".join(names),
-        )
+        raise Invalid("SERVICE_UNKNOWN", given=name, known=", ".join(names))
     manifest: Service = resolve(f"services.{name}.service:SERVICE")
     return manifest

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 
 # Passwords that development URLs carry; good for a loopback, refused outside development.
 DEFAULT_SECRETS = frozenset(
@@ -119,12 +119,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
         first = problem.errors()[0]
         variable = str(first["loc"][0]).upper()
         # The value itself may be a secret: it is never repeated.
-        raise Invalid(
-            "SETTING_INVALID",
-            LocalText("Setelan {variable} keliru: {why}", "The setting {variable} is wrong: {why}"),
-            variable=variable,
-            why=first["msg"],
-        ) from None
+        raise Invalid("SETTING_INVALID", variable=variable, why=first["msg"]) from None
     if settings.environment != "development":
         _refuse_default_secrets(settings)
     return settings
@@ -133,14 +128,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def _refuse_default_secrets(settings: Settings) -> None:
     for name in ("database_url", "database_owner_url", "bus_url", "search_url"):
         if urlsplit(getattr(settings, name)).password in DEFAULT_SECRETS:
-            raise Invalid(
-                "DEFAULT_SECRET",
-                LocalText(
-                    "{variable} masih memakai kata sandi bawaan; ganti sebelum dipakai di luar pengembangan.",
-                    "{variable} still carries a default password; change it before running outside development.",
-                ),
-                variable=name.upper(),
-            )
+            raise Invalid("DEFAULT_SECRET", variable=name.upper())
 
 
 def environment_with(**changes: str) -> dict[str, str]:

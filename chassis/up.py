@@ -13,7 +13,7 @@ import uvicorn
 
 from chassis import jobs, telemetry
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import settle
 from chassis.prefork import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
 from chassis.rpc import inproc
@@ -46,21 +46,8 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as problem:
         if problem.errno == errno.EADDRINUSE:
-            raise Unavailable(
-                "PORT_TAKEN",
-                LocalText(
-                    "Porta {port} sudah dipakai program lain. Hentikan itu, atau pilih yang lain: PORT=8090 make run",
-                    "Port {port} is taken by another program. Stop it, or choose another: PORT=8090 make run",
-                ),
-                port=port,
-            ) from None
-        raise Invalid(
-            "ADDRESS_UNUSABLE",
-            LocalText("Tidak bisa membuka {host}:{port}: {why}", "Cannot listen on {host}:{port}: {why}"),
-            host=host,
-            port=port,
-            why=problem.strerror,
-        ) from None
+            raise Unavailable("PORT_TAKEN", port=port, variable="PORT") from None
+        raise Invalid("ADDRESS_UNUSABLE", host=host, port=port, why=problem.strerror) from None
 
 
 def _shown(host: str) -> str:

@@ -22,7 +22,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids, telemetry
-from chassis.errors import Error, LocalText
+from chassis.errors import Error
 from chassis.rpc.client import aio_channel, check_health
 from chassis.settings import Settings
 from gateway import partners, problems, web
@@ -112,23 +112,11 @@ class RequestGuard:
                 body = LONGEST_BODY_BYTES + 1
         named = named or str(ids.new_id())
         if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_TARGET_BYTES:
-            return named, problems.AddressTooLong(
-                "ADDRESS_TOO_LONG",
-                LocalText("Alamat paling panjang {longest} bita.", "An address takes at most {longest} bytes."),
-                longest=LONGEST_TARGET_BYTES,
-            )
+            return named, problems.AddressTooLong("ADDRESS_TOO_LONG", longest=LONGEST_TARGET_BYTES)
         if size > LONGEST_HEADERS_BYTES:
-            return named, problems.HeadersTooLarge(
-                "HEADERS_TOO_LARGE",
-                LocalText("Kepala permintaan paling besar {longest} bita.", "Headers take at most {longest} bytes."),
-                longest=LONGEST_HEADERS_BYTES,
-            )
+            return named, problems.HeadersTooLarge("HEADERS_TOO_LARGE", longest=LONGEST_HEADERS_BYTES)
         if body > LONGEST_BODY_BYTES:
-            return named, problems.TooLarge(
-                "BODY_TOO_LARGE",
-                LocalText("Tidak ada kiriman yang diterima di sini.", "Nothing here takes a body."),
-                longest=LONGEST_BODY_BYTES,
-            )
+            return named, problems.TooLarge("BODY_TOO_LARGE", longest=LONGEST_BODY_BYTES)
         return named, None
 
 

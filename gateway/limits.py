@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.errors import Error, LocalText, TooMany
+from chassis.errors import Error, TooMany
 
 WINDOW_SECONDS = 60
 MOST_ADDRESSES = 50_000  # about 10 MB
@@ -107,12 +107,4 @@ def _network(address: str) -> str:
 
 
 def too_many(quota: int, seconds: int) -> TooMany:
-    return TooMany(
-        "TOO_MANY_REQUESTS",
-        LocalText(
-            "Terlalu banyak permintaan dari alamat ini, paling banyak {quota} semenit. Coba {seconds} detik lagi.",
-            "Too many requests from this address: at most {quota} a minute. Try again in {seconds} seconds.",
-        ),
-        quota=quota,
-        seconds=seconds,
-    )
+    return TooMany("TOO_MANY_REQUESTS", quota=quota, seconds=seconds)

@@ -10,7 +10,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, Invalid, LocalText, NotFound
+from chassis.errors import Error, Invalid, NotFound
+from chassis.sentences import LocalText
 from gateway.deps import language, request_id
 
 MEDIA_TYPE = "application/problem+json"
@@ -56,26 +57,16 @@ class HeadersTooLarge(Error):
 
 def unexpected() -> Error:
     """What the world is told of a mistake of ours: nothing but that it happened."""
-    return Error(
-        "INTERNAL",
-        LocalText(
-            "Ada kesalahan di pihak kami. Sebutkan nomor permintaan ini bila menghubungi kami.",
-            "Something went wrong on our side. Quote this request's number when you contact us.",
-        ),
-    )
+    return Error("INTERNAL")
 
 
 def from_http(problem: HTTPException) -> Error:
     """The framework's own refusals (no route, wrong method) as errors of the house."""
     if problem.status_code == HTTPStatus.NOT_FOUND:
-        return NotFound("ROUTE_NOT_FOUND", LocalText("Tidak ada apa-apa di alamat ini.", "There is nothing here."))
+        return NotFound("ROUTE_NOT_FOUND")
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed(
-            "METHOD_NOT_ALLOWED",
-            LocalText("Alamat ini hanya dapat dibaca: pakai {allow}.", "This address can only be read: use {allow}."),
-            allow=(problem.headers or {}).get("Allow", "GET"),
-        )
-    return Invalid("REQUEST_INVALID", LocalText("Permintaan ini keliru.", "This request is wrong."))
+        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=(problem.headers or {}).get("Allow", "GET"))
+    return Invalid("REQUEST_INVALID")
 
 
 def title(status: int, speaks: str) -> str:

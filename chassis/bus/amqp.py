@@ -22,7 +22,7 @@ from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
 from chassis.bus import Event
-from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.service import Consumer, Resources
 
 log = logging.getLogger(__name__)
@@ -220,11 +220,7 @@ def event_of(letter: Letter) -> Event:
             traceparent=str(headers.get("traceparent", "")),
         )
     except (KeyError, ValueError, TypeError, AttributeError) as problem:
-        raise Invalid(
-            "EVENT_UNREADABLE",
-            LocalText("Pesan bus tidak terbaca: {why}", "A message on the bus cannot be read: {why}"),
-            why=f"{type(problem).__name__}: {problem}"[:200],
-        ) from problem
+        raise Invalid("EVENT_UNREADABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem
 
 
 def letter_from(message: Any) -> Letter:
@@ -272,8 +268,4 @@ def _named_outage(give_up: Any) -> Iterator[None]:
         yield
     except (OSError, amqp.AMQPError, KombuError) as problem:
         give_up()
-        raise Unavailable(
-            "BUS_UNAVAILABLE",
-            LocalText("Broker pesan tidak menjawab: {why}", "The message broker does not answer: {why}"),
-            why=f"{type(problem).__name__}: {problem}"[:200],
-        ) from problem
+        raise Unavailable("BUS_UNAVAILABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem

@@ -12,7 +12,7 @@ from typing import Any
 from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.amqp import Letter, Publisher, dead_queue, declare_handler, letter_from, moved_to, queue_of
 from chassis.bus.dead import DeadEvent
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from chassis.service import Consumer, Resources
 
 AT_MOST = 10_000
@@ -69,11 +69,7 @@ class AmqpDead:
 
     def _put(self, letter: Letter) -> None:
         if not self._publisher.send([letter], mandatory=True)[0]:
-            raise Unavailable(
-                "BUS_UNAVAILABLE",
-                LocalText("Broker menolak pesan untuk {queue}.", "The broker refused a message for {queue}."),
-                queue=letter.routing_key,
-            )
+            raise Unavailable("BUS_REFUSED", queue=letter.routing_key)
 
 
 def _take(channel: Any, queue: str) -> Iterator[Any]:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chassis.bus import Event
 from chassis.context import Context, system
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.inbox import first_time
 from chassis.service import Consumer
 from chassis.urls import resolve
@@ -43,9 +43,4 @@ def read_body(consumer: Consumer, event: Event) -> Message:
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
     except (ParseError, RecursionError) as problem:
-        raise Invalid(
-            "EVENT_UNREADABLE",
-            LocalText("Isi peristiwa {type} tidak terbaca: {why}", "The body of this {type} cannot be read: {why}"),
-            type=event.type,
-            why=str(problem)[:200],
-        ) from problem
+        raise Invalid("EVENT_UNREADABLE", type=event.type, why=str(problem)[:200]) from problem

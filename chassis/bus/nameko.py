@@ -54,7 +54,7 @@ from chassis.bus.amqp import (
 from chassis.bus.handling import handle
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import Error, Invalid, LocalText, Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import known_scheme
@@ -186,13 +186,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     # What a handler raised is told once, as handler_failed.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
-        raise Invalid(
-            "WORKER_NEEDS_BROKER",
-            LocalText(
-                "Dengan BUS_URL=local: tugas ini dikerjakan oleh `rangkiang up`; worker memerlukan amqp://…",
-                "With BUS_URL=local: `rangkiang up` does this work; a worker needs amqp://…",
-            ),
-        )
+        raise Invalid("WORKER_NEEDS_BROKER")
     database = Database(settings.database(service.name), pool_size=AT_ONCE + 2)
     refuse_when_not_green(database)
     announce_commits(database)
@@ -245,14 +239,7 @@ def _refuse_what_kills(letter: Letter) -> None:
     """
     deaths = letter.headers.get("x-delivery-count", 0)
     if deaths >= DEATHS_AT_MOST:
-        raise Invalid(
-            "EVENT_DEADLY",
-            LocalText(
-                "Peristiwa ini {deaths} kali diambil tanpa selesai; prosesnya mati.",
-                "This event was taken up {deaths} times and never finished; its worker died.",
-            ),
-            deaths=deaths,
-        )
+        raise Invalid("EVENT_DEADLY", deaths=deaths)
 
 
 def _but_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception], None]:

@@ -14,7 +14,7 @@ import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.rpc import status
 from chassis.rpc.client_calls import AioMethod, SyncMethod
 from chassis.settings import Settings
@@ -86,11 +86,7 @@ def check_health_sync(channel: SyncChannel, seconds: float) -> None:
 
 def _require_serving(reply: health_pb2.HealthCheckResponse, url: str) -> None:
     if reply.status != health_pb2.HealthCheckResponse.SERVING:
-        raise Unavailable(
-            "NOT_SERVING",
-            LocalText("Layanan di {service} belum siap.", "The service at {service} is not ready."),
-            service=url,
-        )
+        raise Unavailable("NOT_SERVING", service=url)
 
 
 def _aio_transport(url: str, settings: Settings) -> aio.Channel:
@@ -123,11 +119,7 @@ def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
         return None
     missing = [name for name, path in names.items() if not path]
     if missing:
-        raise Invalid(
-            "GRPC_TLS_INCOMPLETE",
-            LocalText("{missing} belum diatur: TLS perlu ketiganya.", "{missing} is not set: TLS needs all three."),
-            missing=", ".join(missing),
-        )
+        raise Invalid("GRPC_TLS_INCOMPLETE", missing=", ".join(missing))
     certificate, key, authority = (_read(name, path) for name, path in names.items())
     return certificate, key, authority
 
@@ -136,13 +128,7 @@ def _read(variable: str, path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as problem:
-        raise Invalid(
-            "FILE_UNREADABLE",
-            LocalText("{variable}: {file} tidak terbaca ({why}).", "{variable}: {file} cannot be read ({why})."),
-            variable=variable,
-            file=path,
-            why=problem.strerror,
-        ) from None
+        raise Invalid("FILE_UNREADABLE", variable=variable, file=path, why=problem.strerror) from None
 
 
 class _UnaryOnly:

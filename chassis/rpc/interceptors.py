@@ -14,7 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 
 from chassis import telemetry
 from chassis.context import Context
-from chassis.errors import Error, Invalid, LocalText, Unauthenticated
+from chassis.errors import Error, Invalid, Unauthenticated
 from chassis.ids import new_id
 from chassis.rpc import status
 from rangkiang.common.v1 import options_pb2
@@ -61,14 +61,7 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]
     for name, handler in recorder.handlers.items():
         options = _options(service.methods_by_name[name])
         if not options.scope:
-            raise Invalid(
-                "SCOPE_MISSING",
-                LocalText(
-                    "Metode {method} tidak menyebut siapa yang boleh memanggilnya.",
-                    "The method {method} does not say who may call it: give it a scope in its .proto file.",
-                ),
-                method=f"{recorder.service}/{name}",
-            )
+            raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
         behaviour = _guarded(handler, path, options.scope)
         methods.append(Method(path, recorder.service, name, options.scope, options.inline, behaviour, handler))
@@ -155,11 +148,7 @@ def _enter(grpc_context: Any) -> Context:
 def _check_access(scope: str, context: Context) -> None:
     context.in_time()
     if scope != PUBLIC:
-        raise Unauthenticated(
-            "SIGN_IN_NEEDED",
-            LocalText("Untuk ini perlu masuk lebih dulu.", "This needs signing in first."),
-            scope=scope,
-        )
+        raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
 
 
 def grpc_handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:

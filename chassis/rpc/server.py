@@ -18,7 +18,7 @@ from sqlalchemy import text
 from chassis import jobs
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import Error, Invalid, LocalText, Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files
 from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
@@ -151,15 +151,7 @@ def _listen(
             return server.add_insecure_port(address)
         return server.add_secure_port(address, credentials)
     except RuntimeError:
-        raise Unavailable(
-            "PORT_TAKEN",
-            LocalText(
-                "Tidak bisa membuka {address}: mungkin dipakai program lain. Pilih yang lain dengan {variable}=.",
-                "Cannot listen on {address}: another program may have it. Choose another with {variable}=.",
-            ),
-            address=address,
-            variable=variable,
-        ) from None
+        raise Unavailable("PORT_TAKEN", address=address, port=port, variable=variable) from None
 
 
 def server_credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
@@ -173,15 +165,7 @@ def server_credentials(settings: Settings, methods: list[Method]) -> grpc.Server
         return grpc.ssl_server_credentials([(key, certificate)], authority, require_client_auth=True)
     restricted = [method.path for method in methods if method.scope != PUBLIC]
     if restricted and not _is_loopback(settings.grpc_host):
-        raise Invalid(
-            "GRPC_NOT_PROTECTED",
-            LocalText(
-                "{method} tidak untuk umum: di alamat {host} perlu GRPC_CERT, GRPC_KEY dan GRPC_CA.",
-                "{method} is not public: on the address {host} it needs GRPC_CERT, GRPC_KEY and GRPC_CA.",
-            ),
-            method=restricted[0],
-            host=settings.grpc_host,
-        )
+        raise Invalid("GRPC_NOT_PROTECTED", method=restricted[0], host=settings.grpc_host)
     return None
 
 

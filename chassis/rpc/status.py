@@ -11,7 +11,8 @@ import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from chassis.errors import Error, Invalid, LocalText, TooLate, Unavailable, error_for
+from chassis.errors import Error, Invalid, TooLate, Unavailable, error_for
+from chassis.sentences import LocalText
 
 DOMAIN = "rangkiang"
 # Status travels in HTTP/2 trailers, which are bounded; `METADATA_BYTES` in client and server holds the sum of these.
@@ -65,42 +66,22 @@ def from_call(problem: grpc.RpcError, *, service: str) -> Error:
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return too_late()
     if code is grpc.StatusCode.RESOURCE_EXHAUSTED and "larger than max" in str(call.details()):
-        return Invalid(
-            "MESSAGE_TOO_LARGE",
-            LocalText("Permintaan atau jawaban terlalu besar.", "The request or its answer is too large."),
-        )
+        return Invalid("MESSAGE_TOO_LARGE")
     return unavailable(service, code.name)
 
 
 def unavailable(service: str, why: str) -> Unavailable:
     """The service does not answer, or answers what we do not understand; `why` is a gRPC code's name."""
-    return Unavailable(
-        "SERVICE_UNAVAILABLE",
-        LocalText(
-            "Layanan {service} sedang tidak menjawab. Coba lagi sebentar.",
-            "The service {service} does not answer at the moment. Try again shortly.",
-        ),
-        service=service,
-        code=why,
-    )
+    return Unavailable("SERVICE_UNAVAILABLE", service=service, code=why)
 
 
 def too_late() -> TooLate:
-    return TooLate(
-        "DEADLINE_PASSED",
-        LocalText("Waktu tunggu habis. Coba lagi.", "The time allowed ran out. Try again."),
-    )
+    return TooLate("DEADLINE_PASSED")
 
 
 def internal() -> Error:
     """Something broke that nobody foresaw; the log has it, the caller need not."""
-    return Error(
-        "INTERNAL",
-        LocalText(
-            "Ada kesalahan di pihak kami. Kejadiannya sudah dicatat.",
-            "Something went wrong on our side. It has been recorded.",
-        ),
-    )
+    return Error("INTERNAL")
 
 
 def _told(status: status_pb2.Status, code: str) -> Error | None:

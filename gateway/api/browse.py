@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import Parameter, one, read, table
 from gateway.api.schemas import JSON, ClassOf, Shape, Shown, documented
 from gateway.api.serializers import a_class, shown
@@ -93,9 +93,7 @@ async def browse(request: Request) -> Response:
     """Authors, subjects, series, titles or call numbers in order, with how many records each has."""
     kind = request.path_params["kind"]
     if kind not in KINDS:
-        raise NotFound(
-            "LIST_NOT_FOUND", LocalText("Tidak ada daftar “{kind}”.", "There is no list “{kind}”."), kind=kind[:80]
-        )
+        raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
     given = read(request, BROWSE)
     message = wire.BrowseRequest(
         kind=kind,

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, LocalText, Unavailable
+from chassis.errors import Error, Unavailable
 from gateway.api.parameters import read, table
 from gateway.api.schemas import JSON, Shape, documented
 
@@ -57,11 +57,7 @@ async def ready(request: Request) -> Response:
     try:
         await request.app.state.catalog_is_well(READY_WITHIN_SECONDS)
     except Error as trouble:
-        raise Unavailable(
-            "NOT_READY",
-            LocalText("Katalog belum siap: {why}.", "The catalogue is not ready: {why}."),
-            why=trouble.reason,
-        ) from trouble
+        raise Unavailable("NOT_READY", why=trouble.reason) from trouble
     return _state("ready")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from gateway.deps import LANGUAGES
 
 # Facets of the catalogue, which are also its filters.
@@ -51,42 +51,14 @@ class Parameter:
     def check(self, value: str) -> None:
         """raises  Invalid  PARAMETER_TOO_LONG, PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT"""
         if len(value) > self.longest:
-            raise Invalid(
-                "PARAMETER_TOO_LONG",
-                LocalText(
-                    "“{parameter}” paling banyak {longest} karakter.",
-                    "“{parameter}” takes at most {longest} characters.",
-                ),
-                parameter=self.name,
-                longest=self.longest,
-            )
+            raise Invalid("PARAMETER_TOO_LONG", parameter=self.name, longest=self.longest)
         if self.numbers is not None and not _is_number(value, self.numbers):
-            raise Invalid(
-                "PARAMETER_NOT_A_NUMBER",
-                LocalText(
-                    "“{parameter}” harus bilangan bulat dari {least} sampai {most}.",
-                    "“{parameter}” must be a whole number from {least} to {most}.",
-                ),
-                parameter=self.name,
-                least=self.numbers[0],
-                most=self.numbers[1],
-            )
+            raise Invalid("PARAMETER_NOT_A_NUMBER", parameter=self.name, least=self.numbers[0], most=self.numbers[1])
         choices = FLAGS if self.flag else self.choices
         if choices and not set(value.split(",") if self.listed else (value,)) <= set(choices):
-            raise Invalid(
-                "PARAMETER_NOT_A_CHOICE",
-                LocalText(
-                    "“{parameter}” harus salah satu dari: {choices}.", "“{parameter}” must be one of: {choices}."
-                ),
-                parameter=self.name,
-                choices=", ".join(choices),
-            )
+            raise Invalid("PARAMETER_NOT_A_CHOICE", parameter=self.name, choices=", ".join(choices))
         if _CONTROL.search(value):
-            raise Invalid(
-                "PARAMETER_NOT_TEXT",
-                LocalText("“{parameter}” memuat karakter kendali.", "“{parameter}” holds control characters."),
-                parameter=self.name,
-            )
+            raise Invalid("PARAMETER_NOT_TEXT", parameter=self.name)
 
     def openapi(self) -> dict[str, Any]:
         schema: dict[str, Any] = {"type": "string"}
@@ -130,32 +102,16 @@ def read(request: Request, allowed: dict[str, Parameter], *, strict: bool = True
         parameter = allowed.get(name)
         if parameter is None:
             if strict:
-                raise Invalid(
-                    "PARAMETER_UNKNOWN",
-                    LocalText("Parameter “{parameter}” tidak dikenal.", "There is no parameter “{parameter}”."),
-                    parameter=name[:80],
-                )
+                raise Invalid("PARAMETER_UNKNOWN", parameter=name[:80])
             continue
         parameter.check(value)
         values = given.setdefault(name, [])
         values.append(value)
         if len(values) > parameter.repeated and not (parameter.listed and len(values) <= len(parameter.choices)):
-            raise Invalid(
-                "PARAMETER_REPEATED",
-                LocalText(
-                    "“{parameter}” boleh diberikan paling banyak {times} kali.",
-                    "“{parameter}” may be given at most {times} times.",
-                ),
-                parameter=name,
-                times=parameter.repeated,
-            )
+            raise Invalid("PARAMETER_REPEATED", parameter=name, times=parameter.repeated)
     for parameter in allowed.values():
         if parameter.required and parameter.name not in given:
-            raise Invalid(
-                "PARAMETER_MISSING",
-                LocalText("“{parameter}” wajib diberikan.", "“{parameter}” must be given."),
-                parameter=parameter.name,
-            )
+            raise Invalid("PARAMETER_MISSING", parameter=parameter.name)
     return given
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import NEAR, one, read, table
 from gateway.api.record_schema import FullRecord
 from gateway.api.schemas import (
@@ -126,11 +126,7 @@ def readable(record_id: str) -> str:
     raises  NotFound  RECORD_NOT_FOUND
     """
     if not is_id(record_id):
-        raise NotFound(
-            "RECORD_NOT_FOUND",
-            LocalText("Tidak ada catatan {record}.", "There is no record {record}."),
-            record=record_id[:80],
-        )
+        raise NotFound("RECORD_NOT_FOUND", record=record_id[:80])
     return record_id
 
 
@@ -183,11 +179,7 @@ async def record(request: Request) -> Response:
     given = read(request, ONE)
     media = acceptable(request.headers.get("accept", ""), MEDIA_TYPES)
     if media is None:
-        raise NotAcceptable(
-            "MEDIA_TYPE_NOT_OFFERED",
-            LocalText("Catatan ini tersedia sebagai: {offered}.", "This record can be had as: {offered}."),
-            offered=", ".join(MEDIA_TYPES),
-        )
+        raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=", ".join(MEDIA_TYPES))
     return await in_form(request, request.path_params["record_id"], BY_MEDIA_TYPE[media], near=one(given, "near"))
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from gateway.api.parameters import FACETS, MOST_VALUES, NEAR, SORTS, Parameter, one, read, table
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
@@ -166,9 +166,7 @@ async def facet_values(request: Request) -> Response:
     """What `/search` counts ten of, page by page."""
     facet = request.path_params["facet"]
     if facet not in FACETS:
-        raise NotFound(
-            "FACET_NOT_FOUND", LocalText("Tidak ada faset “{facet}”.", "There is no facet “{facet}”."), facet=facet[:80]
-        )
+        raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
     given = read(request, VALUES)
     offset, limit = _offset(one(given, "cursor", "0")), int(one(given, "limit", str(VALUES_A_PAGE)))
     message = browsing_pb2.CountFacetRequest(
@@ -192,7 +190,4 @@ async def facet_values(request: Request) -> Response:
 def _offset(cursor: str) -> int:
     if cursor.isascii() and cursor.isdigit() and int(cursor) <= FURTHEST_VALUE:
         return int(cursor)
-    raise Invalid(
-        "CURSOR_FOREIGN",
-        LocalText("Penanda halaman ini bukan dari daftar ini.", "This cursor is not from this list."),
-    )
+    raise Invalid("CURSOR_FOREIGN")

@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import NEAR, one, read, table
 from gateway.api.records import is_id
 from gateway.api.schemas import (
@@ -77,9 +77,7 @@ async def work(request: Request) -> Response:
     given = read(request, WORK)
     work_id = request.path_params["work_id"]
     if not is_id(work_id):
-        raise NotFound(
-            "WORK_NOT_FOUND", LocalText("Tidak ada karya {work}.", "There is no work {work}."), work=work_id[:80]
-        )
+        raise NotFound("WORK_NOT_FOUND", work=work_id[:80])
     message = wire.GetWorkRequest(id=work_id, branch=one(given, "near"))
     reply = await ask(request, catalog(request).GetWork, message)
     editions = [

@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.deps import absolute, answer, ask, catalog
 from rangkiang.catalog.v1 import forms_pb2 as wire
 
@@ -79,6 +79,4 @@ def _document(request: Request, name: str, lines: list[str]) -> Response:
 
 
 def _no_page(asked: str) -> NotFound:
-    return NotFound(
-        "PAGE_NOT_FOUND", LocalText("Tidak ada halaman {page}.", "There is no page {page}."), page=asked[:20]
-    )
+    return NotFound("PAGE_NOT_FOUND", page=asked[:20])

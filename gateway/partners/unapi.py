@@ -9,7 +9,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText
 from gateway.api.parameters import Parameter, one, read, table
 from gateway.api.records import in_form, readable
 from gateway.deps import answer, ask, catalog
@@ -53,12 +52,7 @@ async def unapi(request: Request) -> Response:
         listed.status_code = 300 if listed.status_code == 200 else listed.status_code
         return listed
     if name not in FORMATS:
-        raise NotAcceptable(
-            "FORMAT_UNKNOWN",
-            LocalText("Format “{format}” tidak ada: {known}.", "There is no format “{format}”: {known}."),
-            format=name,
-            known=", ".join(FORMATS),
-        )
+        raise NotAcceptable("FORMAT_UNKNOWN", format=name, known=", ".join(FORMATS))
     return await in_form(request, record_id, FORMATS[name])
 
 

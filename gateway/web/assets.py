@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.deps import gzip
 
 router = APIRouter()
@@ -58,7 +58,7 @@ def address(name: str) -> str:
 async def static(request: Request) -> Response:
     asset = _by_path().get(request.url.path)
     if asset is None:
-        raise NotFound("FILE_NOT_FOUND", LocalText("Berkas ini tidak ada.", "There is no such file."))
+        raise NotFound("FILE_NOT_FOUND")
     squeeze = "gzip" in request.headers.get("accept-encoding", "")
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if squeeze:

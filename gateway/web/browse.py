@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import Parameter, one, read, table
 from gateway.deps import ask, catalog, language
 from gateway.web.hits import shown
@@ -43,9 +43,7 @@ async def which(request: Request) -> Response:
 async def headings(request: Request) -> Response:
     kind = request.path_params["kind"]
     if kind not in KINDS:
-        raise NotFound(
-            "BROWSE_KIND_UNKNOWN", LocalText("Tidak ada daftar “{kind}”.", "There is no list “{kind}”."), kind=kind[:80]
-        )
+        raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
     given = read(request, BROWSE, strict=False)
     term, cursor = one(given, "term"), one(given, "cursor")
     asked = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.deps import ask, catalog, language
 from gateway.web.hits import said, shelf
 from gateway.web.rendering import page
@@ -30,9 +30,7 @@ async def main_classes(request: Request) -> Response:
 async def divisions(request: Request) -> Response:
     parent = request.path_params["parent"]
     if len(parent) > LONGEST_CLASS or not parent.replace(".", "").isalnum() or not parent.isascii():
-        raise NotFound(
-            "CLASS_NOT_FOUND", LocalText("Tidak ada golongan {given}.", "There is no class {given}."), given=parent[:40]
-        )
+        raise NotFound("CLASS_NOT_FOUND", given=parent[:40])
     return await _classes(request, parent)
 
 

@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.records import readable
 from gateway.deps import answer, ask, catalog
 from gateway.web.cover_svg import cover
@@ -41,7 +41,7 @@ async def picture(request: Request) -> Response:
     """The cover of one version of a record: a picture from COVERS by ISBN, else drawn."""
     record_id, version = readable(request.path_params["record_id"]), request.path_params["version"]
     if not (version.isascii() and version.isdigit() and len(version) <= 12):
-        raise NotFound("COVER_NOT_FOUND", LocalText("Sampul ini tidak ada.", "There is no such cover."))
+        raise NotFound("COVER_NOT_FOUND")
     reply = await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
     display = orjson.loads(reply.display)
     cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE

@@ -10,7 +10,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import FACETS, Parameter, one, read
 from gateway.deps import ask, catalog, language
 from gateway.web.addresses import PAGE, Given, address, kept
@@ -52,11 +52,7 @@ async def values(request: Request) -> Response:
     """All values of one facet, a page at a time."""
     facet = request.path_params["facet"]
     if facet not in SHOWN_FACETS:
-        raise NotFound(
-            "FACET_UNKNOWN",
-            LocalText("Tidak ada saringan “{facet}”.", "There is no facet “{facet}”."),
-            facet=facet[:80],
-        )
+        raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
     given = read(request, MORE, strict=False)
     offset, order = int(one(given, "offset", "0")), one(given, "order", ORDERS[0])
     reply = await ask(

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from gateway.deps import ask, catalog, language
 from gateway.web.hits import said
 from gateway.web.rendering import page, remember
@@ -37,7 +37,7 @@ async def my_library(request: Request) -> Response:
     chosen = request.query_params.get("choose")
     if chosen is not None:
         if chosen and not _BRANCH.fullmatch(chosen):
-            raise Invalid("BRANCH_UNREADABLE", LocalText("Perpustakaan ini tidak ada.", "There is no such library."))
+            raise Invalid("BRANCH_UNREADABLE")
         response = RedirectResponse(back, status_code=303, headers={"Cache-Control": "no-store"})
         remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")
         return response

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from gateway.api.parameters import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.deps import answer, language
@@ -151,6 +151,6 @@ async def sample(request: Request) -> Response:
     """The sample's cover, if it were of this class ("x": of none)."""
     digit = request.path_params["digit"]
     if digit not in WEAVES:
-        raise NotFound("COVER_NOT_FOUND", LocalText("Sampul ini tidak ada.", "There is no such cover."))
+        raise NotFound("COVER_NOT_FOUND")
     drawn = cover(title=_BRIEF["title"], author=_BRIEF["authors"][0], ddc=f"{digit}{digit}")
     return answer(request, drawn, SVG, cache=KEPT_A_WHILE, vary="Accept-Encoding")

@@ -178,7 +178,7 @@ def test_a_disk_that_fills_up_is_said_in_a_sentence_and_what_was_saved_stays(tmp
 
 
 @pytest.mark.parametrize(
-    ("language", "sentence"), [("id_ID.UTF-8", "Tidak ada layanan"), ("en_GB.UTF-8", "No service")]
+    ("language", "sentence"), [("id_ID.UTF-8", "Tidak ada layanan"), ("en_GB.UTF-8", "There is no service")]
 )
 def test_without_json_an_error_is_a_sentence_in_the_operators_language(
     tmp_path: Path, language: str, sentence: str

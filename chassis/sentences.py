@@ -1,0 +1,81 @@
+"""Sentences for people, in Indonesian and English, keyed by reason.
+
+Each package keeps its own in `sentences.toml`. The files are read when the first sentence is needed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+FILE = "sentences.toml"
+_registered: list[Path] = []
+
+
+@dataclass(frozen=True, slots=True)
+class LocalText:
+    """A text for people in Indonesian and English."""
+
+    id: str
+    en: str
+
+    def format(self, facts: Mapping[str, Any]) -> LocalText:
+        """Replace each `{fact}`; a place without a fact stays as it is."""
+        known = _Facts(facts)
+        return LocalText(self.id.format_map(known), self.en.format_map(known))
+
+    def speak(self, language: str) -> str:
+        return (self.en or self.id) if language == "en" else (self.id or self.en)
+
+
+class _Facts(dict[str, Any]):
+    def __missing__(self, name: str) -> str:
+        return f"{{{name}}}"
+
+
+def sentence(reason: str, **facts: Any) -> LocalText:
+    """The sentence of this reason with its facts filled in; of an unknown reason, the reason itself."""
+    return fill(reason, facts)
+
+
+def fill(reason: str, facts: Mapping[str, Any]) -> LocalText:
+    """As `sentence`, for facts whose names may be any."""
+    text = _sentences().get(reason)
+    return LocalText(reason, reason) if text is None else text.format(facts)
+
+
+def register(path: Path) -> None:
+    """Add a file of sentences that is not where `files` looks, as the tests' toy services do."""
+    if path not in _registered:
+        _registered.append(path)
+        _sentences.cache_clear()
+
+
+def files() -> list[Path]:
+    """Every package's file: those beside the chassis, those of each service, and the registered ones."""
+    folders = [Path(__file__).parent, *_folders("gateway")]
+    for services in _folders("services"):
+        folders += sorted(services.iterdir())
+    return [path for folder in folders if (path := folder / FILE).is_file()] + _registered
+
+
+def read(path: Path) -> dict[str, LocalText]:
+    """The sentences of one file."""
+    with path.open("rb") as file:
+        return {reason: LocalText(**texts) for reason, texts in tomllib.load(file).items()}
+
+
+@cache
+def _sentences() -> dict[str, LocalText]:
+    return {reason: text for path in files() for reason, text in read(path).items()}
+
+
+def _folders(package: str) -> list[Path]:
+    """Where a top-level package is, without importing it."""
+    spec = find_spec(package)
+    return [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []

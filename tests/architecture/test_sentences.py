@@ -1,0 +1,109 @@
+"""Every reason in code has its sentence in the package's sentences.toml, and every sentence there has its use."""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from chassis import sentences
+from chassis.errors import Error
+from gateway import problems  # its subclasses of Error
+
+ROOT = Path(__file__).parents[2]
+REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
+PACKAGES = [path.parent.relative_to(ROOT) for path in sentences.files() if ROOT in path.parents]
+# Here an error that came from elsewhere is built again with the sentence it brought.
+REBUILT = Path("chassis/rpc/status.py")
+
+
+def kinds(kind: type = Error) -> Iterator[str]:
+    yield kind.__name__
+    for each in kind.__subclasses__():
+        if each.__module__.partition(".")[0] != "tests":
+            yield from kinds(each)
+
+
+ERRORS = set(kinds())
+assert problems.NotAcceptable.__name__ in ERRORS
+
+
+@cache
+def modules(package: Path) -> dict[Path, ast.Module]:
+    return {path.relative_to(ROOT): ast.parse(path.read_text()) for path in sorted((ROOT / package).rglob("*.py"))}
+
+
+def uses(package: Path) -> Iterator[tuple[str, ast.Call, ast.expr]]:
+    """Where, the call, and its reason: of errors raised and of sentences asked for."""
+    for path, tree in modules(package).items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name | ast.Attribute):
+                name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+                if name in ERRORS or name == "sentence":
+                    first = node.args[0]
+                    for reason in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
+                        yield f"{path}:{node.lineno}", node, reason
+
+
+def known(package: Path) -> dict[str, sentences.LocalText]:
+    """What the package may use: its own and the chassis'."""
+    return sentences.read(ROOT / "chassis" / sentences.FILE) | sentences.read(ROOT / package / sentences.FILE)
+
+
+def places(text: str) -> set[str]:
+    parts = list(string.Formatter().parse(text))
+    assert all(not spec and conversion is None for _, name, spec, conversion in parts if name is not None), text
+    return {name for _, name, _, _ in parts if name is not None}
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=str)
+def test_every_reason_raised_has_its_sentence_and_gives_its_facts(package: Path) -> None:
+    texts, wrong = known(package), []
+    for where, call, first in uses(package):
+        if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
+            if Path(where.partition(":")[0]) != REBUILT:
+                wrong.append(f"{where}: the reason is not a constant")
+            continue
+        reason = first.value
+        if len(call.args) > 1:
+            wrong.append(f"{where}: {reason} has its sentence in the code")
+        elif reason not in texts:
+            wrong.append(f"{where}: {reason} has no sentence")
+        elif all(keyword.arg for keyword in call.keywords):
+            facts = {keyword.arg for keyword in call.keywords}
+            wrong += [f"{where}: {reason} lacks the fact {each}" for each in places(texts[reason].id) - facts]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=str)
+def test_every_sentence_is_used(package: Path) -> None:
+    constants = {
+        node.value
+        for tree in modules(package).values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    assert sorted(set(sentences.read(ROOT / package / sentences.FILE)) - constants) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=str)
+def test_every_sentence_is_whole_in_both_languages(package: Path) -> None:
+    texts = sentences.read(ROOT / package / sentences.FILE)
+    for reason, text in texts.items():
+        assert REASON.fullmatch(reason), reason
+        assert text.id, reason
+        assert text.en, reason
+        assert places(text.id) == places(text.en), reason
+    assert list(texts) == sorted(texts)
+
+
+def test_a_reason_of_two_packages_has_one_sentence() -> None:
+    texts: dict[str, sentences.LocalText] = {}
+    for package in PACKAGES:
+        for reason, text in sentences.read(ROOT / package / sentences.FILE).items():
+            assert texts.setdefault(reason, text) == text, f"{package}: {reason}"
