@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from zoneinfo import ZoneInfo
+from datetime import UTC, datetime
 
 _frozen: datetime | None = None
 
@@ -13,11 +12,6 @@ _frozen: datetime | None = None
 def now() -> datetime:
     """This moment, aware UTC."""
     return _frozen or datetime.now(UTC)
-
-
-def today(zone: str) -> date:
-    """The date on the calendar of `zone` (IANA name) at this moment."""
-    return now().astimezone(ZoneInfo(zone)).date()
 
 
 @contextmanager
