@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chassis.service import discover
 from tests import servers as development
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -66,7 +67,7 @@ def postgres_owner_url(postgres_name: str) -> str:
 def postgres_template(servers: dict[str, str]) -> Iterator[dict[str, str]]:
     """Settings with `{service}` in DATABASE_URL and DATABASE_OWNER_URL, each service's database made and empty."""
     name = _fresh_name()
-    names = [f"{name}_{service}" for service in ("catalog",)]
+    names = [f"{name}_{service.name}" for service in discover()]
     for each in names:
         development.create_database(each)
     template = f"{name}_{{service}}"

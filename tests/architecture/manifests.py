@@ -1,4 +1,4 @@
-"""Reads what k8s/ and docker-compose.yml say a process is: its command, environment and probes."""
+"""Reads the processes of k8s/ and docker-compose.yml: their commands, environments and probes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,44 +40,43 @@ class Process:
         return numbers[named] if isinstance(named, str) else named
 
 
+@cache
 def rendered(overlay: str) -> list[dict[str, Any]]:
     """Every object of an overlay as kustomize builds it."""
-    built = subprocess.run(
+    output = subprocess.run(
         [KUBECTL, "kustomize", f"k8s/overlays/{overlay}"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout
-    return [each for each in yaml.safe_load_all(built) if each]
+    return [item for item in yaml.safe_load_all(output) if item]
 
 
 def kubernetes(overlay: str) -> dict[str, Process]:
     """Our own processes in an overlay, by name."""
-    objects = rendered(overlay)
-    named = {(each["kind"], each["metadata"]["name"]): each for each in objects}
-    found: dict[str, Process] = {}
-    for each in objects:
-        if each["kind"] not in ("Deployment", "Job"):
+    objects = {(item["kind"], item["metadata"]["name"]): item for item in rendered(overlay)}
+    processes: dict[str, Process] = {}
+    for (kind, name), item in objects.items():
+        if kind not in ("Deployment", "Job"):
             continue
-        pod = each["spec"]["template"]["spec"]
+        pod = item["spec"]["template"]["spec"]
         container = pod["containers"][0]
         environment: dict[str, str] = {}
         for source in container.get("envFrom", ()):
-            environment |= named["ConfigMap", source["configMapRef"]["name"]]["data"]
+            environment |= objects["ConfigMap", source["configMapRef"]["name"]]["data"]
         for variable in container.get("env", ()):
-            environment[variable["name"]] = _value(variable, named)
-        name = each["metadata"]["name"]
-        found[name] = Process(name, each["kind"], tuple(container["args"]), environment, container, pod)
-    return found
+            environment[variable["name"]] = _value(variable, objects)
+        processes[name] = Process(name, kind, tuple(container["args"]), environment, container, pod)
+    return processes
 
 
-def _value(variable: dict[str, Any], named: dict[tuple[str, str], dict[str, Any]]) -> str:
+def _value(variable: dict[str, Any], objects: dict[tuple[str, str], dict[str, Any]]) -> str:
     if "value" in variable:
         return str(variable["value"])
-    wanted = variable["valueFrom"]["secretKeyRef"]
-    secret = named.get(("Secret", wanted["name"]))
+    reference = variable["valueFrom"]["secretKeyRef"]
+    secret = objects.get(("Secret", reference["name"]))
     # In production the Secret is the operator's: only its name is known here.
-    return base64.b64decode(secret["data"][wanted["key"]]).decode() if secret else f"secret:{wanted['name']}"
+    return base64.b64decode(secret["data"][reference["key"]]).decode() if secret else f"secret:{reference['name']}"
 
 
 def compose() -> dict[str, dict[str, Any]]:
     """Our own services in docker-compose.yml, by name."""
     services: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
-    return {name: each for name, each in services.items() if str(each.get("image", "")).startswith(IMAGE)}
+    return {name: service for name, service in services.items() if str(service.get("image", "")).startswith(IMAGE)}

@@ -1,4 +1,4 @@
-"""The manifests: what Kubernetes and Compose would start is what the command line knows, and it really runs."""
+"""The manifests: Kubernetes and Compose run every service that there is, least privileged, and those processes run."""
 
 from __future__ import annotations
 
@@ -17,62 +17,91 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.service import discover
 from chassis.settings import Settings
 from tests import servers as development
-from tests.architecture.manifests import Process, compose, kubernetes
+from tests.architecture.manifests import Process, compose, kubernetes, rendered
 from tests.servers import processes
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+SERVICES = tuple(service.name for service in discover())
 COMMANDS = {
-    "catalog-migrate": ("migrate", "catalog"),
-    "catalog-serve": ("serve", "catalog"),
-    "catalog-work": ("work", "catalog"),
     "gateway": ("gateway",),
+    **{f"{name}-{command}": (command, name) for name in SERVICES for command in ("migrate", "serve", "work")},
 }
-PORTS = ("PORT", "GRPC_PORT", "GRPC_HEALTH_PORT")
+ADDRESSES = {f"{name.upper()}_URL" for name in SERVICES}
+PORTS = {"PORT", "GRPC_PORT", "GRPC_HEALTH_PORT"}
 PROBE_SECONDS = 60
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
-def test_kubernetes_runs_the_processes_of_the_house(overlay):
+def test_kubernetes_runs_migrate_serve_and_work_of_every_service_and_the_gateway(overlay):
     assert {name: process.command for name, process in kubernetes(overlay).items()} == COMMANDS
 
 
 def test_compose_runs_the_same_processes():
-    assert {name: tuple(each["command"]) for name, each in compose().items()} == COMMANDS
+    assert {name: tuple(service["command"]) for name, service in compose().items()} == COMMANDS
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_every_variable_is_a_setting(overlay):
-    known = {name.upper() for name in Settings.model_fields} | {"CATALOG_URL"}
-    given = {name: set(process.environment) - known for name, process in kubernetes(overlay).items()}
-    given |= {f"compose {name}": set(each["environment"]) - known for name, each in compose().items()}
-    assert not {name: strange for name, strange in given.items() if strange}
+    known = {name.upper() for name in Settings.model_fields} | ADDRESSES
+    unknown = {name: set(process.environment) - known for name, process in kubernetes(overlay).items()}
+    unknown |= {f"compose {name}": set(service["environment"]) - known for name, service in compose().items()}
+    assert not {name: variables for name, variables in unknown.items() if variables}
 
 
 def test_compose_and_kubernetes_agree_on_the_environment():
-    # Where the cluster logs for machines, compose logs for the person who looks.
+    # The cluster logs for machines, compose logs for people.
     ignored = {"LOG_FORMAT"}
-    k8s = {name: set(process.environment) - ignored for name, process in kubernetes("dev").items()}
-    assert {name: set(each["environment"]) - ignored for name, each in compose().items()} == k8s
+    deployed = {name: set(process.environment) - ignored for name, process in kubernetes("dev").items()}
+    assert {name: set(service["environment"]) - ignored for name, service in compose().items()} == deployed
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_every_process_is_locked_down(overlay):
     for process in kubernetes(overlay).values():
-        locked = process.container["securityContext"]
+        privileges = process.container["securityContext"]
+        assert process.pod["automountServiceAccountToken"] is False
         assert process.pod["securityContext"]["runAsNonRoot"] is True
-        assert locked["readOnlyRootFilesystem"] is True
-        assert locked["allowPrivilegeEscalation"] is False
-        assert locked["capabilities"] == {"drop": ["ALL"]}
+        assert privileges["readOnlyRootFilesystem"] is True
+        assert privileges["allowPrivilegeEscalation"] is False
+        assert privileges["capabilities"] == {"drop": ["ALL"]}
         assert set(process.container["resources"]) == {"requests", "limits"}
 
 
 def test_only_migrate_knows_the_owner_and_the_gateway_no_database():
-    given = kubernetes("prod")
-    owners = {name for name, process in given.items() if "DATABASE_OWNER_URL" in process.environment}
-    assert owners == {"catalog-migrate"}
-    assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(given["gateway"].environment)
+    deployed = kubernetes("prod")
+    owners = {name for name, process in deployed.items() if "DATABASE_OWNER_URL" in process.environment}
+    assert owners == {f"{name}-migrate" for name in SERVICES}
+    assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(deployed["gateway"].environment)
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_the_gateway_knows_the_address_of_every_service(overlay):
+    headless = {
+        item["metadata"]["name"]: item["spec"]["ports"][0]["port"]
+        for item in rendered(overlay)
+        if item["kind"] == "Service" and item["spec"].get("clusterIP") == "None"
+    }
+    gateway = kubernetes(overlay)["gateway"].environment
+    assert {name: gateway[f"{name.upper()}_URL"] for name in SERVICES} == {
+        name: f"dns:///{name}:{port}" for name, port in headless.items()
+    }
+    assert set(compose()["gateway"]["environment"]) >= ADDRESSES
+
+
+def test_production_limits_who_calls_a_service_and_keeps_it_through_evictions():
+    deployed = {name for name, process in kubernetes("prod").items() if process.kind == "Deployment"}
+    limited = {_selected(item, "podSelector") for item in rendered("prod") if item["kind"] == "NetworkPolicy"}
+    kept = {_selected(item, "selector") for item in rendered("prod") if item["kind"] == "PodDisruptionBudget"}
+    assert limited == deployed - {"gateway"}
+    assert kept == deployed
+
+
+def _selected(item: dict[str, Any], selector: str) -> str:
+    name: str = item["spec"][selector]["matchLabels"]["app.kubernetes.io/name"]
+    return name
 
 
 def test_production_is_production_and_has_no_secret_in_the_tree():
@@ -82,11 +111,12 @@ def test_production_is_production_and_has_no_secret_in_the_tree():
 
 
 class Cluster:
-    """The dev overlay's processes on this machine: servers' URLs, HOST and ports are translated, nothing else."""
+    """The dev overlay's processes on this machine: servers' URLs and ports are translated, nothing else."""
 
     def __init__(self, urls: dict[str, str], name: str, data: Path) -> None:
         self.urls, self.name, self.data = urls, name, data
-        self.ports: dict[int, int] = defaultdict(processes.free_port)
+        # By process and the port that its manifest names.
+        self.ports: dict[tuple[str, int], int] = defaultdict(processes.free_port)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def environment(self, process: Process) -> dict[str, str]:
@@ -95,11 +125,16 @@ class Cluster:
             "DATABASE_OWNER_URL": self.urls["DATABASE_OWNER_URL"].replace("{service}", f"{self.name}_{{service}}"),
             "BUS_URL": development.vhost_url(self.name),
             "SEARCH_URL": f"{self.urls['SEARCH_ROOT_URL']}/{self.name.replace('_', '-')}",
-            "CATALOG_URL": f"dns:///127.0.0.1:{self.ports[50051]}",
-            "HOST": "127.0.0.1",
         }
-        local |= {name: str(self.ports[int(process.environment.get(name) or 0)]) for name in PORTS}
-        own = {name: local.get(name, value) for name, value in process.environment.items()}
+        own = dict(process.environment)
+        for name, value in process.environment.items():
+            if name in local:
+                own[name] = local[name]
+            elif name in PORTS:
+                own[name] = str(self.ports[process.name, int(value)])
+            elif name in ADDRESSES:
+                serve, port = f"{name.removesuffix('_URL').lower()}-serve", int(value.rpartition(":")[2])
+                own[name] = f"dns:///127.0.0.1:{self.ports[serve, port]}"
         return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **own}
 
     def run(self, process: Process) -> subprocess.Popen[bytes]:
@@ -111,7 +146,7 @@ class Cluster:
 
     def probe(self, process: Process, probe: dict[str, Any]) -> bool:
         if "grpc" in probe:
-            with grpc.insecure_channel(f"127.0.0.1:{self.ports[probe['grpc']['port']]}") as channel:
+            with grpc.insecure_channel(f"127.0.0.1:{self.ports[process.name, probe['grpc']['port']]}") as channel:
                 request = health_pb2.HealthCheckRequest(service=probe["grpc"].get("service", ""))
                 try:
                     reply = health_pb2_grpc.HealthStub(channel).Check(request, timeout=probe.get("timeoutSeconds", 1))
@@ -119,7 +154,7 @@ class Cluster:
                     return False
                 return bool(reply.status == health_pb2.HealthCheckResponse.SERVING)
         if "httpGet" in probe:
-            port = self.ports[process.port(probe["httpGet"]["port"])]
+            port = self.ports[process.name, process.port(probe["httpGet"]["port"])]
             try:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}{probe['httpGet']['path']}", timeout=3) as answer:
                     return bool(200 <= answer.status < 400)
@@ -144,28 +179,33 @@ class Cluster:
 def cluster(servers: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
     """The dev overlay's processes, on a database, a virtual host and an index of their own."""
     name = f"manifests_{os.getpid()}"
-    development.create_database(f"{name}_catalog")
+    for service in SERVICES:
+        development.create_database(f"{name}_{service}")
     development.create_vhost(name)
-    running = Cluster(servers, name, tmp_path)
-    yield running
-    for process in running.running.values():
-        process.kill()
-        process.communicate()
-    development.drop_database(f"{name}_catalog")
+    cluster = Cluster(servers, name, tmp_path)
+    yield cluster
+    for running in cluster.running.values():
+        running.kill()
+        running.communicate()
+    for service in SERVICES:
+        development.drop_database(f"{name}_{service}")
     development.drop_vhost(name)
     development.drop_indices(name.replace("_", "-"))
 
 
-def test_what_the_manifests_name_runs_passes_its_probes_and_stops_when_told(cluster):
-    given = kubernetes("dev")
-    assert cluster.run(given["catalog-migrate"]).wait(timeout=60) == 0
-    deployed = [given[name] for name in ("catalog-serve", "catalog-work", "gateway")]
-    for process in deployed:
+def test_every_process_of_the_manifests_runs_passes_its_probes_and_stops_on_sigterm(cluster):
+    manifests = kubernetes("dev")
+    jobs = [process for process in manifests.values() if process.kind == "Job"]
+    deployments = [process for process in manifests.values() if process.kind == "Deployment"]
+    for process in jobs:
+        assert cluster.run(process).wait(timeout=60) == 0
+    # The gateway last: it is ready once the services are.
+    deployments.sort(key=lambda process: process.name == "gateway")
+    for process in deployments:
         cluster.run(process)
-    for process in deployed:
+    for process in deployments:
         cluster.until_well(process)
-    for process in reversed(deployed):
+    for process in reversed(deployments):
         running = cluster.running[process.name]
         running.send_signal(signal.SIGTERM)
-        ended = running.wait(timeout=process.pod["terminationGracePeriodSeconds"])
-        assert ended == 0, process.name
+        assert running.wait(timeout=process.pod["terminationGracePeriodSeconds"]) == 0, process.name

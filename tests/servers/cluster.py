@@ -11,12 +11,13 @@ import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
+from chassis.service import discover
 from tests import servers
 from tests.servers import processes
 from tests.servers.state import CHECKOUT, Trouble
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
-SERVICES = ("catalog",)
+SERVICES = tuple(service.name for service in discover())
 READY_SECONDS = 60
 
 
