@@ -91,6 +91,24 @@ def test_the_gateway_knows_the_address_of_every_service(overlay):
     assert set(compose()["gateway"]["environment"]) >= ADDRESSES
 
 
+def test_probes_of_a_service_ask_where_no_certificate_is_needed():
+    for name in SERVICES:
+        serve = kubernetes("prod")[f"{name}-serve"]
+        port = int(serve.environment["GRPC_HEALTH_PORT"])
+        assert {kind: probe["grpc"]["port"] for kind, probe in serve.probes.items()} == {
+            "startupProbe": port,
+            "readinessProbe": port,
+            "livenessProbe": port,
+        }
+        policy = next(
+            item
+            for item in rendered("prod")
+            if item["metadata"]["name"] == f"{name}-serve" and item["kind"] == "NetworkPolicy"
+        )
+        assert serve.port("health") == port
+        assert {"ports": [{"port": "health", "protocol": "TCP"}]} in policy["spec"]["ingress"]
+
+
 def test_production_limits_who_calls_a_service_and_keeps_it_through_evictions():
     deployed = {name for name, process in kubernetes("prod").items() if process.kind == "Deployment"}
     limited = {_selected(item, "podSelector") for item in rendered("prod") if item["kind"] == "NetworkPolicy"}
