@@ -25,7 +25,7 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Error
 from chassis.migrate import pending
-from chassis.sentences import LocalText
+from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service
 from chassis.settings import Settings
 from chassis.urls import known_scheme, open_url, resolve
@@ -83,24 +83,17 @@ class _Looking:
         self._thread.join(max(0.0, end - time.monotonic()))
         if self._found is not None:
             return self._found
-        return [
-            Finding(
-                self._part,
-                False,
-                LocalText("Tidak menjawab.", "It does not answer."),
-                LocalText("Pastikan ia berjalan dan alamatnya benar.", "See that it runs and its address is right."),
-            )
-        ]
+        return [Finding(self._part, False, sentence("CHECK_NO_ANSWER"), sentence("CHECK_NO_ANSWER_ADVICE"))]
 
     def _run(self) -> None:
         try:
             self._found = self._look()
         except Error as problem:
-            self._found = [Finding(self._part, False, problem.sentence, ADVICE.get(problem.reason, SEE_LOG))]
+            self._found = [Finding(self._part, False, problem.sentence, advice_for(problem.reason))]
         except Exception as problem:
             # The doctor's own edge: whatever a part breaks with is what was found of it.
             told = f"{type(problem).__name__}: {problem}".splitlines()[0]
-            self._found = [Finding(self._part, False, LocalText(told, told), SEE_LOG)]
+            self._found = [Finding(self._part, False, LocalText(told, told), sentence("ADVICE_SEE_LOG"))]
 
 
 def _data_folder(settings: Settings) -> list[Finding]:
@@ -109,7 +102,7 @@ def _data_folder(settings: Settings) -> list[Finding]:
         return []
     usable_folder(settings.data)
     folder = str(settings.data)
-    return [Finding("data folder", True, LocalText(f"{folder} bisa ditulisi.", f"{folder} can be written to."))]
+    return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=folder))]
 
 
 def _database(settings: Settings, service: Service) -> list[Finding]:
@@ -117,7 +110,7 @@ def _database(settings: Settings, service: Service) -> list[Finding]:
         with database.reading(READER) as session:
             session.execute(text("SELECT 1"))
         kind = database.url.get_backend_name()
-    return [Finding(f"{service.name} database", True, LocalText(f"{kind} menjawab.", f"{kind} answers."))]
+    return [Finding(f"{service.name} database", True, sentence("CHECK_ANSWERS", kind=kind))]
 
 
 def _migrations(settings: Settings, service: Service) -> list[Finding]:
@@ -130,21 +123,21 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
                 Finding(
                     part,
                     False,
-                    LocalText("Basis data lebih baru daripada rilis ini.", "The database is newer than this release."),
-                    LocalText("Pasang rilis yang lebih baru.", "Install a newer release."),
+                    sentence("CHECK_DATABASE_NEWER"),
+                    sentence("CHECK_DATABASE_NEWER_ADVICE"),
                 )
             ]
         except DBAPIError as problem:
             told = str(problem.orig).splitlines()[0]
-            return [Finding(part, False, LocalText(told, told), ADVICE["DATABASE_UNAVAILABLE"])]
+            return [Finding(part, False, LocalText(told, told), sentence("ADVICE_DATABASE"))]
     if not missing:
-        return [Finding(part, True, LocalText("Pada revisi terbaru.", "At the newest revision."))]
+        return [Finding(part, True, sentence("CHECK_MIGRATED"))]
     return [
         Finding(
             part,
             False,
-            LocalText(f"{len(missing)} revisi belum diterapkan.", f"{len(missing)} revisions are not applied."),
-            LocalText(f"Jalankan: rangkiang migrate {service.name}", f"Run: rangkiang migrate {service.name}"),
+            sentence("CHECK_MIGRATIONS_PENDING", count=len(missing)),
+            sentence("CHECK_MIGRATIONS_PENDING_ADVICE", service=service.name),
         )
     ]
 
@@ -156,7 +149,7 @@ def _bus(settings: Settings, service: Service) -> list[Finding]:
         with closing(open_url(settings.bus_url, buses.ADAPTERS, resources=resources)) as bus:
             bus.check()
     scheme = urlsplit(settings.bus_url).scheme
-    return [Finding(f"{service.name} bus", True, LocalText(f"{scheme}: menjawab.", f"{scheme}: answers."))]
+    return [Finding(f"{service.name} bus", True, sentence("CHECK_ANSWERS", kind=f"{scheme}:"))]
 
 
 def _dead(settings: Settings, service: Service) -> list[Finding]:
@@ -169,16 +162,13 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
             count = len(listed.find())
     part = f"{service.name} dead events"
     if not count:
-        return [Finding(part, True, LocalText("Tidak ada.", "There are none."))]
+        return [Finding(part, True, sentence("CHECK_NO_DEAD_EVENTS"))]
     return [
         Finding(
             part,
             False,
-            LocalText(f"{count} peristiwa gagal diolah.", f"{count} events could not be handled."),
-            LocalText(
-                f"Lihat: rangkiang dead list --service {service.name}; setelah sebabnya dibetulkan: dead replay",
-                f"See: rangkiang dead list --service {service.name}; once the cause is mended: dead replay",
-            ),
+            sentence("CHECK_DEAD_EVENTS", count=count),
+            sentence("CHECK_DEAD_EVENTS_ADVICE", service=service.name),
         )
     ]
 
@@ -191,7 +181,7 @@ def _channel(settings: Settings, service: Service) -> list[Finding]:
     # By string: what a worker loads may load this module, and never gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
         resolve("chassis.rpc.client:check_health_sync")(channel, PATIENCE_SECONDS / 2)
-    return [Finding(f"{service.name} channel", True, LocalText(f"{url} melayani.", f"{url} serves."))]
+    return [Finding(f"{service.name} channel", True, sentence("CHECK_SERVES", url=url))]
 
 
 def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
@@ -208,27 +198,20 @@ PARTS: dict[str, Look] = {
     "channel": _channel,
 }
 
-SEE_LOG = LocalText("Periksa setelan dan catatan (log) bagian ini.", "See the settings and the log of this part.")
+# What to do about an error: the key of its sentence, by the error's reason.
 ADVICE = {
-    "DATABASE_UNAVAILABLE": LocalText(
-        "Jalankan servernya, atau betulkan DATABASE_URL.", "Start its server, or correct DATABASE_URL."
-    ),
-    "BUS_UNAVAILABLE": LocalText("Jalankan RabbitMQ, atau betulkan BUS_URL.", "Start RabbitMQ, or correct BUS_URL."),
-    "SEARCH_UNAVAILABLE": LocalText(
-        "Jalankan mesin pencari, atau betulkan SEARCH_URL.", "Start the search engine, or correct SEARCH_URL."
-    ),
-    "SERVICE_UNAVAILABLE": LocalText(
-        "Jalankan `rangkiang serve` untuk layanan ini, atau betulkan alamatnya.",
-        "Run `rangkiang serve` for this service, or correct its address.",
-    ),
-    "NOT_SERVING": LocalText(
-        "Layanan berjalan tetapi basis datanya tidak menjawab: lihat baris database.",
-        "The service runs but its database does not answer: see the line of its database.",
-    ),
-    "FOLDER_UNUSABLE": LocalText(
-        "Beri izin menulis, atau pilih folder lain.", "Allow writing, or choose another folder."
-    ),
-    "DISK_FULL": LocalText("Kosongkan ruang diska.", "Make room on the disk."),
-    "URL_SCHEME_MISSPELT": LocalText("Betulkan setelan itu.", "Correct that setting."),
-    "URL_SCHEME_UNKNOWN": LocalText("Betulkan setelan itu.", "Correct that setting."),
+    "BUS_UNAVAILABLE": "ADVICE_BUS",
+    "DATABASE_UNAVAILABLE": "ADVICE_DATABASE",
+    "DISK_FULL": "ADVICE_DISK",
+    "FOLDER_UNUSABLE": "ADVICE_FOLDER",
+    "NOT_SERVING": "ADVICE_NOT_SERVING",
+    "SEARCH_UNAVAILABLE": "ADVICE_SEARCH",
+    "SERVICE_UNAVAILABLE": "ADVICE_SERVICE",
+    "URL_SCHEME_MISSPELT": "ADVICE_SETTING",
+    "URL_SCHEME_UNKNOWN": "ADVICE_SETTING",
 }
+
+
+def advice_for(reason: str) -> LocalText:
+    """What to do about an error with this reason."""
+    return sentence(ADVICE.get(reason, "ADVICE_SEE_LOG"))

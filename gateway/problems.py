@@ -11,28 +11,28 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Invalid, NotFound
-from chassis.sentences import LocalText
+from chassis.sentences import sentence
 from gateway.deps import language, request_id
 
 MEDIA_TYPE = "application/problem+json"
 
-TITLES: Mapping[int, LocalText] = {
-    400: LocalText("Permintaan keliru", "Bad request"),
-    401: LocalText("Perlu masuk", "Sign-in needed"),
-    403: LocalText("Tidak diizinkan", "Not allowed"),
-    404: LocalText("Tidak ditemukan", "Not found"),
-    405: LocalText("Cara ini tidak dilayani", "Method not allowed"),
-    406: LocalText("Bentuk ini tidak tersedia", "Not acceptable"),
-    409: LocalText("Tidak dapat dilakukan", "Cannot be done"),
-    413: LocalText("Kiriman terlalu besar", "Content too large"),
-    414: LocalText("Alamat terlalu panjang", "Address too long"),
-    429: LocalText("Terlalu sering", "Too many requests"),
-    431: LocalText("Kepala permintaan terlalu besar", "Request headers too large"),
-    500: LocalText("Kesalahan di pihak kami", "Our mistake"),
-    503: LocalText("Sedang tidak tersedia", "Unavailable"),
-    504: LocalText("Terlalu lama", "Took too long"),
+# Titles of problem documents: the key of the sentence, by status.
+TITLES: Mapping[int, str] = {
+    400: "TITLE_BAD_REQUEST",
+    401: "TITLE_SIGN_IN_NEEDED",
+    403: "TITLE_NOT_ALLOWED",
+    404: "TITLE_NOT_FOUND",
+    405: "TITLE_METHOD_NOT_ALLOWED",
+    406: "TITLE_NOT_ACCEPTABLE",
+    409: "TITLE_CANNOT_BE_DONE",
+    413: "TITLE_CONTENT_TOO_LARGE",
+    414: "TITLE_ADDRESS_TOO_LONG",
+    429: "TITLE_TOO_MANY_REQUESTS",
+    431: "TITLE_HEADERS_TOO_LARGE",
+    500: "TITLE_OUR_MISTAKE",
+    503: "TITLE_UNAVAILABLE",
+    504: "TITLE_TOO_LATE",
 }
-_OTHER = LocalText("Kesalahan", "Error")
 
 
 class MethodNotAllowed(Error):
@@ -70,7 +70,7 @@ def from_http(problem: HTTPException) -> Error:
 
 
 def title(status: int, speaks: str) -> str:
-    return TITLES.get(status, _OTHER).speak(speaks)
+    return sentence(TITLES.get(status, "TITLE_ERROR")).speak(speaks)
 
 
 def document(request: Request, error: Error) -> bytes:
