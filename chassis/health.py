@@ -136,7 +136,7 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
         Finding(
             part,
             False,
-            sentence("CHECK_MIGRATIONS_PENDING", count=len(missing)),
+            sentence("CHECK_MIGRATIONS_PENDING", revisions=", ".join(missing)),
             sentence("CHECK_MIGRATIONS_PENDING_ADVICE", service=service.name),
         )
     ]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Column, String, Table, delete
@@ -40,15 +39,3 @@ def purge(session: Session) -> int:
     """Forget facts older than 30 days; returns how many. The bus delivers none that old."""
     gone = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - KEPT)))
     return int(gone.rowcount)  # type: ignore[attr-defined]
-
-
-def create_inbox(op: Any) -> None:
-    """Table of the inbox as of its first form; for a service's first revision."""
-    import sqlalchemy as sa
-
-    op.create_table(
-        "inbox",
-        sa.Column("consumer", sa.String(64), primary_key=True),
-        sa.Column("event_id", Id, primary_key=True),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-    )

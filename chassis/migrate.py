@@ -1,34 +1,69 @@
-"""Bring a service's database to its newest revision: forward only, all or nothing, one at a time."""
+"""Bring a service's database to its newest revisions: forward only, all or nothing, one migration at a time.
+
+A database has two histories: the chassis' own tables first, then the service's. Each has its own version table.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from chassis.db import Database
-from chassis.errors import Unavailable
+from chassis.errors import Conflict, Unavailable
 from chassis.service import Service
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
-LOCK_TIMEOUT = "5s"  # a migration waits for busy tables only so long; readers queue behind a waiting one
+LOCK_TIMEOUT = "5s"  # the longest wait for a table in use; readers queue behind a waiting migration
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """One sequence of revisions in a database.
+
+    package        holds the revisions in `versions/`
+    version_table  says which revision the database is at
+    """
+
+    name: str
+    package: str
+    version_table: str
+
+    def script(self) -> ScriptDirectory:
+        folder = Path(str(import_module(self.package).__file__)).parent
+        return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
+
+    def label(self, revision: str) -> str:
+        return f"{self.name}/{revision}"
+
+
+CHASSIS = History("chassis", "chassis.migrations", "chassis_revision")
+
+
+def histories(service: Service) -> tuple[History, History]:
+    """The chassis' history and the service's, in the order in which they are applied."""
+    return CHASSIS, History(service.name, service.migrations, "alembic_version")
 
 
 def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]:
-    """Apply what is missing.
+    """Apply the missing revisions of both histories in one transaction.
 
-    owner_url  whose role owns the tables; on PostgreSQL the database is made when it is missing
-    app_url    whose role the running service has; it is granted what it needs
-    returns    revisions applied, oldest first
+    owner_url  URL of the role that owns the tables; on PostgreSQL a missing database is created
+    app_url    URL of the running service's role; the role is granted what the service needs
+    returns    applied revisions as "chassis/0001" or "<service>/0001", oldest first
     raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED
+               Conflict     TABLES_DIFFER
     """
     url = make_url(owner_url)
     if url.get_backend_name() == "sqlite":
@@ -39,7 +74,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
         finally:
             database.close()
     try:
-        _make_database(url)
+        _create_database(url)
         engine = create_engine(url)
         try:
             with engine.begin() as connection:
@@ -59,44 +94,66 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
 
 
 def pending(service: Service, database: Database) -> list[str]:
-    """Revisions this database still lacks, oldest first."""
-    script = _script(service)
+    """Revisions of both histories that this database lacks, oldest first, labelled as `migrate` labels them.
+
+    raises  CommandError  the database is at a revision that this release does not have
+    """
     with database.reader.connect() as connection:
-        current = MigrationContext.configure(connection).get_current_heads()
-    return [step.revision for step in reversed(list(script.iterate_revisions("heads", current or "base")))]
+        return [label for history in histories(service) for label in _missing(history, connection)]
 
 
-def _script(service: Service) -> ScriptDirectory:
-    package = import_module(service.migrations)
-    place = Path(str(package.__file__)).parent
-    return ScriptDirectory(str(place), version_locations=[str(place / "versions")])
+def create_or_adopt(op: Any, metadata: MetaData) -> None:
+    """Create the tables of `metadata`, or adopt all of them when they exist with the same columns and indexes.
+
+    raises  Conflict  TABLES_DIFFER, when a table exists with another form
+    """
+    connection: Connection = op.get_bind()
+    metadata.create_all(connection)
+
+    def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or name in metadata.tables
+
+    context = MigrationContext.configure(connection, opts={"include_name": is_ours})
+    differences = compare_metadata(context, metadata)
+    if differences:
+        raise Conflict("TABLES_DIFFER", difference=str(differences[0])[:300])
+
+
+def _missing(history: History, connection: Connection) -> Iterator[str]:
+    context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
+    steps = history.script().iterate_revisions("heads", context.get_current_heads() or "base")
+    return (history.label(step.revision) for step in reversed(list(steps)))
 
 
 def _upgrade(service: Service, connection: Connection) -> list[str]:
-    script = _script(service)
+    return [label for history in histories(service) for label in _apply(history, connection)]
+
+
+def _apply(history: History, connection: Connection) -> list[str]:
+    script = history.script()
     applied: list[str] = []
 
     def steps(revision: Any, _context: Any) -> Any:
-        found = script._upgrade_revs("heads", revision)
-        applied.extend(step.revision.revision for step in found)
-        return found
+        upgrades = script._upgrade_revs("heads", revision)
+        applied.extend(history.label(step.revision.revision) for step in upgrades)
+        return upgrades
 
-    # The documented way to run without an env.py: the connection and the steps are ours.
+    # Alembic's documented way to run without an env.py.
     with EnvironmentContext(Config(), script, fn=steps) as environment:
-        environment.configure(connection=connection, transactional_ddl=True)
+        environment.configure(connection=connection, transactional_ddl=True, version_table=history.version_table)
         environment.run_migrations()
     return applied
 
 
-def _make_database(url: URL) -> None:
+def _create_database(url: URL) -> None:
     engine = create_engine(url.set(database="postgres"), isolation_level="AUTOCOMMIT")
     try:
         with engine.connect() as connection:
-            there = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": url.database})
-            if there.first() is None:
+            rows = connection.execute(text("SELECT 1 FROM pg_database WHERE datname = :name"), {"name": url.database})
+            if rows.first() is None:
                 connection.exec_driver_sql(f'CREATE DATABASE "{url.database}"')
     except (OperationalError, ProgrammingError):
-        # Not allowed to look or to make one: then it must be there, and connecting to it says so.
+        # The role may not look or may not create: then the database must exist, and connecting to it will tell.
         return
     finally:
         engine.dispose()
@@ -109,16 +166,3 @@ def _grant(connection: Connection, *, owner: URL, app: URL) -> None:
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quoted}")
     connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}")
     connection.exec_driver_sql(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}")
-
-
-def create_leases(op: Any) -> None:
-    """Table of chassis.lease as of its first form; for a service's first revision."""
-    import sqlalchemy as sa
-
-    op.create_table(
-        "leases",
-        sa.Column("role", sa.String(64), primary_key=True),
-        sa.Column("holder", sa.String(64), nullable=False),
-        sa.Column("token", sa.BigInteger, nullable=False),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-    )

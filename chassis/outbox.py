@@ -7,7 +7,6 @@ import threading
 from collections.abc import Iterable
 from contextlib import closing
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Column, Index, String, Table, Text, delete, select, update
@@ -150,24 +149,3 @@ def purge(session: Session) -> int:
 
 def _mark(session: Session, taken: Iterable[UUID]) -> None:
     session.execute(update(outbox).where(outbox.c.id.in_(list(taken))).values(published_at=clock.now()))
-
-
-def create_outbox(op: Any) -> None:
-    """Table of the outbox as of its first form; for a service's first revision."""
-    import sqlalchemy as sa
-
-    op.create_table(
-        "outbox",
-        sa.Column("id", Id, primary_key=True),
-        sa.Column("type", sa.String(200), nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
-        sa.Column("aggregate_id", sa.String(64), nullable=False),
-        sa.Column("version", BigNumber, nullable=False),
-        sa.Column("institution", sa.String(64), nullable=False),
-        sa.Column("actor", sa.String(128), nullable=False),
-        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("traceparent", sa.String(64), nullable=False),
-        sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
-    )
-    waiting = sa.text("published_at IS NULL")
-    op.create_index("outbox_unpublished", "outbox", ["id"], sqlite_where=waiting, postgresql_where=waiting)

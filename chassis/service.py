@@ -70,7 +70,7 @@ class Resources:
 class Service:
     """A service's manifest.
 
-    tables      its metadata; the chassis' own tables are added by the migrations
+    tables      its metadata, without the chassis' own tables, which have their own revisions
     migrations  package that holds env-less Alembic revisions in `versions/`
     rpc         "package.module:servicer", called as servicer(resources); by name: only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated

@@ -265,27 +265,3 @@ def _key(row: Any) -> str:
 
 def _told(problem: Exception) -> str:
     return f"{type(problem).__name__}: {problem}"[:2000]
-
-
-def create_deliveries(op: Any) -> None:
-    """Table of the local bus as of its first form; for a service's first revision."""
-    import sqlalchemy as sa
-
-    op.create_table(
-        "deliveries",
-        sa.Column("event_id", Id, primary_key=True),
-        sa.Column("handler", sa.String(64), primary_key=True),
-        sa.Column("type", sa.String(200), nullable=False),
-        sa.Column("body", sa.Text, nullable=False),
-        sa.Column("aggregate_id", sa.String(64), nullable=False),
-        sa.Column("version", BigNumber, nullable=False),
-        sa.Column("institution", sa.String(64), nullable=False),
-        sa.Column("actor", sa.String(128), nullable=False),
-        sa.Column("occurred_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("traceparent", sa.String(64), nullable=False),
-        sa.Column("attempts", sa.Integer, nullable=False),
-        sa.Column("next_at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("dead", sa.Boolean, nullable=False),
-        sa.Column("error", sa.Text, nullable=False),
-    )
-    op.create_index("deliveries_due", "deliveries", ["dead", "next_at"])

@@ -78,6 +78,8 @@ def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
 
 def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
     finding = _unwell(examine(settings, [KITCHEN]))["kitchen migrations"]
+    assert "chassis/0001" in finding.say.en
+    assert "kitchen/0001" in finding.say.en
     assert "rangkiang migrate kitchen" in finding.advice.id
     assert "rangkiang migrate kitchen" in finding.advice.en
 

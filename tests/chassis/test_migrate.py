@@ -13,7 +13,8 @@ from sqlalchemy import MetaData, create_engine, insert, inspect, text
 from sqlalchemy.exc import DBAPIError
 
 from chassis.context import Context, system
-from chassis.db import Database
+from chassis.db import Database, chassis_tables
+from chassis.errors import Conflict
 from chassis.ids import new_id
 from chassis.migrate import migrate, pending
 from chassis.service import Service
@@ -31,7 +32,13 @@ def upgrade():
     {then}
 """
 
-REVISIONS = sorted(path.name[:4] for path in (CHECKOUT / "services/catalog/migrations/versions").glob("[0-9]*.py"))
+
+def _revisions(folder: str, history: str) -> list[str]:
+    return sorted(f"{history}/{path.name[:4]}" for path in (CHECKOUT / folder / "versions").glob("[0-9]*.py"))
+
+
+PLATFORM = _revisions("chassis/migrations", "chassis")
+REVISIONS = [*PLATFORM, *_revisions("services/catalog/migrations", "catalog")]
 
 
 @pytest.fixture
@@ -65,10 +72,26 @@ def _tables(url: str) -> set[str]:
         engine.dispose()
 
 
+def _execute(url: str, *statements: str) -> None:
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in statements:
+            connection.exec_driver_sql(statement)
+    engine.dispose()
+
+
+def _rows(url: str, statement: str) -> list[object]:
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        rows = list(connection.scalars(text(statement)))
+    engine.dispose()
+    return rows
+
+
 def test_a_good_revision_is_seen_by_a_second_connection(growing: SimpleNamespace, url: str) -> None:
     growing.write("a1", None, "one")
     growing.write("a2", "a1", "two")
-    assert migrate(growing.service, owner_url=url) == ["a1", "a2"]
+    assert migrate(growing.service, owner_url=url) == [*PLATFORM, "growing/a1", "growing/a2"]
     assert {"one", "two"} <= _tables(url)
     assert migrate(growing.service, owner_url=url) == []
 
@@ -81,7 +104,7 @@ def test_a_revision_that_raises_half_way_leaves_nothing(growing: SimpleNamespace
         migrate(growing.service, owner_url=url)
     assert "two" not in _tables(url)
     database = Database(url)
-    assert pending(growing.service, database) == ["a2"]
+    assert pending(growing.service, database) == ["growing/a2"]
     database.close()
 
 
@@ -108,10 +131,52 @@ def test_a_missing_database_is_made(servers: dict[str, str]) -> None:
 def test_the_tables_are_what_the_code_says(url: str) -> None:
     migrate(SERVICE, owner_url=url)
     engine = create_engine(url)
-    found = inspect(engine)
-    for table in SERVICE.tables.tables.values():
-        assert {column["name"] for column in found.get_columns(table.name)} == {each.name for each in table.columns}
+    inspector = inspect(engine)
+    for table in (*SERVICE.tables.tables.values(), *chassis_tables.tables.values()):
+        assert {column["name"] for column in inspector.get_columns(table.name)} == {each.name for each in table.columns}
     engine.dispose()
+
+
+def test_a_services_revisions_know_nothing_of_the_platforms_tables(growing: SimpleNamespace, url: str) -> None:
+    growing.write("a1", None, "one")
+    migrate(growing.service, owner_url=url)
+    assert set(chassis_tables.tables) < _tables(url)
+    assert _rows(url, "SELECT version_num FROM chassis_revision") == [PLATFORM[-1].split("/")[1]]
+    assert _rows(url, "SELECT version_num FROM alembic_version") == ["a1"]
+
+
+def _as_release_0_1_0_left_it(growing: SimpleNamespace, url: str) -> None:
+    """One history, in which the service's first revision made the platform's tables; a fact waits in the outbox."""
+    growing.write("a1", None, "one")
+    migrate(growing.service, owner_url=url)
+    _execute(
+        url,
+        "DROP TABLE chassis_revision",
+        "INSERT INTO inbox (consumer, event_id, at)"
+        " VALUES ('cook', '00000000000000000000000000000001', '2026-01-01 00:00:00')",
+    )
+
+
+def test_platform_tables_that_an_earlier_release_made_are_adopted_with_their_rows(
+    growing: SimpleNamespace, url: str
+) -> None:
+    _as_release_0_1_0_left_it(growing, url)
+    database = Database(url)
+    assert pending(growing.service, database) == PLATFORM
+    assert migrate(growing.service, owner_url=url) == PLATFORM
+    assert pending(growing.service, database) == []
+    database.close()
+    assert _rows(url, "SELECT consumer FROM inbox") == ["cook"]
+
+
+def test_a_platform_table_of_another_form_is_refused_and_nothing_is_changed(growing: SimpleNamespace, url: str) -> None:
+    _as_release_0_1_0_left_it(growing, url)
+    _execute(url, "ALTER TABLE inbox DROP COLUMN at", "DROP TABLE leases")
+    with pytest.raises(Conflict) as refusal:
+        migrate(growing.service, owner_url=url)
+    assert refusal.value.reason == "TABLES_DIFFER"
+    assert "inbox" in refusal.value.facts["difference"]
+    assert not {"leases", "chassis_revision"} & _tables(url)
 
 
 def test_an_institution_writes_its_own_rows_only_and_reads_all(postgres_url: str, postgres_owner_url: str) -> None:
