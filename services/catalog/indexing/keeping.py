@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -15,7 +16,10 @@ from chassis import clock
 from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
-from services.catalog.index import Change, Index, Rebuild
+from chassis.service import Resources
+from chassis.urls import open_url
+from chassis.wake import open_wake
+from services.catalog.index import ENGINES, Change, Index, Rebuild
 from services.catalog.indexing.queue import changes_of, dequeue, queued
 from services.catalog.indexing.wishes import ACTOR, knows, next_wish, records, unsound
 from services.catalog.indexing.wishes import wish as make_wish
@@ -30,6 +34,9 @@ LONG_SECONDS = 1.0
 UNWATCHED_SECONDS, LULL_SECONDS = 20.0, 0.3
 BIGGEST_COMMIT = 10_000  # records; of middling size, 40 MB of the writer's memory
 SCAN_BATCH = 2_000
+PACE_SECONDS = 0.2  # between two steps
+SWEEP_SECONDS = 1.0
+TRIES = 5
 SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
 
 
@@ -223,3 +230,34 @@ class Keeper:
     def _note(self, wish: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:
             session.execute(update(IndexRebuild).where(IndexRebuild.id == wish).values(**values))
+
+
+def run(resources: Resources, stop: threading.Event) -> None:
+    """Follow the tables until `stop`, as the holder of the index lease; woken by commits, and once a second."""
+    index: Index = open_url(resources.settings.search, ENGINES)
+    wake = open_wake(resources.database)
+    failures = 0
+    keeper = Keeper(resources.database, index, watched=not resources.beside)
+    try:
+        while not stop.is_set():
+            begun = time.monotonic()
+            try:
+                busy = keeper.step()
+                failures = 0
+            except Unavailable as problem:
+                if problem.reason == "DATABASE_UNAVAILABLE":
+                    raise
+                failures += 1
+                log.warning("index_not_followed", extra={"reason": problem.reason, "facts": problem.facts})
+                if failures == TRIES:
+                    keeper.give_up(problem)
+                stop.wait(min(failures, TRIES))
+                keeper = Keeper(resources.database, index, watched=not resources.beside)
+                continue
+            if not busy:
+                wake.wait(SWEEP_SECONDS)
+            elif not keeper.hurried:
+                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - begun)))
+    finally:
+        wake.close()
+        index.close()
