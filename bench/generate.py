@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.catalog.marc import Record, iso2709
+from services.catalog.marc import iso2709
+from services.catalog.marc.record import Record
 
 SEED = 20260817
 ROOTS = (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from services.catalog.marc import Record, iso2709
+from services.catalog.marc import iso2709
+from services.catalog.marc.record import Record
 
 
 def book(

@@ -20,7 +20,7 @@ from bench.relevance.figures import Figure, figures, ndcg
 from bench.relevance.judging import HALVES, NOTHING, Judged, read
 from bench.relevance.library import Prepared, prepared
 from bench.report import put
-from services.catalog.sample.reading import books
+from services.catalog.sample.books_toml import books
 from tests import servers
 
 HEAD = "| {half} half | searches | known | success@1 | nDCG@10 | nDCG@10, Elasticsearch |\n|---|--:|--:|--:|--:|--:|\n"

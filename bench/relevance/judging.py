@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.catalog.sample.reading import books
+from services.catalog.sample.books_toml import books
 
 FOLDER = Path(__file__).parent
 HALVES = {"test": FOLDER / "test.toml", "tuning": FOLDER / "tuning.toml"}

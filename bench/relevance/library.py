@@ -17,11 +17,12 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from services.catalog import loading, sample, searching
-from services.catalog.importing import Import
-from services.catalog.index import ENGINES, Index
-from services.catalog.indexing import Keeper
+from services.catalog import institutions, sample
+from services.catalog.importing.pipeline import Import
+from services.catalog.index.indexer import Keeper
+from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc import iso2709
+from services.catalog.search.search import search
 from services.catalog.service import SERVICE
 from services.catalog.tables import Record
 
@@ -39,9 +40,7 @@ class Prepared:
 
     def find(self, text: str) -> list[int]:
         """Books that a search finds, the best first, each once, at most ten."""
-        found = searching.search(
-            self.database, self.index, context=READER, query=text, limit=DEPTH * MOST_COPIES_OF_A_RECORD
-        )
+        found = search(self.database, self.index, context=READER, query=text, limit=DEPTH * MOST_COPIES_OF_A_RECORD)
         return list(dict.fromkeys(self.numbers[hit.id] for hit in found.hits))[:DEPTH]
 
     def answer(self, searches: Sequence[Judged]) -> list[tuple[Judged, list[int]]]:
@@ -70,7 +69,7 @@ def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
 def _load(database: Database) -> None:
     context = system("relevance")
     with database.transaction(context) as session:
-        loading.load_institutions(session, loading.read_institutions(sample.institutions_path()))
+        institutions.load_institutions(session, institutions.read_institutions(sample.institutions_path()))
     for source, institution in sample.sources():
         Import(
             database,

@@ -11,9 +11,9 @@ from chassis.errors import LocalText
 from chassis.health import Finding
 from chassis.service import Resources
 from chassis.urls import open_url
-from services.catalog import completing
-from services.catalog.index import ENGINES, Index
-from services.catalog.indexing import unsound
+from services.catalog.importing import backfill
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.rebuilds import unsound
 from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
 
 BACKLOG = 5_000  # records behind at which searching is noticeably late
@@ -109,7 +109,7 @@ def branches(resources: Resources) -> list[Finding]:
 def works(resources: Resources) -> list[Finding]:
     """Records of an older release that have no work and no places in lists yet."""
     with resources.database.reading(READER) as session:
-        left = completing.incomplete(session)
+        left = backfill.incomplete(session)
     if not left:
         return [Finding("catalog works", True, LocalText("Setiap rekaman punya karya.", "Every record has a work."))]
     return [

@@ -12,15 +12,18 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from chassis.urls import open_url
-from services.catalog import browsing, completing, indexing, reshelving, searching
-from services.catalog.index import ENGINES, Index
+from services.catalog.browse.headings import weed
+from services.catalog.importing import backfill, reread_items
+from services.catalog.index.indexer import run
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.query_log import forget_searches
 
 log = logging.getLogger(__name__)
 
 
 def index(resources: Resources, stop: threading.Event) -> None:
     """Keep the index up with the queue, and rebuild it when asked or when it is unsound, until `stop`."""
-    indexing.run(resources, stop)
+    run(resources, stop)
 
 
 def forget(resources: Resources, _stop: threading.Event) -> None:
@@ -29,17 +32,17 @@ def forget(resources: Resources, _stop: threading.Event) -> None:
     days = settings.query_log_days if settings.query_log == "on" else -1
     first = clock.now().date() - timedelta(days=days)
     with resources.database.transaction(system("forgetting")) as session:
-        searching.forget_searches(session, before=first.isoformat())
+        forget_searches(session, before=first.isoformat())
 
 
 def fill_shelves(resources: Resources, stop: threading.Event) -> None:
     """Give items of an older release their places on the shelves."""
-    reshelving.fill(resources.database, system("shelving"), stop)
+    reread_items.fill(resources.database, system("shelving"), stop)
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:
     """Give records of an older release their works, their places in lists and their headings."""
-    completing.complete(resources.database, system("works"), stop)
+    backfill.complete(resources.database, system("works"), stop)
 
 
 def weed_headings(resources: Resources, _stop: threading.Event) -> None:
@@ -47,7 +50,7 @@ def weed_headings(resources: Resources, _stop: threading.Event) -> None:
     index: Index = open_url(resources.settings.search, ENGINES)
     with closing(index):
         try:
-            browsing.weed(resources.database, index)
+            weed(resources.database, index)
         except Unavailable as problem:
             if problem.reason not in ("INDEX_BUILDING", "SEARCH_UNAVAILABLE"):
                 raise

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from chassis.urls import open_url
-from services.catalog.document import Document
-from services.catalog.index import ENGINES, Change, Index, Request
-from services.catalog.ranking import All, Match
+from services.catalog.index.matches import And, Match
+from services.catalog.index.port import ENGINES, Change, Index, Request
+from services.catalog.record.index_fields import Document
 from tests.fakes.documents import made
 
-EVERYTHING = All(())
+EVERYTHING = And(())
 BOOKS = [
     made(
         1,

@@ -9,10 +9,23 @@ import pytest
 
 from chassis.errors import Unavailable
 from chassis.urls import open_url
-from services.catalog.index import ENGINES, REACH, Index, Request
-from services.catalog.query import parse
-from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term, rank
-from services.catalog.ranking import Any as AnyOf
+from services.catalog.index.matches import (
+    And,
+    Between,
+    Boosted,
+    DisMax,
+    Fuzzy,
+    Keyword,
+    Match,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Term,
+)
+from services.catalog.index.port import ENGINES, REACH, Index, Request
+from services.catalog.search.query.parser import parse
+from services.catalog.search.ranking.build import rank
 from tests.contract.indexes import (
     BOOKS,
     EVERYTHING,
@@ -70,23 +83,23 @@ class Contract(Shelf):
             (Between("year", None, 2005), [1, 4]),
             (Between("year", 2006, None), [2, 3]),
             (Between("year", None, None), [1, 2, 3, 4]),
-            (All((Term("author", "andrea"), Term("title", "sang"))), [2]),
-            (AnyOf((Phrase("title", ("sang",)), Phrase("title", ("menara",)))), [2, 3]),
-            (AnyOf(()), []),
-            (Best((Phrase("title", ("sang",)), Phrase("subject", ("pesantren",)))), [2, 3]),
-            (Best(()), []),
-            (But(EVERYTHING, (Term("author", "andrea"), Keyword("facet_language", ("min",)))), [3]),
-            (But(Term("title", "sang"), (Term("title", "pemimpi"),)), []),
-            (Prefer(Keyword("facet_language", ("ind",)), (Phrase("title", ("menara",)),)), [3, 1, 2]),
-            (Prefer(EVERYTHING, ()), [1, 2, 3, 4, 5]),
+            (And((Term("author", "andrea"), Term("title", "sang"))), [2]),
+            (Or((Phrase("title", ("sang",)), Phrase("title", ("menara",)))), [2, 3]),
+            (Or(()), []),
+            (DisMax((Phrase("title", ("sang",)), Phrase("subject", ("pesantren",)))), [2, 3]),
+            (DisMax(()), []),
+            (Not(EVERYTHING, (Term("author", "andrea"), Keyword("facet_language", ("min",)))), [3]),
+            (Not(Term("title", "sang"), (Term("title", "pemimpi"),)), []),
+            (Boosted(Keyword("facet_language", ("ind",)), (Phrase("title", ("menara",)),)), [3, 1, 2]),
+            (Boosted(EVERYTHING, ()), [1, 2, 3, 4, 5]),
         ],
     )
     def test_each_kind_of_match_finds_what_it_says(self, books: Index, match: Match, found: list[int]) -> None:
         assert numbers(books, match) == found
 
     def test_constants_score_as_they_are_boosted(self, books: Index) -> None:
-        match = Prefer(
-            Best((Phrase("title", ("sang",), 2.0), Prefix("title", "pem", 4.0)), tie=0.1),
+        match = Boosted(
+            DisMax((Phrase("title", ("sang",), 2.0), Prefix("title", "pem", 4.0)), tie=0.1),
             (Keyword("facet_language", ("ind",), 0.5), Fuzzy("author", "andra", 1, 0.25), Keyword("isbn", ("1",), 9.0)),
         )
         hits = books.search(Request(match))

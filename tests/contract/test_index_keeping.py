@@ -11,8 +11,8 @@ import pytest
 
 from chassis.errors import Invalid, Unavailable
 from chassis.urls import open_url
-from services.catalog.index import ENGINES, Change, Index, Request
-from services.catalog.ranking import Term
+from services.catalog.index.matches import Term
+from services.catalog.index.port import ENGINES, Change, Index, Request
 from tests.contract.indexes import (
     BOOKS,
     EVERYTHING,

@@ -10,9 +10,8 @@ from pathlib import Path
 import pytest
 
 from chassis.urls import open_url
-from services.catalog.index import ENGINES, Change, Index, Request
-from services.catalog.ranking import All, Best, Between, But, Fuzzy, Match, Phrase, Prefer, Prefix, Term
-from services.catalog.ranking import Any as AnyOf
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Fuzzy, Match, Not, Or, Phrase, Prefix, Term
+from services.catalog.index.port import ENGINES, Change, Index, Request
 from tests.contract.indexes import (
     eventually,
     filled,
@@ -28,19 +27,19 @@ def a_word(chance: random.Random) -> Match:
     choices += chance.choice(
         [[], [Prefix("title", token[:3], 0.8)], [Fuzzy("title", token, 1, 0.3)], [Phrase("title", (token, title), 6.0)]]
     )
-    return Best(tuple(choices), tie=0.1)
+    return DisMax(tuple(choices), tie=0.1)
 
 
 def a_request(chance: random.Random) -> Request:
     words = tuple(a_word(chance) for _ in range(chance.choice([1, 1, 2, 2, 3])))
-    match: Match = chance.choice([All, AnyOf])(words)
+    match: Match = chance.choice([And, Or])(words)
     match = chance.choice(
         [
             match,
-            But(match, (Term("text", word(2)),)),
-            Prefer(match, (Phrase("title", (word(1), word(1)), 5.0), Term("subject", word(3), 2.0))),
-            Prefer(Term("any", f"#{word(1)[:3]}", 3.0), tuple(Term("text", word(rank)) for rank in (1, 2, 3, 5))),
-            All((match, Between("year", 2000, chance.choice([2010, None])))),
+            Not(match, (Term("text", word(2)),)),
+            Boosted(match, (Phrase("title", (word(1), word(1)), 5.0), Term("subject", word(3), 2.0))),
+            Boosted(Term("any", f"#{word(1)[:3]}", 3.0), tuple(Term("text", word(rank)) for rank in (1, 2, 3, 5))),
+            And((match, Between("year", 2000, chance.choice([2010, None])))),
         ]
     )
     filters: dict[str, tuple[str, ...]] = {}

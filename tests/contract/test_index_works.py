@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from services.catalog.document import Document
-from services.catalog.index import REACH, Change, Index, Request, Sort
-from services.catalog.ranking import Keyword, Term
+from services.catalog.index.matches import Keyword, Term
+from services.catalog.index.port import REACH, Change, Index, Request, Sort
+from services.catalog.record.index_fields import Document
 from tests.contract.indexes import EVERYTHING, Elasticsearch, Shelf, Tantivy, changes, filled
 from tests.fakes.documents import made, random_changes
 

@@ -10,7 +10,7 @@ import orjson
 from chassis.errors import Invalid, LocalText
 from rangkiang.catalog.v1 import forms_pb2 as wire
 from rangkiang.catalog.v1 import searches_pb2
-from services.catalog.forms import FORMS, Entry
+from services.catalog.formats import FORMS, Entry
 from tests.builders import book as marc_of
 from tests.fakes.books import BOOKS, Book
 

@@ -13,15 +13,20 @@ from chassis import clock
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.ids import new_id
-from services.catalog import document, searching
-from services.catalog.browsing import Headings
-from services.catalog.clustering import found_by
-from services.catalog.collocating import Arrival, collocate
-from services.catalog.index import Change, Index
-from services.catalog.indexing.queue import changes_of
-from services.catalog.marc import Record
+from services.catalog.browse.headings import Headings
+from services.catalog.index.port import Change, Index
+from services.catalog.index.queue import changes_of
+from services.catalog.items.availability import holdings
+from services.catalog.items.parsing import items_of
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import brief
+from services.catalog.record.index_document import document
+from services.catalog.search.autocomplete import suggest
+from services.catalog.search.search import Found, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
+from services.catalog.works.assign import Arrival, collocate
+from services.catalog.works.record_keys import found_by
 
 
 def book(
@@ -79,8 +84,8 @@ class Library:
             works = collocate(session, [Arrival(number, each.keys, True) for number, each in found.items()])
             Headings().note(session, [each.headings for each in found.values()])
             for number, record in enumerate(records, at + 1):
-                items, place = document.items_of(record), works.places[number]
-                made = document.document(record, number=number, institution=institution, items=items, work=place.work)
+                items, place = items_of(record), works.places[number]
+                made = document(record, number=number, institution=institution, items=items, work=place.work)
                 changes.append(Change(number, 1, made))
                 rows.append(
                     {
@@ -91,8 +96,8 @@ class Library:
                         "control_key": str(number),
                         "fingerprint": record.fingerprint(),
                         "marc": record.pack(),
-                        "brief": orjson.dumps(document.brief(record, institution=institution)),
-                        "holdings": orjson.dumps(document.holdings(items, institution=institution)),
+                        "brief": orjson.dumps(brief(record, institution=institution)),
+                        "holdings": orjson.dumps(holdings(items, institution=institution)),
                         "version": 1,
                         "run": 1,
                         "updated_at": clock.now(),
@@ -115,15 +120,15 @@ class Library:
         with self.database.transaction(system("test")) as session:
             session.execute(update(Row).where(Row.number == number).values(deleted_at=clock.now()))
 
-    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> searching.Found:
-        return searching.search(self.database, self.index, context=context, query=query, **more)
+    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> Found:
+        return search(self.database, self.index, context=context, query=query, **more)
 
     def titles(self, query: str = "", **more: Any) -> list[str]:
         """Titles of the first page."""
         return [orjson.loads(hit.brief)["title"] for hit in self.find(query, **more).hits]
 
     def suggested(self, prefix: str, limit: int = 0) -> list[tuple[str, str]]:
-        found = searching.suggest(self.database, self.index, context=READER, prefix=prefix, limit=limit)
+        found = suggest(self.database, self.index, context=READER, prefix=prefix, limit=limit)
         return [(each.text, each.kind) for each in found]
 
 

@@ -9,17 +9,17 @@ import sys
 from collections.abc import Callable
 
 from chassis import cli
-from services.catalog import exporting
 from services.catalog.commands import export
+from services.catalog.formats import export as exports
 from tests.toys.dying import after, before
 
 POINTS: dict[str, Callable[[], None]] = {
-    "file.opened": lambda: after(exporting.Place, "__enter__"),
-    "page.not_kept": lambda: before(exporting.Place, "keep", call=2),
-    "page.flushed": lambda: before(exporting.json, "dump", call=2),
-    "page.kept": lambda: after(exporting.Place, "keep"),
-    "end.not_kept": lambda: before(exporting.Place, "done"),
-    "end.flushed": lambda: before(exporting.Path, "unlink", call=2),
+    "file.opened": lambda: after(exports.Place, "__enter__"),
+    "page.not_kept": lambda: before(exports.Place, "keep", call=2),
+    "page.flushed": lambda: before(exports.json, "dump", call=2),
+    "page.kept": lambda: after(exports.Place, "keep"),
+    "end.not_kept": lambda: before(exports.Place, "done"),
+    "end.flushed": lambda: before(exports.Path, "unlink", call=2),
 }
 
 

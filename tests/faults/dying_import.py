@@ -14,10 +14,10 @@ from chassis import cli, jobs
 from chassis.db import Database
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
-from services.catalog import importing
+from services.catalog.importing import pipeline
 from services.catalog.index.elastic import ElasticIndex
+from services.catalog.index.port import indexer
 from services.catalog.index.tantivy import TantivyIndex
-from services.catalog.indexing import keeping
 from tests.toys.dying import after, before
 
 
@@ -27,16 +27,16 @@ def _engines(arm: Callable[..., None]) -> None:
 
 
 POINTS: dict[str, Callable[[], None]] = {
-    "source.before_first_batch": lambda: before(importing.Import, "_load"),
-    "batch.before_put": lambda: before(importing, "put", call=2),
-    "batch.before_commit": lambda: before(importing.Counts, "add", call=2),
-    "batch.after_commit": lambda: after(importing.Import, "_commit"),
-    "end.before_commit": lambda: before(importing, "delete"),
-    "end.after_commit": lambda: after(importing.Import, "run"),
+    "source.before_first_batch": lambda: before(pipeline.Import, "_load"),
+    "batch.before_put": lambda: before(pipeline, "put", call=2),
+    "batch.before_commit": lambda: before(pipeline.Counts, "add", call=2),
+    "batch.after_commit": lambda: after(pipeline.Import, "_commit"),
+    "end.before_commit": lambda: before(pipeline, "delete"),
+    "end.after_commit": lambda: after(pipeline.Import, "run"),
     "index.before_write": lambda: _engines(before),
     "index.after_write": lambda: _engines(after),
-    "index.before_dequeue_commits": lambda: after(keeping, "dequeue"),
-    "index.after_dequeue": lambda: after(keeping.Keeper, "step"),
+    "index.before_dequeue_commits": lambda: after(indexer, "dequeue"),
+    "index.after_dequeue": lambda: after(indexer.Keeper, "step"),
 }
 
 

@@ -25,12 +25,13 @@ from chassis.migrate import migrate
 from chassis.outbox import outbox
 from chassis.settings import Settings, load
 from chassis.urls import open_url
-from services.catalog import exporting, searching
-from services.catalog.index import ENGINES, Request
-from services.catalog.indexing import enqueue
-from services.catalog.marc import Record as Marc
-from services.catalog.marc.reading import decode, frames
-from services.catalog.ranking import All
+from services.catalog.formats import export
+from services.catalog.index.matches import And
+from services.catalog.index.port import ENGINES, Request
+from services.catalog.index.queue import enqueue
+from services.catalog.marc.readers import decode, frames
+from services.catalog.marc.record import Record as Marc
+from services.catalog.search.search import search
 from services.catalog.service import SERVICE
 from services.catalog.tables import ImportRun, ImportSeen, IndexQueue, Item, Record
 from tests import servers
@@ -39,7 +40,7 @@ from tests.conftest import CHECKOUT
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SOURCE = "UJI"
-EVERYTHING = All(())
+EVERYTHING = And(())
 SAMPLED = 20  # records that are searched for by their ISBN
 
 
@@ -125,7 +126,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
     database = Database(store.database_url, pool_size=2)
     try:
         given = io.BytesIO()
-        list(exporting.export(database, READER, to=given, asked=exporting.Asked()))
+        list(export.export(database, READER, to=given, asked=export.Asked()))
         given.seek(0)
         assert sorted(decode(frame).record.fingerprint() for frame in frames(given)) == sorted(
             record.fingerprint() for record in records
@@ -147,7 +148,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
             found = index.search(Request(EVERYTHING, limit=len(records)))
             assert (found.total, set(found.numbers)) == (len(records), numbers)
             for record in records[:: max(1, len(records) // SAMPLED)]:
-                hits = searching.search(database, index, context=READER, query=f"isbn:{record.text('020', 'a')}").hits
+                hits = search(database, index, context=READER, query=f"isbn:{record.text('020', 'a')}").hits
                 assert len(hits) == 1
     finally:
         database.close()

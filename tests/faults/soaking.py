@@ -27,9 +27,9 @@ from chassis.db import Database
 from chassis.outbox import outbox
 from chassis.urls import open_url
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
-from services.catalog.index import ENGINES
-from services.catalog.indexing import unsound
-from services.catalog.marc import Record as Marc
+from services.catalog.index.port import ENGINES
+from services.catalog.index.rebuilds import unsound
+from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 from tests.builders import iso
 from tests.conftest import CHECKOUT

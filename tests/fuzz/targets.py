@@ -11,15 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from chassis.errors import Invalid
-from services.catalog.document import brief, display, document, items_of
-from services.catalog.marc import Record, iso2709, marcjson, marcxml
+from services.catalog.items.parsing import items_of
+from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import FAULTS, WARNINGS, Unserialisable
-from services.catalog.marc.reading import Bad, decode, frames
-from services.catalog.query import parse
-from services.catalog.ranking import rank
-from services.catalog.searching.bounds import MOST_CHARACTERS
-from services.catalog.searching.cursors import Cursor, opened
-from services.catalog.searching.highlighting import highlights, marks_of
+from services.catalog.marc.readers import Bad, decode, frames
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import brief
+from services.catalog.record.display import display
+from services.catalog.record.index_document import document
+from services.catalog.search.cursors import Cursor, opened
+from services.catalog.search.highlight import highlights, marks_of
+from services.catalog.search.query.parser import parse
+from services.catalog.search.ranking.build import rank
+from services.catalog.search.validation import MOST_CHARACTERS
 
 LONGEST_SECONDS = 2.0
 QUESTION = b"8 bytes."

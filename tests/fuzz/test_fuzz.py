@@ -21,7 +21,7 @@ from chassis.testing import migrated_database
 from chassis.urls import open_url
 from gateway.app import create_app
 from services.catalog import rpc
-from services.catalog.index import ENGINES
+from services.catalog.index.port import ENGINES
 from services.catalog.service import SERVICE
 from tests.fakes.library import Library, begun, book
 from tests.fakes.running import served_catalog, served_gateway

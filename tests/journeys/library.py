@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 
-from services.catalog.marc import Record
+from services.catalog.marc.record import Record
 from services.catalog.sample import authorities
 from tests import servers
 from tests.builders import iso

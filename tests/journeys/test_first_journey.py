@@ -12,7 +12,7 @@ import pymarc
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from services.catalog.marc.reading import decode, frames
+from services.catalog.marc.readers import decode, frames
 from tests.builders import book
 from tests.journeys.library import QUERIES, SORTS, Library, eventually
 from tests.web.conftest import CHROMIUM, QUIET

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from gateway.formats import ENDINGS
-from services.catalog.marc import Record
+from services.catalog.marc.record import Record
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library, eventually
 from tests.web.conftest import CHROMIUM, QUIET

@@ -13,7 +13,7 @@ from gateway.web.filters import ORDERS
 from gateway.web.record import DOWNLOADS
 from gateway.web.record_rows import FULLER, ROWS
 from gateway.web.texts import wording
-from services.catalog.document.captions import CAPTIONS
+from services.catalog.record.captions import CAPTIONS
 
 FOLDER = Path(gateway.web.__file__).parent
 TEXTS = {language: wording(language).texts for language in ("id", "en")}

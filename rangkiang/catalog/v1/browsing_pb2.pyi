@@ -30,7 +30,7 @@ class Shown(_message.Message):
     HOLDINGS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record: services/catalog/document says its keys."""
+    """UTF-8 JSON of the brief record: services/catalog/record/brief.py says its keys."""
     holdings: _builtins.bytes
     """UTF-8 JSON list, an entry a branch."""
     def __init__(

@@ -184,7 +184,7 @@ class Hit(_message.Message):
     id: _builtins.str
     score: _builtins.float
     brief: _builtins.bytes
-    """UTF-8 JSON of the brief record: services/catalog/document.py says its keys."""
+    """UTF-8 JSON of the brief record: services/catalog/record/brief.py says its keys."""
     holdings: _builtins.bytes
     """UTF-8 JSON list, an entry a branch: where it is and whether it can be had."""
     work_id: _builtins.str
@@ -426,7 +426,7 @@ class GetRecordReply(_message.Message):
     id: _builtins.str
     version: _builtins.int
     display: _builtins.bytes
-    """UTF-8 JSON of the full display: services/catalog/document.py says its keys."""
+    """UTF-8 JSON of the full display: services/catalog/record/display.py says its keys."""
     holdings: _builtins.bytes
     """UTF-8 JSON list, an entry a branch."""
     source: _builtins.str

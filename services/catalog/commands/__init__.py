@@ -17,18 +17,21 @@ from rich.console import Console
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, Unavailable
 from chassis.gc_tuning import settle
-from services.catalog import classifying, exporting, indexing, loading, sample
+from services.catalog import institutions, sample
+from services.catalog.browse import class_counts
 from services.catalog.commands.classes import app as classes_app
-from services.catalog.commands.draining import drain
+from services.catalog.commands.database import Json, catalogue
 from services.catalog.commands.export import export
-from services.catalog.commands.opening import Json, catalogue
+from services.catalog.commands.progress import bar_for, reporting, show, summary
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.sources import app as sources_app
-from services.catalog.commands.terminal import bar_for, reporting, show, summary
+from services.catalog.commands.wait_for_index import drain
 from services.catalog.commands.works import app as works_app
-from services.catalog.importing import Counts, Import
+from services.catalog.formats import export as exports
+from services.catalog.importing.decode import find_files
+from services.catalog.importing.pipeline import Counts, Import
+from services.catalog.index.rebuilds import ask_rebuild, rebuild_progress
 from services.catalog.marc import iso2709
-from services.catalog.preparing import find_files
 
 PUT_ASIDE = 1
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -104,9 +107,9 @@ def import_(
 @institutions_app.command("load")
 def institutions_load(file: Path, json: Json = False) -> None:
     """Make institutions and branches what this TOML file says."""
-    found = loading.read_institutions(file)
+    found = institutions.read_institutions(file)
     with catalogue() as resources, resources.database.transaction(system("institutions")) as session:
-        loaded = loading.load_institutions(session, found)
+        loaded = institutions.load_institutions(session, found)
     told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
     print(orjson.dumps(told).decode() if json else line)
@@ -122,13 +125,13 @@ def sample_load(
     total = Counts()
     with catalogue(working=True) as resources:
         context = system("sample")
-        if if_empty and exporting.count(resources.database, context):
+        if if_empty and exports.count(resources.database, context):
             if json:
                 summary(total, 0.0, json=True, dry_run=False)
             return
         with resources.database.transaction(context) as session:
-            loading.load_institutions(session, loading.read_institutions(sample.institutions_path()))
-            classifying.load_captions(session, *classifying.read_captions(sample.classes_path()))
+            institutions.load_institutions(session, institutions.read_institutions(sample.institutions_path()))
+            class_counts.load_captions(session, *class_counts.read_captions(sample.classes_path()))
         with bar_for(quiet=json, in_bytes=True) as bar:
             for source, institution in sample.sources():
                 run = Import(
@@ -152,10 +155,10 @@ def sample_load(
 def index_rebuild(json: Json = False) -> None:
     """Build the index anew beside the live one, and swap: searches go on meanwhile."""
     with catalogue(working=True) as resources, bar_for(quiet=json) as bar:
-        wish = indexing.ask_rebuild(resources.database)
+        wish = ask_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")
         while True:
-            now = indexing.rebuild_progress(resources.database, wish)
+            now = rebuild_progress(resources.database, wish)
             bar.update(task, completed=now.written, total=now.total or None)
             if now.finished_at is not None:
                 break

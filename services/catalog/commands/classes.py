@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.context import system
-from services.catalog import classifying, shelves
-from services.catalog.commands.opening import Json, catalogue
-from services.catalog.document.classes import notation
+from services.catalog.browse import class_counts
+from services.catalog.commands.database import Json, catalogue
+from services.catalog.items import shelves
+from services.catalog.record.classes import notation
 
 app = typer.Typer(no_args_is_help=True, help="What a library calls its classes.")
 
@@ -30,10 +31,10 @@ def load(
     json: Json = False,
 ) -> None:
     """Make an institution's captions what this file says; those it does not name are gone."""
-    named, captions = classifying.read_captions(file)
+    named, captions = class_counts.read_captions(file)
     with catalogue() as resources, resources.database.transaction(system("classes")) as session:
         owner = named or institution or resources.settings.default_institution
-        loaded = classifying.load_captions(session, owner, captions)
+        loaded = class_counts.load_captions(session, owner, captions)
     told = {"institution": owner, "classes": loaded}
     print(orjson.dumps(told).decode() if json else f"{owner}: {loaded} classes")
 

@@ -15,10 +15,10 @@ from rich.console import Console
 from chassis.context import system
 from chassis.errors import Invalid, LocalText
 from chassis.urls import open_url
-from services.catalog import exporting
-from services.catalog.commands.opening import Json, catalogue
-from services.catalog.commands.terminal import bar_for
-from services.catalog.index import ENGINES, Index
+from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.progress import bar_for
+from services.catalog.formats import export as exports
+from services.catalog.index.port import ENGINES, Index
 
 PUT_ASIDE = 1
 # How often a run makes sure of what it has written; one that dies writes so much again.
@@ -29,7 +29,7 @@ screen = Console(stderr=True)
 
 def export(
     form: Annotated[
-        exporting.Form, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
+        exports.Form, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
     ] = "marc",
     query: Annotated[str, typer.Option(help="Only what this search finds.")] = "",
     filters: Annotated[
@@ -50,25 +50,25 @@ def export(
             "OUTPUT_TAKEN",
             LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
         )
-    reached = exporting.Reached()
+    reached = exports.Reached()
     with catalogue() as resources, contextlib.ExitStack() as stack:
         public, database = resources.settings.public_url.rstrip("/"), resources.database
         address = f"{public}/records/{{id}}" if public else ""
-        asked = exporting.Asked(form, query, _filters(filters or []), source, address)
+        asked = exports.Asked(form, query, _filters(filters or []), source, address)
         index: Index | None = None
         if asked.searches:
             index = open_url(resources.settings.search, ENGINES)
             stack.callback(index.close)
-        place = stack.enter_context(exporting.Place(to, asked)) if to else None
+        place = stack.enter_context(exports.Place(to, asked)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file
         context = system("export")
-        total = exporting.count_found(index, asked) if index else exporting.count(database, context, source=source)
+        total = exports.count_found(index, asked) if index else exports.count(database, context, source=source)
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")
         kept = time.monotonic()
         since = place.since if place else None
         reached = since or reached
-        for reached in exporting.export(database, context, to=stream, asked=asked, index=index, since=since):
+        for reached in exports.export(database, context, to=stream, asked=asked, index=index, since=since):
             bar.update(task, completed=reached.written)
             for problem in reached.problems:
                 screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")

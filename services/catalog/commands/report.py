@@ -16,8 +16,8 @@ from rich.table import Table
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid, LocalText
-from services.catalog import searching
-from services.catalog.commands.opening import Json, catalogue
+from services.catalog.commands.database import Json, catalogue
+from services.catalog.query_log import report_searches
 
 app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 
@@ -56,7 +56,7 @@ def searches(
     with catalogue() as resources:
         first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
         with resources.database.reading(system("report")) as session:
-            found = searching.report_searches(session, since=first, failed=failed, limit=limit)
+            found = report_searches(session, since=first, failed=failed, limit=limit)
         speaks = resources.settings.language
     rows = [each._asdict() for each in found]
     if json:

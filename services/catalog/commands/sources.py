@@ -12,11 +12,11 @@ from rich.table import Table
 
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, NotFound
-from services.catalog import sourcing
-from services.catalog.commands.draining import drain
-from services.catalog.commands.opening import Json, catalogue
-from services.catalog.commands.terminal import bar_for
-from services.catalog.document.itemmaps import USUAL_FILE
+from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.progress import bar_for
+from services.catalog.commands.wait_for_index import drain
+from services.catalog.importing import sources as stored_sources
+from services.catalog.items.item_maps import USUAL_FILE
 
 app = typer.Typer(no_args_is_help=True, help="Where records come from, and how they say what items there are.")
 
@@ -30,7 +30,7 @@ def sources() -> None:
 def list_(json: Json = False) -> None:
     """List the sources with their institutions, how many records each has, and whether it has a map of its own."""
     with catalogue() as resources, resources.database.reading(system("sources")) as session:
-        found = sourcing.sources(session)
+        found = stored_sources.sources(session)
     if json:
         told = [
             {"source": each.code, "institution": each.institution, "records": each.records, "map": bool(each.item_map)}
@@ -48,7 +48,7 @@ def list_(json: Json = False) -> None:
 def show(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
     """Print the map by which a source's items are read, ready to be changed and given to `sources map`."""
     with catalogue() as resources, resources.database.reading(system("sources")) as session:
-        found = sourcing.source(session, code)
+        found = stored_sources.source(session, code)
     text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
     if json:
         print(orjson.dumps({"source": found.code, "own": bool(found.item_map), "map": text}).decode())
@@ -73,7 +73,7 @@ def map_(
     with catalogue(working=True) as resources:
         with bar_for(quiet=json) as bar:
             task = bar.add_task("records", total=None, note="")
-            changed = sourcing.set_item_map(
+            changed = stored_sources.set_item_map(
                 resources.database,
                 system("sources"),
                 code=code,

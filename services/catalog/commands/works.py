@@ -10,10 +10,13 @@ import typer
 
 from chassis.context import system
 from chassis.ids import parse_id
-from services.catalog import collocating
-from services.catalog.commands.draining import drain
-from services.catalog.commands.opening import Json, catalogue
-from services.catalog.indexing import enqueue
+from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.wait_for_index import drain
+from services.catalog.index.queue import enqueue
+from services.catalog.works.editions import work as load_work
+from services.catalog.works.events import tell_moved
+from services.catalog.works.overrides import join as join_works
+from services.catalog.works.overrides import split as split_work
 
 ACTOR = system("works")
 Reason = Annotated[str, typer.Option(help="Why; it is kept and shown with the edition.")]
@@ -32,7 +35,7 @@ def works() -> None:
 def show(work: WorkId, json: Json = False) -> None:
     """Show a work's editions, best first, each with how sure it is and why."""
     with catalogue() as resources:
-        found = collocating.work(resources.database, context=ACTOR, work_id=parse_id(work))
+        found = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
     editions = [(each, orjson.loads(each.record.brief)) for each in found.editions]
     if json:
         told = {
@@ -66,9 +69,9 @@ def split(record: RecordId, reason: Reason, json: Json = False) -> None:
     record_id = parse_id(record)
     with catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:
-            work_id, moved = collocating.split(session, record_id, reason=reason)
+            work_id, moved = split_work(session, record_id, reason=reason)
             enqueue(session, moved)
-            collocating.tell_moved(session, moved, context=ACTOR)
+            tell_moved(session, moved, context=ACTOR)
         drain(resources, quiet=json)
     _tell(work_id, len(moved), json=json)
 
@@ -79,9 +82,9 @@ def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> 
     record_id, work_id = parse_id(record), parse_id(work)
     with catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:
-            moved = collocating.join(session, record_id, work_id, reason=reason)
+            moved = join_works(session, record_id, work_id, reason=reason)
             enqueue(session, moved)
-            collocating.tell_moved(session, moved, context=ACTOR)
+            tell_moved(session, moved, context=ACTOR)
         drain(resources, quiet=json)
     _tell(work_id, len(moved), json=json)
 

@@ -14,7 +14,8 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
 from chassis.errors import Invalid, LocalText
 from chassis.ids import new_id
-from services.catalog.index import Change, Hits, Index, Request
+from services.catalog.index.circuit_breaker import Watched
+from services.catalog.index.edit_distance import edits
 from services.catalog.index.elastic_query import (
     EVERYTHING,
     STATE,
@@ -26,11 +27,10 @@ from services.catalog.index.elastic_query import (
     search,
 )
 from services.catalog.index.elastic_writing import ElasticRebuild, coming, write, writing
-from services.catalog.index.near import edits
-from services.catalog.index.shape import FORM, filters, ordered
-from services.catalog.index.troubles import building, unavailable
-from services.catalog.index.watched import Watched
-from services.catalog.index.works import Edition, Scored, grouped
+from services.catalog.index.errors import building, unavailable
+from services.catalog.index.port import Change, Hits, Index, Request
+from services.catalog.index.stored_fields import FORM, filters, ordered
+from services.catalog.index.work_grouping import Edition, Scored, grouped
 
 SEARCH_SECONDS = 3  # a reader is told something within five
 CONNECTIONS = 32

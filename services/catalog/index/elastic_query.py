@@ -6,11 +6,31 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from services.catalog.document.fields import START, WORD_FIELDS
-from services.catalog.index import REACH, Request
-from services.catalog.index.shape import FORM, INTEGERS, KEYWORD_FIELDS, LONGEST_VALUE, SORT_FIELDS, filters, is_flat
-from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
-from services.catalog.ranking import Any as AnyOf
+from services.catalog.index.matches import (
+    And,
+    Between,
+    Boosted,
+    DisMax,
+    Fuzzy,
+    Keyword,
+    Match,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Term,
+)
+from services.catalog.index.port import REACH, Request
+from services.catalog.index.stored_fields import (
+    FORM,
+    INTEGERS,
+    KEYWORD_FIELDS,
+    LONGEST_VALUE,
+    SORT_FIELDS,
+    filters,
+    is_flat,
+)
+from services.catalog.record.index_fields import START, WORD_FIELDS
 
 Json = dict[str, Any]
 
@@ -95,15 +115,15 @@ def query(match: Match) -> Json:
     match match:
         case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
             return _leaf(match)
-        case Best(choices=choices, tie=tie):
+        case DisMax(choices=choices, tie=tie):
             return {"dis_max": {"queries": _each(choices), "tie_breaker": tie}} if choices else NOTHING
-        case All(of=parts):
+        case And(of=parts):
             return {"bool": {"must": _each(parts)}} if parts else EVERYTHING
-        case AnyOf(of=parts):
+        case Or(of=parts):
             return {"bool": {"should": _each(parts), "minimum_should_match": 1}} if parts else NOTHING
-        case But(match=inner, without=without):
+        case Not(match=inner, without=without):
             return {"bool": {"must": [query(inner)], "must_not": _each(without)}}
-        case Prefer(match=inner, bonus=bonus):
+        case Boosted(match=inner, bonus=bonus):
             return {"bool": {"must": [query(inner)], "should": _each(bonus), "minimum_should_match": 0}}
 
 

@@ -12,10 +12,10 @@ from elasticsearch import ApiError, Elasticsearch
 
 from chassis import clock
 from chassis.ids import new_id
-from services.catalog.index import Change
 from services.catalog.index.elastic_query import MARKER, STATE, Json, mappings, settings
-from services.catalog.index.shape import stored
-from services.catalog.index.troubles import not_written
+from services.catalog.index.errors import not_written
+from services.catalog.index.port import Change
+from services.catalog.index.stored_fields import stored
 
 WRITE_SECONDS = 60
 BULK_BYTES = 4_000_000

@@ -13,15 +13,15 @@ import tantivy
 from tantivy import Query, Searcher
 
 from chassis.errors import Invalid, LocalText, Unavailable
-from services.catalog.index import Change, Hits, Request
 from services.catalog.index import tantivy_files as files
-from services.catalog.index.near import nearest
-from services.catalog.index.shape import filters
+from services.catalog.index.edit_distance import nearest
+from services.catalog.index.errors import building, not_written, unavailable
+from services.catalog.index.port import Change, Hits, Request
+from services.catalog.index.stored_fields import filters
 from services.catalog.index.tantivy_facets import count, first_values, tally, with_chosen
 from services.catalog.index.tantivy_hits import by_work, hits, total_of
 from services.catalog.index.tantivy_query import Translation, translated
 from services.catalog.index.tantivy_writing import Building, Writing
-from services.catalog.index.troubles import building, not_written, unavailable
 
 LOOK_SECONDS = 0.2  # how old an answer may be while another process writes
 OPEN_TRIES = 20

@@ -7,8 +7,8 @@ from typing import Any
 
 from tantivy import Query, Schema, Searcher
 
-from services.catalog.index import FacetOrder
-from services.catalog.index.shape import LONGEST_VALUE, ordered
+from services.catalog.index.port import FacetOrder
+from services.catalog.index.stored_fields import LONGEST_VALUE, ordered
 
 Counted = list[tuple[str, int]]
 

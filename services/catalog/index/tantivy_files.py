@@ -10,7 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from services.catalog.index.shape import FORM
+from services.catalog.index.stored_fields import FORM
 
 MANIFEST = "rangkiang.json"
 PARTS = (".term", ".idx", ".pos", ".fast", ".fieldnorm", ".store")

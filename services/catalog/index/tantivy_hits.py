@@ -9,9 +9,9 @@ from typing import Any
 import tantivy
 from tantivy import Occur, Order, Query, Schema, Searcher
 
-from services.catalog.index import REACH, Request
-from services.catalog.index.shape import SORT_FIELDS, is_flat
-from services.catalog.index.works import Edition, Page, Scored, grouped
+from services.catalog.index.port import REACH, Request
+from services.catalog.index.stored_fields import SORT_FIELDS, is_flat
+from services.catalog.index.work_grouping import Edition, Page, Scored, grouped
 
 TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last
 SCORE_DIGITS = 4  # the same words may be added in another order, and differ in the sixth digit

@@ -8,10 +8,22 @@ from contextlib import contextmanager
 from tantivy import FieldType, Occur, Query, Schema, SchemaBuilder
 
 from chassis.errors import Unavailable
-from services.catalog.document.fields import WORD_FIELDS
-from services.catalog.index.shape import INTEGERS, KEYWORD_FIELDS
-from services.catalog.ranking import All, Best, Between, But, Fuzzy, Keyword, Match, Phrase, Prefer, Prefix, Term
-from services.catalog.ranking import Any as AnyOf
+from services.catalog.index.matches import (
+    And,
+    Between,
+    Boosted,
+    DisMax,
+    Fuzzy,
+    Keyword,
+    Match,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Term,
+)
+from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS
+from services.catalog.record.index_fields import WORD_FIELDS
 
 # field, token, distance -> tokens of the index
 Nearby = Callable[[str, str, int], list[str]]
@@ -65,18 +77,18 @@ class Translation:
         match match:
             case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
                 return self._leaf(match)
-            case Best(choices=choices, tie=tie):
+            case DisMax(choices=choices, tie=tie):
                 return Query.disjunction_max_query(self._each(choices), tie) if choices else Query.empty_query()
-            case All(of=parts):
+            case And(of=parts):
                 if not parts:
                     return Query.const_score_query(Query.all_query(), 0.0)
                 return _bool((Occur.Must, part) for part in self._each(parts))
-            case AnyOf(of=parts):
+            case Or(of=parts):
                 return _bool((Occur.Should, part) for part in self._each(parts)) if parts else Query.empty_query()
-            case But(match=inner, without=without):
+            case Not(match=inner, without=without):
                 excluded = [(Occur.MustNot, part) for part in self._each(without)]
                 return _bool([(Occur.Must, self.query(inner)), *excluded])
-            case Prefer(match=inner, bonus=bonus):
+            case Boosted(match=inner, bonus=bonus):
                 return self._preferred(self.query(inner), bonus)
 
     def narrowed(self, query: Query, parts: Iterable[Match]) -> Query:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import tantivy
 
-from services.catalog.index import Change
 from services.catalog.index import tantivy_files as files
-from services.catalog.index.shape import stored
+from services.catalog.index.errors import not_written
+from services.catalog.index.port import Change
+from services.catalog.index.stored_fields import stored
 from services.catalog.index.tantivy_query import schema, translated
-from services.catalog.index.troubles import not_written
 
 HEAP_BYTES = 64_000_000
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 
-from . import Field, Record, is_control
+from services.catalog.marc.field_shape import INDICATORS, Decoded, content_warnings, odd_field, warn
+from services.catalog.marc.fields import Field, is_control
+from services.catalog.marc.record import Record
+
 from .directory import Layout, lay_out
 from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
-from .shaping import INDICATORS, Decoded, content_warnings, odd_field, warn
 
 FIELD_END = b"\x1e"
 RECORD_END = b"\x1d"

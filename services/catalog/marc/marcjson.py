@@ -8,9 +8,11 @@ from typing import Any
 
 import orjson
 
-from . import Field, Record, is_control, written
+from services.catalog.marc.field_shape import Decoded, content_warnings, control_field, data_field, leader_from_text
+from services.catalog.marc.fields import Field, is_control, written
+from services.catalog.marc.record import Record
+
 from .faults import MAX_RECORD_BYTES, Bad
-from .shaping import Decoded, content_warnings, control_field, data_field, leader_from_text
 
 KEY = re.compile(rb'"\s*:')
 

@@ -11,9 +11,18 @@ from typing import Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
-from . import Field, Record, is_control, written
+from services.catalog.marc.field_shape import (
+    Decoded,
+    content_warnings,
+    control_field,
+    data_field,
+    leader_from_text,
+    warn,
+)
+from services.catalog.marc.fields import Field, is_control, written
+from services.catalog.marc.record import Record
+
 from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
-from .shaping import Decoded, content_warnings, control_field, data_field, leader_from_text, warn
 
 NAMESPACE: Final = "http://www.loc.gov/MARC21/slim"
 NAMESPACES = frozenset({NAMESPACE, "info:lc/xmlns/marcxchange-v1", "info:lc/xmlns/marcxchange-v2"})

@@ -5,12 +5,12 @@ from __future__ import annotations
 from chassis.service import Resources
 from chassis.urls import open_url
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
-from services.catalog.index import ENGINES
-from services.catalog.rpc.browsing import Browsing
-from services.catalog.rpc.finding import Finding
-from services.catalog.rpc.forms import Forms
-from services.catalog.rpc.places import Places
+from services.catalog.index.port import ENGINES
+from services.catalog.rpc.browse import Browsing
+from services.catalog.rpc.formats import Forms
+from services.catalog.rpc.institutions import Places
 from services.catalog.rpc.records import Records
+from services.catalog.rpc.search import Finding
 from services.catalog.rpc.shelves import Shelves
 
 

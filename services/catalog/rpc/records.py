@@ -10,16 +10,18 @@ from chassis import rpc
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
-from services.catalog import collocating, showing
-from services.catalog.document import answer, callnumbers
-from services.catalog.rpc.wiring import Wiring, wire_moment
+from services.catalog.items import call_numbers
+from services.catalog.items.availability import answer
+from services.catalog.record import page
+from services.catalog.rpc.base import Wiring, wire_moment
+from services.catalog.works.editions import work_of
 
 
 class Records(Wiring):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = showing.show(session, parse_id(request.id), branch=request.branch)
-            work_id, editions = collocating.work_of(session, found.number)
+            found = page.show(session, parse_id(request.id), branch=request.branch)
+            work_id, editions = work_of(session, found.number)
         return wire.GetRecordReply(
             id=str(found.id),
             version=found.version,
@@ -33,7 +35,7 @@ class Records(Wiring):
         )
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
-        version, items = showing.items(
+        version, items = page.items(
             self._database,
             context=rpc.context(context),
             record_id=parse_id(request.record_id),
@@ -69,7 +71,7 @@ def _parts(call_number: str, enumeration: str, copy: str) -> wire.CallNumber | N
     """The parts of an item's call number, its own volume and copy among them."""
     if not call_number:
         return None
-    parts = callnumbers.parse(call_number)
+    parts = call_numbers.parse(call_number)
     whole = replace(parts, volume=parts.volume or enumeration, copy=parts.copy or copy)
     return wire.CallNumber(
         prefix=whole.prefix,

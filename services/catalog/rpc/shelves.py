@@ -6,15 +6,17 @@ import grpc
 
 from chassis import rpc
 from rangkiang.catalog.v1 import browsing_pb2 as browsing
-from services.catalog import classifying, neighbouring
-from services.catalog.rpc.wiring import Wiring, wire_text
+from services.catalog.browse import class_counts
+from services.catalog.items import neighbours
+from services.catalog.record.classes import Class
+from services.catalog.rpc.base import Wiring, wire_text
 
 
 class Shelves(Wiring):
     def ListClasses(
         self, request: browsing.ListClassesRequest, context: grpc.ServicerContext
     ) -> browsing.ListClassesReply:
-        found = classifying.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
+        found = class_counts.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
         return browsing.ListClassesReply(
             classes=[wire_class(each) for each in found.classes],
             path=[wire_class(each) for each in found.path],
@@ -24,7 +26,7 @@ class Shelves(Wiring):
     def ListNeighbours(
         self, request: browsing.ListNeighboursRequest, context: grpc.ServicerContext
     ) -> browsing.ListNeighboursReply:
-        found = neighbouring.neighbours(
+        found = neighbours.neighbours(
             self._database,
             context=rpc.context(context),
             record_id=request.record_id,
@@ -46,7 +48,7 @@ class Shelves(Wiring):
         )
 
 
-def wire_class(found: classifying.Class) -> browsing.Class:
+def wire_class(found: Class) -> browsing.Class:
     return browsing.Class(
         value=found.value,
         notation=found.notation,

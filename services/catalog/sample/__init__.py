@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 
-from services.catalog.marc import Record
-from services.catalog.sample.describing import describe
-from services.catalog.sample.establishing import authorities
-from services.catalog.sample.reading import books
-from services.catalog.sample.shelfmarks import BARCODE_PREFIXES
+from services.catalog.marc.record import Record
+from services.catalog.sample.authority_records import authorities
+from services.catalog.sample.books_toml import books
+from services.catalog.sample.call_numbers import BARCODE_PREFIXES
+from services.catalog.sample.marc_records import describe
 
 
 def institutions_path() -> Path:

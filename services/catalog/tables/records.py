@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import SortKey, Table
-from services.catalog.tables.deflating import Deflated
+from services.catalog.tables.compression import Deflated
 
 
 class Record(Table):

@@ -14,10 +14,10 @@ from bench.relevance.judging import KINDS, read
 from bench.relevance.library import Prepared
 from chassis.context import READER
 from chassis.settings import Settings
-from services.catalog import searching
-from services.catalog.query import MOST_DEPTH
-from services.catalog.query.fields import FIELDS
-from services.catalog.searching import bounds, forgiving, looking_up, relaxing
+from services.catalog.search import fallback, relaxation, spelling, validation
+from services.catalog.search.query.fields import FIELDS
+from services.catalog.search.query.parser import MOST_DEPTH
+from services.catalog.search.search import Found
 from tests.conftest import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "search.md").read_text(encoding="utf-8")
@@ -58,9 +58,9 @@ def titles(cell: str) -> list[str]:
     return [each.strip() for each in cell.split(";") if each.strip()]
 
 
-def asked(library: Prepared, search: str, **more: bool) -> tuple[searching.Found, list[str]]:
+def asked(library: Prepared, search: str, **more: bool) -> tuple[Found, list[str]]:
     """What a search finds, and the titles of the first hundred."""
-    found = searching.search(library.database, library.index, context=READER, query=search, limit=100, **more)
+    found = search(library.database, library.index, context=READER, query=search, limit=100, **more)
     return found, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in found.hits))
 
 
@@ -126,17 +126,20 @@ def test_judging_is_shown_by_a_search_that_can_be_read(page: str, tmp_path: Path
 def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
     days = Settings.model_fields["query_log_days"].default
     said = {
-        (f"{bounds.MOST_CHARACTERS} huruf dan {bounds.MOST_WORDS} kata", INDONESIAN),
-        (f"{bounds.MOST_CHARACTERS} characters and {bounds.MOST_WORDS} words", ENGLISH),
-        (f"sedikit {bounds.SHORTEST_WILDCARD} huruf; paling banyak {bounds.MOST_WILDCARDS} bintang", INDONESIAN),
-        (f"least {bounds.SHORTEST_WILDCARD} letters; at most {bounds.MOST_WILDCARDS} stars", ENGLISH),
+        (f"{validation.MOST_CHARACTERS} huruf dan {validation.MOST_WORDS} kata", INDONESIAN),
+        (f"{validation.MOST_CHARACTERS} characters and {validation.MOST_WORDS} words", ENGLISH),
+        (
+            f"sedikit {validation.SHORTEST_WILDCARD} huruf; paling banyak {validation.MOST_WILDCARDS} bintang",
+            INDONESIAN,
+        ),
+        (f"least {validation.SHORTEST_WILDCARD} letters; at most {validation.MOST_WILDCARDS} stars", ENGLISH),
         (f"banyak {MOST_DEPTH} tingkat", INDONESIAN),
         (f"most {MOST_DEPTH} levels", ENGLISH),
-        (f"banyak {looking_up.MOST_CANDIDATES} calon", INDONESIAN),
-        (f"most {looking_up.MOST_CANDIDATES} candidates", ENGLISH),
+        (f"banyak {fallback.MOST_CANDIDATES} calon", INDONESIAN),
+        (f"most {fallback.MOST_CANDIDATES} candidates", ENGLISH),
         (f"{days} hari", INDONESIAN),
         (f"{days} days", ENGLISH),
     }
     assert [text for text, page in said if text not in page] == []
     # Those that the page says in words.
-    assert (relaxing.LEAST_WORDS, relaxing.SHARE, forgiving.FEW_HITS) == (3, 0.6, 5)
+    assert (relaxation.LEAST_WORDS, relaxation.SHARE, spelling.FEW_HITS) == (3, 0.6, 5)

@@ -13,10 +13,10 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from services.catalog.importing import Counts, Import
-from services.catalog.index import ENGINES, Index
-from services.catalog.marc import Record
-from services.catalog.preparing import Aside
+from services.catalog.importing.decode import Aside
+from services.catalog.importing.pipeline import Counts, Import
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.marc.record import Record
 from services.catalog.service import SERVICE
 from tests.builders import iso
 

@@ -11,13 +11,13 @@ from sqlalchemy import select
 from chassis.context import READER
 from chassis.db import Database
 from services.catalog.analysis import tokens
-from services.catalog.index import Index, Request
-from services.catalog.indexing import Keeper
-from services.catalog.marc import Record as Marc
-from services.catalog.ranking import All, Term
+from services.catalog.index.indexer import Keeper
+from services.catalog.index.matches import And, Term
+from services.catalog.index.port import Index, Request
+from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, IndexRebuild
 
-EVERYTHING = Request(All(()), limit=1000)
+EVERYTHING = Request(And(()), limit=1000)
 CHECKOUT = Path(__file__).resolve().parents[3]
 
 
@@ -41,7 +41,7 @@ def follow(database: Database, index: Index, keeper: Keeper | None = None) -> Ke
 
 
 def numbers(index: Index, word: str = "") -> list[int]:
-    match = Term("title", tokens(word)[0]) if word else All(())
+    match = Term("title", tokens(word)[0]) if word else And(())
     return sorted(index.search(Request(match, limit=1000)).numbers)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 
-from services.catalog.marc import Record, iso2709, marcjson, marcxml
+from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import REFUSALS, Unserialisable
-from services.catalog.marc.reading import Decoded, Frame, decode, frames
+from services.catalog.marc.readers import Decoded, Frame, decode, frames
+from services.catalog.marc.record import Record
 
 ENCODERS: dict[str, Callable[[Record], bytes]] = {
     "marc": iso2709.encode,

@@ -10,8 +10,8 @@ from unicodedata import normalize
 
 import pytest
 
-from services.catalog.marc import Field
-from services.catalog.marc.reading import Bad, decode
+from services.catalog.marc.fields import Field
+from services.catalog.marc.readers import Bad, decode
 from tests.conftest import SHARED
 
 from .foreign import alike, by_pymarc, by_yaz

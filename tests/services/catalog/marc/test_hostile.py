@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.catalog.marc import Record, is_control, iso2709, marcjson, marcxml
+from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import FAULTS, WARNINGS
-from services.catalog.marc.reading import Bad, Decoded, decode, frames
+from services.catalog.marc.fields import is_control
+from services.catalog.marc.readers import Bad, Decoded, decode, frames
+from services.catalog.marc.record import Record
 
 from .samples import ENCODERS, attempt, book, iso, one
 

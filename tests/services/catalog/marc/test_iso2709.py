@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.marc import Record, iso2709
+from services.catalog.marc import iso2709
 from services.catalog.marc.faults import Unserialisable
-from services.catalog.marc.reading import Bad
+from services.catalog.marc.readers import Bad
+from services.catalog.marc.record import Record
 
 from .samples import ENCODERS, attempt, book, iso, one, read, reasons
 

@@ -7,8 +7,9 @@ import json
 import pymarc
 import pytest
 
-from services.catalog.marc import Record, marcjson
-from services.catalog.marc.reading import Bad, decode
+from services.catalog.marc import marcjson
+from services.catalog.marc.readers import Bad, decode
+from services.catalog.marc.record import Record
 
 from .samples import book, one, read, reasons
 

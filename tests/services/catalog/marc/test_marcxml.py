@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.marc import Record, marcxml
+from services.catalog.marc import marcxml
 from services.catalog.marc.faults import Unserialisable
-from services.catalog.marc.reading import Bad, decode
+from services.catalog.marc.readers import Bad, decode
+from services.catalog.marc.record import Record
 
 from .samples import book, one, read, reasons
 

@@ -11,9 +11,9 @@ from unicodedata import normalize
 import pytest
 from pymarc.marc8 import marc8_to_unicode
 
-from services.catalog.marc import Record
 from services.catalog.marc.faults import FAULTS, WARNINGS
-from services.catalog.marc.reading import Bad, Decoded, decode, frames
+from services.catalog.marc.readers import Bad, Decoded, decode, frames
+from services.catalog.marc.record import Record
 from tests.conftest import SHARED
 
 from .samples import ENCODERS, attempt, one

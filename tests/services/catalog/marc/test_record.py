@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.marc import Record, field_text, is_control, subfields
+from services.catalog.marc.fields import field_text, is_control, subfields
+from services.catalog.marc.record import Record
 
 from .samples import book
 

@@ -10,9 +10,11 @@ from pathlib import Path
 import pymarc
 import pytest
 
-from services.catalog.marc import Field, Record, is_control, iso2709, marcxml, subfields
+from services.catalog.marc import iso2709, marcxml
 from services.catalog.marc.faults import REASONS
-from services.catalog.marc.reading import decode, frames
+from services.catalog.marc.fields import Field, is_control, subfields
+from services.catalog.marc.readers import decode, frames
+from services.catalog.marc.record import Record
 from tests.conftest import SHARED
 
 from .samples import ENCODERS, attempt, one, read

@@ -1,0 +1,1 @@
+"""Browsing: lists of headings, titles and call numbers in order, around a term."""

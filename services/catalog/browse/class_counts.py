@@ -1,0 +1,143 @@
+"""The classes of the collection as a tree, with the libraries' own captions."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import Invalid, LocalText, NotFound
+from services.catalog.index.matches import And
+from services.catalog.index.port import Index, Request
+from services.catalog.items import shelves
+from services.catalog.record.captions import caption
+from services.catalog.record.classes import NONE, Class, above, is_under, notation, value_of
+from services.catalog.tables import ClassCaption, Institution
+
+MAIN = tuple("0123456789")
+MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and what is under 2X
+MOST_CAPTIONS = 5_000
+LONGEST_CAPTION = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What is under a class, in shelf order; path: from the main class down to it; without: records with no class."""
+
+    classes: list[Class]
+    path: list[Class]
+    without: int
+
+
+def classes(database: Database, index: Index, *, context: Context, parent: str = "") -> Classes:
+    """The classes directly under `parent` that hold records; under "" the ten main ones, and 2X when it does.
+
+    2X stands by itself, and its records count under 297 as well.
+    raises  NotFound     CLASS_UNKNOWN
+            Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+    """
+    value = value_of(parent) if parent else ""
+    if value is None:
+        raise NotFound(
+            "CLASS_UNKNOWN",
+            LocalText("“{given}” bukan kelas.", "“{given}” is not a class."),
+            given=parent[:80],
+        )
+    hits = index.search(Request(match=And(()), facets=("class",), facet_size=MOST_CLASSES, limit=0))
+    counts = dict(hits.facets["class"])
+    with database.reading(context) as session:
+        captions = shelves.class_captions(session)
+    children = {each for each in counts if is_under(each, value)} | (set() if value else set(MAIN))
+    divided = {above(each)[-2] for each in counts if len(above(each)) > 1}
+
+    def shown(each: str) -> Class:
+        return Class(each, captions.get(each) or caption("class", each), counts.get(each, 0), each in divided)
+
+    return Classes(
+        classes=[shown(each) for each in sorted(children, key=notation)],
+        path=[shown(each) for each in above(value)] if value else [],
+        without=counts.get(NONE, 0),
+    )
+
+
+def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
+    """Read and check a file of captions: the institution's code ("" when it names none), and class -> caption.
+
+        institution = "PKS"
+        [classes]
+        "810" = { id = "Sastra Amerika", en = "American literature" }
+        "2X4" = { id = "Fikih", en = "Islamic law" }
+
+    raises  NotFound PATH_NOT_FOUND; Invalid CLASSES_FILE, with where and what
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        raise NotFound(
+            "PATH_NOT_FOUND", LocalText("Tidak ada berkas {path}.", "There is no file {path}."), path=str(path)
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise _wrong(path, str(problem)) from None
+    if unknown := sorted(said.keys() - {"institution", "classes"}):
+        raise _wrong(path, f"unknown: {', '.join(unknown)}")
+    institution, table = said.get("institution", ""), said.get("classes")
+    if not isinstance(institution, str):
+        raise _wrong(path, "institution must be a code in quotes")
+    if not isinstance(table, dict) or not table:
+        raise _wrong(path, 'it needs [classes] with lines such as "810" = { id = "…", en = "…" }')
+    if len(table) > MOST_CAPTIONS:
+        raise _wrong(path, f"at most {MOST_CAPTIONS} classes")
+    found: dict[str, LocalText] = {}
+    for written, name in table.items():
+        value = value_of(written)
+        if value is None or ("." in written and "." not in value):
+            raise _wrong(path, f'"{written}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
+        if value in found:
+            raise _wrong(path, f'"{written}" is there twice')
+        found[value] = _caption(path, written, name)
+    return institution, found
+
+
+def load_captions(session: Session, institution: str, captions: Mapping[str, LocalText]) -> int:
+    """Make these the captions of the institution, all others of its gone; how many there are.
+
+    raises  NotFound  INSTITUTION_NOT_FOUND
+    """
+    owner = session.scalar(select(Institution.id).where(Institution.code == institution))
+    if owner is None:
+        raise NotFound(
+            "INSTITUTION_NOT_FOUND",
+            LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
+            institution=institution,
+        )
+    session.execute(delete(ClassCaption).where(ClassCaption.institution_id == owner))
+    rows = [
+        {"institution_id": owner, "notation": value, "name_id": name.id, "name_en": name.en}
+        for value, name in captions.items()
+    ]
+    session.execute(insert(ClassCaption), rows)
+    return len(rows)
+
+
+def _caption(path: Path, written: str, name: Any) -> LocalText:
+    texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
+    kept = [each.strip() for each in texts if isinstance(each, str)]
+    if len(kept) != 2 or not all(0 < len(each) <= LONGEST_CAPTION for each in kept):
+        raise _wrong(path, f'"{written}" needs id and en, each of at most {LONGEST_CAPTION} characters')
+    return LocalText(*kept)
+
+
+def _wrong(path: Path, why: str) -> Invalid:
+    return Invalid(
+        "CLASSES_FILE",
+        LocalText("Berkas {path} tidak dapat dipakai: {why}", "The file {path} cannot be used: {why}"),
+        path=str(path),
+        why=why,
+    )

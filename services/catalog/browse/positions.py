@@ -1,0 +1,82 @@
+"""Places in a list, and the cursors that carry them."""
+
+from __future__ import annotations
+
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from dataclasses import dataclass
+
+import orjson
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.items.call_numbers import sort_key
+from services.catalog.record.headings import heading_sort
+
+KINDS = ("author", "subject", "series", "title", "call_number")
+LONGEST_TERM = 200
+_LONGEST_CURSOR = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in a list, between two entries. sort, tie: of the entry it is at; back: the list is read towards its head
+    from there; past: the entry there is read already."""
+
+    kind: str
+    sort: str = ""
+    tie: str = ""
+    back: bool = False
+    past: bool = False
+
+    def __str__(self) -> str:
+        packed = orjson.dumps([self.kind, self.sort, self.tie, self.back])
+        return urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def place_of(kind: str, term: str) -> Place:
+    """Where a term as typed is in a list, or would be.
+
+    raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
+    """
+    if kind not in KINDS:
+        raise Invalid(
+            "BROWSE_KIND_UNKNOWN",
+            LocalText(
+                "Tidak ada daftar “{kind}”; yang ada: {known}.", "There is no list “{kind}”; there are: {known}."
+            ),
+            kind=kind[:80],
+            known=", ".join(KINDS),
+        )
+    if len(term) > LONGEST_TERM:
+        raise Invalid(
+            "TERM_TOO_LONG",
+            LocalText("Istilah paling panjang {most} huruf.", "A term has at most {most} characters."),
+            most=LONGEST_TERM,
+        )
+    return Place(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
+
+
+def opened(text: str) -> Place:
+    """The place that a cursor stands for.
+
+    raises  Invalid  CURSOR_FOREIGN
+    """
+    try:
+        packed = urlsafe_b64decode(text[:_LONGEST_CURSOR] + "=" * (-len(text[:_LONGEST_CURSOR]) % 4))
+        kind, sort, tie, back = orjson.loads(packed)
+    except (binascii.Error, ValueError, TypeError):
+        raise _foreign() from None
+    texts = kind in KINDS and isinstance(sort, str) and isinstance(tie, str) and isinstance(back, bool)
+    if not texts or "\x00" in sort + tie:
+        raise _foreign()
+    return Place(kind, sort, tie, back, past=True)
+
+
+def _foreign() -> Invalid:
+    return Invalid(
+        "CURSOR_FOREIGN",
+        LocalText(
+            "Penanda halaman ini bukan dari daftar ini. Mulai lagi dari sebuah istilah.",
+            "This cursor is not from this list. Begin again at a term.",
+        ),
+    )

@@ -1,0 +1,132 @@
+"""How the catalogue's commands show what they do: bars on the terminal, a report file, the closing line."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from chassis.errors import LocalText, Unavailable
+from services.catalog.importing.decode import Aside
+from services.catalog.importing.pipeline import Counts
+from services.catalog.importing.pipeline import Progress as ImportProgress
+from services.catalog.marc.faults import REASONS
+
+screen = Console(stderr=True)
+
+
+# Warnings about records that were loaded, which the MARC reader knows nothing of.
+REMARKS = {
+    "DUPLICATE_CONTROL_NUMBER": LocalText(
+        "Nomor kendali ini sudah dipakai catatan lain dalam impor yang sama; keduanya disimpan.",
+        "Another record in this import has the same control number; both are kept.",
+    ),
+    "BARCODE_IN_USE": LocalText(
+        "Kode batang ini sudah dipakai eksemplar lain; eksemplar ini disimpan tanpa kode batang.",
+        "Another item has this barcode; this item is kept without one.",
+    ),
+}
+
+
+def opened(path: Path) -> BinaryIO:
+    """A file to write.
+
+    raises  Unavailable  FILE_UNUSABLE
+    """
+    try:
+        return path.open("wb")
+    except OSError as problem:
+        raise Unavailable(
+            "FILE_UNUSABLE",
+            LocalText("Berkas {path} tidak bisa ditulis: {why}", "The file {path} cannot be written: {why}"),
+            path=str(path),
+            why=problem.strerror,
+        ) from None
+
+
+def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
+    """A progress bar on standard error, counting bytes or things; silent when `quiet`."""
+    measure: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        measure,
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}"),
+        console=screen,
+        disable=quiet,
+    )
+
+
+def show(bar: Progress, progress: ImportProgress) -> None:
+    """Bring the import's bar up to date: bytes done, records a second, what was put aside."""
+    if not bar.tasks:
+        bar.add_task("import", note="")
+    task = bar.tasks[0]
+    rate = progress.counts.read / max(0.001, task.elapsed or 0.001)
+    note = f"{progress.counts.read} · {rate:,.0f}/s · {progress.counts.put_aside} put aside"
+    bar.update(task.id, total=progress.bytes_total or None, completed=progress.bytes_read, note=note)
+
+
+@contextlib.contextmanager
+def reporting(path: Path | None) -> Iterator[Callable[[Aside], None]]:
+    """Where an import's findings go: a JSON line each into the file, or nowhere."""
+    if path is None:
+        yield lambda _: None
+        return
+    with opened(path) as file:
+
+        def write(found: Aside) -> None:
+            sentence = REASONS.get(found.reason) or REMARKS.get(found.reason)
+            file.write(
+                orjson.dumps(
+                    {
+                        "path": found.path,
+                        "record": found.ordinal,
+                        "position": found.position,
+                        "put_aside": not found.loaded,
+                        "reason": found.reason,
+                        "detail": found.detail,
+                        "sentence": None if sentence is None else {"id": sentence.id, "en": sentence.en},
+                        "raw": base64.b64encode(found.raw).decode(),
+                    }
+                )
+                + b"\n"
+            )
+
+        yield write
+
+
+def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> None:
+    """The closing line."""
+    told = {
+        "read": counts.read,
+        "created": counts.created,
+        "updated": counts.updated,
+        "unchanged": counts.unchanged,
+        "put_aside": counts.put_aside,
+        "seconds": round(seconds, 3),
+    }
+    if json:
+        print(orjson.dumps(told).decode())
+        return
+    print(
+        f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
+        f"{counts.unchanged} unchanged, {counts.put_aside} put aside; {counts.warnings} warnings; {seconds:.1f} s"
+    )
+    if counts.new_branches:
+        print(f"New branches, to be described in institutions.toml: {', '.join(counts.new_branches)}")

@@ -1,0 +1,53 @@
+"""Forms that others read: crosswalks from MARC, pure, for any record. A file a form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from services.catalog.formats import bibtex, csv, dublin_core, json_ld, mods, record_json, ris
+from services.catalog.formats.entry import Entry, Form
+from services.catalog.marc import iso2709, marcjson, marcxml
+
+
+def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:
+    """The same on a line of its own."""
+    return lambda entry: write(entry) + b"\n"
+
+
+def _iso2709(entry: Entry) -> bytes:
+    return iso2709.encode(entry.record)
+
+
+def _marcjson(entry: Entry) -> bytes:
+    return marcjson.encode(entry.record)
+
+
+FORMS: Mapping[str, Form] = {
+    "json": Form("application/json", "json", record_json.full, _line(record_json.full)),
+    "brief": Form("application/json", "brief", record_json.short, _line(record_json.short)),
+    "marc": Form("application/marc", "mrc", _iso2709, _iso2709),
+    "marcxml": Form(
+        "application/marcxml+xml",
+        "xml",
+        lambda entry: marcxml.encode(entry.record),
+        lambda entry: marcxml.encode(entry.record, declare=False) + b"\n",
+        marcxml.COLLECTION_HEAD,
+        marcxml.COLLECTION_TAIL,
+    ),
+    "marcjson": Form("application/marc-in-json", "marcjson", _marcjson, _line(_marcjson)),
+    "dc": Form(
+        "application/dc+xml",
+        "dc",
+        dublin_core.alone,
+        dublin_core.row,
+        dublin_core.COLLECTION_HEAD,
+        dublin_core.COLLECTION_TAIL,
+    ),
+    "mods": Form("application/mods+xml", "mods", mods.alone, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
+    "jsonld": Form("application/ld+json", "jsonld", json_ld.alone, json_ld.row),
+    "ris": Form("application/x-research-info-systems", "ris", ris.alone, ris.alone),
+    "bibtex": Form("application/x-bibtex", "bib", bibtex.alone, bibtex.alone),
+    "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.alone, csv.row, csv.head()),
+}
+
+__all__ = ["FORMS", "Entry", "Form"]

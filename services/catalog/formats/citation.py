@@ -1,0 +1,193 @@
+"""What anyone who cites a record needs of it, read once for the forms that cite."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from services.catalog.formats.clean_text import plain
+from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import isbns
+from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
+from services.catalog.record.headings import name_of, subjects_of, tidy, title_of
+
+# MARC relator codes and the words that stand in $e, Indonesian and English, for the roles a citation tells apart.
+ROLES = {
+    **dict.fromkeys(("edt", "edc", "com", "editor", "penyunting", "ed", "compiler", "penyusun"), "editor"),
+    **dict.fromkeys(("trl", "translator", "penerjemah", "pengalih bahasa", "alih bahasa"), "translator"),
+    **dict.fromkeys(("ill", "illustrator", "ilustrator", "art", "artist"), "illustrator"),
+    **dict.fromkeys(("aut", "author", "penulis", "pengarang", "cre", "creator"), "author"),
+}
+KINDS = {"00": "person", "10": "body", "11": "meeting", "20": "person"}
+NOTES = ("500", "502", "504", "508", "511", "518", "530", "533", "538", "546")
+_A, _B, _C, _U = (frozenset(code) for code in "abcu")
+_SERIES = frozenset("ap")
+_VOLUME = re.compile(r"\bv(?:ol(?:ume)?)?\.?\s*([0-9]+)", re.IGNORECASE)
+_ISSUE = re.compile(r"\b(?:no|nr|num|issue)\.?\s*([0-9]+)", re.IGNORECASE)
+_PAGES = re.compile(r"\b(?:p|pp|h|hlm|hal)\.?\s*([0-9]+(?:\s*[-–]\s*[0-9]+)?)", re.IGNORECASE)
+_PAGE_COUNT = re.compile(r"([0-9]{1,5})\s*(?:p\b|pages|hlm|hal|halaman|h\b)", re.IGNORECASE)
+_SAFE_LINK = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
+_YEAR = re.compile(r"[0-9]{4}")
+_ENDS = " \t:;,/="
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """One name as MARC has it (`Navis, A. A.`).
+
+    kind  "person", "body" or "meeting"
+    role  "author", "editor", "translator", "illustrator" or "other"
+    """
+
+    text: str
+    kind: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """Plain texts in single spaces; "" and empty lists where the record does not say.
+
+    material  one of document's materials; "thesis" besides
+    host      title of what an article or chapter stands in, with its volume, issue and pages
+    """
+
+    material: str
+    title: str
+    subtitle: str
+    responsibility: str
+    names: list[Name]
+    publisher: str
+    place: str
+    year: str
+    edition: str
+    language: str
+    series: str
+    series_volume: str
+    isbn: list[str]
+    issn: list[str]
+    ddc: str
+    subjects: list[str]
+    extent: str
+    page_count: str
+    summary: str
+    notes: list[str]
+    links: list[str]
+    control_number: str
+    host: str = ""
+    volume: str = ""
+    issue: str = ""
+    pages: str = ""
+    other_titles: list[str] = field(default_factory=list)
+
+    @property
+    def whole_title(self) -> str:
+        return f"{self.title}: {self.subtitle}" if self.subtitle else self.title
+
+    def by_role(self, *roles: str) -> list[Name]:
+        """Names with one of these roles, in order."""
+        return [name for name in self.names if name.role in roles]
+
+
+def citation(record: Record) -> Citation:
+    """What is cited of a record, whatever is missing in it."""
+    tags = by_tag(record.fields)
+    title, subtitle, responsibility = title_of(tags)
+    imprint = _imprint(tags)
+    series, volume = _series(tags)
+    material = "thesis" if tags.get("502") else material_of(record.leader, tags)
+    host, part = _host(tags)
+    extent = tidy(" ".join(pick(tags["300"][0], frozenset("abce")))) if "300" in tags else ""
+    pages = _PAGE_COUNT.search(extent)
+    year = year_of(tags)
+    return Citation(
+        material=material,
+        title=plain(title),
+        subtitle=plain(subtitle),
+        responsibility=plain(responsibility),
+        names=_names(tags),
+        publisher=plain(tidy(next(iter(pick(imprint, _B)), ""))),
+        place=plain(tidy(next(iter(pick(imprint, _A)), "")).strip("[]")),
+        year=str(year) if year is not None else "",
+        edition=plain(tidy(next(picked(tags, "250", _A), ""))),
+        language=plain(language_of(tags)),
+        series=series,
+        series_volume=volume,
+        isbn=[plain(each) for each in isbns(tags)],
+        issn=_plain_each(tidy(each) for each in picked(tags, "022", _A)),
+        ddc=plain(ddc_of(tags)),
+        subjects=_plain_each(subjects_of(tags)),
+        extent=plain(extent),
+        page_count=pages.group(1) if pages else "",
+        summary=plain(" ".join(picked(tags, "520", frozenset("ab")))),
+        notes=_plain_each(_lettered(each) for tag in NOTES for each in tags.get(tag, ())),
+        links=[link for each in picked(tags, "856", _U) if _SAFE_LINK.match(link := each.strip())],
+        control_number=plain(control(tags, "001")),
+        host=host,
+        volume=_found(_VOLUME, part),
+        issue=_found(_ISSUE, part),
+        pages=_found(_PAGES, part),
+        other_titles=_plain_each(
+            tidy(" ".join(pick(each, frozenset("anp")))) for tag in ("240", "246", "740") for each in tags.get(tag, ())
+        ),
+    )
+
+
+def role_of(written: Field) -> str:
+    """The role that a name's $4 or $e says; "author" of a main entry, "other" of an added one that says nothing."""
+    for code in ("4", "e"):
+        for value in pick(written, frozenset(code)):
+            word = value.rsplit("/", 1)[-1].strip(" .,;()").lower()
+            if word in ROLES:
+                return ROLES[word]
+            return "other"
+    return "author" if written[0][:1] == "1" else "other"
+
+
+def _names(tags: Tags) -> list[Name]:
+    found: dict[tuple[str, str], Name] = {}
+    for tag in ("100", "110", "111", "700", "710", "711", "720"):
+        for each in tags.get(tag, ()):
+            text = plain(name_of(each))
+            if text and not pick(each, frozenset("t")):
+                name = Name(text, KINDS[tag[1:]], role_of(each))
+                found.setdefault((name.text, name.role), name)
+    return list(found.values())
+
+
+def _imprint(tags: Tags) -> Field:
+    """The field that says who published it: 264 of publication, else 260, else any 264."""
+    found = [*(each for each in tags.get("264", ()) if each[1][1:2] == "1"), *tags.get("260", ()), *tags.get("264", ())]
+    return found[0] if found else ["264", " 1"]
+
+
+def _series(tags: Tags) -> tuple[str, str]:
+    for tag in ("490", "440", "830", "800", "810"):
+        for each in tags.get(tag, ()):
+            codes = frozenset("tp") if tag in ("800", "810") else _SERIES
+            title = plain(". ".join(part.strip(_ENDS) for part in pick(each, codes)))
+            if title:
+                return title, plain(tidy("; ".join(pick(each, frozenset("v")))))
+    return "", ""
+
+
+def _host(tags: Tags) -> tuple[str, str]:
+    for each in tags.get("773", ()):
+        title = plain(tidy(" ".join(pick(each, frozenset("t")) or pick(each, frozenset("as")))))
+        if title:
+            return title, plain(" ".join(pick(each, frozenset("g"))))
+    return "", ""
+
+
+def _lettered(written: Field) -> str:
+    return " ".join(written[at + 1] for at in range(2, len(written) - 1, 2) if written[at].isalpha())
+
+
+def _plain_each(texts: object) -> list[str]:
+    return list(dict.fromkeys(text for each in texts if (text := plain(each))))  # type: ignore[attr-defined]
+
+
+def _found(pattern: re.Pattern[str], text: str) -> str:
+    match = pattern.search(text)
+    return " ".join(match.group(1).split()) if match else ""

@@ -1,0 +1,88 @@
+"""CSV (RFC 4180) for spreadsheets: a record a row, several values in one cell with ` ; ` between."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import orjson
+
+from services.catalog.formats.citation import Citation, citation
+from services.catalog.formats.clean_text import plain
+from services.catalog.formats.entry import Entry
+
+SEPARATOR: Final = " ; "
+# No spreadsheet holds more in a cell, and Python's own reader stops at 131,072.
+LONGEST: Final = 32_000
+# A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it text again.
+FORMULA: Final = ("=", "+", "-", "@")
+COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
+    ("id", lambda _, entry: entry.id),
+    ("control_number", lambda cited, _: cited.control_number),
+    ("title", lambda cited, _: cited.title),
+    ("subtitle", lambda cited, _: cited.subtitle),
+    ("responsibility", lambda cited, _: cited.responsibility),
+    ("authors", lambda cited, _: _joined(name.text for name in cited.names)),
+    ("edition", lambda cited, _: cited.edition),
+    ("place", lambda cited, _: cited.place),
+    ("publisher", lambda cited, _: cited.publisher),
+    ("year", lambda cited, _: cited.year),
+    ("extent", lambda cited, _: cited.extent),
+    ("series", lambda cited, _: _joined(each for each in (cited.series, cited.series_volume) if each)),
+    ("isbn", lambda cited, _: _joined(cited.isbn)),
+    ("issn", lambda cited, _: _joined(cited.issn)),
+    ("language", lambda cited, _: cited.language),
+    ("material", lambda cited, _: cited.material),
+    ("ddc", lambda cited, _: cited.ddc),
+    ("subjects", lambda cited, _: _joined(cited.subjects)),
+    ("summary", lambda cited, _: cited.summary),
+    ("call_numbers", lambda _, entry: _joined(_held(entry, "call_number"))),
+    ("branches", lambda _, entry: _joined(f"{each['institution']}/{each['branch']}" for each in _holdings(entry))),
+    ("items", lambda _, entry: str(sum(each.get("items", 0) for each in _holdings(entry)))),
+    ("address", lambda _, entry: entry.address),
+)
+# Spreadsheets take a file for UTF-8 only when it begins with this mark.
+MARK: Final = "\ufeff".encode()
+
+
+def head() -> bytes:
+    """The mark and the line of column names."""
+    return MARK + _line(name for name, _ in COLUMNS)
+
+
+def row(entry: Entry) -> bytes:
+    """A record's line."""
+    cited = citation(entry.record)
+    return _line(_safe(value(cited, entry)) for _, value in COLUMNS)
+
+
+def alone(entry: Entry) -> bytes:
+    """The column names and one record."""
+    return head() + row(entry)
+
+
+def _line(values: Iterable[str]) -> bytes:
+    made = io.StringIO()
+    csv.writer(made, lineterminator="\r\n").writerow(values)
+    return made.getvalue().encode("utf-8", "replace")
+
+
+def _safe(text: str) -> str:
+    text = plain(text)
+    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+    return f"'{text}" if text.startswith(FORMULA) else text
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return SEPARATOR.join(texts)
+
+
+def _holdings(entry: Entry) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = orjson.loads(entry.holdings)
+    return found
+
+
+def _held(entry: Entry, key: str) -> Iterable[str]:
+    return dict.fromkeys(str(each[key]) for each in _holdings(entry) if each.get(key))

@@ -1,0 +1,113 @@
+"""Unqualified Dublin Core in oai_dc, by the Library of Congress's MARC to Dublin Core Crosswalk.
+
+1XX are creators and 7XX contributors, as OAI-PMH's readers expect, where the crosswalk leaves the choice.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from services.catalog.formats.clean_text import plain, put, root, written
+from services.catalog.formats.entry import Entry
+from services.catalog.marc.fields import Field, by_tag, control, pick
+from services.catalog.record.codes import language_of
+from services.catalog.record.headings import name_of, subjects_of, tidy
+
+NAMESPACES: Final = {
+    "xmlns:oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc/",
+    "xmlns:dc": "http://purl.org/dc/elements/1.1/",
+    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    "xsi:schemaLocation": (
+        "http://www.openarchives.org/OAI/2.0/oai_dc/ http://www.openarchives.org/OAI/2.0/oai_dc.xsd"
+    ),
+}
+COLLECTION_HEAD: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<records>\n'
+COLLECTION_TAIL: Final = b"</records>\n"
+
+# Element, tags, subfields ("" for all that have a letter): one value a field, in this order.
+RULES: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
+    ("title", ("245",), "abfgknps"),
+    ("title", ("130", "240", "246"), "abnp"),
+    ("creator", ("100", "110", "111"), "NAME"),
+    ("contributor", ("700", "710", "711", "720"), "NAME"),
+    ("subject", (), "SUBJECTS"),
+    ("description", ("520",), "ab"),
+    ("description", ("505",), "agrtu"),
+    ("description", ("500", "501", "502", "504", "508", "511", "515", "518", "533", "538", "545", "586"), ""),
+    ("publisher", ("260", "264"), "b"),
+    ("date", ("260", "264"), "c"),
+    ("type", ("655",), "avxyz"),
+    ("format", ("300",), "abce"),
+    ("format", ("856",), "q"),
+    ("identifier", ("020", "022"), "a"),
+    ("identifier", ("024",), "a"),
+    ("identifier", ("856",), "u"),
+    ("source", ("786",), "ot"),
+    ("relation", ("530",), ""),
+    ("relation", ("490", "440"), "av"),
+    ("relation", ("760", "762", "765", "767", "770", "772", "773", "775", "776", "777", "780", "785", "787"), "at"),
+    ("coverage", ("651", "751"), "avxyz"),
+    ("coverage", ("752", "662"), "abcdfgh"),
+    ("rights", ("506", "540"), ""),
+)
+# These end as they are written, the others without ISBD's punctuation.
+SENTENCES: Final = frozenset({"505", "520"})
+# leader/06 -> DCMI Type
+TYPES: Final = {
+    **dict.fromkeys("act", "Text"), "d": "Text", "e": "Image", "f": "Image", "g": "MovingImage", "i": "Sound",
+    "j": "Sound", "k": "StillImage", "m": "Software", "o": "Collection", "p": "Collection", "r": "PhysicalObject",
+}  # fmt: skip
+# Second indicators of 264 that speak of publication; the others of production, distribution, making and copyright.
+_PUBLICATION = ("1", " ")
+
+
+def alone(entry: Entry) -> bytes:
+    """One oai_dc:dc element as a document."""
+    return written(_element(entry), declare=True)
+
+
+def row(entry: Entry) -> bytes:
+    """One oai_dc:dc element in a collection."""
+    return written(_element(entry), declare=False)
+
+
+def _element(entry: Entry) -> Element:
+    made = root("oai_dc:dc", NAMESPACES)
+    said: set[tuple[str, str]] = set()
+
+    def say(element: str, text: str) -> None:
+        text = plain(text)
+        if text and (element, text) not in said:
+            said.add((element, text))
+            put(made, f"dc:{element}", text)
+
+    tags = by_tag(entry.record.fields)
+    for element, from_tags, codes in RULES:
+        if codes == "SUBJECTS":
+            for subject in subjects_of(tags):
+                say(element, subject)
+        for tag in from_tags:
+            for field in tags.get(tag, ()):
+                if tag != "264" or field[1][1:2] in _PUBLICATION:
+                    say(element, _value(field, codes))
+        if element == "date":
+            year = control(tags, "008")[7:11]
+            say(element, year if year.isdigit() else "")
+        elif element == "type":
+            say(element, TYPES.get(entry.record.leader[6:7], ""))
+    say("language", language_of(tags))
+    say("identifier", control(tags, "001"))
+    say("identifier", entry.address)
+    return made
+
+
+def _value(field: Field, codes: str) -> str:
+    if codes == "NAME":
+        return name_of(field)
+    if not codes:
+        return " ".join(field[at + 1] for at in range(2, len(field) - 1, 2) if field[at].isalpha())
+    if codes == "u":
+        return " ".join(value.strip() for value in pick(field, frozenset(codes)))
+    text = " ".join(pick(field, frozenset(codes)))
+    return text if field[0] in SENTENCES else tidy(text)

@@ -1,0 +1,49 @@
+"""MODS 3.7, by the Library of Congress's MARC 21 to MODS 3.7 mapping; a file for each part of a MODS record."""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from services.catalog.formats.clean_text import root, written
+from services.catalog.formats.entry import Entry
+from services.catalog.formats.mods import description, origin, related, subjects, titles
+from services.catalog.formats.mods.fields import Fields
+
+NAMESPACE: Final = "http://www.loc.gov/mods/v3"
+_DECLARED: Final = {
+    "xmlns": NAMESPACE,
+    "xmlns:xsi": "http://www.w3.org/2001/XMLSchema-instance",
+    "xsi:schemaLocation": f"{NAMESPACE} http://www.loc.gov/standards/mods/v3/mods-3-7.xsd",
+}
+COLLECTION_HEAD: Final = f'<?xml version="1.0" encoding="UTF-8"?>\n<modsCollection xmlns="{NAMESPACE}">\n'.encode()
+COLLECTION_TAIL: Final = b"</modsCollection>\n"
+
+
+def alone(entry: Entry) -> bytes:
+    """One mods element as a document."""
+    return written(_element(entry, {**_DECLARED, "version": "3.7"}), declare=True)
+
+
+def row(entry: Entry) -> bytes:
+    """One mods element in a collection, which declares the namespace."""
+    return written(_element(entry, {"version": "3.7"}), declare=False)
+
+
+def _element(entry: Entry, attributes: dict[str, str]) -> Element:
+    made = root("mods", attributes)
+    fields = Fields(entry.record)
+    titles.put_titles(made, fields)
+    titles.put_names(made, fields)
+    origin.put_type(made, fields)
+    origin.put_origin(made, fields)
+    origin.put_languages(made, fields)
+    description.put_physical(made, fields)
+    description.put_notes(made, fields)
+    subjects.put_subjects(made, fields)
+    subjects.put_classes(made, fields)
+    related.put_related(made, fields)
+    description.put_identifiers(made, fields)
+    description.put_location(made, fields, entry)
+    description.put_record_info(made, fields, entry)
+    return made

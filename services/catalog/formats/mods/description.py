@@ -1,0 +1,127 @@
+"""physicalDescription, abstract, contents, audience, notes, access, identifiers, location and recordInfo."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from xml.etree.ElementTree import Element
+
+import orjson
+
+from services.catalog.formats.clean_text import put, put_text
+from services.catalog.formats.entry import Entry
+from services.catalog.formats.mods.fields import Fields
+from services.catalog.record.headings import tidy
+
+# Tag -> type of note; "" for a note of no type.
+NOTES: Final = {
+    "500": "", "501": "", "502": "thesis", "504": "bibliography", "508": "creation/production credits",
+    "511": "performers", "515": "numbering", "518": "venue", "521": "", "524": "preferred citation",
+    "530": "additional physical form", "533": "reproduction", "535": "original location", "536": "funding",
+    "538": "system details", "541": "acquisition", "545": "biographical/historical", "546": "language",
+    "550": "", "555": "", "561": "ownership", "562": "version identification", "580": "", "581": "publications",
+    "583": "action", "585": "exhibitions", "586": "awards", "590": "",
+}  # fmt: skip
+# First indicator of 520 -> type of abstract.
+ABSTRACTS: Final = {
+    " ": "Summary", "0": "Subject", "1": "Review", "2": "Scope and content", "3": "Abstract", "4": "Content advice",
+}  # fmt: skip
+# 008/22 -> targetAudience
+AUDIENCES: Final = {
+    **dict.fromkeys("abcj", "juvenile"), "d": "adolescent", "e": "adult", "f": "specialized", "g": "general",
+}  # fmt: skip
+# First indicator of 024 -> type of identifier; 7 names it in $2.
+STANDARD_NUMBERS: Final = {"0": "isrc", "1": "upc", "2": "ismn", "3": "ean", "4": "sici"}
+NUMBERS: Final = {
+    "010": "lccn", "020": "isbn", "022": "issn", "027": "stock number", "037": "stock number",
+}  # fmt: skip
+ACCESS: Final = {"506": "restriction on access", "540": "use and reproduction"}
+_SAFE_LINK = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
+_CREATED = re.compile(r"[0-9]{6}")
+_CHANGED = re.compile(r"([0-9]{14})(?:\.[0-9])?")
+
+
+def put_physical(parent: Element, fields: Fields) -> None:
+    made = put(parent, "physicalDescription")
+    for tag, kind in (("337", "rdamedia"), ("338", "rdacarrier")):
+        for said in fields.all(tag):
+            for value in said.has("a"):
+                put_text(made, "form", tidy(value), authority=kind)
+    for said in fields.all("856"):
+        for value in said.has("q"):
+            put_text(made, "internetMediaType", value)
+    for said in fields.all("300"):
+        put_text(made, "extent", tidy(said.text("abcefg")))
+    if not len(made):
+        parent.remove(made)
+
+
+def put_notes(parent: Element, fields: Fields) -> None:
+    for said in fields.all("520"):
+        kind = ABSTRACTS.get(said.indicator(1), "")
+        put_text(parent, "abstract", said.text("abc"), type=kind, **said.attributes)
+    for said in fields.all("505"):
+        put_text(parent, "tableOfContents", said.text("agrtu"))
+    audience = AUDIENCES.get(fields.fixed[22:23], "") if fields.leader[6:7] not in "efp" else ""
+    put_text(parent, "targetAudience", audience, authority="marctarget")
+    for said in fields.all("521"):
+        put_text(parent, "targetAudience", said.text("ab"))
+    for said in fields.all("245"):
+        put_text(parent, "note", tidy(said.text("c")), type="statement of responsibility", **said.attributes)
+    for tag, kind in NOTES.items():
+        for said in fields.all(tag):
+            if tag != "521":
+                put_text(parent, "note", said.text("*"), type=kind)
+    for tag, kind in ACCESS.items():
+        for said in fields.all(tag):
+            put_text(parent, "accessCondition", said.text("*"), type=kind)
+
+
+def put_identifiers(parent: Element, fields: Fields) -> None:
+    """Numbers, those given as wrong ($z) marked invalid."""
+    for tag, kind in NUMBERS.items():
+        for said in fields.all(tag):
+            for value in said.has("a"):
+                put_text(parent, "identifier", value, type=kind)
+            for value in said.has("z" if tag != "022" else "yz"):
+                put_text(parent, "identifier", value, type=kind, invalid="yes")
+    for said in fields.all("024"):
+        kind = said.text("2") if said.indicator(1) == "7" else STANDARD_NUMBERS.get(said.indicator(1), "")
+        for value in said.has("a"):
+            put_text(parent, "identifier", value, type=kind)
+    for said in fields.all("028"):
+        put_text(parent, "identifier", said.text("ba"), type="music publisher" if said.indicator(1) in "23" else "")
+    for said in fields.all("035"):
+        for value in said.has("a"):
+            put_text(parent, "identifier", value, type="oclc" if value.startswith("(OCoLC)") else "local")
+
+
+def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
+    """Where it is: this catalogue's page, the record's links, and each branch with the call number."""
+    if entry.address:
+        put(put(parent, "location"), "url", entry.address, usage="primary display", access="object in context")
+    for said in fields.all("856"):
+        for value in said.has("u"):
+            if _SAFE_LINK.match(value.strip()):
+                put(put(parent, "location"), "url", value, displayLabel=said.text("3yz"))
+    for held in orjson.loads(entry.holdings):
+        made = put(parent, "location")
+        put(made, "physicalLocation", f"{held['institution']}/{held['branch']}")
+        put_text(made, "shelfLocator", held.get("call_number") or "")
+
+
+def put_record_info(parent: Element, fields: Fields, entry: Entry) -> None:
+    made = put(parent, "recordInfo")
+    for said in fields.all("040"):
+        put_text(made, "descriptionStandard", said.text("e"))
+        put_text(made, "recordContentSource", tidy(said.text("a")), authority="marcorg")
+    if _CREATED.fullmatch(created := fields.fixed[:6]):
+        put(made, "recordCreationDate", created, encoding="marc")
+    if changed := _CHANGED.fullmatch(fields.control("005").strip()):
+        put(made, "recordChangeDate", f"{changed[1][:8]}T{changed[1][8:]}", encoding="iso8601")
+    put_text(made, "recordIdentifier", fields.control("001") or entry.id, source=fields.control("003"))
+    for said in fields.all("040"):
+        for value in said.has("b"):
+            if value.strip():
+                put(put(made, "languageOfCataloging"), "languageTerm", value, type="code", authority="iso639-2b")
+    put(made, "recordOrigin", "Converted from MARC 21 to MODS 3.7")

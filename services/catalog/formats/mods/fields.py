@@ -1,0 +1,82 @@
+"""A record's fields as MODS is written of them: by tag, those in another script (880) among those they repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from services.catalog.marc.fields import Field, control
+from services.catalog.marc.record import Record
+
+SCRIPTS: Final = {"(3": "Arab", "(B": "Latn", "$1": "Hani", "(N": "Cyrl", "(S": "Grek", "(2": "Hebr"}
+
+
+class Said(NamedTuple):
+    """One field and how it is tied to the same in another script.
+
+    group   altRepGroup of MODS; "" for a field alone
+    script  ISO 15924, of an 880
+    """
+
+    field: Field
+    group: str = ""
+    script: str = ""
+
+    @property
+    def attributes(self) -> dict[str, str]:
+        return {"altRepGroup": self.group, "script": self.script}
+
+    def has(self, codes: str) -> list[str]:
+        """Values of these subfields, in order; "*" for all that have a letter."""
+        field = self.field
+        return [
+            field[at + 1]
+            for at in range(2, len(field) - 1, 2)
+            if (field[at].isalpha() if codes == "*" else field[at] in codes and field[at])
+        ]
+
+    def text(self, codes: str) -> str:
+        return " ".join(self.has(codes))
+
+    def indicator(self, place: int) -> str:
+        """The first or second indicator (1 or 2)."""
+        return self.field[1][place - 1 : place] if len(self.field) > 2 else ""
+
+
+class Fields:
+    """The fields of one record by tag."""
+
+    def __init__(self, record: Record) -> None:
+        self.leader = record.leader
+        self._by_tag: dict[str, list[Said]] = {}
+        self._controls: dict[str, list[Field]] = {}
+        for field in record.fields:
+            if len(field) == 2:
+                self._controls.setdefault(field[0], []).append(field)
+                continue
+            said = _tied(field)
+            tag = field[0]
+            if tag == "880":
+                tag = _linkage(field)[:3]
+            self._by_tag.setdefault(tag, []).append(said)
+        self.fixed = control(self._controls, "008")
+
+    def all(self, *tags: str) -> Iterator[Said]:
+        """Fields with these tags, a tag after another."""
+        for tag in tags:
+            yield from self._by_tag.get(tag, ())
+
+    def control(self, tag: str) -> str:
+        return control(self._controls, tag)
+
+
+def _tied(field: Field) -> Said:
+    linkage = _linkage(field)
+    number = linkage[4:6]
+    group = number if number.isascii() and number.isdigit() and number != "00" else ""
+    script = SCRIPTS.get(linkage[7:9], "") if field[0] == "880" else ""
+    return Said(field, group, script)
+
+
+def _linkage(field: Field) -> str:
+    return next((field[at + 1] for at in range(2, len(field) - 1, 2) if field[at] == "6"), "")

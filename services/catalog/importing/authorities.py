@@ -1,0 +1,122 @@
+"""Establishing headings: authority records put into the catalogue, each with the forms it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis.ids import new_id
+from services.catalog.importing.decode import IncomingAuthority
+from services.catalog.record.headings import heading_sort
+from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
+
+REMEMBERED = 300_000  # keys of one run; what it forgets, it would update instead of keeping both
+
+
+@dataclass(slots=True)
+class Established:
+    """What a batch comes to: (key, incoming) of new ones; (number, version, incoming) of changed ones."""
+
+    created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
+    updated: list[tuple[int, int, IncomingAuthority]] = field(default_factory=list)
+
+
+def establish(
+    session: Session,
+    batch: Sequence[IncomingAuthority],
+    *,
+    source_id: UUID,
+    institution_id: UUID,
+    met: dict[str, bytes],
+    at: datetime,
+) -> Established:
+    """Put at most 500 authority records of one source in, with their forms; take_turn was called.
+
+    met  keys that this run has met, with fingerprints: a second, different record under one is another record
+    """
+    decided = decide(session, batch, source_id=source_id, met=met)
+    rows: list[dict[str, Any]] = []
+    forms: list[dict[str, Any]] = []
+    for number, (key, each) in zip(
+        fresh_numbers(session, Authority.number, len(decided.created)), decided.created, strict=True
+    ):
+        identity = {"number": number, "id": new_id(), "institution_id": institution_id, "source_id": source_id}
+        rows.append({**identity, "control_key": key, "version": 1, **_said(each, at)})
+        forms += _forms(number, each)
+    if rows:
+        session.execute(insert(Authority.__table__), rows)  # type: ignore[arg-type]
+    if decided.updated:
+        table = Authority.__table__
+        changes = [
+            {"b_number": number, "version": version + 1, **_said(each, at)} for number, version, each in decided.updated
+        ]
+        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+        changed = [number for number, _version, _each in decided.updated]
+        session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(changed)))
+        forms += [row for number, _version, each in decided.updated for row in _forms(number, each)]
+    if forms:
+        session.execute(insert(AuthorityForm.__table__), forms)  # type: ignore[arg-type]
+    return decided
+
+
+def decide(
+    session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
+) -> Established:
+    """What becomes of each; `met` is brought up to date. A dry run asks no more than this."""
+    keys = [each.key for each in batch] + [_alternative(each) for each in batch]
+    rows = session.execute(
+        select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(
+            Authority.source_id == source_id, Authority.control_key.in_(keys)
+        )
+    ).all()
+    there = {row.control_key: row for row in rows}
+    decided = Established()
+    if len(met) > REMEMBERED:
+        met.clear()
+    for each in batch:
+        key = each.key
+        if met.get(key, each.fingerprint) != each.fingerprint or _alternative(each) in there:
+            key = _alternative(each)
+        known = there.get(key)
+        if met.get(key) == each.fingerprint:
+            continue
+        met[key] = each.fingerprint
+        if known is None:
+            decided.created.append((key, each))
+        elif known.fingerprint != each.fingerprint:
+            decided.updated.append((known.number, known.version, each))
+    return decided
+
+
+def _alternative(incoming: IncomingAuthority) -> str:
+    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
+
+
+def _said(incoming: IncomingAuthority, at: datetime) -> dict[str, Any]:
+    return {
+        "kind": incoming.kind,
+        "heading": incoming.heading,
+        "fingerprint": incoming.fingerprint,
+        "marc": incoming.marc,
+        "updated_at": at,
+    }
+
+
+def _forms(number: int, incoming: IncomingAuthority) -> list[dict[str, Any]]:
+    return [
+        {
+            "authority_number": number,
+            "position": position,
+            "kind": incoming.kind,
+            "relation": relation,
+            "text": text,
+            "sort": heading_sort(text),
+        }
+        for position, (relation, text) in enumerate(incoming.forms)
+    ]

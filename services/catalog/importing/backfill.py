@@ -1,0 +1,75 @@
+"""Completing the records that an older release has imported: their works, places in lists and headings."""
+
+from __future__ import annotations
+
+import threading
+
+from sqlalchemy import bindparam, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.db import Database
+from services.catalog.browse.headings import Headings
+from services.catalog.index.queue import enqueue
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Record
+from services.catalog.works.assign import Arrival, Moved, collocate, take_turn
+from services.catalog.works.events import tell_moved
+from services.catalog.works.record_keys import found_by
+
+BATCH = 500
+
+
+def complete(database: Database, context: Context, stop: threading.Event) -> int:
+    """Give each record without a work its work, its places in lists and its headings, until `stop` or the last.
+
+    A batch is a transaction; whoever stops goes on where it was, for what is done has a work.
+    returns  records that were given one
+    emits    RecordsChanged
+    """
+    done, headings = 0, Headings()
+    while not stop.is_set():
+        with database.transaction(context) as session:
+            filled = _batch(session, headings, context=context)
+        done += filled
+        if not filled:
+            break
+    return done
+
+
+def incomplete(session: Session) -> int:
+    """Records that have no work yet."""
+    return session.scalar(select(func.count()).where(Record.work_number.is_(None), Record.deleted_at.is_(None))) or 0
+
+
+def _batch(session: Session, headings: Headings, *, context: Context) -> int:
+    take_turn(session)
+    rows = session.execute(
+        select(Record.number, Record.version, Record.marc)
+        .where(Record.work_number.is_(None), Record.deleted_at.is_(None))
+        .order_by(Record.number)
+        .limit(BATCH)
+    ).all()
+    if not rows:
+        return 0
+    found = {row.number: found_by(Marc.unpack(row.marc)) for row in rows}
+    works = collocate(session, [Arrival(number, each.keys, fresh=False) for number, each in found.items()])
+    headings.note(session, [each.headings for each in found.values()])
+    changes = [
+        {
+            "b_number": row.number,
+            "version": row.version + 1,
+            "work_number": works.places[row.number].work,
+            "work_keys": works.places[row.number].keys,
+            "title_sort": found[row.number].title_sort,
+            "author_sort": found[row.number].author_sort,
+            "standard_number": found[row.number].standard_number,
+        }
+        for row in rows
+    ]
+    table = Record.__table__
+    session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+    moved = [*(Moved(row.number, row.version + 1) for row in rows), *works.moved]
+    enqueue(session, moved)
+    tell_moved(session, moved, context=context)
+    return len(rows)

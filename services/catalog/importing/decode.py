@@ -1,0 +1,194 @@
+"""From files to rows in the making: which files, frames in batches, and each frame decoded or put aside.
+
+The processes that decode load this module and nothing of the database.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from multiprocessing import parent_process
+from pathlib import Path
+
+import orjson
+
+from chassis.errors import LocalText, NotFound
+from chassis.gc_tuning import settle
+from services.catalog.items.availability import ItemFacts
+from services.catalog.items.item_maps import USUAL, ItemMap
+from services.catalog.items.parsing import items_in
+from services.catalog.marc.faults import Bad, Frame
+from services.catalog.marc.fields import by_tag
+from services.catalog.marc.readers import decode
+from services.catalog.marc.record import Record
+from services.catalog.record.authorities import authority_of, is_authority
+from services.catalog.record.brief import brief_of
+from services.catalog.works.record_keys import Found, found_by
+
+BATCH = 500
+CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
+GIVE_WAY = 5  # of a process that prepares: who reads ahead lets those pass who write, index and answer
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One record ready to be put in.
+
+    key    import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
+    marc   marc.Record.pack()
+    found  how it is found in lists, and of which work it is
+    """
+
+    ordinal: int
+    position: int
+    key: str
+    fingerprint: bytes
+    marc: bytes
+    brief: bytes
+    items: list[ItemFacts]
+    found: Found
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class IncomingAuthority:
+    """One authority record ready to be put in; as Incoming, and kind, heading and forms of document.authorities."""
+
+    ordinal: int
+    position: int
+    key: str
+    fingerprint: bytes
+    marc: bytes
+    kind: str
+    heading: str
+    forms: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A record put aside, or a warning about one that was loaded."""
+
+    path: str
+    ordinal: int
+    position: int
+    reason: str
+    detail: str
+    raw: bytes = b""
+    loaded: bool = False
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A chunk of one file, decoded: what can be put in, and what cannot."""
+
+    incoming: list[Incoming] = field(default_factory=list)
+    authorities: list[IncomingAuthority] = field(default_factory=list)
+    aside: list[Aside] = field(default_factory=list)
+
+    def ordinals(self) -> list[int]:
+        """Of every record of the chunk, whatever became of it."""
+        return [each.ordinal for part in (self.incoming, self.authorities, self.aside) for each in part]
+
+
+def follow_parent() -> None:
+    """In a process that prepares: end when the import is gone, even by kill -9; a pool's worker would wait for ever."""
+    parent = parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, name="follow-parent", daemon=True).start()
+    settle()
+    os.nice(GIVE_WAY)
+
+
+def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> Prepared:
+    """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data.
+
+    institution  code of the one whose source this is
+    item_map     how its records say what items there are
+    """
+    done = Prepared()
+    for frame in chunk:
+        if frame.fault is not None:
+            fault = frame.fault
+            done.aside.append(Aside(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
+            continue
+        try:
+            decoded = decode(frame)
+            record = decoded.record
+            if is_authority(record):
+                done.authorities.append(_authority(frame, record))
+                continue
+        except Bad as bad:
+            done.aside.append(Aside(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
+            continue
+        fingerprint = record.fingerprint()
+        tags = by_tag(record.fields)
+        shown = brief_of(record, tags, institution)
+        done.incoming.append(
+            Incoming(
+                ordinal=frame.number,
+                position=frame.position,
+                key=record.control_key() or f"sha256:{fingerprint.hex()}",
+                fingerprint=fingerprint,
+                marc=record.pack(),
+                brief=orjson.dumps(shown),
+                items=items_in(tags, item_map),
+                found=found_by(record, tags, shown["authors"]),
+                warnings=decoded.warnings,
+            )
+        )
+    return done
+
+
+def _authority(frame: Frame, record: Record) -> IncomingAuthority:
+    said, fingerprint = authority_of(record), record.fingerprint()
+    return IncomingAuthority(
+        ordinal=frame.number,
+        position=frame.position,
+        key=record.control_key() or f"sha256:{fingerprint.hex()}",
+        fingerprint=fingerprint,
+        marc=record.pack(),
+        kind=said.kind,
+        heading=said.heading,
+        forms=said.forms,
+    )
+
+
+def find_files(paths: list[str]) -> list[Path]:
+    """The files these paths name, a folder's own in order, at any depth; `-` stays as it is.
+
+    raises  NotFound  PATH_NOT_FOUND
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if str(path) == "-" or path.is_file():
+            found.append(path)
+        elif path.is_dir():
+            found += sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+        else:
+            raise NotFound(
+                "PATH_NOT_FOUND",
+                LocalText("Tidak ada berkas atau folder {path}.", "There is no file or folder {path}."),
+                path=str(path),
+            )
+    return found
+
+
+def chunks(found: Iterator[Frame]) -> Iterator[list[Frame]]:
+    """Frames in batches of at most BATCH, and of about CHUNK_BYTES."""
+    chunk: list[Frame] = []
+    size = 0
+    for frame in found:
+        chunk.append(frame)
+        size += len(frame.raw)
+        if len(chunk) == BATCH or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk

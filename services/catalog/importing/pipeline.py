@@ -1,0 +1,295 @@
+"""Importing MARC from files: streaming, resumable, idempotent; what cannot be loaded is put aside with its reason."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import repeat
+from multiprocessing import get_context
+from pathlib import Path
+from typing import BinaryIO
+
+import orjson
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.db import Database
+from chassis.ids import new_id
+from services.catalog.importing.authorities import Established, establish
+from services.catalog.importing.authorities import decide as decide_authorities
+from services.catalog.importing.decode import BATCH, Aside, Prepared, chunks, follow_parent, prepare
+from services.catalog.importing.sources import item_map_of
+from services.catalog.importing.upsert import Feed, Known, Outcome, decide, known, open_feed, put
+from services.catalog.items.item_maps import USUAL
+from services.catalog.marc.readers import frames
+from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
+
+log = logging.getLogger(__name__)
+
+IN_FLIGHT = 3  # chunks being decoded at once
+COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
+
+
+@dataclass(slots=True)
+class Counts:
+    """What an import did. created + updated + unchanged + put_aside = read."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    put_aside: int = 0
+    warnings: int = 0
+    new_branches: list[str] = field(default_factory=list)
+
+    def add(self, prepared: Prepared, outcome: Outcome, warnings: int) -> None:
+        """One batch more."""
+        self.read += len(prepared.ordinals())
+        self.created += outcome.created
+        self.updated += outcome.updated
+        self.unchanged += outcome.unchanged
+        self.put_aside += len(prepared.aside)
+        self.warnings += warnings
+        self.new_branches += outcome.new_branches
+
+    def plus(self, other: Counts) -> None:
+        """Another import's counts on top."""
+        for name in (*COLUMNS, "new_branches"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far: of the bytes of all files on disk (0 when unknown), and the counts so far."""
+
+    bytes_read: int
+    bytes_total: int
+    counts: Counts
+
+
+class Import:
+    """One import of files into one source."""
+
+    def __init__(
+        self,
+        database: Database,
+        context: Context,
+        *,
+        source: str,
+        institution: str,
+        files: list[Path],
+        processes: int,
+        stdin: BinaryIO,
+        dry_run: bool,
+        tell: Callable[[Progress], None],
+        report: Callable[[Aside], None],
+    ) -> None:
+        """
+        files      in order; `-` reads `stdin`
+        processes  that decode beside this one; 0 decodes here
+        dry_run    decide and count, write nothing
+        tell       is called after each batch
+        report     is given each record put aside and each warning, as they come
+        """
+        self._database, self._context = database, context
+        self._source, self._institution = source, institution
+        self._files, self._processes, self._stdin = files, processes, stdin
+        self._tell, self._report = tell, report
+        self._rehearsal: dict[str, Known] | None = {} if dry_run else None
+        self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
+        self._authorities_met: dict[str, bytes] = {}
+        self._bytes_before = 0
+        self._item_map = USUAL
+        self.counts = Counts()
+
+    def run(self) -> Counts:
+        """Load everything; goes on where an import of the very same files was killed.
+
+        returns  the counts of the whole run, the part before a kill included
+        raises   Invalid      ITEM_MAP: the source's own cannot be used
+                 Unavailable  DATABASE_UNAVAILABLE: what was committed stays, the next run goes on from there
+        """
+        feed, run, file, ordinal = self._begin()
+        with self._database.reading(self._context) as session:
+            self._item_map = item_map_of(session, self._source)
+        pool = _pool(self._processes) if self._processes else None
+        try:
+            for at, path in enumerate(self._files):
+                if at >= file:
+                    self._load(pool, feed, run, at, path, skip=ordinal if at == file else 0)
+                if str(path) != "-":
+                    self._bytes_before += path.stat().st_size
+        finally:
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
+        if self._rehearsal is None:
+            with self._database.transaction(self._context) as session:
+                session.execute(update(ImportRun).where(ImportRun.number == run).values(finished_at=clock.now()))
+                session.execute(delete(ImportSeen).where(ImportSeen.run == run))
+        return self.counts
+
+    def _begin(self) -> tuple[Feed | None, int, int, int]:
+        """The source, the run's number, and the file and record it has reached already."""
+        if self._rehearsal is not None:
+            return None, 0, 0, 0
+        with self._database.transaction(self._context) as session:
+            feed = open_feed(session, source=self._source, institution=self._institution)
+            return feed, *self._run(session, feed)
+
+    def _run(self, session: Session, feed: Feed) -> tuple[int, int, int]:
+        """The unfinished run of these very files, or a new one: its number, and the file and record reached."""
+        inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
+        seen = [_seen(path) for path in self._files if str(path) != "-"]
+        fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
+        resumable = len(seen) == len(self._files)
+        found = session.scalars(
+            select(ImportRun)
+            .where(ImportRun.source_id == feed.source_id, ImportRun.finished_at.is_(None), ImportRun.inputs == inputs)
+            .order_by(ImportRun.number.desc())
+        ).first()
+        if found is not None and resumable and found.fingerprint == fingerprint:
+            file, ordinal = orjson.loads(found.done)
+            for name in COLUMNS:
+                setattr(self.counts, name, getattr(found, name))
+            log.info("import_resumed", extra={"run": found.number, "file": file, "record": ordinal})
+            return found.number, file, ordinal
+        started = ImportRun(
+            source_id=feed.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
+            updated=0, unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),
+        )  # fmt: skip
+        session.add(started)
+        session.flush()
+        return started.number, 0, 0
+
+    def _load(
+        self, pool: ProcessPoolExecutor | None, feed: Feed | None, run: int, at: int, path: Path, *, skip: int
+    ) -> None:
+        if str(path) == "-":
+            self._drain(pool, feed, run, at, "-", self._stdin, skip)
+        else:
+            with path.open("rb") as stream:
+                self._drain(pool, feed, run, at, str(path), stream, skip)
+
+    def _drain(
+        self,
+        pool: ProcessPoolExecutor | None,
+        feed: Feed | None,
+        run: int,
+        at: int,
+        path: str,
+        stream: BinaryIO,
+        skip: int,
+    ) -> None:
+        under_way: deque[Future[Prepared]] = deque()
+        # A source that is there already keeps its owner, whoever was named.
+        owner = self._institution if feed is None else feed.shelves.institution
+
+        def settle(keep: int) -> None:
+            while len(under_way) > keep:
+                self._put(feed, run, at, under_way.popleft().result(), stream)
+
+        for chunk in chunks(frames(stream, skip_to=skip)):
+            if pool is None or (len(chunk) < BATCH and not under_way):
+                settle(0)
+                self._put(feed, run, at, prepare(path, owner, chunk, self._item_map), stream)
+            else:
+                under_way.append(pool.submit(prepare, path, owner, chunk, self._item_map))
+                settle(IN_FLIGHT - 1)
+        settle(0)
+
+    def _put(self, feed: Feed | None, run: int, at: int, prepared: Prepared, stream: BinaryIO) -> None:
+        outcome = self._rehearse(prepared) if feed is None else self._commit(feed, run, at, prepared)
+        path = str(self._files[at])
+        places = {each.ordinal: each.position for each in prepared.incoming}
+        for each in prepared.aside:
+            self._report(each)
+        for ordinal, code in outcome.warnings:
+            self._report(Aside(path, ordinal, places[ordinal], code, "", loaded=True))
+        read = stream.tell() if stream.seekable() else 0
+        self._tell(Progress(self._bytes_before + read, self._bytes_total, self.counts))
+
+    def _commit(self, feed: Feed, run: int, at: int, prepared: Prepared) -> Outcome:
+        """One batch is one transaction: records, what was put aside, and how far the run has come."""
+        reached = max(prepared.ordinals())
+        counts = replace(self.counts, new_branches=list(self.counts.new_branches))
+        with self._database.transaction(self._context) as session:
+            sequence = counts.read + len(prepared.ordinals())
+            outcome = put(
+                session, feed, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
+            )
+            outcome.warnings += [(each.ordinal, code) for each in prepared.incoming for code in each.warnings]
+            if prepared.authorities:
+                established = establish(
+                    session,
+                    prepared.authorities,
+                    source_id=feed.source_id,
+                    institution_id=feed.shelves.institution_id,
+                    met=self._authorities_met,
+                    at=clock.now(),
+                )
+                _count(outcome, prepared, established)
+            if prepared.aside:
+                session.execute(insert(PutAside), [_aside_row(each, feed, run) for each in prepared.aside])
+            counts.add(prepared, outcome, len(outcome.warnings))
+            done = {"done": orjson.dumps([at, reached]).decode(), **{name: getattr(counts, name) for name in COLUMNS}}
+            session.execute(update(ImportRun).where(ImportRun.number == run).values(**done))
+        self.counts = counts
+        return outcome
+
+    def _rehearse(self, prepared: Prepared) -> Outcome:
+        """Decide as `put` would; what it would have written is remembered here instead."""
+        assert self._rehearsal is not None
+        batch = prepared.incoming
+        with self._database.reading(self._context) as session:
+            source_id = session.scalar(select(Source.id).where(Source.code == self._source))
+            there = {**known(session, source_id, batch, 0), **self._rehearsal}
+            established = decide_authorities(
+                session, prepared.authorities, source_id=source_id, met=self._authorities_met
+            )
+        decided = decide(there, batch, repeat(0))
+        self._rehearsal = there
+        created = sum(to.fresh for to in decided.touched)
+        updated = len(decided.touched) - created
+        outcome = Outcome(created, updated, len(batch) - created - updated, decided.warnings)
+        _count(outcome, prepared, established)
+        outcome.warnings += [(each.ordinal, code) for each in batch for code in each.warnings]
+        self.counts.add(prepared, outcome, len(outcome.warnings))
+        return outcome
+
+
+def _count(outcome: Outcome, prepared: Prepared, established: Established) -> None:
+    """Authority records are counted with the others."""
+    created, updated = len(established.created), len(established.updated)
+    outcome.created += created
+    outcome.updated += updated
+    outcome.unchanged += len(prepared.authorities) - created - updated
+
+
+def _pool(processes: int) -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
+
+
+def _seen(path: Path) -> tuple[str, int, int]:
+    """What tells a file from another one, or from itself after a change."""
+    known = path.stat()
+    return str(path.absolute()), known.st_size, known.st_mtime_ns
+
+
+def _aside_row(each: Aside, feed: Feed, run: int) -> dict[str, object]:
+    return {
+        "id": new_id(),
+        "institution_id": feed.shelves.institution_id,
+        "run": run,
+        "path": each.path,
+        "ordinal": each.ordinal,
+        "position": each.position,
+        "reason": each.reason,
+        "detail": each.detail,
+        "raw": each.raw,
+    }

@@ -1,0 +1,172 @@
+"""Reading items anew from the records they came with: by another map, or for what an older release did not read."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.db import Database
+from chassis.events import emit
+from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.importing.upsert import Feed, open_feed
+from services.catalog.index.queue import enqueue
+from services.catalog.items.availability import ItemFacts
+from services.catalog.items.item_maps import USUAL, ItemMap, read_map
+from services.catalog.items.parsing import items_of
+from services.catalog.items.store import Stock, holdings_of, open_branches, placed, put_items
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Branch, Institution, Item, Record, Source
+from services.catalog.works.assign import take_turn
+
+BATCH = 500
+# What the index, the holdings and other services know of an item; the rest is only shown with it.
+KNOWN = ("barcode", "call_number", "branch", "collection", "material", "status", "copy")
+_RECORDS = select(Record.number, Record.id, Record.version, Record.marc).where(Record.deleted_at.is_(None))
+_SHOWN = ("room", "enumeration", "chronology", "pieces", "call_sort")
+
+
+def reshelve(
+    database: Database,
+    context: Context,
+    *,
+    source_id: UUID,
+    item_map: ItemMap,
+    tell: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Make the items of a source's records what this map makes of them, a batch a transaction.
+
+    tell     is called after each batch with the records looked at so far
+    returns  records whose items changed; those of which a reader can see it get a new version
+    emits    RecordsChanged
+    """
+    after, seen, changed, act = 0, 0, 0, new_id()
+    while True:
+        with database.transaction(context) as session:
+            feed = _open(session, source_id)
+            rows = session.execute(
+                _RECORDS.where(Record.source_id == source_id, Record.number > after)
+                .order_by(Record.number)
+                .limit(BATCH)
+            ).all()
+            if rows:
+                changed += _again(session, feed, rows, item_map, context=context, act=act, sequence=seen + 1)
+        if not rows:
+            return changed
+        after, seen = rows[-1].number, seen + len(rows)
+        tell(seen)
+
+
+def fill(database: Database, context: Context, stop: threading.Event) -> int:
+    """Read anew the items that have a call number and no place on the shelf: an older release made them.
+
+    returns  records whose items changed
+    """
+    after, changed, act = 0, 0, new_id()
+    while not stop.is_set():
+        with database.reading(context) as session:
+            unplaced = (
+                select(Item.record_number)
+                .where(Item.call_sort == "", Item.call_number != "", Item.record_number > after)
+                .distinct()
+                .order_by(Item.record_number)
+                .limit(BATCH)
+            )
+            numbers = session.scalars(unplaced).all()
+            theirs = session.execute(
+                select(Source.id, Source.item_map)
+                .join(Record, Record.source_id == Source.id)
+                .where(Record.number.in_(numbers))
+                .distinct()
+            )
+            maps = {row.id: row.item_map for row in theirs}
+        for source_id in sorted(maps):
+            item_map = read_map(maps[source_id]) if maps[source_id] else USUAL
+            with database.transaction(context) as session:
+                feed = _open(session, source_id)
+                rows = session.execute(
+                    _RECORDS.where(Record.source_id == source_id, Record.number.in_(numbers)).order_by(Record.number)
+                ).all()
+                changed += _again(session, feed, rows, item_map, context=context, act=act, sequence=after + 1)
+        if not numbers:
+            break
+        after = numbers[-1]
+    return changed
+
+
+def _open(session: Session, source_id: UUID) -> Feed:
+    """The source, locked as an import locks it: they take turns, batch by batch."""
+    take_turn(session)
+    code, institution = session.execute(
+        select(Source.code, Institution.code)
+        .join(Institution, Institution.id == Source.institution_id)
+        .where(Source.id == source_id)
+        .with_for_update(of=Source)
+    ).one()
+    return open_feed(session, source=code, institution=institution)
+
+
+def _again(
+    session: Session,
+    feed: Feed,
+    rows: Sequence[Any],
+    item_map: ItemMap,
+    *,
+    context: Context,
+    act: UUID,
+    sequence: int,
+) -> int:
+    there = _there(session, [row.number for row in rows])
+    wanted = {row.number: placed(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
+    different = [row for row in rows if wanted[row.number] != there.get(row.number, [])]
+    if not different:
+        return 0
+    open_branches(session, feed.shelves, (item for row in different for item in wanted[row.number]))
+    put_items(session, feed.shelves, [Stock(row.number, 0, wanted[row.number], fresh=False) for row in different])
+    told = [row for row in different if _known(wanted[row.number]) != _known(there.get(row.number, []))]
+    if told:
+        at = clock.now()
+        changes = [
+            {
+                "b_number": row.number,
+                "version": row.version + 1,
+                "updated_at": at,
+                "holdings": holdings_of(feed.shelves, wanted[row.number]),
+            }
+            for row in told
+        ]
+        table = Record.__table__
+        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+        enqueue(session, [(row.number, row.version + 1) for row in told])
+        fact = RecordsChanged(
+            source=feed.source, record_ids=[str(row.id) for row in told], versions=[row.version + 1 for row in told]
+        )
+        emit(session, fact, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
+    return len(different)
+
+
+def _known(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(item, name) for name in KNOWN) for item in items]
+
+
+def _there(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
+    """The items of these records as the tables have them."""
+    names = [name for name in (*KNOWN, *_SHOWN) if name != "branch"]
+    rows = session.execute(
+        select(Item.record_number, Branch.code.label("branch"), *(getattr(Item, name) for name in names))
+        .join(Branch, Branch.id == Item.branch_id)
+        .where(Item.record_number.in_(numbers))
+        .order_by(Item.record_number, Item.position)
+    )
+    found: dict[int, list[ItemFacts]] = {}
+    for row in rows:
+        facts = ItemFacts(branch=row.branch, **{name: getattr(row, name) for name in names})
+        found.setdefault(row.record_number, []).append(facts)
+    return found

@@ -1,0 +1,93 @@
+"""Sources: whose they are, and how their records say what items there are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import LocalText, NotFound
+from services.catalog.importing import reread_items
+from services.catalog.items.item_maps import USUAL, ItemMap, read_map
+from services.catalog.tables import Institution, Record, Source
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A source. item_map: its own map as TOML, "" where it has none; records: those not deleted."""
+
+    code: str
+    institution: str
+    item_map: str
+    records: int
+
+
+def item_map_of(session: Session, source: str) -> ItemMap:
+    """The map by which a source's items are read: its own, or the usual one; the usual one for a source not yet there.
+
+    raises  Invalid  ITEM_MAP, when what is kept is none
+    """
+    text = session.scalar(select(Source.item_map).where(Source.code == source))
+    return read_map(text) if text else USUAL
+
+
+def sources(session: Session) -> list[Known]:
+    """Every source, by code."""
+    counted = (
+        select(Record.source_id, func.count().label("records"))
+        .where(Record.deleted_at.is_(None))
+        .group_by(Record.source_id)
+        .subquery()
+    )
+    rows = session.execute(
+        select(
+            Source.code,
+            Institution.code.label("institution"),
+            Source.item_map,
+            func.coalesce(counted.c.records, 0).label("records"),
+        )
+        .join(Institution, Institution.id == Source.institution_id)
+        .outerjoin(counted, counted.c.source_id == Source.id)
+        .order_by(Source.code)
+    )
+    return [Known(row.code, row.institution, row.item_map, row.records) for row in rows]
+
+
+def source(session: Session, code: str) -> Known:
+    """One source.
+
+    raises  NotFound  SOURCE_NOT_FOUND
+    """
+    found = next((each for each in sources(session) if each.code == code), None)
+    if found is None:
+        raise _none(code)
+    return found
+
+
+def set_item_map(
+    database: Database, context: Context, *, code: str, text: str, tell: Callable[[int], None] = lambda _: None
+) -> int:
+    """Keep a map for a source ("": the usual one again), and read the items of its records anew by it.
+
+    tell     is called after each batch with the records looked at so far
+    returns  records whose items changed
+    raises   Invalid   ITEM_MAP; then nothing is changed
+             NotFound  SOURCE_NOT_FOUND
+    """
+    item_map = read_map(text) if text else USUAL
+    with database.transaction(context) as session:
+        changed = session.execute(update(Source).where(Source.code == code).values(item_map=text).returning(Source.id))
+        source_id = changed.scalar()
+    if source_id is None:
+        raise _none(code)
+    return reread_items.reshelve(database, context, source_id=source_id, item_map=item_map, tell=tell)
+
+
+def _none(code: str) -> NotFound:
+    return NotFound(
+        "SOURCE_NOT_FOUND", LocalText("Tidak ada sumber “{source}”.", "There is no source “{source}”."), source=code
+    )

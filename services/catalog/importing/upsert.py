@@ -1,0 +1,246 @@
+"""Putting records into the catalogue: created, updated or unchanged, with items, queue rows and one fact a batch."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.errors import LocalText
+from chassis.events import emit
+from chassis.ids import new_id
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.browse.headings import Headings
+from services.catalog.importing.decode import Incoming
+from services.catalog.index.queue import enqueue
+from services.catalog.items.store import Shelves, Stock, holdings_of, open_branches, placed, put_items
+from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
+from services.catalog.works.assign import Arrival, Place, collocate, take_turn
+from services.catalog.works.events import tell_moved
+
+ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
+DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
+
+
+@dataclass(slots=True)
+class Feed:
+    """A source as a run of imports knows it: ids looked up once."""
+
+    source_id: UUID
+    source: str
+    shelves: Shelves
+    headings: Headings = field(default_factory=Headings)
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a batch; warnings are (ordinal, code)."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    new_branches: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Known:
+    """A record that is there already, and whether this run has met it."""
+
+    number: int
+    id: UUID
+    fingerprint: bytes
+    version: int
+    in_this_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """A record to write: a fresh one, or a new version."""
+
+    row: Known
+    key: str
+    incoming: Incoming
+    version: int
+    fresh: bool
+
+
+@dataclass(slots=True)
+class Decided:
+    """What a batch comes to; `seen` are the unchanged ones that this run met for the first time."""
+
+    touched: list[Touched] = field(default_factory=list)
+    seen: list[int] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+
+
+def open_feed(session: Session, *, source: str, institution: str) -> Feed:
+    """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
+    found = _source(session, source)
+    if found is None:
+        fresh = {"name_id": institution, "name_en": institution, "kind": "", "npp": "", "isil": "", "zone": ZONE}
+        _make(session, Institution, {"id": new_id(), "code": institution, **fresh})
+        owner_id = session.scalar(select(Institution.id).where(Institution.code == institution))
+        _make(session, Source, {"id": new_id(), "institution_id": owner_id, "code": source})
+        found = _source(session, source)
+    assert found is not None
+    source_id, owner = found
+    rows = session.execute(
+        select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(Branch.institution_id == owner.id)
+    )
+    branches = {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in rows}
+    return Feed(source_id, source, Shelves(owner.id, owner.code, owner.zone, branches))
+
+
+def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
+    asked = select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id)
+    row = session.execute(asked.where(Source.code == code)).first()
+    return None if row is None else (row[0], row[1])
+
+
+def _make(session: Session, table: type[Institution | Source], row: dict[str, Any]) -> None:
+    """Make it unless it is there; two first imports of one source may come at once."""
+    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    session.execute(dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["code"]))
+
+
+def put(
+    session: Session, feed: Feed, batch: Sequence[Incoming], *, run: int, sequence: int, at: datetime, context: Context
+) -> Outcome:
+    """Put at most BATCH records of one source in.
+
+    run       number of the import run: two different records under one key in one run are two records
+    sequence  grows with each batch of the run: the fact's version
+    emits     RecordsChanged, when anything changed
+    """
+    take_turn(session)
+    # Two imports of one source take turns, batch by batch.
+    session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
+    for each in batch:
+        each.items = placed(feed.shelves, each.items)
+    new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
+    numbers = iter(fresh_numbers(session, Record.number, len(batch)))
+    decided = decide(known(session, feed.source_id, batch, run), batch, numbers)
+    arrivals = [Arrival(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
+    works = collocate(session, arrivals)
+    _write(session, feed, decided, works.places, run, at)
+    feed.headings.note(session, (to.incoming.found.headings for to in decided.touched))
+    stocks = [Stock(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
+    warnings = decided.warnings + put_items(session, feed.shelves, stocks)
+    if decided.seen:
+        session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decided.seen])
+    if decided.touched:
+        enqueue(session, [*((to.row.number, to.version) for to in decided.touched), *works.moved])
+        fact = RecordsChanged(
+            source=feed.source,
+            record_ids=[str(to.row.id) for to in decided.touched],
+            versions=[to.version for to in decided.touched],
+        )
+        emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
+        tell_moved(session, works.moved, context=context)
+    created = sum(to.fresh for to in decided.touched)
+    updated = len(decided.touched) - created
+    return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
+
+
+def decide(there: dict[str, Known], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decided:
+    """What becomes of each record of a batch; `there` is brought up to date with it.
+
+    Under one key in one run the second of two different records is another record, kept under the key and its hash;
+    only a later run updates.
+    """
+    decided = Decided()
+    for each in batch:
+        row, key = there.get(each.key), each.key
+        if row is not None and row.fingerprint != each.fingerprint:
+            other = there.get(_alternative(each))
+            if other is not None:
+                row = other
+            elif row.in_this_run:
+                row, key = None, _alternative(each)
+                decided.warnings.append((each.ordinal, DUPLICATE_CONTROL_NUMBER))
+        if row is None:
+            row = there[key] = Known(next(numbers), new_id(), each.fingerprint, 1, True)
+            decided.touched.append(Touched(row, key, each, 1, fresh=True))
+        elif row.fingerprint != each.fingerprint:
+            row.fingerprint, row.version, row.in_this_run = each.fingerprint, row.version + 1, True
+            decided.touched.append(Touched(row, key, each, row.version, fresh=False))
+        elif not row.in_this_run:
+            row.in_this_run = True
+            decided.seen.append(row.number)
+    return decided
+
+
+def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int) -> dict[str, Known]:
+    """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
+    columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
+    of_source = select(*columns).where(Record.source_id == source_id)
+    times = Counter(each.key for each in batch)
+    rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
+    # An alternative comes into question only where the key is taken by something else; a dry run remembers that itself.
+    taken = {row.control_key: row.fingerprint for row in rows}
+    doubtful = [
+        _alternative(each)
+        for each in batch
+        if not run or times[each.key] > 1 or taken.get(each.key, each.fingerprint) != each.fingerprint
+    ]
+    if doubtful:
+        rows += session.execute(of_source.where(Record.control_key.in_(doubtful)))
+    elsewhen = [row.number for row in rows if row.run != run]
+    seen = select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
+    met = set(session.scalars(seen)) if elsewhen else set()
+    return {
+        row.control_key: Known(row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met)
+        for row in rows
+    }
+
+
+def _alternative(incoming: Incoming) -> str:
+    """The key of a second, different record under a control number that this run has met already."""
+    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
+
+
+def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Place], run: int, at: datetime) -> None:
+    created: list[dict[str, Any]] = []
+    updated: list[dict[str, Any]] = []
+    for to in decided.touched:
+        found, place = to.incoming.found, places[to.row.number]
+        row = {
+            "fingerprint": to.incoming.fingerprint,
+            "marc": to.incoming.marc,
+            "brief": to.incoming.brief,
+            "holdings": holdings_of(feed.shelves, to.incoming.items),
+            "version": to.version,
+            "run": run,
+            "updated_at": at,
+            "deleted_at": None,
+            "work_number": place.work,
+            "work_keys": place.keys,
+            "title_sort": found.title_sort,
+            "author_sort": found.author_sort,
+            "standard_number": found.standard_number,
+        }
+        if to.fresh:
+            row |= {
+                "number": to.row.number,
+                "id": to.row.id,
+                "institution_id": feed.shelves.institution_id,
+                "source_id": feed.source_id,
+                "control_key": to.key,
+            }
+            created.append(row)
+        else:
+            updated.append(row | {"b_number": to.row.number})
+    table = Record.__table__
+    if created:
+        session.execute(insert(table), created)  # type: ignore[arg-type]
+    if updated:
+        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), updated)  # type: ignore[arg-type]

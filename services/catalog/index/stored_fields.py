@@ -1,0 +1,102 @@
+"""What both engines keep of a document, so that they sort, filter and count alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from services.catalog.index.matches import (
+    And,
+    Between,
+    Boosted,
+    DisMax,
+    Fuzzy,
+    Keyword,
+    Match,
+    Not,
+    Or,
+    Phrase,
+    Prefix,
+    Term,
+)
+from services.catalog.index.port import FacetOrder, Request, Sort
+from services.catalog.index.work_grouping import pack
+from services.catalog.record.index_fields import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
+
+# Raise it when documents come out differently than before: the indexes that stand are then rebuilt by themselves.
+FORM_NUMBER = 4
+FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
+
+# One integer or key sorts by the wish and breaks ties by the number: records without a year come last either way.
+SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
+FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
+INTEGERS = ("number", "year", "work", "class_number")  # searched by range
+KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
+NUMBER_BITS = 40
+LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
+LONGEST_TITLE_KEY = 200
+
+
+def stored(document: Document) -> dict[str, Any]:
+    """Field by field, ready for either engine."""
+    number, year = document.number, document.year
+    fields: dict[str, Any] = {name: document.text[name] for name in TEXT_FIELDS}
+    for name, values in document.facets.items():
+        if values:
+            fields[FACET_FIELDS[name]] = clipped(values)
+    for name, values in document.keywords.items():
+        if values:
+            fields[name] = clipped(values)
+    if year is not None:
+        fields["year"] = year
+    if document.class_number is not None:
+        fields["class_number"] = document.class_number
+    newest, oldest = (0, 9999) if year is None else (min(max(year, 0), 9998) + 1, min(max(year, 0), 9998))
+    fields["newest"] = newest << NUMBER_BITS | ((1 << NUMBER_BITS) - 1 - number)
+    fields["oldest"] = oldest << NUMBER_BITS | number
+    fields["title_key"] = f"{document.title_sort[:LONGEST_TITLE_KEY]}\x01{number:012d}"
+    fields["number"] = number
+    fields["work"] = document.work or -number
+    languages = document.facets["language"]
+    available = "can_be_borrowed" in document.facets["availability"]
+    fields["edition"] = pack(available=available, year=year, language=languages[0] if languages else "")
+    return fields
+
+
+def clipped(values: Sequence[str]) -> list[str]:
+    """Values of a keyword field as they are kept, each once."""
+    if len(values) == 1:
+        return [values[0][:LONGEST_VALUE]]
+    return list(dict.fromkeys([value[:LONGEST_VALUE] for value in values]))
+
+
+def filters(request: Request) -> dict[str, Keyword]:
+    """Facet -> the filter that its chosen values make; none where nothing is chosen."""
+    return {
+        facet: Keyword(FACET_FIELDS[facet], tuple(clipped(values)))
+        for facet, values in request.filters.items()
+        if values
+    }
+
+
+def ordered(counted: Iterable[tuple[str, int]], order: FacetOrder) -> list[tuple[str, int]]:
+    """Values of a facet with their counts, as asked for."""
+    return sorted(counted) if order == "value" else sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+
+
+def is_flat(match: Match) -> bool:
+    """Whether everything that matches scores the same nothing, so that the number alone orders the hits."""
+    match match:
+        case Keyword(boost=boost) | Prefix(boost=boost) | Fuzzy(boost=boost) | Phrase(boost=boost):
+            return boost == 0
+        case Between():
+            return True
+        case Term():
+            return False
+        case DisMax(choices=parts) | And(of=parts) | Or(of=parts):
+            return all(is_flat(part) for part in parts)
+        case Not(match=inner):
+            return is_flat(inner)
+        case Boosted(match=inner, bonus=bonus):
+            return is_flat(inner) and all(is_flat(part) for part in bonus)

@@ -1,0 +1,69 @@
+"""Which volume or issue an item is, and when it came out: from paired captions and numbers, or from one text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from services.catalog.marc.fields import Field
+
+LONGEST = 200
+_LEVELS = "abcdef"
+_MONTHS = ("Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober",
+           "November", "Desember")  # fmt: skip
+_YEAR = r"(?:1[5-9]|20)[0-9]{2}"
+_DATED = re.compile(
+    rf"(.*?\S)\s*(?:[,;:]\s*|\()((?:[^,;()]{{1,40}}\s)?{_YEAR}(?:\s?[-/–]\s?(?:{_YEAR}|[0-9]{{2}}))?)\)?\s*\Z"
+)
+
+
+def split_date(said: str) -> tuple[str, str]:
+    """A numbering and its date: `Vol. 3 No. 2, Mei 2026` is ("Vol. 3 No. 2", "Mei 2026"); a text without one stays."""
+    found = _DATED.match(said[:LONGEST])
+    return (found.group(1).rstrip(" ,;:"), found.group(2).strip()) if found is not None else (said, "")
+
+
+def paired(captions: Sequence[Field], numbers: Sequence[Field], link: str) -> tuple[str, str]:
+    """Numbering and date of the 863 with this $8 (`1.2`), under its 853's captions; ("", "") when there is none."""
+    number = next((each for each in numbers if _value(each, "8") == link), None)
+    if number is None:
+        return "", ""
+    series = link.partition(".")[0]
+    caption = next((each for each in captions if _value(each, "8").partition(".")[0] == series), [])
+    said = []
+    for code in _LEVELS:
+        value, word = _value(number, code), _value(caption, code)
+        if value:
+            said.append(value if not word or word.startswith(("(", "[")) else f"{word} {value}")
+    return " ".join(said)[:LONGEST], _date(caption, number)[:LONGEST]
+
+
+def _date(caption: Field, number: Field) -> str:
+    """`2 Mei 2026` from $i year, $j month, $k day, whichever way round the captions have them."""
+    year, month, day = "", "", ""
+    for code in "ijkl":
+        value, word = _value(number, code), _value(caption, code).lower()
+        if not value:
+            continue
+        if "month" in word or "bulan" in word or "season" in word or (not word and code == "j"):
+            month = _month(value)
+        elif "day" in word or "hari" in word or "tanggal" in word or (not word and code == "k"):
+            day = value.lstrip("0")
+        elif not year:
+            year = value
+    return " ".join(each for each in (day, month, year) if each)
+
+
+def _month(value: str) -> str:
+    """A month by number; two of them, or a season, as written."""
+    first, slash, last = value.partition("/")
+    if slash:
+        return f"{_month(first)}/{_month(last)}"
+    return _MONTHS[int(value) - 1] if value.isascii() and value.isdigit() and 1 <= int(value) <= 12 else value
+
+
+def _value(field: Field, code: str) -> str:
+    for at in range(2, len(field) - 1, 2):
+        if field[at] == code:
+            return field[at + 1].strip()
+    return ""

@@ -1,0 +1,60 @@
+"""Reading MARC from a stream: frames, one a record, and what each frame says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import BinaryIO
+
+from services.catalog.marc import iso2709, iso2709_frames, json_frames, marcjson, marcxml, xml_frames
+from services.catalog.marc.byte_source import Source
+from services.catalog.marc.faults import Bad, Fault, Frame
+from services.catalog.marc.field_shape import Decoded
+
+__all__ = ["Bad", "Decoded", "Fault", "Frame", "decode", "frames"]
+
+Pieces = Callable[[Source], Iterator[tuple[int, bytes, Fault | None, str]]]
+
+
+def frames(stream: BinaryIO, *, skip_to: int = 0) -> Iterator[Frame]:
+    """Cut a stream into frames, in constant memory.
+
+    The format is found by looking: plain or gzip; ISO 2709, MARCXML, or MARC-in-JSON as one object, an array, or one
+    object a line. A stretch that cannot be framed is one frame with a fault, and reading goes on after it where that
+    can be done; a stream that breaks off ends with such a frame.
+
+    stream   read from where it stands; never rewound, never closed
+    skip_to  frames up to this number are passed over
+    """
+    source = Source(stream)
+    kind, cut = _sniff(source)
+    number = 0
+    for number, (position, raw, fault, namespace) in zip(count(1), cut(source), strict=False):
+        if number > skip_to:
+            yield Frame(kind, number, position, raw, fault, namespace)
+    if source.fault is not None and number + 1 > skip_to:
+        yield Frame(kind, number + 1, source.position + len(source.window), b"", source.fault)
+
+
+def _sniff(source: Source) -> tuple[str, Pieces]:
+    while not (start := source.window.lstrip()) and source.more():
+        pass
+    if start[:1] == b"<":
+        return "marcxml", xml_frames.pieces
+    if start[:1] in (b"{", b"["):
+        return "json", json_frames.pieces
+    return "marc", iso2709_frames.pieces
+
+
+def decode(frame: Frame) -> Decoded:
+    """The record of a frame that has no fault. Looks at nothing but the frame, so it may run in another process.
+
+    raises  Bad  with a code of faults.FAULTS; a frame's own fault, too
+    """
+    if frame.fault is not None:
+        raise Bad(frame.fault.reason, frame.fault.detail)
+    if frame.format == "marc":
+        return iso2709.decode(frame.raw)
+    if frame.format == "marcxml":
+        return marcxml.decode(frame.raw, namespace=frame.namespace)
+    return marcjson.decode(frame.raw)

@@ -1,0 +1,151 @@
+"""The query log: what was searched for and what came of it, without anything of who searched."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import NamedTuple
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session, aliased
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.analysis import isbn13
+from services.catalog.tables import Search
+from services.catalog.tables.query_log import MOST_CHARACTERS
+
+MOST_NOTED = 1_000
+LANGUAGES = ("id", "en")
+HIDDEN = "…"
+_LARGEST = 2**31 - 1
+_MAIL = re.compile(r"[^\s@]+@[^\s@]+")
+# Ten digits or more, however they are parted: a NIK has 16, a telephone number 10 to 13.
+_DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
+
+
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """One search. day: ISO 8601, UTC; total: hits; clicked: rank of the hit opened, from 1, 0 for none."""
+
+    day: str
+    query: str
+    total: int
+    clicked: int
+    language: str
+
+
+def note_searches(session: Session, searches: Sequence[Searched]) -> int:
+    """Keep these searches; what looks like a person's data in them is struck out, empty ones are passed over.
+
+    returns  how many were kept
+    raises   Invalid  SEARCHES_OUT_OF_BOUNDS for more than 1,000, or for a day or language that is none
+    """
+    if len(searches) > MOST_NOTED or not all(_is_sound(each) for each in searches):
+        raise Invalid(
+            "SEARCHES_OUT_OF_BOUNDS",
+            LocalText(
+                "Paling banyak {most} pencarian sekali catat, masing-masing dengan hari dan bahasa yang benar.",
+                "At most {most} searches are noted at once, each with a real day and language.",
+            ),
+            most=MOST_NOTED,
+        )
+    rows = [
+        {
+            "day": each.day,
+            "query": text,
+            "total": min(each.total, _LARGEST),
+            "clicked": min(each.clicked, _LARGEST),
+            "language": each.language,
+        }
+        for each in searches
+        if (text := impersonal(each.query, found=each.total > 0)) and text != HIDDEN
+    ]
+    if rows:
+        session.execute(insert(Search), rows)
+    return len(rows)
+
+
+def impersonal(text: str, *, found: bool) -> str:
+    """A query in single spaces, lower case, without e-mail addresses and numbers that may be a person's.
+
+    An ISBN stays, for its check digit says what it is, and so does a number alone that found something: a barcode.
+    Any other ten digits or more may be a NIK or a telephone number.
+    """
+    text = " ".join(text.lower().split())
+    if not (found and _DIGITS.fullmatch(text)):
+        text = _DIGITS.sub(lambda number: number.group() if isbn13(number.group()) else HIDDEN, text)
+    return _MAIL.sub(HIDDEN, text)[:MOST_CHARACTERS]
+
+
+def _is_sound(each: Searched) -> bool:
+    try:
+        return date.fromisoformat(each.day).isoformat() == each.day and each.language in LANGUAGES
+    except ValueError:
+        return False
+
+
+class Report(NamedTuple):
+    """What came of one query.
+
+    searches  how often it was searched for
+    failed    how often it found nothing
+    total     what it found last
+    opened    how often one of its hits was opened
+    rank      mean rank of those, one decimal; None when none was
+    last      the last day
+    """
+
+    query: str
+    searches: int
+    failed: int
+    total: int
+    opened: int
+    rank: float | None
+    last: str
+
+
+def report_searches(session: Session, *, since: str, failed: bool, limit: int) -> list[Report]:
+    """What was searched for, the most frequent first, then by the query.
+
+    since   first day, ISO 8601
+    failed  only queries that found nothing when they were last searched for
+    """
+    made = Search.clicked == 0
+    latest = (
+        select(Search.query, func.max(Search.number).label("number"))
+        .where(Search.day >= since, made)
+        .group_by(Search.query)
+        .subquery()
+    )
+    last = aliased(Search)
+    searches = func.count().filter(made)
+    asked = (
+        select(
+            Search.query,
+            searches,
+            func.count().filter(made, Search.total == 0),
+            last.total,
+            func.count().filter(~made),
+            func.avg(Search.clicked).filter(~made),
+            func.max(Search.day),
+        )
+        .join(latest, latest.c.query == Search.query)
+        .join(last, last.number == latest.c.number)
+        .where(Search.day >= since)
+        .group_by(Search.query, last.total)
+        .order_by(searches.desc(), Search.query)
+        .limit(limit)
+    )
+    if failed:
+        asked = asked.where(last.total == 0)
+    return [
+        Report(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
+        for query, times, none, total, opened, rank, day in session.execute(asked)
+    ]
+
+
+def forget_searches(session: Session, *, before: str) -> None:
+    """Delete the searches of the days before this one (ISO 8601)."""
+    session.execute(delete(Search).where(Search.day < before))

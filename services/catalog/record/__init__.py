@@ -1,0 +1,1 @@
+"""What a MARC record says: to the index (Document), to readers (brief, display, holdings), to the shelves (items)."""

@@ -1,0 +1,91 @@
+"""The brief record that a list of hits shows."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from services.catalog.analysis import is_isbn, isbn13
+from services.catalog.marc.fields import Tags, by_tag, pick, picked
+from services.catalog.marc.record import Record
+from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
+from services.catalog.record.headings import names_of, tidy, title_of
+
+SUMMARY_LENGTH = 300  # characters of 520 in a brief record
+UNTITLED = "[Tanpa judul]"
+
+_A, _B = frozenset("a"), frozenset("b")
+_SERIES = frozenset("anpv")
+_DIGITS = re.compile(r"[0-9Xx][0-9Xx\- ]*")
+
+
+def brief(record: Record, *, institution: str = "") -> dict[str, Any]:
+    """What a list shows of a record, ready for JSON; keys without a value are left out.
+
+    `{"title", "subtitle", "responsibility", "authors": [], "publisher", "place", "year": int, "edition", "language",
+    "material", "isbn", "ddc", "series", "summary", "institution"}`; title, authors, material and institution always.
+
+    institution  code of the institution whose source it is
+    """
+    return brief_of(record, by_tag(record.fields), institution)
+
+
+def tidy_note(text: str) -> str:
+    """A note in single spaces, its punctuation kept."""
+    return " ".join(text.split())
+
+
+def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
+    """See brief; `tags` are the record's."""
+    title, subtitle, responsibility = title_of(tags)
+    shown: dict[str, Any] = {"title": title or UNTITLED}
+    _put(shown, "subtitle", subtitle)
+    _put(shown, "responsibility", responsibility)
+    shown["authors"] = names_of(tags)
+    published = "264" if any(each[1][1:2] == "1" for each in tags.get("264", ()) if len(each) > 2) else "260"
+    if published == "260" and "260" not in tags and "264" in tags:
+        published = "264"
+    _put(shown, "publisher", tidy(next(picked(tags, published, _B), "")))
+    _put(shown, "place", tidy(next(picked(tags, published, _A), "")))
+    year = year_of(tags)
+    if year is not None:
+        shown["year"] = year
+    _put(shown, "edition", tidy(next(picked(tags, "250", _A), "")))
+    _put(shown, "language", language_of(tags))
+    shown["material"] = material_of(record.leader, tags)
+    numbers = isbns(tags)
+    _put(shown, "isbn", next((each for each in numbers if is_isbn(each)), numbers[0] if numbers else ""))
+    _put(shown, "ddc", ddc_of(tags))
+    for tag in ("490", "440", "830"):
+        if tag in tags:
+            _put(shown, "series", tidy(" ".join(each.strip(" ;,") for each in pick(tags[tag][0], _SERIES))))
+            break
+    summary = next(picked(tags, "520", _A), "")
+    if summary:
+        summary = tidy_note(summary)
+        _put(
+            shown,
+            "summary",
+            summary if len(summary) <= SUMMARY_LENGTH else summary[: SUMMARY_LENGTH - 1].rstrip() + "…",
+        )
+    shown["institution"] = institution
+    return shown
+
+
+def isbns(tags: Tags) -> list[str]:
+    """ISBNs of 020 $a as thirteen digits; one that is wrong stays as the digits that are written."""
+    found: dict[str, None] = {}
+    for value in picked(tags, "020", _A):
+        number = isbn13(value[:24])
+        if number is None:
+            written = _DIGITS.match(value.strip())
+            digits = written.group().replace("-", "").replace(" ", "").upper() if written else ""
+            number = isbn13(digits) or (digits if len(digits) in (10, 13) else None)
+        if number:
+            found[number] = None
+    return list(found)
+
+
+def _put(shown: dict[str, Any], name: str, value: str) -> None:
+    if value:
+        shown[name] = value

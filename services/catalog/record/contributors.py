@@ -1,0 +1,93 @@
+"""Who made it and what they did: the names of 1XX and 7XX with their roles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from services.catalog.marc.fields import Field, Tags, pick
+from services.catalog.record.headings import name_of, tidy
+
+NAME_TAGS = ("100", "110", "111", "700", "710", "711", "720")
+_TERM, _MEETING_TERM, _CODE, _TITLE = (frozenset(code) for code in ("e", "j", "4", "t"))
+# MARC relator codes as people say them.
+_ROLES = """
+act pemeran|actor
+adp penyadur|adapter
+aft penulis kata penutup|author of afterword
+arr pengaransemen|arranger
+art seniman|artist
+aui penulis kata pengantar|author of introduction
+aut pengarang|author
+bkd perancang buku|book designer
+cmm komentator|commentator
+cmp komponis|composer
+cnd pengaba|conductor
+com penyusun|compiler
+cov perancang sampul|cover designer
+ctb kontributor|contributor
+ctg kartografer|cartographer
+cwt penulis komentar|commentator for written text
+dgg pemberi gelar|degree granting institution
+dgs pembimbing|degree supervisor
+drt sutradara|director
+dub dugaan pengarang|dubious author
+edt penyunting|editor
+ill ilustrator|illustrator
+isb badan penerbit|issuing body
+ive narasumber|interviewee
+ivr pewawancara|interviewer
+lbt penulis libreto|librettist
+lyr penulis lirik|lyricist
+mus pemusik|musician
+nrt pencerita|narrator
+org asal|originator
+pbl penerbit|publisher
+pht fotografer|photographer
+pro produser|producer
+prf pemain|performer
+res peneliti|researcher
+rev pengulas|reviewer
+sce penulis skenario|scenarist
+sng penyanyi|singer
+spn sponsor|sponsor
+ths pembimbing tesis|thesis advisor
+trc penyalin|transcriber
+trl penerjemah|translator
+win penulis pendahuluan|writer of introduction
+"""
+ROLES: dict[str, dict[str, str]] = {}
+for _line in _ROLES.strip().splitlines():
+    _indonesian, _, _english = _line[4:].partition("|")
+    ROLES[_line[:3]] = {"id": _indonesian, "en": _english}
+_BY_WORD = {word: label for label in ROLES.values() for word in label.values()}
+
+
+def contributors_of(tags: Tags) -> list[dict[str, Any]]:
+    """`{"name", "role", "label": {"id", "en"}}`, main entry first, each name once; names of a name-title entry too.
+
+    name   as the facet "author" has it
+    role   as the record writes it (`penerjemah`), left out when it does not say
+    label  the role in both languages
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for tag in NAME_TAGS:
+        for each in tags.get(tag, ()):
+            name = name_of(each)
+            if not name:
+                continue
+            made = found.setdefault(name, {"name": name})
+            said, label = _role(tag, each)
+            if label and "label" not in made:
+                made |= {"role": said, "label": label}
+    return list(found.values())
+
+
+def _role(tag: str, field: Field) -> tuple[str, dict[str, str] | None]:
+    terms = [tidy(each) for each in pick(field, _MEETING_TERM if tag in ("111", "711") else _TERM)]
+    codes = [each.strip().rpartition("/")[2].lower()[:3] for each in pick(field, _CODE)]
+    labels = [_BY_WORD.get(term.lower(), {"id": term, "en": term}) for term in terms if term]
+    labels = labels or [ROLES[code] for code in codes if code in ROLES]
+    if not labels:
+        return "", None
+    joined = {tongue: ", ".join(dict.fromkeys(label[tongue] for label in labels)) for tongue in ("id", "en")}
+    return ", ".join(each for each in terms if each) or joined["id"], joined

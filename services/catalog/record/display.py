@@ -1,0 +1,163 @@
+"""The full record of a record's page: the brief record, and what the rules of display.toml make of the other fields."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import brief_of, isbns, tidy_note
+from services.catalog.record.classes import ISLAM_IN_DDC, class_of, levels
+from services.catalog.record.codes import audience_of, language_of
+from services.catalog.record.contributors import contributors_of
+from services.catalog.record.display_rules import IDENTIFIERS, RULES, Rule, rule_for
+from services.catalog.record.headings import SUBJECT_TAGS, subjects_of, tidy
+from services.catalog.record.links import links_of, relations_of
+from services.catalog.record.parallel import parallel_of
+
+MOST_CONTENTS = 1_000  # entries of a table of contents
+_KINDS = {
+    "600": "person", "610": "body", "611": "meeting", "630": "title", "647": "event", "648": "time", "650": "topic",
+    "651": "place", "653": "free", "655": "genre",
+}  # fmt: skip
+_ENTRIES = re.compile(r"\s+--+\s*|\s*--+\s+")
+_LEAD, _VOLUME, _ISSN, _SOURCE, _ORIGINALS = (frozenset(code) for code in "ivx2h")
+_TRACED = ("800", "810", "811", "830")
+_ONCE = ("uniform_title", "edition", "extent", "summary")  # of several fields one text
+
+
+def display(record: Record, *, institution: str = "", source: str = "") -> dict[str, Any]:
+    """What a record's page shows, ready for JSON: all keys of the brief record, its edition and summary whole, and
+
+    - `"subjects"`: texts, the values of the facet; `"headings"`: the same as `{"text", "parts", "kind"}`, kind one of
+      topic, person, body, meeting, title, place, time, event, genre, free
+    - `"contributors"`: see contributors_of · `"parallel"`: see parallel_of · `"links"`: see links_of
+    - `"relations"`: see relations_of · `"identifiers"`: kind -> texts, "isbn" and "control_number" among them
+    - `"uniform_title"`, `"extent"`: texts · `"titles_other"`: `{"text", "label"}` each
+    - `"publication"`: `{"type", "text", "label"}` each · `"in_series"`: `{"text", "title", "volume", "issn"}` each
+    - `"notes"`: `{"type", "label", "text"}` each, in the record's order
+    - `"more"`: rows `{"key", "label", "values"}` in the table's order · `"contents"`: texts
+    - `"audience"`: a code · `"translated_from"`: language codes · `"class"`: the narrowest class of the tree
+    - `"source"`
+
+    label is {"id", "en"}. subjects, headings, contributors, parallel, titles_other, publication, notes, more, links,
+    relations, identifiers and source are always there; of the others those that say something.
+    """
+    tags = by_tag(record.fields)
+    shown = brief_of(record, tags, institution)
+    shown["subjects"] = subjects_of(tags)
+    shown["headings"] = _headings(tags)
+    shown["contributors"] = contributors_of(tags)
+    originals = _originals(tags)
+    shown["parallel"] = parallel_of(tags, language_of(tags), originals[0] if originals else "")
+    shown |= {key: [] for key in ("titles_other", "publication", "notes", "more")}
+    shown |= _by_rules(record, tags, shown["title"])
+    shown["links"] = links_of(tags)
+    shown["relations"] = relations_of(tags)
+    shown["identifiers"] = _identifiers(tags)
+    for key, value in (
+        ("audience", audience_of(record.leader, tags)),
+        ("translated_from", originals),
+        ("class", _narrowest(class_of(tags))),
+    ):
+        if value:
+            shown[key] = value
+    shown["source"] = source
+    return shown
+
+
+def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
+    """What the table's rows take, by its keys."""
+    texts: dict[str, list[str]] = {}
+    lists: dict[str, list[Any]] = {}
+    more: dict[str, dict[str, Any]] = {}
+    traced = any(tag in tags for tag in _TRACED)
+    for field in record.fields:
+        rule = rule_for(RULES, field[0], field)
+        if rule is None or rule.place == "links":
+            continue
+        values = rule.values(field)
+        if rule.place == "contents":
+            entries = [tidy(each) for each in _ENTRIES.split(" ".join(values))]
+            lists.setdefault("contents", []).extend(each for each in entries if each)
+        elif rule.place == "in_series":
+            if not (traced and field[0] == "490" and field[1][:1] == "1"):
+                _put(lists, "in_series", _series(field, values))
+        elif rule.place in _ONCE:
+            _put(texts, rule.place, _text(rule, values))
+        elif text := _text(rule, values):
+            if rule.place == "more":
+                more.setdefault(rule.kind, {"key": rule.kind, "label": rule.label, "values": []})["values"].append(text)
+            elif not (rule.place == "titles_other" and text == title):
+                _put(lists, rule.place, _statement(rule, field, text))
+    if "contents" in lists:
+        lists["contents"] = lists["contents"][:MOST_CONTENTS]
+    rows = [more[kind] for kind in _ORDER if kind in more]
+    return {**{key: " ; ".join(each) if key == "extent" else " ".join(each) for key, each in texts.items()}, **lists,
+            **({"more": rows} if rows else {})}  # fmt: skip
+
+
+def _text(rule: Rule, values: list[str]) -> str:
+    joined = " ".join(values)
+    return tidy_note(joined) if rule.place in ("notes", "summary") else tidy(joined)
+
+
+def _statement(rule: Rule, field: Field, text: str) -> dict[str, Any]:
+    """A title, a note or a statement of publication with what it is called; a record's own word comes first."""
+    lead = " ".join(pick(field, _LEAD)).strip().rstrip(":").rstrip() if rule.codes is not None else ""
+    label = {"id": lead, "en": lead} if lead else rule.label
+    return {"type": rule.kind, "label": label, "text": text} if rule.kind else {"text": text, "label": label}
+
+
+def _series(field: Field, values: list[str]) -> dict[str, Any] | None:
+    title = tidy(" ".join(values))
+    if not title:
+        return None
+    volume = ", ".join(each for value in pick(field, _VOLUME) if (each := tidy(value)))
+    issn = next((each for value in pick(field, _ISSN) if (each := tidy(value))), "")
+    made = {"text": f"{title} ; {volume}" if volume else title, "title": title, "volume": volume, "issn": issn}
+    return {name: value for name, value in made.items() if value}
+
+
+def _headings(tags: Tags) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for tag in SUBJECT_TAGS:
+        if tag in tags:
+            for text in subjects_of({tag: tags[tag]}):
+                found.setdefault(text, {"text": text, "parts": text.split(" -- "), "kind": _KINDS[tag]})
+    return list(found.values())
+
+
+def _identifiers(tags: Tags) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {"isbn": isbns(tags)}
+    for tag in IDENTIFIERS:
+        for field in tags.get(tag, ()):
+            rule = rule_for(IDENTIFIERS, tag, field)
+            if rule is not None:
+                found.setdefault(rule.kind, []).append(tidy(" ".join(rule.values(field))))
+    found["oclc"] = [each[7:].strip() for each in picked(tags, "035", frozenset("a")) if each.startswith("(OCoLC)")]
+    found["control_number"] = [control(tags, "001").strip()]
+    return {kind: kept for kind, values in found.items() if (kept := list(dict.fromkeys(filter(None, values))))}
+
+
+def _originals(tags: Tags) -> list[str]:
+    """Languages it was translated from: 041 $h, three letters each even where they stand together."""
+    said = "".join(each.strip().lower() for each in picked(tags, "041", _ORIGINALS))
+    codes = (said[at : at + 3] for at in range(0, len(said) - 2, 3))
+    return list(dict.fromkeys(each for each in codes if each.isalpha()))[:10]
+
+
+def _narrowest(number: str) -> str:
+    found = levels(number)
+    if number[:2].upper() == "2X":
+        found = found[: -len(levels(ISLAM_IN_DDC))]
+    return found[-1] if found else ""
+
+
+def _put(lists: dict[str, list[Any]], key: str, value: Any) -> None:
+    if value and value not in lists.setdefault(key, []):
+        lists[key].append(value)
+
+
+_ORDER = list(dict.fromkeys(rule.kind for rules in RULES.values() for rule in rules if rule.place == "more"))

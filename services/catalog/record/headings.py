@@ -1,0 +1,137 @@
+"""Titles, names and subjects of a record as people read them: ISBD punctuation gone, subfields in their order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from functools import lru_cache
+
+from services.catalog.analysis import tokens
+from services.catalog.marc.fields import Field, Tags, pick
+
+SORT_LENGTH = 200  # characters
+TITLE = frozenset("abnp")
+SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
+_NAME = frozenset("abcq")
+_SERIES = frozenset("anp")
+_SERIES_OF_NAMES = frozenset("abcqtnp")
+_TRAILING = " \t\n,:;/="
+_INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
+# $x $y $z $v subdivide a subject heading; the rest of the letters belong to its main part.
+_SUBDIVISIONS = frozenset("vxyz")
+_NOT_READ = frozenset("0123456789euw")
+
+
+@lru_cache(maxsize=4096)
+def tidy(text: str) -> str:
+    """The text in single spaces, without the ISBD punctuation that ends it; an initial keeps its full stop."""
+    text = " ".join(text.split()).strip(_TRAILING)
+    if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
+        text = text[:-1].rstrip(_TRAILING)
+    return text
+
+
+def title_of(tags: Tags) -> tuple[str, str, str]:
+    """Title proper with number and name of part, subtitle, statement of responsibility; of the first 245."""
+    field = next(iter(tags.get("245", ())), None)
+    if field is None:
+        return "", "", ""
+    title: list[str] = []
+    subtitle: list[str] = []
+    responsibility = ""
+    for place in range(2, len(field) - 1, 2):
+        code, value = field[place], field[place + 1]
+        if code in ("a", "n", "p", "k", "f", "g", "s"):
+            title.append(value.strip(_TRAILING))
+        elif code == "b":
+            subtitle.append(value)
+        elif code == "c" and not responsibility:
+            responsibility = value
+    joined = tidy(_join_parts(title))
+    if not joined and subtitle:
+        return tidy(" ".join(subtitle)), "", tidy(responsibility)
+    return joined, tidy(" ".join(subtitle)), tidy(responsibility)
+
+
+def names_of(tags: Tags) -> list[str]:
+    """Persons, bodies and meetings of 1XX and 7XX as people read them, each once, main entry first."""
+    found: dict[str, None] = {}
+    for tag in ("100", "110", "111", "700", "710", "711", "720"):
+        for each in tags.get(tag, ()):
+            name = name_of(each)
+            if name:
+                found[name] = None
+    return list(found)
+
+
+def name_of(field: Field) -> str:
+    """One name without dates and relator: `Navis, A. A.`, `Indonesia. Departemen Agama`."""
+    return tidy(" ".join(pick(field, _NAME)))
+
+
+def subjects_of(tags: Tags) -> list[str]:
+    """Subject and genre headings, subdivisions after ` -- `, each once, in order."""
+    found: dict[str, None] = {}
+    for tag in SUBJECT_TAGS:
+        for each in tags.get(tag, ()):
+            if tag == "653":  # uncontrolled terms: each subfield is one
+                for value in pick(each, frozenset("a")):
+                    _put(found, tidy(value))
+            else:
+                _put(found, heading_of(each))
+    return list(found)
+
+
+def series_of(tags: Tags) -> list[str]:
+    """Series by their authorised form (800–830), where there is none as the book has it (490, 440); without volumes."""
+    found: dict[str, None] = {}
+    for tag in ("800", "810", "811", "830"):
+        for each in tags.get(tag, ()):
+            _put(found, tidy(" ".join(pick(each, _SERIES if tag == "830" else _SERIES_OF_NAMES))))
+    if not found:
+        for tag in ("490", "440"):
+            for each in tags.get(tag, ()):
+                _put(found, tidy(" ".join(part.strip(_TRAILING) for part in pick(each, _SERIES))))
+    return list(found)
+
+
+def series_heading_of(field: Field) -> str:
+    """A title, or a name and a title, without the volume."""
+    return tidy(" ".join(pick(field, _SERIES if field[0][1:] == "30" else _SERIES_OF_NAMES)))
+
+
+def heading_sort(text: str) -> str:
+    """A heading as lists are sorted by it: folded words."""
+    return " ".join(tokens(text))[:SORT_LENGTH]
+
+
+def non_filing(field: Field) -> int:
+    """Characters to skip in sorting, from the second indicator of 245."""
+    mark = field[1][1:2] if len(field) > 2 else ""
+    return int(mark) if mark.isascii() and mark.isdigit() else 0
+
+
+def heading_of(field: Field) -> str:
+    """A subject heading, subdivisions after ` -- `."""
+    main: list[str] = []
+    parts: list[str] = []
+    for place in range(2, len(field) - 1, 2):
+        code = field[place]
+        if code in _SUBDIVISIONS:
+            parts.append(tidy(field[place + 1]))
+        elif code and code not in _NOT_READ:
+            main.append(field[place + 1])
+    return " -- ".join(each for each in (tidy(" ".join(main)), *parts) if each)
+
+
+def _join_parts(parts: Iterable[str]) -> str:
+    text = ""
+    for part in parts:
+        if part:
+            text += (" " if text.endswith((".", "!", "?")) else ". ") + part if text else part
+    return text
+
+
+def _put(found: dict[str, None], text: str) -> None:
+    if text:
+        found[text] = None

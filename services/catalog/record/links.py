@@ -1,0 +1,97 @@
+"""Where a record leads: related records (76X–78X) and addresses (856)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from services.catalog.analysis import isbn13
+from services.catalog.marc.fields import Field, Tags, control, pick
+from services.catalog.record.display_rules import RELATIONS, rule_for
+from services.catalog.record.headings import tidy
+
+LONGEST_ADDRESS = 2000
+MOST_RELATIONS = 200
+_SAFE = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
+_RELATIONS_OF_LINKS = {"0": "resource", "1": "version", "2": "related", "8": "none"}
+_ISSN = re.compile(r"([0-9]{4})-?([0-9]{3}[0-9Xx])\Z")
+_AUTHOR, _TITLES, _NUMBERS = frozenset("a"), ("t", "s"), frozenset("w")
+_DETAIL = frozenset("bcdghkmn")
+_LEAD, _ISBN, _ISSN_CODE = frozenset("i"), frozenset("z"), frozenset("x")
+_LABEL, _ADDRESS = frozenset("3yz"), frozenset("u")
+
+
+def links_of(tags: Tags) -> list[dict[str, str]]:
+    """856 whose address is http, https or ftp: `{"url", "label", "relation"}`; any other scheme stays in the MARC view.
+
+    relation  "resource" (it is the book itself), "version", "related", "none"; by the second indicator
+    """
+    found = []
+    for each in tags.get("856", ()):
+        label = tidy(" ".join(pick(each, _LABEL)))
+        relation = _RELATIONS_OF_LINKS.get(each[1][1:2], "related") if len(each) > 2 else "related"
+        for url in pick(each, _ADDRESS):
+            address = url.strip()
+            if len(address) <= LONGEST_ADDRESS and _SAFE.match(address):
+                found.append({"url": address, "label": label or address, "relation": relation})
+    return found
+
+
+def relations_of(tags: Tags) -> list[dict[str, Any]]:
+    """Related records in the table's order: `{"kind", "label": {"id", "en"}, "text", "title", "author", "detail",
+    "control_number", "isbn", "issn", "query"}`, keys without a value left out.
+
+    label  the words of $i where there are some
+    text   all of it as one line
+    query  a search that finds it where it is here
+    """
+    found: list[dict[str, Any]] = []
+    for tag in RELATIONS:
+        for each in tags.get(tag, ()):
+            rule = rule_for(RELATIONS, tag, each)
+            if rule is None or len(found) == MOST_RELATIONS:
+                continue
+            made = _relation(each)
+            if made is not None:
+                lead = " ".join(pick(each, _LEAD)).strip().rstrip(":").rstrip()
+                found.append({"kind": rule.kind, "label": {"id": lead, "en": lead} if lead else rule.label, **made})
+    return found
+
+
+def control_keys(number: str, tags: Tags) -> list[str]:
+    """Import keys (conventions.md) under which the record that $w names may stand in the same source."""
+    agency, bracket, plain = number.strip().partition(")")
+    if not (bracket and agency.startswith("(")):
+        agency, plain = "", number.strip()
+    plain = plain.strip()
+    if not plain:
+        return []
+    own = control(tags, "003").strip()
+    named = [f"{agency})"] if agency else []
+    here = [f"({own})"] if own else []
+    return list(dict.fromkeys(f"{each}{plain}" for each in (*named, *here, "()" if plain.startswith("(") else "")))
+
+
+def _relation(field: Field) -> dict[str, Any] | None:
+    names = [tidy(each) for each in pick(field, _AUTHOR)]
+    titles = [tidy(each) for code in _TITLES for each in pick(field, frozenset(code))]
+    title = titles[0] if titles else (names.pop(0) if names else "")
+    author = names[0] if names and titles else ""
+    if not title:
+        return None
+    detail = ", ".join(each for value in pick(field, _DETAIL) if (each := tidy(value)))
+    isbn = next((number for value in pick(field, _ISBN) if (number := isbn13(value.strip()[:24]))), None)
+    issn = next((found for value in pick(field, _ISSN_CODE) if (found := _ISSN.match(value.strip()))), None)
+    whole = f"{author}{'' if author.endswith('.') else '.'} {title}" if author else title
+    made = {
+        "text": ", ".join(each for each in (whole, detail) if each),
+        "title": title,
+        "author": author,
+        "detail": detail,
+        "control_number": next((value.strip() for value in pick(field, _NUMBERS) if value.strip()), ""),
+        "isbn": isbn or "",
+        "issn": f"{issn.group(1)}-{issn.group(2).upper()}" if issn is not None else "",
+    }
+    quoted = title.replace('"', " ").strip()
+    made["query"] = f"isbn:{isbn}" if isbn else made["issn"] or f'title:"{quoted}"'
+    return {name: value for name, value in made.items() if value}

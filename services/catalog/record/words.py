@@ -1,0 +1,146 @@
+"""The words of a record as the index gets them: as they stand, by kind, and their roots."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+from services.catalog.analysis import as_old, is_old, name_forms, name_key, root, tokens
+from services.catalog.marc.fields import Tags, linked_tag, pick, picked
+from services.catalog.record.headings import SUBJECT_TAGS
+from services.catalog.record.index_fields import BEGUN, BEGUN_LENGTHS, GAP, IN, STANDING, START
+
+TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a novel in a note decides nothing
+NAMES_LIMIT = 40
+_REMEMBERED = 40_000  # of each kind: 15 MB; the words of most catalogues that come back
+_NAMES_REMEMBERED = 10_000
+
+_Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
+
+
+def _where(tags: str, *kinds: tuple[str, str]) -> dict[str, _Where]:
+    return dict.fromkeys(tags.split(), tuple((kind, frozenset(codes)) for kind, codes in kinds))
+
+
+TITLE = frozenset("abnp")
+_KINDS = ("title", "author", "subject", "series", "publisher", "notes")
+# What stands where; a tag that is not here, nobody searches. The title in a name-title heading is a title, too.
+_WHERE: dict[str, _Where] = {
+    **_where("245", ("title", "abnp"), ("author", "c")),
+    **_where("130 210 222 240 242 246 247 730 740", ("title", "abnpt")),
+    **_where("100 110 111 720", ("author", "abcdq")),
+    **_where("700 710 711", ("author", "abcdq"), ("title", "tnp")),
+    **_where(" ".join(SUBJECT_TAGS), ("subject", "abcdnpqtvxyz")),
+    **_where("440 490 800 810 811 830", ("series", "anptv")),
+    **_where("260 264", ("notes", "a"), ("publisher", "b")),
+    **_where("773 775 776 780 785 787", ("notes", "at")),
+    **_where(
+        "500 501 502 505 508 511 518 520 525 534 545 546 550 580 586 590",
+        ("notes", "abcdgrt"),
+    ),
+    **_where("250", ("notes", "ab")),
+    **_where("856", ("notes", "3yz")),
+}
+_NAMES = ("100", "110", "111", "700", "710", "711", "720")
+_A = frozenset("a")
+_PERSONS = ("100", "700", "600", "720")
+_INITIALS = re.compile(r"(?:\b[^\W\d_]\.\s?){2,}")
+_SHORTEST, _LONGEST = BEGUN_LENGTHS
+
+
+def words_of(tags: Tags) -> dict[str, str]:
+    """Every analysed field of a Document."""
+    texts: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for tag, fields in tags.items():
+        for each in fields:
+            for kind, codes in _WHERE.get(linked_tag(each) if tag == "880" else tag, ()):
+                texts[kind].extend(pick(each, codes))
+    joined = {kind: " ".join(said) for kind, said in texts.items()}
+    words = {kind: tokens(said[:TEXT_LIMIT]) for kind, said in joined.items()}
+    found = [START]
+    for kind, said in words.items():
+        found.extend(map(_FOUND[kind].__getitem__, dict.fromkeys(said)))
+    found.extend(map(_FOUND["author"].__getitem__, _initials(tags, joined["title"] + " " + joined["author"])))
+    found.extend(map(_FOUND["title"].__getitem__, _old(words["title"])))
+    text = [START]
+    for said in words.values():
+        if said:
+            text.extend(said)
+            text.append(GAP)
+    return {
+        "title": _joined(words["title"]),
+        "author": _joined(words["author"]),
+        "subject": _joined(words["subject"]),
+        "text": " ".join(text),
+        "any": " ".join(found),
+    }
+
+
+def name_keys(tags: Tags) -> tuple[str, ...]:
+    """Keys of the whole names of those who made it."""
+    found = dict.fromkeys(_name_key(name[:100]) for tag in _NAMES for name in picked(tags, tag, _A))
+    return tuple(each for each in found if each)[:NAMES_LIMIT]
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _name_key(name: str) -> str:
+    return name_key([root(each) for each in tokens(name)])
+
+
+def _joined(found: Iterable[str]) -> str:
+    return " ".join((START, *found))
+
+
+def _initials(tags: Tags, text: str) -> list[str]:
+    """Initials that people in this record are found by."""
+    found: dict[str, None] = {}
+    for tag in _PERSONS:
+        for name in picked(tags, tag, _A):
+            found.update(_name_forms(name[:100]))
+    if "." in text:
+        found.update(("".join(tokens(each)), None) for each in _INITIALS.findall(text))
+    return list(found)
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
+    return tuple((each, None) for each in name_forms(name))
+
+
+def _old(title: Sequence[str]) -> list[str]:
+    """Beside an old word a plain j is old, too: what such words are in modern spelling."""
+    return [as_old(each) for each in title if "j" in each] if any(map(is_old, title)) else []
+
+
+class _Found(dict[str, str]):
+    """What a word of one kind is found by in `any`, as text; remembered, since the same words come back."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._standing = STANDING[kind]
+        self._mark = IN.get(kind, "")
+        self._begun = kind in ("title", "author", "subject")
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        found = root(word)
+        often = self._standing + (found == word)
+        made = [found] * often
+        if _SHORTEST <= len(found) <= _LONGEST:
+            made += [BEGUN + found] * often
+        if self._mark:
+            made.append(self._mark + found)
+        if self._begun and word.isalpha():
+            made += dict.fromkeys(each for form in (word, found) for each in _beginnings(form) if each != BEGUN + found)
+        text = self[word] = " ".join(made)
+        return text
+
+
+_FOUND = {kind: _Found(kind) for kind in _KINDS}
+
+
+def _beginnings(word: str) -> Iterator[str]:
+    for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
+        yield BEGUN + word[:end]

@@ -1,0 +1,31 @@
+"""What every part of the servicer needs: the database, the index, and words and moments for the wire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis.db import Database
+from chassis.errors import LocalText
+from chassis.service import Resources
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog.index.port import Index
+
+
+class Wiring:
+    """One servicer's resources; the parts beside this file answer with them."""
+
+    def __init__(self, resources: Resources, index: Index) -> None:
+        self._database: Database = resources.database
+        self._index = index
+
+
+def wire_text(label: LocalText | None) -> WireText | None:
+    return None if label is None else WireText(id=label.id, en=label.en)
+
+
+def wire_moment(at: datetime) -> Timestamp:
+    moment = Timestamp()
+    moment.FromDatetime(at)
+    return moment

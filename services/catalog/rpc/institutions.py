@@ -1,0 +1,51 @@
+"""Institutions and branches, on the wire."""
+
+from __future__ import annotations
+
+import grpc
+
+from chassis import rpc
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog import queries
+from services.catalog.rpc.base import Wiring
+
+
+class Places(Wiring):
+    def ListInstitutions(
+        self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
+    ) -> wire.ListInstitutionsReply:
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.institutions(session)
+        return wire.ListInstitutionsReply(
+            institutions=[
+                wire.Institution(
+                    code=each.code,
+                    name=WireText(id=each.name_id, en=each.name_en),
+                    kind=each.kind,
+                    npp=each.npp,
+                    isil=each.isil,
+                    zone=each.zone,
+                )
+                for each in found
+            ]
+        )
+
+    def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.branches(session, institution=request.institution)
+        return wire.ListBranchesReply(
+            branches=[
+                wire.Branch(
+                    code=branch.code,
+                    institution=institution,
+                    name=WireText(id=branch.name_id, en=branch.name_en),
+                    kind=branch.kind,
+                    npp=branch.npp,
+                    isil=branch.isil,
+                    zone=branch.zone,
+                    confirmed=branch.confirmed,
+                )
+                for branch, institution in found
+            ]
+        )

@@ -1,0 +1,143 @@
+"""Searching, completing, counting and what is like it, on the wire; and the query log's batches."""
+
+from __future__ import annotations
+
+import grpc
+
+from chassis import rpc
+from chassis.context import system
+from chassis.ids import parse_id
+from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from services.catalog.query_log import Searched, note_searches
+from services.catalog.rpc.base import Wiring, wire_text
+from services.catalog.rpc.shelves import wire_class
+from services.catalog.search.autocomplete import suggest
+from services.catalog.search.facets import FacetValue, count_facet
+from services.catalog.search.search import search
+from services.catalog.search.similar import similar
+from services.catalog.search.zero_results import Help
+
+
+class Finding(Wiring):
+    def Search(self, request: wire.SearchRequest, context: grpc.ServicerContext) -> wire.SearchReply:
+        found = search(
+            self._database,
+            self._index,
+            context=rpc.context(context),
+            query=request.query,
+            filters={each.facet: tuple(each.values) for each in request.filters},
+            facets=tuple(request.facets),
+            sort=request.sort,
+            cursor=request.cursor,
+            limit=request.limit,
+            highlight=request.highlight,
+            branch=request.branch,
+            by_work=request.by_work,
+            explain=request.explain,
+        )
+        return wire.SearchReply(
+            total=found.total,
+            hits=[
+                wire.Hit(
+                    id=str(hit.id),
+                    score=hit.score,
+                    brief=hit.brief,
+                    holdings=hit.holdings,
+                    highlights=[wire.Highlight(field=name, pieces=pieces) for name, pieces in hit.highlights.items()],
+                    work_id=hit.work_id,
+                    editions=hit.editions,
+                    reasons=[wire.Reason(text=wire_text(each.text), weight=each.weight) for each in hit.reasons],
+                )
+                for hit in found.hits
+            ],
+            next=found.next,
+            changed=found.changed,
+            facets=[
+                wire.Facet(
+                    name=facet.name,
+                    values=[
+                        wire.FacetValue(
+                            value=each.value, count=each.count, label=wire_text(each.label), selected=each.selected
+                        )
+                        for each in facet.values
+                    ],
+                )
+                for facet in found.facets
+            ],
+            understood=found.understood,
+            did_you_mean=found.did_you_mean,
+            corrected=found.corrected,
+            relaxed=found.relaxed,
+            degraded=found.degraded,
+            read_as_words=found.read_as_words,
+            help=None if found.help is None else _help(found.help),
+        )
+
+    def Suggest(self, request: wire.SuggestRequest, context: grpc.ServicerContext) -> wire.SuggestReply:
+        found = suggest(
+            self._database, self._index, context=rpc.context(context), prefix=request.prefix, limit=request.limit
+        )
+        return wire.SuggestReply(suggestions=[wire.Suggestion(text=each.text, kind=each.kind) for each in found])
+
+    def CountFacet(
+        self, request: browsing_pb2.CountFacetRequest, context: grpc.ServicerContext
+    ) -> browsing_pb2.CountFacetReply:
+        found = count_facet(
+            self._database,
+            self._index,
+            context=rpc.context(context),
+            query=request.query,
+            filters={each.facet: tuple(each.values) for each in request.filters},
+            facet=request.facet,
+            sort=request.sort,
+            offset=request.offset,
+            limit=request.limit,
+        )
+        return browsing_pb2.CountFacetReply(
+            values=[wire_counted(each) for each in found.values], more=found.more, total=found.total
+        )
+
+    def ListSimilar(
+        self, request: browsing_pb2.ListSimilarRequest, context: grpc.ServicerContext
+    ) -> browsing_pb2.ListSimilarReply:
+        found = similar(
+            self._database,
+            self._index,
+            context=rpc.context(context),
+            record_id=parse_id(request.record_id),
+            limit=request.limit,
+        )
+        return browsing_pb2.ListSimilarReply(
+            similar=[
+                browsing_pb2.Similar(
+                    record=browsing_pb2.Shown(id=each.id, brief=each.brief, holdings=each.holdings),
+                    reason=wire_text(each.reason),
+                )
+                for each in found
+            ]
+        )
+
+    def NoteSearches(
+        self, request: searches_pb2.NoteSearchesRequest, context: grpc.ServicerContext
+    ) -> searches_pb2.NoteSearchesReply:
+        noted = [Searched(each.day, each.query, each.total, each.clicked, each.language) for each in request.searches]
+        with self._database.transaction(system("noting")) as session:
+            note_searches(session, noted)
+        return searches_pb2.NoteSearchesReply()
+
+
+def wire_counted(value: FacetValue) -> browsing_pb2.CountedValue:
+    return browsing_pb2.CountedValue(
+        value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
+    )
+
+
+def _help(found: Help) -> browsing_pb2.Help:
+    return browsing_pb2.Help(
+        failed=found.failed,
+        without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],
+        without_filters=found.without_filters,
+        elsewhere=[wire_counted(each) for each in found.elsewhere],
+        classes=[wire_class(each) for each in found.classes],
+    )

@@ -1,0 +1,84 @@
+"""Cursors: where the next page begins, of which question, in which state of the index; opaque to who carries them."""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.index.port import REACH
+from services.catalog.search.execution import Mode
+
+_HEAD = struct.Struct(">BH8s")
+_MODES: dict[Mode, int] = {"": 0, "corrected": 0x80, "relaxed": 0x40}
+_MODE_OF = {bits: mode for mode, bits in _MODES.items()}
+_MODE_BITS = 0xC0
+_FORM = 1
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """offset      hits to pass over
+    question    digest of query, filters and sort
+    generation  state of the index that the page before came from
+    mode        how the first page was answered, and so the others are
+    """
+
+    offset: int
+    question: bytes
+    generation: str
+    mode: Mode = ""
+
+    def __str__(self) -> str:
+        head = _HEAD.pack(_FORM | _MODES[self.mode], self.offset, self.question)
+        return urlsafe_b64encode(head + self.generation.encode()).decode().rstrip("=")
+
+
+def digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> bytes:
+    """Eight bytes that tell one question from another; facets, limit and highlights may differ from page to page."""
+    asked = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
+    return blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+
+
+def opened(text: str, question: bytes) -> Cursor:
+    """The cursor a text stands for, if it belongs to this question.
+
+    raises  Invalid  CURSOR_FOREIGN, PAGING_TOO_DEEP
+    """
+    try:
+        packed = urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text[:_LONGEST]) % 4))
+        form, offset, asked = _HEAD.unpack_from(packed)
+        generation = packed[_HEAD.size :].decode()
+    except (binascii.Error, struct.error, ValueError):
+        raise _foreign() from None
+    mode = _MODE_OF.get(form & _MODE_BITS)
+    if mode is None:
+        raise _foreign()
+    cursor = Cursor(offset, asked, generation, mode)
+    if form & ~_MODE_BITS != _FORM or asked != question or not offset or str(cursor) != text:
+        raise _foreign()
+    if offset >= REACH:
+        raise Invalid(
+            "PAGING_TOO_DEEP",
+            LocalText(
+                "Halaman paling jauh sampai temuan ke-{most}; persempit dulu pencariannya.",
+                "Pages reach to hit {most}; narrow the search first.",
+            ),
+            most=REACH,
+        )
+    return cursor
+
+
+def _foreign() -> Invalid:
+    return Invalid(
+        "CURSOR_FOREIGN",
+        LocalText(
+            "Penanda halaman ini bukan dari pencarian ini. Mulai lagi dari halaman pertama.",
+            "This cursor is not from this search. Begin again at the first page.",
+        ),
+    )

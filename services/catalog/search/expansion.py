@@ -1,0 +1,163 @@
+"""Other forms of a heading: who says Buya Hamka finds what stands under Hamka, below what says it as it was typed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from chassis.db import Database
+from services.catalog import queries
+from services.catalog.analysis import is_stop_word, tokens
+from services.catalog.index.matches import DisMax, Match, Or, scaled
+from services.catalog.search.query.tree import Part, Query, Word
+from services.catalog.search.ranking.build import rank
+
+MOST_WORDS = 7  # of a form that is looked up
+MOST_VARIANTS = 4  # of a query
+# A variant is another way to say it, not what was said: with this share of the weights it stays below.
+WEIGHT = 0.3
+KEPT_SECONDS = 30.0
+KEPT_TIMES = 1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
+LONGEST_SECONDS = 300.0
+MOST_KEPT = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
+MOST_ANSWERS = 1_000  # remembered; readers and their next pages repeat themselves
+_TURNED = 2  # last words of a name that may stand first in its list
+
+
+class Variant(NamedTuple):
+    """A query with one heading in it said otherwise. form: how, as its authority record has it."""
+
+    form: str
+    query: Query
+
+
+class _Kept(NamedTuple):
+    """until: time to look again. forms: hashes of all that there are; None: more than are kept. answers: of matches."""
+
+    until: float
+    forms: frozenset[int] | None
+    answers: dict[Query, dict[Match, str]]
+
+
+class _Span(NamedTuple):
+    """Parts of a query, side by side, that may be a form; forms: how its list would sort it."""
+
+    start: int
+    end: int
+    forms: tuple[str, ...]
+
+
+_kept: WeakKeyDictionary[Database, _Kept] = WeakKeyDictionary()
+
+
+def widened(database: Database, query: Query, match: Match | None = None) -> Match:
+    """What matches, and what would if a form of a heading in the query were another one of the same heading.
+
+    match   what the query is without its variants, when that is at hand
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    match = match or rank(query)
+    found = tuple(matches(database, query))
+    return Or((match, DisMax(found, 0.0))) if found else match
+
+
+def matches(database: Database, query: Query) -> dict[Match, str]:
+    """What a query is widened by -> the form that it says instead. Raises Unavailable DATABASE_UNAVAILABLE."""
+    kept = _look(database)
+    answer = kept.answers.get(query)
+    if answer is None:
+        answer = {scaled(rank(each.query), WEIGHT): each.form for each in variants(database, query)}
+        if len(kept.answers) < MOST_ANSWERS:
+            kept.answers[query] = answer
+    return answer
+
+
+def variants(database: Database, query: Query) -> list[Variant]:
+    """The query with other forms of the headings in it, longest headings first, at most MOST_VARIANTS.
+
+    Every search comes here: which forms there are is kept in memory, and the tables are asked, with one SELECT, only
+    when the query says one. Forms of every institution count for all, as their records are found by all.
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    known = _look(database).forms
+    if known is not None and not known:
+        return []
+    spans = [span for span in _spans(query.parts) if known is None or any(hash(form) in known for form in span.forms)]
+    if not spans:
+        return []
+    others: dict[str, list[str]] = {}
+    for sort, text in queries.other_forms(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
+        others.setdefault(sort, []).append(text)
+    found: dict[Query, str] = {}  # longest first, and of one heading first what it is called
+    done: list[tuple[int, int]] = []
+    for start, end, forms in sorted(spans, key=lambda span: span.start - span.end):
+        if any(first <= start and end <= last for first, last in done):
+            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is no other one
+        typed = {token for part in query.parts[start:end] if isinstance(part, Word) for token in tokens(part.text)}
+        said = [typed]
+        there = list(dict.fromkeys(text for form in forms for text in others.get(form, ())))
+        if there:
+            done.append((start, end))
+        for text in there:
+            words = tokens(text)
+            if not any(each.issubset(words) for each in said):  # else it finds nothing that was not found
+                said.append(set(words))
+                found.setdefault(_with(query, start, end, words), text)
+    return [Variant(text, each) for each, text in islice(found.items(), MOST_VARIANTS)]
+
+
+def has_forms(database: Database) -> bool:
+    """Whether there are authority records at all. Raises Unavailable DATABASE_UNAVAILABLE."""
+    forms = _look(database).forms
+    return forms is None or bool(forms)
+
+
+def _look(database: Database) -> _Kept:
+    """Which forms there are, KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
+    kept, now = _kept.get(database), time.monotonic()
+    if kept is None or kept.until < now:
+        if kept is not None:  # who comes meanwhile is content with what was
+            _kept[database] = kept._replace(until=now + KEPT_SECONDS)
+        found = queries.forms(database, MOST_KEPT + 1)
+        forms = None if len(found) > MOST_KEPT else frozenset(map(hash, found))
+        read = time.monotonic()
+        kept_for = max(KEPT_SECONDS, min(KEPT_TIMES * (read - now), LONGEST_SECONDS))
+        kept = _kept[database] = _Kept(read + kept_for, forms, {})
+    return kept
+
+
+def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
+    """Every run of words of one field. A name is looked up as it was typed, and with its last word or two first."""
+    said = [_words(each) for each in parts]
+    for start, first in enumerate(parts):
+        if not said[start] or not isinstance(first, Word):
+            continue
+        found: list[str] = []
+        deciding = False
+        for end in range(start + 1, min(start + MOST_WORDS, len(parts)) + 1):
+            part = parts[end - 1]
+            if not said[end - 1] or not isinstance(part, Word) or part.field != first.field:
+                break
+            found += said[end - 1]
+            deciding = deciding or not all(map(is_stop_word, said[end - 1]))
+            if deciding:
+                turned = ([*found[-last:], *found[:-last]] for last in range(1, min(_TURNED, len(found) - 1) + 1))
+                yield _Span(start, end, tuple(dict.fromkeys(map(" ".join, (found, *turned)))))
+
+
+def _words(part: Part) -> list[str]:
+    """The words of a part that may be of a name or subject; none of another."""
+    if isinstance(part, Word) and not part.prefix and part.field in ("", "author", "subject"):
+        return tokens(part.text)
+    return []
+
+
+def _with(query: Query, start: int, end: int, words: Sequence[str]) -> Query:
+    first = query.parts[start]
+    field = first.field if isinstance(first, Word) else ""
+    inside = tuple(Word(each, field) for each in words)
+    return replace(query, parts=(*query.parts[:start], *inside, *query.parts[end:]))

@@ -1,0 +1,198 @@
+"""Why a hit ranks where it does, in words: computed from the Match tree and the record's own document.
+
+No engine is asked for its explanation, so both editions say the same; of an index only the rarity of words is asked.
+What the parts add is scaled so that they sum to the engine's own score.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import LocalText
+from services.catalog.analysis import root, tokens
+from services.catalog.index.matches import DisMax, Fuzzy, Keyword, Match, Or, Prefix, Term
+from services.catalog.index.matches import Phrase as SideBySide
+from services.catalog.index.port import Index, Request, Sort
+from services.catalog.index.queue import changes_of
+from services.catalog.record.index_fields import BEGUN, END, IN
+from services.catalog.search.execution import Answer
+from services.catalog.search.expansion import matches
+from services.catalog.search.query.tree import Either, Part, Phrase, Word
+from services.catalog.search.scorer import Fields, Leaf, bm25, total, weigh
+
+MOST_REASONS = 12
+# Where a word stands, what counts most first; `text` has all words, and so says what the others do not have.
+PLACES = {
+    "title": LocalText("di judul", "in the title"),
+    "author": LocalText("di nama pengarang", "in the author's name"),
+    "subject": LocalText("di subjek", "in the subjects"),
+    "text": LocalText("hanya di catatan, seri atau penerbit", "only in notes, series or publisher"),
+}
+EXACT = LocalText("“{word}” {place}", "“{word}” {place}")
+FORM = LocalText("“{found}” {place}: bentuk lain dari “{word}”", "“{found}” {place}: another form of “{word}”")
+STARTS = LocalText("“{found}” {place}: berawal “{word}”", "“{found}” {place}: begins with “{word}”")
+NEAR = LocalText("kata yang mirip “{word}” {place}", "a word like “{word}” {place}")
+SOMEWHERE = LocalText("“{word}” ada di rekaman ini", "“{word}” is in this record")
+TOGETHER = LocalText("“{word}” berdampingan {place}", "“{word}” side by side {place}")
+KEYWORDS = {
+    "isbn": LocalText("ISBN cocok persis", "The ISBN matches exactly"),
+    "identifier": LocalText("Nomor atau nomor panggil cocok persis", "The number or call number matches exactly"),
+    "name": LocalText("Nama pengarang persis seperti yang dicari", "The author is called exactly this"),
+    "opening": LocalText("Judul diawali kata ini", "The title begins with this word"),
+}
+WHOLE_TITLE = LocalText("Judul persis seperti yang dicari", "The title is exactly this")
+NUMBER_BEGINS = LocalText("Nomor panggil berawal begini", "The call number begins with this")
+KNOWN_AS = LocalText("Dikenal juga sebagai “{form}”", "Also known as “{form}”")
+OTHER = LocalText("Cocok dengan syarat lain", "Another condition is met")
+SORTED = {
+    "year": LocalText("Diurutkan menurut tahun, terbaru dulu", "In order of year, newest first"),
+    "year_asc": LocalText("Diurutkan menurut tahun, terlama dulu", "In order of year, oldest first"),
+    "title": LocalText("Diurutkan menurut judul", "In order of title"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """weight: its part of the score; 0 where the order is not by relevance"""
+
+    text: LocalText
+    weight: float
+
+
+def why(database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort) -> dict[int, list[Reason]]:
+    """Record number -> why it ranks where it does, heaviest first, at most twelve reasons.
+
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
+    """
+    scores = dict(zip(answer.hits.numbers, answer.hits.scores, strict=True))
+    if sort in SORTED:
+        return {number: [Reason(SORTED[sort], 0.0)] for number in scores}
+    with database.reading(context) as session:
+        changes = changes_of(session, dict.fromkeys(scores, 0))
+    documents = {change.number: Fields(change.document) for change in changes if change.document is not None}
+    known: dict[Term, int] = {}
+    lengths: dict[str, float] = {}
+
+    def frequency(term: Term) -> int:
+        bare = Term(term.field, term.token)
+        if bare not in known:
+            known[bare] = index.search(Request(bare, limit=0)).total
+        return known[bare]
+
+    def length(field: str) -> float:
+        if field not in lengths:
+            lengths[field] = fmean(len(each.tokens(field)) + 1 for each in documents.values())
+        return lengths[field]
+
+    rarity, typed = bm25(index.count(), frequency, length), dict(_typed(answer.query.parts))
+    own, others = _parted(answer.match, matches(database, answer.query))
+    explained = {}
+    for number, fields in documents.items():
+        parts = weigh(own, fields, rarity) or []
+        said, form = max(((total(weigh(each, fields, rarity) or []), form) for each, form in others), default=(0.0, ""))
+        computed = total(parts) + said
+        scale = scores[number] / computed if computed > 0 else 0.0
+        added: dict[LocalText, float] = defaultdict(float)
+        for leaf, weight in parts:
+            if weight > 0:
+                added[_say(leaf, fields, typed)] += weight * scale
+        if said > 0:
+            added[KNOWN_AS.format({"form": form})] += said * scale
+        reasons = [Reason(text, round(weight, 3)) for text, weight in added.items()]
+        explained[number] = sorted(reasons, key=lambda each: (-each.weight, each.text.en))[:MOST_REASONS]
+    return explained
+
+
+def _parted(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
+    """What was asked for as it was typed, and each variant of it with the form it says instead (varying.widened)."""
+    match match:
+        case Or(of=(own, DisMax(choices=choices))) if others and all(each in others for each in choices):
+            return own, [(each, others[each]) for each in choices]
+    return match, []
+
+
+def _typed(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
+    """(root, word) of every word as it was typed."""
+    for part in parts:
+        if isinstance(part, Word | Phrase):
+            for token in tokens(part.text):
+                yield root(token), token
+        elif isinstance(part, Either):
+            for choice in part.choices:
+                yield from _typed(choice.parts)
+
+
+def _say(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText:
+    match leaf:
+        case Term():
+            return _word(leaf, fields, typed)
+        case Prefix(field="identifier"):
+            return NUMBER_BEGINS
+        case Prefix(field=field, token=token) if field in PLACES:
+            return _stands(fields, (field,), token, typed, begun=True)
+        case Fuzzy(field=field, token=token) if field in PLACES:
+            return _filled(NEAR, word=token, place=PLACES[field])
+        case SideBySide(field=field, tokens=words):
+            place = next((each for each in PLACES if _has(fields.tokens(each), words)), field)
+            return _filled(TOGETHER, word=" ".join(words), place=PLACES[place])
+        case Keyword(field="opening", values=(value,)) if value.endswith(END):
+            return WHOLE_TITLE
+        case Keyword(field=field) if field in KEYWORDS:
+            return KEYWORDS[field]
+        case _:
+            return OTHER
+
+
+def _word(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
+    """Where a word stands. Terms of `any` are roots, roots of one kind of words, or beginnings."""
+    if term.field != "any":
+        return _stands(fields, [each for each in PLACES if term.field in (each, "text")], term.token, typed, exact=True)
+    for kind, sign in IN.items():
+        if term.token.startswith(sign):
+            places = (kind,) if kind in PLACES else ("text",)
+            return _stands(fields, places, term.token.removeprefix(sign), typed)
+    begun = term.token.startswith(BEGUN)
+    return _stands(fields, tuple(PLACES), term.token.removeprefix(BEGUN), typed, begun=begun)
+
+
+def _stands(
+    fields: Fields,
+    places: Sequence[str],
+    word: str,
+    typed: Mapping[str, str],
+    *,
+    begun: bool = False,
+    exact: bool = False,
+) -> LocalText:
+    """The place that counts most where the word stands, as it was typed, in another form, or begun.
+
+    exact  only as it was typed
+    """
+    said = typed.get(word, word)
+    for place in places:
+        there = fields.tokens(place)
+        if said in there:
+            return _filled(EXACT, word=said, place=PLACES[place])
+        if exact:
+            continue
+        form = next((each for each in there if root(each) == word or root(each) == root(said)), "")
+        if form:
+            return _filled(FORM, word=said, found=form, place=PLACES[place])
+        start = next((each for each in there if begun and each.startswith(word)), "")
+        if start:
+            return _filled(STARTS, word=said, found=start, place=PLACES[place])
+    return _filled(SOMEWHERE, word=said)
+
+
+def _has(tokens: Sequence[str], words: Sequence[str]) -> bool:
+    return any(tuple(tokens[at : at + len(words)]) == tuple(words) for at in range(len(tokens) - len(words) + 1))
+
+
+def _filled(text: LocalText, *, place: LocalText | None = None, **words: str) -> LocalText:
+    there = place or LocalText("", "")
+    return LocalText(text.id.format(place=there.id, **words), text.en.format(place=there.en, **words))

@@ -1,0 +1,111 @@
+"""What fields are called, and what people may write after each."""
+
+from __future__ import annotations
+
+import re
+
+from services.catalog.analysis import fold
+from services.catalog.record.captions import CAPTIONS, language_code
+from services.catalog.search.query.tree import Classes, Coded, Part, Years
+
+_NAMES = {
+    "title": "title judul",
+    "author": "author penulis pengarang",
+    "subject": "subject subjek topik",
+    "series": "series seri",
+    "publisher": "publisher penerbit",
+    "isbn": "isbn",
+    "issn": "issn",
+    "barcode": "barcode barkod",
+    "call": "call panggil",
+    "control": "control w",
+    "class": "class golongan ddc",
+    "year": "year tahun",
+    "language": "language bahasa",
+    "format": "format bahan material",
+    "audience": "audience pembaca",
+    "collection": "collection koleksi",
+}
+FIELDS = {name: field for field, names in _NAMES.items() for name in names.split()}
+WORDS = frozenset(("title", "author", "subject", "series", "publisher"))
+NUMBERS = frozenset(("issn", "barcode", "call", "control"))
+FACETS = {"language": "language", "format": "material", "audience": "audience", "collection": "collection"}
+
+_YEARS = re.compile(r"(\d{4})?(\.\.|[-–—])?(\d{4})?(?=[^\w]|\Z)")
+_ONE_CLASS = r"(\d{1,3}(?:\.\d{1,6})?|2[xX]\d?(?:\.\d{1,6})?)"
+_CLASSES = re.compile(rf"{_ONE_CLASS}?(\.\.|[-–—])?{_ONE_CLASS}?(?=[^\w.]|\.?(?:\s|\Z|\)))")
+_CODE = re.compile(r"[\w\-]+")
+_OTHER_WORDS = {
+    "format": {
+        "buku": "book", "ebook": "ebook", "e-book": "ebook", "majalah": "serial", "jurnal": "serial",
+        "koran": "serial", "peta": "map", "film": "video", "dvd": "video", "vcd": "video", "kaset": "sound",
+        "cd": "sound", "audio": "sound", "suara": "sound", "audiobook": "sound", "skripsi": "manuscript",
+        "gambar": "picture", "foto": "picture", "musik": "music", "not": "music", "elektronik": "electronic",
+    },
+    "audience": {"anak-anak": "child", "children": "child", "teens": "teen", "adults": "adult"},
+    "collection": {"minangkabau": "local", "lokal": "local", "berkala": "serials", "av": "audiovisual"},
+}  # fmt: skip
+
+
+def _codes(facet: str, others: dict[str, str]) -> dict[str, str]:
+    """What people may say -> code: the code itself, and its names where they are one word."""
+    found = {}
+    for code, names in CAPTIONS[facet].items():
+        for said in (names.en, names.id, code):
+            found[fold(said)] = code
+    return {**found, **others}
+
+
+_CODES = {field: _codes(FACETS[field], words) for field, words in _OTHER_WORDS.items()}
+
+
+def valued(text: str, at: int, field: str) -> tuple[Part, int] | None:
+    """What stands here as the value of a field of years, classes or codes, and where it ends; None when it is none."""
+    if field == "year":
+        return _years(text, at)
+    if field == "class":
+        return _classes(text, at)
+    said, end = _said(text, at)
+    code = language_code(said) if field == "language" else _CODES[field].get(fold(said))
+    return None if not said or code is None else (Coded(field, code), end)
+
+
+def years(low: str | None, high: str | None) -> Years:
+    first, last = (int(each) if each else None for each in (low, high))
+    if first is not None and last is not None and first > last:
+        first, last = last, first
+    return Years(first, last)
+
+
+def _years(text: str, at: int) -> tuple[Part, int] | None:
+    found = _YEARS.match(text, at)
+    if found is None or not _bounds(found):
+        return None
+    low, mark, high = found.groups()
+    return years(low, high if mark else low), found.end()
+
+
+def _classes(text: str, at: int) -> tuple[Part, int] | None:
+    found = _CLASSES.match(text, at)
+    if found is None or not _bounds(found):
+        return None
+    low, mark, high = (each.upper() if each else None for each in found.groups())
+    if mark is None:
+        high = low
+    if low is not None and high is not None and low > high:
+        low, high = high, low
+    return Classes(low, high), found.end()
+
+
+def _bounds(found: re.Match[str]) -> bool:
+    """Whether there is one bound, or two with a mark between them."""
+    low, mark, high = found.groups()
+    return bool(low or high) and bool(mark or not (low and high))
+
+
+def _said(text: str, at: int) -> tuple[str, int]:
+    if text[at : at + 1] == '"':
+        end = text.find('"', at + 1)
+        return (" ".join(text[at + 1 : end].split()), end + 1) if end > 0 else ("", at)
+    found = _CODE.match(text, at)
+    return (found.group(), found.end()) if found else ("", at)

@@ -1,0 +1,242 @@
+"""Reading a text as a query, by recursive descent over its characters."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import replace
+
+from services.catalog.analysis import isbn13, squeeze, tokens
+from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, valued, years
+from services.catalog.search.query.tree import Either, Isbn, Named, Part, Phrase, Query, Word
+
+MOST_DEPTH = 5  # brackets within brackets that are read
+
+_QUOTES = str.maketrans(dict.fromkeys("“”„‟«»❝❞〝〞＂", '"'))
+_ISBN = re.compile(
+    r"(?:isbn(?:[\s\-]?1[03])?[\s:]*)?((?:97[89][\s.\-–—‐‑]*)?(?:\d[\s.\-–—‐‑]*){9}[\dx])(?!\w)", re.IGNORECASE
+)
+# Years are a word of their own: only punctuation may stand between them and the next space.
+_RANGE = re.compile(r"(?=\d|\.\.\d)(\d{4})?\.\.(\d{4})?(?=(?:[^\w+#*\s\"()|]|_)*(?:[\s\"()|]|\Z))")
+_FIELD = re.compile(rf"({'|'.join(sorted(FIELDS, key=len, reverse=True))}):(\s*)", re.IGNORECASE)
+_CHUNK = re.compile(r'[^\s"()|]+')
+_LEAD = re.compile(r"(?:[^\w\"()|]|_)+")
+_TAIL = re.compile(r"(?:[^\w+#*]|_)+\Z")
+_STAR_TAIL = re.compile(r"(?:[^\w+#]|_)+\Z")
+_OR = frozenset(("OR", "ATAU"))
+_PLAIN = re.compile(r"[^\W\d_]+(?: +[^\W\d_]+)*\Z")
+_OR_WORDS = re.compile(r"(?<![^\W_])(OR|ATAU)(?![^\W_])")
+_SIGNS = re.compile(r'[()|"*]')
+_MINUS = re.compile(r"(?<!\S)-+")
+_ANY_FIELD = re.compile(rf"(?<![^\W_])({'|'.join(FIELDS)}):", re.IGNORECASE)
+
+
+def parse(text: str) -> Query:
+    """The query a text stands for; `parse(str(query)) == query` for every query that came from a text."""
+    if text.isascii() and _PLAIN.match(text):
+        words = text.split()  # most of what is typed
+        if _OR.isdisjoint(words):
+            return Query(tuple(map(Word, words)))
+    text = unicodedata.normalize("NFC", text).translate(_QUOTES)
+    query = _read(text)
+    if sum(map(str.isdigit, text)) >= 10:
+        # Punctuation between digits is gone now: what was broken by it may read as an ISBN.
+        query = replace(_read(str(query)), read_as_words=query.read_as_words)
+    return query
+
+
+def depth(text: str) -> int:
+    """How deep its brackets stand within one another, those in quotes left out."""
+    deepest = open_now = 0
+    for at, piece in enumerate(text.translate(_QUOTES).split('"')):
+        if at % 2 == 0:
+            for sign in piece:
+                open_now = max(0, open_now + (sign == "(") - (sign == ")"))
+                deepest = max(deepest, open_now)
+    return deepest
+
+
+class _Unreadable(Exception):
+    """The text is no query; it is never seen outside this module."""
+
+
+def _read(text: str) -> Query:
+    try:
+        if depth(text) > MOST_DEPTH:
+            raise _Unreadable
+        return _Reader(text).query()
+    except _Unreadable:
+        if "|" not in text and not _OR_WORDS.search(text) and "-(" not in text:
+            # Brackets that part nothing are punctuation, as in a title copied from somewhere.
+            return _Reader(re.sub(r"[()]", " ", text)).query()
+    plain = _OR_WORDS.sub(lambda found: found.group().lower(), text)
+    plain = _MINUS.sub(" ", _SIGNS.sub(" ", _ANY_FIELD.sub(r"\1 ", plain)))
+    return replace(_Reader(plain).query(), read_as_words=True)
+
+
+class _Reader:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._field = ""  # of the brackets that we are in
+        self._as_words = False
+
+    def query(self) -> Query:
+        """The whole text. Raises _Unreadable."""
+        choices = self._either()
+        if self._at < len(self._text):
+            raise _Unreadable  # a bracket too many
+        query = choices[0] if len(choices) == 1 else Query((Either(tuple(choices)),))
+        return replace(query, read_as_words=True) if self._as_words else query
+
+    def _either(self) -> list[Query]:
+        choices = [self._all()]
+        while self._or():
+            choices.append(self._all())
+        if len(choices) > 1 and not all(each.parts or each.without for each in choices):
+            raise _Unreadable
+        return choices
+
+    def _all(self) -> Query:
+        parts: list[Part] = []
+        without: list[Part] = []
+        text = self._text
+        while self._skip('"-()|') and text[self._at] not in ")|" and not self._is_or():
+            if text[self._at] != "-":
+                self._part(parts, without)
+                continue
+            self._at += 1
+            near = self._at < len(text) and not text[self._at].isspace()
+            if near and self._skip('"()|') and text[self._at] not in ")|":
+                self._excluded(without)
+        return Query(tuple(parts), tuple(without))
+
+    def _part(self, parts: list[Part], without: list[Part]) -> None:
+        choices = self._brackets()
+        if choices is None:
+            parts.extend(self._one())
+        elif len(choices) == 1:
+            parts.extend(choices[0].parts)
+            without.extend(choices[0].without)
+        else:
+            parts.append(Either(tuple(choices)))
+
+    def _excluded(self, without: list[Part]) -> None:
+        choices = self._brackets()
+        if choices is None:
+            without.extend(self._one())
+        elif len(choices) == 1 and not choices[0].without and len(choices[0].parts) == 1:
+            without.append(choices[0].parts[0])
+        elif choices[0].parts or choices[0].without:
+            without.append(Either(tuple(choices)))
+
+    def _brackets(self) -> list[Query] | None:
+        """What stands in brackets here, perhaps after a field that is then that of every word in them with none."""
+        named = _FIELD.match(self._text, self._at)
+        field = FIELDS[named.group(1).lower()] if named is not None else self._field
+        start = named.end() if named is not None and field in WORDS else self._at
+        if self._text[start : start + 1] != "(":
+            return None
+        self._at = start + 1
+        before, self._field = self._field, field
+        choices = self._either()
+        if self._at == len(self._text) or self._text[self._at] != ")":
+            raise _Unreadable
+        self._at += 1
+        self._field = before
+        return choices
+
+    def _skip(self, stop: str) -> bool:
+        """Go to where the next word or range of years begins, or one of `stop`; False at the end."""
+        text = self._text
+        while self._at < len(text):
+            sign = text[self._at]
+            if sign in stop or not (_LEAD.match(sign) or sign in '"()|') or _RANGE.match(text, self._at):
+                return True
+            self._at += 1
+        return False
+
+    def _is_or(self) -> bool:
+        chunk = _CHUNK.match(self._text, self._at)
+        return chunk is not None and _TAIL.sub("", chunk.group()) in _OR
+
+    def _or(self) -> bool:
+        """Go past an OR, when one stands here."""
+        text = self._text
+        if self._at == len(text):
+            return False
+        if text[self._at] == "|":
+            while text[self._at : self._at + 1] == "|":
+                self._at += 1
+            return True
+        chunk = _CHUNK.match(text, self._at)
+        if chunk is None or not self._is_or():
+            return False
+        self._at = chunk.end()
+        return True
+
+    def _one(self) -> list[Part]:
+        """What stands here; several parts when it is less than it looks like."""
+        text, at = self._text, self._at
+        if text[at] == '"':
+            return self._phrase(self._field)
+        if (number := _ISBN.match(text, at)) and (found := isbn13(number.group(1))):
+            self._at = number.end()
+            typed = squeeze(number.group(1)) if number.start(1) == at else ""
+            return [Isbn(found, typed if len(typed) == 10 else "")]
+        if span := _RANGE.match(text, at):
+            self._at = span.end()
+            return [years(span.group(1), span.group(2))]
+        named = _FIELD.match(text, at)
+        if named is None:
+            return self._word(self._field)
+        self._at = named.end()
+        return self._fielded(FIELDS[named.group(1).lower()]) or self._unfielded(named)
+
+    def _unfielded(self, named: re.Match[str]) -> list[Part]:
+        """A field without a value that it can have is a word; where the value stands right behind it, we say so."""
+        follows = self._text[named.end() : named.end() + 1]
+        self._as_words |= not named.group(2) and bool(follows) and not follows.isspace() and follows not in '")|'
+        self._at = named.end()
+        return [Word(named.group(1), self._field)]
+
+    def _fielded(self, field: str) -> list[Part] | None:
+        text = self._text
+        if field == "isbn" or field in NUMBERS:
+            return self._number(field)
+        if field not in WORDS:
+            found = valued(text, self._at, field)
+            if found is None:
+                return None
+            self._at = found[1]
+            return [found[0]]
+        return self._phrase(field) if text[self._at : self._at + 1] == '"' else self._word(field)
+
+    def _number(self, field: str) -> list[Part] | None:
+        if self._text[self._at : self._at + 1] == '"':
+            said = [each.text for each in self._phrase("") if isinstance(each, Phrase)]
+        else:
+            said = [each.text for each in self._word("") if isinstance(each, Word)]
+        number = squeeze(said[0]) if said else ""
+        if not number:
+            return None
+        return [Isbn(isbn13(said[0]) or number) if field == "isbn" else Named(field, number)]
+
+    def _phrase(self, field: str) -> list[Part]:
+        text, at = self._text, self._at
+        end = text.find('"', at + 1)
+        inside = text[at + 1 : end if end >= 0 else len(text)]
+        self._at = end + 1 if end >= 0 else len(text)
+        words = " ".join(inside.split())
+        return [Phrase(words, field)] if tokens(words) else []
+
+    def _word(self, field: str) -> list[Part]:
+        chunk = _CHUNK.match(self._text, self._at)
+        if chunk is None:
+            return []
+        self._at = chunk.end()
+        lead = _LEAD.match(chunk.group())
+        word = _TAIL.sub("", chunk.group()[lead.end() if lead else 0 :])
+        prefix = word.endswith("*")
+        word = _STAR_TAIL.sub("", word) if prefix else word
+        return [Word(word, field, prefix)] if tokens(word) else []

@@ -1,0 +1,210 @@
+"""What a question may ask for; anything else is refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import cast
+
+from chassis.errors import Invalid, LocalText
+from services.catalog.index.matches import Match
+from services.catalog.index.port import FacetOrder, Sort
+from services.catalog.record.index_fields import FACETS
+from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
+from services.catalog.search.query.tree import Query
+from services.catalog.search.ranking.build import rank
+from services.catalog.tables.query_log import MOST_CHARACTERS
+
+MOST_WORDS = 32
+MOST_WILDCARDS = 4
+SHORTEST_WILDCARD = 3  # letters before the star; fewer begin half of all words
+MOST_HITS = 100
+USUAL_HITS = 10
+MOST_FACET_VALUES = 50
+LONGEST_VALUE = 1000
+MOST_PASSED_OVER = 1_000  # values of a facet, page by page
+SORTS = ("relevance", "year", "year_asc", "title")
+FACET_ORDERS = ("count", "value")
+
+
+@lru_cache(maxsize=1024)
+def understood(text: str) -> tuple[Query, Match]:
+    """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
+
+    raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(len(text))
+    if "(" in text and (deep := depth(text)) > MOST_DEPTH:
+        raise Invalid(
+            "QUERY_TOO_DEEP",
+            LocalText(
+                "Kurung di dalam kurung paling banyak {most} tingkat; di sini {deep}.",
+                "Brackets stand at most {most} deep within one another; here {deep}.",
+            ),
+            most=MOST_DEPTH,
+            deep=deep,
+        )
+    query = parse(text)
+    if query.size > MOST_WORDS:
+        raise Invalid(
+            "QUERY_TOO_LONG",
+            LocalText(
+                "Pencarian paling banyak {most} kata; ini {words}.",
+                "A query has at most {most} words; this one {words}.",
+            ),
+            most=MOST_WORDS,
+            words=query.size,
+        )
+    if "*" in text:
+        _check_wildcards(query.wildcards)
+    return query, rank(query)
+
+
+def _check_wildcards(wildcards: list[str]) -> None:
+    if len(wildcards) > MOST_WILDCARDS:
+        raise Invalid(
+            "QUERY_TOO_MANY_WILDCARDS",
+            LocalText(
+                "Paling banyak {most} kata boleh berakhir dengan tanda bintang; di sini {wildcards}.",
+                "At most {most} words may end in a star; here {wildcards} do.",
+            ),
+            most=MOST_WILDCARDS,
+            wildcards=len(wildcards),
+        )
+    for word in wildcards:
+        if word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD:
+            raise Invalid(
+                "WILDCARD_TOO_SHORT",
+                LocalText(
+                    "Sebelum tanda bintang harus ada paling sedikit {least} huruf, tidak hanya “{word}”.",
+                    "At least {least} letters must stand before a star, not only “{word}”.",
+                ),
+                least=SHORTEST_WILDCARD,
+                word=word,
+            )
+
+
+def typed(text: str) -> str:
+    """What has been typed so far, if it is not too long to be completed.
+
+    raises  Invalid  QUERY_TOO_LONG
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise _too_long(len(text))
+    return text
+
+
+def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS) -> int:
+    """How many are wanted; 0 is the usual number.
+
+    raises  Invalid  LIMIT_OUT_OF_BOUNDS
+    """
+    if not 0 <= limit <= most:
+        raise Invalid(
+            "LIMIT_OUT_OF_BOUNDS",
+            LocalText("`limit` 1 sampai {most}, bukan {limit}.", "`limit` is 1 to {most}, not {limit}."),
+            limit=limit,
+            most=most,
+        )
+    return limit or usual
+
+
+def allowed_sort(sort: str) -> Sort:
+    """The order asked for; relevance when none is.
+
+    raises  Invalid  SORT_UNKNOWN
+    """
+    if sort and sort not in SORTS:
+        raise _unknown_sort(sort, SORTS)
+    return cast("Sort", sort or "relevance")
+
+
+def allowed_facet_order(order: str) -> FacetOrder:
+    """The order of a facet's values; by count when none is asked for.
+
+    raises  Invalid  SORT_UNKNOWN
+    """
+    if order not in ("", *FACET_ORDERS):
+        raise _unknown_sort(order, FACET_ORDERS)
+    return cast("FacetOrder", order or "count")
+
+
+def allowed_offset(offset: int) -> int:
+    """Values of a facet to pass over.
+
+    raises  Invalid  OFFSET_OUT_OF_BOUNDS
+    """
+    if not 0 <= offset <= MOST_PASSED_OVER:
+        raise Invalid(
+            "OFFSET_OUT_OF_BOUNDS",
+            LocalText(
+                "Paling banyak {most} nilai dapat dilewati; persempit dulu pencariannya.",
+                "At most {most} values can be passed over; narrow the search first.",
+            ),
+            most=MOST_PASSED_OVER,
+        )
+    return offset
+
+
+def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
+    """These facets, each once.
+
+    raises  Invalid  FACET_UNKNOWN
+    """
+    for name in names:
+        if name not in FACETS:
+            raise Invalid(
+                "FACET_UNKNOWN",
+                LocalText(
+                    "Tidak ada faset “{facet}”; yang ada: {known}.", "There is no facet “{facet}”; there are: {known}."
+                ),
+                facet=name,
+                known=", ".join(FACETS),
+            )
+    return tuple(dict.fromkeys(names))
+
+
+def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """These filters, each value once, facets without a value left out.
+
+    raises  Invalid  FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
+    """
+    allowed_facets(tuple(filters))
+    kept = {}
+    for name, values in filters.items():
+        if len(values) > MOST_FACET_VALUES or any(len(each) > LONGEST_VALUE for each in values):
+            raise Invalid(
+                "FACET_VALUES_OUT_OF_BOUNDS",
+                LocalText(
+                    "Faset {facet}: paling banyak {most} nilai, masing-masing paling panjang {longest} huruf.",
+                    "Facet {facet}: at most {most} values of at most {longest} characters each.",
+                ),
+                facet=name,
+                most=MOST_FACET_VALUES,
+                longest=LONGEST_VALUE,
+            )
+        if values:
+            kept[name] = tuple(dict.fromkeys(values))
+    return kept
+
+
+def _too_long(characters: int) -> Invalid:
+    return Invalid(
+        "QUERY_TOO_LONG",
+        LocalText(
+            "Pencarian paling panjang {most} huruf; ini {characters}.",
+            "A query has at most {most} characters; this one {characters}.",
+        ),
+        most=MOST_CHARACTERS,
+        characters=characters,
+    )
+
+
+def _unknown_sort(sort: str, known: tuple[str, ...]) -> Invalid:
+    return Invalid(
+        "SORT_UNKNOWN",
+        LocalText("Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."),
+        sort=sort,
+        known=", ".join(known),
+    )

@@ -1,0 +1,1 @@
+"""Collocating: bringing the editions of a work together, as records come, change and go."""

@@ -1,0 +1,219 @@
+"""Records find their work by their keys, in the transaction that writes them; works merge, and part again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from sqlalchemy import delete, func, or_, select, text, update
+from sqlalchemy.orm import Session
+
+from chassis.db import Id
+from chassis.ids import new_id
+from services.catalog.tables import Record, Work, WorkKey, WorkRuling, fresh_numbers
+from services.catalog.works.keys import pack, unpack
+from services.catalog.works.union_find import COMING, Net, keys_held, numbered, parts
+
+# Whoever gives works out takes turns, all imports together: two that brought one new key would make two works of it.
+TURN = 4_210_001
+# A work of more records than this does not part again when one of them changes: looking would cost too much.
+MOST_LOOKED_AT = 2_000
+
+
+class Arrival(NamedTuple):
+    """A record that comes, or comes changed; keys: of clustering.found_by. fresh: it has no row yet."""
+
+    number: int
+    keys: tuple[int, ...]
+    fresh: bool
+
+
+class Place(NamedTuple):
+    """What a record's row gets: records.work_number and work_keys."""
+
+    work: int
+    keys: bytes
+
+
+class Moved(NamedTuple):
+    """A record of another work than before, written already, and its new version."""
+
+    number: int
+    version: int
+
+
+@dataclass(slots=True)
+class Placed:
+    """Arrivals' places by record number, and who else moved: the index and others have to hear of those."""
+
+    places: dict[int, Place] = field(default_factory=dict)
+    moved: list[Moved] = field(default_factory=list)
+
+
+class _Standing(NamedTuple):
+    work: int | None
+    keys: tuple[int, ...]
+    ruled: bool
+
+
+def take_turn(session: Session) -> None:
+    """Wait until nobody else gives works out; until the transaction ends. First in it, before any row is locked."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
+
+
+def collocate(session: Session, arrivals: Sequence[Arrival]) -> Placed:
+    """Find or make the work of each of these records; `take_turn` was called.
+
+    A record that connects two works merges the younger into the older, whose id leads on. A changed record leaves
+    first, and what it alone held together parts. A record ruled on stays where the ruling put it.
+    """
+    placed = Placed()
+    standing = _standing(session, [each.number for each in arrivals if not each.fresh])
+    leavers = {
+        each.number: known
+        for each in arrivals
+        if (known := standing.get(each.number)) and known.work is not None and not set(known.keys) <= set(each.keys)
+    }
+    owns = {number: known.work for number, known in standing.items() if number not in leavers}
+    owns |= _leave(session, leavers, placed)
+    net = Net(_works_under(session, {key for each in arrivals for key in each.keys}))
+    made: dict[int, tuple[int, bytes]] = {}
+    for each in arrivals:
+        known = standing.get(each.number)
+        if known is not None and known.ruled:
+            work = known.work if known.work is not None else _ruled_work(session, each.number) or net.make()
+            made[each.number] = work, b""
+        else:
+            made[each.number] = net.add(each.keys, owns.get(each.number)), pack(each.keys)
+    roots = _write(session, net, [work for work, _keys in made.values()], placed)
+    placed.places = {number: Place(roots[net.root(work)], keys) for number, (work, keys) in made.items()}
+    arrived = set(placed.places)
+    placed.moved = [each for each in placed.moved if each.number not in arrived]
+    return placed
+
+
+def leave(session: Session, numbers: Sequence[int]) -> list[Moved]:
+    """These records go, or go elsewhere: their keys pull nobody any more, and what only they held together parts.
+
+    Their rows are left to the caller. returns  who moved
+    """
+    placed = Placed()
+    standing = _standing(session, numbers)
+    _leave(session, {number: known for number, known in standing.items() if known.work is not None}, placed)
+    gone = set(numbers)
+    return [each for each in placed.moved if each.number not in gone]
+
+
+def new_works(session: Session, count: int) -> list[int]:
+    """Fresh works, inserted; their numbers."""
+    if not count:
+        return []
+    numbers = fresh_numbers(session, Work.number, count)
+    dialect, kept = session.get_bind().dialect, Id()
+    _insert(session, "works (number, id)", [(number, kept.process_bind_param(new_id(), dialect)) for number in numbers])
+    return numbers
+
+
+def _standing(session: Session, numbers: Sequence[int]) -> dict[int, _Standing]:
+    if not numbers:
+        return {}
+    ruled = set(session.scalars(select(WorkRuling.record_number).where(WorkRuling.record_number.in_(numbers))))
+    rows = session.execute(
+        select(Record.number, Record.work_number, Record.work_keys).where(Record.number.in_(numbers))
+    )
+    return {number: _Standing(work, unpack(keys), number in ruled) for number, work, keys in rows}
+
+
+def _leave(session: Session, leavers: dict[int, _Standing], placed: Placed) -> dict[int, int | None]:
+    """Take these records' keys out of their works. Who was alone keeps its work: record -> work, of those."""
+    owns: dict[int, int | None] = {}
+    by_work: dict[int, list[int]] = {}
+    for number, known in leavers.items():
+        if known.work is not None:
+            by_work.setdefault(known.work, []).append(number)
+    for work, gone in by_work.items():
+        rows = session.execute(
+            select(Record.number, Record.work_keys)
+            .where(Record.work_number == work, Record.number.not_in(gone), Record.deleted_at.is_(None))
+            .order_by(Record.number)
+            .limit(MOST_LOOKED_AT + 1)
+        ).all()
+        if len(rows) > MOST_LOOKED_AT:
+            continue
+        rest = [(number, keys) for number, packed in rows if (keys := unpack(packed))]
+        if not rows:
+            owns[min(gone)] = work
+        _forget(session, {key for number in gone for key in leavers[number].keys} - keys_held(rest))
+        _part(session, rest, placed)
+    return owns
+
+
+def _part(session: Session, rest: Sequence[tuple[int, tuple[int, ...]]], placed: Placed) -> None:
+    """Give each connected part but the oldest a work of its own."""
+    keys = dict(rest)
+    others = parts(rest)[1:]
+    for numbers, work in zip(others, new_works(session, len(others)), strict=True):
+        _move(session, Record.number.in_(numbers), work, placed)
+        held = {key for number in numbers for key in keys[number]}
+        session.execute(update(WorkKey).where(WorkKey.key.in_(held)).values(work_number=work))
+
+
+def _forget(session: Session, keys: set[int]) -> None:
+    if keys:
+        session.execute(delete(WorkKey).where(WorkKey.key.in_(keys)))
+
+
+def _move(session: Session, which: Any, work: int, placed: Placed) -> None:
+    moved = (
+        update(Record)
+        .where(which)
+        .values(work_number=work, version=Record.version + 1)
+        .returning(Record.number, Record.version)
+        .execution_options(synchronize_session=False)
+    )
+    placed.moved += [Moved(number, version) for number, version in session.execute(moved)]
+
+
+def _works_under(session: Session, keys: set[int]) -> dict[int, int]:
+    if not keys:
+        return {}
+    asked = select(WorkKey.key, func.coalesce(Work.merged_into, Work.number)).join(
+        Work, Work.number == WorkKey.work_number
+    )
+    return dict(session.execute(asked.where(WorkKey.key.in_(keys))).all())
+
+
+def _ruled_work(session: Session, number: int) -> int | None:
+    """Where the newest ruling puts a record; None: in a work of its own."""
+    newest = session.scalars(
+        select(WorkRuling).where(WorkRuling.record_number == number).order_by(WorkRuling.id.desc()).limit(1)
+    ).first()
+    if newest is None or newest.ruling != "together":
+        return None
+    return session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.number == newest.work_number))
+
+
+def _write(session: Session, net: Net, used: Sequence[int], placed: Placed) -> dict[int, int]:
+    """Works that came and that merged, and the keys; each root of the net -> its number."""
+    roots = {net.root(work) for work in used}
+    coming = {work for work in roots if work > COMING}
+    numbers = dict(numbered(coming, new_works(session, len(coming))))
+    of = {root: numbers.get(root, root) for root in roots}
+    if net.fresh:
+        _insert(session, "work_keys (key, work_number)", [(key, of[net.root(net.works[key])]) for key in net.fresh])
+    for younger in net.merged:
+        if younger < COMING:
+            older = net.root(younger)
+            both = or_(Work.number == younger, Work.merged_into == younger)
+            session.execute(update(Work).where(both).values(merged_into=older))
+            _move(session, Record.work_number == younger, older, placed)
+    return of
+
+
+def _insert(session: Session, into: str, rows: list[tuple[Any, Any]]) -> None:
+    """Two columns of many rows in the driver's own words: each record makes three such rows, and to have them built
+    costs more than to write them."""
+    mark = "%s" if session.get_bind().dialect.name == "postgresql" else "?"
+    session.connection().exec_driver_sql(f"INSERT INTO {into} VALUES ({mark}, {mark})", rows)  # noqa: S608  # our own

@@ -1,0 +1,156 @@
+"""Work keys of a record."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterable, Iterator
+from hashlib import blake2b
+from typing import NamedTuple
+
+from services.catalog.analysis import isbn13, issn_of
+from services.catalog.marc.fields import Field, Tags, pick, picked
+from services.catalog.record.headings import non_filing
+from services.catalog.works.names import author_of, mark, part_of, says_nothing, title_words, words
+
+MOST_KEYS = 12  # of one record
+
+_A, _B, _I, _K, _T, _X, _Z, _AL = (frozenset(code) for code in ("a", "b", "i", "k", "t", "x", "z", "al"))
+_LINKS = ("765", "767", "775", "776")
+_ELSEWHERE = frozenset(("130", "240", "246", "500", *_LINKS))  # fields that may name the work otherwise
+_KINDS = {
+    **dict.fromkeys("ef", "map"), **dict.fromkeys("cdj", "music"), "g": "film", **dict.fromkeys("kopr", "object"),
+}  # fmt: skip
+_ORIGINAL = re.compile(
+    r"\A\s*(?:judul asli(?:nya)?|terjemahan(?: dari)?|diterjemahkan dari|translation of|original title|originally"
+    r" published as)\s*[:;]\s*(.{2,200})",
+    re.IGNORECASE,
+)
+_ORIGINAL_LABEL = re.compile(r"asli|original|terjemahan|translat", re.IGNORECASE)
+
+
+class Key(NamedTuple):
+    """How a record may be known: `kind` says by what, `number` (63 bits) is the same in records that share it.
+
+    kind  "title": author and title · "original": author and original, uniform or linked title · "uniform": 130 ·
+          "isbn", "issn": with the title's first word · "anonymous": title, subtitle and publisher
+    """
+
+    kind: str
+    number: int
+
+
+def keys_of(leader: str, tags: Tags) -> list[Key]:
+    """A record's work keys, at most MOST_KEYS, each number once; none when it says too little to be known by.
+
+    tags  document.headings.by_tag of the record
+    """
+    field = next(iter(tags.get("245", ())), None)
+    if field is None:
+        return []
+    material = kind_of(leader, tags)
+    title = title_words(_proper(field))
+    part = part_of(field)
+    author = author_of(tags)
+    found: dict[int, str] = {}
+    if author and title and not says_nothing(title):
+        _put(found, "title", "w", material, author, " ".join(title), part)
+    if not _ELSEWHERE.isdisjoint(tags):
+        _put_others(found, tags, material, author, part)
+    if title:
+        for isbn in _isbns(tags):
+            _put(found, "isbn", "i", material, isbn, title[0], part)
+        if material == "serial":
+            for issn in _issns(tags):
+                _put(found, "issn", "s", issn, title[0])
+    if not author and "130" not in tags:
+        _put_anonymous(found, tags, field, material, title, part)
+    return [Key(kind, number) for number, kind in list(found.items())[:MOST_KEYS]]
+
+
+def pack(keys: Iterable[int]) -> bytes:
+    """Keys as a record's row keeps them: eight bytes each, sorted."""
+    ordered = sorted(keys)
+    return struct.pack(f">{len(ordered)}q", *ordered)
+
+
+def unpack(packed: bytes | None) -> tuple[int, ...]:
+    return struct.unpack(f">{len(packed) // 8}q", packed) if packed else ()
+
+
+def kind_of(leader: str, tags: Tags) -> str:
+    """What never is of one work with another: "text" (on paper, on a screen, read aloud), "serial", "thesis", "part"
+    (an article), "map", "music", "film", "object"."""
+    level = leader[7:8]
+    if level in ("s", "i"):
+        return "serial"
+    if level in ("a", "b"):
+        return "part"
+    if "502" in tags:
+        return "thesis"
+    return _KINDS.get(leader[6:7], "text")
+
+
+def _put_others(found: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
+    for by, title, own_part in _originals(tags, author, part):
+        if by and title and not says_nothing(title):
+            _put(found, "original", "w", material, by, " ".join(title), own_part)
+    for each in tags.get("130", ()):
+        uniform = title_words(" ".join(pick(each, _A)))
+        if uniform and not says_nothing(uniform):
+            _put(found, "uniform", "u", material, " ".join(uniform), part_of(each) or part)
+
+
+def _put(found: dict[int, str], kind: str, *said: str) -> None:
+    digest = blake2b("\x1f".join(said).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    found.setdefault(int.from_bytes(digest, "big") >> 1, kind)
+
+
+def _proper(field: Field) -> str:
+    text = next(iter(pick(field, _A)), "")
+    return text[non_filing(field) :] or text
+
+
+def _originals(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[str], str]]:
+    """Each title that this work has elsewhere: whose it is there, its words, which part."""
+    for each in tags.get("240", ()):
+        if not pick(each, _K):  # selections are works of their own
+            yield author, title_words(" ".join(pick(each, _A))), part_of(each) or part
+    for each in tags.get("246", ()):
+        label = " ".join(pick(each, _I))
+        if each[1][1:2] == "1" or (label and _ORIGINAL_LABEL.search(label)):
+            yield author, title_words(" ".join(pick(each, _A))), part
+    for tag in _LINKS:
+        for each in tags.get(tag, ()):
+            by = next(iter(pick(each, _A)), "")
+            for title in pick(each, _T):
+                yield (mark(by, inverted=True) if by else author), title_words(title), part
+    for said in picked(tags, "500", _A):
+        if told := _ORIGINAL.match(said):
+            yield author, title_words(told.group(1)), part
+
+
+def _isbns(tags: Tags) -> Iterator[str]:
+    for tag, code in (("020", _A), ("776", _Z)):
+        for value in picked(tags, tag, code):
+            if found := isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0]):
+                yield found
+
+
+def _issns(tags: Tags) -> Iterator[str]:
+    for tag, code in (("022", _AL), ("776", _X)):
+        for value in picked(tags, tag, code):
+            if found := issn_of(value[:40]):
+                yield found
+
+
+def _put_anonymous(found: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:
+    """Nobody's book is known by its whole title, of three telling words, with its publisher."""
+    whole = [*title, *words(" ".join(pick(field, _B)))]
+    if len(whole) < 3 or says_nothing(whole):
+        return
+    for tag in ("264", "260"):
+        publisher = words(next(picked(tags, tag, _B), ""))
+        if publisher:
+            _put(found, "anonymous", "n", material, " ".join(whole), part, publisher[0])
+            return

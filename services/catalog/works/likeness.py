@@ -1,0 +1,94 @@
+"""How sure it is that two records are of one work, and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chassis.errors import LocalText
+from services.catalog.marc.fields import by_tag, pick
+from services.catalog.marc.record import Record
+from services.catalog.works.keys import Key, keys_of, kind_of
+from services.catalog.works.names import author_of, part_of, says_nothing, title_words
+
+# How sure a shared key makes us, 0 to 100, and what it is called. Below CERTAIN_ENOUGH nothing is of one work.
+CERTAIN_ENOUGH = 60
+_EVIDENCE = {
+    "title": (95, LocalText("Pengarang dan judul sama", "Same author and title")),
+    "original": (90, LocalText("Judul asli sama", "Same original title")),
+    "uniform": (90, LocalText("Judul seragam sama", "Same uniform title")),
+    "issn": (92, LocalText("ISSN sama", "Same ISSN")),
+    "isbn": (88, LocalText("ISBN sama", "Same ISBN")),
+    "anonymous": (75, LocalText("Judul dan penerbit sama", "Same title and publisher")),
+}
+_ORDER = tuple(_EVIDENCE)
+OTHER_KIND = LocalText("Jenis bahan berbeda", "Different kind of material")
+OTHER_AUTHOR = LocalText("Pengarang berbeda", "Different author")
+OTHER_PART = LocalText("Jilid atau bagian berbeda", "Different volume or part")
+GENERIC = LocalText("Judul terlalu umum", "The title is too general")
+OTHER_TITLE = LocalText("Judul berbeda", "Different title")
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """score  0 to 100; 0 when nothing speaks for it. reasons  for it, surest first; or, at 0, against it"""
+
+    score: int
+    reasons: tuple[LocalText, ...]
+
+    @property
+    def one_work(self) -> bool:
+        return self.score >= CERTAIN_ENOUGH
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What is compared of a record."""
+
+    kind: str
+    author: str
+    title: tuple[str, ...]
+    part: str
+    keys: tuple[Key, ...]
+
+
+def parts_of(record: Record) -> Parts:
+    """What a comparison needs of a record."""
+    tags = by_tag(record.fields)
+    field = next(iter(tags.get("245", ())), None)
+    title = () if field is None else tuple(title_words(" ".join(pick(field, frozenset("a")))))
+    part = "" if field is None else part_of(field)
+    keys = tuple(keys_of(record.leader, tags))
+    return Parts(kind_of(record.leader, tags), author_of(tags), title, part, keys)
+
+
+def compare(one: Parts, other: Parts) -> Likeness:
+    """How sure it is that they are of one work, from the keys they share; what they share makes each surer."""
+    kinds = {key.number: key.kind for key in one.keys}
+    shared = {_weaker(kinds[key.number], key.kind) for key in other.keys if key.number in kinds}
+    if not shared:
+        return Likeness(0, _against(one, other))
+    doubt = 1.0
+    for kind in shared:
+        doubt *= 1 - _EVIDENCE[kind][0] / 100
+    ordered = sorted(shared, key=_ORDER.index)
+    return Likeness(min(99, round(100 * (1 - doubt))), tuple(_EVIDENCE[kind][1] for kind in ordered))
+
+
+def _weaker(one: str, other: str) -> str:
+    """A title here that is the original title there is known by the latter."""
+    return max(one, other, key=_ORDER.index) if {one, other} <= {"title", "original"} else one
+
+
+def _against(one: Parts, other: Parts) -> tuple[LocalText, ...]:
+    found = []
+    if one.kind != other.kind:
+        found.append(OTHER_KIND)
+    if one.author != other.author:
+        found.append(OTHER_AUTHOR)
+    if one.part != other.part:
+        found.append(OTHER_PART)
+    if one.title != other.title:
+        found.append(OTHER_TITLE)
+    elif says_nothing(one.title):
+        found.append(GENERIC)
+    return tuple(found)

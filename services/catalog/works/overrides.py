@@ -1,0 +1,102 @@
+"""A librarian's word on a record and a work; it stays, and no rule overrides it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.errors import Invalid, LocalText, NotFound
+from chassis.ids import new_id
+from services.catalog import queries
+from services.catalog.tables import Record, Work, WorkRuling
+from services.catalog.works.assign import Moved, leave, new_works, take_turn
+
+LONGEST_REASON = 500
+
+
+def split(session: Session, record_id: UUID, *, reason: str) -> tuple[UUID, list[Moved]]:
+    """Take a record out of its work, for good: it becomes a work of its own.
+
+    returns  the new work's id, and every record that moved: what only this record held together parts as well
+    raises   NotFound  RECORD_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS, WORK_OF_ONE
+    """
+    take_turn(session)
+    record = _record(session, record_id, reason)
+    others = select(func.count()).where(
+        Record.work_number == record.work_number, Record.deleted_at.is_(None), Record.number != record.number
+    )
+    if record.work_number is None or not session.scalar(others):
+        raise Invalid(
+            "WORK_OF_ONE",
+            LocalText(
+                "Rekaman {record} sudah sendirian dalam karyanya.", "The record {record} is alone in its work already."
+            ),
+            record=str(record_id),
+        )
+    left, moved = record.work_number, leave(session, [record.number])
+    work = new_works(session, 1)[0]
+    _rule(session, record, left, "apart", reason)
+    moved.append(_put(session, record, work))
+    return session.scalars(select(Work.id).where(Work.number == work)).one(), moved
+
+
+def join(session: Session, record_id: UUID, work_id: UUID, *, reason: str) -> list[Moved]:
+    """Put a record into a work, for good.
+
+    returns  every record that moved; none when it was there already, which is ruled on all the same
+    raises   NotFound  RECORD_NOT_FOUND, WORK_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS
+    """
+    take_turn(session)
+    record = _record(session, record_id, reason)
+    work = queries.work_number(session, work_id)
+    moved = leave(session, [record.number])
+    _rule(session, record, work, "together", reason)
+    return [*moved, _put(session, record, work)]
+
+
+def _record(session: Session, record_id: UUID, reason: str) -> Record:
+    if not 0 < len(reason.strip()) <= LONGEST_REASON:
+        raise Invalid(
+            "REASON_OUT_OF_BOUNDS",
+            LocalText(
+                "Alasan wajib, paling panjang {most} huruf.", "A reason is needed, of at most {most} characters."
+            ),
+            most=LONGEST_REASON,
+        )
+    asked = select(Record).where(Record.id == record_id, Record.deleted_at.is_(None)).with_for_update()
+    found = session.scalars(asked).first()
+    if found is None:
+        raise NotFound(
+            "RECORD_NOT_FOUND",
+            LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
+            record=str(record_id),
+        )
+    return found
+
+
+def _rule(session: Session, record: Record, work: int, ruling: str, reason: str) -> None:
+    session.add(
+        WorkRuling(
+            id=new_id(),
+            record_number=record.number,
+            work_number=work,
+            ruling=ruling,
+            reason=reason.strip(),
+            made_at=clock.now(),
+        )
+    )
+
+
+def _put(session: Session, record: Record, work: int) -> Moved:
+    version = record.version + 1
+    placed = {"work_number": work, "work_keys": None, "version": version}
+    session.execute(
+        update(Record)
+        .where(Record.number == record.number)
+        .values(**placed)
+        .execution_options(synchronize_session=False)
+    )
+    return Moved(record.number, version)

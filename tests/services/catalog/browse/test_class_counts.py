@@ -1,0 +1,156 @@
+"""The tree of classes, counted by the index, with the libraries' own captions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chassis.context import READER, system
+from chassis.db import Database
+from chassis.errors import Invalid, LocalText, NotFound
+from chassis.ids import new_id
+from chassis.testing import migrated_database
+from chassis.urls import open_url
+from services.catalog import sample
+from services.catalog.browse import class_counts
+from services.catalog.browse.class_counts import Classes
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.items import shelves
+from services.catalog.service import SERVICE
+from tests import servers as development
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import follow
+
+CLASSES = ["899.221", "899.221", "813", "823", "2X4.1", "2X1.3", "297.1", ""]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Path]]:
+    folder = tmp_path_factory.mktemp("classes")
+    with migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database:
+        classed = [["082", "04", "a", number] for number in CLASSES]
+        Importer(database)([book(str(at), more=[field] if field[3] else []) for at, field in enumerate(classed)])
+        yield database, folder
+
+
+@pytest.fixture(scope="module", params=["tantivy", "elasticsearch"])
+def counted(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> Iterator[tuple[Database, Index]]:
+    database, folder = library
+    name = f"test-classes-{new_id().hex}"
+    root = request.getfixturevalue("servers")["SEARCH_ROOT_URL"] if request.param == "elasticsearch" else ""
+    index = open_url(f"{root}/{name}" if root else f"tantivy:///{folder}/index", ENGINES)
+    follow(database, index)
+    yield database, index
+    index.close()
+    if root:
+        development.drop_indices(name)
+
+
+def asked(counted: tuple[Database, Index], parent: str = "") -> Classes:
+    database, index = counted
+    return class_counts.classes(database, index, context=READER, parent=parent)
+
+
+def figures(found: Classes) -> dict[str, int]:
+    return {each.notation: each.count for each in found.classes if each.count}
+
+
+def test_at_the_top_stand_the_ten_main_classes_and_2x(counted: tuple[Database, Index]) -> None:
+    found = asked(counted)
+    assert [each.notation for each in found.classes] == [
+        "000", "100", "200", "2X", "300", "400", "500", "600", "700", "800", "900",
+    ]  # fmt: skip
+    assert figures(found) == {"200": 3, "2X": 2, "800": 4}
+    assert (found.path, found.without) == ([], 1)
+    assert all(each.caption for each in found.classes)
+    assert [each.notation for each in found.classes if each.divided] == ["200", "2X", "800"]
+
+
+@pytest.mark.parametrize(
+    ("parent", "under", "path"),
+    [
+        ("8", {"810": 1, "820": 1, "890": 2}, ["800"]),
+        ("800", {"810": 1, "820": 1, "890": 2}, ["800"]),
+        ("890", {"899": 2}, ["800", "890"]),
+        ("899", {}, ["800", "890", "899"]),
+        ("2X", {"2X1": 1, "2X4": 1}, ["2X"]),
+        ("2x4", {"2X4.1": 1}, ["2X", "2X4"]),
+        ("29", {"297": 3}, ["200", "290"]),
+        ("5", {}, ["500"]),
+    ],
+)
+def test_under_a_class_stand_those_that_hold_records(
+    counted: tuple[Database, Index], parent: str, under: dict[str, int], path: list[str]
+) -> None:
+    found = asked(counted, parent)
+    assert figures(found) == under
+    assert [each.notation for each in found.path] == path
+
+
+def test_what_is_no_class_is_refused(counted: tuple[Database, Index]) -> None:
+    with pytest.raises(NotFound) as refusal:
+        asked(counted, "sastra")
+    assert refusal.value.reason == "CLASS_UNKNOWN"
+
+
+def test_the_librarys_captions_come_with_the_classes_and_others_have_none(
+    counted: tuple[Database, Index], library: tuple[Database, Path]
+) -> None:
+    database, _ = library
+    with database.transaction(system("test")) as session:
+        class_counts.load_captions(session, "PKS", {"89": LocalText("Sastra kita", "Our literature")})
+    captions = {each.notation: each.caption for each in asked(counted, "8").classes}
+    assert captions == {"810": None, "820": None, "890": LocalText("Sastra kita", "Our literature")}
+
+
+def test_captions_are_an_institutions_and_replace_its_former_ones(database: Database, import_: Importer) -> None:
+    import_([book("1")])
+    with database.transaction(system("test")) as session:
+        assert class_counts.load_captions(session, "PKS", {"8": LocalText("A", "A"), "81": LocalText("B", "B")}) == 2
+        assert class_counts.load_captions(session, "PKS", {"81": LocalText("C", "C")}) == 1
+        assert shelves.class_captions(session) == {"81": LocalText("C", "C")}
+        with pytest.raises(NotFound):
+            class_counts.load_captions(session, "NIHIL", {"81": LocalText("C", "C")})
+
+
+def test_the_samples_captions_can_be_loaded() -> None:
+    institution, captions = class_counts.read_captions(sample.classes_path())
+    assert institution == "PKS"
+    assert captions["899"].en == "Indonesian and Minangkabau literature"
+    assert "2X4.1" in captions
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("", "[classes]"),
+        ("[classes]", "[classes]"),
+        ("classes = 3", "[classes]"),
+        ("[classes]\n", "[classes]"),
+        ("institution = 3\n[classes]\n810 = { id = 'a', en = 'b' }", "institution"),
+        ("[clases]\n810 = { id = 'a', en = 'b' }", "clases"),
+        ("[classes]\n810 = 'a'", "id and en"),
+        ("[classes]\n810 = { id = 'a' }", "id and en"),
+        ("[classes]\n810 = { id = 'a', en = ' ' }", "id and en"),
+        ("[classes]\n'899.221' = { id = 'a', en = 'b' }", "no class of the tree"),
+        ("[classes]\nSastra = { id = 'a', en = 'b' }", "no class of the tree"),
+        ("[classes]\n8 = { id = 'a', en = 'b' }\n800 = { id = 'a', en = 'b' }", "twice"),
+        ("[classes\n", ""),
+    ],
+)
+def test_a_file_of_captions_that_is_wrong_is_refused_with_why(tmp_path: Path, written: str, why: str) -> None:
+    file = tmp_path / "classes.toml"
+    file.write_text(written)
+    with pytest.raises(Invalid) as refusal:
+        class_counts.read_captions(file)
+    assert refusal.value.reason == "CLASSES_FILE"
+    assert why in str(refusal.value.facts["why"])
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(NotFound) as refusal:
+        class_counts.read_captions(tmp_path / "none.toml")
+    assert refusal.value.reason == "PATH_NOT_FOUND"

@@ -1,0 +1,154 @@
+"""Lists of headings, titles and call numbers, around a term and page by page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from sqlalchemy import func, select, update
+
+from chassis import clock
+from chassis.context import READER, system
+from chassis.db import Database
+from chassis.urls import open_url
+from services.catalog.browse.headings import weed
+from services.catalog.browse.lists import Browsed, browse
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Heading, ImportRun, IndexQueue, Record
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import eventually, follow
+
+CONTEXT = system("test")
+
+
+@dataclass
+class Shelf:
+    """A catalogue and its index, which follows when it is told to."""
+
+    database: Database
+    index: Index
+    import_: Importer
+
+    def put(self, records: Iterable[Marc]) -> None:
+        self.import_(records)
+        follow(self.database, self.index)
+        with self.database.reading(READER) as session:
+            there = session.scalar(select(func.count()).select_from(Record))
+        eventually(lambda: self.index.count() == there, seconds=3)
+
+    def browse(self, kind: str, term: str = "", **more: int | str) -> Browsed:
+        return browse(self.database, self.index, context=READER, kind=kind, term=term, **more)  # type: ignore[arg-type]
+
+    def texts(self, kind: str, term: str = "", **more: int | str) -> list[str]:
+        return [each.text for each in self.browse(kind, term, **more).headings]
+
+
+@pytest.fixture
+def index(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Index]:
+    """The embedded engine beside SQLite, the cluster's beside PostgreSQL."""
+    url = f"tantivy:///{tmp_path}/index" if database.is_sqlite else request.getfixturevalue("elasticsearch_url")
+    opened = open_url(url, ENGINES)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def shelf(database: Database, index: Index, import_: Importer) -> Shelf:
+    """Six books by four authors."""
+    made = Shelf(database, index, import_)
+    series = [["490", "0 ", "a", "Seri adat ;", "v", "1"]]
+    made.put(
+        [
+            book("1", "Robohnya surau kami", author="Navis, A. A.", subjects=["Surau", "Adat -- Minangkabau"]),
+            book("2", "Kemarau", author="Navis, A. A.", subjects=["Petani"]),
+            book("3", "Merantau", author="Naim, Mochtar", subjects=["Migrasi"], more=series),
+            book("4", "Ádat Minang", author="Nasroen, M.", subjects=["adat -- Minangkabau"], more=series),
+            book("5", "Siti Nurbaya", author="Rusli, Marah", items=[("PST", "B5")]),
+            book("6", "Zaman", author="Rusli, Marah"),
+        ]
+    )
+    return made
+
+
+def test_headings_come_in_folded_order_around_the_term_with_counts(shelf: Shelf) -> None:
+    found = shelf.browse("author", "nav", before=2, after=2)
+    assert [(each.text, each.count) for each in found.headings] == [
+        ("Naim, Mochtar", 1),
+        ("Nasroen, M.", 1),
+        ("Navis, A. A.", 2),
+        ("Rusli, Marah", 2),
+    ]
+    assert found.place == 2
+    assert (found.previous, found.next) == ("", "")
+
+
+def test_without_a_term_a_list_begins_at_its_head(shelf: Shelf) -> None:
+    assert shelf.texts("subject") == [
+        "Adat -- Minangkabau", "adat -- Minangkabau", "Migrasi", "Petani", "Surau",
+    ]  # fmt: skip
+    assert shelf.texts("series") == ["Seri adat"]
+    assert shelf.browse("series").headings[0].count == 2
+
+
+def test_cursors_lead_on_and_back_and_neither_repeat_nor_miss(shelf: Shelf) -> None:
+    seen = list(shelf.texts("subject", after=2))
+    page = shelf.browse("subject", after=2)
+    while page.next:
+        page = shelf.browse("", cursor=page.next, after=2)
+        seen += [each.text for each in page.headings]
+    assert seen == shelf.texts("subject")
+    back: list[str] = []
+    while page.previous:
+        page = shelf.browse("", cursor=page.previous, before=2)
+        back = [each.text for each in page.headings] + back
+    assert back == seen[: len(seen) - 1]
+
+
+def test_titles_come_without_articles_each_with_its_record(shelf: Shelf) -> None:
+    found = shelf.browse("title", "me", before=1, after=2)
+    assert [each.text for each in found.headings] == ["Kemarau", "Merantau", "Robohnya surau kami"]
+    assert found.place == 1
+    record = found.headings[1].record
+    assert record is not None
+    assert orjson.loads(record.brief)["title"] == "Merantau"
+    assert shelf.texts("title")[0] == "Ádat Minang"
+
+
+def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
+    items = [["852", "  ", "b", branch, "p", f"X{at}", "h", number] for at, (branch, number) in enumerate(
+        [("PST", "813 HAM t"), ("TJH", "297 HAM t"), ("PST", "297 HAM t"), ("PST", "R 030 ENS e")])]  # fmt: skip
+    shelf.put(
+        [book("7", "Tasawuf", more=items[:1]), book("8", "Tafsir", more=items[1:3]), book("9", "E", more=items[3:])]
+    )
+    assert shelf.texts("call_number") == ["297 HAM t", "813 HAM t", "899.221 NAV r", "R 030 ENS e"]
+    found = shelf.browse("call_number", "813", before=1, after=1)
+    assert [each.text for each in found.headings] == ["297 HAM t", "813 HAM t"]
+    assert found.headings[0].record is not None
+    following = shelf.browse("", cursor=found.next)
+    assert [each.text for each in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
+
+
+def test_a_heading_that_nobody_uses_any_more_is_not_shown_and_is_weeded(shelf: Shelf) -> None:
+    shelf.put([book("6", "Zaman", author="Toer, Pramoedya"), book("5", "Siti Nurbaya", author="Toer, Pramoedya")])
+    eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"], seconds=3)
+    assert weed(shelf.database, shelf.index) == 0, "an import has only just ended"
+    long_ago = clock.now().replace(year=2020)
+    with shelf.database.transaction(CONTEXT) as session:
+        session.execute(update(ImportRun).values(finished_at=long_ago))
+    assert weed(shelf.database, shelf.index) == 1
+    with shelf.database.reading(READER) as session:
+        assert session.scalar(select(func.count()).where(Heading.text == "Rusli, Marah")) == 0
+    assert weed(shelf.database, shelf.index) == 0
+
+
+def test_nothing_is_weeded_while_the_index_is_behind(shelf: Shelf) -> None:
+    with shelf.database.transaction(CONTEXT) as session:
+        session.add(Heading(kind="author", sort="zz", text="Zz"))
+        session.execute(update(ImportRun).values(finished_at=clock.now().replace(year=2020)))
+        session.add(IndexQueue(record_number=session.scalars(select(Record.number)).first(), version=1))
+    assert weed(shelf.database, shelf.index) == 0

@@ -1,0 +1,172 @@
+"""The catalogue's commands as an operator types them."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from services.catalog.marc import marcjson, marcxml
+from services.catalog.marc.readers import decode, frames
+from services.catalog.sample import authorities, institutions_path
+from tests.builders import book, iso
+from tests.conftest import CHECKOUT
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+Rangkiang = Callable[..., "Said"]
+
+
+class Said:
+    """What a command said and how it ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
+        self.code, self.out, self.complaints = done.returncode, done.stdout, done.stderr.decode()
+
+    @property
+    def line(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return found
+
+
+def run(data: Path, *words: str, stdin: bytes = b"") -> Said:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    done = subprocess.run(
+        [RANGKIANG, *words],
+        env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
+        cwd=CHECKOUT,
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+    return Said(done)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of data, migrated and empty."""
+    data = tmp_path_factory.mktemp("prepared") / "var"
+    assert run(data, "migrate").code == 0
+    return data
+
+
+@pytest.fixture
+def rangkiang(prepared: Path, tmp_path: Path) -> Rangkiang:
+    """Runs a command on a folder of data of the test's own."""
+    shutil.copytree(prepared, tmp_path / "var")
+    return partial(run, tmp_path / "var")
+
+
+def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Rangkiang, tmp_path: Path) -> None:
+    folder = tmp_path / "masuk"
+    folder.mkdir()
+    (folder / "a.mrc").write_bytes(iso([book("1"), book("2")]))
+    (folder / "b.mrc.gz").write_bytes(gzip.compress(iso([book("3")])))
+    (folder / "c.xml").write_bytes(
+        marcxml.COLLECTION_HEAD + marcxml.encode(book("4"), declare=False) + marcxml.COLLECTION_TAIL
+    )
+    (folder / "d.json").write_bytes(marcjson.encode(book("5")))
+    said = rangkiang("import", str(folder), "--source", "A", "--json")
+    assert said.code == 0, said.complaints
+    assert list(said.line) == ["read", "created", "updated", "unchanged", "put_aside", "seconds"]
+    assert [said.line[name] for name in list(said.line)[:-1]] == [5, 5, 0, 0, 0]
+    again = rangkiang("import", str(folder), "--source", "A", "--json")
+    assert [again.line[name] for name in list(said.line)[:-1]] == [5, 0, 0, 5, 0]
+
+
+def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(rangkiang: Rangkiang) -> None:
+    records = [book("1", "Satu"), book("2", "Dua")]
+    said = rangkiang("import", "-", "--source", "A", "--json", stdin=iso(records))
+    assert said.line["created"] == 2
+    piped = rangkiang("export", "--format", "marcxml", "--source", "A")
+    found = [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(piped.out))]
+    assert found == [record.fingerprint() for record in records]
+
+
+def test_a_search_can_be_exported_in_any_form(rangkiang: Rangkiang, tmp_path: Path) -> None:
+    records = [book("1", "Kaba Cindua Mato", language="min"), book("2", "Kaba lain"), book("3", "Surau")]
+    rangkiang("import", "-", "--source", "A", stdin=iso(records))
+    path = tmp_path / "kaba.bib"
+    asked = ("export", "--query", "kaba", "--format", "bibtex", "--to", str(path), "--json")
+    assert rangkiang(*asked).line == {"written": 2, "left": 0}
+    assert path.read_text().count("@book{") == 2
+    assert rangkiang(*asked, "--filter", "language=min").line == {"written": 1, "left": 0}
+    assert "Cindua Mato" in path.read_text()
+    piped = rangkiang("export", "--to", os.devnull, "--format", "csv", "--json")
+    assert piped.line == {"written": 3, "left": 0}
+
+
+def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
+    said = rangkiang("import", "-", "--source", "A", "--dry-run", stdin=iso([book("1")]))
+    assert b"(dry run) 1 read: 1 created" in said.out
+    missing = rangkiang("export", "--source", "A", "--to", os.devnull, "--json")
+    assert (missing.code, missing.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
+
+
+def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangkiang: Rangkiang, tmp_path: Path) -> None:
+    good = iso([book("1", "Satu"), book("1", "Dua")])
+    bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
+    report = tmp_path / "temuan.jsonl"
+    said = rangkiang("import", "-", "--source", "A", "--report", str(report), "--json", stdin=good + bad)
+    assert (said.code, said.line["created"], said.line["put_aside"]) == (1, 2, 1)
+    found = {each["reason"]: each for each in map(json.loads, report.read_text().splitlines())}
+    assert {reason: each["put_aside"] for reason, each in found.items()} == {
+        "BAD_UTF8": True,
+        "DUPLICATE_CONTROL_NUMBER": False,
+    }
+    assert (found["BAD_UTF8"]["record"], found["BAD_UTF8"]["position"]) == (3, len(good))
+    assert all(each["sentence"]["id"] and each["sentence"]["en"] for each in found.values())
+
+
+def test_branches_nobody_described_are_reported_and_then_described(rangkiang: Rangkiang) -> None:
+    said = rangkiang("import", "-", "--source", "A", stdin=iso([book("1", items=[("PST", "B1"), ("BARU", "B2")])]))
+    assert b"New branches" in said.out
+    assert b"PST" in said.out
+    loaded = rangkiang("institutions", "load", str(institutions_path()), "--json").line
+    assert loaded["institutions"] == 3
+    assert loaded["changed"] > 0
+    assert rangkiang("institutions", "load", str(institutions_path()), "--json").line["changed"] == 0
+
+
+def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rangkiang) -> None:
+    first = rangkiang("sample", "load", "--if-empty", "--json").line
+    assert first["read"] == first["created"] >= 500
+    assert rangkiang("sample", "load", "--if-empty", "--json").line["read"] == 0
+    assert rangkiang("sample", "load", "--json").line["unchanged"] == first["read"]
+    books = first["read"] - len(list(authorities("PKS")))  # authority records are of the tables, not of the index
+    assert rangkiang("index", "rebuild", "--json").line == {"written": books}
+    told = rangkiang("doctor", "--json")
+    assert told.line["well"], told.line
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "reason"),
+    [
+        (["import", "nowhere.mrc", "--source", "A"], 1, "PATH_NOT_FOUND"),
+        (["import", "-", "--source", "a/b"], 2, "CODE_INVALID"),
+        (["import", "-", "--source", "A", "--institution", "é"], 2, "CODE_INVALID"),
+        (["export"], 2, "OUTPUT_TAKEN"),
+        (["export", "--to", os.devnull, "--format", "pdf"], 2, "USAGE"),
+        (["export", "--to", os.devnull, "--filter", "language"], 2, "FILTER_INVALID"),
+        (["export", "--to", os.devnull, "--filter", "colour=red"], 2, "FACET_UNKNOWN"),
+        (["institutions", "load", "nowhere.toml"], 1, "PATH_NOT_FOUND"),
+        (["export", "--to", "/nowhere/at/all.mrc"], 3, "FILE_UNUSABLE"),
+        (["import", "-", "--source", "A", "--report", "/nowhere/at/all.jsonl"], 3, "FILE_UNUSABLE"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_done_is_said_with_its_reason(
+    rangkiang: Rangkiang, words: list[str], code: int, reason: str
+) -> None:
+    said = rangkiang(*words, "--json")
+    assert (said.code, said.line["error"]["reason"]) == (code, reason)
+    assert "Traceback" not in said.complaints

@@ -1,0 +1,87 @@
+"""Any record at all, however odd, can be written in every form but MARC's own, and what is written can be read."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import bibtexparser
+import orjson
+import pytest
+import rispy
+from hypothesis import given, settings
+from hypothesis import strategies as some
+from lxml import etree
+
+from services.catalog.formats import FORMS
+from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Record
+from tests.services.catalog.formats.entries import of
+from tests.services.catalog.formats.test_schemas import schema
+
+TAGS = (
+    "008", "020", "022", "024", "041", "043", "100", "110", "111", "240", "245", "246", "250", "255", "260", "264",
+    "300", "310", "336", "490", "502", "505", "520", "600", "610", "630", "650", "651", "653", "655", "700", "710",
+    "720", "730", "752", "773", "780", "830", "856", "880", "9AB",
+)  # fmt: skip
+TEXT = some.text(some.characters(exclude_categories=("Cs",)), max_size=20) | some.sampled_from(
+    [
+        "245-01/(3/r",
+        "ind",
+        "{",
+        "}",
+        "\\",
+        " and ",
+        "ER  - ",
+        "TY  - BOOK",
+        "]]>",
+        "<b>",
+        "&amp;",
+        "=1+1",
+        "\x00\x1b",
+        "\ufffe",
+    ]
+)
+CODES = some.sampled_from("abcdefgnpqtuvwxyz02456") | some.sampled_from(["", "<", "é"])
+CONTROLS = some.builds(lambda tag, text: [tag, text], some.sampled_from(["001", "003", "005", "008"]), TEXT)
+DATA = some.builds(
+    lambda tag, indicators, parts: [tag, indicators, *(each for part in parts for each in part)],
+    some.sampled_from(TAGS),
+    some.text(" 0123456789", min_size=2, max_size=2),
+    some.lists(some.tuples(CODES, TEXT), min_size=1, max_size=5),
+)
+LEADERS = some.text(some.characters(max_codepoint=255, min_codepoint=32), min_size=24, max_size=24) | some.just(
+    "00000nas a2200000   4500"
+)
+RECORDS = some.builds(Record, LEADERS, some.lists(CONTROLS | DATA, max_size=12))
+
+
+@given(RECORDS)
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_dublin_core_and_mods_are_valid(record: Record) -> None:
+    for form in ("dc", "mods"):
+        document = etree.fromstring(FORMS[form].alone(of(record)))
+        assert schema(form).validate(document), schema(form).error_log
+
+
+@given(RECORDS)
+@settings(max_examples=120, deadline=None, derandomize=True)
+def test_the_rest_can_be_read_back(record: Record) -> None:
+    entry = of(record)
+    assert len(rispy.loads(FORMS["ris"].alone(entry).decode())) == 1
+    library = bibtexparser.parse_string(FORMS["bibtex"].alone(entry).decode())
+    assert (len(library.entries), library.failed_blocks) == (1, [])
+    assert len(list(csv.DictReader(io.StringIO(FORMS["csv"].alone(entry).decode("utf-8-sig"), newline="")))) == 1
+    for form in ("jsonld", "json", "brief"):
+        assert orjson.loads(FORMS[form].alone(entry))
+
+
+@pytest.mark.parametrize("form", [name for name in FORMS if not name.startswith("marc")])
+def test_an_empty_record_can_be_written(form: str) -> None:
+    assert FORMS[form].alone(of(Record("", [])))
+
+
+def test_a_field_of_one_part_only_is_no_trouble() -> None:
+    fields: list[Field] = [["245", "x"], ["100", "  "], ["264", " "], ["880", "  ", "6", ""]]
+    for form in ("dc", "mods", "ris", "bibtex", "csv", "jsonld"):
+        assert FORMS[form].alone(of(Record("00000nam", fields)))

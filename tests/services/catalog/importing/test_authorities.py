@@ -1,0 +1,121 @@
+"""Authority records: what they say, put in once, and used for "see" and "see also"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from sqlalchemy import func, select
+
+from chassis.context import READER
+from chassis.db import Database
+from services.catalog.browse import list_queries
+from services.catalog.browse.list_queries import Row
+from services.catalog.marc.faults import REASONS, Bad
+from services.catalog.marc.record import Record
+from services.catalog.record.authorities import authority_of
+from services.catalog.record.headings import heading_sort
+from services.catalog.tables import Authority, AuthorityForm
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+
+LEADER = "00000nz  a2200000n  4500"
+
+
+def authority(
+    number: str, heading: str, *, tag: str = "100", see: Iterable[str] = (), also: Iterable[str] = ()
+) -> Record:
+    fields = [["001", number], ["003", "TEST"], [tag, "1 ", "a", heading]]
+    fields += [[f"4{tag[1:]}", "1 ", "a", each] for each in see]
+    fields += [[f"5{tag[1:]}", "1 ", "a", each] for each in also]
+    return Record(LEADER, fields)
+
+
+HAMKA = authority(
+    "a1", "Hamka,", see=["Amrullah, Haji Abdul Malik Karim", "Buya Hamka"], also=["Karim Amrullah, Abdul"]
+)
+
+
+def counts(database: Database) -> tuple[int, int]:
+    with database.reading(READER) as session:
+        authorities = session.scalar(select(func.count()).select_from(Authority)) or 0
+        return authorities, session.scalar(select(func.count()).select_from(AuthorityForm)) or 0
+
+
+@pytest.mark.parametrize(
+    ("fields", "kind", "forms"),
+    [
+        ([["100", "1 ", "a", "Rusli, Marah,", "d", "1889-1968"], ["400", "1 ", "a", "Roesli, Marah"]],
+         "author", [("heading", "Rusli, Marah"), ("see", "Roesli, Marah")]),
+        ([["150", "  ", "a", "Surau", "x", "Sejarah"], ["450", "  ", "a", "Langgar"], ["550", "  ", "a", "Masjid"]],
+         "subject", [("heading", "Surau -- Sejarah"), ("see", "Langgar"), ("see_also", "Masjid")]),
+        ([["130", " 0", "a", "Seri adat"], ["430", " 0", "a", "Seri adat", "p", "Kecil"]],
+         "series", [("heading", "Seri adat"), ("see", "Seri adat Kecil")]),
+        ([["110", "1 ", "a", "Indonesia.", "b", "Departemen Agama"], ["410", "2 ", "a", "Depag"]],
+         "author", [("heading", "Indonesia. Departemen Agama"), ("see", "Depag")]),
+        ([["100", "1 ", "a", "Navis, A. A.", "t", "Kemarau"], ["400", "1 ", "a", "Navis, A. A.", "t", "Musim kering"]],
+         "title", [("heading", "Navis, A. A. Kemarau"), ("see", "Navis, A. A. Musim kering")]),
+        ([["100", "0 ", "a", "Hamka"], ["400", "0 ", "w", "nnaa", "a", "Tersembunyi"], ["400", "0 ", "a", "Hamka"]],
+         "author", [("heading", "Hamka")]),
+    ],
+)  # fmt: skip
+def test_what_an_authority_record_says(fields: list[list[str]], kind: str, forms: list[tuple[str, str]]) -> None:
+    found = authority_of(Record(LEADER, fields))
+    assert (found.kind, found.heading, list(found.forms)) == (kind, forms[0][1], forms)
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ([["400", "1 ", "a", "Roesli"]], "AUTHORITY_WITHOUT_HEADING"),
+        ([["100", "1 ", "a", " "]], "AUTHORITY_WITHOUT_HEADING"),
+        ([["180", "  ", "x", "Sejarah"]], "AUTHORITY_KIND_UNKNOWN"),
+    ],
+)
+def test_what_says_too_little_is_put_aside_with_its_reason(
+    import_: Importer, fields: list[list[str]], reason: str
+) -> None:
+    with pytest.raises(Bad) as bad:
+        authority_of(Record(LEADER, fields))
+    assert bad.value.reason == reason
+    assert REASONS[reason].id
+    counted = import_([Record(LEADER, [["001", "x"], *fields])])
+    assert (counted.read, counted.put_aside, import_.reasons) == (1, 1, [reason])
+
+
+def test_authorities_are_counted_with_the_others_and_put_in_once(database: Database, import_: Importer) -> None:
+    records = [HAMKA, book("b1"), authority("a2", "Navis, A. A.")]
+    first = import_(records)
+    assert (first.read, first.created, first.unchanged) == (3, 3, 0)
+    again = import_(records)
+    assert (again.read, again.created, again.updated, again.unchanged) == (3, 0, 0, 3)
+    assert counts(database) == (2, 5)
+
+
+def test_a_changed_authority_says_something_else(database: Database, import_: Importer) -> None:
+    import_([HAMKA])
+    changed = import_([authority("a1", "Hamka", see=["Abdul Malik"])])
+    assert changed.updated == 1
+    with database.reading(READER) as session:
+        row = session.scalars(select(Authority)).one()
+        forms = session.scalars(select(AuthorityForm.text).order_by(AuthorityForm.position)).all()
+    assert (row.version, list(forms)) == (2, ["Hamka", "Abdul Malik"])
+
+
+def test_two_different_authorities_under_one_number_are_both_kept_and_stay_so(
+    database: Database, import_: Importer
+) -> None:
+    records = [HAMKA, authority("a1", "Orang lain")]
+    assert import_(records, dry_run=True).created == 2
+    assert import_(records).created == 2
+    assert import_(records).unchanged == 2
+    assert counts(database)[0] == 2
+
+
+def test_lists_know_what_to_see_and_to_see_also(database: Database, import_: Importer) -> None:
+    import_([HAMKA, authority("a2", "Karim Amrullah, Abdul", also=["Hamka"])])
+    with database.reading(READER) as session:
+        variant = [Row(heading_sort(text), text, text) for text in ("Buya Hamka", "Hamka")]
+        assert list_queries.see(session, "author", variant) == {("buya hamka", "Buya Hamka"): ["Hamka"]}
+        assert list_queries.see_also(session, "author", variant) == {("hamka", "Hamka"): ["Karim Amrullah, Abdul"]}
+        assert list_queries.see(session, "subject", variant) == {}

@@ -1,0 +1,186 @@
+"""An import loads the good, puts the bad aside, knows what it has seen, and goes on where it was killed."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import NotFound
+from chassis.outbox import outbox
+from services.catalog.formats import export
+from services.catalog.importing.decode import find_files
+from services.catalog.marc.readers import decode, frames
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Branch, ImportSeen, IndexQueue, Item, PutAside, Record
+from tests.builders import book, iso
+from tests.services.catalog.conftest import Importer
+
+
+def _all(database: Database) -> list[Marc]:
+    """The records as an export gives them back."""
+    to = io.BytesIO()
+    list(export.export(database, READER, to=to, asked=export.Asked()))
+    return [decode(frame).record for frame in frames(io.BytesIO(to.getvalue()))]
+
+
+def _counts(counts: object) -> tuple[int, ...]:
+    return tuple(getattr(counts, name) for name in ("read", "created", "updated", "unchanged", "put_aside"))
+
+
+def test_what_goes_in_comes_out_field_for_field(import_: Importer, database: Database) -> None:
+    records = [book(str(number), f"Judul {number}", items=[("PST", f"B{number}")]) for number in range(1200)]
+    assert _counts(import_(records)) == (1200, 1200, 0, 0, 0)
+    assert [each.fingerprint() for each in _all(database)] == [each.fingerprint() for each in records]
+
+
+def test_the_same_file_again_changes_nothing(import_: Importer, database: Database) -> None:
+    records = [book("1"), book("2"), book(None, "Tanpa nomor")]
+    import_(records)
+    assert _counts(import_(records)) == (3, 0, 0, 3, 0)
+    with database.reading(READER) as session:
+        assert session.scalar(select(func.max(Record.version))) == 1
+        assert session.scalar(select(func.count()).select_from(ImportSeen)) == 0
+
+
+def test_a_changed_record_is_a_new_version_of_the_old_one(import_: Importer, database: Database) -> None:
+    import_([book("1", "Lama")])
+    with database.reading(READER) as session:
+        before = session.execute(select(Record.id, Record.number)).one()
+    assert _counts(import_([book("1", "Baru")])) == (1, 0, 1, 0, 0)
+    with database.reading(READER) as session:
+        after = session.execute(select(Record.id, Record.number, Record.version)).one()
+    assert (after.id, after.number, after.version) == (before.id, before.number, 2)
+    assert _all(database)[0].text("245", "a") == "Baru"
+
+
+def test_two_different_records_under_one_number_are_both_kept(import_: Importer, database: Database) -> None:
+    twins = [book("7", "Satu"), book("7", "Dua"), book("7", "Dua")]
+    assert _counts(import_(twins)) == (3, 2, 0, 1, 0)
+    assert import_.reasons == ["DUPLICATE_CONTROL_NUMBER"]
+    assert _counts(import_(twins)) == (3, 0, 0, 3, 0)
+    assert _counts(import_(list(reversed(twins)))) == (3, 0, 0, 3, 0)
+    assert len(_all(database)) == 2
+
+
+def test_a_later_run_updates_the_first_of_two_twins_and_keeps_the_second(import_: Importer, database: Database) -> None:
+    import_([book("7", "Satu"), book("7", "Dua")])
+    assert _counts(import_([book("7", "Satu, edisi baru"), book("7", "Dua")])) == (2, 0, 1, 1, 0)
+    assert {each.text("245", "a") for each in _all(database)} == {"Satu, edisi baru", "Dua"}
+
+
+def test_sources_do_not_share_control_numbers(import_: Importer, database: Database) -> None:
+    import_([book("1", "Satu")], source="A")
+    assert _counts(import_([book("1", "Dua")], source="B")) == (1, 1, 0, 0, 0)
+    assert len(_all(database)) == 2
+
+
+def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_: Importer, database: Database) -> None:
+    bad = iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
+    assert _counts(import_(iso([book("1")]) + bad + iso([book("3")]))) == (3, 2, 0, 0, 1)
+    with database.reading(READER) as session:
+        aside = session.execute(select(PutAside.ordinal, PutAside.position, PutAside.reason, PutAside.raw)).one()
+    assert (aside.ordinal, aside.position, aside.reason, aside.raw) == (2, len(iso([book("1")])), "BAD_UTF8", bad)
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(import_: Importer, database: Database) -> None:
+    records = [book("1"), book("2"), book("2", "Lain"), book("2"), book(None)]
+    rehearsed = _counts(import_(records, dry_run=True))
+    with database.reading(READER) as session:
+        assert session.scalar(select(func.count()).select_from(Record)) == 0
+    assert _counts(import_(records)) == rehearsed
+    assert _counts(import_(records, dry_run=True)) == (5, 0, 0, 5, 0)
+
+
+def test_each_batch_is_one_fact_and_each_new_version_waits_for_the_index(import_: Importer, database: Database) -> None:
+    records = [book(str(number)) for number in range(1100)]
+    import_(records)
+    import_(records)
+    with database.reading(READER) as session:
+        types = list(session.scalars(select(outbox.c.type)))
+        assert session.scalar(select(func.count()).select_from(IndexQueue)) == 1100
+    assert types == ["rangkiang.catalog.v1.RecordsChanged"] * 3
+
+
+def test_items_come_with_their_record_and_keep_their_ids(import_: Importer, database: Database) -> None:
+    import_([book("1", items=[("PST", "0001"), ("TJH", "0002")])])
+    with database.reading(READER) as session:
+        before = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
+    import_([book("1", items=[("TJH", "0002"), ("PST", "0003")])])
+    with database.reading(READER) as session:
+        after = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
+        branches = {row.code: row.confirmed for row in session.execute(select(Branch.code, Branch.confirmed))}
+    assert set(after) == {"0002", "0003"}
+    assert after["0002"] == before["0002"]
+    assert branches == {"PST": False, "TJH": False}
+
+
+def test_a_barcode_names_one_item_of_an_institution(import_: Importer, database: Database) -> None:
+    import_([book("1", items=[("PST", "0001")]), book("2", items=[("PST", "0001")])])
+    assert import_.reasons == ["BARCODE_IN_USE"]
+    with database.reading(READER) as session:
+        rows = session.execute(select(Item.record_number, Item.barcode).order_by(Item.record_number)).all()
+    assert [row.barcode for row in rows] == ["0001", None]
+
+
+@pytest.mark.parametrize("batches", [1, 2, 3])
+def test_a_stopped_import_goes_on_where_it_was(
+    import_: Importer, database: Database, tmp_path: Path, batches: int
+) -> None:
+    records = [book(str(number % 1400), f"Judul {number}") for number in range(1700)]
+    path = tmp_path / "besar.mrc"
+    path.write_bytes(iso(records))
+    told: list[object] = []
+
+    def die(progress: object) -> None:
+        told.append(progress)
+        if len(told) == batches:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_(path, tell=die)
+    told.clear()
+    counts = import_(path, tell=told.append)
+    assert _counts(counts) == (1700, 1700, 0, 0, 0)
+    assert len(told) == 4 - batches
+    assert [each.fingerprint() for each in _all(database)] == [each.fingerprint() for each in records]
+    assert _counts(import_(path)) == (1700, 0, 0, 1700, 0)
+
+
+def test_a_file_that_changed_after_the_stop_is_read_from_its_beginning(import_: Importer, tmp_path: Path) -> None:
+    path = tmp_path / "besar.mrc"
+    path.write_bytes(iso([book(str(number)) for number in range(1000)]))
+
+    def die(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        import_(path, tell=die)
+    path.write_bytes(iso([book(str(number), "Baru") for number in range(1000)]))
+    assert _counts(import_(path)) == (1000, 500, 500, 0, 0)
+
+
+def test_a_folder_is_read_in_order_and_a_missing_path_is_named(tmp_path: Path) -> None:
+    (tmp_path / "b").mkdir()
+    for name in ("c.mrc", "a.mrc", "b/d.xml", ".hidden"):
+        (tmp_path / name).write_bytes(b"")
+    names = [str(path.relative_to(tmp_path)) for path in find_files([str(tmp_path), "-"])[:-1]]
+    assert names == ["a.mrc", "b/d.xml", "c.mrc"]
+    with pytest.raises(NotFound) as refusal:
+        find_files([str(tmp_path / "nowhere")])
+    assert refusal.value.reason == "PATH_NOT_FOUND"
+
+
+def test_every_shared_record_is_loaded_and_given_back(import_: Importer, database: Database, shared: Path) -> None:
+    sent: list[bytes] = []
+    for path in find_files([str(shared / "marc" / "utf8")]):
+        with path.open("rb") as stream:
+            sent += [decode(frame).record.fingerprint() for frame in frames(stream)]
+        counts = import_(path, source=path.stem[:32].replace("_", "-"))
+        assert counts.put_aside == 0, import_.reasons
+    given = [each.fingerprint() for each in _all(database)]
+    assert set(given) == set(sent)

@@ -1,0 +1,44 @@
+"""Edits between tokens."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.catalog.index.edit_distance import edits, nearest
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "limit", "found"),
+    [
+        ("kabau", "kabau", 0, 0),
+        ("kabau", "kabao", 1, 1),
+        ("kabau", "kabua", 1, 1),
+        ("kabau", "kaba", 2, 1),
+        ("kabau", "kabauu", 2, 1),
+        ("kabau", "akbuau", 2, 2),
+        ("kabau", "minang", 2, 3),
+        ("abcdef", "abdcfe", 2, 2),
+        ("ca", "abc", 3, 3),
+        ("", "ab", 2, 2),
+    ],
+)
+def test_edits_count_swaps_once_and_stop_beyond_the_limit(one: str, other: str, limit: int, found: int) -> None:
+    assert edits(one, other, limit) == found
+
+
+@given(st.text("abc", max_size=7), st.text("abc", max_size=7))
+def test_a_limit_changes_nothing_below_it(one: str, other: str) -> None:
+    exact = edits(one, other, 20)
+    assert exact == edits(other, one, 20)
+    for limit in range(4):
+        assert edits(one, other, limit) == min(exact, limit + 1)
+
+
+def test_the_nearest_come_first() -> None:
+    assert nearest("kabau", ["kabar", "kaba", "kabau", "surau", "kabar"], 1) == [
+        (0, "kabau"),
+        (1, "kaba"),
+        (1, "kabar"),
+    ]

@@ -1,0 +1,110 @@
+"""Indexing killed anywhere goes on without loss or double, and Elasticsearch is followed the same way."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import Unavailable
+from chassis.urls import open_url
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.rebuilds import ask_rebuild, unsound
+from services.catalog.tables import Record
+from tests.services.catalog.indexes import (
+    CHECKOUT,
+    EVERYTHING,
+    books,
+    eventually,
+    follow,
+    many,
+    numbers,
+    queued,
+    wishes,
+)
+
+DIE = """
+import os, signal, sys
+from chassis.db import Database
+from chassis.urls import open_url
+from services.catalog.index.port import ENGINES
+from services.catalog.indexing import Keeper, keeping
+
+def die(*_args, **_more):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+url, search, point = sys.argv[1:]
+keeping.SCAN_BATCH = keeping.BIGGEST_COMMIT = 4
+index = open_url(search, ENGINES)
+if point == "before the queue rows go":
+    keeping.dequeue = die
+elif point == "before progress is noted":
+    note = Keeper._note
+    Keeper._note = lambda self, wish, **values: die() if values.get("reached") else note(self, wish, **values)
+elif point == "before done is noted":
+    note = Keeper._note
+    Keeper._note = lambda self, wish, **values: die() if values.get("state") == "done" else note(self, wish, **values)
+keeper = Keeper(Database(url), index)
+while keeper.step():
+    pass
+"""
+
+
+@pytest.mark.parametrize("point", ["before the queue rows go", "before progress is noted", "before done is noted"])
+def test_killed_at_any_point_it_goes_on_without_loss_or_double(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], point: str
+) -> None:
+    import_(many(10))
+    follow(database, index)
+    index.close()
+    if point != "before the queue rows go":
+        ask_rebuild(database)
+    import_([*books("Jilid lain"), *many(12)[10:]])
+    url = database.url.render_as_string(hide_password=False)
+    child = subprocess.run(
+        [sys.executable, "-c", DIE, url, f"tantivy:///{folder}", point],
+        cwd=CHECKOUT,
+        timeout=60,
+        capture_output=True,
+        text=True,
+    )
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    if point == "before the queue rows go":
+        assert len(queued(database)) == 3
+    follow(database, index)
+    assert queued(database) == {}
+    assert len(numbers(index)) == index.count() == 12
+    assert len(numbers(index, "lain")) == 1
+    assert {wish.state for wish in wishes(database)} == {"done"}
+    with database.reading(READER) as session:
+        assert session.scalar(select(func.count()).select_from(Record)) == 12
+    assert unsound(database, index) == ""
+
+
+def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
+    database: Database, elasticsearch_url: str, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    index: Index = open_url(elasticsearch_url, ENGINES)
+    import_(many(10))
+    keeper = follow(database, index)
+    import_(books("Jilid lain"))
+    asked = ask_rebuild(database)
+    follow(database, index, keeper)
+    eventually(lambda: len(numbers(index, "lain")) == 1, 3)
+    assert (len(numbers(index)), index.name(), queued(database)) == (10, asked.hex, {})
+    index.retire()
+    with pytest.raises(Unavailable):
+        index.search(EVERYTHING)
+    follow(database, index)
+    assert len(numbers(index)) == 10
+    assert unsound(database, index) == ""
+    index.close()

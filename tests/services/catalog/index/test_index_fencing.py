@@ -1,0 +1,76 @@
+"""An index holder that overslept its lease on PostgreSQL takes nothing off the queue and swaps no index."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from sqlalchemy import text
+
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Conflict
+from chassis.lease import Fenced, Lease, Leases
+from services.catalog.index.indexer import Keeper
+from services.catalog.index.port import Change, Index
+from services.catalog.index.rebuilds import ask_rebuild
+from tests.services.catalog.indexes import books, follow, numbers, queued, wishes
+
+ROLE = "index"
+
+
+@pytest.fixture(params=["postgresql"])
+def database(database: Database) -> Database:
+    """Only there a holder's term can end without its knowing."""
+    return database
+
+
+@pytest.fixture
+def lease(database: Database) -> Iterator[Lease]:
+    with Leases(database).hold(ROLE, threading.Event()) as held:
+        assert held is not None
+        yield held
+
+
+def oversleep(database: Database) -> None:
+    with database.transaction(system("test")) as session:
+        session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
+    assert Leases(database).try_hold(ROLE) is not None
+
+
+def test_what_it_wrote_stays_queued_for_the_next_holder(
+    database: Database, index: Index, lease: Lease, import_: Callable[..., object]
+) -> None:
+    keeper = follow(database, index, Keeper(Fenced(database, lease), index))
+    import_(books("Sitti Nurbaya"))
+
+    class Slow(type(index)):  # type: ignore[misc]
+        def write(self, changes: Sequence[Change]) -> None:
+            super().write(changes)
+            oversleep(database)
+
+    plain, index.__class__ = index.__class__, Slow
+    with pytest.raises(Conflict) as refusal:
+        keeper.step()
+    assert refusal.value.reason == "LEASE_LOST"
+    assert len(queued(database)) == 1
+    index.__class__ = plain
+    follow(database, index)
+    assert (len(queued(database)), len(numbers(index))) == (0, 1)
+
+
+def test_an_index_it_was_building_is_not_put_in_place(
+    database: Database, index: Index, lease: Lease, import_: Callable[..., object]
+) -> None:
+    import_(books("Sitti Nurbaya", "Salah Asuhan"))
+    keeper = follow(database, index, Keeper(Fenced(database, lease), index))
+    live = index.name()
+    ask_rebuild(database)
+    oversleep(database)
+    with pytest.raises(Conflict):
+        keeper.step()
+    assert (index.name(), wishes(database)[-1].state) == (live, "wanted")
+    follow(database, index)
+    assert index.name() != live
+    assert len(numbers(index)) == 2

@@ -1,0 +1,128 @@
+"""Indexing: the queue reaches the index, soon, in order and in batches."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database
+from chassis.service import Resources
+from chassis.settings import load
+from services.catalog.index.indexer import Keeper, run
+from services.catalog.index.port import Change, Index
+from services.catalog.index.queue import dequeue, enqueue
+from services.catalog.index.rebuilds import unsound
+from services.catalog.service import SERVICE
+from services.catalog.tables import Record
+from tests.services.catalog.indexes import (
+    books,
+    eventually,
+    follow,
+    many,
+    numbers,
+    queued,
+)
+
+
+def test_the_first_index_is_made_by_itself_and_filled_from_the_queue(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    import_(books("Sitti Nurbaya", "Salah Asuhan"))
+    assert len(queued(database)) == 2
+    follow(database, index)
+    assert queued(database) == {}
+    assert len(numbers(index)) == 2
+    assert len(numbers(index, "asuhan")) == 1
+    assert unsound(database, index) == ""
+
+
+def test_changed_records_are_replaced_and_deleted_ones_leave_the_index(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    import_(books("Sitti Nurbaya", "Salah Asuhan", "Azab dan Sengsara"))
+    keeper = follow(database, index)
+    import_(books("Sitti Nurbaya", "Salah Pilih"))
+    with database.transaction(system("test")) as session:
+        (gone,) = numbers(index, "azab")
+        session.execute(update(Record).where(Record.number == gone).values(deleted_at=clock.now(), version=2))
+        enqueue(session, [(gone, 2)])
+    follow(database, index, keeper)
+    assert (len(numbers(index)), numbers(index, "asuhan"), numbers(index, "azab")) == (2, [], [])
+    assert len(numbers(index, "pilih")) == 1
+
+
+def test_the_queue_keeps_the_newest_version(database: Database) -> None:
+    with database.transaction(system("test")) as session:
+        enqueue(session, [(7, 3), (8, 1)])
+        enqueue(session, [(7, 2), (8, 2)])
+        enqueue(session, [])
+    assert queued(database) == {7: 3, 8: 2}
+
+
+def test_a_row_whose_record_changed_meanwhile_stays_queued(database: Database) -> None:
+    with database.transaction(system("test")) as session:
+        enqueue(session, [(number, 1) for number in range(1, 2501)])
+        enqueue(session, [(7, 2)])
+        dequeue(session, [(number, 1) for number in range(1, 2501)])
+    assert queued(database) == {7: 2}
+
+
+def test_rows_stay_queued_when_the_index_cannot_be_written(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    keeper = follow(database, index)
+    import_(books("Sitti Nurbaya"))
+
+    class Full(type(index)):  # type: ignore[misc]
+        def write(self, changes: Sequence[Change]) -> None:
+            raise OSError("no space left on device")
+
+    index.__class__ = Full
+    with pytest.raises(OSError, match="no space"):
+        keeper.step()
+    assert len(queued(database)) == 1
+
+
+def test_beside_a_command_one_commit_waits_for_what_trickles_in(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    follow(database, index)
+    commits: list[int] = []
+
+    class Counting(type(index)):  # type: ignore[misc]
+        def write(self, changes: Iterable[Change]) -> None:
+            taken = list(changes)
+            commits.append(len(taken))
+            super().write(taken)
+
+    index.__class__ = Counting
+    import_(many(3), source="FIRST")
+    later = threading.Timer(0.1, lambda: import_(many(4), source="SECOND"))
+    later.start()
+    assert Keeper(database, index, watched=False).step()
+    later.join()
+    assert commits == [7]
+
+
+def test_what_is_committed_is_found_within_a_second(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object]
+) -> None:
+    settings = load({"SEARCH_URL": f"tantivy:///{folder}"})
+    stop = threading.Event()
+    worker = threading.Thread(target=run, args=(Resources(settings, database, SERVICE), stop))
+    worker.start()
+    try:
+        eventually(lambda: index.name() != "", 5)
+        for count in (1, 2, 3):
+            import_(many(count))
+            eventually(lambda count=count: len(numbers(index)) == count, 1)
+    finally:
+        stop.set()
+        worker.join(timeout=10)
+    assert not worker.is_alive()

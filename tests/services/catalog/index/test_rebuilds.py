@@ -1,0 +1,205 @@
+"""A new index is built beside the old one: when asked, and when the old one is lost, rotten or foreign."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from chassis.db import Database
+from chassis.errors import LocalText, NotFound, Unavailable
+from chassis.ids import new_id
+from chassis.urls import open_url
+from services.catalog.index.indexer import Keeper
+from services.catalog.index.port import ENGINES, Change, Index
+from services.catalog.index.rebuilds import ask_rebuild, rebuild_progress, unsound
+from services.catalog.index.tantivy_writing import Building
+from tests.services.catalog.indexes import (
+    EVERYTHING,
+    books,
+    follow,
+    many,
+    numbers,
+    queued,
+)
+
+
+def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
+    database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    import_(many(10))
+    keeper = follow(database, index)
+    before = index.name()
+    asked = ask_rebuild(database)
+    assert ask_rebuild(database) == asked
+    keeper.step()
+    now = rebuild_progress(database, asked)
+    assert (now.state, now.written, now.total, now.finished_at) == ("running", 4, 10, None)
+    assert len(numbers(index)) == 10
+    import_([*books("Jilid baru"), *many(12)[10:]], source="TEST")
+    keeper.step()
+    assert queued(database) == {}
+    assert len(numbers(index, "baru")) == 1
+    follow(database, index, keeper)
+    now = rebuild_progress(database, asked)
+    assert (now.state, now.error) == ("done", "")
+    assert now.finished_at is not None
+    assert index.name() == asked.hex != before
+    assert (len(numbers(index)), len(numbers(index, "baru"))) == (12, 1)
+    assert unsound(database, index) == ""
+
+
+def test_an_interrupted_rebuild_is_gone_on_with(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    import_(many(10))
+    keeper = follow(database, index)
+    asked = ask_rebuild(database)
+    keeper.step()
+    index.close()
+    written, write = list[int](), Building.write
+
+    def counted(self: Building, given: Sequence[Change], *, durable: bool = True) -> None:
+        written.append(len(given))
+        write(self, given, durable=durable)
+
+    monkeypatch.setattr(Building, "write", counted)
+    again = open_url(f"tantivy:///{folder}", ENGINES)
+    follow(database, again)
+    assert written == [4, 2]
+    assert (len(numbers(again)), again.name()) == (10, asked.hex)
+    again.close()
+
+
+def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    import_(many(10))
+    keeper = follow(database, index)
+    asked = ask_rebuild(database)
+    keeper.step()
+    index.close()
+    shutil.rmtree(folder / asked.hex)
+    follow(database, index)
+    assert (len(numbers(index)), index.name()) == (10, asked.hex)
+    assert rebuild_progress(database, asked).written == 10
+
+
+def test_a_lost_index_is_built_again(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object]
+) -> None:
+    import_(many(10))
+    follow(database, index)
+    index.close()
+    shutil.rmtree(folder)
+    assert unsound(database, index) == "INDEX_MISSING"
+    follow(database, index)
+    assert len(numbers(index)) == 10
+
+
+@pytest.mark.parametrize("part", [".idx", ".term", ".fast"])
+def test_a_rotten_index_answers_no_garbage_and_is_built_again(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], part: str
+) -> None:
+    import_(many(10))
+    follow(database, index)
+    index.close()
+    rotten = next((folder / index.name()).glob(f"*{part}"))
+    sound = bytearray(rotten.read_bytes())
+    sound[len(sound) // 3] ^= 0xFF
+    rotten.chmod(0o600)
+    rotten.write_bytes(sound)
+    again = open_url(f"tantivy:///{folder}", ENGINES)
+    assert unsound(database, again) == "INDEX_ROTTEN"
+    with pytest.raises(Unavailable) as trouble:
+        again.search(EVERYTHING)
+    assert trouble.value.reason == "INDEX_BUILDING"
+    follow(database, again)
+    assert len(numbers(again)) == 10
+    assert unsound(database, again) == ""
+    again.close()
+
+
+def test_an_index_of_another_database_is_not_asked_and_built_again(
+    database: Database, index: Index, import_: Callable[..., object]
+) -> None:
+    foreign = index.begin_rebuild(new_id().hex)
+    foreign.swap()
+    import_(many(3))
+    assert unsound(database, index) == "INDEX_STRANGE"
+    follow(database, index)
+    assert len(numbers(index)) == 3
+    assert unsound(database, index) == ""
+
+
+def test_an_index_of_another_release_answers_until_the_new_one_is_there(
+    database: Database,
+    index: Index,
+    folder: Path,
+    import_: Callable[..., object],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    import_(many(10))
+    follow(database, index)
+    before = index.name()
+    manifest = folder / before / "rangkiang.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "form": "older"}))
+    assert unsound(database, index) == "INDEX_FOREIGN"
+    keeper = Keeper(database, index)
+    keeper.step()
+    assert (index.name(), len(numbers(index))) == (before, 10)
+    follow(database, index, keeper)
+    assert index.name() != before
+    assert (len(numbers(index)), unsound(database, index)) == (10, "")
+
+
+def test_an_index_that_misses_a_record_is_noticed_at_rest(
+    database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SETTLED_SECONDS", 0.0)
+    monkeypatch.setattr("services.catalog.index.rebuilds.AGAIN_SECONDS", 0.0)
+    import_(many(3))
+    follow(database, index)
+    index.write([Change(numbers(index)[0], 9, None)])
+    assert unsound(database, index) == "INDEX_INCOMPLETE"
+    follow(database, index)
+    follow(database, index)
+    assert len(numbers(index)) == 3
+
+
+def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
+    asked = ask_rebuild(database)
+    Keeper(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    now = rebuild_progress(database, asked)
+    assert now.state == "failed"
+    assert "disk full" in now.error
+    assert now.finished_at is not None
+    with pytest.raises(NotFound):
+        rebuild_progress(database, new_id())
+
+
+def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    import_(many(10))
+    keeper = follow(database, index)
+    asked = ask_rebuild(database)
+    keeper.step()
+    assert (folder / asked.hex).is_dir()
+    keeper.give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    follow(database, index)
+    assert not (folder / asked.hex).exists()
+    assert len(numbers(index)) == 10

@@ -1,0 +1,164 @@
+"""Items from a record, and what readers are told about them."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.catalog.items.availability import ItemFacts, answer, holdings
+from services.catalog.items.parsing import items_of
+from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Record
+
+
+def items(*fields: Field) -> list[ItemFacts]:
+    return items_of(Record(fields=list(fields)))
+
+
+def test_an_852_is_an_item() -> None:
+    assert items(
+        [
+            "852",
+            "1 ",
+            "a",
+            "PKS",
+            "b",
+            "PST",
+            "c",
+            "referensi",
+            "k",
+            "R",
+            "h",
+            "297.1",
+            "i",
+            "HAM t",
+            "p",
+            "0012",
+            "t",
+            "2",
+        ]
+    ) == [
+        ItemFacts(
+            barcode="0012",
+            call_number="R 297.1 HAM t",
+            branch="PST",
+            collection="reference",
+            copy="2",
+            call_sort="R 297.1 HAM T   000002",
+        )
+    ]
+
+
+def test_876s_are_the_items_of_the_852_they_are_linked_to() -> None:
+    found = items(
+        ["852", "  ", "8", "1.1", "b", "PST", "h", "813"],
+        ["852", "  ", "8", "2.1", "b", "TJH", "h", "814"],
+        ["876", "  ", "8", "1.1", "p", "A1", "t", "1"],
+        ["876", "  ", "8", "1.2", "p", "A2", "t", "2", "j", "in repair"],
+        ["876", "  ", "8", "2.1", "p", "B1"],
+    )
+    assert [(each.barcode, each.branch, each.call_number, each.status) for each in found] == [
+        ("A1", "PST", "813", "in_service"),
+        ("A2", "PST", "813", "in_repair"),
+        ("B1", "TJH", "814", "in_service"),
+    ]
+
+
+def test_876s_without_a_link_belong_to_the_only_852() -> None:
+    found = items(["852", "  ", "b", "PST"], ["876", "  ", "p", "A1"], ["876", "  ", "p", "A2"])
+    assert [each.barcode for each in found] == ["A1", "A2"]
+
+
+KOHA = ["952", "  ", "0", "0", "1", "0", "4", "0", "7", "0", "8", "ANAK", "a", "PST", "b", "TJH", "o", "813 NAV r",
+        "p", "000123", "t", "1", "y", "BK"]  # fmt: skip
+
+
+def test_a_952_of_koha_is_an_item() -> None:
+    assert items(KOHA, ["852", "  ", "b", "other"]) == [
+        ItemFacts(
+            barcode="000123",
+            call_number="813 NAV r",
+            branch="PST",
+            collection="children",
+            material="book",
+            copy="1",
+            call_sort=" 813 NAV R   000001",
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "value", "status", "told"),
+    [
+        ("0", "1", "withdrawn", "not_available"),
+        ("1", "4", "missing", "not_available"),
+        ("4", "1", "in_repair", "not_available"),
+        ("7", "-1", "in_process", "not_available"),
+        ("7", "1", "in_service", "read_here_only"),
+        ("7", "0", "in_service", "can_be_borrowed"),
+    ],
+)
+def test_kohas_flags_become_a_status(code: str, value: str, status: str, told: str) -> None:
+    field = list(KOHA)
+    field[field.index(code, 2) + 1] = value
+    (item,) = items(field)
+    assert item.status == status
+    assert answer(item.status, item.collection) == told
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ["952", "  ", "a", "351331783", "z", "BTCTA", "b", "BAKER & TAYLOR", "d", "URI", "p", "lccopycat"],
+        ["952", "  ", "d", "265", "j", "2018", "e", "3", "b", "16"],
+        ["952", "  ", "a", "econ"],
+        ["852", "  ", "h", "813"],
+        ["852", "  ", "", ""],
+        ["852", "teks"],
+    ],
+)
+def test_what_only_looks_like_an_item_is_none(field: Field) -> None:
+    assert items(field) == []
+
+
+def test_a_barcode_names_one_item() -> None:
+    found = items(["852", "  ", "b", "PST", "p", "1"], ["852", "  ", "b", "TJH", "p", "1"])
+    assert [each.barcode for each in found] == ["1", None]
+
+
+def test_codes_are_no_longer_than_the_tables_hold() -> None:
+    (item,) = items(["852", "  ", "b", "B" * 100, "c", "C" * 100, "p", "P" * 100])
+    assert (len(item.branch), len(item.collection), len(item.barcode or "")) == (64, 32, 64)
+
+
+def test_holdings_say_by_branch_what_can_be_had() -> None:
+    found = holdings(
+        [
+            ItemFacts(branch="TJH", call_number="813"),
+            ItemFacts(branch="PST", collection="reference", call_number="R 813"),
+            ItemFacts(branch="PST", status="in_repair"),
+            ItemFacts(branch="PST", status="withdrawn"),
+            ItemFacts(branch="TJH", status="missing"),
+        ],
+        {("PKS", "PST"): ("Pusat", "Main library")},
+        institution="PKS",
+    )
+    assert found == [
+        {
+            "institution": "PKS",
+            "branch": "PST",
+            "branch_name": {"id": "Pusat", "en": "Main library"},
+            "call_number": "R 813",
+            "items": 2,
+            "available": 0,
+            "answer": "read_here_only",
+        },
+        {
+            "institution": "PKS",
+            "branch": "TJH",
+            "branch_name": {"id": "TJH", "en": "TJH"},
+            "call_number": "813",
+            "items": 2,
+            "available": 1,
+            "answer": "can_be_borrowed",
+        },
+    ]

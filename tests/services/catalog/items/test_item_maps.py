@@ -1,0 +1,209 @@
+"""Maps of items: how they are written, what is refused, and what they make of records."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from chassis.errors import Invalid
+from services.catalog.items.availability import ItemFacts
+from services.catalog.items.enumeration import split_date
+from services.catalog.items.item_maps import USUAL, read_map
+from services.catalog.items.parsing import items_of
+from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Record
+
+
+def items(*fields: Field, by: str = "") -> list[ItemFacts]:
+    return items_of(Record(fields=list(fields)), read_map(by) if by else USUAL)
+
+
+SCHOOL = """
+# A school's own system writes 990, one field a copy, with its own codes.
+[[way]]
+name = "Sekolah"
+field = "990"
+has = ["a"]
+barcode = "a"
+call_number = "k c | d m"
+branch = "b"
+collection = "f"
+material = "g"
+room = "r:2"
+copy = "n"
+enumeration = "v"
+pieces = "e+"
+status = [{ code = "s", begins = "H", is = "missing" }]
+status_words = "s"
+read_here = [{ code = "l", begins_not = "P" }]
+
+[branches]
+"01" = "PST"
+[collections]
+"RUJ" = "reference"
+[materials]
+"kaset" = "CD"
+[statuses]
+"Diperbaiki" = "in_repair"
+"""
+
+
+def test_a_source_may_write_items_in_its_own_way() -> None:
+    (item,) = items(
+        ["990", "  ", "a", "0007", "b", "01", "k", "R", "d", "813", "m", "NAV r", "f", "ruj", "g", "Kaset", "r", "A",
+         "r", "Lantai 2", "n", "2", "v", "Jilid 2, 2019", "e", "1 CD", "e", "1 peta", "s", "diperbaiki"],
+        by=SCHOOL,
+    )  # fmt: skip
+    assert item == ItemFacts(
+        barcode="0007", call_number="R 813 NAV r", branch="PST", collection="reference", material="sound",
+        status="in_repair", copy="2", room="Lantai 2", enumeration="Jilid 2", chronology="2019",
+        pieces="1 CD 1 peta", call_sort="R 813 NAV R  000002 000002",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "status", "collection"),
+    [
+        (["990", "  ", "a", "1", "s", "Hilang 2019"], "missing", ""),
+        (["990", "  ", "a", "1", "s", "entah"], "in_service", ""),
+        (["990", "  ", "a", "1", "l", "P"], "in_service", ""),
+        (["990", "  ", "a", "1", "l", "baca"], "in_service", "reference"),
+        (["990", "  ", "a", "1", "l", "0"], "in_service", ""),
+    ],
+)
+def test_conditions_say_the_status_and_what_is_read_here(field: Field, status: str, collection: str) -> None:
+    (item,) = items(field, by=SCHOOL)
+    assert (item.status, item.collection) == (status, collection)
+
+
+def test_fields_that_lack_what_an_item_has_are_none() -> None:
+    assert items(["990", "  ", "b", "01"], ["990", "  ", "a", " "], ["852", "  ", "b", "PST"], by=SCHOOL) == []
+
+
+def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_processes() -> None:
+    assert pickle.loads(pickle.dumps(USUAL)) == USUAL
+    assert [way.tag for way in USUAL.ways] == ["952", "852"]
+
+
+@pytest.mark.parametrize(
+    ("written", "where", "why"),
+    [
+        ("", "way", "at least one"),
+        ("way = 3", "way", "at least one"),
+        ("[[way]]\nfield = ", "TOML", ""),
+        ("[[way]]\nfield = '99'\nbarcode = 'a'", "way 1: field", "three digits"),
+        ("[[way]]\nfield = '001'\nbarcode = 'a'", "way 1: field", "three digits"),
+        ("[[way]]\nname = 'Kami'\nfield = '990'", "way 1 (Kami)", "nothing stands"),
+        ("[[way]]\nfield = '990'\nbarcod = 'a'", "way 1", "unknown: barcod"),
+        ("[[way]]\nfield = '990'\nbarcode = ''", "way 1: barcode", "subfield codes"),
+        ("[[way]]\nfield = '990'\nbarcode = 'ab'", "way 1: barcode", "“ab”"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a:x'", "way 1: barcode", "“a:x”"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nhas = 'a'", "way 1: has", "list"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nhas = ['ab']", "way 1: has", "“ab”"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nstatus = [{code = 's', is = 'gone'}]", "way 1: status", "“gone”"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nstatus = [{code = 's', says = 'x'}]", "way 1: status", "unknown"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nread_here = [{code = 7}]", "way 1: read_here", "quotes"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\nitems_in = ['876']", "way 1", "go together"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\n[branches]\n01 = 2", "branches", "lines"),
+        ("[[way]]\nfield = '990'\nbarcode = 'a'\n[statuses]\nx = 'y'", "statuses.x", "“y”"),
+        ("[shelves]\na = 'b'", "file", "unknown: shelves"),
+        ("#" * 100_001, "file", "longer"),
+    ],
+)
+def test_a_map_that_is_wrong_is_refused_with_where_and_why(written: str, where: str, why: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        read_map(written)
+    assert refusal.value.reason == "ITEM_MAP"
+    assert refusal.value.facts["where"] == where
+    assert why in str(refusal.value.facts["why"])
+    assert refusal.value.sentence.id
+    assert refusal.value.sentence.en
+
+
+def test_numbers_are_read_with_their_captions() -> None:
+    found = items(
+        ["852", "  ", "8", "1", "b", "PST", "h", "050"],
+        ["853", "20", "8", "1", "a", "Vol.", "b", "No.", "i", "(year)", "j", "(month)"],
+        ["863", "40", "8", "1.1", "a", "3", "b", "2", "i", "2026", "j", "05"],
+        ["863", "40", "8", "1.2", "a", "3", "b", "3", "i", "2026", "j", "06/07"],
+        ["876", "  ", "8", "1.1", "p", "A1"],
+        ["876", "  ", "8", "1.2", "p", "A2"],
+        ["876", "  ", "8", "1.9", "p", "A3"],
+    )
+    assert [(each.enumeration, each.chronology) for each in found] == [
+        ("Vol. 3 No. 2", "Mei 2026"),
+        ("Vol. 3 No. 3", "Juni/Juli 2026"),
+        ("", ""),
+    ]
+
+
+def test_holdings_without_item_records_say_their_one_volume_or_their_text() -> None:
+    (one,) = items(
+        ["852", "  ", "8", "1", "b", "PST"],
+        ["853", "20", "8", "1", "a", "Jilid"],
+        ["863", "40", "8", "1.1", "a", "2"],
+    )
+    assert one.enumeration == "Jilid 2"
+    pair = items(
+        ["852", "  ", "8", "1", "b", "PST"],
+        ["852", "  ", "8", "2", "b", "TJH"],
+        ["866", "40", "8", "2", "a", "Vol. 1–9 (1990–1998)"],
+    )
+    assert [(each.enumeration, each.chronology) for each in pair] == [("", ""), ("Vol. 1–9", "1990–1998")]
+
+
+def test_koha_says_which_issue_and_what_comes_with_it() -> None:
+    (item,) = items(
+        ["952", "  ", "a", "PST", "c", "LT2", "8", "BERKALA", "o", "050 HOR h", "p", "H1", "y", "CR",
+         "h", "Vol. 3 No. 2, Mei 2026", "3", "1 poster", "t", "1"],
+    )  # fmt: skip
+    assert (item.room, item.collection, item.enumeration) == ("LT2", "serials", "Vol. 3 No. 2")
+    assert (item.chronology, item.pieces, item.copy) == ("Mei 2026", "1 poster", "1")
+
+
+def test_what_only_the_call_number_or_the_record_says_counts_too() -> None:
+    (item,) = items(
+        ["300", "  ", "a", "2 jil. +", "e", "1 CD-ROM."], ["852", "  ", "b", "PST", "h", "813 NAV r jil. 2 c.3"]
+    )
+    assert (item.enumeration, item.copy, item.pieces) == ("jil. 2", "3", "1 CD-ROM")
+
+
+def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_them() -> None:
+    found = items(
+        ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 10", "t", "1"],
+        ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 2", "t", "2"],
+        ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 2", "t", "1"],
+    )
+    ordered = sorted(found, key=lambda each: each.call_sort)
+    assert [(each.enumeration, each.copy) for each in ordered] == [
+        ("Jilid 2", "1"),
+        ("Jilid 2", "2"),
+        ("Jilid 10", "1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ("Vol. 3 No. 2, Mei 2026", ("Vol. 3 No. 2", "Mei 2026")),
+        ("No. 7 (1998)", ("No. 7", "1998")),
+        ("Th. 2, 1998/1999", ("Th. 2", "1998/1999")),
+        ("Jilid 2", ("Jilid 2", "")),
+        ("2019", ("2019", "")),
+        ("Jilid 2, Sumatra", ("Jilid 2, Sumatra", "")),
+        ("", ("", "")),
+    ],
+)
+def test_a_date_at_the_end_of_a_numbering_is_its_date(said: str, found: tuple[str, str]) -> None:
+    assert split_date(said) == found
+
+
+def test_longer_than_the_tables_is_cut() -> None:
+    long = "x" * 9_000
+    (item,) = items(
+        ["952", "  ", "p", long, "o", long, "a", long, "c", long, "h", long, "t", long, "3", long, "y", "BK"]
+    )
+    lengths = [len(each or "") for each in (item.barcode, item.branch, item.room, item.collection)]
+    assert lengths == [64, 64, 64, 32]
+    assert max(len(each or "") for each in item) <= 500

@@ -1,0 +1,142 @@
+"""What stands beside a book, on both databases."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from sqlalchemy import event, insert, select, text
+from sqlalchemy.orm import Session
+
+from chassis.context import READER, system
+from chassis.db import Database
+from chassis.errors import Invalid, NotFound
+from chassis.ids import new_id
+from services.catalog.items import shelves
+from services.catalog.items.neighbours import Shelf, neighbours
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Branch, Item, Record
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+
+# Title, branch, call numbers of its copies there.
+SHELF = [
+    ("Agama", "PST", ["297 HAM t"]),
+    ("Fikih", "PST", ["2X4.1 ABD f"]),
+    ("Robohnya surau kami", "PST", ["813 NAV r", "813 NAV r c.2", "813 NAV r c.3"]),
+    ("Bianglala", "PST", ["813 NAV b"]),
+    ("Ensiklopedia", "PST", ["R 030 ENS e jil. 2", "R 030 ENS e jil. 10"]),
+    ("Sama nomornya", "PST", ["813 NAV b"]),
+    ("Tanpa nomor", "PST", [""]),
+    ("Di tempat lain", "TJH", ["813 NAV a"]),
+    ("Dihapus", "PST", ["813 NAV c"]),
+]
+
+
+@pytest.fixture
+def shelf(database: Database, import_: Importer) -> dict[str, str]:
+    """Title -> id of the records of SHELF."""
+    import_([_standing(str(at), *each) for at, each in enumerate(SHELF)])
+    with database.transaction(system("test")) as session:
+        session.execute(text("UPDATE items SET status = 'withdrawn' WHERE call_number = '813 NAV c'"))
+        rows = session.execute(select(Record.id, Record.brief)).all()
+    return {orjson.loads(bytes(row.brief))["title"]: str(row.id) for row in rows}
+
+
+def _standing(number: str, title: str, branch: str, call_numbers: list[str]) -> Marc:
+    copies = [
+        ["852", "  ", "b", branch, *(["h", written] if written else []), "p", f"K{number}{at}"]
+        for at, written in enumerate(call_numbers)
+    ]
+    return book(number, title, more=copies)
+
+
+def titles(found: Shelf) -> list[str]:
+    return [orjson.loads(bytes(each.record.brief))["title"] for each in found.neighbours]
+
+
+def beside(database: Database, record_id: str, **how: Any) -> Shelf:
+    return neighbours(database, context=READER, record_id=record_id, **how)
+
+
+def test_books_stand_by_their_call_numbers_each_once(database: Database, shelf: dict[str, str]) -> None:
+    found = beside(database, shelf["Bianglala"])
+    assert titles(found) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
+    assert [each.call_number for each in found.neighbours if each.here] == ["813 NAV b"]
+    assert (found.institution, found.branch) == ("PKS", "PST")
+    assert found.branch_name is not None
+
+
+def test_only_so_many_on_each_side(database: Database, shelf: dict[str, str]) -> None:
+    assert titles(beside(database, shelf["Bianglala"], limit=1)) == ["Fikih", "Bianglala", "Sama nomornya"]
+    assert titles(beside(database, shelf["Agama"], limit=1)) == ["Agama", "Fikih"]
+
+
+def test_books_under_one_number_find_one_another(database: Database, shelf: dict[str, str]) -> None:
+    assert titles(beside(database, shelf["Sama nomornya"], limit=1)) == [
+        "Bianglala",
+        "Sama nomornya",
+        "Robohnya surau kami",
+    ]
+
+
+def test_a_branch_where_the_book_is_not_gives_way_to_the_one_where_it_is(
+    database: Database, shelf: dict[str, str]
+) -> None:
+    assert beside(database, shelf["Agama"], branch="PKS/TJH").branch == "PST"
+    assert titles(beside(database, shelf["Di tempat lain"], branch="nonsense")) == ["Di tempat lain"]
+
+
+def test_without_a_call_number_there_is_no_shelf(database: Database, shelf: dict[str, str]) -> None:
+    assert beside(database, shelf["Tanpa nomor"]).neighbours == []
+
+
+def test_what_cannot_be_asked_is_refused(database: Database, shelf: dict[str, str]) -> None:
+    with pytest.raises(NotFound):
+        beside(database, str(new_id()))
+    with pytest.raises(Invalid) as refusal:
+        beside(database, shelf["Agama"], limit=21)
+    assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
+
+
+def test_the_shelf_is_walked_by_its_index(database: Database, import_: Importer) -> None:
+    import_([_standing("1", "Satu", "PST", ["813 NAV r"])])
+    with database.transaction(system("test")) as session:
+        first = session.scalars(select(Item)).one()
+        branch = session.get_one(Branch, first.branch_id)
+        rows = [
+            {
+                "id": new_id(), "institution_id": branch.institution_id, "record_number": first.record_number,
+                "branch_id": branch.id, "barcode": None, "call_number": f"813.{at:05}", "collection": "",
+                "material": "", "status": "in_service", "copy": "", "position": at, "call_sort": f" 813.{at:05}    ",
+            }
+            for at in range(1, 3_000)
+        ]  # fmt: skip
+        session.execute(insert(Item), rows)
+        if not database.is_sqlite:
+            session.execute(text("ANALYZE items"))
+        for leftwards in (True, False):
+            plan = _plan(session, branch.id, leftwards=leftwards)
+            assert "items_on_shelf" in plan
+            assert "Sort" not in plan
+            assert "TEMP B-TREE" not in plan
+
+
+def _plan(session: Session, branch_id: UUID, *, leftwards: bool) -> str:
+    """How the database goes about the walk: the statement is explained instead of run."""
+    connection = session.connection()
+    word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
+
+    def explain(*given: Any) -> tuple[str, Any]:
+        return word + given[2], given[3]
+
+    event.listen(connection, "before_cursor_execute", explain, retval=True)
+    try:
+        asked = shelves.walk(branch_id, (" 813.01500    ", 1), leftwards=leftwards, limit=60)
+        cursor = connection.execute(asked).cursor
+        assert cursor is not None
+        return "\n".join(str(row) for row in cursor.fetchall())
+    finally:
+        event.remove(connection, "before_cursor_execute", explain)

@@ -1,0 +1,73 @@
+"""Whatever stands in a record: it is described, shelved and classed, and nothing of it leaves as anything but text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.catalog.items.availability import holdings
+from services.catalog.items.item_maps import USUAL
+from services.catalog.items.parsing import items_in, items_of
+from services.catalog.marc.fields import by_tag
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import brief
+from services.catalog.record.classes import class_of, levels, thousandths
+from services.catalog.record.display import display
+from services.catalog.record.display_rules import IDENTIFIERS, RELATIONS, RULES
+
+OTHERS = ("020", "041", "082", "084", "092", "100", "245", "600", "650", "653", "655", "700", "880", "999", "abc", "")
+TAGS = st.sampled_from([*sorted({*RULES, *RELATIONS, *IDENTIFIERS, *USUAL.tags}), *OTHERS])
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.sampled_from(
+        ["245-01/(3/r", "880-01", "1.2", "1", "2X4.1", "899.221/3 NAV r", "jil. II c.2", "Vol. 3, Mei 2026", "(X)1",
+         "https://contoh.id/a", "javascript:alert(1)", "<script>alert(1)</script>", "978-602-8811-30-9", "1234-5679",
+         "حكاية", "0", "-1", " ", "engfre", " -- ", "a -- b -- c"]
+    ),
+)  # fmt: skip
+INDICATORS = st.one_of(st.sampled_from(["  ", "10", "04", "1", "", "10x"]), st.text(max_size=3))
+
+
+@st.composite
+def fields(draw: st.DrawFn) -> list[str]:
+    if draw(st.integers(0, 9)) == 0:
+        return [draw(TAGS), draw(VALUES)]
+    codes = draw(st.lists(st.one_of(st.sampled_from("abcdefghijklmnopqrstuvwxyz0123456789"), st.just("")), max_size=8))
+    field = [draw(TAGS), draw(INDICATORS)]
+    for code in codes:
+        field += [code, draw(VALUES)]
+    return field
+
+
+RECORDS = st.builds(
+    Record, st.one_of(st.just("00000nam a2200000   4500"), st.text(max_size=24)), st.lists(fields(), max_size=12)
+)
+
+
+@settings(max_examples=250, deadline=None)
+@given(RECORDS)
+def test_any_record_is_described_and_shelved(record: Record) -> None:
+    shown = display(record, institution="PKS", source="S")
+    assert brief(record, institution="PKS").keys() <= shown.keys()
+    json.dumps(shown)
+    assert all(isinstance(each, str) for each in _leaves(shown))
+    assert all(each["url"].lower().startswith(("http://", "https://", "ftp://")) for each in shown["links"])
+    items = items_of(record)
+    assert items == items_in(by_tag(record.fields), USUAL)
+    barcodes = [each.barcode for each in items if each.barcode]
+    assert len(barcodes) == len(set(barcodes))
+    assert all(bool(each.call_sort) == bool(each.call_number.strip()) for each in items)
+    holdings(items, institution="PKS")
+    found = class_of(by_tag(record.fields), [each.call_number for each in items])
+    assert bool(levels(found)) == (thousandths(found) is not None)
+
+
+def _leaves(shown: Any) -> list[Any]:
+    if isinstance(shown, dict):
+        return [leaf for value in shown.values() for leaf in _leaves(value)]
+    if isinstance(shown, list):
+        return [leaf for value in shown for leaf in _leaves(value)]
+    return [] if isinstance(shown, bool | int) else [shown]

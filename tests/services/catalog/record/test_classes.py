@@ -1,0 +1,84 @@
+"""Classes as a tree."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.catalog.record.captions import caption
+from services.catalog.record.classes import above, class_of, is_under, levels, notation, thousandths, value_of
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [
+        ("899.2213", ("8", "89", "899")),
+        ("813", ("8", "81", "813")),
+        ("2X4.1", ("2X", "2X4", "2X4.1", "2", "29", "297")),
+        ("2x4", ("2X", "2X4", "2", "29", "297")),
+        ("2X", ("2X", "2", "29", "297")),
+        ("[Fic]", ()),
+        ("1234", ()),
+        ("", ()),
+    ],
+)
+def test_a_number_stands_under_its_classes_and_2x_under_297_as_well(number: str, found: tuple[str, ...]) -> None:
+    assert levels(number) == found
+
+
+@pytest.mark.parametrize(
+    ("number", "found"),
+    [("899.2213", 899221), ("813", 813000), ("813.5", 813500), ("2X4.1", 297000), ("Fic", None), ("", None)],
+)
+def test_a_range_counts_in_thousandths(number: str, found: int | None) -> None:
+    assert thousandths(number) == found
+
+
+@pytest.mark.parametrize(
+    ("said", "value"),
+    [("800", "8"), ("810", "81"), ("813", "813"), ("000", "0"), ("8", "8"), ("81", "81"), ("899.221", "899"),
+     ("2x4", "2X4"), ("2X4.1", "2X4.1"), ("", None), ("abc", None), ("8123", None), ("2XA", None)],
+)  # fmt: skip
+def test_people_write_a_class_with_three_digits(said: str, value: str | None) -> None:
+    assert value_of(said) == value
+    if value is not None:
+        assert value_of(notation(value)) == value
+
+
+def test_the_way_down_to_a_class() -> None:
+    assert above("813") == ["8", "81", "813"]
+    assert above("2X4.1") == ["2X", "2X4", "2X4.1"]
+    assert is_under("81", "8")
+    assert is_under("2X", "")
+    assert not is_under("813", "8")
+    assert not is_under("2X", "2")
+    assert not is_under("none", "")
+
+
+@pytest.mark.parametrize(
+    ("fields", "call_numbers", "found"),
+    [
+        ([["082", "04", "a", "899.221/3"]], [], "899.2213"),
+        ([["084", "  ", "a", "899.221"]], [], "899.221"),
+        ([["084", "  ", "a", "899.221", "2", "kssb"]], [], ""),
+        ([["084", "  ", "a", "17.93"]], [], ""),
+        ([["082", "04", "a", "[Fic]"]], ["F NAV r", "R 030 ENS e"], "030"),
+        ([], ["", "2X4.1 ABD f"], "2X4.1"),
+        ([], [], ""),
+    ],
+)
+def test_a_records_class_is_looked_for_where_it_may_stand(
+    fields: list[list[str]], call_numbers: list[str], found: str
+) -> None:
+    tags: dict[str, list[list[str]]] = {}
+    for each in fields:
+        tags.setdefault(each[0], []).append(each)
+    assert class_of(tags, call_numbers) == found
+
+
+def test_the_main_classes_have_captions() -> None:
+    for value in (*"0123456789", "2X", "none"):
+        found = caption("class", value)
+        assert found is not None
+        assert found.id
+        assert found.en
+    assert caption("class", "81") is None

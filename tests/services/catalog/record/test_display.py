@@ -1,0 +1,295 @@
+"""The full display of a record: the rules of display.toml, and what they do to records."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Record
+from services.catalog.record.brief import brief
+from services.catalog.record.display import display
+from services.catalog.record.display_rules import FILE, IDENTIFIERS, RELATIONS, RULES, rule_for
+from services.catalog.record.links import control_keys
+
+
+def shown(*fields: Field, leader: str = "00000nam a2200000   4500") -> dict[str, Any]:
+    found = display(Record(leader, [["245", "10", "a", "Hikayat Abdullah"], *fields]), institution="PKS", source="S")
+    json.dumps(found)
+    return found
+
+
+def texts(found: list[dict[str, Any]]) -> list[str]:
+    return [each["text"] for each in found]
+
+
+def test_everything_a_list_shows_is_in_the_full_display() -> None:
+    record = Record("00000nam a2200000   4500", [["245", "10", "a", "Surau"], ["100", "1 ", "a", "Navis, A. A."]])
+    assert brief(record, institution="PKS").items() <= display(record, institution="PKS").items()
+
+
+def test_an_empty_record_has_a_display() -> None:
+    found = display(Record())
+    assert found["title"] == "[Tanpa judul]"
+    always = (
+        "subjects",
+        "headings",
+        "contributors",
+        "parallel",
+        "titles_other",
+        "publication",
+        "notes",
+        "more",
+        "links",
+    )
+    assert all(found[key] == [] for key in always)
+
+
+def test_no_field_is_shown_by_two_rows() -> None:
+    tables = {"rules": set(RULES), "relations": set(RELATIONS), "identifiers": set(IDENTIFIERS)}
+    brief_only = {"020", "100", "110", "111", "245", "700", "710", "711", "720", "880"}
+    assert not tables["rules"] & tables["relations"]
+    assert not tables["rules"] & tables["identifiers"]
+    assert not brief_only & (tables["rules"] | tables["relations"] | tables["identifiers"])
+
+
+def test_every_row_has_names_in_both_languages_and_can_be_reached() -> None:
+    for tag, rules in RULES.items():
+        for rule in rules:
+            assert rule.label["id"]
+            assert rule.label["en"]
+            indicators = rule.indicators.replace("?", "9").replace("_", " ")
+            assert rule_for(RULES, tag, [tag, indicators, "2", rule.source]) is rule
+
+
+def test_the_table_says_how_to_read_it() -> None:
+    assert FILE.read_text(encoding="utf-8").startswith("#")
+
+
+@pytest.mark.parametrize(
+    ("six", "value", "script", "rtl", "lang"),
+    [
+        ("245-01/(3/r", "حكاية عبد الله", "Arab", True, "ms-Arab"),
+        ("245-01", "حكاية عبد الله", "Arab", True, "ms-Arab"),
+        ("245-01/(2/r", "ספר", "Hebr", True, "ms-Hebr"),
+        ("245-01/$1", "日本", "Hani", False, "ms-Hani"),
+        ("245-01/(N", "Повесть", "Cyrl", False, "ms-Cyrl"),
+        ("245-01/Java", "ꦱꦼꦫꦠ꧀", "Java", False, "ms-Java"),
+        ("245-01", "12", "", False, None),
+    ],
+)
+def test_a_title_in_its_own_script_stands_beside_the_roman_one(
+    six: str, value: str, script: str, rtl: bool, lang: str | None
+) -> None:
+    fixed = ["008", "260101s1849    si            000 1 may d"]
+    (found,) = shown(fixed, ["880", "10", "6", six, "a", f"{value} /"])["parallel"]
+    assert found == {"field": "title", "text": value, "script": script, "rtl": rtl, **({"lang": lang} if lang else {})}
+
+
+def test_an_arabic_book_is_in_arabic() -> None:
+    fixed = ["008", "260101s1849    ua            000 1 ara d"]
+    assert shown(fixed, ["880", "10", "6", "245-01/(3/r", "a", "كتاب"])["parallel"][0]["lang"] == "ar"
+
+
+def test_each_880_says_what_it_is_parallel_to_and_the_title_comes_first() -> None:
+    found = shown(
+        ["880", "  ", "6", "500-03", "a", "نوت"],
+        ["880", "1 ", "6", "100-02", "a", "عبد الله"],
+        ["880", "10", "6", "245-01", "a", "حكاية /", "c", "عبد الله"],
+        ["880", "  ", "6", "490-04", "a", "سري"],
+        ["880", "  ", "6", "264-05", "b", "دار"],
+        ["880", " 4", "6", "650-06", "a", "أدب"],
+        ["880", "  ", "6", "999-07", "a", "x"],
+        ["880", "  ", "a", "x"],
+    )["parallel"]
+    assert [each["field"] for each in found] == [
+        "title", "note", "author", "responsibility", "series", "publication", "subject",
+    ]  # fmt: skip
+
+
+def test_titles_are_told_apart() -> None:
+    found = shown(
+        ["130", "0 ", "a", "Hikayat Abdullah.", "l", "Inggris"],
+        ["246", "1 ", "i", "Judul asli:", "a", "The Hikayat"],
+        ["246", "14", "a", "Hikayat di sampul"],
+        ["246", "3 ", "a", "Hikayat Abdullah"],
+        ["730", "02", "a", "Syair"],
+        ["740", "  ", "a", "Kisah"],
+    )
+    assert found["uniform_title"] == "Hikayat Abdullah. Inggris"
+    assert [(each["label"]["en"], each["text"]) for each in found["titles_other"]] == [
+        ("Judul asli", "The Hikayat"),
+        ("Cover title", "Hikayat di sampul"),
+        ("Contains", "Syair"),
+        ("Related title", "Kisah"),
+    ]
+
+
+def test_a_series_has_its_volume_and_a_traced_statement_is_not_said_twice() -> None:
+    found = shown(
+        ["490", "1 ", "a", "Seri sastra ;", "v", "jil. 3"],
+        ["830", " 0", "a", "Sastra Nusantara ;", "v", "3.", "x", "1234-5679"],
+        ["490", "0 ", "a", "Buku saku"],
+    )
+    assert found["in_series"] == [
+        {
+            "text": "Sastra Nusantara ; 3", "title": "Sastra Nusantara", "volume": "3", "issn": "1234-5679",
+        },
+        {"text": "Buku saku", "title": "Buku saku"},
+    ]  # fmt: skip
+    assert shown(["490", "1 ", "a", "Seri ;", "v", "3"])["in_series"] == [
+        {"text": "Seri ; 3", "title": "Seri", "volume": "3"}
+    ]
+
+
+def test_notes_stand_in_the_records_order_with_what_they_are() -> None:
+    found = shown(
+        ["586", "  ", "a", "Hadiah Sastra 1955."],
+        ["500", "  ", "a", "Terbit pertama kali 1955."],
+        ["502", "  ", "a", "Skripsi", "c", "Universitas Andalas"],
+        ["511", "1 ", "a", "Didi Petet."],
+        ["521", "  ", "a", "Kelas 4–6."],
+        ["561", "0 ", "a", "Rahasia"],
+        ["500", "  ", "a", "  "],
+    )["notes"]
+    assert [(each["type"], each["text"]) for each in found] == [
+        ("awards", "Hadiah Sastra 1955."),
+        ("general", "Terbit pertama kali 1955."),
+        ("thesis", "Skripsi Universitas Andalas"),
+        ("performers", "Didi Petet."),
+        ("audience", "Kelas 4–6."),
+    ]
+
+
+def test_contents_are_a_list() -> None:
+    found = shown(
+        ["505", "0 ", "a", "Anak kebanggaan / A. A. -- Nasihat-nasihat -- Datangnya dan perginya."],
+        ["505", "80", "g", "2.", "t", "Surau --", "t", "Kakek."],
+    )
+    assert found["contents"] == [
+        "Anak kebanggaan / A. A.", "Nasihat-nasihat", "Datangnya dan perginya", "2. Surau", "Kakek",
+    ]  # fmt: skip
+
+
+def test_rows_of_their_own_come_in_the_tables_order() -> None:
+    found = shown(
+        ["362", "0 ", "a", "Vol. 1, no. 1 (Jan. 1990)-"],
+        ["255", "  ", "a", "Skala 1:50.000"],
+        ["310", "  ", "a", "Bulanan"],
+        ["321", "  ", "a", "Dwibulanan,", "b", "1990-1995"],
+    )["more"]
+    assert [(each["key"], each["values"]) for each in found] == [
+        ("scale", ["Skala 1:50.000"]),
+        ("frequency", ["Bulanan"]),
+        ("former_frequency", ["Dwibulanan, 1990-1995"]),
+        ("numbering", ["Vol. 1, no. 1 (Jan. 1990)-"]),
+    ]
+
+
+def test_subjects_lead_to_the_facet_they_are() -> None:
+    found = shown(
+        ["650", " 4", "a", "Cerita pendek Indonesia", "x", "Sumatra Barat."],
+        ["600", "14", "a", "Hatta, Mohammad,", "d", "1902-1980"],
+        ["653", "  ", "a", "Surau", "a", "Kakek"],
+        ["655", " 7", "a", "Novel", "2", "local"],
+    )
+    assert [each["text"] for each in found["headings"]] == found["subjects"]
+    assert ("topic", ["Cerita pendek Indonesia", "Sumatra Barat"]) in [
+        (each["kind"], each["parts"]) for each in found["headings"]
+    ]
+    assert [each["kind"] for each in found["headings"]] == ["person", "topic", "free", "free", "genre"]
+
+
+def test_who_did_what_is_said_in_both_languages() -> None:
+    found = shown(
+        ["100", "1 ", "a", "Navis, A. A.,", "e", "pengarang."],
+        ["700", "1 ", "a", "Hill, A. H.,", "4", "trl"],
+        ["700", "1 ", "a", "Navis, A. A."],
+        ["710", "2 ", "a", "Balai Pustaka,", "e", "pemilik lama."],
+        ["711", "2 ", "a", "Kongres Bahasa"],
+    )["contributors"]
+    assert [(each["name"], each.get("label", {}).get("en")) for each in found] == [
+        ("Navis, A. A.", "author"),
+        ("Hill, A. H.", "translator"),
+        ("Balai Pustaka", "pemilik lama"),
+        ("Kongres Bahasa", None),
+    ]
+
+
+def test_only_links_that_are_safe_to_follow_are_shown() -> None:
+    found = shown(
+        ["856", "40", "u", "https://example.org/surau", "y", "Teks penuh"],
+        ["856", "42", "u", "FTP://example.org/x"],
+        ["856", "40", "u", "javascript:alert(1)", "y", "Jahat"],
+        ["856", "40", "u", "https://example.org/\"onclick='x'"],
+        ["856", "40", "u", "data:text/html,x", "u", "//example.org"],
+    )["links"]
+    assert found == [
+        {"url": "https://example.org/surau", "label": "Teks penuh", "relation": "resource"},
+        {"url": "FTP://example.org/x", "label": "FTP://example.org/x", "relation": "related"},
+    ]
+
+
+def test_relations_say_which_way_and_how_to_find_the_other() -> None:
+    found = shown(
+        ["773", "0 ", "a", "Jassin, H. B.", "t", "Horison.", "g", "Vol. 3, no. 2", "x", "01259016", "w", "(PKS)7"],
+        ["780", "01", "t", "Pandji Islam"],
+        ["785", "00", "t", "Gema", "z", "0-306-40615-2"],
+        ["787", "08", "i", "Bandingkan dengan:", "t", 'Kata "kunci"'],
+        ["776", "08", "x", "1234-5679"],
+    )["relations"]
+    assert [(each["kind"], each["label"]["en"], each["text"], each["query"]) for each in found] == [
+        ("host", "In", "Jassin, H. B. Horison, Vol. 3, no. 2", "0125-9016"),
+        ("earlier", "Continues in part", "Pandji Islam", 'title:"Pandji Islam"'),
+        ("later", "Continued by", "Gema", "isbn:9780306406157"),
+        ("related", "Bandingkan dengan", 'Kata "kunci"', 'title:"Kata  kunci"'),
+    ]
+
+
+def test_numbers_are_told_apart() -> None:
+    found = shown(
+        ["001", "42"],
+        ["020", "  ", "a", "979-433-111-0"],
+        ["022", "  ", "a", "1234-5679"],
+        ["024", "7 ", "a", "10.1000/182", "2", "doi"],
+        ["024", "2 ", "a", "M230671187"],
+        ["024", "8 ", "a", "X1"],
+        ["028", "02", "a", "BP 17", "b", "Lokananta"],
+        ["035", "  ", "a", "(OCoLC)123"],
+    )["identifiers"]
+    assert found == {
+        "isbn": ["9794331110"],
+        "issn": ["1234-5679"],
+        "doi": ["10.1000/182"],
+        "ismn": ["M230671187"],
+        "other": ["X1"],
+        "publisher_number": ["BP 17 Lokananta"],
+        "oclc": ["123"],
+        "control_number": ["42"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("fields", "narrowest"),
+    [
+        ([["082", "04", "a", "899.221/3"]], "899"),
+        ([["082", "74", "a", "2X4.1"]], "2X4.1"),
+        ([["082", "04", "a", "297"]], "297"),
+        ([], None),
+    ],
+)
+def test_a_record_knows_its_place_in_the_classes(fields: list[Field], narrowest: str | None) -> None:
+    assert shown(*fields).get("class") == narrowest
+
+
+def test_a_translation_says_from_what() -> None:
+    assert shown(["041", "1 ", "a", "ind", "h", "engfre"])["translated_from"] == ["eng", "fre"]
+
+
+def test_a_control_number_is_looked_for_under_the_keys_it_may_have() -> None:
+    tags = {"003": [["003", "PKS"]]}
+    assert control_keys("(UMMY)7", tags) == ["(UMMY)7", "(PKS)7", "7"]
+    assert control_keys("7", tags) == ["(PKS)7", "7"]
+    assert control_keys(" ", tags) == []

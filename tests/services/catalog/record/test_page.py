@@ -1,0 +1,150 @@
+"""One record as its page has it: related records found, the reader's branch first, items in full."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import select
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.rpc import inproc
+from chassis.rpc.client import aio_channel
+from chassis.service import Resources
+from chassis.settings import Settings
+from chassis.testing import migrated_database
+from chassis.urls import open_url
+from rangkiang.catalog.v1 import browsing_pb2 as browsing
+from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
+from services.catalog import rpc
+from services.catalog.index.port import ENGINES
+from services.catalog.items.availability import branch_first
+from services.catalog.record import page
+from services.catalog.service import SERVICE
+from services.catalog.tables import Record
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import follow
+
+HOST = book("7", "Horison", author="")
+ARTICLE = book(
+    "8",
+    "Surau itu roboh",
+    more=[
+        ["773", "0 ", "t", "Horison", "g", "Vol. 3, no. 2", "w", "(TEST)7"],
+        ["780", "00", "t", "Lama", "w", "7"],
+        ["785", "00", "t", "Tak ada", "w", "(TEST)99"],
+        ["852", "  ", "b", "PST", "h", "050", "i", "HOR h", "3", "Vol. 3 No. 2, Mei 2026", "t", "2", "p", "A2"],
+        ["852", "  ", "b", "TJH", "c", "referensi", "c", "Lantai 2", "k", "R", "h", "2X4.1", "i", "HOR h", "p", "A1"],
+    ],
+)
+
+
+def shown(database: Database, key: str, branch: str = "") -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    with database.reading(READER) as session:
+        record_id = session.scalars(select(Record.id).where(Record.control_key == key)).one()
+        found = page.show(session, record_id, branch=branch)
+    return orjson.loads(found.display), orjson.loads(found.holdings)
+
+
+def test_related_records_of_the_same_source_are_found_by_their_number(database: Database, import_: Importer) -> None:
+    import_([HOST, ARTICLE])
+    import_([HOST], source="ANOTHER")
+    display, _ = shown(database, "(TEST)8")
+    with database.reading(READER) as session:
+        host = session.scalars(select(Record.id).where(Record.control_key == "(TEST)7").order_by(Record.number)).first()
+    assert [each.get("id") for each in display["relations"]] == [str(host), str(host), None]
+
+
+def test_the_readers_branch_comes_first(database: Database, import_: Importer) -> None:
+    import_([ARTICLE])
+    assert [each["branch"] for each in shown(database, "(TEST)8")[1]] == ["PST", "TJH"]
+    assert [each["branch"] for each in shown(database, "(TEST)8", "PKS/TJH")[1]] == ["TJH", "PST"]
+    assert [each["branch"] for each in shown(database, "(TEST)8", "nonsense")[1]] == ["PST", "TJH"]
+
+
+@pytest.mark.parametrize(
+    ("branch", "order"),
+    [
+        ("B/2", ["B/2", "B/1", "A/1", "C/1"]),
+        ("B/9", ["B/1", "B/2", "A/1", "C/1"]),
+        ("A/1", ["A/1", "B/1", "B/2", "C/1"]),
+        ("D/1", ["A/1", "B/1", "B/2", "C/1"]),
+        ("B", ["A/1", "B/1", "B/2", "C/1"]),
+        ("/", ["A/1", "B/1", "B/2", "C/1"]),
+        ("", ["A/1", "B/1", "B/2", "C/1"]),
+    ],
+)
+def test_holdings_put_the_readers_branch_and_then_its_institution_first(branch: str, order: list[str]) -> None:
+    entries = [{"institution": place[0], "branch": place[2]} for place in ("A/1", "B/1", "B/2", "C/1")]
+    found = orjson.loads(branch_first(orjson.dumps(entries), branch))
+    assert [f"{each['institution']}/{each['branch']}" for each in found] == order
+    assert branch_first(b"[]", branch) == b"[]"
+
+
+@pytest.fixture(scope="module")
+def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    settings = Settings(data=tmp_path_factory.mktemp("showing"))
+    with migrated_database(SERVICE, settings.database("catalog")) as database:
+        Importer(database)([HOST, ARTICLE, book("9", "Kaba", more=[["852", "  ", "b", "PST", "h", "398.2"]])])
+        index = open_url(settings.search, ENGINES)
+        follow(database, index)
+        index.close()
+        yield Resources(settings=settings, database=database, service=SERVICE)
+
+
+@pytest.fixture
+def call(resources: Resources) -> Any:
+    inproc.register("showing", rpc.servicer(resources), add_CatalogServicer_to_server)
+
+    async def ask(method: str, message: Any) -> Any:
+        async with aio_channel("inproc:showing", resources.settings) as channel:
+            return await getattr(CatalogStub(channel), method)(message)
+
+    yield lambda method, message: asyncio.run(ask(method, message))
+    inproc.unregister("showing")
+
+
+def record_id(resources: Resources, key: str) -> str:
+    with resources.database.reading(READER) as session:
+        return str(session.scalars(select(Record.id).where(Record.control_key == key)).one())
+
+
+def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any, resources: Resources) -> None:
+    one = record_id(resources, "(TEST)8")
+    items = call("ListItems", wire.ListItemsRequest(record_id=one, branch="PKS/TJH")).items
+    assert [(each.branch, each.room, each.availability) for each in items] == [
+        ("TJH", "Lantai 2", "read_here_only"),
+        ("PST", "", "can_be_borrowed"),
+    ]
+    assert (items[1].enumeration, items[1].chronology, items[1].copy) == ("Vol. 3 No. 2", "Mei 2026", "2")
+    parts = items[0].call_number_parts
+    assert (parts.prefix, parts.class_number, parts.author_mark, parts.title_mark) == ("R", "2X4.1", "HOR", "h")
+    assert items[1].call_number_parts.volume == "Vol. 3 No. 2"
+    assert items[1].call_number_parts.sort_key < parts.sort_key
+
+
+def test_neighbours_and_classes_over_the_wire(call: Any, resources: Resources) -> None:
+    asked = browsing.ListNeighboursRequest(record_id=record_id(resources, "(TEST)9"))
+    found = call("ListNeighbours", asked)
+    assert [(each.call_number, each.here) for each in found.neighbours] == [("050 HOR h", False), ("398.2", True)]
+    assert (found.institution, found.branch, found.branch_name.id) == ("PKS", "PST", "PST")
+    assert orjson.loads(found.neighbours[0].record.brief)["title"] == "Surau itu roboh"
+    classes = call("ListClasses", browsing.ListClassesRequest())
+    counts = {each.notation: each.count for each in classes.classes if each.count}
+    assert counts == {"000": 1, "300": 1}
+    assert classes.without == 1
+    path = call("ListClasses", browsing.ListClassesRequest(parent="398")).path
+    assert [each.notation for each in path] == ["300", "390", "398"]
+    assert path[0].caption.en == "Social sciences"
+
+
+def test_the_display_over_the_wire(call: Any, resources: Resources) -> None:
+    asked = wire.GetRecordRequest(id=record_id(resources, "(TEST)8"), branch="PKS/TJH")
+    found = call("GetRecord", asked)
+    assert orjson.loads(found.display)["relations"][0]["id"] == record_id(resources, "(TEST)7")
+    assert [each["branch"] for each in orjson.loads(found.holdings)] == ["TJH", "PST"]

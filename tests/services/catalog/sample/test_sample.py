@@ -1,0 +1,197 @@
+"""The sample library: what people wrote is sound, and what becomes of it is sound MARC."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from services.catalog import sample
+from services.catalog.marc import iso2709, marcjson, marcxml
+from services.catalog.marc.record import Record
+from services.catalog.sample.books_toml import Book, Copies, Name, books, read_file
+from services.catalog.sample.call_numbers import call_number, nonfiling
+from services.catalog.sample.control_fields import LANGUAGES
+
+THIS_YEAR = 2026
+DDC = re.compile(r"\d{3}(\.\d+)?|2X\d(\.\d+)?")
+MINANGKABAU = re.compile(r"minang|padang|singkarak|padri|kaba\b|sumatera barat|surau", re.IGNORECASE)
+
+
+def every_record() -> list[Record]:
+    return [record for source, _ in sample.sources() for record in sample.records(source)]
+
+
+def branches() -> set[tuple[str, str]]:
+    said = tomllib.loads(sample.institutions_path().read_text(encoding="utf-8"))
+    return {(each["code"], branch["code"]) for each in said["institution"] for branch in each["branch"]}
+
+
+def check_digit_is_right(isbn: str) -> bool:
+    digits = [10 if each == "X" else int(each) for each in isbn.replace("-", "")]
+    if len(digits) == 10:
+        return sum(weight * digit for weight, digit in zip(range(10, 0, -1), digits, strict=True)) % 11 == 0
+    return len(digits) == 13 and sum(digit * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10 == 0
+
+
+def book(**fields: object) -> Book:
+    given: dict[str, object] = {
+        "number": 1, "title": "Merantau", "ddc": "304.8", "language": "ind", "audience": "umum",
+        "collection": "sirkulasi", "copies": (Copies("PKS", "PST", 1),), "by": (Name("Naim, Mochtar"),),
+    }  # fmt: skip
+    return Book(**(given | fields))  # type: ignore[arg-type]
+
+
+def test_there_are_at_least_five_hundred_and_twenty_books():
+    assert len(books()) >= 520
+
+
+def test_at_least_a_hundred_and_twenty_have_a_summary():
+    assert sum(bool(each.summary) for each in books()) >= 120
+
+
+def test_at_least_a_hundred_are_about_minangkabau_or_from_it():
+    def is_minangkabau(each: Book) -> bool:
+        words = (each.title, each.subtitle, *each.subjects, *each.places)
+        return each.collection == "lokal" or bool(MINANGKABAU.search(" ".join(words)))
+
+    assert sum(map(is_minangkabau, books())) >= 100
+
+
+def test_every_main_class_of_ddc_is_there():
+    classes = {"200" if each.ddc.startswith("2X") else f"{each.ddc[0]}00" for each in books()}
+    assert classes == {f"{first}00" for first in range(10)}
+
+
+def test_no_number_is_given_twice_though_files_grow():
+    assert [number for number, times in Counter(each.number for each in books()).items() if times > 1] == []
+
+
+def test_every_isbn_has_the_right_check_digit():
+    assert [each.isbn for each in books() if each.isbn and not check_digit_is_right(each.isbn)] == []
+
+
+def test_no_isbn_names_two_books():
+    assert [isbn for isbn, times in Counter(each.isbn for each in books() if each.isbn).items() if times > 1] == []
+
+
+def test_every_year_is_unknown_or_plausible():
+    assert [(each.title, each.year) for each in books() if each.year and not 1700 <= each.year <= THIS_YEAR] == []
+
+
+def test_every_class_is_well_formed():
+    assert [(each.title, each.ddc) for each in books() if not DDC.fullmatch(each.ddc)] == []
+
+
+def test_every_language_is_one_of_iso_639_2_b():
+    said = {each.language for each in books()} | {each.original_language for each in books() if each.original_language}
+    assert said <= LANGUAGES.keys()
+
+
+def test_no_book_is_written_down_twice():
+    keys = Counter(
+        (each.title.lower(), each.part, each.subtitle.lower(), each.by, each.publisher, each.year) for each in books()
+    )
+    assert [key for key, times in keys.items() if times > 1] == []
+
+
+def test_a_summary_is_at_most_two_sentences_and_ends_as_one():
+    def sentences(text: str) -> int:
+        return len(re.findall(r"[.!?]\"?(?= [A-Z\"]|$)", re.sub(r"\b(Dr|H|K|A|R|M|S)\.", r"\1", text)))
+
+    wrong = [each.title for each in books() if each.summary and sentences(each.summary) not in (1, 2)]
+    assert wrong == []
+
+
+def test_every_text_is_trimmed_and_without_doubled_spaces():
+    texts = [text for each in books() for text in (each.title, each.subtitle, each.publisher, each.place, each.summary)]
+    assert [text for text in texts if text != " ".join(text.split())] == []
+
+
+def test_a_book_that_is_written_wrongly_is_named(tmp_path: Path):
+    (tmp_path / "a.toml").write_text('first = 1\n[[book]]\ntitle = "Kaba"\npublishr = "Balai Pustaka"\n', "utf-8")
+    with pytest.raises(ValueError, match=r"a\.toml: Kaba: unknown: publishr"):
+        list(read_file(tmp_path / "a.toml"))
+
+
+def test_every_copy_stands_at_a_branch_of_the_institutions_file():
+    told = {(copies.institution, copies.branch) for each in books() for copies in each.copies}
+    assert told == branches()
+
+
+def test_the_city_has_three_branches_and_two_partners_have_one_each():
+    per_institution = Counter(institution for institution, _ in branches())
+    assert sorted(per_institution.values()) == [1, 1, 3]
+    assert {institution for _, institution in sample.sources()} == per_institution.keys()
+
+
+def test_no_barcode_is_used_twice():
+    barcodes = [value for record in every_record() for value in record.values("852", "p")]
+    assert len(barcodes) == len(set(barcodes))
+    assert all(re.fullmatch(r"[A-Z]{2}\d{7}", each) for each in barcodes)
+
+
+def test_the_same_records_come_out_every_time():
+    assert every_record() == every_record()
+
+
+def test_every_record_of_a_source_has_its_own_copies_only():
+    for source, institution in sample.sources():
+        for record in sample.records(source):
+            assert set(record.values("852", "a")) == {institution}
+
+
+def test_each_record_has_its_own_control_number():
+    for source, _ in sample.sources():
+        keys = [record.control_key() for record in sample.records(source)]
+        assert len(keys) == len(set(keys))
+
+
+@pytest.mark.parametrize("codec", [iso2709, marcxml, marcjson], ids=["iso2709", "marcxml", "json"])
+def test_every_record_comes_back_as_it_was_written(codec):
+    for record in every_record():
+        decoded = codec.decode(codec.encode(record))
+        assert decoded.record is not None
+        assert decoded.record.fingerprint() == record.fingerprint()
+
+
+def test_fixed_fields_have_the_length_marc_gives_them():
+    for record in every_record():
+        assert len(record.leader) == 24
+        assert len(record.control("008") or "") == 40
+        assert (record.control("007") is None) or len(record.control("007") or "") == 9
+
+
+def test_the_title_field_counts_an_article_out_of_filing():
+    cases = [("The Religion of Java", "eng", 4), ("A Road with No End", "eng", 2), ("Anak Rantau", "ind", 0)]
+    assert [nonfiling(title, language) for title, language, _ in cases] == [skip for *_, skip in cases]
+
+
+def test_a_call_number_has_prefix_class_three_letters_and_one():
+    assert call_number(book()) == ("", "304.8", "NAI m")
+    assert call_number(book(collection="referensi")) == ("R", "304.8", "NAI m")
+    assert call_number(book(ddc="899.2213", genre="Novel", by=(Name("Hamka"),))) == ("F", "899.2213", "HAM m")
+
+
+def test_a_book_that_only_has_an_editor_is_filed_under_its_title():
+    edited = book(title="The Kaba", language="eng", by=(Name("Jassin, H. B.", "ed"),))
+    assert call_number(edited)[2] == "KAB k"
+
+
+def test_salah_asuhan_is_catalogued_by_the_rules():
+    record = next(each for each in sample.records("PKS") if each.text("245", "a") == "Salah Asuhan /")
+    assert record.first("100") == ["100", "1 ", "a", "Moeis, Abdoel,", "e", "pengarang.", "4", "aut"]
+    assert record.first("245") == ["245", "10", "a", "Salah Asuhan /", "c", "Abdoel Moeis."]
+    assert record.text("264", "c") == "1928"
+    assert (record.control("008") or "")[35:38] == "ind"
+    assert "Minangkabau" in record.texts("651", "a")
+
+
+def test_a_translation_names_its_original_and_both_languages():
+    record = next(each for each in sample.records("PKS") if each.text("245", "a") == "Pangeran Cilik /")
+    assert record.texts("041", "ah") == ["ind fre"]
+    assert record.text("240", "a") == "Le petit prince."
+    assert record.texts("700", "ae") == ["Chambert-Loir, Henri, penerjemah."]

@@ -1,0 +1,46 @@
+"""Libraries to search in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from chassis.testing import migrated_database
+from chassis.urls import open_url
+from services.catalog import sample
+from services.catalog.index.port import ENGINES
+from services.catalog.service import SERVICE
+from tests.fakes.library import Library, begun
+
+
+@pytest.fixture(scope="session")
+def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Library]]:
+    """Makes an empty library, on SQLite and tantivy, that lives as long as the tests."""
+    with ExitStack() as kept:
+
+        def make() -> Library:
+            folder: Path = tmp_path_factory.mktemp("library")
+            database = kept.enter_context(migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db"))
+            index = begun(open_url(f"tantivy:///{folder}/index", ENGINES))
+            kept.callback(index.close)
+            return Library(database, index)
+
+        yield make
+
+
+@pytest.fixture
+def library(open_library: Callable[[], Library]) -> Library:
+    """An empty library of the test's own."""
+    return open_library()
+
+
+@pytest.fixture(scope="session")
+def stocked(open_library: Callable[[], Library]) -> Library:
+    """The sample library; nobody may change it."""
+    library = open_library()
+    for source, institution in sample.sources():
+        library.put(sample.records(source), institution=institution)
+    return library

@@ -1,0 +1,191 @@
+"""A query becomes what the index is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
+from services.catalog.record.index_fields import KEYWORDS, TEXT_FIELDS
+from services.catalog.search.query.parser import parse
+from services.catalog.search.ranking.build import match_of, rank
+
+
+def leaves(match: Match) -> Iterator[Match]:
+    match match:
+        case DisMax(choices=parts) | And(of=parts) | Or(of=parts):
+            for each in parts:
+                yield from leaves(each)
+        case Not(match=inner, without=more) | Boosted(match=inner, bonus=more):
+            for each in (inner, *more):
+                yield from leaves(each)
+        case _:
+            yield match
+
+
+def demanded(match: Match) -> set[str]:
+    """Tokens that a record must have, or one of each choice."""
+    match = match.match if isinstance(match, Boosted) else match
+    return {each.token for each in leaves(match) if isinstance(each, Term)}
+
+
+def bonuses(match: Match) -> set[tuple[str, str]]:
+    assert isinstance(match, Boosted)
+    return {(each.field, each.token) for part in match.bonus for each in leaves(part) if isinstance(each, Term)}
+
+
+def test_nothing_asked_for_is_everything() -> None:
+    assert rank(parse("")) == And(())
+
+
+def test_a_word_is_demanded_once_by_its_root() -> None:
+    match = rank(parse("penulisan surau"))
+    assert isinstance(match, Boosted)
+    assert isinstance(match.match, And)
+    assert len(match.match.of) == 2
+    assert demanded(match) == {"tulis", "#surau"}
+
+
+def test_a_word_that_is_not_its_root_is_preferred_as_typed() -> None:
+    assert ("text", "penulisan") in bonuses(rank(parse("penulisan surau")))
+    assert ("text", "soeharto") in bonuses(rank(parse("soeharto biografi")))
+    assert ("text", "surau") not in bonuses(rank(parse("surau penulisan")))
+
+
+@pytest.mark.parametrize(
+    ("query", "tokens"),
+    [
+        ("robohnya surau kam", {"roboh", "surau", "#kam"}),
+        ("robohnya ka", {"roboh", "ka"}),  # too short to begin anything
+        ('kam "surau kami"', {"kam"}),  # the last part is no word
+        ("roboh* surau x", {"#roboh", "surau", "x"}),
+        ("penulisan", {"tulis"}),  # at its end: its suffix says so
+        ("bermai", {"#bermai", "mai"}),  # or only begun, whatever its root is
+        ("perpustakaannya1234", {"perpustakaannya1234"}),  # longer than beginnings are kept
+    ],
+)
+def test_the_last_word_and_a_starred_one_may_be_begun(query: str, tokens: set[str]) -> None:
+    assert demanded(rank(parse(query))) == tokens
+
+
+@pytest.mark.parametrize(
+    ("query", "tokens"),
+    [
+        ("yang hilang", {"#hilang"}),
+        ("siapa kartini?", {"#kartini", "kartin"}),
+        ("buku komik", {"#komik"}),
+        ("prof. dr. hamka", {"#hamka"}),
+        ("al-quran", {"#quran"}),
+        ("an-nawawi", {"#nawawi", "nawaw"}),
+        ("the history of java", {"history", "#java"}),
+        ("yang", {"#yang"}),
+        ("siapa itu", {"siapa", "#itu"}),
+        ("yang 1990..", set()),
+    ],
+)
+def test_words_that_decide_nothing_are_not_demanded_where_others_are(query: str, tokens: set[str]) -> None:
+    assert demanded(rank(parse(query))) == tokens
+
+
+@pytest.mark.parametrize(
+    ("query", "tokens"),
+    [
+        ("A.A. Navis", {"a", "aa", "#navis"}),
+        ("A. A. Navis", {"a", "aa", "#navis"}),
+        ("Navis, A.A.", {"navis", "a", "aa"}),
+        ("HB Jassin", {"hb", "#jassin"}),
+        ("H. Agus Salim", {"agus", "#salim"}),
+        ("vitamin C", {"vitamin", "c"}),
+    ],
+)
+def test_initials_side_by_side_are_one(query: str, tokens: set[str]) -> None:
+    assert demanded(rank(parse(query))) == tokens
+
+
+def test_a_turned_name_is_preferred() -> None:
+    for query in ("Andrea Hirata", "Hirata, Andrea"):
+        match = rank(parse(query))
+        assert Keyword("name", ("andrea hirata",), 6.0) in list(leaves(match))
+
+
+def test_among_old_words_a_plain_j_is_either() -> None:
+    assert demanded(rank(parse("tjerita raja djawa"))) == {"cerita", "raja", "raya", "#djawa", "jawa"}
+    assert demanded(rank(parse("cerita raja jawa"))) == {"cerita", "raja", "#jawa"}
+
+
+def test_a_field_restricts() -> None:
+    assert demanded(rank(parse("judul:surau penulis:navis terbit"))) == {"t=surau", "a=navis", "#terbit"}
+    assert demanded(rank(parse("seri:balai penerbit:gramedia x"))) == {"e=balai", "p=gramedia", "x"}
+    assert Prefix("title", "sur", 1.2) in list(leaves(rank(parse("judul:sur"))))
+
+
+@pytest.mark.parametrize(
+    ("query", "match"),
+    [
+        ("tahun:1990..2000", Between("year", 1990, 2000)),
+        ("bahasa:minang", Keyword("facet_language", ("min",))),
+        ("bahan:majalah", Keyword("facet_material", ("serial",))),
+        ("pembaca:anak", Keyword("facet_audience", ("child",))),
+        ("koleksi:referensi", Keyword("facet_collection", ("reference",))),
+        ("golongan:297", Between("class_number", 297_000, 297_999)),
+        ("golongan:8", Between("class_number", 800_000, 899_999)),
+        ("golongan:800", Between("class_number", 800_000, 899_999)),
+        ("golongan:810", Between("class_number", 810_000, 819_999)),
+        ("golongan:000", Between("class_number", 0, 99_999)),
+        ("golongan:899.22", Between("class_number", 899_220, 899_229)),
+        ("class:800..899", Between("class_number", 800_000, 899_999)),
+        ("class:810..", Between("class_number", 810_000, None)),
+        ("class:..2X", Between("class_number", None, 297_999)),
+        ("class:2X4", Prefix("facet_class", "2X4", 0.0)),
+        ("barcode:0012345", Keyword("identifier", ("0012345",), 60.0)),
+        ('penulis:"a.a. navis"', Phrase("author", ("a", "a", "navis"), 5.0)),
+        ("-tahun:1990..", Not(And(()), (Between("year", 1990, None),))),
+    ],
+)
+def test_each_kind_of_part_is_asked_for_in_its_way(query: str, match: Match) -> None:
+    assert rank(parse(query)) == match
+
+
+def test_either_is_asked_for_as_two_queries() -> None:
+    match = rank(parse("surau OR masjid"))
+    assert isinstance(match, Or)
+    assert [demanded(each) for each in match.of] == [{"#surau"}, {"#masjid"}]
+
+
+def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
+    match = rank(parse('seri:"balai pustaka"'))
+    assert demanded(match) == {"e=balai", "e=pustaka"}
+    assert [each for each in leaves(match) if isinstance(each, Phrase)] == [Phrase("text", ("balai", "pustaka"), 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [("0012345", "0012345"), ("0126-1234", "01261234"), ("F 899.221 3 NAV k", "f8992213navk")],
+)
+def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name: str) -> None:
+    asked = {value for each in leaves(rank(parse(query))) if isinstance(each, Keyword) for value in each.values}
+    assert name in asked
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["robohnya", "surau", '"a b"', "-c", "judul:d*", "seri:x", "(a OR b)", "A.A.", "yang", "1990..2000",
+             "tjerita", "bahasa:ind", "golongan:2X", "class:8", "call:899", "isbn:1", "日本", "-(a b)", 'penulis:"x"',
+             "radja", "*"]
+        ),
+        max_size=8,
+    )
+)  # fmt: skip
+def test_only_fields_that_documents_have_are_asked_for(pieces: list[str]) -> None:
+    query = parse(" ".join(pieces))
+    known = {*TEXT_FIELDS, *KEYWORDS}
+    for part in query.parts:
+        assert match_of(part, begun=True) is not None
+    for each in leaves(rank(query)):
+        assert not isinstance(each, Term | Phrase) or each.field in TEXT_FIELDS
+        assert not isinstance(each, Keyword | Prefix) or each.field in known or each.field.startswith("facet_")
+        assert not isinstance(each, Phrase) or each.tokens

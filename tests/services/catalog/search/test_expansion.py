@@ -1,0 +1,207 @@
+"""A query that says another form of a heading finds what stands under the heading, below what says it as typed."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+import orjson
+import pytest
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database
+from chassis.urls import open_url
+from services.catalog.importing.authorities import establish
+from services.catalog.importing.decode import prepare
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.marc import iso2709
+from services.catalog.marc.faults import Frame
+from services.catalog.marc.record import Record
+from services.catalog.sample import authorities
+from services.catalog.search import expansion
+from services.catalog.search.expansion import variants, widened
+from services.catalog.search.query.parser import parse
+from services.catalog.search.ranking.build import rank
+from services.catalog.tables import Institution
+from tests.fakes.library import Library, book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.importing.test_authorities import HAMKA, authority
+from tests.services.catalog.indexes import follow
+
+
+def know(library: Library, *records: Record) -> None:
+    """Authority records, as an import puts them in."""
+    frames = [Frame("marc", at, 0, iso2709.encode(each), None) for at, each in enumerate(records, 1)]
+    with library.database.transaction(system("test")) as session:
+        institution_id = session.query(Institution.id).limit(1).scalar()
+        establish(
+            session,
+            prepare("-", "SOLOK", frames).authorities,
+            source_id=institution_id,
+            institution_id=institution_id,
+            met={},
+            at=clock.now(),
+        )
+    expansion._kept.pop(library.database, None)
+
+
+@pytest.fixture
+def shelf(library: Library) -> Library:
+    library.put(
+        [
+            book("Tasawuf modern", author="Hamka"),
+            book("Buya Hamka : sebuah novel biografi", author="Fuadi, A."),
+            book("Kemarau", author="Navis, A. A."),
+            book("Tasawuf perkembangan", author="Lain, Orang", summary="Abdul Malik Karim Amrullah"),
+        ]
+    )
+    know(library, HAMKA, authority("a2", "Navis, A. A.", see=["Navis, Ali Akbar"]))
+    return library
+
+
+def test_a_variant_finds_what_stands_under_the_heading(shelf: Library) -> None:
+    found = shelf.titles("haji abdul malik karim amrullah")
+    assert found[0] == "Tasawuf perkembangan", "which says it as it was typed"
+    assert set(found[1:]) == {"Tasawuf modern", "Buya Hamka"}
+    assert shelf.titles("ali akbar navis") == ["Kemarau"]
+    assert shelf.titles("author:navis author:ali author:akbar") == ["Kemarau"]
+
+
+def test_what_says_it_as_typed_comes_first(shelf: Library) -> None:
+    assert shelf.titles("buya hamka")[0] == "Buya Hamka"
+    assert "Tasawuf modern" in shelf.titles("buya hamka")
+
+
+def test_other_words_of_the_query_still_count(shelf: Library) -> None:
+    assert set(shelf.titles("buya hamka tasawuf")) == {"Tasawuf modern", "Tasawuf perkembangan"}
+    assert shelf.titles("tasawuf -modern buya hamka") == ["Tasawuf perkembangan"]
+
+
+def test_facets_are_counted_of_the_same_hits(shelf: Library) -> None:
+    found = shelf.find("ali akbar navis", facets=("author",))
+    assert [(each.value, each.count) for each in found.facets[0].values] == [("Navis, A. A.", 1)]
+
+
+def test_without_authorities_nothing_is_asked_and_nothing_changes(library: Library) -> None:
+    query = parse("buya hamka")
+    assert widened(library.database, query, rank(query)) == rank(query)
+    assert variants(library.database, query) == []
+
+
+def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
+    (hit,) = shelf.find("ali akbar navis", explain=True).hits
+    (reason,) = hit.reasons
+    assert reason.text.en == "Also known as “Navis, A. A.”"
+    assert reason.text.id == "Dikenal juga sebagai “Navis, A. A.”"
+    assert reason.weight == pytest.approx(hit.score, abs=2e-3)
+    typed = next(hit for hit in shelf.find("buya hamka", explain=True).hits if b"novel" in hit.brief)
+    assert {each.text.en for each in typed.reasons} >= {"“buya” in the title", "Also known as “Hamka”"}
+    assert sum(each.weight for each in typed.reasons) == pytest.approx(typed.score, abs=0.02)
+
+
+def test_what_it_was_found_by_is_marked(shelf: Library) -> None:
+    found = shelf.find("haji abdul malik karim amrullah", highlight=True)
+    assert [hit.highlights["authors"] for hit in found.hits if b"modern" in hit.brief] == [["", "Hamka", ""]]
+
+
+def test_what_a_variant_finds_is_neither_corrected_nor_relaxed(shelf: Library) -> None:
+    found = shelf.find("ali akbar navis")
+    assert (found.total, found.relaxed, found.corrected, found.did_you_mean) == (1, False, False, "")
+    assert found.help is None
+
+
+def test_a_misspelt_word_beside_a_variant_is_forgiven(shelf: Library) -> None:
+    found = shelf.find("kemarua ali akbar navis")
+    assert (found.corrected, found.did_you_mean) == (True, "kemarau ali akbar navis")
+    assert shelf.titles("kemarua ali akbar navis") == ["Kemarau"]
+
+
+def test_a_name_of_two_parts_is_known_whichever_stands_first(library: Library) -> None:
+    library.put([book("Bumi manusia", author="Toer, Pramoedya Ananta")])
+    know(library, authority("a1", "Toer, Pramoedya Ananta", see=["Ananta Tur, Pramudya", "Pram"]))
+    for typed in ("pramudya ananta tur", "ananta tur pramudya", "pram"):
+        assert library.titles(typed) == ["Bumi manusia"], typed
+
+
+def test_while_the_engine_is_down_a_variant_is_looked_up_too(shelf: Library, tmp_path: Path) -> None:
+    away = open_url(f"tantivy:///{tmp_path}/nowhere", ENGINES)
+    found = Library(shelf.database, away).find("ali akbar navis")
+    assert found.degraded
+    assert [orjson.loads(hit.brief)["title"] for hit in found.hits] == ["Kemarau"]
+    away.close()
+
+
+def test_what_is_kept_in_memory_is_read_again_and_bounded(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    rows = shelf.database.rows
+    monkeypatch.setattr(
+        shelf.database, "rows", lambda statement, given: asked.append(statement) or rows(statement, given)
+    )
+    assert variants(shelf.database, parse("tasawuf modern")) == []
+    assert len(asked) == 1, "which forms there are"
+    assert variants(shelf.database, parse("kemarau panjang")) == []
+    assert len(asked) == 1, "a query that says none asks nothing"
+    assert len(variants(shelf.database, parse("ali akbar navis"))) == 1
+    assert len(asked) == 2
+    monkeypatch.setattr(expansion, "MOST_KEPT", 3)
+    expansion._kept.clear()
+    assert len(variants(shelf.database, parse("ali akbar navis"))) == 1
+    assert expansion._look(shelf.database).forms is None, "more than are kept"
+
+
+def test_what_is_kept_in_memory_is_read_again(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = expansion._look(shelf.database)
+    know(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
+    expansion._kept[shelf.database] = kept
+    assert variants(shelf.database, parse("marah roesli")) == [], "not yet"
+    later = kept.until + 1
+    monkeypatch.setattr(expansion.time, "monotonic", lambda: later)
+    assert [each.form for each in variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
+
+
+def test_both_engines_and_both_databases_answer_alike(database: Database, index: Index, elasticsearch_url: str) -> None:
+    named = [book(f"Tulisan ke-{at}", author="Hamka", barcode=f"B{at}") for at in range(3)]
+    said = [book("Haji Abdul Malik Karim Amrullah"), book("Buya Hamka"), book("Buya dan surau")]
+    for number, record in enumerate([*named, *said]):
+        record.fields[:0] = [["001", f"b{number}"], ["003", "TEST"]]
+    Importer(database)([*named, *said, HAMKA])
+    with closing(open_url(elasticsearch_url, ENGINES)) as other:
+        libraries = [Library(database, each) for each in (index, other)]
+        for library in libraries:
+            follow(database, library.index)
+        for query in ("haji abdul malik karim amrullah", "buya hamka", "hamka", "amrullah -surau"):
+            one, two = (library.find(query, explain=True, facets=("author",)) for library in libraries)
+            assert (query, one.total, one.facets) == (query, two.total, two.facets)
+            assert (query, [hit.id for hit in one.hits]) == (query, [hit.id for hit in two.hits])
+            assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in two.hits], abs=1e-3)
+        assert libraries[0].titles("haji abdul malik karim amrullah") == [
+            "Haji Abdul Malik Karim Amrullah",
+            *(f"Tulisan ke-{at}" for at in range(3)),
+            "Buya Hamka",
+        ]
+
+
+def test_who_begins_a_form_is_offered_the_heading(shelf: Library) -> None:
+    assert shelf.suggested("buya h") == [("Buya Hamka", "title"), ("Hamka", "author")]
+    assert shelf.suggested("navis al") == [("Navis, A. A.", "author")]
+    know(shelf, authority("a4", "Tak berbuku", see=["Zamzam"]))
+    assert shelf.suggested("zamz") == [], "nobody has it"
+
+
+def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
+    assert variants(shelf.database, parse('"buya hamka"')) == []
+    assert variants(shelf.database, parse("marah rusli")) == []
+    assert [(each.form, str(each.query)) for each in variants(shelf.database, parse("hamka"))] == [
+        ("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")
+    ]
+
+
+def test_the_samples_authorities_are_headings_that_its_books_use(stocked: Library) -> None:
+    headings = {
+        name for row in stocked.database.rows("SELECT text FROM headings WHERE kind = 'author'", ()) for name in row
+    }
+    for record in authorities("PKS"):
+        assert record.text("100", "a").removesuffix(",") in headings
+        for each in record.values("500", "a"):
+            assert each in headings

@@ -1,0 +1,117 @@
+"""Why a hit ranks where it does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from chassis.urls import open_url
+from services.catalog.index.port import ENGINES
+from services.catalog.search.scorer import total, weigh
+from tests.fakes.library import Library, book
+from tests.services.catalog.indexes import follow
+
+
+@pytest.fixture(scope="module")
+def shelf(open_library: Callable[[], Library]) -> Library:
+    library = open_library()
+    library.put(
+        [
+            book("Robohnya surau kami", author="Navis, A. A."),
+            book("Kitab satu", subject="Surau dan langgar"),
+            book("Kitab dua", summary="Tentang surau di kampung."),
+            book("Penulis dan tulisannya", isbn="978-602-8811-30-9"),
+        ]
+    )
+    return library
+
+
+def said(library: Library, query: str, place: int = 0, **more: object) -> list[tuple[str, str]]:
+    return [(each.text.id, each.text.en) for each in library.find(query, explain=True, **more).hits[place].reasons]
+
+
+@pytest.mark.parametrize(
+    ("query", "place", "reason"),
+    [
+        ("surau", 0, ("“surau” di judul", "“surau” in the title")),
+        ("surau", 1, ("“surau” di subjek", "“surau” in the subjects")),
+        (
+            "surau",
+            2,
+            ("“surau” hanya di catatan, seri atau penerbit", "“surau” only in notes, series or publisher"),
+        ),
+        ("navis", 0, ("“navis” di nama pengarang", "“navis” in the author's name")),
+        (
+            "penulisan",
+            0,
+            (
+                "“penulis” di judul: bentuk lain dari “penulisan”",
+                "“penulis” in the title: another form of “penulisan”",
+            ),
+        ),
+        ("robohn", 0, ("“robohnya” di judul: berawal “robohn”", "“robohnya” in the title: begins with “robohn”")),
+        ("robohnya surau kami", 0, ("Judul persis seperti yang dicari", "The title is exactly this")),
+        (
+            '"surau kami"',
+            0,
+            ("“surau kami” berdampingan di judul", "“surau kami” side by side in the title"),
+        ),
+        ("a. a. navis", 0, ("Nama pengarang persis seperti yang dicari", "The author is called exactly this")),
+        ("9786028811309", 0, ("ISBN cocok persis", "The ISBN matches exactly")),
+    ],
+)
+def test_a_reason_is_said_in_words(shelf: Library, query: str, place: int, reason: tuple[str, str]) -> None:
+    assert reason in said(shelf, query, place)
+
+
+def test_the_heaviest_comes_first_and_all_add_up_to_the_score(stocked: Library) -> None:
+    for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "penulis:hamka", "anak -novel", "pram"):
+        for hit in stocked.find(query, explain=True).hits:
+            weights = [each.weight for each in hit.reasons]
+            assert weights == sorted(weights, reverse=True)
+            assert sum(weights) == pytest.approx(hit.score, rel=0.01)
+
+
+def test_what_is_computed_here_is_what_the_engine_computes(stocked: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before scaling: only the mean length of fields is not known here."""
+    computed: list[float] = []
+
+    def watched(*asked: object) -> object:
+        parts = weigh(*asked)  # type: ignore[arg-type]
+        computed.append(total(parts or []))
+        return parts
+
+    monkeypatch.setattr("services.catalog.search.explain.weigh", watched)
+    for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "cerita rakyat", "tulisan"):
+        computed.clear()
+        hits = stocked.find(query, explain=True).hits
+        assert computed == pytest.approx([hit.score for hit in hits], rel=0.35)
+
+
+def test_in_another_order_that_order_is_the_reason(shelf: Library) -> None:
+    assert said(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "In order of title")]
+
+
+def test_nothing_is_explained_unless_asked(shelf: Library) -> None:
+    assert list(shelf.find("surau").hits[0].reasons) == []
+    assert said(shelf, "") == []
+
+
+@pytest.fixture
+def on_elasticsearch(shelf: Library, elasticsearch_url: str) -> Iterator[Library]:
+    index = open_url(elasticsearch_url, ENGINES)
+    follow(shelf.database, index)
+    yield Library(shelf.database, index)
+    index.close()
+
+
+def test_both_engines_say_the_same(shelf: Library, on_elasticsearch: Library) -> None:
+    for query in ("surau", "robohnya surau kami", "penulisan", "robohn", "kitab", "surau kitab zzzz kami"):
+        one, other = (each.find(query, explain=True) for each in (shelf, on_elasticsearch))
+        assert [[each.text for each in hit.reasons] for hit in one.hits] == [
+            [each.text for each in hit.reasons] for hit in other.hits
+        ]
+        for mine, theirs in zip(one.hits, other.hits, strict=True):
+            weights = [[each.weight for each in hit.reasons] for hit in (mine, theirs)]
+            assert weights[0] == pytest.approx(weights[1], abs=0.02)

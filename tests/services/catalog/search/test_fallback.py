@@ -1,0 +1,151 @@
+"""While the search engine is down: look-ups in the tables, on both databases, and back without a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import orjson
+import pytest
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.testing import migrated_database
+from chassis.urls import open_url
+from services.catalog.index.port import ENGINES, Index
+from services.catalog.search.autocomplete import suggest
+from services.catalog.search.search import Found, search
+from services.catalog.service import SERVICE
+from tests.builders import book
+from tests.fakes.proxy import Proxy, proxy_to
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.indexes import follow
+
+BOOKS = [
+    book("buku1", "Robohnya surau kami", isbn="978-602-8811-30-9", items=[("PST", "K0001"), ("TJH", "K0002")]),
+    book("buku2", "Kemarau", year="1957", subjects=["Novel"]),
+    book("buku3", "Sitti Nurbaya", author="Rusli, Marah", items=[("PST", "1371000124")]),
+    book("buku4", "The tigers of Minangkabau", author="Hadler, Jeffrey", language="eng", year="2008"),
+    book("buku5", "Jurnal kebudayaan", author="", more=[["022", "  ", "a", "0126-1231"]]),
+    *(book(f"c{at}", f"Surat ke-{at}", author="Kartini, R. A.") for at in range(30)),
+]
+
+
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    """An index that is not there yet."""
+    with closing(open_url(f"tantivy:///{tmp_path}/index", ENGINES)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def tables(database: Database) -> Database:
+    Importer(database)(BOOKS)
+    return database
+
+
+def find(database: Database, index: Index, query: str = "", **more: Any) -> Found:
+    return search(database, index, context=READER, query=query, **more)
+
+
+def titles(found: Found) -> list[str]:
+    return [orjson.loads(hit.brief)["title"] for hit in found.hits]
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("978-602-8811-30-9", "Robohnya surau kami"),
+        ("isbn:6028811300", "Robohnya surau kami"),
+        ("0126-1231", "Jurnal kebudayaan"),
+        ("k0002", "Robohnya surau kami"),
+        ("1371000124", "Sitti Nurbaya"),
+        ("buku3", "Sitti Nurbaya"),
+        ("robohnya sur", "Robohnya surau kami"),
+        ("tigers minangkabau", "The tigers of Minangkabau"),
+        ("judul:kemarau", "Kemarau"),
+        ("navis a a", "Robohnya surau kami"),
+        ("navis kemarau", "Kemarau"),
+        ("penulis:rusli", "Sitti Nurbaya"),
+        ("hadler bahasa:inggris", "The tigers of Minangkabau"),
+        ("navis tahun:..1956", "Robohnya surau kami"),
+        ("navis -surau", "Kemarau"),
+        ('"surau kami" navis', "Robohnya surau kami"),
+    ],
+)
+def test_identifiers_titles_and_authors_are_looked_up(
+    looked_up: tuple[Database, Index], query: str, first: str
+) -> None:
+    found = find(*looked_up, query)
+    assert found.degraded
+    assert titles(found)[:1] == [first]
+    assert (found.facets, found.help, found.did_you_mean) == ([], None, "")
+
+
+@pytest.fixture(scope="module")
+def looked_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Index]]:
+    folder = tmp_path_factory.mktemp("degraded")
+    with (
+        migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database,
+        closing(open_url(f"tantivy:///{folder}/index", ENGINES)) as index,
+    ):
+        Importer(database)(BOOKS)
+        yield database, index
+
+
+def test_on_both_databases_it_pages_filters_sorts_and_completes(tables: Database, index: Index) -> None:
+    first = find(tables, index, "kartini", facets=("language",))
+    second = find(tables, index, "kartini", cursor=first.next)
+    assert (first.degraded, first.total, second.total, second.changed) == (True, 30, 30, False)
+    assert len({hit.id for hit in (*first.hits, *second.hits)}) == 20
+    assert titles(find(tables, index, "navis", sort="year")) == ["Kemarau", "Robohnya surau kami"]
+    assert titles(find(tables, index, "navis", filters={"branch": ("PKS/TJH",)})) == ["Robohnya surau kami"]
+    assert find(tables, index, "navis", filters={"language": ("eng",)}).hits == []
+    assert find(tables, index).total == len(BOOKS)
+    assert titles(find(tables, index, "978-602-8811-30-9")) == ["Robohnya surau kami"]
+    found = suggest(tables, index, context=READER, prefix="nav")
+    assert [(each.text, each.kind) for each in found] == [("Navis, A. A.", "author")]
+    found = suggest(tables, index, context=READER, prefix="robohnya s")
+    assert [(each.text, each.kind) for each in found] == [("Robohnya surau kami", "title")]
+
+
+def test_what_is_out_of_bounds_is_refused_all_the_same(tables: Database, index: Index) -> None:
+    with pytest.raises(Invalid):
+        find(tables, index, "x" * 501)
+
+
+@pytest.fixture
+def far(servers: dict[str, str]) -> Iterator[Proxy]:
+    """The road to Elasticsearch."""
+    root = urlsplit(servers["SEARCH_ROOT_URL"])
+    with proxy_to(root.hostname or "", root.port or 0) as proxy:
+        yield proxy
+
+
+def test_a_silent_engine_costs_nobody_its_timeout_but_the_first(
+    tables: Database, far: Proxy, elasticsearch_url: str
+) -> None:
+    alias = urlsplit(elasticsearch_url).path
+    with closing(open_url(elasticsearch_url, ENGINES)) as near:
+        follow(tables, near)
+    with closing(open_url(f"http://127.0.0.1:{far.port}{alias}", ENGINES)) as index:
+        assert not find(tables, index, "kami").degraded
+        for trouble in (far.shut, far.stall):
+            trouble()
+            assert find(tables, index, "robohnya").degraded
+            begun = time.monotonic()
+            for _ in range(10):
+                assert titles(find(tables, index, "robohnya")) == ["Robohnya surau kami"]
+            assert time.monotonic() - begun < 12  # thirty, if each had waited
+            far.open()
+            far.cut()
+            until = time.monotonic() + 10
+            while (found := find(tables, index, "kami")).degraded:
+                assert time.monotonic() < until, "it did not come back"
+                time.sleep(0.05)
+            assert titles(found) == ["Robohnya surau kami"]

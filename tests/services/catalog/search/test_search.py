@@ -1,0 +1,281 @@
+"""Finding records, on a real database and a real index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.errors import Invalid, TooLate
+from chassis.urls import open_url
+from services.catalog.index.port import ENGINES
+from services.catalog.search.cursors import Cursor, opened
+from services.catalog.search.query.parser import parse
+from services.catalog.search.validation import MOST_WILDCARDS, SHORTEST_WILDCARD
+from tests.fakes.library import Library, begun, book
+
+
+@pytest.mark.parametrize(
+    ("query", "first"),
+    [
+        ("robohnya surau kami", "Robohnya Surau Kami"),
+        ("ROBOHNYA SURAU", "Robohnya Surau Kami"),
+        ("surau navis", "Robohnya Surau Kami"),
+        ('"surau kami"', "Robohnya Surau Kami"),
+        ("judul:surau penulis:navis", "Robohnya Surau Kami"),
+        ("sitti nurbaya", "Sitti Nurbaya"),
+        ("laskar pelan", "Laskar Pelangi"),
+        ("bumi manusia", "Bumi Manusia"),
+        ("salah asuhan", "Salah Asuhan"),
+        ("tenggelamnya kapal van der wijck", "Tenggelamnya Kapal van der Wijck"),
+    ],
+)
+def test_a_known_book_is_the_first_hit(stocked: Library, query: str, first: str) -> None:
+    assert stocked.titles(query)[0] == first
+
+
+def test_exact_words_rank_above_stems(library: Library) -> None:
+    library.put([book("Penulis besar"), book("Ditulis kembali"), book("Tulisan besar")])
+    assert library.titles("tulisan")[0] == "Tulisan besar"
+    assert library.titles("penulis")[0] == "Penulis besar"
+
+
+def test_titles_and_authors_rank_above_subjects_and_those_above_notes(library: Library) -> None:
+    library.put(
+        [
+            book("Kitab satu", summary="Tentang rantau dan orangnya."),
+            book("Kitab dua", subject="Rantau"),
+            book("Kitab tiga", author="Rantau, Siti"),
+            book("Rantau"),
+        ]
+    )
+    assert library.titles("rantau") == ["Rantau", "Kitab tiga", "Kitab dua", "Kitab satu"]
+
+
+@pytest.mark.parametrize(
+    ("query", "title"),
+    [
+        ("quran", "Tafsir Al-Qurʾān"),
+        ("Qur'an", "Tafsir Al-Qurʾān"),
+        ("laki-laki", "Laki-laki dan mesiu"),
+        ("laki", "Laki-laki dan mesiu"),
+        ("penulisan", "Menulis itu mudah"),
+        ("libraries", "Running a library"),
+        ("978-602-8811-30-9", "Menulis itu mudah"),
+        ("isbn 978 602 8811 309", "Menulis itu mudah"),
+        ("602-8811-30-0", "Menulis itu mudah"),
+        ("0012345", "Laki-laki dan mesiu"),
+        ("899.221 3 tri l", "Laki-laki dan mesiu"),
+        ("F 899.2213 TRI l", "Laki-laki dan mesiu"),
+        ("tahun:1951", "Laki-laki dan mesiu"),
+        ("tahun:..1951", "Laki-laki dan mesiu"),
+        ("tahun:1950-1952", "Laki-laki dan mesiu"),
+        ("bahasa:inggris", "Running a library"),
+        ("yang tafsir", "Tafsir Al-Qurʾān"),
+    ],
+)
+def test_a_book_is_found_however_it_is_asked_for(books: Library, query: str, title: str) -> None:
+    assert books.titles(query) == [title]
+
+
+@pytest.fixture(scope="module")
+def books(open_library: Callable[[], Library]) -> Library:
+    library = open_library()
+    library.put(
+        [
+            book("Tafsir Al-Qurʾān", author="Hamka,"),
+            book("Laki-laki dan mesiu", year=1951, barcode="0012345", call_number="F 899.221 3 TRI l"),
+            book("Menulis itu mudah", isbn="978-602-8811-30-9 (sampul lunak)"),
+            book("Running a library", language="eng"),
+        ]
+    )
+    return library
+
+
+def test_a_barcode_that_happens_to_be_an_isbn_is_found_as_both(library: Library) -> None:
+    library.put([book("Bukunya", isbn="0-306-40615-2"), book("Eksemplarnya", barcode="0306406152")])
+    assert set(library.titles("0306406152")) == {"Bukunya", "Eksemplarnya"}
+    assert library.titles("isbn:0306406152") == ["Bukunya"]
+    assert library.titles("-0306406152") == []
+
+
+def test_a_word_after_minus_excludes(books: Library) -> None:
+    assert books.titles("bahasa:ind -mudah -title:tafsir") == ["Laki-laki dan mesiu"]
+    assert "Menulis itu mudah" not in books.titles("-mudah")
+
+
+def test_nothing_typed_finds_everything(books: Library) -> None:
+    assert books.find().total == 4
+
+
+def test_a_record_deleted_since_is_left_out(library: Library) -> None:
+    library.put([book("Satu buku"), book("Dua buku"), book("Tiga buku")])
+    library.lose(2)
+    assert library.titles("buku", sort="title") == ["Satu buku", "Tiga buku"]
+
+
+def test_a_hit_says_where_it_can_be_had(books: Library) -> None:
+    hit = books.find("tafsir").hits[0]
+    assert orjson.loads(hit.holdings)[0]["answer"] == "can_be_borrowed"
+    assert orjson.loads(hit.brief)["authors"] == ["Hamka"]
+
+
+def test_facets_are_counted_when_asked_for_and_speak_both_languages(stocked: Library) -> None:
+    assert stocked.find("novel").facets == []
+    language, branch = stocked.find("novel", facets=("language", "branch")).facets
+    assert (language.name, language.values[0].value) == ("language", "ind")
+    assert language.values[0].label is not None
+    assert language.values[0].label.en == "Indonesian"
+    assert branch.values[0].value.startswith("PKS/")
+
+
+def test_a_chosen_facet_value_restricts_and_shows_the_others(stocked: Library) -> None:
+    found = stocked.find("minangkabau", filters={"language": ("eng",)}, facets=("language",))
+    values = {each.value: each for each in found.facets[0].values}
+    assert found.total == values["eng"].count
+    assert values["eng"].selected
+    assert not values["ind"].selected
+
+
+@pytest.mark.parametrize("sort", ["", "year", "year_asc", "title"])
+def test_pages_repeat_nothing_and_miss_nothing(stocked: Library, sort: str) -> None:
+    seen: list[object] = []
+    cursor = ""
+    while True:
+        page = stocked.find("novel", sort=sort, limit=37, cursor=cursor)
+        seen += [hit.id for hit in page.hits]
+        cursor = page.next
+        if not cursor:
+            break
+        assert not page.changed
+    assert len(seen) == len(set(seen)) == stocked.find("novel").total
+
+
+def test_a_cursor_says_that_the_index_changed(library: Library) -> None:
+    library.put(book(f"Buku {each}") for each in range(30))
+    page = library.find("buku")
+    library.put([book("Buku lagi")])
+    assert library.find("buku", cursor=page.next).changed
+
+
+def test_a_cursor_belongs_to_its_question(stocked: Library) -> None:
+    cursor = stocked.find("novel").next
+    for other in ({"query": "puisi"}, {"sort": "year"}, {"filters": {"language": ("ind",)}}):
+        with pytest.raises(Invalid) as refusal:
+            stocked.find(**{"query": "novel", "cursor": cursor, **other})
+        assert refusal.value.reason == "CURSOR_FOREIGN"
+
+
+def test_pages_reach_to_hit_ten_thousand_and_it_says_so() -> None:
+    assert opened(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
+    with pytest.raises(Invalid) as refusal:
+        opened(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
+    assert refusal.value.reason == "PAGING_TOO_DEEP"
+
+
+@given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
+def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        opened(text, b"8 bytes.")
+    assert refusal.value.reason == "CURSOR_FOREIGN"
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        ({"query": "x" * 501}, "QUERY_TOO_LONG"),
+        ({"query": "kata " * 33}, "QUERY_TOO_LONG"),
+        ({"facets": ("colour",)}, "FACET_UNKNOWN"),
+        ({"filters": {"colour": ("red",)}}, "FACET_UNKNOWN"),
+        ({"filters": {"subject": ("x" * 1001,)}}, "FACET_VALUES_OUT_OF_BOUNDS"),
+        ({"filters": {"year": tuple(map(str, range(51)))}}, "FACET_VALUES_OUT_OF_BOUNDS"),
+        ({"sort": "colour"}, "SORT_UNKNOWN"),
+        ({"limit": 101}, "LIMIT_OUT_OF_BOUNDS"),
+        ({"cursor": "abc"}, "CURSOR_FOREIGN"),
+    ],
+)
+def test_what_is_out_of_bounds_is_refused_by_name(stocked: Library, asked: dict[str, object], reason: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        stocked.find(**asked)
+    assert refusal.value.reason == reason
+
+
+def test_nobody_is_searched_for_who_stopped_waiting(stocked: Library) -> None:
+    with pytest.raises(TooLate):
+        stocked.find("novel", context=replace(READER, deadline=0.0))
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant", "title"),
+    [
+        ("robohna surau", "robohnya surau", "Robohnya Surau Kami"),
+        ("siti nurbaya", "sitti nurbaya", "Sitti Nurbaya"),
+        ("siti nurbayya", "sitti nurbaya", "Sitti Nurbaya"),
+        ("laskar pelengi", "laskar pelangi", "Laskar Pelangi"),
+        ("tengelamnya kapal", "tenggelamnya kapal", "Tenggelamnya Kapal van der Wijck"),
+    ],
+)
+def test_a_misspelt_word_is_forgiven_and_we_say_so(stocked: Library, typed: str, meant: str, title: str) -> None:
+    found = stocked.find(typed)
+    assert found.did_you_mean == meant
+    assert found.understood == typed
+    assert orjson.loads(found.hits[0].brief)["title"] == title
+
+
+def test_forgiven_words_stay_forgiven_on_the_next_page(stocked: Library) -> None:
+    first = stocked.find("minangkabua", limit=5)
+    second = stocked.find("minangkabua", limit=5, cursor=first.next)
+    assert first.did_you_mean == second.did_you_mean == "minangkabau"
+    assert {hit.id for hit in first.hits}.isdisjoint(hit.id for hit in second.hits)
+
+
+@pytest.mark.parametrize("query", ["robohnya surau kami", "zzzzzzzz qqqqqqq", "1234567", "-novel", "", "tahun:1300"])
+def test_a_query_spelt_right_or_beyond_help_is_left_alone(stocked: Library, query: str) -> None:
+    assert stocked.find(query).did_you_mean == ""
+
+
+def test_found_words_are_marked_when_asked(stocked: Library) -> None:
+    found = stocked.find("robohnya sur", highlight=True)
+    assert found.hits[0].highlights["title"] == ["", "Robohnya Surau", " Kami"]
+    assert stocked.find("robohnya sur").hits[0].highlights == {}
+
+
+PIECES = st.sampled_from(
+    ["judul:", "tahun:", "1990", "..", "-", '"', " ", "*", "surau", "a", "é", "日", "978", ":", "~", "^", "$"]
+)
+
+
+@given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=8).map("".join)))
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_text_can_be_searched_for(stocked: Library, text: str) -> None:
+    stars = parse(text).wildcards
+    too_short = any(word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD for word in stars)
+    if len(stars) > MOST_WILDCARDS or too_short:
+        with pytest.raises(Invalid, match=r"WILDCARD"):
+            stocked.find(text)
+        return
+    found = stocked.find(text, facets=("language",), highlight=True)
+    assert len(found.hits) == min(found.total, 10)
+
+
+def test_it_is_the_same_on_both_databases(both: Library) -> None:
+    both.put([book("Satu", author="Navis"), book("Dua", author="Navis")])
+    both.lose(1)
+    found = both.find("navis", facets=("branch",))
+    assert [orjson.loads(hit.brief)["title"] for hit in found.hits] == ["Dua"]
+    assert found.facets[0].values[0].label is not None
+    assert found.facets[0].values[0].label.id == "Pusat"
+
+
+@pytest.fixture
+def both(database: Database, tmp_path: Path) -> Iterator[Library]:
+    index = begun(open_url(f"tantivy:///{tmp_path}/index", ENGINES))
+    yield Library(database, index)
+    index.close()

@@ -1,0 +1,47 @@
+"""What a question may ask for."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext, suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chassis.errors import Invalid
+from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
+from services.catalog.search.validation import MOST_WORDS, understood
+
+
+@pytest.mark.parametrize(
+    ("text", "reason", "facts"),
+    [
+        ("x" * 501, "QUERY_TOO_LONG", {"most": 500, "characters": 501}),
+        ("kata " * 33, "QUERY_TOO_LONG", {"most": 32, "words": 33}),
+        ('"' + "kata " * 33 + '"', "QUERY_TOO_LONG", {"most": 32, "words": 33}),
+        ("(a OR b) " * 17, "QUERY_TOO_LONG", {"most": 32, "words": 34}),
+        ("((((((a OR b))))))", "QUERY_TOO_DEEP", {"most": 5, "deep": 6}),
+        ("(" * 500, "QUERY_TOO_DEEP", {"most": 5, "deep": 500}),
+        ("sura* masji* ada* kab* tamb*", "QUERY_TOO_MANY_WILDCARDS", {"most": 4, "wildcards": 5}),
+        ("(sura* OR masji*) -ada* judul:kab* tamb*", "QUERY_TOO_MANY_WILDCARDS", {"most": 4, "wildcards": 5}),
+        ("surau a*", "WILDCARD_TOO_SHORT", {"least": 3, "word": "a"}),
+        ("penulis:na*", "WILDCARD_TOO_SHORT", {"least": 3, "word": "na"}),
+    ],
+)
+def test_what_is_too_much_is_refused_with_its_measure(text: str, reason: str, facts: dict[str, object]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        understood(text)
+    assert (refusal.value.reason, refusal.value.facts) == (reason, facts)
+    assert refusal.value.sentence.id != refusal.value.sentence.en
+
+
+@pytest.mark.parametrize("text", ["日*", "sura* masji* ada* kab*", "(((((a OR b)))))", "kata " * 32, "*", "* surau"])
+def test_what_is_within_bounds_is_not(text: str) -> None:
+    assert understood(text)[0] == parse(text)
+
+
+@given(st.text(alphabet='ab *"()|:-. OR', max_size=120))
+def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
+    refused = depth(text) > MOST_DEPTH or parse(text).size > MOST_WORDS or bool(parse(text).wildcards)
+    with suppress(Invalid) if refused else nullcontext():
+        assert understood(text)[0] == parse(text)

@@ -1,0 +1,101 @@
+"""Works as the tables have them, by the control numbers of their records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import func, select, update
+
+from chassis import clock
+from chassis.context import READER, system
+from chassis.db import Database
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Record, Work, WorkKey
+from services.catalog.works.assign import leave, take_turn
+from services.catalog.works.editions import Shown, work
+from services.catalog.works.overrides import join, split
+from tests.services.catalog.conftest import Importer
+
+CONTEXT = system("test")
+
+
+@dataclass
+class Works:
+    """A catalogue whose records are known by their control numbers."""
+
+    database: Database
+    import_: Importer
+
+    def put(self, *records: Marc, source: str = "TEST") -> None:
+        self.import_(records, source=source)
+
+    def partition(self) -> set[frozenset[str]]:
+        """The works: control numbers together."""
+        found: dict[int, set[str]] = {}
+        with self.database.reading(READER) as session:
+            rows = session.execute(
+                select(Record.control_key, Record.work_number).where(Record.deleted_at.is_(None))
+            ).all()
+        for key, number in rows:
+            assert number is not None
+            found.setdefault(number, set()).add(key.partition(")")[2])
+        return {frozenset(each) for each in found.values()}
+
+    def number(self, key: str) -> int:
+        """The work of a record."""
+        return int(self._of(key, Record.work_number))
+
+    def version(self, key: str) -> int:
+        return int(self._of(key, Record.version))
+
+    def record_id(self, key: str) -> UUID:
+        found: UUID = self._of(key, Record.id)
+        return found
+
+    def work_id(self, key: str) -> UUID:
+        with self.database.reading(READER) as session:
+            return session.scalars(select(Work.id).where(Work.number == self.number(key))).one()
+
+    def split(self, key: str) -> None:
+        with self.database.transaction(CONTEXT) as session:
+            split(session, self.record_id(key), reason="bukan karya yang sama")
+
+    def join(self, key: str, into: str) -> None:
+        with self.database.transaction(CONTEXT) as session:
+            join(session, self.record_id(key), self.work_id(into), reason="terjemahan")
+
+    def delete(self, key: str) -> None:
+        with self.database.transaction(CONTEXT) as session:
+            take_turn(session)
+            number = session.scalars(select(Record.number).where(Record.id == self.record_id(key))).one()
+            leave(session, [number])
+            gone = {"deleted_at": clock.now(), "work_number": None, "work_keys": None}
+            session.execute(update(Record).where(Record.number == number).values(**gone))
+
+    def shown(self, key: str, **asked: str) -> Shown:
+        """A record's work."""
+        return self.shown_by(self.work_id(key), **asked)
+
+    def shown_by(self, work_id: UUID, **asked: str) -> Shown:
+        return work(self.database, context=READER, work_id=work_id, **asked)
+
+    def keys(self) -> int:
+        with self.database.reading(READER) as session:
+            return session.scalar(select(func.count()).select_from(WorkKey)) or 0
+
+    def _of(self, key: str, column: Any) -> Any:
+        with self.database.reading(READER) as session:
+            return session.scalars(select(column).where(Record.control_key == f"(TEST){key}")).one()
+
+
+@pytest.fixture
+def works(database: Database, import_: Importer) -> Works:
+    return Works(database, import_)
+
+
+def of(*groups: Iterable[str]) -> set[frozenset[str]]:
+    return {frozenset(each) for each in groups}

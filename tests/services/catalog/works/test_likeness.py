@@ -1,0 +1,183 @@
+"""Which pairs of records are of one work: a table of cases, and why."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.catalog.marc.fields import by_tag
+from services.catalog.marc.record import Record
+from services.catalog.works.keys import keys_of, pack, unpack
+from services.catalog.works.likeness import compare, parts_of
+from services.catalog.works.names import mark, number
+from services.catalog.works.record_keys import found_by
+from tests.builders import book
+
+BUMI = book("1", "Bumi manusia", author="Toer, Pramoedya Ananta", year="1980", isbn="9789799731234")
+EARTH = book(
+    "2", "This earth of mankind", author="Toer, Pramoedya Ananta", year="1996", language="eng",
+    more=[["240", "10", "a", "Bumi manusia.", "l", "Inggris"]],
+)  # fmt: skip
+
+
+def with_leader(record: Record, leader: str) -> Record:
+    return Record(leader, record.fields)
+
+
+def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: str) -> Record:
+    """A record whose 245 says more: subfields after $a."""
+    made = book("9", title, author=author, **other)
+    field = next(each for each in made.fields if each[0] == "245")
+    for each in more:
+        field += each
+    return made
+
+
+ONE_WORK = {
+    "editions of other years": (BUMI, book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", year="2005")),
+    "names written otherwise": (titled("Kemarau", author="Navis, A.A."), titled("Kemarau", author="A. A. Navis")),
+    "names in full": (titled("Kemarau", author="Navis, Ali Akbar"), titled("Kemarau", author="Navis, A. A.")),
+    "a name not turned": (
+        titled("Sitti Nurbaya", author="Marah Rusli"), titled("Sitti Nurbaya", author="Rusli, Marah"),
+    ),
+    "old spelling": (
+        titled("Sitti Noerbaja", author="Roesli, Marah"),
+        titled("Sitti Nurbaja", author="Rusli, Marah"),
+    ),
+    "a subtitle or none": (titled("Bumi manusia", ["b", "sebuah roman"]), titled("Bumi manusia")),
+    "an article skipped": (
+        titled("The rainbow troops", author="Hirata, Andrea"), titled("Rainbow troops", author="Hirata, Andrea"),
+    ),
+    "a translation by its uniform title": (BUMI, EARTH),
+    "a translation by a note": (
+        BUMI,
+        book(
+            "4", "Aarde der mensen", author="Toer, Pramoedya Ananta",
+            more=[["500", "  ", "a", "Judul asli: Bumi manusia."]],
+        ),
+    ),
+    "a translation by its original-language entry": (
+        BUMI,
+        book("5", "Aarde der mensen", author="Toer, P. A.", more=[["765", "0 ", "t", "Bumi manusia"]]),
+    ),
+    "two translations of one original": (
+        EARTH,
+        book(
+            "6", "Garten der Menschheit", author="Toer, Pramoedya Ananta",
+            more=[["246", "1 ", "i", "Judul asli:", "a", "Bumi manusia"]],
+        ),
+    ),
+    "a book and its electronic form, by ISBN": (
+        BUMI,
+        book("7", "Bumi manusia [e-book]", author="Pramoedya", more=[["776", "08", "z", "978-979-97312-3-4"]]),
+    ),
+    "a book and its reading aloud": (BUMI, with_leader(BUMI, "00000nim a2200000   4500")),
+    "one scripture by its uniform title": (
+        book("8", "Al-Qur'an dan terjemahnya", author="", more=[["130", "0 ", "a", "Al-Qur'an."]]),
+        book("9", "The meaning of the glorious Koran", author="", more=[["130", "0 ", "a", "Qurʾān."]]),
+    ),
+    "nobody's book by title and publisher": (
+        titled("Kaba Cindua Mato", author="", year="1960"), titled("Kaba Cindua Mato", author="", year="1980"),
+    ),
+    "Roman and other numbers of one volume": (
+        titled("Sejarah Minangkabau", ["n", "Jilid II"]), titled("Sejarah Minangkabau", ["n", "2"]),
+    ),
+}  # fmt: skip
+
+APART = {
+    "another author": (titled("Kemarau", author="Navis, A. A."), titled("Kemarau", author="Hamid, Ismail")),
+    "another volume": (titled("Sejarah", ["n", "Jilid 1"]), titled("Sejarah", ["n", "Jilid 2"])),
+    "a part with a name": (titled("Tambo alam", ["p", "Adat"]), titled("Tambo alam", ["p", "Sejarah"])),
+    "another year of school": (
+        titled("Matematika", ["b", "untuk SMA kelas X"]), titled("Matematika", ["b", "untuk SMA kelas XI"]),
+    ),
+    "a title that says nothing": (titled("Himpunan puisi"), titled("Himpunan puisi")),
+    "a report of each year": (
+        book("1", "Laporan tahunan", author="Perpustakaan"), book("2", "Laporan tahunan", author="Perpustakaan"),
+    ),
+    "figures of each year": (
+        book("1", "Kota Solok dalam angka", author="Badan Pusat Statistik", year="2014"),
+        book("2", "Kota Solok dalam angka", author="Badan Pusat Statistik", year="2015"),
+    ),
+    "a serial and a book": (titled("Panji masyarakat"), with_leader(titled("Panji masyarakat"), "00000nas a2200000")),
+    "a thesis and a book": (
+        titled("Adat dan ulama"),
+        Record(BUMI.leader, [*titled("Adat dan ulama").fields, ["502", "  ", "a", "Skripsi"]]),
+    ),
+    "a film of the novel": (BUMI, with_leader(BUMI, "00000ngm a2200000   4500")),
+    "a sequel": (BUMI, book("2", "Anak semua bangsa", author="Toer, Pramoedya Ananta")),
+    "volumes under one ISBN": (
+        titled("Tafsir Al-Azhar", ["n", "Juz 1"], isbn="9789799731234"),
+        titled("Tafsir Al-Azhar", ["n", "Juz 2"], isbn="9789799731234"),
+    ),
+    "an ISBN used twice": (titled("Kemarau", isbn="9789799731234"), titled("Masakan Padang", isbn="9789799731234")),
+    "selections of works": (
+        book("1", "Cerita pilihan", more=[["240", "10", "a", "Kemarau.", "k", "Selections"]]), titled("Kemarau"),
+    ),
+    "records that say nothing": (Record(), Record()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ONE_WORK)
+def test_of_one_work(name: str) -> None:
+    one, other = (parts_of(each) for each in ONE_WORK[name])
+    found = compare(one, other)
+    assert found.one_work
+    assert found.reasons
+    assert compare(other, one) == found
+
+
+@pytest.mark.parametrize("name", APART)
+def test_apart(name: str) -> None:
+    one, other = (parts_of(each) for each in APART[name])
+    found = compare(one, other)
+    assert (found.score, found.one_work) == (0, False)
+    assert compare(other, one) == found
+
+
+def test_reasons_are_said_in_both_languages_surest_first() -> None:
+    twin = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="979-9731-23-4 (jil. 1)")
+    found = compare(parts_of(BUMI), parts_of(twin))
+    assert found.reasons[0].id == "Pengarang dan judul sama"
+    assert found.reasons[0].en == "Same author and title"
+    against = compare(parts_of(BUMI), parts_of(titled("Bumi manusia", ["n", "2"], author="Hamka")))
+    assert [each.en for each in against.reasons] == ["Different author", "Different volume or part"]
+
+
+def test_two_signs_are_surer_than_one() -> None:
+    same = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="9789799731234")
+    one = compare(parts_of(BUMI), parts_of(book("4", "Bumi manusia", author="Toer, P.")))
+    assert compare(parts_of(BUMI), parts_of(same)).score > one.score == 95
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [("Navis, A.A.", "navis a"), ("Hamka", "hamka"), ("Prof. Dr. Hamka", "hamka"), ("H. Agus Salim", "salim a"),
+     ("Toer, Pramoedya Ananta,", "tur p"), ("", ""), (",", "")],
+)  # fmt: skip
+def test_a_name_s_mark(name: str, found: str) -> None:
+    assert mark(name, inverted=True) == found
+
+
+@pytest.mark.parametrize(("word", "found"), [("xiv", "14"), ("007", "7"), ("000", "0"), ("satu", "satu"), ("ix", "9")])
+def test_numbers_in_one_form(word: str, found: str) -> None:
+    assert number(word) == found
+
+
+def test_keys_are_few_fit_a_column_and_come_back_from_their_row() -> None:
+    many = Record(BUMI.leader, [*BUMI.fields, *(["775", "  ", "t", f"Judul lain {at}"] for at in range(100))])
+    keys = [key.number for key in keys_of(many.leader, by_tag(many.fields))]
+    assert len(keys) == len(set(keys)) == 12
+    assert all(0 <= key < 2**63 for key in keys)
+    assert unpack(pack(keys)) == tuple(sorted(keys))
+    assert unpack(None) == unpack(b"") == ()
+
+
+def test_what_is_found_of_a_record() -> None:
+    record = book(
+        "1", "The tigers of Minangkabau", author="Hadler, Jeffrey,", subjects=["Harimau"],
+        more=[["490", "0 ", "a", "Seri adat ;", "v", "3"]],
+    )  # fmt: skip
+    record.first("245")[1] = "14"  # type: ignore[index]
+    found = found_by(record)
+    assert (found.title_sort, found.author_sort) == ("tigers of minangkabau", "hadler jeffrey")
+    assert found.headings == ("aHadler, Jeffrey", "sHarimau", "eSeri adat")
