@@ -35,16 +35,17 @@ import os, signal, sys
 from chassis.db import Database
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
-from services.catalog.indexing import Keeper, keeping
+from services.catalog.index import indexer
+from services.catalog.index.indexer import Keeper
 
 def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 
 url, search, point = sys.argv[1:]
-keeping.SCAN_BATCH = keeping.BIGGEST_COMMIT = 4
+indexer.SCAN_BATCH = indexer.BIGGEST_COMMIT = 4
 index = open_url(search, ENGINES)
 if point == "before the queue rows go":
-    keeping.dequeue = die
+    indexer.dequeue = die
 elif point == "before progress is noted":
     note = Keeper._note
     Keeper._note = lambda self, wish, **values: die() if values.get("reached") else note(self, wish, **values)
