@@ -2,55 +2,97 @@
 
     Error
     ├── Invalid          the request cannot be understood or is out of bounds     INVALID_ARGUMENT     400
-    ├── Unauthenticated  nobody we know is asking                                 UNAUTHENTICATED      401
-    ├── Forbidden        somebody we know, who may not                            PERMISSION_DENIED    403
+    ├── Unauthenticated  the caller has no valid credential                       UNAUTHENTICATED      401
+    ├── Forbidden        the caller is known and not allowed                      PERMISSION_DENIED    403
     ├── NotFound         there is no such thing                                   NOT_FOUND            404
     ├── Conflict         it changed meanwhile, or is being done already           ABORTED              409
     ├── Refused          rules object, all of them together                       FAILED_PRECONDITION  409
     ├── TooMany          more than is allowed in this time                        RESOURCE_EXHAUSTED   429
-    ├── Unavailable      a part we need does not answer; trying again may help    UNAVAILABLE          503
-    └── TooLate          the caller's time ran out                                DEADLINE_EXCEEDED    504
+    ├── Unavailable      a needed part does not answer; trying again may help     UNAVAILABLE          503
+    └── TooLate          the caller's deadline passed                             DEADLINE_EXCEEDED    504
 
 gRPC codes are names here, so that a worker process can import this module without gRPC.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, overload
 
 from chassis.sentences import LocalText as LocalText
 from chassis.sentences import fill
 
 
-class Error(Exception):
-    """Something went wrong in a way we can name.
+class Refusal:
+    """One reason why a request is refused.
 
     reason    stable, for machines: UPPER_SNAKE
-    facts     what the reason is about, by name
-    sentence  for people: the one of `sentences.toml`, or the one that came with an error from another process
+    facts     what the reason is about, by name: text, numbers, booleans, None, or lists of these
+    sentence  for people: the one of `sentences.toml`, or the one that came from another process
+    """
+
+    __slots__ = ("_sentence", "facts", "reason")
+
+    def __init__(self, reason: str, /, **facts: Any) -> None:
+        self.reason = reason
+        self.facts: dict[str, Any] = facts
+        self._sentence: LocalText | None = None
+
+    @classmethod
+    def received(cls, reason: str, facts: Mapping[str, Any], sentence: LocalText) -> Refusal:
+        """A refusal from another process, with its sentence ready."""
+        refusal = cls(reason, **facts)
+        refusal._sentence = sentence
+        return refusal
+
+    @property
+    def sentence(self) -> LocalText:
+        return self._sentence or fill(self.reason, self.facts)
+
+    def __repr__(self) -> str:
+        return f"Refusal({self.reason!r}, {self.facts!r})"
+
+
+class Error(Exception):
+    """A failure with a name.
+
+    refusals  why, at least one; `reason` and `facts` are those of the first
+    sentence  the sentences of all refusals
     """
 
     grpc_code: ClassVar[str] = "INTERNAL"
     http_status: ClassVar[int] = 500
 
-    def __init__(self, reason: str, say: LocalText | None = None, /, **facts: Any) -> None:
-        self.reason = reason
-        self.facts: dict[str, Any] = facts
-        self._sentence = None if say is None else say.format(facts)
-        super().__init__(reason, facts)
+    @overload
+    def __init__(self, reason: str, say: LocalText | None = None, /, **facts: Any) -> None: ...
+    @overload
+    def __init__(self, /, *, refusals: Sequence[Refusal]) -> None: ...
+    def __init__(
+        self, reason: str = "", say: LocalText | None = None, /, *, refusals: Sequence[Refusal] = (), **facts: Any
+    ) -> None:
+        single = Refusal(reason, **facts) if say is None else Refusal.received(reason, facts, say.format(facts))
+        self.refusals = tuple(refusals) or (single,)
+        super().__init__(self.reason)
+
+    @property
+    def reason(self) -> str:
+        return self.refusals[0].reason
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return self.refusals[0].facts
+
+    @property
+    def reasons(self) -> frozenset[str]:
+        return frozenset(refusal.reason for refusal in self.refusals)
 
     @property
     def sentence(self) -> LocalText:
-        if self._sentence is None:
-            self._sentence = fill(self.reason, self.facts)
-        return self._sentence
-
-    @sentence.setter
-    def sentence(self, ready: LocalText) -> None:
-        self._sentence = ready
+        texts = [refusal.sentence for refusal in self.refusals]
+        return LocalText(" ".join(text.id for text in texts), " ".join(text.en for text in texts))
 
     def __str__(self) -> str:
-        return f"{self.reason}: {self.sentence.en}"
+        return f"{', '.join(refusal.reason for refusal in self.refusals)}: {self.sentence.en}"
 
 
 class Invalid(Error):
@@ -99,7 +141,7 @@ class TooLate(Error):
 
 
 def error_for(grpc_code: str) -> type[Error]:
-    """The class of errors that travels under this gRPC code; `Error` for a code that is not ours."""
+    """The class of errors that travels under this gRPC code; `Error` for any other code."""
     for kind in (Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Refused, TooMany, Unavailable, TooLate):
         if kind.grpc_code == grpc_code:
             return kind

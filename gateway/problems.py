@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: the only place where the gateway turns one into HTTP."""
+"""Errors as RFC 9457 problem documents: the only module of the gateway that turns errors into HTTP."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ class HeadersTooLarge(Error):
 
 
 def unexpected() -> Error:
-    """What the world is told of a mistake of ours: nothing but that it happened."""
+    """An error that says only that something failed; the log has the cause."""
     return Error("INTERNAL")
 
 
 def from_http(problem: HTTPException) -> Error:
-    """The framework's own refusals (no route, wrong method) as errors of the house."""
+    """The framework's own exceptions (no route, wrong method) as our errors."""
     if problem.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("ROUTE_NOT_FOUND")
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -84,6 +84,10 @@ def document(request: Request, error: Error) -> bytes:
             "detail": error.sentence.speak(speaks),
             "reason": error.reason,
             "facts": error.facts,
+            "refusals": [
+                {"reason": each.reason, "facts": each.facts, "detail": each.sentence.speak(speaks)}
+                for each in error.refusals
+            ],
             "instance": f"urn:rangkiang:request:{request_id(request)}",
         },
         default=str,
@@ -91,23 +95,23 @@ def document(request: Request, error: Error) -> bytes:
 
 
 def headers(error: Error, speaks: str) -> dict[str, str]:
-    """Headers that go with a refusal, whatever its body's form."""
-    given = {
+    """Headers of an error's response, in any format."""
+    values = {
         "Cache-Control": "no-store",
         "Content-Language": speaks,
         "Vary": "Accept, Accept-Language, Cookie",
     }
     if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
-        given["Allow"] = str(error.facts.get("allow", "GET"))
+        values["Allow"] = str(error.facts.get("allow", "GET"))
     if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        given["Retry-After"] = "2"
+        values["Retry-After"] = "2"
     if error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
-        given["Retry-After"] = str(error.facts.get("seconds", 1))
-    return given
+        values["Retry-After"] = str(error.facts.get("seconds", 1))
+    return values
 
 
 def problem(request: Request, error: Error) -> Response:
-    """The answer for machines."""
+    """The response to API clients."""
     return Response(
         document(request, error),
         status_code=error.http_status,

@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from chassis import sentences
 from chassis.service import discover
 from tests import servers as development
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 SHARED = CHECKOUT.parent / "shared" / "data"
+sentences.register(CHECKOUT / "tests" / "sentences.toml")
 
 # A test's marker follows from the fixtures it uses: `pytest -m "not servers"` needs none running.
 MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}

@@ -1,24 +1,29 @@
-"""Errors of the house to gRPC's status and back: the only place where the two meet.
+"""Errors as gRPC statuses and back: the only module that translates between the two.
 
-On the wire an error is a google.rpc.Status: an ErrorInfo (reason, facts) and one LocalizedMessage for each language.
+On the wire an error is a google.rpc.Status with these details: an ErrorInfo (reason), a LocalizedMessage for each
+language, and a rangkiang.common.v1.Refusal for each reason, whose facts keep their types.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
-from chassis.errors import Error, Invalid, TooLate, Unavailable, error_for
+from chassis.errors import Error, Invalid, Refusal, TooLate, Unavailable, error_for
 from chassis.sentences import LocalText
+from rangkiang.common.v1 import refusal_pb2
 
 DOMAIN = "rangkiang"
-# Status travels in HTTP/2 trailers, which are bounded; `METADATA_BYTES` in client and server holds the sum of these.
+# A status travels base64-encoded in HTTP/2 trailers, which are bounded by METADATA_BYTES in client and server.
+_MAX_STATUS_BYTES = 40_000
 _MAX_FACTS = 20
 _MAX_FACT_CHARACTERS = 300
 _MAX_SENTENCE_CHARACTERS = 600
+_INT64 = 2**63
 
 
 def abort(grpc_context: grpc.ServicerContext, error: Error) -> NoReturn:
@@ -28,40 +33,40 @@ def abort(grpc_context: grpc.ServicerContext, error: Error) -> NoReturn:
 
 
 def to_status(error: Error) -> status_pb2.Status:
-    told = received(error)
-    status = status_pb2.Status(code=grpc.StatusCode[error.grpc_code].value[0], message=told.reason)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=told.reason, domain=DOMAIN, metadata=told.facts))
-    for locale, text in (("id", told.sentence.id), ("en", told.sentence.en)):
-        status.details.add().Pack(error_details_pb2.LocalizedMessage(locale=locale, message=text))
+    """The error as a status: texts cut to what trailers hold, and of many refusals those that fit, the first always."""
+    status = status_pb2.Status(code=grpc.StatusCode[error.grpc_code].value[0], message=error.reason)
+    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
+    for locale, text in (("id", error.sentence.id), ("en", error.sentence.en)):
+        message = error_details_pb2.LocalizedMessage(locale=locale, message=text[:_MAX_SENTENCE_CHARACTERS])
+        status.details.add().Pack(message)
+    for refusal in error.refusals:
+        status.details.add().Pack(_to_wire(refusal))
+        if status.ByteSize() > _MAX_STATUS_BYTES:
+            del status.details[-1]
+            break
     return status
 
 
 def received(error: Error) -> Error:
-    """The error as it arrives at a caller, whatever the way: facts as text, nothing longer than the wire allows."""
-    facts = {name: str(value)[:_MAX_FACT_CHARACTERS] for name, value in list(error.facts.items())[:_MAX_FACTS]}
-    return _rebuilt(
-        type(error) if type(error).__module__ == Error.__module__ else error_for(error.grpc_code),
-        error.reason,
-        facts,
-        LocalText(error.sentence.id[:_MAX_SENTENCE_CHARACTERS], error.sentence.en[:_MAX_SENTENCE_CHARACTERS]),
-    )
+    """The error as a caller receives it, over the network or inside one process."""
+    return from_status(to_status(error), error.grpc_code) or error
 
 
 def from_call(problem: grpc.RpcError, *, service: str) -> Error:
-    """What a failed call says.
+    """The error of a failed call.
 
-    problem  an RpcError of either kind of client: both tell their code, details and trailers
-    service  named to people when it is the service itself that does not answer
+    problem  an RpcError of a sync or an aio client: both have code, details and trailers
+    service  named in the sentence when the service itself does not answer
     """
     call: Any = problem
     try:
         status = rpc_status.from_call(call)
-    except ValueError:  # the two halves of the answer contradict each other: believe neither
+    except ValueError:  # code and status contradict each other: neither is reliable
         status = None
     if status is not None:
-        told = _told(status, call.code().name)
-        if told is not None:
-            return told
+        error = from_status(status, call.code().name)
+        if error is not None:
+            return error
     code: grpc.StatusCode = call.code()
     if code is grpc.StatusCode.DEADLINE_EXCEEDED:
         return too_late()
@@ -71,7 +76,7 @@ def from_call(problem: grpc.RpcError, *, service: str) -> Error:
 
 
 def unavailable(service: str, why: str) -> Unavailable:
-    """The service does not answer, or answers what we do not understand; `why` is a gRPC code's name."""
+    """The service does not answer, or its answer cannot be understood; `why` is a gRPC code's name."""
     return Unavailable("SERVICE_UNAVAILABLE", service=service, code=why)
 
 
@@ -80,28 +85,78 @@ def too_late() -> TooLate:
 
 
 def internal() -> Error:
-    """Something broke that nobody foresaw; the log has it, the caller need not."""
+    """An unexpected failure: the log has its cause, the caller does not."""
     return Error("INTERNAL")
 
 
-def _told(status: status_pb2.Status, code: str) -> Error | None:
-    info, messages = None, {"id": "", "en": ""}
+def from_status(status: status_pb2.Status, code: str) -> Error | None:
+    """The error of a status; None when the status is not from one of our services."""
+    info, messages, refusals = error_details_pb2.ErrorInfo(), {"id": "", "en": ""}, []
     for detail in status.details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
-            info = error_details_pb2.ErrorInfo()
             detail.Unpack(info)
         elif detail.Is(error_details_pb2.LocalizedMessage.DESCRIPTOR):
             message = error_details_pb2.LocalizedMessage()
             detail.Unpack(message)
             messages[message.locale] = message.message
-    if info is None or info.domain != DOMAIN:
+        elif detail.Is(refusal_pb2.Refusal.DESCRIPTOR):
+            refusal = refusal_pb2.Refusal()
+            detail.Unpack(refusal)
+            refusals.append(_from_wire(refusal))
+    if info.domain != DOMAIN:
         return None
-    return _rebuilt(error_for(code), info.reason, dict(info.metadata), LocalText(messages["id"], messages["en"]))
+    if not refusals:  # a service of release 0.1.0: facts are text in ErrorInfo
+        refusals = [Refusal.received(info.reason, info.metadata, LocalText(messages["id"], messages["en"]))]
+    return error_for(code)(refusals=refusals)
 
 
-def _rebuilt(kind: type[Error], reason: str, facts: dict[str, Any], sentence: LocalText) -> Error:
-    """An error whose sentence is ready: formatting it again would read people's braces as places for facts."""
-    error = kind(reason, LocalText("", ""))
-    error.facts.update(facts)
-    error.sentence = sentence
-    return error
+def _to_wire(refusal: Refusal) -> refusal_pb2.Refusal:
+    sentence = refusal.sentence
+    message = refusal_pb2.Refusal(reason=refusal.reason)
+    message.sentence.id = sentence.id[:_MAX_SENTENCE_CHARACTERS]
+    message.sentence.en = sentence.en[:_MAX_SENTENCE_CHARACTERS]
+    for name, value in list(refusal.facts.items())[:_MAX_FACTS]:
+        message.facts[name].CopyFrom(_to_fact(value))
+    return message
+
+
+def _to_fact(value: Any) -> refusal_pb2.Fact:
+    """A fact with its type; what is none of Fact's types, such as an id or a date, is text."""
+    match value:
+        case None:
+            return refusal_pb2.Fact()
+        case bool():
+            return refusal_pb2.Fact(flag=value)
+        case int() if -_INT64 <= value < _INT64:
+            return refusal_pb2.Fact(integer=value)
+        case float():
+            return refusal_pb2.Fact(number=value)
+        case list() | tuple():
+            return refusal_pb2.Fact(list=refusal_pb2.FactList(values=_to_list(value)))
+        case set() | frozenset():
+            return refusal_pb2.Fact(list=refusal_pb2.FactList(values=_to_list(sorted(value))))
+        case _:
+            return refusal_pb2.Fact(text=str(value)[:_MAX_FACT_CHARACTERS])
+
+
+def _to_list(values: Sequence[Any]) -> list[refusal_pb2.Fact]:
+    """The values of a list, as many as one fact may have characters."""
+    facts, characters = [], 0
+    for value in values:
+        characters += min(len(str(value)), _MAX_FACT_CHARACTERS)
+        if characters > _MAX_FACT_CHARACTERS:
+            break
+        facts.append(_to_fact(value))
+    return facts
+
+
+def _from_wire(message: refusal_pb2.Refusal) -> Refusal:
+    facts: Mapping[str, Any] = {name: _from_fact(fact) for name, fact in message.facts.items()}
+    return Refusal.received(message.reason, facts, LocalText(message.sentence.id, message.sentence.en))
+
+
+def _from_fact(fact: refusal_pb2.Fact) -> Any:
+    kind = fact.WhichOneof("value")
+    if kind == "list":
+        return [_from_fact(each) for each in fact.list.values]
+    return None if kind is None else getattr(fact, kind)

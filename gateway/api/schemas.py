@@ -29,15 +29,24 @@ class Text(Shape):
     en: str
 
 
+class Refusal(Shape):
+    """One reason why a request was refused."""
+
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines.")
+    facts: dict[str, Any] = Field(description="What the reason is about; values keep their types.")
+    detail: str = Field(description="A sentence for people, in the language asked for.")
+
+
 class Problem(Shape):
     """RFC 9457 problem document."""
 
     type: str = Field(examples=["about:blank"])
     title: str
     status: int
-    detail: str = Field(description="A sentence for people, in the language asked for.")
-    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines.")
-    facts: dict[str, Any] = Field(description="What the reason is about.")
+    detail: str = Field(description="The sentences of all refusals, for people, in the language asked for.")
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines: the first refusal's reason.")
+    facts: dict[str, Any] = Field(description="What the first refusal is about.")
+    refusals: list[Refusal] = Field(min_length=1, description="Every reason that holds, in a stable order.")
     instance: str = Field(description="Names this request in our logs.")
 
 

@@ -17,7 +17,8 @@ from gateway import problems  # its subclasses of Error
 
 ROOT = Path(__file__).parents[2]
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
-PACKAGES = [path.parent.relative_to(ROOT) for path in sentences.files() if ROOT in path.parents]
+TESTS = ROOT / "tests"
+PACKAGES = [path.parent.relative_to(ROOT) for path in sentences.files() if TESTS not in path.parents]
 # Here an error that came from elsewhere is built again with the sentence it brought.
 REBUILT = Path("chassis/rpc/status.py")
 # Modules that look sentences up by a table, and what the table holds.

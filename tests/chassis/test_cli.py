@@ -14,7 +14,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from chassis import cli
-from chassis.errors import Conflict, Error, Invalid, LocalText, NotFound, Refused, TooMany, Unavailable
+from chassis.errors import Conflict, Error, Invalid, NotFound, Refused, TooMany, Unavailable
 from services.catalog.sample import institutions_path
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
@@ -197,7 +197,7 @@ def test_errors_have_their_exit_codes(
     kind: type[Error], code: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def trouble() -> None:
-        raise kind("SOME_REASON", LocalText("Ada {what}.", "There is {what}."), what="trouble")
+        raise kind("SOME_REASON", what="trouble")
 
     monkeypatch.setattr(cli, "_add_service_commands", trouble)
     monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor", "--json"])

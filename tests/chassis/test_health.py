@@ -17,11 +17,12 @@ from chassis.bus.local import deliveries
 from chassis.clock import now
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from chassis.health import Finding, examine
 from chassis.ids import new_id
 from chassis.migrate import migrate
 from chassis.rpc.server import Server
+from chassis.sentences import LocalText
 from chassis.service import Resources, Service
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
@@ -49,7 +50,7 @@ def lamp(resources: Resources) -> list[Finding]:
 
 
 def stove(resources: Resources) -> list[Finding]:
-    raise Unavailable("DATABASE_UNAVAILABLE", LocalText("Dingin.", "Cold."))
+    raise Unavailable("DATABASE_UNAVAILABLE")
 
 
 def cellar(resources: Resources) -> list[Finding]:

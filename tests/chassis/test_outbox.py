@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from chassis import clock, inbox, outbox
 from chassis.bus import Event
 from chassis.context import system
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from chassis.inbox import first_time
 from chassis.outbox import Relay, tidy
 from chassis.wake import open_wake
@@ -36,7 +36,7 @@ class FakeBus:
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         if self.away:
-            raise Unavailable("BUS_UNAVAILABLE", LocalText("", ""))
+            raise Unavailable("BUS_UNAVAILABLE", why="tests")
         good = [event for event in events if event.body.find(self.refused) < 0 or not self.refused]
         self.taken += good
         return [event.id for event in good]

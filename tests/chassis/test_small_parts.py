@@ -8,13 +8,14 @@ from uuid import UUID
 import pytest
 
 from chassis.context import Context
-from chassis.errors import Error, Invalid, LocalText, NotFound, TooLate, error_for
+from chassis.errors import Error, Invalid, NotFound, TooLate, error_for
 from chassis.ids import new_id, parse_id
+from chassis.sentences import LocalText
 from chassis.urls import open_url
 
 
 def test_an_error_says_its_sentence_in_both_languages_with_its_facts() -> None:
-    problem = NotFound("NO_SUCH_BOOK", LocalText("Tidak ada buku {book}.", "There is no book {book}."), book="Navis")
+    problem = NotFound("BOOK_NOT_FOUND", book="Navis")
     assert problem.sentence == LocalText("Tidak ada buku Navis.", "There is no book Navis.")
     assert problem.facts == {"book": "Navis"}
     assert problem.http_status == 404

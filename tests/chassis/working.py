@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sqlalchemy import MetaData
 
-from chassis.errors import Conflict, LocalText, Unavailable
+from chassis.errors import Conflict, Unavailable
 from chassis.service import Job, Resources, Service
 from tests.toys.house import COOK
 from tests.toys.pantry.filling import fill
@@ -39,7 +39,7 @@ def once(resources: Resources, stop: threading.Event) -> None:
 def refuses_once(resources: Resources, stop: threading.Event) -> None:
     note(resources, "tried")
     if notes(resources.settings.data).count("tried") == 1:
-        raise Unavailable("NOT_YET", LocalText("Belum.", "Not yet."))
+        raise Unavailable("NOT_YET")
     stop.wait()
 
 

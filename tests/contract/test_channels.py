@@ -6,13 +6,19 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
+from fastapi import FastAPI, Request
+from google.rpc import status_pb2
+from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 
-from chassis.errors import Error, Invalid, NotFound, TooLate, Unauthenticated, Unavailable
+from chassis.errors import Error, Invalid, NotFound, Refused, TooLate, Unauthenticated, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import MESSAGE_BYTES, aio_channel, sync_channel
 from chassis.rpc.server import Server
+from chassis.rpc.status import from_status
 from chassis.settings import Settings
+from gateway import problems
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
 
@@ -83,6 +89,7 @@ def caller(request: pytest.FixtureRequest, url: str) -> Iterator[Sync | Aio]:
 
 
 METHODS = ["Say", "SayInline"]
+FACT_TYPES = {"open": int, "share": float, "blocked": bool, "until": type(None), "cards": list, "day": str}
 
 
 class TestChannel:
@@ -95,7 +102,7 @@ class TestChannel:
         with pytest.raises(NotFound) as raised:
             caller.call(method, words("refuse"))
         error = raised.value
-        assert (error.reason, error.facts) == ("WORD_NOT_FOUND", {"word": "{x}", "limit": "3"})
+        assert (error.reason, error.facts) == ("WORD_NOT_FOUND", {"word": "{x}", "limit": 3})
         assert (error.sentence.id, error.sentence.en) == ("“{x}” tidak ada 3", "no “{x}” 3")
 
     @pytest.mark.parametrize("method", METHODS)
@@ -133,6 +140,73 @@ class TestChannel:
         error = raised.value
         assert error.facts["fact_0"] == ("ꦱꦸꦫꦠ" * 1000)[:300]
         assert error.sentence.en.startswith("ꦱꦸꦫꦠ")
+
+
+OBJECTIONS = [
+    {"reason": "LIMIT_REACHED", "facts": {"limit": 3}, "detail": "The limit of 3 loans is reached."},
+    {
+        "reason": "MEMBER_BLOCKED",
+        "facts": {
+            "open": 3,
+            "share": 0.5,
+            "blocked": True,
+            "until": None,
+            "cards": ["0012", "0013"],
+            "day": "2026-12-24",
+        },
+        "detail": "The member is blocked (3 open).",
+    },
+]
+
+
+class TestRefusals:
+    def test_several_refusals_arrive_with_the_types_of_their_facts(self, caller: Sync | Aio) -> None:
+        with pytest.raises(Refused) as raised:
+            caller.call("Say", words("object"))
+        refusals = [
+            {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.en}
+            for refusal in raised.value.refusals
+        ]
+        assert refusals == OBJECTIONS
+        assert {name: type(value) for name, value in raised.value.refusals[1].facts.items()} == FACT_TYPES
+        assert raised.value.reasons == {"LIMIT_REACHED", "MEMBER_BLOCKED"}
+
+    def test_the_problem_document_has_all_of_them(self, url: str) -> None:
+        app = FastAPI(exception_handlers={Error: problems.problem})
+
+        @app.get("/")
+        async def say(request: Request) -> None:
+            request.scope["state"] = {"request_id": "r-1"}
+            await echo.generated()[1].EchoStub(aio_channel(url, SETTINGS)).Say(words("object"))
+
+        async def get() -> httpx.Response:
+            async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+                return await client.get("/?lang=en")
+
+        response = asyncio.run(get())
+        problem = response.json()
+        assert response.status_code == 409
+        assert (problem["reason"], problem["facts"]) == ("LIMIT_REACHED", {"limit": 3})
+        assert problem["detail"] == "The limit of 3 loans is reached. The member is blocked (3 open)."
+        assert problem["refusals"] == OBJECTIONS
+
+    def test_of_more_refusals_than_the_wire_holds_the_first_arrive(self, caller: Sync | Aio) -> None:
+        with pytest.raises(Refused) as raised:
+            caller.call("Say", words("object at length", 100))
+        numbers = [refusal.facts["n"] for refusal in raised.value.refusals]
+        assert 1 < len(numbers) < 100
+        assert numbers == list(range(len(numbers)))
+
+
+def test_an_error_of_the_last_release_is_understood() -> None:
+    """Its service sends no Refusal: facts are text in ErrorInfo, the sentence is in LocalizedMessage."""
+    old = status_pb2.Status(code=5, message="BOOK_NOT_FOUND")
+    old.details.add().Pack(ErrorInfo(reason="BOOK_NOT_FOUND", domain="rangkiang", metadata={"book": "{x}"}))
+    old.details.add().Pack(LocalizedMessage(locale="id", message="Tidak ada {x}."))
+    old.details.add().Pack(LocalizedMessage(locale="en", message="There is no {x}."))
+    error = from_status(old, "NOT_FOUND")
+    assert isinstance(error, NotFound)
+    assert (error.reason, error.facts, error.sentence.en) == ("BOOK_NOT_FOUND", {"book": "{x}"}, "There is no {x}.")
 
 
 class TestAddress:

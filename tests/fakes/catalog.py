@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 
 from chassis import rpc
-from chassis.errors import Invalid, LocalText, NotFound, Unavailable
+from chassis.errors import Invalid, NotFound, Unavailable
+from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText

@@ -7,7 +7,8 @@ from typing import Any
 
 import orjson
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
+from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import forms_pb2 as wire
 from rangkiang.catalog.v1 import searches_pb2
 from services.catalog.formats import FORMS, Entry

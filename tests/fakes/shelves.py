@@ -6,7 +6,8 @@ from typing import Any
 
 import orjson
 
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
+from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 from rangkiang.catalog.v1 import works_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText

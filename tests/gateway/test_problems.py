@@ -12,7 +12,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_gateway
 
 MEDIA_TYPE = "application/problem+json"
-MEMBERS = {"type", "title", "status", "detail", "reason", "facts", "instance"}
+MEMBERS = {"type", "title", "status", "detail", "reason", "facts", "refusals", "instance"}
 LONG = "a" * 501
 
 

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from chassis import clock
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from chassis.settings import Settings
 from gateway import query_log
 from gateway.query_log import QueryLog, at_work, opened, searched
@@ -29,7 +29,7 @@ class Catalogue:
 
     async def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, **_more: Any) -> None:
         if self.away:
-            raise Unavailable("CATALOG_UNAVAILABLE", LocalText("", ""))
+            raise Unavailable("CATALOG_UNAVAILABLE")
         self.batches.append([(each.query, each.total, each.clicked) for each in request.searches])
 
 

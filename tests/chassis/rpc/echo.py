@@ -6,13 +6,15 @@ import functools
 import sys
 import tempfile
 import time
+from datetime import date
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from chassis import rpc
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound, Refusal, Refused
 
+DAY = date(2026, 12, 24)
 HERE = Path(__file__).parent
 PROTO = HERE.parents[2] / "proto"
 
@@ -45,11 +47,15 @@ class Echo:
     def Say(self, request: Any, context: Any) -> Any:
         self.calls += 1
         if request.text == "refuse":
-            sentence = LocalText("“{word}” tidak ada {limit}", "no “{word}” {limit}")
-            raise NotFound("WORD_NOT_FOUND", sentence, word="{x}", limit=3)
+            raise NotFound("WORD_NOT_FOUND", word="{x}", limit=3)
+        if request.text == "object":
+            facts = {"open": 3, "share": 0.5, "blocked": True, "until": None, "cards": ["0012", "0013"], "day": DAY}
+            raise Refused(refusals=(Refusal("LIMIT_REACHED", limit=3), Refusal("MEMBER_BLOCKED", **facts)))
+        if request.text == "object at length":
+            raise Refused(refusals=[Refusal("RAMBLING", text="ꦱꦸꦫꦠ" * 1000, n=n) for n in range(request.number)])
         if request.text == "ramble":
             long = "ꦱꦸꦫꦠ" * request.number
-            raise NotFound("LONG", LocalText(long, long), **{f"fact_{n}": long for n in range(30)})
+            raise NotFound("RAMBLING", text=long, **{f"fact_{n}": long for n in range(30)})
         if request.text == "break":
             raise ZeroDivisionError("a secret")
         if request.text == "sleep":

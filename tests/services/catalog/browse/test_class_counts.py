@@ -9,8 +9,9 @@ import pytest
 
 from chassis.context import READER, system
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
+from chassis.sentences import LocalText
 from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog import sample

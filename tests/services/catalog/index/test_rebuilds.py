@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from chassis.db import Database
-from chassis.errors import LocalText, NotFound, Unavailable
+from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id
+from chassis.sentences import LocalText
 from chassis.urls import open_url
 from services.catalog.index.indexer import Keeper
 from services.catalog.index.port import ENGINES, Change, Index
