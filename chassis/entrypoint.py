@@ -1,6 +1,6 @@
-"""The door of the command `rangkiang`: nothing is loaded before it is opened.
+"""The entry point of the command `rangkiang`; it imports nothing before it is called.
 
-Processes that an import starts to decode for it come in by the same door, and need none of the command.
+Processes that an import starts for decoding run this module too, and need none of the command.
 """
 
 from __future__ import annotations

@@ -1,16 +1,18 @@
-"""Whether each part is well, what is wrong if not, and what to do about it: for `rangkiang doctor`.
+"""Checks of every part for `rangkiang doctor`: whether it works, what is wrong if not, and what to do about it.
 
-A part is looked at by a function that returns findings or raises an Error; a service names its own in its manifest.
+A check is a function that returns findings or raises an Error; a service names its own in its manifest.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,89 +22,133 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import bus as buses
 from chassis.bus import dead
-from chassis.cli import usable_folder
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import Error
+from chassis.errors import Error, Unavailable
 from chassis.migrate import pending
 from chassis.sentences import LocalText, sentence
-from chassis.service import Resources, Service
-from chassis.settings import Settings
+from chassis.service import Resources, Service, service_names, settings_models
+from chassis.settings import Settings, misspelt, variables
 from chassis.urls import known_scheme, open_url, resolve
 
-# Nobody waits longer for one part; a part that hangs is a finding.
-PATIENCE_SECONDS = 10.0
+# A part that does not answer in this time is a finding.
+TIMEOUT_SECONDS = 10.0
+MINIMUM_FREE_BYTES = 64 * 1024 * 1024
 NOTHING_TO_DO = LocalText("", "")
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of one part.
+    """The result of one check.
 
     part    "catalog database", "bus" …
-    advice  what to do; empty when all is well
+    advice  what to do; empty when the part is healthy
     """
 
     part: str
     ok: bool
-    say: LocalText
+    message: LocalText
     advice: LocalText = NOTHING_TO_DO
 
     def as_json(self) -> dict[str, Any]:
         return {
             "part": self.part,
             "ok": self.ok,
-            "say": {"id": self.say.id, "en": self.say.en},
+            "say": {"id": self.message.id, "en": self.message.en},
             "advice": {"id": self.advice.id, "en": self.advice.en},
         }
 
 
-Look = Callable[[Settings, Service], Sequence[Finding]]
+Check = Callable[[Settings, Service], Sequence[Finding]]
 
 
 def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
-    """Look at every part at once, and wait at most PATIENCE_SECONDS; findings in the order of the parts."""
-    looks = [_Looking("data folder", partial(_data_folder, settings))]
+    """Check every part at once, for at most TIMEOUT_SECONDS; findings in the order of the parts."""
+    checks = [
+        _RunningCheck("settings", partial(_settings, settings, services)),
+        _RunningCheck("data folder", partial(_data_folder, settings)),
+    ]
     for service in services:
-        parts: dict[str, Look] = {**PARTS, **{dotted: partial(_own, dotted=dotted) for dotted in service.checks}}
-        looks += [_Looking(f"{service.name} {part}", partial(look, settings, service)) for part, look in parts.items()]
-    end = time.monotonic() + PATIENCE_SECONDS
-    return [finding for looking in looks for finding in looking.findings(end)]
+        parts: dict[str, Check] = {**PARTS, **{dotted: partial(_own, dotted=dotted) for dotted in service.checks}}
+        checks += [
+            _RunningCheck(f"{service.name} {part}", partial(check, settings, service)) for part, check in parts.items()
+        ]
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    return [finding for check in checks for finding in check.findings(deadline)]
 
 
-class _Looking:
-    """One look, in a thread of its own."""
+class _RunningCheck:
+    """One check, in a thread of its own."""
 
-    def __init__(self, part: str, look: Callable[[], Sequence[Finding]]) -> None:
-        self._part, self._look = part, look
-        self._found: Sequence[Finding] | None = None
-        self._thread = threading.Thread(target=self._run, name=f"look at {part}", daemon=True)
+    def __init__(self, part: str, check: Callable[[], Sequence[Finding]]) -> None:
+        self._part, self._check = part, check
+        self._findings: Sequence[Finding] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"check {part}", daemon=True)
         self._thread.start()
 
-    def findings(self, end: float) -> Sequence[Finding]:
-        self._thread.join(max(0.0, end - time.monotonic()))
-        if self._found is not None:
-            return self._found
+    def findings(self, deadline: float) -> Sequence[Finding]:
+        self._thread.join(max(0.0, deadline - time.monotonic()))
+        if self._findings is not None:
+            return self._findings
         return [Finding(self._part, False, sentence("CHECK_NO_ANSWER"), sentence("CHECK_NO_ANSWER_ADVICE"))]
 
     def _run(self) -> None:
         try:
-            self._found = self._look()
+            self._findings = self._check()
         except Error as problem:
-            self._found = [Finding(self._part, False, problem.sentence, advice_for(problem.reason))]
+            self._findings = [Finding(self._part, False, problem.sentence, advice_for(problem.reason))]
         except Exception as problem:
-            # The doctor's own edge: whatever a part breaks with is what was found of it.
-            told = f"{type(problem).__name__}: {problem}".splitlines()[0]
-            self._found = [Finding(self._part, False, LocalText(told, told), sentence("ADVICE_SEE_LOG"))]
+            # The last place that can catch it: whatever a check raises is what it found.
+            message = f"{type(problem).__name__}: {problem}".splitlines()[0]
+            self._findings = [Finding(self._part, False, LocalText(message, message), sentence("ADVICE_SEE_LOG"))]
+
+
+def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:
+    """Whether every owner's settings are valid, and no variable looks like a setting's name that is misspelt."""
+    models = settings_models(services, gateway=True)
+    for model in models.values():
+        settings.of(model)
+    names = [variable.name for variable in variables(models, service_names())]
+    return [
+        Finding(
+            "settings",
+            False,
+            sentence("SETTING_UNKNOWN", variable=variable.name, meant=variable.meant),
+            sentence("ADVICE_SETTING"),
+        )
+        for variable in misspelt(names)
+    ] or [Finding("settings", True, sentence("CHECK_SETTINGS"))]
 
 
 def _data_folder(settings: Settings) -> list[Finding]:
     """The folder that databases and indexes of the embedded edition are in; a cluster keeps nothing there."""
-    if settings.database_url and settings.search_url:
+    if settings.database_url:
         return []
-    usable_folder(settings.data)
-    folder = str(settings.data)
-    return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=folder))]
+    check_folder(settings.data)
+    return [Finding("data folder", True, sentence("CHECK_FOLDER_WRITABLE", folder=str(settings.data)))]
+
+
+def check_folder(folder: Path) -> None:
+    """Check that data can be kept in this folder; make it if there is none.
+
+    raises  Unavailable  FOLDER_UNUSABLE, DISK_FULL
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / f".probe-{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+        disk = os.statvfs(folder)
+    except OSError as problem:
+        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
+    free = disk.f_bavail * disk.f_frsize
+    if free < MINIMUM_FREE_BYTES:
+        raise Unavailable(
+            "DISK_FULL",
+            folder=str(folder),
+            free_mb=free // 1024 // 1024,
+            need_mb=MINIMUM_FREE_BYTES // 1024 // 1024,
+        )
 
 
 def _database(settings: Settings, service: Service) -> list[Finding]:
@@ -119,17 +165,10 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
         try:
             missing = pending(service, database)
         except CommandError:
-            return [
-                Finding(
-                    part,
-                    False,
-                    sentence("CHECK_DATABASE_NEWER"),
-                    sentence("CHECK_DATABASE_NEWER_ADVICE"),
-                )
-            ]
+            return [Finding(part, False, sentence("CHECK_DATABASE_NEWER"), sentence("CHECK_DATABASE_NEWER_ADVICE"))]
         except DBAPIError as problem:
-            told = str(problem.orig).splitlines()[0]
-            return [Finding(part, False, LocalText(told, told), sentence("ADVICE_DATABASE"))]
+            message = str(problem.orig).splitlines()[0]
+            return [Finding(part, False, LocalText(message, message), sentence("ADVICE_DATABASE"))]
     if not missing:
         return [Finding(part, True, sentence("CHECK_MIGRATED"))]
     return [
@@ -153,13 +192,13 @@ def _bus(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _dead(settings: Settings, service: Service) -> list[Finding]:
-    """Facts that the service's handlers could not take; a service that listens to nobody has none."""
+    """Facts that the service's handlers could not handle; a service without consumers has none."""
     if not service.consumers:
         return []
     with closing(Database(settings.database(service.name), pool_size=1)) as database:
         resources = Resources(settings=settings, database=database, service=service)
-        with closing(open_url(settings.bus_url, dead.ADAPTERS, resources=resources)) as listed:
-            count = len(listed.find())
+        with closing(open_url(settings.bus_url, dead.ADAPTERS, resources=resources)) as dead_list:
+            count = len(dead_list.find())
     part = f"{service.name} dead events"
     if not count:
         return [Finding(part, True, sentence("CHECK_NO_DEAD_EVENTS"))]
@@ -174,23 +213,23 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _channel(settings: Settings, service: Service) -> list[Finding]:
-    """Where a service is reached over the network; inside one process there is nothing to look at."""
+    """Whether a service answers over the network; inside one process there is nothing to check."""
     url = settings.service_url(service.name)
     if url.startswith("inproc:"):
         return []
-    # By string: what a worker loads may load this module, and never gRPC.
+    # By string: a worker may import this module, and never gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
-        resolve("chassis.rpc.client:check_health_sync")(channel, PATIENCE_SECONDS / 2)
+        resolve("chassis.rpc.client:check_health_sync")(channel, TIMEOUT_SECONDS / 2)
     return [Finding(f"{service.name} channel", True, sentence("CHECK_SERVES", url=url))]
 
 
 def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
     with closing(Database(settings.database(service.name), pool_size=1)) as database:
-        found: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
-    return found
+        findings: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
+    return findings
 
 
-PARTS: dict[str, Look] = {
+PARTS: dict[str, Check] = {
     "database": _database,
     "migrations": _migrations,
     "bus": _bus,

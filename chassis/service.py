@@ -1,9 +1,9 @@
-"""Service: what a service says of itself; about twenty lines in each services/<name>/service.py."""
+"""A service's manifest, about twenty lines in each services/<name>/service.py, and where manifests are found."""
 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
     from chassis.context import Context
     from chassis.db import Database
-    from chassis.settings import Settings
+    from chassis.settings import OwnSettings, Settings
 
-# A handler gets the consumer's session (one transaction with its inbox row), the fact, and the context of who did it.
+GATEWAY_SETTINGS = "gateway.settings:GatewaySettings"
+
+# A handler gets the consumer's session (one transaction with its inbox row), the fact, and the context of its actor.
 Handler = Callable[["Session", "Message", "Context"], None]
 
 
@@ -72,9 +74,10 @@ class Service:
 
     tables      its metadata, without the chassis' own tables, which have their own revisions
     migrations  package that holds env-less Alembic revisions in `versions/`
+    settings    "package.module:Model" of its own settings, a chassis.settings.OwnSettings
     rpc         "package.module:servicer", called as servicer(resources); by name: only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated
-    commands    "package.module:app", a typer app added to the CLI
+    commands    "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
     jobs        work of its own, besides the relay
     checks      "package.module:function" each, called by doctor as function(resources) -> list[chassis.health.Finding]
     """
@@ -82,6 +85,7 @@ class Service:
     name: str
     tables: MetaData
     migrations: str
+    settings: str = ""
     rpc: str = ""
     adder: str = ""
     commands: str = ""
@@ -90,10 +94,14 @@ class Service:
     checks: tuple[str, ...] = ()
 
 
+def service_names() -> list[str]:
+    """Names of all services: the packages of `services`; imports none of them."""
+    return [module.name for module in pkgutil.iter_modules(import_module("services").__path__)]
+
+
 def discover() -> list[Service]:
-    """Every service there is: each package of `services` with a manifest."""
-    package = import_module("services")
-    return [load(found.name) for found in pkgutil.iter_modules(package.__path__)]
+    """The manifests of all services."""
+    return [load(name) for name in service_names()]
 
 
 def load(name: str) -> Service:
@@ -102,11 +110,32 @@ def load(name: str) -> Service:
     name    as in services/<name>, or "package.module:attribute" for one that lives elsewhere
     raises  Invalid  SERVICE_UNKNOWN
     """
-    if ":" in name:
-        found: Service = resolve(name)
-        return found
-    names = [each.name for each in pkgutil.iter_modules(import_module("services").__path__)]
-    if name not in names:
-        raise Invalid("SERVICE_UNKNOWN", given=name, known=", ".join(names))
-    manifest: Service = resolve(f"services.{name}.service:SERVICE")
-    return manifest
+    if ":" not in name:
+        names = service_names()
+        if name not in names:
+            raise Invalid("SERVICE_UNKNOWN", given=name, known=", ".join(names))
+        name = f"services.{name}.service:SERVICE"
+    service: Service = resolve(name)
+    return service
+
+
+def settings_models(services: Sequence[Service], *, gateway: bool) -> dict[str, type[OwnSettings]]:
+    """The settings that these services, and the gateway if it is there, declare; by owner."""
+    models = {service.name: resolve(service.settings) for service in services if service.settings}
+    return models | ({"gateway": resolve(GATEWAY_SETTINGS)} if gateway else {})
+
+
+def process_settings(
+    services: Sequence[Service], *, gateway: bool = False, changes: Mapping[str, str] | None = None
+) -> Settings:
+    """The settings of a process that runs these services, all of them checked.
+
+    changes  variables that count in the place of the environment's
+    raises   as `chassis.settings.load_for` does
+    """
+    # Here, so that `rangkiang --help` does not import pydantic.
+    from chassis.settings import environment_with, load_for, variables
+
+    models = settings_models(services, gateway=gateway)
+    names = [variable.name for variable in variables(models, service_names())]
+    return load_for(models, names, environment_with(**(changes or {})))

@@ -1,15 +1,21 @@
-"""One frozen Settings, read from the environment: the only place that looks there."""
+"""Settings, read from the environment here and nowhere else; each service and the gateway declares its own.
+
+`load()` gives the platform's; `settings.of(Model)` gives those that an owner's model declares.
+"""
 
 from __future__ import annotations
 
+import difflib
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from chassis.errors import Invalid
 
@@ -17,57 +23,69 @@ from chassis.errors import Invalid
 DEFAULT_SECRETS = frozenset(
     {"rangkiang", "rangkiang-development", "guest", "postgres", "password", "changeme", "secret"}
 )
+SERVICE_SCHEMES = frozenset({"inproc", "dns", "ipv4", "unix"})
 
 
-class Settings(BaseModel):
-    """What an operator may set, each by the environment variable of the same name in capitals.
+def _url(value: str) -> str:
+    if value and not urlsplit(value).scheme:
+        raise ValueError("not a URL: it needs a scheme, such as sqlite: or postgresql+psycopg:")
+    return value
 
-    Defaults make the embedded edition; URLs make the cluster. `<SERVICE>_URL` says where a service is reached.
+
+Url = Annotated[str, AfterValidator(_url)]
+
+
+class OwnSettings(BaseModel):
+    """Settings that one owner declares: each field is the environment variable of the same name in capitals.
+
+    A variable that two owners declare has the same type, default and description in both.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    environment: Literal["development", "production"] = "development"
-    data: Path = Path("var")
-    database_url: str = ""
-    database_owner_url: str = ""
-    bus_url: str = "local:"
-    search_url: str = ""
-    host: str = "127.0.0.1"
-    port: int = Field(default=8080, ge=0, le=65535)
-    workers: int = Field(default=1, ge=1, le=64)
-    # Addresses and networks whose X-Forwarded-For is believed, with commas between.
-    trusted_proxies: str = ""
-    # Requests a minute that one address may make of one process; 0 for no limit.
-    rate_limit: int = Field(default=3_000, ge=0, le=1_000_000)
-    # Whether searches are kept, without persons, and for how many days.
-    query_log: Literal["on", "off"] = "on"
-    query_log_days: int = Field(default=90, ge=1, le=3_650)
-    # What readers type: the scheme, host and port of links that must be whole. Empty: as each request names us.
-    public_url: str = Field(default="", pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$")
-    # Folder of cover pictures, named by ISBN. Empty: every cover is drawn.
-    covers: Path | None = None
-    grpc_host: str = "127.0.0.1"
-    grpc_port: int = Field(default=50051, ge=0, le=65535)
-    # Port where `serve` answers health checks alone, in plaintext, for probes that bring no certificate. 0: none.
-    grpc_health_port: int = Field(default=0, ge=0, le=65535)
-    grpc_threads: int = Field(default=16, ge=1, le=256)
-    grpc_cert: str = ""
-    grpc_key: str = ""
-    grpc_ca: str = ""
-    default_institution: str = Field(default="PKS", pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$")
-    log_format: Literal["text", "json"] = "text"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
-    otel_exporter_otlp_endpoint: str = ""
-    lang: str = ""
-    service_urls: Mapping[str, str] = Field(default_factory=dict)
 
-    @field_validator("database_url", "database_owner_url", "bus_url", "search_url")
-    @classmethod
-    def _is_url(cls, value: str) -> str:
-        if value and not urlsplit(value).scheme:
-            raise ValueError("not a URL: it needs a scheme, such as sqlite: or postgresql+psycopg:")
-        return value
+Owned = TypeVar("Owned", bound=OwnSettings)
+
+
+class Settings(OwnSettings):
+    """The platform's settings. Defaults make the embedded edition; URLs make the cluster.
+
+    `<SERVICE>_URL` says where a service is reached. Other variables are kept for `of`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    environment: Literal["development", "production"] = Field(
+        default="development", description="production refuses passwords of development"
+    )
+    data: Path = Field(default=Path("var"), description="folder of databases and indexes of the embedded edition")
+    database_url: Url = Field(
+        default="", description="{service} is replaced by the service's name; sqlite in DATA if empty"
+    )
+    database_owner_url: Url = Field(
+        default="", description="role that owns the tables, for `migrate`; DATABASE_URL if empty"
+    )
+    bus_url: Url = Field(default="local:", description="local: or amqp://…, which carries facts between services")
+    host: str = Field(default="127.0.0.1", description="address where HTTP is served")
+    port: int = Field(default=8080, ge=0, le=65535, description="port where HTTP is served")
+    workers: int = Field(default=1, ge=1, le=64, description="processes of `up`")
+    trusted_proxies: str = Field(
+        default="", description="addresses and networks whose X-Forwarded-For is believed, with commas between"
+    )
+    grpc_host: str = Field(default="127.0.0.1", description="address where `serve` answers gRPC")
+    grpc_port: int = Field(default=50051, ge=0, le=65535, description="port where `serve` answers gRPC")
+    grpc_health_port: int = Field(
+        default=0, ge=0, le=65535, description="port for health alone, in plaintext, for probes; 0: none"
+    )
+    grpc_threads: int = Field(default=16, ge=1, le=256, description="calls that a service answers at once")
+    grpc_cert: str = Field(default="", description="file of the certificate for mutual TLS between processes")
+    grpc_key: str = Field(default="", description="file of that certificate's key")
+    grpc_ca: str = Field(default="", description="file of the authority that signs both sides' certificates")
+    log_format: Literal["text", "json"] = Field(default="text", description="text for a terminal, json for a cluster")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
+    otel_exporter_otlp_endpoint: str = Field(default="", description="where traces are sent; off if empty")
+    lang: str = Field(default="", description="the operator's language: Indonesian if it begins with id, else English")
+    service_urls: Mapping[str, str] = Field(default_factory=dict)
 
     @cached_property
     def _database(self) -> str:
@@ -82,10 +100,6 @@ class Settings(BaseModel):
         return (self.database_owner_url or self._database).replace("{service}", service)
 
     @property
-    def search(self) -> str:
-        return self.search_url or f"tantivy:///{self.data}/index"
-
-    @property
     def language(self) -> str:
         """The operator's: "id" when LANG says so, else "en"."""
         return "id" if self.lang.startswith(("id", "in_")) else "en"
@@ -94,41 +108,140 @@ class Settings(BaseModel):
         """Where to reach a service: `<SERVICE>_URL`, or in this very process."""
         return self.service_urls.get(service, f"inproc:{service}")
 
+    def of(self, model: type[Owned]) -> Owned:
+        """The settings that an owner's model declares, from the environment that this was read from.
+
+        raises  Invalid  SETTING_INVALID, DEFAULT_SECRET
+        """
+        values = {**vars(self), **(self.model_extra or {})}
+        settings = _validated(model, {name: values[name] for name in model.model_fields if name in values})
+        if self.environment != "development":
+            _refuse_default_secrets(settings)
+        return settings
+
+    def __repr_args__(self) -> list[tuple[str, Any]]:
+        # The rest of the environment, kept for `of`, is nobody's to print.
+        return [(name, value) for name, value in super().__repr_args__() if name in type(self).model_fields]
+
 
 def load(environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check the settings.
+    """Read and check the platform's settings.
 
     environ  defaults to the process's own
     raises   Invalid  SETTING_INVALID names the variable and what is wrong with it;
                       DEFAULT_SECRET when a development password is used outside development
     """
     source = os.environ if environ is None else environ
-    own = set(Settings.model_fields) - {"service_urls"}
     # An empty variable is an unset one: compose files and ConfigMaps write `PORT=`.
-    given = {name.lower(): value for name, value in source.items() if name.lower() in own and name.isupper() and value}
-    services = {
-        name[:-4].lower(): value
-        for name, value in source.items()
-        if name.endswith("_URL")
-        and name.lower() not in own
-        and value.split(":", 1)[0] in {"inproc", "dns", "ipv4", "unix"}
+    values: dict[str, Any] = {name.lower(): value for name, value in source.items() if name.isupper() and value}
+    values["service_urls"] = {
+        name.removesuffix("_url"): value
+        for name, value in values.items()
+        if name.endswith("_url") and name not in Settings.model_fields and urlsplit(value).scheme in SERVICE_SCHEMES
     }
-    try:
-        settings = Settings.model_validate({**given, "service_urls": services})
-    except ValidationError as problem:
-        first = problem.errors()[0]
-        variable = str(first["loc"][0]).upper()
-        # The value itself may be a secret: it is never repeated.
-        raise Invalid("SETTING_INVALID", variable=variable, why=first["msg"]) from None
+    settings = _validated(Settings, values)
     if settings.environment != "development":
         _refuse_default_secrets(settings)
     return settings
 
 
-def _refuse_default_secrets(settings: Settings) -> None:
-    for name in ("database_url", "database_owner_url", "bus_url", "search_url"):
-        if urlsplit(getattr(settings, name)).password in DEFAULT_SECRETS:
+def _validated(model: type[Owned], values: Mapping[str, Any]) -> Owned:
+    try:
+        return model.model_validate(values)
+    except ValidationError as problem:
+        first = problem.errors()[0]
+        # The value itself may be a secret: it is never repeated.
+        raise Invalid("SETTING_INVALID", variable=str(first["loc"][0]).upper(), why=first["msg"]) from None
+
+
+def _refuse_default_secrets(settings: OwnSettings) -> None:
+    for name in type(settings).model_fields:
+        if name.endswith("_url") and urlsplit(getattr(settings, name)).password in DEFAULT_SECRETS:
             raise Invalid("DEFAULT_SECRET", variable=name.upper())
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One setting as an operator sees it.
+
+    owners   who declares it: "chassis", a service, "gateway"
+    default  as it would be written in the environment
+    """
+
+    name: str
+    owners: tuple[str, ...]
+    default: str
+    description: str
+
+
+def variables(models: Mapping[str, type[OwnSettings]], services: Iterable[str]) -> list[Variable]:
+    """Every setting of these owners, the platform's first, then where each service is reached."""
+    declared: dict[str, Variable] = {}
+    everybody: dict[str, type[OwnSettings]] = {"chassis": Settings, **models}
+    for owner, model in everybody.items():
+        for name, field in model.model_fields.items():
+            owners = declared[name].owners if name in declared else ()
+            # An owner's model may repeat a field of the platform's, on which a default of its own depends.
+            if name != "service_urls" and "chassis" not in owners:
+                default = "" if field.default is None else str(field.default)
+                declared[name] = Variable(name.upper(), (*owners, owner), default, field.description or "")
+    for service in services:
+        name = f"{service.upper()}_URL"
+        declared[name] = Variable(name, ("chassis",), f"inproc:{service}", f"where the service {service} is reached")
+    return list(declared.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Misspelt:
+    """A variable of the environment that is no setting, but is written almost like one.
+
+    lost  whether the setting that was meant is not set, so that a process would silently run on its default
+    """
+
+    name: str
+    meant: str
+    lost: bool
+
+
+# What Kubernetes writes into every container for every Service in its namespace: CATALOG_PORT, CATALOG_SERVICE_HOST …
+_SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
+# Shorter names without an underscore (HOST, DATA) are close to too many ordinary ones.
+_LEAST_DISTINCT_CHARACTERS = 7
+
+
+def misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None) -> list[Misspelt]:
+    """Variables that are set and look like typing errors of these names.
+
+    names    of all settings, in capitals
+    environ  defaults to the process's own
+    """
+    source = os.environ if environ is None else environ
+    known = set(names)
+    distinct = sorted(name for name in known if "_" in name or len(name) >= _LEAST_DISTINCT_CHARACTERS)
+    variables = []
+    for name in sorted(source):
+        if name in known or not name.isupper() or not source[name] or _SERVICE_LINK.fullmatch(name):
+            continue
+        # BUS_URI is meant as BUS_URL; DATABASE_USER is not DATABASE_URL.
+        close = difflib.get_close_matches(name, distinct, n=1, cutoff=0.85 if len(name) < 8 else 0.9)
+        variables += [Misspelt(name, meant, lost="_" in meant and not source.get(meant)) for meant in close]
+    return variables
+
+
+def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], environ: Mapping[str, str]) -> Settings:
+    """`load`, with the settings of these owners checked too, and no variable misspelt whose setting would be lost.
+
+    names   of all settings, in capitals
+    raises  Invalid  SETTING_INVALID, DEFAULT_SECRET
+                     SETTING_UNKNOWN  a variable is almost a setting's name, and that setting is not set
+    """
+    settings = load(environ)
+    for model in models.values():
+        settings.of(model)
+    for variable in misspelt(names, environ):
+        if variable.lost:
+            raise Invalid("SETTING_UNKNOWN", variable=variable.name, meant=variable.meant)
+    return settings
 
 
 def environment_with(**changes: str) -> dict[str, str]:

@@ -31,6 +31,7 @@ from gateway.api.schemas import Problem
 from gateway.deps import acceptable, answer
 from gateway.limits import Limits
 from gateway.query_log import QueryLog, at_work
+from gateway.settings import GatewaySettings
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 log = logging.getLogger(__name__)
@@ -126,19 +127,21 @@ def create_app(settings: Settings) -> Starlette:
     FastAPI only describes the routes: around plain ones its own layers would cost a search 12 µs.
     """
 
+    own = settings.of(GatewaySettings)
+
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         channel = aio_channel(settings.service_url("catalog"), settings)
         app.state.catalog = CatalogStub(channel)
         app.state.catalog_is_well = partial(check_health, channel)
-        app.state.noting = QueryLog(app.state.catalog) if settings.query_log == "on" else None
+        app.state.noting = QueryLog(app.state.catalog) if own.query_log == "on" else None
         async with at_work(app.state.noting):
             yield
         await channel.close()
 
     app = Starlette(lifespan=lifespan)
     app.router.redirect_slashes = False
-    app.state.settings = settings
+    app.state.settings = own
     described = describe()
 
     async def openapi(request: Request) -> Response:
@@ -160,8 +163,8 @@ def create_app(settings: Settings) -> Starlette:
 
     app.add_exception_handler(Error, refused)
     app.add_exception_handler(HTTPException, not_here)
-    if settings.rate_limit:
-        app.add_middleware(Limits, quota=settings.rate_limit, refuse=_refuse)
+    if own.rate_limit:
+        app.add_middleware(Limits, quota=own.rate_limit, refuse=_refuse)
     app.add_middleware(RequestGuard)
     telemetry.watch_app(app)
     return app

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.settings import Settings
+from gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
@@ -99,7 +99,7 @@ def catalog(request: Request) -> CatalogAsyncStub:
 
 def absolute(request: Request, path: str) -> str:
     """A whole address, for links that leave this site: by PUBLIC_URL, else as the request names us."""
-    settings: Settings = request.app.state.settings
+    settings: GatewaySettings = request.app.state.settings
     return (settings.public_url or str(request.base_url)).rstrip("/") + path
 
 

@@ -14,6 +14,7 @@ from chassis.urls import open_url
 from services.catalog.importing import backfill
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.index.rebuilds import unsound
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
 
 BACKLOG = 5_000  # records behind at which searching is noticeably late
@@ -24,7 +25,7 @@ def index(resources: Resources) -> list[Finding]:
 
     raises  Unavailable  SEARCH_UNAVAILABLE
     """
-    opened: Index = open_url(resources.settings.search, ENGINES)
+    opened: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     with closing(opened):
         trouble = unsound(resources.database, opened)
         documents = 0 if trouble else opened.count()

@@ -17,6 +17,7 @@ from services.catalog.importing import backfill, reread_items
 from services.catalog.index.indexer import run
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.query_log import forget_searches
+from services.catalog.settings import CatalogSettings
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def index(resources: Resources, stop: threading.Event) -> None:
 
 def forget(resources: Resources, _stop: threading.Event) -> None:
     """Delete searches older than QUERY_LOG_DAYS; all of them where QUERY_LOG is off."""
-    settings = resources.settings
+    settings = resources.settings.of(CatalogSettings)
     days = settings.query_log_days if settings.query_log == "on" else -1
     first = clock.now().date() - timedelta(days=days)
     with resources.database.transaction(system("forgetting")) as session:
@@ -47,7 +48,7 @@ def complete_records(resources: Resources, stop: threading.Event) -> None:
 
 def weed_headings(resources: Resources, _stop: threading.Event) -> None:
     """Take headings that no record uses any more out of the lists."""
-    index: Index = open_url(resources.settings.search, ENGINES)
+    index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     with closing(index):
         try:
             weed(resources.database, index)

@@ -9,6 +9,7 @@ SERVICE = Service(
     name="catalog",
     tables=Table.metadata,
     migrations="services.catalog.migrations",
+    settings="services.catalog.settings:CatalogSettings",
     rpc="services.catalog.rpc:servicer",
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",

@@ -17,8 +17,8 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from chassis.service import discover
-from chassis.settings import Settings
+from chassis.service import discover, service_names, settings_models
+from chassis.settings import variables
 from tests import servers as development
 from tests.architecture.manifests import Process, compose, kubernetes, rendered
 from tests.servers import processes
@@ -45,7 +45,8 @@ def test_compose_runs_the_same_processes():
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_every_variable_is_a_setting(overlay):
-    known = {name.upper() for name in Settings.model_fields} | ADDRESSES
+    models = settings_models(discover(), gateway=True)
+    known = {variable.name for variable in variables(models, service_names())}
     unknown = {name: set(process.environment) - known for name, process in kubernetes(overlay).items()}
     unknown |= {f"compose {name}": set(service["environment"]) - known for name, service in compose().items()}
     assert not {name: variables for name, variables in unknown.items() if variables}

@@ -73,14 +73,21 @@ def _unwell(found: list[Finding]) -> dict[str, Finding]:
 def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
     found = examine(migrated, [KITCHEN])
     parts = [finding.part for finding in found]
-    assert parts == ["data folder", "kitchen database", "kitchen migrations", "kitchen bus", "kitchen dead events"]
+    assert parts == [
+        "settings",
+        "data folder",
+        "kitchen database",
+        "kitchen migrations",
+        "kitchen bus",
+        "kitchen dead events",
+    ]
     assert not _unwell(found)
 
 
 def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
     finding = _unwell(examine(settings, [KITCHEN]))["kitchen migrations"]
-    assert "chassis/0001" in finding.say.en
-    assert "kitchen/0001" in finding.say.en
+    assert "chassis/0001" in finding.message.en
+    assert "kitchen/0001" in finding.message.en
     assert "rangkiang migrate kitchen" in finding.advice.id
     assert "rangkiang migrate kitchen" in finding.advice.en
 
@@ -91,6 +98,20 @@ def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:
     assert "DATABASE_URL" in finding.advice.en
 
 
+def test_a_misspelt_setting_is_found_with_the_one_that_was_meant(
+    migrated: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RATE_LIMITS", "100")
+    finding = _unwell(examine(migrated, [KITCHEN]))["settings"]
+    assert "RATE_LIMITS" in finding.message.en
+    assert "RATE_LIMIT?" in finding.message.en
+
+
+def test_a_setting_of_the_gateway_that_is_wrong_is_found(migrated: Settings) -> None:
+    wrong = migrated.model_copy(update={"rate_limit": "many"})
+    assert "RATE_LIMIT" in _unwell(examine(wrong, [KITCHEN]))["settings"].message.en
+
+
 def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     assert "data folder" in _unwell(examine(Settings(data=tmp_path / "data"), []))
@@ -98,7 +119,7 @@ def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
 
 def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
     mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
-    assert "amqp:" in _unwell(examine(mistyped, [KITCHEN]))["kitchen bus"].say.en
+    assert "amqp:" in _unwell(examine(mistyped, [KITCHEN]))["kitchen bus"].message.en
 
 
 def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> None:
@@ -110,27 +131,27 @@ def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> No
             )
         )  # fmt: skip
     finding = _unwell(examine(migrated, [KITCHEN]))["kitchen dead events"]
-    assert "1 events" in finding.say.en
+    assert "1 events" in finding.message.en
     assert "rangkiang dead list --service kitchen" in finding.advice.en
 
 
 def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
-    assert _unwell(examine(migrated, [_with("lamp")]))["kitchen lamp"].say.en == "Out."
+    assert _unwell(examine(migrated, [_with("lamp")]))["kitchen lamp"].message.en == "Out."
 
 
 def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrated: Settings) -> None:
     found = examine(migrated, [_with("stove", "cellar", "lamp")])
-    said = [finding.say.en for finding in found if not finding.ok]
+    said = [finding.message.en for finding in found if not finding.ok]
     assert said == ["Cold.", "KeyError: 'nobody foresaw this'", "Out."]
 
 
 def test_a_part_that_hangs_is_a_finding_in_time(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.5)
     begun = time.monotonic()
     found = examine(migrated, [_with("attic")])
     RELEASED.set()
     assert time.monotonic() - begun < 3
-    assert [finding.say.en for finding in found if not finding.ok] == ["It does not answer."]
+    assert [finding.message.en for finding in found if not finding.ok] == ["It does not answer."]
 
 
 @pytest.fixture

@@ -7,13 +7,19 @@ from pathlib import Path
 import pytest
 
 from chassis.errors import Invalid
-from chassis.settings import load
+from chassis.service import discover, service_names, settings_models
+from chassis.settings import Misspelt, Settings, load, load_for, misspelt, variables
+from gateway.settings import GatewaySettings
+from services.catalog.settings import CatalogSettings
+
+MODELS = settings_models(discover(), gateway=True)
+NAMES = [variable.name for variable in variables(MODELS, service_names())]
 
 
 def test_nothing_set_is_the_embedded_edition() -> None:
     settings = load({})
     assert settings.database("catalog") == "sqlite:///var/catalog.db"
-    assert settings.search == "tantivy:///var/index"
+    assert settings.of(CatalogSettings).search == "tantivy:///var/index"
     assert settings.bus_url == "local:"
     assert settings.service_url("catalog") == "inproc:catalog"
 
@@ -22,7 +28,64 @@ def test_data_moves_every_default_and_an_explicit_url_wins() -> None:
     settings = load({"DATA": "/srv/rk", "SEARCH_URL": "http://es:9200/records"})
     assert settings.data == Path("/srv/rk")
     assert settings.database("catalog") == "sqlite:////srv/rk/catalog.db"
-    assert settings.search == "http://es:9200/records"
+    assert settings.of(CatalogSettings).search == "http://es:9200/records"
+
+
+def test_an_owner_gets_its_own_settings_from_the_same_environment() -> None:
+    settings = load({"QUERY_LOG_DAYS": "30", "RATE_LIMIT": "0", "COVERS": "/srv/covers"})
+    assert settings.of(CatalogSettings).query_log_days == 30
+    assert settings.of(GatewaySettings).rate_limit == 0
+    assert settings.of(GatewaySettings).covers == Path("/srv/covers")
+
+
+def test_an_owners_bad_value_is_named_by_its_variable() -> None:
+    with pytest.raises(Invalid) as refusal:
+        load({"QUERY_LOG_DAYS": "many"}).of(CatalogSettings)
+    assert (refusal.value.reason, refusal.value.facts["variable"]) == ("SETTING_INVALID", "QUERY_LOG_DAYS")
+
+
+def test_a_variable_that_two_owners_declare_is_the_same_in_both() -> None:
+    owners = [Settings, *MODELS.values()]
+    for name in {name for model in owners for name in model.model_fields}:
+        fields = [model.model_fields[name] for model in owners if name in model.model_fields]
+        assert len({(str(field.annotation), str(field.metadata), str(field.default)) for field in fields}) == 1, name
+
+
+def test_the_rest_of_the_environment_is_not_printed_with_the_settings() -> None:
+    assert "hunter2" not in repr(load({"AWS_SECRET": "hunter2"}))
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("DATABASE_URI", "DATABASE_URL"),
+        ("CATALOGUE_URL", "CATALOG_URL"),
+        ("QUERY_LOG_DAY", "QUERY_LOG_DAYS"),
+        ("GRPC_CRT", "GRPC_CERT"),
+        ("BUS_URI", "BUS_URL"),
+        ("RATE_LIMITS", "RATE_LIMIT"),
+    ],
+)
+def test_a_misspelt_variable_is_refused_with_the_setting_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        load_for(MODELS, NAMES, {name: "x:y"})
+    assert (refusal.value.reason, refusal.value.facts) == ("SETTING_UNKNOWN", {"variable": name, "meant": meant})
+
+
+def test_a_misspelt_variable_beside_the_right_one_is_no_reason_to_refuse() -> None:
+    environ = {"DATABASE_URL": "sqlite:///x/{service}.db", "DATABASE_URI": "for:another-program"}
+    assert load_for(MODELS, NAMES, environ)
+    assert misspelt(NAMES, environ) == [Misspelt("DATABASE_URI", "DATABASE_URL", lost=False)]
+
+
+def test_ordinary_variables_are_no_misspelt_settings() -> None:
+    ordinary = [
+        "HOSTNAME", "HOSTS", "LANGUAGE", "LC_ALL", "PATH", "HOME", "DATABASE_USER", "DATABASE_PASSWORD", "BASE_URL",
+        "GRPC_VERBOSITY", "GRPC_TRACE", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS", "LOG_FILE", "HTTP_PROXY",
+        "CATALOG_PORT", "CATALOG_SERVICE_HOST", "CATALOG_SERVICE_PORT_GRPC", "CATALOG_PORT_50051_TCP_ADDR",
+        "DATABASE_PORT", "SEARCH_HOST", "WORKDIR", "PUBLIC_IP", "COVER", "DATE",
+    ]  # fmt: skip
+    assert not misspelt(NAMES, dict.fromkeys(ordinary, "x"))
 
 
 def test_each_service_has_a_database_of_its_own() -> None:

@@ -33,6 +33,7 @@ from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
 from services.catalog.search.search import search
 from services.catalog.service import SERVICE
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import ImportRun, ImportSeen, IndexQueue, Item, Record
 from tests import servers
 from tests.builders import iso
@@ -143,7 +144,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
             )
             facts = session.execute(select(outbox.c.aggregate_id, outbox.c.version)).all()
             assert len(facts) == len(set(facts))
-        with closing(open_url(store.settings.search, ENGINES)) as index:
+        with closing(open_url(store.settings.of(CatalogSettings).search, ENGINES)) as index:
             eventually(lambda: index.count() == len(records))
             found = index.search(Request(EVERYTHING, limit=len(records)))
             assert (found.total, set(found.numbers)) == (len(records), numbers)

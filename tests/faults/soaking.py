@@ -30,6 +30,7 @@ from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.index.port import ENGINES
 from services.catalog.index.rebuilds import unsound
 from services.catalog.marc.record import Record as Marc
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 from tests.builders import iso
 from tests.conftest import CHECKOUT
@@ -185,7 +186,7 @@ class Soak:
         """Database and index agree; every change was told of once, and every jar became one meal."""
         everything_is_there_once(self.store, self.books(self.rounds))
         with self._database() as database:
-            with closing(open_url(self.store.settings.search, ENGINES)) as index:
+            with closing(open_url(self.store.settings.of(CatalogSettings).search, ENGINES)) as index:
                 assert unsound(database, index) == ""
             with database.reading(READER) as session:
                 assert set(session.scalars(select(Record.version))) == {self.rounds}

@@ -32,6 +32,7 @@ from services.catalog.importing.decode import find_files
 from services.catalog.importing.pipeline import Counts, Import
 from services.catalog.index.rebuilds import ask_rebuild, rebuild_progress
 from services.catalog.marc import iso2709
+from services.catalog.settings import CatalogSettings
 
 PUT_ASIDE = 1
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
@@ -81,7 +82,7 @@ def import_(
     begun = time.monotonic()
     with catalogue(working=not dry_run) as resources, reporting(report) as write:
         files = find_files(paths)
-        owner = institution or resources.settings.default_institution
+        owner = institution or resources.settings.of(CatalogSettings).default_institution
         settle()
         with bar_for(quiet=json, in_bytes=True) as bar:
             run = Import(

@@ -15,6 +15,7 @@ from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, catalogue
 from services.catalog.items import shelves
 from services.catalog.record.classes import notation
+from services.catalog.settings import CatalogSettings
 
 app = typer.Typer(no_args_is_help=True, help="What a library calls its classes.")
 
@@ -33,7 +34,7 @@ def load(
     """Make an institution's captions what this file says; those it does not name are gone."""
     named, captions = class_counts.read_captions(file)
     with catalogue() as resources, resources.database.transaction(system("classes")) as session:
-        owner = named or institution or resources.settings.default_institution
+        owner = named or institution or resources.settings.of(CatalogSettings).default_institution
         loaded = class_counts.load_captions(session, owner, captions)
     told = {"institution": owner, "classes": loaded}
     print(orjson.dumps(told).decode() if json else f"{owner}: {loaded} classes")

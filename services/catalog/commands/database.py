@@ -10,9 +10,7 @@ import typer
 
 from chassis import jobs
 from chassis.db import Database
-from chassis.service import Resources
-from chassis.service import load as load_service
-from chassis.settings import load
+from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
@@ -21,7 +19,8 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 @contextlib.contextmanager
 def catalogue(*, working: bool = False) -> Iterator[Resources]:
     """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
-    settings, service = load(), load_service("catalog")
+    service = load("catalog")
+    settings = process_settings([service])
     database = Database(settings.database(service.name))
     announce_commits(database)
     resources = Resources(settings=settings, database=database, service=service)

@@ -19,6 +19,7 @@ from services.catalog.commands.database import Json, catalogue
 from services.catalog.commands.progress import bar_for
 from services.catalog.formats import export as exports
 from services.catalog.index.port import ENGINES, Index
+from services.catalog.settings import CatalogSettings
 
 PUT_ASIDE = 1
 # How often a run makes sure of what it has written; one that dies writes so much again.
@@ -52,12 +53,13 @@ def export(
         )
     reached = exports.Reached()
     with catalogue() as resources, contextlib.ExitStack() as stack:
-        public, database = resources.settings.public_url.rstrip("/"), resources.database
+        settings, database = resources.settings.of(CatalogSettings), resources.database
+        public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
         asked = exports.Asked(form, query, _filters(filters or []), source, address)
         index: Index | None = None
         if asked.searches:
-            index = open_url(resources.settings.search, ENGINES)
+            index = open_url(settings.search, ENGINES)
             stack.callback(index.close)
         place = stack.enter_context(exports.Place(to, asked)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file

@@ -23,6 +23,7 @@ from services.catalog.index.port import ENGINES, Change, Index, Rebuild
 from services.catalog.index.queue import changes_of, dequeue, queued
 from services.catalog.index.rebuilds import ACTOR, knows, next_wish, records, unsound
 from services.catalog.index.rebuilds import wish as make_wish
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexRebuild, Record
 
 log = logging.getLogger(__name__)
@@ -234,7 +235,7 @@ class Keeper:
 
 def run(resources: Resources, stop: threading.Event) -> None:
     """Follow the tables until `stop`, as the holder of the index lease; woken by commits, and once a second."""
-    index: Index = open_url(resources.settings.search, ENGINES)
+    index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     wake = open_wake(resources.database)
     failures = 0
     keeper = Keeper(resources.database, index, watched=not resources.beside)

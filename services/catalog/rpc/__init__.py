@@ -12,6 +12,7 @@ from services.catalog.rpc.institutions import Places
 from services.catalog.rpc.records import Records
 from services.catalog.rpc.search import Finding
 from services.catalog.rpc.shelves import Shelves
+from services.catalog.settings import CatalogSettings
 
 
 class Catalog(Finding, Records, Forms, Shelves, Browsing, Places, CatalogServicer):
@@ -20,4 +21,4 @@ class Catalog(Finding, Records, Forms, Shelves, Browsing, Places, CatalogService
 
 def servicer(resources: Resources) -> Catalog:
     """The catalogue's servicer, with an index of its own to search in."""
-    return Catalog(resources, open_url(resources.settings.search, ENGINES))
+    return Catalog(resources, open_url(resources.settings.of(CatalogSettings).search, ENGINES))

@@ -13,11 +13,11 @@ import pytest
 from bench.relevance.judging import KINDS, read
 from bench.relevance.library import Prepared
 from chassis.context import READER
-from chassis.settings import Settings
 from services.catalog.search import fallback, relaxation, spelling, validation
 from services.catalog.search.query.fields import FIELDS
 from services.catalog.search.query.parser import MOST_DEPTH
 from services.catalog.search.search import Found
+from services.catalog.settings import CatalogSettings
 from tests.conftest import CHECKOUT
 
 PAGE = (CHECKOUT / "docs" / "search.md").read_text(encoding="utf-8")
@@ -124,7 +124,7 @@ def test_judging_is_shown_by_a_search_that_can_be_read(page: str, tmp_path: Path
 
 
 def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
-    days = Settings.model_fields["query_log_days"].default
+    days = CatalogSettings.model_fields["query_log_days"].default
     said = {
         (f"{validation.MOST_CHARACTERS} huruf dan {validation.MOST_WORDS} kata", INDONESIAN),
         (f"{validation.MOST_CHARACTERS} characters and {validation.MOST_WORDS} words", ENGLISH),

@@ -25,6 +25,7 @@ from services.catalog.index.port import ENGINES
 from services.catalog.items.availability import branch_first
 from services.catalog.record import page
 from services.catalog.service import SERVICE
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -91,7 +92,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(data=tmp_path_factory.mktemp("showing"))
     with migrated_database(SERVICE, settings.database("catalog")) as database:
         Importer(database)([HOST, ARTICLE, book("9", "Kaba", more=[["852", "  ", "b", "PST", "h", "398.2"]])])
-        index = open_url(settings.search, ENGINES)
+        index = open_url(settings.of(CatalogSettings).search, ENGINES)
         follow(database, index)
         index.close()
         yield Resources(settings=settings, database=database, service=SERVICE)

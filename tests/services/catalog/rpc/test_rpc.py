@@ -31,6 +31,7 @@ from services.catalog.index.port import ENGINES
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
 from services.catalog.service import SERVICE
+from services.catalog.settings import CatalogSettings
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
 
@@ -60,7 +61,7 @@ def _as_json(records: list[Any]) -> bytes:
 
 
 def _index(database: Database, settings: Settings) -> None:
-    index = open_url(settings.search, ENGINES)
+    index = open_url(settings.of(CatalogSettings).search, ENGINES)
     keeper = Keeper(database, index)
     while keeper.step():
         pass

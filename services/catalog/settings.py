@@ -1,0 +1,34 @@
+"""What an operator may set for the catalogue."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from chassis.settings import OwnSettings, Url
+
+
+class CatalogSettings(OwnSettings):
+    """The catalogue's settings, and the platform's DATA, on which the default of SEARCH_URL depends."""
+
+    data: Path = Path("var")
+    search_url: Url = Field(default="", description="tantivy:///… or http(s)://…/alias; tantivy in DATA if empty")
+    query_log: Literal["on", "off"] = Field(default="on", description="whether searches are kept, without persons")
+    query_log_days: int = Field(default=90, ge=1, le=3_650, description="days for which searches are kept")
+    default_institution: str = Field(
+        default="PKS",
+        pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$",
+        description="institution of a new source when `import` names none",
+    )
+    public_url: str = Field(
+        default="",
+        pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
+        description="scheme, host and port of links that must be whole; as each request names them if empty",
+    )
+
+    @property
+    def search(self) -> str:
+        """URL of the search engine."""
+        return self.search_url or f"tantivy:///{self.data}/index"
