@@ -18,7 +18,6 @@ import httpx
 
 from services.catalog.marc.record import Record
 from services.catalog.sample import authorities
-from tests import servers
 from tests.builders import iso
 from tests.conftest import CHECKOUT
 from tests.servers.cluster import Cluster
@@ -151,9 +150,7 @@ def cluster(folder: Path) -> Iterator[Library]:
         running.check()
     finally:
         running.stop()
-        servers.drop_database(f"{prefix}catalog")
-        servers.drop_vhost(f"{prefix}rangkiang")
-        servers.drop_indices(prefix.replace("_", "-"))
+        running.remove()
 
 
 def filled(library: Library) -> Library:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chassis.service import discover
@@ -24,16 +25,27 @@ READY_SECONDS = 60
 class Cluster:
     """The processes of the cluster edition, on databases, queues and an index of one name.
 
-    prefix   goes before each service's database, the virtual host and the index; empty for the development ones
+    prefix    goes before each service's database, the virtual host and the index; empty for the development ones
+    services  which services run
+    checkout  folder of the sources that run
     """
 
-    def __init__(self, *, prefix: str = "", port: int | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        prefix: str = "",
+        port: int | None = None,
+        services: Sequence[str] = SERVICES,
+        checkout: Path = CHECKOUT,
+    ) -> None:
         urls = servers.urls()
         self.port = port or processes.free_port()
         self.prefix = prefix
-        self.ports = {service: processes.free_port() for service in SERVICES}
+        self.checkout = checkout
+        self.ports = {service: processes.free_port() for service in services}
         self.environment = {
             **os.environ,
+            "PYTHONPATH": str(checkout),
             "ENVIRONMENT": "development",
             "DATABASE_URL": urls["DATABASE_URL"].replace("{service}", prefix + "{service}"),
             "BUS_URL": servers.create_vhost(f"{prefix}rangkiang") if prefix else urls["BUS_URL"],
@@ -49,34 +61,52 @@ class Cluster:
 
     def migrate(self) -> None:
         """Make the databases that are missing and bring them to the newest revision."""
-        for service in SERVICES:
+        for service in self.ports:
             servers.ensure_database(self.prefix + service)
             self.run("migrate", service, DATABASE_OWNER_URL=self.owner_url)
 
     def run(self, *command: str, **changes: str) -> None:
         """Run one command of the CLI to its end in the cluster's settings."""
-        done = subprocess.run([RANGKIANG, *command], env={**self.environment, **changes}, cwd=CHECKOUT, check=False)
+        done = subprocess.run(
+            [RANGKIANG, *command], env={**self.environment, **changes}, cwd=self.checkout, check=False
+        )
         if done.returncode:
             raise Trouble(f"rangkiang {' '.join(command)} ended with {done.returncode}")
 
     def start(self) -> None:
-        """Start serve and work of each service, and the gateway; wait until the gateway is ready."""
-        reached = {}
+        """Start serve and work of each service, and the gateway; wait until each is up and the gateway is ready.
+
+        A fact is kept for a handler from the moment its worker first ran.
+        """
+        addresses = {}
         for service, port in self.ports.items():
             self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port))
             self._start(f"{service}-work", "work", service)
-            reached[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
-        self._start("gateway", "gateway", PORT=str(self.port), **reached)
+            addresses[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
+        self._start("gateway", "gateway", PORT=str(self.port), **addresses)
         until = time.monotonic() + READY_SECONDS
+        for name, process in self.processes.items():
+            line = _first_line(process, seconds=until - time.monotonic())
+            if not line:
+                raise Trouble(f"{name} was not up within {READY_SECONDS} s")
+            print(line, flush=True)
         while not self._ready():
             self.check()
             if time.monotonic() > until:
                 raise Trouble(f"the gateway was not ready within {READY_SECONDS} s")
             time.sleep(0.2)
 
+    def remove(self) -> None:
+        """Drop the databases, the virtual host and the indices of a prefix of one's own."""
+        for service in self.ports:
+            servers.drop_database(self.prefix + service)
+        servers.drop_vhost(f"{self.prefix}rangkiang")
+        servers.drop_indices(self.prefix.replace("_", "-"))
+
     def _start(self, name: str, *command: str, **changes: str) -> None:
+        environment = _without_database(name, {**self.environment, **changes})
         self.processes[name] = subprocess.Popen(
-            [RANGKIANG, *command], env=_without_database(name, {**self.environment, **changes}), cwd=CHECKOUT
+            [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE
         )
 
     def _ready(self) -> bool:
@@ -103,6 +133,15 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            if process.stdout is not None:
+                process.stdout.close()
+
+
+def _first_line(process: subprocess.Popen[bytes], *, seconds: float) -> str:
+    """What a process prints when it is up; empty when it has not within that time."""
+    assert process.stdout is not None
+    readable, _, _ = select.select([process.stdout], [], [], max(seconds, 0))
+    return process.stdout.readline().decode().strip() if readable else ""
 
 
 def _without_database(name: str, environment: Mapping[str, str]) -> dict[str, str]:
