@@ -19,8 +19,10 @@ from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import telemetry
-from chassis.context import Context
+from chassis.context import READER, Context
 from chassis.errors import Unavailable
+from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
+from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 
 # Tables of the chassis' own (outbox, inbox, deliveries, leases), which every service's database has.
 chassis_tables = MetaData()
@@ -73,10 +75,12 @@ class Database:
 
     url        SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
     pool_size  connections kept, and never more
+    walled     tables whose rows only their institution reads, as the service's manifest names them
     """
 
-    def __init__(self, url: str, *, pool_size: int = 16) -> None:
+    def __init__(self, url: str, *, pool_size: int = 16, walled: tuple[str, ...] = ()) -> None:
         self.url = make_url(url)
+        self.walled = walled
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._after_commit: list[Callable[[], None]] = []
         self._process_lock = threading.Lock()
@@ -86,8 +90,10 @@ class Database:
             with _named_folder(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._lock_path = path.with_name(path.name + ".lock")
-            self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1)
-            self.reader = _sqlite_engine(url, begin="BEGIN", pool_size=pool_size, mapped_bytes=MAPPED_BYTES)
+            self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, walled=walled)
+            self.reader = _sqlite_engine(
+                url, begin="BEGIN", pool_size=pool_size, walled=walled, mapped_bytes=MAPPED_BYTES
+            )
         else:
             self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
             telemetry.watch_sql(self.writer, event.listen)
@@ -108,12 +114,12 @@ class Database:
     def transaction(self, context: Context) -> Iterator[Session]:
         """One act: commits at the end of the block, rolls back if it raises.
 
-        context  its institution may write its own rows; PostgreSQL's row-level security is told of it
+        context  its institution reads and writes its own rows of walled tables
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
         with self._write_turn(), _named_loss(), Session(self.writer, expire_on_commit=False) as session:
             with _named_outage():
-                self._tell_institution(session, context)
+                self._set_institution(session, context)
             yield session
             with _named_outage():
                 session.commit()
@@ -122,25 +128,31 @@ class Database:
 
     @contextmanager
     def reading(self, context: Context) -> Iterator[Session]:
-        """A consistent look; nothing written in it is kept.
+        """A consistent snapshot; nothing written in it is kept.
 
-        raises  Unavailable  DATABASE_UNAVAILABLE
+        context  its institution reads its own rows of walled tables
+        raises   Unavailable  DATABASE_UNAVAILABLE
         """
         with _named_loss(), Session(self.reader) as session:
             with _named_outage():
-                session.connection()
+                self._set_institution(session, context)
             yield session
 
-    def rows(self, statement: str, parameters: Sequence[Any]) -> list[Any]:
-        """Rows of one SELECT by itself, in the driver's own words: for the hottest reads.
+    def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
+        """Rows of one SELECT by itself, with the driver's own placeholders: for the hottest reads.
 
-        A session around it costs four times what SQLite takes to answer. Each statement is a consistent look.
-        raises  Unavailable  DATABASE_UNAVAILABLE
+        A session costs four times what SQLite takes to answer. Each statement is a consistent snapshot. The
+        institution is set only in a database that has walled tables: elsewhere nothing depends on it.
+
+        context  its institution reads its own rows of walled tables; by default nobody's
+        raises   Unavailable  DATABASE_UNAVAILABLE
         """
         with _named_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
             connection = self._take()
             try:
                 cursor = connection.cursor()
+                if self.origin.walled:
+                    statement = self._limit(statement, connection, cursor, context)
                 cursor.execute(statement, parameters)
                 rows = list(cursor.fetchall())
             except self._driver_error as problem:
@@ -176,14 +188,19 @@ class Database:
             os.close(self._lock_file)
             self._lock_file = None
 
-    def _tell_institution(self, session: Session, context: Context) -> None:
+    def _set_institution(self, session: Session, context: Context) -> None:
         if self.is_sqlite:
-            session.connection()
+            session.connection().info["institution"] = stored_institution(context.institution)
         else:
-            session.execute(
-                text("SELECT set_config('rangkiang.institution', :institution, true)"),
-                {"institution": context.institution},
-            )
+            session.execute(text(SET_INSTITUTION.format(":institution")), {"institution": context.institution})
+
+    def _limit(self, statement: str, connection: Any, cursor: Any, context: Context) -> str:
+        """Set the institution of one `rows` statement; returns the statement to run."""
+        if not self.is_sqlite:
+            cursor.execute(SET_INSTITUTION.format("%s"), (context.institution,))
+            return statement
+        connection.info["institution"] = stored_institution(context.institution)
+        return limit_to_institution(statement, self.origin.walled)
 
     @contextmanager
     def _write_turn(self) -> Iterator[None]:
@@ -246,7 +263,7 @@ def _named_folder(folder: Path) -> Iterator[None]:
         raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
 
 
-def _sqlite_engine(url: str, *, begin: str, pool_size: int, mapped_bytes: int = 0) -> Engine:
+def _sqlite_engine(url: str, *, begin: str, pool_size: int, walled: tuple[str, ...], mapped_bytes: int = 0) -> Engine:
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False, "timeout": 30}
     )
@@ -254,8 +271,10 @@ def _sqlite_engine(url: str, *, begin: str, pool_size: int, mapped_bytes: int = 
     telemetry.watch_sql(engine, event.listen)
 
     @event.listens_for(engine, "connect")
-    def _prepare(connection: Any, _record: Any) -> None:
+    def _prepare(connection: Any, record: Any) -> None:
         connection.isolation_level = None
+        information = record.info
+        connection.create_function(INSTITUTION_FUNCTION, 0, lambda: information.get("institution"))
         cursor = connection.cursor()
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
@@ -268,5 +287,13 @@ def _sqlite_engine(url: str, *, begin: str, pool_size: int, mapped_bytes: int = 
     @event.listens_for(engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
+
+    if walled:
+
+        @event.listens_for(engine, "before_cursor_execute", retval=True)
+        def _limit(
+            _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
+        ) -> tuple[str, Any]:
+            return limit_to_institution(statement, walled), parameters
 
     return engine

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.bus.dead import ADAPTERS, DeadEvent, DeadList
-from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
@@ -70,7 +69,7 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
 @contextmanager
 def _opened(name: str) -> Iterator[DeadList]:
     settings, service = load_settings(), load(name)
-    with closing(Database(settings.database(service.name), pool_size=2)) as database:
+    with closing(service.open_database(settings, pool_size=2)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, ADAPTERS, resources=resources)) as dead:
             yield dead

@@ -23,7 +23,6 @@ from sqlalchemy.exc import DBAPIError
 from chassis import bus as buses
 from chassis.bus import dead
 from chassis.context import READER
-from chassis.db import Database
 from chassis.errors import Error, Unavailable
 from chassis.migrate import pending
 from chassis.sentences import LocalText, sentence
@@ -152,7 +151,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _database(settings: Settings, service: Service) -> list[Finding]:
-    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1)) as database:
         with database.reading(READER) as session:
             session.execute(text("SELECT 1"))
         kind = database.url.get_backend_name()
@@ -161,7 +160,7 @@ def _database(settings: Settings, service: Service) -> list[Finding]:
 
 def _migrations(settings: Settings, service: Service) -> list[Finding]:
     part = f"{service.name} migrations"
-    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1)) as database:
         try:
             missing = pending(service, database)
         except CommandError:
@@ -183,7 +182,7 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
 
 def _bus(settings: Settings, service: Service) -> list[Finding]:
     known_scheme(settings.bus_url, buses.ADAPTERS)
-    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, buses.ADAPTERS, resources=resources)) as bus:
             bus.check()
@@ -195,7 +194,7 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
     """Facts that the service's handlers could not handle; a service without consumers has none."""
     if not service.consumers:
         return []
-    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, dead.ADAPTERS, resources=resources)) as dead_list:
             count = len(dead_list.find())
@@ -224,7 +223,7 @@ def _channel(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
-    with closing(Database(settings.database(service.name), pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1)) as database:
         findings: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
     return findings
 

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from chassis import telemetry
-from chassis.db import Database
 from chassis.errors import Error
 from chassis.gc_tuning import settle
 from chassis.lease import Fenced, Lease, Leases
@@ -77,7 +76,7 @@ def run_beside(name: str) -> None:
     # Ctrl-C is for the command; this process hears of its end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     service = load(name)
-    database = Database(settings.database(service.name))
+    database = service.open_database(settings)
     stop = threading.Event()
     resources = Resources(settings=settings, database=database, service=service, beside=True)
     threads = start((*service.jobs, *CHASSIS), resources, stop)

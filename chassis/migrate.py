@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 from chassis.db import Database
 from chassis.errors import Conflict, Unavailable
 from chassis.service import Service
+from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
 LOCK_TIMEOUT = "5s"  # the longest wait for a table in use; readers queue behind a waiting migration
@@ -70,7 +71,10 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
         database = Database(owner_url)
         try:
             with database.writer.begin() as connection:
-                return _upgrade(service, connection)
+                connection.info["institution"] = "*"
+                applied = _upgrade(service, connection)
+                refuse_changes(connection, service.append_only)
+                return applied
         finally:
             database.close()
     try:
@@ -80,9 +84,12 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
             with engine.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
                 connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT})
-                connection.execute(text("SELECT set_config('rangkiang.institution', '*', true)"))
+                connection.execute(text(SET_INSTITUTION.format("'*'")))
                 applied = _upgrade(service, connection)
-                _grant(connection, owner=url, app=make_url(app_url or owner_url))
+                app = make_url(app_url or owner_url).username
+                if app not in (None, url.username):
+                    read_only = [history.version_table for history in histories(service)]
+                    grant(connection, app, append_only=service.append_only, read_only=read_only)
                 return applied
         finally:
             engine.dispose()
@@ -157,12 +164,3 @@ def _create_database(url: URL) -> None:
         return
     finally:
         engine.dispose()
-
-
-def _grant(connection: Connection, *, owner: URL, app: URL) -> None:
-    if app.username in (None, owner.username):
-        return
-    quoted = '"' + str(app.username).replace('"', '""') + '"'
-    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quoted}")
-    connection.exec_driver_sql(f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {quoted}")
-    connection.exec_driver_sql(f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {quoted}")

@@ -75,6 +75,8 @@ class Service:
     tables      its metadata, without the chassis' own tables, which have their own revisions
     migrations  package that holds env-less Alembic revisions in `versions/`
     settings    "package.module:Model" of its own settings, a chassis.settings.OwnSettings
+    walled      tables whose rows only their institution reads and writes; the revisions `wall` them
+    append_only tables whose rows the running service adds and reads, and never changes or deletes
     rpc         "package.module:servicer", called as servicer(resources); by name: only `serve` and `up` load gRPC
     adder       "package.module:add_…Servicer_to_server", generated
     commands    "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
@@ -86,12 +88,19 @@ class Service:
     tables: MetaData
     migrations: str
     settings: str = ""
+    walled: tuple[str, ...] = ()
+    append_only: tuple[str, ...] = ()
     rpc: str = ""
     adder: str = ""
     commands: str = ""
     consumers: tuple[Consumer, ...] = ()
     jobs: tuple[Job, ...] = ()
     checks: tuple[str, ...] = ()
+
+    def open_database(self, settings: Settings, *, pool_size: int = 16) -> Database:
+        """Open the service's database with what the manifest says of its tables; whoever opens it closes it."""
+        database: type[Database] = resolve("chassis.db:Database")
+        return database(settings.database(self.name), pool_size=pool_size, walled=self.walled)
 
 
 def service_names() -> list[str]:

@@ -18,7 +18,7 @@ def migrated_database(service: Service, url: str, *, owner_url: str = "") -> Ite
     owner_url  of the role that owns the tables; the same when empty
     """
     migrate(service, owner_url=owner_url or url, app_url=url)
-    database = Database(url, pool_size=8)
+    database = Database(url, pool_size=8, walled=service.walled)
     try:
         yield database
     finally:

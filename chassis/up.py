@@ -69,7 +69,7 @@ class _House:
         self._threads: list[threading.Thread] = []
         self._databases: list[Database] = []
         for service in services:
-            database = Database(settings.database(service.name))
+            database = service.open_database(settings)
             resources = Resources(settings=settings, database=database, service=service)
             self._databases.append(database)
             if service.rpc:

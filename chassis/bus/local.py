@@ -87,7 +87,7 @@ def open_local(_url: str, *, resources: Resources) -> LocalBus:
     settings, opened, residents = resources.settings, [], [resources]
     for service in discover():
         if service.consumers and service.name != resources.service.name:
-            database = Database(settings.database(service.name), pool_size=2)
+            database = service.open_database(settings, pool_size=2)
             announce_commits(database)
             opened.append(database)
             residents.append(Resources(settings=settings, database=database, service=service))

@@ -187,7 +187,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
         raise Invalid("WORKER_NEEDS_BROKER")
-    database = Database(settings.database(service.name), pool_size=AT_ONCE + 2)
+    database = service.open_database(settings, pool_size=AT_ONCE + 2)
     refuse_when_not_green(database)
     announce_commits(database)
     publisher = Publisher(settings.bus_url)

@@ -186,7 +186,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     # A connection for each thread, and one for the health check.
-    database = Database(settings.database(service.name), pool_size=settings.grpc_threads + 1)
+    database = service.open_database(settings, pool_size=settings.grpc_threads + 1)
     resources = Resources(settings=settings, database=database, service=service)
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
     server = Server(servicer, adder, settings, is_healthy=lambda: database_answers(database))

@@ -65,6 +65,14 @@ def test_only_the_database_module_commits():
     assert not offenders(*ROOMS, wrong=commits, allowed=("chassis/db.py", "services/catalog/index"))
 
 
+def test_a_services_database_is_opened_with_what_its_manifest_says_of_its_tables():
+    def opens(node: ast.AST) -> bool:
+        return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Database"
+
+    # On SQLite a database that was opened otherwise would let every institution read every row.
+    assert not offenders(*ROOMS, wrong=opens, allowed=("chassis/migrate.py", "chassis/testing.py"))
+
+
 def test_only_the_clock_asks_what_time_it_is():
     def asks(node: ast.AST) -> bool:
         return attribute_of(node, {"datetime", "date"}, {"now", "utcnow", "today"})

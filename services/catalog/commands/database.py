@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from chassis import jobs
-from chassis.db import Database
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
 
@@ -21,7 +20,7 @@ def catalogue(*, working: bool = False) -> Iterator[Resources]:
     """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
     service = load("catalog")
     settings = process_settings([service])
-    database = Database(settings.database(service.name))
+    database = service.open_database(settings)
     announce_commits(database)
     resources = Resources(settings=settings, database=database, service=service)
     try:

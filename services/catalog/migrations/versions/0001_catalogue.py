@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.db import BigNumber, Id
+from chassis.table_access import wall
 
 revision = "0001"
 down_revision = None
@@ -22,9 +23,8 @@ def upgrade() -> None:
     _records()
     _imports()
     _index()
-    if op.get_bind().dialect.name == "postgresql":
-        for table, column in WALLED.items():
-            _wall(table, column)
+    for table, column in WALLED.items():
+        wall(op, table, column=column, everybody_reads=True)
 
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:
@@ -156,15 +156,3 @@ def _index() -> None:
         _text("error"),
         _moment("finished_at", nullable=True),
     )
-
-
-def _wall(table: str, column: str) -> None:
-    # An unset setting reads as '' on a pooled connection: nullif makes it nobody.
-    mine = "nullif(current_setting('rangkiang.institution', true), '')"
-    own = f"({mine} = '*' OR {column}::text = {mine})"
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY everybody_reads ON {table} FOR SELECT USING (true)")
-    op.execute(f"CREATE POLICY own_rows_come ON {table} FOR INSERT WITH CHECK {own}")
-    op.execute(f"CREATE POLICY own_rows_change ON {table} FOR UPDATE USING {own} WITH CHECK {own}")
-    op.execute(f"CREATE POLICY own_rows_go ON {table} FOR DELETE USING {own}")

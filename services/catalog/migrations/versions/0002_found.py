@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.db import BigNumber, Id
+from chassis.table_access import wall
 
 revision = "0002"
 down_revision = "0001"
@@ -21,9 +22,8 @@ def upgrade() -> None:
     _columns()
     _browsing()
     _searches()
-    if op.get_bind().dialect.name == "postgresql":
-        for table in WALLED:
-            _wall(table)
+    for table in WALLED:
+        wall(op, table, everybody_reads=True)
 
 
 def _text(name: str, length: int | None = None, *, added: bool = False) -> sa.Column[str]:
@@ -125,15 +125,3 @@ def _searches() -> None:
         _text("language", 2),
     )
     op.create_index("searches_by_day", "searches", ["day"])
-
-
-def _wall(table: str) -> None:
-    # As in 0001: everybody reads, each institution writes its own rows only.
-    mine = "nullif(current_setting('rangkiang.institution', true), '')"
-    own = f"({mine} = '*' OR institution_id::text = {mine})"
-    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
-    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(f"CREATE POLICY everybody_reads ON {table} FOR SELECT USING (true)")
-    op.execute(f"CREATE POLICY own_rows_come ON {table} FOR INSERT WITH CHECK {own}")
-    op.execute(f"CREATE POLICY own_rows_change ON {table} FOR UPDATE USING {own} WITH CHECK {own}")
-    op.execute(f"CREATE POLICY own_rows_go ON {table} FOR DELETE USING {own}")
