@@ -1,18 +1,18 @@
-"""How often Python looks for garbage that holds on to itself."""
+"""How often Python collects cyclic garbage."""
 
 from __future__ import annotations
 
 import gc
 
-# Objects made and not freed between two looks at the youngest: Python's own 700 is many looks at every batch of an
-# import, and 50,000 is no faster and leaves 20 MB more lying about. The older ones: after so many looks at the younger.
+# Thresholds of the three generations. Python's own first, 700, is many collections in every batch of an import; 50,000
+# is no faster and leaves 20 MB more garbage.
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 
 
 def settle() -> None:
-    """Call when a process has loaded what it needs: that is not looked at any more, and the rest less often.
+    """Leave what is loaded now out of collections, and collect the rest less often; call it after a process's start.
 
-    Nearly everything here is freed when its last user lets go. Looking for what is not made an import a tenth longer.
+    Nearly everything is freed by reference counts. The collector made an import a tenth longer.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7, so that they sort by the time they were made."""
+"""Identifiers: UUIDv7, which sort by the time they were made."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from chassis.errors import Invalid
 
 
 def new_id() -> UUID:
-    """A fresh UUIDv7."""
+    """Make a UUIDv7."""
     return UUID(int=uuid_utils.uuid7().int)
 
 
 def earliest_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of that moment: ids made before it sort before."""
+    """The smallest UUIDv7 of that moment; ids made earlier sort before it."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 
 def parse_id(text: str) -> UUID:
-    """Read an identifier as people and machines write it.
+    """Read an identifier in any spelling of a UUID.
 
     raises  Invalid  ID_NOT_READABLE
     """

@@ -1,4 +1,4 @@
-"""One listening parent, N alike workers: connections are accepted by the parent and dealt in turn.
+"""A parent process that accepts connections and passes them in turn to N equal worker processes.
 
 Workers that share a listening socket do not share its load (of 8 keep-alive connections one often gets 6). A worker
 that dies is replaced; when the parent dies, its end of each channel closes and the workers stop.
@@ -30,17 +30,17 @@ RESPAWN_SECONDS = 0.5
 
 
 class Supervisor:
-    """Accepts, deals, and keeps the number of workers."""
+    """Accepts connections, passes them on, and keeps the number of workers."""
 
     def __init__(self, listener: socket.socket, *, module: str, workers: int, ready: Callable[[], None]) -> None:
         """
         listener  bound and listening; closed at the end
         module    run as `python -m module HANDLE` for each worker, HANDLE being its channel
-        ready     called once, when all workers are there
+        ready     called once, when all workers are ready
         """
-        self._listener, self._module, self._wanted, self._ready = listener, module, workers, ready
+        self._listener, self._module, self._count, self._ready = listener, module, workers, ready
         self._workers: dict[socket.socket, subprocess.Popen[bytes]] = {}
-        self._turn: list[socket.socket] = []
+        self._queue: list[socket.socket] = []
         self._announced = False
         self._stopping = False
         self._next_spawn = 0.0
@@ -49,83 +49,83 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         self._listener.setblocking(False)
-        with selectors.DefaultSelector() as waiting:
-            self._waiting = waiting
-            waiting.register(self._listener, selectors.EVENT_READ)
+        with selectors.DefaultSelector() as selector:
+            self._selector = selector
+            selector.register(self._listener, selectors.EVENT_READ)
             while not self._stopping:
-                self._fill()
-                for key, _ in waiting.select(timeout=0.25):
+                self._spawn_missing_worker()
+                for key, _ in selector.select(timeout=0.25):
                     if key.fileobj is self._listener:
                         self._accept()
                     else:
-                        self._hear(key.fileobj)  # type: ignore[arg-type]
-        self._end()
+                        self._read_message(key.fileobj)  # type: ignore[arg-type]
+        self._stop_workers()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _fill(self) -> None:
-        if len(self._workers) < self._wanted and time.monotonic() >= self._next_spawn:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            ours.setblocking(False)
+    def _spawn_missing_worker(self) -> None:
+        if len(self._workers) < self._count and time.monotonic() >= self._next_spawn:
+            channel, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            channel.setblocking(False)
             # By subprocess and never fork: a forked child would keep its parent's locks after kill -9.
             worker = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(theirs.fileno())],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-m", self._module, str(worker_end.fileno())],
+                pass_fds=[worker_end.fileno()],
                 env=environment_with(PORT="0", WORKERS="1"),
             )
-            theirs.close()
-            self._workers[ours] = worker
-            self._waiting.register(ours, selectors.EVENT_READ)
+            worker_end.close()
+            self._workers[channel] = worker
+            self._selector.register(channel, selectors.EVENT_READ)
 
-    def _hear(self, channel: socket.socket) -> None:
-        """A worker says it is ready, or its end closed because it is gone."""
+    def _read_message(self, channel: socket.socket) -> None:
+        """Handle a worker's message that it is ready, or the end of its channel because it is gone."""
         try:
-            said = channel.recv(16)
+            message = channel.recv(16)
         except (BlockingIOError, ConnectionResetError) as problem:
             if isinstance(problem, BlockingIOError):
                 return
-            said = b""
-        if said:
-            self._turn.append(channel)
-            if not self._announced and len(self._turn) == self._wanted:
+            message = b""
+        if message:
+            self._queue.append(channel)
+            if not self._announced and len(self._queue) == self._count:
                 self._announced = True
                 self._ready()
             return
-        worker = self._forget(channel)
+        worker = self._remove_worker(channel)
         log.warning("worker_gone", extra={"pid": worker.pid, "exit": worker.wait()})
-        # At once the first time; a worker that dies at birth must not spin.
+        # At once the first time; a worker that dies at its start must not be replaced in a busy loop.
         self._next_spawn = time.monotonic() + RESPAWN_SECONDS
 
-    def _forget(self, channel: socket.socket) -> subprocess.Popen[bytes]:
-        self._waiting.unregister(channel)
-        if channel in self._turn:
-            self._turn.remove(channel)
+    def _remove_worker(self, channel: socket.socket) -> subprocess.Popen[bytes]:
+        self._selector.unregister(channel)
+        if channel in self._queue:
+            self._queue.remove(channel)
         channel.close()
         return self._workers.pop(channel)
 
     def _accept(self) -> None:
-        while self._turn:
+        while self._queue:
             try:
                 connection, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             with connection:
-                self._deal(connection)
-        # Nobody to deal to yet: the kernel's backlog keeps callers waiting.
+                self._pass_on(connection)
+        # No worker is ready yet: connections wait in the kernel's backlog.
         time.sleep(0.02)
 
-    def _deal(self, connection: socket.socket) -> None:
-        for _ in range(len(self._turn)):
-            channel = self._turn.pop(0)
-            self._turn.append(channel)
+    def _pass_on(self, connection: socket.socket) -> None:
+        for _ in range(len(self._queue)):
+            channel = self._queue.pop(0)
+            self._queue.append(channel)
             try:
                 socket.send_fds(channel, [b"c"], [connection.fileno()])
                 return
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 continue
 
-    def _end(self) -> None:
+    def _stop_workers(self) -> None:
         self._listener.close()
         for worker in self._workers.values():
             worker.terminate()
@@ -137,56 +137,56 @@ class Supervisor:
                 worker.kill()
 
 
-class _OneWrite:
-    """A transport whose writes of one turn of the loop leave as one; else it is the transport itself."""
+class _BatchingTransport:
+    """A transport that sends the writes of one iteration of the loop as one; all else passes through."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._waiting: list[bytes] = []
+        self._chunks: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        if not self._waiting:
+        if not self._chunks:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._waiting.append(data)
+        self._chunks.append(data)
 
     def close(self) -> None:
         self._flush()
         self._transport.close()
 
     def _flush(self) -> None:
-        if self._waiting:
-            self._transport.write(b"".join(self._waiting))
-            self._waiting.clear()
+        if self._chunks:
+            self._transport.write(b"".join(self._chunks))
+            self._chunks.clear()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
 
-class OneWriteProtocol(HttpToolsProtocol):
-    """Headers and body of an answer in one system call: two of them are a tenth of a search's time."""
+class SingleWriteProtocol(HttpToolsProtocol):
+    """Sends headers and body of a response in one system call: two of them take a tenth of a search's time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_OneWrite(transport))  # type: ignore[arg-type]
+        super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
 
 
-class ToldServer(uvicorn.Server):
-    """Returns from run() once it has been told to stop."""
+class StoppableServer(uvicorn.Server):
+    """Returns from run() after SIGTERM or SIGINT."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Not uvicorn's own, which remembers the signal and sends it again: the process would die of it before its
-        # jobs have stopped and its leases are given back.
+        # uvicorn's own raises the signal again at the end: the process would die before its jobs have stopped and
+        # its leases are released.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
         self.should_exit = True
 
 
-class DealtServer(ToldServer):
-    """Serves the connections it is dealt over a channel instead of listening itself."""
+class WorkerServer(StoppableServer):
+    """Serves the connections that come over a channel instead of listening itself."""
 
     def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
         super().__init__(config)
         self._channel = channel
-        self._adopting: set[asyncio.Task[Any]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
@@ -200,21 +200,21 @@ class DealtServer(ToldServer):
 
     def _receive(self) -> None:
         try:
-            said, handles, _, _ = socket.recv_fds(self._channel, 16, 16)
+            message, handles, _, _ = socket.recv_fds(self._channel, 16, 16)
         except BlockingIOError:
             return
         except ConnectionResetError:
-            said, handles = b"", []
-        if not said:
+            message, handles = b"", []
+        if not message:
             # The supervisor is gone.
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self.should_exit = True
         for handle in handles:
-            task = asyncio.get_running_loop().create_task(self._adopt(socket.socket(fileno=handle)))
-            self._adopting.add(task)
-            task.add_done_callback(self._adopting.discard)
+            task = asyncio.get_running_loop().create_task(self._serve_connection(socket.socket(fileno=handle)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
-    async def _adopt(self, connection: socket.socket) -> None:
+    async def _serve_connection(self, connection: socket.socket) -> None:
         connection.setblocking(False)
         protocol: Any = self.config.http_protocol_class
         await asyncio.get_running_loop().connect_accepted_socket(

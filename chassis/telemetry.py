@@ -1,7 +1,7 @@
-"""What an operator sees of a running process: logs always, traces when an OTLP endpoint is set.
+"""Logs of a process, and its traces when an OTLP endpoint is set.
 
-Traces go out as OTLP over HTTP, sampled as OTEL_TRACES_SAMPLER says; off, nothing of OpenTelemetry is imported.
-Nothing here reaches gRPC, whose spans are made in chassis.rpc, nor SQLAlchemy, which hands its engines to `watch_sql`.
+Traces are sent as OTLP over HTTP, sampled as OTEL_TRACES_SAMPLER says; without an endpoint OpenTelemetry is not
+imported. This module imports no gRPC, whose spans chassis.rpc makes, and no SQLAlchemy: chassis.db passes its engines.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from typing import Any
 
 from chassis.settings import Settings
 
-_PLAIN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _OFF: AbstractContextManager[None] = nullcontext()
 _tracer: Any = None
 _provider: Any = None
 
 
 def start(settings: Settings, process: str) -> None:
-    """Set up logging and, when an endpoint is set, tracing; once, first thing in a process.
+    """Set up logging and, when an endpoint is set, tracing; call it once, first in a process.
 
-    process  what this process is called: "up", "gateway", "catalog" …
+    process  its name in logs and traces: "up", "gateway", "catalog" …
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json(process) if settings.log_format == "json" else _Text())
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    for chatty in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
-        logging.getLogger(chatty).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    for name in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     if settings.otel_exporter_otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -41,7 +41,7 @@ def start(settings: Settings, process: str) -> None:
 
 
 def trace_to(processor: Any, process: str) -> None:
-    """Trace from now on, giving finished spans to this OpenTelemetry span processor."""
+    """Start tracing, with finished spans passed to this OpenTelemetry span processor."""
     global _provider, _tracer
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
@@ -53,21 +53,21 @@ def trace_to(processor: Any, process: str) -> None:
 
 
 def stop() -> None:
-    """Send what is still held back, and trace no more."""
+    """Send the spans that wait, and stop tracing."""
     global _provider, _tracer
     if _provider is not None:
         _provider.shutdown()
     _provider = _tracer = None
 
 
-def on() -> bool:
+def is_tracing() -> bool:
     return _tracer is not None
 
 
 def span(
     name: str, *, kind: str = "internal", parent: Mapping[str, str] | None = None, **attributes: str | int
 ) -> AbstractContextManager[None]:
-    """Time what happens inside the block, as a part of whatever is being traced here.
+    """Trace the block, as a part of the current span.
 
     kind        "internal", "server", "client", "producer" or "consumer"
     parent      carrier of a traceparent (headers, metadata) that this span continues
@@ -84,21 +84,21 @@ def _span(
 
     with _tracer.start_as_current_span(
         name,
-        context=None if parent is None else _read(parent),
+        context=None if parent is None else _trace_context(parent),
         kind=trace.SpanKind[kind.upper()],
         attributes={key.replace("_", "."): value for key, value in attributes.items()},
     ):
         yield
 
 
-def _read(carrier: Mapping[str, str]) -> Any:
+def _trace_context(carrier: Mapping[str, str]) -> Any:
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
     return TraceContextTextMapPropagator().extract(carrier)
 
 
 def traceparent() -> str:
-    """W3C traceparent of what is being traced here, for whoever continues it; "" when nothing is."""
+    """W3C traceparent of the current span, to pass on; "" when nothing is traced."""
     if _tracer is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -109,7 +109,7 @@ def traceparent() -> str:
 
 
 def watch_app(app: Any) -> None:
-    """A span for each HTTP request of this Starlette or FastAPI application; nothing when tracing is off."""
+    """Make a span of each HTTP request of this Starlette or FastAPI application; does nothing without tracing."""
     if _tracer is None:
         return
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -118,9 +118,9 @@ def watch_app(app: Any) -> None:
 
 
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
-    """A span for each statement of this SQLAlchemy engine, inside what is traced; nothing when tracing is off.
+    """Make a span of each statement of this SQLAlchemy engine within another span; does nothing without tracing.
 
-    Sweeps that look for work every second are part of nothing, and would be most of what a collector gets.
+    Sweeps that look for work every second belong to no span; they would be most of what a collector gets.
 
     listen  sqlalchemy.event.listen
     """
@@ -128,7 +128,7 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
         return
     from opentelemetry.trace import SpanKind, StatusCode, get_current_span
 
-    told = {"db.system": engine.dialect.name, "db.name": str(engine.url.database)}
+    attributes = {"db.system": engine.dialect.name, "db.name": str(engine.url.database)}
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: bool) -> None:
         if _tracer is not None and get_current_span().get_span_context().is_valid:
@@ -136,19 +136,19 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
             execution.rangkiang_span = _tracer.start_span(
                 statement.split(None, 1)[0].upper(),
                 kind=SpanKind.CLIENT,
-                attributes={**told, "db.statement": statement},
+                attributes={**attributes, "db.statement": statement},
             )
 
     def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, execution: Any, _many: bool) -> None:
-        begun = getattr(execution, "rangkiang_span", None)
-        if begun is not None:
-            begun.end()
+        started = getattr(execution, "rangkiang_span", None)
+        if started is not None:
+            started.end()
 
     def failed(problem: Any) -> None:
-        begun = getattr(problem.execution_context, "rangkiang_span", None)
-        if begun is not None:
-            begun.set_status(StatusCode.ERROR, type(problem.original_exception).__name__)
-            begun.end()
+        started = getattr(problem.execution_context, "rangkiang_span", None)
+        if started is not None:
+            started.set_status(StatusCode.ERROR, type(problem.original_exception).__name__)
+            started.end()
 
     listen(engine, "before_cursor_execute", before)
     listen(engine, "after_cursor_execute", after)
@@ -156,12 +156,12 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller added by `extra`, and the trace it happened in."""
-    found = {name: value for name, value in vars(record).items() if name not in _PLAIN}
+    """What the caller added by `extra`, and the ids of the current span."""
+    fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     trace = traceparent()
     if trace:
-        found["trace_id"], found["span_id"] = trace.split("-")[1:3]
-    return found
+        fields["trace_id"], fields["span_id"] = trace.split("-")[1:3]
+    return fields
 
 
 class _Text(logging.Formatter):
@@ -175,19 +175,19 @@ class _Text(logging.Formatter):
 
 
 def _on_one_line(value: object) -> str:
-    told = str(value)
-    return told if told.isprintable() else repr(told)
+    text = str(value)
+    return text if text.isprintable() else repr(text)
 
 
 class _Json(logging.Formatter):
-    """For a cluster: one object a line."""
+    """For a cluster: one JSON object a line."""
 
     def __init__(self, process: str) -> None:
         super().__init__()
         self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        told = {
+        line = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname,
             "process": self._process,
@@ -196,5 +196,5 @@ class _Json(logging.Formatter):
             **_fields(record),
         }
         if record.exc_info is not None:
-            told["exception"] = self.formatException(record.exc_info)
-        return json.dumps(told, ensure_ascii=False, default=str)
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False, default=str)

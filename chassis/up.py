@@ -1,4 +1,4 @@
-"""`rangkiang up`: every service, the local bus and the gateway in one process, or in N alike."""
+"""`rangkiang up`: every service, the local bus and the gateway in one process, or in N equal ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from chassis import jobs, telemetry
 from chassis.db import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import settle
-from chassis.prefork import GRACE_SECONDS, DealtServer, OneWriteProtocol, Supervisor, ToldServer
+from chassis.prefork import GRACE_SECONDS, SingleWriteProtocol, StoppableServer, Supervisor, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.server import database_answers
 from chassis.service import Resources, Service, discover
@@ -27,15 +27,16 @@ APP = "gateway.app:create_app"
 
 
 def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve until told to stop (SIGINT, SIGTERM).
+    """Serve until SIGINT or SIGTERM.
 
-    announce  is given the address once it answers
-    raises    Unavailable  PORT_TAKEN; Invalid ADDRESS_UNUSABLE
+    announce  called with the address once it answers
+    raises    Unavailable  PORT_TAKEN
+              Invalid      ADDRESS_UNUSABLE
     """
     listener = _listen(settings.host, settings.port)
-    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
+    address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
     if settings.workers == 1:
-        _serve_here(settings, listener, lambda: announce(address))
+        _serve_in_process(settings, listener, lambda: announce(address))
     else:
         Supervisor(listener, module="chassis.up", workers=settings.workers, ready=lambda: announce(address)).run()
 
@@ -50,19 +51,19 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Invalid("ADDRESS_UNUSABLE", host=host, port=port, why=problem.strerror) from None
 
 
-def _shown(host: str) -> str:
+def _url_host(host: str) -> str:
     return "127.0.0.1" if host in ("", "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
 def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve HTTP alone, for services elsewhere, until told to stop. Raises as `up` does."""
+    """Serve HTTP alone, for services elsewhere, until SIGINT or SIGTERM. Raises as `up` does."""
     listener = _listen(settings.host, settings.port)
-    address = f"http://{_shown(settings.host)}:{listener.getsockname()[1]}"
-    _AnnouncingServer(_config(settings), lambda: announce(address)).run(sockets=[listener])
+    address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
+    _AnnouncingServer(_http_config(settings), lambda: announce(address)).run(sockets=[listener])
 
 
-class _House:
-    """What one process of `up` runs besides HTTP: each service in it, and its jobs."""
+class _Services:
+    """What one process of `up` runs besides HTTP: each service and its jobs."""
 
     def __init__(self, settings: Settings, services: list[Service]) -> None:
         self._stop = threading.Event()
@@ -86,10 +87,10 @@ class _House:
             database.close()
 
 
-def _config(settings: Settings) -> uvicorn.Config:
+def _http_config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         resolve(APP)(settings),
-        http=OneWriteProtocol,
+        http=SingleWriteProtocol,
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -101,8 +102,8 @@ def _config(settings: Settings) -> uvicorn.Config:
     )
 
 
-class _AnnouncingServer(ToldServer):
-    """Says when it is ready."""
+class _AnnouncingServer(StoppableServer):
+    """Calls `ready` once it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -114,25 +115,28 @@ class _AnnouncingServer(ToldServer):
             self._ready()
 
 
-def _serve_here(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    house = _House(settings, discover())
+def _serve_in_process(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
+    running = _Services(settings, discover())
     try:
-        _AnnouncingServer(_config(settings), ready).run(sockets=[listener])
+        _AnnouncingServer(_http_config(settings), ready).run(sockets=[listener])
     finally:
-        house.close()
+        running.close()
 
 
 def worker(handle: int) -> None:
-    """One of N: runs until its channel closes or it is told to stop."""
+    """Run one of N processes until its channel closes or a signal ends it.
+
+    handle  file descriptor of the channel to the supervisor
+    """
     settings = load()
     telemetry.start(settings, "up")
     channel = socket.socket(fileno=handle)
     channel.setblocking(False)
-    house = _House(settings, discover())
+    running = _Services(settings, discover())
     try:
-        DealtServer(_config(settings), channel).run()
+        WorkerServer(_http_config(settings), channel).run()
     finally:
-        house.close()
+        running.close()
 
 
 if __name__ == "__main__":

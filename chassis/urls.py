@@ -1,4 +1,4 @@
-"""open_url: a URL's scheme chooses the adapter, which is imported only then."""
+"""Adapters chosen by the scheme of a URL and imported on demand."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_url(url: str, table: Mapping[str, str], **options: Any) -> Any:
 
 
 def known_scheme(url: str, table: Mapping[str, str]) -> str:
-    """The scheme of `url`, if the table has it. Raises as open_url does."""
+    """The scheme of `url`, which the table must have. Raises as open_url does."""
     scheme = urlsplit(url).scheme
     if scheme in table:
         return scheme
@@ -33,6 +33,6 @@ def known_scheme(url: str, table: Mapping[str, str]) -> str:
 
 
 def resolve(dotted: str) -> Any:
-    """Import what "package.module:name" names."""
+    """Import the object that "package.module:name" names."""
     module, _, name = dotted.partition(":")
     return getattr(import_module(module), name)

@@ -111,7 +111,7 @@ class _HandlerRecorder:
 def _guarded(handler: Any, path: str, scope: str) -> Behaviour:
     def behaviour(request: Any, grpc_context: Any) -> Any:
         context = _enter(grpc_context)
-        if telemetry.on():
+        if telemetry.is_tracing():
             with telemetry.span(path[1:], kind="server", parent=dict(grpc_context.invocation_metadata())):
                 return reply(request, grpc_context, context)
         return reply(request, grpc_context, context)

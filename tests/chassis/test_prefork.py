@@ -1,4 +1,4 @@
-"""One listening parent deals connections to its workers in turn, and keeps their number."""
+"""A parent process passes connections to its workers in turn, and keeps their number."""
 
 from __future__ import annotations
 
@@ -18,80 +18,84 @@ import pytest
 
 from tests.conftest import CHECKOUT
 
+COMMAND = (sys.executable, "-m", "tests.chassis.prefork_worker", "supervise")
 
-class House:
+
+class Running:
     """A supervisor with two workers."""
 
     def __init__(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.chassis.dealt", "supervise", "2"], cwd=CHECKOUT, stdout=subprocess.PIPE
+            [*COMMAND, "2"],
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
 
     def ask(self) -> int:
-        """Over a fresh connection: who answers."""
+        """Number of the process that answers a fresh connection."""
         return int(httpx.get(self.address, timeout=10).text)
 
     def answering(self) -> set[int]:
-        """Who answers four fresh connections."""
+        """Numbers of the processes that answer four fresh connections."""
         return {self.ask() for _ in range(4)}
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
-    running = House()
-    yield running
-    running.process.terminate()
+def running() -> Iterator[Running]:
+    supervised = Running()
+    yield supervised
+    supervised.process.terminate()
     running.process.communicate(timeout=20)
 
 
-def eventually_two(house: House, *, without: int) -> bool:
+def eventually_two(running: Running, *, without: int) -> bool:
     until = time.monotonic() + 10
     while time.monotonic() < until:
         with suppress(httpx.HTTPError):
-            found = house.answering()
-            if len(found) == 2 and without not in found:
+            workers = running.answering()
+            if len(workers) == 2 and without not in workers:
                 return True
         time.sleep(0.05)
     return False
 
 
-def test_eight_kept_connections_fall_four_and_four(house: House) -> None:
+def test_eight_kept_connections_fall_four_and_four(running: Running) -> None:
     with ExitStack() as kept:
-        clients = [kept.enter_context(httpx.Client(base_url=house.address)) for _ in range(8)]
+        clients = [kept.enter_context(httpx.Client(base_url=running.address)) for _ in range(8)]
         first = [client.get("/").text for client in clients]
         assert sorted(Counter(first).values()) == [4, 4]
         assert [client.get("/").text for client in clients] == first
 
 
-def test_a_killed_worker_is_replaced_while_the_other_goes_on(house: House) -> None:
-    with httpx.Client(base_url=house.address) as kept:
+def test_a_killed_worker_is_replaced_while_the_other_goes_on(running: Running) -> None:
+    with httpx.Client(base_url=running.address) as kept:
         survivor = int(kept.get("/").text)
-        (victim,) = house.answering() - {survivor}
+        (victim,) = running.answering() - {survivor}
         os.kill(victim, signal.SIGKILL)
         assert int(kept.get("/").text) == survivor
-        assert eventually_two(house, without=victim)
+        assert eventually_two(running, without=victim)
         assert int(kept.get("/").text) == survivor
 
 
-def test_a_request_under_way_is_answered_before_the_house_stops(house: House) -> None:
+def test_a_request_under_way_is_answered_before_the_processes_stop(running: Running) -> None:
     answers: list[int] = []
-    asking = threading.Thread(target=lambda: answers.append(httpx.get(house.address + "/slow").status_code))
-    asking.start()
+    request = threading.Thread(target=lambda: answers.append(httpx.get(running.address + "/slow").status_code))
+    request.start()
     time.sleep(0.25)
-    house.process.send_signal(signal.SIGTERM)
-    asking.join(timeout=10)
+    running.process.send_signal(signal.SIGTERM)
+    request.join(timeout=10)
     assert answers == [200]
-    assert house.process.wait(timeout=10) == 0
+    assert running.process.wait(timeout=10) == 0
 
 
-def test_a_worker_that_dies_at_birth_is_not_born_in_a_frenzy(tmp_path: Path) -> None:
-    births = tmp_path / "births"
+def test_a_worker_that_dies_at_its_start_is_not_restarted_in_a_busy_loop(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.chassis.dealt", "supervise", "1"],
+        [*COMMAND, "1"],
         cwd=CHECKOUT,
-        env={**os.environ, "BIRTHS": str(births)},
+        env={**os.environ, "STARTS": str(starts)},
     )
     try:
         time.sleep(4)
@@ -99,4 +103,4 @@ def test_a_worker_that_dies_at_birth_is_not_born_in_a_frenzy(tmp_path: Path) -> 
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert 1 <= len(births.read_text().splitlines()) <= 8
+    assert 1 <= len(starts.read_text().splitlines()) <= 8

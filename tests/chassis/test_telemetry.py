@@ -39,7 +39,7 @@ SETTINGS = Settings(grpc_port=0, grpc_threads=2)
 
 @pytest.fixture
 def spans() -> Iterator[InMemorySpanExporter]:
-    """What was traced, in memory."""
+    """Finished spans, in memory."""
     exporter = InMemorySpanExporter()
     telemetry.trace_to(SimpleSpanProcessor(exporter), "tests")
     yield exporter
@@ -68,17 +68,17 @@ class Librarian(Echo):
     SayInline = Say
 
 
-@pytest.mark.parametrize("road", ["inproc", "dns"])
+@pytest.mark.parametrize("transport", ["inproc", "dns"])
 @pytest.mark.parametrize("method", ["Say", "SayInline"])
 def test_one_trace_goes_from_http_through_grpc_to_sql(
-    spans: InMemorySpanExporter, tmp_path: Path, road: str, method: str
+    spans: InMemorySpanExporter, tmp_path: Path, transport: str, method: str
 ) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
     servicer = Librarian(database)
     inproc.register("echo", servicer, echo.add)
     server = Server(servicer, echo.add, SETTINGS)
     server.start()
-    url = "inproc:echo" if road == "inproc" else f"dns:///{server.address}"
+    url = "inproc:echo" if transport == "inproc" else f"dns:///{server.address}"
     app = FastAPI()
     telemetry.watch_app(app)
 
@@ -99,12 +99,12 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
         inproc.unregister("echo")
         database.close()
 
-    found = spans.get_finished_spans()
+    finished = spans.get_finished_spans()
     path = f"rangkiang.tests.echo.v1.Echo/{method}"
-    assert _chain(found, "SELECT") == [
+    assert _chain(finished, "SELECT") == [
         ("SELECT", "CLIENT"), (path, "SERVER"), (path, "CLIENT"), ("GET /ask/{what}", "SERVER")
     ]  # fmt: skip
-    assert len({span.context.trace_id for span in found}) == 1
+    assert len({span.context.trace_id for span in finished}) == 1
 
 
 def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExporter, tmp_path: Path) -> None:
@@ -140,7 +140,7 @@ def test_off_nothing_is_traced_and_the_sdk_stays_out() -> None:
     script = (
         "import sys; from chassis import telemetry; from chassis.settings import Settings;"
         "telemetry.start(Settings(), 'tests');\nwith telemetry.span('x'): pass\n"
-        "assert telemetry.traceparent() == '' and not telemetry.on();"
+        "assert telemetry.traceparent() == '' and not telemetry.is_tracing();"
         "import chassis.rpc.client, chassis.rpc.server;"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
@@ -157,8 +157,8 @@ def test_on_spans_reach_the_collector_over_http(logging_as_before: None, monkeyp
             self.send_response(200)
             self.end_headers()
 
-        def log_message(self, *_said: object) -> None:
-            """Quietly."""
+        def log_message(self, *_words: object) -> None:
+            """Print nothing."""
 
     collector = HTTPServer(("127.0.0.1", 0), Collector)
     threading.Thread(target=collector.serve_forever, daemon=True).start()
@@ -197,11 +197,11 @@ def test_a_log_line_in_the_cluster_is_one_json_object_with_its_trace(
         except KeyError:
             logging.getLogger("chassis.tests").exception("act_failed", extra={"record": 7, "title": "Padang\n“x”"})
     [line] = capsys.readouterr().err.splitlines()
-    told = json.loads(line)
+    entry = json.loads(line)
     [span] = spans.get_finished_spans()
-    assert (told["event"], told["level"], told["record"], told["process"]) == ("act_failed", "ERROR", 7, "tests")
-    assert told["span_id"] == format_span_id(span.context.span_id)
-    assert "KeyError" in told["exception"]
+    assert (entry["event"], entry["level"], entry["record"], entry["process"]) == ("act_failed", "ERROR", 7, "tests")
+    assert entry["span_id"] == format_span_id(span.context.span_id)
+    assert "KeyError" in entry["exception"]
 
 
 def test_a_log_line_on_a_terminal_can_be_read(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -216,10 +216,10 @@ def _start_logging(form: Any) -> None:
     telemetry.start(Settings(log_format=form), "tests")
 
 
-def _chain(found: Any, name: str) -> list[tuple[str, str]]:
+def _chain(finished: Any, name: str) -> list[tuple[str, str]]:
     """The span of this name and its parents, upwards."""
-    by_id: dict[int, ReadableSpan] = {span.context.span_id: span for span in found}
-    [span] = [each for each in found if each.name == name]
+    by_id: dict[int, ReadableSpan] = {span.context.span_id: span for span in finished}
+    [span] = [each for each in finished if each.name == name]
     chain: list[tuple[str, str]] = []
     current: ReadableSpan | None = span
     while current is not None:

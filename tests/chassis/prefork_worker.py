@@ -1,7 +1,7 @@
-"""A house of nothing but processes that say who they are: for the supervisor's tests.
+"""Processes that answer with their own number, for the supervisor's tests.
 
-python -m tests.chassis.dealt supervise WORKERS     prints its port once all workers are there
-python -m tests.chassis.dealt HANDLE                one worker
+python -m tests.chassis.prefork_worker supervise WORKERS     prints its port once all workers are ready
+python -m tests.chassis.prefork_worker HANDLE                one worker
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import uvicorn
 
-from chassis.prefork import DealtServer, Supervisor
+from chassis.prefork import Supervisor, WorkerServer
 from chassis.settings import environment_with
 
 SLOW_SECONDS = 0.7
@@ -40,20 +40,22 @@ def _me() -> bytes:
 
 
 def work(handle: int) -> None:
-    births = environment_with().get("BIRTHS", "")
-    if births:
-        with Path(births).open("a") as file:
-            file.write("born\n")
+    starts = environment_with().get("STARTS", "")
+    if starts:
+        with Path(starts).open("a") as file:
+            file.write("started\n")
         sys.exit(1)
     channel = socket.socket(fileno=handle)
     channel.setblocking(False)
-    DealtServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()
+    WorkerServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()
 
 
 def supervise(workers: int) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    Supervisor(listener, module="tests.chassis.dealt", workers=workers, ready=lambda: print(port, flush=True)).run()
+    Supervisor(
+        listener, module="tests.chassis.prefork_worker", workers=workers, ready=lambda: print(port, flush=True)
+    ).run()
 
 
 if __name__ == "__main__":
