@@ -17,7 +17,7 @@ from services.catalog.index.port import Index
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Heading, ImportRun, IndexQueue
 from services.catalog.works.assign import take_turn
-from services.catalog.works.record_keys import KINDS
+from services.catalog.works.keys import KINDS
 
 REMEMBERED = 300_000  # texts; a run that meets more forgets them all and begins again
 WEED_BATCH = 200

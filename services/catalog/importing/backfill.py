@@ -15,7 +15,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record
 from services.catalog.works.assign import Arrival, Moved, collocate, take_turn
 from services.catalog.works.events import tell_moved
-from services.catalog.works.record_keys import found_by
+from services.catalog.works.keys import found_by
 
 BATCH = 500
 
