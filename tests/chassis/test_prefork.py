@@ -25,11 +25,7 @@ class Running:
     """A supervisor with two workers."""
 
     def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [*COMMAND, "2"],
-            cwd=CHECKOUT,
-            stdout=subprocess.PIPE,
-        )
+        self.process = subprocess.Popen([*COMMAND, "2"], cwd=CHECKOUT, stdout=subprocess.PIPE)
         assert self.process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
 
@@ -47,7 +43,7 @@ def running() -> Iterator[Running]:
     supervised = Running()
     yield supervised
     supervised.process.terminate()
-    running.process.communicate(timeout=20)
+    supervised.process.communicate(timeout=20)
 
 
 def eventually_two(running: Running, *, without: int) -> bool:
