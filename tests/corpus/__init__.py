@@ -1,0 +1,111 @@
+"""The tests' MARC: sound and damaged files that the project makes from seeds, and the real sets where they are.
+
+Every test that reads a corpus takes its files from `sound_files` and `damaged_files`: our own always, the real ones too
+where the folder that CORPUS names is there.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Final
+
+from services.catalog import sample
+from services.catalog.marc import iso2709, marcjson, marcxml
+from services.catalog.marc.record import Record
+from tests.corpus import curious, damaged, other_formats, real, sound
+from tests.corpus.files import DamagedFile, MarcFile
+
+__all__ = [
+    "DamagedFile",
+    "MarcFile",
+    "damaged_files",
+    "own_damaged_files",
+    "own_records",
+    "own_sound_files",
+    "sound_files",
+]
+
+GENERATED: Final = 600
+IN_OTHER_FORMATS: Final = 100
+Records = tuple[Record, ...]
+
+
+@cache
+def _library() -> Records:
+    """The sample library: bibliographic records of every source, authorities with the first one's."""
+    return tuple(record for source, _ in sample.sources() for record in sample.everything(source))
+
+
+@cache
+def _generated() -> Records:
+    return tuple(sound.records(GENERATED))
+
+
+def _few() -> Records:
+    return _generated()[:IN_OTHER_FORMATS]
+
+
+def _marc(records: Records) -> bytes:
+    return b"".join(map(iso2709.encode, records))
+
+
+def _gzip(records: Records) -> bytes:
+    return gzip.compress(_marc(records), mtime=0)
+
+
+def _marcxml(records: Records) -> bytes:
+    elements = b"".join(marcxml.encode(record, declare=False) for record in records)
+    return marcxml.COLLECTION_HEAD + elements + marcxml.COLLECTION_TAIL
+
+
+def _json(records: Records) -> bytes:
+    return b"[" + b",\n".join(map(marcjson.encode, records)) + b"]"
+
+
+def _json_lines(records: Records) -> bytes:
+    return b"\n".join(map(marcjson.encode, records))
+
+
+# Name -> format, records, and the function that writes them.
+_SOUND: Final[dict[str, tuple[str, Callable[[], Records], Callable[[Records], bytes]]]] = {
+    "library": ("marc", _library, _marc),
+    "generated": ("marc", _generated, _marc),
+    "curious": ("marc", curious.records, _marc),
+    "generated_gzip": ("marc", _few, _gzip),
+    "generated_xml": ("marcxml", _few, _marcxml),
+    "generated_json": ("json", _few, _json),
+    "generated_json_lines": ("json", _few, _json_lines),
+}
+
+
+def own_records(name: str) -> Records:
+    """The records that were written into our own sound file of this name."""
+    return _SOUND[name][1]()
+
+
+@cache
+def _read(name: str) -> bytes:
+    _, records, write = _SOUND[name]
+    return write(records())
+
+
+def own_sound_files() -> list[MarcFile]:
+    """Our own files of sound records, in every format that is read."""
+    return [MarcFile(name, partial(_read, name), form) for name, (form, _, _) in _SOUND.items()]
+
+
+def own_damaged_files() -> list[DamagedFile]:
+    """Our own files of damaged records: every reason that faults.py names occurs in them."""
+    return [*damaged.FILES, *other_formats.FILES]
+
+
+def sound_files() -> list[MarcFile]:
+    """Files of sound records: our own, and the real ones where they are."""
+    return [*own_sound_files(), *real.sound_files()]
+
+
+def damaged_files() -> list[DamagedFile]:
+    """Files of damaged records: our own, and the real ones where they are."""
+    return [*own_damaged_files(), *real.damaged_files()]

@@ -1,0 +1,95 @@
+"""Files of damaged records: each record is loaded or put aside with the reason that its bytes give."""
+
+from __future__ import annotations
+
+from collections import Counter
+from unicodedata import normalize
+
+import pytest
+from pymarc.marc8 import marc8_to_unicode
+
+from services.catalog.marc.faults import FAULTS, WARNINGS
+from services.catalog.marc.readers import Bad, Decoded, decode
+from services.catalog.marc.record import Record
+from tests import corpus
+from tests.corpus import DamagedFile, MarcFile, real
+
+from .samples import ENCODERS, attempt, one, read
+
+FILES = corpus.damaged_files()
+# Fields of text in MARC-8 that are compared with pymarc's conversion.
+MARC8 = {"marc8_sets": 120, "marc8_or_latin1_nonascii": 5000}
+
+
+def load(file: MarcFile) -> tuple[list[Decoded], list[Bad]]:
+    loaded, bad = [], []
+    for frame in read(file.read()):
+        try:
+            loaded.append(decode(frame))
+        except Bad as reason:
+            bad.append(reason)
+    return loaded, bad
+
+
+def test_our_own_files_have_every_reason_there_is() -> None:
+    files = corpus.own_damaged_files()
+    assert {reason for file in files for reason in file.put_aside} == FAULTS.keys()
+    assert {reason for file in files for reason in file.warned} == WARNINGS.keys()
+
+
+def test_every_file_has_a_name_of_its_own() -> None:
+    names = [file.name for file in [*corpus.sound_files(), *FILES]]
+    assert len(set(names)) == len(names)
+
+
+def test_the_table_names_every_real_file() -> None:
+    assert real.damaged_names() == real.judged_names()
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) -> None:
+    loaded, bad = load(file)
+    assert (len(loaded), Counter(refusal.reason for refusal in bad)) == (file.loaded, Counter(file.put_aside))
+    warnings = Counter(code for decoded in loaded for code in decoded.warnings)
+    for code, count in file.warned.items():
+        assert warnings[code] == count, code
+    assert set(warnings) <= WARNINGS.keys()
+    assert {refusal.reason for refusal in bad} <= FAULTS.keys()
+    assert all(refusal.detail for refusal in bad)
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_what_is_loaded_comes_back_or_is_refused_by_name(file: DamagedFile) -> None:
+    loaded, _ = load(file)
+    for decoded in loaded:
+        assert Record.unpack(decoded.record.pack()) == decoded.record
+        for encode in ENCODERS.values():
+            if written := attempt(encode, decoded.record):
+                assert one(written).record.fingerprint() == decoded.record.fingerprint()
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.framed], ids=str)
+def test_every_byte_of_a_file_is_in_a_frame(file: DamagedFile) -> None:
+    raw = file.read()
+    seen = read(raw)
+    assert b"".join(frame.raw for frame in seen) == raw
+    assert all(raw[frame.position :].startswith(frame.raw) for frame in seen)
+    assert [frame.number for frame in seen] == list(range(1, len(seen) + 1))
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name in MARC8], ids=str)
+def test_pymarc_converts_the_same_text_from_marc8(file: DamagedFile) -> None:
+    compared = 0
+    for frame in read(file.read()):
+        try:
+            record = decode(frame).record
+        except Bad:
+            continue
+        data = frame.raw[frame.raw.index(b"\x1e") + 1 :].split(b"\x1e")[:-1]
+        for field, piece in zip(record.fields, data, strict=True):
+            theirs = [marc8_to_unicode(part[1:], hide_utf8_warnings=True) for part in piece.split(b"\x1f")[1:]]
+            ours = ["".join(c for c in value if c not in "\x98\x9c\x88\x89") for value in field[3::2]]
+            if len(field) > 2 and all(c >= " " for value in field[2:] for c in value):
+                assert [normalize("NFC", value) for value in ours] == theirs
+                compared += 1
+    assert compared > MARC8[file.name]
