@@ -1,4 +1,4 @@
-"""Fixtures that every test may use: shared test data, and rooms of one's own on the real servers."""
+"""Fixtures that every test may use: databases, vhosts and indexes of its own on the real servers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import pytest
 from chassis import sentences
 from chassis.service import discover
 from tests import servers as development
+from tests.corpus import real
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-SHARED = CHECKOUT.parent / "shared" / "data"
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
 
 # A test's marker follows from the fixtures it uses: `pytest -m "not servers"` needs none running.
@@ -28,11 +28,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(MARKERS[fixture])
 
 
-@pytest.fixture(scope="session")
-def shared() -> Path:
-    """Folder of the shared test data, beside the checkout."""
-    assert SHARED.is_dir(), f"the shared test data is not at {SHARED}"
-    return SHARED
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line: which corpora were read, and what was left out."""
+    terminalreporter.write_line(real.report())
 
 
 @pytest.fixture(scope="session")

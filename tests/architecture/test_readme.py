@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import CHECKOUT, SHARED
+from tests import corpus
+from tests.conftest import CHECKOUT
 from tests.servers import processes
 
 BIN = Path(sys.executable).parent
@@ -65,9 +65,9 @@ class Desk:
 
     def open(self) -> None:
         """Make the files and start the server; returns once it has printed its address."""
-        sample = next((SHARED / "marc" / "utf8").rglob("*.mrc"))
+        sample = next(file for file in corpus.own_sound_files() if file.name == "library")
         for name in ("katalog.mrc", "catalogue.mrc"):
-            shutil.copy(sample, self.folder / name)
+            (self.folder / name).write_bytes(sample.read())
         self.server = subprocess.Popen(
             ["rangkiang", "up"], env=self.environment, cwd=self.folder, stdout=subprocess.PIPE, text=True
         )

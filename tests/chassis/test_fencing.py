@@ -187,7 +187,7 @@ def test_a_takeover_waits_for_a_commit_that_was_checked(
     assert seen == [1]
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def test_commits_through_a_fence_wake_once_like_all_others(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, hold: Callable[[Database, str], Lease]
 ) -> None:

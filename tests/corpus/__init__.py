@@ -6,13 +6,15 @@ where the folder that CORPUS names is there.
 
 from __future__ import annotations
 
+import contextlib
 import gzip
-from collections.abc import Callable
+import io
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Final
 
 from services.catalog import sample
-from services.catalog.marc import iso2709, marcjson, marcxml
+from services.catalog.marc import iso2709, marcjson, marcxml, readers
 from services.catalog.marc.record import Record
 from tests.corpus import curious, damaged, other_formats, real, sound
 from tests.corpus.files import DamagedFile, MarcFile
@@ -21,10 +23,13 @@ __all__ = [
     "DamagedFile",
     "MarcFile",
     "damaged_files",
+    "loaded",
     "own_damaged_files",
     "own_records",
     "own_sound_files",
+    "sets",
     "sound_files",
+    "sound_set",
 ]
 
 GENERATED: Final = 600
@@ -99,6 +104,29 @@ def own_sound_files() -> list[MarcFile]:
 def own_damaged_files() -> list[DamagedFile]:
     """Our own files of damaged records: every reason that faults.py names occurs in them."""
     return [*damaged.FILES, *other_formats.FILES]
+
+
+def sets() -> list[str]:
+    """Names of the sets of records that there are: our own, and the real ones where they are."""
+    return ["own", "real"] if real.sound_files() and real.damaged_files() else ["own"]
+
+
+def sound_set(name: str) -> list[MarcFile]:
+    """The sound files of this set."""
+    return own_sound_files() if name == "own" else real.sound_files()
+
+
+def loaded(name: str, *, sound: bool = True, damaged: bool = True) -> Iterator[Record]:
+    """Every record of a set that can be read, of its sound files, its damaged ones or both."""
+    files: list[MarcFile] = []
+    if sound:
+        files += sound_set(name)
+    if damaged:
+        files += own_damaged_files() if name == "own" else real.damaged_files()
+    for file in files:
+        for frame in readers.frames(io.BytesIO(file.read())):
+            with contextlib.suppress(readers.Bad):
+                yield readers.decode(frame).record
 
 
 def sound_files() -> list[MarcFile]:

@@ -9,7 +9,7 @@ from services.catalog.marc.fields import Field
 from services.catalog.marc.record import Record
 
 LEADER: Final = "00000nam a2200000   4500"
-TITLE: Final = ["245", "10", "a", "Rekaman yang tidak lazim"]
+TITLE: Final = ["245", "10", "a", "Cantuman yang tidak lazim"]
 ISO2709_FIELD_BYTES: Final = 9_999
 ISO2709_RECORD_BYTES: Final = 99_999
 
@@ -49,7 +49,7 @@ _CASES: Final[list[tuple[str, list[Field]]]] = [
     (LEADER, [["001", "(RK)curious7"], TITLE]),
     # The same number twice, for records that differ.
     (LEADER, [["001", "curious8"], ["003", "RK"], TITLE]),
-    (LEADER, [["001", "curious8"], ["003", "RK"], ["245", "10", "a", "Rekaman lain"]]),
+    (LEADER, [["001", "curious8"], ["003", "RK"], ["245", "10", "a", "Cantuman lain"]]),
     # Subfield codes that are not ASCII, capitals and punctuation.
     (LEADER, [["001", "curious10"], TITLE, ["500", "  ", "é", "kode beraksen", "a", "x"]]),
     (LEADER, [["001", "curious11"], TITLE, ["500", "  ", "\ufffd", "kode rusak"]]),

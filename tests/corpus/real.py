@@ -76,4 +76,4 @@ def report() -> str:
     absent = [what for part, what in PARTS.items() if not (folder() / part).is_dir()]
     if not absent:
         return f"corpus: our own, and the real sets in {folder()}"
-    return f"corpus: our own alone; left out, as {folder()} (CORPUS) has them not: {', '.join(absent)}"
+    return f"corpus: our own; left out, because they are not in {folder()} (CORPUS): {', '.join(absent)}"

@@ -67,7 +67,7 @@ EXTENTS: Final = (
 ODD_VALUES: Final = (
     "", " ", "  leading and trailing  ", ".", "/", "[]", "=1+1", "-2+3", "@SUM(A1)", "+62", "<b>tebal</b>", "]]>",
     "&amp; & ;", "</script><script>alert(1)</script>", "{brace", "brace}", "\\end{book}", "a and b", "TY  - BOOK",
-    "ER  -", '"quoted"', "'", "100%", "$a", "|b", "^c", "cafe\u0301", "\u200fالعربية\u200e", "zero\u200bwidth", 
+    "ER  -", '"quoted"', "'", "100%", "$a", "|b", "^c", "cafe\u0301", "\u200fالعربية\u200e", "zero\u200bwidth",
     "\u0098The\u009c cat", "😀 📚",
     "\ufeffmark", "javascript:alert(1)", "http://example.org/?a=1&b=2", "x" * 400, "\u0130", "ﬁne", "e\u0301" * 20,
 )  # fmt: skip

@@ -21,7 +21,7 @@ from services.catalog.service import SERVICE
 from tests.builders import iso
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The catalogue's own database, empty, at its newest revision."""
     if request.param == "sqlite":

@@ -37,7 +37,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database
         yield database, folder
 
 
-@pytest.fixture(scope="module", params=["tantivy", "elasticsearch"])
+@pytest.fixture(scope="module", params=["tantivy", pytest.param("elasticsearch", marks=pytest.mark.servers)])
 def counted(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> Iterator[tuple[Database, Index]]:
     database, folder = library
     name = f"test-classes-{new_id().hex}"

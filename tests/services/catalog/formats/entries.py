@@ -1,20 +1,16 @@
-"""Entries to write down: every record of the shared sets that can be read, and small ones made by hand."""
+"""Entries to write: every record of a corpus that can be read, and small ones made by hand."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime
-from collections.abc import Iterator
 from functools import cache
 
 import orjson
 
 from services.catalog.formats import FORMS, Entry
-from services.catalog.marc.faults import Bad
 from services.catalog.marc.fields import Field
-from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record
-from tests.conftest import SHARED
+from tests import corpus
 
 HELD = {
     "institution": "PKS",
@@ -46,14 +42,6 @@ def alone(form: str, *fields: Field, leader: str = LEADER) -> str:
 
 
 @cache
-def shared() -> tuple[Entry, ...]:
-    """Every record of the shared sets that can be read, those of the nasty ones among them."""
-    return tuple(of(record, number) for number, record in enumerate(_records()))
-
-
-def _records() -> Iterator[Record]:
-    for path in sorted(SHARED.joinpath("marc").glob("*/*.mrc")):
-        with path.open("rb") as stream:
-            for frame in frames(stream):
-                with contextlib.suppress(Bad):
-                    yield decode(frame).record
+def entries(name: str) -> tuple[Entry, ...]:
+    """Every record of this set that can be read, those of its damaged files among them."""
+    return tuple(of(record, number) for number, record in enumerate(corpus.loaded(name)))

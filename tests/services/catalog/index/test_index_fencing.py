@@ -20,7 +20,7 @@ from tests.services.catalog.indexes import books, follow, numbers, queued, wishe
 ROLE = "index"
 
 
-@pytest.fixture(params=["postgresql"])
+@pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(database: Database) -> Database:
     """Only there a holder's term can end without its knowing."""
     return database

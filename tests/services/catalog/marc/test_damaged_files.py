@@ -42,7 +42,8 @@ def test_every_file_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names)
 
 
-def test_the_table_names_every_real_file() -> None:
+def test_every_file_is_judged() -> None:
+    assert all(file.loaded or file.put_aside for file in FILES)
     assert real.damaged_names() == real.judged_names()
 
 

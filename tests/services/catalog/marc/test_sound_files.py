@@ -16,7 +16,7 @@ from services.catalog.marc.fields import Field, is_control, subfields
 from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record
 from tests import corpus
-from tests.corpus import MarcFile, real
+from tests.corpus import MarcFile
 
 from .samples import ENCODERS, attempt, one, read
 
@@ -36,8 +36,11 @@ def test_what_was_written_is_read(file: MarcFile) -> None:
     assert [record.fingerprint() for record in load(file)] == [record.fingerprint() for record in written]
 
 
-def test_all_real_records_load() -> None:
-    assert sum(len(load(file)) for file in real.sound_files()) == (REAL_RECORDS if real.sound_files() else 0)
+@pytest.mark.parametrize("records", corpus.sets())
+def test_all_records_load(records: str) -> None:
+    written = sum(len(corpus.own_records(file.name)) for file in corpus.own_sound_files())
+    count = {"own": written, "real": REAL_RECORDS}[records]
+    assert sum(len(load(file)) for file in corpus.sound_set(records)) == count
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -13,14 +11,13 @@ from hypothesis import strategies as st
 
 from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.items.parsing import items_of
-from services.catalog.marc.faults import Bad
 from services.catalog.marc.fields import Field
-from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
 from services.catalog.record.index_document import document
 from services.catalog.record.index_fields import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
+from tests import corpus
 
 
 def indexed(*fields: Field, items: tuple[ItemFacts, ...] = (), leader: str = "00000nam a2200000   4500") -> Document:
@@ -151,18 +148,6 @@ def test_isbns_are_kept_as_thirteen_digits_wrong_ones_as_written() -> None:
     assert found.keywords["isbn"] == ("9786028811309", "9794331119", "9780306406157")
 
 
-def shared_records(folder: Path) -> Iterator[Record]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            with path.open("rb") as stream:
-                for frame in frames(stream):
-                    if frame.fault is None:
-                        try:
-                            yield decode(frame).record
-                        except Bad:
-                            continue
-
-
 def everything(record: Record) -> Document:
     items = items_of(record)
     brief(record)
@@ -171,16 +156,20 @@ def everything(record: Record) -> Document:
     return document(record, number=1, institution="X", items=items)
 
 
-@pytest.mark.parametrize("folder", ["utf8", "nasty"])
-def test_every_record_that_loads_has_a_document(shared: Path, folder: str) -> None:
+AS_MANY_AS = {("own", "sound"): 1_500, ("own", "damaged"): 100, ("real", "sound"): 5_902, ("real", "damaged"): 100}
+
+
+@pytest.mark.parametrize("kind", ["sound", "damaged"])
+@pytest.mark.parametrize("records", corpus.sets())
+def test_every_record_that_loads_has_a_document(records: str, kind: str) -> None:
     count = 0
     begun = time.process_time()
-    for record in shared_records(shared / "marc" / folder):
+    for record in corpus.loaded(records, sound=kind == "sound", damaged=kind == "damaged"):
         found = everything(record)
         assert all(value.split(" ")[0] == START for value in found.text.values())
         assert all(len(values) == len(set(values)) for values in found.facets.values())
         count += 1
-    assert count >= {"utf8": 5902, "nasty": 100}[folder]
+    assert count >= AS_MANY_AS[records, kind]
     assert (time.process_time() - begun) / count < 3e-3
 
 
