@@ -48,9 +48,9 @@ def ran(folder: Path, *words: str, program: tuple[str, ...] = (RANGKIANG,), **ch
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 
 
-def last_line(said: str) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(said.splitlines()[-1])
-    return found
+def last_line(output: str) -> dict[str, Any]:
+    line: dict[str, Any] = json.loads(output.splitlines()[-1])
+    return line
 
 
 def below(command: Any, words: list[str]) -> list[list[str]]:
@@ -82,11 +82,9 @@ HEAVY = (
 
 
 def test_help_imports_no_service_and_no_heavy_library(tmp_path: Path) -> None:
-    code, listed, complaints = ran(
-        tmp_path, "-X", "importtime", "-m", "chassis.cli", "--help", program=(sys.executable,)
-    )
+    code, listed, messages = ran(tmp_path, "-X", "importtime", "-m", "chassis.cli", "--help", program=(sys.executable,))
     assert code == 0
-    modules = {line.rpartition("|")[2].strip() for line in complaints.splitlines() if line.startswith("import time:")}
+    modules = {line.rpartition("|")[2].strip() for line in messages.splitlines() if line.startswith("import time:")}
     assert "typer" in modules
     assert not [name for name in sorted(modules) if name.startswith(HEAVY)]
     assert {"up", "import", "dead", "index"} <= set(listed.split())
@@ -111,8 +109,8 @@ def test_the_version_is_the_packages(tmp_path: Path) -> None:
 
 
 def test_settings_are_listed_with_owner_and_default(tmp_path: Path) -> None:
-    code, out, _ = ran(tmp_path, "settings", "--json")
-    listed = {line["name"]: line for line in last_line(out)["settings"]}
+    code, output, _ = ran(tmp_path, "settings", "--json")
+    listed = {line["name"]: line for line in last_line(output)["settings"]}
     assert code == 0
     assert listed["PORT"]["default"] == "8080"
     assert listed["SEARCH_URL"]["owners"] == ["catalog"]
@@ -124,8 +122,8 @@ def test_settings_are_listed_with_owner_and_default(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("words", [["migrate"], ["export", "--to", "x.mrc"], ["up"]], ids=" ".join)
 def test_a_misspelt_setting_is_refused_before_the_default_is_used(tmp_path: Path, words: list[str]) -> None:
-    code, out, _ = ran(tmp_path / "var", *words, "--json", DATABASE_URI="postgresql+psycopg://somewhere/{service}")
-    error = last_line(out)["error"]
+    code, output, _ = ran(tmp_path / "var", *words, "--json", DATABASE_URI="postgresql+psycopg://somewhere/{service}")
+    error = last_line(output)["error"]
     assert (code, error["reason"], error["facts"]["meant"]) == (2, "SETTING_UNKNOWN", "DATABASE_URL")
     assert not (tmp_path / "var").exists()
 
@@ -146,10 +144,10 @@ def test_every_command_explains_itself_and_can_answer_in_json(words: list[str]) 
 
 
 def test_done_is_zero(tmp_path: Path) -> None:
-    code, said, _ = ran(tmp_path, "migrate", "--json")
-    assert (code, list(last_line(said))) == (0, ["applied"])
-    code, said, _ = ran(tmp_path, "institutions", "load", str(institutions_path()), "--json")
-    assert (code, last_line(said)["institutions"]) == (0, 3)
+    code, output, _ = ran(tmp_path, "migrate", "--json")
+    assert (code, list(last_line(output))) == (0, ["applied"])
+    code, output, _ = ran(tmp_path, "institutions", "load", str(institutions_path()), "--json")
+    assert (code, last_line(output)["institutions"]) == (0, 3)
 
 
 def test_something_put_aside_or_unwell_is_one(tmp_path: Path) -> None:
@@ -157,11 +155,11 @@ def test_something_put_aside_or_unwell_is_one(tmp_path: Path) -> None:
     path = tmp_path / "campur.mrc"
     path.write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k"))
     report = tmp_path / "temuan.jsonl"
-    code, said, _ = ran(tmp_path / "var", "import", str(path), "--source", "A", "--report", str(report), "--json")
-    assert (code, last_line(said)["created"], last_line(said)["put_aside"]) == (1, 1, 1)
+    code, output, _ = ran(tmp_path / "var", "import", str(path), "--source", "A", "--report", str(report), "--json")
+    assert (code, last_line(output)["created"], last_line(output)["put_aside"]) == (1, 1, 1)
     assert [json.loads(line)["reason"] for line in report.read_text().splitlines()] == ["BAD_UTF8"]
-    code, said, _ = ran(tmp_path / "nothing-here", "doctor", "--json")
-    assert (code, last_line(said)["well"]) == (1, False)
+    code, output, _ = ran(tmp_path / "nothing-here", "doctor", "--json")
+    assert (code, last_line(output)["well"]) == (1, False)
 
 
 @pytest.mark.parametrize(
@@ -182,18 +180,18 @@ def test_a_command_that_makes_no_sense_is_two_and_says_so_in_json(tmp_path: Path
         ran(tmp_path, "migrate")
         (tmp_path / "x.mrc").write_bytes(b"")
         words = ["import", str(tmp_path / "x.mrc"), *words[2:]]
-    code, said, complaints = ran(tmp_path, *words)
-    assert code == 2, complaints
-    error = last_line(said)["error"]
+    code, output, messages = ran(tmp_path, *words)
+    assert code == 2, messages
+    error = last_line(output)["error"]
     assert error["reason"]
     assert error["sentence"]["id"]
     assert error["sentence"]["en"]
-    assert "Traceback" not in complaints
+    assert "Traceback" not in messages
 
 
 def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
-    code, said, _ = ran(tmp_path, "doctor", "--json", WORKERS="many")
-    assert (code, last_line(said)["error"]["reason"], last_line(said)["error"]["facts"]["variable"]) == (
+    code, output, _ = ran(tmp_path, "doctor", "--json", WORKERS="many")
+    assert (code, last_line(output)["error"]["reason"], last_line(output)["error"]["facts"]["variable"]) == (
         2,
         "SETTING_INVALID",
         "WORKERS",
@@ -215,17 +213,17 @@ def test_a_setting_that_is_wrong_is_named(tmp_path: Path) -> None:
 )
 def test_a_folder_that_cannot_be_used_is_three_and_the_folder_is_named(tmp_path: Path, words: list[str]) -> None:
     (tmp_path / "a-file").touch()
-    code, said, complaints = ran(tmp_path / "a-file" / "var", *words, "--json")
-    assert code == 3, complaints
-    error = last_line(said)["error"]
+    code, output, messages = ran(tmp_path / "a-file" / "var", *words, "--json")
+    assert code == 3, messages
+    error = last_line(output)["error"]
     assert (error["reason"], error["facts"]["folder"]) == ("FOLDER_UNUSABLE", str(tmp_path / "a-file" / "var"))
     assert "DATA=" in error["sentence"]["en"]
 
 
 def test_a_database_that_was_never_prepared_says_what_to_run(tmp_path: Path) -> None:
-    code, said, _ = ran(tmp_path, "export", "--to", str(tmp_path / "x"), "--json")
-    assert (code, last_line(said)["error"]["reason"]) == (3, "DATABASE_NOT_MIGRATED")
-    assert "rangkiang migrate" in last_line(said)["error"]["sentence"]["id"]
+    code, output, _ = ran(tmp_path, "export", "--to", str(tmp_path / "x"), "--json")
+    assert (code, last_line(output)["error"]["reason"]) == (3, "DATABASE_NOT_MIGRATED")
+    assert "rangkiang migrate" in last_line(output)["error"]["sentence"]["id"]
 
 
 def test_a_disk_that_fills_up_is_said_in_a_sentence_and_what_was_saved_stays(tmp_path: Path) -> None:
@@ -234,12 +232,12 @@ def test_a_disk_that_fills_up_is_said_in_a_sentence_and_what_was_saved_stays(tmp
     more = [["520", "  ", "a", "isi " * 200]]
     path.write_bytes(iso(book(str(number), f"Judul {number}", more=more) for number in range(2000)))
     namespace = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-root-user",)))
-    _, said, complaints = ran(
+    _, output, messages = ran(
         disk, "sh", "-c", ON_A_FULL_DISK, "sh", str(disk), str(path), program=namespace,
         PATH=f"{Path(RANGKIANG).parent}:{os.environ['PATH']}",
     )  # fmt: skip
-    lines = said.splitlines()
-    assert lines[1::2] == ["3", "3", "0"], complaints[-3000:]
+    lines = output.splitlines()
+    assert lines[1::2] == ["3", "3", "0"], messages[-3000:]
     assert [json.loads(line)["error"]["reason"] for line in lines[0:4:2]] == ["DISK_FULL", "DISK_FULL"]
     whole = json.loads(lines[4])
     assert (whole["read"], whole["created"]) == (2000, 2000)
@@ -251,9 +249,9 @@ def test_a_disk_that_fills_up_is_said_in_a_sentence_and_what_was_saved_stays(tmp
 def test_without_json_an_error_is_a_sentence_in_the_operators_language(
     tmp_path: Path, language: str, sentence: str
 ) -> None:
-    code, said, complaints = ran(tmp_path, "serve", "nothing", LANG=language)
-    assert (code, said) == (2, "")
-    assert complaints.startswith("SERVICE_UNKNOWN: " + sentence)
+    code, output, messages = ran(tmp_path, "serve", "nothing", LANG=language)
+    assert (code, output) == (2, "")
+    assert messages.startswith("SERVICE_UNKNOWN: " + sentence)
 
 
 @pytest.mark.parametrize(

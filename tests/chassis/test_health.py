@@ -66,13 +66,13 @@ def _with(*checks: str) -> Service:
     return replace(KITCHEN, checks=tuple(f"{__name__}:{name}" for name in checks))
 
 
-def _unwell(found: list[Finding]) -> dict[str, Finding]:
-    return {finding.part: finding for finding in found if not finding.ok}
+def _unwell(findings: list[Finding]) -> dict[str, Finding]:
+    return {finding.part: finding for finding in findings if not finding.ok}
 
 
 def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
-    found = examine(migrated, [KITCHEN])
-    parts = [finding.part for finding in found]
+    findings = examine(migrated, [KITCHEN])
+    parts = [finding.part for finding in findings]
     assert parts == [
         "settings",
         "data folder",
@@ -81,7 +81,7 @@ def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
         "kitchen bus",
         "kitchen dead events",
     ]
-    assert not _unwell(found)
+    assert not _unwell(findings)
 
 
 def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
@@ -140,26 +140,26 @@ def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
 
 
 def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrated: Settings) -> None:
-    found = examine(migrated, [_with("stove", "cellar", "lamp")])
-    said = [finding.message.en for finding in found if not finding.ok]
-    assert said == ["Cold.", "KeyError: 'nobody foresaw this'", "Out."]
+    findings = examine(migrated, [_with("stove", "cellar", "lamp")])
+    messages = [finding.message.en for finding in findings if not finding.ok]
+    assert messages == ["The database does not answer. Try again shortly.", "KeyError: 'nobody foresaw this'", "Out."]
 
 
 def test_a_part_that_hangs_is_a_finding_in_time(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.5)
     begun = time.monotonic()
-    found = examine(migrated, [_with("attic")])
+    findings = examine(migrated, [_with("attic")])
     RELEASED.set()
     assert time.monotonic() - begun < 3
-    assert [finding.message.en for finding in found if not finding.ok] == ["It does not answer."]
+    assert [finding.message.en for finding in findings if not finding.ok] == ["It does not answer."]
 
 
 @pytest.fixture
 def running() -> Iterator[Server]:
-    made = Server(Echo(), echo.add, Settings(grpc_port=0, grpc_threads=2))
-    made.start()
-    yield made
-    made.stop(0)
+    server = Server(Echo(), echo.add, Settings(grpc_port=0, grpc_threads=2))
+    server.start()
+    yield server
+    server.stop(0)
 
 
 def test_a_service_elsewhere_is_asked_whether_it_serves(migrated: Settings, running: Server) -> None:

@@ -43,9 +43,9 @@ def test_an_adapter_is_imported_only_when_it_is_chosen() -> None:
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:
-    made = [new_id() for _ in range(50)]
-    assert made == sorted(made)
-    assert all(each.version == 7 for each in made)
+    identifiers = [new_id() for _ in range(50)]
+    assert identifiers == sorted(identifiers)
+    assert all(each.version == 7 for each in identifiers)
 
 
 def test_a_bad_id_is_refused_and_cut_short() -> None:

@@ -27,21 +27,21 @@ def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
 
 def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
     """Exit code and error of a run that cannot work."""
-    said, _ = process.communicate(timeout=60)
-    error: dict[str, Any] = json.loads(said.splitlines()[-1])["error"]
+    output, _ = process.communicate(timeout=60)
+    error: dict[str, Any] = json.loads(output.splitlines()[-1])["error"]
     return process.returncode, error
 
 
-@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_one_process_answers_and_ends_when_it_is_told_to(tmp_path: Path, told: signal.Signals) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+def test_one_process_answers_and_ends_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path)
     try:
         assert process.stdout is not None
-        said = json.loads(process.stdout.readline())
-        assert said["workers"] == 1
-        assert httpx.get(f"{said['address']}/api/v1/health/ready", timeout=20).status_code == 200
-        assert httpx.get(f"{said['address']}/api/v1/search", timeout=20).status_code in (200, 503)
-        process.send_signal(told)
+        line = json.loads(process.stdout.readline())
+        assert line["workers"] == 1
+        assert httpx.get(f"{line['address']}/api/v1/health/ready", timeout=20).status_code == 200
+        assert httpx.get(f"{line['address']}/api/v1/search", timeout=20).status_code in (200, 503)
+        process.send_signal(number)
         assert process.wait(timeout=20) == 0
     finally:
         process.kill()

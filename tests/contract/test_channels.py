@@ -83,9 +83,9 @@ class Aio:
 
 @pytest.fixture(params=[Sync, Aio])
 def caller(request: pytest.FixtureRequest, url: str) -> Iterator[Sync | Aio]:
-    made = request.param(url)
-    yield made
-    made.close()
+    client = request.param(url)
+    yield client
+    client.close()
 
 
 METHODS = ["Say", "SayInline"]

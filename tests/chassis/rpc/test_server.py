@@ -54,9 +54,9 @@ class Running:
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    made = Running()
-    yield made
-    made.close()
+    server_and_channel = Running()
+    yield server_and_channel
+    server_and_channel.close()
 
 
 def test_health_answers_for_the_server_and_for_the_service_by_name(running: Running) -> None:
@@ -104,10 +104,10 @@ def test_readiness_is_the_same_question_on_every_transport() -> None:
         inproc.register("echo", Echo(), echo.add, is_healthy=well)
         try:
             check_health_sync(sync_channel("inproc:echo", SETTINGS), 1)
-            told = ""
+            answer = ""
         except Unavailable as problem:
-            told = problem.reason
-        assert told == reason
+            answer = problem.reason
+        assert answer == reason
     inproc.unregister("echo")
 
 
@@ -137,14 +137,14 @@ def test_a_taken_port_is_named() -> None:
 
 def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
     secured = Settings(grpc_host="127.0.0.1", grpc_port=0, **_authority(tmp_path))
-    made = Server(Echo(), echo.add, secured)
-    made.start()
-    url = f"dns:///localhost:{made.port}"
+    secured_server = Server(Echo(), echo.add, secured)
+    secured_server.start()
+    url = f"dns:///localhost:{secured_server.port}"
     with sync_channel(url, secured) as channel:
         assert echo.generated()[1].EchoStub(channel).Say(words("hi")).text == "hi"
     with sync_channel(url, SETTINGS) as channel, pytest.raises(Unavailable):
         echo.generated()[1].EchoStub(channel).Say(words("hi"))
-    made.stop(0)
+    secured_server.stop(0)
 
 
 def test_probes_without_a_certificate_get_health_and_nothing_else(tmp_path: Path) -> None:
