@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, create_engine, event, text
-from sqlalchemy.engine import Dialect, make_url
+from sqlalchemy.engine import Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import telemetry
 from chassis.context import READER, Context
-from chassis.errors import Unavailable
+from chassis.errors import Conflict, Unavailable
+from chassis.nesting import transaction_on
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
+from chassis.write_turn import WriteTurn
 
 # Tables of the chassis' own (outbox, inbox, deliveries, leases), which every service's database has.
 chassis_tables = MetaData()
@@ -30,9 +30,16 @@ chassis_tables = MetaData()
 # Counts and numbers that a database hands out: 64 bits; SQLite makes row ids only for its own INTEGER.
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
-UNDEFINED_TABLE = "42P01"  # PostgreSQL's SQLSTATE
+# PostgreSQL's SQLSTATEs
+UNDEFINED_TABLE = "42P01"
+DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
+# Command tags of statements that change no row.
+READING_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
+WRITE_WAIT_SECONDS = 60.0  # of a writer without a deadline, for the writers before it
 READY_CONNECTIONS = 2  # of a pool, kept for `rows`
 MAPPED_BYTES = 256 * 1024 * 1024  # of SQLite's file, for readers: ten rows in 23 µs instead of 33
+
+Result = TypeVar("Result")
 
 
 class Id(TypeDecorator[UUID]):
@@ -83,13 +90,12 @@ class Database:
         self.walled = walled
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._after_commit: list[Callable[[], None]] = []
-        self._process_lock = threading.Lock()
-        self._lock_file: int | None = None
+        self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
             path = Path(self.url.database or "")
             with _named_folder(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock_path = path.with_name(path.name + ".lock")
+            self._write_turn = WriteTurn(path.with_name(path.name + ".lock"))
             self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, walled=walled)
             self.reader = _sqlite_engine(
                 url, begin="BEGIN", pool_size=pool_size, walled=walled, mapped_bytes=MAPPED_BYTES
@@ -97,6 +103,7 @@ class Database:
         else:
             self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
             telemetry.watch_sql(self.writer, event.listen)
+            event.listen(self.writer, "after_cursor_execute", _note_write)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
         self._ready: list[Any] = []
@@ -114,17 +121,54 @@ class Database:
     def transaction(self, context: Context) -> Iterator[Session]:
         """One act: commits at the end of the block, rolls back if it raises.
 
-        context  its institution reads and writes its own rows of walled tables
-        raises   Unavailable  DATABASE_UNAVAILABLE
+        context  its institution reads and writes its own rows of walled tables; its deadline limits the wait for others
+        raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
+                 TooLate      DEADLINE_PASSED, before anything was done
+                 Conflict     WRITE_CONFLICT, nothing of it was kept; see `run`
+                 NestedWork   this thread has a transaction open on this database
         """
-        with self._write_turn(), _named_loss(), Session(self.writer, expire_on_commit=False) as session:
+        wrote = False
+        with (
+            transaction_on(self._name),
+            self._turn(context),
+            _named_loss(),
+            Session(self.writer, expire_on_commit=False) as session,
+        ):
             with _named_outage():
                 self._set_institution(session, context)
+                changes = self._changes(session)
             yield session
             with _named_outage():
+                session.flush()
+                wrote = self._changes(session) != changes
                 session.commit()
-        for call in self._after_commit:
-            call()
+        if wrote:
+            for call in self._after_commit:
+                call()
+
+    def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
+        """Run a function in a transaction, and once more in a new one when PostgreSQL gave it up for another writer.
+
+        act     does nothing outside its session, so that it may be done twice
+        raises  as `transaction` does, and what `act` raises
+        """
+        try:
+            with self.transaction(context) as session:
+                return act(session)
+        except Conflict as problem:
+            if problem.reason != "WRITE_CONFLICT":
+                raise
+        with self.transaction(context) as session:
+            return act(session)
+
+    @contextmanager
+    def autocommit(self) -> Iterator[Connection]:
+        """A connection of PostgreSQL whose statements are kept one by one and wake nobody: for leases.
+
+        raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
+        """
+        with _named_loss(), _named_outage(), self.writer.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def reading(self, context: Context) -> Iterator[Session]:
@@ -184,9 +228,8 @@ class Database:
             self._ready.pop().close()
         self.writer.dispose()
         self.reader.dispose()
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+        if self.is_sqlite:
+            self._write_turn.close()
 
     def _set_institution(self, session: Session, context: Context) -> None:
         if self.is_sqlite:
@@ -202,36 +245,49 @@ class Database:
         connection.info["institution"] = stored_institution(context.institution)
         return limit_to_institution(statement, self.origin.walled)
 
-    @contextmanager
-    def _write_turn(self) -> Iterator[None]:
-        """On SQLite writers queue: first the threads of this process, then the processes, then BEGIN IMMEDIATE.
+    def _changes(self, session: Session) -> int:
+        """Count of what this connection has written; its difference says whether a transaction wrote."""
+        connection = session.connection()
+        if self.is_sqlite:
+            return int(connection.connection.dbapi_connection.total_changes)  # type: ignore[union-attr]
+        return int(connection.info.get("writes", 0))
 
-        Left to SQLite's own busy waiting, two processes of eight threads waited up to 1.8 s; so it is 50 ms.
-        The engine's commit event fires before COMMIT, which is why the turn ends here and not there.
+    @contextmanager
+    def _turn(self, context: Context) -> Iterator[None]:
+        """On SQLite one writer at a time, from before BEGIN until after COMMIT: the engine's commit event is too early.
+
+        raises  TooLate      DEADLINE_PASSED
+                Unavailable  DATABASE_BUSY
         """
+        context.in_time()
         if not self.is_sqlite:
             yield
             return
-        with self._process_lock:
-            if self._lock_file is None:
-                self._lock_file = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        seconds = context.remaining()
+        with ExitStack() as stack:
             try:
-                yield
-            finally:
-                fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+                stack.enter_context(self._write_turn.take(WRITE_WAIT_SECONDS if seconds is None else seconds))
+            except TimeoutError:
+                context.in_time()
+                raise Unavailable("DATABASE_BUSY") from None
+            yield
 
 
 @contextmanager
 def _named_loss() -> Iterator[None]:
     """A connection lost in the midst of the work, or a full disk, is an outage; a statement that is wrong is not.
 
-    raises  Unavailable  DATABASE_UNAVAILABLE, DISK_FULL, DATABASE_NOT_MIGRATED
+    raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED
+            Conflict     WRITE_CONFLICT
     """
     try:
         yield
+    except PoolTimeoutError as problem:
+        raise Unavailable("DATABASE_BUSY") from problem
     except DBAPIError as problem:
-        if "no such table" in str(problem.orig) or getattr(problem.orig, "sqlstate", "") == UNDEFINED_TABLE:
+        if _sqlstate(problem) in (DEADLOCK, SERIALIZATION_FAILURE):
+            raise Conflict("WRITE_CONFLICT") from problem
+        if "no such table" in str(problem.orig) or _sqlstate(problem) == UNDEFINED_TABLE:
             raise Unavailable("DATABASE_NOT_MIGRATED") from problem
         if not problem.connection_invalidated and not _is_full(problem):
             raise
@@ -244,11 +300,25 @@ def _named_outage() -> Iterator[None]:
     try:
         yield
     except DBAPIError as problem:
+        if _sqlstate(problem) in (DEADLOCK, SERIALIZATION_FAILURE):
+            raise Conflict("WRITE_CONFLICT") from problem
         if not (isinstance(problem, InterfaceError | OperationalError) or problem.connection_invalidated):
             raise
         if _is_full(problem):
             raise Unavailable("DISK_FULL") from problem
         raise Unavailable("DATABASE_UNAVAILABLE") from problem
+
+
+def _sqlstate(problem: DBAPIError) -> str:
+    return str(getattr(problem.orig, "sqlstate", ""))
+
+
+def _note_write(
+    connection: Any, cursor: Any, _statement: str, _parameters: Any, _context: Any, _executemany: bool
+) -> None:
+    """Count the statements of a PostgreSQL connection that changed something."""
+    if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READING_TAGS:
+        connection.info["writes"] = connection.info.get("writes", 0) + 1
 
 
 def _is_full(problem: DBAPIError) -> bool:

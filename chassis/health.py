@@ -21,7 +21,6 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from chassis import bus as buses
-from chassis.bus import dead
 from chassis.context import READER
 from chassis.errors import Error, Unavailable
 from chassis.migrate import pending
@@ -196,7 +195,7 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
         return []
     with closing(service.open_database(settings, pool_size=1)) as database:
         resources = Resources(settings=settings, database=database, service=service)
-        with closing(open_url(settings.bus_url, dead.ADAPTERS, resources=resources)) as dead_list:
+        with closing(open_url(settings.bus_url, buses.DEAD_ADAPTERS, resources=resources)) as dead_list:
             count = len(dead_list.find())
     part = f"{service.name} dead events"
     if not count:

@@ -1,4 +1,4 @@
-"""The inbox: each handler remembers which facts it has seen, in the transaction of their effect."""
+"""The inbox: each handler records which events it has handled, in the transaction of their effect."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import Column, String, Table, delete
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.db import Id, UtcTime, chassis_tables
 from chassis.ids import earliest_id
+from chassis.sql import insert_for
 
 KEPT = timedelta(days=30)
 
@@ -25,17 +25,16 @@ inbox = Table(
 
 
 def first_time(session: Session, consumer: str, event_id: UUID) -> bool:
-    """Whether this consumer sees the fact for the first time; remembered when the caller's transaction commits.
+    """Whether this consumer handles the event for the first time; recorded when the caller's transaction commits.
 
     A second delivery meanwhile waits for that commit and then answers False.
     """
-    insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert
-    row = insert(inbox).values(consumer=consumer, event_id=event_id, at=clock.now()).on_conflict_do_nothing()
-    # What it returns, not rowcount: drivers count inserts differently.
-    return session.execute(row.returning(inbox.c.event_id)).first() is not None
+    row = insert_for(session, inbox).values(consumer=consumer, event_id=event_id, at=clock.now())
+    # What the statement returns, not its rowcount: drivers count inserts differently.
+    return session.execute(row.on_conflict_do_nothing().returning(inbox.c.event_id)).first() is not None
 
 
 def purge(session: Session) -> int:
-    """Forget facts older than 30 days; returns how many. The bus delivers none that old."""
-    gone = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - KEPT)))
-    return int(gone.rowcount)  # type: ignore[attr-defined]
+    """Delete rows older than 30 days; returns how many. The bus delivers no event that old."""
+    deleted = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - KEPT)))
+    return int(deleted.rowcount)  # type: ignore[attr-defined]

@@ -1,6 +1,6 @@
-"""Schedules: what time asks of a service, each in one process at a time, in threads of `serve` and `up`.
+"""Run the jobs of a service, each in one process at a time, in threads of `serve` and `up`.
 
-A command that makes work for them runs them `beside` itself, in a process that takes what leases are free.
+A command that makes work for them runs them `beside` itself, in a process that takes the leases that are free.
 """
 
 from __future__ import annotations
@@ -11,13 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
+from functools import partial
+from urllib.parse import urlsplit
 
-from chassis import telemetry
+from chassis import clock, telemetry
 from chassis.errors import Error
 from chassis.gc_tuning import settle
+from chassis.job_runs import DONE, SCHEDULE, due_at, note_end, note_start
 from chassis.lease import Fenced, Lease, Leases
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
@@ -27,22 +31,32 @@ from chassis.wake import announce_commits
 log = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS = 2.0
+CLOCK_SECONDS = 60.0  # longest wait between two looks at the clock
+LOSS_SECONDS = 0.5  # longest time until a job that waits notices that its lease is lost
 GRACE_SECONDS = 15
 
-# What every service's database needs done, whatever else the service does.
-CHASSIS = (
-    Job(name="relay", run="chassis.outbox:relay", lease="relay"),
-    Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver"),
-    Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400),
-)
+RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
+DELIVER = Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver")
+TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
+
+
+def jobs_of(resources: Resources) -> tuple[Job, ...]:
+    """The jobs of a service: its own, and those of the platform that its database and bus need."""
+    is_local = urlsplit(resources.settings.bus_url).scheme == "local"
+    delivers = is_local and bool(resources.service.consumers)
+    return (*resources.service.jobs, RELAY, *([DELIVER] if delivers else []), TIDY)
 
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
-    """One thread a job; they end soon after `stop` is set."""
+    """Start a thread for each job; they end soon after `stop` is set."""
     announce_commits(resources.database)
+    process_started = clock.now()
     threads = [
         threading.Thread(
-            target=_keep, args=(job, resources, stop), name=f"{resources.service.name}-{job.name}", daemon=True
+            target=_run_until,
+            args=(job, resources, stop, process_started),
+            name=f"{resources.service.name}-{job.name}",
+            daemon=True,
         )
         for job in jobs
     ]
@@ -70,16 +84,16 @@ def beside(service: str) -> Iterator[None]:
 
 
 def run_beside(name: str) -> None:
-    """What that process does: the jobs, until standard input ends."""
+    """Run the jobs in the process that `beside` starts, until its standard input ends."""
     settings = load_settings()
     telemetry.start(settings, "jobs")
-    # Ctrl-C is for the command; this process hears of its end.
+    # Ctrl-C is for the command, whose end closes the standard input of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     service = load(name)
     database = service.open_database(settings)
     stop = threading.Event()
     resources = Resources(settings=settings, database=database, service=service, beside=True)
-    threads = start((*service.jobs, *CHASSIS), resources, stop)
+    threads = start(jobs_of(resources), resources, stop)
     settle()
     sys.stdin.read()
     stop.set()
@@ -88,40 +102,72 @@ def run_beside(name: str) -> None:
     database.close()
 
 
-def _keep(job: Job, resources: Resources, stop: threading.Event) -> None:
-    """Hold the job's lease and run it on a database fenced by it; a job that fails is tried again, after saying so."""
-    leases = Leases(resources.database)
+def _run_until(job: Job, resources: Resources, stop: threading.Event, process_started: datetime) -> None:
+    """Run a job under its lease until `stop`; one that fails is logged and tried again."""
     run = resolve(job.run)
     while not stop.is_set():
-        with leases.hold(job.lease, stop) as lease:
-            if lease is None:
-                return
-            log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
-            try:
-                _run_while_held(job, run, resources, lease, stop)
-            except Error as problem:
-                log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
-            except Exception:
-                # A thread's edge: nobody above could hear of it, and the next try may do better.
-                log.exception("job_crashed", extra={"job": job.name})
+        try:
+            if job.scheduled:
+                _run_when_due(job, run, resources, stop, process_started)
+                continue
+            with _held(job, resources, stop) as (ended, fenced):
+                if not ended.is_set():
+                    run(fenced, ended)
+        except Error as problem:
+            log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
+        except Exception:
+            # The thread's edge: nothing above could handle it, and the next try may succeed.
+            log.exception("job_crashed", extra={"job": job.name})
         stop.wait(BACK_OFF_SECONDS)
 
 
-def _run_while_held(job: Job, run: object, resources: Resources, lease: Lease, stop: threading.Event) -> None:
-    assert callable(run)
-    ended = _Either(stop, lease)
-    resources = replace(resources, database=Fenced(resources.database, lease))
-    if job.every_seconds is None:
-        run(resources, ended)
-        return
-    while not ended.is_set():
-        begun = time.monotonic()
-        run(resources, ended)
-        ended.wait(max(0.0, job.every_seconds - (time.monotonic() - begun)))
+def _run_when_due(
+    job: Job, run: Callable[..., None], resources: Resources, stop: threading.Event, process_started: datetime
+) -> None:
+    """Wait until the job is due, without a lease; then run it, unless another process has run it meanwhile."""
+    due = partial(due_at, job, resources.database, process_started=process_started)
+    _wait_until(due(), stop)
+    with _held(job, resources, stop) as (ended, fenced):
+        if ended.is_set() or due() > clock.now():
+            return
+        with fenced.database.transaction(SCHEDULE) as session:
+            note_start(session, job)
+        outcome = "CRASHED"
+        try:
+            run(fenced, ended)
+            outcome = DONE
+        except Error as problem:
+            outcome = problem.reason
+            raise
+        finally:
+            # A run that was stopped half-way has no end, so that it is due again.
+            if not ended.is_set():
+                with fenced.database.transaction(SCHEDULE) as session:
+                    note_end(session, job, outcome)
+
+
+def _wait_until(due: datetime, stop: threading.Event) -> None:
+    """Wait by the clock, not by elapsed seconds: the machine may sleep, or its clock be set."""
+    while not stop.is_set() and (seconds := (due - clock.now()).total_seconds()) > 0:
+        stop.wait(min(seconds, CLOCK_SECONDS))
+
+
+@contextmanager
+def _held(job: Job, resources: Resources, stop: threading.Event) -> Iterator[tuple[threading.Event, Resources]]:
+    """Hold the job's lease in the block.
+
+    yields  an event that is set when the job has to end, and the resources with a database that the lease fences
+    """
+    with Leases(resources.database).hold(job.lease, stop) as lease:
+        if lease is None:
+            yield stop, resources
+            return
+        log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
+        yield _Either(stop, lease), replace(resources, database=Fenced(resources.database, lease))
 
 
 class _Either(threading.Event):
-    """Set when the process is to stop or the lease is lost."""
+    """An event that is set when the process is to stop or the lease is lost."""
 
     def __init__(self, stop: threading.Event, lease: Lease) -> None:
         super().__init__()
@@ -133,10 +179,10 @@ class _Either(threading.Event):
     def wait(self, timeout: float | None = None) -> bool:
         end = None if timeout is None else time.monotonic() + timeout
         while not self.is_set():
-            left = 0.5 if end is None else min(0.5, end - time.monotonic())
-            if left <= 0:
+            seconds = LOSS_SECONDS if end is None else min(LOSS_SECONDS, end - time.monotonic())
+            if seconds <= 0:
                 break
-            self._stop.wait(left)
+            self._stop.wait(seconds)
         return self.is_set()
 
 

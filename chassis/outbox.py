@@ -1,4 +1,4 @@
-"""The outbox: facts wait in their act's own database until the bus has them; the relay carries them there."""
+"""The outbox: events wait in their act's own database until the bus has them; the relay publishes them."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from contextlib import closing
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, Index, String, Table, Text, delete, select, update
+from sqlalchemy import Column, Index, Table, delete, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import bus as buses
 from chassis import clock, inbox
 from chassis.bus import Bus, Event
+from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.context import system
-from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
+from chassis.db import Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error
 from chassis.ids import earliest_id
 from chassis.service import Resources
@@ -36,14 +37,7 @@ outbox = Table(
     "outbox",
     chassis_tables,
     Column("id", Id, primary_key=True),
-    Column("type", String(200), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("aggregate_id", String(64), nullable=False),
-    Column("version", BigNumber, nullable=False),
-    Column("institution", String(64), nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("occurred_at", UtcTime, nullable=False),
-    Column("traceparent", String(64), nullable=False),
+    *envelope_columns(),
     Column("published_at", UtcTime, nullable=True),
 )
 _waiting = outbox.c.published_at.is_(None)
@@ -51,11 +45,14 @@ Index("outbox_unpublished", outbox.c.id, sqlite_where=_waiting, postgresql_where
 
 
 class Relay:
-    """Carries one service's facts from its outbox to the bus, at least once each."""
+    """Publishes the events of one service's outbox, at least once each."""
 
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
+        # A bus that writes databases publishes by transactions of its own; on SQLite it may wait for a writer who waits
+        # for ours. On the others rows are locked meanwhile, so that two relays do not publish the same ones.
+        self._locks_rows = not (database.is_sqlite or bus.writes_databases)
 
     def step(self) -> int:
         """Publish one batch, oldest first, and mark what the bus took.
@@ -63,19 +60,17 @@ class Relay:
         returns  how many were marked
         raises   Unavailable  BUS_UNAVAILABLE, DATABASE_UNAVAILABLE
         """
-        sqlite = self._database.is_sqlite
         with self._database.reading(RELAY) as session:
-            found = unpublished(session, limit=BATCH if sqlite else 1)
-        if not found:
+            events = unpublished(session, limit=1 if self._locks_rows else BATCH)
+        if not events:
             return 0
-        if sqlite:
-            # No write turn while publishing: the bus writes another service's file, whose relay may be writing ours.
-            taken = self._bus.publish(found)
-            with self._database.transaction(RELAY) as session:
-                _mark(session, taken)
-        else:
+        if self._locks_rows:
             with self._database.transaction(RELAY) as session:
                 taken = self._bus.publish(unpublished(session, limit=BATCH, lock=True))
+                _mark(session, taken)
+        else:
+            taken = self._bus.publish(events)
+            with self._database.transaction(RELAY) as session:
                 _mark(session, taken)
         return len(taken)
 
@@ -87,7 +82,7 @@ class Relay:
         return total
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
-        """Publish until `stop`; while the bus or the database is away, wait for it and say so once."""
+        """Publish until `stop`; while the bus or the database is away, wait for it and log that once."""
         pause = 0.0
         while not stop.is_set():
             try:
@@ -106,45 +101,32 @@ class Relay:
 
 
 def relay(resources: Resources, stop: threading.Event) -> None:
-    """The relay job of one service: publish its facts until `stop`."""
+    """The relay job of one service: publish its events until `stop`."""
     bus = open_url(resources.settings.bus_url, buses.ADAPTERS, resources=resources)
     with closing(bus), closing(open_wake(resources.database)) as wake:
         Relay(resources.database, bus).run(stop, wake)
 
 
 def tidy(resources: Resources, _stop: threading.Event) -> None:
-    """Daily job of one service: forget published facts after 7 days and inbox rows after 30."""
+    """Daily job of one service: delete published events after 7 days and inbox rows after 30."""
     with resources.database.transaction(RELAY) as session:
         purge(session)
         inbox.purge(session)
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
-    """Facts the bus has not got yet, oldest first; with `lock` those that no other relay has in hand."""
+    """Events the bus has not got yet, oldest first; with `lock` those that no other relay has locked."""
     query = select(outbox).where(_waiting).order_by(outbox.c.id).limit(limit)
     if lock:
         query = query.with_for_update(skip_locked=True)
-    return [
-        Event(
-            id=row.id,
-            type=row.type,
-            body=row.body,
-            aggregate_id=row.aggregate_id,
-            version=row.version,
-            institution=row.institution,
-            actor=row.actor,
-            occurred_at=row.occurred_at,
-            traceparent=row.traceparent,
-        )
-        for row in session.execute(query)
-    ]
+    return [event_of(row, event_id=row.id) for row in session.execute(query)]
 
 
 def purge(session: Session) -> int:
-    """Forget published facts older than 7 days; returns how many. Unpublished ones stay, however old."""
-    old = earliest_id(clock.now() - KEPT)
-    gone = session.execute(delete(outbox).where(outbox.c.id < old, outbox.c.published_at.is_not(None)))
-    return int(gone.rowcount)  # type: ignore[attr-defined]
+    """Delete published events older than 7 days; returns how many. Unpublished ones stay, however old."""
+    oldest = earliest_id(clock.now() - KEPT)
+    deleted = session.execute(delete(outbox).where(outbox.c.id < oldest, outbox.c.published_at.is_not(None)))
+    return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
 def _mark(session: Session, taken: Iterable[UUID]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -42,17 +43,34 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work that time asks for; runs in one process at a time, under the lease of its name.
+    """Work of a service that no request asks for; it runs in one process at a time, under the lease that it names.
 
-    run      "package.module:function", called as run(resources, stop); a loop of its own when every_seconds is None,
-             else called once each period
-    lease    the role whose holder runs it; its resources' database commits only while it is held
+    name           unique within the service; a scheduled job's last run is remembered by it, so never renamed lightly
+    run            "package.module:function", called as run(resources, stop); a loop of its own without a schedule,
+                   else called at each time of the schedule
+    lease          the role whose holder runs it; its resources' database commits only while it is held
+    every_seconds  schedule: so long after the last start
+    at, zone       schedule: each day at "HH:MM" of the clock in a time zone, such as "03:00" in "Asia/Jakarta"
+    at_start       besides its schedule it is due when it has not run since this process started
     """
 
     name: str
     run: str
     lease: str
     every_seconds: float | None = None
+    at: str = ""
+    zone: str = ""
+    at_start: bool = False
+
+    def __post_init__(self) -> None:
+        if self.at:
+            time.fromisoformat(self.at)
+        if bool(self.at) != bool(self.zone) or (self.at and self.every_seconds is not None):
+            raise ValueError(f"job {self.name}: either every_seconds, or at and zone")
+
+    @property
+    def scheduled(self) -> bool:
+        return bool(self.at) or self.every_seconds is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,7 +76,7 @@ class _Services:
             if service.rpc:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
                 inproc.register(service.name, servicer, adder, is_healthy=partial(database_answers, database))
-            self._threads += jobs.start((*service.jobs, *jobs.CHASSIS), resources, self._stop)
+            self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
         settle()
 
     def close(self) -> None:

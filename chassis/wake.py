@@ -1,7 +1,4 @@
-"""Be woken when some process commits to a database, instead of asking it all the time.
-
-A waiter looks with `reading()` and opens `transaction()` only when there is work: its own commits wake it too.
-"""
+"""Wake the threads that wait for work when any process has written to a database, instead of polling it."""
 
 from __future__ import annotations
 
@@ -30,44 +27,51 @@ CHANNEL = "rangkiang_wake"
 # NOTIFY inside the writers' transactions halves their rate; so it is sent apart, and seldom.
 NOTIFY_EVERY_SECONDS = 0.005
 RECONNECT_SECONDS = 1.0
+# Without these a connection to a machine that is gone waits for minutes.
+_SILENCE: dict[str, Any] = {
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 6_000,
+}
 
 _announced: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Wake(Protocol):
-    """One waiter's bell; each waiter opens its own."""
+    """One waiter's means to be woken; each waiter opens its own."""
 
     def wait(self, seconds: float) -> None:
-        """Return when somebody committed since the last return, or after `seconds`, whichever comes first."""
+        """Return when a transaction has written since the last return, or after `seconds`, whichever comes first."""
         ...
 
     def close(self) -> None: ...
 
 
 def announce_commits(database: Database) -> None:
-    """Let waiters of every process know of this process's commits to `database`; once is enough, twice is harmless."""
+    """Wake waiters of every process after this process's writes to `database`. Calling it twice is harmless."""
     database = database.origin
     if database in _announced:
         return
     _announced.add(database)
-    database.after_commit((_Datagrams(database) if database.is_sqlite else _Notifier(database)).tell)
+    database.after_commit((_Datagrams(database) if database.is_sqlite else _Notifier(database)).announce)
 
 
 def open_wake(database: Database) -> Wake:
-    """A bell for one waiter; this process's own commits ring it as well."""
+    """Open the means to be woken for one waiter; this process's own writes wake it as well."""
     announce_commits(database)
     return _SocketWake(database) if database.is_sqlite else _ListenWake(database.url)
 
 
 def _sockets(database: Database) -> Path:
-    """Folder beside a SQLite file: one datagram socket for each waiter, in whatever process."""
+    """Folder next to a SQLite file with one datagram socket for each waiter, of whatever process."""
     folder = Path(f"{database.url.database}.wake")
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 class _Datagrams:
-    """Sends one datagram to each waiter after a commit."""
+    """Sends one datagram to each waiter after a transaction that wrote."""
 
     def __init__(self, database: Database) -> None:
         # A socket's address holds 107 bytes at most; through the open folder any path is short enough.
@@ -75,7 +79,7 @@ class _Datagrams:
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         weakref.finalize(database, _close, self._folder, self._socket)
 
-    def tell(self) -> None:
+    def announce(self) -> None:
         for name in os.listdir(self._folder):
             try:
                 self._socket.sendto(b"", f"/proc/self/fd/{self._folder}/{name}")
@@ -112,7 +116,7 @@ class _SocketWake:
 
 
 class _Notifier:
-    """One thread with a connection of its own sends what was committed meanwhile as one NOTIFY."""
+    """Sends one NOTIFY for all that was committed meanwhile, from a thread with a connection of its own."""
 
     def __init__(self, database: Database) -> None:
         self._url = database.url
@@ -122,7 +126,7 @@ class _Notifier:
         self._thread: threading.Thread | None = None
         weakref.finalize(database, self._stop_sending, self._stop, self._committed)
 
-    def tell(self) -> None:
+    def announce(self) -> None:
         self._committed.set()
         if self._thread is None:
             with self._lock:
@@ -149,7 +153,7 @@ class _Notifier:
                     connection = _connect(self._url)
                 connection.execute(f"NOTIFY {CHANNEL}".encode())
             except psycopg.Error as problem:
-                # Waiters sweep once a second meanwhile.
+                # Waiters look once a second meanwhile.
                 log.info("wake_not_sent", extra={"reason": type(problem).__name__})
                 _close_connection(connection)
                 connection = None
@@ -183,16 +187,23 @@ class _ListenWake:
 
     def _listen(self) -> psycopg.Connection[Any]:
         if self._connection is None:
-            self._connection = _connect(self._url)
-            self._connection.execute(f"LISTEN {CHANNEL}".encode())
+            self._connection = listen(self._url, CHANNEL)
         return self._connection
 
 
+def listen(url: URL, channel: str) -> psycopg.Connection[Any]:
+    """Open a connection that hears what is sent to a channel. Raises psycopg.Error."""
+    connection = _connect(url)
+    connection.execute(f"LISTEN {channel}".encode())
+    return connection
+
+
 def _connect(url: URL) -> psycopg.Connection[Any]:
+    """Open a connection on which each statement is kept by itself, and which notices a server that went silent."""
     import psycopg
 
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True, connect_timeout=5)
+    return psycopg.connect(plain, autocommit=True, connect_timeout=5, **_SILENCE)
 
 
 def _close_connection(connection: psycopg.Connection[Any] | None) -> None:

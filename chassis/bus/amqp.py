@@ -1,16 +1,16 @@
 """The bus of a cluster: RabbitMQ, with its topology and confirmed publishing.
 
-    rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ back again
-        └─ wanted by nobody: rangkiang.unrouted                      └──no use trying on──▶ ….dead
+    rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ first queue
+        └─ no queue bound: rangkiang.unrouted                        └──attempts used up──▶ ….dead
 
-Nothing says quorum or classic: the virtual host's default queue type decides.
+No declaration says quorum or classic: the virtual host's default queue type decides.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -21,7 +21,7 @@ import amqp
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
-from chassis.bus import Event
+from chassis.bus import ENVELOPE, Event
 from chassis.errors import Invalid, Unavailable
 from chassis.service import Consumer, Resources
 
@@ -35,11 +35,13 @@ TOPOLOGY = "v1"  # a queue cannot be declared anew with other arguments: change 
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
 PERSISTENT = 2
+_PROPERTIES = ("type", "body")  # of an event that are no headers
+_READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": datetime.fromisoformat}
 
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A message as the broker sees it."""
+    """A message as the broker has it."""
 
     exchange: str
     routing_key: str
@@ -63,11 +65,11 @@ class Publisher:
         self._returned: set[str] = set()
 
     def send(self, letters: Sequence[Letter], *, mandatory: bool = False) -> list[bool]:
-        """Publish these and wait until the broker has answered for each.
+        """Publish messages and wait until the broker has answered for each.
 
-        mandatory  a letter that no queue takes counts as refused
-        returns    for each whether the broker has it safe
-        raises     Unavailable  BUS_UNAVAILABLE; some may have arrived all the same
+        mandatory  a message that no queue takes counts as refused
+        returns    for each whether the broker has stored it
+        raises     Unavailable  BUS_UNAVAILABLE; some may have arrived nevertheless
         """
         with self._lock, _named_outage(self.close):
             channel = self._confirming_channel()
@@ -94,7 +96,7 @@ class Publisher:
     def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            # Only our end: the other may be long gone.
+            # Only our end: the broker may not answer any more.
             connection.collect(socket_timeout=1)
 
     def _confirming_channel(self) -> Any:
@@ -111,22 +113,24 @@ class Publisher:
         return self._channel
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        self._open -= self._meant(tag, multiple)
+        self._open -= self._answered(tag, multiple)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        refused = self._meant(tag, multiple)
+        refused = self._answered(tag, multiple)
         self._refused |= refused
         self._open -= refused
 
     def _on_return(self, _problem: Exception, _exchange: str, _routing_key: str, message: Any) -> None:
         self._returned.add(message.properties.get("message_id", ""))
 
-    def _meant(self, tag: int, multiple: bool) -> set[int]:
-        return {each for each in self._open if each <= tag} if multiple else {tag}
+    def _answered(self, tag: int, multiple: bool) -> set[int]:
+        return {sent for sent in self._open if sent <= tag} if multiple else {tag}
 
 
 class AmqpBus:
     """Publishes events to `rangkiang.events`; workers of each service take them from there."""
+
+    writes_databases = False
 
     def __init__(self, url: str) -> None:
         self._publisher = Publisher(url)
@@ -165,60 +169,44 @@ def wait_queue(queue: str, seconds: float) -> str:
 
 
 def declare_events(channel: Any) -> None:
-    """The exchange everybody publishes to, and where goes what nobody wants yet."""
-    kept = {"x-message-ttl": UNROUTED_KEPT_MS, "x-max-length": UNROUTED_AT_MOST}
+    """Declare the exchange of all events, and the queue of those that no handler is bound to yet."""
+    limits = {"x-message-ttl": UNROUTED_KEPT_MS, "x-max-length": UNROUTED_AT_MOST}
     channel.exchange_declare(UNROUTED, "fanout", durable=True, auto_delete=False)
-    channel.queue_declare(UNROUTED, durable=True, auto_delete=False, arguments=kept)
+    channel.queue_declare(UNROUTED, durable=True, auto_delete=False, arguments=limits)
     channel.queue_bind(UNROUTED, UNROUTED)
     arguments = {"alternate-exchange": UNROUTED}
     channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False, arguments=arguments)
 
 
 def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
-    """A handler's queues: its own, one for each length of waiting, and the dead."""
+    """Declare a handler's queues: its own, one for each length of waiting, and that of the dead."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
-    _declare_leading_on(channel, queue, to=dead_queue(queue))
+    _declare_dead_lettering(channel, queue, to=dead_queue(queue))
     for seconds in sorted(set(backoff)):
-        _declare_leading_on(channel, wait_queue(queue, seconds), to=queue, ttl={"x-message-ttl": _ms(seconds)})
+        _declare_dead_lettering(channel, wait_queue(queue, seconds), to=queue, ttl={"x-message-ttl": _ms(seconds)})
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
 
 
 def letter_of(event: Event) -> Letter:
-    """How an event travels: everything but its body and type in headers."""
+    """The message of an event: everything but its body and type is in headers."""
+    headers = {name: value for name, value in event.envelope.items() if name not in _PROPERTIES}
     return Letter(
         exchange=EXCHANGE,
         routing_key=event.type,
         body=event.body.encode(),
         type=event.type,
         message_id=str(event.id),
-        headers={
-            "event_id": str(event.id),
-            "aggregate_id": event.aggregate_id,
-            "version": event.version,
-            "institution": event.institution,
-            "actor": event.actor,
-            "occurred_at": event.occurred_at.isoformat(),
-            "traceparent": event.traceparent,
-        },
+        headers={**headers, "event_id": str(event.id), "occurred_at": event.occurred_at.isoformat()},
     )
 
 
 def event_of(letter: Letter) -> Event:
-    """The event in a letter. Raises Invalid EVENT_UNREADABLE."""
-    headers = letter.headers
+    """The event in a message. Raises Invalid EVENT_UNREADABLE."""
+    values = {"traceparent": "", **letter.headers, "type": letter.type}
     try:
-        return Event(
-            id=UUID(headers["event_id"]),
-            type=letter.type,
-            body=letter.body.decode(),
-            aggregate_id=str(headers["aggregate_id"]),
-            version=int(headers["version"]),
-            institution=str(headers["institution"]),
-            actor=str(headers["actor"]),
-            occurred_at=datetime.fromisoformat(headers["occurred_at"]),
-            traceparent=str(headers.get("traceparent", "")),
-        )
+        values["body"] = letter.body.decode()
+        return Event(id=UUID(values["event_id"]), **{name: _READERS.get(name, str)(values[name]) for name in ENVELOPE})
     except (KeyError, ValueError, TypeError, AttributeError) as problem:
         raise Invalid("EVENT_UNREADABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem
 
@@ -237,12 +225,12 @@ def letter_from(message: Any) -> Letter:
 
 
 def moved_to(queue: str, letter: Letter, **headers: Any) -> Letter:
-    """The same letter for another queue, without what the broker noted on it (`x-…`)."""
+    """The same message for another queue, without the broker's own headers (`x-…`)."""
     kept = {name: value for name, value in letter.headers.items() if not name.startswith("x-")}
     return replace(letter, exchange="", routing_key=queue, headers={**kept, **headers})
 
 
-def _declare_leading_on(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> None:
+def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> None:
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **(ttl or {})}
     channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
 
@@ -263,9 +251,9 @@ def _ms(seconds: float) -> int:
 
 
 @contextmanager
-def _named_outage(give_up: Any) -> Iterator[None]:
+def _named_outage(close: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except (OSError, amqp.AMQPError, KombuError) as problem:
-        give_up()
+        close()
         raise Unavailable("BUS_UNAVAILABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem

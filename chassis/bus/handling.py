@@ -1,4 +1,4 @@
-"""Running a handler on a fact that came, on either bus."""
+"""Running a handler on an event, on either bus."""
 
 from __future__ import annotations
 
@@ -20,26 +20,29 @@ from chassis.urls import resolve
 def handle(
     database: Database, consumer: Consumer, event: Event, *, claim: Callable[[Session], bool] | None = None
 ) -> bool:
-    """Run a handler on a fact: its effect and its inbox row are one transaction.
+    """Run a handler on an event: its effect and its inbox row are one transaction, tried twice when two collide.
 
     claim    called first inside the transaction; when it answers False nothing is done
-    returns  whether the handler ran; not when it had seen the fact before
+    returns  whether the handler ran; not when it had handled the event before
     raises   Invalid  EVENT_UNREADABLE, and whatever the handler raises
     """
     message = read_body(consumer, event)
     handler = resolve(consumer.handler)
     context = Context(institution=event.institution, actor=event.actor, request_id=str(event.id))
-    with database.transaction(system(f"handler:{consumer.name}")) as session:
+
+    def act(session: Session) -> bool:
         if claim is not None and not claim(session):
             return False
         if not first_time(session, consumer.name, event.id):
             return False
         handler(session, message, context)
-    return True
+        return True
+
+    return database.run(system(f"handler:{consumer.name}"), act)
 
 
 def read_body(consumer: Consumer, event: Event) -> Message:
-    """The fact as its message; fields this release does not know are passed over. Raises Invalid EVENT_UNREADABLE."""
+    """The body as its message, without the fields this release does not know. Raises Invalid EVENT_UNREADABLE."""
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
     except (ParseError, RecursionError) as problem:

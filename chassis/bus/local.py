@@ -1,30 +1,30 @@
-"""The bus of one house: an event is a row in the consumer's own database, one for each of its handlers."""
+"""The bus of one machine: an event is a row in the consumer's own database, one for each of its handlers."""
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from sqlalchemy import Boolean, Column, Index, Integer, String, Table, Text, and_, delete, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import clock, telemetry
 from chassis.bus import BACKOFF_SECONDS, Event
-from chassis.bus.crash_marker import CrashMarker
+from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.bus.handling import handle
 from chassis.context import system
-from chassis.db import BigNumber, Database, Id, UtcTime, chassis_tables
+from chassis.db import Database, Id, UtcTime, chassis_tables
 from chassis.errors import Error, Invalid
 from chassis.ids import parse_id
 from chassis.service import Resources, discover
+from chassis.sql import insert_ignore
 from chassis.wake import Wake, announce_commits, open_wake
 
 log = logging.getLogger(__name__)
@@ -38,14 +38,7 @@ deliveries = Table(
     chassis_tables,
     Column("event_id", Id, primary_key=True),
     Column("handler", String(64), primary_key=True),
-    Column("type", String(200), nullable=False),
-    Column("body", Text, nullable=False),
-    Column("aggregate_id", String(64), nullable=False),
-    Column("version", BigNumber, nullable=False),
-    Column("institution", String(64), nullable=False),
-    Column("actor", String(128), nullable=False),
-    Column("occurred_at", UtcTime, nullable=False),
-    Column("traceparent", String(64), nullable=False),
+    *envelope_columns(),
     Column("attempts", Integer, nullable=False, default=0),
     Column("next_at", UtcTime, nullable=False),
     Column("dead", Boolean, nullable=False, default=False),
@@ -55,26 +48,28 @@ Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
 
 
 class LocalBus:
-    """Publishes into the databases of the services that live in this house.
+    """Publishes into the databases of the services on this machine.
 
-    residents  every service whose handlers may want an event
-    opened     those of their databases that are the bus' own, to be closed with it
+    consumers  every service whose handlers may want an event
+    opened     those of their databases that belong to the bus, to be closed with it
     """
 
-    def __init__(self, residents: Sequence[Resources], *, opened: Sequence[Database] = ()) -> None:
-        self._residents = residents
+    writes_databases = True
+
+    def __init__(self, consumers: Sequence[Resources], *, opened: Sequence[Database] = ()) -> None:
+        self._consumers = consumers
         self._opened = opened
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
-        for resident in self._residents:
-            rows = [_row(event, handler) for event in events for handler in _handlers(resident, event.type)]
+        for resources in self._consumers:
+            rows = [_row(event, handler) for event in events for handler in _handlers(resources, event.type)]
             if rows:
-                _add(resident.database, rows)
+                _add(resources.database, rows)
         return [event.id for event in events]
 
     def check(self) -> None:
-        for resident in self._residents:
-            with resident.database.reading(LOCAL) as session:
+        for resources in self._consumers:
+            with resources.database.reading(LOCAL) as session:
                 session.execute(select(deliveries.c.event_id).limit(1))
 
     def close(self) -> None:
@@ -83,24 +78,21 @@ class LocalBus:
 
 
 def open_local(_url: str, *, resources: Resources) -> LocalBus:
-    """Adapter for `local:`; serves each service of this house that has handlers, `resources` among them."""
-    settings, opened, residents = resources.settings, [], [resources]
+    """Adapter for `local:`; serves each service of this machine that has handlers, and that of `resources`."""
+    settings, opened, consumers = resources.settings, [], [resources]
     for service in discover():
         if service.consumers and service.name != resources.service.name:
             database = service.open_database(settings, pool_size=2)
             announce_commits(database)
             opened.append(database)
-            residents.append(Resources(settings=settings, database=database, service=service))
-    return LocalBus(residents, opened=opened)
+            consumers.append(Resources(settings=settings, database=database, service=service))
+    return LocalBus(consumers, opened=opened)
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
-    """The delivery job of one service: run its handlers until `stop`; on another bus its workers do that."""
-    if not resources.service.consumers or urlsplit(resources.settings.bus_url).scheme != "local":
-        stop.wait()
-        return
-    with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as deliveries_due:
-        deliveries_due.run(stop, wake)
+    """The delivery job of a service with consumers: run its handlers until `stop`."""
+    with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as pending:
+        pending.run(stop, wake)
 
 
 class Deliveries:
@@ -114,7 +106,7 @@ class Deliveries:
         self._service = resources.service
         self._backoff = backoff
         self._crash_marker = CrashMarker(resources.database)
-        self._inherited = False
+        self._marker_read = False
 
     def close(self) -> None:
         self._crash_marker.close()
@@ -132,10 +124,10 @@ class Deliveries:
                 wake.wait(SWEEP_SECONDS)
 
     def run_due(self, stop: threading.Event) -> int:
-        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows it took up."""
-        if not self._inherited:
-            self._count_what_was_died_of()
-            self._inherited = True
+        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows there were."""
+        if not self._marker_read:
+            self._count_crash()
+            self._marker_read = True
         with self._database.reading(LOCAL) as session:
             due = session.execute(
                 select(deliveries)
@@ -151,7 +143,7 @@ class Deliveries:
 
     def _attempt(self, row: Any) -> None:
         consumer = next((known for known in self._service.consumers if known.name == row.handler), None)
-        event = event_of(row)
+        event = event_of(row, event_id=row.event_id)
         try:
             if consumer is None:
                 self._put_off(row, error=f"no handler {row.handler} in this release", dead=True)
@@ -162,7 +154,7 @@ class Deliveries:
                 parent={"traceparent": event.traceparent},
                 messaging_message_id=str(event.id),
             )
-            with span, self._crash_marker.holding(_key(row)):
+            with span, self._crash_marker.marking(_key(row)):
                 handle(self._database, consumer, event, claim=_claim(row))
         except Exception as problem:
             # Whatever it was, the event is kept and tried again: that is what the row is for.
@@ -179,11 +171,11 @@ class Deliveries:
                 },
                 exc_info=problem,
             )
-            self._put_off(row, error=_told(problem), dead=dead)
+            self._put_off(row, error=f"{type(problem).__name__}: {problem}"[:2000], dead=dead)
 
-    def _count_what_was_died_of(self) -> None:
-        """An event that ends its process would otherwise end each next one, and never be given up."""
-        handler, _, event_id = self._crash_marker.left_behind().rpartition("/")
+    def _count_crash(self) -> None:
+        """Count the crash of an earlier process as an attempt, so that an event that ends its process is given up."""
+        handler, _, event_id = self._crash_marker.read().rpartition("/")
         if not handler:
             return
         with self._database.reading(LOCAL) as session:
@@ -192,7 +184,7 @@ class Deliveries:
             dead = row.attempts >= len(self._backoff)
             log.warning("handler_died", extra={"handler": handler, "event_id": event_id, "attempts": row.attempts + 1})
             self._put_off(row, error="its process died while handling it", dead=dead)
-        self._crash_marker.put_down()
+        self._crash_marker.clear()
 
     def _put_off(self, row: Any, *, error: str, dead: bool) -> None:
         wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
@@ -204,45 +196,55 @@ class Deliveries:
             )
 
 
-def event_of(row: Any) -> Event:
-    """The event that a row of `deliveries` holds."""
-    return Event(
-        id=row.event_id,
-        type=row.type,
-        body=row.body,
-        aggregate_id=row.aggregate_id,
-        version=row.version,
-        institution=row.institution,
-        actor=row.actor,
-        occurred_at=row.occurred_at,
-        traceparent=row.traceparent,
+class CrashMarker:
+    """The key of the work that this process does, in a file next to its SQLite database: it outlives a crash.
+
+    One key at a time. The file is not forced to the disk: a power cut is not the fault of the work.
+    """
+
+    # Of every write: ext4 forces a file that is truncated and written anew to the disk, thousands of times.
+    LENGTH = 256
+
+    def __init__(self, database: Database) -> None:
+        path = f"{database.url.database}.crash-marker" if database.is_sqlite else os.devnull
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+    def read(self) -> str:
+        """The key that an earlier process was at work on when it died, "" when there was none."""
+        return os.pread(self._handle, self.LENGTH, 0).decode().strip()
+
+    @contextmanager
+    def marking(self, key: str) -> Iterator[None]:
+        """Keep the key in the file for the length of the block."""
+        self._write(key)
+        try:
+            yield
+        finally:
+            self.clear()
+
+    def clear(self) -> None:
+        self._write("")
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def _write(self, key: str) -> None:
+        os.pwrite(self._handle, key.encode().ljust(self.LENGTH), 0)
+
+
+def _handlers(resources: Resources, event_type: str) -> Iterable[str]:
+    return (
+        consumer.name for consumer in resources.service.consumers if consumer.event.DESCRIPTOR.full_name == event_type
     )
 
 
-def _handlers(resident: Resources, event_type: str) -> Iterable[str]:
-    return (each.name for each in resident.service.consumers if each.event.DESCRIPTOR.full_name == event_type)
-
-
 def _row(event: Event, handler: str) -> dict[str, Any]:
-    return {
-        "event_id": event.id,
-        "handler": handler,
-        "type": event.type,
-        "body": event.body,
-        "aggregate_id": event.aggregate_id,
-        "version": event.version,
-        "institution": event.institution,
-        "actor": event.actor,
-        "occurred_at": event.occurred_at,
-        "traceparent": event.traceparent,
-        "next_at": clock.now(),
-    }
+    return {"event_id": event.id, "handler": handler, "next_at": clock.now(), **event.envelope}
 
 
 def _add(database: Database, rows: list[dict[str, Any]]) -> None:
-    insert = sqlite.insert if database.is_sqlite else postgresql.insert
     with database.transaction(LOCAL) as session:
-        session.execute(insert(deliveries).on_conflict_do_nothing(), rows)
+        insert_ignore(session, deliveries, rows)
 
 
 def _is(event_id: UUID, handler: str) -> Any:
@@ -250,18 +252,14 @@ def _is(event_id: UUID, handler: str) -> Any:
 
 
 def _claim(row: Any) -> Callable[[Session], bool]:
-    """Take the row away first: whoever comes second finds nothing; a failing handler brings it back."""
+    """Delete the row first: a second process finds nothing to do; a handler that fails brings the row back."""
 
     def claim(session: Session) -> bool:
-        gone = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))
-        return bool(gone.rowcount == 1)  # type: ignore[attr-defined]
+        deleted = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))
+        return bool(deleted.rowcount == 1)  # type: ignore[attr-defined]
 
     return claim
 
 
 def _key(row: Any) -> str:
     return f"{row.handler}/{row.event_id}"
-
-
-def _told(problem: Exception) -> str:
-    return f"{type(problem).__name__}: {problem}"[:2000]

@@ -9,7 +9,7 @@ from sqlalchemy import and_, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.bus.dead import DeadEvent
+from chassis.bus import DeadEvent
 from chassis.bus.local import LOCAL, deliveries
 from chassis.errors import Invalid
 from chassis.ids import parse_id
@@ -43,20 +43,19 @@ class LocalDead:
         ]
 
     def replay(self, keys: Sequence[str]) -> int:
-        def again(session: Session, which: Any) -> Any:
-            afresh = {"dead": False, "attempts": 0, "next_at": clock.now()}
-            return session.execute(update(deliveries).where(which).values(**afresh))
+        def restart(session: Session, which: Any) -> Any:
+            return session.execute(update(deliveries).where(which).values(dead=False, attempts=0, next_at=clock.now()))
 
-        return self._each(keys, again)
+        return self._change(keys, restart)
 
     def drop(self, keys: Sequence[str]) -> int:
-        return self._each(keys, lambda session, which: session.execute(delete(deliveries).where(which)))
+        return self._change(keys, lambda session, which: session.execute(delete(deliveries).where(which)))
 
     def close(self) -> None:
-        """Nothing is its own."""
+        """Nothing: the database belongs to the caller."""
 
-    def _each(self, keys: Sequence[str], act: Callable[[Session, Any], Any]) -> int:
-        done = 0
+    def _change(self, keys: Sequence[str], change: Callable[[Session, Any], Any]) -> int:
+        changed = 0
         with self._database.transaction(LOCAL) as session:
             for key in keys:
                 handler, _, event = key.rpartition("/")
@@ -65,8 +64,8 @@ class LocalDead:
                 except Invalid:
                     continue
                 which = and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler, deliveries.c.dead)
-                done += act(session, which).rowcount
-        return done
+                changed += change(session, which).rowcount
+        return changed
 
 
 def open_dead(_url: str, *, resources: Resources) -> LocalDead:

@@ -13,6 +13,7 @@ from grpc import aio
 
 from chassis import telemetry
 from chassis.errors import Error, Unavailable
+from chassis.nesting import refuse_call_in_transaction
 from chassis.rpc import status
 from chassis.rpc.interceptors import options_of
 
@@ -95,6 +96,7 @@ class SyncMethod(ClientMethod):
     def __call__(
         self, request: Any, timeout: float | None = None, metadata: Metadata | None = None, **options: Any
     ) -> Any:
+        refuse_call_in_transaction(self._service)
         deadline = time.monotonic() + (DEFAULT_TIMEOUT_SECONDS if timeout is None else timeout)
         attempts = 0
         with self.span():

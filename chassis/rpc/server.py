@@ -190,10 +190,12 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     resources = Resources(settings=settings, database=database, service=service)
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
     server = Server(servicer, adder, settings, is_healthy=lambda: database_answers(database))
-    threads = jobs.start((*service.jobs, *jobs.CHASSIS), resources, stop)
+    threads = jobs.start(jobs.jobs_of(resources), resources, stop)
     server.start()
     announce(server.address)
-    stop.wait()
+    # A signal may reach a thread of gRPC: then this thread runs the handler only when it wakes up.
+    while not stop.wait(1.0):
+        pass
     log.info("stopping", extra={"service": service.name})
     server.stop()
     for thread in threads:

@@ -9,11 +9,12 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis.errors import Invalid, LocalText, NotFound
 from chassis.ids import new_id
+from chassis.sql import update_many
 from services.catalog.tables import Branch, Institution, Record
 
 TEXTS = ("kind", "npp", "isil", "zone")
@@ -94,7 +95,6 @@ def load_institutions(session: Session, found: list[dict[str, Any]]) -> Loaded:
 
 
 def _rename_in_holdings(session: Session, institution: Institution, renamed: dict[str, dict[str, str]]) -> None:
-    table = Record.__table__
     after = 0
     while True:
         rows = session.execute(
@@ -113,12 +113,8 @@ def _rename_in_holdings(session: Session, institution: Institution, renamed: dic
             for each in touched:
                 each["branch_name"] = renamed[each["branch"]]
             if touched:
-                changes.append({"b_number": row.number, "holdings": orjson.dumps(entries)})
-        if changes:
-            session.connection().execute(
-                update(table).where(table.c.number == bindparam("b_number")),  # type: ignore[arg-type]
-                changes,
-            )
+                changes.append({"number": row.number, "holdings": orjson.dumps(entries)})
+        update_many(session, Record, changes, key="number")
 
 
 def _describe(place: Institution | Branch, said: dict[str, Any]) -> bool:

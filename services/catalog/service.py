@@ -22,8 +22,21 @@ SERVICE = Service(
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
         Job(name="forgetting", run="services.catalog.jobs:forget", lease="forgetting", every_seconds=86_400),
-        Job(name="shelving", run="services.catalog.jobs:fill_shelves", lease="shelving", every_seconds=86_400),
-        Job(name="works", run="services.catalog.jobs:complete_records", lease="works", every_seconds=3_600),
+        # At each start too: it may be the first one of a release whose records have more columns.
+        Job(
+            name="shelving",
+            run="services.catalog.jobs:fill_shelves",
+            lease="shelving",
+            every_seconds=86_400,
+            at_start=True,
+        ),
+        Job(
+            name="works",
+            run="services.catalog.jobs:complete_records",
+            lease="works",
+            every_seconds=3_600,
+            at_start=True,
+        ),
         Job(name="headings", run="services.catalog.jobs:weed_headings", lease="headings", every_seconds=86_400),
     ),
 )

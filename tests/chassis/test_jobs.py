@@ -9,12 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select
 
-from chassis import jobs
+from chassis import clock, jobs
+from chassis.context import READER
 from chassis.db import Database
+from chassis.job_runs import job_runs
 from chassis.service import Job, Resources
 from chassis.settings import Settings
 from tests.chassis.working import SERVICE, notes
@@ -29,8 +34,8 @@ class Process:
     stop: threading.Event = field(default_factory=threading.Event)
     threads: list[threading.Thread] = field(default_factory=list)
 
-    def start(self, name: str, *, every_seconds: float | None = None) -> None:
-        job = Job(name=name, run=f"tests.chassis.working:{name}", lease="role", every_seconds=every_seconds)
+    def start(self, name: str, **schedule: Any) -> None:
+        job = Job(name=name, run=f"tests.chassis.working:{name}", lease="role", **schedule)
         resources = Resources(settings=Settings(data=self.folder), database=self.database, service=SERVICE)
         self.threads += jobs.start((job,), resources, self.stop)
 
@@ -51,13 +56,21 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     opened: list[Process] = []
 
     def open_one() -> Process:
-        opened.append(Process(tmp_path, Database(f"sqlite:///{tmp_path}/working.db")))
+        database = Database(f"sqlite:///{tmp_path}/working.db")
+        job_runs.create(database.writer, checkfirst=True)
+        opened.append(Process(tmp_path, database))
         return opened[-1]
 
     yield open_one
     for each in opened:
         each.end()
         each.database.close()
+
+
+def last_run(database: Database) -> str | None:
+    """Outcome of the only job; None before it has started."""
+    with database.reading(READER) as session:
+        return session.scalar(select(job_runs.c.outcome))
 
 
 def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
@@ -82,6 +95,72 @@ def test_a_job_with_a_period_runs_once_each_period(process: Callable[[], Process
     time.sleep(1.1)
     one.end()
     assert 3 <= len(notes(tmp_path)) <= 6
+
+
+def test_a_restart_does_not_run_a_job_again_before_its_time(process: Callable[[], Process], tmp_path: Path) -> None:
+    first = process()
+    first.start("once", every_seconds=3_600)
+    eventually(lambda: last_run(first.database) == "done")
+    first.end()
+    second = process()
+    second.start("once", every_seconds=3_600)
+    time.sleep(0.5)
+    assert notes(tmp_path) == ["done"]
+    with clock.frozen(clock.now() + timedelta(hours=1)):
+        later = process()
+        later.start("once", every_seconds=3_600)
+        eventually(lambda: notes(tmp_path) == ["done", "done"])
+
+
+def test_a_job_missed_while_nothing_ran_is_done_once_after_the_start(
+    process: Callable[[], Process], tmp_path: Path
+) -> None:
+    first = process()
+    first.start("once", at="03:00", zone="Asia/Jakarta")
+    eventually(lambda: last_run(first.database) == "done")
+    first.end()
+    with clock.frozen(clock.now() + timedelta(days=3)):
+        second = process()
+        second.start("once", at="03:00", zone="Asia/Jakarta")
+        eventually(lambda: notes(tmp_path) == ["done", "done"])
+        time.sleep(0.5)
+        assert notes(tmp_path) == ["done", "done"]
+
+
+def test_a_job_for_each_start_runs_after_a_restart(process: Callable[[], Process], tmp_path: Path) -> None:
+    for runs in (1, 2):
+        one = process()
+        one.start("once", every_seconds=3_600, at_start=True)
+        eventually(lambda runs=runs: notes(tmp_path) == ["done"] * runs)  # type: ignore[misc]
+        time.sleep(0.3)
+        one.end()
+    assert notes(tmp_path) == ["done", "done"]
+
+
+def test_of_many_processes_one_runs_a_job_that_is_due(process: Callable[[], Process], tmp_path: Path) -> None:
+    several = [process() for _ in range(4)]
+    for one in several:
+        one.start("once", every_seconds=3_600)
+    eventually(lambda: notes(tmp_path))
+    time.sleep(2)
+    assert notes(tmp_path) == ["done"]
+
+
+def test_a_job_that_was_stopped_half_way_is_due_again(process: Callable[[], Process], tmp_path: Path) -> None:
+    first = process()
+    first.start("until_stopped", every_seconds=3_600)
+    eventually(lambda: notes(tmp_path) == ["begun"])
+    assert last_run(first.database) == ""
+    first.end()
+    process().start("until_stopped", every_seconds=3_600)
+    eventually(lambda: notes(tmp_path) == ["begun", "ended", "begun"])
+
+
+def test_a_job_that_fails_leaves_its_reason_and_is_tried_again(process: Callable[[], Process], tmp_path: Path) -> None:
+    one = process()
+    one.start("refuses_always", every_seconds=3_600)
+    eventually(lambda: last_run(one.database) == "NOT_YET")
+    eventually(lambda: notes(tmp_path)[:2] == ["tried", "tried"])
 
 
 def test_of_two_processes_one_works_and_the_other_takes_over(process: Callable[[], Process], tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from chassis import lease
+from chassis import lease_rows
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict
@@ -27,12 +27,21 @@ print("held" if held else "free", flush=True)
 time.sleep(60)
 """
 
+WAITER = """
+import sys, threading, time
+from chassis.db import Database
+from chassis.lease import Leases
+print("waits", flush=True)
+with Leases(Database(sys.argv[1])).hold("index", threading.Event()):
+    print(time.time(), flush=True)
+"""
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
     opened = Database(url)
-    lease.leases.create(opened.writer)
+    lease_rows.leases.create(opened.writer)
     yield opened
     opened.close()
 
@@ -78,12 +87,85 @@ def test_a_killed_holder_is_replaced(database: Database) -> None:
         waited = time.monotonic() - died
         assert mine is not None
     # The kernel frees a file at once; a row runs out by the database's clock.
-    assert waited < (2 if database.is_sqlite else lease.LEASE_SECONDS + 2)
+    assert waited < (2 if database.is_sqlite else lease_rows.LEASE_SECONDS + 2)
+
+
+@pytest.fixture
+def rows(postgres_owner_url: str) -> Iterator[Database]:
+    """A database of PostgreSQL, where leases are rows."""
+    opened = Database(postgres_owner_url)
+    lease_rows.leases.create(opened.writer)
+    yield opened
+    opened.close()
+
+
+def test_a_waiter_in_another_process_hears_of_a_release_at_once(rows: Database) -> None:
+    held = Leases(rows).try_hold("index")
+    assert held is not None
+    url = rows.url.render_as_string(hide_password=False)
+    waiter = subprocess.Popen([sys.executable, "-c", WAITER, url], stdout=subprocess.PIPE, text=True)
+    assert waiter.stdout is not None
+    assert waiter.stdout.readline() == "waits\n"
+    # Not at a moment when it would look anyhow.
+    time.sleep(lease_rows.POLL_SECONDS + 0.3)
+    released = time.time()
+    held.release()
+    taken = float(waiter.communicate(timeout=20)[0])
+    assert taken - released < 1
+
+
+def test_all_leases_of_a_process_are_renewed_by_one_thread(rows: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
+    monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.3)
+    others = threading.active_count()
+    held = [Leases(rows).try_hold(f"role{number}") for number in range(8)]
+    assert threading.active_count() == others + 1
+    time.sleep(2.5)
+    assert all(lease is not None and lease.held for lease in held)
+    assert [Leases(rows).try_hold(f"role{number}") for number in range(8)] == [None] * 8
+    for lease in held:
+        assert lease is not None
+        lease.release()
+    end = time.monotonic() + 10
+    while threading.active_count() > others:
+        assert time.monotonic() < end, "nothing is held, and its thread is still there"
+        time.sleep(0.05)
+
+
+def test_a_transaction_that_has_checked_its_lease_holds_up_no_renewal(
+    rows: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 2)
+    monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.3)
+    first, second = Leases(rows).try_hold("first"), Leases(rows).try_hold("second")
+    assert first is not None
+    assert second is not None
+    with rows.transaction(system("test")) as session:
+        first.fence(session)
+        session.execute(text("SELECT pg_sleep(3)"))
+    assert first.held
+    assert second.held
+    first.release()
+    second.release()
+
+
+def test_leases_survive_a_connection_that_breaks(rows: Database, caplog: pytest.LogCaptureFixture) -> None:
+    held = Leases(rows).try_hold("index")
+    assert held is not None
+    time.sleep(0.5)
+    with rows.transaction(system("test")) as session:
+        session.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN rangkiang_lease%'")
+        )
+    time.sleep(lease_rows.LEASE_SECONDS + 1)
+    assert held.held
+    assert "lease_not_renewed" in caplog.text
+    held.release()
 
 
 def test_a_holder_that_overslept_is_fenced_off(postgres_owner_url: str) -> None:
     database = Database(postgres_owner_url)
-    lease.leases.create(database.writer)
+    lease_rows.leases.create(database.writer)
     leases = Leases(database)
     sleeper = leases.try_hold("index")
     assert sleeper is not None

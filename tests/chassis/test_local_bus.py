@@ -18,6 +18,7 @@ from chassis import clock, jobs
 from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.local import Deliveries, deliver, deliveries, open_local
 from chassis.context import system
+from chassis.service import Resources
 from chassis.settings import load
 from tests.toys.house import CHECKOUT, House, environment_of, eventually, open_house
 
@@ -96,14 +97,22 @@ def test_a_handler_done_leaves_no_row(house: House) -> None:
 
 
 def test_the_delivery_job_ends_when_told_to(house: House) -> None:
-    for resources in (house.kitchen, house.on_bus("amqp://nowhere").kitchen):
-        stop = threading.Event()
-        job = threading.Thread(target=deliver, args=(resources, stop))
-        job.start()
-        assert job.is_alive()
-        stop.set()
-        job.join(5)
-        assert not job.is_alive()
+    stop = threading.Event()
+    job = threading.Thread(target=deliver, args=(house.kitchen, stop))
+    job.start()
+    assert job.is_alive()
+    stop.set()
+    job.join(5)
+    assert not job.is_alive()
+
+
+def test_a_service_delivers_only_on_the_local_bus_and_only_with_consumers(house: House) -> None:
+    def delivers(resources: Resources) -> bool:
+        return "deliver" in [job.name for job in jobs.jobs_of(resources)]
+
+    assert delivers(house.kitchen)
+    assert not delivers(house.on_bus("amqp://nowhere").kitchen)
+    assert not delivers(replace(house.kitchen, service=replace(house.kitchen.service, consumers=())))
 
 
 def test_opened_by_its_url_it_is_well_and_serves_the_service_itself(house: House) -> None:
@@ -116,7 +125,7 @@ def test_opened_by_its_url_it_is_well_and_serves_the_service_itself(house: House
 
 def test_the_chassis_jobs_carry_and_handle_under_their_leases(house: House) -> None:
     stop = threading.Event()
-    threads = jobs.start(jobs.CHASSIS, house.kitchen, stop)
+    threads = jobs.start(jobs.jobs_of(house.kitchen), house.kitchen, stop)
     with house.open_bus() as bus:
         event = house.some_event(body='{"name": "mango"}')
         bus.publish([event])

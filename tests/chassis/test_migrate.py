@@ -152,6 +152,7 @@ def _as_release_0_1_0_left_it(growing: SimpleNamespace, url: str) -> None:
     _execute(
         url,
         "DROP TABLE chassis_revision",
+        "DROP TABLE job_runs",
         "INSERT INTO inbox (consumer, event_id, at)"
         " VALUES ('cook', '00000000000000000000000000000001', '2026-01-01 00:00:00')",
     )

@@ -29,6 +29,8 @@ TEST = system("test")
 class FakeBus:
     """Remembers what it was given; can be away, or refuse one type of fact."""
 
+    writes_databases = False
+
     def __init__(self) -> None:
         self.taken: list[Event] = []
         self.away = False

@@ -43,6 +43,11 @@ def refuses_once(resources: Resources, stop: threading.Event) -> None:
     stop.wait()
 
 
+def refuses_always(resources: Resources, stop: threading.Event) -> None:
+    note(resources, "tried")
+    raise Unavailable("NOT_YET")
+
+
 def breaks_once(resources: Resources, stop: threading.Event) -> None:
     note(resources, "tried")
     if notes(resources.settings.data).count("tried") == 1:

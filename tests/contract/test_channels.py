@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,7 +14,10 @@ from fastapi import FastAPI, Request
 from google.rpc import status_pb2
 from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 
+from chassis.context import system
+from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refused, TooLate, Unauthenticated, Unavailable
+from chassis.nesting import NestedWork
 from chassis.rpc import inproc
 from chassis.rpc.client import MESSAGE_BYTES, aio_channel, sync_channel
 from chassis.rpc.server import Server
@@ -235,3 +240,16 @@ def test_over_the_wire_a_message_is_bounded(urls: dict[str, str]) -> None:
         caller.call("Say", words("x" * (MESSAGE_BYTES + 1)))
     caller.close()
     assert raised.value.reason == "MESSAGE_TOO_LARGE"
+
+
+def test_a_call_from_inside_a_transaction_is_refused_at_once(url: str, servicer: Echo, tmp_path: Path) -> None:
+    calls, sync = servicer.calls, Sync(url)
+    with (
+        closing(Database(f"sqlite:///{tmp_path}/t.db")) as database,
+        database.transaction(system("test")),
+        pytest.raises(NestedWork, match="call before it begins"),
+    ):
+        sync.call("Say", words("rangkiang"))
+    assert servicer.calls == calls
+    assert sync.call("Say", words("rangkiang")) == words("rangkiang")
+    sync.close()

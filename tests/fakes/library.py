@@ -26,7 +26,7 @@ from services.catalog.search.search import Found, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
 from services.catalog.works.assign import Arrival, collocate
-from services.catalog.works.keys import found_by
+from services.catalog.works.record_keys import found_by
 
 
 def book(

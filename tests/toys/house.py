@@ -18,9 +18,8 @@ from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.bus import Event
+from chassis.bus import DEAD_ADAPTERS, DeadList, Event
 from chassis.bus.amqp import AmqpBus, Publisher, declare_handler
-from chassis.bus.dead import ADAPTERS, DeadList
 from chassis.bus.local import Deliveries, LocalBus
 from chassis.context import Context, system
 from chassis.db import Database
@@ -95,7 +94,7 @@ class House:
     @contextmanager
     def open_dead(self, name: str) -> Iterator[DeadList]:
         resident = self.kitchen if name == "kitchen" else self.pantry
-        with closing(open_url(self.settings.bus_url, ADAPTERS, resources=resident)) as dead:
+        with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resident)) as dead:
             yield dead
 
     def fill(self, *names: str) -> None:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 
 from sqlalchemy import delete, or_, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
+from chassis.sql import insert_ignore
 from services.catalog.index.port import Index
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Heading, ImportRun, IndexQueue
 from services.catalog.works.assign import take_turn
-from services.catalog.works.keys import KINDS
+from services.catalog.works.record_keys import KINDS
 
 REMEMBERED = 300_000  # texts; a run that meets more forgets them all and begins again
 WEED_BATCH = 200
@@ -52,9 +51,7 @@ class Headings:
             for each in sorted(fresh)
             if (sort := heading_sort(each[1:])) and "\x00" not in each
         ]
-        if rows:
-            dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-            session.execute(dialect.insert(Heading).on_conflict_do_nothing(), rows)
+        insert_ignore(session, Heading, rows)
 
 
 def weed(database: Database, index: Index) -> int:

@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
+from chassis.sql import update_many
 from services.catalog.importing.decode import IncomingAuthority
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
@@ -52,11 +53,10 @@ def establish(
     if rows:
         session.execute(insert(Authority.__table__), rows)  # type: ignore[arg-type]
     if decided.updated:
-        table = Authority.__table__
         changes = [
-            {"b_number": number, "version": version + 1, **_said(each, at)} for number, version, each in decided.updated
+            {"number": number, "version": version + 1, **_said(each, at)} for number, version, each in decided.updated
         ]
-        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+        update_many(session, Authority, changes, key="number")
         changed = [number for number, _version, _each in decided.updated]
         session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(changed)))
         forms += [row for number, _version, each in decided.updated for row in _forms(number, each)]

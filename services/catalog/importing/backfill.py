@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import threading
 
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
+from chassis.sql import update_many
 from services.catalog.browse.headings import Headings
 from services.catalog.index.queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record
 from services.catalog.works.assign import Arrival, Moved, collocate, take_turn
 from services.catalog.works.events import tell_moved
-from services.catalog.works.keys import found_by
+from services.catalog.works.record_keys import found_by
 
 BATCH = 500
 
@@ -57,7 +58,7 @@ def _batch(session: Session, headings: Headings, *, context: Context) -> int:
     headings.note(session, [each.headings for each in found.values()])
     changes = [
         {
-            "b_number": row.number,
+            "number": row.number,
             "version": row.version + 1,
             "work_number": works.places[row.number].work,
             "work_keys": works.places[row.number].keys,
@@ -67,8 +68,7 @@ def _batch(session: Session, headings: Headings, *, context: Context) -> int:
         }
         for row in rows
     ]
-    table = Record.__table__
-    session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+    update_many(session, Record, changes, key="number")
     moved = [*(Moved(row.number, row.version + 1) for row in rows), *works.moved]
     enqueue(session, moved)
     tell_moved(session, moved, context=context)

@@ -23,9 +23,9 @@ from services.catalog.marc.faults import Bad, Frame
 from services.catalog.marc.fields import by_tag
 from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record
+from services.catalog.record.authorities import authority_of, is_authority
 from services.catalog.record.brief import brief_of
-from services.catalog.record.headings import authority_of, is_authority
-from services.catalog.works.keys import Found, found_by
+from services.catalog.works.record_keys import Found, found_by
 
 BATCH = 500
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -15,6 +15,7 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.events import emit
 from chassis.ids import new_id
+from chassis.sql import update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.upsert import Feed, open_feed
 from services.catalog.index.queue import enqueue
@@ -135,15 +136,14 @@ def _again(
         at = clock.now()
         changes = [
             {
-                "b_number": row.number,
+                "number": row.number,
                 "version": row.version + 1,
                 "updated_at": at,
                 "holdings": holdings_of(feed.shelves, wanted[row.number]),
             }
             for row in told
         ]
-        table = Record.__table__
-        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), changes)  # type: ignore[arg-type]
+        update_many(session, Record, changes, key="number")
         enqueue(session, [(row.number, row.version + 1) for row in told])
         fact = RecordsChanged(
             source=feed.source, record_ids=[str(row.id) for row in told], versions=[row.version + 1 for row in told]

@@ -9,14 +9,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.errors import LocalText
 from chassis.events import emit
 from chassis.ids import new_id
+from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import Headings
 from services.catalog.importing.decode import Incoming
@@ -108,8 +108,7 @@ def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
 
 def _make(session: Session, table: type[Institution | Source], row: dict[str, Any]) -> None:
     """Make it unless it is there; two first imports of one source may come at once."""
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    session.execute(dialect.insert(table).values(row).on_conflict_do_nothing(index_elements=["code"]))
+    insert_ignore(session, table, [row], key=("code",))
 
 
 def put(
@@ -238,9 +237,7 @@ def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Pla
             }
             created.append(row)
         else:
-            updated.append(row | {"b_number": to.row.number})
-    table = Record.__table__
+            updated.append(row | {"number": to.row.number})
     if created:
-        session.execute(insert(table), created)  # type: ignore[arg-type]
-    if updated:
-        session.connection().execute(update(table).where(table.c.number == bindparam("b_number")), updated)  # type: ignore[arg-type]
+        session.execute(insert(Record.__table__), created)  # type: ignore[arg-type]
+    update_many(session, Record, updated, key="number")

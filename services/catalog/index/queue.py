@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 from sqlalchemy import delete, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
+from chassis.sql import insert_for
 from services.catalog.index.port import Change
 from services.catalog.items.availability import ItemFacts
 from services.catalog.marc.record import Record as Marc
@@ -24,8 +23,7 @@ def enqueue(session: Session, changed: Iterable[tuple[int, int]]) -> None:
     rows = [{"record_number": number, "version": version} for number, version in sorted(changed)]
     if not rows:
         return
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    put = dialect.insert(IndexQueue)
+    put = insert_for(session, IndexQueue)
     newer = put.on_conflict_do_update(
         index_elements=["record_number"],
         set_={"version": put.excluded.version},
@@ -61,6 +59,8 @@ def changes_of(session: Session, versions: dict[int, int]) -> list[Change]:
 
     versions  record number -> version, used where there is no record to ask
     """
+    if not versions:
+        return []
     numbers = list(versions)
     rows = session.execute(
         select(Record.number, Record.version, Record.marc, Record.deleted_at, Record.work_number, Institution.code)

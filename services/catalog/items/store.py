@@ -9,11 +9,11 @@ from uuid import UUID
 
 import orjson
 from sqlalchemy import delete, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis.errors import LocalText
 from chassis.ids import new_id
+from chassis.sql import insert_ignore
 from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.tables import Branch, Item
 
@@ -58,9 +58,8 @@ def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]
         }
         for code in codes
     ]  # fmt: skip
-    dialect: Any = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     # Another import, or a file of institutions, may have made the same one meanwhile.
-    session.execute(dialect.insert(Branch).on_conflict_do_nothing(index_elements=["institution_id", "code"]), rows)
+    insert_ignore(session, Branch, rows, key=("institution_id", "code"))
     there = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
             Branch.institution_id == shelves.institution_id, Branch.code.in_(codes)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.catalog.marc.faults import Bad
 from services.catalog.marc.field_shape import warn
+
+from .faults import Bad
 
 ENTRY = 12
 FIELD_END = b"\x1e"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 
-from services.catalog.analysis import isbn13, issn_of
-from services.catalog.marc.fields import Tags, control, picked
+from services.catalog.marc.fields import Tags, control
 
 _YEAR = re.compile(r"(?<!\d)(1[0-9]{3}|20[0-9]{2})(?!\d)")
 _DDC = re.compile(r"(\d)\d\d(?!\d)")
@@ -114,32 +113,3 @@ def main_classes(ddc: str) -> tuple[str, ...]:
         return ("200", "2X")
     found = _DDC.search(ddc)
     return (f"{found.group(1)}00",) if found else ()
-
-
-_A = frozenset("a")
-_ISSN_DIGITS = 7  # the eighth checks the others, and may be an X
-
-
-def standard_number_of(tags: Tags) -> int | None:
-    """The record's first ISBN as thirteen digits, else its first ISSN as seven; None when it has neither.
-
-    tags  document.headings.by_tag of the record
-    """
-    for value in picked(tags, "020", _A):
-        found = isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0])
-        if found:
-            return int(found)
-    for value in picked(tags, "022", _A):
-        issn = issn_of(value[:40])
-        if issn:
-            return int(issn[:_ISSN_DIGITS])
-    return None
-
-
-def standard_number(text: str) -> int | None:
-    """What a typed ISBN or ISSN is looked up as; None when it is neither."""
-    isbn = isbn13(text)
-    if isbn:
-        return int(isbn)
-    issn = issn_of(text) if len(text) <= 12 else None
-    return int(issn[:_ISSN_DIGITS]) if issn else None

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from hashlib import blake2b
 from typing import NamedTuple
 
-from services.catalog.analysis import isbn13, issn_of, tokens
-from services.catalog.marc.fields import Field, Tags, by_tag, pick, picked
-from services.catalog.marc.record import Record
-from services.catalog.record.codes import standard_number_of
-from services.catalog.record.headings import names_of, non_filing, series_of, subjects_of
+from services.catalog.analysis import isbn13, issn_of
+from services.catalog.marc.fields import Field, Tags, pick, picked
+from services.catalog.record.headings import non_filing
 from services.catalog.works.names import author_of, mark, part_of, says_nothing, title_words, words
 
 MOST_KEYS = 12  # of one record
@@ -157,65 +154,3 @@ def _put_anonymous(found: dict[int, str], tags: Tags, field: Field, material: st
         if publisher:
             _put(found, "anonymous", "n", material, " ".join(whole), part, publisher[0])
             return
-
-
-SORT_LENGTH = 120
-HEADING_LENGTH, MOST_HEADINGS = 200, 40  # as the facets have them
-KINDS = {"a": "author", "s": "subject", "e": "series"}
-
-_TITLE = frozenset("abnp")
-_NAME = frozenset("abcq")
-_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
-_NAMES = ("100", "110", "111", "700", "710", "711", "720")
-
-
-class Found(NamedTuple):
-    """Plain data, which goes from process to process by the thousand.
-
-    title_sort, author_sort   folded title (non-filing characters gone) and main entry, cut
-    headings                  a letter of KINDS before each text, as the facets have it
-    keys                      numbers of clustering.keys_of
-    standard_number           document.numbers.standard_number_of
-    """
-
-    title_sort: str
-    author_sort: str
-    headings: tuple[str, ...]
-    keys: tuple[int, ...]
-    standard_number: int | None = None
-
-
-def found_by(record: Record, tags: Tags | None = None, names: Sequence[str] | None = None) -> Found:
-    """Takes any record and never raises.
-
-    tags, names  its fields under their tags, and headings.names_of those, where somebody has them already
-    """
-    tags = by_tag(record.fields) if tags is None else tags
-    headings = [f"a{each[:HEADING_LENGTH]}" for each in (names_of(tags) if names is None else names)[:MOST_HEADINGS]]
-    headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
-    if not _SERIES.isdisjoint(tags):
-        headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
-    keys = tuple([key.number for key in keys_of(record.leader, tags)])
-    return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
-
-
-def _title_sort(tags: Tags) -> str:
-    field = next(iter(tags.get("245", ())), None)
-    if field is None:
-        return ""
-    text = " ".join(pick(field, _TITLE))
-    return " ".join(tokens(text[non_filing(field) :] or text))[:SORT_LENGTH]
-
-
-def _author_sort(tags: Tags) -> str:
-    for tag in _NAMES:
-        for each in tags.get(tag, ()):
-            found = _folded(" ".join(pick(each, _NAME)))
-            if found:
-                return found
-    return ""
-
-
-@lru_cache(maxsize=4096)
-def _folded(name: str) -> str:
-    return " ".join(tokens(name))[:SORT_LENGTH]

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element
 
 from services.catalog.formats.clean_text import root, written
 from services.catalog.formats.entry import Entry
-from services.catalog.formats.mods import description, subjects, titles
+from services.catalog.formats.mods import description, origin, related, subjects, titles
 from services.catalog.formats.mods.fields import Fields
 
 NAMESPACE: Final = "http://www.loc.gov/mods/v3"
@@ -35,14 +35,14 @@ def _element(entry: Entry, attributes: dict[str, str]) -> Element:
     fields = Fields(entry.record)
     titles.put_titles(made, fields)
     titles.put_names(made, fields)
-    description.put_type(made, fields)
-    description.put_origin(made, fields)
-    description.put_languages(made, fields)
+    origin.put_type(made, fields)
+    origin.put_origin(made, fields)
+    origin.put_languages(made, fields)
     description.put_physical(made, fields)
     description.put_notes(made, fields)
     subjects.put_subjects(made, fields)
     subjects.put_classes(made, fields)
-    titles.put_related(made, fields)
+    related.put_related(made, fields)
     description.put_identifiers(made, fields)
     description.put_location(made, fields, entry)
     description.put_record_info(made, fields, entry)

@@ -23,7 +23,7 @@ from services.catalog.importing.upsert import Decided, Known, decide, open_feed,
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
-from services.catalog.works.keys import found_by
+from services.catalog.works.record_keys import found_by
 from tests.builders import book, iso
 from tests.services.catalog.conftest import Importer
 

@@ -34,6 +34,7 @@ def lease(database: Database) -> Iterator[Lease]:
 
 
 def oversleep(database: Database) -> None:
+    """The term ends and another process holds the role; the first holder does not know it yet."""
     with database.transaction(system("test")) as session:
         session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
     assert Leases(database).try_hold(ROLE) is not None

@@ -6,9 +6,10 @@ import pytest
 
 from services.catalog.marc.fields import by_tag
 from services.catalog.marc.record import Record
-from services.catalog.works.keys import found_by, keys_of, pack, unpack
+from services.catalog.works.keys import keys_of, pack, unpack
 from services.catalog.works.likeness import compare, parts_of
 from services.catalog.works.names import mark, number
+from services.catalog.works.record_keys import found_by
 from tests.builders import book
 
 BUMI = book("1", "Bumi manusia", author="Toer, Pramoedya Ananta", year="1980", isbn="9789799731234")

@@ -1,0 +1,65 @@
+"""When a scheduled job is due, and the table that remembers its last run over restarts."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Column, String, Table, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database, UtcTime, chassis_tables
+from chassis.service import Job
+from chassis.sql import insert_for
+
+SCHEDULE = system("schedule")
+DONE = "done"
+
+job_runs = Table(
+    "job_runs",
+    chassis_tables,
+    Column("name", String(64), primary_key=True),
+    Column("started_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime, nullable=True),
+    Column("outcome", String(64), nullable=False),
+)
+
+
+def due_at(job: Job, database: Database, *, process_started: datetime) -> datetime:
+    """When the job is to start next, UTC; a moment in the past when it is due already. Raises Unavailable."""
+    with database.reading(SCHEDULE) as session:
+        run = session.execute(select(job_runs).where(job_runs.c.name == job.name)).first()
+    if run is None or run.outcome != DONE or (job.at_start and run.started_at < process_started):
+        return process_started
+    return next_start(job, run.started_at)
+
+
+def next_start(job: Job, last: datetime) -> datetime:
+    """First time of the schedule after the last start, UTC.
+
+    An hour that the clock skips in spring is the hour after it; of an hour that comes twice in autumn, the first.
+    """
+    if job.every_seconds is not None:
+        return last + timedelta(seconds=job.every_seconds)
+    zone = ZoneInfo(job.zone)
+    day = last.astimezone(zone).date()
+    while True:
+        start = datetime.combine(day, time.fromisoformat(job.at), zone).astimezone(last.tzinfo)
+        if start > last:
+            return start
+        day += timedelta(days=1)
+
+
+def note_start(session: Session, job: Job) -> None:
+    """Remember that the job started now. A run without an end is due again."""
+    values = {"started_at": clock.now(), "ended_at": None, "outcome": ""}
+    row = insert_for(session, job_runs).values(name=job.name, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
+
+
+def note_end(session: Session, job: Job, outcome: str) -> None:
+    """Remember how the run ended: DONE, or the reason why it failed."""
+    values = {"ended_at": clock.now(), "outcome": outcome[:64]}
+    session.execute(update(job_runs).where(job_runs.c.name == job.name).values(**values))

@@ -1,0 +1,79 @@
+"""relatedItem: series, hosts, predecessors and successors, other forms, and the works inside this one."""
+
+from __future__ import annotations
+
+from typing import Final
+from xml.etree.ElementTree import Element
+
+from services.catalog.formats.clean_text import plain, put, put_text
+from services.catalog.formats.mods.fields import Fields, Said
+from services.catalog.formats.mods.titles import put_name, put_title_of
+from services.catalog.record.headings import tidy
+
+# Linking entry fields -> type of relatedItem; "" for related in no way that MODS names.
+LINKS: Final = {
+    "534": "original", "765": "otherVersion", "767": "otherVersion", "770": "constituent", "772": "host",
+    "773": "host", "774": "constituent", "775": "otherVersion", "776": "otherFormat", "777": "", "780": "preceding",
+    "785": "succeeding", "786": "", "787": "", "760": "series", "762": "constituent",
+}  # fmt: skip
+
+
+def put_related(parent: Element, fields: Fields) -> None:
+    """In this order: series as written and as traced, links, works named in added entries."""
+    _put_all_series(parent, fields)
+    for tag, kind in LINKS.items():
+        for said in fields.all(tag):
+            if plain(said.text("astpcuxznwg")):
+                _put_link(put(parent, "relatedItem", type=kind), said, tag)
+    _put_works(parent, fields)
+
+
+def _put_all_series(parent: Element, fields: Fields) -> None:
+    for said in fields.all("490", "440"):
+        if plain(said.text("a")):
+            _put_series(put(parent, "relatedItem", type="series"), said, "a")
+    for tag in ("800", "810", "811", "830"):
+        codes = "a" if tag == "830" else "t"
+        for said in fields.all(tag):
+            if plain(said.text(codes)):
+                made = put(parent, "relatedItem", type="series")
+                _put_series(made, said, codes)
+                if tag != "830":
+                    put_name(made, said, f"1{tag[1:]}")
+
+
+def _put_works(parent: Element, fields: Fields) -> None:
+    for tag in ("700", "710", "711", "730"):
+        codes = "adfgklmorst" if tag == "730" else "fklmorst"
+        for said in fields.all(tag):
+            if plain(said.text("a" if tag == "730" else "t")):
+                made = put(parent, "relatedItem", type="constituent" if said.indicator(2) == "2" else "")
+                put_title_of(made, said, codes)
+                if tag != "730":
+                    put_name(made, said, f"1{tag[1:]}")
+
+
+def _put_series(made: Element, said: Said, codes: str) -> None:
+    put_title_of(made, said, codes)
+    if volume := plain(said.text("v")):
+        put(put(put(made, "part"), "detail", type="volume"), "number", volume)
+    put_text(made, "identifier", tidy(said.text("x")), type="issn")
+
+
+def _put_link(made: Element, said: Said, tag: str) -> None:
+    title = "t" if said.has("t") else "s"
+    put_title_of(made, said, title)
+    if name := plain(tidy(said.text("a"))):
+        if said.has("ts"):
+            put(put(made, "name"), "namePart", name)
+        else:
+            put(put(made, "titleInfo"), "title", name)
+    if publication := plain(said.text("cd" if tag != "534" else "bc")):
+        put(put(made, "originInfo"), "publisher", tidy(publication))
+    for value in said.has("n"):
+        put_text(made, "note", value)
+    for code, kind in (("x", "issn"), ("z", "isbn"), ("w", "local"), ("u", "uri")):
+        for value in said.has(code):
+            put_text(made, "identifier", value, type=kind)
+    if part := plain(said.text("g")):
+        put(put(made, "part"), "text", part)

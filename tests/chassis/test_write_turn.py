@@ -1,0 +1,231 @@
+"""A writer waits for other writers only as long as its caller does, and never for its own thread."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, select, text, update
+from sqlalchemy.orm import Session
+
+from chassis import db, nesting
+from chassis.context import READER, Context, system
+from chassis.db import Database
+from chassis.errors import Conflict, TooLate, Unavailable
+
+TEST = system("test")
+things = Table("things", MetaData(), Column("id", Integer, primary_key=True), Column("number", Integer))
+
+HOLDER = """
+import sys
+from chassis.context import READER
+from chassis.db import Database
+with Database(sys.argv[1]).transaction(READER):
+    print("holds", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
+    opened = Database(url, pool_size=4)
+    things.create(opened.writer)
+    with opened.transaction(TEST) as session:
+        session.execute(things.insert(), [{"id": 1, "number": 0}, {"id": 2, "number": 0}])
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path}/t.db")
+    yield opened
+    opened.close()
+
+
+@contextmanager
+def writing_in_a_thread(database: Database) -> Iterator[None]:
+    """Another thread of this process is in the midst of a transaction."""
+    begun, end = threading.Event(), threading.Event()
+
+    def write() -> None:
+        with database.transaction(TEST):
+            begun.set()
+            end.wait()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    begun.wait()
+    try:
+        yield
+    finally:
+        end.set()
+        thread.join()
+
+
+@contextmanager
+def writing_in_a_process(database: Database) -> Iterator[None]:
+    """Another process is in the midst of a transaction."""
+    url = database.url.render_as_string(hide_password=False)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline() == "holds\n"
+    try:
+        yield
+    finally:
+        holder.communicate("")
+
+
+WRITERS = [writing_in_a_thread, writing_in_a_process]
+
+
+@pytest.mark.parametrize("writing", WRITERS)
+def test_a_writer_with_a_deadline_gives_up_at_it(file: Database, writing: type) -> None:
+    with writing(file):
+        begun = time.monotonic()
+        with pytest.raises(TooLate) as refusal, file.transaction(Context(deadline=begun + 0.3)):
+            raise AssertionError("it has no turn")
+        assert refusal.value.reason == "DEADLINE_PASSED"
+        assert 0.3 <= time.monotonic() - begun < 3
+    with file.transaction(TEST):
+        pass
+
+
+@pytest.mark.parametrize("writing", WRITERS)
+def test_a_writer_without_a_deadline_waits_for_a_limited_time(
+    file: Database, writing: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(db, "WRITE_WAIT_SECONDS", 0.3)
+    with writing(file):
+        with pytest.raises(Unavailable) as refusal, file.transaction(TEST):
+            raise AssertionError("it has no turn")
+        assert refusal.value.reason == "DATABASE_BUSY"
+    with file.transaction(TEST):
+        pass
+
+
+def test_a_writer_gets_its_turn_when_another_process_ends_its_own(file: Database) -> None:
+    turns: list[float] = []
+
+    def write() -> None:
+        with file.transaction(TEST):
+            turns.append(time.monotonic())
+
+    thread = threading.Thread(target=write)
+    with writing_in_a_process(file):
+        thread.start()
+        time.sleep(0.3)
+        assert turns == []
+    thread.join(10)
+    assert len(turns) == 1
+
+
+def test_a_caller_who_waits_no_more_begins_no_transaction(database: Database) -> None:
+    with pytest.raises(TooLate), database.transaction(Context(deadline=time.monotonic() - 1)):
+        raise AssertionError("nothing is begun")
+
+
+def test_what_a_transaction_itself_times_out_on_is_its_own_error(database: Database) -> None:
+    with pytest.raises(TimeoutError, match="of the block"), database.transaction(TEST):
+        raise TimeoutError("of the block")
+
+
+def test_a_transaction_in_a_transaction_is_refused_at_once(database: Database) -> None:
+    again = Database(database.url.render_as_string(hide_password=False))
+    for other in (database, again):
+        with (
+            database.transaction(TEST),
+            pytest.raises(nesting.NestedWork, match="pass its session down"),
+            other.transaction(TEST),
+        ):
+            raise AssertionError("nothing is begun")
+    again.close()
+    with database.transaction(TEST) as session:
+        assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
+
+
+def test_transactions_on_two_databases_may_overlap(database: Database, tmp_path: Path) -> None:
+    other = Database(f"sqlite:///{tmp_path}/other.db")
+    with database.transaction(TEST), other.transaction(TEST):
+        pass
+    other.close()
+
+
+def test_a_full_pool_has_a_name(postgres_owner_url: str) -> None:
+    database = Database(postgres_owner_url, pool_size=1)
+    database.writer.pool._timeout = 0.2  # type: ignore[attr-defined]
+    with (
+        database.transaction(TEST),
+        pytest.raises(Unavailable) as refusal,
+        database.reading(READER),
+    ):
+        raise AssertionError("there is no connection")
+    assert refusal.value.reason == "DATABASE_BUSY"
+    database.close()
+
+
+def add(session: Session, *ids: int, meet: threading.Barrier | None = None) -> None:
+    """Add one to each number, in this order; wait for the other writer after the first."""
+    for number in ids:
+        session.execute(update(things).where(things.c.id == number).values(number=things.c.number + 1))
+        if meet is not None and number == ids[0]:
+            meet.wait(10)
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_of_two_writers_in_a_deadlock_the_refused_one_is_done_again(database: Database) -> None:
+    meet, attempts = threading.Barrier(2), []
+
+    def write(*ids: int) -> None:
+        def act(session: Session) -> None:
+            attempts.append(ids)
+            add(session, *ids, meet=meet if len(attempts) <= 2 else None)
+
+        database.run(TEST, act)
+
+    threads = [threading.Thread(target=write, args=ids) for ids in ((1, 2), (2, 1))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert len(attempts) == 3
+    with database.reading(TEST) as session:
+        assert session.scalars(select(things.c.number)).all() == [2, 2]
+
+
+@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+def test_a_serialization_failure_is_done_again_once_and_then_named(database: Database) -> None:
+    attempts = []
+
+    def act(session: Session) -> None:
+        attempts.append(1)
+        session.execute(text("DO $$ BEGIN RAISE EXCEPTION 'collision' USING ERRCODE = '40001'; END $$"))
+
+    with pytest.raises(Conflict) as refusal:
+        database.run(TEST, act)
+    assert refusal.value.reason == "WRITE_CONFLICT"
+    assert len(attempts) == 2
+
+
+def test_a_function_that_refuses_is_not_done_again(database: Database) -> None:
+    attempts = []
+
+    def act(session: Session) -> None:
+        attempts.append(1)
+        add(session, 1)
+        raise Conflict("LEASE_LOST", role="x")
+
+    with pytest.raises(Conflict):
+        database.run(TEST, act)
+    assert len(attempts) == 1
+    with database.reading(TEST) as session:
+        assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
