@@ -28,7 +28,7 @@ class Context:
         """Seconds until the deadline; None without one."""
         return None if self.deadline is None else self.deadline - time.monotonic()
 
-    def in_time(self) -> None:
+    def check_deadline(self) -> None:
         """Go on only before the deadline.
 
         raises  TooLate  DEADLINE_PASSED

@@ -259,7 +259,7 @@ class Database:
         raises  TooLate      DEADLINE_PASSED
                 Unavailable  DATABASE_BUSY
         """
-        context.in_time()
+        context.check_deadline()
         if not self.is_sqlite:
             yield
             return
@@ -268,7 +268,7 @@ class Database:
             try:
                 stack.enter_context(self._write_turn.take(WRITE_WAIT_SECONDS if seconds is None else seconds))
             except TimeoutError:
-                context.in_time()
+                context.check_deadline()
                 raise Unavailable("DATABASE_BUSY") from None
             yield
 

@@ -9,7 +9,7 @@ import gc
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 
 
-def settle() -> None:
+def tune_gc() -> None:
     """Leave what is loaded now out of collections, and collect the rest less often; call it after a process's start.
 
     Nearly everything is freed by reference counts. The collector made an import a tenth longer.

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 from chassis import clock, telemetry
 from chassis.errors import Error
-from chassis.gc_tuning import settle
+from chassis.gc_tuning import tune_gc
 from chassis.job_runs import DONE, SCHEDULE, due_at, note_end, note_start
 from chassis.lease import Fenced, Lease, Leases
 from chassis.service import Job, Resources, load
@@ -94,7 +94,7 @@ def run_beside(name: str) -> None:
     stop = threading.Event()
     resources = Resources(settings=settings, database=database, service=service, beside=True)
     threads = start(jobs_of(resources), resources, stop)
-    settle()
+    tune_gc()
     sys.stdin.read()
     stop.set()
     for thread in threads:

@@ -14,7 +14,7 @@ import uvicorn
 from chassis import jobs, telemetry
 from chassis.db import Database
 from chassis.errors import Invalid, Unavailable
-from chassis.gc_tuning import settle
+from chassis.gc_tuning import tune_gc
 from chassis.prefork import GRACE_SECONDS, SingleWriteProtocol, StoppableServer, Supervisor, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.server import database_answers
@@ -77,7 +77,7 @@ class _Services:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
                 inproc.register(service.name, servicer, adder, is_healthy=partial(database_answers, database))
             self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
-        settle()
+        tune_gc()
 
     def close(self) -> None:
         self._stop.set()

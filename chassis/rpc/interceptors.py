@@ -146,7 +146,7 @@ def _enter(grpc_context: Any) -> Context:
 
 
 def _check_access(scope: str, context: Context) -> None:
-    context.in_time()
+    context.check_deadline()
     if scope != PUBLIC:
         raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
 

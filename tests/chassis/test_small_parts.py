@@ -60,7 +60,7 @@ def test_an_id_is_read_as_it_was_written() -> None:
 
 
 def test_a_context_stops_at_its_deadline() -> None:
-    Context().in_time()
-    Context(deadline=time.monotonic() + 60).in_time()
+    Context().check_deadline()
+    Context(deadline=time.monotonic() + 60).check_deadline()
     with pytest.raises(TooLate):
-        Context(deadline=time.monotonic() - 1).in_time()
+        Context(deadline=time.monotonic() - 1).check_deadline()

@@ -79,7 +79,7 @@ def browse(
         before, after = (before or USUAL, 0) if place.back else (0, after or USUAL)
     else:
         after = after or USUAL
-    context.in_time()
+    context.check_deadline()
     with database.reading(context) as session:
         reader = _Reader(session, index, place.kind)
         earlier = reader.read(replace(place, back=True), before + 1)

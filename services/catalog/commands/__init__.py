@@ -16,7 +16,7 @@ from rich.console import Console
 
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, Unavailable
-from chassis.gc_tuning import settle
+from chassis.gc_tuning import tune_gc
 from services.catalog import institutions, sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.classes import app as classes_app
@@ -83,7 +83,7 @@ def import_(
     with catalogue(working=not dry_run) as resources, reporting(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.of(CatalogSettings).default_institution
-        settle()
+        tune_gc()
         with bar_for(quiet=json, in_bytes=True) as bar:
             run = Import(
                 resources.database,

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from chassis.errors import LocalText, NotFound
-from chassis.gc_tuning import settle
+from chassis.gc_tuning import tune_gc
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
@@ -102,7 +102,7 @@ def follow_parent() -> None:
         os._exit(1)
 
     threading.Thread(target=follow, name="follow-parent", daemon=True).start()
-    settle()
+    tune_gc()
     os.nice(GIVE_WAY)
 
 

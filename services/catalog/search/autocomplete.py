@@ -54,7 +54,7 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
     words = tokens(validation.typed(prefix))[: validation.MOST_WORDS]
     if not words or max(map(len, words)) < _SHORTEST:
         return []
-    context.in_time()
+    context.check_deadline()
     enough = -(-wanted // len(KINDS))
     kinds = (
         [Suggestion(text, "title") for text in _titles(database, index, words, enough)],

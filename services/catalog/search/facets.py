@@ -75,7 +75,7 @@ def count_facet(
     order = validation.allowed_facet_order(sort)
     first = validation.allowed_offset(offset)
     wanted = validation.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
-    context.in_time()
+    context.check_deadline()
     end = first + wanted
     widen = partial(widened, database)
     request = Request(widen(asked, match), filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)

@@ -116,7 +116,7 @@ def search(
     question = digest(query, kept, f"{order} by work" if by_work else order)
     came_from = opened(cursor, question) if cursor else None
     offset = came_from.offset if came_from else 0
-    context.in_time()
+    context.check_deadline()
     widen = partial(widened, database)
     request = Request(
         match=widen(asked, match),

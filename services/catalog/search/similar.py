@@ -54,7 +54,7 @@ def similar(database: Database, index: Index, *, context: Context, record_id: UU
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     wanted = validation.allowed_limit(limit, usual=USUAL, most=MOST)
-    context.in_time()
+    context.check_deadline()
     with database.reading(context) as session:
         number = queries.record(session, record_id).number
         own, work = queries.marc_and_work(session, [number])[number]
