@@ -92,8 +92,8 @@ def branches(resources: Resources) -> list[Finding]:
         codes = session.scalars(select(Branch.code).where(Branch.confirmed.is_(False)).order_by(Branch.code)).all()
     shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
     if not codes:
-        said = LocalText("Semua cabang sudah diterangkan.", "Every branch is described.")
-        return [Finding("catalog branches", True, said)]
+        local_text = LocalText("Semua cabang sudah diterangkan.", "Every branch is described.")
+        return [Finding("catalog branches", True, local_text)]
     return [
         Finding(
             "catalog branches",

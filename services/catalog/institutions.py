@@ -109,7 +109,7 @@ def _rename_in_holdings(session: Session, institution: Institution, renamed: dic
         changes = []
         for row in rows:
             entries = orjson.loads(row.holdings)
-            touched = [each for each in entries if each["branch"] in renamed]
+            touched = [entry for entry in entries if entry["branch"] in renamed]
             for each in touched:
                 each["branch_name"] = renamed[each["branch"]]
             if touched:

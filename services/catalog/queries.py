@@ -19,7 +19,7 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
 
     raises  NotFound  RECORD_NOT_FOUND
     """
-    found = session.execute(
+    row = session.execute(
         select(
             Record.number,
             Record.id,
@@ -34,13 +34,13 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
         .join(Institution, Institution.id == Record.institution_id)
         .where(Record.id == record_id, Record.deleted_at.is_(None))
     ).first()
-    if found is None:
+    if row is None:
         raise NotFound(
             "RECORD_NOT_FOUND",
             LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
             record=str(record_id),
         )
-    return found
+    return row
 
 
 def listed(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -60,8 +60,8 @@ def highest_number(session: Session) -> int:
 
 def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[bytes, int | None]]:
     """(packed MARC record, number of its work) by record number, of those not deleted."""
-    asked = select(Record.number, Record.marc, Record.work_number)
-    rows = session.execute(asked.where(Record.number.in_(numbers), Record.deleted_at.is_(None)))
+    statement = select(Record.number, Record.marc, Record.work_number)
+    rows = session.execute(statement.where(Record.number.in_(numbers), Record.deleted_at.is_(None)))
     return {row.number: (row.marc, row.work_number) for row in rows}
 
 

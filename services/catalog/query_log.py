@@ -42,7 +42,7 @@ def note_searches(session: Session, searches: Sequence[Searched]) -> int:
     returns  how many were kept
     raises   Invalid  SEARCHES_OUT_OF_BOUNDS for more than 1,000, or for a day or language that is none
     """
-    if len(searches) > MOST_NOTED or not all(_is_sound(each) for each in searches):
+    if len(searches) > MOST_NOTED or not all(_is_sound(search_) for search_ in searches):
         raise Invalid(
             "SEARCHES_OUT_OF_BOUNDS",
             LocalText(
@@ -53,14 +53,14 @@ def note_searches(session: Session, searches: Sequence[Searched]) -> int:
         )
     rows = [
         {
-            "day": each.day,
+            "day": search_.day,
             "query": text,
-            "total": min(each.total, _LARGEST),
-            "clicked": min(each.clicked, _LARGEST),
-            "language": each.language,
+            "total": min(search_.total, _LARGEST),
+            "clicked": min(search_.clicked, _LARGEST),
+            "language": search_.language,
         }
-        for each in searches
-        if (text := impersonal(each.query, found=each.total > 0)) and text != HIDDEN
+        for search_ in searches
+        if (text := impersonal(search_.query, found=search_.total > 0)) and text != HIDDEN
     ]
     if rows:
         session.execute(insert(Search), rows)
@@ -121,7 +121,7 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
     )
     last = aliased(Search)
     searches = func.count().filter(made)
-    asked = (
+    statement = (
         select(
             Search.query,
             searches,
@@ -139,10 +139,10 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
         .limit(limit)
     )
     if failed:
-        asked = asked.where(last.total == 0)
+        statement = statement.where(last.total == 0)
     return [
         Report(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
-        for query, times, none, total, opened, rank, day in session.execute(asked)
+        for query, times, none, total, opened, rank, day in session.execute(statement)
     ]
 
 

@@ -37,18 +37,18 @@ def isbn13(text: str) -> str | None:
 
 def isbns_of(text: str) -> list[tuple[int, int, str]]:
     """Each valid ISBN standing in a text: start, end, thirteen digits."""
-    found = []
-    for each in _NUMBER.finditer(text):
-        number = isbn13(each.group())
+    isbns = []
+    for match in _NUMBER.finditer(text):
+        number = isbn13(match.group())
         if number is not None:
-            found.append((each.start(), each.end(), number))
-    return found
+            isbns.append((match.start(), match.end(), number))
+    return isbns
 
 
 def issn_of(text: str) -> str | None:
     """The eight characters of the first ISSN in a text, X in lower case; its check digit is not judged."""
-    found = _ISSN.search(text)
-    return None if found is None else (found.group(1) + found.group(2)).lower()
+    match = _ISSN.search(text)
+    return None if match is None else (match.group(1) + match.group(2)).lower()
 
 
 def _sum13(digits: str) -> int:

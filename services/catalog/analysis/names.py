@@ -37,8 +37,8 @@ def name_forms(name: str) -> list[str]:
     """
     family, comma, given = name.partition("(")[0].partition(",")
     if comma:
-        words = [each for each in tokens(given) if each.isalpha()][:MOST_WORDS]
-        letters = [each[0] for each in words if not (len(each) > 1 and each in TITLES)]
+        words = [token for token in tokens(given) if token.isalpha()][:MOST_WORDS]
+        letters = [word[0] for word in words if not (len(word) > 1 and word in TITLES)]
         return [*dict.fromkeys(letters), *(["".join(letters[:4])] if len(letters) > 1 else ())]
     words = tokens(family)[:MOST_WORDS]
     return [

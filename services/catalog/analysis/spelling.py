@@ -129,11 +129,11 @@ luhak luak
 
 
 def _variants() -> dict[str, str]:
-    found: dict[str, str] = {}
+    variants: dict[str, str] = {}
     for line in _VARIANTS.strip().splitlines():
         first, *others = line.split()
-        found.update(dict.fromkeys((first, *others), first))
-    return found
+        variants.update(dict.fromkeys((first, *others), first))
+    return variants
 
 
 VARIANTS = {**_variants(), **_OLD}

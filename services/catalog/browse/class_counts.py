@@ -54,14 +54,14 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     counts = dict(hits.facets["class"])
     with database.reading(context) as session:
         captions = shelves.class_captions(session)
-    children = {each for each in counts if is_under(each, value)} | (set() if value else set(MAIN))
-    divided = {above(each)[-2] for each in counts if len(above(each)) > 1}
+    children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
+    divided = {above(code)[-2] for code in counts if len(above(code)) > 1}
 
     def shown(each: str) -> Class:
         return Class(each, captions.get(each) or caption("class", each), counts.get(each, 0), each in divided)
 
     return Classes(
-        classes=[shown(each) for each in sorted(children, key=notation)],
+        classes=[shown(child) for child in sorted(children, key=notation)],
         path=[shown(each) for each in above(value)] if value else [],
         without=counts.get(NONE, 0),
     )
@@ -78,31 +78,31 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     raises  NotFound PATH_NOT_FOUND; Invalid CLASSES_FILE, with where and what
     """
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound(
             "PATH_NOT_FOUND", LocalText("Tidak ada berkas {path}.", "There is no file {path}."), path=str(path)
         ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise _wrong(path, str(problem)) from None
-    if unknown := sorted(said.keys() - {"institution", "classes"}):
+    if unknown := sorted(data.keys() - {"institution", "classes"}):
         raise _wrong(path, f"unknown: {', '.join(unknown)}")
-    institution, table = said.get("institution", ""), said.get("classes")
+    institution, table = data.get("institution", ""), data.get("classes")
     if not isinstance(institution, str):
         raise _wrong(path, "institution must be a code in quotes")
     if not isinstance(table, dict) or not table:
         raise _wrong(path, 'it needs [classes] with lines such as "810" = { id = "…", en = "…" }')
     if len(table) > MOST_CAPTIONS:
         raise _wrong(path, f"at most {MOST_CAPTIONS} classes")
-    found: dict[str, LocalText] = {}
+    captions: dict[str, LocalText] = {}
     for written, name in table.items():
         value = value_of(written)
         if value is None or ("." in written and "." not in value):
             raise _wrong(path, f'"{written}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
-        if value in found:
+        if value in captions:
             raise _wrong(path, f'"{written}" is there twice')
-        found[value] = _caption(path, written, name)
-    return institution, found
+        captions[value] = _caption(path, written, name)
+    return institution, captions
 
 
 def load_captions(session: Session, institution: str, captions: Mapping[str, LocalText]) -> int:
@@ -128,10 +128,10 @@ def load_captions(session: Session, institution: str, captions: Mapping[str, Loc
 
 def _caption(path: Path, written: str, name: Any) -> LocalText:
     texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
-    kept = [each.strip() for each in texts if isinstance(each, str)]
-    if len(kept) != 2 or not all(0 < len(each) <= LONGEST_CAPTION for each in kept):
+    results = [text.strip() for text in texts if isinstance(text, str)]
+    if len(results) != 2 or not all(0 < len(each) <= LONGEST_CAPTION for each in results):
         raise _wrong(path, f'"{written}" needs id and en, each of at most {LONGEST_CAPTION} characters')
-    return LocalText(*kept)
+    return LocalText(*results)
 
 
 def _wrong(path: Path, why: str) -> Invalid:

@@ -64,8 +64,8 @@ def weed(database: Database, index: Index) -> int:
     gone, entry, at = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")
     while True:
         with database.reading(READER) as session:
-            asked = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*at))
-            rows = session.execute(asked.order_by(Heading.kind, Heading.sort, Heading.text).limit(WEED_BATCH)).all()
+            statement = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*at))
+            rows = session.execute(statement.order_by(Heading.kind, Heading.sort, Heading.text).limit(WEED_BATCH)).all()
         if not rows:
             return gone
         at = (rows[-1].kind, rows[-1].sort, rows[-1].text)
@@ -87,7 +87,7 @@ def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tupl
         kind: index.tally(FIELDS[kind], [text for of, _sort, text in headings if of == kind])
         for kind in {kind for kind, _sort, _text in headings}
     }
-    return [each for each in headings if not counts[each[0]][each[2]]]
+    return [heading for heading in headings if not counts[heading[0]][heading[2]]]
 
 
 def _is_quiet(session: Session) -> bool:

@@ -38,17 +38,17 @@ def read(session: Session, place: Place, limit: int) -> list[Row]:
 
 def see(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
     """(sort, text) of a form that is not to be used -> the headings that stand for it."""
-    asked = (
+    statement = (
         select(AuthorityForm.sort, AuthorityForm.text, Authority.heading)
         .join(Authority, Authority.number == AuthorityForm.authority_number)
         .where(*_forms(kind, "see", rows))
         .order_by(Authority.heading)
     )
-    found: dict[tuple[str, str], list[str]] = {}
-    for sort, text, heading in session.execute(asked):
-        if heading != text and heading not in (listed := found.setdefault((sort, text), [])):
+    values: dict[tuple[str, str], list[str]] = {}
+    for sort, text, heading in session.execute(statement):
+        if heading != text and heading not in (listed := values.setdefault((sort, text), [])):
             listed.append(heading)
-    return found
+    return values
 
 
 def see_also(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
@@ -58,17 +58,17 @@ def see_also(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str
         .where(*_forms(kind, "heading", rows))
         .subquery()
     )
-    asked = (
+    statement = (
         select(of.c.sort, of.c.text, AuthorityForm.text)
         .join(of, of.c.authority_number == AuthorityForm.authority_number)
         .where(AuthorityForm.relation == "see_also")
         .order_by(AuthorityForm.sort)
     )
-    found: dict[tuple[str, str], list[str]] = {}
-    for sort, text, related in session.execute(asked):
-        if related not in (listed := found.setdefault((sort, text), [])):
+    also: dict[tuple[str, str], list[str]] = {}
+    for sort, text, related in session.execute(statement):
+        if related not in (listed := also.setdefault((sort, text), [])):
             listed.append(related)
-    return found
+    return also
 
 
 def _forms(kind: str, relation: str, rows: Sequence[Row]) -> tuple[ColumnElement[bool], ...]:
@@ -107,7 +107,7 @@ def _call_numbers(session: Session, place: Place, limit: int) -> list[Row]:
     """Branch by branch, as the index on shelves stands, and then merged."""
     branches = session.scalars(select(Branch.id).order_by(Branch.id)).all()
     number = int(place.tie) if place.tie.isascii() and place.tie.isdigit() and len(place.tie) < 19 else 0
-    found: set[tuple[str, int, str]] = set()
+    values: set[tuple[str, int, str]] = set()
     for at in range(0, len(branches), BRANCHES_AT_ONCE):
         parts = []
         for branch_id in branches[at : at + BRANCHES_AT_ONCE]:
@@ -117,9 +117,9 @@ def _call_numbers(session: Session, place: Place, limit: int) -> list[Row]:
             asked = asked.group_by(Item.call_sort, Item.record_number)
             asked = _from(asked, place, (Item.call_sort, Item.record_number), (place.sort, number), limit)
             parts.append(select(asked.subquery()))
-        found.update((sort, record, said) for sort, record, said in session.execute(union_all(*parts)))
+        values.update((sort, record, said) for sort, record, said in session.execute(union_all(*parts)))
     rows: dict[tuple[str, int], Row] = {}
-    for sort, record, said in sorted(found, reverse=place.back):
+    for sort, record, said in sorted(values, reverse=place.back):
         rows.setdefault((sort, record), Row(sort, str(record), said, record))
     return list(rows.values())[:limit]
 
@@ -130,5 +130,5 @@ def _from(
     """The entries on the side of the place that it looks to, nearest first."""
     entry, there = tuple_(*columns), tuple_(*at)
     if place.back:
-        return asked.where(entry < there).order_by(*(each.desc() for each in columns)).limit(limit)
+        return asked.where(entry < there).order_by(*(column.desc() for column in columns)).limit(limit)
     return asked.where(entry > there if place.past else entry >= there).order_by(*columns).limit(limit)

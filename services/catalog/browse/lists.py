@@ -66,12 +66,12 @@ def browse(
     raises  Invalid      BROWSE_KIND_UNKNOWN, TERM_TOO_LONG, LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
-    for given in (before, after):
-        if not 0 <= given <= MOST:
+    for value in (before, after):
+        if not 0 <= value <= MOST:
             raise Invalid(
                 "LIMIT_OUT_OF_BOUNDS",
                 LocalText("Paling banyak {most} entri, bukan {limit}.", "At most {most} entries, not {limit}."),
-                limit=given,
+                limit=value,
                 most=MOST,
             )
     place = opened(cursor) if cursor else place_of(kind, term)
@@ -90,7 +90,7 @@ def browse(
         headings = _with_records(database, shown, headings)
     first, last = (shown[0], shown[-1]) if shown else (None, None)
     return Browsed(
-        headings=[each for each in headings if each.record or each.count or each.see],
+        headings=[heading for heading in headings if heading.record or heading.count or heading.see],
         previous=str(Place(place.kind, first.sort, first.tie, back=True)) if first and len(earlier) > before else "",
         next=str(Place(place.kind, last.sort, last.tie)) if last and len(later) > after else "",
         place=min(before, len(earlier)),

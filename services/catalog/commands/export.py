@@ -67,16 +67,16 @@ def export(
         total = exports.count_found(index, asked) if index else exports.count(database, context, source=source)
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")
-        kept = time.monotonic()
+        started = time.monotonic()
         since = place.since if place else None
         reached = since or reached
         for reached in exports.export(database, context, to=stream, asked=asked, index=index, since=since):
             bar.update(task, completed=reached.written)
             for problem in reached.problems:
                 screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
-            if place and time.monotonic() - kept > KEEP_SECONDS:
+            if place and time.monotonic() - started > KEEP_SECONDS:
                 place.keep(reached)
-                kept = time.monotonic()
+                started = time.monotonic()
         if place:
             place.done()
     if json:
@@ -87,7 +87,7 @@ def export(
 
 def _filters(given: list[str]) -> dict[str, tuple[str, ...]]:
     """`facet=value` as often as it stands, values of one facet together."""
-    found: dict[str, tuple[str, ...]] = {}
+    filters: dict[str, tuple[str, ...]] = {}
     for each in given:
         facet, equals, value = each.partition("=")
         if not equals or not value:
@@ -99,5 +99,5 @@ def _filters(given: list[str]) -> dict[str, tuple[str, ...]]:
                 ),
                 given=each[:80],
             )
-        found[facet] = (*found.get(facet, ()), value)
-    return found
+        filters[facet] = (*filters.get(facet, ()), value)
+    return filters

@@ -36,7 +36,7 @@ def show(work: WorkId, json: Json = False) -> None:
     """Show a work's editions, best first, each with how sure it is and why."""
     with catalogue() as resources:
         found = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
-    editions = [(each, orjson.loads(each.record.brief)) for each in found.editions]
+    editions = [(edition, orjson.loads(edition.record.brief)) for edition in found.editions]
     if json:
         told = {
             "id": str(found.id),

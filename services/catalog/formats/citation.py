@@ -114,15 +114,15 @@ def citation(record: Record) -> Citation:
         language=plain(language_of(tags)),
         series=series,
         series_volume=volume,
-        isbn=[plain(each) for each in isbns(tags)],
-        issn=_plain_each(tidy(each) for each in picked(tags, "022", _A)),
+        isbn=[plain(isbn) for isbn in isbns(tags)],
+        issn=_plain_each(tidy(value) for value in picked(tags, "022", _A)),
         ddc=plain(ddc_of(tags)),
         subjects=_plain_each(subjects_of(tags)),
         extent=plain(extent),
         page_count=pages.group(1) if pages else "",
         summary=plain(" ".join(picked(tags, "520", frozenset("ab")))),
         notes=_plain_each(_lettered(each) for tag in NOTES for each in tags.get(tag, ())),
-        links=[link for each in picked(tags, "856", _U) if _SAFE_LINK.match(link := each.strip())],
+        links=[link for value in picked(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
         control_number=plain(control(tags, "001")),
         host=host,
         volume=_found(_VOLUME, part),
@@ -146,14 +146,14 @@ def role_of(written: Field) -> str:
 
 
 def _names(tags: Tags) -> list[Name]:
-    found: dict[tuple[str, str], Name] = {}
+    names: dict[tuple[str, str], Name] = {}
     for tag in ("100", "110", "111", "700", "710", "711", "720"):
         for each in tags.get(tag, ()):
             text = plain(name_of(each))
             if text and not pick(each, frozenset("t")):
                 name = Name(text, KINDS[tag[1:]], role_of(each))
-                found.setdefault((name.text, name.role), name)
-    return list(found.values())
+                names.setdefault((name.text, name.role), name)
+    return list(names.values())
 
 
 def _imprint(tags: Tags) -> Field:

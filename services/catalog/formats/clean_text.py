@@ -20,10 +20,10 @@ def root(name: str, attributes: dict[str, str]) -> Element:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """An element under another; the text is made plain, attributes without a value are left out."""
-    made = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := plain(value))})
+    sub_element = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := plain(value))})
     if kept := plain(text):
-        made.text = kept
-    return made
+        sub_element.text = kept
+    return sub_element
 
 
 def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> None:

@@ -64,9 +64,9 @@ def alone(entry: Entry) -> bytes:
 
 
 def _line(values: Iterable[str]) -> bytes:
-    made = io.StringIO()
-    csv.writer(made, lineterminator="\r\n").writerow(values)
-    return made.getvalue().encode("utf-8", "replace")
+    buffer = io.StringIO()
+    csv.writer(buffer, lineterminator="\r\n").writerow(values)
+    return buffer.getvalue().encode("utf-8", "replace")
 
 
 def _safe(text: str) -> str:
@@ -80,9 +80,9 @@ def _joined(texts: Iterable[str]) -> str:
 
 
 def _holdings(entry: Entry) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = orjson.loads(entry.holdings)
-    return found
+    data: list[dict[str, Any]] = orjson.loads(entry.holdings)
+    return data
 
 
 def _held(entry: Entry, key: str) -> Iterable[str]:
-    return dict.fromkeys(str(each[key]) for each in _holdings(entry) if each.get(key))
+    return dict.fromkeys(str(holding[key]) for holding in _holdings(entry) if holding.get(key))

@@ -74,12 +74,12 @@ def row(entry: Entry) -> bytes:
 
 def _element(entry: Entry) -> Element:
     made = root("oai_dc:dc", NAMESPACES)
-    said: set[tuple[str, str]] = set()
+    values: set[tuple[str, str]] = set()
 
     def say(element: str, text: str) -> None:
         text = plain(text)
-        if text and (element, text) not in said:
-            said.add((element, text))
+        if text and (element, text) not in values:
+            values.add((element, text))
             put(made, f"dc:{element}", text)
 
     tags = by_tag(entry.record.fields)

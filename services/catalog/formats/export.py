@@ -116,11 +116,11 @@ def export(
 
 def count(database: Database, context: Context, *, source: str = "") -> int:
     """How many records there are, of one source when named."""
-    asked = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
+    statement = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
     if source:
-        asked = asked.join(Source, Source.id == Record.source_id).where(Source.code == source)
+        statement = statement.join(Source, Source.id == Record.source_id).where(Source.code == source)
     with database.reading(context) as session:
-        return session.scalar(asked) or 0
+        return session.scalar(statement) or 0
 
 
 def count_found(index: Index, asked: Asked) -> int:
@@ -263,7 +263,7 @@ def _match(asked: Asked) -> tuple[Match, dict[str, tuple[str, ...]]]:
 
 
 def _rows(asked: Asked) -> Select[*tuple[Any, ...]]:
-    made = (
+    statement = (
         select(
             Record.number,
             Record.id,
@@ -279,7 +279,7 @@ def _rows(asked: Asked) -> Select[*tuple[Any, ...]]:
         .where(Record.deleted_at.is_(None))
         .order_by(Record.number)
     )
-    return made.where(Source.code == asked.source) if asked.source else made
+    return statement.where(Source.code == asked.source) if asked.source else statement
 
 
 def _entry(row: Row[*tuple[Any, ...]], address: str) -> Entry:

@@ -81,11 +81,11 @@ def _described(entry: Entry) -> dict[str, Any]:
 
 
 def _people(cited: Citation, kind: str) -> dict[str, list[dict[str, str]]]:
-    found: dict[str, list[dict[str, str]]] = {}
+    people: dict[str, list[dict[str, str]]] = {}
     for name in cited.names:
         part = ROLES.get(name.role, "contributor")
-        found.setdefault("contributor" if part in BOOKS_ONLY and kind != "Book" else part, []).append(_agent(name))
-    return found
+        people.setdefault("contributor" if part in BOOKS_ONLY and kind != "Book" else part, []).append(_agent(name))
+    return people
 
 
 def _agent(name: Name) -> dict[str, str]:
@@ -117,14 +117,14 @@ def _offers(entry: Entry) -> list[dict[str, Any]]:
     return [
         {
             "@type": "Offer",
-            "availability": AVAILABILITY.get(each.get("answer", ""), AVAILABILITY["not_available"]),
+            "availability": AVAILABILITY.get(holding.get("answer", ""), AVAILABILITY["not_available"]),
             "businessFunction": LEND,
             "price": 0,
             "priceCurrency": "IDR",
-            "sku": plain(each.get("call_number") or ""),
-            "availableAtOrFrom": {"@type": "Library", "name": plain(_branch_name(each))},
+            "sku": plain(holding.get("call_number") or ""),
+            "availableAtOrFrom": {"@type": "Library", "name": plain(_branch_name(holding))},
         }
-        for each in orjson.loads(entry.holdings)
+        for holding in orjson.loads(entry.holdings)
     ]
 
 

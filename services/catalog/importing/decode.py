@@ -129,7 +129,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             continue
         fingerprint = record.fingerprint()
         tags = by_tag(record.fields)
-        shown = brief_of(record, tags, institution)
+        brief = brief_of(record, tags, institution)
         done.incoming.append(
             Incoming(
                 ordinal=frame.number,
@@ -137,9 +137,9 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 key=record.control_key() or f"sha256:{fingerprint.hex()}",
                 fingerprint=fingerprint,
                 marc=record.pack(),
-                brief=orjson.dumps(shown),
+                brief=orjson.dumps(brief),
                 items=items_in(tags, item_map),
-                found=found_by(record, tags, shown["authors"]),
+                found=found_by(record, tags, brief["authors"]),
                 warnings=decoded.warnings,
             )
         )

@@ -148,17 +148,17 @@ class Import:
         seen = [_seen(path) for path in self._files if str(path) != "-"]
         fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
         resumable = len(seen) == len(self._files)
-        found = session.scalars(
+        row = session.scalars(
             select(ImportRun)
             .where(ImportRun.source_id == feed.source_id, ImportRun.finished_at.is_(None), ImportRun.inputs == inputs)
             .order_by(ImportRun.number.desc())
         ).first()
-        if found is not None and resumable and found.fingerprint == fingerprint:
-            file, ordinal = orjson.loads(found.done)
+        if row is not None and resumable and row.fingerprint == fingerprint:
+            file, ordinal = orjson.loads(row.done)
             for name in COLUMNS:
-                setattr(self.counts, name, getattr(found, name))
-            log.info("import_resumed", extra={"run": found.number, "file": file, "record": ordinal})
-            return found.number, file, ordinal
+                setattr(self.counts, name, getattr(row, name))
+            log.info("import_resumed", extra={"run": row.number, "file": file, "record": ordinal})
+            return row.number, file, ordinal
         started = ImportRun(
             source_id=feed.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
             updated=0, unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),

@@ -165,8 +165,8 @@ def _there(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts
         .where(Item.record_number.in_(numbers))
         .order_by(Item.record_number, Item.position)
     )
-    found: dict[int, list[ItemFacts]] = {}
+    there: dict[int, list[ItemFacts]] = {}
     for row in rows:
         facts = ItemFacts(branch=row.branch, **{name: getattr(row, name) for name in names})
-        found.setdefault(row.record_number, []).append(facts)
-    return found
+        there.setdefault(row.record_number, []).append(facts)
+    return there

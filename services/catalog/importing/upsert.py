@@ -101,8 +101,8 @@ def open_feed(session: Session, *, source: str, institution: str) -> Feed:
 
 
 def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
-    asked = select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id)
-    row = session.execute(asked.where(Source.code == code)).first()
+    text = select(Source.id, Institution).join(Institution, Institution.id == Source.institution_id)
+    row = session.execute(text.where(Source.code == code)).first()
     return None if row is None else (row[0], row[1])
 
 

@@ -91,10 +91,10 @@ def parse(written: str) -> CallNumber:
     if copy is not None and copy.start() > 0:
         number = copy.group(1).lstrip("0") or "0"
         text = text[: copy.start()] + " " + text[copy.end() :]
-    volumes = [found for found in _VOLUME.finditer(text) if found.start() > 0]
-    said = " ".join(" ".join(found.group() for found in volumes).split())
-    for found in reversed(volumes):
-        text = text[: found.start()] + " " + text[found.end() :]
+    volumes = [match for match in _VOLUME.finditer(text) if match.start() > 0]
+    said = " ".join(" ".join(volume.group() for volume in volumes).split())
+    for volume in reversed(volumes):
+        text = text[: volume.start()] + " " + text[volume.end() :]
     words = text.replace("/", " ").replace("\\", " ").split()
     prefix, words = _prefix(words)
     class_number, words = _class(words)

@@ -19,23 +19,23 @@ _DATED = re.compile(
 
 def split_date(said: str) -> tuple[str, str]:
     """A numbering and its date: `Vol. 3 No. 2, Mei 2026` is ("Vol. 3 No. 2", "Mei 2026"); a text without one stays."""
-    found = _DATED.match(said[:LONGEST])
-    return (found.group(1).rstrip(" ,;:"), found.group(2).strip()) if found is not None else (said, "")
+    match = _DATED.match(said[:LONGEST])
+    return (match.group(1).rstrip(" ,;:"), match.group(2).strip()) if match is not None else (said, "")
 
 
 def paired(captions: Sequence[Field], numbers: Sequence[Field], link: str) -> tuple[str, str]:
     """Numbering and date of the 863 with this $8 (`1.2`), under its 853's captions; ("", "") when there is none."""
-    number = next((each for each in numbers if _value(each, "8") == link), None)
+    number = next((number for number in numbers if _value(number, "8") == link), None)
     if number is None:
         return "", ""
     series = link.partition(".")[0]
-    caption = next((each for each in captions if _value(each, "8").partition(".")[0] == series), [])
-    said = []
+    caption = next((caption for caption in captions if _value(caption, "8").partition(".")[0] == series), [])
+    results = []
     for code in _LEVELS:
         value, word = _value(number, code), _value(caption, code)
         if value:
-            said.append(value if not word or word.startswith(("(", "[")) else f"{word} {value}")
-    return " ".join(said)[:LONGEST], _date(caption, number)[:LONGEST]
+            results.append(value if not word or word.startswith(("(", "[")) else f"{word} {value}")
+    return " ".join(results)[:LONGEST], _date(caption, number)[:LONGEST]
 
 
 def _date(caption: Field, number: Field) -> str:
@@ -51,7 +51,7 @@ def _date(caption: Field, number: Field) -> str:
             day = value.lstrip("0")
         elif not year:
             year = value
-    return " ".join(each for each in (day, month, year) if each)
+    return " ".join(value for value in (day, month, year) if value)
 
 
 def _month(value: str) -> str:

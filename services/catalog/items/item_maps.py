@@ -116,14 +116,14 @@ def read_map(text: str) -> ItemMap:
     if len(text) > LONGEST_MAP:
         raise _wrong("file", f"longer than {LONGEST_MAP} characters")
     try:
-        said = tomllib.loads(text)
+        data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
         raise _wrong("TOML", str(problem)) from None
-    _known("file", said, ("way", *_TABLES))
-    ways = said.get("way")
-    if not isinstance(ways, list) or not ways or not all(isinstance(each, dict) for each in ways):
+    _known("file", data, ("way", *_TABLES))
+    ways = data.get("way")
+    if not isinstance(ways, list) or not ways or not all(isinstance(way, dict) for way in ways):
         raise _wrong("way", "a map needs at least one [[way]]")
-    tables = {name: _words(name, said.get(name, {})) for name in _TABLES}
+    tables = {name: _words(name, data.get(name, {})) for name in _TABLES}
     for word, status in tables["statuses"].items():
         _status(f"statuses.{word}", status)
     made = tuple(_way(f"way {place}", each) for place, each in enumerate(ways, 1))
@@ -137,7 +137,7 @@ def _way(where: str, said: dict[str, Any]) -> Way:
     if not isinstance(tag, str) or not _TAG.match(tag) or tag < "010":
         raise _wrong(f"{where}: field", "a tag of three digits, such as 952")
     tags = said.get("items_in", [])
-    if not isinstance(tags, list) or not all(isinstance(each, str) and _TAG.match(each) for each in tags):
+    if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.match(tag) for tag in tags):
         raise _wrong(f"{where}: items_in", "a list of tags of three digits")
     item = said.get("item")
     if bool(tags) != isinstance(item, dict):
@@ -180,11 +180,11 @@ def _text(where: str, said: Any) -> Text:
     for part in re.sub(r"\s*\|\s*", "|", said.strip()).split():
         choices = []
         for each in part.split("|"):
-            found = _PICK.match(each)
-            if found is None:
+            match = _PICK.match(each)
+            if match is None:
                 raise _wrong(where, f"“{each}” is no subfield: a code, with + for every one or :2 for the second")
-            which = found.group(2)
-            choices.append((found.group(1), 1 if which is None else _EVERY if which == "+" else int(which[1:])))
+            which = match.group(2)
+            choices.append((match.group(1), 1 if which is None else _EVERY if which == "+" else int(which[1:])))
         parts.append(tuple(choices))
     return Text(tuple(parts))
 
@@ -192,7 +192,7 @@ def _text(where: str, said: Any) -> Text:
 def _conditions(where: str, said: Any, *, with_status: bool) -> tuple[Condition, ...]:
     if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
         raise _wrong(where, 'a list such as [{ code = "0" }]')
-    found = []
+    conditions = []
     for each in said:
         _known(where, each, ("code", "begins", "begins_not", *(("is",) if with_status else ())))
         if not all(isinstance(value, str) for value in each.values()):
@@ -200,8 +200,10 @@ def _conditions(where: str, said: Any, *, with_status: bool) -> tuple[Condition,
         _code(where, each.get("code", ""))
         if with_status:
             _status(where, each.get("is", ""))
-        found.append(Condition(each["code"], each.get("begins", ""), each.get("begins_not", ""), each.get("is", "")))
-    return tuple(found)
+        conditions.append(
+            Condition(each["code"], each.get("begins", ""), each.get("begins_not", ""), each.get("is", ""))
+        )
+    return tuple(conditions)
 
 
 def _words(name: str, said: Any) -> dict[str, str]:

@@ -79,7 +79,7 @@ def _walk(
     session: Session, place: shelves.Place, seen: set[int], wanted: int, *, leftwards: bool
 ) -> Sequence[tuple[int, str]]:
     """Records met from the place on, nearest first, each with its call number there."""
-    found: list[tuple[int, str]] = []
+    walk: list[tuple[int, str]] = []
     at = place.call_sort, place.record_number
     for _ in range(MOST_PAGES):
         items = shelves.along_shelf(session, place.branch_id, at, leftwards=leftwards, limit=PAGE)
@@ -87,9 +87,9 @@ def _walk(
             at = call_sort, record_number
             if record_number not in seen:
                 seen.add(record_number)
-                found.append((record_number, call_number))
-                if len(found) == wanted:
-                    return found
+                walk.append((record_number, call_number))
+                if len(walk) == wanted:
+                    return walk
         if len(items) < PAGE:
             break
-    return found
+    return walk

@@ -47,9 +47,9 @@ def items_of(record: Record, item_map: ItemMap = USUAL) -> list[ItemFacts]:
     """
     wanted = item_map.tags
     tags: dict[str, list[Field]] = {}
-    for each in record.fields:
-        if each[0] in wanted:
-            tags.setdefault(each[0], []).append(each)
+    for field in record.fields:
+        if field[0] in wanted:
+            tags.setdefault(field[0], []).append(field)
     return items_in(tags, item_map)
 
 
@@ -65,18 +65,18 @@ def items_in(tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
 def _by(way: Way, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
     """Items of these fields, each with the item records that its $8 or $3 names."""
     pieces = [piece for tag in way.items_in for piece in tags.get(tag, ())]
-    found: list[ItemFacts] = []
-    for each in fields:
-        place = _facts(way, each, item_map)
+    results: list[ItemFacts] = []
+    for field in fields:
+        place = _facts(way, field, item_map)
         if place is None:
             continue
-        names = _links(each) if pieces or "863" in tags or "866" in tags else set()
+        names = _links(field) if pieces or "863" in tags or "866" in tags else set()
         own = [piece for piece in pieces if names & _links(piece)] if names else []
         if not own and len(fields) == 1:
             own = pieces
         items = [item for piece in own if (item := _piece(way, piece, place, tags, item_map)) is not None]
-        found.extend(items or [_numbered(place, each, names, tags, alone=len(fields) == 1)])
-    return found
+        results.extend(items or [_numbered(place, field, names, tags, alone=len(fields) == 1)])
+    return results
 
 
 def _facts(way: Way, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE) -> ItemFacts | None:
@@ -132,13 +132,13 @@ def _piece(way: Way, piece: Field, place: ItemFacts, tags: Tags, item_map: ItemM
 
 def _numbered(place: ItemFacts, field: Field, names: set[str], tags: Tags, *, alone: bool) -> ItemFacts:
     """A field without item records: its one volume, or what the text of its holdings (866) says."""
-    numbers = [_values(each, "8")[:1] for each in tags.get("863", ())]
+    numbers = [_values(field, "8")[:1] for field in tags.get("863", ())]
     own = [link for link in numbers if link and (alone or f"8{link[0].partition('.')[0]}" in names)]
     if len(own) == 1:
         return _issue(place, own[0], tags)
-    texts = [each for each in tags.get("866", ()) if alone or names & _links(each)]
+    texts = [field for field in tags.get("866", ()) if alone or names & _links(field)]
     if texts and not place.enumeration:
-        said, date = split_date("; ".join(value for each in texts for value in _values(each, "a")))
+        said, date = split_date("; ".join(value for text in texts for value in _values(text, "a")))
         return place._replace(enumeration=said[:LONGEST], chronology=date[:LONGEST] or place.chronology)
     return place
 
@@ -155,9 +155,9 @@ def _finished(items: list[ItemFacts], tags: Tags) -> list[ItemFacts]:
     """Barcodes once, the record's accompanying pieces (300 $e), and volume and copy that the call number alone says."""
     seen: set[str] = set()
     beside = ""
-    for each in tags.get("300", ()):
-        if "e" in each:
-            beside = beside or next((value.strip(" .;+")[:LONGEST] for value in _values(each, "e")), "")
+    for field in tags.get("300", ()):
+        if "e" in field:
+            beside = beside or next((value.strip(" .;+")[:LONGEST] for value in _values(field, "e")), "")
     for at, item in enumerate(items):
         barcode, call_number, _, branch, collection, material, status, copy, room, said, date, pieces, key = item
         if barcode is not None:
@@ -189,15 +189,15 @@ def _finished(items: list[ItemFacts], tags: Tags) -> list[ItemFacts]:
 
 def _is_item(way: Way, first: Mapping[str, str]) -> bool:
     """Whether a field has what an item has; a code that is alone in this has to say something."""
-    there = first.keys()
-    return any(codes <= there and (len(codes) > 1 or first[min(codes)].strip()) for codes in way.has)
+    keys = first.keys()
+    return any(codes <= keys and (len(codes) > 1 or first[min(codes)].strip()) for codes in way.has)
 
 
 def _status(way: Way, field: Field, first: Mapping[str, str], item_map: ItemMap) -> str:
     """The status by the first condition that fits, or by its word; what nobody knows says nothing."""
-    for each in way.status:
-        if each.fits(first):
-            return each.status
+    for condition in way.status:
+        if condition.fits(first):
+            return condition.status
     said = way.status_words.of(field, first).casefold() if way.status_words is not None else ""
     code = item_map.statuses.get(said) or USUAL.statuses.get(said) or said.replace(" ", "_")
     return code if code in STATUSES else ""

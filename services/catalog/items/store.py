@@ -60,12 +60,12 @@ def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]
     ]  # fmt: skip
     # Another import, or a file of institutions, may have made the same one meanwhile.
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
-    there = session.execute(
+    result = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
             Branch.institution_id == shelves.institution_id, Branch.code.in_(codes)
         )
     )
-    shelves.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in there}
+    shelves.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
     return [str(row["code"]) for row in rows if shelves.branches[str(row["code"])][0] == row["id"]]
 
 

@@ -48,8 +48,8 @@ def field_text(field: Field, codes: str = "", sep: str = " ") -> str:
 def by_tag(fields: Iterable[Field]) -> dict[str, list[Field]]:
     """The fields under their tags, in the record's order."""
     tags: dict[str, list[Field]] = {}
-    for each in fields:
-        tags.setdefault(each[0], []).append(each)
+    for field in fields:
+        tags.setdefault(field[0], []).append(field)
     return tags
 
 
@@ -68,13 +68,13 @@ def pick(field: Field, codes: frozenset[str]) -> list[str]:
 
 def picked(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
     """Values of these subfields in every field with this tag."""
-    for each in tags.get(tag, ()):
-        yield from pick(each, codes)
+    for field in tags.get(tag, ()):
+        yield from pick(field, codes)
 
 
 def control(tags: Tags, tag: str) -> str:
     """Value of the first control field with this tag; empty when there is none."""
-    for each in tags.get(tag, ()):
-        if len(each) == 2:
-            return each[1]
+    for field in tags.get(tag, ()):
+        if len(field) == 2:
+            return field[1]
     return ""

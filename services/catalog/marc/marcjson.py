@@ -78,10 +78,10 @@ def _count_keys(whole: dict[str, Any]) -> int:
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of one record; a key that stands twice would silently lose the first value."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    refuse_duplicates = dict(pairs)
+    if len(refuse_duplicates) != len(pairs):
         raise Bad("DUPLICATE_KEYS", f"keys {[key for key, _ in pairs][:6]}")
-    return found
+    return refuse_duplicates
 
 
 def encode(record: Record) -> bytes:

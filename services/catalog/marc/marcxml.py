@@ -152,6 +152,6 @@ def encode(record: Record, *, declare: bool = True) -> bytes:
         lines.append("  </datafield>")
     lines.append("</record>\n")
     text = "\n".join(lines)
-    if found := FORBIDDEN.search(text):
-        raise Unserialisable("UNSERIALISABLE_IN_XML", f"the character U+{ord(found[0]):04X}")
+    if match := FORBIDDEN.search(text):
+        raise Unserialisable("UNSERIALISABLE_IN_XML", f"the character U+{ord(match[0]):04X}")
     return text.encode()

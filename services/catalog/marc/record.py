@@ -42,17 +42,17 @@ class Record:
 
     def values(self, tag: str, codes: str = "") -> list[str]:
         """Values of these subfields in every field with this tag, in order; all subfields when no code is named."""
-        found: list[str] = []
+        results: list[str] = []
         for each in self.all(tag):
             for code, value in subfields(each):
                 if value and (not codes or (code and code in codes)):
-                    found.append(value)
-        return found
+                    results.append(value)
+        return results
 
     def text(self, tag: str, codes: str = "", sep: str = " ") -> str:
         """These subfields of the first field with this tag as one text; empty when there is no such field."""
-        each = self.first(tag)
-        return "" if each is None else field_text(each, codes, sep)
+        row = self.first(tag)
+        return "" if row is None else field_text(row, codes, sep)
 
     def texts(self, tag: str, codes: str = "", sep: str = " ") -> list[str]:
         """These subfields of every field with this tag, one text a field; fields without any of them are left out."""

@@ -172,10 +172,10 @@ def _fault(source: Source, current: _Pass, stop: _Stop) -> Piece:
     raw = b""
     search = max(stop.at - position, 1)
     while stop.resync:
-        found = RECORD.search(source.window, source.at + search)
-        if found:
-            raw = raw or source.window[source.at : found.start()][:MAX_RECORD_BYTES]
-            source.at = found.start()
+        match = RECORD.search(source.window, source.at + search)
+        if match:
+            raw = raw or source.window[source.at : match.start()][:MAX_RECORD_BYTES]
+            source.at = match.start()
             return position, raw, stop.fault, ""
         if source.size > MAX_RECORD_BYTES:
             raw = raw or source.window[source.at : source.at + MAX_RECORD_BYTES]

@@ -39,7 +39,7 @@ def authority_of(record: Record) -> Authority:
 
     raises  Bad  AUTHORITY_WITHOUT_HEADING, AUTHORITY_KIND_UNKNOWN
     """
-    main = next((each for each in record.fields if each[0][:1] == "1" and len(each) > 2), None)
+    main = next((field for field in record.fields if field[0][:1] == "1" and len(field) > 2), None)
     if main is None:
         raise Bad("AUTHORITY_WITHOUT_HEADING", "no 1XX")
     kind = _KINDS.get(main[0][1:])
@@ -51,12 +51,12 @@ def authority_of(record: Record) -> Authority:
     if pick(main, _TITLE):
         kind = "title"
     found = {heading: "heading"}
-    for each in record.fields:
-        relation = {"4": "see", "5": "see_also"}.get(each[0][:1])
-        own = _KINDS.get(each[0][1:])
-        if relation is None or own is None or len(each) <= 2 or _is_hidden(each):
+    for field in record.fields:
+        relation = {"4": "see", "5": "see_also"}.get(field[0][:1])
+        own = _KINDS.get(field[0][1:])
+        if relation is None or own is None or len(field) <= 2 or _is_hidden(field):
             continue
-        text = _form(each, own)
+        text = _form(field, own)
         if text:
             found.setdefault(text, relation)
     return Authority(kind, heading, tuple((relation, text) for text, relation in found.items()))

@@ -42,7 +42,7 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
     _put(shown, "subtitle", subtitle)
     _put(shown, "responsibility", responsibility)
     shown["authors"] = names_of(tags)
-    published = "264" if any(each[1][1:2] == "1" for each in tags.get("264", ()) if len(each) > 2) else "260"
+    published = "264" if any(field[1][1:2] == "1" for field in tags.get("264", ()) if len(field) > 2) else "260"
     if published == "260" and "260" not in tags and "264" in tags:
         published = "264"
     _put(shown, "publisher", tidy(next(picked(tags, published, _B), "")))
@@ -54,11 +54,11 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
     _put(shown, "language", language_of(tags))
     shown["material"] = material_of(record.leader, tags)
     numbers = isbns(tags)
-    _put(shown, "isbn", next((each for each in numbers if is_isbn(each)), numbers[0] if numbers else ""))
+    _put(shown, "isbn", next((number for number in numbers if is_isbn(number)), numbers[0] if numbers else ""))
     _put(shown, "ddc", ddc_of(tags))
     for tag in ("490", "440", "830"):
         if tag in tags:
-            _put(shown, "series", tidy(" ".join(each.strip(" ;,") for each in pick(tags[tag][0], _SERIES))))
+            _put(shown, "series", tidy(" ".join(value.strip(" ;,") for value in pick(tags[tag][0], _SERIES))))
             break
     summary = next(picked(tags, "520", _A), "")
     if summary:
@@ -74,7 +74,7 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
 
 def isbns(tags: Tags) -> list[str]:
     """ISBNs of 020 $a as thirteen digits; one that is wrong stays as the digits that are written."""
-    found: dict[str, None] = {}
+    values: dict[str, None] = {}
     for value in picked(tags, "020", _A):
         number = isbn13(value[:24])
         if number is None:
@@ -82,8 +82,8 @@ def isbns(tags: Tags) -> list[str]:
             digits = written.group().replace("-", "").replace(" ", "").upper() if written else ""
             number = isbn13(digits) or (digits if len(digits) in (10, 13) else None)
         if number:
-            found[number] = None
-    return list(found)
+            values[number] = None
+    return list(values)
 
 
 def _put(shown: dict[str, Any], name: str, value: str) -> None:

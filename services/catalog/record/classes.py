@@ -23,14 +23,14 @@ ISLAM_IN_DDC = "297"
 def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
     """A record's class: 082 or 092, else a number like them in 084, where SLiMS puts it, else that of its first call
     number that has one; "" when it has none."""
-    said = ddc_of(tags)
-    if levels(said):
-        return said
-    for each in tags.get("084", ()):
-        if "2" not in each[2::2]:  # $2 names another scheme
-            for at in range(2, len(each) - 1, 2):
-                if each[at] == "a" and _WHOLE.match(each[at + 1].strip()):
-                    return each[at + 1].strip()
+    ddc = ddc_of(tags)
+    if levels(ddc):
+        return ddc
+    for field in tags.get("084", ()):
+        if "2" not in field[2::2]:  # $2 names another scheme
+            for at in range(2, len(field) - 1, 2):
+                if field[at] == "a" and _WHOLE.match(field[at + 1].strip()):
+                    return field[at + 1].strip()
     for call_number in call_numbers:
         found = parse(call_number).class_number if call_number else ""
         if levels(found):
@@ -44,18 +44,18 @@ def levels(number: str) -> tuple[str, ...]:
     2X4.1 is ("2X", "2X4", "2X4.1"), under itself, and then under 297, to which DDC takes it: ("2", "29", "297").
     """
     if number[:2].upper() == "2X":
-        found = _ISLAM.match(number.upper())
-        division, section = (found.group(1), found.group(2)) if found is not None else ("", "")
+        match = _ISLAM.match(number.upper())
+        division, section = (match.group(1), match.group(2)) if match is not None else ("", "")
         own = ["2X"]
         if division:
             own.append(f"2X{division}")
             if section:
                 own.append(f"2X{division}{section}")
         return (*own, *levels(ISLAM_IN_DDC))
-    found = _DDC.search(number)
-    if found is None:
+    match = _DDC.search(number)
+    if match is None:
         return ()
-    digits = found.group()
+    digits = match.group()
     return digits[:1], digits[:2], digits
 
 
@@ -63,11 +63,11 @@ def thousandths(number: str) -> int | None:
     """The class as a number for ranges, to three decimals: 899.2213 is 899221; 2X is 297000. None when it is none."""
     if number[:2].upper() == "2X":
         number = ISLAM_IN_DDC
-    found = _DDC.search(number)
-    if found is None:
+    match = _DDC.search(number)
+    if match is None:
         return None
-    decimals = _DECIMALS.match(number, found.end())
-    return int(found.group()) * 1000 + (int(decimals.group(1).ljust(3, "0")) if decimals is not None else 0)
+    decimals = _DECIMALS.match(number, match.end())
+    return int(match.group()) * 1000 + (int(decimals.group(1).ljust(3, "0")) if decimals is not None else 0)
 
 
 def value_of(said: str) -> str | None:

@@ -42,10 +42,10 @@ def language_of(tags: Tags) -> str:
     code = control(tags, "008")[35:38].lower()
     if not _LANGUAGE.match(code) or code in ("und", "xxx"):
         code = ""
-        for each in tags.get("041", ()):
-            for place in range(2, len(each), 2):
-                if each[place] == "a" and _LANGUAGE.match(each[place + 1][:3].lower()):
-                    code = each[place + 1][:3].lower()
+        for field in tags.get("041", ()):
+            for place in range(2, len(field), 2):
+                if field[place] == "a" and _LANGUAGE.match(field[place + 1][:3].lower()):
+                    code = field[place + 1][:3].lower()
                     break
     return BIBLIOGRAPHIC.get(code, code)
 
@@ -75,7 +75,7 @@ def audience_of(leader: str, tags: Tags) -> str:
     found = _AUDIENCES.get(control(tags, "008")[22:23], "")
     if found and leader[6:7] not in "efp" and leader[7:8] not in "si":
         return found
-    said = " ".join(" ".join(each[3::2]) for each in tags.get("521", ())).lower()
+    said = " ".join(" ".join(field[3::2]) for field in tags.get("521", ())).lower()
     if not said:
         return ""
     for word, audience in _AUDIENCE_WORDS:
@@ -90,20 +90,20 @@ def year_of(tags: Tags) -> int | None:
     if len(digits) == 4 and digits.isascii() and digits.isdigit() and "1000" <= digits <= "2099":
         return int(digits)
     for tag in ("264", "260"):
-        for each in tags.get(tag, ()):
-            for place in range(2, len(each), 2):
-                if each[place] == "c" and (found := _YEAR.search(each[place + 1])):
-                    return int(found.group())
+        for field in tags.get(tag, ()):
+            for place in range(2, len(field), 2):
+                if field[place] == "c" and (match := _YEAR.search(field[place + 1])):
+                    return int(match.group())
     return None
 
 
 def ddc_of(tags: Tags) -> str:
     """The first DDC number (082 $a, else 092 $a), its prime marks gone; empty when there is none."""
     for tag in ("082", "092"):
-        for each in tags.get(tag, ()):
-            for place in range(2, len(each), 2):
-                if each[place] == "a" and each[place + 1].strip():
-                    return each[place + 1].replace("/", "").replace("'", "").replace("′", "").strip()
+        for field in tags.get(tag, ()):
+            for place in range(2, len(field), 2):
+                if field[place] == "a" and field[place + 1].strip():
+                    return field[place + 1].replace("/", "").replace("'", "").replace("′", "").strip()
     return ""
 
 
@@ -111,5 +111,5 @@ def main_classes(ddc: str) -> tuple[str, ...]:
     """Main class of a DDC number: `899.221` is "800". Local 2X (Islam) counts under "2X" and, as 297, under "200"."""
     if ddc[:2].upper() == "2X":
         return ("200", "2X")
-    found = _DDC.search(ddc)
-    return (f"{found.group(1)}00",) if found else ()
+    match = _DDC.search(ddc)
+    return (f"{match.group(1)}00",) if match else ()

@@ -69,25 +69,25 @@ def contributors_of(tags: Tags) -> list[dict[str, Any]]:
     role   as the record writes it (`penerjemah`), left out when it does not say
     label  the role in both languages
     """
-    found: dict[str, dict[str, Any]] = {}
+    contributors: dict[str, dict[str, Any]] = {}
     for tag in NAME_TAGS:
-        for each in tags.get(tag, ()):
-            name = name_of(each)
+        for field in tags.get(tag, ()):
+            name = name_of(field)
             if not name:
                 continue
-            made = found.setdefault(name, {"name": name})
-            said, label = _role(tag, each)
+            made = contributors.setdefault(name, {"name": name})
+            said, label = _role(tag, field)
             if label and "label" not in made:
                 made |= {"role": said, "label": label}
-    return list(found.values())
+    return list(contributors.values())
 
 
 def _role(tag: str, field: Field) -> tuple[str, dict[str, str] | None]:
-    terms = [tidy(each) for each in pick(field, _MEETING_TERM if tag in ("111", "711") else _TERM)]
-    codes = [each.strip().rpartition("/")[2].lower()[:3] for each in pick(field, _CODE)]
+    terms = [tidy(value) for value in pick(field, _MEETING_TERM if tag in ("111", "711") else _TERM)]
+    codes = [value.strip().rpartition("/")[2].lower()[:3] for value in pick(field, _CODE)]
     labels = [_BY_WORD.get(term.lower(), {"id": term, "en": term}) for term in terms if term]
     labels = labels or [ROLES[code] for code in codes if code in ROLES]
     if not labels:
         return "", None
     joined = {tongue: ", ".join(dict.fromkeys(label[tongue] for label in labels)) for tongue in ("id", "en")}
-    return ", ".join(each for each in terms if each) or joined["id"], joined
+    return ", ".join(term for term in terms if term) or joined["id"], joined

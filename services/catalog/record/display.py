@@ -79,8 +79,8 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
             continue
         values = rule.values(field)
         if rule.place == "contents":
-            entries = [tidy(each) for each in _ENTRIES.split(" ".join(values))]
-            lists.setdefault("contents", []).extend(each for each in entries if each)
+            entries = [tidy(part) for part in _ENTRIES.split(" ".join(values))]
+            lists.setdefault("contents", []).extend(entry for entry in entries if entry)
         elif rule.place == "in_series":
             if not (traced and field[0] == "490" and field[1][:1] == "1"):
                 _put(lists, "in_series", _series(field, values))
@@ -121,12 +121,12 @@ def _series(field: Field, values: list[str]) -> dict[str, Any] | None:
 
 
 def _headings(tags: Tags) -> list[dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = {}
+    headings: dict[str, dict[str, Any]] = {}
     for tag in SUBJECT_TAGS:
         if tag in tags:
             for text in subjects_of({tag: tags[tag]}):
-                found.setdefault(text, {"text": text, "parts": text.split(" -- "), "kind": _KINDS[tag]})
-    return list(found.values())
+                headings.setdefault(text, {"text": text, "parts": text.split(" -- "), "kind": _KINDS[tag]})
+    return list(headings.values())
 
 
 def _identifiers(tags: Tags) -> dict[str, list[str]]:
@@ -136,15 +136,15 @@ def _identifiers(tags: Tags) -> dict[str, list[str]]:
             rule = rule_for(IDENTIFIERS, tag, field)
             if rule is not None:
                 found.setdefault(rule.kind, []).append(tidy(" ".join(rule.values(field))))
-    found["oclc"] = [each[7:].strip() for each in picked(tags, "035", frozenset("a")) if each.startswith("(OCoLC)")]
+    found["oclc"] = [value[7:].strip() for value in picked(tags, "035", frozenset("a")) if value.startswith("(OCoLC)")]
     found["control_number"] = [control(tags, "001").strip()]
-    return {kind: kept for kind, values in found.items() if (kept := list(dict.fromkeys(filter(None, values))))}
+    return {kind: texts for kind, values in found.items() if (texts := list(dict.fromkeys(filter(None, values))))}
 
 
 def _originals(tags: Tags) -> list[str]:
     """Languages it was translated from: 041 $h, three letters each even where they stand together."""
-    said = "".join(each.strip().lower() for each in picked(tags, "041", _ORIGINALS))
-    codes = (said[at : at + 3] for at in range(0, len(said) - 2, 3))
+    text = "".join(value.strip().lower() for value in picked(tags, "041", _ORIGINALS))
+    codes = (text[at : at + 3] for at in range(0, len(text) - 2, 3))
     return list(dict.fromkeys(each for each in codes if each.isalpha()))[:10]
 
 

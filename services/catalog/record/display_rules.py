@@ -45,13 +45,13 @@ class Rule:
 
     def values(self, field: Field) -> list[str]:
         """What it shows of the field, in the field's order."""
-        found = []
+        results = []
         for at in range(2, len(field) - 1, 2):
             code, value = field[at], field[at + 1]
             shown = code in self.codes if self.codes is not None else code.isalpha() and code not in _NEVER
             if shown and value.strip():
-                found.append(value)
-        return found
+                results.append(value)
+        return results
 
 
 Table = Mapping[str, tuple[Rule, ...]]
@@ -63,11 +63,11 @@ def rule_for(table: Table, tag: str, field: Field) -> Rule | None:
 
 
 def _table(rows: Iterable[tuple[str, Rule]]) -> Table:
-    found: dict[str, tuple[Rule, ...]] = {}
+    table: dict[str, tuple[Rule, ...]] = {}
     for tags, rule in rows:
         for tag in tags.split():
-            found[tag] = (*found.get(tag, ()), rule)
-    return found
+            table[tag] = (*table.get(tag, ()), rule)
+    return table
 
 
 def _codes(said: str) -> frozenset[str] | None:

@@ -55,13 +55,13 @@ def title_of(tags: Tags) -> tuple[str, str, str]:
 
 def names_of(tags: Tags) -> list[str]:
     """Persons, bodies and meetings of 1XX and 7XX as people read them, each once, main entry first."""
-    found: dict[str, None] = {}
+    names: dict[str, None] = {}
     for tag in ("100", "110", "111", "700", "710", "711", "720"):
-        for each in tags.get(tag, ()):
-            name = name_of(each)
+        for field in tags.get(tag, ()):
+            name = name_of(field)
             if name:
-                found[name] = None
-    return list(found)
+                names[name] = None
+    return list(names)
 
 
 def name_of(field: Field) -> str:
@@ -71,28 +71,28 @@ def name_of(field: Field) -> str:
 
 def subjects_of(tags: Tags) -> list[str]:
     """Subject and genre headings, subdivisions after ` -- `, each once, in order."""
-    found: dict[str, None] = {}
+    subjects: dict[str, None] = {}
     for tag in SUBJECT_TAGS:
-        for each in tags.get(tag, ()):
+        for field in tags.get(tag, ()):
             if tag == "653":  # uncontrolled terms: each subfield is one
-                for value in pick(each, frozenset("a")):
-                    _put(found, tidy(value))
+                for value in pick(field, frozenset("a")):
+                    _put(subjects, tidy(value))
             else:
-                _put(found, heading_of(each))
-    return list(found)
+                _put(subjects, heading_of(field))
+    return list(subjects)
 
 
 def series_of(tags: Tags) -> list[str]:
     """Series by their authorised form (800–830), where there is none as the book has it (490, 440); without volumes."""
-    found: dict[str, None] = {}
+    series: dict[str, None] = {}
     for tag in ("800", "810", "811", "830"):
-        for each in tags.get(tag, ()):
-            _put(found, tidy(" ".join(pick(each, _SERIES if tag == "830" else _SERIES_OF_NAMES))))
-    if not found:
+        for field in tags.get(tag, ()):
+            _put(series, tidy(" ".join(pick(field, _SERIES if tag == "830" else _SERIES_OF_NAMES))))
+    if not series:
         for tag in ("490", "440"):
-            for each in tags.get(tag, ()):
-                _put(found, tidy(" ".join(part.strip(_TRAILING) for part in pick(each, _SERIES))))
-    return list(found)
+            for field in tags.get(tag, ()):
+                _put(series, tidy(" ".join(part.strip(_TRAILING) for part in pick(field, _SERIES))))
+    return list(series)
 
 
 def series_heading_of(field: Field) -> str:
@@ -121,7 +121,7 @@ def heading_of(field: Field) -> str:
             parts.append(tidy(field[place + 1]))
         elif code and code not in _NOT_READ:
             main.append(field[place + 1])
-    return " -- ".join(each for each in (tidy(" ".join(main)), *parts) if each)
+    return " -- ".join(value for value in (tidy(" ".join(main)), *parts) if value)
 
 
 def _join_parts(parts: Iterable[str]) -> str:

@@ -37,9 +37,9 @@ def document(
     """
     tags = by_tag(record.fields)
     language = language_of(tags)
-    items = [each for each in items if each.status != "withdrawn"]
+    items = [item for item in items if item.status != "withdrawn"]
     year = year_of(tags)
-    class_number = class_of(tags, (each.call_number for each in items))
+    class_number = class_of(tags, (item.call_number for item in items))
     return Document(
         number=number,
         text=words_of(tags),
@@ -67,13 +67,13 @@ def _facets(
     class_number: str,
 ) -> dict[str, tuple[str, ...]]:
     audience = audience_of(leader, tags)
-    materials = {each.material for each in items if each.material}
+    materials = {item.material for item in items if item.material}
     materials.add(material_of(leader, tags))
     return {
-        "availability": ("can_be_borrowed",) if any(_can_be_had(each) for each in items) else (),
-        "institution": _values({institution, *(each.institution for each in items)}),
-        "branch": _values(f"{each.institution or institution}/{each.branch}" for each in items if each.branch),
-        "collection": _values(each.collection for each in items),
+        "availability": ("can_be_borrowed",) if any(_can_be_had(item) for item in items) else (),
+        "institution": _values({institution, *(item.institution for item in items)}),
+        "branch": _values(f"{item.institution or institution}/{item.branch}" for item in items if item.branch),
+        "collection": _values(item.collection for item in items),
         "material": _values(materials),
         "audience": (audience,) if audience else (),
         "language": (language,) if language else (),
@@ -97,15 +97,15 @@ def _values(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _isbns(tags: Tags) -> tuple[str, ...]:
-    found = dict.fromkeys(isbns(tags))
+    fromkeys = dict.fromkeys(isbns(tags))
     for value in picked(tags, "020", frozenset("z")):  # cancelled or wrong, but printed in the book all the same
         if number := isbn13(value[:24]):
-            found[number] = None
-    return tuple(found)
+            fromkeys[number] = None
+    return tuple(fromkeys)
 
 
 def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+    identifiers: dict[str, None] = {}
     for value in (
         control(tags, "001"),
         *picked(tags, "010", frozenset("a")),
@@ -113,18 +113,18 @@ def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
         *picked(tags, "024", frozenset("a")),
         *picked(tags, "027", frozenset("a")),
         *picked(tags, "028", frozenset("a")),
-        *(each.rpartition(")")[2] for each in picked(tags, "035", frozenset("a"))),
+        *(value.rpartition(")")[2] for value in picked(tags, "035", frozenset("a"))),
         *(
-            " ".join(pick(each, frozenset("ab")))
+            " ".join(pick(field, frozenset("ab")))
             for tag in ("050", "082", "090", "092", "099")
-            for each in tags.get(tag, ())
+            for field in tags.get(tag, ())
         ),
-        *(each.barcode or "" for each in items),
-        *(form for each in items for form in _call_numbers(each.call_number)),
+        *(item.barcode or "" for item in items),
+        *(form for item in items for form in _call_numbers(item.call_number)),
     ):
         if value:
-            found[squeeze(value[:200])] = None
-    return tuple(each for each in found if len(each) >= 3)
+            identifiers[squeeze(value[:200])] = None
+    return tuple(each for each in identifiers if len(each) >= 3)
 
 
 def _call_numbers(written: str) -> tuple[str, str]:
@@ -139,15 +139,15 @@ def _openings(tags: Tags) -> tuple[str, ...]:
     if field is None:
         return ()
     skipped = non_filing(field)
-    found: dict[str, None] = {}
+    openings: dict[str, None] = {}
     for codes in (_PROPER, TITLE):
         text = " ".join(pick(field, codes))
         for form in {0: text, skipped: text[skipped:]}.values():
             words = tokens(form[:OPENING_LIMIT])
             if words:
-                found[words[0]] = None
-                found[f"{' '.join(words)} {END}"] = None
-    return tuple(found)
+                openings[words[0]] = None
+                openings[f"{' '.join(words)} {END}"] = None
+    return tuple(openings)
 
 
 def _title_sort(tags: Tags) -> str:

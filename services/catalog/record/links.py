@@ -26,15 +26,15 @@ def links_of(tags: Tags) -> list[dict[str, str]]:
 
     relation  "resource" (it is the book itself), "version", "related", "none"; by the second indicator
     """
-    found = []
-    for each in tags.get("856", ()):
-        label = tidy(" ".join(pick(each, _LABEL)))
-        relation = _RELATIONS_OF_LINKS.get(each[1][1:2], "related") if len(each) > 2 else "related"
-        for url in pick(each, _ADDRESS):
+    links = []
+    for field in tags.get("856", ()):
+        label = tidy(" ".join(pick(field, _LABEL)))
+        relation = _RELATIONS_OF_LINKS.get(field[1][1:2], "related") if len(field) > 2 else "related"
+        for url in pick(field, _ADDRESS):
             address = url.strip()
             if len(address) <= LONGEST_ADDRESS and _SAFE.match(address):
-                found.append({"url": address, "label": label or address, "relation": relation})
-    return found
+                links.append({"url": address, "label": label or address, "relation": relation})
+    return links
 
 
 def relations_of(tags: Tags) -> list[dict[str, Any]]:
@@ -45,17 +45,17 @@ def relations_of(tags: Tags) -> list[dict[str, Any]]:
     text   all of it as one line
     query  a search that finds it where it is here
     """
-    found: list[dict[str, Any]] = []
+    relations: list[dict[str, Any]] = []
     for tag in RELATIONS:
-        for each in tags.get(tag, ()):
-            rule = rule_for(RELATIONS, tag, each)
-            if rule is None or len(found) == MOST_RELATIONS:
+        for field in tags.get(tag, ()):
+            rule = rule_for(RELATIONS, tag, field)
+            if rule is None or len(relations) == MOST_RELATIONS:
                 continue
-            made = _relation(each)
+            made = _relation(field)
             if made is not None:
-                lead = " ".join(pick(each, _LEAD)).strip().rstrip(":").rstrip()
-                found.append({"kind": rule.kind, "label": {"id": lead, "en": lead} if lead else rule.label, **made})
-    return found
+                lead = " ".join(pick(field, _LEAD)).strip().rstrip(":").rstrip()
+                relations.append({"kind": rule.kind, "label": {"id": lead, "en": lead} if lead else rule.label, **made})
+    return relations
 
 
 def control_keys(number: str, tags: Tags) -> list[str]:
@@ -73,18 +73,18 @@ def control_keys(number: str, tags: Tags) -> list[str]:
 
 
 def _relation(field: Field) -> dict[str, Any] | None:
-    names = [tidy(each) for each in pick(field, _AUTHOR)]
-    titles = [tidy(each) for code in _TITLES for each in pick(field, frozenset(code))]
+    names = [tidy(value) for value in pick(field, _AUTHOR)]
+    titles = [tidy(value) for code in _TITLES for value in pick(field, frozenset(code))]
     title = titles[0] if titles else (names.pop(0) if names else "")
     author = names[0] if names and titles else ""
     if not title:
         return None
     detail = ", ".join(each for value in pick(field, _DETAIL) if (each := tidy(value)))
     isbn = next((number for value in pick(field, _ISBN) if (number := isbn13(value.strip()[:24]))), None)
-    issn = next((found for value in pick(field, _ISSN_CODE) if (found := _ISSN.match(value.strip()))), None)
+    issn = next((match for value in pick(field, _ISSN_CODE) if (match := _ISSN.match(value.strip()))), None)
     whole = f"{author}{'' if author.endswith('.') else '.'} {title}" if author else title
     made = {
-        "text": ", ".join(each for each in (whole, detail) if each),
+        "text": ", ".join(value for value in (whole, detail) if value),
         "title": title,
         "author": author,
         "detail": detail,

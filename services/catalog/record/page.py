@@ -78,7 +78,7 @@ def items(
 def _lead(session: Session, relations: list[dict[str, Any]], source: str, record: Marc) -> None:
     """Give each relation whose $w names a record of the same source that record's id."""
     tags = by_tag(record.fields)
-    keys = {key for each in relations for key in control_keys(each.get("control_number", ""), tags)}
+    keys = {key for relation in relations for key in control_keys(relation.get("control_number", ""), tags)}
     if not keys:
         return
     rows = session.execute(
@@ -87,7 +87,7 @@ def _lead(session: Session, relations: list[dict[str, Any]], source: str, record
         .where(Source.code == source, Record.control_key.in_(keys), Record.deleted_at.is_(None))
     )
     there = {row.control_key: str(row.id) for row in rows}
-    for each in relations:
-        for key in control_keys(each.get("control_number", ""), tags):
+    for relation in relations:
+        for key in control_keys(relation.get("control_number", ""), tags):
             if key in there:
-                each.setdefault("id", there[key])
+                relation.setdefault("id", there[key])

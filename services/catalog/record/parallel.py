@@ -59,7 +59,7 @@ def parallel_of(tags: Tags, language: str, original: str = "") -> list[dict[str,
     lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is another's;
             a uniform title is in the language it was translated from (`original`), if the record says which
     """
-    found = []
+    parallel = []
     for each in tags.get("880", ())[:MOST]:
         for field, text in _shown(linked_tag(each), each):
             script = script_of(each, text)
@@ -67,8 +67,8 @@ def parallel_of(tags: Tags, language: str, original: str = "") -> list[dict[str,
             said = original if field == "uniform_title" and original else language
             if lang := _language(said, script):
                 made["lang"] = lang
-            found.append(made)
-    return sorted(found, key=lambda made: made["field"] != "title")
+            parallel.append(made)
+    return sorted(parallel, key=lambda made: made["field"] != "title")
 
 
 def script_of(field: Field, text: str) -> str:

@@ -53,9 +53,9 @@ def words_of(tags: Tags) -> dict[str, str]:
     """Every analysed field of a Document."""
     texts: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for tag, fields in tags.items():
-        for each in fields:
-            for kind, codes in _WHERE.get(linked_tag(each) if tag == "880" else tag, ()):
-                texts[kind].extend(pick(each, codes))
+        for field in fields:
+            for kind, codes in _WHERE.get(linked_tag(field) if tag == "880" else tag, ()):
+                texts[kind].extend(pick(field, codes))
     joined = {kind: " ".join(said) for kind, said in texts.items()}
     words = {kind: tokens(said[:TEXT_LIMIT]) for kind, said in joined.items()}
     found = [START]
@@ -79,13 +79,13 @@ def words_of(tags: Tags) -> dict[str, str]:
 
 def name_keys(tags: Tags) -> tuple[str, ...]:
     """Keys of the whole names of those who made it."""
-    found = dict.fromkeys(_name_key(name[:100]) for tag in _NAMES for name in picked(tags, tag, _A))
-    return tuple(each for each in found if each)[:NAMES_LIMIT]
+    fromkeys = dict.fromkeys(_name_key(name[:100]) for tag in _NAMES for name in picked(tags, tag, _A))
+    return tuple(each for each in fromkeys if each)[:NAMES_LIMIT]
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
 def _name_key(name: str) -> str:
-    return name_key([root(each) for each in tokens(name)])
+    return name_key([root(token) for token in tokens(name)])
 
 
 def _joined(found: Iterable[str]) -> str:
@@ -94,18 +94,18 @@ def _joined(found: Iterable[str]) -> str:
 
 def _initials(tags: Tags, text: str) -> list[str]:
     """Initials that people in this record are found by."""
-    found: dict[str, None] = {}
+    initials: dict[str, None] = {}
     for tag in _PERSONS:
         for name in picked(tags, tag, _A):
-            found.update(_name_forms(name[:100]))
+            initials.update(_name_forms(name[:100]))
     if "." in text:
-        found.update(("".join(tokens(each)), None) for each in _INITIALS.findall(text))
-    return list(found)
+        initials.update(("".join(tokens(value)), None) for value in _INITIALS.findall(text))
+    return list(initials)
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
 def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
-    return tuple((each, None) for each in name_forms(name))
+    return tuple((form, None) for form in name_forms(name))
 
 
 def _old(title: Sequence[str]) -> list[str]:
@@ -133,7 +133,9 @@ class _Found(dict[str, str]):
         if self._mark:
             made.append(self._mark + found)
         if self._begun and word.isalpha():
-            made += dict.fromkeys(each for form in (word, found) for each in _beginnings(form) if each != BEGUN + found)
+            made += dict.fromkeys(
+                beginning for form in (word, found) for beginning in _beginnings(form) if beginning != BEGUN + found
+            )
         text = self[word] = " ".join(made)
         return text
 

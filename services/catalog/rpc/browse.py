@@ -28,13 +28,13 @@ class Browsing(Wiring):
         return browsing_pb2.BrowseReply(
             headings=[
                 browsing_pb2.Heading(
-                    text=each.text,
-                    count=each.count,
-                    see=each.see,
-                    see_also=each.see_also,
-                    record=None if each.record is None else _shown(each.record),
+                    text=heading.text,
+                    count=heading.count,
+                    see=heading.see,
+                    see_also=heading.see_also,
+                    record=None if heading.record is None else _shown(heading.record),
                 )
-                for each in found.headings
+                for heading in found.headings
             ],
             previous=found.previous,
             next=found.next,
@@ -52,11 +52,11 @@ class Browsing(Wiring):
             author=found.author,
             editions=[
                 works_pb2.Edition(
-                    record=_shown(each.record),
-                    score=each.score,
-                    reasons=[text for reason in each.reasons if (text := wire_text(reason)) is not None],
+                    record=_shown(edition.record),
+                    score=edition.score,
+                    reasons=[text for reason in edition.reasons if (text := wire_text(reason)) is not None],
                 )
-                for each in found.editions
+                for edition in found.editions
             ],
         )
 

@@ -16,7 +16,7 @@ class Places(Wiring):
         self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
     ) -> wire.ListInstitutionsReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.institutions(session)
+            institutions = queries.institutions(session)
         return wire.ListInstitutionsReply(
             institutions=[
                 wire.Institution(
@@ -27,13 +27,13 @@ class Places(Wiring):
                     isil=each.isil,
                     zone=each.zone,
                 )
-                for each in found
+                for each in institutions
             ]
         )
 
     def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.branches(session, institution=request.institution)
+            branches = queries.branches(session, institution=request.institution)
         return wire.ListBranchesReply(
             branches=[
                 wire.Branch(
@@ -46,6 +46,6 @@ class Places(Wiring):
                     zone=branch.zone,
                     confirmed=branch.confirmed,
                 )
-                for branch, institution in found
+                for branch, institution in branches
             ]
         )

@@ -21,7 +21,7 @@ from services.catalog.search.zero_results import Help
 
 class Finding(Wiring):
     def Search(self, request: wire.SearchRequest, context: grpc.ServicerContext) -> wire.SearchReply:
-        found = search(
+        result = search(
             self._database,
             self._index,
             context=rpc.context(context),
@@ -37,7 +37,7 @@ class Finding(Wiring):
             explain=request.explain,
         )
         return wire.SearchReply(
-            total=found.total,
+            total=result.total,
             hits=[
                 wire.Hit(
                     id=str(hit.id),
@@ -47,31 +47,31 @@ class Finding(Wiring):
                     highlights=[wire.Highlight(field=name, pieces=pieces) for name, pieces in hit.highlights.items()],
                     work_id=hit.work_id,
                     editions=hit.editions,
-                    reasons=[wire.Reason(text=wire_text(each.text), weight=each.weight) for each in hit.reasons],
+                    reasons=[wire.Reason(text=wire_text(reason.text), weight=reason.weight) for reason in hit.reasons],
                 )
-                for hit in found.hits
+                for hit in result.hits
             ],
-            next=found.next,
-            changed=found.changed,
+            next=result.next,
+            changed=result.changed,
             facets=[
                 wire.Facet(
                     name=facet.name,
                     values=[
                         wire.FacetValue(
-                            value=each.value, count=each.count, label=wire_text(each.label), selected=each.selected
+                            value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
                         )
-                        for each in facet.values
+                        for value in facet.values
                     ],
                 )
-                for facet in found.facets
+                for facet in result.facets
             ],
-            understood=found.understood,
-            did_you_mean=found.did_you_mean,
-            corrected=found.corrected,
-            relaxed=found.relaxed,
-            degraded=found.degraded,
-            read_as_words=found.read_as_words,
-            help=None if found.help is None else _help(found.help),
+            understood=result.understood,
+            did_you_mean=result.did_you_mean,
+            corrected=result.corrected,
+            relaxed=result.relaxed,
+            degraded=result.degraded,
+            read_as_words=result.read_as_words,
+            help=None if result.help is None else _help(result.help),
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: grpc.ServicerContext) -> wire.SuggestReply:
@@ -83,7 +83,7 @@ class Finding(Wiring):
     def CountFacet(
         self, request: browsing_pb2.CountFacetRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.CountFacetReply:
-        found = count_facet(
+        facet = count_facet(
             self._database,
             self._index,
             context=rpc.context(context),
@@ -95,7 +95,7 @@ class Finding(Wiring):
             limit=request.limit,
         )
         return browsing_pb2.CountFacetReply(
-            values=[wire_counted(each) for each in found.values], more=found.more, total=found.total
+            values=[wire_counted(value) for value in facet.values], more=facet.more, total=facet.total
         )
 
     def ListSimilar(
@@ -121,7 +121,10 @@ class Finding(Wiring):
     def NoteSearches(
         self, request: searches_pb2.NoteSearchesRequest, context: grpc.ServicerContext
     ) -> searches_pb2.NoteSearchesReply:
-        noted = [Searched(each.day, each.query, each.total, each.clicked, each.language) for each in request.searches]
+        noted = [
+            Searched(logged.day, logged.query, logged.total, logged.clicked, logged.language)
+            for logged in request.searches
+        ]
         with self._database.transaction(system("noting")) as session:
             note_searches(session, noted)
         return searches_pb2.NoteSearchesReply()
@@ -139,5 +142,5 @@ def _help(found: Help) -> browsing_pb2.Help:
         without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],
         without_filters=found.without_filters,
         elsewhere=[wire_counted(each) for each in found.elsewhere],
-        classes=[wire_class(each) for each in found.classes],
+        classes=[wire_class(class_) for class_ in found.classes],
     )

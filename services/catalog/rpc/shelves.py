@@ -16,11 +16,11 @@ class Shelves(Wiring):
     def ListClasses(
         self, request: browsing.ListClassesRequest, context: grpc.ServicerContext
     ) -> browsing.ListClassesReply:
-        found = class_counts.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
+        classes = class_counts.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
         return browsing.ListClassesReply(
-            classes=[wire_class(each) for each in found.classes],
-            path=[wire_class(each) for each in found.path],
-            without=found.without,
+            classes=[wire_class(class_) for class_ in classes.classes],
+            path=[wire_class(each) for each in classes.path],
+            without=classes.without,
         )
 
     def ListNeighbours(
@@ -36,11 +36,13 @@ class Shelves(Wiring):
         return browsing.ListNeighboursReply(
             neighbours=[
                 browsing.Neighbour(
-                    record=browsing.Shown(id=each.record.id, brief=each.record.brief, holdings=each.record.holdings),
-                    call_number=each.call_number,
-                    here=each.here,
+                    record=browsing.Shown(
+                        id=neighbour.record.id, brief=neighbour.record.brief, holdings=neighbour.record.holdings
+                    ),
+                    call_number=neighbour.call_number,
+                    here=neighbour.here,
                 )
-                for each in found.neighbours
+                for neighbour in found.neighbours
             ],
             institution=found.institution,
             branch=found.branch,

@@ -16,8 +16,8 @@ _FIXED = "261101n||azannaabn          |a aaa      "
 
 def authorities(source: str) -> Iterator[Record]:
     """One record a heading, in the file's order; 003 is the source's code."""
-    said = tomllib.loads((Path(__file__).parent / "authorities.toml").read_text(encoding="utf-8"))
-    for number, heading in enumerate(said["heading"], said["first"]):
+    data = tomllib.loads((Path(__file__).parent / "authorities.toml").read_text(encoding="utf-8"))
+    for number, heading in enumerate(data["heading"], data["first"]):
         fields: list[Field] = [["001", f"nama{number}"], ["003", source], ["005", _TRANSACTION], ["008", _FIXED]]
         fields.append([*_name("100", heading["text"]), "d", heading["dates"]])
         fields[-1][3] += ","

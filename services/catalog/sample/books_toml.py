@@ -102,8 +102,8 @@ def read_file(path: Path) -> Iterator[Book]:
 
     raises  ValueError  the file, the title and what is wrong with it
     """
-    said = tomllib.loads(path.read_text(encoding="utf-8"))
-    for number, each in enumerate(said["book"], start=said["first"]):
+    data = tomllib.loads(path.read_text(encoding="utf-8"))
+    for number, each in enumerate(data["book"], start=data["first"]):
         try:
             yield _book(number, each)
         except (KeyError, TypeError, ValueError) as problem:
@@ -113,13 +113,13 @@ def read_file(path: Path) -> Iterator[Book]:
 def _book(number: int, said: dict[str, Any]) -> Book:
     if unknown := said.keys() - _KNOWN:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    given = dict(said)
-    given["by"] = tuple(_name(each) for each in said.get("by", ()))
-    given["copies"] = tuple(_copies(each) for each in said["copies"])
+    mapping = dict(said)
+    mapping["by"] = tuple(_name(each) for each in said.get("by", ()))
+    mapping["copies"] = tuple(_copies(each) for each in said["copies"])
     for field in _LISTS:
-        given[field] = tuple(said.get(field, ()))
-    book = Book(number=number, **given)
-    if not 1 <= sum(each.number for each in book.copies) <= MOST_COPIES:
+        mapping[field] = tuple(said.get(field, ()))
+    book = Book(number=number, **mapping)
+    if not 1 <= sum(copy.number for copy in book.copies) <= MOST_COPIES:
         raise ValueError(f"one to {MOST_COPIES} copies")
     return book
 

@@ -70,15 +70,17 @@ def collocate(session: Session, arrivals: Sequence[Arrival]) -> Placed:
     first, and what it alone held together parts. A record ruled on stays where the ruling put it.
     """
     placed = Placed()
-    standing = _standing(session, [each.number for each in arrivals if not each.fresh])
+    standing = _standing(session, [arrival.number for arrival in arrivals if not arrival.fresh])
     leavers = {
-        each.number: known
-        for each in arrivals
-        if (known := standing.get(each.number)) and known.work is not None and not set(known.keys) <= set(each.keys)
+        arrival.number: known
+        for arrival in arrivals
+        if (known := standing.get(arrival.number))
+        and known.work is not None
+        and not set(known.keys) <= set(arrival.keys)
     }
     owns = {number: known.work for number, known in standing.items() if number not in leavers}
     owns |= _leave(session, leavers, placed)
-    net = Net(_works_under(session, {key for each in arrivals for key in each.keys}))
+    net = Net(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
     made: dict[int, tuple[int, bytes]] = {}
     for each in arrivals:
         known = standing.get(each.number)
@@ -102,8 +104,8 @@ def leave(session: Session, numbers: Sequence[int]) -> list[Moved]:
     placed = Placed()
     standing = _standing(session, numbers)
     _leave(session, {number: known for number, known in standing.items() if known.work is not None}, placed)
-    gone = set(numbers)
-    return [each for each in placed.moved if each.number not in gone]
+    values = set(numbers)
+    return [each for each in placed.moved if each.number not in values]
 
 
 def new_works(session: Session, count: int) -> list[int]:

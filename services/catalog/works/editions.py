@@ -115,12 +115,12 @@ def work_of(session: Session, record_number: int) -> tuple[str, int]:
 
 def _rulings(session: Session, numbers: Sequence[int]) -> dict[int, WorkRuling]:
     """The newest ruling on each record."""
-    found = session.scalars(
+    rows = session.scalars(
         select(WorkRuling).where(WorkRuling.record_number.in_(numbers)).order_by(WorkRuling.id)
     ).all()
-    for each in found:
+    for each in rows:
         session.expunge(each)
-    return {each.record_number: each for each in found}
+    return {each.record_number: each for each in rows}
 
 
 def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) -> dict[int, Likeness]:
@@ -131,15 +131,15 @@ def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) ->
         if number not in rulings:
             for key in parts[number].keys:
                 sharing.setdefault(key.number, []).append(number)
-    found: dict[int, Likeness] = {}
+    likeness: dict[int, Likeness] = {}
     for number in parts:
         ruling = rulings.get(number)
         if ruling is not None:
-            said = ruling.reason
-            text = LocalText(f"Ditetapkan pustakawan: {said}", f"A librarian ruled so: {said}")
-            found[number] = Likeness(100, (text,))
+            reason = ruling.reason
+            text = LocalText(f"Ditetapkan pustakawan: {reason}", f"A librarian ruled so: {reason}")
+            likeness[number] = Likeness(100, (text,))
             continue
         others = {other for key in parts[number].keys for other in sharing[key.number][:COMPARED] if other != number}
         compared = [compare(parts[number], parts[other]) for other in sorted(others)]
-        found[number] = max(compared, key=lambda each: each.score, default=Likeness(100, (ALONE,)))
-    return found
+        likeness[number] = max(compared, key=lambda each: each.score, default=Likeness(100, (ALONE,)))
+    return likeness

@@ -52,20 +52,20 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     title = title_words(_proper(field))
     part = part_of(field)
     author = author_of(tags)
-    found: dict[int, str] = {}
+    keys: dict[int, str] = {}
     if author and title and not says_nothing(title):
-        _put(found, "title", "w", material, author, " ".join(title), part)
+        _put(keys, "title", "w", material, author, " ".join(title), part)
     if not _ELSEWHERE.isdisjoint(tags):
-        _put_others(found, tags, material, author, part)
+        _put_others(keys, tags, material, author, part)
     if title:
         for isbn in _isbns(tags):
-            _put(found, "isbn", "i", material, isbn, title[0], part)
+            _put(keys, "isbn", "i", material, isbn, title[0], part)
         if material == "serial":
             for issn in _issns(tags):
-                _put(found, "issn", "s", issn, title[0])
+                _put(keys, "issn", "s", issn, title[0])
     if not author and "130" not in tags:
-        _put_anonymous(found, tags, field, material, title, part)
-    return [Key(kind, number) for number, kind in list(found.items())[:MOST_KEYS]]
+        _put_anonymous(keys, tags, field, material, title, part)
+    return [Key(kind, number) for number, kind in list(keys.items())[:MOST_KEYS]]
 
 
 def pack(keys: Iterable[int]) -> bytes:
@@ -95,10 +95,10 @@ def _put_others(found: dict[int, str], tags: Tags, material: str, author: str, p
     for by, title, own_part in _originals(tags, author, part):
         if by and title and not says_nothing(title):
             _put(found, "original", "w", material, by, " ".join(title), own_part)
-    for each in tags.get("130", ()):
-        uniform = title_words(" ".join(pick(each, _A)))
+    for field in tags.get("130", ()):
+        uniform = title_words(" ".join(pick(field, _A)))
         if uniform and not says_nothing(uniform):
-            _put(found, "uniform", "u", material, " ".join(uniform), part_of(each) or part)
+            _put(found, "uniform", "u", material, " ".join(uniform), part_of(field) or part)
 
 
 def _put(found: dict[int, str], kind: str, *said: str) -> None:
@@ -113,21 +113,21 @@ def _proper(field: Field) -> str:
 
 def _originals(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[str], str]]:
     """Each title that this work has elsewhere: whose it is there, its words, which part."""
-    for each in tags.get("240", ()):
-        if not pick(each, _K):  # selections are works of their own
-            yield author, title_words(" ".join(pick(each, _A))), part_of(each) or part
-    for each in tags.get("246", ()):
-        label = " ".join(pick(each, _I))
-        if each[1][1:2] == "1" or (label and _ORIGINAL_LABEL.search(label)):
-            yield author, title_words(" ".join(pick(each, _A))), part
+    for field in tags.get("240", ()):
+        if not pick(field, _K):  # selections are works of their own
+            yield author, title_words(" ".join(pick(field, _A))), part_of(field) or part
+    for field in tags.get("246", ()):
+        label = " ".join(pick(field, _I))
+        if field[1][1:2] == "1" or (label and _ORIGINAL_LABEL.search(label)):
+            yield author, title_words(" ".join(pick(field, _A))), part
     for tag in _LINKS:
-        for each in tags.get(tag, ()):
-            by = next(iter(pick(each, _A)), "")
-            for title in pick(each, _T):
+        for field in tags.get(tag, ()):
+            by = next(iter(pick(field, _A)), "")
+            for title in pick(field, _T):
                 yield (mark(by, inverted=True) if by else author), title_words(title), part
-    for said in picked(tags, "500", _A):
-        if told := _ORIGINAL.match(said):
-            yield author, title_words(told.group(1)), part
+    for value in picked(tags, "500", _A):
+        if match := _ORIGINAL.match(value):
+            yield author, title_words(match.group(1)), part
 
 
 def _isbns(tags: Tags) -> Iterator[str]:
@@ -140,8 +140,8 @@ def _isbns(tags: Tags) -> Iterator[str]:
 def _issns(tags: Tags) -> Iterator[str]:
     for tag, code in (("022", _AL), ("776", _X)):
         for value in picked(tags, tag, code):
-            if found := issn_of(value[:40]):
-                yield found
+            if issn := issn_of(value[:40]):
+                yield issn
 
 
 def _put_anonymous(found: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:

@@ -80,15 +80,15 @@ def _weaker(one: str, other: str) -> str:
 
 
 def _against(one: Parts, other: Parts) -> tuple[LocalText, ...]:
-    found = []
+    against = []
     if one.kind != other.kind:
-        found.append(OTHER_KIND)
+        against.append(OTHER_KIND)
     if one.author != other.author:
-        found.append(OTHER_AUTHOR)
+        against.append(OTHER_AUTHOR)
     if one.part != other.part:
-        found.append(OTHER_PART)
+        against.append(OTHER_PART)
     if one.title != other.title:
-        found.append(OTHER_TITLE)
+        against.append(OTHER_TITLE)
     elif says_nothing(one.title):
-        found.append(GENERIC)
-    return tuple(found)
+        against.append(GENERIC)
+    return tuple(against)

@@ -98,7 +98,7 @@ def part_of(field: Field) -> str:
     for place in range(2, len(field) - 1, 2):
         code = field[place]
         if code in ("n", "p"):
-            found += [number(each) for each in words(field[place + 1]) if each not in _DESIGNATIONS]
+            found += [number(word) for word in words(field[place + 1]) if word not in _DESIGNATIONS]
         elif code == "b":
             said = words(field[place + 1])
             found += [
@@ -148,14 +148,14 @@ def _plain(name: str) -> list[str]:
 def author_of(tags: Tags) -> str:
     """The mark of who made the work: 1XX, else the first 7XX that is no translator or the like, else 245 $c; or ""."""
     for tag in ("100", "110", "111", "700", "710"):
-        for each in tags.get(tag, ()):
-            if tag > "199" and _NOT_AUTHORS.search(" ".join(pick(each, _RELATION))):
+        for field in tags.get(tag, ()):
+            if tag > "199" and _NOT_AUTHORS.search(" ".join(pick(field, _RELATION))):
                 continue
-            found = name_mark(each)
+            found = name_mark(field)
             if found:
                 return found
-    for each in tags.get("245", ()):
-        said = next(iter(pick(each, frozenset("c"))), "").strip()
+    for field in tags.get("245", ()):
+        said = next(iter(pick(field, frozenset("c"))), "").strip()
         said = _SAID_BY.sub("", said)
         if said and _NOT_SAID.match(said) is None:
             return mark(_NEXT_NAME.split(said, maxsplit=1)[0])

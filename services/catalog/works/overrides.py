@@ -67,14 +67,14 @@ def _record(session: Session, record_id: UUID, reason: str) -> Record:
             most=LONGEST_REASON,
         )
     asked = select(Record).where(Record.id == record_id, Record.deleted_at.is_(None)).with_for_update()
-    found = session.scalars(asked).first()
-    if found is None:
+    row = session.scalars(asked).first()
+    if row is None:
         raise NotFound(
             "RECORD_NOT_FOUND",
             LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
             record=str(record_id),
         )
-    return found
+    return row
 
 
 def _rule(session: Session, record: Record, work: int, ruling: str, reason: str) -> None:

@@ -63,8 +63,8 @@ def _title_sort(tags: Tags) -> str:
 
 def _author_sort(tags: Tags) -> str:
     for tag in _NAMES:
-        for each in tags.get(tag, ()):
-            found = _folded(" ".join(pick(each, _NAME)))
+        for field in tags.get(tag, ()):
+            found = _folded(" ".join(pick(field, _NAME)))
             if found:
                 return found
     return ""

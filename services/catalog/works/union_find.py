@@ -59,10 +59,10 @@ def parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
     """The connected parts of these records, (number, keys) each: lists of numbers, that of the lowest number first."""
     net = Net()
     of = [(number, net.add(keys, None)) for number, keys in members]
-    found: dict[int, list[int]] = {}
+    values: dict[int, list[int]] = {}
     for number, work in of:
-        found.setdefault(net.root(work), []).append(number)
-    return sorted(found.values(), key=min)
+        values.setdefault(net.root(work), []).append(number)
+    return sorted(values.values(), key=min)
 
 
 def keys_held(members: Sequence[tuple[int, tuple[int, ...]]]) -> set[int]:

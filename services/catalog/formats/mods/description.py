@@ -44,55 +44,55 @@ _CHANGED = re.compile(r"([0-9]{14})(?:\.[0-9])?")
 def put_physical(parent: Element, fields: Fields) -> None:
     made = put(parent, "physicalDescription")
     for tag, kind in (("337", "rdamedia"), ("338", "rdacarrier")):
-        for said in fields.all(tag):
-            for value in said.has("a"):
+        for field in fields.all(tag):
+            for value in field.has("a"):
                 put_text(made, "form", tidy(value), authority=kind)
-    for said in fields.all("856"):
-        for value in said.has("q"):
+    for field in fields.all("856"):
+        for value in field.has("q"):
             put_text(made, "internetMediaType", value)
-    for said in fields.all("300"):
-        put_text(made, "extent", tidy(said.text("abcefg")))
+    for field in fields.all("300"):
+        put_text(made, "extent", tidy(field.text("abcefg")))
     if not len(made):
         parent.remove(made)
 
 
 def put_notes(parent: Element, fields: Fields) -> None:
-    for said in fields.all("520"):
-        kind = ABSTRACTS.get(said.indicator(1), "")
-        put_text(parent, "abstract", said.text("abc"), type=kind, **said.attributes)
-    for said in fields.all("505"):
-        put_text(parent, "tableOfContents", said.text("agrtu"))
+    for field in fields.all("520"):
+        kind = ABSTRACTS.get(field.indicator(1), "")
+        put_text(parent, "abstract", field.text("abc"), type=kind, **field.attributes)
+    for field in fields.all("505"):
+        put_text(parent, "tableOfContents", field.text("agrtu"))
     audience = AUDIENCES.get(fields.fixed[22:23], "") if fields.leader[6:7] not in "efp" else ""
     put_text(parent, "targetAudience", audience, authority="marctarget")
-    for said in fields.all("521"):
-        put_text(parent, "targetAudience", said.text("ab"))
-    for said in fields.all("245"):
-        put_text(parent, "note", tidy(said.text("c")), type="statement of responsibility", **said.attributes)
+    for field in fields.all("521"):
+        put_text(parent, "targetAudience", field.text("ab"))
+    for field in fields.all("245"):
+        put_text(parent, "note", tidy(field.text("c")), type="statement of responsibility", **field.attributes)
     for tag, kind in NOTES.items():
-        for said in fields.all(tag):
+        for field in fields.all(tag):
             if tag != "521":
-                put_text(parent, "note", said.text("*"), type=kind)
+                put_text(parent, "note", field.text("*"), type=kind)
     for tag, kind in ACCESS.items():
-        for said in fields.all(tag):
-            put_text(parent, "accessCondition", said.text("*"), type=kind)
+        for field in fields.all(tag):
+            put_text(parent, "accessCondition", field.text("*"), type=kind)
 
 
 def put_identifiers(parent: Element, fields: Fields) -> None:
     """Numbers, those given as wrong ($z) marked invalid."""
     for tag, kind in NUMBERS.items():
-        for said in fields.all(tag):
-            for value in said.has("a"):
+        for field in fields.all(tag):
+            for value in field.has("a"):
                 put_text(parent, "identifier", value, type=kind)
-            for value in said.has("z" if tag != "022" else "yz"):
+            for value in field.has("z" if tag != "022" else "yz"):
                 put_text(parent, "identifier", value, type=kind, invalid="yes")
-    for said in fields.all("024"):
-        kind = said.text("2") if said.indicator(1) == "7" else STANDARD_NUMBERS.get(said.indicator(1), "")
-        for value in said.has("a"):
+    for field in fields.all("024"):
+        kind = field.text("2") if field.indicator(1) == "7" else STANDARD_NUMBERS.get(field.indicator(1), "")
+        for value in field.has("a"):
             put_text(parent, "identifier", value, type=kind)
-    for said in fields.all("028"):
-        put_text(parent, "identifier", said.text("ba"), type="music publisher" if said.indicator(1) in "23" else "")
-    for said in fields.all("035"):
-        for value in said.has("a"):
+    for field in fields.all("028"):
+        put_text(parent, "identifier", field.text("ba"), type="music publisher" if field.indicator(1) in "23" else "")
+    for field in fields.all("035"):
+        for value in field.has("a"):
             put_text(parent, "identifier", value, type="oclc" if value.startswith("(OCoLC)") else "local")
 
 
@@ -100,10 +100,10 @@ def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
     """Where it is: this catalogue's page, the record's links, and each branch with the call number."""
     if entry.address:
         put(put(parent, "location"), "url", entry.address, usage="primary display", access="object in context")
-    for said in fields.all("856"):
-        for value in said.has("u"):
+    for field in fields.all("856"):
+        for value in field.has("u"):
             if _SAFE_LINK.match(value.strip()):
-                put(put(parent, "location"), "url", value, displayLabel=said.text("3yz"))
+                put(put(parent, "location"), "url", value, displayLabel=field.text("3yz"))
     for held in orjson.loads(entry.holdings):
         made = put(parent, "location")
         put(made, "physicalLocation", f"{held['institution']}/{held['branch']}")
@@ -112,16 +112,16 @@ def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
 
 def put_record_info(parent: Element, fields: Fields, entry: Entry) -> None:
     made = put(parent, "recordInfo")
-    for said in fields.all("040"):
-        put_text(made, "descriptionStandard", said.text("e"))
-        put_text(made, "recordContentSource", tidy(said.text("a")), authority="marcorg")
+    for field in fields.all("040"):
+        put_text(made, "descriptionStandard", field.text("e"))
+        put_text(made, "recordContentSource", tidy(field.text("a")), authority="marcorg")
     if _CREATED.fullmatch(created := fields.fixed[:6]):
         put(made, "recordCreationDate", created, encoding="marc")
     if changed := _CHANGED.fullmatch(fields.control("005").strip()):
         put(made, "recordChangeDate", f"{changed[1][:8]}T{changed[1][8:]}", encoding="iso8601")
     put_text(made, "recordIdentifier", fields.control("001") or entry.id, source=fields.control("003"))
-    for said in fields.all("040"):
-        for value in said.has("b"):
+    for field in fields.all("040"):
+        for value in field.has("b"):
             if value.strip():
                 put(put(made, "languageOfCataloging"), "languageTerm", value, type="code", authority="iso639-2b")
     put(made, "recordOrigin", "Converted from MARC 21 to MODS 3.7")

@@ -43,31 +43,31 @@ def put_type(parent: Element, fields: Fields) -> None:
         collection="yes" if fields.leader[7:8] in ("c", "d") else "",
         manuscript="yes" if fields.leader[6:7] in HANDWRITTEN else "",
     )
-    for said in fields.all("655"):
-        put_text(parent, "genre", " -- ".join(tidy(each) for each in said.has("abvxyz")), authority=said.text("2"))
-    for said in fields.all("336"):
-        put_text(parent, "genre", tidy(said.text("a")), authority="rdacontent")
+    for field in fields.all("655"):
+        put_text(parent, "genre", " -- ".join(tidy(each) for each in field.has("abvxyz")), authority=field.text("2"))
+    for field in fields.all("336"):
+        put_text(parent, "genre", tidy(field.text("a")), authority="rdacontent")
 
 
 def put_origin(parent: Element, fields: Fields) -> None:
     """An originInfo for each 260 and 264; the first takes what 008, 250, 310 and the leader say, alone if need be."""
     made: list[Element] = []
     for tag in ("260", "264"):
-        for said in fields.all(tag):
-            event, date = EVENTS.get(said.indicator(2), ("", "dateIssued")) if tag == "264" else ("", "dateIssued")
-            if plain(said.text("abcefg")):
-                made.append(put(parent, "originInfo", eventType=event, **said.attributes))
-                _put_imprint(made[-1], said, date)
+        for field in fields.all(tag):
+            event, date = EVENTS.get(field.indicator(2), ("", "dateIssued")) if tag == "264" else ("", "dateIssued")
+            if plain(field.text("abcefg")):
+                made.append(put(parent, "originInfo", eventType=event, **field.attributes))
+                _put_imprint(made[-1], field, date)
     first = made[0] if made else put(parent, "originInfo")
     _put_coded(first, fields)
-    for said in fields.all("250"):
-        put_text(first, "edition", tidy(said.text("ab")))
+    for field in fields.all("250"):
+        put_text(first, "edition", tidy(field.text("ab")))
     put_text(first, "issuance", ISSUANCE.get(fields.leader[7:8], ""))
-    for said in fields.all("310"):
-        put_text(first, "frequency", tidy(said.text("ab")))
-    for each in parent.findall("originInfo"):
-        if not len(each):
-            parent.remove(each)
+    for field in fields.all("310"):
+        put_text(first, "frequency", tidy(field.text("ab")))
+    for value in parent.findall("originInfo"):
+        if not len(value):
+            parent.remove(value)
 
 
 def put_languages(parent: Element, fields: Fields) -> None:
@@ -78,13 +78,13 @@ def put_languages(parent: Element, fields: Fields) -> None:
 
 
 def _put_codes(parent: Element, codes: list[str], part: str) -> None:
-    for code in dict.fromkeys(each for each in codes if _LANGUAGE.fullmatch(each) and each not in NO_LANGUAGE):
+    for code in dict.fromkeys(code for code in codes if _LANGUAGE.fullmatch(code) and code not in NO_LANGUAGE):
         made = put(parent, "language", objectPart=part)
         put(made, "languageTerm", code, type="code", authority="iso639-2b")
 
 
 def _codes(fields: Fields, subfields: str) -> list[str]:
-    return [code for said in fields.all("041") for value in said.has(subfields) for code in _cut(value)]
+    return [code for field in fields.all("041") for value in field.has(subfields) for code in _cut(value)]
 
 
 def _cut(codes: str) -> list[str]:

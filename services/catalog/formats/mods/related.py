@@ -22,35 +22,35 @@ def put_related(parent: Element, fields: Fields) -> None:
     """In this order: series as written and as traced, links, works named in added entries."""
     _put_all_series(parent, fields)
     for tag, kind in LINKS.items():
-        for said in fields.all(tag):
-            if plain(said.text("astpcuxznwg")):
-                _put_link(put(parent, "relatedItem", type=kind), said, tag)
+        for field in fields.all(tag):
+            if plain(field.text("astpcuxznwg")):
+                _put_link(put(parent, "relatedItem", type=kind), field, tag)
     _put_works(parent, fields)
 
 
 def _put_all_series(parent: Element, fields: Fields) -> None:
-    for said in fields.all("490", "440"):
-        if plain(said.text("a")):
-            _put_series(put(parent, "relatedItem", type="series"), said, "a")
+    for field in fields.all("490", "440"):
+        if plain(field.text("a")):
+            _put_series(put(parent, "relatedItem", type="series"), field, "a")
     for tag in ("800", "810", "811", "830"):
         codes = "a" if tag == "830" else "t"
-        for said in fields.all(tag):
-            if plain(said.text(codes)):
+        for field in fields.all(tag):
+            if plain(field.text(codes)):
                 made = put(parent, "relatedItem", type="series")
-                _put_series(made, said, codes)
+                _put_series(made, field, codes)
                 if tag != "830":
-                    put_name(made, said, f"1{tag[1:]}")
+                    put_name(made, field, f"1{tag[1:]}")
 
 
 def _put_works(parent: Element, fields: Fields) -> None:
     for tag in ("700", "710", "711", "730"):
         codes = "adfgklmorst" if tag == "730" else "fklmorst"
-        for said in fields.all(tag):
-            if plain(said.text("a" if tag == "730" else "t")):
-                made = put(parent, "relatedItem", type="constituent" if said.indicator(2) == "2" else "")
-                put_title_of(made, said, codes)
+        for field in fields.all(tag):
+            if plain(field.text("a" if tag == "730" else "t")):
+                made = put(parent, "relatedItem", type="constituent" if field.indicator(2) == "2" else "")
+                put_title_of(made, field, codes)
                 if tag != "730":
-                    put_name(made, said, f"1{tag[1:]}")
+                    put_name(made, field, f"1{tag[1:]}")
 
 
 def _put_series(made: Element, said: Said, codes: str) -> None:

@@ -30,8 +30,8 @@ def put_subjects(parent: Element, fields: Fields) -> None:
     """6XX in their tags' order, then 752 and 662 as places in places, coded areas (043) and what a map shows (255)."""
     _put_names(parent, fields)
     _put_headings(parent, fields)
-    for said in fields.all("653"):
-        for value in said.has("a"):
+    for field in fields.all("653"):
+        for value in field.has("a"):
             if plain(tidy(value)):
                 put(put(parent, "subject"), "topic", tidy(value))
     _put_places(parent, fields)
@@ -40,37 +40,37 @@ def put_subjects(parent: Element, fields: Fields) -> None:
 
 def _put_names(parent: Element, fields: Fields) -> None:
     for tag in NAMES:
-        for said in fields.all(tag):
-            if plain(said.text("abcdnqt")):
-                made = _subject(parent, said)
-                put_name(made, said, NAMES[tag])
-                put_title_of(made, said, "t")
-                _put_subdivisions(made, said, "xyzv")
-    for said in fields.all("630"):
-        if plain(said.text("adfgklmnoprst")):
-            made = _subject(parent, said)
-            put_title_of(made, said, "adfgklmorst")
-            _put_subdivisions(made, said)
+        for field in fields.all(tag):
+            if plain(field.text("abcdnqt")):
+                made = _subject(parent, field)
+                put_name(made, field, NAMES[tag])
+                put_title_of(made, field, "t")
+                _put_subdivisions(made, field, "xyzv")
+    for field in fields.all("630"):
+        if plain(field.text("adfgklmnoprst")):
+            made = _subject(parent, field)
+            put_title_of(made, field, "adfgklmorst")
+            _put_subdivisions(made, field)
 
 
 def _put_headings(parent: Element, fields: Fields) -> None:
     for tag, (element, codes) in MAIN.items():
-        for said in fields.all(tag):
-            if plain(said.text(codes + "vxyz")):
-                made = _subject(parent, said)
-                put_text(made, element, tidy(said.text(codes)))
-                _put_subdivisions(made, said)
+        for field in fields.all(tag):
+            if plain(field.text(codes + "vxyz")):
+                made = _subject(parent, field)
+                put_text(made, element, tidy(field.text(codes)))
+                _put_subdivisions(made, field)
 
 
 def _put_places(parent: Element, fields: Fields) -> None:
-    for said in fields.all("752", "662"):
-        if plain(said.text("".join(HIERARCHY))):
+    for field in fields.all("752", "662"):
+        if plain(field.text("".join(HIERARCHY))):
             made = put(put(parent, "subject"), "hierarchicalGeographic")
             for code, element in HIERARCHY.items():
-                for value in said.has(code):
+                for value in field.has(code):
                     put_text(made, element, tidy(value))
-    for said in fields.all("043"):
-        for value in said.has("a"):
+    for field in fields.all("043"):
+        for value in field.has("a"):
             if area := plain(value):
                 put(put(parent, "subject"), "geographicCode", area, authority="marcgac")
 
@@ -78,19 +78,19 @@ def _put_places(parent: Element, fields: Fields) -> None:
 def put_classes(parent: Element, fields: Fields) -> None:
     """Each number of 050–084, with the edition of a Dewey number."""
     for tag, authority in CLASSES.items():
-        for said in fields.all(tag):
-            whose = authority or said.text("2")
-            for value in said.has("a"):
+        for field in fields.all(tag):
+            whose = authority or field.text("2")
+            for value in field.has("a"):
                 put_text(
                     parent,
                     "classification",
-                    f"{value} {said.text('b')}" if authority in ("lcc", "nlm") else value,
+                    f"{value} {field.text('b')}" if authority in ("lcc", "nlm") else value,
                     authority=whose,
-                    edition=said.text("2") if authority == "ddc" else "",
+                    edition=field.text("2") if authority == "ddc" else "",
                 )
-    for said in fields.all("086"):
-        whose = "sudocs" if said.indicator(1) == "0" else said.text("2")
-        put_text(parent, "classification", said.text("a"), authority=whose)
+    for field in fields.all("086"):
+        whose = "sudocs" if field.indicator(1) == "0" else field.text("2")
+        put_text(parent, "classification", field.text("a"), authority=whose)
 
 
 def _subject(parent: Element, said: Said) -> Element:
@@ -109,9 +109,9 @@ def _put_subdivisions(made: Element, said: Said, codes: str = "vxyz") -> None:
 
 def _put_map(parent: Element, fields: Fields) -> None:
     """Scale, projection and coordinates (255)."""
-    for said in fields.all("255"):
-        if plain(said.text("abc")):
+    for field in fields.all("255"):
+        if plain(field.text("abc")):
             made = put(put(parent, "subject"), "cartographics")
-            put_text(made, "scale", said.text("a"))
-            put_text(made, "projection", said.text("b"))
-            put_text(made, "coordinates", said.text("c"))
+            put_text(made, "scale", field.text("a"))
+            put_text(made, "projection", field.text("b"))
+            put_text(made, "coordinates", field.text("c"))

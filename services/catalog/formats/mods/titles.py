@@ -25,12 +25,12 @@ _ENDS = " \t:;,/=."
 def put_titles(parent: Element, fields: Fields) -> None:
     """245, then the uniform, abbreviated, translated and other titles. A record without any gets one that says so."""
     before = len(parent)
-    for said in fields.all("245"):
-        _put_title(parent, said, "abfgks", _skipped(said.indicator(2)), **said.attributes)
+    for field in fields.all("245"):
+        _put_title(parent, field, "abfgks", _skipped(field.indicator(2)), **field.attributes)
     for tag, (kind, codes) in OTHER_TITLES.items():
-        for said in fields.all(tag):
-            if said.text(codes):
-                _put_title(parent, said, codes, type=kind, **said.attributes)
+        for field in fields.all(tag):
+            if field.text(codes):
+                _put_title(parent, field, codes, type=kind, **field.attributes)
     if len(parent) == before:
         put(put(parent, "titleInfo"), "title", "[Tanpa judul]")
 
@@ -44,15 +44,15 @@ def put_title_of(parent: Element, said: Said, codes: str) -> None:
 def put_names(parent: Element, fields: Fields) -> None:
     """1XX as primary names, then 7XX that name no title, then 720."""
     for tag in ("100", "110", "111", "700", "710", "711"):
-        for said in fields.all(tag):
-            if tag[0] == "1" or not said.has("t"):
-                put_name(parent, said, tag, primary=tag[0] == "1", **said.attributes)
-    for said in fields.all("720"):
-        name = plain(tidy(said.text("a")))
+        for field in fields.all(tag):
+            if tag[0] == "1" or not field.has("t"):
+                put_name(parent, field, tag, primary=tag[0] == "1", **field.attributes)
+    for field in fields.all("720"):
+        name = plain(tidy(field.text("a")))
         if name:
-            made = put(parent, "name", type="personal" if said.indicator(1) == "1" else "")
+            made = put(parent, "name", type="personal" if field.indicator(1) == "1" else "")
             put(made, "namePart", name)
-            _put_roles(made, said, "e")
+            _put_roles(made, field, "e")
 
 
 def put_name(parent: Element, said: Said, tag: str, *, primary: bool = False, **attributes: str) -> None:
