@@ -7,6 +7,8 @@
     ├── NotFound         there is no such thing                                   NOT_FOUND            404
     ├── Conflict         it changed meanwhile, or is being done already           ABORTED              409
     ├── Refused          rules object, all of them together                       FAILED_PRECONDITION  409
+    ├── Outdated         If-Match names a version that is no longer the current   OUT_OF_RANGE         412
+    ├── KeyReused        this Idempotency-Key came with another request           ALREADY_EXISTS       422
     ├── TooMany          more than is allowed in this time                        RESOURCE_EXHAUSTED   429
     ├── Unavailable      a needed part does not answer; trying again may help     UNAVAILABLE          503
     └── TooLate          the caller's deadline passed                             DEADLINE_EXCEEDED    504
@@ -125,6 +127,16 @@ class Refused(Error):
     http_status = 409
 
 
+class Outdated(Error):
+    grpc_code = "OUT_OF_RANGE"
+    http_status = 412
+
+
+class KeyReused(Error):
+    grpc_code = "ALREADY_EXISTS"
+    http_status = 422
+
+
 class TooMany(Error):
     grpc_code = "RESOURCE_EXHAUSTED"
     http_status = 429
@@ -142,7 +154,13 @@ class TooLate(Error):
 
 def error_for(grpc_code: str) -> type[Error]:
     """The class of errors that travels under this gRPC code; `Error` for any other code."""
-    for kind in (Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Refused, TooMany, Unavailable, TooLate):
+    for kind in _KINDS:
         if kind.grpc_code == grpc_code:
             return kind
     return Error
+
+
+_KINDS = (
+    Invalid, Unauthenticated, Forbidden, NotFound, Conflict, Refused, Outdated, KeyReused, TooMany, Unavailable,
+    TooLate,
+)  # fmt: skip

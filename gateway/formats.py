@@ -1,4 +1,7 @@
-"""Forms in which a record can be had: the endings of their addresses, what HTTP calls them, what the catalogue does."""
+"""Formats of a record: the endings of their addresses, their media types, and what the catalogue calls them.
+
+The catalogue has its own list of what it can write; a test compares the two.
+"""
 
 from __future__ import annotations
 
@@ -8,29 +11,32 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
-    """form: as Catalog.GetForm names it. media_type: as Accept asks for it. says: for whom it is, in English."""
+class Format:
+    """name: as Catalog.GetForm has it. media_type: as Accept has it. description: English, for the OpenAPI document."""
 
-    form: str
+    name: str
     media_type: str
-    says: str
+    description: str
 
 
-ENDINGS: Final = MappingProxyType(
+# By ending.
+FORMATS: Final = MappingProxyType(
     {
-        "json": Ending("json", "application/json", "The record as its page shows it."),
-        "brief": Ending("brief", "application/json", "The record as a list of hits shows it."),
-        "mrc": Ending("marc", "application/marc", "MARC 21 in ISO 2709."),
-        "xml": Ending("marcxml", "application/marcxml+xml", "MARCXML."),
-        "marcjson": Ending("marcjson", "application/marc-in-json", "MARC-in-JSON."),
-        "dc": Ending("dc", "application/dc+xml", "Dublin Core (oai_dc)."),
-        "mods": Ending("mods", "application/mods+xml", "MODS 3.7."),
-        "jsonld": Ending("jsonld", "application/ld+json", "schema.org in JSON-LD."),
-        "ris": Ending("ris", "application/x-research-info-systems", "RIS, for reference managers."),
-        "bib": Ending("bibtex", "application/x-bibtex", "BibTeX."),
-        "csv": Ending("csv", "text/csv", "A line of a table."),
+        "json": Format("json", "application/json", "The record as its page shows it."),
+        "brief": Format("brief", "application/json", "The record as a list of hits shows it."),
+        "mrc": Format("marc", "application/marc", "MARC 21 in ISO 2709."),
+        "xml": Format("marcxml", "application/marcxml+xml", "MARCXML."),
+        "marcjson": Format("marcjson", "application/marc-in-json", "MARC-in-JSON."),
+        "dc": Format("dc", "application/dc+xml", "Dublin Core (oai_dc)."),
+        "mods": Format("mods", "application/mods+xml", "MODS 3.7."),
+        "jsonld": Format("jsonld", "application/ld+json", "schema.org in JSON-LD."),
+        "ris": Format("ris", "application/x-research-info-systems", "RIS, for reference managers."),
+        "bib": Format("bibtex", "application/x-bibtex", "BibTeX."),
+        "csv": Format("csv", "text/csv", "A line of a table."),
     }
 )
 # What Accept may choose: the first ending with a media type.
-BY_MEDIA_TYPE: Final = MappingProxyType({each.media_type: name for name, each in reversed(tuple(ENDINGS.items()))})
-MEDIA_TYPES: Final = tuple(dict.fromkeys(each.media_type for each in ENDINGS.values()))
+ENDING_BY_MEDIA_TYPE: Final = MappingProxyType(
+    {form.media_type: ending for ending, form in reversed(tuple(FORMATS.items()))}
+)
+MEDIA_TYPES: Final = tuple(dict.fromkeys(form.media_type for form in FORMATS.values()))

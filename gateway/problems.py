@@ -12,7 +12,8 @@ from starlette.responses import Response
 
 from chassis.errors import Error, Invalid, NotFound
 from chassis.sentences import sentence
-from gateway.deps import language, request_id
+from gateway.negotiation import language
+from gateway.request_guard import request_id
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -25,8 +26,10 @@ TITLES: Mapping[int, str] = {
     405: "TITLE_METHOD_NOT_ALLOWED",
     406: "TITLE_NOT_ACCEPTABLE",
     409: "TITLE_CANNOT_BE_DONE",
+    412: "TITLE_OUTDATED",
     413: "TITLE_CONTENT_TOO_LARGE",
     414: "TITLE_ADDRESS_TOO_LONG",
+    422: "TITLE_CANNOT_BE_PROCESSED",
     429: "TITLE_TOO_MANY_REQUESTS",
     431: "TITLE_HEADERS_TOO_LARGE",
     500: "TITLE_OUR_MISTAKE",
@@ -43,50 +46,37 @@ class NotAcceptable(Error):
     http_status = 406
 
 
-class TooLarge(Error):
-    http_status = 413
-
-
-class AddressTooLong(Error):
-    http_status = 414
-
-
-class HeadersTooLarge(Error):
-    http_status = 431
-
-
-def unexpected() -> Error:
-    """An error that says only that something failed; the log has the cause."""
-    return Error("INTERNAL")
-
-
 def from_http(problem: HTTPException) -> Error:
-    """The framework's own exceptions (no route, wrong method) as our errors."""
+    """The error behind an HTTPException: its cause, or the framework's own refusal (no route, wrong method)."""
+    if isinstance(problem.__cause__, Error):
+        return problem.__cause__
     if problem.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("ROUTE_NOT_FOUND")
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=(problem.headers or {}).get("Allow", "GET"))
+        allow = (problem.headers or {}).get("Allow", "GET")
+        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=f"{allow}, HEAD" if "GET" in allow else allow)
     return Invalid("REQUEST_INVALID")
 
 
-def title(status: int, speaks: str) -> str:
-    return sentence(TITLES.get(status, "TITLE_ERROR")).speak(speaks)
+def title(status: int, code: str) -> str:
+    """What a status means, in the language `code`."""
+    return sentence(TITLES.get(status, "TITLE_ERROR")).speak(code)
 
 
 def document(request: Request, error: Error) -> bytes:
-    """The problem document's JSON, with the sentence in the language asked for."""
-    speaks = language(request)
+    """The problem document as JSON, with its sentences in the language of the request."""
+    code = language(request)
     return orjson.dumps(
         {
             "type": "about:blank",
-            "title": title(error.http_status, speaks),
+            "title": title(error.http_status, code),
             "status": error.http_status,
-            "detail": error.sentence.speak(speaks),
+            "detail": error.sentence.speak(code),
             "reason": error.reason,
             "facts": error.facts,
             "refusals": [
-                {"reason": each.reason, "facts": each.facts, "detail": each.sentence.speak(speaks)}
-                for each in error.refusals
+                {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.speak(code)}
+                for refusal in error.refusals
             ],
             "instance": f"urn:rangkiang:request:{request_id(request)}",
         },
@@ -94,24 +84,24 @@ def document(request: Request, error: Error) -> bytes:
     )
 
 
-def headers(error: Error, speaks: str) -> dict[str, str]:
-    """Headers of an error's response, in any format."""
-    values = {
+def headers(error: Error, code: str) -> dict[str, str]:
+    """Headers of an error response, be it a document or a page."""
+    fields = {
         "Cache-Control": "no-store",
-        "Content-Language": speaks,
+        "Content-Language": code,
         "Vary": "Accept, Accept-Language, Cookie",
     }
     if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
-        values["Allow"] = str(error.facts.get("allow", "GET"))
+        fields["Allow"] = str(error.facts.get("allow", "GET"))
     if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
-        values["Retry-After"] = "2"
+        fields["Retry-After"] = "2"
     if error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
-        values["Retry-After"] = str(error.facts.get("seconds", 1))
-    return values
+        fields["Retry-After"] = str(error.facts.get("seconds", 1))
+    return fields
 
 
 def problem(request: Request, error: Error) -> Response:
-    """The response to API clients."""
+    """The response to an error, as a problem document."""
     return Response(
         document(request, error),
         status_code=error.http_status,

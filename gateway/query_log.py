@@ -1,8 +1,8 @@
-"""The query log as the gateway keeps it: searches and opened hits in memory, sent to the catalogue in batches.
+"""The query log: searches and opened hits, kept in memory and sent to the catalogue in batches.
 
-Nothing of the reader is kept: no address, no cookie, no moment finer than the day; a batch is sorted, so that its order
-tells nothing either. Which hit was opened is known without following anybody: hits link to `/records/…?hit=3`, and the
-browser says by its Referer which search it comes from. The last batch may be lost with the process.
+Nothing of the reader is kept: no address, no cookie, no time finer than the day; a batch is sorted, so that its order
+says nothing either. No reader is followed to know which hit was opened: hits link to `/records/…?hit=3`, and the
+Referer has the search. The last batch may be lost with the process.
 """
 
 from __future__ import annotations
@@ -12,43 +12,42 @@ import contextlib
 import logging
 import re
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
 from urllib.parse import parse_qs
 
 from starlette.requests import Request
 
 from chassis import clock
 from chassis.errors import Error
-from gateway.deps import absolute, language
+from gateway.clients import Clients
+from gateway.links import absolute_url
+from gateway.negotiation import language
 from rangkiang.catalog.v1 import catalog_pb2, searches_pb2
-
-if TYPE_CHECKING:
-    from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS, BATCH_SEARCHES = 10.0, 200
-MOST_KEPT = 1_000  # while the catalogue does not answer; more are lost
-PATIENCE_SECONDS = 2.0
+MOST_ENTRIES = 1_000  # while the catalogue does not answer; more are lost
+SEND_SECONDS = 2.0
 LONGEST_QUERY = 500
 MOST_RANKS = 1_000
 _SEARCH_PAGE = re.compile(r"https?://([^/?#]+)/search\?([^#]*)")
 
 
 class QueryLog:
-    """Keeps what is noted until it is sent. For one event loop."""
+    """Keeps entries until they are sent. For one event loop."""
 
-    def __init__(self, stub: CatalogAsyncStub) -> None:
-        self._stub = stub
-        self._kept: list[tuple[str, str, int, int, str]] = []
+    def __init__(self, clients: Clients) -> None:
+        self._clients = clients
+        self._entries: list[tuple[str, str, int, int, str]] = []
         self._full = asyncio.Event()
 
-    def note(self, *, query: str, total: int, clicked: int, language: str) -> None:
+    def add(self, *, query: str, total: int, clicked: int, language: str) -> None:
         """One search (clicked 0), or one opened hit of a search."""
-        if len(self._kept) < MOST_KEPT:
-            self._kept.append((clock.now().date().isoformat(), query[:LONGEST_QUERY], total, clicked, language))
-        # Once a batch: when the catalogue does not take it, the next try waits for its time.
-        if len(self._kept) == BATCH_SEARCHES:
+        if len(self._entries) < MOST_ENTRIES:
+            self._entries.append((clock.now().date().isoformat(), query[:LONGEST_QUERY], total, clicked, language))
+        # Only when a batch is full: after a failure the next one waits for its time.
+        if len(self._entries) == BATCH_SEARCHES:
             self._full.set()
 
     async def run(self) -> None:
@@ -64,8 +63,8 @@ class QueryLog:
             raise
 
     async def send(self) -> None:
-        """Send what is kept. What the catalogue does not take is kept for the next time."""
-        batch, self._kept = sorted(self._kept[:MOST_KEPT]), []
+        """Send the entries. Those that the catalogue does not take stay for the next time."""
+        batch, self._entries = sorted(self._entries[:MOST_ENTRIES]), []
         self._full.clear()
         if not batch:
             return
@@ -74,49 +73,50 @@ class QueryLog:
             for day, query, total, clicked, language in batch
         ]
         try:
-            await self._stub.NoteSearches(searches_pb2.NoteSearchesRequest(searches=searches), timeout=PATIENCE_SECONDS)
+            await self._clients.stub("catalog", CatalogStub).NoteSearches(
+                searches_pb2.NoteSearchesRequest(searches=searches), timeout=SEND_SECONDS
+            )
         except Error as problem:
             log.info("searches_not_noted", extra={"searches": len(batch), "reason": problem.reason})
-            self._kept = [*batch, *self._kept][:MOST_KEPT]
+            self._entries = [*batch, *self._entries][:MOST_ENTRIES]
 
 
 @contextlib.asynccontextmanager
-async def at_work(noting: QueryLog | None) -> AsyncIterator[None]:
-    """Send batches for the length of the block; nothing when searches are not kept."""
-    if noting is None:
+async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
+    """Send batches for the length of the block; nothing when there is no log."""
+    if query_log is None:
         yield
         return
-    running = asyncio.create_task(noting.run(), name="noting")
+    task = asyncio.create_task(query_log.run(), name="query_log")
     try:
         yield
     finally:
-        running.cancel()
+        task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await running
+            await task
 
 
-def searched(request: Request, *, query: str, reply: catalog_pb2.SearchReply) -> bool:
-    """Note a search whose first page is being answered; whether hits should say `?hit=` when they are opened.
+def log_search(request: Request, *, query: str, reply: catalog_pb2.SearchReply) -> bool:
+    """Log a search whose first page is being answered; whether links to its hits should carry `?hit=`.
 
-    Not noted: everything (an empty query), and searches while the engine is down, which would look like failures.
+    Not logged: everything (an empty query), and searches while the engine is down, which would look like failures.
     """
-    noting: QueryLog | None = request.app.state.noting
-    if noting is None or reply.degraded or not query.strip():
+    query_log: QueryLog | None = request.app.state.query_log
+    if query_log is None or reply.degraded or not query.strip():
         return False
-    total = 0 if reply.relaxed else reply.total
-    noting.note(query=query, total=total, clicked=0, language=language(request))
+    query_log.add(query=query, total=0 if reply.relaxed else reply.total, clicked=0, language=language(request))
     return True
 
 
-def opened(request: Request) -> None:
-    """Note that a hit was opened, when the address says which (`?hit=`) and the Referer says of what search."""
-    noting: QueryLog | None = request.app.state.noting
+def log_opened_hit(request: Request) -> None:
+    """Log that a hit was opened, when the address says which (`?hit=`) and the Referer says of what search."""
+    query_log: QueryLog | None = request.app.state.query_log
     rank = request.query_params.get("hit", "")
-    if noting is None or not (rank.isascii() and rank.isdigit() and 0 < len(rank) <= 4):
+    if query_log is None or not (rank.isascii() and rank.isdigit() and 0 < len(rank) <= 4):
         return
-    came_from = _SEARCH_PAGE.match(request.headers.get("referer", ""))
-    if came_from is None or came_from.group(1) != absolute(request, "").partition("://")[2]:
+    search = _SEARCH_PAGE.match(request.headers.get("referer", ""))
+    if search is None or search.group(1) != absolute_url(request, "").partition("://")[2]:
         return
-    query = parse_qs(came_from.group(2)).get("q", [""])[0]
+    query = parse_qs(search.group(2)).get("q", [""])[0]
     if query.strip() and 0 < int(rank) <= MOST_RANKS:
-        noting.note(query=query, total=int(rank), clicked=int(rank), language=language(request))
+        query_log.add(query=query, total=int(rank), clicked=int(rank), language=language(request))

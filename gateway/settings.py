@@ -16,6 +16,11 @@ class GatewaySettings(OwnSettings):
     rate_limit: int = Field(
         default=3_000, ge=0, le=1_000_000, description="requests a minute from one address to one process; 0: no limit"
     )
+    cors_origins: str = Field(
+        default="",
+        pattern=r"^(\*|https?://[^/\s,]+(\s*,\s*https?://[^/\s,]+)*)?$",
+        description="origins whose scripts may read the API in a browser, with commas between; *: any; none if empty",
+    )
     query_log: Literal["on", "off"] = Field(default="on", description="whether searches are kept, without persons")
     public_url: str = Field(
         default="",

@@ -1,81 +1,100 @@
-"""GET /browse/{kind} and /classes: the catalogue as lists in order and as a tree."""
+"""GET /browse/{kind} and /classes: the catalogue as ordered lists and as a tree."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
+from pydantic import AfterValidator, WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.api.parameters import Parameter, one, read, table
-from gateway.api.schemas import JSON, ClassOf, Shape, Shown, documented
-from gateway.api.serializers import a_class, shown
-from gateway.deps import answer, ask, catalog
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel, WholeNumber, number, text
+from gateway.api.schemas import JSON, ClassOfTree, ListedRecord, ResponseModel
+from gateway.api.serializers import class_of_tree, listed
+from gateway.clients import Catalog, call
+from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 
-router = APIRouter(tags=["browse"])
+router = APIRouter(tags=["browse"], route_class=ApiRoute)
 
 KINDS = ("author", "subject", "series", "title", "call_number")
 MOST_ENTRIES = 50
-USUALLY_AFTER = 20
-BROWSE = table(
-    Parameter("term", "Where in the list, as typed; its beginning unless given.", "navis"),
-    Parameter("before", "Entries before the place.", "2", numbers=(0, MOST_ENTRIES)),
-    Parameter("after", "Entries from the place on; 20 unless told.", "20", numbers=(1, MOST_ENTRIES)),
-    Parameter("cursor", "Go on from here: `previous` or `next` of another page; instead of `term`.", longest=500),
-)
-KIND = {
-    "name": "kind",
-    "in": "path",
-    "required": True,
-    "description": "Which list.",
-    "schema": {"type": "string", "enum": list(KINDS)},
-    "example": "author",
-}
-CLASSES = table(
-    Parameter("parent", "A class, as `value` or as people write it: its own classes. None: the main ones.", "8", 20),
-)
 
 
-class Heading(Shape):
-    """count: records that have it, 0 for a form that is only referred from; see: the forms to look under instead;
-    see_also: related ones; record: the one record, for titles and call numbers.
-    """
+def check_kind(kind: str) -> str:
+    """raises  NotFound  LIST_NOT_FOUND"""
+    if kind not in KINDS:
+        raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
+    return kind
+
+
+Kind = Annotated[
+    str,
+    Path(description="Which list.", examples=["author"]),
+    AfterValidator(check_kind),
+    WithJsonSchema({"type": "string", "enum": list(KINDS)}),
+]
+
+
+class BrowseQuery(QueryModel):
+    term: str = text("Where in the list, as typed; its beginning unless given.", example="navis")
+    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Entries before the place.")
+    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Entries from the place on.")
+    cursor: str = text("Go on from here: `previous` or `next` of another page; instead of `term`.", longest=500)
+
+
+class ClassesQuery(QueryModel):
+    parent: str = text(
+        "A class, as `value` or as people write it: its own classes. None: the main ones.", longest=20, example="8"
+    )
+
+
+class Heading(ResponseModel):
+    """An entry of a list."""
 
     text: str
+    """The heading."""
     count: int
+    """Records that have it; 0 for a form that is only referred from."""
     see: list[str]
+    """The forms to look under instead."""
     see_also: list[str]
-    record: Shown | None = None
+    """Related headings."""
+    record: ListedRecord | None = None
+    """The one record, for titles and call numbers."""
 
 
-class Headings(Shape):
-    """place: index in `hits` of the first entry at or after the term."""
-
+class Headings(ResponseModel):
     hits: list[Heading]
+    """Entries in order."""
     place: int
+    """Index in `hits` of the first entry at or after the term."""
     previous: str | None = None
+    """Cursor of the entries before these."""
     next: str | None = None
+    """Cursor of the entries after these."""
 
 
-class Classes(Shape):
-    """path: from the main class down to the one asked for; without: records that have no class."""
-
+class Classes(ResponseModel):
     total: int
-    hits: list[ClassOf]
-    path: list[ClassOf]
+    """Classes in `hits`."""
+    hits: list[ClassOfTree]
+    """The main classes, or those of `parent`."""
+    path: list[ClassOfTree]
+    """From the main class down to `parent`."""
     without: int
+    """Records that have no class."""
 
 
 @router.get(
     "/browse/{kind}",
+    response_model=Headings,
     **documented(
         operation="browse",
         summary="A list of headings around a term",
-        model=Headings,
         example={
             "hits": [
                 {"text": "Navis, A.A.", "count": 12, "see": [], "see_also": []},
@@ -84,39 +103,30 @@ class Classes(Shape):
             "place": 0,
             "next": "bmF2aXMsIGFsaSBha2Jhcg",
         },
-        parameters=BROWSE,
-        refusals=(400, 404, 429, 503, 504),
-        path=(KIND,),
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def browse(request: Request) -> Response:
+async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
     """Authors, subjects, series, titles or call numbers in order, with how many records each has."""
-    kind = request.path_params["kind"]
-    if kind not in KINDS:
-        raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
-    given = read(request, BROWSE)
     message = wire.BrowseRequest(
-        kind=kind,
-        term=one(given, "term"),
-        before=int(one(given, "before", "0")),
-        after=int(one(given, "after", str(USUALLY_AFTER))),
-        cursor=one(given, "cursor"),
+        kind=kind, term=query.term, before=query.before, after=query.after, cursor=query.cursor
     )
-    reply = await ask(request, catalog(request).Browse, message)
-    made: dict[str, Any] = {"hits": [_heading(each) for each in reply.headings], "place": reply.place}
-    if reply.previous:
-        made["previous"] = reply.previous
-    if reply.next:
-        made["next"] = reply.next
-    return answer(request, orjson.dumps(made), JSON)
+    reply = await call(request, catalog.Browse, message)
+    headings = Headings(
+        hits=[_heading(heading) for heading in reply.headings],
+        place=reply.place,
+        previous=reply.previous or None,
+        next=reply.next or None,
+    )
+    return respond(request, headings.to_json(), JSON)
 
 
 @router.get(
     "/classes",
+    response_model=Classes,
     **documented(
         operation="list_classes",
         summary="Classes of the tree",
-        model=Classes,
         example={
             "total": 1,
             "hits": [
@@ -139,31 +149,22 @@ async def browse(request: Request) -> Response:
             ],
             "without": 3,
         },
-        parameters=CLASSES,
-        refusals=(400, 404, 429, 503, 504),
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def classes(request: Request) -> Response:
+async def classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
     """The ten main classes, or the classes of one, with the library's own captions and how many records each has."""
-    given = read(request, CLASSES)
-    reply = await ask(request, catalog(request).ListClasses, wire.ListClassesRequest(parent=one(given, "parent")))
-    hits = [a_class(each) for each in reply.classes]
-    made = {
-        "total": len(hits),
-        "hits": hits,
-        "path": [a_class(each) for each in reply.path],
-        "without": reply.without,
-    }
-    return answer(request, orjson.dumps(made), JSON)
+    reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
+    hits = [class_of_tree(each) for each in reply.classes]
+    path = [class_of_tree(each) for each in reply.path]
+    return respond(request, Classes(total=len(hits), hits=hits, path=path, without=reply.without).to_json(), JSON)
 
 
-def _heading(heading: wire.Heading) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "text": heading.text,
-        "count": heading.count,
-        "see": list(heading.see),
-        "see_also": list(heading.see_also),
-    }
-    if heading.HasField("record"):
-        made["record"] = shown(heading.record)
-    return made
+def _heading(message: wire.Heading) -> Heading:
+    return Heading(
+        text=message.text,
+        count=message.count,
+        see=list(message.see),
+        see_also=list(message.see_also),
+        record=ListedRecord(**listed(message.record)) if message.HasField("record") else None,
+    )

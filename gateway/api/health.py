@@ -1,65 +1,51 @@
-"""GET /health/live and /health/ready, for whoever restarts us and whoever sends us readers."""
+"""GET /health/live and /health/ready, for whoever restarts this process and whoever sends readers to it."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-import orjson
-from fastapi import APIRouter
-from starlette.requests import Request
+from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from chassis.errors import Error, Unavailable
-from gateway.api.parameters import read, table
-from gateway.api.schemas import JSON, Shape, documented
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel
+from gateway.api.schemas import JSON, ResponseModel
+from gateway.clients import Services
 
-router = APIRouter(tags=["health"])
+router = APIRouter(tags=["health"], route_class=ApiRoute)
 
-NOTHING_BUT_LANGUAGE = table()
 READY_WITHIN_SECONDS = 1.0
 
 
-class Health(Shape):
+class Health(ResponseModel):
     status: Literal["live", "ready"]
+    """What was asked about."""
 
 
 @router.get(
     "/health/live",
-    **documented(
-        operation="live",
-        summary="This process answers",
-        model=Health,
-        example={"status": "live"},
-        parameters=NOTHING_BUT_LANGUAGE,
-        refusals=(400,),
-    ),
+    response_model=Health,
+    **documented(operation="live", summary="This process answers", example={"status": "live"}, errors=(400,)),
 )
-async def live(request: Request) -> Response:
-    """Waits for nobody."""
-    read(request, NOTHING_BUT_LANGUAGE)
-    return _state("live")
+async def live(query: Annotated[QueryModel, Query()]) -> Response:
+    """Asks no service."""
+    return _response(Health(status="live"))
 
 
 @router.get(
     "/health/ready",
-    **documented(
-        operation="ready",
-        summary="Readers can be served",
-        model=Health,
-        example={"status": "ready"},
-        parameters=NOTHING_BUT_LANGUAGE,
-        refusals=(400, 503),
-    ),
+    response_model=Health,
+    **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
-async def ready(request: Request) -> Response:
-    """The catalogue behind us is well."""
-    read(request, NOTHING_BUT_LANGUAGE)
+async def ready(query: Annotated[QueryModel, Query()], services: Services) -> Response:
+    """The catalogue is ready; other services may be away."""
     try:
-        await request.app.state.catalog_is_well(READY_WITHIN_SECONDS)
-    except Error as trouble:
-        raise Unavailable("NOT_READY", why=trouble.reason) from trouble
-    return _state("ready")
+        await services.check("catalog", READY_WITHIN_SECONDS)
+    except Error as problem:
+        raise Unavailable("NOT_READY", why=problem.reason) from problem
+    return _response(Health(status="ready"))
 
 
-def _state(state: str) -> Response:
-    return Response(orjson.dumps({"status": state}), media_type=JSON, headers={"Cache-Control": "no-store"})
+def _response(health: Health) -> Response:
+    return Response(health.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})

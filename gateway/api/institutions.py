@@ -1,51 +1,69 @@
-"""GET /institutions and /branches: who shares this catalogue, and where its books stand."""
+"""GET /institutions and /branches: the libraries that share this catalogue, and where their items are."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import Parameter, one, read, table
-from gateway.api.schemas import JSON, Shape, Text, documented
-from gateway.deps import answer, ask, catalog
+from gateway.api import serializers
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import QueryModel, text
+from gateway.api.schemas import JSON, ResponseModel, Text
+from gateway.clients import Catalog, call
+from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
-router = APIRouter(tags=["institutions"])
+router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
-INSTITUTIONS = table()
-BRANCHES = table(Parameter("institution", "Code of one institution; all of them unless given.", "PKS", 32))
-# They change a few times a year; a minute's delay harms nobody.
-KEEP = "public, max-age=60"
+# They change a few times a year; a minute's delay is no harm.
+CACHE_CONTROL = "public, max-age=60"
 
 
-class Institution(Shape):
+class BranchesQuery(QueryModel):
+    institution: str = text("Code of one institution; all of them unless given.", longest=32, example="PKS")
+
+
+class Institution(ResponseModel):
+    """A library that shares this catalogue."""
+
     code: str
+    """Short and unique; filters name it."""
     name: Text
+    """Its name."""
     kind: str
+    """Kind of library: public, school, academic, special, …"""
     npp: str
+    """Indonesia's national library number (NPP)."""
     isil: str
+    """ISO 15511 identifier."""
     zone: str
+    """Time zone, as tz has it."""
 
 
-class Institutions(Shape):
+class Institutions(ResponseModel):
     total: int
+    """Institutions in all."""
     hits: list[Institution]
+    """The institutions, by code."""
 
 
 class Branch(Institution):
-    """`confirmed` is false when only an import has named the branch: nobody has described it yet."""
+    """A place where items are."""
 
     institution: str
+    """Code of the institution it belongs to."""
     confirmed: bool
+    """False when only an import has named it: nobody has described it yet."""
 
 
-class Branches(Shape):
+class Branches(ResponseModel):
     total: int
+    """Branches in all."""
     hits: list[Branch]
+    """The branches, by institution and code."""
 
 
 _EXAMPLE = {
@@ -60,51 +78,43 @@ _EXAMPLE = {
 
 @router.get(
     "/institutions",
-    **documented(
-        operation="list_institutions",
-        summary="Institutions",
-        model=Institutions,
-        example={"total": 1, "hits": [_EXAMPLE]},
-        parameters=INSTITUTIONS,
-    ),
+    response_model=Institutions,
+    **documented(operation="list_institutions", summary="Institutions", example={"total": 1, "hits": [_EXAMPLE]}),
 )
-async def institutions(request: Request) -> Response:
+async def institutions(request: Request, query: Annotated[QueryModel, Query()], catalog: Catalog) -> Response:
     """The libraries that share this catalogue."""
-    read(request, INSTITUTIONS)
-    reply = await ask(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())
-    hits = [_named(each) for each in reply.institutions]
-    return answer(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON, cache=KEEP)
+    reply = await call(request, catalog.ListInstitutions, wire.ListInstitutionsRequest())
+    hits = [Institution(**_members(institution)) for institution in reply.institutions]
+    return respond(request, Institutions(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
 
 
 @router.get(
     "/branches",
+    response_model=Branches,
     **documented(
         operation="list_branches",
         summary="Branches",
-        model=Branches,
-        example={
-            "total": 1,
-            "hits": [{**_EXAMPLE, "code": "PST", "institution": "PKS", "confirmed": True}],
-        },
-        parameters=BRANCHES,
-        refusals=(400, 404, 429, 503, 504),
+        example={"total": 1, "hits": [{**_EXAMPLE, "code": "PST", "institution": "PKS", "confirmed": True}]},
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def branches(request: Request) -> Response:
-    """The places where items stand."""
-    given = read(request, BRANCHES)
-    message = wire.ListBranchesRequest(institution=one(given, "institution"))
-    reply = await ask(request, catalog(request).ListBranches, message)
-    hits = [{**_named(each), "institution": each.institution, "confirmed": each.confirmed} for each in reply.branches]
-    return answer(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON, cache=KEEP)
+async def branches(request: Request, query: Annotated[BranchesQuery, Query()], catalog: Catalog) -> Response:
+    """The places where items are."""
+    reply = await call(request, catalog.ListBranches, wire.ListBranchesRequest(institution=query.institution))
+    hits = [
+        Branch(**_members(branch), institution=branch.institution, confirmed=branch.confirmed)
+        for branch in reply.branches
+    ]
+    return respond(request, Branches(total=len(hits), hits=hits).to_json(), JSON, cache=CACHE_CONTROL)
 
 
-def _named(place: wire.Institution | wire.Branch) -> dict[str, Any]:
+def _members(message: wire.Institution | wire.Branch) -> dict[str, Any]:
+    """What an institution and a branch have in common."""
     return {
-        "code": place.code,
-        "name": {"id": place.name.id, "en": place.name.en},
-        "kind": place.kind,
-        "npp": place.npp,
-        "isil": place.isil,
-        "zone": place.zone,
+        "code": message.code,
+        "name": serializers.text(message.name),
+        "kind": message.kind,
+        "npp": message.npp,
+        "isil": message.isil,
+        "zone": message.zone,
     }

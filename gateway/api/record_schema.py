@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from gateway.api.schemas import Brief, Holding, Shape, Text
+from gateway.api.schemas import Brief, Holding, ResponseModel, Text
 
 
-class Link(Shape):
+class Link(ResponseModel):
     """relation: "resource" (the book itself), "version", "related" or "none"."""
 
     url: str
@@ -17,7 +17,7 @@ class Link(Shape):
     relation: str | None = None
 
 
-class SubjectHeading(Shape):
+class SubjectHeading(ResponseModel):
     """text: as the facet "subject" has it; parts: the heading and its subdivisions."""
 
     text: str
@@ -25,13 +25,13 @@ class SubjectHeading(Shape):
     kind: str
 
 
-class Contributor(Shape):
+class Contributor(ResponseModel):
     name: str
     role: str | None = None
     label: Text | None = None
 
 
-class Parallel(Shape):
+class Parallel(ResponseModel):
     """The same in its own script. script: ISO 15924; rtl: it runs from right to left; lang: BCP 47."""
 
     field: str
@@ -41,7 +41,7 @@ class Parallel(Shape):
     lang: str | None = None
 
 
-class Called(Shape):
+class Called(ResponseModel):
     """A text with what it is called; type: the kind of a note or of a statement of publication."""
 
     text: str
@@ -49,20 +49,20 @@ class Called(Shape):
     type: str | None = None
 
 
-class Row(Shape):
+class Row(ResponseModel):
     key: str
     label: Text
     values: list[str]
 
 
-class Series(Shape):
+class Series(ResponseModel):
     text: str
     title: str
     volume: str | None = None
     issn: str | None = None
 
 
-class Relation(Shape):
+class Relation(ResponseModel):
     """A related record. id: of the record, where it is in this catalogue; query: a search that finds it if it is."""
 
     kind: str
@@ -102,7 +102,7 @@ class Display(Brief):
     source: str | None = None
 
 
-class FullRecord(Shape):
+class FullRecord(ResponseModel):
     """work_id: the work it belongs to, of which there are so many editions here; absent until it has been placed."""
 
     id: str

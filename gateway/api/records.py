@@ -1,93 +1,123 @@
-"""GET /records/{id}: for display, or in any form by Accept or by the ending of the address; and its items."""
+"""GET /records/{id}: for display, or in any format by Accept or by the ending of the address; and its items."""
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Path, Query
+from pydantic import WithJsonSchema
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from chassis.errors import NotFound
-from gateway.api.parameters import NEAR, one, read, table
+from gateway import clients
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import NearQuery, QueryModel, read_query
 from gateway.api.record_schema import FullRecord
 from gateway.api.schemas import (
     BRIEF_EXAMPLE,
     HOLDING_EXAMPLE,
     JSON,
-    RECORD_ID,
     RECORD_ID_EXAMPLE,
-    RECORD_ID_PATTERN,
     WORK_ID_EXAMPLE,
-    Answer,
-    Shape,
+    AvailabilityAnswer,
+    RecordId,
+    ResponseModel,
     Text,
-    documented,
+    UncheckedRecordId,
+    check_record_id,
 )
-from gateway.deps import absolute, acceptable, answer, ask, catalog
-from gateway.formats import BY_MEDIA_TYPE, ENDINGS, MEDIA_TYPES
+from gateway.api.serializers import text
+from gateway.clients import Catalog, call
+from gateway.formats import ENDING_BY_MEDIA_TYPE, FORMATS, MEDIA_TYPES
+from gateway.links import absolute_url
+from gateway.negotiation import preferred_media_type
 from gateway.problems import NotAcceptable
+from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import forms_pb2
 
-router = APIRouter(tags=["records"])
+router = APIRouter(tags=["records"], route_class=ApiRoute)
 
-ONE = table(NEAR)
-NOTHING_BUT_LANGUAGE = table()
-_RECORD_ID = re.compile(RECORD_ID_PATTERN)
-# A form that a program may show as text, first: what a generated client reads an answer as.
-_AS_TEXT = {
-    media: {"schema": {"type": "string"}} for media in sorted(MEDIA_TYPES, key=lambda media: media[:5] != "text/")
+# A format that a program may show as text, first: what a generated client reads a response as.
+_AS_TEXT: dict[str, Any] = {
+    media_type: {"schema": {"type": "string"}}
+    for media_type in sorted(MEDIA_TYPES, key=lambda name: name[:5] != "text/")
 }
-ENDING = {
-    "name": "ending",
-    "in": "path",
-    "required": True,
-    "description": " ".join(f"`{name}`: {each.says}" for name, each in ENDINGS.items()),
-    "schema": {"type": "string", "enum": list(ENDINGS)},
-    "example": "ris",
-}
+_AS_TEXT["text/csv"]["example"] = "TY  - BOOK\r\nTI  - Robohnya Surau Kami\r\nAU  - Navis, A.A.\r\nER  - \r\n"
+
+Ending = Annotated[
+    str,
+    Path(description=" ".join(f"`{ending}`: {form.description}" for ending, form in FORMATS.items()), examples=["ris"]),
+    WithJsonSchema({"type": "string", "enum": list(FORMATS)}),
+]
 
 
-class CallNumber(Shape):
-    """The parts of a call number; those it does not have are empty. sort_key sorts as the pieces stand."""
+class CallNumber(ResponseModel):
+    """The parts of a call number; those it does not have are empty."""
 
     prefix: str
+    """Before the class, such as R for reference."""
     class_number: str
+    """Class, as printed."""
     author_mark: str
+    """Letters of the author's name."""
     title_mark: str
+    """Letter of the title."""
     volume: str
+    """Volume, if the call number names it."""
     copy_number: str
+    """Copy, if the call number names it."""
     sort_key: str
+    """Sorts as the items stand."""
 
 
-class Item(Shape):
+class Item(ResponseModel):
+    """One physical piece."""
+
     id: str
+    """Id of the item."""
     barcode: str
+    """Its barcode."""
     call_number: str
+    """As it is printed."""
     call_number_parts: CallNumber | None = None
+    """The call number in its parts, where it can be read."""
     institution: str
+    """Code of the institution."""
     branch: str
+    """Code of the branch."""
     branch_name: Text
+    """Name of the branch."""
     collection: str
+    """Code of the collection."""
     room: str
+    """Where in the branch."""
     material: str
+    """Kind of material."""
     status: str
-    availability: Answer
+    """Status of the item, as its institution keeps it."""
+    availability: AvailabilityAnswer
+    """Whether a reader can have it."""
     copy_note: str
+    """Which copy."""
     enumeration: str
+    """Volume, number, part."""
     chronology: str
+    """Date of issue."""
     pieces: str
+    """What belongs to it."""
 
 
-class Items(Shape):
+class Items(ResponseModel):
     total: int
+    """Items in all."""
     hits: list[Item]
+    """By branch and call number; those of `near` first."""
 
 
-ITEM_EXAMPLE: dict[str, Any] = {
+_ITEM_EXAMPLE: dict[str, Any] = {
     "id": RECORD_ID_EXAMPLE,
     "barcode": "KS0000123",
     "call_number": "899.221 NAV r",
@@ -115,48 +145,29 @@ ITEM_EXAMPLE: dict[str, Any] = {
 }
 
 
-def is_id(text: str) -> bool:
-    """It is an identifier as we write them."""
-    return _RECORD_ID.fullmatch(text) is not None
-
-
-def readable(record_id: str) -> str:
-    """The identifier, if it can be one at all.
-
-    raises  NotFound  RECORD_NOT_FOUND
-    """
-    if not is_id(record_id):
-        raise NotFound("RECORD_NOT_FOUND", record=record_id[:80])
-    return record_id
-
-
 @router.get(
     "/records/{record_id}.{ending}",
+    response_class=Response,
     **documented(
         operation="get_record_form",
-        summary="One record in a form of your choice",
-        model=None,
-        example="TY  - BOOK\r\nTI  - Robohnya Surau Kami\r\nAU  - Navis, A.A.\r\nER  - \r\n",
-        media="text/csv",
-        parameters=NOTHING_BUT_LANGUAGE,
-        refusals=(400, 404, 429, 503, 504),
-        path=(RECORD_ID, ENDING),
-        also=_AS_TEXT,
+        summary="One record in a format of your choice",
+        errors=(400, 404, 429, 503, 504),
+        content=_AS_TEXT,
     ),
 )
-async def record_form(request: Request) -> Response:
-    """The same forms as by Accept, for those who can only write an address."""
-    read(request, NOTHING_BUT_LANGUAGE)
-    record_id, ending = request.path_params["record_id"], request.path_params["ending"]
-    return await in_form(request, record_id, ending)
+async def record_file(
+    request: Request, record_id: UncheckedRecordId, ending: Ending, query: Annotated[QueryModel, Query()]
+) -> Response:
+    """The same formats as by Accept, for those who can only write an address."""
+    return await record_in_format(request, record_id, ending)
 
 
 @router.get(
     "/records/{record_id}",
+    response_model=FullRecord,
     **documented(
         operation="get_record",
         summary="One record",
-        model=FullRecord,
         example={
             "id": RECORD_ID_EXAMPLE,
             "version": 1,
@@ -168,43 +179,40 @@ async def record_form(request: Request) -> Response:
             "work_id": WORK_ID_EXAMPLE,
             "editions": 2,
         },
-        parameters=ONE,
-        refusals=(400, 404, 406, 429, 503, 504),
-        path=(RECORD_ID,),
-        also={media: each for media, each in _AS_TEXT.items() if media != JSON},
+        errors=(400, 404, 406, 429, 503, 504),
+        content={media_type: {"schema": {"type": "string"}} for media_type in _AS_TEXT if media_type != JSON},
     ),
 )
-async def record(request: Request) -> Response:
-    """Accept chooses: application/json for display, or any of the forms that `/records/{record_id}.{ending}` has."""
-    given = read(request, ONE)
-    media = acceptable(request.headers.get("accept", ""), MEDIA_TYPES)
-    if media is None:
+async def record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
+    """Accept chooses: application/json for display, or any of the formats that `/records/{record_id}.{ending}` has."""
+    media_type = preferred_media_type(request.headers.get("accept", ""), MEDIA_TYPES)
+    if media_type is None:
         raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=", ".join(MEDIA_TYPES))
-    return await in_form(request, request.path_params["record_id"], BY_MEDIA_TYPE[media], near=one(given, "near"))
+    return await record_in_format(request, record_id, ENDING_BY_MEDIA_TYPE[media_type], near=query.near)
 
 
-async def in_form(
+async def record_in_format(
     request: Request, record_id: str, ending: str, *, near: str = "", headers: dict[str, str] | None = None
 ) -> Response:
-    """A record in the form of an ending.
+    """The response with a record in the format of an ending.
 
-    raises  NotFound  RECORD_NOT_FOUND, for an ending that nobody knows too
+    raises  NotFound  RECORD_NOT_FOUND, for an ending that is no format too
     """
-    known = ENDINGS.get(ending)
-    if known is None:
-        record_id = f"{record_id}.{ending}"
-    readable(record_id)
-    assert known is not None
+    form = FORMATS.get(ending)
+    check_record_id(record_id if form else f"{record_id}.{ending}")
+    assert form is not None
+    stub = clients.catalog(request)
     if ending == "json":
-        shown = await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id, branch=near))
-        return answer(request, as_json(shown), JSON, headers=headers)
-    message = forms_pb2.GetFormRequest(id=record_id, form=known.form, address=absolute(request, "/records/{id}"))
-    reply = await ask(request, catalog(request).GetForm, message)
-    return answer(request, reply.content, reply.media_type, headers=headers)
+        reply = await call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=near))
+        return respond(request, record_json(reply), JSON, headers=headers)
+    message = forms_pb2.GetFormRequest(id=record_id, form=form.name, address=absolute_url(request, "/records/{id}"))
+    content = await call(request, stub.GetForm, message)
+    return respond(request, content.content, content.media_type, headers=headers)
 
 
-def as_json(reply: wire.GetRecordReply) -> bytes:
-    shown: dict[str, Any] = {
+def record_json(reply: wire.GetRecordReply) -> bytes:
+    """A FullRecord as JSON, written directly: this is one of the hottest routes."""
+    members: dict[str, Any] = {
         "id": reply.id,
         "version": reply.version,
         "record": orjson.Fragment(reply.display),
@@ -214,58 +222,72 @@ def as_json(reply: wire.GetRecordReply) -> bytes:
         "institution": reply.institution,
     }
     if reply.work_id:
-        shown |= {"work_id": reply.work_id, "editions": reply.editions}
-    return orjson.dumps(shown)
+        members |= {"work_id": reply.work_id, "editions": reply.editions}
+    return orjson.dumps(members)
 
 
 @router.get(
     "/records/{record_id}/items",
+    response_model=Items,
     **documented(
         operation="list_items",
         summary="A record's items",
-        model=Items,
-        example={"total": 1, "hits": [ITEM_EXAMPLE]},
-        parameters=ONE,
-        refusals=(400, 404, 429, 503, 504),
-        path=(RECORD_ID,),
+        example={"total": 1, "hits": [_ITEM_EXAMPLE]},
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def items(request: Request) -> Response:
+async def items(
+    request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()], catalog: Catalog
+) -> Response:
     """Every piece of the record in every library, by branch and call number; those of `near` first."""
-    given = read(request, ONE)
-    message = wire.ListItemsRequest(record_id=readable(request.path_params["record_id"]), branch=one(given, "near"))
-    reply = await ask(request, catalog(request).ListItems, message)
+    message = wire.ListItemsRequest(record_id=record_id, branch=query.near)
+    reply = await call(request, catalog.ListItems, message)
     hits = [_item(item) for item in reply.items]
-    return answer(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
+    return respond(request, Items(total=len(hits), hits=hits).to_json(), JSON)
 
 
-def _item(item: wire.Item) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "id": item.id,
-        "barcode": item.barcode,
-        "call_number": item.call_number,
-        "institution": item.institution,
-        "branch": item.branch,
-        "branch_name": {"id": item.branch_name.id, "en": item.branch_name.en},
-        "collection": item.collection,
-        "room": item.room,
-        "material": item.material,
-        "status": item.status,
-        "availability": item.availability,
-        "copy_note": item.copy,
-        "enumeration": item.enumeration,
-        "chronology": item.chronology,
-        "pieces": item.pieces,
-    }
-    if item.HasField("call_number_parts"):
-        parts = item.call_number_parts
-        shown["call_number_parts"] = {
-            "prefix": parts.prefix,
-            "class_number": parts.class_number,
-            "author_mark": parts.author_mark,
-            "title_mark": parts.title_mark,
-            "volume": parts.volume,
-            "copy_number": parts.copy,
-            "sort_key": parts.sort_key,
-        }
-    return shown
+def _item(item: wire.Item) -> Item:
+    return Item(
+        id=item.id,
+        barcode=item.barcode,
+        call_number=item.call_number,
+        call_number_parts=_call_number(item.call_number_parts) if item.HasField("call_number_parts") else None,
+        institution=item.institution,
+        branch=item.branch,
+        branch_name=text(item.branch_name),
+        collection=item.collection,
+        room=item.room,
+        material=item.material,
+        status=item.status,
+        availability=item.availability,
+        copy_note=item.copy,
+        enumeration=item.enumeration,
+        chronology=item.chronology,
+        pieces=item.pieces,
+    )
+
+
+def _call_number(parts: wire.CallNumber) -> CallNumber:
+    return CallNumber(
+        prefix=parts.prefix,
+        class_number=parts.class_number,
+        author_mark=parts.author_mark,
+        title_mark=parts.title_mark,
+        volume=parts.volume,
+        copy_number=parts.copy,
+        sort_key=parts.sort_key,
+    )
+
+
+async def _record(request: Request) -> Response:
+    record_id = check_record_id(request.path_params["record_id"])
+    return await record(request, record_id, read_query(NearQuery, request))
+
+
+async def _record_file(request: Request) -> Response:
+    query = read_query(QueryModel, request)
+    return await record_file(request, request.path_params["record_id"], request.path_params["ending"], query)
+
+
+# Served without FastAPI's layers around them.
+HOT_ROUTES = (Route("/records/{record_id}.{ending}", _record_file), Route("/records/{record_id}", _record))

@@ -1,122 +1,117 @@
-"""GET /records/{id}/similar and /records/{id}/neighbours: what is like it, and what stands beside it."""
+"""GET /records/{id}/similar and /records/{id}/neighbours: what is like a record, and what stands next to it."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-import orjson
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import NEAR, Parameter, one, read, table
-from gateway.api.records import readable
-from gateway.api.schemas import (
-    BRIEF_EXAMPLE,
-    HOLDING_EXAMPLE,
-    JSON,
-    RECORD_ID,
-    RECORD_ID_EXAMPLE,
-    Shape,
-    Shown,
-    Text,
-    documented,
-)
-from gateway.api.serializers import shown, text_of
-from gateway.deps import answer, ask, catalog
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import NearQuery, QueryModel, WholeNumber, number
+from gateway.api.schemas import JSON, LISTED_EXAMPLE, ListedRecord, RecordId, ResponseModel, Text
+from gateway.api.serializers import listed, text
+from gateway.clients import Catalog, call
+from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 
-router = APIRouter(tags=["records"])
+router = APIRouter(tags=["records"], route_class=ApiRoute)
 
-MOST = 20
-SIMILAR = table(Parameter("limit", "Records wanted; 6 unless told.", "6", numbers=(1, MOST)))
-NEIGHBOURS = table(Parameter("limit", "Records on each side; 5 unless told.", "5", numbers=(1, MOST)), NEAR)
-_SHOWN: dict[str, Any] = {"id": RECORD_ID_EXAMPLE, "record": BRIEF_EXAMPLE, "holdings": [HOLDING_EXAMPLE]}
+MOST_RECORDS = 20
 
 
-class Similar(Shown):
+class SimilarQuery(QueryModel):
+    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(6, "Most records.")
+
+
+class NeighboursQuery(NearQuery):
+    limit: Annotated[int, WholeNumber(1, MOST_RECORDS)] = number(5, "Most records on each side.")
+
+
+class Similar(ListedRecord):
     reason: Text
+    """Why it is like the record."""
 
 
-class SimilarRecords(Shape):
+class SimilarRecords(ResponseModel):
     total: int
+    """Records in `hits`."""
     hits: list[Similar]
+    """The most similar first."""
 
 
-class Neighbour(Shown):
-    """here: it is the record asked about."""
-
+class Neighbour(ListedRecord):
     call_number: str
+    """Where it stands."""
     here: bool
+    """It is the record asked about."""
 
 
-class Neighbours(Shape):
-    """In the shelf's order, the record itself among them; whose shelf it is."""
-
+class Neighbours(ResponseModel):
     total: int
+    """Records in `hits`."""
     hits: list[Neighbour]
+    """In the shelf's order, the record itself among them."""
     institution: str
+    """Whose shelf it is."""
     branch: str
+    """Where the shelf is."""
     branch_name: Text
+    """Name of that branch."""
 
 
 @router.get(
     "/records/{record_id}/similar",
+    response_model=SimilarRecords,
     **documented(
         operation="list_similar",
         summary="Records like this one",
-        model=SimilarRecords,
         example={
             "total": 1,
-            "hits": [{**_SHOWN, "reason": {"id": "Subjek yang sama: Surau", "en": "Same subject: Surau"}}],
+            "hits": [{**LISTED_EXAMPLE, "reason": {"id": "Subjek yang sama: Surau", "en": "Same subject: Surau"}}],
         },
-        parameters=SIMILAR,
-        refusals=(400, 404, 429, 503, 504),
-        path=(RECORD_ID,),
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def similar(request: Request) -> Response:
+async def similar(
+    request: Request, record_id: RecordId, query: Annotated[SimilarQuery, Query()], catalog: Catalog
+) -> Response:
     """Each with the reason."""
-    given = read(request, SIMILAR)
-    record_id = readable(request.path_params["record_id"])
-    message = wire.ListSimilarRequest(record_id=record_id, limit=int(one(given, "limit", "0")))
-    reply = await ask(request, catalog(request).ListSimilar, message)
-    hits = [{**shown(each.record), "reason": text_of(each.reason)} for each in reply.similar]
-    return answer(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
+    message = wire.ListSimilarRequest(record_id=record_id, limit=query.limit)
+    reply = await call(request, catalog.ListSimilar, message)
+    hits = [Similar(**listed(each.record), reason=text(each.reason)) for each in reply.similar]
+    return respond(request, SimilarRecords(total=len(hits), hits=hits).to_json(), JSON)
 
 
 @router.get(
     "/records/{record_id}/neighbours",
+    response_model=Neighbours,
     **documented(
         operation="list_neighbours",
         summary="What stands left and right of it",
-        model=Neighbours,
         example={
             "total": 1,
-            "hits": [{**_SHOWN, "call_number": "899.221 NAV r", "here": True}],
+            "hits": [{**LISTED_EXAMPLE, "call_number": "899.221 NAV r", "here": True}],
             "institution": "PKS",
             "branch": "PST",
             "branch_name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
         },
-        parameters=NEIGHBOURS,
-        refusals=(400, 404, 429, 503, 504),
-        path=(RECORD_ID,),
+        errors=(400, 404, 429, 503, 504),
     ),
 )
-async def neighbours(request: Request) -> Response:
+async def neighbours(
+    request: Request, record_id: RecordId, query: Annotated[NeighboursQuery, Query()], catalog: Catalog
+) -> Response:
     """By call number, on the shelf of `near`; else where the record's first item stands."""
-    given = read(request, NEIGHBOURS)
-    record_id = readable(request.path_params["record_id"])
-    message = wire.ListNeighboursRequest(
-        record_id=record_id, branch=one(given, "near"), limit=int(one(given, "limit", "0"))
+    message = wire.ListNeighboursRequest(record_id=record_id, branch=query.near, limit=query.limit)
+    reply = await call(request, catalog.ListNeighbours, message)
+    hits = [Neighbour(**listed(each.record), call_number=each.call_number, here=each.here) for each in reply.neighbours]
+    shelf = Neighbours(
+        total=len(hits),
+        hits=hits,
+        institution=reply.institution,
+        branch=reply.branch,
+        branch_name=text(reply.branch_name),
     )
-    reply = await ask(request, catalog(request).ListNeighbours, message)
-    hits = [{**shown(each.record), "call_number": each.call_number, "here": each.here} for each in reply.neighbours]
-    made = {
-        "total": len(hits),
-        "hits": hits,
-        "institution": reply.institution,
-        "branch": reply.branch,
-        "branch_name": text_of(reply.branch_name),
-    }
-    return answer(request, orjson.dumps(made), JSON)
+    return respond(request, shelf.to_json(), JSON)

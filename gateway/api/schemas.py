@@ -1,112 +1,219 @@
-"""What several nouns share in the OpenAPI: shapes, and how a route is documented. Nothing is validated with these."""
+"""Response models that several nouns share, types of path parameters, and examples for the OpenAPI document."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from starlette.responses import Response
+import orjson
+from fastapi import Path
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
+from pydantic_core import core_schema
 
-from gateway.api.parameters import Parameter
-from gateway.problems import MEDIA_TYPE
+from chassis.errors import NotFound
 
 JSON = "application/json"
-RECORD_ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
+ID_PATTERN = r"^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$"
 RECORD_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f01-23456789abcd"
 WORK_ID_EXAMPLE = "0192f3a4-5b6c-7d8e-9f03-23456789abcd"
-
-Answer = Literal["can_be_borrowed", "read_here_only", "out_until", "not_available"]
-
-
-class Shape(BaseModel):
-    model_config = ConfigDict(extra="allow")
+_ID = re.compile(ID_PATTERN)
 
 
-class Text(Shape):
+def check_record_id(record_id: str) -> str:
+    """raises  NotFound  RECORD_NOT_FOUND  it cannot be the id of a record"""
+    if not _ID.fullmatch(record_id):
+        raise NotFound("RECORD_NOT_FOUND", record=record_id[:80])
+    return record_id
+
+
+def check_work_id(work_id: str) -> str:
+    """raises  NotFound  WORK_NOT_FOUND  it cannot be the id of a work"""
+    if not _ID.fullmatch(work_id):
+        raise NotFound("WORK_NOT_FOUND", work=work_id[:80])
+    return work_id
+
+
+_ID_SCHEMA = WithJsonSchema({"type": "string", "pattern": ID_PATTERN})
+# Not checked: for addresses that go on after the id.
+UncheckedRecordId = Annotated[
+    str, Path(description="A record's identifier (UUID).", examples=[RECORD_ID_EXAMPLE]), _ID_SCHEMA
+]
+RecordId = Annotated[
+    str,
+    Path(description="A record's identifier (UUID).", examples=[RECORD_ID_EXAMPLE]),
+    AfterValidator(check_record_id),
+    _ID_SCHEMA,
+]
+WorkId = Annotated[
+    str,
+    Path(description="A work's identifier (UUID).", examples=[WORK_ID_EXAMPLE]),
+    AfterValidator(check_work_id),
+    _ID_SCHEMA,
+]
+
+# A newer catalogue may have more of them, so responses are not held to it.
+AvailabilityAnswer = Annotated[
+    str,
+    WithJsonSchema({"type": "string", "enum": ["can_be_borrowed", "read_here_only", "out_until", "not_available"]}),
+]
+
+
+class ResponseModel(BaseModel):
+    """Base of what the API answers. Clients must expect members that they do not know yet."""
+
+    model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
+
+    def to_json(self) -> bytes:
+        """As JSON; members without a value are left out."""
+        return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Annotation of JSON that passes through as the catalogue stores it; `model` describes it."""
+
+    model: Any
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.any_schema()
+
+    def __get_pydantic_json_schema__(self, _schema: Any, handler: Any) -> Any:
+        return handler(TypeAdapter(self.model).core_schema)
+
+
+class Text(ResponseModel):
     """A text for people, in Indonesian and English; either may be empty."""
 
     id: str
+    """In Indonesian."""
     en: str
+    """In English."""
 
 
-class Refusal(Shape):
+class Refusal(ResponseModel):
     """One reason why a request was refused."""
 
-    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines.")
-    facts: dict[str, Any] = Field(description="What the reason is about; values keep their types.")
-    detail: str = Field(description="A sentence for people, in the language asked for.")
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """Stable, for machines."""
+    facts: dict[str, Any]
+    """What the reason is about; values keep their types."""
+    detail: str
+    """A sentence for people, in the language asked for."""
 
 
-class Problem(Shape):
+class Problem(ResponseModel):
     """RFC 9457 problem document."""
 
     type: str = Field(examples=["about:blank"])
+    """Always about:blank: `reason` says more than a URL would."""
     title: str
+    """What the status means, in the language asked for."""
     status: int
-    detail: str = Field(description="The sentences of all refusals, for people, in the language asked for.")
-    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$", description="Stable, for machines: the first refusal's reason.")
-    facts: dict[str, Any] = Field(description="What the first refusal is about.")
-    refusals: list[Refusal] = Field(min_length=1, description="Every reason that holds, in a stable order.")
-    instance: str = Field(description="Names this request in our logs.")
+    """The HTTP status."""
+    detail: str
+    """The sentences of all refusals, for people, in the language asked for."""
+    reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    """Stable, for machines: the first refusal's reason."""
+    facts: dict[str, Any]
+    """What the first refusal is about."""
+    refusals: list[Refusal] = Field(min_length=1)
+    """Every reason that holds, in a stable order."""
+    instance: str
+    """Names this request in our logs."""
 
 
-class Brief(Shape):
+class Brief(ResponseModel):
     """A record in a list."""
 
     title: str
+    """Title proper."""
     subtitle: str | None = None
+    """Other title information."""
     responsibility: str | None = None
+    """Statement of responsibility, as on the title page."""
     authors: list[str] = []
+    """Names as their headings have them."""
     publisher: str | None = None
+    """Name of the publisher."""
     place: str | None = None
+    """Place of publication."""
     year: int | None = None
+    """Year of publication."""
     edition: str | None = None
-    language: str | None = Field(default=None, description="MARC language code.", examples=["ind", "min"])
+    """Statement of edition."""
+    language: str | None = Field(default=None, examples=["ind", "min"])
+    """MARC language code."""
     material: str | None = None
+    """Kind of material: book, ebook, serial, article, map, …"""
     isbn: str | None = None
+    """The first ISBN, in 13 digits."""
     ddc: str | None = None
+    """Dewey number."""
     series: str | None = None
+    """Series statement."""
     summary: str | None = None
+    """Beginning of the summary."""
     institution: str | None = None
+    """Code of the institution that made the record."""
 
 
-class Holding(Shape):
+class Holding(ResponseModel):
     """Where a record can be had: one entry a branch."""
 
     institution: str
+    """Code of the institution."""
     branch: str
+    """Code of the branch."""
     branch_name: Text | None = None
+    """Name of the branch."""
     call_number: str | None = None
+    """Call number of the first item there."""
     items: int
+    """Items there."""
     available: int
-    answer: Answer
+    """Items there that can be borrowed now."""
+    answer: AvailabilityAnswer
+    """Whether a reader can have it there."""
 
 
-class Shown(Shape):
-    """A record in a list."""
+class ListedRecord(ResponseModel):
+    """A record in a list, and where it can be had."""
 
     id: str
-    record: Brief
-    holdings: list[Holding]
+    """Id of the record."""
+    record: Annotated[orjson.Fragment, Stored(Brief)]
+    """The record in short."""
+    holdings: Annotated[orjson.Fragment, Stored(list[Holding])]
+    """The branches that have it."""
 
 
-class CountedValue(Shape):
-    """A value of a facet, how many records have it, and its name where the value does not speak for itself."""
+class CountedValue(ResponseModel):
+    """A value of a facet, and how many records have it."""
 
     value: str
+    """To filter by."""
     count: int
+    """Records that have it."""
     label: Text | None = None
+    """Its name, where the value does not speak for itself."""
     selected: bool
+    """The request filters by it."""
 
 
-class ClassOf(Shape):
-    """A class of the tree. value: to filter by (`class=`); notation: as people write it; divided: it has classes."""
+class ClassOfTree(ResponseModel):
+    """A class of the tree."""
 
     value: str
+    """To filter by (`class=`)."""
     notation: str
+    """As people write it."""
     caption: Text | None = None
+    """The library's own name of the class."""
     count: int
+    """Records in the class and below."""
     divided: bool
+    """It has classes of its own."""
 
 
 BRIEF_EXAMPLE: dict[str, Any] = {
@@ -131,64 +238,4 @@ HOLDING_EXAMPLE: dict[str, Any] = {
     "available": 2,
     "answer": "can_be_borrowed",
 }
-
-_REFUSALS = {
-    400: "The request is wrong, and says what about it.",
-    404: "There is no such thing.",
-    406: "None of the forms asked for can be given.",
-    429: "Too many questions from this address; Retry-After says when to ask again.",
-    503: "A part we need does not answer; try again.",
-    504: "It took too long; try again.",
-}
-
-
-def documented(
-    *,
-    operation: str,
-    summary: str,
-    model: type[BaseModel] | None,
-    example: Any,
-    parameters: dict[str, Parameter],
-    refusals: tuple[int, ...] = (400, 429, 503, 504),
-    path: tuple[dict[str, Any], ...] = (),
-    media: str = JSON,
-    also: dict[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Arguments of `router.get` that make the OpenAPI complete without FastAPI reading or checking anything.
-
-    operation  its operationId: the name of a method in clients made from the document
-    media      what the example is in
-    also       further media types of the good answer
-    """
-    content = {**(also or {})}
-    content = {media: {**content.pop(media, {}), "example": example}, **content}
-    good: dict[str, Any] = {"description": summary, "content": content}
-    responses: dict[int | str, dict[str, Any]] = {
-        200: good if model is None else {"model": model, **good},
-        304: {"description": "The answer you hold (If-None-Match) is still true."},
-    }
-    for status in refusals:
-        responses[status] = {
-            "description": _REFUSALS[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-    return {
-        "operation_id": operation,
-        "summary": summary,
-        "response_model": None,
-        # Without a model there is no form that answers have unless told.
-        **({"response_class": Response} if model is None else {}),
-        "responses": responses,
-        "openapi_extra": {"parameters": [*path, *(parameter.openapi() for parameter in parameters.values())]},
-    }
-
-
-RECORD_ID = {
-    "name": "record_id",
-    "in": "path",
-    "required": True,
-    "description": "A record's identifier (UUID).",
-    "schema": {"type": "string", "pattern": RECORD_ID_PATTERN},
-    "example": RECORD_ID_EXAMPLE,
-}
-WORK_ID = {**RECORD_ID, "name": "work_id", "description": "A work's identifier (UUID).", "example": WORK_ID_EXAMPLE}
+LISTED_EXAMPLE: dict[str, Any] = {"id": RECORD_ID_EXAMPLE, "record": BRIEF_EXAMPLE, "holdings": [HOLDING_EXAMPLE]}

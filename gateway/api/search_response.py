@@ -1,4 +1,4 @@
-"""What a search answers: its shapes for the OpenAPI, and its JSON. Brief records pass through as they are stored."""
+"""What a search answers: its models for the OpenAPI document, and its JSON, written directly from the reply."""
 
 from __future__ import annotations
 
@@ -6,87 +6,97 @@ from typing import Any
 
 import orjson
 
-from gateway.api.schemas import Brief, ClassOf, CountedValue, Holding, Shape, Text
-from gateway.api.serializers import a_class, counted, text_of
+from gateway.api.schemas import ClassOfTree, CountedValue, ListedRecord, ResponseModel, Text
+from gateway.api.serializers import class_of_tree, counted_value
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
-_SAID_WHEN_TRUE = ("corrected", "relaxed", "read_as_words", "degraded")
+_FLAGS = ("corrected", "relaxed", "read_as_words", "degraded")
 
 
-class Reason(Shape):
-    """Why a hit ranks where it does; weight: this reason's part of the score."""
+class Reason(ResponseModel):
+    """Why a hit ranks where it does."""
 
     text: Text
+    """The reason."""
     weight: float
+    """This reason's part of the score."""
 
 
-class Hit(Shape):
-    """work_id and editions come with `by_work`: how many records of the work match."""
-
-    id: str
+class Hit(ListedRecord):
     score: float
-    record: Brief
-    holdings: list[Holding]
+    """How well it matches."""
     highlights: dict[str, list[str]] | None = None
+    """By field, the text in pieces; every second one matches. With `highlight`."""
     work_id: str | None = None
+    """The work it stands for. With `by_work`."""
     editions: int | None = None
+    """How many records of the work match. With `by_work`."""
     reasons: list[Reason] | None = None
+    """With `explain`."""
 
 
-class Alternative(Shape):
+class Alternative(ResponseModel):
     query: str
+    """Another query."""
     total: int
+    """How much it finds."""
 
 
-class Help(Shape):
-    """What would help. failed: words no record has; without: queries that find something; without_filters: how much
-    the query finds with its filters off; elsewhere: where else it finds something; classes: nearest to what was asked.
-    """
+class Help(ResponseModel):
+    """What would find something."""
 
     failed: list[str]
+    """Words that no record has."""
     without: list[Alternative]
+    """Queries that find something."""
     without_filters: int
+    """How much the query finds with its filters off."""
     elsewhere: list[CountedValue]
-    classes: list[ClassOf]
+    """Institutions where it finds something."""
+    classes: list[ClassOfTree]
+    """Classes nearest to the query."""
 
 
-class SearchPage(Shape):
-    """`next` is absent at the end; `changed` says that the catalogue changed since the cursor was given.
-
-    did_you_mean   a spelling that finds more; with `corrected` the hits are already its
-    relaxed        nothing has all the words; these hits have most of them
-    read_as_words  the query could not be read as it was written; its words were searched
-    degraded       the search engine is away; these are look-ups by identifier, title and author
-    help           when nothing matched as it was asked
-    """
-
+class SearchPage(ResponseModel):
     total: int
+    """Records that match."""
     hits: list[Hit]
+    """A page of them."""
     next: str | None = None
+    """Cursor of the next page; absent on the last one."""
     changed: bool
+    """The catalogue changed since the cursor was given."""
     facets: dict[str, list[CountedValue]] | None = None
+    """By name, the facets asked for."""
     understood: str
+    """The query as it was read."""
     did_you_mean: str | None = None
+    """A spelling that finds more."""
     corrected: bool | None = None
+    """The hits are already those of `did_you_mean`."""
     relaxed: bool | None = None
+    """Nothing has all the words; these hits have most of them."""
     read_as_words: bool | None = None
+    """The query could not be read as it was written; its words were searched."""
     degraded: bool | None = None
+    """The search engine is away; these are look-ups by identifier, title and author."""
     help: Help | None = None
+    """When nothing matched: what would."""
 
 
-def page_of(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
-    """The page of a reply; `with_facets`: facets were asked for, be there values or not."""
+def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
+    """A SearchPage as JSON; `with_facets`: facets were asked for, whether there are values or not."""
     page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next
     page["changed"] = reply.changed
     if with_facets:
-        page["facets"] = {facet.name: [counted(value) for value in facet.values] for facet in reply.facets}
+        page["facets"] = {facet.name: [_counted(value) for value in facet.values] for facet in reply.facets}
     page["understood"] = reply.understood
     if reply.did_you_mean:
         page["did_you_mean"] = reply.did_you_mean
-    for name in _SAID_WHEN_TRUE:
+    for name in _FLAGS:
         if getattr(reply, name):
             page[name] = True
     if reply.HasField("help"):
@@ -95,26 +105,36 @@ def page_of(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
 
 
 def _hit(hit: wire.Hit) -> dict[str, Any]:
-    shown: dict[str, Any] = {
+    members: dict[str, Any] = {
         "id": hit.id,
         "score": hit.score,
         "record": orjson.Fragment(hit.brief),
         "holdings": orjson.Fragment(hit.holdings or b"[]"),
     }
     if hit.highlights:
-        shown["highlights"] = {each.field: list(each.pieces) for each in hit.highlights}
+        members["highlights"] = {highlight.field: list(highlight.pieces) for highlight in hit.highlights}
     if hit.work_id:
-        shown |= {"work_id": hit.work_id, "editions": hit.editions}
+        members |= {"work_id": hit.work_id, "editions": hit.editions}
     if hit.reasons:
-        shown["reasons"] = [{"text": text_of(each.text), "weight": each.weight} for each in hit.reasons]
-    return shown
+        members["reasons"] = [
+            {"text": {"id": reason.text.id, "en": reason.text.en}, "weight": reason.weight} for reason in hit.reasons
+        ]
+    return members
 
 
-def _help(found: browsing_pb2.Help) -> dict[str, Any]:
-    return {
-        "failed": list(found.failed),
-        "without": [{"query": each.query, "total": each.total} for each in found.without],
-        "without_filters": found.without_filters,
-        "elsewhere": [counted(each) for each in found.elsewhere],
-        "classes": [a_class(each) for each in found.classes],
-    }
+def _counted(value: wire.FacetValue) -> dict[str, Any]:
+    members: dict[str, Any] = {"value": value.value, "count": value.count, "selected": value.selected}
+    if value.HasField("label"):
+        members["label"] = {"id": value.label.id, "en": value.label.en}
+    return members
+
+
+def _help(message: browsing_pb2.Help) -> dict[str, Any]:
+    model = Help(
+        failed=list(message.failed),
+        without=[Alternative(query=other.query, total=other.total) for other in message.without],
+        without_filters=message.without_filters,
+        elsewhere=[counted_value(value) for value in message.elsewhere],
+        classes=[class_of_tree(each) for each in message.classes],
+    )
+    return model.model_dump(exclude_none=True)

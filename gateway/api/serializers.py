@@ -1,4 +1,4 @@
-"""Messages of the wire that several answers show, as JSON."""
+"""From messages of the wire to response models that several nouns share."""
 
 from __future__ import annotations
 
@@ -6,37 +6,34 @@ from typing import Any
 
 import orjson
 
+from gateway.api.schemas import ClassOfTree, CountedValue, Text
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 from rangkiang.common.v1.text_pb2 import LocalText
 
 
-def text_of(text: LocalText) -> dict[str, str]:
-    return {"id": text.id, "en": text.en}
+def text(message: LocalText) -> Text:
+    return Text(id=message.id, en=message.en)
 
 
-def shown(record: browsing_pb2.Shown) -> dict[str, Any]:
-    """A record in a list, its stored JSON passed through."""
+def listed(message: browsing_pb2.Shown) -> dict[str, Any]:
+    """Members of a ListedRecord."""
     return {
-        "id": record.id,
-        "record": orjson.Fragment(record.brief),
-        "holdings": orjson.Fragment(record.holdings or b"[]"),
+        "id": message.id,
+        "record": orjson.Fragment(message.brief),
+        "holdings": orjson.Fragment(message.holdings or b"[]"),
     }
 
 
-def counted(value: catalog_pb2.FacetValue | browsing_pb2.CountedValue) -> dict[str, Any]:
-    made: dict[str, Any] = {"value": value.value, "count": value.count, "selected": value.selected}
-    if value.HasField("label"):
-        made["label"] = text_of(value.label)
-    return made
+def counted_value(message: catalog_pb2.FacetValue | browsing_pb2.CountedValue) -> CountedValue:
+    label = text(message.label) if message.HasField("label") else None
+    return CountedValue(value=message.value, count=message.count, label=label, selected=message.selected)
 
 
-def a_class(found: browsing_pb2.Class) -> dict[str, Any]:
-    made: dict[str, Any] = {
-        "value": found.value,
-        "notation": found.notation,
-        "count": found.count,
-        "divided": found.divided,
-    }
-    if found.HasField("caption"):
-        made["caption"] = text_of(found.caption)
-    return made
+def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
+    return ClassOfTree(
+        value=message.value,
+        notation=message.notation,
+        caption=text(message.caption) if message.HasField("caption") else None,
+        count=message.count,
+        divided=message.divided,
+    )

@@ -12,10 +12,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import read
-from gateway.api.search import SEARCH, request_for
-from gateway.deps import absolute, answer, ask, catalog, language
+from gateway.api.queries import SearchQuery, read_query
+from gateway.api.search import search_request
+from gateway.clients import call, catalog
+from gateway.links import absolute_url
+from gateway.negotiation import language
 from gateway.partners.xml import put, written
+from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -35,15 +38,15 @@ _NAMED = {"id": ("Pencarian", "Semua koleksi"), "en": ("Search", "All of the col
 @router.get("/search.atom")
 async def feed(request: Request) -> Response:
     """The first hits; a reader of feeds meets each record once, by its id. Takes what /search takes."""
-    given = read(request, SEARCH, strict=False)
-    question = request_for(given)
+    query = read_query(SearchQuery, request, strict=False)
+    question = search_request(query)
     question.limit = question.limit or HITS
     del question.facets[:]
     question.highlight = question.explain = False
-    reply = await ask(request, catalog(request).Search, question)
-    kept = [(name, value) for name, values in given.items() if name not in NOT_KEPT for value in values]
+    reply = await call(request, catalog(request).Search, question)
+    kept = [(name, value) for name, values in query.as_parameters().items() if name not in NOT_KEPT for value in values]
     made = _feed(request, kept, question, reply)
-    return answer(request, written(made), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
+    return respond(request, written(made), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
 
 
 def _feed(
@@ -65,7 +68,7 @@ def _feed(
         "link",
         rel="search",
         type="application/opensearchdescription+xml",
-        href=absolute(request, "/opensearch.xml"),
+        href=absolute_url(request, "/opensearch.xml"),
     )
     if reply.next:
         following = _address(request, "/search.atom", [*kept, ("cursor", reply.next)])
@@ -88,7 +91,7 @@ def _put_entry(parent: Element, request: Request, hit: wire.Hit, date: str) -> N
         put(put(entry, "author"), "name", author)
     put(entry, "published", date)
     put(entry, "updated", date)
-    put(entry, "link", rel="alternate", type="text/html", href=absolute(request, f"/records/{hit.id}"))
+    put(entry, "link", rel="alternate", type="text/html", href=absolute_url(request, f"/records/{hit.id}"))
     published = ", ".join(str(brief[key]) for key in ("publisher", "year") if brief.get(key))
     put(entry, "summary", " — ".join(part for part in (published, brief.get("summary", "")) if part) or title)
 
@@ -104,4 +107,4 @@ def _page(question: wire.SearchRequest) -> list[tuple[str, str]]:
 
 
 def _address(request: Request, path: str, pairs: list[tuple[str, str]]) -> str:
-    return absolute(request, f"{path}?{urlencode(pairs)}" if pairs else path)
+    return absolute_url(request, f"{path}?{urlencode(pairs)}" if pairs else path)

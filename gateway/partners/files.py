@@ -6,7 +6,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.records import in_form
+from gateway.api.records import record_in_format
 
 router = APIRouter()
 
@@ -15,4 +15,4 @@ router = APIRouter()
 async def file(request: Request) -> Response:
     record_id, ending = request.path_params["record_id"], request.path_params["ending"]
     named = {"Content-Disposition": f'attachment; filename="{record_id[:36]}.{ending[:8]}"'}
-    return await in_form(request, record_id, ending, headers=named)
+    return await record_in_format(request, record_id, ending, headers=named)

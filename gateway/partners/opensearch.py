@@ -10,10 +10,11 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import one, read
-from gateway.api.search import SUGGEST
-from gateway.deps import absolute, answer, ask, catalog
+from gateway.api.queries import SuggestQuery, read_query
+from gateway.clients import call, catalog
+from gateway.links import absolute_url
 from gateway.partners.xml import put, written
+from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -34,27 +35,27 @@ async def description(request: Request) -> Response:
         ("application/atom+xml", "/search.atom?q={searchTerms}", ""),
         (SUGGESTIONS, "/suggestions.json?q={searchTerms}", "suggestions"),
     ):
-        put(made, "Url", type=media, template=absolute(request, template), rel=rel)
-    put(made, "Url", type=MEDIA_TYPE, template=absolute(request, "/opensearch.xml"), rel="self")
+        put(made, "Url", type=media, template=absolute_url(request, template), rel=rel)
+    put(made, "Url", type=MEDIA_TYPE, template=absolute_url(request, "/opensearch.xml"), rel="self")
     put(made, "Query", role="example", searchTerms="surau")
     for language in ("id", "en"):
         put(made, "Language", language)
     put(made, "InputEncoding", "UTF-8")
     put(made, "OutputEncoding", "UTF-8")
-    return answer(request, written(made), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+    return respond(request, written(made), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/suggestions.json")
 async def suggestions(request: Request) -> Response:
     """`[typed, [completions], [kinds], [addresses]]`, as OpenSearch Suggestions 1.1 has it."""
-    given = read(request, SUGGEST, strict=False)
-    typed = one(given, "q")
-    message = wire.SuggestRequest(prefix=typed, limit=int(one(given, "limit", "0")))
-    found = (await ask(request, catalog(request).Suggest, message)).suggestions
+    query = read_query(SuggestQuery, request, strict=False)
+    typed = query.q
+    message = wire.SuggestRequest(prefix=typed, limit=query.limit)
+    found = (await call(request, catalog(request).Suggest, message)).suggestions
     body = [
         typed,
         [each.text for each in found],
         [each.kind for each in found],
-        [absolute(request, f"/search?{urlencode({'q': each.text})}") for each in found],
+        [absolute_url(request, f"/search?{urlencode({'q': each.text})}") for each in found],
     ]
-    return answer(request, orjson.dumps(body), SUGGESTIONS, vary="Accept-Encoding")
+    return respond(request, orjson.dumps(body), SUGGESTIONS, vary="Accept-Encoding")

@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.deps import absolute, answer, ask, catalog
+from gateway.clients import call, catalog
+from gateway.links import absolute_url
+from gateway.responses import respond
 from rangkiang.catalog.v1 import forms_pb2 as wire
 
 router = APIRouter()
@@ -31,17 +33,17 @@ NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-li
 @router.get("/robots.txt")
 async def robots(request: Request) -> Response:
     lines = ["User-agent: *", *(f"Disallow: {path}" for path in NOT_FOR_CRAWLERS)]
-    lines += ["", f"Sitemap: {absolute(request, '/sitemap.xml')}", ""]
-    return answer(request, "\n".join(lines).encode(), "text/plain; charset=utf-8", cache=KEEP, vary="Accept-Encoding")
+    lines += ["", f"Sitemap: {absolute_url(request, '/sitemap.xml')}", ""]
+    return respond(request, "\n".join(lines).encode(), "text/plain; charset=utf-8", cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/sitemap.xml")
 async def index(request: Request) -> Response:
     """The pages of the sitemap: one for each range of numbers up to the highest."""
-    reply = await ask(request, catalog(request).ListRecords, wire.ListRecordsRequest(limit=1))
+    reply = await call(request, catalog(request).ListRecords, wire.ListRecordsRequest(limit=1))
     pages = min(MOST_PAGES, max(1, -(-reply.highest // NUMBERS_A_PAGE)))
     lines = [
-        f"<sitemap><loc>{escape(absolute(request, f'/sitemap/{page}.xml'))}</loc></sitemap>"
+        f"<sitemap><loc>{escape(absolute_url(request, f'/sitemap/{page}.xml'))}</loc></sitemap>"
         for page in range(1, pages + 1)
     ]
     return _document(request, "sitemapindex", lines)
@@ -56,10 +58,10 @@ async def page(request: Request) -> Response:
         raise _no_page(asked)
     first = (number - 1) * NUMBERS_A_PAGE
     message = wire.ListRecordsRequest(after=first, limit=NUMBERS_A_PAGE)
-    reply = await ask(request, catalog(request).ListRecords, message)
+    reply = await call(request, catalog(request).ListRecords, message)
     if number > 1 and reply.highest <= first:
         raise _no_page(asked)
-    where = escape(absolute(request, "/records/"))
+    where = escape(absolute_url(request, "/records/"))
     listed = [each for each in reply.records if each.number <= first + NUMBERS_A_PAGE]
     lines = await asyncio.to_thread(_lines, where, listed)
     return _document(request, "urlset", lines)
@@ -75,7 +77,7 @@ def _lines(where: str, listed: list[wire.Listed]) -> list[str]:
 def _document(request: Request, name: str, lines: list[str]) -> Response:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="{NAMESPACE}">\n'
     body += "\n".join([*lines, f"</{name}>\n"])
-    return answer(request, body.encode(), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+    return respond(request, body.encode(), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 def _no_page(asked: str) -> NotFound:

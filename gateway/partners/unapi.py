@@ -9,12 +9,14 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.parameters import Parameter, one, read, table
-from gateway.api.records import in_form, readable
-from gateway.deps import answer, ask, catalog
-from gateway.formats import ENDINGS
+from gateway import formats
+from gateway.api.queries import QueryModel, read_query, text
+from gateway.api.records import record_in_format
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
 from gateway.partners.xml import put, written
 from gateway.problems import NotAcceptable
+from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
@@ -30,34 +32,35 @@ DOCUMENTS = {
     "oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc.xsd",
     "jsonld": "https://schema.org/",
 }
-ASKED = table(
-    Parameter("id", "The record's id, or the address of its page.", longest=500),
-    Parameter("format", "Name of a format.", longest=40),
-)
+
+
+class UnapiQuery(QueryModel):
+    id: str = text("The record's id, or the address of its page.", longest=500)
+    format: str = text("Name of a format.", longest=40)
 
 
 @router.get("/unapi")
 async def unapi(request: Request) -> Response:
     """Without `id` the formats there are; with it those of the record (300); with `format` too, the record in it."""
-    given = read(request, ASKED, strict=False)
-    asked = one(given, "id")
+    query = read_query(UnapiQuery, request, strict=False)
+    asked = query.id
     if not asked:
-        return answer(request, _formats(""), "application/xml", vary="Accept-Encoding")
+        return respond(request, _formats(""), "application/xml", vary="Accept-Encoding")
     # urn:uuid:…, the page's address or the bare id all end in the id.
-    record_id = readable(urlsplit(asked).path.rpartition("/")[2].rpartition(":")[2].lower())
-    name = one(given, "format")
+    record_id = check_record_id(urlsplit(asked).path.rpartition("/")[2].rpartition(":")[2].lower())
+    name = query.format
     if not name:
-        await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
-        listed = answer(request, _formats(asked), "application/xml", vary="Accept-Encoding")
+        await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+        listed = respond(request, _formats(asked), "application/xml", vary="Accept-Encoding")
         listed.status_code = 300 if listed.status_code == 200 else listed.status_code
         return listed
     if name not in FORMATS:
         raise NotAcceptable("FORMAT_UNKNOWN", format=name, known=", ".join(FORMATS))
-    return await in_form(request, record_id, FORMATS[name])
+    return await record_in_format(request, record_id, FORMATS[name])
 
 
 def _formats(asked: str) -> bytes:
     made = Element("formats", {"id": asked} if asked else {})
     for name, ending in FORMATS.items():
-        put(made, "format", name=name, type=ENDINGS[ending].media_type, docs=DOCUMENTS.get(name, ""))
+        put(made, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
     return written(made)

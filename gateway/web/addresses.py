@@ -2,22 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import urlencode
 
-from gateway.api.parameters import FACETS, Parameter
-from gateway.api.search import SEARCH
+from pydantic import Field
+from starlette.requests import Request
+
+from gateway.api.queries import FACETS, OneOf, QueryModel, SearchQuery, read_query
 
 Given = dict[str, list[str]]
 
 YES = ("true",)
-# What a page reads beside the API's own parameters.
-PAGE = {
-    **SEARCH,
-    "by_work": Parameter("by_work", "One hit a work.", choices=("true", "false")),
-    "explain": Parameter("explain", "Say why each hit ranks where it does.", choices=("true", "false")),
-    "filters": Parameter("filters", "Show the filters beside the hits.", choices=("open",)),
-}
+
 KEPT = ("q", *FACETS, "sort", "by_work", "explain")
+
+
+class PageQuery(SearchQuery):
+    """What a page of hits reads: the API's own parameters, and whether the filters are shown."""
+
+    filters_shown: Annotated[str, OneOf(("open",))] = Field("", alias="filters")
+
+
+def read_page(request: Request, model: type[QueryModel]) -> Given:
+    """The parameters of a page, checked, as text. Unknown ones are ignored."""
+    return read_query(model, request, strict=False).as_parameters()
+
+
+def one(given: Given, name: str, default: str = "") -> str:
+    values = given.get(name, ())
+    return values[0] if values else default
 
 
 def kept(given: Given) -> list[tuple[str, str]]:

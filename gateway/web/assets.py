@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.deps import gzip
+from gateway.responses import gzip
 
 router = APIRouter()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chassis.errors import NotFound
-from gateway.api.parameters import Parameter, one, read, table
-from gateway.deps import ask, catalog, language
+from gateway.api.queries import OneOf, QueryModel, read_query, text
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web.hits import shown
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -22,20 +23,20 @@ KINDS = ("author", "title", "subject", "series", "call_number")
 # Kinds whose headings are values of a facet of the same name; a title or a call number is one record.
 FACETED = ("author", "subject", "series")
 BEFORE, AFTER = 4, 20
-BROWSE = table(
-    Parameter("term", "Where in the list.", longest=200),
-    Parameter("cursor", "Go on from here.", longest=500),
-    Parameter("kind", "Which list.", choices=KINDS),
-)
+
+
+class BrowseQuery(QueryModel):
+    term: str = text("Where in the list.")
+    cursor: str = text("Go on from here.", longest=500)
+    kind: Annotated[str, OneOf(KINDS)] = ""
 
 
 @router.get("/browse")
 async def which(request: Request) -> Response:
     """The lists there are; a form that names one leads to it."""
-    given = read(request, BROWSE, strict=False)
-    kind = one(given, "kind")
-    if kind:
-        return RedirectResponse(at(kind, term=one(given, "term")), status_code=303)
+    query = read_query(BrowseQuery, request, strict=False)
+    if query.kind:
+        return RedirectResponse(at(query.kind, term=query.term), status_code=303)
     return page(request, "browse.html", query="", kind="", kinds=KINDS, term="", headings=[], before="", after="")
 
 
@@ -44,10 +45,10 @@ async def headings(request: Request) -> Response:
     kind = request.path_params["kind"]
     if kind not in KINDS:
         raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
-    given = read(request, BROWSE, strict=False)
-    term, cursor = one(given, "term"), one(given, "cursor")
+    query = read_query(BrowseQuery, request, strict=False)
+    term, cursor = query.term, query.cursor
     asked = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
-    reply = await ask(request, catalog(request).Browse, asked)
+    reply = await call(request, catalog(request).Browse, asked)
     speaks = language(request)
     return page(
         request,

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.deps import ask, catalog, language
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web.hits import said, shelf
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
@@ -35,7 +36,7 @@ async def divisions(request: Request) -> Response:
 
 
 async def _classes(request: Request, parent: str) -> Response:
-    reply = await ask(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
+    reply = await call(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
     words = wording(language(request))
     speaks = words.language
     path = [named(each, speaks) for each in reply.path]

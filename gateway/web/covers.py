@@ -13,8 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.api.records import readable
-from gateway.deps import answer, ask, catalog
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
+from gateway.responses import respond
 from gateway.web.cover_svg import cover
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -39,22 +40,22 @@ MOST_ISBNS = 8
 @router.get("/covers/{record_id}/{version}")
 async def picture(request: Request) -> Response:
     """The cover of one version of a record: a picture from COVERS by ISBN, else drawn."""
-    record_id, version = readable(request.path_params["record_id"]), request.path_params["version"]
+    record_id, version = check_record_id(request.path_params["record_id"]), request.path_params["version"]
     if not (version.isascii() and version.isdigit() and len(version) <= 12):
         raise NotFound("COVER_NOT_FOUND")
-    reply = await ask(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
+    reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
     display = orjson.loads(reply.display)
     cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
     found = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
     if found is not None:
         # The picture may be changed in its folder without the record's knowing.
-        return answer(request, found[0], found[1], cache="public, max-age=86400", vary="Accept-Encoding")
+        return respond(request, found[0], found[1], cache="public, max-age=86400", vary="Accept-Encoding")
     drawn = cover(
         title=display["title"],
         author=next(iter(names(display)), "") or display.get("responsibility") or "",
         ddc=display.get("ddc") or "",
     )
-    return answer(request, drawn, SVG, cache=cache, vary="Accept-Encoding")
+    return respond(request, drawn, SVG, cache=cache, vary="Accept-Encoding")
 
 
 def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter
@@ -11,9 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.api.parameters import FACETS, Parameter, one, read
-from gateway.deps import ask, catalog, language
-from gateway.web.addresses import PAGE, Given, address, kept
+from gateway.api.queries import FACETS, OneOf, WholeNumber
+from gateway.clients import call, catalog
+from gateway.negotiation import language
+from gateway.web.addresses import Given, PageQuery, address, kept, one, read_page
 from gateway.web.hits import said
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
@@ -21,28 +22,26 @@ from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
 router = APIRouter()
 
-# In the order a reader narrows: can I have it, where, what kind, in which language, about what.
-SHOWN_FACETS = (
-    "availability", "institution", "branch", "collection", "material", "audience", "language", "class", "subject",
-    "author", "series", "year",
-)  # fmt: skip
+# In the order a reader narrows: can I have it, where, what kind, in which language, about what. Classes show what
+# Dewey numbers would show.
+SHOWN_FACETS = tuple(facet for facet in FACETS if facet != "ddc")
 MOST_VALUES_BESIDE_HITS = 10
 VALUES_A_PAGE = 50
 FURTHEST_OFFSET = 1_000
 ORDERS = ("count", "value")
-MORE = {
-    **PAGE,
-    "order": Parameter("order", "Most frequent first, or by value.", choices=ORDERS),
-    "offset": Parameter("offset", "Values to pass over.", numbers=(0, FURTHEST_OFFSET)),
-}
+
+
+class ValuesQuery(PageQuery):
+    order: Annotated[str, OneOf(ORDERS)] = ORDERS[0]
+    offset: Annotated[int, WholeNumber(0, FURTHEST_OFFSET)] = 0
 
 
 @router.get("/search/filters")
 async def filters(request: Request) -> Response:
     """The filters alone, for a page that already shows the hits."""
-    given = read(request, PAGE, strict=False)
+    given = read_page(request, PageQuery)
     question = catalog_pb2.SearchRequest(query=one(given, "q"), filters=asked(given), facets=SHOWN_FACETS, limit=1)
-    reply = await ask(request, catalog(request).Search, question)
+    reply = await call(request, catalog(request).Search, question)
     found = counted(reply.facets, given, wording(language(request)))
     return page(request, "filters.html", filters=found, total=reply.total, drawer_open=False)
 
@@ -53,9 +52,9 @@ async def values(request: Request) -> Response:
     facet = request.path_params["facet"]
     if facet not in SHOWN_FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
-    given = read(request, MORE, strict=False)
+    given = read_page(request, ValuesQuery)
     offset, order = int(one(given, "offset", "0")), one(given, "order", ORDERS[0])
-    reply = await ask(
+    reply = await call(
         request,
         catalog(request).CountFacet,
         browsing_pb2.CountFacetRequest(

@@ -8,7 +8,8 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.deps import ask, catalog, language
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.classes import named
 from gateway.web.hits import hit, said, shelves
@@ -26,10 +27,10 @@ NEWEST = 6
 async def home(request: Request) -> Response:
     stub = catalog(request)
     newest, classes, branches, institutions = await asyncio.gather(
-        ask(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=preferences.branch(request))),
-        perhaps(ask(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
-        ask(request, stub.ListBranches, wire.ListBranchesRequest()),
-        ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
+        call(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=preferences.branch(request))),
+        perhaps(call(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
+        call(request, stub.ListBranches, wire.ListBranchesRequest()),
+        call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
     speaks = language(request)
     hits = [hit(each, speaks) for each in newest.hits]

@@ -10,8 +10,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.records import readable
-from gateway.deps import ask, catalog, language
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web.record import downloads
 from gateway.web.record_rows import runs_left
 from gateway.web.rendering import page
@@ -23,11 +24,11 @@ router = APIRouter()
 
 @router.get("/records/{record_id}/marc")
 async def marc_view(request: Request) -> Response:
-    record_id = readable(request.path_params["record_id"])
+    record_id = check_record_id(request.path_params["record_id"])
     stub = catalog(request)
     form, reply = await asyncio.gather(
-        ask(request, stub.GetForm, forms_pb2.GetFormRequest(id=record_id, form="marcjson")),
-        ask(request, stub.GetRecord, catalog_pb2.GetRecordRequest(id=record_id)),
+        call(request, stub.GetForm, forms_pb2.GetFormRequest(id=record_id, form="marcjson")),
+        call(request, stub.GetRecord, catalog_pb2.GetRecordRequest(id=record_id)),
     )
     whole = orjson.loads(form.content)
     return page(

@@ -8,8 +8,9 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.records import readable
-from gateway.deps import ask, catalog, language
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.hits import said, shelves
 from gateway.web.record import spines
@@ -25,11 +26,11 @@ _BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 @router.get("/records/{record_id}/shelf")
 async def shelf(request: Request) -> Response:
     """`branch=` chooses the shelf; else the reader's own, else where the record stands first."""
-    record_id = readable(request.path_params["record_id"])
+    record_id = check_record_id(request.path_params["record_id"])
     given = request.query_params.get("branch", "")
     branch = given if _BRANCH.fullmatch(given) else preferences.branch(request)
     asked = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
-    reply = await ask(request, catalog(request).ListNeighbours, asked)
+    reply = await call(request, catalog(request).ListNeighbours, asked)
     speaks = language(request)
     found = spines(reply, speaks)
     return page(

@@ -10,7 +10,8 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from chassis.errors import Invalid
-from gateway.deps import ask, catalog, language
+from gateway.clients import call, catalog
+from gateway.negotiation import language
 from gateway.web.hits import said
 from gateway.web.rendering import page, remember
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -42,8 +43,8 @@ async def my_library(request: Request) -> Response:
         remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")
         return response
     speaks = language(request)
-    known = (await ask(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
-    libraries = (await ask(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())).institutions
+    known = (await call(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
+    libraries = (await call(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())).institutions
     return page(
         request,
         "my_library.html",

@@ -14,9 +14,11 @@ from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway import query_log
-from gateway.api.records import readable
-from gateway.deps import absolute, ask, catalog, language
-from gateway.formats import ENDINGS
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
+from gateway.formats import FORMATS
+from gateway.links import absolute_url
+from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
 from gateway.web.citing import citations
@@ -43,20 +45,20 @@ Reply = TypeVar("Reply")
 
 @router.get("/records/{record_id}")
 async def record(request: Request) -> Response:
-    record_id = readable(request.path_params["record_id"])
-    query_log.opened(request)
+    record_id = check_record_id(request.path_params["record_id"])
+    query_log.log_opened_hit(request)
     stub, words, mine = catalog(request), wording(language(request)), preferences.branch(request)
-    permalink = absolute(request, f"/records/{record_id}")
+    permalink = absolute_url(request, f"/records/{record_id}")
     beside = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
     alike = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)
     form = forms_pb2.GetFormRequest(id=record_id, form="jsonld", address=permalink)
     reply, libraries, items, neighbours, similar, described = await asyncio.gather(
-        ask(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
-        ask(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
-        ask(request, stub.ListItems, wire.ListItemsRequest(record_id=record_id, branch=mine)),
-        perhaps(ask(request, stub.ListNeighbours, beside)),
-        perhaps(ask(request, stub.ListSimilar, alike)),
-        perhaps(ask(request, stub.GetForm, form)),
+        call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
+        call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
+        call(request, stub.ListItems, wire.ListItemsRequest(record_id=record_id, branch=mine)),
+        perhaps(call(request, stub.ListNeighbours, beside)),
+        perhaps(call(request, stub.ListSimilar, alike)),
+        perhaps(call(request, stub.GetForm, form)),
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
     places = holdings(reply.holdings, words.language)
@@ -99,7 +101,7 @@ async def record(request: Request) -> Response:
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
     """(address, name, media type) of each form a reader can take away."""
     return [
-        (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), ENDINGS[ending].media_type)
+        (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), FORMATS[ending].media_type)
         for ending in DOWNLOADS
     ]
 

@@ -6,7 +6,7 @@ import unicodedata
 from typing import Any
 from urllib.parse import urlencode
 
-from gateway.deps import LANGUAGES
+from gateway.negotiation import LANGUAGES
 from gateway.web.texts import Wording, wording
 
 # A link's scheme, lower case; anything else stays in the MARC view.

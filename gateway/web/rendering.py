@@ -14,7 +14,10 @@ from starlette.responses import Response
 
 from chassis.errors import Error
 from gateway import problems
-from gateway.deps import LANGUAGE_COOKIE, LANGUAGES, absolute, answer, language, request_id
+from gateway.links import absolute_url
+from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
+from gateway.request_guard import request_id
+from gateway.responses import respond
 from gateway.web import assets
 from gateway.web.motifs import THREADS, WEAVES, motif
 from gateway.web.texts import wording
@@ -42,7 +45,7 @@ _templates.globals |= {
 def page(request: Request, template: str, /, **facts: Any) -> Response:
     """A whole page; remembers the language when `lang=` chose one."""
     html = _render(request, template, facts)
-    response = answer(request, html, HTML, cache="private, no-cache", vary=VARY)
+    response = respond(request, html, HTML, cache="private, no-cache", vary=VARY)
     chosen = request.query_params.get("lang")
     if chosen in LANGUAGES:
         remember(request, response, LANGUAGE_COOKIE, chosen)
@@ -80,7 +83,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             decimal=words.decimal,
             language=speaks,
             this_page=here(request),
-            absolute=partial(absolute, request),
+            absolute=partial(absolute_url, request),
             saving=saving(request),
             other_languages=[(each, _in_language(request, each)) for each in LANGUAGES if each != speaks],
         )

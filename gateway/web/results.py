@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway import query_log
-from gateway.api.parameters import FACETS, SORTS, one, read
-from gateway.api.search import SUGGEST
-from gateway.deps import absolute, ask, catalog, language
+from gateway.api.queries import FACETS, SORTS, SuggestQuery, read_query
+from gateway.clients import call, catalog
+from gateway.links import absolute_url
+from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
-from gateway.web.addresses import PAGE, YES, Given, address, kept, toggled
+from gateway.web.addresses import YES, Given, PageQuery, address, kept, one, read_page, toggled
 from gateway.web.filters import SHOWN_FACETS, asked, chips, counted
 from gateway.web.hits import hit, said, shelves
 from gateway.web.rendering import page
@@ -29,20 +30,20 @@ HITS_A_PAGE = 10
 
 @router.get("/search")
 async def results(request: Request) -> Response:
-    given = read(request, PAGE, strict=False)
+    given = read_page(request, PageQuery)
     words = wording(language(request))
     # Filters in use need their names, so they come with the hits; else they follow, and the hits do not wait.
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in given for facet in FACETS)
-    reply = await ask(request, catalog(request).Search, _question(request, given, facets=with_filters))
+    reply = await call(request, catalog(request).Search, _question(request, given, facets=with_filters))
     filters = counted(reply.facets, given, words) if with_filters else None
     hits = [
-        {**each, "coins": title_of(each, address=absolute(request, f"/records/{each['id']}"))}
+        {**each, "coins": title_of(each, address=absolute_url(request, f"/records/{each['id']}"))}
         for each in (hit(found, words.language) for found in reply.hits)
     ]
     first = "cursor" not in given
     # A hit's link says its rank while searches are noted; the record's page is told nothing else.
-    if first and query_log.searched(request, query=one(given, "q"), reply=reply):
+    if first and query_log.log_search(request, query=one(given, "q"), reply=reply):
         hits = [{**each, "rank": rank} for rank, each in enumerate(hits, 1)]
     return page(
         request,
@@ -87,8 +88,8 @@ async def results(request: Request) -> Response:
 @router.get("/suggest")
 async def suggest(request: Request) -> Response:
     """Options for the search box's list."""
-    prefix = one(read(request, SUGGEST, strict=False), "q")
-    reply = await ask(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
+    prefix = read_query(SuggestQuery, request, strict=False).q
+    reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
     return page(request, "suggestions.html", suggestions=[each.text for each in reply.suggestions])
 
 

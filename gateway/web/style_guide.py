@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.api.parameters import SORTS
+from gateway.api.queries import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
-from gateway.deps import answer, language
+from gateway.negotiation import language
+from gateway.responses import respond
 from gateway.web.citing import citations
 from gateway.web.cover_svg import cover
 from gateway.web.covers import KEPT_A_WHILE, SVG
@@ -153,4 +154,4 @@ async def sample(request: Request) -> Response:
     if digit not in WEAVES:
         raise NotFound("COVER_NOT_FOUND")
     drawn = cover(title=_BRIEF["title"], author=_BRIEF["authors"][0], ddc=f"{digit}{digit}")
-    return answer(request, drawn, SVG, cache=KEPT_A_WHILE, vary="Accept-Encoding")
+    return respond(request, drawn, SVG, cache=KEPT_A_WHILE, vary="Accept-Encoding")

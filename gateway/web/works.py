@@ -6,8 +6,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from gateway.api.records import readable
-from gateway.deps import absolute, ask, catalog, language
+from gateway.api.schemas import check_record_id
+from gateway.clients import call, catalog
+from gateway.links import absolute_url
+from gateway.negotiation import language
 from gateway.web import preferences
 from gateway.web.hits import said, shelves, shown
 from gateway.web.rendering import page
@@ -19,9 +21,9 @@ router = APIRouter()
 @router.get("/works/{work_id}")
 async def work(request: Request) -> Response:
     """One that was merged into another leads there."""
-    work_id = readable(request.path_params["work_id"])
+    work_id = check_record_id(request.path_params["work_id"])
     asked = works_pb2.GetWorkRequest(id=work_id, branch=preferences.branch(request))
-    reply = await ask(request, catalog(request).GetWork, asked)
+    reply = await call(request, catalog(request).GetWork, asked)
     if reply.id != work_id:
         return RedirectResponse(f"/works/{reply.id}", status_code=301)
     speaks = language(request)
@@ -41,5 +43,5 @@ async def work(request: Request) -> Response:
         author=reply.author,
         editions=editions,
         shelves=shelves(editions),
-        permalink=absolute(request, f"/works/{reply.id}"),
+        permalink=absolute_url(request, f"/works/{reply.id}"),
     )

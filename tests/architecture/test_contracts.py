@@ -33,8 +33,8 @@ def test_every_import_contract_is_kept():
 def test_a_stray_utils_module_and_a_forbidden_import_fail_the_build(tmp_path):
     tree = copy_of_the_tree(tmp_path)
     (tree / "services" / "catalog" / "utils.py").write_text('"""Stray."""\n')
-    (tree / "gateway" / "deps.py").open("a").write("\nimport sqlalchemy\n")
+    (tree / "gateway" / "clients.py").open("a").write("\nimport sqlalchemy\n")
     done = lint(tree)
     assert done.returncode != 0
     assert "services.catalog.utils" in done.stdout
-    assert "gateway.deps -> sqlalchemy" in done.stdout
+    assert "gateway.clients -> sqlalchemy" in done.stdout

@@ -11,9 +11,9 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from fastapi.routing import iter_route_contexts
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from starlette.routing import Route
 
 from chassis.service import Resources
 from chassis.settings import Settings
@@ -114,9 +114,11 @@ PARAMETERS = st.fixed_dictionaries(
 )
 # A degraded or unready house says 503 by design; this one is well.
 ROUTES = sorted(
-    route.path
-    for route in create_app(Settings(service_urls={"catalog": "dns:///127.0.0.1:1"})).routes
-    if isinstance(route, Route)
+    {
+        route.path
+        for route in iter_route_contexts(create_app(Settings(service_urls={"catalog": "dns:///127.0.0.1:1"})).routes)
+        if route.path
+    }
 )
 # Two known records, texts that mean something somewhere, and any text.
 PIECE = st.one_of(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from gateway.limits import Buckets, caller
+from gateway.limits import Buckets, address_of
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
@@ -61,8 +61,8 @@ def test_the_address_that_was_silent_longest_is_forgotten() -> None:
     ],
 )
 def test_an_ipv6_household_is_one_caller(address: str, known: str) -> None:
-    assert caller({"client": (address, 1)}) == known
-    assert caller({}) == ""
+    assert address_of({"client": (address, 1)}) == known
+    assert address_of({}) == ""
 
 
 def test_answers_say_what_is_left_and_the_last_one_is_refused(address: str) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from gateway.formats import ENDINGS
+from gateway.formats import FORMATS
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.shelves import WORK
@@ -47,12 +47,12 @@ def test_accept_chooses_the_form_of_a_record(http: httpx.Client, accept: str, me
     assert "Accept" in answer.headers["vary"]
 
 
-@pytest.mark.parametrize("ending", sorted(ENDINGS))
+@pytest.mark.parametrize("ending", sorted(FORMATS))
 def test_an_ending_chooses_the_form_of_a_record(http: httpx.Client, ending: str) -> None:
     by_ending = http.get(f"{PATH}.{ending}", headers={"Accept": "image/png"})
-    assert by_ending.headers["content-type"].startswith(ENDINGS[ending].media_type)
+    assert by_ending.headers["content-type"].startswith(FORMATS[ending].media_type)
     if ending != "brief":
-        by_accept = http.get(PATH, headers={"Accept": ENDINGS[ending].media_type})
+        by_accept = http.get(PATH, headers={"Accept": FORMATS[ending].media_type})
         assert (by_ending.content, by_ending.headers["etag"]) == (by_accept.content, by_accept.headers["etag"])
 
 

@@ -11,7 +11,7 @@ import lxml.html
 import pytest
 from playwright.sync_api import sync_playwright
 
-from gateway.formats import ENDINGS
+from gateway.formats import FORMATS
 from services.catalog.marc.record import Record
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library, eventually
@@ -119,7 +119,7 @@ def test_covers_and_forms_are_well_formed_and_say_what_they_are(embedded_library
         assert api.headers["content-type"] == "application/json"
         assert api.headers["x-content-type-options"] == "nosniff"
         assert PAYLOADS[at].split()[0].rstrip(";") in api.json()["record"]["title"]
-    for ending in ENDINGS:
+    for ending in FORMATS:
         form = embedded_library.get(f"/records/{hostile[0]}.{ending}")
         assert form.status_code == 200
         assert not form.headers["content-type"].startswith(("text/html", "application/xhtml"))

@@ -5,8 +5,8 @@ import string
 from pathlib import Path
 
 import gateway.web
-from gateway.api.parameters import FACETS, SORTS
-from gateway.deps import LANGUAGES
+from gateway.api.queries import FACETS, SORTS
+from gateway.negotiation import LANGUAGES
 from gateway.web.browse import KINDS
 from gateway.web.citing import citations
 from gateway.web.filters import ORDERS

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from lxml import etree
 
-from gateway.formats import ENDINGS
+from gateway.formats import FORMATS
 from gateway.partners import unapi
 from gateway.partners.coins import title_of
 from tests.fakes.books import BOOKS
@@ -44,7 +44,7 @@ def test_unapi_lists_its_formats_and_those_of_a_record(http: httpx.Client) -> No
         tree = etree.fromstring(answer.content)
         assert tree.get("id") == (BOOK.id if status == 300 else None)
         assert {each.get("name"): each.get("type") for each in tree} == {
-            name: ENDINGS[ending].media_type for name, ending in unapi.FORMATS.items()
+            name: FORMATS[ending].media_type for name, ending in unapi.FORMATS.items()
         }
 
 
@@ -65,10 +65,10 @@ def test_unapi_refuses_as_it_should(http: httpx.Client, given: dict[str, str], s
     assert http.get("/unapi", params=given).status_code == status
 
 
-@pytest.mark.parametrize("ending", sorted(ENDINGS))
+@pytest.mark.parametrize("ending", sorted(FORMATS))
 def test_a_file_to_take_away_has_a_name(http: httpx.Client, ending: str) -> None:
     answer = http.get(f"/records/{BOOK.id}.{ending}")
-    assert answer.headers["content-type"].startswith(ENDINGS[ending].media_type)
+    assert answer.headers["content-type"].startswith(FORMATS[ending].media_type)
     assert answer.headers["content-disposition"] == f'attachment; filename="{BOOK.id}.{ending}"'
 
 

@@ -1,0 +1,115 @@
+"""How a route is documented, and the OpenAPI document as FastAPI makes it, completed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from fastapi.routing import APIRoute
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.schemas import Problem
+from gateway.problems import MEDIA_TYPE
+
+_ERRORS = {
+    400: "The request is wrong, and says what about it.",
+    401: "A credential is needed, or this one is not valid.",
+    403: "The caller may not do this.",
+    404: "There is no such thing.",
+    406: "None of the media types asked for can be given.",
+    409: "Rules object, or it changed meanwhile.",
+    412: "If-Match names a version that is no longer the current one.",
+    413: "The body is too large.",
+    422: "This Idempotency-Key came with another request.",
+    429: "Too many requests from this caller; Retry-After says when to ask again.",
+    503: "A part we need does not answer; try again.",
+    504: "It took too long; try again.",
+}
+
+
+def documented(
+    *,
+    operation: str,
+    summary: str,
+    example: Any = None,
+    errors: tuple[int, ...] = (400, 429, 503, 504),
+    content: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Arguments of a router's decorator that FastAPI cannot read from the signature.
+
+    operation  operationId: the name of a method in clients generated from the document
+    example    of the good response, in JSON
+    errors     statuses of the problem documents to expect
+    content    further media types of the good response
+    """
+    good = dict(content) if example is None else {"application/json": {"example": example}, **content}
+    responses: dict[int | str, Any] = {
+        200: {"description": summary, "content": good},
+        304: {"description": "The response you hold (If-None-Match) is still current."},
+    }
+    for status in errors:
+        responses[status] = {
+            "description": _ERRORS[status],
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+        }
+    return {"operation_id": operation, "summary": summary, "responses": responses}
+
+
+class ApiRoute(APIRoute):
+    """A route of the API. FastAPI takes the last of a parameter's values; here its model sees them all and objects."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        handle = super().get_route_handler()
+
+        async def handle_every_value(request: Request) -> Response:
+            return await handle(_ApiRequest(request.scope, request.receive))
+
+        return handle_every_value
+
+
+class _ApiRequest(Request):
+    @property
+    def query_params(self) -> QueryParams:
+        if not hasattr(self, "_query_params"):
+            self._query_params: QueryParams = _EveryValue(self.scope["query_string"])
+        return self._query_params
+
+
+class _EveryValue(QueryParams):
+    def get(self, key: Any, default: Any = None) -> Any:
+        values = self.getlist(key)
+        return values[0] if len(values) == 1 else values or default
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """What FastAPI cannot say: the problem document, `explode`, and no 422, for which 400 stands here."""
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    for name in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(name, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            responses = operation["responses"]
+            if "HTTPValidationError" in str(responses.get("422")):
+                del responses["422"]
+            for parameter in operation.setdefault("parameters", []):
+                _complete_parameter(parameter)
+    return document
+
+
+def _complete_parameter(parameter: dict[str, Any]) -> None:
+    schema = parameter["schema"]
+    for each in (schema, schema.get("items", {})):
+        each.pop("title", None)  # generated clients would name their enumerations by it
+    if "explode" in schema:
+        parameter |= {"style": "form", "explode": schema.pop("explode")}
+    examples = schema.pop("examples", None)
+    if examples:
+        parameter["example"] = examples[0]
+    if schema.get("default") in ("", []):  # not given
+        del schema["default"]
+    if not parameter["required"]:
+        del parameter["required"]

@@ -1,0 +1,211 @@
+"""Query parameters as pydantic models.
+
+FastAPI describes and reads them; pages and the hottest routes read them by `read_query`, in a tenth of the time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, Any, TypeVar, get_origin
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import PydanticCustomError, core_schema
+from starlette.requests import Request
+
+from gateway.api.validation import invalid_request
+from gateway.negotiation import LANGUAGES
+
+# Characters that no text has; tabs and line ends come along when text is pasted.
+CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
+TEXT_PATTERN = f"^[^{CONTROL}]*$"
+# What a URL may hold of one facet's alternatives.
+MOST_VALUES = 20
+# Not a list: pydantic would copy it for every request.
+_NONE: Any = ()
+SORTS = ("relevance", "year", "year_asc", "title")
+Model = TypeVar("Model", bound="QueryModel")
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Annotation of a text that is one of these words."""
+
+    words: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.literal_schema(list(self.words))
+
+
+@dataclass(frozen=True, slots=True)
+class WholeNumber:
+    """Annotation of a whole number between two bounds, written in ASCII digits alone."""
+
+    least: int
+    most: int
+
+    def __get_pydantic_core_schema__(self, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        return core_schema.no_info_plain_validator_function(self.parse)
+
+    def __get_pydantic_json_schema__(self, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+    def parse(self, value: Any) -> int:
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 9:
+            number = int(value)
+            if self.least <= number <= self.most:
+                return number
+        raise PydanticCustomError("whole_number", "not a whole number", {"least": self.least, "most": self.most})
+
+
+class Flag:
+    """Annotation of a boolean that is written `true` or `false`."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        words = core_schema.literal_schema(["true", "false"])
+        return core_schema.no_info_after_validator_function("true".__eq__, words)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: Any, _handler: Any) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+def text(
+    description: str, *, longest: int = 200, example: str | None = None, required: bool = False, **more: Any
+) -> Any:
+    """A field of text in one line or more, empty unless given."""
+    if not required:
+        more["default"] = ""
+    if example is not None:
+        more["examples"] = [example]
+    return Field(description=description, max_length=longest, pattern=TEXT_PATTERN, **more)
+
+
+def number(default: int, description: str) -> Any:
+    """A field of a whole number; its bounds are the annotation's."""
+    return Field(default, description=description)
+
+
+class QueryModel(BaseModel):
+    """Base of all query models: parameters that it does not declare are refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lang: Annotated[str, OneOf(LANGUAGES)] = Field(
+        "", description="Language of sentences for people, before Accept-Language."
+    )
+
+    def as_parameters(self) -> dict[str, list[str]]:
+        """The parameters that were given, by name, as text: what a link to the same thing repeats."""
+        parameters = {}
+        for name, field in type(self).model_fields.items():
+            if name in self.model_fields_set:
+                value = getattr(self, name)
+                values = value if isinstance(value, list) else [value]
+                parameters[field.alias or name] = [
+                    str(item).lower() if isinstance(item, bool) else str(item) for item in values
+                ]
+        return parameters
+
+
+class NearQuery(QueryModel):
+    near: str = text("The reader's branch, INSTITUTION/BRANCH: it comes first.", longest=100, example="PKS/PST")
+
+
+Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
+
+
+def _filter(whose: str, example: str, **more: Any) -> Any:
+    return Field((), description=f"Keep hits with one of these {whose}.", examples=[[example]], **more)
+
+
+class Filters(QueryModel):
+    """What to find, and a filter for each facet: the only list of facets in the gateway."""
+
+    q: str = text("What to find, as a person types it; empty finds everything.", longest=500, example="surau navis")
+    availability: Values = _filter("answers to “can I have it?”", "can_be_borrowed")
+    institution: Values = _filter("institutions", "PKS")
+    branch: Values = _filter("branches, INSTITUTION/BRANCH", "PKS/PST")
+    collection: Values = _filter("collections", "reference")
+    material: Values = _filter("kinds of material", "book")
+    audience: Values = _filter("audiences", "juvenile")
+    language: Values = _filter("languages (MARC codes)", "ind")
+    class_: Values = _filter("classes of the tree", "89", alias="class")
+    subject: Values = _filter("subjects", "Minangkabau")
+    author: Values = _filter("authors", "Navis, A. A.")
+    series: Values = _filter("series", "Seri Pustaka")
+    year: Values = _filter("years", "1986")
+    ddc: Values = _filter("Dewey numbers", "800")
+
+    def filters(self) -> list[tuple[str, list[str]]]:
+        """(facet, values) of each filter that was given."""
+        given = self.model_fields_set
+        return [(facet, getattr(self, name)) for name, facet in _FACET_BY_FIELD.items() if name in given]
+
+
+_FACET_BY_FIELD = {
+    name: field.alias or name
+    for name, field in Filters.model_fields.items()
+    if name not in ("q", *QueryModel.model_fields)
+}
+FACETS = tuple(_FACET_BY_FIELD.values())
+Facet = Annotated[str, OneOf(FACETS)]
+
+
+def _split_commas(values: list[str]) -> list[str]:
+    return [word for value in values for word in value.split(",")]
+
+
+class SearchQuery(Filters, NearQuery):
+    facets: Annotated[list[Facet], BeforeValidator(_split_commas), Field(min_length=1, max_length=len(FACETS))] = Field(
+        _NONE,
+        description="Facets to count, with commas between.",
+        examples=[["language", "year"]],
+        json_schema_extra={"explode": False},
+    )
+    sort: Annotated[str, OneOf(SORTS)] = Field(
+        "relevance", description="Order of the hits: by relevance, newest or oldest first, or by title."
+    )
+    cursor: str = text("Go on from here: `next` of the page before.", longest=500)
+    limit: Annotated[int, WholeNumber(1, 100)] = number(10, "Hits on a page.")
+    highlight: Annotated[bool, Flag] = Field(False, description="Mark the words of the title and summary that match.")
+    by_work: Annotated[bool, Flag] = Field(
+        False, description="One hit a work, its best edition; `total` and facets count records all the same."
+    )
+    explain: Annotated[bool, Flag] = Field(False, description="Say why each hit ranks where it does.")
+
+
+class SuggestQuery(QueryModel):
+    q: str = text("What has been typed so far.", longest=100, example="rob", required=True)
+    limit: Annotated[int, WholeNumber(1, 20)] = number(8, "Most suggestions.")
+
+
+def read_query(model: type[Model], request: Request, *, strict: bool = True) -> Model:
+    """The query parameters of a request, as FastAPI would read them.
+
+    strict  refuse parameters that the model does not declare; pages ignore them
+    raises  Invalid  PARAMETER_UNKNOWN, PARAMETER_REPEATED, PARAMETER_MISSING, PARAMETER_TOO_LONG,
+                     PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT
+    """
+    parameters = _parameters(model)
+    values: dict[str, Any] = {}
+    for name, value in parse_qsl(request.scope["query_string"].decode("latin-1"), keep_blank_values=True):
+        takes_list = parameters.get(name)
+        if takes_list:
+            values.setdefault(name, []).append(value)
+        elif name in values:
+            values[name] = [value]  # a list where one value is wanted is a repeated parameter
+        elif strict or takes_list is not None:
+            values[name] = value
+    try:
+        return model.model_validate(values)
+    except ValidationError as problem:
+        raise invalid_request({**error, "loc": ("query", *error["loc"])} for error in problem.errors()) from None
+
+
+@cache
+def _parameters(model: type[QueryModel]) -> dict[str, bool]:
+    """Each parameter by name, and whether it takes a list."""
+    return {field.alias or name: get_origin(field.annotation) is list for name, field in model.model_fields.items()}

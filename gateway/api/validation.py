@@ -1,0 +1,70 @@
+"""What pydantic finds wrong with a request, as refusals with reasons, facts and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from chassis.errors import Invalid, Refusal
+
+# A hostile request may be wrong in a thousand places.
+MOST_REFUSALS = 20
+_LONGEST_NAME = 80
+
+
+def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:
+    """The error with a refusal for each thing that is wrong: with a parameter (`loc` begins with "query") or a body.
+
+    errors  as ValidationError.errors() has them
+    """
+    refusals: dict[str, Refusal] = {}
+    for error in errors:
+        refusal = _refuse_body(error) if error["loc"][0] == "body" else _refuse_parameter(error)
+        # Several bad values of one parameter are one mistake.
+        refusals.setdefault(repr(refusal), refusal)
+    return Invalid(refusals=tuple(refusals.values())[:MOST_REFUSALS])
+
+
+def _refuse_parameter(error: Mapping[str, Any]) -> Refusal:
+    kind, context, parameter = error["type"], error.get("ctx", {}), str(error["loc"][1])[:_LONGEST_NAME]
+    if kind == "extra_forbidden":
+        return Refusal("PARAMETER_UNKNOWN", parameter=parameter)
+    if kind == "missing":
+        return Refusal("PARAMETER_MISSING", parameter=parameter)
+    if kind == "too_long":
+        return Refusal("PARAMETER_REPEATED", parameter=parameter, times=context["max_length"])
+    if isinstance(error.get("input"), list):
+        return Refusal("PARAMETER_REPEATED", parameter=parameter, times=1)
+    if kind == "string_too_long":
+        return Refusal("PARAMETER_TOO_LONG", parameter=parameter, longest=context["max_length"])
+    if kind == "whole_number":
+        return Refusal("PARAMETER_NOT_A_NUMBER", parameter=parameter, least=context["least"], most=context["most"])
+    if kind == "literal_error":
+        return Refusal("PARAMETER_NOT_A_CHOICE", parameter=parameter, choices=_choices(context))
+    return Refusal("PARAMETER_NOT_TEXT", parameter=parameter)
+
+
+def _refuse_body(error: Mapping[str, Any]) -> Refusal:
+    kind, context, place = error["type"], error.get("ctx", {}), error["loc"][1:]
+    if kind == "json_invalid" or not place:
+        return Refusal("BODY_NOT_JSON")
+    field = ".".join(map(str, place))[:_LONGEST_NAME]
+    if kind == "extra_forbidden":
+        return Refusal("FIELD_UNKNOWN", field=field)
+    if kind == "missing":
+        return Refusal("FIELD_MISSING", field=field)
+    if kind in ("string_too_long", "too_long"):
+        return Refusal("FIELD_TOO_LONG", field=field, longest=context["max_length"])
+    if kind in ("string_too_short", "too_short"):
+        return Refusal("FIELD_TOO_SHORT", field=field, shortest=context["min_length"])
+    if kind in ("literal_error", "enum"):
+        return Refusal("FIELD_NOT_A_CHOICE", field=field, choices=_choices(context))
+    limit = next((context[name] for name in ("ge", "gt", "le", "lt") if name in context), None)
+    if limit is not None:
+        return Refusal("FIELD_OUT_OF_RANGE", field=field, limit=limit)
+    return Refusal("FIELD_INVALID", field=field, kind=kind)
+
+
+def _choices(context: Mapping[str, Any]) -> str:
+    """pydantic writes `'a', 'b' or 'c'`."""
+    return str(context["expected"]).replace("' or '", "', '").replace("'", "")

@@ -1,0 +1,13 @@
+"""Absolute URLs of this site, for links that are read elsewhere."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from gateway.settings import GatewaySettings
+
+
+def absolute_url(request: Request, path: str) -> str:
+    """`path` under PUBLIC_URL, else under the scheme and host of the request."""
+    settings: GatewaySettings = request.app.state.settings
+    return (settings.public_url or str(request.base_url)).rstrip("/") + path
