@@ -12,9 +12,9 @@ from starlette.requests import Request
 
 from chassis import clock
 from chassis.errors import Unavailable
-from chassis.settings import Settings
 from gateway import query_log
 from gateway.query_log import QueryLog, log_opened_hit, log_search, send_while_open
+from gateway.settings import GatewaySettings
 from rangkiang.catalog.v1 import catalog_pb2, searches_pb2
 
 TODAY = clock.now().date().isoformat()
@@ -40,7 +40,7 @@ class Catalogue:
 def asking(kept: QueryLog | None, address: str, *, referer: str = "") -> Request:
     path, _, query = address.partition("?")
     headers = [(b"host", b"buku.test"), (b"referer", referer.encode())]
-    app = SimpleNamespace(state=SimpleNamespace(query_log=kept, settings=Settings()))
+    app = SimpleNamespace(state=SimpleNamespace(query_log=kept, settings=GatewaySettings()))
     scope = {"type": "http", "path": path, "query_string": query.encode(), "headers": headers, "app": app}
     return Request({**scope, "method": "GET", "scheme": "http", "server": ("buku.test", 80), "root_path": ""})
 
