@@ -87,7 +87,8 @@ class _EveryValue(QueryParams):
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """What FastAPI cannot say: the problem document, `explode`, and no 422, for which 400 stands here."""
     schemas = document["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= {**problem.pop("$defs"), "Problem": problem}
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     for path in document["paths"].values():
