@@ -35,13 +35,7 @@ ALLOWED = {
     "for routes that take long bodies; a toy of the tests has the first": ("accept_bodies",),
     "a service's manifest, found by its module": ("SERVICE",),
     "documents the signature that a manifest's handlers have": ("Handler",),
-    "for tests: time that stands still, a caller with less time, a migrated database": (
-        "frozen", "migrated_database", "today", "within",
-    ),
-}  # fmt: skip
-# TEMPORARY, until the catalogue and the gateway have been reworked: delete what these name, then this list.
-REMAINING = {
-    "BRANCH_UNKNOWN", "COLLECTIONS", "DELIMITER", "MATERIALS", "is_control_tag", "made_at", "one_work", "started_at",
+    "for tests: a clock that stands still, a migrated database": ("frozen", "migrated_database"),
 }  # fmt: skip
 
 
@@ -69,7 +63,7 @@ def field_lines(path: Path) -> set[int]:
 def test_every_name_is_used():
     finder = Vulture(ignore_decorators=DECORATORS)
     finder.scavenge([str(path) for path in sources()])
-    used = {name for names in ALLOWED.values() for name in names} | named_by_string() | REMAINING
+    used = {name for names in ALLOWED.values() for name in names} | named_by_string()
     fields = {str(path): field_lines(path) for path in sources()}
     unused = [
         f"{item.filename}:{item.first_lineno} {item.typ} {item.name}"
@@ -83,5 +77,5 @@ def test_every_name_is_used():
 
 def test_the_allowlist_names_nothing_that_is_gone():
     text = "\n".join(path.read_text() for path in sources())
-    names = {name for names in ALLOWED.values() for name in names} | REMAINING
+    names = {name for names in ALLOWED.values() for name in names}
     assert not {name for name in names if not re.search(rf"\b{name}\b", text)}

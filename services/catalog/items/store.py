@@ -18,7 +18,6 @@ from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.tables import Branch, Item
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
-BRANCH_UNKNOWN = "BRANCH_UNKNOWN"
 
 
 @dataclass(slots=True)

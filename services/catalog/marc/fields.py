@@ -20,11 +20,6 @@ def is_control(field: Field) -> bool:
     return len(field) == 2
 
 
-def is_control_tag(tag: str) -> bool:
-    """True for 000–009 and 00A–00Z, the tags MARC 21 gives to control fields."""
-    return tag[:2] == "00"
-
-
 def subfields(field: Field) -> Iterator[tuple[str, str]]:
     """Code and value of each subfield, in order; nothing for a control field."""
     return zip(field[2::2], field[3::2], strict=True)

@@ -12,7 +12,6 @@ from unicodedata import normalize
 from pymarc.marc8_mapping import CODESETS, ODD_MAP
 
 ESCAPE = 0x1B
-DELIMITER = 0x1F
 BASIC_LATIN = 0x42
 EXTENDED_LATIN = 0x45
 EAST_ASIAN = 0x31

@@ -17,13 +17,6 @@ BIBLIOGRAPHIC = {
     "mkd": "mac", "mri": "mao", "bod": "tib", "cym": "wel",
 }  # fmt: skip
 
-COLLECTIONS = (
-    "circulation", "children", "reference", "closed_stacks", "local", "thesis", "serials", "audiovisual",
-)  # fmt: skip
-MATERIALS = (
-    "book", "ebook", "serial", "article", "manuscript", "map", "music", "sound", "video", "picture", "electronic",
-    "kit", "object", "mixed",
-)  # fmt: skip
 _BY_TYPE = {
     "a": "book", "c": "music", "d": "music", "e": "map", "f": "map", "g": "video", "i": "sound", "j": "sound",
     "k": "picture", "m": "electronic", "o": "kit", "p": "mixed", "r": "object", "t": "manuscript",
@@ -51,7 +44,7 @@ def language_of(tags: Tags) -> str:
 
 
 def material_of(leader: str, tags: Tags) -> str:
-    """Kind of material, one of MATERIALS, from leader/06–07, 007/00 and 008 (form of item)."""
+    """Kind of material (book, ebook, serial, article, map …), from leader/06–07, 007/00 and 008 (form of item)."""
     kind, level = leader[6:7], leader[7:8]
     fixed = control(tags, "008")
     material = _BY_TYPE.get(kind, "book")

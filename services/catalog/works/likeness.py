@@ -10,8 +10,7 @@ from services.catalog.marc.record import Record
 from services.catalog.works.keys import Key, keys_of, kind_of
 from services.catalog.works.names import author_of, part_of, says_nothing, title_words
 
-# How sure a shared key makes us, 0 to 100, and what it is called. Below CERTAIN_ENOUGH nothing is of one work.
-CERTAIN_ENOUGH = 60
+# How sure a shared key makes us, 1 to 100, and what it is called.
 _EVIDENCE = {
     "title": (95, LocalText("Pengarang dan judul sama", "Same author and title")),
     "original": (90, LocalText("Judul asli sama", "Same original title")),
@@ -34,10 +33,6 @@ class Likeness:
 
     score: int
     reasons: tuple[LocalText, ...]
-
-    @property
-    def one_work(self) -> bool:
-        return self.score >= CERTAIN_ENOUGH
 
 
 @dataclass(frozen=True, slots=True)
