@@ -18,7 +18,7 @@ from bench import load
 from bench.parts import NOTHING, RANGKIANG
 from bench.report import Row
 from services.catalog.index.elastic import ANSWER
-from services.catalog.index.elastic_query import search
+from services.catalog.index.elastic_query import search_body
 from services.catalog.index.port import Request
 from services.catalog.search import validation
 from tests import servers
@@ -67,6 +67,8 @@ def importing(running: Cluster, file: Path, size: int) -> Row:
 
 def engine(running: Cluster, queries: list[str], *, clients: int) -> load.Figure:
     """Elasticsearch asked with the very bodies that the catalogue sends it, without us."""
-    bodies = [orjson.dumps(search(Request(validation.understood(query)[1], limit=10))).decode() for query in queries]
+    bodies = [
+        orjson.dumps(search_body(Request(validation.parse_query(query)[1], limit=10))).decode() for query in queries
+    ]
     root, _, alias = running.environment["SEARCH_URL"].rpartition("/")
     return load.measure(root, [f"/{alias}/_search?filter_path={ANSWER} {body}" for body in bodies], clients=clients)

@@ -19,7 +19,7 @@ from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog import institutions, sample
 from services.catalog.importing.pipeline import Import
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc import iso2709
 from services.catalog.search.search import search
@@ -55,7 +55,7 @@ def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
         index = open_url(search_url, ENGINES)
         try:
             _load(database)
-            keeper = Keeper(database, index)
+            keeper = Indexer(database, index)
             while keeper.step():
                 pass
             with database.reading(READER) as session:

@@ -13,7 +13,7 @@ from chassis.service import Resources
 from chassis.urls import open_url
 from services.catalog.importing import backfill
 from services.catalog.index.port import ENGINES, Index
-from services.catalog.index.rebuilds import unsound
+from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
 
@@ -27,7 +27,7 @@ def index(resources: Resources) -> list[Finding]:
     """
     opened: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     with closing(opened):
-        trouble = unsound(resources.database, opened)
+        trouble = index_fault(resources.database, opened)
         documents = 0 if trouble else opened.count()
     with resources.database.reading(READER) as session:
         records = session.scalar(select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))) or 0

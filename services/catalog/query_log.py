@@ -16,7 +16,7 @@ from services.catalog.analysis import isbn13
 from services.catalog.tables import Search
 from services.catalog.tables.query_log import MOST_CHARACTERS
 
-MOST_NOTED = 1_000
+MOST_ENTRIES = 1_000
 LANGUAGES = ("id", "en")
 HIDDEN = "…"
 _LARGEST = 2**31 - 1
@@ -26,7 +26,7 @@ _DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
 
 
 @dataclass(frozen=True, slots=True)
-class Searched:
+class SearchEntry:
     """One search. day: ISO 8601, UTC; total: hits; clicked: rank of the hit opened, from 1, 0 for none."""
 
     day: str
@@ -36,38 +36,38 @@ class Searched:
     language: str
 
 
-def note_searches(session: Session, searches: Sequence[Searched]) -> int:
+def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
     """Keep these searches; what looks like a person's data in them is struck out, empty ones are passed over.
 
     returns  how many were kept
     raises   Invalid  SEARCHES_OUT_OF_BOUNDS for more than 1,000, or for a day or language that is none
     """
-    if len(searches) > MOST_NOTED or not all(_is_sound(search_) for search_ in searches):
+    if len(searches) > MOST_ENTRIES or not all(_is_valid(entry) for entry in searches):
         raise Invalid(
             "SEARCHES_OUT_OF_BOUNDS",
             LocalText(
                 "Paling banyak {most} pencarian sekali catat, masing-masing dengan hari dan bahasa yang benar.",
                 "At most {most} searches are noted at once, each with a real day and language.",
             ),
-            most=MOST_NOTED,
+            most=MOST_ENTRIES,
         )
     rows = [
         {
-            "day": search_.day,
+            "day": entry.day,
             "query": text,
-            "total": min(search_.total, _LARGEST),
-            "clicked": min(search_.clicked, _LARGEST),
-            "language": search_.language,
+            "total": min(entry.total, _LARGEST),
+            "clicked": min(entry.clicked, _LARGEST),
+            "language": entry.language,
         }
-        for search_ in searches
-        if (text := impersonal(search_.query, found=search_.total > 0)) and text != HIDDEN
+        for entry in searches
+        if (text := strip_personal_data(entry.query, found=entry.total > 0)) and text != HIDDEN
     ]
     if rows:
         session.execute(insert(Search), rows)
     return len(rows)
 
 
-def impersonal(text: str, *, found: bool) -> str:
+def strip_personal_data(text: str, *, found: bool) -> str:
     """A query in single spaces, lower case, without e-mail addresses and numbers that may be a person's.
 
     An ISBN stays, for its check digit says what it is, and so does a number alone that found something: a barcode.
@@ -79,14 +79,14 @@ def impersonal(text: str, *, found: bool) -> str:
     return _MAIL.sub(HIDDEN, text)[:MOST_CHARACTERS]
 
 
-def _is_sound(each: Searched) -> bool:
+def _is_valid(each: SearchEntry) -> bool:
     try:
         return date.fromisoformat(each.day).isoformat() == each.day and each.language in LANGUAGES
     except ValueError:
         return False
 
 
-class Report(NamedTuple):
+class QueryReport(NamedTuple):
     """What came of one query.
 
     searches  how often it was searched for
@@ -106,7 +106,7 @@ class Report(NamedTuple):
     last: str
 
 
-def report_searches(session: Session, *, since: str, failed: bool, limit: int) -> list[Report]:
+def report_searches(session: Session, *, since: str, failed: bool, limit: int) -> list[QueryReport]:
     """What was searched for, the most frequent first, then by the query.
 
     since   first day, ISO 8601
@@ -141,7 +141,7 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
     if failed:
         statement = statement.where(last.total == 0)
     return [
-        Report(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
+        QueryReport(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
         for query, times, none, total, opened, rank, day in session.execute(statement)
     ]
 

@@ -107,7 +107,7 @@ class Tantivy:
     @pytest.fixture(autouse=True)
     def short_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Cut each segment's list of values short, as a big catalogue's are, so that counts must be made exact."""
-        monkeypatch.setattr("services.catalog.index.tantivy_facets.SEGMENT_VALUES", 3)
+        monkeypatch.setattr("services.catalog.index.tantivy_search.SEGMENT_VALUES", 3)
 
 
 class Elasticsearch:

@@ -82,16 +82,16 @@ class Contract(Shelf):
     def test_near_words_come_nearest_then_commonest_first(self, index: Index) -> None:
         titles = ["minang kabau", "minang kabau", "minang kaba", "minang kabar", "minang kabar", "kayu", "sabau"]
         filled(index, changes([made(at, text={"title": title}) for at, title in enumerate(titles, 1)]))
-        near = index.words("kabao", fields=("title", "subject"), distance=2, limit=5)
+        near = index.near_words("kabao", fields=("title", "subject"), distance=2, limit=5)
         assert near == [("kabar", 2), ("kabau", 2), ("kaba", 1)]
-        assert index.words("kabao", fields=("title", "subject"), distance=2, limit=1) == [("kabar", 2)]
-        assert index.words("kabau", fields=("title",), distance=1, limit=5) == [("kabar", 2), ("kaba", 1)]
-        assert index.words("zzzzzz", fields=("title",), distance=2, limit=5) == []
+        assert index.near_words("kabao", fields=("title", "subject"), distance=2, limit=1) == [("kabar", 2)]
+        assert index.near_words("kabau", fields=("title",), distance=1, limit=5) == [("kabar", 2), ("kaba", 1)]
+        assert index.near_words("zzzzzz", fields=("title",), distance=2, limit=5) == []
 
     def test_words_only_deleted_documents_had_are_not_near(self, books: Index) -> None:
         books.write([Change(5, 2, None)])
         eventually(lambda: books.count() == 4)
-        assert books.words("cindu", fields=("title",), distance=1, limit=5) == []
+        assert books.near_words("cindu", fields=("title",), distance=1, limit=5) == []
 
     def test_very_long_values_are_kept_shortened_and_still_found(self, index: Index) -> None:
         long = "x" * 40_000
@@ -106,7 +106,7 @@ class Contract(Shelf):
         assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
         rebuild.swap()
         assert numbers(books, EVERYTHING) == [1, 2]
-        assert (books.name(), books.trouble(), books.rebuilding()) == ("second", "", None)
+        assert (books.name(), books.fault(), books.unfinished_rebuild()) == ("second", "", None)
         books.write(changes(BOOKS[2:3]))
         eventually(lambda: numbers(books, EVERYTHING) == [1, 2, 3])
 
@@ -114,7 +114,7 @@ class Contract(Shelf):
         books.begin_rebuild("second").write(changes(BOOKS[:2]))
         books.close()
         again = open_url(url, ENGINES)
-        rebuild = again.rebuilding()
+        rebuild = again.unfinished_rebuild()
         assert rebuild is not None
         assert rebuild.name == "second"
         rebuild.write(changes(BOOKS[1:4]))
@@ -124,7 +124,7 @@ class Contract(Shelf):
 
     def test_an_abandoned_or_restarted_rebuild_leaves_nothing(self, books: Index) -> None:
         books.begin_rebuild("second").abandon()
-        assert books.rebuilding() is None
+        assert books.unfinished_rebuild() is None
         first = books.begin_rebuild("third")
         first.write(changes(BOOKS[:3]))
         second = books.begin_rebuild("fourth")
@@ -140,7 +140,7 @@ class Contract(Shelf):
             with pytest.raises(Unavailable) as trouble:
                 each.search(Request(EVERYTHING))
             assert trouble.value.reason == "INDEX_BUILDING"
-        assert books.trouble() == "INDEX_MISSING"
+        assert books.fault() == "INDEX_MISSING"
         filled(books, changes(BOOKS))
         assert other.count() == 5
         other.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from chassis.urls import open_url
-from services.catalog.index.matches import And, Between, Boosted, DisMax, Fuzzy, Match, Not, Or, Phrase, Prefix, Term
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.index.port import ENGINES, Change, Index, Request
 from tests.contract.indexes import (
     eventually,
@@ -20,13 +20,11 @@ from tests.fakes.documents import random_changes, word
 
 
 def a_word(chance: random.Random) -> Match:
-    """One word of a search box: in any field, the best counts; sometimes a prefix, a fuzzy word or a phrase beside."""
+    """One word of a search box: in any field, the best counts; sometimes also a prefix or a phrase."""
     title, token = word(chance.choice([1, 2, 3, 8, 30, 200])), word(min(int(chance.paretovariate(0.7)), 4000))
     fields = (("title", 4.0), ("any", 3.0), ("author", 3.5), ("subject", 2.0), ("text", 0.7))
     choices: list[Match] = [Term(field, token[:5] if field == "any" else token, boost) for field, boost in fields]
-    choices += chance.choice(
-        [[], [Prefix("title", token[:3], 0.8)], [Fuzzy("title", token, 1, 0.3)], [Phrase("title", (token, title), 6.0)]]
-    )
+    choices += chance.choice([[], [Prefix("title", token[:3], 0.8)], [Phrase("title", (token, title), 6.0)]])
     return DisMax(tuple(choices), tie=0.1)
 
 
@@ -118,4 +116,4 @@ class TestBothEngines:
             typed = list(word(chance.randint(1, 500)))
             typed[chance.randrange(1, len(typed))] = "e"
             asked = ("".join(typed), {"fields": ("title", "author"), "distance": chance.choice([1, 2]), "limit": 5})
-            assert both[0].words(asked[0], **asked[1]) == both[1].words(asked[0], **asked[1])  # type: ignore[arg-type]
+            assert both[0].near_words(asked[0], **asked[1]) == both[1].near_words(asked[0], **asked[1])  # type: ignore[arg-type]

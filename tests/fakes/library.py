@@ -15,14 +15,14 @@ from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.browse.headings import Headings
 from services.catalog.index.port import Change, Index
-from services.catalog.index.queue import changes_of
+from services.catalog.index.queue import load_changes
 from services.catalog.items.availability import holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Record
 from services.catalog.record.brief import brief
 from services.catalog.record.index_document import document
 from services.catalog.search.autocomplete import suggest
-from services.catalog.search.search import Found, search
+from services.catalog.search.search import SearchResult, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
 from services.catalog.works.assign import Arrival, collocate
@@ -111,7 +111,7 @@ class Library:
                 )
             if rows:
                 session.execute(insert(Row), rows)
-            changes += changes_of(session, dict(works.moved))
+            changes += load_changes(session, dict(works.moved))
         self.numbers += [row["number"] for row in rows]
         self.index.write(changes)
 
@@ -120,7 +120,7 @@ class Library:
         with self.database.transaction(system("test")) as session:
             session.execute(update(Row).where(Row.number == number).values(deleted_at=clock.now()))
 
-    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> Found:
+    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> SearchResult:
         return search(self.database, self.index, context=context, query=query, **more)
 
     def titles(self, query: str = "", **more: Any) -> list[str]:

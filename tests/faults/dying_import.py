@@ -15,8 +15,8 @@ from chassis.db import Database
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from services.catalog.importing import pipeline
+from services.catalog.index import indexer
 from services.catalog.index.elastic import ElasticIndex
-from services.catalog.index.port import indexer
 from services.catalog.index.tantivy import TantivyIndex
 from tests.toys.dying import after, before
 
@@ -36,7 +36,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "index.before_write": lambda: _engines(before),
     "index.after_write": lambda: _engines(after),
     "index.before_dequeue_commits": lambda: after(indexer, "dequeue"),
-    "index.after_dequeue": lambda: after(indexer.Keeper, "step"),
+    "index.after_dequeue": lambda: after(indexer.Indexer, "step"),
 }
 
 

@@ -28,7 +28,7 @@ from chassis.outbox import outbox
 from chassis.urls import open_url
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.index.port import ENGINES
-from services.catalog.index.rebuilds import unsound
+from services.catalog.index.rebuilds import index_fault
 from services.catalog.marc.record import Record as Marc
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
@@ -187,7 +187,7 @@ class Soak:
         everything_is_there_once(self.store, self.books(self.rounds))
         with self._database() as database:
             with closing(open_url(self.store.settings.of(CatalogSettings).search, ENGINES)) as index:
-                assert unsound(database, index) == ""
+                assert index_fault(database, index) == ""
             with database.reading(READER) as session:
                 assert set(session.scalars(select(Record.version))) == {self.rounds}
                 ids = session.scalars(select(Record.id)).all()

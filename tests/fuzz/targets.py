@@ -19,8 +19,8 @@ from services.catalog.marc.record import Record
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
 from services.catalog.record.index_document import document
-from services.catalog.search.cursors import Cursor, opened
-from services.catalog.search.highlight import highlights, marks_of
+from services.catalog.search.cursors import Cursor, decode_cursor
+from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.query.parser import parse
 from services.catalog.search.ranking.build import rank
 from services.catalog.search.validation import MOST_CHARACTERS
@@ -80,7 +80,7 @@ def read_query(raw: bytes) -> int:
         query = parse(text)
         assert parse(str(query)) == query
         rank(query)
-        highlights(marks_of(query), {"title": text, "authors": [text]})
+        highlights(marks_for(query), {"title": text, "authors": [text]})
     return len(query.parts)
 
 
@@ -89,9 +89,9 @@ def read_cursor(raw: bytes) -> int:
     text = raw.decode("utf-8", "replace")
     with soon():
         given = Cursor(1 + len(raw) % 9_000, QUESTION, text[:40], mode="relaxed" if len(raw) % 2 else "")
-        assert opened(str(given), QUESTION) == given
+        assert decode_cursor(str(given), QUESTION) == given
         try:
-            cursor = opened(text, QUESTION)
+            cursor = decode_cursor(text, QUESTION)
         except Invalid as refusal:
             _expect(refusal.reason in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP"))
             return 0

@@ -84,7 +84,7 @@ def weed(database: Database, index: Index) -> int:
 
 def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     counts = {
-        kind: index.tally(FIELDS[kind], [text for of, _sort, text in headings if of == kind])
+        kind: index.count_values(FIELDS[kind], [text for of, _sort, text in headings if of == kind])
         for kind in {kind for kind, _sort, _text in headings}
     }
     return [heading for heading in headings if not counts[heading[0]][heading[2]]]

@@ -135,7 +135,7 @@ class _Reader:
 
     def _learn(self, rows: Sequence[Row]) -> None:
         if rows:
-            self._counts |= self._index.tally(FIELDS[self._kind], [row.text for row in rows])
+            self._counts |= self._index.count_values(FIELDS[self._kind], [row.text for row in rows])
             self._see |= list_queries.see(self._session, self._kind, rows)
 
 

@@ -30,7 +30,7 @@ from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
 from services.catalog.importing.decode import find_files
 from services.catalog.importing.pipeline import Counts, Import
-from services.catalog.index.rebuilds import ask_rebuild, rebuild_progress
+from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
 from services.catalog.marc import iso2709
 from services.catalog.settings import CatalogSettings
 
@@ -156,7 +156,7 @@ def sample_load(
 def index_rebuild(json: Json = False) -> None:
     """Build the index anew beside the live one, and swap: searches go on meanwhile."""
     with catalogue(working=True) as resources, bar_for(quiet=json) as bar:
-        wish = ask_rebuild(resources.database)
+        wish = request_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")
         while True:
             now = rebuild_progress(resources.database, wish)

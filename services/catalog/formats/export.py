@@ -259,7 +259,7 @@ def _found(database: Database, context: Context, index: Index, asked: Asked, aft
 
 
 def _match(asked: Asked) -> tuple[Match, dict[str, tuple[str, ...]]]:
-    return validation.understood(asked.query)[1], validation.allowed_filters(asked.filters)
+    return validation.parse_query(asked.query)[1], validation.allowed_filters(asked.filters)
 
 
 def _rows(asked: Asked) -> Select[*tuple[Any, ...]]:

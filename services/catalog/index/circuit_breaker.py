@@ -1,4 +1,4 @@
-"""An index whose engine may be far away: while it is silent nobody waits, and one thread looks whether it is back."""
+"""A circuit breaker for an index on another machine: while the engine does not answer, searches fail at once."""
 
 from __future__ import annotations
 
@@ -9,41 +9,40 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from chassis.errors import Unavailable
-from services.catalog.index.errors import unavailable
 from services.catalog.index.matches import And
-from services.catalog.index.port import Change, Hits, Index, Rebuild, Request
+from services.catalog.index.port import Change, Hits, Index, Rebuild, Request, search_unavailable
 
 log = logging.getLogger(__name__)
 
-Answer = TypeVar("Answer")
+T = TypeVar("T")
 
-LOOK_SECONDS = 1.0
-# What the client calls it when nobody answered; an answer that refuses is none of these and comes at once.
-SILENCE = frozenset({"ConnectionError", "ConnectionTimeout", "TlsError", "TransportError"})
-_LOOK = Request(And(()), limit=0)
+PROBE_SECONDS = 1.0
+# The client's errors when nothing answered. An engine that refuses a request answers at once, with other errors.
+CONNECTION_ERRORS = frozenset({"ConnectionError", "ConnectionTimeout", "TlsError", "TransportError"})
+_PROBE = Request(And(()), limit=0)
 
 
-class Watched:
-    """See services.catalog.index.Index. Only what answers readers is watched; writers try again by themselves.
+class CircuitBreaker:
+    """An Index that answers searches with SEARCH_UNAVAILABLE at once while its engine does not answer.
 
-    The first who meets silence waits as long as the client is patient; everybody else is told SEARCH_UNAVAILABLE at
-    once, until a look at the engine, once a second, succeeds.
+    The first failing call waits for the client's timeout. Then every search fails at once until a probe, sent once a
+    second, gets an answer. Writes pass through, because writers retry by themselves.
     """
 
-    def __init__(self, index: Index, *, look_seconds: float = LOOK_SECONDS) -> None:
-        self._index, self._look_seconds = index, look_seconds
-        self._silent = ""
-        self._turning = threading.Lock()
+    def __init__(self, index: Index, *, probe_seconds: float = PROBE_SECONDS) -> None:
+        self._index, self._probe_seconds = index, probe_seconds
+        self._error = ""  # the connection error that opened the circuit; "" while it is closed
+        self._opening = threading.Lock()
         self._closed = threading.Event()
 
     def search(self, request: Request) -> Hits:
         return self._ask(lambda: self._index.search(request))
 
-    def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
-        return self._ask(lambda: self._index.words(token, fields=fields, distance=distance, limit=limit))
+    def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
+        return self._ask(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))
 
-    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
-        return self._ask(lambda: self._index.tally(field, values))
+    def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        return self._ask(lambda: self._index.count_values(field, values))
 
     def count(self) -> int:
         return self._ask(self._index.count)
@@ -51,8 +50,8 @@ class Watched:
     def name(self) -> str:
         return self._index.name()
 
-    def trouble(self) -> str:
-        return self._index.trouble()
+    def fault(self) -> str:
+        return self._index.fault()
 
     def write(self, changes: Iterable[Change]) -> None:
         self._index.write(changes)
@@ -60,8 +59,8 @@ class Watched:
     def begin_rebuild(self, name: str) -> Rebuild:
         return self._index.begin_rebuild(name)
 
-    def rebuilding(self) -> Rebuild | None:
-        return self._index.rebuilding()
+    def unfinished_rebuild(self) -> Rebuild | None:
+        return self._index.unfinished_rebuild()
 
     def retire(self) -> None:
         self._index.retire()
@@ -70,33 +69,33 @@ class Watched:
         self._closed.set()
         self._index.close()
 
-    def _ask(self, call: Callable[[], Answer]) -> Answer:
-        if self._silent:
-            raise unavailable(self._silent)
+    def _ask(self, call: Callable[[], T]) -> T:
+        if self._error:
+            raise search_unavailable(self._error)
         try:
             return call()
         except Unavailable as problem:
-            why = str(problem.facts.get("why", ""))
-            if why in SILENCE:
-                self._fall_silent(why)
+            error = str(problem.facts.get("why", ""))
+            if error in CONNECTION_ERRORS:
+                self._open(error)
             raise
 
-    def _fall_silent(self, why: str) -> None:
-        with self._turning:
-            if self._silent:
+    def _open(self, error: str) -> None:
+        with self._opening:
+            if self._error:
                 return
-            self._silent = why
-        log.warning("search_engine_silent", extra={"why": why})
-        threading.Thread(target=self._look, name="search-engine-look", daemon=True).start()
+            self._error = error
+        log.warning("search_engine_silent", extra={"why": error})
+        threading.Thread(target=self._probe, name="search-engine-probe", daemon=True).start()
 
-    def _look(self) -> None:
-        begun = time.monotonic()
-        while not self._closed.wait(self._look_seconds):
+    def _probe(self) -> None:
+        start = time.monotonic()
+        while not self._closed.wait(self._probe_seconds):
             try:
-                self._index.search(_LOOK)
+                self._index.search(_PROBE)
             except Unavailable as problem:
-                if str(problem.facts.get("why", "")) in SILENCE:
+                if str(problem.facts.get("why", "")) in CONNECTION_ERRORS:
                     continue
-            self._silent = ""
-            log.warning("search_engine_answers", extra={"seconds": round(time.monotonic() - begun, 1)})
+            self._error = ""
+            log.warning("search_engine_answers", extra={"seconds": round(time.monotonic() - start, 1)})
             return

@@ -14,25 +14,24 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
 from chassis.errors import Invalid, LocalText
 from chassis.ids import new_id
-from services.catalog.index.circuit_breaker import Watched
+from services.catalog.index.circuit_breaker import CircuitBreaker
 from services.catalog.index.edit_distance import edits
 from services.catalog.index.elastic_query import (
     EVERYTHING,
     STATE,
-    documents_having,
-    documents_with,
-    editions_of,
-    first_works,
-    near,
-    search,
+    editions_body,
+    first_works_body,
+    near_tokens_body,
+    search_body,
+    token_counts_body,
+    value_counts_body,
 )
-from services.catalog.index.elastic_writing import ElasticRebuild, coming, write, writing
-from services.catalog.index.errors import building, unavailable
-from services.catalog.index.port import Change, Hits, Index, Request
-from services.catalog.index.stored_fields import FORM, filters, ordered
-from services.catalog.index.work_grouping import Edition, Scored, grouped
+from services.catalog.index.elastic_writing import ElasticRebuild, bulk_write, rebuild_alias, write_errors
+from services.catalog.index.port import Change, Hits, Index, Request, index_building, search_unavailable
+from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
+from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
 
-SEARCH_SECONDS = 3  # a reader is told something within five
+SEARCH_SECONDS = 3  # a reader gets an answer within five
 CONNECTIONS = 32
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
@@ -65,11 +64,11 @@ def open_index(url: str) -> Index:
         connections_per_node=CONNECTIONS,
         serializer=OrjsonSerializer(),
     )
-    return Watched(ElasticIndex(client, alias))
+    return CircuitBreaker(ElasticIndex(client, alias))
 
 
 class ElasticIndex:
-    """See services.catalog.index.Index."""
+    """See services.catalog.index.port.Index."""
 
     def __init__(self, client: Elasticsearch, alias: str) -> None:
         self._client, self._alias = client, alias
@@ -78,93 +77,93 @@ class ElasticIndex:
         return self._by_work(request) if request.by_work else self._records(request)
 
     def _records(self, request: Request) -> Hits:
-        answer = self._ask(search(request))
+        answer = self._ask(search_body(request))
         hits = answer["hits"].get("hits", [])
         relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 2
         return Hits(
             total=answer["hits"]["total"]["value"],
             numbers=[hit["sort"][-1] for hit in hits],
             scores=[hit["sort"][0] if relevance else 0.0 for hit in hits],
-            facets=_facets(request, answer.get("aggregations", {})),
-            generation=_generation(answer),
+            facets=_facets_of(request, answer.get("aggregations", {})),
+            generation=_generation_of(answer),
         )
 
     def _by_work(self, request: Request) -> Hits:
         answer: dict[str, Any] = {}
 
-        def first(asked: int) -> list[Scored]:
+        def first_hits(limit: int) -> list[ScoredHit]:
             nonlocal answer
-            answer = self._ask(first_works(request, asked))
+            answer = self._ask(first_works_body(request, limit))
             hits = answer["hits"].get("hits", [])
             scored = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 2
             return [
-                Scored(hit["sort"][0] if scored else 0.0, hit["sort"][-1], hit["fields"]["work"][0]) for hit in hits
+                ScoredHit(hit["sort"][0] if scored else 0.0, hit["sort"][-1], hit["fields"]["work"][0]) for hit in hits
             ]
 
         def editions(works: Sequence[int]) -> list[Edition]:
-            hits = self._ask(editions_of(request, works))["hits"].get("hits", [])
+            hits = self._ask(editions_body(request, works))["hits"].get("hits", [])
             return [Edition(hit["sort"][-1], hit["fields"]["work"][0], hit["fields"]["edition"][0]) for hit in hits]
 
-        page = grouped(request, first, editions)
+        page = group_by_work(request, first_hits, editions)
         return Hits(
             total=answer["hits"]["total"]["value"],
             numbers=page.numbers,
             scores=page.scores,
-            facets=_facets(request, answer.get("aggregations", {})),
-            generation=_generation(answer),
+            facets=_facets_of(request, answer.get("aggregations", {})),
+            generation=_generation_of(answer),
             works=page.works,
             editions=page.editions,
             more=page.more,
         )
 
-    def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
+    def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         size = max(NEIGHBOURS, limit)
-        suggested = self._ask(near(token, fields, distance, size)).get("suggest", {})
-        found = {option["text"] for entry in suggested.values() for part in entry for option in part.get("options", [])}
-        away = {word: edits(token, word, distance) for word in found}
-        close = sorted((word for word in found if 0 < away[word] <= distance), key=lambda word: (away[word], word))[
-            :size
-        ]
-        if not close:
+        suggested = self._ask(near_tokens_body(token, fields, distance, size)).get("suggest", {})
+        words = {option["text"] for entry in suggested.values() for part in entry for option in part.get("options", [])}
+        distances = {word: edits(token, word, distance) for word in words}
+        near = sorted((distances[word], word) for word in words if 0 < distances[word] <= distance)
+        if not near:
             return []
-        buckets = self._ask(documents_with(close, fields))["aggregations"]["words"]["buckets"]
-        alive = sorted((away[word], -buckets[word]["doc_count"], word) for word in close if buckets[word]["doc_count"])
-        return [(word, -negative) for _edits, negative, word in alive[:limit]]
+        nearest = [word for _edits, word in near[:size]]
+        buckets = self._ask(token_counts_body(nearest, fields))["aggregations"]["words"]["buckets"]
+        counts = {word: buckets[word]["doc_count"] for word in nearest}
+        ranked = sorted((distances[word], -counts[word], word) for word in nearest if counts[word])
+        return [(word, -negative) for _edits, negative, word in ranked[:limit]]
 
-    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
+    def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         if not values:
             return {}
-        buckets = self._ask(documents_having(field, values))["aggregations"]["values"]["buckets"]
+        buckets = self._ask(value_counts_body(field, values))["aggregations"]["values"]["buckets"]
         return {value: bucket["doc_count"] for value, bucket in zip(values, buckets, strict=True)}
 
     def count(self) -> int:
-        with _searching():
+        with _search_errors():
             return int(self._client.count(index=self._alias, query=EVERYTHING)["count"])
 
     def name(self) -> str:
         return self._behind(self._alias).removeprefix(f"{self._alias}-")
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         index = self._behind(self._alias)
         if not index:
             return "INDEX_MISSING"
-        with _searching():
+        with _search_errors():
             if self._client.cluster.health(index=index, timeout="5s")["status"] == "red":
                 return "INDEX_ROTTEN"
             mapping = self._client.indices.get_mapping(index=index)[index]["mappings"]
         return "" if mapping.get("_meta", {}).get("form") == FORM else "INDEX_FOREIGN"
 
     def write(self, changes: Iterable[Change]) -> None:
-        write(self._client, self._alias, changes)
+        bulk_write(self._client, self._alias, changes)
 
     def begin_rebuild(self, name: str) -> ElasticRebuild:
         return ElasticRebuild.begin(self._client, self._alias, name)
 
-    def rebuilding(self) -> ElasticRebuild | None:
-        index = self._behind(coming(self._alias))
+    def unfinished_rebuild(self) -> ElasticRebuild | None:
+        index = self._behind(rebuild_alias(self._alias))
         if not index:
             return None
-        with _searching():
+        with _search_errors():
             mapping = self._client.indices.get_mapping(index=index)[index]["mappings"]
         if mapping.get("_meta", {}).get("form") != FORM:
             return None
@@ -173,16 +172,16 @@ class ElasticIndex:
     def retire(self) -> None:
         live = self._behind(self._alias)
         if live:
-            with writing():
+            with write_errors():
                 self._client.options(ignore_status=404).indices.delete(index=live)
 
     def close(self) -> None:
         self._client.close()
 
     def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """One search. Pages of one question go to one copy of the shard: copies differ in their deleted documents."""
+        """Send one search. Pages of one query go to the same copy of the shard: copies differ in deleted documents."""
         preference = f"{zlib.crc32(orjson.dumps({k: v for k, v in body.items() if k != 'from'})):08x}"
-        with _searching():
+        with _search_errors():
             for last in (False, True):
                 try:
                     answer = self._client.perform_request(
@@ -195,45 +194,45 @@ class ElasticIndex:
                     if not answer["_shards"]["failed"]:
                         return dict(answer)
                 except NotFoundError:
-                    # Swapped and deleted between its finding the index and its looking there.
+                    # The index was swapped and deleted after Elasticsearch had resolved the alias.
                     if last:
                         raise
-        raise unavailable("shards failed")
+        raise search_unavailable("shards failed")
 
     def _behind(self, alias: str) -> str:
-        """The index behind an alias; "" when there is none."""
-        with _searching():
+        """Return the index behind an alias; "" when there is none."""
+        with _search_errors():
             try:
                 return str(next(iter(self._client.indices.get_alias(name=alias).body), ""))
             except NotFoundError:
                 return ""
 
 
-def _facets(request: Request, counted: Mapping[str, Any]) -> dict[str, list[tuple[str, int]]]:
+def _facets_of(request: Request, aggregations: Mapping[str, Any]) -> dict[str, list[tuple[str, int]]]:
     facets: dict[str, list[tuple[str, int]]] = {}
-    chosen = filters(request)
+    chosen = filter_matches(request)
     for facet in request.facets:
-        found = {bucket["key"]: bucket["doc_count"] for bucket in counted[facet]["top"]["buckets"]}
+        counts = {bucket["key"]: bucket["doc_count"] for bucket in aggregations[facet]["top"]["buckets"]}
         if facet in chosen:
-            asked = counted[facet]["chosen"]["buckets"]
-            found.update((value, bucket["doc_count"]) for value, bucket in asked.items())
-        facets[facet] = ordered(found.items(), request.facet_order)
+            buckets = aggregations[facet]["chosen"]["buckets"]
+            counts.update((value, bucket["doc_count"]) for value, bucket in buckets.items())
+        facets[facet] = sort_facet_values(counts.items(), request.facet_order)
     return facets
 
 
-def _generation(answer: Mapping[str, Any]) -> str:
+def _generation_of(answer: Mapping[str, Any]) -> str:
     options = [option for part in answer.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
     if not options:
-        # It does not know its state: then every page says that the index may have changed.
+        # The state is unknown: every page then says that the index may have changed.
         return new_id().hex
     return f"{options[0]['_index'].rpartition('-')[2]}.{options[0]['text'].removeprefix(STATE)}"
 
 
 @contextmanager
-def _searching() -> Iterator[None]:
+def _search_errors() -> Iterator[None]:
     try:
         yield
     except NotFoundError as problem:
-        raise building() from problem
+        raise index_building() from problem
     except (TransportError, ApiError) as problem:
-        raise unavailable(type(problem).__name__) from problem
+        raise search_unavailable(type(problem).__name__) from problem

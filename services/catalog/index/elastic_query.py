@@ -1,4 +1,4 @@
-"""Matches, mappings and searches as Elasticsearch's JSON; core features only, so that every build of it will do."""
+"""Mappings, matches and searches as Elasticsearch's JSON; only features that every build of it has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from services.catalog.index.matches import (
     Between,
     Boosted,
     DisMax,
-    Fuzzy,
     Keyword,
     Match,
     Not,
@@ -27,26 +26,26 @@ from services.catalog.index.stored_fields import (
     KEYWORD_FIELDS,
     LONGEST_VALUE,
     SORT_FIELDS,
-    filters,
-    is_flat,
+    filter_matches,
+    is_unscored,
 )
 from services.catalog.record.index_fields import START, WORD_FIELDS
 
 Json = dict[str, Any]
 
-# One document of the index is none of a record: it carries the name of the index's state, which a completion
-# suggester hands out with every answer, from the same snapshot and at a cost that does not grow with the hits.
+# One document of the index is not of a record: it has the name of the index's state, which a completion suggester
+# returns with every answer, from the same snapshot and at a cost that does not grow with the hits.
 MARKER = "state"
 STATE = "state"
-# The suggester walks past the states that were, newest first; asked for one it may see only those and give up.
+# The suggester reads deleted states too, newest first; with a size of one it may read only those and find nothing.
 STATES = 50
 NOTHING: Json = {"match_none": {}}
-# Every document of a record begins each analysed field with START; the marker has none.
+# Every document of a record begins each analysed field with START; the marker does not.
 EVERYTHING: Json = {"constant_score": {"filter": {"term": {WORD_FIELDS[0]: START}}, "boost": 0}}
 
 
 def settings() -> Json:
-    """One shard, or both engines would not count words alike; an idle shard would wait for a search to refresh."""
+    """Return the index settings: one shard, so that both engines count words alike, refreshed even when idle."""
     return {
         "number_of_shards": 1,
         "auto_expand_replicas": "0-1",
@@ -76,34 +75,34 @@ def mappings() -> Json:
     }
 
 
-def search(request: Request) -> Json:
-    """The whole question in one body: hits, total, facets, and the name of the state that answers."""
-    chosen = filters(request)
+def search_body(request: Request) -> Json:
+    """Build the whole search in one body: hits, total, facets, and the name of the state that answers."""
+    chosen = filter_matches(request)
     counted = {facet: chosen[facet] for facet in chosen if facet in request.facets}
-    others = [chosen[facet] for facet in chosen if facet not in counted]
+    uncounted = [chosen[facet] for facet in chosen if facet not in counted]
     return {
-        "query": {"bool": {"must": [query(request.match)], "filter": _each(others)}},
+        "query": {"bool": {"must": [match_query(request.match)], "filter": _queries(uncounted)}},
         "from": request.offset,
         "size": max(0, min(request.limit, REACH - request.offset)),
         "sort": _sort(request),
         "_source": False,
         "track_total_hits": True,
         "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": STATES}}},
-        **({"post_filter": {"bool": {"filter": _each(counted.values())}}} if counted else {}),
+        **({"post_filter": {"bool": {"filter": _queries(counted.values())}}} if counted else {}),
         **({"aggs": {facet: _facet(request, facet, counted) for facet in request.facets}} if request.facets else {}),
     }
 
 
-def first_works(request: Request, asked: int) -> Json:
-    """The first so many hits in the request's order, each with its work; facets, too."""
-    return {**search(replace(request, offset=0, limit=asked)), "docvalue_fields": ["work"]}
+def first_works_body(request: Request, limit: int) -> Json:
+    """Search for the first hits in the request's order, each with its work; with facets."""
+    return {**search_body(replace(request, offset=0, limit=limit)), "docvalue_fields": ["work"]}
 
 
-def editions_of(request: Request, works: Iterable[int]) -> Json:
-    """The records of these works that match, filters and all."""
-    narrowed = [*_each(filters(request).values()), {"terms": {"work": list(works)}}]
+def editions_body(request: Request, works: Iterable[int]) -> Json:
+    """Search for the records of these works that match, filters included."""
+    narrowed = [*_queries(filter_matches(request).values()), {"terms": {"work": list(works)}}]
     return {
-        "query": {"bool": {"filter": [query(request.match), *narrowed]}},
+        "query": {"bool": {"filter": [match_query(request.match), *narrowed]}},
         "size": REACH,
         "sort": [{"number": "asc"}],
         "_source": False,
@@ -111,24 +110,24 @@ def editions_of(request: Request, works: Iterable[int]) -> Json:
     }
 
 
-def query(match: Match) -> Json:
+def match_query(match: Match) -> Json:
     match match:
-        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
-            return _leaf(match)
+        case Term() | Prefix() | Phrase() | Keyword() | Between():
+            return _leaf_query(match)
         case DisMax(choices=choices, tie=tie):
-            return {"dis_max": {"queries": _each(choices), "tie_breaker": tie}} if choices else NOTHING
+            return {"dis_max": {"queries": _queries(choices), "tie_breaker": tie}} if choices else NOTHING
         case And(of=parts):
-            return {"bool": {"must": _each(parts)}} if parts else EVERYTHING
+            return {"bool": {"must": _queries(parts)}} if parts else EVERYTHING
         case Or(of=parts):
-            return {"bool": {"should": _each(parts), "minimum_should_match": 1}} if parts else NOTHING
+            return {"bool": {"should": _queries(parts), "minimum_should_match": 1}} if parts else NOTHING
         case Not(match=inner, without=without):
-            return {"bool": {"must": [query(inner)], "must_not": _each(without)}}
+            return {"bool": {"must": [match_query(inner)], "must_not": _queries(without)}}
         case Boosted(match=inner, bonus=bonus):
-            return {"bool": {"must": [query(inner)], "should": _each(bonus), "minimum_should_match": 0}}
+            return {"bool": {"must": [match_query(inner)], "should": _queries(bonus), "minimum_should_match": 0}}
 
 
-def near(token: str, fields: Iterable[str], distance: int, size: int) -> Json:
-    """Tokens of each field's dictionary with the same first letter and few edits."""
+def near_tokens_body(token: str, fields: Iterable[str], distance: int, size: int) -> Json:
+    """Ask for tokens of each field's dictionary with the same first letter and few edits."""
     term = {
         "suggest_mode": "always",
         "prefix_length": 1,
@@ -141,36 +140,32 @@ def near(token: str, fields: Iterable[str], distance: int, size: int) -> Json:
     return {"size": 0, "suggest": {field: {"text": token, "term": {"field": field, **term}} for field in fields}}
 
 
-def documents_with(words: Iterable[str], fields: Iterable[str]) -> Json:
-    """How many documents have each word in any of the fields: a term's own count still has the deleted ones."""
+def token_counts_body(words: Iterable[str], fields: Iterable[str]) -> Json:
+    """Count the documents that have each word in any of the fields: a term's own count has deleted documents."""
     listed = list(fields)
-    either = {
+    filters = {
         word: {"bool": {"should": [{"term": {field: word}} for field in listed], "minimum_should_match": 1}}
         for word in words
     }
-    return {"size": 0, "aggs": {"words": {"filters": {"filters": either}}}}
+    return {"size": 0, "aggs": {"words": {"filters": {"filters": filters}}}}
 
 
-def documents_having(field: str, values: Iterable[str]) -> Json:
-    """How many documents have each value of a keyword field."""
-    each = [{"term": {field: value[:LONGEST_VALUE]}} for value in values]
-    return {"size": 0, "aggs": {"values": {"filters": {"filters": each}}}}
+def value_counts_body(field: str, values: Iterable[str]) -> Json:
+    """Count the documents that have each value of a keyword field."""
+    terms = [{"term": {field: value[:LONGEST_VALUE]}} for value in values]
+    return {"size": 0, "aggs": {"values": {"filters": {"filters": terms}}}}
 
 
-def _each(matches: Iterable[Match]) -> list[Json]:
-    return [query(each) for each in matches]
+def _queries(matches: Iterable[Match]) -> list[Json]:
+    return [match_query(match) for match in matches]
 
 
-def _leaf(match: Term | Prefix | Fuzzy | Phrase | Keyword | Between) -> Json:
+def _leaf_query(match: Term | Prefix | Phrase | Keyword | Between) -> Json:
     match match:
         case Term(field=field, token=token, boost=boost):
             return {"term": {field: {"value": token, "boost": boost}}}
         case Prefix(field=field, token=token, boost=boost):
             return _constant({"prefix": {field: token}}, boost)
-        case Fuzzy(field=field, token=token, distance=distance, boost=boost):
-            # Rewritten as a constant it takes every near token, not the fifty best.
-            options = {"value": token, "fuzziness": distance, "prefix_length": 1, "rewrite": "constant_score"}
-            return _constant({"fuzzy": {field: options}}, boost)
         case Phrase(field=field, tokens=(token,), boost=boost):
             return _constant({"term": {field: token}}, boost)
         case Phrase(field=field, tokens=tokens, boost=boost):
@@ -187,22 +182,22 @@ def _constant(condition: Json, boost: float) -> Json:
 
 
 def _sort(request: Request) -> list[Json]:
-    """The last sort value is the number: it names the hit, so that nothing need be fetched."""
+    """Sort by the number last: it identifies the hit, so that no field need be fetched."""
     field = SORT_FIELDS.get(request.sort)
     if field is not None:
         return [{field: "desc" if request.sort == "year" else "asc"}, {"number": "asc"}]
-    if is_flat(request.match):
+    if is_unscored(request.match):
         return [{"number": "asc"}]
     return [{"_score": "desc"}, {"number": "asc"}]
 
 
 def _facet(request: Request, facet: str, counted: dict[str, Keyword]) -> Json:
-    """Counts under the other facets' filters, and apart the counts of the chosen values."""
+    """Count values under the other facets' filters, and separately the chosen values."""
     field = f"facet_{facet}"
     order = [{"_key": "asc"}] if request.facet_order == "value" else [{"_count": "desc"}, {"_key": "asc"}]
     inner: Json = {"top": {"terms": {"field": field, "size": request.facet_size, "order": order}}}
     if facet in counted:
         values = list(counted[facet].values)
         inner["chosen"] = {"filters": {"filters": {value: {"term": {field: value}} for value in values}}}
-    narrowed = {"bool": {"filter": _each(counted[other] for other in counted if other != facet)}}
+    narrowed = {"bool": {"filter": _queries(counted[name] for name in counted if name != facet)}}
     return {"filter": narrowed, "aggs": inner}

@@ -1,4 +1,4 @@
-"""The keeper of an index: queue and rebuild, batch by batch, with all that it knows in the tables."""
+"""The indexer: brings queued changes into the index and builds new indexes, with all progress in the tables."""
 
 from __future__ import annotations
 
@@ -20,78 +20,84 @@ from chassis.service import Resources
 from chassis.urls import open_url
 from chassis.wake import open_wake
 from services.catalog.index.port import ENGINES, Change, Index, Rebuild
-from services.catalog.index.queue import changes_of, dequeue, queued
-from services.catalog.index.rebuilds import ACTOR, knows, next_wish, records, unsound
-from services.catalog.index.rebuilds import wish as make_wish
+from services.catalog.index.queue import dequeue, load_changes, queued_versions
+from services.catalog.index.rebuilds import (
+    ACTOR,
+    count_records,
+    index_fault,
+    next_request,
+    pending_request,
+    was_built_here,
+)
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexRebuild, Record
 
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# Each commit costs 90 ms and leaves a part of the index to be searched, so as much goes into one as may wait so long.
-# Beside a command nobody is waiting to see it: there a commit waits for more, until none has come for a while.
-LONG_SECONDS = 1.0
-UNWATCHED_SECONDS, LULL_SECONDS = 20.0, 0.3
-BIGGEST_COMMIT = 10_000  # records; of middling size, 40 MB of the writer's memory
+# Each commit costs 90 ms and leaves a segment that every search reads, so one commit takes as much as can wait this
+# long. During a command no reader waits for the changes: there a commit waits longer, until no more changes come.
+COMMIT_SECONDS = 1.0
+PATIENT_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
+MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
 SCAN_BATCH = 2_000
 PACE_SECONDS = 0.2  # between two steps
 SWEEP_SECONDS = 1.0
 TRIES = 5
-SETTLED_SECONDS = 2.0  # after a write the index counts what it was given
+SETTLED_SECONDS = 2.0  # after a write, until the index counts all its documents
 
 
 @dataclass(slots=True)
-class Scanned:
-    """How far the scan for a rebuild is.
+class ScanProgress:
+    """Progress of the scan for a rebuild.
 
     reached  last record number
-    written  how many
-    waiting  number -> version of those not durable yet
+    written  records written
+    pending  number -> version of the records that are not durable yet
     """
 
     reached: int = 0
     written: int = 0
-    waiting: dict[int, int] = field(default_factory=dict)
+    pending: dict[int, int] = field(default_factory=dict)
 
 
-class Keeper:
-    """Keeps one index up with one database; made anew after trouble, for all it knows is in the tables.
+class Indexer:
+    """Keeps one index up to date with one database; all its progress is in the tables, so a new one may continue.
 
-    Each change of which index there is follows a commit, which the holder of another time is refused; documents that
-    such a one still writes are refused by their versions.
+    Each change of the live index follows a commit, which a former holder of the lease cannot make; documents that a
+    former holder still writes are refused by their versions.
 
-    hurried  there is more to do: no need to gather a batch first
+    has_backlog  more work is ready: the next step need not wait for a larger batch
     """
 
-    def __init__(self, database: Database, index: Index, *, watched: bool = True) -> None:
+    def __init__(self, database: Database, index: Index, *, readers_wait: bool = True) -> None:
         """
-        watched  somebody may be waiting to see what has changed
+        readers_wait  readers may be waiting to see the changes; False during a command
         """
         self._database, self._index = database, index
-        self._watched = watched
+        self._readers_wait = readers_wait
         self._rebuild: Rebuild | None = None
-        self._wish: UUID | None = None
-        self._looked = self._sound = self._compared = self.hurried = False
+        self._request: UUID | None = None
+        self._checked = self._sound = self._compared = self.has_backlog = False
         self._written_at = 0.0
-        self._scanned = Scanned()
+        self._scan = ScanProgress()
 
     def step(self) -> bool:
-        """One batch of the queue and, while an index is being built, one of the scan. False when there was no work."""
-        if not self._looked:
-            self._look()
+        """Write one batch of the queue and, during a rebuild, one of the scan. Returns False when there was no work."""
+        if not self._checked:
+            self._check_index()
         self._open_rebuild()
-        drained = self._drain()
+        drained = self._drain_queue()
         if self._rebuild is not None:
-            self._scan(self._rebuild)
+            self._scan_batch(self._rebuild)
         busy = bool(drained) or self._rebuild is not None
-        self.hurried = drained >= BATCH or self._rebuild is not None
+        self.has_backlog = drained >= BATCH or self._rebuild is not None
         if not busy and self._sound and not self._compared and time.monotonic() - self._written_at > SETTLED_SECONDS:
-            self._compare()
+            self._compare_counts()
         return busy
 
     def give_up(self, problem: Unavailable) -> None:
-        """The rebuild under way has failed for good: say so to who waits for it."""
+        """Mark the unfinished rebuilds as failed, with the problem."""
         with self._database.transaction(ACTOR) as session:
             session.execute(
                 update(IndexRebuild)
@@ -99,151 +105,152 @@ class Keeper:
                 .values(state="failed", error=str(problem), finished_at=clock.now())
             )
 
-    def _look(self) -> None:
-        trouble = self._index.trouble()
-        if not trouble:
+    def _check_index(self) -> None:
+        fault = self._index.fault()
+        if not fault:
             with self._database.reading(READER) as session:
-                trouble = "" if knows(session, self._index.name()) else "INDEX_STRANGE"
-        if trouble in ("INDEX_ROTTEN", "INDEX_STRANGE"):
-            # It would answer garbage, or with other books. One of an older release goes on answering meanwhile.
+                fault = "" if was_built_here(session, self._index.name()) else "INDEX_STRANGE"
+        if fault in ("INDEX_ROTTEN", "INDEX_STRANGE"):
+            # Its answers would be wrong. An index of an older release goes on answering until the swap.
             self._index.retire()
-        self._looked, self._sound = True, not trouble
-        if trouble:
-            self._heal(trouble)
-        self._forget_leftovers()
+        self._checked, self._sound = True, not fault
+        if fault:
+            self._repair(fault)
+        self._abandon_leftover()
 
-    def _forget_leftovers(self) -> None:
-        """An unfinished index of a wish that was given up takes room for nothing."""
+    def _abandon_leftover(self) -> None:
+        """Delete an unfinished index whose request has failed."""
         with self._database.reading(READER) as session:
-            wish = next_wish(session)
-        left = self._index.rebuilding()
-        if left is not None and (wish is None or wish.id.hex != left.name):
-            left.abandon()
+            request = next_request(session)
+        leftover = self._index.unfinished_rebuild()
+        if leftover is not None and (request is None or request.id.hex != leftover.name):
+            leftover.abandon()
 
-    def _compare(self) -> None:
+    def _compare_counts(self) -> None:
         self._compared = True
-        trouble = unsound(self._database, self._index)
-        if trouble:
-            self._heal(trouble)
+        fault = index_fault(self._database, self._index)
+        if fault:
+            self._repair(fault)
 
-    def _heal(self, trouble: str) -> None:
+    def _repair(self, fault: str) -> None:
+        """Request a rebuild, unless one is unfinished."""
         with self._database.transaction(ACTOR) as session:
-            first = session.scalar(select(IndexRebuild.id).limit(1)) is None
-            if next_wish(session) is None:
-                make_wish(session)
-        if not first:
-            log.warning("index_unsound", extra={"reason": trouble})
+            is_new_database = session.scalar(select(IndexRebuild.id).limit(1)) is None
+            if next_request(session) is None:
+                pending_request(session)
+        if not is_new_database:
+            log.warning("index_unsound", extra={"reason": fault})
 
     def _open_rebuild(self) -> None:
-        """Take up the oldest wish, where it was left if it was begun."""
+        """Take the oldest unfinished request, and continue its index if it was begun."""
         if self._rebuild is not None:
             return
         with self._database.reading(READER) as session:
-            wish = next_wish(session)
-            total = records(session) if wish is not None else 0
-        if wish is None:
+            request = next_request(session)
+            total = count_records(session) if request is not None else 0
+        if request is None:
             return
-        if wish.state == "running" and self._index.name() == wish.id.hex:
-            # Killed between the swap and saying so.
-            self._note(wish.id, state="done", finished_at=clock.now())
+        if request.state == "running" and self._index.name() == request.id.hex:
+            # The process died between the swap and the update of the request.
+            self._update_request(request.id, state="done", finished_at=clock.now())
             return
-        left = self._index.rebuilding()
-        if wish.state == "running" and left is not None and left.name == wish.id.hex:
-            self._rebuild = left
+        leftover = self._index.unfinished_rebuild()
+        if request.state == "running" and leftover is not None and leftover.name == request.id.hex:
+            self._rebuild = leftover
         else:
-            self._note(wish.id, state="running", reached=0, written=0, total=total, error="")
-            self._rebuild = self._index.begin_rebuild(wish.id.hex)
-        self._wish = wish.id
-        self._scanned = self._scanned_to(wish.reached) if self._rebuild is left else Scanned()
+            self._update_request(request.id, state="running", reached=0, written=0, total=total, error="")
+            self._rebuild = self._index.begin_rebuild(request.id.hex)
+        self._request = request.id
+        self._scan = self._progress_at(request.reached) if self._rebuild is leftover else ScanProgress()
 
-    def _scanned_to(self, reached: int) -> Scanned:
+    def _progress_at(self, reached: int) -> ScanProgress:
         with self._database.reading(READER) as session:
-            return Scanned(reached, records(session, up_to=reached))
+            return ScanProgress(reached, count_records(session, up_to=reached))
 
-    def _scan(self, rebuild: Rebuild) -> None:
-        assert self._wish is not None
-        scanned = self._scanned
+    def _scan_batch(self, rebuild: Rebuild) -> None:
+        assert self._request is not None
+        scan = self._scan
         with self._database.reading(READER) as session:
             numbers = session.scalars(
                 select(Record.number)
-                .where(Record.number > scanned.reached, Record.deleted_at.is_(None))
+                .where(Record.number > scan.reached, Record.deleted_at.is_(None))
                 .order_by(Record.number)
                 .limit(SCAN_BATCH)
             ).all()
-            changes = changes_of(session, dict.fromkeys(numbers, 0))
+            changes = load_changes(session, dict.fromkeys(numbers, 0))
         ended = len(numbers) < SCAN_BATCH
-        scanned.waiting |= {change.number: change.version for change in changes}
-        durable = ended or len(scanned.waiting) >= BIGGEST_COMMIT
+        scan.pending |= {change.number: change.version for change in changes}
+        durable = ended or len(scan.pending) >= MOST_RECORDS_A_COMMIT
         rebuild.write(changes, durable=durable)
-        scanned.reached = max([scanned.reached, *numbers])
-        scanned.written += len(numbers)
-        durably = {"reached": scanned.reached} if durable else {}
-        self._note(self._wish, written=scanned.written, **durably)
+        scan.reached = max([scan.reached, *numbers])
+        scan.written += len(numbers)
+        durable_values = {"reached": scan.reached} if durable else {}
+        self._update_request(self._request, written=scan.written, **durable_values)
         if durable:
             if not self._sound:
-                # There is no live index that wants them too.
-                self._take_off(scanned.waiting)
-            scanned.waiting = {}
+                # There is no live index that needs these changes too.
+                self._dequeue(scan.pending)
+            scan.pending = {}
         if ended:
             rebuild.swap()
-            self._note(self._wish, state="done", finished_at=clock.now())
-            self._rebuild, self._wish = None, None
+            self._update_request(self._request, state="done", finished_at=clock.now())
+            self._rebuild, self._request = None, None
             self._sound, self._compared, self._written_at = True, False, time.monotonic()
 
-    def _drain(self) -> int:
-        """Bring the queue, or as much of it as may wait for one commit, into the index; only then take it off.
+    def _drain_queue(self) -> int:
+        """Write the queue, as much of it as fits one commit, to the index; only then delete its rows.
 
-        Without a sound index it waits for the one being built.
+        Without a sound index the queue waits for the rebuild.
         """
         if not self._sound:
             return 0
-        done: dict[int, int] = {}
+        written: dict[int, int] = {}
         if self._rebuild is None:
-            self._index.write(self._gathered(done, BIGGEST_COMMIT))
-        elif changes := list(self._gathered(done, BATCH)):
+            self._index.write(self._queued_changes(written, MOST_RECORDS_A_COMMIT))
+        elif changes := list(self._queued_changes(written, BATCH)):
             self._index.write(changes)
             self._rebuild.write(changes)
-        if done:
-            self._take_off(done)
+        if written:
+            self._dequeue(written)
             self._written_at, self._compared = time.monotonic(), False
-        return len(done)
+        return len(written)
 
-    def _take_off(self, done: dict[int, int]) -> None:
+    def _dequeue(self, versions: dict[int, int]) -> None:
         with self._database.transaction(ACTOR) as session:
-            dequeue(session, list(done.items()))
+            dequeue(session, list(versions.items()))
 
-    def _gathered(self, done: dict[int, int], most: int) -> Iterator[Change]:
-        """What is queued, batch by batch, noted in `done`: at most `most`, and what comes until it has taken long."""
-        end = time.monotonic() + (LONG_SECONDS if self._watched else UNWATCHED_SECONDS)
-        reached, lull = 0, False
-        while len(done) < most and time.monotonic() < end:
+    def _queued_changes(self, versions: dict[int, int], most: int) -> Iterator[Change]:
+        """Yield queued changes batch by batch, up to `most` or until time is up; adds their versions to `versions`."""
+        end = time.monotonic() + (COMMIT_SECONDS if self._readers_wait else PATIENT_COMMIT_SECONDS)
+        reached, quiet = 0, False
+        while len(versions) < most and time.monotonic() < end:
             with self._database.reading(READER) as session:
-                behind = queued(session, BATCH, after=reached)
-                changes = changes_of(session, behind)
-            done.update(behind)
+                batch = queued_versions(session, BATCH, after=reached)
+                changes = load_changes(session, batch)
+            versions.update(batch)
             yield from changes
-            if len(behind) < BATCH:
-                if self._watched or not done or (lull and not behind):
+            if len(batch) < BATCH:
+                if self._readers_wait or not versions or (quiet and not batch):
                     return
-                time.sleep(LULL_SECONDS)
-            reached, lull = max([reached, *behind]), not behind
+                time.sleep(QUIET_SECONDS)
+            reached, quiet = max([reached, *batch]), not batch
 
-    def _note(self, wish: UUID, **values: Any) -> None:
+    def _update_request(self, request: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:
-            session.execute(update(IndexRebuild).where(IndexRebuild.id == wish).values(**values))
+            session.execute(update(IndexRebuild).where(IndexRebuild.id == request).values(**values))
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """Follow the tables until `stop`, as the holder of the index lease; woken by commits, and once a second."""
+    """Keep the index up to date until `stop`, as the holder of its lease; woken by commits, and once a second."""
     index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     wake = open_wake(resources.database)
     failures = 0
-    keeper = Keeper(resources.database, index, watched=not resources.beside)
+    indexer = Indexer(resources.database, index, readers_wait=not resources.beside)
     try:
         while not stop.is_set():
-            begun = time.monotonic()
+            start = time.monotonic()
             try:
-                busy = keeper.step()
+                busy = indexer.step()
                 failures = 0
             except Unavailable as problem:
                 if problem.reason == "DATABASE_UNAVAILABLE":
@@ -251,14 +258,14 @@ def run(resources: Resources, stop: threading.Event) -> None:
                 failures += 1
                 log.warning("index_not_followed", extra={"reason": problem.reason, "facts": problem.facts})
                 if failures == TRIES:
-                    keeper.give_up(problem)
+                    indexer.give_up(problem)
                 stop.wait(min(failures, TRIES))
-                keeper = Keeper(resources.database, index, watched=not resources.beside)
+                indexer = Indexer(resources.database, index, readers_wait=not resources.beside)
                 continue
             if not busy:
                 wake.wait(SWEEP_SECONDS)
-            elif not keeper.hurried:
-                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - begun)))
+            elif not indexer.has_backlog:
+                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - start)))
     finally:
         wake.close()
         index.close()

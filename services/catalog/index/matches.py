@@ -1,8 +1,8 @@
-"""What the index is asked, engine-neutral: a small tree of matches that each engine translates word for word.
+"""The match tree: the conditions and weights of a search, which each engine translates node by node.
 
-Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Fuzzy,
-Phrase and Keyword score a constant. That, the constant first token of every analysed field and one shard make both
-editions rank alike.
+Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Phrase
+and Keyword score a constant. With the constant first token of every analysed field and one shard, both editions rank
+alike.
 """
 
 from __future__ import annotations
@@ -21,20 +21,10 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Prefix:
-    """Any token beginning so, in an analysed field, or any value in a keyword field; scores `boost`."""
+    """Any token of an analysed field, or value of a keyword field, that begins with `token`; scores `boost`."""
 
     field: str
     token: str
-    boost: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Fuzzy:
-    """Any token within `distance` edits (transposition counts one), first letter kept; scores `boost`."""
-
-    field: str
-    token: str
-    distance: int
     boost: float = 1.0
 
 
@@ -67,7 +57,7 @@ class Between:
 
 @dataclass(frozen=True, slots=True)
 class DisMax:
-    """The best-scoring choice, plus `tie` × the others: how one word counts that may stand in many fields."""
+    """The score of the best choice, plus `tie` × the scores of the others."""
 
     choices: tuple[Match, ...]
     tie: float = 0.1
@@ -89,7 +79,7 @@ class Or:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What matches, unless one of `without` does too."""
+    """What matches `match` and none of `without`."""
 
     match: Match
     without: tuple[Match, ...]
@@ -97,27 +87,27 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Boosted:
-    """What matches `match`, and only that; each bonus that matches as well adds its score."""
+    """What matches `match`, and nothing else; each bonus that also matches adds its score."""
 
     match: Match
     bonus: tuple[Match, ...]
 
 
-Match = Term | Prefix | Fuzzy | Phrase | Keyword | Between | DisMax | And | Or | Not | Boosted
+Match = Term | Prefix | Phrase | Keyword | Between | DisMax | And | Or | Not | Boosted
 
 
 def scaled(match: Match, factor: float) -> Match:
-    """The same with this share of every weight."""
+    """Multiply every boost of a match by a factor."""
     match match:
         case Between():
             return match
-        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword():
+        case Term() | Prefix() | Phrase() | Keyword():
             return replace(match, boost=match.boost * factor)
         case DisMax(choices=parts):
-            return replace(match, choices=tuple(scaled(each, factor) for each in parts))
+            return replace(match, choices=tuple(scaled(part, factor) for part in parts))
         case And(of=parts) | Or(of=parts):
-            return replace(match, of=tuple(scaled(each, factor) for each in parts))
+            return replace(match, of=tuple(scaled(part, factor) for part in parts))
         case Not(match=inner):
             return replace(match, match=scaled(inner, factor))
         case Boosted(match=inner, bonus=bonus):
-            return Boosted(scaled(inner, factor), tuple(scaled(each, factor) for each in bonus))
+            return Boosted(scaled(inner, factor), tuple(scaled(part, factor) for part in bonus))

@@ -1,4 +1,4 @@
-"""The index port: what any search engine must do for the catalogue, and nothing of how."""
+"""The index port: what a search engine does for the catalogue, and the errors that every engine raises."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from chassis.errors import LocalText, Unavailable
 from services.catalog.index.matches import Match
 from services.catalog.record.index_fields import Document
 
@@ -22,16 +23,16 @@ REACH = 10_000  # hits that paging may reach
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One question.
+    """One search of the index.
 
-    filters  facet -> values chosen; values within a facet are alternatives, facets restrict together
+    filters  facet -> chosen values; values of one facet are alternatives, facets restrict together
     facets   which facets to count; a facet's own filter does not narrow its own counts (multi-select)
-    facet_order  "count": most frequent first, then by value; "value": by value; the first `facet_size` so
-    offset   hits to pass over; offset + limit is at most REACH
-    by_work  hits are works, in the order of their first records: of each the best edition that matches (can be had
-             now, in `language`, newest, lowest number); those among the first REACH records. total and facets still
-             count records
-    language  ISO 639-2, the reader's
+    facet_order  "count": most frequent first, then by value; "value": by value; the first `facet_size` in this order
+    offset   hits to skip; offset + limit is at most REACH
+    by_work  hits are works among the first REACH records, in the order of their first records: of each work the best
+             matching edition (available now, in `language`, newest, lowest number). total and facets still count
+             records
+    language  the reader's, ISO 639-2
     """
 
     match: Match
@@ -48,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One record's document as of a version of the record; None takes it out. Versions of a record only grow."""
+    """The document of one version of a record; None deletes it. Versions of a record only grow."""
 
     number: int
     version: int
@@ -57,15 +58,15 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Hits:
-    """One answer.
+    """The answer to one Request.
 
     total       exact count
     numbers     record numbers in order; ties by number, lowest first
-    scores      as long as numbers; 0.0 when sorted otherwise than by relevance
-    facets      facet -> (value, count), in the order asked for; a chosen value is always among them
-    generation  names the state of the index that answered: changes with every change a reader can see
-    works, editions   only by work, as long as numbers: which work, and how many of its records match
-    more        only by work: there are works beyond these
+    scores      as long as numbers; 0.0 unless sorted by relevance
+    facets      facet -> (value, count), in the requested order; a chosen value is always in the list
+    generation  name of the index state that answered: changes with every change a reader can see
+    works, editions   only by work, as long as numbers: the work, and how many of its records match
+    more        only by work: more works follow
     """
 
     total: int
@@ -79,79 +80,106 @@ class Hits:
 
 
 class Index(Protocol):
-    """A live index. Safe for use by many threads; only the holder of the index lease writes.
+    """A live index. Many threads may use it at once; only the holder of the index lease writes.
 
-    Every index is made by a rebuild and bears its name, so that one of another database is known as foreign.
-    Searching raises Unavailable: SEARCH_UNAVAILABLE when the engine does not answer, INDEX_BUILDING when there is no
-    sound index yet. Writing raises Unavailable INDEX_NOT_WRITTEN; what was to be written may be written again.
+    Every index is made by a rebuild and has its name, so an index of another database is recognised as foreign.
+    Searches raise Unavailable: SEARCH_UNAVAILABLE when the engine does not answer, INDEX_BUILDING while there is no
+    sound index. Writes raise Unavailable INDEX_NOT_WRITTEN; the same changes may be written again.
     """
 
     def search(self, request: Request) -> Hits:
-        """Answer one question in one request."""
+        """Answer one request, in one call to the engine."""
         ...
 
-    def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
-        """Tokens near this one, first letter kept, with the number of documents that have them in any of the fields.
+    def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
+        """Find tokens near this one, with the number of documents that have them in any of the fields.
 
-        Nearest first, then commonest, then by the token; never the token itself: for "did you mean".
+        distance  edits; the first letter stays the same
+        returns   nearest first, then most frequent, then by the token; never the token itself
         """
         ...
 
-    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
-        """How many documents have each of these values, at most 500, of a keyword field; in one request."""
+    def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        """Count the documents that have each of these values (at most 500) of a keyword field; in one call."""
         ...
 
     def count(self) -> int:
-        """Documents in the live index."""
+        """Count the documents of the live index."""
         ...
 
     def name(self) -> str:
-        """Name of the live index, "" when there is none."""
+        """Return the name of the live index; "" when there is none."""
         ...
 
-    def trouble(self) -> str:
-        """What is wrong with this index, as a reason code; "" when it is sound. Looks at every byte where it can.
+    def fault(self) -> str:
+        """Return what is wrong with this index as a reason code; "" when it is sound. Checks every byte where it can.
 
         INDEX_MISSING  there is none
-        INDEX_FOREIGN  it was made by another release, or by something else
-        INDEX_ROTTEN   its bytes are not those once written, or a part is gone
+        INDEX_FOREIGN  another release or another program made it
+        INDEX_ROTTEN   its bytes are not those that were written, or a part is missing
         """
         ...
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Put these in as they come, replacing by number; durable on return and visible within a second.
+        """Write these in order, replacing by number; durable on return and visible within a second.
 
-        Few big writes make a better index than many small ones: each leaves a part of its own to be searched.
+        Few large writes make a better index than many small ones: each leaves a segment that every search reads.
         """
         ...
 
     def begin_rebuild(self, name: str) -> Rebuild:
-        """Start an empty index beside the live one, throwing away an unfinished one. `name`: lower-case, unique."""
+        """Start an empty second index and delete an unfinished one. `name`: lower-case, unique."""
         ...
 
-    def rebuilding(self) -> Rebuild | None:
-        """The unfinished index beside the live one, to go on with after a restart."""
+    def unfinished_rebuild(self) -> Rebuild | None:
+        """Return the unfinished second index, to continue it after a restart."""
         ...
 
     def retire(self) -> None:
-        """Take the live index away, for it would answer garbage; until the next swap searches say INDEX_BUILDING."""
+        """Delete the live index, because its answers would be wrong; searches raise INDEX_BUILDING until a swap."""
         ...
 
     def close(self) -> None: ...
 
 
 class Rebuild(Protocol):
-    """An index being made beside the live one."""
+    """A second index that is being filled while the live one answers."""
 
     @property
     def name(self) -> str: ...
 
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
-        """Put these in. Not durable: they may be gone after a kill, until a durable write or the swap."""
+        """Write these. Without `durable` a kill may lose them, until a durable write or the swap."""
         ...
 
     def swap(self) -> None:
-        """Make it the live one in one step: no search fails or sees half of it. The old one is deleted afterwards."""
+        """Make it the live index in one step: no search fails or sees half of it. Deletes the old one afterwards."""
         ...
 
     def abandon(self) -> None: ...
+
+
+def index_building() -> Unavailable:
+    return Unavailable(
+        "INDEX_BUILDING",
+        LocalText(
+            "Indeks pencarian sedang dibuat. Coba lagi sebentar lagi.",
+            "The search index is being built. Try again shortly.",
+        ),
+    )
+
+
+def search_unavailable(why: object) -> Unavailable:
+    return Unavailable(
+        "SEARCH_UNAVAILABLE",
+        LocalText("Pencarian sedang tidak dapat dipakai.", "Search is not available at the moment."),
+        why=str(why),
+    )
+
+
+def index_not_written(why: object) -> Unavailable:
+    return Unavailable(
+        "INDEX_NOT_WRITTEN",
+        LocalText("Indeks tidak dapat ditulis: {why}", "The index could not be written: {why}"),
+        why=str(why),
+    )

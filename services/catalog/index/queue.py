@@ -1,4 +1,4 @@
-"""The queue between the tables and the index: a row for each record whose document is behind."""
+"""The index queue: one row for each record whose document in the index is older than the tables."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.record.index_document import document
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record
 
-DELETE_AT_ONCE = 1_000
+DELETE_BATCH = 1_000
 
 
 def enqueue(session: Session, changed: Iterable[tuple[int, int]]) -> None:
-    """Let the index follow these records: (number, version) each, in the transaction that wrote them."""
-    # In one order, so that two writers do not wait for each other.
+    """Queue records for the index, as (number, version), in the transaction that wrote them."""
+    # Sorted, so that two writers do not deadlock.
     rows = [{"record_number": number, "version": version} for number, version in sorted(changed)]
     if not rows:
         return
@@ -32,21 +32,21 @@ def enqueue(session: Session, changed: Iterable[tuple[int, int]]) -> None:
     session.execute(newer, rows)
 
 
-def queued(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:
-    """Record number -> version of the next rows, by number, those after one."""
-    asked = select(IndexQueue.record_number, IndexQueue.version).where(IndexQueue.record_number > after)
-    asked = asked.order_by(IndexQueue.record_number).limit(limit)
-    return {row.record_number: row.version for row in session.execute(asked)}
+def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:
+    """Return record number -> version of the next rows, by number, after a number."""
+    rows = select(IndexQueue.record_number, IndexQueue.version).where(IndexQueue.record_number > after)
+    rows = rows.order_by(IndexQueue.record_number).limit(limit)
+    return {row.record_number: row.version for row in session.execute(rows)}
 
 
-def dequeue(session: Session, done: Sequence[tuple[int, int]]) -> None:
-    """Take rows off the queue whose version is still the one that was written to the index."""
-    both = tuple_(IndexQueue.record_number, IndexQueue.version)
-    for at in range(0, len(done), DELETE_AT_ONCE):
-        # Locked in the order in which enqueue() locks, so that neither waits for the other.
+def dequeue(session: Session, written: Sequence[tuple[int, int]]) -> None:
+    """Delete the rows whose version is still the one that was written to the index."""
+    row = tuple_(IndexQueue.record_number, IndexQueue.version)
+    for start in range(0, len(written), DELETE_BATCH):
+        # Locked in the order of enqueue(), so that the two do not deadlock.
         locked = (
             select(IndexQueue.record_number)
-            .where(both.in_(done[at : at + DELETE_AT_ONCE]))
+            .where(row.in_(written[start : start + DELETE_BATCH]))
             .order_by(IndexQueue.record_number)
             .with_for_update()
         )
@@ -54,10 +54,10 @@ def dequeue(session: Session, done: Sequence[tuple[int, int]]) -> None:
         session.execute(delete(IndexQueue).where(IndexQueue.record_number.in_(numbers)))
 
 
-def changes_of(session: Session, versions: dict[int, int]) -> list[Change]:
-    """The documents of these records as the tables have them; of a record that is deleted or was never there, none.
+def load_changes(session: Session, versions: dict[int, int]) -> list[Change]:
+    """Build the documents of these records from the tables; None for a record that is deleted or unknown.
 
-    versions  record number -> version, used where there is no record to ask
+    versions  record number -> version, used where there is no record
     """
     if not versions:
         return []
@@ -67,18 +67,18 @@ def changes_of(session: Session, versions: dict[int, int]) -> list[Change]:
         .join(Institution, Institution.id == Record.institution_id)
         .where(Record.number.in_(numbers))
     ).all()
-    items = _items(session, numbers)
+    items = _load_items(session, numbers)
     changes = {number: Change(number, version, None) for number, version in versions.items()}
     for number, version, packed, deleted_at, work, institution in rows:
-        made = None
+        content = None
         if deleted_at is None:
-            record, at = Marc.unpack(packed), items.get(number, ())
-            made = document(record, number=number, institution=institution, items=at, work=work)
-        changes[number] = Change(number, version, made)
+            record, record_items = Marc.unpack(packed), items.get(number, ())
+            content = document(record, number=number, institution=institution, items=record_items, work=work)
+        changes[number] = Change(number, version, content)
     return list(changes.values())
 
 
-def _items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
+def _load_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
     rows = session.execute(
         select(
             Item.record_number,
@@ -96,8 +96,8 @@ def _items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts
         .where(Item.record_number.in_(numbers))
         .order_by(Item.record_number, Item.position)
     )
-    found: dict[int, list[ItemFacts]] = {}
+    items: dict[int, list[ItemFacts]] = {}
     for number, barcode, call_number, institution, branch, collection, material, status, copy in rows:
         facts = ItemFacts(barcode, call_number, institution, branch, collection, material, status, copy)
-        found.setdefault(number, []).append(facts)
-    return found
+        items.setdefault(number, []).append(facts)
+    return items

@@ -1,4 +1,4 @@
-"""Wishes for a new index, and what is known of the index that stands."""
+"""Requests for a new index, their progress, and the check of the live index against the tables."""
 
 from __future__ import annotations
 
@@ -17,83 +17,90 @@ from services.catalog.index.port import Index
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 
 ACTOR = system("index")
-AGAIN_SECONDS = 1.0
+RECOUNT_SECONDS = 1.0
 
 
-def ask_rebuild(database: Database) -> UUID:
-    """Wish for a new index; the holder of the index lease makes it. One that is wished for already will do."""
+def request_rebuild(database: Database) -> UUID:
+    """Request a new index, which the holder of the index lease builds; a pending request is returned instead."""
     with database.transaction(ACTOR) as session:
-        return wish(session)
+        return pending_request(session)
 
 
-def rebuild_progress(database: Database, asked: UUID) -> IndexRebuild:
-    """How far it is; `finished_at` is set when it is done, or failed with an `error`.
+def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
+    """Return a request with its progress; `finished_at` is set when it is done, or failed with an `error`.
 
     raises  NotFound  REBUILD_NOT_FOUND
     """
     with database.reading(READER) as session:
-        row = session.get(IndexRebuild, asked)
+        row = session.get(IndexRebuild, rebuild_id)
         if row is None:
             raise NotFound(
                 "REBUILD_NOT_FOUND",
                 LocalText("Pembangunan indeks {rebuild} tidak ada.", "There is no rebuild {rebuild}."),
-                rebuild=str(asked),
+                rebuild=str(rebuild_id),
             )
         session.expunge(row)
         return row
 
 
-def unsound(database: Database, index: Index) -> str:
-    """What is wrong with the index as a reason code, "" when nothing is: the port's own codes and two more.
+def index_fault(database: Database, index: Index) -> str:
+    """Return what is wrong with the index as a reason code, "" when nothing is: the port's codes and two more.
 
-    INDEX_STRANGE     sound, but not made from this database: its numbers name other records
-    INDEX_INCOMPLETE  it has more or fewer documents than there are records, with nothing left in the queue
+    INDEX_STRANGE     sound, but built from another database: its numbers name other records
+    INDEX_INCOMPLETE  it has more or fewer documents than there are records, and the queue is empty
     """
-    trouble = index.trouble()
-    if trouble:
-        return trouble
+    fault = index.fault()
+    if fault:
+        return fault
     for last in (False, True):
         with database.reading(READER) as session:
-            if not knows(session, index.name()):
+            if not was_built_here(session, index.name()):
                 return "INDEX_STRANGE"
             queued = session.scalar(select(func.count()).select_from(IndexQueue))
-            there = records(session)
-        if queued or index.count() == there:
+            records = count_records(session)
+        if queued or index.count() == records:
             return ""
         if not last:
-            # Somebody else may be the one that writes, and have written between our two looks.
-            time.sleep(AGAIN_SECONDS)
+            # Another process may have written between the two counts.
+            time.sleep(RECOUNT_SECONDS)
     return "INDEX_INCOMPLETE"
 
 
-def wish(session: Session) -> UUID:
-    """The wish that waits, made if there is none."""
-    wanted = session.scalars(select(IndexRebuild.id).where(IndexRebuild.state == "wanted").limit(1)).first()
-    if wanted is not None:
-        return wanted
-    fresh = new_id()
+def pending_request(session: Session) -> UUID:
+    """Return the id of the pending request, and add one if there is none."""
+    pending = session.scalars(select(IndexRebuild.id).where(IndexRebuild.state == "wanted").limit(1)).first()
+    if pending is not None:
+        return pending
+    rebuild_id = new_id()
     session.add(
         IndexRebuild(
-            id=fresh, asked_at=clock.now(), state="wanted", reached=0, written=0, total=0, error="", finished_at=None
+            id=rebuild_id,
+            asked_at=clock.now(),
+            state="wanted",
+            reached=0,
+            written=0,
+            total=0,
+            error="",
+            finished_at=None,
         )
     )
-    return fresh
+    return rebuild_id
 
 
-def next_wish(session: Session) -> IndexRebuild | None:
-    """The oldest wish not yet fulfilled."""
-    unfulfilled = select(IndexRebuild).where(IndexRebuild.state.in_(("wanted", "running")))
-    return session.scalars(unfulfilled.order_by(IndexRebuild.asked_at).limit(1)).first()
+def next_request(session: Session) -> IndexRebuild | None:
+    """Return the oldest unfinished request."""
+    unfinished = select(IndexRebuild).where(IndexRebuild.state.in_(("wanted", "running")))
+    return session.scalars(unfinished.order_by(IndexRebuild.asked_at).limit(1)).first()
 
 
-def records(session: Session, *, up_to: int | None = None) -> int:
-    """How many records there are to index, all or those up to a number."""
-    asked = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
-    return session.scalar(asked if up_to is None else asked.where(Record.number <= up_to)) or 0
+def count_records(session: Session, *, up_to: int | None = None) -> int:
+    """Count the records to index: all, or those up to a number."""
+    records = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
+    return session.scalar(records if up_to is None else records.where(Record.number <= up_to)) or 0
 
 
-def knows(session: Session, name: str) -> bool:
-    """Whether an index of this name was built from this database: a rebuild's id is its index's name."""
+def was_built_here(session: Session, name: str) -> bool:
+    """Tell whether an index of this name was built from this database: its name is the id of a rebuild."""
     try:
         return session.get(IndexRebuild, UUID(hex=name)) is not None
     except ValueError:

@@ -1,4 +1,4 @@
-"""What both engines keep of a document, so that they sort, filter and count alike."""
+"""The fields of a document that both engines store, so that they sort, filter and count alike."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from services.catalog.index.matches import (
     Between,
     Boosted,
     DisMax,
-    Fuzzy,
     Keyword,
     Match,
     Not,
@@ -21,14 +20,14 @@ from services.catalog.index.matches import (
     Term,
 )
 from services.catalog.index.port import FacetOrder, Request, Sort
-from services.catalog.index.work_grouping import pack
+from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_fields import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
-# Raise it when documents come out differently than before: the indexes that stand are then rebuilt by themselves.
+# Increase it when the same record gives another document: existing indexes are then rebuilt automatically.
 FORM_NUMBER = 4
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
-# One integer or key sorts by the wish and breaks ties by the number: records without a year come last either way.
+# One integer or key sorts and breaks ties by the number; records without a year come last in both orders.
 SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
@@ -38,16 +37,16 @@ LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with 
 LONGEST_TITLE_KEY = 200
 
 
-def stored(document: Document) -> dict[str, Any]:
-    """Field by field, ready for either engine."""
+def stored_fields(document: Document) -> dict[str, Any]:
+    """Return a document's fields, ready for either engine."""
     number, year = document.number, document.year
     fields: dict[str, Any] = {name: document.text[name] for name in TEXT_FIELDS}
     for name, values in document.facets.items():
         if values:
-            fields[FACET_FIELDS[name]] = clipped(values)
+            fields[FACET_FIELDS[name]] = clip_values(values)
     for name, values in document.keywords.items():
         if values:
-            fields[name] = clipped(values)
+            fields[name] = clip_values(values)
     if year is not None:
         fields["year"] = year
     if document.class_number is not None:
@@ -60,43 +59,43 @@ def stored(document: Document) -> dict[str, Any]:
     fields["work"] = document.work or -number
     languages = document.facets["language"]
     available = "can_be_borrowed" in document.facets["availability"]
-    fields["edition"] = pack(available=available, year=year, language=languages[0] if languages else "")
+    fields["edition"] = pack_edition(available=available, year=year, language=languages[0] if languages else "")
     return fields
 
 
-def clipped(values: Sequence[str]) -> list[str]:
-    """Values of a keyword field as they are kept, each once."""
+def clip_values(values: Sequence[str]) -> list[str]:
+    """Shorten the values of a keyword field as both engines store them, without repetition."""
     if len(values) == 1:
         return [values[0][:LONGEST_VALUE]]
     return list(dict.fromkeys([value[:LONGEST_VALUE] for value in values]))
 
 
-def filters(request: Request) -> dict[str, Keyword]:
-    """Facet -> the filter that its chosen values make; none where nothing is chosen."""
+def filter_matches(request: Request) -> dict[str, Keyword]:
+    """Build facet -> the match of its chosen values; facets without a chosen value are left out."""
     return {
-        facet: Keyword(FACET_FIELDS[facet], tuple(clipped(values)))
+        facet: Keyword(FACET_FIELDS[facet], tuple(clip_values(values)))
         for facet, values in request.filters.items()
         if values
     }
 
 
-def ordered(counted: Iterable[tuple[str, int]], order: FacetOrder) -> list[tuple[str, int]]:
-    """Values of a facet with their counts, as asked for."""
-    return sorted(counted) if order == "value" else sorted(counted, key=lambda pair: (-pair[1], pair[0]))
+def sort_facet_values(counts: Iterable[tuple[str, int]], order: FacetOrder) -> list[tuple[str, int]]:
+    """Sort values of a facet with their counts in the requested order."""
+    return sorted(counts) if order == "value" else sorted(counts, key=lambda pair: (-pair[1], pair[0]))
 
 
-def is_flat(match: Match) -> bool:
-    """Whether everything that matches scores the same nothing, so that the number alone orders the hits."""
+def is_unscored(match: Match) -> bool:
+    """Tell whether all that matches scores 0, so that hits are sorted by number alone."""
     match match:
-        case Keyword(boost=boost) | Prefix(boost=boost) | Fuzzy(boost=boost) | Phrase(boost=boost):
+        case Keyword(boost=boost) | Prefix(boost=boost) | Phrase(boost=boost):
             return boost == 0
         case Between():
             return True
         case Term():
             return False
         case DisMax(choices=parts) | And(of=parts) | Or(of=parts):
-            return all(is_flat(part) for part in parts)
+            return all(is_unscored(part) for part in parts)
         case Not(match=inner):
-            return is_flat(inner)
+            return is_unscored(inner)
         case Boosted(match=inner, bonus=bonus):
-            return is_flat(inner) and all(is_flat(part) for part in bonus)
+            return is_unscored(inner) and all(is_unscored(part) for part in bonus)

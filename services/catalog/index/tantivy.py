@@ -1,4 +1,4 @@
-"""The index port on tantivy: a folder of files that many processes read and the holder of the index lease writes."""
+"""The index port on tantivy: a folder that many processes read and the holder of the index lease writes."""
 
 from __future__ import annotations
 
@@ -15,19 +15,25 @@ from tantivy import Query, Searcher
 from chassis.errors import Invalid, LocalText, Unavailable
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.edit_distance import nearest
-from services.catalog.index.errors import building, not_written, unavailable
-from services.catalog.index.port import Change, Hits, Request
-from services.catalog.index.stored_fields import filters
-from services.catalog.index.tantivy_facets import count, first_values, tally, with_chosen
-from services.catalog.index.tantivy_hits import by_work, hits, total_of
-from services.catalog.index.tantivy_query import Translation, translated
-from services.catalog.index.tantivy_writing import Building, Writing
+from services.catalog.index.port import Change, Hits, Request, index_building, index_not_written, search_unavailable
+from services.catalog.index.stored_fields import filter_matches
+from services.catalog.index.tantivy_query import QueryTranslator, engine_errors
+from services.catalog.index.tantivy_search import (
+    add_chosen_values,
+    count_keyword_values,
+    find_records,
+    find_works,
+    first_facet_values,
+    most_frequent_values,
+    total_of,
+)
+from services.catalog.index.tantivy_writing import FolderWriter, TantivyRebuild
 
-LOOK_SECONDS = 0.2  # how old an answer may be while another process writes
+REFRESH_SECONDS = 0.2  # the greatest age of an answer while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
-NEAR_KEPT = 256  # look-ups remembered with a state of the index
+MOST_NEAR_LOOKUPS = 256  # cached with one state of the index
 
 
 def open_index(url: str) -> TantivyIndex:
@@ -46,10 +52,10 @@ def open_index(url: str) -> TantivyIndex:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
-    """One state of the live index, as long as anybody uses it.
+class Snapshot:
+    """One state of the live index.
 
-    near  tokens looked up for Fuzzy, by (field, token, edits)
+    near_tokens  results of _near_tokens, by (field, token, edits)
     """
 
     folder: Path
@@ -57,154 +63,157 @@ class View:
     searcher: Searcher
     generation: str
     stamp: files.Stamp
-    near: dict[tuple[str, str, int], list[tuple[int, str]]] = field(default_factory=dict)
+    near_tokens: dict[tuple[str, str, int], list[tuple[int, str]]] = field(default_factory=dict)
 
 
 class TantivyIndex:
-    """See services.catalog.index.Index.
+    """See services.catalog.index.port.Index.
 
-    root  folder of the indexes; made by the first rebuild
+    root  folder of the indexes; the first rebuild makes it
     """
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._view: View | None = None
-        self._look_at = 0.0
-        self._looking = threading.Lock()
-        self._writing: Writing | None = None
-        self._building: Building | None = None
+        self._newest: Snapshot | None = None
+        self._refresh_at = 0.0
+        self._refreshing = threading.Lock()
+        self._writer: FolderWriter | None = None
+        self._rebuild: TantivyRebuild | None = None
 
     def search(self, request: Request) -> Hits:
-        with self._reading() as view:
-            fields, chosen = view.index.schema, filters(request)
-            translation = Translation(
-                fields, lambda *asked: [word for _edits, word in _near(view, *asked)], view.searcher.doc_freq
-            )
-            asked = translation.query(request.match)
-            narrowed = translation.narrowed(asked, chosen.values())
-            found = by_work if request.by_work else hits
-            total, page = found(view.searcher, fields, request, narrowed)
+        with self._snapshot() as snapshot:
+            searcher, fields, chosen = snapshot.searcher, snapshot.index.schema, filter_matches(request)
+            translator = QueryTranslator(fields, searcher.doc_freq)
+            query = translator.query(request.match)
+            narrowed = translator.narrowed(query, chosen.values())
+            find = find_works if request.by_work else find_records
+            total, page = find(searcher, fields, request, narrowed)
             counts: dict[str, list[tuple[str, int]]] = {}
-            free = [facet for facet in request.facets if facet not in chosen]
-            counting = first_values if request.facet_order == "value" else count
-            if free:
-                counts.update(counting(view.searcher, narrowed, free, request.facet_size))
+            unfiltered = [facet for facet in request.facets if facet not in chosen]
+            count = first_facet_values if request.facet_order == "value" else most_frequent_values
+            if unfiltered:
+                counts.update(count(searcher, narrowed, unfiltered, request.facet_size))
             for facet in request.facets:
                 if facet in chosen:
-                    others = [chosen[other] for other in chosen if other != facet]
-                    query = translation.narrowed(asked, others)
-                    counted = counting(view.searcher, query, [facet], request.facet_size)[facet]
+                    others = translator.narrowed(query, [chosen[name] for name in chosen if name != facet])
+                    top = count(searcher, others, [facet], request.facet_size)[facet]
                     values, order = chosen[facet].values, request.facet_order
-                    counts[facet] = with_chosen(view.searcher, query, facet, values, counted, order)
+                    counts[facet] = add_chosen_values(searcher, others, facet, values, top, order)
             facets = {facet: counts[facet] for facet in request.facets}
-            return Hits(total, page.numbers, page.scores, facets, view.generation, page.works, page.editions, page.more)
+            generation = snapshot.generation
+            return Hits(total, page.numbers, page.scores, facets, generation, page.works, page.editions, page.more)
 
-    def words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
-        with self._reading() as view:
-            near = {word: edits for field in fields for edits, word in _near(view, field, token, distance) if edits}
-            first = sorted(near, key=lambda word: (near[word], word))[: max(NEIGHBOURS, limit)]
-            counts = {word: _documents(view, fields, word) for word in first}
-            alive = sorted((near[word], -counts[word], word) for word in first if counts[word])
-            return [(word, -negative) for _edits, negative, word in alive[:limit]]
+    def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
+        with self._snapshot() as snapshot:
+            near = {
+                word: edits
+                for field in fields
+                for edits, word in _near_tokens(snapshot, field, token, distance)
+                if edits
+            }
+            closest = sorted(near, key=lambda word: (near[word], word))[: max(NEIGHBOURS, limit)]
+            counts = {word: _count_documents(snapshot, fields, word) for word in closest}
+            ranked = sorted((near[word], -counts[word], word) for word in closest if counts[word])
+            return [(word, -negative) for _edits, negative, word in ranked[:limit]]
 
-    def tally(self, field: str, values: Sequence[str]) -> dict[str, int]:
-        with self._reading() as view:
-            return tally(view.searcher, view.index.schema, field, values)
+    def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
+        with self._snapshot() as snapshot:
+            return count_keyword_values(snapshot.searcher, snapshot.index.schema, field, values)
 
     def count(self) -> int:
-        with self._reading() as view:
-            return view.searcher.num_docs
+        with self._snapshot() as snapshot:
+            return snapshot.searcher.num_docs
 
     def name(self) -> str:
-        name = files.named(self._root, "current")
+        name = files.read_pointer(self._root, "current")
         return name if name and (self._root / name).is_dir() else ""
 
-    def trouble(self) -> str:
+    def fault(self) -> str:
         name = self.name()
         if not name:
             return "INDEX_MISSING"
         folder = self._root / name
-        if files.rot(folder):
+        if files.damaged_file(folder):
             return "INDEX_ROTTEN"
-        return "" if files.is_ours(folder) else "INDEX_FOREIGN"
+        return "" if files.was_built_by_this_release(folder) else "INDEX_FOREIGN"
 
     def write(self, changes: Iterable[Change]) -> None:
         name = self.name()
         if not name:
-            raise not_written("INDEX_MISSING")
-        if self._writing is None or self._writing.folder.name != name:
-            if self._writing is not None:
-                self._writing.close()
-            self._writing = Writing(self._root / name)
-        self._writing.write(changes)
-        self._look_at = 0.0
+            raise index_not_written("INDEX_MISSING")
+        if self._writer is None or self._writer.folder.name != name:
+            if self._writer is not None:
+                self._writer.close()
+            self._writer = FolderWriter(self._root / name)
+        self._writer.write(changes)
+        self._refresh_at = 0.0
 
-    def begin_rebuild(self, name: str) -> Building:
-        with translated(not_written):
-            self._close_building()
+    def begin_rebuild(self, name: str) -> TantivyRebuild:
+        with engine_errors(index_not_written):
+            self._close_rebuild()
             self._root.mkdir(parents=True, exist_ok=True)
-            files.tidy(self._root, self.name())
-        self._building = Building.begin(self._root, name, self._swapped)
-        return self._building
+            files.delete_indexes_except(self._root, self.name())
+        self._rebuild = TantivyRebuild.begin(self._root, name, self._on_swap)
+        return self._rebuild
 
-    def rebuilding(self) -> Building | None:
-        building = Building.resume(self._root, self._swapped)
-        if building is None or self._building is None or building.name != self._building.name:
-            # Two writers of one folder would keep each other out.
-            self._close_building()
-            self._building = building
-        return self._building
+    def unfinished_rebuild(self) -> TantivyRebuild | None:
+        rebuild = TantivyRebuild.resume(self._root, self._on_swap)
+        if rebuild is None or self._rebuild is None or rebuild.name != self._rebuild.name:
+            # Two writers of one folder would block each other.
+            self._close_rebuild()
+            self._rebuild = rebuild
+        return self._rebuild
 
     def retire(self) -> None:
         self.close()
-        with translated(not_written):
-            files.unpoint(self._root, "current")
-            files.tidy(self._root, files.named(self._root, "next"))
-            self._look_at = 0.0
+        with engine_errors(index_not_written):
+            files.delete_pointer(self._root, "current")
+            files.delete_indexes_except(self._root, files.read_pointer(self._root, "next"))
+            self._refresh_at = 0.0
 
     def close(self) -> None:
-        self._close_building()
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.close()
+        self._close_rebuild()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.close()
 
-    def _close_building(self) -> None:
-        building, self._building = self._building, None
-        if building is not None:
-            building.close()
+    def _close_rebuild(self) -> None:
+        rebuild, self._rebuild = self._rebuild, None
+        if rebuild is not None:
+            rebuild.close()
 
-    def _swapped(self) -> None:
+    def _on_swap(self) -> None:
         self.close()
-        self._look_at = 0.0
+        self._refresh_at = 0.0
 
     @contextlib.contextmanager
-    def _reading(self) -> Iterator[View]:
-        view = self._fresh()
-        with translated(unavailable):
-            yield view
+    def _snapshot(self) -> Iterator[Snapshot]:
+        snapshot = self._fresh()
+        with engine_errors(search_unavailable):
+            yield snapshot
 
-    def _fresh(self) -> View:
-        """The newest state, or one that was it 200 ms ago; whoever looks first looks for all."""
-        view = self._view
-        if view is not None and time.monotonic() < self._look_at:
-            return view
-        if not self._looking.acquire(blocking=view is None):
-            assert view is not None
-            return view
+    def _fresh(self) -> Snapshot:
+        """Return the newest state, or one that was newest 200 ms ago; one thread refreshes it for all."""
+        snapshot = self._newest
+        if snapshot is not None and time.monotonic() < self._refresh_at:
+            return snapshot
+        if not self._refreshing.acquire(blocking=snapshot is None):
+            assert snapshot is not None
+            return snapshot
         try:
-            self._look_at = time.monotonic() + LOOK_SECONDS
-            # Whoever had the lock before may have found it.
-            view = self._newest(self._view)
-            self._view = view
-            return view
+            self._refresh_at = time.monotonic() + REFRESH_SECONDS
+            # The thread that had the lock before may have refreshed it.
+            snapshot = self._open_newest(self._newest)
+            self._newest = snapshot
+            return snapshot
         except Unavailable:
-            # Nobody shall go on with an index that was taken away.
-            self._view = None
+            # No thread may go on with an index that was retired.
+            self._newest = None
             raise
         finally:
-            self._looking.release()
+            self._refreshing.release()
 
-    def _newest(self, view: View | None) -> View:
+    def _open_newest(self, current: Snapshot | None) -> Snapshot:
         """Raises Unavailable INDEX_BUILDING when there is no sound index."""
         for _attempt in range(OPEN_TRIES):
             name = self.name()
@@ -212,51 +221,53 @@ class TantivyIndex:
                 break
             try:
                 stamp = files.stamp(self._root, name)
-                if view is not None and view.folder.name == name and view.stamp == stamp:
-                    return view
-                known = view is not None and view.folder.name == name
-                if not known and files.rot(self._root / name) and files.stamp(self._root, name) == stamp:
+                is_open = current is not None and current.folder.name == name
+                if current is not None and is_open and current.stamp == stamp:
+                    return current
+                damaged = not is_open and files.damaged_file(self._root / name)
+                if damaged and files.stamp(self._root, name) == stamp:
                     break
-                with translated(unavailable):
-                    newer = _load(self._root / name, stamp, view)
+                with engine_errors(search_unavailable):
+                    newest = _open_snapshot(self._root / name, stamp, current)
             except (FileNotFoundError, Unavailable):
-                # Swapped and deleted, or merged, between our looks.
+                # A swap or a merge deleted files meanwhile.
                 time.sleep(0.005)
                 continue
-            if newer is not None:
-                return newer
-        if view is not None and view.folder.is_dir():
-            return view
-        raise building()
+            if newest is not None:
+                return newest
+        if current is not None and current.folder.is_dir():
+            return current
+        raise index_building()
 
 
-def _load(folder: Path, stamp: files.Stamp, view: View | None) -> View | None:
-    """The state of the folder; None when it changed while we looked."""
-    before = files.meta(folder)
-    if view is not None and view.folder == folder:
-        index = view.index
+def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -> Snapshot | None:
+    """Open the state of the folder; None when it changed meanwhile."""
+    before = files.read_meta(folder)
+    if current is not None and current.folder == folder:
+        index = current.index
     else:
         index = tantivy.Index.open(str(folder))
         index.config_reader("manual")
     index.reload()
     searcher = index.searcher()
-    if files.meta(folder) != before:
+    if files.read_meta(folder) != before:
         return None
-    return View(folder, index, searcher, files.generation(folder, before), stamp)
+    return Snapshot(folder, index, searcher, files.generation(folder, before), stamp)
 
 
-def _documents(view: View, fields: Sequence[str], word: str) -> int:
-    either = [(tantivy.Occur.Should, Query.term_query(view.index.schema, field, word)) for field in fields]
-    return total_of(view.searcher.search(Query.boolean_query(either), limit=1))
+def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> int:
+    schema = snapshot.index.schema
+    in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
+    return total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
 
 
-def _near(view: View, field: str, token: str, limit: int) -> list[tuple[int, str]]:
-    """Of the field's dictionary: tokens with the same first letter within `limit` edits, as (edits, token)."""
-    asked = (field, token, limit)
-    found = view.near.get(asked)
-    if found is None:
-        words = (word for word, _count in view.searcher.terms_with_prefix(field, token[:1]))
-        found = nearest(token, words, limit)
-        if len(view.near) < NEAR_KEPT:
-            view.near[asked] = found
-    return found
+def _near_tokens(snapshot: Snapshot, field: str, token: str, limit: int) -> list[tuple[int, str]]:
+    """List tokens of the field with the same first letter within `limit` edits, as (edits, token)."""
+    key = (field, token, limit)
+    near = snapshot.near_tokens.get(key)
+    if near is None:
+        words = (word for word, _count in snapshot.searcher.terms_with_prefix(field, token[:1]))
+        near = nearest(token, words, limit)
+        if len(snapshot.near_tokens) < MOST_NEAR_LOOKUPS:
+            snapshot.near_tokens[key] = near
+    return near

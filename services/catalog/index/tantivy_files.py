@@ -1,4 +1,4 @@
-"""Folders of tantivy indexes: `<root>/<name>/`, with `current` naming the live one and `next` the coming one."""
+"""Folders of tantivy indexes: `<root>/<name>/`; the file `current` names the live index and `next` the unfinished."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ CHUNK = 1 << 20
 Stamp = tuple[int, ...]
 
 
-def named(root: Path, pointer: str) -> str:
-    """The index that `current` or `next` names; "" when there is none."""
+def read_pointer(root: Path, pointer: str) -> str:
+    """Return the index that `current` or `next` names; "" when there is none."""
     try:
         return (root / pointer).read_text("ascii").strip()
     except FileNotFoundError:
         return ""
 
 
-def point(root: Path, pointer: str, name: str) -> None:
-    """Let `current` or `next` name this index, in one step that survives a power cut."""
-    fresh = root / f"{pointer}.new"
-    with fresh.open("w", encoding="ascii") as file:
+def write_pointer(root: Path, pointer: str, name: str) -> None:
+    """Write a name to `current` or `next`, in one step that survives a power cut."""
+    temporary = root / f"{pointer}.new"
+    with temporary.open("w", encoding="ascii") as file:
         file.write(f"{name}\n")
         file.flush()
         os.fsync(file.fileno())
-    fresh.replace(root / pointer)
+    temporary.replace(root / pointer)
     _sync_folder(root)
 
 
-def unpoint(root: Path, pointer: str) -> None:
+def delete_pointer(root: Path, pointer: str) -> None:
     (root / pointer).unlink(missing_ok=True)
     _sync_folder(root)
 
 
 def stamp(root: Path, name: str) -> Stamp:
-    """Changes whenever another index is live or the live one has a new commit; two stats. Raises FileNotFoundError."""
-    pointer, meta = (root / "current").stat(), (root / name / "meta.json").stat()
-    return (pointer.st_ino, pointer.st_mtime_ns, meta.st_ino, meta.st_mtime_ns)
+    """Return what changes with every new live index and every commit; two stats. Raises FileNotFoundError."""
+    pointer, read_meta = (root / "current").stat(), (root / name / "meta.json").stat()
+    return (pointer.st_ino, pointer.st_mtime_ns, read_meta.st_ino, read_meta.st_mtime_ns)
 
 
-def meta(folder: Path) -> bytes:
+def read_meta(folder: Path) -> bytes:
     return (folder / "meta.json").read_bytes()
 
 
 def generation(folder: Path, meta_json: bytes) -> str:
-    """Name of the state that this meta.json describes.
+    """Return the name of the state that this meta.json describes.
 
-    The commit's stamp tells what is in it. The total with deleted documents tells when a merge has dropped some of
+    The commit's stamp identifies the content. The total with deleted documents changes when a merge drops some of
     those: they count in BM25's statistics, so scores change then without a commit.
     """
     state = json.loads(meta_json)
@@ -67,8 +67,8 @@ def write_manifest(folder: Path) -> None:
     (folder / MANIFEST).write_text(json.dumps({"form": FORM, "name": folder.name}), "ascii")
 
 
-def is_ours(folder: Path) -> bool:
-    """Whether this release made it."""
+def was_built_by_this_release(folder: Path) -> bool:
+    """Tell whether this release made the index."""
     try:
         manifest: Any = json.loads((folder / MANIFEST).read_text("ascii"))
     except (OSError, ValueError):
@@ -76,31 +76,31 @@ def is_ours(folder: Path) -> bool:
     return isinstance(manifest, dict) and manifest.get("form") == FORM and manifest.get("name") == folder.name
 
 
-def rot(folder: Path) -> str:
-    """The first file of the index that is gone or is not what was once written; "" when all are sound.
+def damaged_file(folder: Path) -> str:
+    """Return the first file of the index that is missing or damaged; "" when all are intact.
 
-    tantivy opens files with rotten bytes and answers garbage; each file ends in a footer that knows its CRC-32.
+    tantivy opens files with damaged bytes and gives wrong answers; each file ends in a footer with its CRC-32.
     """
     while True:
         try:
-            before = meta(folder)
+            before = read_meta(folder)
             segments = [segment["segment_id"].replace("-", "") for segment in json.loads(before)["segments"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "meta.json"
-        found = next((name for segment in segments if (name := _rot_of(folder, segment))), "")
-        # A merge may have replaced the segments while we looked.
-        if not found or meta(folder) == before:
-            return found
+        damaged = next((name for segment in segments if (name := _damaged_file_of(folder, segment))), "")
+        # A merge may have replaced the segments during the check.
+        if not damaged or read_meta(folder) == before:
+            return damaged
 
 
-def _rot_of(folder: Path, segment: str) -> str:
+def _damaged_file_of(folder: Path, segment: str) -> str:
     for part in PARTS:
         if not (folder / f"{segment}{part}").exists():
             return f"{segment}{part}"
-    return next((file.name for file in sorted(folder.glob(f"{segment}.*")) if not _is_sound(file)), "")
+    return next((file.name for file in sorted(folder.glob(f"{segment}.*")) if not _is_intact(file)), "")
 
 
-def _is_sound(path: Path) -> bool:
+def _is_intact(path: Path) -> bool:
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -109,16 +109,16 @@ def _is_sound(path: Path) -> bool:
             file.seek(size - 8 - length)
             expected = json.loads(file.read(length))["crc"]
             file.seek(0)
-            left, crc = size - 8 - length, 0
-            while left > 0 and (chunk := file.read(min(left, CHUNK))):
-                crc, left = zlib.crc32(chunk, crc), left - len(chunk)
+            remaining, crc = size - 8 - length, 0
+            while remaining > 0 and (chunk := file.read(min(remaining, CHUNK))):
+                crc, remaining = zlib.crc32(chunk, crc), remaining - len(chunk)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return False
     return bool(crc == expected)
 
 
-def tidy(root: Path, *keep: str) -> None:
-    """Delete every index but these. Who reads a deleted one goes on: its files are mapped until it lets go."""
+def delete_indexes_except(root: Path, *keep: str) -> None:
+    """Delete every index but these. Readers of a deleted index go on: its files stay mapped until they close it."""
     for folder in root.iterdir():
         if folder.is_dir() and folder.name not in keep and (folder / MANIFEST).exists():
             shutil.rmtree(folder, ignore_errors=True)

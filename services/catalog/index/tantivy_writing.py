@@ -1,4 +1,4 @@
-"""Writing a tantivy index: one writer a folder, opened when first needed; and a new index beside the live one."""
+"""Writes to a tantivy index, and the rebuild of an index."""
 
 from __future__ import annotations
 
@@ -9,16 +9,18 @@ from pathlib import Path
 import tantivy
 
 from services.catalog.index import tantivy_files as files
-from services.catalog.index.errors import not_written
-from services.catalog.index.port import Change
-from services.catalog.index.stored_fields import stored
-from services.catalog.index.tantivy_query import schema, translated
+from services.catalog.index.port import Change, index_not_written
+from services.catalog.index.stored_fields import stored_fields
+from services.catalog.index.tantivy_query import engine_errors, schema
 
 HEAP_BYTES = 64_000_000
 
 
-class Writing:
-    """Writes into one folder. tantivy's own lock keeps a second writer out; a killed writer's lock is free."""
+class FolderWriter:
+    """The writer of one folder, opened when first needed.
+
+    tantivy's own lock keeps a second writer out; the lock of a killed writer is free.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,14 +30,14 @@ class Writing:
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
         try:
             for change in changes:
-                with translated(not_written):
+                with engine_errors(index_not_written):
                     self._put(change)
             if durable and self._uncommitted and self._writer is not None:
-                with translated(not_written):
+                with engine_errors(index_not_written):
                     self._writer.commit()
                 self._uncommitted = False
         except BaseException:
-            # Half a batch must not ride along with the next.
+            # The next commit must not include half of this batch.
             self._writer, self._uncommitted = None, False
             raise
 
@@ -45,59 +47,64 @@ class Writing:
         self._uncommitted = True
         self._writer.delete_documents_by_term("number", change.number)
         if change.document is not None:
-            self._writer.add_document(tantivy.Document(**stored(change.document)))
+            self._writer.add_document(tantivy.Document(**stored_fields(change.document)))
 
     def close(self) -> None:
-        """Let running merges end, and the lock go."""
+        """Wait for running merges and release the lock."""
         writer, self._writer = self._writer, None
         if writer is not None:
-            with translated(not_written):
+            with engine_errors(index_not_written):
                 writer.wait_merging_threads()
 
 
-class Building:
-    """See services.catalog.index.Rebuild."""
+class TantivyRebuild:
+    """See services.catalog.index.port.Rebuild."""
 
-    def __init__(self, root: Path, name: str, swapped: Callable[[], None]) -> None:
-        self._root, self.name, self._swapped = root, name, swapped
-        self._writing = Writing(root / name)
+    def __init__(self, root: Path, name: str, on_swap: Callable[[], None]) -> None:
+        self._root, self.name, self._on_swap = root, name, on_swap
+        self._writer = FolderWriter(root / name)
 
     @classmethod
-    def begin(cls, root: Path, name: str, swapped: Callable[[], None]) -> Building:
+    def begin(cls, root: Path, name: str, on_swap: Callable[[], None]) -> TantivyRebuild:
         folder = root / name
-        with translated(not_written):
+        with engine_errors(index_not_written):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             tantivy.Index(schema(), str(folder))
             files.write_manifest(folder)
-            files.point(root, "next", name)
-        return cls(root, name, swapped)
+            files.write_pointer(root, "next", name)
+        return cls(root, name, on_swap)
 
     @classmethod
-    def resume(cls, root: Path, swapped: Callable[[], None]) -> Building | None:
-        name = files.named(root, "next")
-        if not name or name == files.named(root, "current") or not files.is_ours(root / name) or files.rot(root / name):
+    def resume(cls, root: Path, on_swap: Callable[[], None]) -> TantivyRebuild | None:
+        name = files.read_pointer(root, "next")
+        if (
+            not name
+            or name == files.read_pointer(root, "current")
+            or not files.was_built_by_this_release(root / name)
+            or files.damaged_file(root / name)
+        ):
             return None
-        return cls(root, name, swapped)
+        return cls(root, name, on_swap)
 
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
-        self._writing.write(changes, durable=durable)
+        self._writer.write(changes, durable=durable)
 
     def swap(self) -> None:
-        if not files.is_ours(self._root / self.name):
-            raise not_written(self.name)
-        self._writing.write(())
-        self._writing.close()
-        with translated(not_written):
-            files.point(self._root, "current", self.name)
-            files.unpoint(self._root, "next")
-        self._swapped()
-        files.tidy(self._root, self.name)
+        if not files.was_built_by_this_release(self._root / self.name):
+            raise index_not_written(self.name)
+        self._writer.write(())
+        self._writer.close()
+        with engine_errors(index_not_written):
+            files.write_pointer(self._root, "current", self.name)
+            files.delete_pointer(self._root, "next")
+        self._on_swap()
+        files.delete_indexes_except(self._root, self.name)
 
     def close(self) -> None:
-        self._writing.close()
+        self._writer.close()
 
     def abandon(self) -> None:
         self.close()
-        files.unpoint(self._root, "next")
+        files.delete_pointer(self._root, "next")
         shutil.rmtree(self._root / self.name, ignore_errors=True)

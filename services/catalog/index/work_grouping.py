@@ -1,4 +1,4 @@
-"""Hits as works: the records' order walked until there are enough works, and of each work its best edition."""
+"""Hits grouped by work: read hits in order until there are enough works, then choose the best edition of each."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from services.catalog.index.port import REACH, Request
 
-# Works are not read deeper than this many records; both engines stop at the same one.
+# How many records are read first for a page of works; both engines stop at the same record.
 WINDOW_FACTOR, WINDOW_MARGIN = 4, 20
 _LETTERS = " abcdefghijklmnopqrstuvwxyz"
 
 
-class Scored(NamedTuple):
-    """A hit in its order."""
+class ScoredHit(NamedTuple):
+    """A record among the hits."""
 
     score: float
     number: int
@@ -22,7 +22,7 @@ class Scored(NamedTuple):
 
 
 class Edition(NamedTuple):
-    """A record of a work; packed: pack()."""
+    """A record of a work. packed: see pack_edition."""
 
     number: int
     work: int
@@ -30,9 +30,14 @@ class Edition(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """Works in the order of their first records: the number of each one's best edition, the first record's score, the
-    work, how many of its records match; more: there are works beyond."""
+class HitPage:
+    """One page of hits; lists of the same length, `works` and `editions` only by work.
+
+    numbers   the record, or the work's best edition
+    scores    the record's, or that of the work's first record
+    editions  how many records of the work match
+    more      only by work: more works follow
+    """
 
     numbers: list[int]
     scores: list[float]
@@ -41,54 +46,56 @@ class Page:
     more: bool
 
 
-def pack(*, available: bool, year: int | None, language: str) -> int:
-    """What decides which edition is the best, in one integer: can it be had, its year, its language."""
+def pack_edition(*, available: bool, year: int | None, language: str) -> int:
+    """Pack what decides which edition is the best into one integer: availability, year, language."""
     code = 0
     for letter in language[:3]:
         code = code * 27 + max(_LETTERS.find(letter), 0)
     return int(available) << 32 | min(max(year or 0, 0), 9999) << 16 | code
 
 
-def grouped(
+def group_by_work(
     request: Request,
-    first: Callable[[int], Sequence[Scored]],
+    first_hits: Callable[[int], Sequence[ScoredHit]],
     editions: Callable[[Sequence[int]], Sequence[Edition]],
-) -> Page:
-    """The page that a request by work asks for.
+) -> HitPage:
+    """Build the page of a request by work.
 
-    first     the first so many hits in the request's order, however many are asked for the same ones first
-    editions  every record of these works that matches
+    first_hits  returns the first N hits in the request's order; a larger N returns the same hits first
+    editions    returns every matching record of these works
     """
     wanted = request.offset + request.limit
-    asked = min(WINDOW_FACTOR * wanted + WINDOW_MARGIN, REACH)
+    window = min(WINDOW_FACTOR * wanted + WINDOW_MARGIN, REACH)
     while True:
-        hits = first(asked)
-        found: dict[int, Scored] = {}
+        hits = first_hits(window)
+        first_of_work: dict[int, ScoredHit] = {}
         for hit in hits:
-            found.setdefault(hit.work, hit)
-        if len(found) > wanted or len(hits) < asked or asked == REACH:
+            first_of_work.setdefault(hit.work, hit)
+        if len(first_of_work) > wanted or len(hits) < window or window == REACH:
             break
-        asked = min(asked * 4, REACH)
-    shown = list(found.values())[request.offset : wanted]
-    of: dict[int, list[Edition]] = {}
-    for each in editions([hit.work for hit in shown]) if shown else ():
-        of.setdefault(each.work, []).append(each)
-    language = pack(available=False, year=None, language=request.language)
-    # A record may have gone to another work between the two looks.
+        window = min(window * 4, REACH)
+    page = list(first_of_work.values())[request.offset : wanted]
+    by_work: dict[int, list[Edition]] = {}
+    for edition in editions([hit.work for hit in page]) if page else ():
+        by_work.setdefault(edition.work, []).append(edition)
+    language = pack_edition(available=False, year=None, language=request.language)
+    # A record may have moved to another work between the two requests.
     best = [
-        min(of[hit.work], key=lambda each: _rank(each, language)).number if hit.work in of else hit.number
-        for hit in shown
+        min(by_work[hit.work], key=lambda edition: _edition_order(edition, language)).number
+        if hit.work in by_work
+        else hit.number
+        for hit in page
     ]
-    return Page(
+    return HitPage(
         numbers=best,
-        scores=[hit.score for hit in shown],
-        works=[hit.work for hit in shown],
-        editions=[max(len(of.get(hit.work, ())), 1) for hit in shown],
-        more=len(found) > wanted,
+        scores=[hit.score for hit in page],
+        works=[hit.work for hit in page],
+        editions=[max(len(by_work.get(hit.work, ())), 1) for hit in page],
+        more=len(first_of_work) > wanted,
     )
 
 
-def _rank(edition: Edition, language: int) -> tuple[bool, bool, int, int]:
-    """Can be had now, the reader's language, newest, lowest number."""
+def _edition_order(edition: Edition, language: int) -> tuple[bool, bool, int, int]:
+    """Available now, the reader's language, newest, lowest number."""
     packed = edition.packed
     return not packed >> 32, packed & 0xFFFF != language, -(packed >> 16 & 0xFFFF), edition.number

@@ -9,14 +9,14 @@ from chassis.context import system
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from services.catalog.query_log import Searched, note_searches
+from services.catalog.query_log import SearchEntry, log_searches
 from services.catalog.rpc.base import Wiring, wire_text
 from services.catalog.rpc.shelves import wire_class
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.facets import FacetValue, count_facet
 from services.catalog.search.search import search
 from services.catalog.search.similar import similar
-from services.catalog.search.zero_results import Help
+from services.catalog.search.zero_results import ZeroResultHelp
 
 
 class Finding(Wiring):
@@ -122,11 +122,11 @@ class Finding(Wiring):
         self, request: searches_pb2.NoteSearchesRequest, context: grpc.ServicerContext
     ) -> searches_pb2.NoteSearchesReply:
         noted = [
-            Searched(logged.day, logged.query, logged.total, logged.clicked, logged.language)
+            SearchEntry(logged.day, logged.query, logged.total, logged.clicked, logged.language)
             for logged in request.searches
         ]
         with self._database.transaction(system("noting")) as session:
-            note_searches(session, noted)
+            log_searches(session, noted)
         return searches_pb2.NoteSearchesReply()
 
 
@@ -136,7 +136,7 @@ def wire_counted(value: FacetValue) -> browsing_pb2.CountedValue:
     )
 
 
-def _help(found: Help) -> browsing_pb2.Help:
+def _help(found: ZeroResultHelp) -> browsing_pb2.Help:
     return browsing_pb2.Help(
         failed=found.failed,
         without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],

@@ -23,13 +23,13 @@ from services.catalog.index.port import Index, Request
 from services.catalog.index.stored_fields import FACET_FIELDS
 from services.catalog.search import validation
 from services.catalog.search.expansion import has_forms
-from services.catalog.search.fallback import DOWN
+from services.catalog.search.fallback import ENGINE_DOWN
 
 USUAL, MOST = 8, 20
 KINDS = ("title", "author", "subject")
 _SHORTEST = 2  # characters; one letter begins everything
-_LOOKED_AT = 30  # hits, titles or facet values among which the best are chosen
-_HEADINGS = 60  # in order, among which the commonest are chosen
+_MOST_CANDIDATES = 30  # hits, titles or facet values among which the best are chosen
+_MOST_HEADINGS = 60  # in order, among which the commonest are chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
             Unavailable  DATABASE_UNAVAILABLE
     """
     wanted = validation.allowed_limit(limit, usual=USUAL, most=MOST)
-    words = tokens(validation.typed(prefix))[: validation.MOST_WORDS]
+    words = tokens(validation.check_length(prefix))[: validation.MOST_WORDS]
     if not words or max(map(len, words)) < _SHORTEST:
         return []
     context.check_deadline()
@@ -61,18 +61,20 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
         [Suggestion(text, "author") for text in _headings(database, index, "author", words, enough)],
         [Suggestion(text, "subject") for text in _headings(database, index, "subject", words, enough)],
     )
-    return list(_in_turn(kinds))[:wanted]
+    return list(_interleave(kinds))[:wanted]
 
 
 def _titles(database: Database, index: Index, words: Sequence[str], enough: int) -> list[str]:
     """Titles that begin so, in order; where they are few, also the newest of those that have the words."""
-    begin = (orjson.loads(brief)["title"] for brief in queries.titles_from(database, " ".join(words), _LOOKED_AT))
+    begin = (orjson.loads(brief)["title"] for brief in queries.titles_from(database, " ".join(words), _MOST_CANDIDATES))
     found = _best_first(begin, words)
     if len(found) < enough:
         try:
-            numbers = index.search(Request(_begun("title", words), sort="year", limit=_LOOKED_AT)).numbers
+            numbers = index.search(
+                Request(_match_beginning("title", words), sort="year", limit=_MOST_CANDIDATES)
+            ).numbers
         except Unavailable as trouble:
-            if trouble.reason not in DOWN:
+            if trouble.reason not in ENGINE_DOWN:
                 raise
             return found
         shown = queries.briefs(database, numbers)
@@ -85,23 +87,23 @@ def _headings(database: Database, index: Index, kind: str, words: Sequence[str],
     """Headings that begin so, the commonest first; where they are few, also the commonest that have the words; then
     those to use instead of a form that begins so."""
     typed = " ".join(words)
-    found = queries.headings_from(database, kind, typed, _HEADINGS)
-    led = queries.headings_led_to(database, kind, typed, _LOOKED_AT) if has_forms(database) else []
+    found = queries.headings_from(database, kind, typed, _MOST_HEADINGS)
+    led = queries.headings_led_to(database, kind, typed, _MOST_CANDIDATES) if has_forms(database) else []
     try:
-        counts = index.tally(FACET_FIELDS[kind], [*found, *led]) if found or led else {}
+        counts = index.count_values(FACET_FIELDS[kind], [*found, *led]) if found or led else {}
         led = [each for each in led if counts[each]]
         found = sorted((each for each in found if counts[each]), key=lambda each: (-counts[each], each))
         if len(found) < enough:
-            request = Request(_begun(kind, words), facets=(kind,), facet_size=_LOOKED_AT, limit=0)
+            request = Request(_match_beginning(kind, words), facets=(kind,), facet_size=_MOST_CANDIDATES, limit=0)
             # A record has other headings too, which are left out.
             found += [value for value, _count in index.search(request).facets[kind]]
     except Unavailable as trouble:
-        if trouble.reason not in DOWN:
+        if trouble.reason not in ENGINE_DOWN:
             raise
     return list(dict.fromkeys((*_best_first(found, words), *led)))
 
 
-def _begun(field: str, words: Sequence[str]) -> Match:
+def _match_beginning(field: str, words: Sequence[str]) -> Match:
     """Records with all of these words in a field, the last one as a beginning; a last letter alone is still no word."""
     last = words[-1]
     whole = tuple(Term(field, each) for each in dict.fromkeys(words[:-1]))
@@ -124,6 +126,6 @@ def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:
     return [*begin.values(), *have.values()]
 
 
-def _in_turn(kinds: Iterable[list[Suggestion]]) -> Iterator[Suggestion]:
+def _interleave(kinds: Iterable[list[Suggestion]]) -> Iterator[Suggestion]:
     for together in zip_longest(*kinds):
         yield from (each for each in together if each is not None)

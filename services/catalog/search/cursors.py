@@ -39,13 +39,13 @@ class Cursor:
         return urlsafe_b64encode(head + self.generation.encode()).decode().rstrip("=")
 
 
-def digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> bytes:
+def query_digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> bytes:
     """Eight bytes that tell one question from another; facets, limit and highlights may differ from page to page."""
     asked = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
     return blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def opened(text: str, question: bytes) -> Cursor:
+def decode_cursor(text: str, question: bytes) -> Cursor:
     """The cursor a text stands for, if it belongs to this question.
 
     raises  Invalid  CURSOR_FOREIGN, PAGING_TOO_DEEP
@@ -55,13 +55,13 @@ def opened(text: str, question: bytes) -> Cursor:
         form, offset, asked = _HEAD.unpack_from(packed)
         generation = packed[_HEAD.size :].decode()
     except (binascii.Error, struct.error, ValueError):
-        raise _foreign() from None
+        raise _cursor_foreign() from None
     mode = _MODE_OF.get(form & _MODE_BITS)
     if mode is None:
-        raise _foreign()
+        raise _cursor_foreign()
     cursor = Cursor(offset, asked, generation, mode)
     if form & ~_MODE_BITS != _FORM or asked != question or not offset or str(cursor) != text:
-        raise _foreign()
+        raise _cursor_foreign()
     if offset >= REACH:
         raise Invalid(
             "PAGING_TOO_DEEP",
@@ -74,7 +74,7 @@ def opened(text: str, question: bytes) -> Cursor:
     return cursor
 
 
-def _foreign() -> Invalid:
+def _cursor_foreign() -> Invalid:
     return Invalid(
         "CURSOR_FOREIGN",
         LocalText(

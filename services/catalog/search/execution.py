@@ -11,8 +11,8 @@ from services.catalog.index.matches import Match
 from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Query
 from services.catalog.search.ranking.build import rank
-from services.catalog.search.relaxation import relaxed
-from services.catalog.search.spelling import FEW_HITS, MOST_GUESSES, guesses, likelier
+from services.catalog.search.relaxation import relax
+from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, commoner_spellings, corrections
 
 # How a question was answered: as it was asked, spelt otherwise, or with most of its words.
 Mode = Literal["", "corrected", "relaxed"]
@@ -34,7 +34,7 @@ class Answer:
     offered: Query | None = None
 
 
-def ask(
+def run_query(
     index: Index, query: Query, request: Request, *, mode: Mode | None = None, widen: Callable[[Query], Match] = rank
 ) -> Answer:
     """One request; where nothing is found, some more for what may have been meant.
@@ -48,23 +48,27 @@ def ask(
         if mode == "" or first.total >= FEW_HITS or not query.parts:
             return Answer(first, query, request.match)
         if first.total:
-            return Answer(first, query, request.match, offered=_offered(index, query, request, first.total, widen))
+            return Answer(
+                first, query, request.match, offered=_find_suggestion(index, query, request, first.total, widen)
+            )
     if mode != "relaxed":
-        for meant in islice(guesses(index, query), MOST_GUESSES):
+        for meant in islice(corrections(index, query), MOST_CORRECTIONS):
             match = widen(meant)
             hits = index.search(replace(request, match=match))
             if hits.total:
                 return Answer(hits, meant, match, "corrected")
-    if mode != "corrected" and (most := relaxed(index, query)) is not None:
+    if mode != "corrected" and (most := relax(index, query)) is not None:
         hits = index.search(replace(request, match=most))
         if hits.total:
             return Answer(hits, query, most, "relaxed")
     return Answer(index.search(request), query, request.match)
 
 
-def _offered(index: Index, query: Query, request: Request, found: int, widen: Callable[[Query], Match]) -> Query | None:
+def _find_suggestion(
+    index: Index, query: Query, request: Request, found: int, widen: Callable[[Query], Match]
+) -> Query | None:
     """Another spelling that finds more than the few there are; None where there is none."""
-    for meant in islice(likelier(index, query), MOST_GUESSES):
+    for meant in islice(commoner_spellings(index, query), MOST_CORRECTIONS):
         if index.search(replace(request, match=widen(meant), facets=(), offset=0, limit=0)).total > found:
             return meant
     return None

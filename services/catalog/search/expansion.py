@@ -19,13 +19,15 @@ from services.catalog.search.ranking.build import rank
 MOST_WORDS = 7  # of a form that is looked up
 MOST_VARIANTS = 4  # of a query
 # A variant is another way to say it, not what was said: with this share of the weights it stays below.
-WEIGHT = 0.3
-KEPT_SECONDS = 30.0
-KEPT_TIMES = 1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
-LONGEST_SECONDS = 300.0
-MOST_KEPT = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
-MOST_ANSWERS = 1_000  # remembered; readers and their next pages repeat themselves
-_TURNED = 2  # last words of a name that may stand first in its list
+VARIANT_WEIGHT = 0.3
+CACHE_SECONDS = 30.0
+CACHE_SECONDS_PER_READ_SECOND = (
+    1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
+)
+MOST_CACHE_SECONDS = 300.0
+MOST_CACHED_FORMS = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
+MOST_CACHED_MATCHES = 1_000  # remembered; readers and their next pages repeat themselves
+_MOST_INVERTED = 2  # last words of a name that may stand first in its list
 
 
 class Variant(NamedTuple):
@@ -35,7 +37,7 @@ class Variant(NamedTuple):
     query: Query
 
 
-class _Kept(NamedTuple):
+class _Cache(NamedTuple):
     """until: time to look again. forms: hashes of all that there are; None: more than are kept. answers: of matches."""
 
     until: float
@@ -51,39 +53,39 @@ class _Span(NamedTuple):
     forms: tuple[str, ...]
 
 
-_kept: WeakKeyDictionary[Database, _Kept] = WeakKeyDictionary()
+_caches: WeakKeyDictionary[Database, _Cache] = WeakKeyDictionary()
 
 
-def widened(database: Database, query: Query, match: Match | None = None) -> Match:
+def expand(database: Database, query: Query, match: Match | None = None) -> Match:
     """What matches, and what would if a form of a heading in the query were another one of the same heading.
 
     match   what the query is without its variants, when that is at hand
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     match = match or rank(query)
-    found = tuple(matches(database, query))
+    found = tuple(variant_matches(database, query))
     return Or((match, DisMax(found, 0.0))) if found else match
 
 
-def matches(database: Database, query: Query) -> dict[Match, str]:
+def variant_matches(database: Database, query: Query) -> dict[Match, str]:
     """What a query is widened by -> the form that it says instead. Raises Unavailable DATABASE_UNAVAILABLE."""
-    kept = _look(database)
+    kept = _load_cache(database)
     answer = kept.answers.get(query)
     if answer is None:
-        answer = {scaled(rank(each.query), WEIGHT): each.form for each in variants(database, query)}
-        if len(kept.answers) < MOST_ANSWERS:
+        answer = {scaled(rank(each.query), VARIANT_WEIGHT): each.form for each in heading_variants(database, query)}
+        if len(kept.answers) < MOST_CACHED_MATCHES:
             kept.answers[query] = answer
     return answer
 
 
-def variants(database: Database, query: Query) -> list[Variant]:
+def heading_variants(database: Database, query: Query) -> list[Variant]:
     """The query with other forms of the headings in it, longest headings first, at most MOST_VARIANTS.
 
     Every search comes here: which forms there are is kept in memory, and the tables are asked, with one SELECT, only
     when the query says one. Forms of every institution count for all, as their records are found by all.
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
-    known = _look(database).forms
+    known = _load_cache(database).forms
     if known is not None and not known:
         return []
     spans = [span for span in _spans(query.parts) if known is None or any(hash(form) in known for form in span.forms)]
@@ -106,33 +108,33 @@ def variants(database: Database, query: Query) -> list[Variant]:
             words = tokens(text)
             if not any(each.issubset(words) for each in said):  # else it finds nothing that was not found
                 said.append(set(words))
-                found.setdefault(_with(query, start, end, words), text)
+                found.setdefault(_replace_span(query, start, end, words), text)
     return [Variant(text, each) for each, text in islice(found.items(), MOST_VARIANTS)]
 
 
 def has_forms(database: Database) -> bool:
     """Whether there are authority records at all. Raises Unavailable DATABASE_UNAVAILABLE."""
-    forms = _look(database).forms
+    forms = _load_cache(database).forms
     return forms is None or bool(forms)
 
 
-def _look(database: Database) -> _Kept:
+def _load_cache(database: Database) -> _Cache:
     """Which forms there are, KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
-    kept, now = _kept.get(database), time.monotonic()
+    kept, now = _caches.get(database), time.monotonic()
     if kept is None or kept.until < now:
         if kept is not None:  # who comes meanwhile is content with what was
-            _kept[database] = kept._replace(until=now + KEPT_SECONDS)
-        found = queries.forms(database, MOST_KEPT + 1)
-        forms = None if len(found) > MOST_KEPT else frozenset(map(hash, found))
+            _caches[database] = kept._replace(until=now + CACHE_SECONDS)
+        found = queries.forms(database, MOST_CACHED_FORMS + 1)
+        forms = None if len(found) > MOST_CACHED_FORMS else frozenset(map(hash, found))
         read = time.monotonic()
-        kept_for = max(KEPT_SECONDS, min(KEPT_TIMES * (read - now), LONGEST_SECONDS))
-        kept = _kept[database] = _Kept(read + kept_for, forms, {})
+        kept_for = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read - now), MOST_CACHE_SECONDS))
+        kept = _caches[database] = _Cache(read + kept_for, forms, {})
     return kept
 
 
 def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
     """Every run of words of one field. A name is looked up as it was typed, and with its last word or two first."""
-    said = [_words(each) for each in parts]
+    said = [_heading_words(each) for each in parts]
     for start, first in enumerate(parts):
         if not said[start] or not isinstance(first, Word):
             continue
@@ -145,18 +147,20 @@ def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
             found += said[end - 1]
             deciding = deciding or not all(map(is_stop_word, said[end - 1]))
             if deciding:
-                turned = ([*found[-last:], *found[:-last]] for last in range(1, min(_TURNED, len(found) - 1) + 1))
+                turned = (
+                    [*found[-last:], *found[:-last]] for last in range(1, min(_MOST_INVERTED, len(found) - 1) + 1)
+                )
                 yield _Span(start, end, tuple(dict.fromkeys(map(" ".join, (found, *turned)))))
 
 
-def _words(part: Part) -> list[str]:
+def _heading_words(part: Part) -> list[str]:
     """The words of a part that may be of a name or subject; none of another."""
     if isinstance(part, Word) and not part.prefix and part.field in ("", "author", "subject"):
         return tokens(part.text)
     return []
 
 
-def _with(query: Query, start: int, end: int, words: Sequence[str]) -> Query:
+def _replace_span(query: Query, start: int, end: int, words: Sequence[str]) -> Query:
     first = query.parts[start]
     field = first.field if isinstance(first, Word) else ""
     inside = tuple(Word(each, field) for each in words)

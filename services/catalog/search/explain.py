@@ -15,15 +15,15 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import LocalText
 from services.catalog.analysis import root, tokens
-from services.catalog.index.matches import DisMax, Fuzzy, Keyword, Match, Or, Prefix, Term
+from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
-from services.catalog.index.queue import changes_of
+from services.catalog.index.queue import load_changes
 from services.catalog.record.index_fields import BEGUN, END, IN
 from services.catalog.search.execution import Answer
-from services.catalog.search.expansion import matches
-from services.catalog.search.query.tree import Either, Part, Phrase, Word
-from services.catalog.search.scorer import Fields, Leaf, bm25, total, weigh
+from services.catalog.search.expansion import variant_matches
+from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
+from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
 MOST_REASONS = 12
 # Where a word stands, what counts most first; `text` has all words, and so says what the others do not have.
@@ -36,7 +36,6 @@ PLACES = {
 EXACT = LocalText("“{word}” {place}", "“{word}” {place}")
 FORM = LocalText("“{found}” {place}: bentuk lain dari “{word}”", "“{found}” {place}: another form of “{word}”")
 STARTS = LocalText("“{found}” {place}: berawal “{word}”", "“{found}” {place}: begins with “{word}”")
-NEAR = LocalText("kata yang mirip “{word}” {place}", "a word like “{word}” {place}")
 SOMEWHERE = LocalText("“{word}” ada di rekaman ini", "“{word}” is in this record")
 TOGETHER = LocalText("“{word}” berdampingan {place}", "“{word}” side by side {place}")
 KEYWORDS = {
@@ -64,7 +63,9 @@ class Reason:
     weight: float
 
 
-def why(database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort) -> dict[int, list[Reason]]:
+def explain_hits(
+    database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort
+) -> dict[int, list[Reason]]:
     """Record number -> why it ranks where it does, heaviest first, at most twelve reasons.
 
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
@@ -73,7 +74,7 @@ def why(database: Database, index: Index, *, context: Context, answer: Answer, s
     if sort in SORTED:
         return {number: [Reason(SORTED[sort], 0.0)] for number in scores}
     with database.reading(context) as session:
-        changes = changes_of(session, dict.fromkeys(scores, 0))
+        changes = load_changes(session, dict.fromkeys(scores, 0))
     documents = {change.number: Fields(change.document) for change in changes if change.document is not None}
     known: dict[Term, int] = {}
     lengths: dict[str, float] = {}
@@ -89,18 +90,20 @@ def why(database: Database, index: Index, *, context: Context, answer: Answer, s
             lengths[field] = fmean(len(each.tokens(field)) + 1 for each in documents.values())
         return lengths[field]
 
-    rarity, typed = bm25(index.count(), frequency, length), dict(_typed(answer.query.parts))
-    own, others = _parted(answer.match, matches(database, answer.query))
+    rarity, typed = bm25(index.count(), frequency, length), dict(_typed_words(answer.query.parts))
+    own, others = _split_variants(answer.match, variant_matches(database, answer.query))
     explained = {}
     for number, fields in documents.items():
         parts = weigh(own, fields, rarity) or []
-        said, form = max(((total(weigh(each, fields, rarity) or []), form) for each, form in others), default=(0.0, ""))
-        computed = total(parts) + said
+        said, form = max(
+            ((total_weight(weigh(each, fields, rarity) or []), form) for each, form in others), default=(0.0, "")
+        )
+        computed = total_weight(parts) + said
         scale = scores[number] / computed if computed > 0 else 0.0
         added: dict[LocalText, float] = defaultdict(float)
         for leaf, weight in parts:
             if weight > 0:
-                added[_say(leaf, fields, typed)] += weight * scale
+                added[_describe(leaf, fields, typed)] += weight * scale
         if said > 0:
             added[KNOWN_AS.format({"form": form})] += said * scale
         reasons = [Reason(text, round(weight, 3)) for text, weight in added.items()]
@@ -108,7 +111,7 @@ def why(database: Database, index: Index, *, context: Context, answer: Answer, s
     return explained
 
 
-def _parted(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
+def _split_variants(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
     """What was asked for as it was typed, and each variant of it with the form it says instead (varying.widened)."""
     match match:
         case Or(of=(own, DisMax(choices=choices))) if others and all(each in others for each in choices):
@@ -116,30 +119,28 @@ def _parted(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tupl
     return match, []
 
 
-def _typed(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
+def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
     """(root, word) of every word as it was typed."""
     for part in parts:
         if isinstance(part, Word | Phrase):
             for token in tokens(part.text):
                 yield root(token), token
-        elif isinstance(part, Either):
+        elif isinstance(part, AnyOf):
             for choice in part.choices:
-                yield from _typed(choice.parts)
+                yield from _typed_words(choice.parts)
 
 
-def _say(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText:
+def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText:
     match leaf:
         case Term():
-            return _word(leaf, fields, typed)
+            return _describe_term(leaf, fields, typed)
         case Prefix(field="identifier"):
             return NUMBER_BEGINS
         case Prefix(field=field, token=token) if field in PLACES:
-            return _stands(fields, (field,), token, typed, begun=True)
-        case Fuzzy(field=field, token=token) if field in PLACES:
-            return _filled(NEAR, word=token, place=PLACES[field])
+            return _describe_place(fields, (field,), token, typed, begun=True)
         case SideBySide(field=field, tokens=words):
-            place = next((each for each in PLACES if _has(fields.tokens(each), words)), field)
-            return _filled(TOGETHER, word=" ".join(words), place=PLACES[place])
+            place = next((each for each in PLACES if _has_phrase(fields.tokens(each), words)), field)
+            return _fill(TOGETHER, word=" ".join(words), place=PLACES[place])
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return WHOLE_TITLE
         case Keyword(field=field) if field in KEYWORDS:
@@ -148,19 +149,21 @@ def _say(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText:
             return OTHER
 
 
-def _word(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
+def _describe_term(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
     """Where a word stands. Terms of `any` are roots, roots of one kind of words, or beginnings."""
     if term.field != "any":
-        return _stands(fields, [each for each in PLACES if term.field in (each, "text")], term.token, typed, exact=True)
+        return _describe_place(
+            fields, [each for each in PLACES if term.field in (each, "text")], term.token, typed, exact=True
+        )
     for kind, sign in IN.items():
         if term.token.startswith(sign):
             places = (kind,) if kind in PLACES else ("text",)
-            return _stands(fields, places, term.token.removeprefix(sign), typed)
+            return _describe_place(fields, places, term.token.removeprefix(sign), typed)
     begun = term.token.startswith(BEGUN)
-    return _stands(fields, tuple(PLACES), term.token.removeprefix(BEGUN), typed, begun=begun)
+    return _describe_place(fields, tuple(PLACES), term.token.removeprefix(BEGUN), typed, begun=begun)
 
 
-def _stands(
+def _describe_place(
     fields: Fields,
     places: Sequence[str],
     word: str,
@@ -177,22 +180,22 @@ def _stands(
     for place in places:
         there = fields.tokens(place)
         if said in there:
-            return _filled(EXACT, word=said, place=PLACES[place])
+            return _fill(EXACT, word=said, place=PLACES[place])
         if exact:
             continue
         form = next((each for each in there if root(each) == word or root(each) == root(said)), "")
         if form:
-            return _filled(FORM, word=said, found=form, place=PLACES[place])
+            return _fill(FORM, word=said, found=form, place=PLACES[place])
         start = next((each for each in there if begun and each.startswith(word)), "")
         if start:
-            return _filled(STARTS, word=said, found=start, place=PLACES[place])
-    return _filled(SOMEWHERE, word=said)
+            return _fill(STARTS, word=said, found=start, place=PLACES[place])
+    return _fill(SOMEWHERE, word=said)
 
 
-def _has(tokens: Sequence[str], words: Sequence[str]) -> bool:
+def _has_phrase(tokens: Sequence[str], words: Sequence[str]) -> bool:
     return any(tuple(tokens[at : at + len(words)]) == tuple(words) for at in range(len(tokens) - len(words) + 1))
 
 
-def _filled(text: LocalText, *, place: LocalText | None = None, **words: str) -> LocalText:
+def _fill(text: LocalText, *, place: LocalText | None = None, **words: str) -> LocalText:
     there = place or LocalText("", "")
     return LocalText(text.id.format(place=there.id, **words), text.en.format(place=there.en, **words))

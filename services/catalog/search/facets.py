@@ -12,9 +12,9 @@ from chassis.errors import LocalText
 from services.catalog.index.port import Index, Request
 from services.catalog.record.captions import caption
 from services.catalog.search import validation
-from services.catalog.search.execution import ask
-from services.catalog.search.expansion import widened
-from services.catalog.search.labels import Names, names_of
+from services.catalog.search.execution import run_query
+from services.catalog.search.expansion import expand
+from services.catalog.search.labels import Names, load_names
 
 PLACES = ("institution", "branch")
 NAMED = (*PLACES, "class")  # by the library itself
@@ -38,7 +38,7 @@ class Facet:
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class FacetPage:
     """One page of a facet. total: records that match, the facet's own filter included; more: there is a next page."""
 
     values: list[FacetValue]
@@ -57,7 +57,7 @@ def count_facet(
     sort: str = "",
     offset: int = 0,
     limit: int = 0,
-) -> Counted:
+) -> FacetPage:
     """Every value of one facet of a search, a page at a time; counts are exact.
 
     query, filters  as in a search; the facet's own filter does not narrow its counts
@@ -69,7 +69,7 @@ def count_facet(
                     Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
                     TooLate      DEADLINE_PASSED
     """
-    asked, match = validation.understood(query)
+    asked, match = validation.parse_query(query)
     kept = validation.allowed_filters(filters or {})
     (name,) = validation.allowed_facets((facet,))
     order = validation.allowed_facet_order(sort)
@@ -77,22 +77,24 @@ def count_facet(
     wanted = validation.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
     context.check_deadline()
     end = first + wanted
-    widen = partial(widened, database)
+    widen = partial(expand, database)
     request = Request(widen(asked, match), filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
-    hits = ask(index, asked, request, widen=widen).hits
+    hits = run_query(index, asked, request, widen=widen).hits
     # A chosen value that comes later in the order is at the end of the list all the same.
     values = hits.facets[name][: end + 1]
-    names = names_of(database) if name in NAMED else {}
-    return Counted(facet_of(name, values[first:end], kept.get(name, ()), names).values, len(values) > end, hits.total)
-
-
-def facet_of(name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Names) -> Facet:
-    """Counted values with their names. names: from `names_of`."""
-    return Facet(
-        name, [FacetValue(value, count, label(name, value, names), value in chosen) for value, count in values]
+    names = load_names(database) if name in NAMED else {}
+    return FacetPage(
+        label_facet(name, values[first:end], kept.get(name, ()), names).values, len(values) > end, hits.total
     )
 
 
-def label(facet: str, value: str, names: Names) -> LocalText | None:
+def label_facet(name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Names) -> Facet:
+    """Counted values with their names. names: from `names_of`."""
+    return Facet(
+        name, [FacetValue(value, count, label_value(name, value, names), value in chosen) for value, count in values]
+    )
+
+
+def label_value(facet: str, value: str, names: Names) -> LocalText | None:
     """What people call a value; None when it speaks for itself."""
     return names.get((facet, value)) or caption(facet, value)

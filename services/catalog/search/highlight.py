@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 from services.catalog.analysis import is_stop_word, root, tokens
-from services.catalog.search.query.tree import Either, Phrase, Query, Word
+from services.catalog.search.query.tree import AnyOf, Phrase, Query, Word
 from services.catalog.search.ranking.weights import PREFIX_LENGTH
 
-_SPAN = re.compile(r"[\w'’ʼʻʾʿ`‘]+")
+_WORD = re.compile(r"[\w'’ʼʻʾʿ`‘]+")
 # Field of the brief record -> fields of the query that reach it.
-_REACHED = {
+_QUERY_FIELDS = {
     "title": ("", "title"),
     "subtitle": ("", "title"),
     "responsibility": ("", "author"),
@@ -59,16 +59,16 @@ def highlights(marks: Mapping[str, Marks], brief: Mapping[str, Any]) -> dict[str
         text = brief.get(field)
         if isinstance(text, list):
             text = "; ".join(text)
-        if text and len(pieces := cut(text, marked)) > 1:
+        if text and len(pieces := split_at_marks(text, marked)) > 1:
             found[field] = pieces
     return found
 
 
-def cut(text: str, marks: Marks) -> list[str]:
+def split_at_marks(text: str, marks: Marks) -> list[str]:
     """The text in pieces, every second one marked."""
     pieces = [""]
     end = 0
-    for span in _SPAN.finditer(text):
+    for span in _WORD.finditer(text):
         if span.group() not in marks:
             continue
         between = text[end : span.start()]
@@ -82,14 +82,14 @@ def cut(text: str, marks: Marks) -> list[str]:
     return pieces
 
 
-def marks_of(query: Query) -> dict[str, Marks]:
+def marks_for(query: Query) -> dict[str, Marks]:
     """What a query marks, by field of the brief record; good for one search. Words too common to decide mark nothing
     where others decide."""
-    asked = list(_asked(query))
+    asked = list(_searched_parts(query))
     deciding = [each for each in asked if not (isinstance(each, Word) and is_stop_word(each.text.lower()))] or asked
     last = query.parts[-1] if query.parts else None
     marks = {}
-    for field, reached in _REACHED.items():
+    for field, reached in _QUERY_FIELDS.items():
         exact: set[str] = set()
         roots: set[str] = set()
         begun: list[str] = []
@@ -107,11 +107,11 @@ def marks_of(query: Query) -> dict[str, Marks]:
     return marks
 
 
-def _asked(query: Query) -> Iterator[Word | Phrase]:
+def _searched_parts(query: Query) -> Iterator[Word | Phrase]:
     """The words and phrases that a record may have been found by."""
     for part in query.parts:
-        if isinstance(part, Either):
+        if isinstance(part, AnyOf):
             for choice in part.choices:
-                yield from _asked(choice)
+                yield from _searched_parts(choice)
         elif isinstance(part, Word | Phrase):
             yield part

@@ -11,23 +11,23 @@ from chassis.errors import LocalText
 from services.catalog import queries
 from services.catalog.items import shelves
 
-KEPT_SECONDS = 5.0
+NAMES_SECONDS = 5.0
 
 Names = dict[tuple[str, str], LocalText]
-_known: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDictionary()
+_cached_names: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDictionary()
 
 
-def names_of(database: Database) -> Names:
+def load_names(database: Database) -> Names:
     """Names by facet (institution, branch, class) and value, at most KEPT_SECONDS old.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     now = time.monotonic()
-    kept = _known.get(database)
+    kept = _cached_names.get(database)
     if kept is None or kept[0] < now:
         with database.reading(READER) as session:
             names = queries.place_names(session)
             names |= {("class", value): name for value, name in shelves.class_captions(session).items()}
-        kept = now + KEPT_SECONDS, names
-        _known[database] = kept
+        kept = now + NAMES_SECONDS, names
+        _cached_names[database] = kept
     return kept[1]

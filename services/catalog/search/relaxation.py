@@ -16,7 +16,7 @@ SHARE = 0.6  # of the words that decide must be there
 MOST_WORDS = 8  # of a longer query the first ones are asked for
 
 
-def relaxed(index: Index, query: Query) -> Match | None:
+def relax(index: Index, query: Query) -> Match | None:
     """What to ask for records that have most of a query's words; None when too few of them are anywhere.
 
     Words that are nowhere count among those that may fail. Everything else that the query says (years, languages,

@@ -7,13 +7,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from services.catalog.index.edit_distance import edits
 from services.catalog.index.matches import (
     And,
     Between,
     Boosted,
     DisMax,
-    Fuzzy,
     Keyword,
     Match,
     Not,
@@ -22,10 +20,10 @@ from services.catalog.index.matches import (
     Prefix,
     Term,
 )
-from services.catalog.index.stored_fields import stored
+from services.catalog.index.stored_fields import stored_fields
 from services.catalog.record.index_fields import START, Document
 
-Leaf = Term | Prefix | Fuzzy | Phrase | Keyword | Between
+Leaf = Term | Prefix | Phrase | Keyword | Between
 _K1, _B = 1.2, 0.75  # BM25 as both engines have it
 
 
@@ -45,7 +43,7 @@ class Fields:
 
     @cached_property
     def _stored(self) -> dict[str, Any]:
-        return stored(self._document)
+        return stored_fields(self._document)
 
     def tokens(self, field: str) -> list[str]:
         """Tokens of an analysed field, in order; values of a keyword field."""
@@ -67,7 +65,7 @@ class Fields:
 Rarity = Callable[[Term, Fields], float]
 
 
-def plain(_term: Term, _fields: Fields) -> float:
+def constant_rarity(_term: Term, _fields: Fields) -> float:
     """Every word alike: where no index says how rare it is."""
     return 5.0
 
@@ -93,29 +91,31 @@ def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[st
 def weigh(match: Match, fields: Fields, rarity: Rarity) -> list[Part] | None:
     """Each leaf that the document has with what it adds; None when the document does not match."""
     match match:
-        case Term() | Prefix() | Fuzzy() | Phrase() | Keyword() | Between():
-            return _leaf(match, fields, rarity)
+        case Term() | Prefix() | Phrase() | Keyword() | Between():
+            return _weigh_leaf(match, fields, rarity)
         case And(of=parts):
-            return _joined([weigh(part, fields, rarity) for part in parts])
+            return _all_parts([weigh(part, fields, rarity) for part in parts])
         case Or(of=parts):
             found = [each for part in parts if (each := weigh(part, fields, rarity)) is not None]
-            return _joined(found) if found else None
+            return _all_parts(found) if found else None
         case DisMax(choices=choices, tie=tie):
-            return _best([weigh(choice, fields, rarity) for choice in choices], tie)
+            return _best_parts([weigh(choice, fields, rarity) for choice in choices], tie)
         case Not(match=inner, without=without):
             if any(weigh(each, fields, rarity) is not None for each in without):
                 return None
             return weigh(inner, fields, rarity)
         case Boosted(match=inner, bonus=bonus):
             needed = weigh(inner, fields, rarity)
-            return None if needed is None else _joined([needed, *(weigh(each, fields, rarity) or [] for each in bonus)])
+            return (
+                None if needed is None else _all_parts([needed, *(weigh(each, fields, rarity) or [] for each in bonus)])
+            )
 
 
-def total(parts: Sequence[Part]) -> float:
+def total_weight(parts: Sequence[Part]) -> float:
     return sum(part.weight for part in parts)
 
 
-def _joined(found: Sequence[list[Part] | None]) -> list[Part] | None:
+def _all_parts(found: Sequence[list[Part] | None]) -> list[Part] | None:
     parts: list[Part] = []
     for each in found:
         if each is None:
@@ -124,26 +124,23 @@ def _joined(found: Sequence[list[Part] | None]) -> list[Part] | None:
     return parts
 
 
-def _best(found: Sequence[list[Part] | None], tie: float) -> list[Part] | None:
+def _best_parts(found: Sequence[list[Part] | None], tie: float) -> list[Part] | None:
     there = [each for each in found if each is not None]
     if not there:
         return None
-    best = max(range(len(there)), key=lambda at: total(there[at]))
+    best = max(range(len(there)), key=lambda at: total_weight(there[at]))
     return [
         part if at == best else Part(part.leaf, part.weight * tie) for at, each in enumerate(there) for part in each
     ]
 
 
-def _leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None:
+def _weigh_leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None:
     match leaf:
         case Term(field=field, token=token, boost=boost):
             there, weight = token in fields.tokens(field), boost
             return [Part(leaf, weight * rarity(leaf, fields))] if there else None
         case Prefix(field=field, token=token, boost=boost):
             there, weight = any(each.startswith(token) for each in fields.tokens(field)), boost
-        case Fuzzy(field=field, token=token, distance=distance, boost=boost):
-            near = (each for each in fields.tokens(field) if each[:1] == token[:1])
-            there, weight = any(edits(token, each, distance) <= distance for each in near), boost
         case Phrase(field=field, tokens=tokens, boost=boost):
             there, weight = _side_by_side(fields.tokens(field), tokens), boost
         case Keyword(field=field, values=values, boost=boost):

@@ -15,16 +15,16 @@ from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
 from services.catalog.items.availability import branch_first
 from services.catalog.search import validation
-from services.catalog.search.cursors import Cursor, digest, opened
-from services.catalog.search.execution import Answer, ask
-from services.catalog.search.expansion import variants, widened
-from services.catalog.search.explain import Reason, why
-from services.catalog.search.facets import NAMED, Facet, facet_of
-from services.catalog.search.fallback import DOWN, look_up
-from services.catalog.search.highlight import highlights, marks_of
-from services.catalog.search.labels import names_of
-from services.catalog.search.query.tree import Either, Query
-from services.catalog.search.zero_results import Help, help_with
+from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
+from services.catalog.search.execution import Answer, run_query
+from services.catalog.search.expansion import expand, heading_variants
+from services.catalog.search.explain import Reason, explain_hits
+from services.catalog.search.facets import NAMED, Facet, label_facet
+from services.catalog.search.fallback import ENGINE_DOWN, search_tables
+from services.catalog.search.highlight import highlights, marks_for
+from services.catalog.search.labels import load_names
+from services.catalog.search.query.tree import AnyOf, Query
+from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
 LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's, as editions are in it
 
@@ -48,7 +48,7 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchResult:
     """One page.
 
     next          cursor of the next page; "" at the end, or at the end of what paging reaches
@@ -72,7 +72,7 @@ class Found:
     corrected: bool = False
     relaxed: bool = False
     degraded: bool = False
-    help: Help | None = None
+    help: ZeroResultHelp | None = None
     read_as_words: bool = False
 
 
@@ -91,7 +91,7 @@ def search(
     branch: str = "",
     by_work: bool = False,
     explain: bool = False,
-) -> Found:
+) -> SearchResult:
     """Find records.
 
     query      as typed, at most 500 characters and 32 words; empty for everything
@@ -109,15 +109,15 @@ def search(
                Unavailable  DATABASE_UNAVAILABLE
                TooLate      DEADLINE_PASSED
     """
-    asked, match = validation.understood(query)
+    asked, match = validation.parse_query(query)
     kept = validation.allowed_filters(filters or {})
     order = validation.allowed_sort(sort)
     wanted = validation.allowed_limit(limit)
-    question = digest(query, kept, f"{order} by work" if by_work else order)
-    came_from = opened(cursor, question) if cursor else None
+    question = query_digest(query, kept, f"{order} by work" if by_work else order)
+    came_from = decode_cursor(cursor, question) if cursor else None
     offset = came_from.offset if came_from else 0
     context.check_deadline()
-    widen = partial(widened, database)
+    widen = partial(expand, database)
     request = Request(
         match=widen(asked, match),
         filters=kept,
@@ -130,46 +130,46 @@ def search(
     )
     degraded = False
     try:
-        answer = ask(index, asked, request, mode=came_from.mode if came_from else None, widen=widen)
+        answer = run_query(index, asked, request, mode=came_from.mode if came_from else None, widen=widen)
     except Unavailable as trouble:
-        if trouble.reason not in DOWN:
+        if trouble.reason not in ENGINE_DOWN:
             raise
-        others = [each.form for each in variants(database, asked)]
-        looked_up = look_up(database, request, context=context, text=query, others=others)
+        others = [each.form for each in heading_variants(database, asked)]
+        looked_up = search_tables(database, request, context=context, text=query, others=others)
         answer, degraded = Answer(looked_up, asked, request.match), True
     numbers = answer.hits.numbers
     reached = offset + len(numbers)
     more = bool(numbers) and reached < REACH and (answer.hits.more if by_work else reached < answer.hits.total)
     lost = not degraded and came_from is None and (answer.mode == "relaxed" or not answer.hits.total)
-    names = names_of(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
+    names = load_names(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
     spelt = answer.query if answer.mode == "corrected" else answer.offered
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
-        reasons = why(database, index, context=context, answer=answer, sort=order)
-    return Found(
+        reasons = explain_hits(database, index, context=context, answer=answer, sort=order)
+    return SearchResult(
         total=answer.hits.total,
-        hits=_hits(database, answer, reasons, highlight=highlight, branch=branch),
+        hits=_load_hits(database, answer, reasons, highlight=highlight, branch=branch),
         next=str(Cursor(reached, question, answer.hits.generation, answer.mode)) if more else "",
         changed=came_from is not None and came_from.generation != answer.hits.generation,
-        facets=[facet_of(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
+        facets=[label_facet(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
         understood=str(asked),
         did_you_mean=str(spelt) if spelt else "",
         corrected=answer.mode == "corrected",
         relaxed=answer.mode == "relaxed",
         degraded=degraded,
-        help=help_with(index, asked, request, names) if lost and asked.parts else None,
+        help=explain_zero_results(index, asked, request, names) if lost and asked.parts else None,
         read_as_words=asked.read_as_words,
     )
 
 
-def _hits(
+def _load_hits(
     database: Database, answer: Answer, reasons: Mapping[int, list[Reason]], *, highlight: bool, branch: str
 ) -> list[Hit]:
     """The hits in the index's order; one that has been deleted since is left out."""
     found, hits = [], answer.hits
     shown = queries.briefs(database, hits.numbers)
     works = queries.work_ids(database, hits.works) if hits.works else {}
-    marks = marks_of(_said(database, answer.query)) if highlight else {}
+    marks = marks_for(_with_variants(database, answer.query)) if highlight else {}
     for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
         row = shown.get(number)
         if row is None:
@@ -182,7 +182,7 @@ def _hits(
     return found
 
 
-def _said(database: Database, query: Query) -> Query:
+def _with_variants(database: Database, query: Query) -> Query:
     """The query with all that it may have found something by."""
-    others = tuple(each.query for each in variants(database, query))
-    return replace(query, parts=(Either(others), *query.parts)) if others else query
+    others = tuple(each.query for each in heading_variants(database, query))
+    return replace(query, parts=(AnyOf(others), *query.parts)) if others else query

@@ -32,11 +32,11 @@ REASONS = {
     "series": LocalText("Seri yang sama: {values}", "Same series: {values}"),
     "class": LocalText("Golongan yang sama: {values}", "Same class: {values}"),
 }
-_NAMED = 2  # values named in a reason
+_MOST_NAMED = 2  # values named in a reason
 
 
 @dataclass(frozen=True, slots=True)
-class Similar:
+class SimilarRecord:
     """id: as text; brief, holdings: UTF-8 JSON, ready; reason: what it shares that weighs most."""
 
     id: str
@@ -45,7 +45,9 @@ class Similar:
     reason: LocalText
 
 
-def similar(database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0) -> list[Similar]:
+def similar(
+    database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0
+) -> list[SimilarRecord]:
     """Records like this one, the likest first; not itself and not its other editions, and of each work one.
 
     limit   1 to 20; 0 for 6
@@ -68,18 +70,18 @@ def similar(database: Database, index: Index, *, context: Context, record_id: UU
     numbers = index.search(Request(match, limit=wanted + MOST_EDITIONS)).numbers
     with database.reading(context) as session:
         there = queries.marc_and_work(session, numbers)
-    kept = _one_a_work([each for each in numbers if each in there], there, work)
+    kept = _one_per_work([each for each in numbers if each in there], there, work)
     why = ((each, reason) for each in kept if (reason := _reason(there[each][0], weights)) is not None)
     reasons = dict(islice(why, wanted))
     shown = queries.briefs(database, list(reasons))
     return [
-        Similar(row.id, row.brief, row.holdings, reason)
+        SimilarRecord(row.id, row.brief, row.holdings, reason)
         for each, reason in reasons.items()
         if (row := shown.get(each)) is not None
     ]
 
 
-def _one_a_work(numbers: Sequence[int], there: Mapping[int, tuple[bytes, int | None]], work: int | None) -> list[int]:
+def _one_per_work(numbers: Sequence[int], there: Mapping[int, tuple[bytes, int | None]], work: int | None) -> list[int]:
     """The first record of each work, none of `work`; one that is of no work stands for itself."""
     seen: set[int | None] = {work}
     kept = []
@@ -124,5 +126,5 @@ def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalTex
     best = max(sorted(kinds), key=lambda kind: sum(weight for each, weight in shared.items() if each[0] == kind))
     values = [value for kind, value in shared if kind == best]
     # Of a class and its wider ones, which are shared too, only the class.
-    values = [notation(max(values, key=len))] if best == "class" else values[:_NAMED]
+    values = [notation(max(values, key=len))] if best == "class" else values[:_MOST_NAMED]
     return REASONS[best].format({"values": "; ".join(values)})

@@ -16,13 +16,13 @@ from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of
 
 FEW_HITS = 5  # with as many nobody needs our guesses
-MOST_GUESSES = 8  # searched for; each costs one request
+MOST_CORRECTIONS = 8  # searched for; each costs one request
 _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in ("title", "author", "subject")}}
 _SHORTEST = 4  # letters; a shorter word is near to half the others
 _LONG = 7  # letters from which two edits still leave the word recognisable
 _MOST_WORDS = 6
 _NEIGHBOURS = 4  # tried of one word
-_LOOKED_AT = 24  # near words among which they are chosen
+_MOST_NEAR = 24  # near words among which they are chosen
 _DOUBLED = re.compile(r"(.)\1+")
 
 Key = TypeVar("Key")
@@ -30,7 +30,7 @@ Spelling = Mapping[tuple[int, str], str]  # (place of the part, token) -> what i
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _QueryWord:
     """One word of the query that may be misspelt. records: how many have it, a form of it or, begun, what begins so."""
 
     place: int
@@ -43,39 +43,39 @@ class _Said:
         return self.place, self.token
 
 
-def guesses(index: Index, query: Query) -> Iterator[Query]:
+def corrections(index: Index, query: Query) -> Iterator[Query]:
     """Queries that may have been meant where nothing was found, the likeliest first.
 
     First every word that the catalogue does not know, spelt as the nearest that it knows, and then as the next ones;
     a space too few or too many is a slip like others. Then, as words may be known but not together (Siti Nurbaya: her
     book is Sitti Nurbaya), each of the others in turn spelt as a neighbour. Words in quotes are words too.
     """
-    words = list(_words(index, query))
-    unknown = {word.at: near for word in words if not word.records and (near := _meant(index, word))}
+    words = list(_query_words(index, query))
+    unknown = {word.at: near for word in words if not word.records and (near := _candidates(index, word))}
     meant = {at: near[0] for at, near in unknown.items()}
     if meant:
-        yield _respelt(query, meant)
-    joined = _joined(index, query)
+        yield _replace_words(query, meant)
+    joined = _join_words(index, query)
     if joined is not None:
         yield joined
     for at, near in unknown.items():
         for other in near[1:]:
-            yield _respelt(query, {**meant, at: other})
+            yield _replace_words(query, {**meant, at: other})
     if len(words) > 1:
         for word in words:
-            for neighbour in _near(index, word) if word.records else ():
-                yield _respelt(query, {**meant, word.at: neighbour})
+            for neighbour in _near_words(index, word) if word.records else ():
+                yield _replace_words(query, {**meant, word.at: neighbour})
 
 
-def likelier(index: Index, query: Query) -> Iterator[Query]:
+def commoner_spellings(index: Index, query: Query) -> Iterator[Query]:
     """What a query that finds little may mean: a word that few records have, spelt as a neighbour that many have."""
-    for word in _words(index, query):
+    for word in _query_words(index, query):
         if word.records < FEW_HITS:
-            for neighbour in _near(index, word, least=FEW_HITS):
-                yield _respelt(query, {word.at: neighbour})
+            for neighbour in _near_words(index, word, least=FEW_HITS):
+                yield _replace_words(query, {word.at: neighbour})
 
 
-def _words(index: Index, query: Query) -> Iterator[_Said]:
+def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
     left = _MOST_WORDS
     for place, part in enumerate(query.parts):
         if not isinstance(part, Word | Phrase) or (isinstance(part, Word) and part.prefix):
@@ -89,48 +89,48 @@ def _words(index: Index, query: Query) -> Iterator[_Said]:
             left -= 1
             begun = isinstance(part, Word) and place == len(query.parts) - 1
             request = Request(match_of(Word(token, part.field), begun=begun), limit=0)
-            yield _Said(place, token, part.field, index.search(request).total)
+            yield _QueryWord(place, token, part.field, index.search(request).total)
 
 
-def _meant(index: Index, word: _Said) -> list[str]:
+def _candidates(index: Index, word: _QueryWord) -> list[str]:
     """What an unknown word may be: a near one, one with another first letter, or two words without their space."""
-    return _near(index, word) or _otherwise_begun(index, word) or _parted(index, word)
+    return _near_words(index, word) or _other_first_letters(index, word) or _split_words(index, word)
 
 
-def _near(index: Index, word: _Said, *, least: int = 1) -> list[str]:
+def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
     """Words near this one: those that differ only in doubled letters first, the commonest slip; then nearest first.
 
     least  records that must have a word
     """
     distance = 1 if len(word.token) < _LONG else 2
     fields = _FIELDS.get(word.field, _FIELDS[""])
-    there = index.words(word.token, fields=fields, distance=distance, limit=_LOOKED_AT)
+    there = index.near_words(word.token, fields=fields, distance=distance, limit=_MOST_NEAR)
     found = [near for near, records in there if records >= least]
     single = _DOUBLED.sub(r"\1", word.token)
     return sorted(found, key=lambda near: _DOUBLED.sub(r"\1", near) != single)[:_NEIGHBOURS]
 
 
-def _otherwise_begun(index: Index, word: _Said) -> list[str]:
+def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
     """Words that differ in their beginning, where the index looks up none: another letter, one more, one less."""
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
     fields = _FIELDS.get(word.field, _FIELDS[""])
     each: dict[str, Match] = {form: Or(tuple(Term(field, form) for field in fields)) for form in forms if form != token}
-    return _that_find(index, each)
+    return _matching_keys(index, each)
 
 
-def _parted(index: Index, word: _Said) -> list[str]:
+def _split_words(index: Index, word: _QueryWord) -> list[str]:
     """Two words side by side whose space was forgotten."""
     token, fields = word.token, _FIELDS.get(word.field, _FIELDS[""])
     each: dict[str, Match] = {
         f"{token[:at]} {token[at:]}": Or(tuple(SideBySide(field, (token[:at], token[at:])) for field in fields))
         for at in range(2, len(token) - 1)
     }
-    return _that_find(index, each)
+    return _matching_keys(index, each)
 
 
-def _joined(index: Index, query: Query) -> Query | None:
+def _join_words(index: Index, query: Query) -> Query | None:
     """The query with two words written as one that the catalogue knows (`minang kabau`); None when there are none."""
     each: dict[int, Match] = {}
     for at, (one, other) in enumerate(zip(query.parts, query.parts[1:], strict=False)):
@@ -139,7 +139,7 @@ def _joined(index: Index, query: Query) -> Query | None:
             fields = _FIELDS.get(one.field, _FIELDS[""])
             if len(together) >= _SHORTEST:
                 each[at] = Or(tuple(Term(field, together) for field in fields))
-    for at in _that_find(index, each):
+    for at in _matching_keys(index, each):
         one, other = query.parts[at : at + 2]
         if isinstance(one, Word) and isinstance(other, Word):
             written = Word("".join((*tokens(one.text), *tokens(other.text))), one.field, other.prefix)
@@ -147,7 +147,7 @@ def _joined(index: Index, query: Query) -> Query | None:
     return None
 
 
-def _that_find(index: Index, each: Mapping[Key, Match]) -> list[Key]:
+def _matching_keys(index: Index, each: Mapping[Key, Match]) -> list[Key]:
     """Those whose match finds something, at most four; one request when none does, else by halves."""
     found: list[Key] = []
     waiting = [list(each)]
@@ -162,7 +162,7 @@ def _that_find(index: Index, each: Mapping[Key, Match]) -> list[Key]:
     return found
 
 
-def _respelt(query: Query, spelling: Spelling) -> Query:
+def _replace_words(query: Query, spelling: Spelling) -> Query:
     parts: list[Part] = []
     for place, part in enumerate(query.parts):
         meant = {token: word for (at, token), word in spelling.items() if at == place}

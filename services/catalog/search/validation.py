@@ -22,19 +22,19 @@ MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
 LONGEST_VALUE = 1000
-MOST_PASSED_OVER = 1_000  # values of a facet, page by page
+MOST_OFFSET = 1_000  # values of a facet, page by page
 SORTS = ("relevance", "year", "year_asc", "title")
 FACET_ORDERS = ("count", "value")
 
 
 @lru_cache(maxsize=1024)
-def understood(text: str) -> tuple[Query, Match]:
+def parse_query(text: str) -> tuple[Query, Match]:
     """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
 
     raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
     """
     if len(text) > MOST_CHARACTERS:
-        raise _too_long(len(text))
+        raise _query_too_long(len(text))
     if "(" in text and (deep := depth(text)) > MOST_DEPTH:
         raise Invalid(
             "QUERY_TOO_DEEP",
@@ -85,13 +85,13 @@ def _check_wildcards(wildcards: list[str]) -> None:
             )
 
 
-def typed(text: str) -> str:
+def check_length(text: str) -> str:
     """What has been typed so far, if it is not too long to be completed.
 
     raises  Invalid  QUERY_TOO_LONG
     """
     if len(text) > MOST_CHARACTERS:
-        raise _too_long(len(text))
+        raise _query_too_long(len(text))
     return text
 
 
@@ -116,7 +116,7 @@ def allowed_sort(sort: str) -> Sort:
     raises  Invalid  SORT_UNKNOWN
     """
     if sort and sort not in SORTS:
-        raise _unknown_sort(sort, SORTS)
+        raise _sort_unknown(sort, SORTS)
     return cast("Sort", sort or "relevance")
 
 
@@ -126,7 +126,7 @@ def allowed_facet_order(order: str) -> FacetOrder:
     raises  Invalid  SORT_UNKNOWN
     """
     if order not in ("", *FACET_ORDERS):
-        raise _unknown_sort(order, FACET_ORDERS)
+        raise _sort_unknown(order, FACET_ORDERS)
     return cast("FacetOrder", order or "count")
 
 
@@ -135,14 +135,14 @@ def allowed_offset(offset: int) -> int:
 
     raises  Invalid  OFFSET_OUT_OF_BOUNDS
     """
-    if not 0 <= offset <= MOST_PASSED_OVER:
+    if not 0 <= offset <= MOST_OFFSET:
         raise Invalid(
             "OFFSET_OUT_OF_BOUNDS",
             LocalText(
                 "Paling banyak {most} nilai dapat dilewati; persempit dulu pencariannya.",
                 "At most {most} values can be passed over; narrow the search first.",
             ),
-            most=MOST_PASSED_OVER,
+            most=MOST_OFFSET,
         )
     return offset
 
@@ -189,7 +189,7 @@ def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[s
     return kept
 
 
-def _too_long(characters: int) -> Invalid:
+def _query_too_long(characters: int) -> Invalid:
     return Invalid(
         "QUERY_TOO_LONG",
         LocalText(
@@ -201,7 +201,7 @@ def _too_long(characters: int) -> Invalid:
     )
 
 
-def _unknown_sort(sort: str, known: tuple[str, ...]) -> Invalid:
+def _sort_unknown(sort: str, known: tuple[str, ...]) -> Invalid:
     return Invalid(
         "SORT_UNKNOWN",
         LocalText("Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."),

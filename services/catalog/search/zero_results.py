@@ -17,14 +17,14 @@ from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 
 MOST_PARTS = 8  # of a longer query nothing can be told in time
-MOST_ASKED = 10  # shorter queries tried
-SHOWN = 3
+MOST_SHORTER_QUERIES = 10  # shorter queries tried
+MOST_SHOWN = 3
 MOST_CLASSES = 40  # looked at
 MAIN_CLASSES = tuple("0123456789")
 
 
 @dataclass(frozen=True, slots=True)
-class Help:
+class ZeroResultHelp:
     """What helps when nothing was found.
 
     failed           words and phrases of the query that nothing has
@@ -41,7 +41,7 @@ class Help:
     classes: list[Class]
 
 
-def help_with(index: Index, query: Query, request: Request, names: Names) -> Help:
+def explain_zero_results(index: Index, query: Query, request: Request, names: Names) -> ZeroResultHelp:
     """Why a request found nothing and what would find something; about a dozen small requests.
 
     names   of places and classes
@@ -50,23 +50,25 @@ def help_with(index: Index, query: Query, request: Request, names: Names) -> Hel
     bare = replace(request, facets=(), offset=0, limit=0)
     free = replace(bare, filters={})
     parts = query.parts[:MOST_PARTS]
-    alone = {part: _total(index, free, Query((part,))) for part in dict.fromkeys(parts)}
+    alone = {part: _count_hits(index, free, Query((part,))) for part in dict.fromkeys(parts)}
     failed = [part for part in alone if not alone[part]]
-    shorter = ((each, _total(index, bare, each)) for each in islice(_shorter(query, failed), MOST_ASKED))
-    return Help(
+    shorter = (
+        (each, _count_hits(index, bare, each)) for each in islice(_shorter_queries(query, failed), MOST_SHORTER_QUERIES)
+    )
+    return ZeroResultHelp(
         failed=[str(part) for part in failed],
-        without=list(islice(((str(each), total) for each, total in shorter if total), SHOWN)),
+        without=list(islice(((str(each), total) for each, total in shorter if total), MOST_SHOWN)),
         without_filters=index.search(free).total if request.filters else 0,
-        elsewhere=_elsewhere(index, bare, names),
-        classes=_classes(index, free, [part for part in alone if alone[part]], query, names),
+        elsewhere=_other_institutions(index, bare, names),
+        classes=_related_classes(index, free, [part for part in alone if alone[part]], query, names),
     )
 
 
-def _total(index: Index, request: Request, query: Query) -> int:
+def _count_hits(index: Index, request: Request, query: Query) -> int:
     return index.search(replace(request, match=rank(query))).total
 
 
-def _shorter(query: Query, failed: list[Part]) -> Iterator[Query]:
+def _shorter_queries(query: Query, failed: list[Part]) -> Iterator[Query]:
     """The query without the parts that fail; then without one part more, the last first; then part by part."""
     kept = tuple(part for part in query.parts if part not in failed)
     seen = {query.parts, ()}
@@ -80,7 +82,7 @@ def _shorter(query: Query, failed: list[Part]) -> Iterator[Query]:
             yield Query(parts, query.without)
 
 
-def _elsewhere(index: Index, bare: Request, names: Names) -> list[FacetValue]:
+def _other_institutions(index: Index, bare: Request, names: Names) -> list[FacetValue]:
     chosen = {name: values for name, values in bare.filters.items() if name in PLACES}
     if not chosen:
         return []
@@ -94,7 +96,7 @@ def _elsewhere(index: Index, bare: Request, names: Names) -> list[FacetValue]:
     ]
 
 
-def _classes(index: Index, free: Request, known: list[Part], query: Query, names: Names) -> list[Class]:
+def _related_classes(index: Index, free: Request, known: list[Part], query: Query, names: Names) -> list[Class]:
     """Classes whose caption has one of the words, then those that most records with one of the words stand in."""
     captions = {value: text for (facet, value), text in names.items() if facet == "class"}
     captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
@@ -106,7 +108,7 @@ def _classes(index: Index, free: Request, known: list[Part], query: Query, names
         request = replace(free, match=Or(tuple(match_of(part) for part in known)), facets=("class",))
         counted = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
         either = {value: count for value, count in counted if value != NONE and value not in about}
-    counts = index.tally("facet_class", [*found, *either]) if found or either else {}
+    counts = index.count_values("facet_class", [*found, *either]) if found or either else {}
     # A class of which many have one of the words says more than one in which half the library stands.
     near = sorted(
         (each for each in either if counts[each]),
@@ -117,7 +119,7 @@ def _classes(index: Index, free: Request, known: list[Part], query: Query, names
         # A class and the wider one around it would say the same twice.
         if counts[value] and not any(value.startswith(each) or each.startswith(value) for each in shown):
             shown.append(value)
-    return [Class(value, captions.get(value), counts[value], False) for value in shown[:SHOWN]]
+    return [Class(value, captions.get(value), counts[value], False) for value in shown[:MOST_SHOWN]]
 
 
 def _roots(texts: Iterable[str]) -> Iterator[str]:

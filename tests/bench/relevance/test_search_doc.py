@@ -16,7 +16,7 @@ from chassis.context import READER
 from services.catalog.search import fallback, relaxation, spelling, validation
 from services.catalog.search.query.fields import FIELDS
 from services.catalog.search.query.parser import MOST_DEPTH
-from services.catalog.search.search import Found
+from services.catalog.search.search import SearchResult
 from services.catalog.settings import CatalogSettings
 from tests.conftest import CHECKOUT
 
@@ -58,7 +58,7 @@ def titles(cell: str) -> list[str]:
     return [each.strip() for each in cell.split(";") if each.strip()]
 
 
-def asked(library: Prepared, search: str, **more: bool) -> tuple[Found, list[str]]:
+def asked(library: Prepared, search: str, **more: bool) -> tuple[SearchResult, list[str]]:
     """What a search finds, and the titles of the first hundred."""
     found = search(library.database, library.index, context=READER, query=search, limit=100, **more)
     return found, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in found.hits))

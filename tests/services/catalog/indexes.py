@@ -1,4 +1,4 @@
-"""What the tests of indexing share: catalogues of titles, a keeper at work, and looks at what is left to do."""
+"""What the tests of indexing share: catalogues of titles, a indexer at work, and looks at what is left to do."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import select
 from chassis.context import READER
 from chassis.db import Database
 from services.catalog.analysis import tokens
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.matches import And, Term
 from services.catalog.index.port import Index, Request
 from services.catalog.marc.record import Record as Marc
@@ -31,13 +31,13 @@ def many(count: int) -> list[Marc]:
     return books(*(f"Jilid {at}" for at in range(count)))
 
 
-def follow(database: Database, index: Index, keeper: Keeper | None = None) -> Keeper:
+def follow(database: Database, index: Index, indexer: Indexer | None = None) -> Indexer:
     """Work until there is nothing left to do."""
-    keeper = keeper or Keeper(database, index)
+    indexer = indexer or Indexer(database, index)
     for _ in range(200):
-        if not keeper.step():
-            return keeper
-    raise AssertionError("the keeper never rests")
+        if not indexer.step():
+            return indexer
+    raise AssertionError("the indexer never rests")
 
 
 def numbers(index: Index, word: str = "") -> list[int]:

@@ -10,12 +10,12 @@ from sqlalchemy import select
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid
-from services.catalog.query_log import Searched, impersonal, note_searches
+from services.catalog.query_log import SearchEntry, log_searches, strip_personal_data
 from services.catalog.tables import Search
 
 
-def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: str = "id") -> Searched:
-    return Searched(day, query, total, 0, language)
+def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: str = "id") -> SearchEntry:
+    return SearchEntry(day, query, total, 0, language)
 
 
 @pytest.mark.parametrize(
@@ -33,23 +33,23 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
     ],
 )
 def test_what_may_be_a_persons_is_struck_out(typed: str, kept: str) -> None:
-    assert impersonal(typed, found=False) == kept
+    assert strip_personal_data(typed, found=False) == kept
 
 
 def test_a_long_number_that_finds_something_is_a_barcode() -> None:
-    assert impersonal("00000000012345", found=True) == "00000000012345"
-    assert impersonal("00000000012345", found=False) == "…"
-    assert impersonal("buku 081234567890", found=True) == "buku …"
+    assert strip_personal_data("00000000012345", found=True) == "00000000012345"
+    assert strip_personal_data("00000000012345", found=False) == "…"
+    assert strip_personal_data("buku 081234567890", found=True) == "buku …"
 
 
 @given(st.text(max_size=600))
 def test_any_text_may_be_noted(text: str) -> None:
-    assert len(impersonal(text, found=False)) <= 500
+    assert len(strip_personal_data(text, found=False)) <= 500
 
 
 def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> None:
     with database.transaction(system("test")) as session:
-        assert note_searches(session, [searched("surau"), searched("  "), searched("081234567890", total=0)]) == 1
+        assert log_searches(session, [searched("surau"), searched("  "), searched("081234567890", total=0)]) == 1
     with database.reading(READER) as session:
         rows = session.scalars(select(Search)).all()
     assert [(each.day, each.query, each.total, each.clicked, each.language) for each in rows] == [
@@ -66,7 +66,7 @@ def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> Non
         [searched("surau")] * 1001,
     ],
 )
-def test_what_is_no_batch_is_refused(database: Database, wrong: list[Searched]) -> None:
+def test_what_is_no_batch_is_refused(database: Database, wrong: list[SearchEntry]) -> None:
     with database.transaction(system("test")) as session, pytest.raises(Invalid) as refusal:
-        note_searches(session, wrong)
+        log_searches(session, wrong)
     assert refusal.value.reason == "SEARCHES_OUT_OF_BOUNDS"

@@ -6,7 +6,7 @@ import re
 
 from services.catalog.analysis import fold
 from services.catalog.record.captions import CAPTIONS, language_code
-from services.catalog.search.query.tree import Classes, Coded, Part, Years
+from services.catalog.search.query.tree import Classes, FacetCode, Part, Years
 
 _NAMES = {
     "title": "title judul",
@@ -35,7 +35,7 @@ _YEARS = re.compile(r"(\d{4})?(\.\.|[-–—])?(\d{4})?(?=[^\w]|\Z)")
 _ONE_CLASS = r"(\d{1,3}(?:\.\d{1,6})?|2[xX]\d?(?:\.\d{1,6})?)"
 _CLASSES = re.compile(rf"{_ONE_CLASS}?(\.\.|[-–—])?{_ONE_CLASS}?(?=[^\w.]|\.?(?:\s|\Z|\)))")
 _CODE = re.compile(r"[\w\-]+")
-_OTHER_WORDS = {
+_SYNONYMS = {
     "format": {
         "buku": "book", "ebook": "ebook", "e-book": "ebook", "majalah": "serial", "jurnal": "serial",
         "koran": "serial", "peta": "map", "film": "video", "dvd": "video", "vcd": "video", "kaset": "sound",
@@ -56,38 +56,38 @@ def _codes(facet: str, others: dict[str, str]) -> dict[str, str]:
     return {**found, **others}
 
 
-_CODES = {field: _codes(FACETS[field], words) for field, words in _OTHER_WORDS.items()}
+_CODES = {field: _codes(FACETS[field], words) for field, words in _SYNONYMS.items()}
 
 
-def valued(text: str, at: int, field: str) -> tuple[Part, int] | None:
+def read_value(text: str, at: int, field: str) -> tuple[Part, int] | None:
     """What stands here as the value of a field of years, classes or codes, and where it ends; None when it is none."""
     if field == "year":
-        return _years(text, at)
+        return _read_years(text, at)
     if field == "class":
-        return _classes(text, at)
-    said, end = _said(text, at)
+        return _read_classes(text, at)
+    said, end = _read_text(text, at)
     code = language_code(said) if field == "language" else _CODES[field].get(fold(said))
-    return None if not said or code is None else (Coded(field, code), end)
+    return None if not said or code is None else (FacetCode(field, code), end)
 
 
-def years(low: str | None, high: str | None) -> Years:
+def year_range(low: str | None, high: str | None) -> Years:
     first, last = (int(each) if each else None for each in (low, high))
     if first is not None and last is not None and first > last:
         first, last = last, first
     return Years(first, last)
 
 
-def _years(text: str, at: int) -> tuple[Part, int] | None:
+def _read_years(text: str, at: int) -> tuple[Part, int] | None:
     found = _YEARS.match(text, at)
-    if found is None or not _bounds(found):
+    if found is None or not _has_valid_bounds(found):
         return None
     low, mark, high = found.groups()
-    return years(low, high if mark else low), found.end()
+    return year_range(low, high if mark else low), found.end()
 
 
-def _classes(text: str, at: int) -> tuple[Part, int] | None:
+def _read_classes(text: str, at: int) -> tuple[Part, int] | None:
     found = _CLASSES.match(text, at)
-    if found is None or not _bounds(found):
+    if found is None or not _has_valid_bounds(found):
         return None
     low, mark, high = (each.upper() if each else None for each in found.groups())
     if mark is None:
@@ -97,13 +97,13 @@ def _classes(text: str, at: int) -> tuple[Part, int] | None:
     return Classes(low, high), found.end()
 
 
-def _bounds(found: re.Match[str]) -> bool:
+def _has_valid_bounds(found: re.Match[str]) -> bool:
     """Whether there is one bound, or two with a mark between them."""
     low, mark, high = found.groups()
     return bool(low or high) and bool(mark or not (low and high))
 
 
-def _said(text: str, at: int) -> tuple[str, int]:
+def _read_text(text: str, at: int) -> tuple[str, int]:
     if text[at : at + 1] == '"':
         end = text.find('"', at + 1)
         return (" ".join(text[at + 1 : end].split()), end + 1) if end > 0 else ("", at)

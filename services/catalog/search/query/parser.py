@@ -7,8 +7,8 @@ import unicodedata
 from dataclasses import replace
 
 from services.catalog.analysis import isbn13, squeeze, tokens
-from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, valued, years
-from services.catalog.search.query.tree import Either, Isbn, Named, Part, Phrase, Query, Word
+from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, read_value, year_range
+from services.catalog.search.query.tree import AnyOf, Identifier, Isbn, Part, Phrase, Query, Word
 
 MOST_DEPTH = 5  # brackets within brackets that are read
 
@@ -38,10 +38,10 @@ def parse(text: str) -> Query:
         if _OR.isdisjoint(words):
             return Query(tuple(map(Word, words)))
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
-    query = _read(text)
+    query = _parse_text(text)
     if sum(map(str.isdigit, text)) >= 10:
         # Punctuation between digits is gone now: what was broken by it may read as an ISBN.
-        query = replace(_read(str(query)), read_as_words=query.read_as_words)
+        query = replace(_parse_text(str(query)), read_as_words=query.read_as_words)
     return query
 
 
@@ -60,21 +60,21 @@ class _Unreadable(Exception):
     """The text is no query; it is never seen outside this module."""
 
 
-def _read(text: str) -> Query:
+def _parse_text(text: str) -> Query:
     try:
         if depth(text) > MOST_DEPTH:
             raise _Unreadable
-        return _Reader(text).query()
+        return _Parser(text).query()
     except _Unreadable:
         if "|" not in text and not _OR_WORDS.search(text) and "-(" not in text:
             # Brackets that part nothing are punctuation, as in a title copied from somewhere.
-            return _Reader(re.sub(r"[()]", " ", text)).query()
+            return _Parser(re.sub(r"[()]", " ", text)).query()
     plain = _OR_WORDS.sub(lambda found: found.group().lower(), text)
     plain = _MINUS.sub(" ", _SIGNS.sub(" ", _ANY_FIELD.sub(r"\1 ", plain)))
-    return replace(_Reader(plain).query(), read_as_words=True)
+    return replace(_Parser(plain).query(), read_as_words=True)
 
 
-class _Reader:
+class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
@@ -86,7 +86,7 @@ class _Reader:
         choices = self._either()
         if self._at < len(self._text):
             raise _Unreadable  # a bracket too many
-        query = choices[0] if len(choices) == 1 else Query((Either(tuple(choices)),))
+        query = choices[0] if len(choices) == 1 else Query((AnyOf(tuple(choices)),))
         return replace(query, read_as_words=True) if self._as_words else query
 
     def _either(self) -> list[Query]:
@@ -119,7 +119,7 @@ class _Reader:
             parts.extend(choices[0].parts)
             without.extend(choices[0].without)
         else:
-            parts.append(Either(tuple(choices)))
+            parts.append(AnyOf(tuple(choices)))
 
     def _excluded(self, without: list[Part]) -> None:
         choices = self._brackets()
@@ -128,7 +128,7 @@ class _Reader:
         elif len(choices) == 1 and not choices[0].without and len(choices[0].parts) == 1:
             without.append(choices[0].parts[0])
         elif choices[0].parts or choices[0].without:
-            without.append(Either(tuple(choices)))
+            without.append(AnyOf(tuple(choices)))
 
     def _brackets(self) -> list[Query] | None:
         """What stands in brackets here, perhaps after a field that is then that of every word in them with none."""
@@ -186,7 +186,7 @@ class _Reader:
             return [Isbn(found, typed if len(typed) == 10 else "")]
         if span := _RANGE.match(text, at):
             self._at = span.end()
-            return [years(span.group(1), span.group(2))]
+            return [year_range(span.group(1), span.group(2))]
         named = _FIELD.match(text, at)
         if named is None:
             return self._word(self._field)
@@ -205,7 +205,7 @@ class _Reader:
         if field == "isbn" or field in NUMBERS:
             return self._number(field)
         if field not in WORDS:
-            found = valued(text, self._at, field)
+            found = read_value(text, self._at, field)
             if found is None:
                 return None
             self._at = found[1]
@@ -220,7 +220,7 @@ class _Reader:
         number = squeeze(said[0]) if said else ""
         if not number:
             return None
-        return [Isbn(isbn13(said[0]) or number) if field == "isbn" else Named(field, number)]
+        return [Isbn(isbn13(said[0]) or number) if field == "isbn" else Identifier(field, number)]
 
     def _phrase(self, field: str) -> list[Part]:
         text, at = self._text, self._at

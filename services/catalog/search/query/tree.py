@@ -44,7 +44,7 @@ class Isbn:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class Identifier:
     """What names one thing: an `issn`, `barcode`, `call` (number) or `control` (number), letters and digits only."""
 
     kind: str
@@ -83,7 +83,7 @@ class Classes:
 
 
 @dataclass(frozen=True, slots=True)
-class Coded:
+class FacetCode:
     """Of this `language` (ISO 639-2), `format`, `audience` or `collection`, by its code."""
 
     field: str
@@ -94,7 +94,7 @@ class Coded:
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class AnyOf:
     """At least one of these; of one alone it is brackets, which only an exclusion needs."""
 
     choices: tuple[Query, ...]
@@ -103,7 +103,7 @@ class Either:
         return f"({' OR '.join(map(str, self.choices))})"
 
 
-Part = Word | Phrase | Isbn | Named | Years | Classes | Coded | Either
+Part = Word | Phrase | Isbn | Identifier | Years | Classes | FacetCode | AnyOf
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class Query:
     def leaves(self) -> Iterator[Part]:
         """Every part that is no Either, those of alternatives and those excluded too."""
         for each in (*self.parts, *self.without):
-            if isinstance(each, Either):
+            if isinstance(each, AnyOf):
                 for choice in each.choices:
                     yield from choice.leaves()
             else:
@@ -147,8 +147,8 @@ class Query:
 def _respelt(part: Part, words: Mapping[str, str]) -> Part:
     if isinstance(part, Word) and part.text in words:
         return replace(part, text=words[part.text])
-    if isinstance(part, Either):
-        return Either(tuple(each.respelt(words) for each in part.choices))
+    if isinstance(part, AnyOf):
+        return AnyOf(tuple(each.respelt(words) for each in part.choices))
     return part
 
 

@@ -22,13 +22,13 @@ from services.catalog.analysis import (
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.record.index_fields import BEGUN, BEGUN_LENGTHS, END, IN
-from services.catalog.search.query.tree import Classes, Coded, Either, Isbn, Named, Part, Query, Word, Years
+from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identifier, Isbn, Part, Query, Word, Years
 from services.catalog.search.query.tree import Phrase as Quoted
 from services.catalog.search.ranking import weights
 
 _FACETS = {"language": "facet_language", "format": "facet_material", "audience": "facet_audience",
            "collection": "facet_collection"}  # fmt: skip
-_CLOSE_WORDS = 8  # a longer query is nobody's name or call number
+_MOST_CLOSE_WORDS = 8  # a longer query is nobody's name or call number
 _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGUN_LENGTHS
 
@@ -53,18 +53,18 @@ def rank(query: Query) -> Match:
     """What the index is asked for a query: which records match, and what each scores."""
     found = [_tokens(each, begun=place == len(query.parts) - 1) for place, each in enumerate(query.parts)]
     words = [token for each in found if each for token in each]
-    _look_round(words)
+    _mark_context(words)
     if not query.parts or any(each is None for each in found) or not all(each.light for each in words):
         asked = [each for each in words if not each.light]
     else:
         asked = words
     must: list[Match] = [match_of(part) for part, each in zip(query.parts, found, strict=True) if each is None]
-    must.extend(_demanded(asked))
+    must.extend(_required(asked))
     bonus = [wish for token in asked if (wish := _as_typed(token)) is not None]
     helping = dict.fromkeys(each.word for each in words if each.light) if asked is not words else ()
     bonus.extend(Term("title", word, weights.COMMON) for word in helping)
-    bonus.extend(_closeness(query, words))
-    match = _or_named(query, words, must[0] if len(must) == 1 else And(tuple(must)))
+    bonus.extend(_closeness_bonuses(query, words))
+    match = _or_identifier(query, words, must[0] if len(must) == 1 else And(tuple(must)))
     if bonus:
         match = Boosted(match, tuple(bonus))
     if query.without:
@@ -72,9 +72,9 @@ def rank(query: Query) -> Match:
     return match
 
 
-def _look_round(words: Sequence[_Token]) -> None:
+def _mark_context(words: Sequence[_Token]) -> None:
     """What words are among others: initials that belong together, a j among words in old spelling."""
-    for start, end in _runs(words):
+    for start, end in _initial_runs(words):
         for each in words[start:end]:
             each.light = False
     if any(is_old(each.word) for each in words):
@@ -82,7 +82,7 @@ def _look_round(words: Sequence[_Token]) -> None:
             each.old = "j" in each.word
 
 
-def _runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
+def _initial_runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
     """Where initials stand side by side."""
     letters = [each.word if not each.field else "" for each in words]
     if sum(len(each) == 1 for each in letters) < 2:
@@ -96,22 +96,24 @@ def match_of(part: Part, *, begun: bool = False) -> Match:
     match part:
         case Word():
             found = _tokens(part, begun=begun) or []
-            demanded = _demanded([each for each in found if not each.light] or found)
+            demanded = _required([each for each in found if not each.light] or found)
             return demanded[0] if len(demanded) == 1 else And(tuple(demanded))
         case Quoted():
-            return _quoted(part)
+            return _phrase(part)
         case Isbn(number=number, ten=ten):
             named = (number.lower(), ten) if ten else (number.lower(),)
-            return Or((Keyword("isbn", (number,), weights.NAMED), Keyword("identifier", named, weights.NAMED)))
-        case Named(kind=kind, number=number):
-            return _named(kind, number)
+            return Or(
+                (Keyword("isbn", (number,), weights.IDENTIFIER), Keyword("identifier", named, weights.IDENTIFIER))
+            )
+        case Identifier(kind=kind, number=number):
+            return _identifier(kind, number)
         case Years(low=low, high=high):
             return Between("year", low, high)
         case Classes():
-            return _classes(part)
-        case Coded(field=field, code=code):
+            return _class_range(part)
+        case FacetCode(field=field, code=code):
             return Keyword(_FACETS[field], (code,))
-        case Either(choices=choices):
+        case AnyOf(choices=choices):
             return Or(tuple(rank(each) for each in choices))
 
 
@@ -132,9 +134,9 @@ def _is_light(token: str, word: Word) -> bool:
     return not word.field and (is_stop_word(token) or token in TITLES or token in ARTICLES)
 
 
-def _demanded(words: Sequence[_Token]) -> list[Match]:
+def _required(words: Sequence[_Token]) -> list[Match]:
     """One match a word; initials side by side are one."""
-    ends = dict(_runs(words))
+    ends = dict(_initial_runs(words))
     made: list[Match] = []
     place = 0
     while place < len(words):
@@ -144,12 +146,12 @@ def _demanded(words: Sequence[_Token]) -> list[Match]:
             joined = Term("any", "".join(each.word for each in words[place:end]), weights.ANYWHERE)
             made.append(DisMax((joined, And(letters)), weights.TIE))
         else:
-            made.append(_root(words[place]))
+            made.append(_any_form(words[place]))
         place = max(end, place + 1)
     return made if len({each.word for each in words}) == len(words) else list(dict.fromkeys(made))
 
 
-def _root(token: _Token) -> Match:
+def _any_form(token: _Token) -> Match:
     """One word wherever it may stand, in any form; perhaps begun."""
     roots = [root(token.word)]
     if token.old and (other := root(as_old(token.word))) != roots[0]:
@@ -166,7 +168,7 @@ def _root(token: _Token) -> Match:
         choices = [beginning, *(Term("any", each, weights.ANYWHERE) for each in roots if each != token.word)]
     else:
         choices = [Term("any", each, weights.ANYWHERE) for each in roots]
-    return _best(choices)
+    return _best_of(choices)
 
 
 def _is_whole(word: str) -> bool:
@@ -183,27 +185,27 @@ def _as_typed(token: _Token) -> Match | None:
     return Term("text", token.word, weights.AS_TYPED[""]) if root(token.word) != token.word else None
 
 
-def _best(choices: list[Match]) -> Match:
+def _best_of(choices: list[Match]) -> Match:
     return choices[0] if len(choices) == 1 else DisMax(tuple(choices), weights.TIE)
 
 
-def _quoted(phrase: Quoted) -> Match:
+def _phrase(phrase: Quoted) -> Match:
     words = tuple(tokens(phrase.text))
-    if phrase.field in weights.QUOTED_IN:
-        return Phrase(phrase.field, words, weights.QUOTED_IN[phrase.field])
-    anywhere = Phrase("text", words, weights.QUOTED)
+    if phrase.field in weights.PHRASE_IN:
+        return Phrase(phrase.field, words, weights.PHRASE_IN[phrase.field])
+    anywhere = Phrase("text", words, weights.PHRASE)
     if phrase.field:
         return And((*(Term("any", IN[phrase.field] + root(each), weights.ANYWHERE) for each in words), anywhere))
-    return Boosted(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.QUOTED_IN.items()))
+    return Boosted(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.PHRASE_IN.items()))
 
 
-def _named(kind: str, number: str) -> Match:
+def _identifier(kind: str, number: str) -> Match:
     if kind == "call" and len(number) >= _SHORTEST:
-        return Boosted(Prefix("identifier", number, 0.0), (Keyword("identifier", (number,), weights.NAMED),))
-    return Keyword("identifier", (number,), weights.NAMED)
+        return Boosted(Prefix("identifier", number, 0.0), (Keyword("identifier", (number,), weights.IDENTIFIER),))
+    return Keyword("identifier", (number,), weights.IDENTIFIER)
 
 
-def _classes(classes: Classes) -> Match:
+def _class_range(classes: Classes) -> Match:
     low, high = classes.low, classes.high
     if low == high and low is not None:
         if low[:2] == "2X":
@@ -213,17 +215,17 @@ def _classes(classes: Classes) -> Match:
         return Between("class_number", int(digits.ljust(6, "0")[:6]), int(digits.ljust(6, "9")[:6]))
     return Between(
         "class_number",
-        None if low is None else int(_digits(low).ljust(6, "0")[:6]),
-        None if high is None else int(_digits(high).ljust(6, "9")[:6]),
+        None if low is None else int(_class_digits(low).ljust(6, "0")[:6]),
+        None if high is None else int(_class_digits(high).ljust(6, "9")[:6]),
     )
 
 
-def _digits(written: str) -> str:
+def _class_digits(written: str) -> str:
     """A bound of a range of classes: the local class stands at 297."""
     return "297" if written[:2] == "2X" else written.replace(".", "")
 
 
-def _closeness(query: Query, words: Sequence[_Token]) -> list[Match]:
+def _closeness_bonuses(query: Query, words: Sequence[_Token]) -> list[Match]:
     """Bonuses for records whose title or author is close to the whole of what was typed."""
     typed = tuple(each.word for each in words)
     if not typed or not all(isinstance(each, Word) and each.field in ("", "title", "author") for each in query.parts):
@@ -234,18 +236,20 @@ def _closeness(query: Query, words: Sequence[_Token]) -> list[Match]:
         close.append(Keyword("opening", (" ".join((*typed, END)),), weights.WHOLE_TITLE))
         if len(typed) > 1:
             close.append(Phrase("title", typed, weights.TITLE_HAS))
-    if "title" not in fields and len(typed) <= _CLOSE_WORDS:
+    if "title" not in fields and len(typed) <= _MOST_CLOSE_WORDS:
         close.append(Keyword("name", (name_key([root(each) for each in typed]),), weights.WHOLE_NAME))
     return close
 
 
-def _or_named(query: Query, words: Sequence[_Token], match: Match) -> Match:
+def _or_identifier(query: Query, words: Sequence[_Token], match: Match) -> Match:
     """A barcode or a call number is one word or several that name one thing: `899.221 3 NAV k`."""
-    if len(query.parts) > _CLOSE_WORDS or not all(isinstance(each, Word) and not each.field for each in query.parts):
+    if len(query.parts) > _MOST_CLOSE_WORDS or not all(
+        isinstance(each, Word) and not each.field for each in query.parts
+    ):
         return match
     if not any(any(map(str.isdigit, each.word)) for each in words):
         return match
     name = squeeze(" ".join(each.text for each in query.parts if isinstance(each, Word)))
     if len(name) < 4:
         return match
-    return Or((match, Keyword("identifier", (name,), weights.NAMED)))
+    return Or((match, Keyword("identifier", (name,), weights.IDENTIFIER)))

@@ -25,9 +25,9 @@ TIE = 0.1
 # what the words score. The second walks through positions, so it is done for titles only; the others are looked up.
 WHOLE_TITLE, TITLE_HAS, WHOLE_NAME = 12.0, 4.0, 6.0
 # Words in quotes, found anywhere, and by field; somebody asked for just this.
-QUOTED = 1.0
-QUOTED_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
+PHRASE = 1.0
+PHRASE_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
 # A barcode, an ISSN or a call number names one thing: above anything that words can reach.
-NAMED = 60.0
+IDENTIFIER = 60.0
 # A word too common to decide anything helps the order a little, and never excludes.
 COMMON = 0.1

@@ -24,31 +24,31 @@ from chassis.settings import Settings
 from chassis.testing import migrated_database
 from services.catalog import jobs
 from services.catalog.commands.report import app
-from services.catalog.query_log import Report, Searched, note_searches, report_searches
+from services.catalog.query_log import QueryReport, SearchEntry, log_searches, report_searches
 from services.catalog.service import SERVICE
 from services.catalog.tables import Search
 
 NOW = datetime(2026, 11, 25, 9, tzinfo=UTC)
 LOG = [
-    Searched("2026-11-20", "surau", 4, 0, "id"),
-    Searched("2026-11-21", "Surau", 5, 0, "en"),
-    Searched("2026-11-21", "surau", 3, 3, "id"),
-    Searched("2026-11-22", "surau", 4, 4, "id"),
-    Searched("2026-11-21", "belajar python", 0, 0, "id"),
-    Searched("2026-11-23", "belajar python", 0, 0, "id"),
-    Searched("2026-11-20", "adat", 0, 0, "id"),
-    Searched("2026-11-22", "adat", 2, 0, "id"),
-    Searched("2026-08-01", "lama", 0, 0, "id"),
-    Searched("2026-11-22", "=1+1", 0, 0, "id"),
+    SearchEntry("2026-11-20", "surau", 4, 0, "id"),
+    SearchEntry("2026-11-21", "Surau", 5, 0, "en"),
+    SearchEntry("2026-11-21", "surau", 3, 3, "id"),
+    SearchEntry("2026-11-22", "surau", 4, 4, "id"),
+    SearchEntry("2026-11-21", "belajar python", 0, 0, "id"),
+    SearchEntry("2026-11-23", "belajar python", 0, 0, "id"),
+    SearchEntry("2026-11-20", "adat", 0, 0, "id"),
+    SearchEntry("2026-11-22", "adat", 2, 0, "id"),
+    SearchEntry("2026-08-01", "lama", 0, 0, "id"),
+    SearchEntry("2026-11-22", "=1+1", 0, 0, "id"),
 ]
 
 
 def noted(database: Database) -> None:
     with database.transaction(system("test")) as session:
-        note_searches(session, LOG)
+        log_searches(session, LOG)
 
 
-def reported(database: Database, **more: Any) -> list[Report]:
+def reported(database: Database, **more: Any) -> list[QueryReport]:
     with database.reading(READER) as session:
         return report_searches(session, **{"since": "2026-11-01", "failed": False, "limit": 10, **more})
 
@@ -56,10 +56,10 @@ def reported(database: Database, **more: Any) -> list[Report]:
 def test_a_report_counts_searches_failures_and_opened_hits(database: Database) -> None:
     noted(database)
     assert reported(database) == [
-        Report("adat", 2, 1, 2, 0, None, "2026-11-22"),
-        Report("belajar python", 2, 2, 0, 0, None, "2026-11-23"),
-        Report("surau", 2, 0, 5, 2, 3.5, "2026-11-22"),
-        Report("=1+1", 1, 1, 0, 0, None, "2026-11-22"),
+        QueryReport("adat", 2, 1, 2, 0, None, "2026-11-22"),
+        QueryReport("belajar python", 2, 2, 0, 0, None, "2026-11-23"),
+        QueryReport("surau", 2, 0, 5, 2, 3.5, "2026-11-22"),
+        QueryReport("=1+1", 1, 1, 0, 0, None, "2026-11-22"),
     ]
     assert [each.query for each in reported(database, failed=True)] == ["belajar python", "=1+1"]
     assert [each.query for each in reported(database, failed=True, since="2026-01-01", limit=2)] == [

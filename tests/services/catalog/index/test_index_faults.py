@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES, Index
-from services.catalog.index.rebuilds import ask_rebuild, unsound
+from services.catalog.index.rebuilds import index_fault, request_rebuild
 from services.catalog.tables import Record
 from tests.services.catalog.indexes import (
     CHECKOUT,
@@ -36,24 +36,24 @@ from chassis.db import Database
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
 from services.catalog.index import indexer
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 
 def die(*_args, **_more):
     os.kill(os.getpid(), signal.SIGKILL)
 
 url, search, point = sys.argv[1:]
-indexer.SCAN_BATCH = indexer.BIGGEST_COMMIT = 4
+indexer.SCAN_BATCH = indexer.MOST_RECORDS_A_COMMIT = 4
 index = open_url(search, ENGINES)
 if point == "before the queue rows go":
     indexer.dequeue = die
 elif point == "before progress is noted":
-    note = Keeper._note
-    Keeper._note = lambda self, wish, **values: die() if values.get("reached") else note(self, wish, **values)
+    update = Indexer._update_request
+    Indexer._update_request = lambda *args, **values: die() if values.get("reached") else update(*args, **values)
 elif point == "before done is noted":
-    note = Keeper._note
-    Keeper._note = lambda self, wish, **values: die() if values.get("state") == "done" else note(self, wish, **values)
-keeper = Keeper(Database(url), index)
-while keeper.step():
+    update = Indexer._update_request
+    Indexer._update_request = lambda *args, **row: die() if row.get("state") == "done" else update(*args, **row)
+indexer = Indexer(Database(url), index)
+while indexer.step():
     pass
 """
 
@@ -66,7 +66,7 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     follow(database, index)
     index.close()
     if point != "before the queue rows go":
-        ask_rebuild(database)
+        request_rebuild(database)
     import_([*books("Jilid lain"), *many(12)[10:]])
     url = database.url.render_as_string(hide_password=False)
     child = subprocess.run(
@@ -86,20 +86,20 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     assert {wish.state for wish in wishes(database)} == {"done"}
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 12
-    assert unsound(database, index) == ""
+    assert index_fault(database, index) == ""
 
 
 def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
     database: Database, elasticsearch_url: str, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     index: Index = open_url(elasticsearch_url, ENGINES)
     import_(many(10))
-    keeper = follow(database, index)
+    indexer = follow(database, index)
     import_(books("Jilid lain"))
-    asked = ask_rebuild(database)
-    follow(database, index, keeper)
+    asked = request_rebuild(database)
+    follow(database, index, indexer)
     eventually(lambda: len(numbers(index, "lain")) == 1, 3)
     assert (len(numbers(index)), index.name(), queued(database)) == (10, asked.hex, {})
     index.retire()
@@ -107,5 +107,5 @@ def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
         index.search(EVERYTHING)
     follow(database, index)
     assert len(numbers(index)) == 10
-    assert unsound(database, index) == ""
+    assert index_fault(database, index) == ""
     index.close()

@@ -12,9 +12,9 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict
 from chassis.lease import Fenced, Lease, Leases
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Change, Index
-from services.catalog.index.rebuilds import ask_rebuild
+from services.catalog.index.rebuilds import request_rebuild
 from tests.services.catalog.indexes import books, follow, numbers, queued, wishes
 
 ROLE = "index"
@@ -43,7 +43,7 @@ def oversleep(database: Database) -> None:
 def test_what_it_wrote_stays_queued_for_the_next_holder(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
-    keeper = follow(database, index, Keeper(Fenced(database, lease), index))
+    indexer = follow(database, index, Indexer(Fenced(database, lease), index))
     import_(books("Sitti Nurbaya"))
 
     class Slow(type(index)):  # type: ignore[misc]
@@ -53,7 +53,7 @@ def test_what_it_wrote_stays_queued_for_the_next_holder(
 
     plain, index.__class__ = index.__class__, Slow
     with pytest.raises(Conflict) as refusal:
-        keeper.step()
+        indexer.step()
     assert refusal.value.reason == "LEASE_LOST"
     assert len(queued(database)) == 1
     index.__class__ = plain
@@ -65,12 +65,12 @@ def test_an_index_it_was_building_is_not_put_in_place(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))
-    keeper = follow(database, index, Keeper(Fenced(database, lease), index))
+    indexer = follow(database, index, Indexer(Fenced(database, lease), index))
     live = index.name()
-    ask_rebuild(database)
+    request_rebuild(database)
     oversleep(database)
     with pytest.raises(Conflict):
-        keeper.step()
+        indexer.step()
     assert (index.name(), wishes(database)[-1].state) == (live, "wanted")
     follow(database, index)
     assert index.name() != live

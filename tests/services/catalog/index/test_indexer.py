@@ -14,10 +14,10 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import load
-from services.catalog.index.indexer import Keeper, run
+from services.catalog.index.indexer import Indexer, run
 from services.catalog.index.port import Change, Index
 from services.catalog.index.queue import dequeue, enqueue
-from services.catalog.index.rebuilds import unsound
+from services.catalog.index.rebuilds import index_fault
 from services.catalog.service import SERVICE
 from services.catalog.tables import Record
 from tests.services.catalog.indexes import (
@@ -39,20 +39,20 @@ def test_the_first_index_is_made_by_itself_and_filled_from_the_queue(
     assert queued(database) == {}
     assert len(numbers(index)) == 2
     assert len(numbers(index, "asuhan")) == 1
-    assert unsound(database, index) == ""
+    assert index_fault(database, index) == ""
 
 
 def test_changed_records_are_replaced_and_deleted_ones_leave_the_index(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan", "Azab dan Sengsara"))
-    keeper = follow(database, index)
+    indexer = follow(database, index)
     import_(books("Sitti Nurbaya", "Salah Pilih"))
     with database.transaction(system("test")) as session:
         (gone,) = numbers(index, "azab")
         session.execute(update(Record).where(Record.number == gone).values(deleted_at=clock.now(), version=2))
         enqueue(session, [(gone, 2)])
-    follow(database, index, keeper)
+    follow(database, index, indexer)
     assert (len(numbers(index)), numbers(index, "asuhan"), numbers(index, "azab")) == (2, [], [])
     assert len(numbers(index, "pilih")) == 1
 
@@ -76,7 +76,7 @@ def test_a_row_whose_record_changed_meanwhile_stays_queued(database: Database) -
 def test_rows_stay_queued_when_the_index_cannot_be_written(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
-    keeper = follow(database, index)
+    indexer = follow(database, index)
     import_(books("Sitti Nurbaya"))
 
     class Full(type(index)):  # type: ignore[misc]
@@ -85,7 +85,7 @@ def test_rows_stay_queued_when_the_index_cannot_be_written(
 
     index.__class__ = Full
     with pytest.raises(OSError, match="no space"):
-        keeper.step()
+        indexer.step()
     assert len(queued(database)) == 1
 
 
@@ -105,7 +105,7 @@ def test_beside_a_command_one_commit_waits_for_what_trickles_in(
     import_(many(3), source="FIRST")
     later = threading.Timer(0.1, lambda: import_(many(4), source="SECOND"))
     later.start()
-    assert Keeper(database, index, watched=False).step()
+    assert Indexer(database, index, readers_wait=False).step()
     later.join()
     assert commits == [7]
 

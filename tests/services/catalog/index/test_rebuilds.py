@@ -14,10 +14,10 @@ from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id
 from chassis.sentences import LocalText
 from chassis.urls import open_url
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES, Change, Index
-from services.catalog.index.rebuilds import ask_rebuild, rebuild_progress, unsound
-from services.catalog.index.tantivy_writing import Building
+from services.catalog.index.rebuilds import index_fault, rebuild_progress, request_rebuild
+from services.catalog.index.tantivy_writing import TantivyRebuild
 from tests.services.catalog.indexes import (
     EVERYTHING,
     books,
@@ -32,46 +32,46 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    keeper = follow(database, index)
+    indexer = follow(database, index)
     before = index.name()
-    asked = ask_rebuild(database)
-    assert ask_rebuild(database) == asked
-    keeper.step()
+    asked = request_rebuild(database)
+    assert request_rebuild(database) == asked
+    indexer.step()
     now = rebuild_progress(database, asked)
     assert (now.state, now.written, now.total, now.finished_at) == ("running", 4, 10, None)
     assert len(numbers(index)) == 10
     import_([*books("Jilid baru"), *many(12)[10:]], source="TEST")
-    keeper.step()
+    indexer.step()
     assert queued(database) == {}
     assert len(numbers(index, "baru")) == 1
-    follow(database, index, keeper)
+    follow(database, index, indexer)
     now = rebuild_progress(database, asked)
     assert (now.state, now.error) == ("done", "")
     assert now.finished_at is not None
     assert index.name() == asked.hex != before
     assert (len(numbers(index)), len(numbers(index, "baru"))) == (12, 1)
-    assert unsound(database, index) == ""
+    assert index_fault(database, index) == ""
 
 
 def test_an_interrupted_rebuild_is_gone_on_with(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    keeper = follow(database, index)
-    asked = ask_rebuild(database)
-    keeper.step()
+    indexer = follow(database, index)
+    asked = request_rebuild(database)
+    indexer.step()
     index.close()
-    written, write = list[int](), Building.write
+    written, write = list[int](), TantivyRebuild.write
 
-    def counted(self: Building, given: Sequence[Change], *, durable: bool = True) -> None:
+    def counted(self: TantivyRebuild, given: Sequence[Change], *, durable: bool = True) -> None:
         written.append(len(given))
         write(self, given, durable=durable)
 
-    monkeypatch.setattr(Building, "write", counted)
+    monkeypatch.setattr(TantivyRebuild, "write", counted)
     again = open_url(f"tantivy:///{folder}", ENGINES)
     follow(database, again)
     assert written == [4, 2]
@@ -83,11 +83,11 @@ def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    keeper = follow(database, index)
-    asked = ask_rebuild(database)
-    keeper.step()
+    indexer = follow(database, index)
+    asked = request_rebuild(database)
+    indexer.step()
     index.close()
     shutil.rmtree(folder / asked.hex)
     follow(database, index)
@@ -102,7 +102,7 @@ def test_a_lost_index_is_built_again(
     follow(database, index)
     index.close()
     shutil.rmtree(folder)
-    assert unsound(database, index) == "INDEX_MISSING"
+    assert index_fault(database, index) == "INDEX_MISSING"
     follow(database, index)
     assert len(numbers(index)) == 10
 
@@ -120,13 +120,13 @@ def test_a_rotten_index_answers_no_garbage_and_is_built_again(
     rotten.chmod(0o600)
     rotten.write_bytes(sound)
     again = open_url(f"tantivy:///{folder}", ENGINES)
-    assert unsound(database, again) == "INDEX_ROTTEN"
+    assert index_fault(database, again) == "INDEX_ROTTEN"
     with pytest.raises(Unavailable) as trouble:
         again.search(EVERYTHING)
     assert trouble.value.reason == "INDEX_BUILDING"
     follow(database, again)
     assert len(numbers(again)) == 10
-    assert unsound(database, again) == ""
+    assert index_fault(database, again) == ""
     again.close()
 
 
@@ -136,10 +136,10 @@ def test_an_index_of_another_database_is_not_asked_and_built_again(
     foreign = index.begin_rebuild(new_id().hex)
     foreign.swap()
     import_(many(3))
-    assert unsound(database, index) == "INDEX_STRANGE"
+    assert index_fault(database, index) == "INDEX_STRANGE"
     follow(database, index)
     assert len(numbers(index)) == 3
-    assert unsound(database, index) == ""
+    assert index_fault(database, index) == ""
 
 
 def test_an_index_of_another_release_answers_until_the_new_one_is_there(
@@ -150,38 +150,38 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     follow(database, index)
     before = index.name()
     manifest = folder / before / "rangkiang.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "form": "older"}))
-    assert unsound(database, index) == "INDEX_FOREIGN"
-    keeper = Keeper(database, index)
-    keeper.step()
+    assert index_fault(database, index) == "INDEX_FOREIGN"
+    indexer = Indexer(database, index)
+    indexer.step()
     assert (index.name(), len(numbers(index))) == (before, 10)
-    follow(database, index, keeper)
+    follow(database, index, indexer)
     assert index.name() != before
-    assert (len(numbers(index)), unsound(database, index)) == (10, "")
+    assert (len(numbers(index)), index_fault(database, index)) == (10, "")
 
 
 def test_an_index_that_misses_a_record_is_noticed_at_rest(
     database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SETTLED_SECONDS", 0.0)
-    monkeypatch.setattr("services.catalog.index.rebuilds.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("services.catalog.index.rebuilds.RECOUNT_SECONDS", 0.0)
     import_(many(3))
     follow(database, index)
     index.write([Change(numbers(index)[0], 9, None)])
-    assert unsound(database, index) == "INDEX_INCOMPLETE"
+    assert index_fault(database, index) == "INDEX_INCOMPLETE"
     follow(database, index)
     follow(database, index)
     assert len(numbers(index)) == 3
 
 
 def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
-    asked = ask_rebuild(database)
-    Keeper(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    asked = request_rebuild(database)
+    Indexer(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
     now = rebuild_progress(database, asked)
     assert now.state == "failed"
     assert "disk full" in now.error
@@ -194,13 +194,13 @@ def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
-    monkeypatch.setattr("services.catalog.index.indexer.BIGGEST_COMMIT", 4)
+    monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    keeper = follow(database, index)
-    asked = ask_rebuild(database)
-    keeper.step()
+    indexer = follow(database, index)
+    asked = request_rebuild(database)
+    indexer.step()
     assert (folder / asked.hex).is_dir()
-    keeper.give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    indexer.give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
     follow(database, index)
     assert not (folder / asked.hex).exists()
     assert len(numbers(index)) == 10

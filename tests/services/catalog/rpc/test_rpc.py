@@ -26,7 +26,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import institutions, rpc, sample
 from services.catalog.formats import FORMS
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
@@ -62,8 +62,8 @@ def _as_json(records: list[Any]) -> bytes:
 
 def _index(database: Database, settings: Settings) -> None:
     index = open_url(settings.of(CatalogSettings).search, ENGINES)
-    keeper = Keeper(database, index)
-    while keeper.step():
+    indexer = Indexer(database, index)
+    while indexer.step():
         pass
     index.close()
 

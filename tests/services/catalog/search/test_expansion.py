@@ -20,7 +20,7 @@ from services.catalog.marc.faults import Frame
 from services.catalog.marc.record import Record
 from services.catalog.sample import authorities
 from services.catalog.search import expansion
-from services.catalog.search.expansion import variants, widened
+from services.catalog.search.expansion import expand, heading_variants
 from services.catalog.search.query.parser import parse
 from services.catalog.search.ranking.build import rank
 from services.catalog.tables import Institution
@@ -43,7 +43,7 @@ def know(library: Library, *records: Record) -> None:
             met={},
             at=clock.now(),
         )
-    expansion._kept.pop(library.database, None)
+    expansion._caches.pop(library.database, None)
 
 
 @pytest.fixture
@@ -85,8 +85,8 @@ def test_facets_are_counted_of_the_same_hits(shelf: Library) -> None:
 
 def test_without_authorities_nothing_is_asked_and_nothing_changes(library: Library) -> None:
     query = parse("buya hamka")
-    assert widened(library.database, query, rank(query)) == rank(query)
-    assert variants(library.database, query) == []
+    assert expand(library.database, query, rank(query)) == rank(query)
+    assert heading_variants(library.database, query) == []
 
 
 def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
@@ -138,26 +138,26 @@ def test_what_is_kept_in_memory_is_read_again_and_bounded(shelf: Library, monkey
     monkeypatch.setattr(
         shelf.database, "rows", lambda statement, given: asked.append(statement) or rows(statement, given)
     )
-    assert variants(shelf.database, parse("tasawuf modern")) == []
+    assert heading_variants(shelf.database, parse("tasawuf modern")) == []
     assert len(asked) == 1, "which forms there are"
-    assert variants(shelf.database, parse("kemarau panjang")) == []
+    assert heading_variants(shelf.database, parse("kemarau panjang")) == []
     assert len(asked) == 1, "a query that says none asks nothing"
-    assert len(variants(shelf.database, parse("ali akbar navis"))) == 1
+    assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
     assert len(asked) == 2
     monkeypatch.setattr(expansion, "MOST_KEPT", 3)
-    expansion._kept.clear()
-    assert len(variants(shelf.database, parse("ali akbar navis"))) == 1
-    assert expansion._look(shelf.database).forms is None, "more than are kept"
+    expansion._caches.clear()
+    assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
+    assert expansion._load_cache(shelf.database).forms is None, "more than are kept"
 
 
 def test_what_is_kept_in_memory_is_read_again(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = expansion._look(shelf.database)
+    kept = expansion._load_cache(shelf.database)
     know(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
-    expansion._kept[shelf.database] = kept
-    assert variants(shelf.database, parse("marah roesli")) == [], "not yet"
+    expansion._caches[shelf.database] = kept
+    assert heading_variants(shelf.database, parse("marah roesli")) == [], "not yet"
     later = kept.until + 1
     monkeypatch.setattr(expansion.time, "monotonic", lambda: later)
-    assert [each.form for each in variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
+    assert [each.form for each in heading_variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
 
 
 def test_both_engines_and_both_databases_answer_alike(database: Database, index: Index, elasticsearch_url: str) -> None:
@@ -190,9 +190,9 @@ def test_who_begins_a_form_is_offered_the_heading(shelf: Library) -> None:
 
 
 def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
-    assert variants(shelf.database, parse('"buya hamka"')) == []
-    assert variants(shelf.database, parse("marah rusli")) == []
-    assert [(each.form, str(each.query)) for each in variants(shelf.database, parse("hamka"))] == [
+    assert heading_variants(shelf.database, parse('"buya hamka"')) == []
+    assert heading_variants(shelf.database, parse("marah rusli")) == []
+    assert [(each.form, str(each.query)) for each in heading_variants(shelf.database, parse("hamka"))] == [
         ("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")
     ]
 

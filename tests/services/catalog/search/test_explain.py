@@ -8,7 +8,7 @@ import pytest
 
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
-from services.catalog.search.scorer import total, weigh
+from services.catalog.search.scorer import total_weight, weigh
 from tests.fakes.library import Library, book
 from tests.services.catalog.indexes import follow
 
@@ -79,7 +79,7 @@ def test_what_is_computed_here_is_what_the_engine_computes(stocked: Library, mon
 
     def watched(*asked: object) -> object:
         parts = weigh(*asked)  # type: ignore[arg-type]
-        computed.append(total(parts or []))
+        computed.append(total_weight(parts or []))
         return parts
 
     monkeypatch.setattr("services.catalog.search.explain.weigh", watched)

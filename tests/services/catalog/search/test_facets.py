@@ -8,15 +8,15 @@ import pytest
 
 from chassis.context import READER
 from chassis.errors import Invalid
-from services.catalog.search.facets import Counted, count_facet
+from services.catalog.search.facets import FacetPage, count_facet
 from tests.fakes.library import Library, book
 
 
-def counted(library: Library, query: str = "", *, facet: str = "subject", **more: Any) -> Counted:
+def counted(library: Library, query: str = "", *, facet: str = "subject", **more: Any) -> FacetPage:
     return count_facet(library.database, library.index, context=READER, query=query, facet=facet, **more)
 
 
-def pairs(page: Counted) -> list[tuple[str, int]]:
+def pairs(page: FacetPage) -> list[tuple[str, int]]:
     return [(each.value, each.count) for each in page.values]
 
 

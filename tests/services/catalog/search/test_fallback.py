@@ -19,7 +19,7 @@ from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.search.autocomplete import suggest
-from services.catalog.search.search import Found, search
+from services.catalog.search.search import SearchResult, search
 from services.catalog.service import SERVICE
 from tests.builders import book
 from tests.fakes.proxy import Proxy, proxy_to
@@ -49,11 +49,11 @@ def tables(database: Database) -> Database:
     return database
 
 
-def find(database: Database, index: Index, query: str = "", **more: Any) -> Found:
+def find(database: Database, index: Index, query: str = "", **more: Any) -> SearchResult:
     return search(database, index, context=READER, query=query, **more)
 
 
-def titles(found: Found) -> list[str]:
+def titles(found: SearchResult) -> list[str]:
     return [orjson.loads(hit.brief)["title"] for hit in found.hits]
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.search.highlight import highlights, marks_of
+from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.query.parser import parse
 
 BRIEF: dict[str, Any] = {
@@ -36,12 +36,12 @@ BRIEF: dict[str, Any] = {
     ],
 )
 def test_found_words_are_every_second_piece(query: str, expected: dict[str, list[str]]) -> None:
-    assert highlights(marks_of(parse(query)), BRIEF) == expected
+    assert highlights(marks_for(parse(query)), BRIEF) == expected
 
 
 @given(st.text(max_size=60), st.text(alphabet="ab é-'ʾ日<", max_size=40))
 def test_the_pieces_joined_are_the_text(query: str, title: str) -> None:
-    for pieces in highlights(marks_of(parse(query + " a*")), {"title": title}).values():
+    for pieces in highlights(marks_for(parse(query + " a*")), {"title": title}).values():
         assert "".join(pieces) == title
         assert len(pieces) % 2 == 1
         assert all(pieces[1::2])

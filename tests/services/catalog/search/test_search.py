@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, TooLate
 from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
-from services.catalog.search.cursors import Cursor, opened
+from services.catalog.search.cursors import Cursor, decode_cursor
 from services.catalog.search.query.parser import parse
 from services.catalog.search.validation import MOST_WILDCARDS, SHORTEST_WILDCARD
 from tests.fakes.library import Library, begun, book
@@ -174,16 +174,16 @@ def test_a_cursor_belongs_to_its_question(stocked: Library) -> None:
 
 
 def test_pages_reach_to_hit_ten_thousand_and_it_says_so() -> None:
-    assert opened(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
+    assert decode_cursor(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
     with pytest.raises(Invalid) as refusal:
-        opened(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
+        decode_cursor(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
     assert refusal.value.reason == "PAGING_TOO_DEEP"
 
 
 @given(st.one_of(st.text(max_size=60), st.binary(max_size=40).map(lambda raw: raw.hex())))
 def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        opened(text, b"8 bytes.")
+        decode_cursor(text, b"8 bytes.")
     assert refusal.value.reason == "CURSOR_FOREIGN"
 
 

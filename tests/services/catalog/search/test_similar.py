@@ -13,7 +13,7 @@ from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
-from services.catalog.search.similar import Similar, similar
+from services.catalog.search.similar import SimilarRecord, similar
 from services.catalog.tables import Record as Row
 from tests.builders import book as made
 from tests.fakes.library import Library, book
@@ -21,12 +21,12 @@ from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import follow
 
 
-def like(library: Library, query: str, limit: int = 0) -> list[Similar]:
+def like(library: Library, query: str, limit: int = 0) -> list[SimilarRecord]:
     record_id = UUID(library.find(query).hits[0].id)
     return similar(library.database, library.index, context=READER, record_id=record_id, limit=limit)
 
 
-def titles(found: list[Similar]) -> list[str]:
+def titles(found: list[SimilarRecord]) -> list[str]:
     return [orjson.loads(each.brief)["title"] for each in found]
 
 

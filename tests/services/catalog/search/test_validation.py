@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from chassis.errors import Invalid
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
-from services.catalog.search.validation import MOST_WORDS, understood
+from services.catalog.search.validation import MOST_WORDS, parse_query
 
 
 @pytest.mark.parametrize(
@@ -30,18 +30,18 @@ from services.catalog.search.validation import MOST_WORDS, understood
 )
 def test_what_is_too_much_is_refused_with_its_measure(text: str, reason: str, facts: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refusal:
-        understood(text)
+        parse_query(text)
     assert (refusal.value.reason, refusal.value.facts) == (reason, facts)
     assert refusal.value.sentence.id != refusal.value.sentence.en
 
 
 @pytest.mark.parametrize("text", ["日*", "sura* masji* ada* kab*", "(((((a OR b)))))", "kata " * 32, "*", "* surau"])
 def test_what_is_within_bounds_is_not(text: str) -> None:
-    assert understood(text)[0] == parse(text)
+    assert parse_query(text)[0] == parse(text)
 
 
 @given(st.text(alphabet='ab *"()|:-. OR', max_size=120))
 def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
     refused = depth(text) > MOST_DEPTH or parse(text).size > MOST_WORDS or bool(parse(text).wildcards)
     with suppress(Invalid) if refused else nullcontext():
-        assert understood(text)[0] == parse(text)
+        assert parse_query(text)[0] == parse(text)

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import insert, select
 
 from chassis.context import system
-from services.catalog.search.zero_results import Help
+from services.catalog.search.zero_results import ZeroResultHelp
 from services.catalog.tables import ClassCaption, Institution
 from tests.fakes.library import Library, book
 
@@ -33,7 +33,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
     return library
 
 
-def helped(library: Library, query: str, **more: object) -> Help:
+def helped(library: Library, query: str, **more: object) -> ZeroResultHelp:
     found = library.find(query, **more)
     assert found.help is not None
     return found.help

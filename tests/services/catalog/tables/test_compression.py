@@ -11,7 +11,7 @@ from sqlalchemy import text
 from chassis.context import READER, system
 from chassis.db import Database
 from services.catalog import queries
-from services.catalog.index.indexer import Keeper
+from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
 from services.catalog.tables.compression import deflated, inflated
@@ -50,7 +50,7 @@ def test_threads_do_not_get_in_each_others_way() -> None:
 
 
 def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(database: Database, index: Index) -> None:
-    Keeper(database, index).step()
+    Indexer(database, index).step()
     library = Library(database, index)
     library.put([book("Kemarau", author="Navis, A. A."), book("Siti Nurbaya")])
     select = "SELECT marc, brief, holdings FROM records ORDER BY number"

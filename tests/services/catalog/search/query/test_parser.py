@@ -7,7 +7,18 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from services.catalog.search.query.parser import depth, parse
-from services.catalog.search.query.tree import Classes, Coded, Either, Isbn, Named, Part, Phrase, Query, Word, Years
+from services.catalog.search.query.tree import (
+    AnyOf,
+    Classes,
+    FacetCode,
+    Identifier,
+    Isbn,
+    Part,
+    Phrase,
+    Query,
+    Word,
+    Years,
+)
 
 
 @pytest.mark.parametrize(
@@ -33,9 +44,9 @@ from services.catalog.search.query.tree import Classes, Coded, Either, Isbn, Nam
         ("adat 1990..2000", [Word("adat"), Years(1990, 2000)]),
         ("..2000 adat", [Years(None, 2000), Word("adat")]),
         ("revolusi 1945-1949", [Word("revolusi"), Word("1945-1949")]),
-        ("bahasa:minangkabau", [Coded("language", "min")]),
-        ("language:nld", [Coded("language", "dut")]),
-        ("bahasa:inggris kamus", [Coded("language", "eng"), Word("kamus")]),
+        ("bahasa:minangkabau", [FacetCode("language", "min")]),
+        ("language:nld", [FacetCode("language", "dut")]),
+        ("bahasa:inggris kamus", [FacetCode("language", "eng"), Word("kamus")]),
         ("bahasa: sebuah pengantar", [Word("bahasa"), Word("sebuah"), Word("pengantar")]),
         ("tahun: kelabu", [Word("tahun"), Word("kelabu")]),
         ("judul:", [Word("judul")]),
@@ -58,11 +69,11 @@ from services.catalog.search.query.tree import Classes, Coded, Either, Isbn, Nam
         ("series:balai", [Word("balai", "series")]),
         ('seri:"balai pustaka"', [Phrase("balai pustaka", "series")]),
         ("penerbit:gramedia", [Word("gramedia", "publisher")]),
-        ("issn:0126-1234", [Named("issn", "01261234")]),
-        ("barcode:0012-345", [Named("barcode", "0012345")]),
-        ('panggil:"899.221 3 NAV k"', [Named("call", "8992213navk")]),
-        ("call:899.221", [Named("call", "899221")]),
-        ("w:ocm 123", [Named("control", "ocm"), Word("123")]),
+        ("issn:0126-1234", [Identifier("issn", "01261234")]),
+        ("barcode:0012-345", [Identifier("barcode", "0012345")]),
+        ('panggil:"899.221 3 NAV k"', [Identifier("call", "8992213navk")]),
+        ("call:899.221", [Identifier("call", "899221")]),
+        ("w:ocm 123", [Identifier("control", "ocm"), Word("123")]),
         ("golongan:297", [Classes("297", "297")]),
         ("class:8", [Classes("8", "8")]),
         ("class:800..899", [Classes("800", "899")]),
@@ -70,10 +81,10 @@ from services.catalog.search.query.tree import Classes, Coded, Either, Isbn, Nam
         ("class:899.2..", [Classes("899.2", None)]),
         ("golongan:2x4.1", [Classes("2X4.1", "2X4.1")]),
         ("golongan:800.", [Classes("800", "800")]),
-        ("bahan:majalah", [Coded("format", "serial")]),
-        ('format:"buku elektronik"', [Coded("format", "ebook")]),
-        ("pembaca:anak", [Coded("audience", "child")]),
-        ("koleksi:referensi", [Coded("collection", "reference")]),
+        ("bahan:majalah", [FacetCode("format", "serial")]),
+        ('format:"buku elektronik"', [FacetCode("format", "ebook")]),
+        ("pembaca:anak", [FacetCode("audience", "child")]),
+        ("koleksi:referensi", [FacetCode("collection", "reference")]),
         ("bahan: baku", [Word("bahan"), Word("baku")]),
         ("(adat istiadat)", [Word("adat"), Word("istiadat")]),
         ("Robohnya surau kami (1956)", [Word("Robohnya"), Word("surau"), Word("kami"), Word("1956")]),
@@ -96,7 +107,7 @@ def test_text_becomes_a_tree(text: str, parts: list[Part]) -> None:
         ('minang -"siti nurbaya"', [Phrase("siti nurbaya")]),
         ("minang -judul:siti", [Word("siti", "title")]),
         ("minang -tahun:..1980", [Years(None, 1980)]),
-        ("minang -bahasa:inggris", [Coded("language", "eng")]),
+        ("minang -bahasa:inggris", [FacetCode("language", "eng")]),
         ("minang --novel", [Word("novel")]),
         ("minang -golongan:800..", [Classes("800", None)]),
     ],
@@ -108,8 +119,8 @@ def test_a_minus_excludes(text: str, without: list[Part]) -> None:
 A, B, C = Word("a"), Word("b"), Word("c")
 
 
-def either(*choices: tuple[Part, ...]) -> Either:
-    return Either(tuple(Query(each) for each in choices))
+def either(*choices: tuple[Part, ...]) -> AnyOf:
+    return AnyOf(tuple(Query(each) for each in choices))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +141,7 @@ def either(*choices: tuple[Part, ...]) -> Either:
         ("a -(b c)", Query((A,), (either((B, C)),))),
         ("a -(b OR c)", Query((A,), (either((B,), (C,)),))),
         ("(a -b) c", Query((A, C), (B,))),
-        ("a OR -b", Query((Either((Query((A,)), Query((), (B,)))),))),
+        ("a OR -b", Query((AnyOf((Query((A,)), Query((), (B,)))),))),
         ("((a OR b) c) OR b", Query((either((either((A,), (B,)), C), (B,)),))),
         ("1990..2000|a", Query((either((Years(1990, 2000),), (A,)),))),
     ],

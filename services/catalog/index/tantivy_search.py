@@ -1,0 +1,182 @@
+"""Hits, works and exact facet counts of a tantivy search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import tantivy
+from tantivy import Occur, Order, Query, Schema, Searcher
+
+from services.catalog.index.port import REACH, FacetOrder, Request
+from services.catalog.index.stored_fields import LONGEST_VALUE, SORT_FIELDS, is_unscored, sort_facet_values
+from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, group_by_work
+
+TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last hit
+SCORE_DIGITS = 4  # the same words, added in another order, may differ in the sixth digit
+USUAL_EDITIONS = 500  # of a page of works
+SEGMENT_VALUES = 300  # of each segment's most frequent values that are read first
+MOST_BUCKETS = 65_000  # tantivy's own limit
+
+# (score, number, address of the document)
+TantivyHit = tuple[float, int, Any]
+ValueCounts = list[tuple[str, int]]
+
+
+def find_records(searcher: Searcher, _fields: Schema, request: Request, query: Query) -> tuple[int, HitPage]:
+    """Return the total and the requested page of records."""
+    total, hits = _sorted_hits(searcher, request, query)
+    numbers, scores = [number for _score, number, _address in hits], [score for score, _number, _address in hits]
+    return total, HitPage(numbers, scores, [], [], False)
+
+
+def find_works(searcher: Searcher, fields: Schema, request: Request, query: Query) -> tuple[int, HitPage]:
+    """Return the total (of records) and the requested page of works."""
+    total = 0
+
+    def first_hits(limit: int) -> list[ScoredHit]:
+        nonlocal total
+        total, hits = _sorted_hits(searcher, replace(request, offset=0, limit=limit), query)
+        works = searcher.fast_field_values("work", [address for _score, _number, address in hits])
+        pairs = zip(hits, works, strict=True)
+        return [ScoredHit(score, number, int(work or -number)) for (score, number, _address), work in pairs]
+
+    def editions(works: Sequence[int]) -> list[Edition]:
+        any_work = [(Occur.Should, Query.term_query(fields, "work", work)) for work in works]
+        of_works = Query.const_score_query(Query.boolean_query(any_work), 0.0)
+        narrowed = Query.boolean_query([(Occur.Must, query), (Occur.Must, of_works)])
+        for limit in (USUAL_EDITIONS, REACH):
+            result = searcher.search(narrowed, limit=limit, order_by_field="number", order=Order.Asc)
+            if total_of(result) <= limit:
+                break
+        addresses = [address for _key, address in result.hits]
+        columns = [searcher.fast_field_values(name, addresses) for name in ("number", "work", "edition")]
+        return [Edition(int(n or 0), int(w or 0), int(e or 0)) for n, w, e in zip(*columns, strict=True)]
+
+    page = group_by_work(request, first_hits, editions)
+    return total, page
+
+
+def total_of(result: tantivy.SearchResult) -> int:
+    return int(result.count)  # type: ignore[attr-defined]  # missing in tantivy's stub
+
+
+def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[int, list[TantivyHit]]:
+    offset, limit = request.offset, min(request.limit, REACH - request.offset)
+    field, order = SORT_FIELDS.get(request.sort), Order.Desc if request.sort == "year" else Order.Asc
+    if request.sort == "relevance" and is_unscored(request.match):
+        field = "number"
+    if field is not None or limit < 1:
+        # A limit of 0 would panic.
+        result = searcher.search(query, limit=max(limit, 1), offset=offset, order_by_field=field, order=order)
+        addresses = [address for _key, address in result.hits[: max(limit, 0)]]
+        numbers = searcher.fast_field_values("number", addresses)
+        pairs = zip(numbers, addresses, strict=True)
+        return total_of(result), [(0.0, int(number or 0), address) for number, address in pairs]
+    return _by_relevance(searcher, query, offset, limit)
+
+
+def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[TantivyHit]]:
+    """Sort ties by number; tantivy leaves them in the order of the last merge, so read to the end of the last tie."""
+    wanted = offset + limit
+    size = wanted + TIE_MARGIN
+    while True:
+        result = searcher.search(query, limit=size)
+        hits = result.hits
+        if len(hits) < size or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
+            break
+        size *= 4
+    end = min(wanted, len(hits))
+    while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
+        end += 1
+    numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
+    ranked = sorted(
+        (-round(float(hit[0]), SCORE_DIGITS), int(number or 0), position)
+        for position, (hit, number) in enumerate(zip(hits[:end], numbers, strict=True))
+    )
+    return total_of(result), [
+        (float(hits[position][0]), number, hits[position][1]) for _rounded, number, position in ranked[offset:wanted]
+    ]
+
+
+def first_facet_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, ValueCounts]:
+    """facet -> its first `size` values in sorting order. Exact: each segment's shortened list still has all of them."""
+    options = {
+        facet: {"terms": {"field": f"facet_{facet}", "order": {"_key": "asc"}, "size": size, "segment_size": size}}
+        for facet in facets
+    }
+    answer = searcher.aggregate(query, options)
+    return {facet: sorted(_value_counts(answer[facet]))[:size] for facet in facets}
+
+
+def most_frequent_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, ValueCounts]:
+    """facet -> its `size` most frequent values, with exact counts, ties by value.
+
+    The terms aggregation cuts each segment's list short and says by how much a count may be wrong. Where that could
+    change the result, one second aggregation counts the candidates of all facets exactly.
+    """
+    candidates = 3 * size + 10
+    options = {
+        facet: _terms_aggregation(facet, size=candidates, segment_size=max(SEGMENT_VALUES, candidates))
+        for facet in facets
+    }
+    answer = searcher.aggregate(query, options)
+    counts = {facet: _value_counts(answer[facet]) for facet in facets}
+    recounts = {facet: _recount_options(answer[facet], counts[facet], size) for facet in facets}
+    second = {facet: _terms_aggregation(facet, **terms) for facet, terms in recounts.items() if terms is not None}
+    if second:
+        answer = searcher.aggregate(query, second)
+        counts.update((facet, _value_counts(answer[facet])) for facet in second)
+    return {facet: sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:size] for facet, pairs in counts.items()}
+
+
+def count_facet_values(searcher: Searcher, query: Query, facet: str, values: Sequence[str]) -> dict[str, int]:
+    """Count these values of a facet exactly; 0 where no document has the value."""
+    answer = searcher.aggregate(query, {facet: _terms_aggregation(facet, **_include(values))})
+    return {**dict.fromkeys(values, 0), **dict(_value_counts(answer[facet]))}
+
+
+def count_keyword_values(searcher: Searcher, schema: Schema, field: str, values: Sequence[str]) -> dict[str, int]:
+    """Count these values of a keyword field exactly; 0 where no document has the value.
+
+    One search a value: an aggregation would read every document, and cost a hundred times as much at 100,000.
+    """
+    return {
+        value: total_of(searcher.search(Query.term_query(schema, field, value[:LONGEST_VALUE]), limit=1))
+        for value in values
+    }
+
+
+def add_chosen_values(
+    searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], counts: ValueCounts, order: FacetOrder
+) -> ValueCounts:
+    """Add the values that a reader has chosen, however rare they are now."""
+    missing = set(chosen) - {value for value, _count in counts}
+    extra = count_facet_values(searcher, query, facet, sorted(missing)) if missing else {}
+    return sort_facet_values([*counts, *extra.items()], order)
+
+
+def _recount_options(answer: dict[str, Any], counts: ValueCounts, size: int) -> dict[str, Any] | None:
+    """Options of the second aggregation that makes a facet's counts exact; None when they are exact already."""
+    error, more = answer.get("doc_count_error_upper_bound") or 0, answer["sum_other_doc_count"]
+    if len(counts) > size and more:
+        last, least = counts[-1][1], counts[size - 1][1]
+        if last + error >= least:
+            # A value outside the list may belong to the first `size`.
+            return {"size": MOST_BUCKETS, "segment_size": MOST_BUCKETS}
+        if error:
+            return _include([value for value, count in counts if count + error >= least])
+    return _include([value for value, _count in counts]) if error else None
+
+
+def _include(values: Sequence[str]) -> dict[str, Any]:
+    return {"size": len(values), "segment_size": len(values), "include": list(values)}
+
+
+def _terms_aggregation(facet: str, **options: Any) -> dict[str, Any]:
+    return {"terms": {"field": f"facet_{facet}", "order": {"_count": "desc"}, **options}}
+
+
+def _value_counts(answer: dict[str, Any]) -> ValueCounts:
+    return [(bucket["key"], bucket["doc_count"]) for bucket in answer["buckets"]]
