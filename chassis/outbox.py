@@ -74,13 +74,6 @@ class Relay:
                 _mark(session, taken)
         return len(taken)
 
-    def drain(self) -> int:
-        """Publish until the outbox is empty or the bus takes no more. Returns how many. Raises Unavailable."""
-        total = 0
-        while taken := self.step():
-            total += taken
-        return total
-
     def run(self, stop: threading.Event, wake: Wake) -> None:
         """Publish until `stop`; while the bus or the database is away, wait for it and log that once."""
         pause = 0.0

@@ -110,7 +110,7 @@ def branches(resources: Resources) -> list[Finding]:
 def works(resources: Resources) -> list[Finding]:
     """Records of an older release that have no work and no places in lists yet."""
     with resources.database.reading(READER) as session:
-        left = backfill.incomplete(session)
+        left = backfill.count_incomplete(session)
     if not left:
         return [Finding("catalog works", True, LocalText("Setiap rekaman punya karya.", "Every record has a work."))]
     return [

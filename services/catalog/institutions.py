@@ -23,7 +23,7 @@ PAGE = 500
 
 
 @dataclass(slots=True)
-class Loaded:
+class LoadCounts:
     """How many institutions and branches there are in the file, and how many of either were new or different."""
 
     institutions: int = 0
@@ -60,12 +60,12 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     return institutions
 
 
-def load_institutions(session: Session, found: list[dict[str, Any]]) -> Loaded:
+def load_institutions(session: Session, found: list[dict[str, Any]]) -> LoadCounts:
     """Make the tables say what the file says; what the file does not name stays as it is.
 
     Branches that an import had named become confirmed. Names shown with the records of a branch follow.
     """
-    loaded = Loaded()
+    loaded = LoadCounts()
     for said in found:
         institution = session.scalars(select(Institution).where(Institution.code == said["code"])).first()
         if institution is None:

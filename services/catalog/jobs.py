@@ -12,7 +12,7 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from chassis.urls import open_url
-from services.catalog.browse.headings import weed
+from services.catalog.browse import headings
 from services.catalog.importing import backfill, reread_items
 from services.catalog.index.indexer import run
 from services.catalog.index.port import ENGINES, Index
@@ -27,7 +27,7 @@ def index(resources: Resources, stop: threading.Event) -> None:
     run(resources, stop)
 
 
-def forget(resources: Resources, _stop: threading.Event) -> None:
+def delete_old_searches(resources: Resources, _stop: threading.Event) -> None:
     """Delete searches older than QUERY_LOG_DAYS; all of them where QUERY_LOG is off."""
     settings = resources.settings.of(CatalogSettings)
     days = settings.query_log_days if settings.query_log == "on" else -1
@@ -38,20 +38,20 @@ def forget(resources: Resources, _stop: threading.Event) -> None:
 
 def fill_shelves(resources: Resources, stop: threading.Event) -> None:
     """Give items of an older release their places on the shelves."""
-    reread_items.fill(resources.database, system("shelving"), stop)
+    reread_items.fill_missing_items(resources.database, system("shelving"), stop)
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:
     """Give records of an older release their works, their places in lists and their headings."""
-    backfill.complete(resources.database, system("works"), stop)
+    backfill.complete_records(resources.database, system("works"), stop)
 
 
-def weed_headings(resources: Resources, _stop: threading.Event) -> None:
+def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None:
     """Take headings that no record uses any more out of the lists."""
     index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     with closing(index):
         try:
-            weed(resources.database, index)
+            headings.delete_unused_headings(resources.database, index)
         except Unavailable as problem:
             if problem.reason not in ("INDEX_BUILDING", "SEARCH_UNAVAILABLE"):
                 raise

@@ -21,7 +21,9 @@ SERVICE = Service(
     ),
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
-        Job(name="forgetting", run="services.catalog.jobs:forget", lease="forgetting", every_seconds=86_400),
+        Job(
+            name="forgetting", run="services.catalog.jobs:delete_old_searches", lease="forgetting", every_seconds=86_400
+        ),
         # At each start too: it may be the first one of a release whose records have more columns.
         Job(
             name="shelving",
@@ -37,6 +39,8 @@ SERVICE = Service(
             every_seconds=3_600,
             at_start=True,
         ),
-        Job(name="headings", run="services.catalog.jobs:weed_headings", lease="headings", every_seconds=86_400),
+        Job(
+            name="headings", run="services.catalog.jobs:delete_unused_headings", lease="headings", every_seconds=86_400
+        ),
     ),
 )

@@ -125,7 +125,7 @@ def loaded(name: str, *, sound: bool = True, damaged: bool = True) -> Iterator[R
         files += own_damaged_files() if name == "own" else real.damaged_files()
     for file in files:
         for frame in readers.frames(io.BytesIO(file.read())):
-            with contextlib.suppress(readers.Bad):
+            with contextlib.suppress(readers.MarcError):
                 yield readers.decode(frame).record
 
 

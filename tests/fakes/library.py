@@ -13,7 +13,7 @@ from chassis import clock
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.ids import new_id
-from services.catalog.browse.headings import Headings
+from services.catalog.browse.headings import HeadingWriter
 from services.catalog.index.port import Change, Index
 from services.catalog.index.queue import load_changes
 from services.catalog.items.availability import holdings
@@ -25,7 +25,7 @@ from services.catalog.search.autocomplete import suggest
 from services.catalog.search.search import SearchResult, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
-from services.catalog.works.assign import Arrival, collocate
+from services.catalog.works.assignment import RecordKeys, assign_works
 from services.catalog.works.record_keys import found_by
 
 
@@ -81,8 +81,8 @@ class Library:
             rows: list[dict[str, Any]] = []
             changes = []
             found = {number: found_by(record) for number, record in enumerate(records, at + 1)}
-            works = collocate(session, [Arrival(number, each.keys, True) for number, each in found.items()])
-            Headings().note(session, [each.headings for each in found.values()])
+            works = assign_works(session, [RecordKeys(number, each.keys, True) for number, each in found.items()])
+            HeadingWriter().note(session, [each.headings for each in found.values()])
             for number, record in enumerate(records, at + 1):
                 items, place = items_of(record), works.places[number]
                 made = document(record, number=number, institution=institution, items=items, work=place.work)

@@ -14,11 +14,11 @@ from services.catalog.formats import export as exports
 from tests.toys.dying import after, before
 
 POINTS: dict[str, Callable[[], None]] = {
-    "file.opened": lambda: after(exports.Place, "__enter__"),
-    "page.not_kept": lambda: before(exports.Place, "keep", call=2),
+    "file.opened": lambda: after(exports.ExportFile, "__enter__"),
+    "page.not_kept": lambda: before(exports.ExportFile, "keep", call=2),
     "page.flushed": lambda: before(exports.json, "dump", call=2),
-    "page.kept": lambda: after(exports.Place, "keep"),
-    "end.not_kept": lambda: before(exports.Place, "done"),
+    "page.kept": lambda: after(exports.ExportFile, "keep"),
+    "end.not_kept": lambda: before(exports.ExportFile, "done"),
     "end.flushed": lambda: before(exports.Path, "unlink", call=2),
 }
 

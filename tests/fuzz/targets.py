@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from chassis.errors import Invalid
 from services.catalog.items.parsing import items_of
 from services.catalog.marc import iso2709, marcjson, marcxml
-from services.catalog.marc.faults import FAULTS, WARNINGS, Unserialisable
-from services.catalog.marc.readers import Bad, decode, frames
+from services.catalog.marc.faults import FAULTS, WARNINGS, NotSerialisable
+from services.catalog.marc.readers import MarcError, decode, frames
 from services.catalog.marc.record import Record
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
@@ -46,7 +46,7 @@ def read_marc(raw: bytes) -> int:
             assert frame.number == expected
             try:
                 decoded = decode(frame)
-            except Bad as bad:
+            except MarcError as bad:
                 _expect(bad.reason in FAULTS)
                 continue
             assert set(decoded.warnings) <= WARNINGS.keys()
@@ -67,7 +67,7 @@ def _use(record: Record) -> None:
     for encode in (iso2709.encode, marcxml.encode, marcjson.encode):
         try:
             written = encode(record)
-        except Unserialisable:
+        except NotSerialisable:
             continue
         (frame,) = frames(io.BytesIO(written))
         assert decode(frame).record.fingerprint() == record.fingerprint()

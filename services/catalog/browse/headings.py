@@ -15,7 +15,7 @@ from chassis.sql import insert_ignore
 from services.catalog.index.port import Index
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Heading, ImportRun, IndexQueue
-from services.catalog.works.assign import take_turn
+from services.catalog.works.assignment import lock_works
 from services.catalog.works.record_keys import KINDS
 
 REMEMBERED = 300_000  # texts; a run that meets more forgets them all and begins again
@@ -24,7 +24,7 @@ QUIET_SECONDS = 60
 FIELDS = {"author": "facet_author", "subject": "facet_subject", "series": "facet_series"}
 
 
-class Headings:
+class HeadingWriter:
     """What one run has noted already: most headings come again and again."""
 
     def __init__(self) -> None:
@@ -54,7 +54,7 @@ class Headings:
         insert_ignore(session, Heading, rows)
 
 
-def weed(database: Database, index: Index) -> int:
+def delete_unused_headings(database: Database, index: Index) -> int:
     """Take out the headings that no record uses, batch by batch; how many.
 
     Only while nothing comes and the index has everything, or what is noted but not yet indexed would go; when
@@ -73,8 +73,8 @@ def weed(database: Database, index: Index) -> int:
         if not _unused(index, headings):
             continue
         with database.transaction(system("headings")) as session:
-            take_turn(session)
-            if not _is_quiet(session):
+            lock_works(session)
+            if not _is_idle(session):
                 return gone
             unused = _unused(index, headings)
             if unused:
@@ -90,7 +90,7 @@ def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tupl
     return [heading for heading in headings if not counts[heading[0]][heading[2]]]
 
 
-def _is_quiet(session: Session) -> bool:
+def _is_idle(session: Session) -> bool:
     """No import goes on, none ended just now, and the index has all there is."""
     since = clock.now() - timedelta(seconds=QUIET_SECONDS)
     coming = select(ImportRun.number).where(or_(ImportRun.finished_at.is_(None), ImportRun.finished_at > since))

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVarTuple
 from sqlalchemy import ColumnElement, Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
-from services.catalog.browse.positions import Place
+from services.catalog.browse.positions import Position
 from services.catalog.tables import Authority, AuthorityForm, Branch, Heading, Item, Record
 
 Columns = TypeVarTuple("Columns")
@@ -27,7 +27,7 @@ class Row(NamedTuple):
     record: int = 0
 
 
-def read(session: Session, place: Place, limit: int) -> list[Row]:
+def read(session: Session, place: Position, limit: int) -> list[Row]:
     """At most `limit` entries from a place on, in the direction it says, the nearest first."""
     if place.kind == "title":
         return _titles(session, place, limit)
@@ -79,14 +79,14 @@ def _forms(kind: str, relation: str, rows: Sequence[Row]) -> tuple[ColumnElement
     )
 
 
-def _titles(session: Session, place: Place, limit: int) -> list[Row]:
+def _titles(session: Session, place: Position, limit: int) -> list[Row]:
     number = int(place.tie) if place.tie.isascii() and place.tie.isdigit() and len(place.tie) < 19 else 0
     asked = select(Record.title_sort, Record.number).where(Record.title_sort != "", Record.deleted_at.is_(None))
     asked = _from(asked, place, (Record.title_sort, Record.number), (place.sort, number), limit)
     return [Row(sort, str(number), "", number) for sort, number in session.execute(asked)]
 
 
-def _headings(session: Session, place: Place, limit: int) -> list[Row]:
+def _headings(session: Session, place: Position, limit: int) -> list[Row]:
     """Forms that records use, and those that authority records refer from."""
     at = (place.sort, place.tie)
     used = select(Heading.sort, Heading.text).where(Heading.kind == place.kind)
@@ -103,7 +103,7 @@ def _headings(session: Session, place: Place, limit: int) -> list[Row]:
     return [Row(sort, text, text) for sort, text in islice(dict.fromkeys(both), limit)]
 
 
-def _call_numbers(session: Session, place: Place, limit: int) -> list[Row]:
+def _call_numbers(session: Session, place: Position, limit: int) -> list[Row]:
     """Branch by branch, as the index on shelves stands, and then merged."""
     branches = session.scalars(select(Branch.id).order_by(Branch.id)).all()
     number = int(place.tie) if place.tie.isascii() and place.tie.isdigit() and len(place.tie) < 19 else 0
@@ -125,7 +125,7 @@ def _call_numbers(session: Session, place: Place, limit: int) -> list[Row]:
 
 
 def _from(
-    asked: Select[*Columns], place: Place, columns: tuple[Any, Any], at: tuple[Any, Any], limit: int
+    asked: Select[*Columns], place: Position, columns: tuple[Any, Any], at: tuple[Any, Any], limit: int
 ) -> Select[*Columns]:
     """The entries on the side of the place that it looks to, nearest first."""
     entry, there = tuple_(*columns), tuple_(*at)

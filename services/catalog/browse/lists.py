@@ -15,7 +15,7 @@ from services.catalog import queries
 from services.catalog.browse import list_queries
 from services.catalog.browse.headings import FIELDS
 from services.catalog.browse.list_queries import Row
-from services.catalog.browse.positions import Place, opened, place_of
+from services.catalog.browse.positions import Position, position_from_cursor, position_of
 from services.catalog.index.port import Index
 
 USUAL, MOST = 20, 50
@@ -36,7 +36,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Browsed:
+class BrowsePage:
     """previous, next: cursors, "" at the ends. place: index of the first entry at or after the term."""
 
     headings: list[Heading]
@@ -55,7 +55,7 @@ def browse(
     before: int = 0,
     after: int = 0,
     cursor: str = "",
-) -> Browsed:
+) -> BrowsePage:
     """A list around a term, or on from a cursor.
 
     kind    "author", "subject", "series", "title", "call_number"
@@ -74,7 +74,7 @@ def browse(
                 limit=value,
                 most=MOST,
             )
-    place = opened(cursor) if cursor else place_of(kind, term)
+    place = position_from_cursor(cursor) if cursor else position_of(kind, term)
     if cursor:
         before, after = (before or USUAL, 0) if place.back else (0, after or USUAL)
     else:
@@ -89,10 +89,10 @@ def browse(
     if place.kind in ("title", "call_number"):
         headings = _with_records(database, shown, headings)
     first, last = (shown[0], shown[-1]) if shown else (None, None)
-    return Browsed(
+    return BrowsePage(
         headings=[heading for heading in headings if heading.record or heading.count or heading.see],
-        previous=str(Place(place.kind, first.sort, first.tie, back=True)) if first and len(earlier) > before else "",
-        next=str(Place(place.kind, last.sort, last.tie)) if last and len(later) > after else "",
+        previous=str(Position(place.kind, first.sort, first.tie, back=True)) if first and len(earlier) > before else "",
+        next=str(Position(place.kind, last.sort, last.tie)) if last and len(later) > after else "",
         place=min(before, len(earlier)),
     )
 
@@ -105,7 +105,7 @@ class _Reader:
         self._counts: dict[str, int] = {}
         self._see: dict[tuple[str, str], list[str]] = {}
 
-    def read(self, place: Place, wanted: int) -> list[Row]:
+    def read(self, place: Position, wanted: int) -> list[Row]:
         """At most `wanted` entries that lead to something, nearest first."""
         if self._kind not in FIELDS:
             return list_queries.read(self._session, place, wanted)

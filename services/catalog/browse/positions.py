@@ -18,7 +18,7 @@ _LONGEST_CURSOR = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Position:
     """Where in a list, between two entries. sort, tie: of the entry it is at; back: the list is read towards its head
     from there; past: the entry there is read already."""
 
@@ -33,7 +33,7 @@ class Place:
         return urlsafe_b64encode(packed).decode().rstrip("=")
 
 
-def place_of(kind: str, term: str) -> Place:
+def position_of(kind: str, term: str) -> Position:
     """Where a term as typed is in a list, or would be.
 
     raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
@@ -53,10 +53,10 @@ def place_of(kind: str, term: str) -> Place:
             LocalText("Istilah paling panjang {most} huruf.", "A term has at most {most} characters."),
             most=LONGEST_TERM,
         )
-    return Place(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
+    return Position(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
 
 
-def opened(text: str) -> Place:
+def position_from_cursor(text: str) -> Position:
     """The place that a cursor stands for.
 
     raises  Invalid  CURSOR_FOREIGN
@@ -65,14 +65,14 @@ def opened(text: str) -> Place:
         packed = urlsafe_b64decode(text[:_LONGEST_CURSOR] + "=" * (-len(text[:_LONGEST_CURSOR]) % 4))
         kind, sort, tie, back = orjson.loads(packed)
     except (binascii.Error, ValueError, TypeError):
-        raise _foreign() from None
+        raise _cursor_foreign() from None
     texts = kind in KINDS and isinstance(sort, str) and isinstance(tie, str) and isinstance(back, bool)
     if not texts or "\x00" in sort + tie:
-        raise _foreign()
-    return Place(kind, sort, tie, back, past=True)
+        raise _cursor_foreign()
+    return Position(kind, sort, tie, back, past=True)
 
 
-def _foreign() -> Invalid:
+def _cursor_foreign() -> Invalid:
     return Invalid(
         "CURSOR_FOREIGN",
         LocalText(

@@ -20,12 +20,12 @@ from chassis.gc_tuning import tune_gc
 from services.catalog import institutions, sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.classes import app as classes_app
-from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.export import export
-from services.catalog.commands.progress import bar_for, reporting, show, summary
+from services.catalog.commands.progress import bar_for, report_file, show, summary
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.sources import app as sources_app
-from services.catalog.commands.wait_for_index import drain
+from services.catalog.commands.wait_for_index import wait_until_indexed
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
 from services.catalog.importing.decode import find_files
@@ -80,7 +80,7 @@ def import_(
     An import that was stopped goes on when the same command is given again. Exit code 1: something was put aside.
     """
     begun = time.monotonic()
-    with catalogue(working=not dry_run) as resources, reporting(report) as write:
+    with open_catalogue(working=not dry_run) as resources, report_file(report) as write:
         files = find_files(paths)
         owner = institution or resources.settings.of(CatalogSettings).default_institution
         tune_gc()
@@ -99,7 +99,7 @@ def import_(
             )
             counts = run.run()
         if not dry_run:
-            drain(resources, quiet=json)
+            wait_until_indexed(resources, quiet=json)
     summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
@@ -109,7 +109,7 @@ def import_(
 def institutions_load(file: Path, json: Json = False) -> None:
     """Make institutions and branches what this TOML file says."""
     found = institutions.read_institutions(file)
-    with catalogue() as resources, resources.database.transaction(system("institutions")) as session:
+    with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
         loaded = institutions.load_institutions(session, found)
     told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
@@ -124,7 +124,7 @@ def sample_load(
     """Load the sample library: books that exist, copies that do not."""
     begun = time.monotonic()
     total = Counts()
-    with catalogue(working=True) as resources:
+    with open_catalogue(working=True) as resources:
         context = system("sample")
         if if_empty and exports.count(resources.database, context):
             if json:
@@ -148,14 +148,14 @@ def sample_load(
                     report=lambda _: None,
                 )
                 total.plus(run.run())
-        drain(resources, quiet=json)
+        wait_until_indexed(resources, quiet=json)
     summary(total, time.monotonic() - begun, json=json, dry_run=False)
 
 
 @index_app.command("rebuild")
 def index_rebuild(json: Json = False) -> None:
     """Build the index anew beside the live one, and swap: searches go on meanwhile."""
-    with catalogue(working=True) as resources, bar_for(quiet=json) as bar:
+    with open_catalogue(working=True) as resources, bar_for(quiet=json) as bar:
         wish = request_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")
         while True:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from chassis.context import system
 from services.catalog.browse import class_counts
-from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.items import shelves
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
@@ -33,7 +33,7 @@ def load(
 ) -> None:
     """Make an institution's captions what this file says; those it does not name are gone."""
     named, captions = class_counts.read_captions(file)
-    with catalogue() as resources, resources.database.transaction(system("classes")) as session:
+    with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
         owner = named or institution or resources.settings.of(CatalogSettings).default_institution
         loaded = class_counts.load_captions(session, owner, captions)
     told = {"institution": owner, "classes": loaded}
@@ -43,7 +43,7 @@ def load(
 @app.command()
 def show(json: Json = False) -> None:
     """List the captions there are, in shelf order."""
-    with catalogue() as resources, resources.database.reading(system("classes")) as session:
+    with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
         found = shelves.class_captions(session)
     ordered = sorted(found.items(), key=lambda pair: (notation(pair[0]), pair[0]))
     if json:

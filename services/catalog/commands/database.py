@@ -16,7 +16,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 
 @contextlib.contextmanager
-def catalogue(*, working: bool = False) -> Iterator[Resources]:
+def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
     service = load("catalog")
     settings = process_settings([service])

@@ -15,7 +15,7 @@ from rich.console import Console
 from chassis.context import system
 from chassis.errors import Invalid, LocalText
 from chassis.urls import open_url
-from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
 from services.catalog.formats import export as exports
 from services.catalog.index.port import ENGINES, Index
@@ -51,17 +51,17 @@ def export(
             "OUTPUT_TAKEN",
             LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
         )
-    reached = exports.Reached()
-    with catalogue() as resources, contextlib.ExitStack() as stack:
+    reached = exports.ExportProgress()
+    with open_catalogue() as resources, contextlib.ExitStack() as stack:
         settings, database = resources.settings.of(CatalogSettings), resources.database
         public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
-        asked = exports.Asked(form, query, _filters(filters or []), source, address)
+        asked = exports.ExportRequest(form, query, _filters(filters or []), source, address)
         index: Index | None = None
         if asked.searches:
             index = open_url(settings.search, ENGINES)
             stack.callback(index.close)
-        place = stack.enter_context(exports.Place(to, asked)) if to else None
+        place = stack.enter_context(exports.ExportFile(to, asked)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file
         context = system("export")
         total = exports.count_found(index, asked) if index else exports.count(database, context, source=source)

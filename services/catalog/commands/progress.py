@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from chassis.errors import LocalText, Unavailable
-from services.catalog.importing.decode import Aside
+from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.pipeline import Progress as ImportProgress
 from services.catalog.marc.faults import REASONS
@@ -42,7 +42,7 @@ REMARKS = {
 }
 
 
-def opened(path: Path) -> BinaryIO:
+def open_report(path: Path) -> BinaryIO:
     """A file to write.
 
     raises  Unavailable  FILE_UNUSABLE
@@ -83,14 +83,14 @@ def show(bar: Progress, progress: ImportProgress) -> None:
 
 
 @contextlib.contextmanager
-def reporting(path: Path | None) -> Iterator[Callable[[Aside], None]]:
+def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
     """Where an import's findings go: a JSON line each into the file, or nowhere."""
     if path is None:
         yield lambda _: None
         return
-    with opened(path) as file:
+    with open_report(path) as file:
 
-        def write(found: Aside) -> None:
+        def write(found: Rejected) -> None:
             sentence = REASONS.get(found.reason) or REMARKS.get(found.reason)
             file.write(
                 orjson.dumps(

@@ -16,7 +16,7 @@ from rich.table import Table
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid, LocalText
-from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.query_log import report_searches
 
 app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
@@ -53,7 +53,7 @@ def searches(
     json: Json = False,
 ) -> None:
     """What readers searched for, how often, and what came of it; no reader is in it."""
-    with catalogue() as resources:
+    with open_catalogue() as resources:
         first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
         with resources.database.reading(system("report")) as session:
             found = report_searches(session, since=first, failed=failed, limit=limit)

@@ -12,9 +12,9 @@ from rich.table import Table
 
 from chassis.context import system
 from chassis.errors import Invalid, LocalText, NotFound
-from services.catalog.commands.database import Json, catalogue
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
-from services.catalog.commands.wait_for_index import drain
+from services.catalog.commands.wait_for_index import wait_until_indexed
 from services.catalog.importing import sources as stored_sources
 from services.catalog.items.item_maps import USUAL_FILE
 
@@ -29,7 +29,7 @@ def sources() -> None:
 @app.command("list")
 def list_(json: Json = False) -> None:
     """List the sources with their institutions, how many records each has, and whether it has a map of its own."""
-    with catalogue() as resources, resources.database.reading(system("sources")) as session:
+    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
         found = stored_sources.sources(session)
     if json:
         told = [
@@ -47,7 +47,7 @@ def list_(json: Json = False) -> None:
 @app.command()
 def show(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
     """Print the map by which a source's items are read, ready to be changed and given to `sources map`."""
-    with catalogue() as resources, resources.database.reading(system("sources")) as session:
+    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
         found = stored_sources.source(session, code)
     text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
     if json:
@@ -70,7 +70,7 @@ def map_(
             LocalText("Berikan satu BERKAS, atau --usual.", "Give one FILE, or --usual."),
         )
     text = "" if file is None else _read(file)
-    with catalogue(working=True) as resources:
+    with open_catalogue(working=True) as resources:
         with bar_for(quiet=json) as bar:
             task = bar.add_task("records", total=None, note="")
             changed = stored_sources.set_item_map(
@@ -80,7 +80,7 @@ def map_(
                 text=text,
                 tell=lambda seen: bar.update(task, completed=seen),
             )
-        drain(resources, quiet=json)
+        wait_until_indexed(resources, quiet=json)
     told = {"source": code, "own": bool(text), "changed": changed}
     print(orjson.dumps(told).decode() if json else f"{code}: items of {changed} records changed")
 

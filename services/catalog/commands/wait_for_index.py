@@ -18,7 +18,7 @@ DRAIN_PATIENCE_SECONDS = 60
 screen = Console(stderr=True)
 
 
-def drain(resources: Resources, *, quiet: bool) -> None:
+def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
     """Wait until the index has everything; a server beside us may be the one that does it."""
     patience = time.monotonic() + DRAIN_PATIENCE_SECONDS
     total = before = _queued(resources.database)

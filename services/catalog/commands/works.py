@@ -10,13 +10,13 @@ import typer
 
 from chassis.context import system
 from chassis.ids import parse_id
-from services.catalog.commands.database import Json, catalogue
-from services.catalog.commands.wait_for_index import drain
+from services.catalog.commands.database import Json, open_catalogue
+from services.catalog.commands.wait_for_index import wait_until_indexed
 from services.catalog.index.queue import enqueue
-from services.catalog.works.editions import work as load_work
-from services.catalog.works.events import tell_moved
-from services.catalog.works.overrides import join as join_works
-from services.catalog.works.overrides import split as split_work
+from services.catalog.works.editions import load_work as load_work
+from services.catalog.works.events import emit_moved_records
+from services.catalog.works.overrides import join_work as join_works
+from services.catalog.works.overrides import split_record as split_work
 
 ACTOR = system("works")
 Reason = Annotated[str, typer.Option(help="Why; it is kept and shown with the edition.")]
@@ -34,7 +34,7 @@ def works() -> None:
 @app.command()
 def show(work: WorkId, json: Json = False) -> None:
     """Show a work's editions, best first, each with how sure it is and why."""
-    with catalogue() as resources:
+    with open_catalogue() as resources:
         found = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
     editions = [(edition, orjson.loads(edition.record.brief)) for edition in found.editions]
     if json:
@@ -67,12 +67,12 @@ def show(work: WorkId, json: Json = False) -> None:
 def split(record: RecordId, reason: Reason, json: Json = False) -> None:
     """Take a record out of its work, for good: no later import brings it back."""
     record_id = parse_id(record)
-    with catalogue(working=True) as resources:
+    with open_catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:
             work_id, moved = split_work(session, record_id, reason=reason)
             enqueue(session, moved)
-            tell_moved(session, moved, context=ACTOR)
-        drain(resources, quiet=json)
+            emit_moved_records(session, moved, context=ACTOR)
+        wait_until_indexed(resources, quiet=json)
     _tell(work_id, len(moved), json=json)
 
 
@@ -80,12 +80,12 @@ def split(record: RecordId, reason: Reason, json: Json = False) -> None:
 def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> None:
     """Put a record into a work, for good: it stays there whatever its source says."""
     record_id, work_id = parse_id(record), parse_id(work)
-    with catalogue(working=True) as resources:
+    with open_catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:
             moved = join_works(session, record_id, work_id, reason=reason)
             enqueue(session, moved)
-            tell_moved(session, moved, context=ACTOR)
-        drain(resources, quiet=json)
+            emit_moved_records(session, moved, context=ACTOR)
+        wait_until_indexed(resources, quiet=json)
     _tell(work_id, len(moved), json=json)
 
 

@@ -23,8 +23,8 @@ def _marcjson(entry: Entry) -> bytes:
 
 
 FORMS: Mapping[str, Form] = {
-    "json": Form("application/json", "json", record_json.full, _line(record_json.full)),
-    "brief": Form("application/json", "brief", record_json.short, _line(record_json.short)),
+    "json": Form("application/json", "json", record_json.full_json, _line(record_json.full_json)),
+    "brief": Form("application/json", "brief", record_json.brief_json, _line(record_json.brief_json)),
     "marc": Form("application/marc", "mrc", _iso2709, _iso2709),
     "marcxml": Form(
         "application/marcxml+xml",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from services.catalog.formats.clean_text import plain
+from services.catalog.formats.xml_text import clean
 from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
 from services.catalog.marc.record import Record
 from services.catalog.record.brief import isbns
@@ -103,27 +103,27 @@ def citation(record: Record) -> Citation:
     year = year_of(tags)
     return Citation(
         material=material,
-        title=plain(title),
-        subtitle=plain(subtitle),
-        responsibility=plain(responsibility),
+        title=clean(title),
+        subtitle=clean(subtitle),
+        responsibility=clean(responsibility),
         names=_names(tags),
-        publisher=plain(tidy(next(iter(pick(imprint, _B)), ""))),
-        place=plain(tidy(next(iter(pick(imprint, _A)), "")).strip("[]")),
+        publisher=clean(tidy(next(iter(pick(imprint, _B)), ""))),
+        place=clean(tidy(next(iter(pick(imprint, _A)), "")).strip("[]")),
         year=str(year) if year is not None else "",
-        edition=plain(tidy(next(picked(tags, "250", _A), ""))),
-        language=plain(language_of(tags)),
+        edition=clean(tidy(next(picked(tags, "250", _A), ""))),
+        language=clean(language_of(tags)),
         series=series,
         series_volume=volume,
-        isbn=[plain(isbn) for isbn in isbns(tags)],
+        isbn=[clean(isbn) for isbn in isbns(tags)],
         issn=_plain_each(tidy(value) for value in picked(tags, "022", _A)),
-        ddc=plain(ddc_of(tags)),
+        ddc=clean(ddc_of(tags)),
         subjects=_plain_each(subjects_of(tags)),
-        extent=plain(extent),
+        extent=clean(extent),
         page_count=pages.group(1) if pages else "",
-        summary=plain(" ".join(picked(tags, "520", frozenset("ab")))),
+        summary=clean(" ".join(picked(tags, "520", frozenset("ab")))),
         notes=_plain_each(_lettered(each) for tag in NOTES for each in tags.get(tag, ())),
         links=[link for value in picked(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
-        control_number=plain(control(tags, "001")),
+        control_number=clean(control(tags, "001")),
         host=host,
         volume=_found(_VOLUME, part),
         issue=_found(_ISSUE, part),
@@ -149,7 +149,7 @@ def _names(tags: Tags) -> list[Name]:
     names: dict[tuple[str, str], Name] = {}
     for tag in ("100", "110", "111", "700", "710", "711", "720"):
         for each in tags.get(tag, ()):
-            text = plain(name_of(each))
+            text = clean(name_of(each))
             if text and not pick(each, frozenset("t")):
                 name = Name(text, KINDS[tag[1:]], role_of(each))
                 names.setdefault((name.text, name.role), name)
@@ -166,17 +166,17 @@ def _series(tags: Tags) -> tuple[str, str]:
     for tag in ("490", "440", "830", "800", "810"):
         for each in tags.get(tag, ()):
             codes = frozenset("tp") if tag in ("800", "810") else _SERIES
-            title = plain(". ".join(part.strip(_ENDS) for part in pick(each, codes)))
+            title = clean(". ".join(part.strip(_ENDS) for part in pick(each, codes)))
             if title:
-                return title, plain(tidy("; ".join(pick(each, frozenset("v")))))
+                return title, clean(tidy("; ".join(pick(each, frozenset("v")))))
     return "", ""
 
 
 def _host(tags: Tags) -> tuple[str, str]:
     for each in tags.get("773", ()):
-        title = plain(tidy(" ".join(pick(each, frozenset("t")) or pick(each, frozenset("as")))))
+        title = clean(tidy(" ".join(pick(each, frozenset("t")) or pick(each, frozenset("as")))))
         if title:
-            return title, plain(" ".join(pick(each, frozenset("g"))))
+            return title, clean(" ".join(pick(each, frozenset("g"))))
     return "", ""
 
 
@@ -185,7 +185,7 @@ def _lettered(written: Field) -> str:
 
 
 def _plain_each(texts: object) -> list[str]:
-    return list(dict.fromkeys(text for each in texts if (text := plain(each))))  # type: ignore[attr-defined]
+    return list(dict.fromkeys(text for each in texts if (text := clean(each))))  # type: ignore[attr-defined]
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

@@ -10,8 +10,8 @@ from typing import Any, Final
 import orjson
 
 from services.catalog.formats.citation import Citation, citation
-from services.catalog.formats.clean_text import plain
 from services.catalog.formats.entry import Entry
+from services.catalog.formats.xml_text import clean
 
 SEPARATOR: Final = " ; "
 # No spreadsheet holds more in a cell, and Python's own reader stops at 131,072.
@@ -70,7 +70,7 @@ def _line(values: Iterable[str]) -> bytes:
 
 
 def _safe(text: str) -> str:
-    text = plain(text)
+    text = clean(text)
     text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
     return f"'{text}" if text.startswith(FORMULA) else text
 

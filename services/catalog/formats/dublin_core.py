@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import plain, put, root, written
 from services.catalog.formats.entry import Entry
+from services.catalog.formats.xml_text import clean, put, root, serialize
 from services.catalog.marc.fields import Field, by_tag, control, pick
 from services.catalog.record.codes import language_of
 from services.catalog.record.headings import name_of, subjects_of, tidy
@@ -64,12 +64,12 @@ _PUBLICATION = ("1", " ")
 
 def alone(entry: Entry) -> bytes:
     """One oai_dc:dc element as a document."""
-    return written(_element(entry), declare=True)
+    return serialize(_element(entry), declare=True)
 
 
 def row(entry: Entry) -> bytes:
     """One oai_dc:dc element in a collection."""
-    return written(_element(entry), declare=False)
+    return serialize(_element(entry), declare=False)
 
 
 def _element(entry: Entry) -> Element:
@@ -77,7 +77,7 @@ def _element(entry: Entry) -> Element:
     values: set[tuple[str, str]] = set()
 
     def say(element: str, text: str) -> None:
-        text = plain(text)
+        text = clean(text)
         if text and (element, text) not in values:
             values.add((element, text))
             put(made, f"dc:{element}", text)

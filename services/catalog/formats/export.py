@@ -23,7 +23,7 @@ from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
 from services.catalog.index.matches import And, Between, Match
 from services.catalog.index.port import Index, Request
-from services.catalog.marc.faults import Unserialisable
+from services.catalog.marc.faults import NotSerialisable
 from services.catalog.marc.record import Record as MarcRecord
 from services.catalog.search import validation
 from services.catalog.tables import Institution, Record, Source
@@ -35,7 +35,7 @@ NUMBERS_A_QUESTION = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ExportRequest:
     """What to export.
 
     query, filters  as a search has them; nothing: everything. Words are matched as they are spelt: nothing is forgiven
@@ -55,7 +55,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class SavedProgress:
     """A record that this form cannot hold."""
 
     record: UUID
@@ -64,13 +64,13 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
-class Reached:
+class ExportProgress:
     """after: number of the last record dealt with; written, left: so far; problems: what this page left."""
 
     after: int = 0
     written: int = 0
     left: int = 0
-    problems: Sequence[Left] = ()
+    problems: Sequence[SavedProgress] = ()
 
 
 def export(
@@ -78,10 +78,10 @@ def export(
     context: Context,
     *,
     to: BinaryIO,
-    asked: Asked,
+    asked: ExportRequest,
     index: Index | None = None,
-    since: Reached | None = None,
-) -> Iterator[Reached]:
+    since: ExportProgress | None = None,
+) -> Iterator[ExportProgress]:
     """Write the records in the order they came, a page at a time, in constant memory.
 
     index   where to search; None when nothing is searched for
@@ -92,13 +92,15 @@ def export(
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     form = FORMS[asked.form]
-    at = since or Reached()
+    at = since or ExportProgress()
     if asked.source:
-        be_known(database, context, asked.source)
+        check_format(database, context, asked.source)
     if since is None:
         to.write(form.head)
     pages = (
-        _all(database, context, asked, at.after) if index is None else _found(database, context, index, asked, at.after)
+        _entries_by_number(database, context, asked, at.after)
+        if index is None
+        else _entries_of_search(database, context, index, asked, at.after)
     )
     for after, rows in pages:
         written, problems = 0, []
@@ -106,9 +108,9 @@ def export(
             try:
                 to.write(form.row(_entry(row, asked.address)))
                 written += 1
-            except Unserialisable as problem:
-                problems.append(Left(row.id, problem.reason, problem.detail))
-        at = Reached(after, at.written + written, at.left + len(problems), problems)
+            except NotSerialisable as problem:
+                problems.append(SavedProgress(row.id, problem.reason, problem.detail))
+        at = ExportProgress(after, at.written + written, at.left + len(problems), problems)
         yield at
     to.write(form.tail)
     to.flush()
@@ -123,13 +125,13 @@ def count(database: Database, context: Context, *, source: str = "") -> int:
         return session.scalar(statement) or 0
 
 
-def count_found(index: Index, asked: Asked) -> int:
+def count_found(index: Index, asked: ExportRequest) -> int:
     """How many records a search finds, of all sources."""
     match, filters = _match(asked)
     return index.search(Request(match=match, filters=filters, limit=0)).total
 
 
-def be_known(database: Database, context: Context, source: str) -> None:
+def check_format(database: Database, context: Context, source: str) -> None:
     """Be sure there is such a source. Raises NotFound SOURCE_NOT_FOUND."""
     with database.reading(context) as session:
         if session.scalar(select(Source.id).where(Source.code == source)) is None:
@@ -140,7 +142,7 @@ def be_known(database: Database, context: Context, source: str) -> None:
             )
 
 
-class Place:
+class ExportFile:
     """A file to export into, and beside it `FILE.state`: what was asked and how much of the file is sure.
 
     Used as a context; `since` is how far a run before came, None for a fresh file. `keep` makes sure of what has been
@@ -149,20 +151,20 @@ class Place:
             Invalid      EXPORT_UNLIKE, when the file was begun with another question
     """
 
-    def __init__(self, path: Path, asked: Asked) -> None:
+    def __init__(self, path: Path, asked: ExportRequest) -> None:
         self._path, self._state = path, path.with_name(path.name + ".state")
         self._new = path.with_name(path.name + ".state.new")
         self._asked = json.loads(json.dumps(asdict(asked)))
-        self.since: Reached | None = None
+        self.since: ExportProgress | None = None
 
-    def __enter__(self) -> Place:
+    def __enter__(self) -> ExportFile:
         try:
             begun = self._begun()
             self.file: BinaryIO = self._path.open("wb" if begun is None else "r+b")
             if begun is not None:
                 self.file.truncate(begun["bytes"])
                 self.file.seek(begun["bytes"])
-                self.since = Reached(begun["after"], begun["written"], begun["left"])
+                self.since = ExportProgress(begun["after"], begun["written"], begun["left"])
         except OSError as problem:
             raise _unusable(self._path, problem) from None
         return self
@@ -170,7 +172,7 @@ class Place:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def keep(self, reached: Reached) -> None:
+    def keep(self, reached: ExportProgress) -> None:
         """From now on a run that dies goes on after this record; a device or a pipe cannot be gone on with."""
         if not self._path.is_file():
             return
@@ -230,7 +232,9 @@ def _unusable(path: Path, problem: OSError) -> Unavailable:
 Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
-def _all(database: Database, context: Context, asked: Asked, after: int) -> Iterator[tuple[int, Rows]]:
+def _entries_by_number(
+    database: Database, context: Context, asked: ExportRequest, after: int
+) -> Iterator[tuple[int, Rows]]:
     while True:
         with database.reading(context) as session:
             rows = session.execute(_rows(asked).where(Record.number > after).limit(PAGE)).all()
@@ -240,7 +244,9 @@ def _all(database: Database, context: Context, asked: Asked, after: int) -> Iter
         yield after, rows
 
 
-def _found(database: Database, context: Context, index: Index, asked: Asked, after: int) -> Iterator[tuple[int, Rows]]:
+def _entries_of_search(
+    database: Database, context: Context, index: Index, asked: ExportRequest, after: int
+) -> Iterator[tuple[int, Rows]]:
     match, filters = _match(asked)
     with database.reading(context) as session:
         highest = queries.highest_number(session)
@@ -258,11 +264,11 @@ def _found(database: Database, context: Context, index: Index, asked: Asked, aft
         yield min(after, highest), ()
 
 
-def _match(asked: Asked) -> tuple[Match, dict[str, tuple[str, ...]]]:
+def _match(asked: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
     return validation.parse_query(asked.query)[1], validation.allowed_filters(asked.filters)
 
 
-def _rows(asked: Asked) -> Select[*tuple[Any, ...]]:
+def _rows(asked: ExportRequest) -> Select[*tuple[Any, ...]]:
     statement = (
         select(
             Record.number,

@@ -7,8 +7,8 @@ from typing import Any, Final
 import orjson
 
 from services.catalog.formats.citation import Citation, Name, citation
-from services.catalog.formats.clean_text import plain
 from services.catalog.formats.entry import Entry
+from services.catalog.formats.xml_text import clean
 
 CONTEXT: Final = "https://schema.org"
 TYPES: Final = {
@@ -121,8 +121,8 @@ def _offers(entry: Entry) -> list[dict[str, Any]]:
             "businessFunction": LEND,
             "price": 0,
             "priceCurrency": "IDR",
-            "sku": plain(holding.get("call_number") or ""),
-            "availableAtOrFrom": {"@type": "Library", "name": plain(_branch_name(holding))},
+            "sku": clean(holding.get("call_number") or ""),
+            "availableAtOrFrom": {"@type": "Library", "name": clean(_branch_name(holding))},
         }
         for holding in orjson.loads(entry.holdings)
     ]

@@ -11,7 +11,7 @@ from services.catalog.record.brief import brief
 from services.catalog.record.display import display
 
 
-def short(entry: Entry) -> bytes:
+def brief_json(entry: Entry) -> bytes:
     """`{"id", "record", "holdings"}`, the record as in a list of hits."""
     return orjson.dumps(
         {
@@ -22,7 +22,7 @@ def short(entry: Entry) -> bytes:
     )
 
 
-def full(entry: Entry) -> bytes:
+def full_json(entry: Entry) -> bytes:
     """`{"id", "version", "record", "holdings", "updated_at", "source", "institution"}`, the record as on its page."""
     return orjson.dumps(
         {

@@ -21,14 +21,14 @@ REMEMBERED = 300_000  # keys of one run; what it forgets, it would update instea
 
 
 @dataclass(slots=True)
-class Established:
+class AuthorityCounts:
     """What a batch comes to: (key, incoming) of new ones; (number, version, incoming) of changed ones."""
 
     created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
     updated: list[tuple[int, int, IncomingAuthority]] = field(default_factory=list)
 
 
-def establish(
+def store_authorities(
     session: Session,
     batch: Sequence[IncomingAuthority],
     *,
@@ -36,7 +36,7 @@ def establish(
     institution_id: UUID,
     met: dict[str, bytes],
     at: datetime,
-) -> Established:
+) -> AuthorityCounts:
     """Put at most 500 authority records of one source in, with their forms; take_turn was called.
 
     met  keys that this run has met, with fingerprints: a second, different record under one is another record
@@ -67,22 +67,22 @@ def establish(
 
 def decide(
     session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
-) -> Established:
+) -> AuthorityCounts:
     """What becomes of each; `met` is brought up to date. A dry run asks no more than this."""
-    keys = [each.key for each in batch] + [_alternative(each) for each in batch]
+    keys = [each.key for each in batch] + [_alternative_key(each) for each in batch]
     rows = session.execute(
         select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(
             Authority.source_id == source_id, Authority.control_key.in_(keys)
         )
     ).all()
     there = {row.control_key: row for row in rows}
-    decided = Established()
+    decided = AuthorityCounts()
     if len(met) > REMEMBERED:
         met.clear()
     for each in batch:
         key = each.key
-        if met.get(key, each.fingerprint) != each.fingerprint or _alternative(each) in there:
-            key = _alternative(each)
+        if met.get(key, each.fingerprint) != each.fingerprint or _alternative_key(each) in there:
+            key = _alternative_key(each)
         known = there.get(key)
         if met.get(key) == each.fingerprint:
             continue
@@ -94,7 +94,7 @@ def decide(
     return decided
 
 
-def _alternative(incoming: IncomingAuthority) -> str:
+def _alternative_key(incoming: IncomingAuthority) -> str:
     return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 

@@ -10,25 +10,25 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.sql import update_many
-from services.catalog.browse.headings import Headings
+from services.catalog.browse.headings import HeadingWriter
 from services.catalog.index.queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record
-from services.catalog.works.assign import Arrival, Moved, collocate, take_turn
-from services.catalog.works.events import tell_moved
+from services.catalog.works.assignment import MovedRecord, RecordKeys, assign_works, lock_works
+from services.catalog.works.events import emit_moved_records
 from services.catalog.works.record_keys import found_by
 
 BATCH = 500
 
 
-def complete(database: Database, context: Context, stop: threading.Event) -> int:
+def complete_records(database: Database, context: Context, stop: threading.Event) -> int:
     """Give each record without a work its work, its places in lists and its headings, until `stop` or the last.
 
     A batch is a transaction; whoever stops goes on where it was, for what is done has a work.
     returns  records that were given one
     emits    RecordsChanged
     """
-    done, headings = 0, Headings()
+    done, headings = 0, HeadingWriter()
     while not stop.is_set():
         with database.transaction(context) as session:
             filled = _batch(session, headings, context=context)
@@ -38,13 +38,13 @@ def complete(database: Database, context: Context, stop: threading.Event) -> int
     return done
 
 
-def incomplete(session: Session) -> int:
+def count_incomplete(session: Session) -> int:
     """Records that have no work yet."""
     return session.scalar(select(func.count()).where(Record.work_number.is_(None), Record.deleted_at.is_(None))) or 0
 
 
-def _batch(session: Session, headings: Headings, *, context: Context) -> int:
-    take_turn(session)
+def _batch(session: Session, headings: HeadingWriter, *, context: Context) -> int:
+    lock_works(session)
     rows = session.execute(
         select(Record.number, Record.version, Record.marc)
         .where(Record.work_number.is_(None), Record.deleted_at.is_(None))
@@ -54,7 +54,7 @@ def _batch(session: Session, headings: Headings, *, context: Context) -> int:
     if not rows:
         return 0
     found = {row.number: found_by(Marc.unpack(row.marc)) for row in rows}
-    works = collocate(session, [Arrival(number, each.keys, fresh=False) for number, each in found.items()])
+    works = assign_works(session, [RecordKeys(number, each.keys, fresh=False) for number, each in found.items()])
     headings.note(session, [each.headings for each in found.values()])
     changes = [
         {
@@ -69,7 +69,7 @@ def _batch(session: Session, headings: Headings, *, context: Context) -> int:
         for row in rows
     ]
     update_many(session, Record, changes, key="number")
-    moved = [*(Moved(row.number, row.version + 1) for row in rows), *works.moved]
+    moved = [*(MovedRecord(row.number, row.version + 1) for row in rows), *works.moved]
     enqueue(session, moved)
-    tell_moved(session, moved, context=context)
+    emit_moved_records(session, moved, context=context)
     return len(rows)

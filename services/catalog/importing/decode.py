@@ -19,7 +19,7 @@ from chassis.gc_tuning import tune_gc
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
-from services.catalog.marc.faults import Bad, Frame
+from services.catalog.marc.faults import Frame, MarcError
 from services.catalog.marc.fields import by_tag
 from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record
@@ -67,7 +67,7 @@ class IncomingAuthority:
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class Rejected:
     """A record put aside, or a warning about one that was loaded."""
 
     path: str
@@ -85,7 +85,7 @@ class Prepared:
 
     incoming: list[Incoming] = field(default_factory=list)
     authorities: list[IncomingAuthority] = field(default_factory=list)
-    aside: list[Aside] = field(default_factory=list)
+    aside: list[Rejected] = field(default_factory=list)
 
     def ordinals(self) -> list[int]:
         """Of every record of the chunk, whatever became of it."""
@@ -116,7 +116,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
     for frame in chunk:
         if frame.fault is not None:
             fault = frame.fault
-            done.aside.append(Aside(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
+            done.aside.append(Rejected(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
             continue
         try:
             decoded = decode(frame)
@@ -124,8 +124,8 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             if is_authority(record):
                 done.authorities.append(_authority(frame, record))
                 continue
-        except Bad as bad:
-            done.aside.append(Aside(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
+        except MarcError as bad:
+            done.aside.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
         fingerprint = record.fingerprint()
         tags = by_tag(record.fields)

@@ -21,11 +21,19 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import new_id
-from services.catalog.importing.authorities import Established, establish
+from services.catalog.importing.authorities import AuthorityCounts, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
-from services.catalog.importing.decode import BATCH, Aside, Prepared, chunks, follow_parent, prepare
+from services.catalog.importing.decode import BATCH, Prepared, Rejected, chunks, follow_parent, prepare
 from services.catalog.importing.sources import item_map_of
-from services.catalog.importing.upsert import Feed, Known, Outcome, decide, known, open_feed, put
+from services.catalog.importing.upsert import (
+    ImportTarget,
+    Outcome,
+    StoredRecord,
+    decide,
+    open_target,
+    stored_records,
+    upsert_batch,
+)
 from services.catalog.items.item_maps import USUAL
 from services.catalog.marc.readers import frames
 from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
@@ -88,7 +96,7 @@ class Import:
         stdin: BinaryIO,
         dry_run: bool,
         tell: Callable[[Progress], None],
-        report: Callable[[Aside], None],
+        report: Callable[[Rejected], None],
     ) -> None:
         """
         files      in order; `-` reads `stdin`
@@ -101,7 +109,7 @@ class Import:
         self._source, self._institution = source, institution
         self._files, self._processes, self._stdin = files, processes, stdin
         self._tell, self._report = tell, report
-        self._rehearsal: dict[str, Known] | None = {} if dry_run else None
+        self._rehearsal: dict[str, StoredRecord] | None = {} if dry_run else None
         self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
         self._authorities_met: dict[str, bytes] = {}
         self._bytes_before = 0
@@ -134,15 +142,15 @@ class Import:
                 session.execute(delete(ImportSeen).where(ImportSeen.run == run))
         return self.counts
 
-    def _begin(self) -> tuple[Feed | None, int, int, int]:
+    def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
         """The source, the run's number, and the file and record it has reached already."""
         if self._rehearsal is not None:
             return None, 0, 0, 0
         with self._database.transaction(self._context) as session:
-            feed = open_feed(session, source=self._source, institution=self._institution)
+            feed = open_target(session, source=self._source, institution=self._institution)
             return feed, *self._run(session, feed)
 
-    def _run(self, session: Session, feed: Feed) -> tuple[int, int, int]:
+    def _run(self, session: Session, feed: ImportTarget) -> tuple[int, int, int]:
         """The unfinished run of these very files, or a new one: its number, and the file and record reached."""
         inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
         seen = [_seen(path) for path in self._files if str(path) != "-"]
@@ -168,7 +176,7 @@ class Import:
         return started.number, 0, 0
 
     def _load(
-        self, pool: ProcessPoolExecutor | None, feed: Feed | None, run: int, at: int, path: Path, *, skip: int
+        self, pool: ProcessPoolExecutor | None, feed: ImportTarget | None, run: int, at: int, path: Path, *, skip: int
     ) -> None:
         if str(path) == "-":
             self._drain(pool, feed, run, at, "-", self._stdin, skip)
@@ -179,7 +187,7 @@ class Import:
     def _drain(
         self,
         pool: ProcessPoolExecutor | None,
-        feed: Feed | None,
+        feed: ImportTarget | None,
         run: int,
         at: int,
         path: str,
@@ -203,29 +211,29 @@ class Import:
                 settle(IN_FLIGHT - 1)
         settle(0)
 
-    def _put(self, feed: Feed | None, run: int, at: int, prepared: Prepared, stream: BinaryIO) -> None:
+    def _put(self, feed: ImportTarget | None, run: int, at: int, prepared: Prepared, stream: BinaryIO) -> None:
         outcome = self._rehearse(prepared) if feed is None else self._commit(feed, run, at, prepared)
         path = str(self._files[at])
         places = {each.ordinal: each.position for each in prepared.incoming}
         for each in prepared.aside:
             self._report(each)
         for ordinal, code in outcome.warnings:
-            self._report(Aside(path, ordinal, places[ordinal], code, "", loaded=True))
+            self._report(Rejected(path, ordinal, places[ordinal], code, "", loaded=True))
         read = stream.tell() if stream.seekable() else 0
         self._tell(Progress(self._bytes_before + read, self._bytes_total, self.counts))
 
-    def _commit(self, feed: Feed, run: int, at: int, prepared: Prepared) -> Outcome:
+    def _commit(self, feed: ImportTarget, run: int, at: int, prepared: Prepared) -> Outcome:
         """One batch is one transaction: records, what was put aside, and how far the run has come."""
         reached = max(prepared.ordinals())
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
         with self._database.transaction(self._context) as session:
             sequence = counts.read + len(prepared.ordinals())
-            outcome = put(
+            outcome = upsert_batch(
                 session, feed, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
             )
             outcome.warnings += [(each.ordinal, code) for each in prepared.incoming for code in each.warnings]
             if prepared.authorities:
-                established = establish(
+                established = store_authorities(
                     session,
                     prepared.authorities,
                     source_id=feed.source_id,
@@ -248,7 +256,7 @@ class Import:
         batch = prepared.incoming
         with self._database.reading(self._context) as session:
             source_id = session.scalar(select(Source.id).where(Source.code == self._source))
-            there = {**known(session, source_id, batch, 0), **self._rehearsal}
+            there = {**stored_records(session, source_id, batch, 0), **self._rehearsal}
             established = decide_authorities(
                 session, prepared.authorities, source_id=source_id, met=self._authorities_met
             )
@@ -263,7 +271,7 @@ class Import:
         return outcome
 
 
-def _count(outcome: Outcome, prepared: Prepared, established: Established) -> None:
+def _count(outcome: Outcome, prepared: Prepared, established: AuthorityCounts) -> None:
     """Authority records are counted with the others."""
     created, updated = len(established.created), len(established.updated)
     outcome.created += created
@@ -277,11 +285,11 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 def _seen(path: Path) -> tuple[str, int, int]:
     """What tells a file from another one, or from itself after a change."""
-    known = path.stat()
-    return str(path.absolute()), known.st_size, known.st_mtime_ns
+    stored_records = path.stat()
+    return str(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
 
 
-def _aside_row(each: Aside, feed: Feed, run: int) -> dict[str, object]:
+def _aside_row(each: Rejected, feed: ImportTarget, run: int) -> dict[str, object]:
     return {
         "id": new_id(),
         "institution_id": feed.shelves.institution_id,

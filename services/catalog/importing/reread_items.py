@@ -17,15 +17,15 @@ from chassis.events import emit
 from chassis.ids import new_id
 from chassis.sql import update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
-from services.catalog.importing.upsert import Feed, open_feed
+from services.catalog.importing.upsert import ImportTarget, open_target
 from services.catalog.index.queue import enqueue
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
 from services.catalog.items.parsing import items_of
-from services.catalog.items.store import Stock, holdings_of, open_branches, placed, put_items
+from services.catalog.items.store import StoredItems, holdings_of, open_branches, put_items, resolve_branches
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Branch, Institution, Item, Record, Source
-from services.catalog.works.assign import take_turn
+from services.catalog.works.assignment import lock_works
 
 BATCH = 500
 # What the index, the holdings and other services know of an item; the rest is only shown with it.
@@ -34,7 +34,7 @@ _RECORDS = select(Record.number, Record.id, Record.version, Record.marc).where(R
 _SHOWN = ("room", "enumeration", "chronology", "pieces", "call_sort")
 
 
-def reshelve(
+def reread_items(
     database: Database,
     context: Context,
     *,
@@ -58,14 +58,14 @@ def reshelve(
                 .limit(BATCH)
             ).all()
             if rows:
-                changed += _again(session, feed, rows, item_map, context=context, act=act, sequence=seen + 1)
+                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=seen + 1)
         if not rows:
             return changed
         after, seen = rows[-1].number, seen + len(rows)
         tell(seen)
 
 
-def fill(database: Database, context: Context, stop: threading.Event) -> int:
+def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
     """Read anew the items that have a call number and no place on the shelf: an older release made them.
 
     returns  records whose items changed
@@ -95,28 +95,28 @@ def fill(database: Database, context: Context, stop: threading.Event) -> int:
                 rows = session.execute(
                     _RECORDS.where(Record.source_id == source_id, Record.number.in_(numbers)).order_by(Record.number)
                 ).all()
-                changed += _again(session, feed, rows, item_map, context=context, act=act, sequence=after + 1)
+                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=after + 1)
         if not numbers:
             break
         after = numbers[-1]
     return changed
 
 
-def _open(session: Session, source_id: UUID) -> Feed:
+def _open(session: Session, source_id: UUID) -> ImportTarget:
     """The source, locked as an import locks it: they take turns, batch by batch."""
-    take_turn(session)
+    lock_works(session)
     code, institution = session.execute(
         select(Source.code, Institution.code)
         .join(Institution, Institution.id == Source.institution_id)
         .where(Source.id == source_id)
         .with_for_update(of=Source)
     ).one()
-    return open_feed(session, source=code, institution=institution)
+    return open_target(session, source=code, institution=institution)
 
 
-def _again(
+def _reread_batch(
     session: Session,
-    feed: Feed,
+    feed: ImportTarget,
     rows: Sequence[Any],
     item_map: ItemMap,
     *,
@@ -124,14 +124,14 @@ def _again(
     act: UUID,
     sequence: int,
 ) -> int:
-    there = _there(session, [row.number for row in rows])
-    wanted = {row.number: placed(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
+    there = _stored_items(session, [row.number for row in rows])
+    wanted = {row.number: resolve_branches(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
     different = [row for row in rows if wanted[row.number] != there.get(row.number, [])]
     if not different:
         return 0
     open_branches(session, feed.shelves, (item for row in different for item in wanted[row.number]))
-    put_items(session, feed.shelves, [Stock(row.number, 0, wanted[row.number], fresh=False) for row in different])
-    told = [row for row in different if _known(wanted[row.number]) != _known(there.get(row.number, []))]
+    put_items(session, feed.shelves, [StoredItems(row.number, 0, wanted[row.number], fresh=False) for row in different])
+    told = [row for row in different if _comparable(wanted[row.number]) != _comparable(there.get(row.number, []))]
     if told:
         at = clock.now()
         changes = [
@@ -152,11 +152,11 @@ def _again(
     return len(different)
 
 
-def _known(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
+def _comparable(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
     return [tuple(getattr(item, name) for name in KNOWN) for item in items]
 
 
-def _there(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
+def _stored_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
     """The items of these records as the tables have them."""
     names = [name for name in (*KNOWN, *_SHOWN) if name != "branch"]
     rows = session.execute(

@@ -17,7 +17,7 @@ from services.catalog.tables import Institution, Record, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SourceSummary:
     """A source. item_map: its own map as TOML, "" where it has none; records: those not deleted."""
 
     code: str
@@ -35,7 +35,7 @@ def item_map_of(session: Session, source: str) -> ItemMap:
     return read_map(text) if text else USUAL
 
 
-def sources(session: Session) -> list[Known]:
+def sources(session: Session) -> list[SourceSummary]:
     """Every source, by code."""
     counted = (
         select(Record.source_id, func.count().label("records"))
@@ -54,17 +54,17 @@ def sources(session: Session) -> list[Known]:
         .outerjoin(counted, counted.c.source_id == Source.id)
         .order_by(Source.code)
     )
-    return [Known(row.code, row.institution, row.item_map, row.records) for row in rows]
+    return [SourceSummary(row.code, row.institution, row.item_map, row.records) for row in rows]
 
 
-def source(session: Session, code: str) -> Known:
+def source(session: Session, code: str) -> SourceSummary:
     """One source.
 
     raises  NotFound  SOURCE_NOT_FOUND
     """
     found = next((each for each in sources(session) if each.code == code), None)
     if found is None:
-        raise _none(code)
+        raise _source_unknown(code)
     return found
 
 
@@ -83,11 +83,11 @@ def set_item_map(
         changed = session.execute(update(Source).where(Source.code == code).values(item_map=text).returning(Source.id))
         source_id = changed.scalar()
     if source_id is None:
-        raise _none(code)
-    return reread_items.reshelve(database, context, source_id=source_id, item_map=item_map, tell=tell)
+        raise _source_unknown(code)
+    return reread_items.reread_items(database, context, source_id=source_id, item_map=item_map, tell=tell)
 
 
-def _none(code: str) -> NotFound:
+def _source_unknown(code: str) -> NotFound:
     return NotFound(
         "SOURCE_NOT_FOUND", LocalText("Tidak ada sumber “{source}”.", "There is no source “{source}”."), source=code
     )

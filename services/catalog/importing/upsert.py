@@ -18,26 +18,33 @@ from chassis.events import emit
 from chassis.ids import new_id
 from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
-from services.catalog.browse.headings import Headings
+from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.decode import Incoming
 from services.catalog.index.queue import enqueue
-from services.catalog.items.store import Shelves, Stock, holdings_of, open_branches, placed, put_items
+from services.catalog.items.store import (
+    BranchIndex,
+    StoredItems,
+    holdings_of,
+    open_branches,
+    put_items,
+    resolve_branches,
+)
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
-from services.catalog.works.assign import Arrival, Place, collocate, take_turn
-from services.catalog.works.events import tell_moved
+from services.catalog.works.assignment import Assignment, RecordKeys, assign_works, lock_works
+from services.catalog.works.events import emit_moved_records
 
 ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
 
 @dataclass(slots=True)
-class Feed:
+class ImportTarget:
     """A source as a run of imports knows it: ids looked up once."""
 
     source_id: UUID
     source: str
-    shelves: Shelves
-    headings: Headings = field(default_factory=Headings)
+    shelves: BranchIndex
+    headings: HeadingWriter = field(default_factory=HeadingWriter)
 
 
 @dataclass(slots=True)
@@ -52,7 +59,7 @@ class Outcome:
 
 
 @dataclass(slots=True)
-class Known:
+class StoredRecord:
     """A record that is there already, and whether this run has met it."""
 
     number: int
@@ -63,10 +70,10 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
-class Touched:
+class RecordChange:
     """A record to write: a fresh one, or a new version."""
 
-    row: Known
+    row: StoredRecord
     key: str
     incoming: Incoming
     version: int
@@ -74,15 +81,15 @@ class Touched:
 
 
 @dataclass(slots=True)
-class Decided:
+class Decision:
     """What a batch comes to; `seen` are the unchanged ones that this run met for the first time."""
 
-    touched: list[Touched] = field(default_factory=list)
+    touched: list[RecordChange] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
 
 
-def open_feed(session: Session, *, source: str, institution: str) -> Feed:
+def open_target(session: Session, *, source: str, institution: str) -> ImportTarget:
     """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
     found = _source(session, source)
     if found is None:
@@ -97,7 +104,7 @@ def open_feed(session: Session, *, source: str, institution: str) -> Feed:
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(Branch.institution_id == owner.id)
     )
     branches = {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in rows}
-    return Feed(source_id, source, Shelves(owner.id, owner.code, owner.zone, branches))
+    return ImportTarget(source_id, source, BranchIndex(owner.id, owner.code, owner.zone, branches))
 
 
 def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
@@ -111,8 +118,15 @@ def _make(session: Session, table: type[Institution | Source], row: dict[str, An
     insert_ignore(session, table, [row], key=("code",))
 
 
-def put(
-    session: Session, feed: Feed, batch: Sequence[Incoming], *, run: int, sequence: int, at: datetime, context: Context
+def upsert_batch(
+    session: Session,
+    feed: ImportTarget,
+    batch: Sequence[Incoming],
+    *,
+    run: int,
+    sequence: int,
+    at: datetime,
+    context: Context,
 ) -> Outcome:
     """Put at most BATCH records of one source in.
 
@@ -120,19 +134,19 @@ def put(
     sequence  grows with each batch of the run: the fact's version
     emits     RecordsChanged, when anything changed
     """
-    take_turn(session)
+    lock_works(session)
     # Two imports of one source take turns, batch by batch.
     session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
     for each in batch:
-        each.items = placed(feed.shelves, each.items)
+        each.items = resolve_branches(feed.shelves, each.items)
     new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
     numbers = iter(fresh_numbers(session, Record.number, len(batch)))
-    decided = decide(known(session, feed.source_id, batch, run), batch, numbers)
-    arrivals = [Arrival(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
-    works = collocate(session, arrivals)
+    decided = decide(stored_records(session, feed.source_id, batch, run), batch, numbers)
+    arrivals = [RecordKeys(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
+    works = assign_works(session, arrivals)
     _write(session, feed, decided, works.places, run, at)
     feed.headings.note(session, (to.incoming.found.headings for to in decided.touched))
-    stocks = [Stock(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
+    stocks = [StoredItems(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
     warnings = decided.warnings + put_items(session, feed.shelves, stocks)
     if decided.seen:
         session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decided.seen])
@@ -144,41 +158,43 @@ def put(
             versions=[to.version for to in decided.touched],
         )
         emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
-        tell_moved(session, works.moved, context=context)
+        emit_moved_records(session, works.moved, context=context)
     created = sum(to.fresh for to in decided.touched)
     updated = len(decided.touched) - created
     return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
 
 
-def decide(there: dict[str, Known], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decided:
+def decide(there: dict[str, StoredRecord], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decision:
     """What becomes of each record of a batch; `there` is brought up to date with it.
 
     Under one key in one run the second of two different records is another record, kept under the key and its hash;
     only a later run updates.
     """
-    decided = Decided()
+    decided = Decision()
     for each in batch:
         row, key = there.get(each.key), each.key
         if row is not None and row.fingerprint != each.fingerprint:
-            other = there.get(_alternative(each))
+            other = there.get(_alternative_key(each))
             if other is not None:
                 row = other
             elif row.in_this_run:
-                row, key = None, _alternative(each)
+                row, key = None, _alternative_key(each)
                 decided.warnings.append((each.ordinal, DUPLICATE_CONTROL_NUMBER))
         if row is None:
-            row = there[key] = Known(next(numbers), new_id(), each.fingerprint, 1, True)
-            decided.touched.append(Touched(row, key, each, 1, fresh=True))
+            row = there[key] = StoredRecord(next(numbers), new_id(), each.fingerprint, 1, True)
+            decided.touched.append(RecordChange(row, key, each, 1, fresh=True))
         elif row.fingerprint != each.fingerprint:
             row.fingerprint, row.version, row.in_this_run = each.fingerprint, row.version + 1, True
-            decided.touched.append(Touched(row, key, each, row.version, fresh=False))
+            decided.touched.append(RecordChange(row, key, each, row.version, fresh=False))
         elif not row.in_this_run:
             row.in_this_run = True
             decided.seen.append(row.number)
     return decided
 
 
-def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int) -> dict[str, Known]:
+def stored_records(
+    session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int
+) -> dict[str, StoredRecord]:
     """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
     columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
     of_source = select(*columns).where(Record.source_id == source_id)
@@ -187,7 +203,7 @@ def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], r
     # An alternative comes into question only where the key is taken by something else; a dry run remembers that itself.
     taken = {row.control_key: row.fingerprint for row in rows}
     doubtful = [
-        _alternative(each)
+        _alternative_key(each)
         for each in batch
         if not run or times[each.key] > 1 or taken.get(each.key, each.fingerprint) != each.fingerprint
     ]
@@ -197,17 +213,21 @@ def known(session: Session, source_id: UUID | None, batch: Sequence[Incoming], r
     seen = select(ImportSeen.record_number).where(ImportSeen.run == run, ImportSeen.record_number.in_(elsewhen))
     met = set(session.scalars(seen)) if elsewhen else set()
     return {
-        row.control_key: Known(row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met)
+        row.control_key: StoredRecord(
+            row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met
+        )
         for row in rows
     }
 
 
-def _alternative(incoming: Incoming) -> str:
+def _alternative_key(incoming: Incoming) -> str:
     """The key of a second, different record under a control number that this run has met already."""
     return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 
-def _write(session: Session, feed: Feed, decided: Decided, places: dict[int, Place], run: int, at: datetime) -> None:
+def _write(
+    session: Session, feed: ImportTarget, decided: Decision, places: dict[int, Assignment], run: int, at: datetime
+) -> None:
     created: list[dict[str, Any]] = []
     updated: list[dict[str, Any]] = []
     for to in decided.touched:

@@ -27,7 +27,7 @@ _BESIDE = ("300", "853", "863", "866")
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class TextRule:
     """Where a text stands: parts one after the other, each the first of its choices that is there.
 
     A choice is (code, which): the which-th occurrence, EVERY one for 0.
@@ -77,7 +77,7 @@ class Condition:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class ItemPattern:
     """One way of saying what items there are; see usual_item_maps.toml.
 
     texts  (what, code, text) each: a single code by itself, else ""
@@ -85,12 +85,12 @@ class Way:
 
     tag: str
     has: tuple[frozenset[str], ...]
-    texts: tuple[tuple[str, str, Text], ...]
+    texts: tuple[tuple[str, str, TextRule], ...]
     status: tuple[Condition, ...] = ()
-    status_words: Text | None = None
+    status_words: TextRule | None = None
     read_here: tuple[Condition, ...] = ()
     items_in: tuple[str, ...] = ()
-    item: Way | None = None
+    item: ItemPattern | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class ItemMap:
     tags  the fields that have to do with items
     """
 
-    ways: tuple[Way, ...]
+    ways: tuple[ItemPattern, ...]
     tags: frozenset[str]
     branches: Mapping[str, str] = field(default_factory=dict)
     collections: Mapping[str, str] = field(default_factory=dict)
@@ -130,7 +130,7 @@ def read_map(text: str) -> ItemMap:
     return ItemMap(made, frozenset((*_BESIDE, *(tag for way in made for tag in (way.tag, *way.items_in)))), **tables)
 
 
-def _way(where: str, said: dict[str, Any]) -> Way:
+def _way(where: str, said: dict[str, Any]) -> ItemPattern:
     where = f"{where} ({said['name']})" if isinstance(said.get("name"), str) else where
     _known(where, said, ("name", "field", "has", *PLACES, "status", "status_words", "read_here", "items_in", "item"))
     tag = said.get("field")
@@ -146,12 +146,12 @@ def _way(where: str, said: dict[str, Any]) -> Way:
     return _made(where, tag, said, items_in=tuple(tags), item=inner)
 
 
-def _item(where: str, tag: str, said: dict[str, Any]) -> Way:
+def _item(where: str, tag: str, said: dict[str, Any]) -> ItemPattern:
     _known(where, said, ("has", *PLACES, "status", "status_words", "read_here"))
     return _made(where, tag, said)
 
 
-def _made(where: str, tag: str, said: dict[str, Any], **more: Any) -> Way:
+def _made(where: str, tag: str, said: dict[str, Any], **more: Any) -> ItemPattern:
     texts = {name: _text(f"{where}: {name}", said[name]) for name in PLACES if name in said}
     if not texts:
         raise _wrong(where, f"it says where nothing stands; it can say: {', '.join(PLACES)}")
@@ -162,7 +162,7 @@ def _made(where: str, tag: str, said: dict[str, Any], **more: Any) -> Way:
     codes = [frozenset(each.split()) for each in has]
     for each in (code for group in codes for code in group):
         _code(f"{where}: has", each)
-    return Way(
+    return ItemPattern(
         tag=tag,
         has=tuple(codes),
         texts=tuple((name, text.single, text) for name, text in texts.items()),
@@ -173,7 +173,7 @@ def _made(where: str, tag: str, said: dict[str, Any], **more: Any) -> Way:
     )
 
 
-def _text(where: str, said: Any) -> Text:
+def _text(where: str, said: Any) -> TextRule:
     if not isinstance(said, str) or not said.strip():
         raise _wrong(where, 'a text of subfield codes, such as "a | b" or "k h i+"')
     parts = []
@@ -186,7 +186,7 @@ def _text(where: str, said: Any) -> Text:
             which = match.group(2)
             choices.append((match.group(1), 1 if which is None else _EVERY if which == "+" else int(which[1:])))
         parts.append(tuple(choices))
-    return Text(tuple(parts))
+    return TextRule(tuple(parts))
 
 
 def _conditions(where: str, said: Any, *, with_status: bool) -> tuple[Condition, ...]:

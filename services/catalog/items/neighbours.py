@@ -58,7 +58,7 @@ def neighbours(database: Database, *, context: Context, record_id: str, branch: 
         )
     with database.reading(context) as session:
         number = queries.record(session, parse_id(record_id)).number
-        place = shelves.place_of(session, number, branch_named(branch))
+        place = shelves.shelf_position_of(session, number, branch_named(branch))
         if place is None:
             return Shelf([])
         wanted = limit or USUAL_EACH_SIDE
@@ -76,7 +76,7 @@ def neighbours(database: Database, *, context: Context, record_id: str, branch: 
 
 
 def _walk(
-    session: Session, place: shelves.Place, seen: set[int], wanted: int, *, leftwards: bool
+    session: Session, place: shelves.ShelfPosition, seen: set[int], wanted: int, *, leftwards: bool
 ) -> Sequence[tuple[int, str]]:
     """Records met from the place on, nearest first, each with its call number there."""
     walk: list[tuple[int, str]] = []

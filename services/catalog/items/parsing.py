@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.call_numbers import shelf_key, shelf_parts
 from services.catalog.items.enumeration import LONGEST, paired, split_date
-from services.catalog.items.item_maps import STATUSES, USUAL, ItemMap, Way
+from services.catalog.items.item_maps import STATUSES, USUAL, ItemMap, ItemPattern
 from services.catalog.marc.fields import Field
 from services.catalog.marc.record import Record
 
@@ -62,7 +62,7 @@ def items_in(tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
     return []
 
 
-def _by(way: Way, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
+def _by(way: ItemPattern, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
     """Items of these fields, each with the item records that its $8 or $3 names."""
     pieces = [piece for tag in way.items_in for piece in tags.get(tag, ())]
     results: list[ItemFacts] = []
@@ -79,7 +79,7 @@ def _by(way: Way, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> lis
     return results
 
 
-def _facts(way: Way, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE) -> ItemFacts | None:
+def _facts(way: ItemPattern, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE) -> ItemFacts | None:
     """One item as the field says; what it does not say is as `place` has it. None when the field is no item."""
     first = dict(zip(field[-2:1:-2], field[:1:-2], strict=False))
     if way.has and not _is_item(way, first):
@@ -121,7 +121,7 @@ def _facts(way: Way, field: Field, item_map: ItemMap, place: ItemFacts = NOWHERE
     )
 
 
-def _piece(way: Way, piece: Field, place: ItemFacts, tags: Tags, item_map: ItemMap) -> ItemFacts | None:
+def _piece(way: ItemPattern, piece: Field, place: ItemFacts, tags: Tags, item_map: ItemMap) -> ItemFacts | None:
     """An item record (876–878) that belongs to a field."""
     assert way.item is not None
     item = _facts(way.item, piece, item_map, place)
@@ -187,13 +187,13 @@ def _finished(items: list[ItemFacts], tags: Tags) -> list[ItemFacts]:
     return items
 
 
-def _is_item(way: Way, first: Mapping[str, str]) -> bool:
+def _is_item(way: ItemPattern, first: Mapping[str, str]) -> bool:
     """Whether a field has what an item has; a code that is alone in this has to say something."""
     keys = first.keys()
     return any(codes <= keys and (len(codes) > 1 or first[min(codes)].strip()) for codes in way.has)
 
 
-def _status(way: Way, field: Field, first: Mapping[str, str], item_map: ItemMap) -> str:
+def _status(way: ItemPattern, field: Field, first: Mapping[str, str], item_map: ItemMap) -> str:
     """The status by the first condition that fits, or by its word; what nobody knows says nothing."""
     for condition in way.status:
         if condition.fits(first):

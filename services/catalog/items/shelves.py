@@ -14,7 +14,7 @@ from services.catalog.tables import Branch, ClassCaption, Institution, Item
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class ShelfPosition:
     """Where a record's first item stands: its branch, and its place in the order of the shelf."""
 
     branch_id: UUID
@@ -26,7 +26,7 @@ class Place:
     call_number: str
 
 
-def place_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> Place | None:
+def shelf_position_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> ShelfPosition | None:
     """Where a record stands: at this branch, (institution, branch) by code, when it has an item there, else where its
     first item does. None when none of its items has a call number."""
     rows = session.execute(
@@ -49,7 +49,7 @@ def place_of(session: Session, record_number: int, branch: tuple[str, str] | Non
     there = [row for row in rows if (row.institution, row.branch) == branch]
     first = there[0] if there else rows[0]
     name = LocalText(first.name_id, first.name_en)
-    return Place(
+    return ShelfPosition(
         first.branch_id, first.institution, first.branch, name, first.call_sort, record_number, first.call_number
     )
 

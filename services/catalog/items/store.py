@@ -21,7 +21,7 @@ BARCODE_IN_USE = "BARCODE_IN_USE"
 
 
 @dataclass(slots=True)
-class Shelves:
+class BranchIndex:
     """An institution's branches, by code; grows as unknown codes come."""
 
     institution_id: UUID
@@ -31,7 +31,7 @@ class Shelves:
 
 
 @dataclass(frozen=True, slots=True)
-class Stock:
+class StoredItems:
     """What a record says of its items; `fresh` when the record has none in the tables yet."""
 
     record_number: int
@@ -40,12 +40,12 @@ class Stock:
     fresh: bool
 
 
-def placed(shelves: Shelves, items: Sequence[ItemFacts]) -> list[ItemFacts]:
+def resolve_branches(shelves: BranchIndex, items: Sequence[ItemFacts]) -> list[ItemFacts]:
     """The items as this institution's; without a branch, at the one of its code."""
     return [facts if facts.branch else facts._replace(branch=shelves.institution) for facts in items]
 
 
-def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]) -> list[str]:
+def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFacts]) -> list[str]:
     """Make a branch, unconfirmed, for each code that nobody has described; returns the new codes."""
     codes = sorted({facts.branch for facts in items} - set(shelves.branches))
     if not codes:
@@ -68,7 +68,7 @@ def open_branches(session: Session, shelves: Shelves, items: Iterable[ItemFacts]
     return [str(row["code"]) for row in rows if shelves.branches[str(row["code"])][0] == row["id"]]
 
 
-def holdings_of(shelves: Shelves, items: Sequence[ItemFacts]) -> bytes:
+def holdings_of(shelves: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
     """A record's holdings, ready to show. open_branches was given its items."""
     if not items:
         return b"[]"
@@ -76,7 +76,7 @@ def holdings_of(shelves: Shelves, items: Sequence[ItemFacts]) -> bytes:
     return orjson.dumps(holdings(items, names, institution=shelves.institution))
 
 
-def put_items(session: Session, shelves: Shelves, stocks: Sequence[Stock]) -> list[tuple[int, str]]:
+def put_items(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> list[tuple[int, str]]:
     """Make the items of these records what their sources say.
 
     An item keeps its id as long as its barcode stays on its record, or, without one, its position.
@@ -129,7 +129,7 @@ def _kept_ids(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str],
     return {(row.record_number, row.barcode or str(row.position)): row.id for row in rows}
 
 
-def _barcodes_elsewhere(session: Session, shelves: Shelves, stocks: Sequence[Stock]) -> dict[str, int]:
+def _barcodes_elsewhere(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> dict[str, int]:
     """Barcode -> record number, for those of these barcodes that stand in the tables already."""
     barcodes = {facts.barcode for stock in stocks for facts in stock.items if facts.barcode}
     if not barcodes:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.catalog.marc.faults import MarcError
 from services.catalog.marc.field_shape import warn
-
-from .faults import Bad
 
 ENTRY = 12
 FIELD_END = b"\x1e"
@@ -36,13 +35,15 @@ def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layo
     """
     end = raw.find(FIELD_END, begin)
     if end < 0:
-        raise Bad("DIRECTORY_BAD", "the directory has no end")
+        raise MarcError("DIRECTORY_BAD", "the directory has no end")
     stated = int(base) if base.isdigit() else 0
     data = raw[end + 1 : -1]
     pieces = data.split(FIELD_END)
     unterminated = pieces.pop()
     if unterminated:
-        raise Bad("DIRECTORY_BAD", f"the last field has no terminator: {len(unterminated)} bytes after the last one")
+        raise MarcError(
+            "DIRECTORY_BAD", f"the last field has no terminator: {len(unterminated)} bytes after the last one"
+        )
     directory = raw[begin:end]
     tags = _walk(directory, pieces, warnings)
     if tags is None and begin < stated <= end and raw[stated - 1 : stated] != FIELD_END:
@@ -53,7 +54,7 @@ def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layo
             return Layout(tags, inner, raw[stated:-1])
     if tags is not None:
         if not tags:
-            raise Bad("NO_FIELDS", "leader and an empty directory")
+            raise MarcError("NO_FIELDS", "leader and an empty directory")
         if stated != end + 1 and "RECORD_OVERSIZE" not in warnings:
             warnings.append("BASE_ADDRESS_WRONG")
         return Layout(tags, pieces, data)
@@ -93,23 +94,23 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
 
 def _by_entries(directory: bytes, data: bytes, pieces: list[bytes], warnings: list[str]) -> Layout:
     if len(directory) % ENTRY:
-        raise Bad("DIRECTORY_BAD", f"its length {len(directory)} is no multiple of 12")
+        raise MarcError("DIRECTORY_BAD", f"its length {len(directory)} is no multiple of 12")
     entries = [directory[at : at + ENTRY] for at in range(0, len(directory), ENTRY)]
     tags = [entry[:3].decode("latin-1") for entry in entries]
     if not _are_tags(tags):
-        raise Bad("DIRECTORY_BAD", "a tag is not printable")
+        raise MarcError("DIRECTORY_BAD", "a tag is not printable")
     spans = [(int(entry[7:]), int(entry[3:7])) if entry[3:].isdigit() else (-1, 0) for entry in entries]
     if _covers(sorted(spans), data):
         warnings.append("DIRECTORY_ORDER")
         return Layout(tags, [data[start : start + size - 1] for start, size in spans], data, plain=False)
     if len(pieces) != len(entries):
-        raise Bad("DIRECTORY_BAD", f"{len(entries)} entries, {len(pieces)} fields, and the offsets do not agree")
+        raise MarcError("DIRECTORY_BAD", f"{len(entries)} entries, {len(pieces)} fields, and the offsets do not agree")
     starts = [start for start, _ in spans]
     if starts != sorted(starts):
-        raise Bad("DIRECTORY_BAD", "offsets agree neither with the terminators nor with each other")
+        raise MarcError("DIRECTORY_BAD", "offsets agree neither with the terminators nor with each other")
     for tag, piece in zip(tags, pieces, strict=True):
         if (tag[:2] == "00") is (b"\x1f" in piece) or (b"\x1f" in piece and piece[2:3] != b"\x1f"):
-            raise Bad("DIRECTORY_BAD", f"offsets do not agree and field {tag} does not have the shape of its tag")
+            raise MarcError("DIRECTORY_BAD", f"offsets do not agree and field {tag} does not have the shape of its tag")
     warnings.append("DIRECTORY_WRONG")
     return Layout(tags, pieces, data)
 

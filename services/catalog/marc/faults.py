@@ -176,7 +176,7 @@ class Frame:
     namespace: str = ""
 
 
-class Bad(Exception):
+class MarcError(Exception):
     """These bytes are no record we can load: a code of FAULTS or UNUSABLE and what was seen, in English."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -185,7 +185,7 @@ class Bad(Exception):
         super().__init__(reason, detail)
 
 
-class Unserialisable(Exception):
+class NotSerialisable(Exception):
     """This record cannot be written in this format: a code of REFUSALS and what stands in the way, in English."""
 
     def __init__(self, reason: str, detail: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.catalog.marc.faults import Bad
+from services.catalog.marc.faults import MarcError
 from services.catalog.marc.fields import Field
 from services.catalog.marc.record import BLANK_LEADER, Record
 
@@ -32,12 +32,12 @@ def leader_from_text(text: object, warnings: list[str]) -> str:
         warn(warnings, "NO_LEADER")
         return BLANK_LEADER
     if not isinstance(text, str):
-        raise Bad("LEADER_BAD", "it is not text")
+        raise MarcError("LEADER_BAD", "it is not text")
     leader = text if len(text) == 24 else text.strip().ljust(24)
     if len(leader) != 24:
-        raise Bad("LEADER_BAD", f"{len(leader)} characters: {leader[:40]!r}")
+        raise MarcError("LEADER_BAD", f"{len(leader)} characters: {leader[:40]!r}")
     if max(leader) > "\xff":
-        raise Bad("LEADER_BAD", f"not Latin-1: {leader!r}")
+        raise MarcError("LEADER_BAD", f"not Latin-1: {leader!r}")
     if leader != text or leader[20:24] != "4500":
         warn(warnings, "LEADER_ODD")
     return leader
@@ -49,9 +49,9 @@ def control_field(tag: str, value: str) -> Field:
     raises  Bad  FIELD_BAD, when ISO 2709 would read it back as something else
     """
     if len(tag) != 3 or not tag.isascii() or not tag.isprintable():
-        raise Bad("FIELD_BAD", f"tag {tag!r}")
+        raise MarcError("FIELD_BAD", f"tag {tag!r}")
     if tag[:2] != "00" and (tag.isdigit() or "\x1f" in value):
-        raise Bad("FIELD_BAD", f"{tag} is no control field")
+        raise MarcError("FIELD_BAD", f"{tag} is no control field")
     return [tag, value]
 
 
@@ -61,9 +61,9 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
     raises  Bad  FIELD_BAD, when MARC 21 has no such field
     """
     if len(tag) != 3 or tag[:2] == "00" or not tag.isascii() or not tag.isprintable():
-        raise Bad("FIELD_BAD", f"tag {tag!r} is no data field")
+        raise MarcError("FIELD_BAD", f"tag {tag!r} is no data field")
     if len(indicators) != 2:
-        raise Bad("FIELD_BAD", f"indicators {indicators!r} of {tag}")
+        raise MarcError("FIELD_BAD", f"indicators {indicators!r} of {tag}")
     if indicators not in INDICATORS:
         warn(warnings, "BAD_INDICATORS")
     field = [tag, indicators]
@@ -72,7 +72,7 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
         if len(code) == 1:
             field += (code, value)
         elif code:
-            raise Bad("FIELD_BAD", f"subfield code {code!r} in {tag}")
+            raise MarcError("FIELD_BAD", f"subfield code {code!r} in {tag}")
         elif not value:
             warn(warnings, "EMPTY_SUBFIELD")
             field += BARE if at else (*BARE, *BARE)
@@ -80,7 +80,7 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
             warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
             field += (code, value)
         else:
-            raise Bad("FIELD_BAD", f"a subfield without a code in {tag}")
+            raise MarcError("FIELD_BAD", f"a subfield without a code in {tag}")
     return _without_subfields(field) if len(field) < 4 or (len(field) == 4 and not field[2]) else field
 
 

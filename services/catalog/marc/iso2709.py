@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import re
 
+from services.catalog.marc.faults import MAX_RECORD_BYTES, MarcError, NotSerialisable
 from services.catalog.marc.field_shape import INDICATORS, Decoded, content_warnings, odd_field, warn
 from services.catalog.marc.fields import Field, is_control
 from services.catalog.marc.record import Record
 
 from .directory import Layout, lay_out
-from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
 
 FIELD_END = b"\x1e"
 RECORD_END = b"\x1d"
@@ -29,14 +29,14 @@ def decode(raw: bytes) -> Decoded:
     """
     warnings: list[str] = []
     if len(raw) > MAX_RECORD_BYTES:
-        raise Bad("RECORD_TOO_BIG", f"{len(raw)} bytes")
+        raise MarcError("RECORD_TOO_BIG", f"{len(raw)} bytes")
     if raw[-1:] != RECORD_END:
         if len(raw) < 26 or raw[-1:] != FIELD_END:
-            raise Bad("TRUNCATED", f"{len(raw)} bytes, the leader says {raw[:5].decode('latin-1')}")
+            raise MarcError("TRUNCATED", f"{len(raw)} bytes, the leader says {raw[:5].decode('latin-1')}")
         raw += RECORD_END
         warnings.append("NO_RECORD_TERMINATOR")
     if len(raw) < 26:
-        raise Bad("GARBAGE", f"{len(raw)} bytes cannot hold a leader")
+        raise MarcError("GARBAGE", f"{len(raw)} bytes cannot hold a leader")
     head, begin = _leader(raw, warnings)
     layout = lay_out(raw, begin=begin, base=head[12:17], warnings=warnings)
     if head[:5] != b"%05d" % len(raw) and "RECORD_OVERSIZE" not in warnings:
@@ -76,7 +76,7 @@ def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
         warn(warnings, "RECORD_OVERSIZE")
     head = raw[:24]
     if FIELD_END in head or RECORD_END in head:
-        raise Bad("LEADER_BAD", f"a terminator inside the leader: {head!r}")
+        raise MarcError("LEADER_BAD", f"a terminator inside the leader: {head!r}")
     if head[10:12] != b"22" or head[20:24] != b"4500" or not head.isascii():
         warnings.append("LEADER_ODD")
     return head, 24
@@ -90,7 +90,7 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
             return _split(data.decode("utf-8"), layout)
         except UnicodeDecodeError as error:
             seen = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
-            raise Bad("BAD_UTF8", seen) from error
+            raise MarcError("BAD_UTF8", seen) from error
     if data.isascii():
         if b"\x1b" not in data:
             return _split(data.decode("ascii"), layout)
@@ -99,7 +99,7 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
             if coding != " ":
-                raise Bad("CODING_UNKNOWN", f"leader position 9 is {coding!r}") from None
+                raise MarcError("CODING_UNKNOWN", f"leader position 9 is {coding!r}") from None
         else:
             warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
             return _split(text, layout)
@@ -110,7 +110,7 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
         texts = [marc8.decode(piece) for piece in layout.pieces]
     except marc8.NotMarc8 as error:
         latin1 = marc8.looks_like_latin1(layout.pieces)
-        raise Bad("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
+        raise MarcError("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
     layout.data = "\x1e".join(texts).encode()
     if marc8.looks_like_latin1(layout.pieces):
         warnings.append("MAYBE_LATIN1")
@@ -137,14 +137,14 @@ def encode(record: Record) -> bytes:
         piece = _field(field).encode() + FIELD_END
         size = len(piece)
         if size > 9999:
-            raise Unserialisable("FIELD_TOO_LONG_FOR_ISO2709", f"{field[0]} has {size} bytes")
+            raise NotSerialisable("FIELD_TOO_LONG_FOR_ISO2709", f"{field[0]} has {size} bytes")
         directory.append(b"%b%04d%05d" % (field[0].encode("ascii"), size, start))
         pieces.append(piece)
         start += size
     base = 25 + 12 * len(pieces)
     length = base + start + 1
     if length > 99_999:
-        raise Unserialisable("RECORD_TOO_LONG_FOR_ISO2709", f"{length} bytes")
+        raise NotSerialisable("RECORD_TOO_LONG_FOR_ISO2709", f"{length} bytes")
     leader = f"{length:05d}{record.leader[5:9]}a22{base:05d}{record.leader[17:20]}4500".encode("latin-1")
     return b"".join((leader, *directory, FIELD_END, *pieces, RECORD_END))
 
@@ -157,7 +157,7 @@ def _field(field: Field) -> str:
         parts = [f"\x1f{field[at]}{field[at + 1]}" for at in range(first, len(field), 2)]
         text = "".join((field[1], "" if field[2] else field[3], *parts))
         if text.count("\x1f") != len(parts):
-            raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a subfield delimiter inside a value of {field[0]}")
+            raise NotSerialisable("UNSERIALISABLE_IN_ISO2709", f"a subfield delimiter inside a value of {field[0]}")
     if "\x1d" in text:
-        raise Unserialisable("UNSERIALISABLE_IN_ISO2709", f"a record terminator inside {field[0]}")
+        raise NotSerialisable("UNSERIALISABLE_IN_ISO2709", f"a record terminator inside {field[0]}")
     return text

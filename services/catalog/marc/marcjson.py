@@ -8,11 +8,10 @@ from typing import Any
 
 import orjson
 
+from services.catalog.marc.faults import MAX_RECORD_BYTES, MarcError
 from services.catalog.marc.field_shape import Decoded, content_warnings, control_field, data_field, leader_from_text
 from services.catalog.marc.fields import Field, is_control, written
 from services.catalog.marc.record import Record
-
-from .faults import MAX_RECORD_BYTES, Bad
 
 KEY = re.compile(rb'"\s*:')
 
@@ -23,15 +22,15 @@ def decode(raw: bytes) -> Decoded:
     raises  Bad  JSON_MALFORMED, NOT_MARCJSON, DUPLICATE_KEYS, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
     """
     if len(raw) > MAX_RECORD_BYTES:
-        raise Bad("RECORD_TOO_BIG", f"{len(raw)} bytes")
+        raise MarcError("RECORD_TOO_BIG", f"{len(raw)} bytes")
     try:
         whole = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
-        raise Bad("JSON_MALFORMED", str(error)) from error
+        raise MarcError("JSON_MALFORMED", str(error)) from error
     if not isinstance(whole, dict) or not isinstance(whole.get("fields"), list):
-        raise Bad("NOT_MARCJSON", "no list of fields")
+        raise MarcError("NOT_MARCJSON", "no list of fields")
     if not whole["fields"]:
-        raise Bad("NO_FIELDS", "an empty list of fields")
+        raise MarcError("NO_FIELDS", "an empty list of fields")
     warnings = ["UNKNOWN_ELEMENT"] if whole.keys() - {"leader", "fields"} else []
     fields = [_field(each, warnings) for each in whole["fields"]]
     record = Record(leader_from_text(whole.get("leader"), warnings), fields)
@@ -43,26 +42,26 @@ def decode(raw: bytes) -> Decoded:
 
 def _field(each: Any, warnings: list[str]) -> Field:
     if not isinstance(each, dict) or len(each) != 1:
-        raise Bad("FIELD_BAD", f"not an object with one tag: {str(each)[:60]}")
+        raise MarcError("FIELD_BAD", f"not an object with one tag: {str(each)[:60]}")
     (tag, content), *_ = each.items()
     if isinstance(content, str):
         return control_field(tag, content)
     if not isinstance(content, dict) or content.keys() - {"ind1", "ind2", "subfields"}:
-        raise Bad("FIELD_BAD", f"{tag} is neither text nor indicators and subfields")
+        raise MarcError("FIELD_BAD", f"{tag} is neither text nor indicators and subfields")
     parts: list[str] = []
     listed = content.get("subfields", [])
     if not isinstance(listed, list):
-        raise Bad("FIELD_BAD", f"the subfields of {tag} are not a list")
+        raise MarcError("FIELD_BAD", f"the subfields of {tag} are not a list")
     for subfield in listed:
         if not isinstance(subfield, dict) or len(subfield) != 1:
-            raise Bad("FIELD_BAD", f"a subfield of {tag} is not an object with one code")
+            raise MarcError("FIELD_BAD", f"a subfield of {tag} is not an object with one code")
         (code, value), *_ = subfield.items()
         if not isinstance(value, str):
-            raise Bad("FIELD_BAD", f"${code} of {tag} is not text")
+            raise MarcError("FIELD_BAD", f"${code} of {tag} is not text")
         parts += (code, value)
     first, second = content.get("ind1", " "), content.get("ind2", " ")
     if not isinstance(first, str) or not isinstance(second, str) or len(first) > 1 or len(second) > 1:
-        raise Bad("FIELD_BAD", f"indicators of {tag}")
+        raise MarcError("FIELD_BAD", f"indicators of {tag}")
     return data_field(tag, (first or " ") + (second or " "), parts, warnings)
 
 
@@ -80,7 +79,7 @@ def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object of one record; a key that stands twice would silently lose the first value."""
     refuse_duplicates = dict(pairs)
     if len(refuse_duplicates) != len(pairs):
-        raise Bad("DUPLICATE_KEYS", f"keys {[key for key, _ in pairs][:6]}")
+        raise MarcError("DUPLICATE_KEYS", f"keys {[key for key, _ in pairs][:6]}")
     return refuse_duplicates
 
 

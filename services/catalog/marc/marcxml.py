@@ -11,6 +11,7 @@ from typing import Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
 
+from services.catalog.marc.faults import MAX_RECORD_BYTES, MarcError, NotSerialisable
 from services.catalog.marc.field_shape import (
     Decoded,
     content_warnings,
@@ -21,8 +22,6 @@ from services.catalog.marc.field_shape import (
 )
 from services.catalog.marc.fields import Field, is_control, written
 from services.catalog.marc.record import Record
-
-from .faults import MAX_RECORD_BYTES, Bad, Unserialisable
 
 NAMESPACE: Final = "http://www.loc.gov/MARC21/slim"
 NAMESPACES = frozenset({NAMESPACE, "info:lc/xmlns/marcxchange-v1", "info:lc/xmlns/marcxchange-v2"})
@@ -40,14 +39,14 @@ def decode(raw: bytes, *, namespace: str = NAMESPACE) -> Decoded:
     raises     Bad  XML_MALFORMED, NOT_MARCXML, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
     """
     if len(raw) > MAX_RECORD_BYTES:
-        raise Bad("RECORD_TOO_BIG", f"{len(raw)} bytes")
+        raise MarcError("RECORD_TOO_BIG", f"{len(raw)} bytes")
     reading = _Reading(namespace)
     try:
         reading.parser.Parse(raw, True)
     except expat.ExpatError as error:
-        raise Bad("XML_MALFORMED", str(error)) from error
+        raise MarcError("XML_MALFORMED", str(error)) from error
     if not reading.fields:
-        raise Bad("NO_FIELDS" if reading.leader is not None else "NOT_MARCXML", "a record element without fields")
+        raise MarcError("NO_FIELDS" if reading.leader is not None else "NOT_MARCXML", "a record element without fields")
     record = Record(leader_from_text(reading.leader, reading.warnings), reading.fields)
     text = "\x1e".join([value for field in reading.fields for value in field])
     return Decoded(record, content_warnings(record, text.encode(), reading.warnings))
@@ -81,7 +80,7 @@ class _Reading:
             if not declared:
                 warn(self.warnings, "NO_NAMESPACE")
             elif declared not in NAMESPACES:
-                raise Bad("NOT_MARCXML", f"a record of the namespace {declared}")
+                raise MarcError("NOT_MARCXML", f"a record of the namespace {declared}")
             return
         if self._unknown:
             self._unknown += 1
@@ -93,13 +92,13 @@ class _Reading:
                 self._parts = []
                 first, second = attributes.get("ind1", " "), attributes.get("ind2", " ")
                 if len(first) > 1 or len(second) > 1:
-                    raise Bad("FIELD_BAD", f"indicators {first!r} and {second!r} of {self._tag}")
+                    raise MarcError("FIELD_BAD", f"indicators {first!r} and {second!r} of {self._tag}")
                 self._indicators = (first or " ") + (second or " ")
         elif depth == 2 and local == "subfield" and self._open[1] == "datafield":
             self._text.clear()
             self._parts.append(attributes.get("code", ""))
         elif local == "record" or self._open[-2] in ("subfield", "controlfield", "leader"):
-            raise Bad("FIELD_BAD", f"an element {name} where only text may stand")
+            raise MarcError("FIELD_BAD", f"an element {name} where only text may stand")
         else:
             warn(self.warnings, "UNKNOWN_ELEMENT")
             self._unknown = 1
@@ -120,7 +119,7 @@ class _Reading:
             elif self.leader is None:
                 self.leader = "".join(self._text)
             else:
-                raise Bad("LEADER_BAD", "two leaders")
+                raise MarcError("LEADER_BAD", "two leaders")
 
     def _characters(self, text: str) -> None:
         if self._unknown:
@@ -128,7 +127,7 @@ class _Reading:
         if self._open[-1] in ("subfield", "controlfield", "leader"):
             self._text.append(text)
         elif not text.isspace():
-            raise Bad("FIELD_BAD", f"text outside any subfield: {text.strip()[:40]!r}")
+            raise MarcError("FIELD_BAD", f"text outside any subfield: {text.strip()[:40]!r}")
 
 
 def encode(record: Record, *, declare: bool = True) -> bytes:
@@ -153,5 +152,5 @@ def encode(record: Record, *, declare: bool = True) -> bytes:
     lines.append("</record>\n")
     text = "\n".join(lines)
     if match := FORBIDDEN.search(text):
-        raise Unserialisable("UNSERIALISABLE_IN_XML", f"the character U+{ord(match[0]):04X}")
+        raise NotSerialisable("UNSERIALISABLE_IN_XML", f"the character U+{ord(match[0]):04X}")
     return text.encode()

@@ -8,10 +8,10 @@ from typing import BinaryIO
 
 from services.catalog.marc import iso2709, iso2709_frames, json_frames, marcjson, marcxml, xml_frames
 from services.catalog.marc.byte_source import Source
-from services.catalog.marc.faults import Bad, Fault, Frame
+from services.catalog.marc.faults import Fault, Frame, MarcError
 from services.catalog.marc.field_shape import Decoded
 
-__all__ = ["Bad", "Decoded", "Fault", "Frame", "decode", "frames"]
+__all__ = ["Decoded", "Fault", "Frame", "MarcError", "decode", "frames"]
 
 Pieces = Callable[[Source], Iterator[tuple[int, bytes, Fault | None, str]]]
 
@@ -52,7 +52,7 @@ def decode(frame: Frame) -> Decoded:
     raises  Bad  with a code of faults.FAULTS; a frame's own fault, too
     """
     if frame.fault is not None:
-        raise Bad(frame.fault.reason, frame.fault.detail)
+        raise MarcError(frame.fault.reason, frame.fault.detail)
     if frame.format == "marc":
         return iso2709.decode(frame.raw)
     if frame.format == "marcxml":

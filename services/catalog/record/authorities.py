@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.catalog.marc.faults import Bad
+from services.catalog.marc.faults import MarcError
 from services.catalog.marc.fields import Field, pick
 from services.catalog.marc.record import Record
 from services.catalog.record.headings import heading_of, name_of, series_heading_of
@@ -41,13 +41,13 @@ def authority_of(record: Record) -> Authority:
     """
     main = next((field for field in record.fields if field[0][:1] == "1" and len(field) > 2), None)
     if main is None:
-        raise Bad("AUTHORITY_WITHOUT_HEADING", "no 1XX")
+        raise MarcError("AUTHORITY_WITHOUT_HEADING", "no 1XX")
     kind = _KINDS.get(main[0][1:])
     if kind is None:
-        raise Bad("AUTHORITY_KIND_UNKNOWN", f"1XX is {main[0]}")
+        raise MarcError("AUTHORITY_KIND_UNKNOWN", f"1XX is {main[0]}")
     heading = _form(main, kind)
     if not heading:
-        raise Bad("AUTHORITY_WITHOUT_HEADING", f"{main[0]} says nothing")
+        raise MarcError("AUTHORITY_WITHOUT_HEADING", f"{main[0]} says nothing")
     if pick(main, _TITLE):
         kind = "title"
     found = {heading: "heading"}

@@ -24,7 +24,7 @@ from services.catalog.tables import Record, Source
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class RecordPage:
     """display, holdings: UTF-8 JSON, ready for an answer; number: records.number."""
 
     id: UUID
@@ -37,7 +37,7 @@ class Shown:
     institution: str
 
 
-def show(session: Session, record_id: UUID, *, branch: str = "") -> Shown:
+def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> RecordPage:
     """A record's full display and holdings.
 
     branch  "INSTITUTION/BRANCH", first among the holdings when it is one of them
@@ -47,7 +47,7 @@ def show(session: Session, record_id: UUID, *, branch: str = "") -> Shown:
     record = Marc.unpack(found.marc)
     shown = display(record, institution=found.institution, source=found.source)
     _lead(session, shown["relations"], found.source, record)
-    return Shown(
+    return RecordPage(
         id=found.id,
         number=found.number,
         version=found.version,
@@ -59,7 +59,7 @@ def show(session: Session, record_id: UUID, *, branch: str = "") -> Shown:
     )
 
 
-def items(
+def load_items(
     database: Database, *, context: Context, record_id: UUID, branch: str = ""
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
     """A record's version and its items: those of the reader's branch first, then by branch, as they stand.

@@ -113,7 +113,7 @@ def _old(title: Sequence[str]) -> list[str]:
     return [as_old(each) for each in title if "j" in each] if any(map(is_old, title)) else []
 
 
-class _Found(dict[str, str]):
+class _RootTokens(dict[str, str]):
     """What a word of one kind is found by in `any`, as text; remembered, since the same words come back."""
 
     def __init__(self, kind: str) -> None:
@@ -140,7 +140,7 @@ class _Found(dict[str, str]):
         return text
 
 
-_FOUND = {kind: _Found(kind) for kind in _KINDS}
+_FOUND = {kind: _RootTokens(kind) for kind in _KINDS}
 
 
 def _beginnings(word: str) -> Iterator[str]:

@@ -6,16 +6,18 @@ from chassis.service import Resources
 from chassis.urls import open_url
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from services.catalog.index.port import ENGINES
-from services.catalog.rpc.browse import Browsing
-from services.catalog.rpc.formats import Forms
-from services.catalog.rpc.institutions import Places
-from services.catalog.rpc.records import Records
-from services.catalog.rpc.search import Finding
-from services.catalog.rpc.shelves import Shelves
+from services.catalog.rpc.browse import BrowseMethods
+from services.catalog.rpc.formats import FormatMethods
+from services.catalog.rpc.institutions import InstitutionMethods
+from services.catalog.rpc.records import RecordMethods
+from services.catalog.rpc.search import SearchMethods
+from services.catalog.rpc.shelves import ShelfMethods
 from services.catalog.settings import CatalogSettings
 
 
-class Catalog(Finding, Records, Forms, Shelves, Browsing, Places, CatalogServicer):
+class Catalog(
+    SearchMethods, RecordMethods, FormatMethods, ShelfMethods, BrowseMethods, InstitutionMethods, CatalogServicer
+):
     """The whole contract."""
 
 

@@ -13,7 +13,7 @@ from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.index.port import Index
 
 
-class Wiring:
+class ServicerBase:
     """One servicer's resources; the parts beside this file answer with them."""
 
     def __init__(self, resources: Resources, index: Index) -> None:

@@ -9,11 +9,11 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, works_pb2
 from services.catalog.browse.lists import browse
 from services.catalog.queries import Brief
-from services.catalog.rpc.base import Wiring, wire_text
-from services.catalog.works.editions import work
+from services.catalog.rpc.base import ServicerBase, wire_text
+from services.catalog.works.editions import load_work
 
 
-class Browsing(Wiring):
+class BrowseMethods(ServicerBase):
     def Browse(self, request: browsing_pb2.BrowseRequest, context: grpc.ServicerContext) -> browsing_pb2.BrowseReply:
         found = browse(
             self._database,
@@ -43,7 +43,7 @@ class Browsing(Wiring):
 
     def GetWork(self, request: works_pb2.GetWorkRequest, context: grpc.ServicerContext) -> works_pb2.GetWorkReply:
         asker = rpc.context(context)
-        found = work(
+        found = load_work(
             self._database, context=asker, work_id=parse_id(request.id), branch=request.branch, language=asker.language
         )
         return works_pb2.GetWorkReply(

@@ -10,15 +10,15 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import forms_pb2 as wire
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
-from services.catalog.marc.faults import REASONS, Unserialisable
+from services.catalog.marc.faults import REASONS, NotSerialisable
 from services.catalog.marc.record import Record
-from services.catalog.rpc.base import Wiring, wire_moment
+from services.catalog.rpc.base import ServicerBase, wire_moment
 
 LONGEST_ADDRESS = 2_000
 MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 
 
-class Forms(Wiring):
+class FormatMethods(ServicerBase):
     def GetForm(self, request: wire.GetFormRequest, context: grpc.ServicerContext) -> wire.GetFormReply:
         form = FORMS.get(request.form)
         if form is None:
@@ -48,7 +48,7 @@ class Forms(Wiring):
         )
         try:
             content = form.alone(entry)
-        except Unserialisable as problem:
+        except NotSerialisable as problem:
             raise Invalid(
                 problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail
             ) from None

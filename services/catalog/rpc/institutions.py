@@ -8,10 +8,10 @@ from chassis import rpc
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
-from services.catalog.rpc.base import Wiring
+from services.catalog.rpc.base import ServicerBase
 
 
-class Places(Wiring):
+class InstitutionMethods(ServicerBase):
     def ListInstitutions(
         self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
     ) -> wire.ListInstitutionsReply:

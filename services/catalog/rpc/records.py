@@ -13,15 +13,15 @@ from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.items import call_numbers
 from services.catalog.items.availability import answer
 from services.catalog.record import page
-from services.catalog.rpc.base import Wiring, wire_moment
-from services.catalog.works.editions import work_of
+from services.catalog.rpc.base import ServicerBase, wire_moment
+from services.catalog.works.editions import work_of_record
 
 
-class Records(Wiring):
+class RecordMethods(ServicerBase):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = page.show(session, parse_id(request.id), branch=request.branch)
-            work_id, editions = work_of(session, found.number)
+            found = page.load_record_page(session, parse_id(request.id), branch=request.branch)
+            work_id, editions = work_of_record(session, found.number)
         return wire.GetRecordReply(
             id=str(found.id),
             version=found.version,
@@ -35,7 +35,7 @@ class Records(Wiring):
         )
 
     def ListItems(self, request: wire.ListItemsRequest, context: grpc.ServicerContext) -> wire.ListItemsReply:
-        version, items = page.items(
+        version, items = page.load_items(
             self._database,
             context=rpc.context(context),
             record_id=parse_id(request.record_id),

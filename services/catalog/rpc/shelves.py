@@ -9,10 +9,10 @@ from rangkiang.catalog.v1 import browsing_pb2 as browsing
 from services.catalog.browse import class_counts
 from services.catalog.items import neighbours
 from services.catalog.record.classes import Class
-from services.catalog.rpc.base import Wiring, wire_text
+from services.catalog.rpc.base import ServicerBase, wire_text
 
 
-class Shelves(Wiring):
+class ShelfMethods(ServicerBase):
     def ListClasses(
         self, request: browsing.ListClassesRequest, context: grpc.ServicerContext
     ) -> browsing.ListClassesReply:

@@ -36,7 +36,7 @@ class Edition:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class WorkPage:
     """title, author: of the earliest edition. editions: at most MOST_EDITIONS, best first."""
 
     id: UUID
@@ -45,7 +45,9 @@ class Shown:
     editions: list[Edition]
 
 
-def work(database: Database, *, context: Context, work_id: UUID, branch: str = "", language: str = "id") -> Shown:
+def load_work(
+    database: Database, *, context: Context, work_id: UUID, branch: str = "", language: str = "id"
+) -> WorkPage:
     """A work; the id of one that was merged into another gives the other.
 
     branch    "INSTITUTION/BRANCH": what can be had there comes first; else what can be had anywhere
@@ -75,16 +77,16 @@ def work(database: Database, *, context: Context, work_id: UUID, branch: str = "
     wanted = LANGUAGES.get(language, "ind")
     order = sorted(
         editions,
-        key=lambda each: best_first(
+        key=lambda each: sort_editions(
             orjson.loads(editions[each].record.holdings), briefs[each], each, branch=branch, language=wanted
         ),
     )
     first = min(briefs, key=lambda each: (briefs[each].get("year", 9999), each))
     author = next(iter(briefs[first].get("authors", ())), "")
-    return Shown(own_id, briefs[first]["title"], author, [editions[each] for each in order])
+    return WorkPage(own_id, briefs[first]["title"], author, [editions[each] for each in order])
 
 
-def best_first(
+def sort_editions(
     holdings: Sequence[Mapping[str, Any]], brief: Mapping[str, Any], number: int, *, branch: str, language: str
 ) -> tuple[int, ...]:
     """Sorts editions: can be had now (at the reader's branch before elsewhere), reader's language, newest, number."""
@@ -100,7 +102,7 @@ def best_first(
     )
 
 
-def work_of(session: Session, record_number: int) -> tuple[str, int]:
+def work_of_record(session: Session, record_number: int) -> tuple[str, int]:
     """Id of a record's work and how many records that has; ("", 0) while the works of an older catalogue are made."""
     row = session.execute(
         select(Work.id, Work.number)

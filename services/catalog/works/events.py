@@ -12,12 +12,12 @@ from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.tables import Record, Source
-from services.catalog.works.assign import Moved
+from services.catalog.works.assignment import MovedRecord
 
 AT_ONCE = 500
 
 
-def tell_moved(session: Session, moved: Sequence[Moved], *, context: Context) -> None:
+def emit_moved_records(session: Session, moved: Sequence[MovedRecord], *, context: Context) -> None:
     """One fact for at most 500 records of a source.
 
     emits  RecordsChanged

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from services.catalog.analysis import isbn13, issn_of
 from services.catalog.marc.fields import Field, Tags, pick, picked
 from services.catalog.record.headings import non_filing
-from services.catalog.works.names import author_of, mark, part_of, says_nothing, title_words, words
+from services.catalog.works.names import author_of, is_generic_title, mark, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
 
@@ -53,7 +53,7 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     part = part_of(field)
     author = author_of(tags)
     keys: dict[int, str] = {}
-    if author and title and not says_nothing(title):
+    if author and title and not is_generic_title(title):
         _put(keys, "title", "w", material, author, " ".join(title), part)
     if not _ELSEWHERE.isdisjoint(tags):
         _put_others(keys, tags, material, author, part)
@@ -93,11 +93,11 @@ def kind_of(leader: str, tags: Tags) -> str:
 
 def _put_others(found: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
     for by, title, own_part in _originals(tags, author, part):
-        if by and title and not says_nothing(title):
+        if by and title and not is_generic_title(title):
             _put(found, "original", "w", material, by, " ".join(title), own_part)
     for field in tags.get("130", ()):
         uniform = title_words(" ".join(pick(field, _A)))
-        if uniform and not says_nothing(uniform):
+        if uniform and not is_generic_title(uniform):
             _put(found, "uniform", "u", material, " ".join(uniform), part_of(field) or part)
 
 
@@ -147,7 +147,7 @@ def _issns(tags: Tags) -> Iterator[str]:
 def _put_anonymous(found: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:
     """Nobody's book is known by its whole title, of three telling words, with its publisher."""
     whole = [*title, *words(" ".join(pick(field, _B)))]
-    if len(whole) < 3 or says_nothing(whole):
+    if len(whole) < 3 or is_generic_title(whole):
         return
     for tag in ("264", "260"):
         publisher = words(next(picked(tags, tag, _B), ""))

@@ -8,7 +8,7 @@ from chassis.errors import LocalText
 from services.catalog.marc.fields import by_tag, pick
 from services.catalog.marc.record import Record
 from services.catalog.works.keys import Key, keys_of, kind_of
-from services.catalog.works.names import author_of, part_of, says_nothing, title_words
+from services.catalog.works.names import author_of, is_generic_title, part_of, title_words
 
 # How sure a shared key makes us, 1 to 100, and what it is called.
 _EVIDENCE = {
@@ -84,6 +84,6 @@ def _against(one: Parts, other: Parts) -> tuple[LocalText, ...]:
         against.append(OTHER_PART)
     if one.title != other.title:
         against.append(OTHER_TITLE)
-    elif says_nothing(one.title):
+    elif is_generic_title(one.title):
         against.append(GENERIC)
     return tuple(against)

@@ -84,7 +84,7 @@ def title_words(text: str) -> list[str]:
     return found[1:] if len(found) > 1 and found[0] in _ARTICLES else found
 
 
-def says_nothing(title: Sequence[str]) -> bool:
+def is_generic_title(title: Sequence[str]) -> bool:
     """A title of words that any book of its kind may have, or of something that comes out anew each year."""
     for each in title:
         if each not in _GENERIC and len(each) > 1 and not each.isdigit():

@@ -12,18 +12,18 @@ from chassis.errors import Invalid, LocalText, NotFound
 from chassis.ids import new_id
 from services.catalog import queries
 from services.catalog.tables import Record, Work, WorkRuling
-from services.catalog.works.assign import Moved, leave, new_works, take_turn
+from services.catalog.works.assignment import MovedRecord, lock_works, new_works, remove_records
 
 LONGEST_REASON = 500
 
 
-def split(session: Session, record_id: UUID, *, reason: str) -> tuple[UUID, list[Moved]]:
+def split_record(session: Session, record_id: UUID, *, reason: str) -> tuple[UUID, list[MovedRecord]]:
     """Take a record out of its work, for good: it becomes a work of its own.
 
     returns  the new work's id, and every record that moved: what only this record held together parts as well
     raises   NotFound  RECORD_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS, WORK_OF_ONE
     """
-    take_turn(session)
+    lock_works(session)
     record = _record(session, record_id, reason)
     others = select(func.count()).where(
         Record.work_number == record.work_number, Record.deleted_at.is_(None), Record.number != record.number
@@ -36,23 +36,23 @@ def split(session: Session, record_id: UUID, *, reason: str) -> tuple[UUID, list
             ),
             record=str(record_id),
         )
-    left, moved = record.work_number, leave(session, [record.number])
+    left, moved = record.work_number, remove_records(session, [record.number])
     work = new_works(session, 1)[0]
     _rule(session, record, left, "apart", reason)
     moved.append(_put(session, record, work))
     return session.scalars(select(Work.id).where(Work.number == work)).one(), moved
 
 
-def join(session: Session, record_id: UUID, work_id: UUID, *, reason: str) -> list[Moved]:
+def join_work(session: Session, record_id: UUID, work_id: UUID, *, reason: str) -> list[MovedRecord]:
     """Put a record into a work, for good.
 
     returns  every record that moved; none when it was there already, which is ruled on all the same
     raises   NotFound  RECORD_NOT_FOUND, WORK_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS
     """
-    take_turn(session)
+    lock_works(session)
     record = _record(session, record_id, reason)
     work = queries.work_number(session, work_id)
-    moved = leave(session, [record.number])
+    moved = remove_records(session, [record.number])
     _rule(session, record, work, "together", reason)
     return [*moved, _put(session, record, work)]
 
@@ -90,7 +90,7 @@ def _rule(session: Session, record: Record, work: int, ruling: str, reason: str)
     )
 
 
-def _put(session: Session, record: Record, work: int) -> Moved:
+def _put(session: Session, record: Record, work: int) -> MovedRecord:
     version = record.version + 1
     placed = {"work_number": work, "work_keys": None, "version": version}
     session.execute(
@@ -99,4 +99,4 @@ def _put(session: Session, record: Record, work: int) -> Moved:
         .values(**placed)
         .execution_options(synchronize_session=False)
     )
-    return Moved(record.number, version)
+    return MovedRecord(record.number, version)

@@ -13,7 +13,7 @@ from chassis.context import system
 from chassis.db import Database
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from services.catalog.importing.decode import Aside
+from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts, Import
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc.record import Record
@@ -37,7 +37,7 @@ class Importer:
     """Imports as the command does, without its terminal; `found` collects what was put aside and each warning."""
 
     database: Database
-    found: list[Aside] = field(default_factory=list)
+    found: list[Rejected] = field(default_factory=list)
 
     def __call__(
         self,

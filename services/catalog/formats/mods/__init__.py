@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import root, written
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.mods import description, origin, related, subjects, titles
 from services.catalog.formats.mods.fields import Fields
+from services.catalog.formats.xml_text import root, serialize
 
 NAMESPACE: Final = "http://www.loc.gov/mods/v3"
 _DECLARED: Final = {
@@ -22,12 +22,12 @@ COLLECTION_TAIL: Final = b"</modsCollection>\n"
 
 def alone(entry: Entry) -> bytes:
     """One mods element as a document."""
-    return written(_element(entry, {**_DECLARED, "version": "3.7"}), declare=True)
+    return serialize(_element(entry, {**_DECLARED, "version": "3.7"}), declare=True)
 
 
 def row(entry: Entry) -> bytes:
     """One mods element in a collection, which declares the namespace."""
-    return written(_element(entry, {"version": "3.7"}), declare=False)
+    return serialize(_element(entry, {"version": "3.7"}), declare=False)
 
 
 def _element(entry: Entry, attributes: dict[str, str]) -> Element:

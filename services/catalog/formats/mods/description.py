@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element
 
 import orjson
 
-from services.catalog.formats.clean_text import put, put_text
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.mods.fields import Fields
+from services.catalog.formats.xml_text import put, put_text
 from services.catalog.record.headings import tidy
 
 # Tag -> type of note; "" for a note of no type.

@@ -6,8 +6,8 @@ import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import plain, put, put_text
 from services.catalog.formats.mods.fields import Fields, Said
+from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
 # leader/06 -> typeOfResource
@@ -55,7 +55,7 @@ def put_origin(parent: Element, fields: Fields) -> None:
     for tag in ("260", "264"):
         for field in fields.all(tag):
             event, date = EVENTS.get(field.indicator(2), ("", "dateIssued")) if tag == "264" else ("", "dateIssued")
-            if plain(field.text("abcefg")):
+            if clean(field.text("abcefg")):
                 made.append(put(parent, "originInfo", eventType=event, **field.attributes))
                 _put_imprint(made[-1], field, date)
     first = made[0] if made else put(parent, "originInfo")
@@ -95,7 +95,7 @@ def _cut(codes: str) -> list[str]:
 
 def _put_imprint(made: Element, said: Said, date: str) -> None:
     for value in said.has("ae"):
-        if place := plain(tidy(value)):
+        if place := clean(tidy(value)):
             put(put(made, "place"), "placeTerm", place, type="text")
     for value in said.has("bf"):
         put_text(made, "publisher", tidy(value))

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import plain, put, put_text
 from services.catalog.formats.mods.fields import Fields, Said
 from services.catalog.formats.mods.titles import put_name, put_title_of
+from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
 # Linking entry fields -> type of relatedItem; "" for related in no way that MODS names.
@@ -23,19 +23,19 @@ def put_related(parent: Element, fields: Fields) -> None:
     _put_all_series(parent, fields)
     for tag, kind in LINKS.items():
         for field in fields.all(tag):
-            if plain(field.text("astpcuxznwg")):
+            if clean(field.text("astpcuxznwg")):
                 _put_link(put(parent, "relatedItem", type=kind), field, tag)
     _put_works(parent, fields)
 
 
 def _put_all_series(parent: Element, fields: Fields) -> None:
     for field in fields.all("490", "440"):
-        if plain(field.text("a")):
+        if clean(field.text("a")):
             _put_series(put(parent, "relatedItem", type="series"), field, "a")
     for tag in ("800", "810", "811", "830"):
         codes = "a" if tag == "830" else "t"
         for field in fields.all(tag):
-            if plain(field.text(codes)):
+            if clean(field.text(codes)):
                 made = put(parent, "relatedItem", type="series")
                 _put_series(made, field, codes)
                 if tag != "830":
@@ -46,7 +46,7 @@ def _put_works(parent: Element, fields: Fields) -> None:
     for tag in ("700", "710", "711", "730"):
         codes = "adfgklmorst" if tag == "730" else "fklmorst"
         for field in fields.all(tag):
-            if plain(field.text("a" if tag == "730" else "t")):
+            if clean(field.text("a" if tag == "730" else "t")):
                 made = put(parent, "relatedItem", type="constituent" if field.indicator(2) == "2" else "")
                 put_title_of(made, field, codes)
                 if tag != "730":
@@ -55,7 +55,7 @@ def _put_works(parent: Element, fields: Fields) -> None:
 
 def _put_series(made: Element, said: Said, codes: str) -> None:
     put_title_of(made, said, codes)
-    if volume := plain(said.text("v")):
+    if volume := clean(said.text("v")):
         put(put(put(made, "part"), "detail", type="volume"), "number", volume)
     put_text(made, "identifier", tidy(said.text("x")), type="issn")
 
@@ -63,17 +63,17 @@ def _put_series(made: Element, said: Said, codes: str) -> None:
 def _put_link(made: Element, said: Said, tag: str) -> None:
     title = "t" if said.has("t") else "s"
     put_title_of(made, said, title)
-    if name := plain(tidy(said.text("a"))):
+    if name := clean(tidy(said.text("a"))):
         if said.has("ts"):
             put(put(made, "name"), "namePart", name)
         else:
             put(put(made, "titleInfo"), "title", name)
-    if publication := plain(said.text("cd" if tag != "534" else "bc")):
+    if publication := clean(said.text("cd" if tag != "534" else "bc")):
         put(put(made, "originInfo"), "publisher", tidy(publication))
     for value in said.has("n"):
         put_text(made, "note", value)
     for code, kind in (("x", "issn"), ("z", "isbn"), ("w", "local"), ("u", "uri")):
         for value in said.has(code):
             put_text(made, "identifier", value, type=kind)
-    if part := plain(said.text("g")):
+    if part := clean(said.text("g")):
         put(put(made, "part"), "text", part)

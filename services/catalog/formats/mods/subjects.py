@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import plain, put, put_text
 from services.catalog.formats.mods.fields import Fields, Said
 from services.catalog.formats.mods.titles import put_name, put_title_of
+from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
 # Second indicator of 6XX -> whose heading it is.
@@ -32,7 +32,7 @@ def put_subjects(parent: Element, fields: Fields) -> None:
     _put_headings(parent, fields)
     for field in fields.all("653"):
         for value in field.has("a"):
-            if plain(tidy(value)):
+            if clean(tidy(value)):
                 put(put(parent, "subject"), "topic", tidy(value))
     _put_places(parent, fields)
     _put_map(parent, fields)
@@ -41,13 +41,13 @@ def put_subjects(parent: Element, fields: Fields) -> None:
 def _put_names(parent: Element, fields: Fields) -> None:
     for tag in NAMES:
         for field in fields.all(tag):
-            if plain(field.text("abcdnqt")):
+            if clean(field.text("abcdnqt")):
                 made = _subject(parent, field)
                 put_name(made, field, NAMES[tag])
                 put_title_of(made, field, "t")
                 _put_subdivisions(made, field, "xyzv")
     for field in fields.all("630"):
-        if plain(field.text("adfgklmnoprst")):
+        if clean(field.text("adfgklmnoprst")):
             made = _subject(parent, field)
             put_title_of(made, field, "adfgklmorst")
             _put_subdivisions(made, field)
@@ -56,7 +56,7 @@ def _put_names(parent: Element, fields: Fields) -> None:
 def _put_headings(parent: Element, fields: Fields) -> None:
     for tag, (element, codes) in MAIN.items():
         for field in fields.all(tag):
-            if plain(field.text(codes + "vxyz")):
+            if clean(field.text(codes + "vxyz")):
                 made = _subject(parent, field)
                 put_text(made, element, tidy(field.text(codes)))
                 _put_subdivisions(made, field)
@@ -64,14 +64,14 @@ def _put_headings(parent: Element, fields: Fields) -> None:
 
 def _put_places(parent: Element, fields: Fields) -> None:
     for field in fields.all("752", "662"):
-        if plain(field.text("".join(HIERARCHY))):
+        if clean(field.text("".join(HIERARCHY))):
             made = put(put(parent, "subject"), "hierarchicalGeographic")
             for code, element in HIERARCHY.items():
                 for value in field.has(code):
                     put_text(made, element, tidy(value))
     for field in fields.all("043"):
         for value in field.has("a"):
-            if area := plain(value):
+            if area := clean(value):
                 put(put(parent, "subject"), "geographicCode", area, authority="marcgac")
 
 
@@ -110,7 +110,7 @@ def _put_subdivisions(made: Element, said: Said, codes: str = "vxyz") -> None:
 def _put_map(parent: Element, fields: Fields) -> None:
     """Scale, projection and coordinates (255)."""
     for field in fields.all("255"):
-        if plain(field.text("abc")):
+        if clean(field.text("abc")):
             made = put(put(parent, "subject"), "cartographics")
             put_text(made, "scale", field.text("a"))
             put_text(made, "projection", field.text("b"))

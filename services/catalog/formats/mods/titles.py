@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.clean_text import plain, put, put_text
 from services.catalog.formats.mods.fields import Fields, Said
+from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
 # Tag -> type of titleInfo; its title's subfields.
@@ -37,7 +37,7 @@ def put_titles(parent: Element, fields: Fields) -> None:
 
 def put_title_of(parent: Element, said: Said, codes: str) -> None:
     """titleInfo of a title that stands in a field of another kind (600 $t, 700 $t, 773 $t)."""
-    if plain(said.text(codes)):
+    if clean(said.text(codes)):
         _put_title(parent, said, codes)
 
 
@@ -48,7 +48,7 @@ def put_names(parent: Element, fields: Fields) -> None:
             if tag[0] == "1" or not field.has("t"):
                 put_name(parent, field, tag, primary=tag[0] == "1", **field.attributes)
     for field in fields.all("720"):
-        name = plain(tidy(field.text("a")))
+        name = clean(tidy(field.text("a")))
         if name:
             made = put(parent, "name", type="personal" if field.indicator(1) == "1" else "")
             put(made, "namePart", name)
@@ -58,7 +58,7 @@ def put_names(parent: Element, fields: Fields) -> None:
 def put_name(parent: Element, said: Said, tag: str, *, primary: bool = False, **attributes: str) -> None:
     """One name; nothing when it has no text."""
     kind = NAME_TYPES[tag[1:]]
-    if not plain(said.text("abcdnq")):
+    if not clean(said.text("abcdnq")):
         return
     made = put(parent, "name", type=kind, usage="primary" if primary else "", **attributes)
     if kind == "personal":
@@ -75,8 +75,8 @@ def put_name(parent: Element, said: Said, tag: str, *, primary: bool = False, **
 
 
 def _put_roles(made: Element, said: Said, words: str, *, primary: bool = False) -> None:
-    codes = [code for each in said.has("4") if (code := plain(each).rsplit("/", 1)[-1])]
-    terms = [term for each in said.has(words) if (term := plain(tidy(each)))]
+    codes = [code for each in said.has("4") if (code := clean(each).rsplit("/", 1)[-1])]
+    terms = [term for each in said.has(words) if (term := clean(tidy(each)))]
     if not codes and not terms and primary:
         terms = ["creator"]
     for code in codes:

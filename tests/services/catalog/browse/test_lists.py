@@ -14,8 +14,8 @@ from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.urls import open_url
-from services.catalog.browse.headings import weed
-from services.catalog.browse.lists import Browsed, browse
+from services.catalog.browse.headings import delete_unused_headings
+from services.catalog.browse.lists import BrowsePage, browse
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Heading, ImportRun, IndexQueue, Record
@@ -41,7 +41,7 @@ class Shelf:
             there = session.scalar(select(func.count()).select_from(Record))
         eventually(lambda: self.index.count() == there, seconds=3)
 
-    def browse(self, kind: str, term: str = "", **more: int | str) -> Browsed:
+    def browse(self, kind: str, term: str = "", **more: int | str) -> BrowsePage:
         return browse(self.database, self.index, context=READER, kind=kind, term=term, **more)  # type: ignore[arg-type]
 
     def texts(self, kind: str, term: str = "", **more: int | str) -> list[str]:
@@ -136,14 +136,14 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
 def test_a_heading_that_nobody_uses_any_more_is_not_shown_and_is_weeded(shelf: Shelf) -> None:
     shelf.put([book("6", "Zaman", author="Toer, Pramoedya"), book("5", "Siti Nurbaya", author="Toer, Pramoedya")])
     eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"], seconds=3)
-    assert weed(shelf.database, shelf.index) == 0, "an import has only just ended"
+    assert delete_unused_headings(shelf.database, shelf.index) == 0, "an import has only just ended"
     long_ago = clock.now().replace(year=2020)
     with shelf.database.transaction(CONTEXT) as session:
         session.execute(update(ImportRun).values(finished_at=long_ago))
-    assert weed(shelf.database, shelf.index) == 1
+    assert delete_unused_headings(shelf.database, shelf.index) == 1
     with shelf.database.reading(READER) as session:
         assert session.scalar(select(func.count()).where(Heading.text == "Rusli, Marah")) == 0
-    assert weed(shelf.database, shelf.index) == 0
+    assert delete_unused_headings(shelf.database, shelf.index) == 0
 
 
 def test_nothing_is_weeded_while_the_index_is_behind(shelf: Shelf) -> None:
@@ -151,4 +151,4 @@ def test_nothing_is_weeded_while_the_index_is_behind(shelf: Shelf) -> None:
         session.add(Heading(kind="author", sort="zz", text="Zz"))
         session.execute(update(ImportRun).values(finished_at=clock.now().replace(year=2020)))
         session.add(IndexQueue(record_number=session.scalars(select(Record.number)).first(), version=1))
-    assert weed(shelf.database, shelf.index) == 0
+    assert delete_unused_headings(shelf.database, shelf.index) == 0

@@ -12,7 +12,7 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Invalid
 from services.catalog.browse.lists import browse
-from services.catalog.browse.positions import KINDS, Place, opened, place_of
+from services.catalog.browse.positions import KINDS, Position, position_from_cursor, position_of
 from services.catalog.index.port import Index
 
 REFUSED = (
@@ -34,16 +34,16 @@ def test_what_cannot_be_listed_is_refused_by_name(database: Database, index: Ind
 
 @given(st.sampled_from(KINDS), st.text(max_size=200), st.text(max_size=200), st.booleans())
 def test_a_cursor_leads_to_its_place(kind: str, sort: str, tie: str, back: bool) -> None:
-    place = Place(kind, sort.replace("\x00", ""), tie.replace("\x00", ""), back, past=True)
-    assert opened(str(place)) == place
+    place = Position(kind, sort.replace("\x00", ""), tie.replace("\x00", ""), back, past=True)
+    assert position_from_cursor(str(place)) == place
 
 
 @given(st.text(max_size=300))
 def test_any_text_is_a_cursor_or_is_refused(text: str) -> None:
     with suppress(Invalid):
-        assert str(opened(text))
+        assert str(position_from_cursor(text))
 
 
 def test_terms_are_folded_as_lists_are() -> None:
-    assert place_of("author", "Qur'ān, A.").sort == "quran a"
-    assert place_of("call_number", "813.5 NAV") != place_of("author", "813.5 NAV")
+    assert position_of("author", "Qur'ān, A.").sort == "quran a"
+    assert position_of("call_number", "813.5 NAV") != position_of("author", "813.5 NAV")

@@ -75,7 +75,7 @@ def test_old_searches_are_forgotten_and_all_of_them_when_the_log_is_off(
     noted(database)
     resources = Resources(settings=Settings(query_log=log, query_log_days=90), database=database, service=SERVICE)
     with clock.frozen(NOW):
-        jobs.forget(resources, threading.Event())
+        jobs.delete_old_searches(resources, threading.Event())
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Search)) == left
 

@@ -22,10 +22,10 @@ FORMS: list[export.Form] = ["marc", "marcxml", "marcjson"]
 BEYOND_ISO_2709 = 10_000  # a field that its directory has no room for
 
 
-def exported(database: Database, form: export.Form, source: str = "") -> tuple[bytes, int, list[export.Left]]:
+def exported(database: Database, form: export.Form, source: str = "") -> tuple[bytes, int, list[export.SavedProgress]]:
     """The bytes, how many records were written, and those that were not."""
     to, written, left = io.BytesIO(), 0, []
-    for reached in export.export(database, READER, to=to, asked=export.Asked(form, source=source)):
+    for reached in export.export(database, READER, to=to, asked=export.ExportRequest(form, source=source)):
         written = reached.written
         left += reached.problems
         assert reached.left == len(left)
@@ -113,16 +113,16 @@ def test_every_form_gives_every_record(import_: Importer, database: Database, fo
 
 def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, database: Database, tmp_path: Path) -> None:
     import_([book(str(number)) for number in range(export.PAGE * 3)])
-    asked = export.Asked("marcxml")
+    asked = export.ExportRequest("marcxml")
     path = tmp_path / "semua.xml"
-    with export.Place(path, asked) as place:
+    with export.ExportFile(path, asked) as place:
         assert place.since is None
         pages = export.export(database, READER, to=place.file, asked=asked)
         place.keep(next(pages))
         next(pages)
         # Here it dies: the second page is in the file, but nobody is sure of it.
-    with export.Place(path, asked) as place:
-        assert place.since == export.Reached(export.PAGE, export.PAGE)
+    with export.ExportFile(path, asked) as place:
+        assert place.since == export.ExportProgress(export.PAGE, export.PAGE)
         *_, last = export.export(database, READER, to=place.file, asked=asked, since=place.since)
         place.done()
     whole, written, _ = exported(database, "marcxml")
@@ -133,12 +133,12 @@ def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, datab
 
 def test_a_file_begun_with_another_question_is_not_written_over(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "semua.mrc"
-    with export.Place(path, export.Asked(source="A")) as place:
-        place.keep(export.Reached(7, 7))
-    with pytest.raises(Invalid) as refusal, export.Place(path, export.Asked(source="B")):
+    with export.ExportFile(path, export.ExportRequest(source="A")) as place:
+        place.keep(export.ExportProgress(7, 7))
+    with pytest.raises(Invalid) as refusal, export.ExportFile(path, export.ExportRequest(source="B")):
         pass
     assert refusal.value.reason == "EXPORT_UNLIKE"
-    with export.Place(path, export.Asked(source="A")) as place:
+    with export.ExportFile(path, export.ExportRequest(source="A")) as place:
         assert place.since is not None
         assert place.since.after == 7
 
@@ -146,13 +146,13 @@ def test_a_file_begun_with_another_question_is_not_written_over(database: Databa
 @pytest.mark.parametrize("lost", ["file", "bytes"])
 def test_a_file_that_is_less_than_it_was_is_begun_anew(database: Database, tmp_path: Path, lost: str) -> None:
     path = tmp_path / "semua.mrc"
-    with export.Place(path, export.Asked()) as place:
+    with export.ExportFile(path, export.ExportRequest()) as place:
         place.file.write(b"a record")
-        place.keep(export.Reached(7, 1))
+        place.keep(export.ExportProgress(7, 1))
     if lost == "file":
         path.unlink()
     else:
         path.write_bytes(b"a rec")
-    with export.Place(path, export.Asked()) as place:
+    with export.ExportFile(path, export.ExportRequest()) as place:
         assert place.since is None
     assert path.read_bytes() == b""

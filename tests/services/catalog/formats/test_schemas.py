@@ -10,7 +10,7 @@ import pytest
 from lxml import etree
 
 from services.catalog.formats import FORMS, Entry
-from services.catalog.marc.faults import Unserialisable
+from services.catalog.marc.faults import NotSerialisable
 from services.catalog.marc.fields import Field, is_control, written
 from services.catalog.marc.record import Record
 from tests import corpus
@@ -66,7 +66,7 @@ def marcxml(entry: Entry) -> Any:
     """The record as MARCXML; None when it holds what XML cannot."""
     try:
         return etree.fromstring(FORMS["marcxml"].alone(entry))
-    except Unserialisable:
+    except NotSerialisable:
         return None
 
 

@@ -11,7 +11,7 @@ from chassis.context import READER
 from chassis.db import Database
 from services.catalog.browse import list_queries
 from services.catalog.browse.list_queries import Row
-from services.catalog.marc.faults import REASONS, Bad
+from services.catalog.marc.faults import REASONS, MarcError
 from services.catalog.marc.record import Record
 from services.catalog.record.authorities import authority_of
 from services.catalog.record.headings import heading_sort
@@ -75,7 +75,7 @@ def test_what_an_authority_record_says(fields: list[list[str]], kind: str, forms
 def test_what_says_too_little_is_put_aside_with_its_reason(
     import_: Importer, fields: list[list[str]], reason: str
 ) -> None:
-    with pytest.raises(Bad) as bad:
+    with pytest.raises(MarcError) as bad:
         authority_of(Record(LEADER, fields))
     assert bad.value.reason == reason
     assert REASONS[reason].id

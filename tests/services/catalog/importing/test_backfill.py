@@ -18,7 +18,7 @@ from services.catalog.tables import Heading, IndexQueue, Record, Work, WorkKey
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.works.conftest import Works, of
-from tests.services.catalog.works.test_assign import made
+from tests.services.catalog.works.test_assignment import made
 
 CONTEXT = system("test")
 BOOKS = [made("1", "satu"), made("2", "satu", "dua"), made("3", "dua"), book("4", "The surau", subjects=["Surau"])]
@@ -38,7 +38,7 @@ def works(database: Database, import_: Importer) -> Works:
 
 
 def test_everything_is_made_as_an_import_would(works: Works) -> None:
-    assert backfill.complete(works.database, CONTEXT, threading.Event()) == 4
+    assert backfill.complete_records(works.database, CONTEXT, threading.Event()) == 4
     assert works.partition() == of("123", "4")
     with works.database.reading(READER) as session:
         row = session.scalars(select(Record).where(Record.id == works.record_id("4"))).one()
@@ -55,15 +55,15 @@ def test_batch_by_batch_it_comes_to_the_same_and_goes_on_where_it_was(
     monkeypatch.setattr(backfill, "BATCH", 1)
     stop = threading.Event()
     stop.set()
-    assert backfill.complete(works.database, CONTEXT, stop) == 0
-    assert backfill.complete(works.database, CONTEXT, threading.Event()) == 4
+    assert backfill.complete_records(works.database, CONTEXT, stop) == 0
+    assert backfill.complete_records(works.database, CONTEXT, threading.Event()) == 4
     assert works.partition() == of("123", "4")
-    assert backfill.complete(works.database, CONTEXT, threading.Event()) == 0
+    assert backfill.complete_records(works.database, CONTEXT, threading.Event()) == 0
 
 
 def test_an_import_before_it_is_done_finds_its_works_too(works: Works) -> None:
     works.put(made("1", "satu", "tiga"), made("5", "tiga"))
-    backfill.complete(works.database, CONTEXT, threading.Event())
+    backfill.complete_records(works.database, CONTEXT, threading.Event())
     assert works.partition() == of("1235", "4")
 
 
@@ -71,6 +71,6 @@ def test_doctor_says_how_many_are_left(works: Works) -> None:
     resources = Resources(settings=Settings(), database=works.database, service=SERVICE)
     (finding,) = look(resources)
     assert (finding.ok, finding.message.en) == (False, "4 records have no work yet.")
-    backfill.complete(works.database, CONTEXT, threading.Event())
+    backfill.complete_records(works.database, CONTEXT, threading.Event())
     (finding,) = look(resources)
     assert finding.ok

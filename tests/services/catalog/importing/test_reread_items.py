@@ -149,7 +149,7 @@ def test_items_of_an_older_release_find_their_places(database: Database, import_
     before = items(database)
     with database.transaction(CONTEXT) as session:
         session.execute(update(Item).values(call_sort="", enumeration=""))
-    assert reread_items.fill(database, CONTEXT, threading.Event()) == 1
+    assert reread_items.fill_missing_items(database, CONTEXT, threading.Event()) == 1
     assert items(database) == before
     assert {each.version for each in records(database).values()} == {1}
-    assert reread_items.fill(database, CONTEXT, threading.Event()) == 0
+    assert reread_items.fill_missing_items(database, CONTEXT, threading.Event()) == 0

@@ -19,7 +19,7 @@ from chassis.ids import new_id
 from chassis.outbox import outbox
 from services.catalog.importing.decode import Incoming
 from services.catalog.importing.pipeline import Counts
-from services.catalog.importing.upsert import Decided, Known, decide, open_feed, put
+from services.catalog.importing.upsert import Decision, StoredRecord, decide, open_target, upsert_batch
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
@@ -44,15 +44,15 @@ def incoming(key: str, content: str = "a", ordinal: int = 1) -> Incoming:
     )
 
 
-def decided(there: dict[str, Known], *batch: Incoming) -> Decided:
+def decided(there: dict[str, StoredRecord], *batch: Incoming) -> Decision:
     return decide(there, batch, count(100))
 
 
-def known(content: str, *, in_this_run: bool = False, number: int = 1, version: int = 1) -> Known:
-    return Known(number, new_id(), content.encode().ljust(32, b"."), version, in_this_run)
+def known(content: str, *, in_this_run: bool = False, number: int = 1, version: int = 1) -> StoredRecord:
+    return StoredRecord(number, new_id(), content.encode().ljust(32, b"."), version, in_this_run)
 
 
-def outline(found: Decided) -> list[tuple[int, int, bool]]:
+def outline(found: Decision) -> list[tuple[int, int, bool]]:
     """(number, version, fresh) of each record to write."""
     return [(to.row.number, to.version, to.fresh) for to in found.touched]
 
@@ -98,14 +98,14 @@ def test_a_record_changed_twice_in_one_run_is_not_overwritten_by_its_twin() -> N
 
 def put_in(database: Database, batch: Iterable[Incoming], *, run: int = 1) -> Any:
     with database.transaction(CONTEXT) as session:
-        feed = open_feed(session, source="TEST", institution="PKS")
-        return put(session, feed, list(batch), run=run, sequence=run, at=clock.now(), context=CONTEXT)
+        feed = open_target(session, source="TEST", institution="PKS")
+        return upsert_batch(session, feed, list(batch), run=run, sequence=run, at=clock.now(), context=CONTEXT)
 
 
 def test_a_source_makes_its_institution_once_and_keeps_its_owner(database: Database) -> None:
     for institution in ("PKS", "LAIN"):
         with database.transaction(CONTEXT) as session:
-            feed = open_feed(session, source="TEST", institution=institution)
+            feed = open_target(session, source="TEST", institution=institution)
             assert feed.shelves.institution == "PKS"
     with database.reading(READER) as session:
         assert list(session.scalars(select(Institution.code))) == ["PKS"]
@@ -137,8 +137,8 @@ def test_a_batch_that_changes_nothing_says_nothing(database: Database) -> None:
 
 def test_an_act_that_fails_leaves_nothing(database: Database) -> None:
     with suppress(ZeroDivisionError), database.transaction(CONTEXT) as session:
-        feed = open_feed(session, source="TEST", institution="PKS")
-        put(session, feed, [incoming("1")], run=1, sequence=1, at=clock.now(), context=CONTEXT)
+        feed = open_target(session, source="TEST", institution="PKS")
+        upsert_batch(session, feed, [incoming("1")], run=1, sequence=1, at=clock.now(), context=CONTEXT)
         raise ZeroDivisionError
     with database.reading(READER) as session:
         for table in (Record, Item, Source, Institution, Branch, IndexQueue, outbox):
@@ -173,7 +173,7 @@ def test_two_first_imports_of_a_source_make_it_once(database: Database) -> None:
     def first() -> None:
         together.wait(timeout=10)
         with database.transaction(CONTEXT) as session:
-            made.append(open_feed(session, source="NEW", institution="NEW"))
+            made.append(open_target(session, source="NEW", institution="NEW"))
 
     threads = [threading.Thread(target=first) for _ in range(2)]
     for thread in threads:

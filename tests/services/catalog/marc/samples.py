@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable
 
 from services.catalog.marc import iso2709, marcjson, marcxml
-from services.catalog.marc.faults import REFUSALS, Unserialisable
+from services.catalog.marc.faults import REFUSALS, NotSerialisable
 from services.catalog.marc.readers import Decoded, Frame, decode, frames
 from services.catalog.marc.record import Record
 
@@ -58,7 +58,7 @@ def attempt(encode: Callable[[Record], bytes], record: Record) -> bytes | None:
     """The record in this format; None when the format refuses it by one of its names."""
     try:
         return encode(record)
-    except Unserialisable as refusal:
+    except NotSerialisable as refusal:
         if refusal.reason not in REFUSALS or not refusal.detail:
             raise
         return None

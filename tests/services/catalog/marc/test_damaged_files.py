@@ -9,7 +9,7 @@ import pytest
 from pymarc.marc8 import marc8_to_unicode
 
 from services.catalog.marc.faults import FAULTS, WARNINGS
-from services.catalog.marc.readers import Bad, Decoded, decode
+from services.catalog.marc.readers import Decoded, MarcError, decode
 from services.catalog.marc.record import Record
 from tests import corpus
 from tests.corpus import DamagedFile, MarcFile, real
@@ -21,12 +21,12 @@ FILES = corpus.damaged_files()
 MARC8 = {"marc8_sets": 120, "marc8_or_latin1_nonascii": 5000}
 
 
-def load(file: MarcFile) -> tuple[list[Decoded], list[Bad]]:
+def load(file: MarcFile) -> tuple[list[Decoded], list[MarcError]]:
     loaded, bad = [], []
     for frame in read(file.read()):
         try:
             loaded.append(decode(frame))
-        except Bad as reason:
+        except MarcError as reason:
             bad.append(reason)
     return loaded, bad
 
@@ -84,7 +84,7 @@ def test_pymarc_converts_the_same_text_from_marc8(file: DamagedFile) -> None:
     for frame in read(file.read()):
         try:
             record = decode(frame).record
-        except Bad:
+        except MarcError:
             continue
         data = frame.raw[frame.raw.index(b"\x1e") + 1 :].split(b"\x1e")[:-1]
         for field, piece in zip(record.fields, data, strict=True):

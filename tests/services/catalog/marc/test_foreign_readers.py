@@ -11,7 +11,7 @@ from unicodedata import normalize
 import pytest
 
 from services.catalog.marc.fields import Field
-from services.catalog.marc.readers import Bad, decode
+from services.catalog.marc.readers import MarcError, decode
 from tests import corpus
 from tests.corpus import MarcFile
 
@@ -97,7 +97,7 @@ def _ours(raw: bytes) -> list[Field] | None:
     (frame,) = read(raw)
     try:
         return alike(decode(frame).record.fields)
-    except Bad:
+    except MarcError:
         return None
 
 

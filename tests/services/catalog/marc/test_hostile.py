@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import FAULTS, WARNINGS
 from services.catalog.marc.fields import is_control
-from services.catalog.marc.readers import Bad, Decoded, decode, frames
+from services.catalog.marc.readers import Decoded, MarcError, decode, frames
 from services.catalog.marc.record import Record
 
 from .samples import ENCODERS, attempt, book, iso, one
@@ -49,7 +49,7 @@ def judge(raw: bytes) -> list[Decoded | str]:
         assert frame.number == expected
         try:
             decoded = decode(frame)
-        except Bad as bad:
+        except MarcError as bad:
             results.append(FAULTS[bad.reason].en)
             continue
         assert set(decoded.warnings) <= WARNINGS.keys()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.catalog.marc import iso2709
-from services.catalog.marc.faults import Unserialisable
-from services.catalog.marc.readers import Bad
+from services.catalog.marc.faults import NotSerialisable
+from services.catalog.marc.readers import MarcError
 from services.catalog.marc.record import Record
 
 from .samples import ENCODERS, attempt, book, iso, one, read, reasons
@@ -18,7 +18,7 @@ MARC8 = b"00000nam  2200000   4500"
 
 def why(raw: bytes) -> str:
     """The reason for which the only record of these bytes is put aside."""
-    with pytest.raises(Bad) as bad:
+    with pytest.raises(MarcError) as bad:
         iso2709.decode(raw)
     return bad.value.reason
 
@@ -169,7 +169,7 @@ def test_what_is_written_says_utf8_and_true_lengths() -> None:
     ],
 )
 def test_what_iso_2709_cannot_hold_is_refused_by_name(record: Record, reason: str) -> None:
-    with pytest.raises(Unserialisable) as refusal:
+    with pytest.raises(NotSerialisable) as refusal:
         iso2709.encode(record)
     assert refusal.value.reason == reason
 

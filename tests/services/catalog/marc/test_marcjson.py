@@ -8,7 +8,7 @@ import pymarc
 import pytest
 
 from services.catalog.marc import marcjson
-from services.catalog.marc.readers import Bad, decode
+from services.catalog.marc.readers import MarcError, decode
 from services.catalog.marc.record import Record
 
 from .samples import book, one, read, reasons
@@ -51,7 +51,7 @@ def test_braces_and_quotes_in_values_do_not_end_a_record() -> None:
 def test_a_broken_line_costs_no_other_line() -> None:
     raw = A + b"\n" + B[:-10] + b"\n" + C + b"\n"
     first, second, third = read(raw)
-    with pytest.raises(Bad, match="JSON_MALFORMED"):
+    with pytest.raises(MarcError, match="JSON_MALFORMED"):
         decode(second)
     assert [decode(frame).record.control("001") for frame in (first, third)] == ["1", "3"]
 
@@ -87,7 +87,7 @@ def test_an_array_cut_off_gives_what_came_before() -> None:
     ],
 )
 def test_what_is_no_record_is_put_aside_with_its_reason(raw: bytes, reason: str) -> None:
-    with pytest.raises(Bad) as bad:
+    with pytest.raises(MarcError) as bad:
         one(raw)
     assert bad.value.reason == reason
 

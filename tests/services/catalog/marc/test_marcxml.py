@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from services.catalog.marc import marcxml
-from services.catalog.marc.faults import Unserialisable
-from services.catalog.marc.readers import Bad, decode
+from services.catalog.marc.faults import NotSerialisable
+from services.catalog.marc.readers import MarcError, decode
 from services.catalog.marc.record import Record
 
 from .samples import book, one, read, reasons
@@ -51,7 +51,7 @@ def test_a_record_without_the_namespace_is_read_with_a_warning() -> None:
 
 
 def test_a_record_of_another_namespace_is_put_aside() -> None:
-    with pytest.raises(Bad, match="NOT_MARCXML"):
+    with pytest.raises(MarcError, match="NOT_MARCXML"):
         one(collection(element(), attributes=' xmlns="http://example.org/dc"'))
 
 
@@ -141,7 +141,7 @@ def test_an_encoding_that_nobody_knows_is_a_fault() -> None:
     ],
 )
 def test_what_would_be_lost_is_put_aside(inside: str, reason: str) -> None:
-    with pytest.raises(Bad, match=reason):
+    with pytest.raises(MarcError, match=reason):
         one(collection(element(inside)))
 
 
@@ -159,7 +159,7 @@ def test_a_leader_is_made_whole(leader: str, read_as: str) -> None:
 
 
 def test_a_leader_too_long_is_put_aside() -> None:
-    with pytest.raises(Bad, match="LEADER_BAD"):
+    with pytest.raises(MarcError, match="LEADER_BAD"):
         one(collection(element().replace("4500", "4500xyz")))
 
 
@@ -181,7 +181,7 @@ def test_a_character_that_xml_does_not_allow_is_refused_by_name(character: str) 
         book(f"1{character}"),
         Record(book().leader, [["500", f" {character}", "a", "x"]]),
     ):
-        with pytest.raises(Unserialisable) as refusal:
+        with pytest.raises(NotSerialisable) as refusal:
             marcxml.encode(record)
         assert refusal.value.reason == "UNSERIALISABLE_IN_XML"
 

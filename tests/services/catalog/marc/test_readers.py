@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from services.catalog.marc import iso2709, marcjson, marcxml
-from services.catalog.marc.readers import Bad, Fault, Frame, decode, frames
+from services.catalog.marc.readers import Fault, Frame, MarcError, decode, frames
 from tests.services.catalog.marc.samples import ENCODERS, book, one, read, reasons
 
 BOOKS = [book(str(number)) for number in range(1, 6)]
@@ -75,12 +75,12 @@ def test_frames_faults_and_reasons_cross_processes(name: str) -> None:
     (frame,) = read(ENCODERS[name](BOOKS[0]))
     assert pickle.loads(pickle.dumps(frame)) == frame
     assert pickle.loads(pickle.dumps(decode(frame))) == decode(frame)
-    again = pickle.loads(pickle.dumps(Bad("TRUNCATED", "x")))
+    again = pickle.loads(pickle.dumps(MarcError("TRUNCATED", "x")))
     assert (again.reason, again.detail) == ("TRUNCATED", "x")
 
 
 def test_decoding_a_fault_raises_it() -> None:
-    with pytest.raises(Bad, match="GARBAGE"):
+    with pytest.raises(MarcError, match="GARBAGE"):
         decode(Frame("marc", 1, 0, b"", Fault("GARBAGE", "x")))
 
 

@@ -48,7 +48,7 @@ ARTICLE = book(
 def shown(database: Database, key: str, branch: str = "") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     with database.reading(READER) as session:
         record_id = session.scalars(select(Record.id).where(Record.control_key == key)).one()
-        found = page.show(session, record_id, branch=branch)
+        found = page.load_record_page(session, record_id, branch=branch)
     return orjson.loads(found.display), orjson.loads(found.holdings)
 
 

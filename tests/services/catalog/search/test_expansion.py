@@ -12,7 +12,7 @@ from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.urls import open_url
-from services.catalog.importing.authorities import establish
+from services.catalog.importing.authorities import store_authorities
 from services.catalog.importing.decode import prepare
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc import iso2709
@@ -35,7 +35,7 @@ def know(library: Library, *records: Record) -> None:
     frames = [Frame("marc", at, 0, iso2709.encode(each), None) for at, each in enumerate(records, 1)]
     with library.database.transaction(system("test")) as session:
         institution_id = session.query(Institution.id).limit(1).scalar()
-        establish(
+        store_authorities(
             session,
             prepare("-", "SOLOK", frames).authorities,
             source_id=institution_id,

@@ -15,9 +15,9 @@ from chassis.context import READER, system
 from chassis.db import Database
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record, Work, WorkKey
-from services.catalog.works.assign import leave, take_turn
-from services.catalog.works.editions import Shown, work
-from services.catalog.works.overrides import join, split
+from services.catalog.works.assignment import lock_works, remove_records
+from services.catalog.works.editions import WorkPage, load_work
+from services.catalog.works.overrides import join_work, split_record
 from tests.services.catalog.conftest import Importer
 
 CONTEXT = system("test")
@@ -62,26 +62,26 @@ class Works:
 
     def split(self, key: str) -> None:
         with self.database.transaction(CONTEXT) as session:
-            split(session, self.record_id(key), reason="bukan karya yang sama")
+            split_record(session, self.record_id(key), reason="bukan karya yang sama")
 
     def join(self, key: str, into: str) -> None:
         with self.database.transaction(CONTEXT) as session:
-            join(session, self.record_id(key), self.work_id(into), reason="terjemahan")
+            join_work(session, self.record_id(key), self.work_id(into), reason="terjemahan")
 
     def delete(self, key: str) -> None:
         with self.database.transaction(CONTEXT) as session:
-            take_turn(session)
+            lock_works(session)
             number = session.scalars(select(Record.number).where(Record.id == self.record_id(key))).one()
-            leave(session, [number])
+            remove_records(session, [number])
             gone = {"deleted_at": clock.now(), "work_number": None, "work_keys": None}
             session.execute(update(Record).where(Record.number == number).values(**gone))
 
-    def shown(self, key: str, **asked: str) -> Shown:
+    def shown(self, key: str, **asked: str) -> WorkPage:
         """A record's work."""
         return self.shown_by(self.work_id(key), **asked)
 
-    def shown_by(self, work_id: UUID, **asked: str) -> Shown:
-        return work(self.database, context=READER, work_id=work_id, **asked)
+    def shown_by(self, work_id: UUID, **asked: str) -> WorkPage:
+        return load_work(self.database, context=READER, work_id=work_id, **asked)
 
     def keys(self) -> int:
         with self.database.reading(READER) as session:

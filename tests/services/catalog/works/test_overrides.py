@@ -6,10 +6,10 @@ import pytest
 
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
-from services.catalog.works.overrides import join
+from services.catalog.works.overrides import join_work
 from tests.builders import book
 from tests.services.catalog.works.conftest import CONTEXT, Works, of
-from tests.services.catalog.works.test_assign import made
+from tests.services.catalog.works.test_assignment import made
 
 
 def test_a_split_record_is_a_work_of_its_own_and_stays_it_after_a_new_import(works: Works) -> None:
@@ -74,11 +74,11 @@ def test_what_cannot_be_ruled_is_refused_by_name(works: Works) -> None:
         works.split("1")
     with works.database.transaction(CONTEXT) as session:
         with pytest.raises(NotFound, match="RECORD_NOT_FOUND"):
-            join(session, new_id(), works.work_id("1"), reason="x")
+            join_work(session, new_id(), works.work_id("1"), reason="x")
         with pytest.raises(NotFound, match="WORK_NOT_FOUND"):
-            join(session, works.record_id("1"), new_id(), reason="x")
+            join_work(session, works.record_id("1"), new_id(), reason="x")
         with pytest.raises(Invalid, match="REASON_OUT_OF_BOUNDS"):
-            join(session, works.record_id("1"), works.work_id("1"), reason=" ")
+            join_work(session, works.record_id("1"), works.work_id("1"), reason=" ")
 
 
 def test_editions_come_with_the_one_to_be_had_first_then_the_readers_language_then_the_newest(works: Works) -> None:

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 _FORBIDDEN = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
-def plain(text: str) -> str:
+def clean(text: str) -> str:
     """The text in single spaces; control characters and what XML cannot hold are spaces too."""
     return " ".join(_FORBIDDEN.sub(" ", text).split())
 
@@ -20,19 +20,19 @@ def root(name: str, attributes: dict[str, str]) -> Element:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """An element under another; the text is made plain, attributes without a value are left out."""
-    sub_element = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := plain(value))})
-    if kept := plain(text):
+    sub_element = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
+    if kept := clean(text):
         sub_element.text = kept
     return sub_element
 
 
 def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> None:
     """The same, unless there is nothing to say."""
-    if plain(text):
+    if clean(text):
         put(parent, name, text, **attributes)
 
 
-def written(element: Element, *, declare: bool) -> bytes:
+def serialize(element: Element, *, declare: bool) -> bytes:
     """The element in UTF-8, with an XML declaration when it stands alone."""
     made: bytes = tostring(element, encoding="utf-8", xml_declaration=declare)
     return made + b"\n"

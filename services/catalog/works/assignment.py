@@ -21,7 +21,7 @@ TURN = 4_210_001
 MOST_LOOKED_AT = 2_000
 
 
-class Arrival(NamedTuple):
+class RecordKeys(NamedTuple):
     """A record that comes, or comes changed; keys: of clustering.found_by. fresh: it has no row yet."""
 
     number: int
@@ -29,14 +29,14 @@ class Arrival(NamedTuple):
     fresh: bool
 
 
-class Place(NamedTuple):
+class Assignment(NamedTuple):
     """What a record's row gets: records.work_number and work_keys."""
 
     work: int
     keys: bytes
 
 
-class Moved(NamedTuple):
+class MovedRecord(NamedTuple):
     """A record of another work than before, written already, and its new version."""
 
     number: int
@@ -44,33 +44,33 @@ class Moved(NamedTuple):
 
 
 @dataclass(slots=True)
-class Placed:
+class AssignmentResult:
     """Arrivals' places by record number, and who else moved: the index and others have to hear of those."""
 
-    places: dict[int, Place] = field(default_factory=dict)
-    moved: list[Moved] = field(default_factory=list)
+    places: dict[int, Assignment] = field(default_factory=dict)
+    moved: list[MovedRecord] = field(default_factory=list)
 
 
-class _Standing(NamedTuple):
+class _StoredAssignment(NamedTuple):
     work: int | None
     keys: tuple[int, ...]
     ruled: bool
 
 
-def take_turn(session: Session) -> None:
+def lock_works(session: Session) -> None:
     """Wait until nobody else gives works out; until the transaction ends. First in it, before any row is locked."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
 
 
-def collocate(session: Session, arrivals: Sequence[Arrival]) -> Placed:
+def assign_works(session: Session, arrivals: Sequence[RecordKeys]) -> AssignmentResult:
     """Find or make the work of each of these records; `take_turn` was called.
 
     A record that connects two works merges the younger into the older, whose id leads on. A changed record leaves
     first, and what it alone held together parts. A record ruled on stays where the ruling put it.
     """
-    placed = Placed()
-    standing = _standing(session, [arrival.number for arrival in arrivals if not arrival.fresh])
+    placed = AssignmentResult()
+    standing = _stored_assignments(session, [arrival.number for arrival in arrivals if not arrival.fresh])
     leavers = {
         arrival.number: known
         for arrival in arrivals
@@ -79,7 +79,7 @@ def collocate(session: Session, arrivals: Sequence[Arrival]) -> Placed:
         and not set(known.keys) <= set(arrival.keys)
     }
     owns = {number: known.work for number, known in standing.items() if number not in leavers}
-    owns |= _leave(session, leavers, placed)
+    owns |= _detach(session, leavers, placed)
     net = Net(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
     made: dict[int, tuple[int, bytes]] = {}
     for each in arrivals:
@@ -90,20 +90,20 @@ def collocate(session: Session, arrivals: Sequence[Arrival]) -> Placed:
         else:
             made[each.number] = net.add(each.keys, owns.get(each.number)), pack(each.keys)
     roots = _write(session, net, [work for work, _keys in made.values()], placed)
-    placed.places = {number: Place(roots[net.root(work)], keys) for number, (work, keys) in made.items()}
+    placed.places = {number: Assignment(roots[net.root(work)], keys) for number, (work, keys) in made.items()}
     arrived = set(placed.places)
     placed.moved = [each for each in placed.moved if each.number not in arrived]
     return placed
 
 
-def leave(session: Session, numbers: Sequence[int]) -> list[Moved]:
+def remove_records(session: Session, numbers: Sequence[int]) -> list[MovedRecord]:
     """These records go, or go elsewhere: their keys pull nobody any more, and what only they held together parts.
 
     Their rows are left to the caller. returns  who moved
     """
-    placed = Placed()
-    standing = _standing(session, numbers)
-    _leave(session, {number: known for number, known in standing.items() if known.work is not None}, placed)
+    placed = AssignmentResult()
+    standing = _stored_assignments(session, numbers)
+    _detach(session, {number: known for number, known in standing.items() if known.work is not None}, placed)
     values = set(numbers)
     return [each for each in placed.moved if each.number not in values]
 
@@ -118,17 +118,17 @@ def new_works(session: Session, count: int) -> list[int]:
     return numbers
 
 
-def _standing(session: Session, numbers: Sequence[int]) -> dict[int, _Standing]:
+def _stored_assignments(session: Session, numbers: Sequence[int]) -> dict[int, _StoredAssignment]:
     if not numbers:
         return {}
     ruled = set(session.scalars(select(WorkRuling.record_number).where(WorkRuling.record_number.in_(numbers))))
     rows = session.execute(
         select(Record.number, Record.work_number, Record.work_keys).where(Record.number.in_(numbers))
     )
-    return {number: _Standing(work, unpack(keys), number in ruled) for number, work, keys in rows}
+    return {number: _StoredAssignment(work, unpack(keys), number in ruled) for number, work, keys in rows}
 
 
-def _leave(session: Session, leavers: dict[int, _Standing], placed: Placed) -> dict[int, int | None]:
+def _detach(session: Session, leavers: dict[int, _StoredAssignment], placed: AssignmentResult) -> dict[int, int | None]:
     """Take these records' keys out of their works. Who was alone keeps its work: record -> work, of those."""
     owns: dict[int, int | None] = {}
     by_work: dict[int, list[int]] = {}
@@ -152,7 +152,7 @@ def _leave(session: Session, leavers: dict[int, _Standing], placed: Placed) -> d
     return owns
 
 
-def _part(session: Session, rest: Sequence[tuple[int, tuple[int, ...]]], placed: Placed) -> None:
+def _part(session: Session, rest: Sequence[tuple[int, tuple[int, ...]]], placed: AssignmentResult) -> None:
     """Give each connected part but the oldest a work of its own."""
     keys = dict(rest)
     others = parts(rest)[1:]
@@ -167,7 +167,7 @@ def _forget(session: Session, keys: set[int]) -> None:
         session.execute(delete(WorkKey).where(WorkKey.key.in_(keys)))
 
 
-def _move(session: Session, which: Any, work: int, placed: Placed) -> None:
+def _move(session: Session, which: Any, work: int, placed: AssignmentResult) -> None:
     moved = (
         update(Record)
         .where(which)
@@ -175,7 +175,7 @@ def _move(session: Session, which: Any, work: int, placed: Placed) -> None:
         .returning(Record.number, Record.version)
         .execution_options(synchronize_session=False)
     )
-    placed.moved += [Moved(number, version) for number, version in session.execute(moved)]
+    placed.moved += [MovedRecord(number, version) for number, version in session.execute(moved)]
 
 
 def _works_under(session: Session, keys: set[int]) -> dict[int, int]:
@@ -197,7 +197,7 @@ def _ruled_work(session: Session, number: int) -> int | None:
     return session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.number == newest.work_number))
 
 
-def _write(session: Session, net: Net, used: Sequence[int], placed: Placed) -> dict[int, int]:
+def _write(session: Session, net: Net, used: Sequence[int], placed: AssignmentResult) -> dict[int, int]:
     """Works that came and that merged, and the keys; each root of the net -> its number."""
     roots = {net.root(work) for work in used}
     coming = {work for work in roots if work > COMING}
