@@ -13,8 +13,7 @@ from rich.table import Table
 
 from chassis.bus import DEAD_ADAPTERS, DeadEvent, DeadList
 from chassis.errors import Invalid, NotFound
-from chassis.service import Resources, load
-from chassis.settings import load as load_settings
+from chassis.service import Resources, load, process_settings
 from chassis.urls import open_url
 
 app = typer.Typer(name="dead", no_args_is_help=True, help="Events that a handler could not take.")
@@ -68,7 +67,8 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
 
 @contextmanager
 def _opened(name: str) -> Iterator[DeadList]:
-    settings, service = load_settings(), load(name)
+    service = load(name)
+    settings = process_settings([service])
     with closing(service.open_database(settings, pool_size=2)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead:

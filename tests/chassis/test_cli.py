@@ -120,7 +120,11 @@ def test_settings_are_listed_with_owner_and_default(tmp_path: Path) -> None:
     assert "RATE_LIMIT" in ran(tmp_path, "settings")[1]
 
 
-@pytest.mark.parametrize("words", [["migrate"], ["export", "--to", "x.mrc"], ["up"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [["migrate"], ["export", "--to", "x.mrc"], ["dead", "drop", "--service", "catalog", "--all"], ["up"]],
+    ids=" ".join,
+)
 def test_a_misspelt_setting_is_refused_before_the_default_is_used(tmp_path: Path, words: list[str]) -> None:
     code, output, _ = ran(tmp_path / "var", *words, "--json", DATABASE_URI="postgresql+psycopg://somewhere/{service}")
     error = last_line(output)["error"]
