@@ -21,8 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, overload
 
-from chassis.sentences import LocalText as LocalText
-from chassis.sentences import fill
+from chassis.sentences import LocalText, fill
 
 
 class Refusal:
@@ -66,14 +65,11 @@ class Error(Exception):
     http_status: ClassVar[int] = 500
 
     @overload
-    def __init__(self, reason: str, say: LocalText | None = None, /, **facts: Any) -> None: ...
+    def __init__(self, reason: str, /, **facts: Any) -> None: ...
     @overload
     def __init__(self, /, *, refusals: Sequence[Refusal]) -> None: ...
-    def __init__(
-        self, reason: str = "", say: LocalText | None = None, /, *, refusals: Sequence[Refusal] = (), **facts: Any
-    ) -> None:
-        single = Refusal(reason, **facts) if say is None else Refusal.received(reason, facts, say.format(facts))
-        self.refusals = tuple(refusals) or (single,)
+    def __init__(self, reason: str = "", /, *, refusals: Sequence[Refusal] = (), **facts: Any) -> None:
+        self.refusals = tuple(refusals) or (Refusal(reason, **facts),)
         super().__init__(self.reason)
 
     @property

@@ -25,20 +25,27 @@ class LocalText:
     en: str
 
     def format(self, facts: Mapping[str, Any]) -> LocalText:
-        """Replace each `{fact}`; a place without a fact stays as it is."""
-        known = _Facts(facts)
-        return LocalText(self.id.format_map(known), self.en.format_map(known))
+        """Replace each `{fact}`, one that is a LocalText by its own language; a place without a fact stays as it is."""
+        return LocalText(self.id.format_map(_Facts(facts, "id")), self.en.format_map(_Facts(facts, "en")))
 
     def speak(self, language: str) -> str:
         return (self.en or self.id) if language == "en" else (self.id or self.en)
 
 
 class _Facts(dict[str, Any]):
+    def __init__(self, facts: Mapping[str, Any], language: str) -> None:
+        super().__init__(facts)
+        self._language = language
+
+    def __getitem__(self, name: str) -> Any:
+        value = super().__getitem__(name)
+        return getattr(value, self._language) if isinstance(value, LocalText) else value
+
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"
 
 
-def sentence(reason: str, **facts: Any) -> LocalText:
+def sentence(reason: str, /, **facts: Any) -> LocalText:
     """The sentence of this reason with its facts filled in; of an unknown reason, the reason itself."""
     return fill(reason, facts)
 

@@ -7,8 +7,8 @@ from contextlib import closing
 from sqlalchemy import func, select
 
 from chassis.context import READER
-from chassis.errors import LocalText
-from chassis.health import Finding
+from chassis.health import NOTHING_TO_DO, Finding
+from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.urls import open_url
 from services.catalog.importing import backfill
@@ -37,27 +37,16 @@ def index(resources: Resources) -> list[Finding]:
             Finding(
                 "catalog index",
                 False,
-                LocalText(f"Indeks tidak dapat dipakai: {trouble}.", f"The index cannot be used: {trouble}."),
-                LocalText(
-                    "Layanan yang berjalan membangunnya sendiri; tanpa itu: rangkiang index rebuild",
-                    "A running service rebuilds it by itself; without one: rangkiang index rebuild",
-                ),
+                sentence("CHECK_INDEX_UNSOUND", trouble=trouble),
+                sentence("CHECK_INDEX_UNSOUND_ADVICE"),
             )
         ]
     return [
         Finding(
             "catalog index",
             behind < BACKLOG,
-            LocalText(
-                f"{documents} dari {records} rekaman terindeks, {behind} menunggu.",
-                f"{documents} of {records} records are indexed, {behind} wait.",
-            ),
-            LocalText("", "")
-            if behind < BACKLOG
-            else LocalText(
-                "Pastikan `up` atau `serve catalog` berjalan; ia yang mengejar.",
-                "See that `up` or `serve catalog` runs; it catches up.",
-            ),
+            sentence("CHECK_INDEX", documents=documents, records=records, behind=behind),
+            NOTHING_TO_DO if behind < BACKLOG else sentence("CHECK_INDEX_BEHIND_ADVICE"),
         )
     ]
 
@@ -72,16 +61,8 @@ def imports(resources: Resources) -> list[Finding]:
         Finding(
             "catalog imports",
             not open_runs,
-            LocalText(
-                f"{open_runs} impor belum selesai; impor terakhir menyisihkan {aside} rekaman.",
-                f"{open_runs} imports are unfinished; the last one put {aside} records aside.",
-            ),
-            LocalText(
-                "Jika tidak sedang berjalan, ulangi perintah impor yang sama: ia melanjutkan.",
-                "Unless one is running, give the same import command again: it goes on.",
-            )
-            if open_runs
-            else LocalText("", ""),
+            sentence("CHECK_IMPORTS", runs=open_runs, aside=aside),
+            sentence("CHECK_IMPORTS_ADVICE") if open_runs else NOTHING_TO_DO,
         )
     ]
 
@@ -92,17 +73,13 @@ def branches(resources: Resources) -> list[Finding]:
         codes = session.scalars(select(Branch.code).where(Branch.confirmed.is_(False)).order_by(Branch.code)).all()
     shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
     if not codes:
-        local_text = LocalText("Semua cabang sudah diterangkan.", "Every branch is described.")
-        return [Finding("catalog branches", True, local_text)]
+        return [Finding("catalog branches", True, sentence("CHECK_BRANCHES"))]
     return [
         Finding(
             "catalog branches",
             False,
-            LocalText(f"Cabang yang belum diterangkan: {shown}", f"Branches nobody has described: {shown}"),
-            LocalText(
-                "Tulis di berkas institusi, lalu: rangkiang institutions load BERKAS",
-                "Describe them in the institutions file, then: rangkiang institutions load FILE",
-            ),
+            sentence("CHECK_BRANCHES_UNKNOWN", branches=shown),
+            sentence("CHECK_BRANCHES_UNKNOWN_ADVICE"),
         )
     ]
 
@@ -112,15 +89,12 @@ def works(resources: Resources) -> list[Finding]:
     with resources.database.reading(READER) as session:
         left = backfill.count_incomplete(session)
     if not left:
-        return [Finding("catalog works", True, LocalText("Setiap rekaman punya karya.", "Every record has a work."))]
+        return [Finding("catalog works", True, sentence("CHECK_WORKS"))]
     return [
         Finding(
             "catalog works",
             False,
-            LocalText(f"{left} rekaman belum punya karya.", f"{left} records have no work yet."),
-            LocalText(
-                "Layanan yang berjalan mengisinya sendiri, sedikit demi sedikit.",
-                "A running service fills them in by itself, batch by batch.",
-            ),
+            sentence("CHECK_WORKS_LEFT", records=left),
+            sentence("CHECK_WORKS_LEFT_ADVICE"),
         )
     ]

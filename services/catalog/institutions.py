@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from chassis.sql import update_many
 from services.catalog.tables import Branch, Institution, Record
@@ -39,11 +39,7 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8")).get("institution", [])
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(
-            "PATH_NOT_FOUND",
-            LocalText("Tidak ada berkas {path}.", "There is no file {path}."),
-            path=str(path),
-        ) from None
+        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise _wrong(path, str(problem)) from None
     if not found:
@@ -160,9 +156,4 @@ def _once(path: Path, said: list[dict[str, Any]], where: str) -> None:
 
 
 def _wrong(path: Path, why: str) -> Invalid:
-    return Invalid(
-        "INSTITUTIONS_FILE",
-        LocalText("Berkas {path} tidak dapat dipakai: {why}", "The file {path} cannot be used: {why}"),
-        path=str(path),
-        why=why,
-    )
+    return Invalid("INSTITUTIONS_FILE", path=str(path), why=why)

@@ -10,7 +10,8 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from chassis.db import Database
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
+from chassis.sentences import LocalText
 from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, inflated
 
 
@@ -35,11 +36,7 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
         .where(Record.id == record_id, Record.deleted_at.is_(None))
     ).first()
     if row is None:
-        raise NotFound(
-            "RECORD_NOT_FOUND",
-            LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
-            record=str(record_id),
-        )
+        raise NotFound("RECORD_NOT_FOUND", record=str(record_id))
     return row
 
 
@@ -80,9 +77,7 @@ def work_number(session: Session, work_id: UUID) -> int:
 
 
 def no_work(work_id: UUID) -> NotFound:
-    return NotFound(
-        "WORK_NOT_FOUND", LocalText("Tidak ada karya {work}.", "There is no work {work}."), work=str(work_id)
-    )
+    return NotFound("WORK_NOT_FOUND", work=str(work_id))
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
@@ -125,11 +120,7 @@ def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branc
     asked = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
     if institution:
         if session.scalar(select(Institution.id).where(Institution.code == institution)) is None:
-            raise NotFound(
-                "INSTITUTION_NOT_FOUND",
-                LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
-                institution=institution,
-            )
+            raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
         asked = asked.where(Institution.code == institution)
     return [(row[0], row[1]) for row in session.execute(asked.order_by(Institution.code, Branch.code))]
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import delete, func, insert, select
 from sqlalchemy.orm import Session, aliased
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog.analysis import isbn13
 from services.catalog.tables import Search
 from services.catalog.tables.query_log import MOST_CHARACTERS
@@ -43,14 +43,7 @@ def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
     raises   Invalid  SEARCHES_OUT_OF_BOUNDS for more than 1,000, or for a day or language that is none
     """
     if len(searches) > MOST_ENTRIES or not all(_is_valid(entry) for entry in searches):
-        raise Invalid(
-            "SEARCHES_OUT_OF_BOUNDS",
-            LocalText(
-                "Paling banyak {most} pencarian sekali catat, masing-masing dengan hari dan bahasa yang benar.",
-                "At most {most} searches are noted at once, each with a real day and language.",
-            ),
-            most=MOST_ENTRIES,
-        )
+        raise Invalid("SEARCHES_OUT_OF_BOUNDS", most=MOST_ENTRIES)
     rows = [
         {
             "day": entry.day,

@@ -13,7 +13,11 @@ import pytest
 
 from chassis import health, sentences
 from chassis.errors import Error
-from gateway import problems  # its subclasses of Error
+from gateway import problems
+from services.catalog.commands import progress, report
+from services.catalog.marc import faults
+from services.catalog.search import explain, similar
+from services.catalog.works import likeness
 
 ROOT = Path(__file__).parents[2]
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
@@ -25,6 +29,16 @@ REBUILT = Path("chassis/rpc/status.py")
 TABLES = {
     Path("chassis/health.py"): health.ADVICE.values(),
     Path("gateway/problems.py"): problems.TITLES.values(),
+    Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS,
+    Path("services/catalog/commands/report.py"): report.COLUMNS.values(),
+    Path("services/catalog/rpc/formats.py"): faults.REFUSALS,
+    Path("services/catalog/search/explain.py"): [
+        *explain.PLACES.values(),
+        *explain.KEYWORDS.values(),
+        *explain.SORTED.values(),
+    ],
+    Path("services/catalog/search/similar.py"): similar.REASONS.values(),
+    Path("services/catalog/works/likeness.py"): [name for _, name in likeness.EVIDENCE.values()],
 }
 
 

@@ -8,7 +8,6 @@ import orjson
 
 from chassis import rpc
 from chassis.errors import Invalid, NotFound, Unavailable
-from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
@@ -117,7 +116,6 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         if request.institution and request.institution not in INSTITUTIONS:
             raise NotFound(
                 "INSTITUTION_NOT_FOUND",
-                LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
                 institution=request.institution,
             )
         return wire.ListBranchesReply(
@@ -133,14 +131,14 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         if self.broken:
             raise ZeroDivisionError("secret of the house")
         if self.down or type(request).__name__ in self.failing:
-            raise Unavailable("SEARCH_DOWN", LocalText("Pencarian sedang tidak ada.", "Search is away."), part="search")
+            raise Unavailable("SEARCH_DOWN", part="search")
 
     def _start(self, request: wire.SearchRequest) -> int:
         if not request.cursor:
             return 0
         start = request.cursor.removeprefix("fake-")
         if start == request.cursor or not start.isascii() or not start.isdigit():
-            raise Invalid("CURSOR_FOREIGN", LocalText("Kursor ini dari pencarian lain.", "This cursor is foreign."))
+            raise Invalid("CURSOR_FOREIGN")
         return int(start[:6])
 
     def _book(self, given: str) -> Book:
@@ -149,7 +147,6 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
                 return book
         raise NotFound(
             "RECORD_NOT_FOUND",
-            LocalText("Tidak ada catatan {record}.", "There is no record {record}."),
             record=given,
         )
 

@@ -8,7 +8,6 @@ from typing import Any
 import orjson
 
 from chassis.errors import Invalid
-from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import forms_pb2 as wire
 from rangkiang.catalog.v1 import searches_pb2
 from services.catalog.formats import FORMS, Entry
@@ -58,7 +57,7 @@ class FakeForms:
         self._hear(request, context)
         form = FORMS.get(request.form)
         if form is None:
-            raise Invalid("FORM_UNKNOWN", LocalText("Tidak ada bentuk itu.", "There is no such form."))
+            raise Invalid("FORM_UNKNOWN", form=request.form, known=", ".join(FORMS))
         content = form.alone(entry(self._book(request.id), request.address))
         reply = wire.GetFormReply(content=content, media_type=form.media_type, version=3)
         reply.updated_at.seconds = UPDATED_SECONDS

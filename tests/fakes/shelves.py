@@ -7,7 +7,6 @@ from typing import Any
 import orjson
 
 from chassis.errors import Invalid, NotFound
-from chassis.sentences import LocalText
 from rangkiang.catalog.v1 import browsing_pb2 as wire
 from rangkiang.catalog.v1 import works_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
@@ -56,7 +55,7 @@ class FakeShelves:
         self._hear(request, context)
         above = {each[0]: each for group in CLASSES.values() for each in group}
         if request.parent and request.parent not in above:
-            raise NotFound("CLASS_NOT_FOUND", LocalText("Tidak ada golongan itu.", "There is no such class."))
+            raise NotFound("CLASS_NOT_FOUND", given=request.parent)
         path = [above[request.parent[:length]] for length in range(1, len(request.parent) + 1)]
         return wire.ListClassesReply(
             classes=[self._class(each) for each in CLASSES.get(request.parent, ())],
@@ -69,7 +68,7 @@ class FakeShelves:
         middle = self._book(request.record_id)
         shelf = sorted((book for book in self.books if book.items), key=lambda book: book.holdings()[0]["call_number"])
         if middle not in shelf:
-            raise NotFound("ITEM_NOT_FOUND", LocalText("Tidak ada eksemplarnya.", "It has no items."))
+            raise NotFound("ITEM_NOT_FOUND")
         at, side = shelf.index(middle), request.limit or 5
         return wire.ListNeighboursReply(
             neighbours=[
@@ -102,7 +101,7 @@ class FakeShelves:
         if request.cursor:
             given = request.cursor.removeprefix("fake-")
             if not (given.isascii() and given.isdigit()):
-                raise Invalid("CURSOR_FOREIGN", LocalText("Kursor ini dari daftar lain.", "This cursor is foreign."))
+                raise Invalid("CURSOR_FOREIGN")
             start = int(given[:6])
         first, end = max(0, start - min(request.before, 2)), start + min(request.after, 6)
         single = request.kind in ("title", "call_number")
@@ -123,7 +122,7 @@ class FakeShelves:
     def GetWork(self, request: works_pb2.GetWorkRequest, context: Any) -> works_pb2.GetWorkReply:
         self._hear(request, context)
         if request.id not in (WORK, MERGED_WORK):
-            raise NotFound("WORK_NOT_FOUND", LocalText("Tidak ada karya itu.", "There is no such work."))
+            raise NotFound("WORK_NOT_FOUND", work=request.id)
         why = WireText(id="Pengarang dan judul sama", en="Same author and title")
         return works_pb2.GetWorkReply(
             id=WORK,

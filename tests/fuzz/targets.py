@@ -49,7 +49,7 @@ def read_marc(raw: bytes) -> int:
             except MarcError as bad:
                 _expect(bad.reason in FAULTS)
                 continue
-            assert set(decoded.warnings) <= WARNINGS.keys()
+            assert set(decoded.warnings) <= WARNINGS
             _use(decoded.record)
             loaded += 1
     return loaded

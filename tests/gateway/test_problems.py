@@ -84,7 +84,7 @@ def test_a_refusal_of_the_catalogue_keeps_its_reason_facts_and_sentence(
     assert answer.headers["retry-after"] == "2"
     assert answer.json()["reason"] == "SEARCH_DOWN"
     assert answer.json()["facts"]["part"] == "search"
-    assert answer.json()["detail"] == "Search is away."
+    assert answer.json()["detail"] == "Search is not available."
 
 
 def test_a_mistake_of_ours_says_nothing_of_its_insides(http: httpx.Client, catalog: FakeCatalog) -> None:

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
+from chassis.sentences import LocalText
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
 from services.catalog.items import shelves
@@ -45,11 +46,7 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     """
     value = value_of(parent) if parent else ""
     if value is None:
-        raise NotFound(
-            "CLASS_UNKNOWN",
-            LocalText("“{given}” bukan kelas.", "“{given}” is not a class."),
-            given=parent[:80],
-        )
+        raise NotFound("CLASS_UNKNOWN", given=parent[:80])
     hits = index.search(Request(match=And(()), facets=("class",), facet_size=MOST_CLASSES, limit=0))
     counts = dict(hits.facets["class"])
     with database.reading(context) as session:
@@ -80,9 +77,7 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
-        raise NotFound(
-            "PATH_NOT_FOUND", LocalText("Tidak ada berkas {path}.", "There is no file {path}."), path=str(path)
-        ) from None
+        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise _wrong(path, str(problem)) from None
     if unknown := sorted(data.keys() - {"institution", "classes"}):
@@ -112,11 +107,7 @@ def load_captions(session: Session, institution: str, captions: Mapping[str, Loc
     """
     owner = session.scalar(select(Institution.id).where(Institution.code == institution))
     if owner is None:
-        raise NotFound(
-            "INSTITUTION_NOT_FOUND",
-            LocalText("Tidak ada institusi “{institution}”.", "There is no institution “{institution}”."),
-            institution=institution,
-        )
+        raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
     session.execute(delete(ClassCaption).where(ClassCaption.institution_id == owner))
     rows = [
         {"institution_id": owner, "notation": value, "name_id": name.id, "name_en": name.en}
@@ -135,9 +126,4 @@ def _caption(path: Path, written: str, name: Any) -> LocalText:
 
 
 def _wrong(path: Path, why: str) -> Invalid:
-    return Invalid(
-        "CLASSES_FILE",
-        LocalText("Berkas {path} tidak dapat dipakai: {why}", "The file {path} cannot be used: {why}"),
-        path=str(path),
-        why=why,
-    )
+    return Invalid("CLASSES_FILE", path=str(path), why=why)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog import queries
 from services.catalog.browse import list_queries
 from services.catalog.browse.headings import FIELDS
@@ -68,12 +68,7 @@ def browse(
     """
     for value in (before, after):
         if not 0 <= value <= MOST:
-            raise Invalid(
-                "LIMIT_OUT_OF_BOUNDS",
-                LocalText("Paling banyak {most} entri, bukan {limit}.", "At most {most} entries, not {limit}."),
-                limit=value,
-                most=MOST,
-            )
+            raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=value, most=MOST)
     place = position_from_cursor(cursor) if cursor else position_of(kind, term)
     if cursor:
         before, after = (before or USUAL, 0) if place.back else (0, after or USUAL)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog.items.call_numbers import sort_key
 from services.catalog.record.headings import heading_sort
 
@@ -39,20 +39,9 @@ def position_of(kind: str, term: str) -> Position:
     raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
     """
     if kind not in KINDS:
-        raise Invalid(
-            "BROWSE_KIND_UNKNOWN",
-            LocalText(
-                "Tidak ada daftar “{kind}”; yang ada: {known}.", "There is no list “{kind}”; there are: {known}."
-            ),
-            kind=kind[:80],
-            known=", ".join(KINDS),
-        )
+        raise Invalid("BROWSE_KIND_UNKNOWN", kind=kind[:80], known=", ".join(KINDS))
     if len(term) > LONGEST_TERM:
-        raise Invalid(
-            "TERM_TOO_LONG",
-            LocalText("Istilah paling panjang {most} huruf.", "A term has at most {most} characters."),
-            most=LONGEST_TERM,
-        )
+        raise Invalid("TERM_TOO_LONG", most=LONGEST_TERM)
     return Position(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
 
 
@@ -73,10 +62,4 @@ def position_from_cursor(text: str) -> Position:
 
 
 def _cursor_foreign() -> Invalid:
-    return Invalid(
-        "CURSOR_FOREIGN",
-        LocalText(
-            "Penanda halaman ini bukan dari daftar ini. Mulai lagi dari sebuah istilah.",
-            "This cursor is not from this list. Begin again at a term.",
-        ),
-    )
+    return Invalid("CURSOR_FOREIGN")

@@ -15,7 +15,7 @@ import typer
 from rich.console import Console
 
 from chassis.context import system
-from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from services.catalog import institutions, sample
 from services.catalog.browse import class_counts
@@ -56,14 +56,7 @@ screen = Console(stderr=True)
 def _code(given: str) -> str:
     if CODE.fullmatch(given):
         return given
-    raise Invalid(
-        "CODE_INVALID",
-        LocalText(
-            "Kode “{given}” tidak dapat dipakai: huruf, angka, titik, - dan _, paling banyak 32.",
-            "The code “{given}” cannot be used: letters, digits, dot, - and _, at most 32.",
-        ),
-        given=given[:80],
-    )
+    raise Invalid("CODE_INVALID", given=given[:80])
 
 
 @app.command("import")
@@ -165,9 +158,5 @@ def index_rebuild(json: Json = False) -> None:
                 break
             time.sleep(0.2)
     if now.error:
-        raise Unavailable(
-            "REBUILD_FAILED",
-            LocalText("Indeks tidak dapat dibangun: {why}", "The index could not be built: {why}"),
-            why=now.error,
-        )
+        raise Unavailable("REBUILD_FAILED", why=now.error)
     print(orjson.dumps({"written": now.written}).decode() if json else f"{now.written} records indexed")

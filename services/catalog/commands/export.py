@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 
 from chassis.context import system
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.urls import open_url
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
@@ -47,10 +47,7 @@ def export(
     Exit code 1: a record does not fit this form.
     """
     if json and to is None:
-        raise Invalid(
-            "OUTPUT_TAKEN",
-            LocalText("--json perlu --to BERKAS.", "--json needs --to FILE: records go to standard output."),
-        )
+        raise Invalid("OUTPUT_TAKEN")
     reached = exports.ExportProgress()
     with open_catalogue() as resources, contextlib.ExitStack() as stack:
         settings, database = resources.settings.of(CatalogSettings), resources.database
@@ -91,13 +88,6 @@ def _filters(given: list[str]) -> dict[str, tuple[str, ...]]:
     for each in given:
         facet, equals, value = each.partition("=")
         if not equals or not value:
-            raise Invalid(
-                "FILTER_INVALID",
-                LocalText(
-                    "“{given}” bukan saringan: tulis seperti language=min.",
-                    "“{given}” is no filter: write language=min.",
-                ),
-                given=each[:80],
-            )
+            raise Invalid("FILTER_INVALID", given=each[:80])
         filters[facet] = (*filters.get(facet, ()), value)
     return filters

@@ -20,7 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
+from chassis.sentences import sentence
 from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.pipeline import Progress as ImportProgress
@@ -29,17 +30,8 @@ from services.catalog.marc.faults import REASONS
 screen = Console(stderr=True)
 
 
-# Warnings about records that were loaded, which the MARC reader knows nothing of.
-REMARKS = {
-    "DUPLICATE_CONTROL_NUMBER": LocalText(
-        "Nomor kendali ini sudah dipakai catatan lain dalam impor yang sama; keduanya disimpan.",
-        "Another record in this import has the same control number; both are kept.",
-    ),
-    "BARCODE_IN_USE": LocalText(
-        "Kode batang ini sudah dipakai eksemplar lain; eksemplar ini disimpan tanpa kode batang.",
-        "Another item has this barcode; this item is kept without one.",
-    ),
-}
+# Warnings about imported records that come from the catalogue and not from the MARC reader.
+REMARKS = frozenset({"BARCODE_IN_USE", "DUPLICATE_CONTROL_NUMBER"})
 
 
 def open_report(path: Path) -> BinaryIO:
@@ -50,12 +42,7 @@ def open_report(path: Path) -> BinaryIO:
     try:
         return path.open("wb")
     except OSError as problem:
-        raise Unavailable(
-            "FILE_UNUSABLE",
-            LocalText("Berkas {path} tidak bisa ditulis: {why}", "The file {path} cannot be written: {why}"),
-            path=str(path),
-            why=problem.strerror,
-        ) from None
+        raise Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror) from None
 
 
 def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
@@ -91,7 +78,7 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
     with open_report(path) as file:
 
         def write(found: Rejected) -> None:
-            sentence = REASONS.get(found.reason) or REMARKS.get(found.reason)
+            text = sentence(found.reason) if found.reason in REASONS | REMARKS else None
             file.write(
                 orjson.dumps(
                     {
@@ -101,7 +88,7 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
                         "put_aside": not found.loaded,
                         "reason": found.reason,
                         "detail": found.detail,
-                        "sentence": None if sentence is None else {"id": sentence.id, "en": sentence.en},
+                        "sentence": None if text is None else {"id": text.id, "en": text.en},
                         "raw": base64.b64encode(found.raw).decode(),
                     }
                 )

@@ -15,20 +15,21 @@ from rich.table import Table
 
 from chassis import clock
 from chassis.context import system
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
+from chassis.sentences import sentence
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.query_log import report_searches
 
 app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 
 COLUMNS = {
-    "query": LocalText("Pencarian", "Search"),
-    "searches": LocalText("Kali", "Times"),
-    "failed": LocalText("Gagal", "Failed"),
-    "total": LocalText("Temuan", "Found"),
-    "opened": LocalText("Dibuka", "Opened"),
-    "rank": LocalText("Urutan", "Rank"),
-    "last": LocalText("Terakhir", "Last"),
+    "query": "REPORT_QUERY",
+    "searches": "REPORT_SEARCHES",
+    "failed": "REPORT_FAILED",
+    "total": "REPORT_TOTAL",
+    "opened": "REPORT_OPENED",
+    "rank": "REPORT_RANK",
+    "last": "REPORT_LAST",
 }
 
 
@@ -72,12 +73,11 @@ def searches(
 def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
     screen = Console()
     if not rows:
-        none = LocalText("Tidak ada pencarian sejak {since}.", "No searches since {since}.").format({"since": since})
-        screen.print(none.speak(speaks))
+        screen.print(sentence("REPORT_NO_SEARCHES", since=since).speak(speaks))
         return
     table = Table()
     for name, title in COLUMNS.items():
-        table.add_column(title.speak(speaks), justify="left" if name in ("query", "last") else "right")
+        table.add_column(sentence(title).speak(speaks), justify="left" if name in ("query", "last") else "right")
     for row in rows:
         table.add_row(*("" if row[name] is None else str(row[name]) for name in COLUMNS))
     screen.print(table, markup=False)
@@ -92,8 +92,4 @@ def _day(given: str) -> str:
     try:
         return date.fromisoformat(given).isoformat()
     except ValueError:
-        raise Invalid(
-            "DAY_INVALID",
-            LocalText("“{given}” bukan tanggal: tulis seperti 2026-11-01.", "“{given}” is no day: write 2026-11-01."),
-            given=given[:40],
-        ) from None
+        raise Invalid("DAY_INVALID", given=given[:40]) from None

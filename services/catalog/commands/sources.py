@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from chassis.context import system
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
 from services.catalog.commands.wait_for_index import wait_until_indexed
@@ -65,10 +65,7 @@ def map_(
 ) -> None:
     """Keep a map for a source and read the items of its records anew; imports use it from now on."""
     if (file is None) != usual:
-        raise Invalid(
-            "ARGUMENTS_INVALID",
-            LocalText("Berikan satu BERKAS, atau --usual.", "Give one FILE, or --usual."),
-        )
+        raise Invalid("ARGUMENTS_INVALID")
     text = "" if file is None else _read(file)
     with open_catalogue(working=True) as resources:
         with bar_for(quiet=json) as bar:
@@ -89,13 +86,6 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise NotFound(
-            "PATH_NOT_FOUND", LocalText("Tidak ada berkas {path}.", "There is no file {path}."), path=str(path)
-        ) from None
+        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (UnicodeDecodeError, OSError) as problem:
-        raise Invalid(
-            "ITEM_MAP",
-            LocalText("Berkas {path} tidak terbaca: {why}", "The file {path} cannot be read: {why}"),
-            path=str(path),
-            why=str(problem),
-        ) from None
+        raise Invalid("ITEM_MAP_UNREADABLE", path=str(path), why=str(problem)) from None

@@ -18,7 +18,7 @@ from sqlalchemy import Row, Select, func, select
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText, NotFound, Unavailable
+from chassis.errors import Invalid, NotFound, Unavailable
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
 from services.catalog.index.matches import And, Between, Match
@@ -135,11 +135,7 @@ def check_format(database: Database, context: Context, source: str) -> None:
     """Be sure there is such a source. Raises NotFound SOURCE_NOT_FOUND."""
     with database.reading(context) as session:
         if session.scalar(select(Source.id).where(Source.code == source)) is None:
-            raise NotFound(
-                "SOURCE_NOT_FOUND",
-                LocalText("Tidak ada sumber “{source}”.", "There is no source “{source}”."),
-                source=source,
-            )
+            raise NotFound("SOURCE_NOT_FOUND", source=source)
 
 
 class ExportFile:
@@ -206,27 +202,14 @@ class ExportFile:
             return None
         begun: dict[str, Any] = json.loads(self._state.read_text())
         if begun["asked"] != self._asked:
-            raise Invalid(
-                "EXPORT_UNLIKE",
-                LocalText(
-                    "{path} dimulai dengan pertanyaan lain. Hapus {state} untuk mulai dari awal.",
-                    "{path} was begun with another question. Delete {state} to begin anew.",
-                ),
-                path=str(self._path),
-                state=str(self._state),
-            )
+            raise Invalid("EXPORT_UNLIKE", path=str(self._path), state=str(self._state))
         if not self._path.exists() or self._path.stat().st_size < begun["bytes"]:
             return None
         return begun
 
 
 def _unusable(path: Path, problem: OSError) -> Unavailable:
-    return Unavailable(
-        "FILE_UNUSABLE",
-        LocalText("Berkas {path} tidak bisa ditulis: {why}", "The file {path} cannot be written: {why}"),
-        path=str(path),
-        why=problem.strerror or str(problem),
-    )
+    return Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror or str(problem))
 
 
 Rows = Sequence[Row[*tuple[Any, ...]]]

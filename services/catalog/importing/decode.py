@@ -14,7 +14,7 @@ from pathlib import Path
 
 import orjson
 
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from chassis.gc_tuning import tune_gc
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
@@ -172,11 +172,7 @@ def find_files(paths: list[str]) -> list[Path]:
         elif path.is_dir():
             found += sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
         else:
-            raise NotFound(
-                "PATH_NOT_FOUND",
-                LocalText("Tidak ada berkas atau folder {path}.", "There is no file or folder {path}."),
-                path=str(path),
-            )
+            raise NotFound("PATH_NOT_FOUND", path=str(path))
     return found
 
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from services.catalog.importing import reread_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
 from services.catalog.tables import Institution, Record, Source
@@ -88,6 +88,4 @@ def set_item_map(
 
 
 def _source_unknown(code: str) -> NotFound:
-    return NotFound(
-        "SOURCE_NOT_FOUND", LocalText("Tidak ada sumber “{source}”.", "There is no source “{source}”."), source=code
-    )
+    return NotFound("SOURCE_NOT_FOUND", source=code)

@@ -13,9 +13,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
-from chassis.errors import LocalText
 from chassis.events import emit
 from chassis.ids import new_id
+from chassis.sentences import LocalText
 from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter

@@ -12,7 +12,7 @@ import orjson
 from elastic_transport import OrjsonSerializer, TransportError
 from elasticsearch import ApiError, Elasticsearch, NotFoundError
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.ids import new_id
 from services.catalog.index.circuit_breaker import CircuitBreaker
 from services.catalog.index.edit_distance import edits
@@ -49,10 +49,7 @@ def open_index(url: str) -> Index:
     parts = urlsplit(url)
     alias = parts.path.strip("/")
     if not alias or "/" in alias or not parts.hostname:
-        raise Invalid(
-            "SEARCH_URL_INVALID",
-            LocalText("SEARCH_URL harus berakhir dengan nama alias.", "SEARCH_URL must end in the name of an alias."),
-        )
+        raise Invalid("SEARCH_URL_INVALID")
     port = parts.port or (443 if parts.scheme == "https" else 9200)
     root = urlunsplit((parts.scheme, f"{parts.hostname}:{port}", "", "", ""))
     account = (parts.username, parts.password or "") if parts.username else None

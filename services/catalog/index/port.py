@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from chassis.errors import LocalText, Unavailable
+from chassis.errors import Unavailable
 from services.catalog.index.matches import Match
 from services.catalog.record.index_fields import Document
 
@@ -160,26 +160,12 @@ class Rebuild(Protocol):
 
 
 def index_building() -> Unavailable:
-    return Unavailable(
-        "INDEX_BUILDING",
-        LocalText(
-            "Indeks pencarian sedang dibuat. Coba lagi sebentar lagi.",
-            "The search index is being built. Try again shortly.",
-        ),
-    )
+    return Unavailable("INDEX_BUILDING")
 
 
 def search_unavailable(why: object) -> Unavailable:
-    return Unavailable(
-        "SEARCH_UNAVAILABLE",
-        LocalText("Pencarian sedang tidak dapat dipakai.", "Search is not available at the moment."),
-        why=str(why),
-    )
+    return Unavailable("SEARCH_UNAVAILABLE", why=str(why))
 
 
 def index_not_written(why: object) -> Unavailable:
-    return Unavailable(
-        "INDEX_NOT_WRITTEN",
-        LocalText("Indeks tidak dapat ditulis: {why}", "The index could not be written: {why}"),
-        why=str(why),
-    )
+    return Unavailable("INDEX_NOT_WRITTEN", why=str(why))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
-from chassis.errors import LocalText, NotFound
+from chassis.errors import NotFound
 from chassis.ids import new_id
 from services.catalog.index.port import Index
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
@@ -34,11 +34,7 @@ def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
     with database.reading(READER) as session:
         row = session.get(IndexRebuild, rebuild_id)
         if row is None:
-            raise NotFound(
-                "REBUILD_NOT_FOUND",
-                LocalText("Pembangunan indeks {rebuild} tidak ada.", "There is no rebuild {rebuild}."),
-                rebuild=str(rebuild_id),
-            )
+            raise NotFound("REBUILD_NOT_FOUND", rebuild=str(rebuild_id))
         session.expunge(row)
         return row
 

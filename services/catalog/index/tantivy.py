@@ -12,7 +12,7 @@ from pathlib import Path
 import tantivy
 from tantivy import Query, Searcher
 
-from chassis.errors import Invalid, LocalText, Unavailable
+from chassis.errors import Invalid, Unavailable
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.edit_distance import nearest
 from services.catalog.index.port import Change, Hits, Request, index_building, index_not_written, search_unavailable
@@ -43,11 +43,7 @@ def open_index(url: str) -> TantivyIndex:
     """
     path = url.removeprefix(PREFIX)
     if path in {url, ""}:
-        raise Invalid(
-            "SEARCH_URL_INVALID",
-            LocalText("SEARCH_URL mesti tantivy:///map; kini {url}", "SEARCH_URL must be tantivy:///folder, not {url}"),
-            url=url,
-        )
+        raise Invalid("SEARCH_URL_INVALID", url=url)
     return TantivyIndex(Path(path))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog.marc.fields import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
@@ -228,12 +228,7 @@ def _known(where: str, said: Mapping[str, Any], names: tuple[str, ...]) -> None:
 
 
 def _wrong(where: str, why: str) -> Invalid:
-    return Invalid(
-        "ITEM_MAP",
-        LocalText("Peta eksemplar tidak dapat dipakai. {where}: {why}", "The item map cannot be used. {where}: {why}"),
-        where=where,
-        why=why,
-    )
+    return Invalid("ITEM_MAP", where=where, why=why)
 
 
 USUAL_FILE = Path(__file__).parent / "usual_item_maps.toml"

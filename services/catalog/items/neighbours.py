@@ -9,8 +9,9 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.ids import parse_id
+from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.items import shelves
 from services.catalog.items.availability import branch_named
@@ -50,12 +51,7 @@ def neighbours(database: Database, *, context: Context, record_id: str, branch: 
             Unavailable  DATABASE_UNAVAILABLE
     """
     if not 0 <= limit <= MOST_EACH_SIDE:
-        raise Invalid(
-            "LIMIT_OUT_OF_BOUNDS",
-            LocalText("`limit` 1 sampai {most}, bukan {limit}.", "`limit` is 1 to {most}, not {limit}."),
-            limit=limit,
-            most=MOST_EACH_SIDE,
-        )
+        raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_EACH_SIDE)
     with database.reading(context) as session:
         number = queries.record(session, parse_id(record_id)).number
         place = shelves.shelf_position_of(session, number, branch_named(branch))

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import Select, select, tuple_
 from sqlalchemy.orm import Session
 
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from services.catalog.tables import Branch, ClassCaption, Institution, Item
 
 

@@ -11,8 +11,8 @@ import orjson
 from sqlalchemy import delete, insert, select
 from sqlalchemy.orm import Session
 
-from chassis.errors import LocalText
 from chassis.ids import new_id
+from chassis.sentences import LocalText
 from chassis.sql import insert_ignore
 from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.tables import Branch, Item

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from services.catalog.analysis import fold
 from services.catalog.record.codes import BIBLIOGRAPHIC
 

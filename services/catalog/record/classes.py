@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from services.catalog.items.call_numbers import parse
 from services.catalog.marc.fields import Tags
 from services.catalog.record.codes import ddc_of

@@ -7,7 +7,7 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from chassis.service import Resources
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.index.port import Index

@@ -5,12 +5,12 @@ from __future__ import annotations
 import grpc
 
 from chassis import rpc
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import forms_pb2 as wire
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
-from services.catalog.marc.faults import REASONS, NotSerialisable
+from services.catalog.marc.faults import NotSerialisable
 from services.catalog.marc.record import Record
 from services.catalog.rpc.base import ServicerBase, wire_moment
 
@@ -22,18 +22,9 @@ class FormatMethods(ServicerBase):
     def GetForm(self, request: wire.GetFormRequest, context: grpc.ServicerContext) -> wire.GetFormReply:
         form = FORMS.get(request.form)
         if form is None:
-            raise Invalid(
-                "FORM_UNKNOWN",
-                LocalText("Bentuk “{form}” tidak ada; yang ada: {known}.", "There is no form “{form}”: {known}."),
-                form=request.form[:80],
-                known=", ".join(FORMS),
-            )
+            raise Invalid("FORM_UNKNOWN", form=request.form[:80], known=", ".join(FORMS))
         if len(request.address) > LONGEST_ADDRESS:
-            raise Invalid(
-                "ADDRESS_TOO_LONG",
-                LocalText("Alamat paling panjang {most} karakter.", "An address takes at most {most} characters."),
-                most=LONGEST_ADDRESS,
-            )
+            raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
         with self._database.reading(rpc.context(context)) as session:
             found = queries.record(session, parse_id(request.id))
         entry = Entry(
@@ -49,9 +40,7 @@ class FormatMethods(ServicerBase):
         try:
             content = form.alone(entry)
         except NotSerialisable as problem:
-            raise Invalid(
-                problem.reason, REASONS[problem.reason], record=str(found.id), detail=problem.detail
-            ) from None
+            raise Invalid(problem.reason, record=str(found.id), detail=problem.detail) from None
         return wire.GetFormReply(
             content=content,
             media_type=form.media_type,
@@ -61,12 +50,7 @@ class FormatMethods(ServicerBase):
 
     def ListRecords(self, request: wire.ListRecordsRequest, context: grpc.ServicerContext) -> wire.ListRecordsReply:
         if request.after < 0 or request.limit > MOST_LISTED:
-            raise Invalid(
-                "LIMIT_OUT_OF_BOUNDS",
-                LocalText("`limit` 1 sampai {most}, bukan {limit}.", "`limit` is 1 to {most}, not {limit}."),
-                limit=request.limit,
-                most=MOST_LISTED,
-            )
+            raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=request.limit, most=MOST_LISTED)
         with self._database.reading(rpc.context(context)) as session:
             found = queries.listed(session, after=request.after, limit=request.limit or USUALLY_LISTED)
             highest = queries.highest_number(session)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog.index.port import REACH
 from services.catalog.search.execution import Mode
 
@@ -63,22 +63,9 @@ def decode_cursor(text: str, question: bytes) -> Cursor:
     if form & ~_MODE_BITS != _FORM or asked != question or not offset or str(cursor) != text:
         raise _cursor_foreign()
     if offset >= REACH:
-        raise Invalid(
-            "PAGING_TOO_DEEP",
-            LocalText(
-                "Halaman paling jauh sampai temuan ke-{most}; persempit dulu pencariannya.",
-                "Pages reach to hit {most}; narrow the search first.",
-            ),
-            most=REACH,
-        )
+        raise Invalid("PAGING_TOO_DEEP", most=REACH)
     return cursor
 
 
 def _cursor_foreign() -> Invalid:
-    return Invalid(
-        "CURSOR_FOREIGN",
-        LocalText(
-            "Penanda halaman ini bukan dari pencarian ini. Mulai lagi dari halaman pertama.",
-            "This cursor is not from this search. Begin again at the first page.",
-        ),
-    )
+    return Invalid("CURSOR_FOREIGN")

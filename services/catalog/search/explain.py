@@ -13,7 +13,7 @@ from statistics import fmean
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import root, tokens
 from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.index.matches import Phrase as SideBySide
@@ -28,30 +28,21 @@ from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, wei
 MOST_REASONS = 12
 # Where a word stands, what counts most first; `text` has all words, and so says what the others do not have.
 PLACES = {
-    "title": LocalText("di judul", "in the title"),
-    "author": LocalText("di nama pengarang", "in the author's name"),
-    "subject": LocalText("di subjek", "in the subjects"),
-    "text": LocalText("hanya di catatan, seri atau penerbit", "only in notes, series or publisher"),
+    "title": "WHY_IN_TITLE",
+    "author": "WHY_IN_AUTHOR",
+    "subject": "WHY_IN_SUBJECT",
+    "text": "WHY_IN_TEXT",
 }
-EXACT = LocalText("“{word}” {place}", "“{word}” {place}")
-FORM = LocalText("“{found}” {place}: bentuk lain dari “{word}”", "“{found}” {place}: another form of “{word}”")
-STARTS = LocalText("“{found}” {place}: berawal “{word}”", "“{found}” {place}: begins with “{word}”")
-SOMEWHERE = LocalText("“{word}” ada di rekaman ini", "“{word}” is in this record")
-TOGETHER = LocalText("“{word}” berdampingan {place}", "“{word}” side by side {place}")
 KEYWORDS = {
-    "isbn": LocalText("ISBN cocok persis", "The ISBN matches exactly"),
-    "identifier": LocalText("Nomor atau nomor panggil cocok persis", "The number or call number matches exactly"),
-    "name": LocalText("Nama pengarang persis seperti yang dicari", "The author is called exactly this"),
-    "opening": LocalText("Judul diawali kata ini", "The title begins with this word"),
+    "isbn": "WHY_ISBN",
+    "identifier": "WHY_IDENTIFIER",
+    "name": "WHY_NAME",
+    "opening": "WHY_OPENING",
 }
-WHOLE_TITLE = LocalText("Judul persis seperti yang dicari", "The title is exactly this")
-NUMBER_BEGINS = LocalText("Nomor panggil berawal begini", "The call number begins with this")
-KNOWN_AS = LocalText("Dikenal juga sebagai “{form}”", "Also known as “{form}”")
-OTHER = LocalText("Cocok dengan syarat lain", "Another condition is met")
 SORTED = {
-    "year": LocalText("Diurutkan menurut tahun, terbaru dulu", "In order of year, newest first"),
-    "year_asc": LocalText("Diurutkan menurut tahun, terlama dulu", "In order of year, oldest first"),
-    "title": LocalText("Diurutkan menurut judul", "In order of title"),
+    "year": "WHY_SORTED_YEAR",
+    "year_asc": "WHY_SORTED_YEAR_ASC",
+    "title": "WHY_SORTED_TITLE",
 }
 
 
@@ -72,7 +63,7 @@ def explain_hits(
     """
     scores = dict(zip(answer.hits.numbers, answer.hits.scores, strict=True))
     if sort in SORTED:
-        return {number: [Reason(SORTED[sort], 0.0)] for number in scores}
+        return {number: [Reason(sentence(SORTED[sort]), 0.0)] for number in scores}
     with database.reading(context) as session:
         changes = load_changes(session, dict.fromkeys(scores, 0))
     documents = {change.number: Fields(change.document) for change in changes if change.document is not None}
@@ -105,7 +96,7 @@ def explain_hits(
             if weight > 0:
                 added[_describe(leaf, fields, typed)] += weight * scale
         if said > 0:
-            added[KNOWN_AS.format({"form": form})] += said * scale
+            added[sentence("WHY_KNOWN_AS", form=form)] += said * scale
         reasons = [Reason(text, round(weight, 3)) for text, weight in added.items()]
         explained[number] = sorted(reasons, key=lambda each: (-each.weight, each.text.en))[:MOST_REASONS]
     return explained
@@ -135,18 +126,18 @@ def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText
         case Term():
             return _describe_term(leaf, fields, typed)
         case Prefix(field="identifier"):
-            return NUMBER_BEGINS
+            return sentence("WHY_NUMBER_BEGINS")
         case Prefix(field=field, token=token) if field in PLACES:
             return _describe_place(fields, (field,), token, typed, begun=True)
         case SideBySide(field=field, tokens=words):
             place = next((each for each in PLACES if _has_phrase(fields.tokens(each), words)), field)
-            return _fill(TOGETHER, word=" ".join(words), place=PLACES[place])
+            return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[place]))
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
-            return WHOLE_TITLE
+            return sentence("WHY_WHOLE_TITLE")
         case Keyword(field=field) if field in KEYWORDS:
-            return KEYWORDS[field]
+            return sentence(KEYWORDS[field])
         case _:
-            return OTHER
+            return sentence("WHY_OTHER")
 
 
 def _describe_term(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
@@ -180,22 +171,17 @@ def _describe_place(
     for place in places:
         there = fields.tokens(place)
         if said in there:
-            return _fill(EXACT, word=said, place=PLACES[place])
+            return sentence("WHY_EXACT", word=said, place=sentence(PLACES[place]))
         if exact:
             continue
         form = next((each for each in there if root(each) == word or root(each) == root(said)), "")
         if form:
-            return _fill(FORM, word=said, found=form, place=PLACES[place])
+            return sentence("WHY_FORM", word=said, form=form, place=sentence(PLACES[place]))
         start = next((each for each in there if begun and each.startswith(word)), "")
         if start:
-            return _fill(STARTS, word=said, found=start, place=PLACES[place])
-    return _fill(SOMEWHERE, word=said)
+            return sentence("WHY_STARTS", word=said, form=start, place=sentence(PLACES[place]))
+    return sentence("WHY_SOMEWHERE", word=said)
 
 
 def _has_phrase(tokens: Sequence[str], words: Sequence[str]) -> bool:
     return any(tuple(tokens[at : at + len(words)]) == tuple(words) for at in range(len(tokens) - len(words) + 1))
-
-
-def _fill(text: LocalText, *, place: LocalText | None = None, **words: str) -> LocalText:
-    there = place or LocalText("", "")
-    return LocalText(text.id.format(place=there.id, **words), text.en.format(place=there.en, **words))

@@ -8,7 +8,7 @@ from functools import partial
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from services.catalog.index.port import Index, Request
 from services.catalog.record.captions import caption
 from services.catalog.search import validation

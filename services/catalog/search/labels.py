@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.items import shelves
 

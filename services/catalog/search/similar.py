@@ -10,7 +10,7 @@ from uuid import UUID
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.index.matches import Between, Keyword, Match, Not, Or
 from services.catalog.index.port import Index, Request
@@ -27,10 +27,10 @@ MOST_EDITIONS = 30  # hits passed over, for they are editions of what is there a
 # books may be about anything; a publisher's series too; a class has its wider ones beside it, and they add up.
 WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}
 REASONS = {
-    "subject": LocalText("Subjek yang sama: {values}", "Same subject: {values}"),
-    "author": LocalText("Pengarang yang sama: {values}", "Same author: {values}"),
-    "series": LocalText("Seri yang sama: {values}", "Same series: {values}"),
-    "class": LocalText("Golongan yang sama: {values}", "Same class: {values}"),
+    "subject": "SIMILAR_SUBJECT",
+    "author": "SIMILAR_AUTHOR",
+    "series": "SIMILAR_SERIES",
+    "class": "SIMILAR_CLASS",
 }
 _MOST_NAMED = 2  # values named in a reason
 
@@ -127,4 +127,4 @@ def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalTex
     values = [value for kind, value in shared if kind == best]
     # Of a class and its wider ones, which are shared too, only the class.
     values = [notation(max(values, key=len))] if best == "class" else values[:_MOST_NAMED]
-    return REASONS[best].format({"values": "; ".join(values)})
+    return sentence(REASONS[best], values="; ".join(values))

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import cast
 
-from chassis.errors import Invalid, LocalText
+from chassis.errors import Invalid
 from services.catalog.index.matches import Match
 from services.catalog.index.port import FacetOrder, Sort
 from services.catalog.record.index_fields import FACETS
@@ -31,31 +31,15 @@ FACET_ORDERS = ("count", "value")
 def parse_query(text: str) -> tuple[Query, Match]:
     """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
 
-    raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
+    raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_MANY_WORDS, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
     """
     if len(text) > MOST_CHARACTERS:
         raise _query_too_long(len(text))
     if "(" in text and (deep := depth(text)) > MOST_DEPTH:
-        raise Invalid(
-            "QUERY_TOO_DEEP",
-            LocalText(
-                "Kurung di dalam kurung paling banyak {most} tingkat; di sini {deep}.",
-                "Brackets stand at most {most} deep within one another; here {deep}.",
-            ),
-            most=MOST_DEPTH,
-            deep=deep,
-        )
+        raise Invalid("QUERY_TOO_DEEP", most=MOST_DEPTH, deep=deep)
     query = parse(text)
     if query.size > MOST_WORDS:
-        raise Invalid(
-            "QUERY_TOO_LONG",
-            LocalText(
-                "Pencarian paling banyak {most} kata; ini {words}.",
-                "A query has at most {most} words; this one {words}.",
-            ),
-            most=MOST_WORDS,
-            words=query.size,
-        )
+        raise Invalid("QUERY_TOO_MANY_WORDS", most=MOST_WORDS, words=query.size)
     if "*" in text:
         _check_wildcards(query.wildcards)
     return query, rank(query)
@@ -63,26 +47,10 @@ def parse_query(text: str) -> tuple[Query, Match]:
 
 def _check_wildcards(wildcards: list[str]) -> None:
     if len(wildcards) > MOST_WILDCARDS:
-        raise Invalid(
-            "QUERY_TOO_MANY_WILDCARDS",
-            LocalText(
-                "Paling banyak {most} kata boleh berakhir dengan tanda bintang; di sini {wildcards}.",
-                "At most {most} words may end in a star; here {wildcards} do.",
-            ),
-            most=MOST_WILDCARDS,
-            wildcards=len(wildcards),
-        )
+        raise Invalid("QUERY_TOO_MANY_WILDCARDS", most=MOST_WILDCARDS, wildcards=len(wildcards))
     for word in wildcards:
         if word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD:
-            raise Invalid(
-                "WILDCARD_TOO_SHORT",
-                LocalText(
-                    "Sebelum tanda bintang harus ada paling sedikit {least} huruf, tidak hanya “{word}”.",
-                    "At least {least} letters must stand before a star, not only “{word}”.",
-                ),
-                least=SHORTEST_WILDCARD,
-                word=word,
-            )
+            raise Invalid("WILDCARD_TOO_SHORT", least=SHORTEST_WILDCARD, word=word)
 
 
 def check_length(text: str) -> str:
@@ -101,12 +69,7 @@ def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS)
     raises  Invalid  LIMIT_OUT_OF_BOUNDS
     """
     if not 0 <= limit <= most:
-        raise Invalid(
-            "LIMIT_OUT_OF_BOUNDS",
-            LocalText("`limit` 1 sampai {most}, bukan {limit}.", "`limit` is 1 to {most}, not {limit}."),
-            limit=limit,
-            most=most,
-        )
+        raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=most)
     return limit or usual
 
 
@@ -136,14 +99,7 @@ def allowed_offset(offset: int) -> int:
     raises  Invalid  OFFSET_OUT_OF_BOUNDS
     """
     if not 0 <= offset <= MOST_OFFSET:
-        raise Invalid(
-            "OFFSET_OUT_OF_BOUNDS",
-            LocalText(
-                "Paling banyak {most} nilai dapat dilewati; persempit dulu pencariannya.",
-                "At most {most} values can be passed over; narrow the search first.",
-            ),
-            most=MOST_OFFSET,
-        )
+        raise Invalid("OFFSET_OUT_OF_BOUNDS", most=MOST_OFFSET)
     return offset
 
 
@@ -154,14 +110,7 @@ def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in FACETS:
-            raise Invalid(
-                "FACET_UNKNOWN",
-                LocalText(
-                    "Tidak ada faset “{facet}”; yang ada: {known}.", "There is no facet “{facet}”; there are: {known}."
-                ),
-                facet=name,
-                known=", ".join(FACETS),
-            )
+            raise Invalid("FACET_UNKNOWN", facet=name, known=", ".join(FACETS))
     return tuple(dict.fromkeys(names))
 
 
@@ -174,37 +123,15 @@ def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[s
     kept = {}
     for name, values in filters.items():
         if len(values) > MOST_FACET_VALUES or any(len(each) > LONGEST_VALUE for each in values):
-            raise Invalid(
-                "FACET_VALUES_OUT_OF_BOUNDS",
-                LocalText(
-                    "Faset {facet}: paling banyak {most} nilai, masing-masing paling panjang {longest} huruf.",
-                    "Facet {facet}: at most {most} values of at most {longest} characters each.",
-                ),
-                facet=name,
-                most=MOST_FACET_VALUES,
-                longest=LONGEST_VALUE,
-            )
+            raise Invalid("FACET_VALUES_OUT_OF_BOUNDS", facet=name, most=MOST_FACET_VALUES, longest=LONGEST_VALUE)
         if values:
             kept[name] = tuple(dict.fromkeys(values))
     return kept
 
 
 def _query_too_long(characters: int) -> Invalid:
-    return Invalid(
-        "QUERY_TOO_LONG",
-        LocalText(
-            "Pencarian paling panjang {most} huruf; ini {characters}.",
-            "A query has at most {most} characters; this one {characters}.",
-        ),
-        most=MOST_CHARACTERS,
-        characters=characters,
-    )
+    return Invalid("QUERY_TOO_LONG", most=MOST_CHARACTERS, characters=characters)
 
 
 def _sort_unknown(sort: str, known: tuple[str, ...]) -> Invalid:
-    return Invalid(
-        "SORT_UNKNOWN",
-        LocalText("Urutan “{sort}” tidak ada; yang ada: {known}.", "There is no order “{sort}”; there are: {known}."),
-        sort=sort,
-        known=", ".join(known),
-    )
+    return Invalid("SORT_UNKNOWN", sort=sort, known=", ".join(known))

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import LocalText
+from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.items.availability import branch_named
 from services.catalog.marc.record import Record as Marc
@@ -23,7 +23,6 @@ from services.catalog.works.likeness import Likeness, compare, parts_of
 MOST_EDITIONS = 200
 COMPARED = 10  # editions that share a key; of a big work not all are compared
 LANGUAGES = {"id": "ind", "en": "eng"}
-ALONE = LocalText("Tidak ada edisi lain yang serupa", "No other edition is like it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +137,12 @@ def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) ->
         ruling = rulings.get(number)
         if ruling is not None:
             reason = ruling.reason
-            text = LocalText(f"Ditetapkan pustakawan: {reason}", f"A librarian ruled so: {reason}")
+            text = sentence("LIKENESS_RULED", reason=reason)
             likeness[number] = Likeness(100, (text,))
             continue
         others = {other for key in parts[number].keys for other in sharing[key.number][:COMPARED] if other != number}
         compared = [compare(parts[number], parts[other]) for other in sorted(others)]
-        likeness[number] = max(compared, key=lambda each: each.score, default=Likeness(100, (ALONE,)))
+        likeness[number] = max(
+            compared, key=lambda each: each.score, default=Likeness(100, (sentence("LIKENESS_ALONE"),))
+        )
     return likeness

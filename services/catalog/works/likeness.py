@@ -4,27 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chassis.errors import LocalText
+from chassis.sentences import LocalText, sentence
 from services.catalog.marc.fields import by_tag, pick
 from services.catalog.marc.record import Record
 from services.catalog.works.keys import Key, keys_of, kind_of
 from services.catalog.works.names import author_of, is_generic_title, part_of, title_words
 
-# How sure a shared key makes us, 1 to 100, and what it is called.
-_EVIDENCE = {
-    "title": (95, LocalText("Pengarang dan judul sama", "Same author and title")),
-    "original": (90, LocalText("Judul asli sama", "Same original title")),
-    "uniform": (90, LocalText("Judul seragam sama", "Same uniform title")),
-    "issn": (92, LocalText("ISSN sama", "Same ISSN")),
-    "isbn": (88, LocalText("ISBN sama", "Same ISBN")),
-    "anonymous": (75, LocalText("Judul dan penerbit sama", "Same title and publisher")),
+# How sure a shared key makes us, 1 to 100, and the key of its sentence.
+EVIDENCE = {
+    "title": (95, "LIKENESS_TITLE"),
+    "original": (90, "LIKENESS_ORIGINAL"),
+    "uniform": (90, "LIKENESS_UNIFORM"),
+    "issn": (92, "LIKENESS_ISSN"),
+    "isbn": (88, "LIKENESS_ISBN"),
+    "anonymous": (75, "LIKENESS_ANONYMOUS"),
 }
-_ORDER = tuple(_EVIDENCE)
-OTHER_KIND = LocalText("Jenis bahan berbeda", "Different kind of material")
-OTHER_AUTHOR = LocalText("Pengarang berbeda", "Different author")
-OTHER_PART = LocalText("Jilid atau bagian berbeda", "Different volume or part")
-GENERIC = LocalText("Judul terlalu umum", "The title is too general")
-OTHER_TITLE = LocalText("Judul berbeda", "Different title")
+_ORDER = tuple(EVIDENCE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +59,9 @@ def compare(one: Parts, other: Parts) -> Likeness:
         return Likeness(0, _against(one, other))
     doubt = 1.0
     for kind in shared:
-        doubt *= 1 - _EVIDENCE[kind][0] / 100
+        doubt *= 1 - EVIDENCE[kind][0] / 100
     ordered = sorted(shared, key=_ORDER.index)
-    return Likeness(min(99, round(100 * (1 - doubt))), tuple(_EVIDENCE[kind][1] for kind in ordered))
+    return Likeness(min(99, round(100 * (1 - doubt))), tuple(sentence(EVIDENCE[kind][1]) for kind in ordered))
 
 
 def _weaker(one: str, other: str) -> str:
@@ -77,13 +72,13 @@ def _weaker(one: str, other: str) -> str:
 def _against(one: Parts, other: Parts) -> tuple[LocalText, ...]:
     against = []
     if one.kind != other.kind:
-        against.append(OTHER_KIND)
+        against.append(sentence("LIKENESS_OTHER_KIND"))
     if one.author != other.author:
-        against.append(OTHER_AUTHOR)
+        against.append(sentence("LIKENESS_OTHER_AUTHOR"))
     if one.part != other.part:
-        against.append(OTHER_PART)
+        against.append(sentence("LIKENESS_OTHER_PART"))
     if one.title != other.title:
-        against.append(OTHER_TITLE)
+        against.append(sentence("LIKENESS_OTHER_TITLE"))
     elif is_generic_title(one.title):
-        against.append(GENERIC)
+        against.append(sentence("LIKENESS_GENERIC"))
     return tuple(against)

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis import clock
-from chassis.errors import Invalid, LocalText, NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from services.catalog import queries
 from services.catalog.tables import Record, Work, WorkRuling
@@ -29,13 +29,7 @@ def split_record(session: Session, record_id: UUID, *, reason: str) -> tuple[UUI
         Record.work_number == record.work_number, Record.deleted_at.is_(None), Record.number != record.number
     )
     if record.work_number is None or not session.scalar(others):
-        raise Invalid(
-            "WORK_OF_ONE",
-            LocalText(
-                "Rekaman {record} sudah sendirian dalam karyanya.", "The record {record} is alone in its work already."
-            ),
-            record=str(record_id),
-        )
+        raise Invalid("WORK_OF_ONE", record=str(record_id))
     left, moved = record.work_number, remove_records(session, [record.number])
     work = new_works(session, 1)[0]
     _rule(session, record, left, "apart", reason)
@@ -59,21 +53,11 @@ def join_work(session: Session, record_id: UUID, work_id: UUID, *, reason: str) 
 
 def _record(session: Session, record_id: UUID, reason: str) -> Record:
     if not 0 < len(reason.strip()) <= LONGEST_REASON:
-        raise Invalid(
-            "REASON_OUT_OF_BOUNDS",
-            LocalText(
-                "Alasan wajib, paling panjang {most} huruf.", "A reason is needed, of at most {most} characters."
-            ),
-            most=LONGEST_REASON,
-        )
+        raise Invalid("REASON_OUT_OF_BOUNDS", most=LONGEST_REASON)
     asked = select(Record).where(Record.id == record_id, Record.deleted_at.is_(None)).with_for_update()
     row = session.scalars(asked).first()
     if row is None:
-        raise NotFound(
-            "RECORD_NOT_FOUND",
-            LocalText("Tidak ada rekaman {record}.", "There is no record {record}."),
-            record=str(record_id),
-        )
+        raise NotFound("RECORD_NOT_FOUND", record=str(record_id))
     return row
 
 

@@ -78,7 +78,7 @@ def test_what_says_too_little_is_put_aside_with_its_reason(
     with pytest.raises(MarcError) as bad:
         authority_of(Record(LEADER, fields))
     assert bad.value.reason == reason
-    assert REASONS[reason].id
+    assert reason in REASONS
     counted = import_([Record(LEADER, [["001", "x"], *fields])])
     assert (counted.read, counted.put_aside, import_.reasons) == (1, 1, [reason])
 

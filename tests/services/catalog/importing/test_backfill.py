@@ -70,7 +70,7 @@ def test_an_import_before_it_is_done_finds_its_works_too(works: Works) -> None:
 def test_doctor_says_how_many_are_left(works: Works) -> None:
     resources = Resources(settings=Settings(), database=works.database, service=SERVICE)
     (finding,) = look(resources)
-    assert (finding.ok, finding.message.en) == (False, "4 records have no work yet.")
+    assert (finding.ok, finding.message.en) == (False, "4 records are not grouped into a work yet.")
     backfill.complete_records(works.database, CONTEXT, threading.Event())
     (finding,) = look(resources)
     assert finding.ok

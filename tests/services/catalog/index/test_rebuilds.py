@@ -12,7 +12,6 @@ import pytest
 from chassis.db import Database
 from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id
-from chassis.sentences import LocalText
 from chassis.urls import open_url
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES, Change, Index
@@ -181,7 +180,7 @@ def test_an_index_that_misses_a_record_is_noticed_at_rest(
 
 def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
     asked = request_rebuild(database)
-    Indexer(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    Indexer(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
     now = rebuild_progress(database, asked)
     assert now.state == "failed"
     assert "disk full" in now.error
@@ -200,7 +199,7 @@ def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
     asked = request_rebuild(database)
     indexer.step()
     assert (folder / asked.hex).is_dir()
-    indexer.give_up(Unavailable("INDEX_NOT_WRITTEN", LocalText("", "disk full")))
+    indexer.give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
     follow(database, index)
     assert not (folder / asked.hex).exists()
     assert len(numbers(index)) == 10

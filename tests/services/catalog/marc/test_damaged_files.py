@@ -33,8 +33,8 @@ def load(file: MarcFile) -> tuple[list[Decoded], list[MarcError]]:
 
 def test_our_own_files_have_every_reason_there_is() -> None:
     files = corpus.own_damaged_files()
-    assert {reason for file in files for reason in file.put_aside} == FAULTS.keys()
-    assert {reason for file in files for reason in file.warned} == WARNINGS.keys()
+    assert {reason for file in files for reason in file.put_aside} == FAULTS
+    assert {reason for file in files for reason in file.warned} == WARNINGS
 
 
 def test_every_file_has_a_name_of_its_own() -> None:
@@ -54,8 +54,8 @@ def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) ->
     warnings = Counter(code for decoded in loaded for code in decoded.warnings)
     for code, count in file.warned.items():
         assert warnings[code] == count, code
-    assert set(warnings) <= WARNINGS.keys()
-    assert {refusal.reason for refusal in bad} <= FAULTS.keys()
+    assert set(warnings) <= WARNINGS
+    assert {refusal.reason for refusal in bad} <= FAULTS
     assert all(refusal.detail for refusal in bad)
 
 

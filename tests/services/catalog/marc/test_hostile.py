@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chassis.sentences import sentence
 from services.catalog.marc import iso2709, marcjson, marcxml
-from services.catalog.marc.faults import FAULTS, WARNINGS
+from services.catalog.marc.faults import WARNINGS
 from services.catalog.marc.fields import is_control
 from services.catalog.marc.readers import Decoded, MarcError, decode, frames
 from services.catalog.marc.record import Record
@@ -50,9 +51,9 @@ def judge(raw: bytes) -> list[Decoded | str]:
         try:
             decoded = decode(frame)
         except MarcError as bad:
-            results.append(FAULTS[bad.reason].en)
+            results.append(sentence(bad.reason).en)
             continue
-        assert set(decoded.warnings) <= WARNINGS.keys()
+        assert set(decoded.warnings) <= WARNINGS
         record = decoded.record
         assert len(record.leader) == 24
         assert record.fields

@@ -170,7 +170,12 @@ def test_institutions_and_the_branches_of_one(call: Call) -> None:
         ("GetRecord", wire.GetRecordRequest(id="not an id"), Error, ""),
         ("GetRecord", wire.GetRecordRequest(), Error, ""),
         ("GetForm", forms_pb2.GetFormRequest(id=UNKNOWN), Invalid, "FORM_UNKNOWN"),
-        ("GetForm", forms_pb2.GetFormRequest(id=UNKNOWN, form="csv", address="x" * 2001), Invalid, "ADDRESS_TOO_LONG"),
+        (
+            "GetForm",
+            forms_pb2.GetFormRequest(id=UNKNOWN, form="csv", address="x" * 2001),
+            Invalid,
+            "RECORD_ADDRESS_TOO_LONG",
+        ),
         ("ListRecords", forms_pb2.ListRecordsRequest(limit=50_001), Invalid, "LIMIT_OUT_OF_BOUNDS"),
         ("ListRecords", forms_pb2.ListRecordsRequest(after=-1), Invalid, "LIMIT_OUT_OF_BOUNDS"),
         ("Search", wire.SearchRequest(cursor="nonsense"), Invalid, ""),

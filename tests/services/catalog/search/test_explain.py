@@ -51,13 +51,13 @@ def said(library: Library, query: str, place: int = 0, **more: object) -> list[t
             ),
         ),
         ("robohn", 0, ("“robohnya” di judul: berawal “robohn”", "“robohnya” in the title: begins with “robohn”")),
-        ("robohnya surau kami", 0, ("Judul persis seperti yang dicari", "The title is exactly this")),
+        ("robohnya surau kami", 0, ("Judul persis seperti yang dicari", "The title is exactly as searched")),
         (
             '"surau kami"',
             0,
             ("“surau kami” berdampingan di judul", "“surau kami” side by side in the title"),
         ),
-        ("a. a. navis", 0, ("Nama pengarang persis seperti yang dicari", "The author is called exactly this")),
+        ("a. a. navis", 0, ("Nama pengarang persis seperti yang dicari", "The author's name is exactly as searched")),
         ("9786028811309", 0, ("ISBN cocok persis", "The ISBN matches exactly")),
     ],
 )
@@ -90,7 +90,7 @@ def test_what_is_computed_here_is_what_the_engine_computes(stocked: Library, mon
 
 
 def test_in_another_order_that_order_is_the_reason(shelf: Library) -> None:
-    assert said(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "In order of title")]
+    assert said(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "Sorted by title")]
 
 
 def test_nothing_is_explained_unless_asked(shelf: Library) -> None:

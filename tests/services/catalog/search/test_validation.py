@@ -17,9 +17,9 @@ from services.catalog.search.validation import MOST_WORDS, parse_query
     ("text", "reason", "facts"),
     [
         ("x" * 501, "QUERY_TOO_LONG", {"most": 500, "characters": 501}),
-        ("kata " * 33, "QUERY_TOO_LONG", {"most": 32, "words": 33}),
-        ('"' + "kata " * 33 + '"', "QUERY_TOO_LONG", {"most": 32, "words": 33}),
-        ("(a OR b) " * 17, "QUERY_TOO_LONG", {"most": 32, "words": 34}),
+        ("kata " * 33, "QUERY_TOO_MANY_WORDS", {"most": 32, "words": 33}),
+        ('"' + "kata " * 33 + '"', "QUERY_TOO_MANY_WORDS", {"most": 32, "words": 33}),
+        ("(a OR b) " * 17, "QUERY_TOO_MANY_WORDS", {"most": 32, "words": 34}),
         ("((((((a OR b))))))", "QUERY_TOO_DEEP", {"most": 5, "deep": 6}),
         ("(" * 500, "QUERY_TOO_DEEP", {"most": 5, "deep": 500}),
         ("sura* masji* ada* kab* tamb*", "QUERY_TOO_MANY_WILDCARDS", {"most": 4, "wildcards": 5}),

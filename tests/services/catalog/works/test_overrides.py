@@ -65,7 +65,7 @@ def test_an_edition_ruled_on_says_so_with_the_reason(works: Works) -> None:
     works.put(made("1", "satu"), made("2"))
     works.join("2", into="1")
     (ruled,) = [each for each in works.shown("1").editions if each.record.id == str(works.record_id("2"))]
-    assert (ruled.score, ruled.reasons[0].en) == (100, "A librarian ruled so: terjemahan")
+    assert (ruled.score, ruled.reasons[0].en) == (100, "Decided by a librarian: terjemahan")
 
 
 def test_what_cannot_be_ruled_is_refused_by_name(works: Works) -> None:
