@@ -22,21 +22,21 @@ from chassis.bus.amqp import (
 )
 from chassis.errors import Invalid
 from chassis.settings import load
-from tests.toys.house import House, eventually, open_house, settings_of
+from tests.example_services.installation import Installation, eventually, open_installation, settings_of
 
 
 @pytest.fixture(scope="module")
-def house(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
-    folder = tmp_path_factory.mktemp("house")
-    with settings_of("amqp", folder) as settings, open_house(settings) as house:
-        house.declare()
-        yield house
+def installation(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    folder = tmp_path_factory.mktemp("installation")
+    with settings_of("amqp", folder) as settings, open_installation(settings) as installation:
+        installation.declare()
+        yield installation
 
 
 @pytest.fixture
 def letter(tmp_path: Path) -> Letter:
-    with open_house(load({"DATA": str(tmp_path)})) as house:
-        return letter_of(house.some_event(body='{"name": "mangga ranum"}'))
+    with open_installation(load({"DATA": str(tmp_path)})) as installation:
+        return letter_of(installation.some_event(body='{"name": "mangga ranum"}'))
 
 
 def test_an_event_comes_out_of_its_letter_as_it_went_in(letter: Letter) -> None:
@@ -56,30 +56,33 @@ def test_a_letter_that_is_no_event_is_refused(letter: Letter, headers: dict[str,
 
 def test_what_the_broker_noted_on_a_letter_is_left_behind_when_it_moves(letter: Letter) -> None:
     noted = replace(letter, headers={**letter.headers, "x-death": [{"count": 3}], "attempts": 1})
-    moved = moved_to("kitchen.cook.v1", noted, attempts=2)
+    moved = moved_to("orders.place_order.v1", noted, attempts=2)
     assert moved.headers == {**letter.headers, "attempts": 2}
-    assert (moved.exchange, moved.routing_key, moved.type) == ("", "kitchen.cook.v1", letter.type)
+    assert (moved.exchange, moved.routing_key, moved.type) == ("", "orders.place_order.v1", letter.type)
 
 
-def test_a_fact_that_nobody_wants_is_kept_for_a_while(house: House) -> None:
-    event = house.some_event(kind="toys.v1.NobodyWantsThis")
-    with closing(AmqpBus(house.settings.bus_url)) as bus, closing(Publisher(house.settings.bus_url)) as publisher:
+def test_a_fact_that_nobody_wants_is_kept_for_a_while(installation: Installation) -> None:
+    event = installation.some_event(kind="examples.v1.NobodyWantsThis")
+    with (
+        closing(AmqpBus(installation.settings.bus_url)) as bus,
+        closing(Publisher(installation.settings.bus_url)) as publisher,
+    ):
         assert bus.publish([event]) == [event.id]
         message = publisher.channel().basic_get(UNROUTED, no_ack=True)
         assert event_of(letter_from(message)) == event
         assert message.properties["delivery_mode"] == 2
 
 
-def test_a_letter_for_a_queue_that_is_not_there_counts_as_refused(house: House) -> None:
-    with closing(Publisher(house.settings.bus_url)) as publisher:
-        there = Letter("", queue_of("pantry", "use_up"), b"{}", {}, message_id="1")
+def test_a_letter_for_a_queue_that_is_not_there_counts_as_refused(installation: Installation) -> None:
+    with closing(Publisher(installation.settings.bus_url)) as publisher:
+        there = Letter("", queue_of("stock", "reserve"), b"{}", {}, message_id="1")
         missing = Letter("", "nowhere", b"{}", {}, message_id="2")
         assert publisher.send([there, missing, there], mandatory=True) == [True, False, True]
 
 
-def test_foreign_and_garbled_messages_go_to_the_dead_and_the_worker_goes_on(house: House) -> None:
-    queue = queue_of("kitchen", "cook")
-    with closing(Publisher(house.settings.bus_url)) as publisher:
+def test_foreign_and_garbled_messages_go_to_the_dead_and_the_worker_goes_on(installation: Installation) -> None:
+    queue = queue_of("orders", "place_order")
+    with closing(Publisher(installation.settings.bus_url)) as publisher:
         channel = publisher.channel()
         for body, described in (
             (b"\xff\xfe\x00", {"content_type": "application/json", "content_encoding": "utf-8"}),
@@ -89,9 +92,9 @@ def test_foreign_and_garbled_messages_go_to_the_dead_and_the_worker_goes_on(hous
         ):
             channel.basic_publish(channel.prepare_message(body, **described), "", queue)
         channel.close()
-    house.fill("mango")
-    with house.at_work("kitchen"), house.open_dead("kitchen") as dead:
-        eventually(lambda: house.meals() == ["mango"])
+    installation.receive("mango")
+    with installation.at_work("orders"), installation.open_dead("orders") as dead:
+        eventually(lambda: installation.placed() == ["mango"])
         eventually(lambda: len(dead.find()) == 4)
         assert all("EVENT_UNREADABLE" in each.error for each in dead.find())
         assert "not compressed" in {each.body for each in dead.find()}

@@ -15,16 +15,16 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 from chassis import telemetry
 from chassis.bus.local import Deliveries
-from tests.toys.house import (
-    House,
+from tests.example_services.installation import (
+    Installation,
     eventually,
-    open_house,
+    open_installation,
     settings_of,
     start_worker,
     stop_workers,
     wait_until_ready,
 )
-from tests.toys.looking import TRACING
+from tests.example_services.looking import TRACING
 
 
 @pytest.fixture
@@ -58,24 +58,24 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
     server.server_close()
 
 
-def fill_in_a_trace(house: House, spans: InMemorySpanExporter) -> str:
+def fill_in_a_trace(installation: Installation, spans: InMemorySpanExporter) -> str:
     """Returns the trace's id, 32 hex digits."""
     with telemetry.span("act"):
-        house.fill("mango")
+        installation.receive("mango")
     act = next(span for span in spans.get_finished_spans() if span.name == "act")
     return format(act.context.trace_id, "032x")
 
 
-def trace_of_the_meal(house: House) -> str:
-    return house.meals()[0].split("-")[1]
+def trace_of_the_meal(installation: Installation) -> str:
+    return installation.placed()[0].split("-")[1]
 
 
 def test_a_handler_on_the_local_bus_continues_the_acts_trace(tmp_path: Path, spans: InMemorySpanExporter) -> None:
-    with settings_of("local", tmp_path) as settings, open_house(settings) as house:
-        trace = fill_in_a_trace(house, spans)
-        house.publish()
-        Deliveries(replace(house.kitchen, service=TRACING)).run_due(threading.Event())
-        assert trace_of_the_meal(house) == trace
+    with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
+        trace = fill_in_a_trace(installation, spans)
+        installation.publish()
+        Deliveries(replace(installation.orders, service=TRACING)).run_due(threading.Event())
+        assert trace_of_the_meal(installation) == trace
 
 
 def test_a_worker_continues_the_acts_trace(
@@ -85,19 +85,19 @@ def test_a_worker_continues_the_acts_trace(
     collector: tuple[str, list[ExportTraceServiceRequest]],
 ) -> None:
     endpoint, received = collector
-    with settings_of("amqp", tmp_path) as settings, open_house(settings) as house:
-        house.declare()
-        trace = fill_in_a_trace(house, spans)
-        house.publish()
+    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+        installation.declare()
+        trace = fill_in_a_trace(installation, spans)
+        installation.publish()
         worker = start_worker(
-            house.kitchen, manifest="tests.toys.looking:TRACING", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
+            installation.orders, manifest="tests.example_services.looking:TRACING", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
         )
         try:
             wait_until_ready(worker)
-            eventually(lambda: len(house.meals()) == 1)
+            eventually(lambda: len(installation.placed()) == 1)
         finally:
             stop_workers(worker)
-        assert trace_of_the_meal(house) == trace
+        assert trace_of_the_meal(installation) == trace
     names = {
         (span.name, span.trace_id.hex())
         for request in received
@@ -105,12 +105,12 @@ def test_a_worker_continues_the_acts_trace(
         for scope in resource.scope_spans
         for span in scope.spans
     }
-    assert ("process cook", trace) in names
+    assert ("process place_order", trace) in names
 
 
 def test_without_tracing_a_fact_carries_no_trace(tmp_path: Path) -> None:
-    with settings_of("local", tmp_path) as settings, open_house(settings) as house:
-        house.fill("mango")
-        house.publish()
-        Deliveries(replace(house.kitchen, service=TRACING)).run_due(threading.Event())
-        assert house.meals() == [""]
+    with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
+        installation.receive("mango")
+        installation.publish()
+        Deliveries(replace(installation.orders, service=TRACING)).run_due(threading.Event())
+        assert installation.placed() == [""]

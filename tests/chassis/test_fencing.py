@@ -25,17 +25,17 @@ from chassis.outbox import Relay
 from chassis.service import Job
 from chassis.wake import open_wake
 from tests.chassis import working
-from tests.toys.house import House, open_house, settings_of
-from tests.toys.kitchen import handlers
+from tests.example_services.installation import Installation, open_installation, settings_of
+from tests.example_services.orders import handlers
 
 TEST = system("test")
 
 
 @pytest.fixture
-def house(servers: dict[str, str], tmp_path: Path) -> Iterator[House]:
+def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
     """On PostgreSQL, where a holder's term can end without its knowing."""
-    with settings_of("amqp", tmp_path) as settings, open_house(settings) as house:
-        yield house
+    with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
+        yield installation
 
 
 @pytest.fixture
@@ -70,8 +70,8 @@ def oversleep(database: Database, hold: Callable[[Database, str], Lease], role: 
 class SlowBus(LocalBus):
     """Takes facts so slowly that the relay's term ends meanwhile."""
 
-    def __init__(self, house: House, sleep: Callable[[], None]) -> None:
-        super().__init__([house.kitchen])
+    def __init__(self, installation: Installation, sleep: Callable[[], None]) -> None:
+        super().__init__([installation.orders])
         self._sleep = sleep
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
@@ -81,47 +81,49 @@ class SlowBus(LocalBus):
 
 
 def test_a_relay_that_overslept_marks_nothing_and_the_next_one_does_it_again(
-    house: House, hold: Callable[[Database, str], Lease]
+    installation: Installation, hold: Callable[[Database, str], Lease]
 ) -> None:
-    database = house.pantry.database
-    house.fill("mango")
+    database = installation.stock.database
+    installation.receive("mango")
     fenced = Fenced(database, hold(database, "relay"))
     with pytest.raises(Conflict) as refusal:
-        Relay(fenced, SlowBus(house, lambda: oversleep(database, hold, "relay"))).step()
+        Relay(fenced, SlowBus(installation, lambda: oversleep(database, hold, "relay"))).step()
     assert refusal.value.reason == "LEASE_LOST"
-    assert house.unpublished() == 1
-    house.on_bus("local:").publish()
-    assert house.unpublished() == 0
-    Deliveries(house.kitchen).run_due(threading.Event())
-    assert house.meals() == ["mango"]
+    assert installation.unpublished() == 1
+    installation.on_bus("local:").publish()
+    assert installation.unpublished() == 0
+    Deliveries(installation.orders).run_due(threading.Event())
+    assert installation.placed() == ["mango"]
 
 
 def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
-    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+    installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = house.kitchen.database
-    house.fill("mango")
-    house.on_bus("local:").publish()
-    fenced = replace(house.kitchen, database=Fenced(database, hold(database, "deliver")))
-    cook = handlers.cook
-    monkeypatch.setattr(handlers, "cook", lambda *given: (cook(*given), oversleep(database, hold, "deliver")))
+    database = installation.orders.database
+    installation.receive("mango")
+    installation.on_bus("local:").publish()
+    fenced = replace(installation.orders, database=Fenced(database, hold(database, "deliver")))
+    place_order = handlers.place_order
+    monkeypatch.setattr(
+        handlers, "place_order", lambda *given: (place_order(*given), oversleep(database, hold, "deliver"))
+    )
     with pytest.raises(Conflict) as refusal:
         Deliveries(fenced).run_due(threading.Event())
     assert refusal.value.reason == "LEASE_LOST"
-    assert house.meals() == []
+    assert installation.placed() == []
     with database.reading(TEST) as session:
         assert [row.attempts for row in session.execute(select(deliveries))] == [0]
 
 
 def test_a_job_gets_a_database_that_is_fenced(
-    house: House, hold: Callable[[Database, str], Lease], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    installation: Installation, hold: Callable[[Database, str], Lease], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database, stop = house.pantry.database, threading.Event()
+    database, stop = installation.stock.database, threading.Event()
     monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 60)
     monkeypatch.setattr(working, "sleep", lambda: oversleep(database, hold, "role"))
-    settings = house.settings.model_copy(update={"data": tmp_path})
+    settings = installation.settings.model_copy(update={"data": tmp_path})
     job = Job(name="writer", run="tests.chassis.working:writes", lease="role")
-    threads = jobs.start((job,), replace(house.pantry, settings=settings, database=database), stop)
+    threads = jobs.start((job,), replace(installation.stock, settings=settings, database=database), stop)
     end = time.monotonic() + 10
     while working.notes(tmp_path) != ["began", "LEASE_LOST"]:
         assert time.monotonic() < end
@@ -129,13 +131,13 @@ def test_a_job_gets_a_database_that_is_fenced(
     stop.set()
     for thread in threads:
         thread.join(10)
-    assert house.unpublished() == 0
+    assert installation.unpublished() == 0
 
 
 def test_a_lease_known_to_be_lost_refuses_before_anything_is_done(
-    house: House, hold: Callable[[Database, str], Lease]
+    installation: Installation, hold: Callable[[Database, str], Lease]
 ) -> None:
-    database = house.pantry.database
+    database = installation.stock.database
     role = hold(database, "relay")
     role.release()
     with pytest.raises(Conflict), Fenced(database, role).transaction(TEST):
@@ -143,49 +145,49 @@ def test_a_lease_known_to_be_lost_refuses_before_anything_is_done(
 
 
 def test_a_holder_that_waits_for_its_broker_keeps_its_lease(
-    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+    installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
     monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.2)
-    database = house.pantry.database
-    house.fill("mango")
+    database = installation.stock.database
+    installation.receive("mango")
     fenced = Fenced(database, hold(database, "relay"))
-    assert Relay(fenced, SlowBus(house, lambda: time.sleep(2.5))).step() == 1
-    assert house.unpublished() == 0
+    assert Relay(fenced, SlowBus(installation, lambda: time.sleep(2.5))).step() == 1
+    assert installation.unpublished() == 0
 
 
 def test_a_holder_that_stalls_between_check_and_commit_is_waited_for_no_longer_than_a_term(
-    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+    installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
-    database = house.pantry.database
+    database = installation.stock.database
     stalled = hold(database, "relay")
     with suppress(Unavailable), database.transaction(TEST) as session:
-        house.fill_in(session, "mango")
+        installation.receive_in(session, "mango")
         stalled.fence(session)
         keeper_of(database).drop(stalled)  # type: ignore[arg-type]
         begun = time.monotonic()
         with Leases(database).hold("relay", threading.Event()) as successor:
             assert successor is not None
             assert time.monotonic() - begun < 4
-    assert house.unpublished() == 0
+    assert installation.unpublished() == 0
 
 
 def test_a_takeover_waits_for_a_commit_that_was_checked(
-    house: House, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
+    installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
-    database = house.pantry.database
+    database = installation.stock.database
     first = hold(database, "relay")
     seen: list[int] = []
 
     def take_over() -> None:
         with Leases(database).hold("relay", threading.Event()):
-            seen.append(house.unpublished())
+            seen.append(installation.unpublished())
 
     taker = threading.Thread(target=take_over)
     with database.transaction(TEST) as session:
-        house.fill_in(session, "mango")
+        installation.receive_in(session, "mango")
         first.fence(session)
         keeper_of(database).drop(first)  # type: ignore[arg-type]
         taker.start()

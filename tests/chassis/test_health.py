@@ -27,9 +27,9 @@ from chassis.service import Resources, Service
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo
-from tests.toys.kitchen.service import SERVICE as KITCHEN
+from tests.example_services.orders.service import SERVICE as ORDERS
 
-LAMP = Finding("kitchen lamp", False, LocalText("Mati.", "Out."), LocalText("Ganti.", "Change it."))
+LAMP = Finding("orders lamp", False, LocalText("Mati.", "Out."), LocalText("Ganti.", "Change it."))
 RELEASED = threading.Event()
 
 
@@ -40,7 +40,7 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def migrated(settings: Settings) -> Settings:
-    migrate(KITCHEN, owner_url=settings.database("kitchen"))
+    migrate(ORDERS, owner_url=settings.database("orders"))
     return settings
 
 
@@ -49,7 +49,7 @@ def lamp(resources: Resources) -> list[Finding]:
     return [LAMP]
 
 
-def stove(resources: Resources) -> list[Finding]:
+def fault(resources: Resources) -> list[Finding]:
     raise Unavailable("DATABASE_UNAVAILABLE")
 
 
@@ -63,7 +63,7 @@ def attic(resources: Resources) -> list[Finding]:
 
 
 def _with(*checks: str) -> Service:
-    return replace(KITCHEN, checks=tuple(f"{__name__}:{name}" for name in checks))
+    return replace(ORDERS, checks=tuple(f"{__name__}:{name}" for name in checks))
 
 
 def _unwell(findings: list[Finding]) -> dict[str, Finding]:
@@ -71,30 +71,30 @@ def _unwell(findings: list[Finding]) -> dict[str, Finding]:
 
 
 def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
-    findings = examine(migrated, [KITCHEN])
+    findings = examine(migrated, [ORDERS])
     parts = [finding.part for finding in findings]
     assert parts == [
         "settings",
         "data folder",
-        "kitchen database",
-        "kitchen migrations",
-        "kitchen bus",
-        "kitchen dead events",
+        "orders database",
+        "orders migrations",
+        "orders bus",
+        "orders dead events",
     ]
     assert not _unwell(findings)
 
 
 def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
-    finding = _unwell(examine(settings, [KITCHEN]))["kitchen migrations"]
+    finding = _unwell(examine(settings, [ORDERS]))["orders migrations"]
     assert "chassis/0001" in finding.message.en
-    assert "kitchen/0001" in finding.message.en
-    assert "rangkiang migrate kitchen" in finding.advice.id
-    assert "rangkiang migrate kitchen" in finding.advice.en
+    assert "orders/0001" in finding.message.en
+    assert "rangkiang migrate orders" in finding.advice.id
+    assert "rangkiang migrate orders" in finding.advice.en
 
 
 def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:
     gone = Settings(data=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/{service}?connect_timeout=2")
-    finding = _unwell(examine(gone, [KITCHEN]))["kitchen database"]
+    finding = _unwell(examine(gone, [ORDERS]))["orders database"]
     assert "DATABASE_URL" in finding.advice.en
 
 
@@ -102,14 +102,14 @@ def test_a_misspelt_setting_is_found_with_the_one_that_was_meant(
     migrated: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RATE_LIMITS", "100")
-    finding = _unwell(examine(migrated, [KITCHEN]))["settings"]
+    finding = _unwell(examine(migrated, [ORDERS]))["settings"]
     assert "RATE_LIMITS" in finding.message.en
     assert "RATE_LIMIT?" in finding.message.en
 
 
 def test_a_setting_of_the_gateway_that_is_wrong_is_found(migrated: Settings) -> None:
     wrong = migrated.model_copy(update={"rate_limit": "many"})
-    assert "RATE_LIMIT" in _unwell(examine(wrong, [KITCHEN]))["settings"].message.en
+    assert "RATE_LIMIT" in _unwell(examine(wrong, [ORDERS]))["settings"].message.en
 
 
 def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
@@ -119,28 +119,28 @@ def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
 
 def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
     mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
-    assert "amqp:" in _unwell(examine(mistyped, [KITCHEN]))["kitchen bus"].message.en
+    assert "amqp:" in _unwell(examine(mistyped, [ORDERS]))["orders bus"].message.en
 
 
 def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> None:
-    with closing(Database(migrated.database("kitchen"))) as database, database.transaction(system("tests")) as session:
+    with closing(Database(migrated.database("orders"))) as database, database.transaction(system("tests")) as session:
         session.execute(
             insert(deliveries).values(
-                event_id=new_id(), handler="cook", type="t", body="{}", aggregate_id="a", version=1, institution="",
+                event_id=new_id(), handler="h", type="t", body="{}", aggregate_id="a", version=1, institution="",
                 actor="", occurred_at=now(), traceparent="", attempts=7, next_at=now(), dead=True, error="no gas",
             )
         )  # fmt: skip
-    finding = _unwell(examine(migrated, [KITCHEN]))["kitchen dead events"]
+    finding = _unwell(examine(migrated, [ORDERS]))["orders dead events"]
     assert "1 events" in finding.message.en
-    assert "rangkiang dead list --service kitchen" in finding.advice.en
+    assert "rangkiang dead list --service orders" in finding.advice.en
 
 
 def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
-    assert _unwell(examine(migrated, [_with("lamp")]))["kitchen lamp"].message.en == "Out."
+    assert _unwell(examine(migrated, [_with("lamp")]))["orders lamp"].message.en == "Out."
 
 
 def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrated: Settings) -> None:
-    findings = examine(migrated, [_with("stove", "cellar", "lamp")])
+    findings = examine(migrated, [_with("fault", "cellar", "lamp")])
     messages = [finding.message.en for finding in findings if not finding.ok]
     assert messages == ["The database does not answer. Try again shortly.", "KeyError: 'nobody foresaw this'", "Out."]
 
@@ -163,16 +163,16 @@ def running() -> Iterator[Server]:
 
 
 def test_a_service_elsewhere_is_asked_whether_it_serves(migrated: Settings, running: Server) -> None:
-    there = migrated.model_copy(update={"service_urls": {"kitchen": f"dns:///{running.address}"}})
-    [finding] = [each for each in examine(there, [KITCHEN]) if each.part == "kitchen channel"]
+    there = migrated.model_copy(update={"service_urls": {"orders": f"dns:///{running.address}"}})
+    [finding] = [each for each in examine(there, [ORDERS]) if each.part == "orders channel"]
     assert finding.ok
-    gone = migrated.model_copy(update={"service_urls": {"kitchen": "dns:///127.0.0.1:1"}})
-    assert "rangkiang serve" in _unwell(examine(gone, [KITCHEN]))["kitchen channel"].advice.en
+    gone = migrated.model_copy(update={"service_urls": {"orders": "dns:///127.0.0.1:1"}})
+    assert "rangkiang serve" in _unwell(examine(gone, [ORDERS]))["orders channel"].advice.en
 
 
 def test_a_finding_as_json_says_both_languages() -> None:
     assert LAMP.as_json() == {
-        "part": "kitchen lamp",
+        "part": "orders lamp",
         "ok": False,
         "say": {"id": "Mati.", "en": "Out."},
         "advice": {"id": "Ganti.", "en": "Change it."},

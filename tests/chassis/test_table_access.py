@@ -19,7 +19,7 @@ from chassis.migrate import migrate
 from chassis.service import Service, discover
 from chassis.table_access import stored_institution
 from chassis.testing import migrated_database
-from tests.toys.diary.service import SERVICE, copies, notes
+from tests.example_services.diary.service import SERVICE, copies, notes
 
 SOLOK, PADANG = (Context(institution=str(new_id())) for _ in range(2))
 SYSTEM = system("test")

@@ -11,8 +11,8 @@ from sqlalchemy import MetaData
 
 from chassis.errors import Conflict, Unavailable
 from chassis.service import Job, Resources, Service
-from tests.toys.house import COOK
-from tests.toys.pantry.filling import fill
+from tests.example_services.installation import CLERK
+from tests.example_services.stock.receiving import receive
 
 
 def note(resources: Resources, text: str) -> None:
@@ -62,8 +62,8 @@ def sleep() -> None:
 def writes(resources: Resources, stop: threading.Event) -> None:
     note(resources, "began")
     try:
-        with resources.database.transaction(COOK) as session:
-            fill(session, "mango", context=COOK)
+        with resources.database.transaction(CLERK) as session:
+            receive(session, "mango", context=CLERK)
             sleep()
     except Conflict as refusal:
         note(resources, refusal.reason)

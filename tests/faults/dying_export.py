@@ -11,7 +11,7 @@ from collections.abc import Callable
 from chassis import cli
 from services.catalog.commands import export
 from services.catalog.formats import export as exports
-from tests.toys.dying import after, before
+from tests.example_services.dying import after, before
 
 POINTS: dict[str, Callable[[], None]] = {
     "file.opened": lambda: after(exports.ExportFile, "__enter__"),

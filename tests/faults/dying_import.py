@@ -18,7 +18,7 @@ from services.catalog.importing import pipeline
 from services.catalog.index import indexer
 from services.catalog.index.elastic import ElasticIndex
 from services.catalog.index.tantivy import TantivyIndex
-from tests.toys.dying import after, before
+from tests.example_services.dying import after, before
 
 
 def _engines(arm: Callable[..., None]) -> None:

@@ -1,4 +1,4 @@
-"""A library and a house of toys at work, processes of theirs killed at random, and what must hold in the end.
+"""Kill processes of a library and of an installation of example services at random; check what must hold in the end.
 
 Seeds make the same choices again: how long to wait, whom to kill, what to begin. The machine makes the rest.
 """
@@ -34,6 +34,14 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 from tests.builders import iso
 from tests.conftest import CHECKOUT
+from tests.example_services.installation import (
+    Installation,
+    environment_of,
+    open_installation,
+    settings_of,
+    start_worker,
+)
+from tests.example_services.stock.tables import articles
 from tests.faults.imports import (
     RANGKIANG,
     SOURCE,
@@ -45,8 +53,6 @@ from tests.faults.imports import (
     session_of,
     stopped,
 )
-from tests.toys.house import House, environment_of, open_house, settings_of, start_worker
-from tests.toys.pantry.tables import jars
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
@@ -75,8 +81,8 @@ class Soak:
     records  of one import; each further round imports them changed
     """
 
-    def __init__(self, store: Store, house: House, folder: Path, *, seed: int, records: int) -> None:
-        self.store, self.house, self.folder = store, house, folder
+    def __init__(self, store: Store, installation: Installation, folder: Path, *, seed: int, records: int) -> None:
+        self.store, self.installation, self.folder = store, installation, folder
         self.killed: Counter[str] = Counter()
         self.rounds = 0
         self._random = random.Random(seed)
@@ -84,22 +90,22 @@ class Soak:
         self._parts: dict[str, Part] = {}
         self._roles: dict[str, Callable[[], subprocess.Popen[bytes]]] = {
             "import": self._import,
-            "pantry": lambda: self._toy("pantry"),
-            "kitchen": lambda: self._toy("kitchen"),
+            "stock": lambda: self._example_service("stock"),
+            "orders": lambda: self._example_service("orders"),
         }
-        if house.is_local:
+        if installation.is_local:
             self._roles["up"] = self._up
         else:
             self._roles |= {
                 "serve": lambda: self._serve("serve"),
                 "replica": lambda: self._serve("replica"),
-                "pantry worker": lambda: self._worker("pantry"),
-                "kitchen worker": lambda: self._worker("kitchen"),
+                "stock worker": lambda: self._worker("stock"),
+                "orders worker": lambda: self._worker("orders"),
             }
 
     def run(self, kills: int, *, tell: Callable[[str], None] = lambda _: None) -> None:
         """Kill so many processes, then let everything come to rest, and look."""
-        self.house.declare()
+        self.installation.declare()
         self._write_round()
         try:
             for kill in range(1, kills + 1):
@@ -183,7 +189,7 @@ class Soak:
             )
 
     def _look(self) -> None:
-        """Database and index agree; every change was told of once, and every jar became one meal."""
+        """Database and index agree; every change was told of once, and every article became one order."""
         everything_is_there_once(self.store, self.books(self.rounds))
         with self._database() as database:
             with closing(open_url(self.store.settings.of(CatalogSettings).search, ENGINES)) as index:
@@ -199,19 +205,19 @@ class Soak:
             for record, version in zip(body.record_ids, body.versions, strict=True)
         ]
         assert sorted(told) == sorted((str(each), version) for each in ids for version in range(1, self.rounds + 1))
-        if not self.house.is_local:
+        if not self.installation.is_local:
             assert {str(fact.id) for fact in facts} <= self._arrived()
-        self._look_at_the_toys()
+        self._check_the_bus()
 
-    def _look_at_the_toys(self) -> None:
-        house = self.house
-        filled = house._names(house.pantry.database, jars)
-        assert filled
-        with house.at_work():
-            eventually(lambda: house.uses() == filled, seconds=PATIENCE_SECONDS)
-        assert house.meals() == filled
-        for name in ("pantry", "kitchen"):
-            with house.open_dead(name) as dead:
+    def _check_the_bus(self) -> None:
+        installation = self.installation
+        received = installation._names(installation.stock.database, articles)
+        assert received
+        with installation.at_work():
+            eventually(lambda: installation.reservations() == received, seconds=PATIENCE_SECONDS)
+        assert installation.placed() == received
+        for name in ("stock", "orders"):
+            with installation.open_dead(name) as dead:
                 assert dead.find() == []
 
     def _arrived(self) -> set[str]:
@@ -258,21 +264,21 @@ class Soak:
     def _import(self) -> subprocess.Popen[bytes]:
         return self._command("import", RANGKIANG, "import", str(self._file()), "--source", SOURCE, "--json")
 
-    def _toy(self, name: str) -> subprocess.Popen[bytes]:
-        environment = environment_of(self.house.settings)
-        return self._command(name, sys.executable, "-m", "tests.toys.living", name, environment=environment)
+    def _example_service(self, name: str) -> subprocess.Popen[bytes]:
+        environment = environment_of(self.installation.settings)
+        return self._command(name, sys.executable, "-m", "tests.example_services.living", name, environment=environment)
 
     def _worker(self, name: str) -> subprocess.Popen[bytes]:
-        return start_worker(self.house.pantry if name == "pantry" else self.house.kitchen)
+        return start_worker(self.installation.stock if name == "stock" else self.installation.orders)
 
 
 @contextmanager
 def soak(edition: str, folder: Path, *, seed: int, records: int) -> Iterator[Soak]:
-    """An edition with a store, a bus and a house of its own."""
+    """An edition with a store, a bus and an installation of its own."""
     local = edition == "embedded"
     with (
         (embedded if local else cluster)(folder) as store,
-        settings_of("local" if local else "amqp", folder / "toys") as settings,
-        open_house(settings) as house,
+        settings_of("local" if local else "amqp", folder / "example services") as settings,
+        open_installation(settings) as installation,
     ):
-        yield Soak(store, house, folder, seed=seed, records=records)
+        yield Soak(store, installation, folder, seed=seed, records=records)

@@ -10,35 +10,37 @@ from pathlib import Path
 
 import pytest
 
-from tests.toys.house import (
+from tests.example_services.installation import (
     CHECKOUT,
-    House,
+    Installation,
     environment_of,
     eventually,
-    open_house,
+    open_installation,
     settings_of,
     start_worker,
 )
 
 BUSES = ["local", pytest.param("amqp", marks=pytest.mark.servers)]
-JARS = ["guava", "mango", "rambutan"]
+ARTICLES = ["guava", "mango", "rambutan"]
 
 
 @pytest.fixture(params=BUSES)
-def house(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[House]:
+def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
     if request.param == "amqp":
         request.getfixturevalue("servers")
-    with settings_of(request.param, tmp_path) as settings, open_house(settings) as house:
-        yield house
+    with settings_of(request.param, tmp_path) as settings, open_installation(settings) as installation:
+        yield installation
 
 
-def dies(house: House, role: str, point: str) -> None:
-    """Run this part of the house in a process of its own, and see it killed at the point."""
-    if role == "handlers" and not house.is_local:
-        process = start_worker(house.kitchen, manifest="tests.toys.dying:KITCHEN", DYING_AT=point)
+def dies(installation: Installation, role: str, point: str) -> None:
+    """Run this part of the installation in a process of its own, and see it killed at the point."""
+    if role == "handlers" and not installation.is_local:
+        process = start_worker(installation.orders, manifest="tests.example_services.dying:ORDERS", DYING_AT=point)
     else:
-        command = [sys.executable, "-m", "tests.toys.dying", role, point]
-        process = subprocess.Popen(command, env=environment_of(house.settings), cwd=CHECKOUT, stdout=subprocess.PIPE)
+        command = [sys.executable, "-m", "tests.example_services.dying", role, point]
+        process = subprocess.Popen(
+            command, env=environment_of(installation.settings), cwd=CHECKOUT, stdout=subprocess.PIPE
+        )
     try:
         process.communicate(timeout=30)
     finally:
@@ -46,24 +48,24 @@ def dies(house: House, role: str, point: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def everything_is_there_once(house: House, expected: list[str]) -> None:
-    with house.at_work("kitchen"):
-        eventually(lambda: house.unpublished() == 0 and house.meals() == expected)
+def everything_is_there_once(installation: Installation, expected: list[str]) -> None:
+    with installation.at_work("orders"):
+        eventually(lambda: installation.unpublished() == 0 and installation.placed() == expected)
         # The last in line: whatever was on its way before it has arrived.
-        house.fill("zucchini")
-        eventually(lambda: "zucchini" in house.meals())
-    assert house.meals() == [*expected, "zucchini"]
+        installation.receive("zucchini")
+        eventually(lambda: "zucchini" in installation.placed())
+    assert installation.placed() == [*expected, "zucchini"]
 
 
-def test_an_act_killed_before_its_commit_never_was(house: House) -> None:
-    dies(house, "act", "act.before_commit")
-    house.fill(*JARS)
-    everything_is_there_once(house, JARS)
+def test_an_act_killed_before_its_commit_never_was(installation: Installation) -> None:
+    dies(installation, "act", "act.before_commit")
+    installation.receive(*ARTICLES)
+    everything_is_there_once(installation, ARTICLES)
 
 
-def test_an_act_killed_after_its_commit_has_its_effect(house: House) -> None:
-    dies(house, "act", "act.after_commit")
-    everything_is_there_once(house, ["papaya"])
+def test_an_act_killed_after_its_commit_has_its_effect(installation: Installation) -> None:
+    dies(installation, "act", "act.after_commit")
+    everything_is_there_once(installation, ["papaya"])
 
 
 @pytest.mark.parametrize(
@@ -76,28 +78,28 @@ def test_an_act_killed_after_its_commit_has_its_effect(house: House) -> None:
         "relay.after_mark",
     ],
 )
-def test_a_relay_killed(house: House, point: str) -> None:
-    house.declare()
-    house.fill(*JARS)
-    dies(house, "relay", point)
-    everything_is_there_once(house, JARS)
+def test_a_relay_killed(installation: Installation, point: str) -> None:
+    installation.declare()
+    installation.receive(*ARTICLES)
+    dies(installation, "relay", point)
+    everything_is_there_once(installation, ARTICLES)
 
 
 @pytest.mark.parametrize("point", ["handler.before_effect", "handler.after_effect", "handler.after_commit"])
-def test_a_handler_killed(house: House, point: str) -> None:
-    house.declare()
-    house.fill(*JARS)
-    house.publish()
-    dies(house, "handlers", point)
-    everything_is_there_once(house, JARS)
+def test_a_handler_killed(installation: Installation, point: str) -> None:
+    installation.declare()
+    installation.receive(*ARTICLES)
+    installation.publish()
+    dies(installation, "handlers", point)
+    everything_is_there_once(installation, ARTICLES)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_while_putting_off_a_handler_that_failed(house: House, moment: str) -> None:
-    house.declare()
-    house.stove_is_out(True)
-    house.fill(*JARS)
-    house.publish()
-    dies(house, "handlers", f"handler.{moment}_put_off" if house.is_local else f"handler.{moment}_move")
-    house.stove_is_out(False)
-    everything_is_there_once(house, JARS)
+def test_killed_while_putting_off_a_handler_that_failed(installation: Installation, moment: str) -> None:
+    installation.declare()
+    installation.break_orders(True)
+    installation.receive(*ARTICLES)
+    installation.publish()
+    dies(installation, "handlers", f"handler.{moment}_put_off" if installation.is_local else f"handler.{moment}_move")
+    installation.break_orders(False)
+    everything_is_there_once(installation, ARTICLES)

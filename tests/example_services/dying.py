@@ -1,7 +1,7 @@
-"""Processes of the toys that die, as by kill -9, at a named point.
+"""Processes of the example services that die, as by kill -9, at a named point.
 
-python -m tests.toys.dying act|relay|handlers POINT     the local bus' parts, and the acts and relays of both buses
-tests.toys.dying:KITCHEN with DYING_AT=POINT            a kitchen for `python -m chassis.bus.nameko`
+python -m tests.example_services.dying act|relay|handlers POINT    parts of the local bus; acts and relays of both buses
+tests.example_services.dying:ORDERS with DYING_AT=POINT            the service of orders for chassis.bus.nameko
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-import tests.toys.house as house_module
+import tests.example_services.installation as installation_module
 from chassis import outbox
 from chassis.bus import amqp, local
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import environment_with, load
-from tests.toys.house import House
-from tests.toys.kitchen import handlers
-from tests.toys.kitchen.service import SERVICE as KITCHEN_SERVICE
-from tests.toys.pantry.service import SERVICE as PANTRY_SERVICE
+from tests.example_services.installation import Installation
+from tests.example_services.orders import handlers
+from tests.example_services.orders.service import SERVICE as ORDERS_SERVICE
+from tests.example_services.stock.service import SERVICE as STOCK_SERVICE
 
 
 def die(*_: object) -> None:
@@ -74,14 +74,14 @@ def _in_publish() -> None:
 
 
 POINTS: dict[str, Callable[[], None]] = {
-    "act.before_commit": lambda: after(house_module, "fill"),
+    "act.before_commit": lambda: after(installation_module, "receive"),
     "relay.before_publish": lambda: _bus(before, "publish"),
     "relay.in_publish": _in_publish,
     "relay.after_publish": lambda: _bus(after, "publish"),
     "relay.before_mark_commits": lambda: after(outbox, "_mark"),
     "relay.after_mark": lambda: after(outbox.Relay, "step"),
-    "handler.before_effect": lambda: before(handlers, "cook"),
-    "handler.after_effect": lambda: after(handlers, "cook"),
+    "handler.before_effect": lambda: before(handlers, "place_order"),
+    "handler.after_effect": lambda: after(handlers, "place_order"),
     "handler.after_commit": lambda: after(_in_handle(), "handle"),
     # A handler that failed, on the local bus and on RabbitMQ.
     "handler.before_put_off": lambda: before(local.Deliveries, "_put_off"),
@@ -91,29 +91,29 @@ POINTS: dict[str, Callable[[], None]] = {
 }
 
 
-def house_of_settings() -> House:
-    """The house that this process's settings name."""
+def installation_of_settings() -> Installation:
+    """The installation that this process's settings name."""
     settings = load()
-    return House(
+    return Installation(
         *(
             Resources(settings=settings, database=Database(settings.database(service.name)), service=service)
-            for service in (PANTRY_SERVICE, KITCHEN_SERVICE)
+            for service in (STOCK_SERVICE, ORDERS_SERVICE)
         )
     )
 
 
 def main(role: str, point: str) -> None:
-    house = house_of_settings()
+    installation = installation_of_settings()
     if point == "act.after_commit":
-        house.pantry.database.after_commit(die)
+        installation.stock.database.after_commit(die)
     else:
         POINTS[point]()
     if role == "act":
-        house.fill("papaya")
+        installation.receive("papaya")
     elif role == "relay":
-        house.run_relay(house.pantry, threading.Event())
+        installation.run_relay(installation.stock, threading.Event())
     else:
-        house.run_handlers(house.kitchen, threading.Event())
+        installation.run_handlers(installation.orders, threading.Event())
 
 
 if __name__ == "__main__":
@@ -123,4 +123,4 @@ else:
     if point:
         POINTS[point]()
 
-KITCHEN = KITCHEN_SERVICE
+ORDERS = ORDERS_SERVICE

@@ -1,4 +1,4 @@
-"""The kitchen's first form."""
+"""The orders' first form."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
-        "meals",
+        "placed_orders",
         sa.Column("number", BigNumber, primary_key=True),
         sa.Column("name", sa.String(64), nullable=False),
         sa.Column("institution", sa.String(64), nullable=False),

@@ -1,4 +1,4 @@
-"""A house where pantry and kitchen live: their databases, their relays, and their handlers at work."""
+"""An installation of two services, stock and orders: their databases, their relays, and their handlers at work."""
 
 from __future__ import annotations
 
@@ -31,45 +31,45 @@ from chassis.testing import migrated_database
 from chassis.urls import open_url
 from chassis.wake import open_wake
 from tests import servers
-from tests.toys.kitchen.service import SERVICE as KITCHEN
-from tests.toys.kitchen.tables import faults, meals
-from tests.toys.pantry.filling import fill
-from tests.toys.pantry.service import SERVICE as PANTRY
-from tests.toys.pantry.tables import uses
+from tests.example_services.orders.service import SERVICE as ORDERS
+from tests.example_services.orders.tables import faults, placed_orders
+from tests.example_services.stock.receiving import receive
+from tests.example_services.stock.service import SERVICE as STOCK
+from tests.example_services.stock.tables import reservations
 
 BACKOFF_SECONDS = (0.2, 0.2)
-COOK = Context(institution="SOLOK", actor="amak")
+CLERK = Context(institution="SOLOK", actor="amak")
 CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def drain(relay: Relay) -> int:
-    """Publish until the outbox is empty or the bus takes no more; how many."""
+    """Publish until the outbox is empty or the bus takes no more; returns how many."""
     return sum(iter(relay.step, 0))
 
 
-class House:
-    """Pantry and kitchen on one bus; `at_work()` runs their relays and handlers."""
+class Installation:
+    """Stock and orders on one bus; `at_work()` runs their relays and handlers."""
 
-    def __init__(self, pantry: Resources, kitchen: Resources) -> None:
-        self.pantry, self.kitchen = pantry, kitchen
-        self.settings = pantry.settings
+    def __init__(self, stock: Resources, orders: Resources) -> None:
+        self.stock, self.orders = stock, orders
+        self.settings = stock.settings
         self._tag = ""
 
     def begin_afresh(self) -> None:
-        """For the next test in the same house: names of its own, nothing out of order, nobody dead."""
+        """Prepare for the next test in the same installation: names of its own, no faults, no dead events."""
         self._tag = uuid.uuid4().hex[:8]
-        self.stove_is_out(False)
-        for name in ("pantry", "kitchen"):
+        self.break_orders(False)
+        for name in ("stock", "orders"):
             with self.open_dead(name) as dead:
                 dead.drop([each.key for each in dead.find()])
 
     def named(self, name: str) -> str:
         return f"{name}{self._tag}"
 
-    def on_bus(self, url: str) -> House:
-        """The same house, reaching its bus by another way."""
+    def on_bus(self, url: str) -> Installation:
+        """The same installation, reaching its bus by another way."""
         settings = self.settings.model_copy(update={"bus_url": url})
-        return House(replace(self.pantry, settings=settings), replace(self.kitchen, settings=settings))
+        return Installation(replace(self.stock, settings=settings), replace(self.orders, settings=settings))
 
     @property
     def is_local(self) -> bool:
@@ -77,62 +77,62 @@ class House:
 
     @contextmanager
     def open_bus(self) -> Iterator[LocalBus | AmqpBus]:
-        bus = LocalBus([self.pantry, self.kitchen]) if self.is_local else AmqpBus(self.settings.bus_url)
+        bus = LocalBus([self.stock, self.orders]) if self.is_local else AmqpBus(self.settings.bus_url)
         with closing(bus):
             yield bus
 
-    def some_event(self, *, kind: str = "toys.v1.JarFilled", body: str = "{}") -> Event:
-        return Event(new_id(), kind, body, "a", 1, COOK.institution, COOK.actor, clock.now())
+    def some_event(self, *, kind: str = "examples.v1.ArticleReceived", body: str = "{}") -> Event:
+        return Event(new_id(), kind, body, "a", 1, CLERK.institution, CLERK.actor, clock.now())
 
     def declare(self) -> None:
         """Let the broker know who wants what, as workers that have run once do."""
         if not self.is_local:
             with closing(Publisher(self.settings.bus_url)) as publisher:
-                for resident in (self.pantry, self.kitchen):
+                for resident in (self.stock, self.orders):
                     for consumer in resident.service.consumers:
                         declare_handler(publisher.channel(), resident.service.name, consumer, BACKOFF_SECONDS)
 
     def publish(self) -> None:
         with self.open_bus() as bus:
-            drain(Relay(self.pantry.database, bus))
+            drain(Relay(self.stock.database, bus))
 
     @contextmanager
     def open_dead(self, name: str) -> Iterator[DeadList]:
-        resident = self.kitchen if name == "kitchen" else self.pantry
+        resident = self.orders if name == "orders" else self.stock
         with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resident)) as dead:
             yield dead
 
-    def fill(self, *names: str) -> None:
-        with self.pantry.database.transaction(COOK) as session:
+    def receive(self, *names: str) -> None:
+        with self.stock.database.transaction(CLERK) as session:
             for name in names:
-                self.fill_in(session, name)
+                self.receive_in(session, name)
 
-    def fill_in(self, session: Session, name: str) -> None:
-        fill(session, self.named(name), context=COOK)
+    def receive_in(self, session: Session, name: str) -> None:
+        receive(session, self.named(name), context=CLERK)
 
-    def meals(self) -> list[str]:
-        return self._names(self.kitchen.database, meals)
+    def placed(self) -> list[str]:
+        return self._names(self.orders.database, placed_orders)
 
-    def uses(self) -> list[str]:
-        return self._names(self.pantry.database, uses)
+    def reservations(self) -> list[str]:
+        return self._names(self.stock.database, reservations)
 
-    def cooks(self) -> list[tuple[str, str]]:
-        with self.kitchen.database.reading(system("test")) as session:
-            return [(row.institution, row.actor) for row in session.execute(select(meals))]
+    def clerks(self) -> list[tuple[str, str]]:
+        with self.orders.database.reading(system("test")) as session:
+            return [(row.institution, row.actor) for row in session.execute(select(placed_orders))]
 
-    def stove_is_out(self, out: bool) -> None:
-        with self.kitchen.database.transaction(system("test")) as session:
+    def break_orders(self, out: bool) -> None:
+        with self.orders.database.transaction(system("test")) as session:
             session.execute(delete(faults))
             if out:
-                session.execute(insert(faults).values(name="stove"))
+                session.execute(insert(faults).values(name="fault"))
 
     def publish_again(self) -> None:
         """As after a relay that died between publishing and marking."""
-        with self.pantry.database.transaction(system("test")) as session:
+        with self.stock.database.transaction(system("test")) as session:
             session.execute(update(outbox).values(published_at=None))
 
     def unpublished(self) -> int:
-        return self.unpublished_of(self.pantry)
+        return self.unpublished_of(self.stock)
 
     def unpublished_of(self, resident: Resources) -> int:
         with resident.database.reading(system("test")) as session:
@@ -146,8 +146,8 @@ class House:
         """
         stop = threading.Event()
         self.declare()
-        busy = [each for each in (self.pantry, self.kitchen) if each.service.name in (names or ("pantry", "kitchen"))]
-        runs = [partial(self.run_relay, resident) for resident in (self.pantry, self.kitchen)]
+        busy = [each for each in (self.stock, self.orders) if each.service.name in (names or ("stock", "orders"))]
+        runs = [partial(self.run_relay, resident) for resident in (self.stock, self.orders)]
         if self.is_local:
             runs += [partial(self.run_handlers, resident) for resident in busy]
         threads = [threading.Thread(target=run, args=(stop,)) for run in runs]
@@ -189,7 +189,7 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
         yield load({"DATA": str(folder)})
         return
     name = f"test_{uuid.uuid4().hex[:12]}"
-    databases = [f"{name}_{service.name}" for service in (PANTRY, KITCHEN)]
+    databases = [f"{name}_{service.name}" for service in (STOCK, ORDERS)]
     for each in databases:
         servers.create_database(each)
     yield load(
@@ -205,14 +205,14 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
 
 
 @contextmanager
-def open_house(settings: Settings) -> Iterator[House]:
-    """A house on migrated databases of its own."""
+def open_installation(settings: Settings) -> Iterator[Installation]:
+    """An installation on migrated databases of its own."""
     with ExitStack() as stack:
         residents = [
             Resources(settings=settings, database=stack.enter_context(_database(service, settings)), service=service)
-            for service in (PANTRY, KITCHEN)
+            for service in (STOCK, ORDERS)
         ]
-        yield House(*residents)
+        yield Installation(*residents)
 
 
 def _database(service: Service, settings: Settings) -> Any:
@@ -239,7 +239,7 @@ runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
 
 def start_worker(resident: Resources, *, manifest: str = "", **more: str) -> subprocess.Popen[bytes]:
     """A `work` process of this service, in a session of its own, with `more` in its environment: wait_until_ready()."""
-    manifest = manifest or f"tests.toys.{resident.service.name}.service:SERVICE"
+    manifest = manifest or f"tests.example_services.{resident.service.name}.service:SERVICE"
     source = WORKER.format(backoff=BACKOFF_SECONDS, service=manifest)
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", source],

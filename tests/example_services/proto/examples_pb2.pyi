@@ -17,52 +17,52 @@ else:
 DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
-class JarFilled(_message.Message):
-    """A jar came into the pantry."""
+class ArticleReceived(_message.Message):
+    """Articles came into the stock."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JAR_ID_FIELD_NUMBER: _builtins.int
+    ARTICLE_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     VERSION_FIELD_NUMBER: _builtins.int
-    jar_id: _builtins.str
+    article_id: _builtins.str
     name: _builtins.str
     version: _builtins.int
     def __init__(
         self,
         *,
-        jar_id: _builtins.str = ...,
+        article_id: _builtins.str = ...,
         name: _builtins.str = ...,
         version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jar_id", b"jar_id", "name", b"name", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article_id", b"article_id", "name", b"name", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___JarFilled: _TypeAlias = JarFilled  # noqa: Y015
+Global___ArticleReceived: _TypeAlias = ArticleReceived  # noqa: Y015
 
 @_typing.final
-class MealCooked(_message.Message):
-    """Something was cooked of a jar."""
+class OrderPlaced(_message.Message):
+    """An order for an article was placed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
-    JAR_ID_FIELD_NUMBER: _builtins.int
+    ARTICLE_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
-    jar_id: _builtins.str
+    article_id: _builtins.str
     name: _builtins.str
     def __init__(
         self,
         *,
-        jar_id: _builtins.str = ...,
+        article_id: _builtins.str = ...,
         name: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["jar_id", b"jar_id", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["article_id", b"article_id", "name", b"name"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___MealCooked: _TypeAlias = MealCooked  # noqa: Y015
+Global___OrderPlaced: _TypeAlias = OrderPlaced  # noqa: Y015

@@ -1,4 +1,4 @@
-"""What the kitchen keeps: meals, each handling of a jar's fact, and whether the stove is out."""
+"""Tables of orders: one row per handling of an ArticleReceived, and the faults that a test switches on."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from chassis.db import BigNumber
 
 metadata = MetaData()
 
-meals = Table(
-    "meals",
+placed_orders = Table(
+    "placed_orders",
     metadata,
     Column("number", BigNumber, primary_key=True),
     Column("name", String(64), nullable=False),

@@ -22,7 +22,7 @@ copies = Table("copies", metadata, Column("text", String(64), primary_key=True))
 SERVICE = Service(
     name="diary",
     tables=metadata,
-    migrations="tests.toys.diary.migrations",
+    migrations="tests.example_services.diary.migrations",
     walled=("notes",),
     append_only=("audit",),
 )

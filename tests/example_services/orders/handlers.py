@@ -1,0 +1,25 @@
+"""What the orders service does when articles are received."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.events import emit
+from tests.example_services.orders.tables import faults, placed_orders
+from tests.example_services.proto.examples_pb2 import ArticleReceived, OrderPlaced
+
+
+def place_order(session: Session, fact: ArticleReceived, context: Context) -> None:
+    """One row for each time this ran: a fact handled twice would show. Emits OrderPlaced."""
+    session.execute(insert(placed_orders).values(name=fact.name, institution=context.institution, actor=context.actor))
+    emit(
+        session,
+        OrderPlaced(article_id=fact.article_id, name=fact.name),
+        aggregate_id=fact.article_id,
+        version=fact.version,
+        context=context,
+    )
+    if session.execute(select(faults.c.name)).first():
+        raise RuntimeError("orders are broken")
