@@ -39,6 +39,7 @@ def embedded(name: str, size: int) -> Iterator[Row]:
     data = PLACE / name
     shutil.rmtree(data, ignore_errors=True)
     file = generate.write(PLACE / f"{name}.mrc", size)
+    yield show(parts.showing_help())
     yield show(parts.importing(data, file, size))
     yield from searching(data)
 

@@ -29,6 +29,17 @@ class Running(NamedTuple):
     pid: int
 
 
+def showing_help() -> Row:
+    """Milliseconds until `rangkiang --help` has printed: what every command takes before it begins."""
+    times = []
+    for _ in range(11):
+        begun = time.perf_counter()
+        subprocess.run([*RANGKIANG, "--help"], check=True, stdout=subprocess.DEVNULL)
+        times.append(1_000 * (time.perf_counter() - begun))
+    p50 = statistics.median(times)
+    return Row("rangkiang --help", 1, 1_000 / p50, Figure(1_000 / p50, p50, max(times)))
+
+
 def importing(data: Path, file: Path, size: int) -> Row:
     """Records a second from file to database and index, and the most memory its processes had together."""
     environ = {**os.environ, "DATA": str(data)}

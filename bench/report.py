@@ -41,7 +41,7 @@ class Row:
 
 def renew(size: str, rows: list[Row]) -> None:
     """Put these rows in the README's section of this size."""
-    when = f"{clock.today('UTC')}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    when = f"{clock.now():%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores"
     put(size, f"### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows))
 
 
