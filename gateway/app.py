@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import AsyncIterator
+import pkgutil
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from importlib import import_module
 from typing import Any
 
 import orjson
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
 from starlette.exceptions import HTTPException
@@ -21,8 +23,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis import telemetry
 from chassis.errors import Error
 from chassis.settings import Settings
-from gateway import partners, problems, web
-from gateway.api import browse, health, institutions, records, related, search, works
+from gateway import api, partners, problems, web
+from gateway.api import records, search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
 from gateway.clients import Clients
@@ -34,7 +36,6 @@ from gateway.responses import respond
 from gateway.settings import GatewaySettings
 
 API = "/api/v1"
-API_MODULES = (search, records, related, works, browse, institutions, health)
 HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
 
 # The forms of an error, the default first: for a client whose Accept names no type.
@@ -95,8 +96,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = own
     # Before the routers, which describe the same routes: the first match serves.
     app.router.routes += [Route(API + route.path, route.endpoint, name=route.name) for route in HOT_ROUTES]
-    for module in API_MODULES:
-        app.include_router(module.router, prefix=API)
+    for router in api_routers():
+        app.include_router(router, prefix=API)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     for place in (*partners.PLACES, *web.PLACES):
         app.include_router(place.router, include_in_schema=False)
@@ -110,6 +111,14 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(RequestGuard, refuse=refuse)
     telemetry.watch_app(app)
     return app
+
+
+def api_routers() -> Iterator[APIRouter]:
+    """The routers of the API: one in each module of gateway/api that is a noun."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(api.__path__)):
+        router = getattr(import_module(f"{api.__name__}.{name}"), "router", None)
+        if router is not None:
+            yield router
 
 
 def describe() -> bytes:

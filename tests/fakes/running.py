@@ -1,4 +1,4 @@
-"""The gateway as readers meet it: behind a real socket, in front of a catalogue over real gRPC."""
+"""The gateway behind a real socket, in front of a catalogue over real gRPC and of the other services themselves."""
 
 from __future__ import annotations
 
@@ -6,13 +6,19 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
 
+from chassis.rpc import inproc
 from chassis.rpc.server import Server
+from chassis.service import Resources, discover
 from chassis.settings import Settings
+from chassis.testing import migrated_database
+from chassis.urls import resolve
 from gateway.app import create_app
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 
@@ -30,8 +36,13 @@ def served_catalog(servicer: Any) -> Iterator[str]:
 
 @contextmanager
 def served_gateway(catalog_url: str, **given: Any) -> Iterator[str]:
-    """A gateway in front of that catalogue on a free loopback port, unlimited unless told; its address."""
+    """A gateway in front of that catalogue on a free loopback port, without rate limit by default; its address.
+
+    Every other service is the real one, in this process, on an empty database.
+    """
     settings = Settings(service_urls={"catalog": catalog_url}, **{"rate_limit": 0, **given})
+    services = ExitStack()
+    _serve_inproc(services, without="catalog")
     listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
@@ -47,3 +58,15 @@ def served_gateway(catalog_url: str, **given: Any) -> Iterator[str]:
         server.should_exit = True
         thread.join(timeout=10)
         listener.close()
+        services.close()
+
+
+def _serve_inproc(stack: ExitStack, *, without: str) -> None:
+    """Register every service but one as `inproc:<service>`, without its jobs and handlers, until the stack closes."""
+    for service in discover():
+        if service.name == without or not service.rpc:
+            continue
+        settings = Settings(data=Path(stack.enter_context(TemporaryDirectory())))
+        database = stack.enter_context(migrated_database(service, settings.database(service.name)))
+        resources = Resources(settings=settings, database=database, service=service)
+        inproc.register(service.name, resolve(service.rpc)(resources), resolve(service.adder))

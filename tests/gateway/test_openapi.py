@@ -27,7 +27,8 @@ def test_answers_are_as_described(case: Case, address: str) -> None:
 
 
 def operations(http: httpx.Client) -> list[tuple[str, dict[str, Any]]]:
-    return [(path, each["get"]) for path, each in http.get("/openapi.json").json()["paths"].items()]
+    paths = http.get("/openapi.json").json()["paths"]
+    return [(path, operation) for path, methods in paths.items() for operation in methods.values()]
 
 
 def example_of(operation: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:

@@ -1,0 +1,75 @@
+"""Follows docs/new-service.md: copies the checkout and writes the recipe's files into the copy."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.conftest import CHECKOUT
+
+RECIPE = CHECKOUT / "docs" / "new-service.md"
+# A file's name in bold, and its block.
+_BLOCK = re.compile(r"^\*\*`(?P<path>[^`]+)`\*\*\n\n```(?P<kind>\w+)\n(?P<text>.*?)^```$", re.M | re.S)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A file to write, or with kind "diff" lines to change in a file."""
+
+    path: str
+    kind: str
+    text: str
+
+
+def blocks() -> list[Block]:
+    """The recipe's blocks in their order."""
+    return [Block(**match.groupdict()) for match in _BLOCK.finditer(RECIPE.read_text())]
+
+
+def copy_checkout(folder: Path) -> Path:
+    """Copy the tracked and the new files, as a repository with the same environment and what mypy knows of it."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (CHECKOUT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(CHECKOUT / name, folder / name)
+    if (CHECKOUT / ".mypy_cache").is_dir():
+        shutil.copytree(CHECKOUT / ".mypy_cache", folder / ".mypy_cache")
+    (folder / ".venv").symlink_to(CHECKOUT / ".venv")
+    subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
+    return folder
+
+
+def follow(folder: Path) -> None:
+    """Write every block of the recipe into a copy of the checkout, and generate what `proto/` says."""
+    for block in blocks():
+        path = folder / block.path
+        if block.kind == "diff":
+            path.write_text(_with_changes(path.read_text(), block))
+        else:
+            assert not path.exists(), f"{block.path} is there already"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text)
+    # As `make proto` does, which would install the environment for the copy.
+    subprocess.run([".ci/proto", "generate"], cwd=folder, check=True, timeout=60)
+
+
+def _with_changes(text: str, block: Block) -> str:
+    """The text with the block's `-` lines replaced by its `+` lines; at the end when it has only `+` lines."""
+    lines = block.text.splitlines(keepends=True)
+    assert all(line[0] in "+- " for line in lines), f"{block.path}: a line of a diff begins with +, - or a space"
+    before = "".join(line[1:] for line in lines if line[0] != "+")
+    after = "".join(line[1:] for line in lines if line[0] != "-")
+    if not before:
+        return text + after
+    assert text.count(before) == 1, f"{block.path} has these lines {text.count(before)} times, not once:\n{before}"
+    return text.replace(before, after)

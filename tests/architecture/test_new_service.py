@@ -1,0 +1,104 @@
+"""docs/new-service.md, followed in a copy of the checkout: the checks pass, the service runs in both editions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.architecture import recipe
+from tests.servers.cluster import Cluster
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+HANDLED_SECONDS = 30
+
+# The copy takes minutes: it is for `make test`, not for `make unit`.
+pytestmark = [pytest.mark.timeout(300), pytest.mark.cluster]
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the checkout with the recipe's service."""
+    folder = recipe.copy_checkout(tmp_path_factory.mktemp("checkout"))
+    recipe.follow(folder)
+    return folder
+
+
+@pytest.fixture
+def embedded(checkout: Path, tmp_path: Path) -> Iterator[str]:
+    """Address of the embedded edition of that checkout."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"PYTHONPATH": str(checkout), "DATA": str(tmp_path), "PORT": "0", "HOST": "127.0.0.1"}
+    with subprocess.Popen([RANGKIANG, "up", "--json"], env=environment, cwd=tmp_path, stdout=subprocess.PIPE) as up:
+        try:
+            assert up.stdout is not None
+            yield json.loads(up.stdout.readline())["address"]
+        finally:
+            up.terminate()
+            up.wait(timeout=30)
+
+
+@pytest.fixture
+def cluster(servers: dict[str, str], checkout: Path) -> Iterator[str]:
+    """Address of the cluster edition of that checkout."""
+    running = Cluster(prefix=f"recipe_{uuid.uuid4().hex[:8]}_", services=("catalog", "acquisitions"), checkout=checkout)
+    try:
+        running.migrate()
+        running.start()
+        yield running.address
+        running.check()
+    finally:
+        running.stop()
+        running.remove()
+
+
+def propose(address: str, title: str) -> httpx.Response:
+    """Call the new route."""
+    headers = {"Idempotency-Key": str(uuid.uuid4())}
+    return httpx.post(f"{address}/api/v1/proposals", json={"title": title}, headers=headers, timeout=20)
+
+
+def handled(address: str) -> None:
+    """Propose a title, and wait until the handler has acknowledged it."""
+    first = propose(address, "Bumi Manusia")
+    assert first.status_code == 200, first.text
+    until = time.monotonic() + HANDLED_SECONDS
+    while not (proposal := propose(address, " Bumi  Manusia ").json())["acknowledged"]:
+        assert time.monotonic() < until, "the fact was not handled"
+        time.sleep(0.1)
+    assert proposal == {**first.json(), "acknowledged": True}
+    assert propose(address, " ").status_code == 400
+
+
+def test_the_recipe_in_the_embedded_edition(embedded):
+    handled(embedded)
+
+
+def test_the_recipe_in_the_cluster_edition(cluster):
+    handled(cluster)
+
+
+CHECKS = {
+    "lint": [".ci/lint"],
+    "types": [sys.executable, "-m", "mypy", "services/acquisitions", "gateway/api/proposals.py"],
+    "tests": [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not servers and not cluster"),
+        *(f"tests/architecture/test_{name}.py" for name in ("manifests", "sentences", "tree")),
+        *("tests/authorisation", "tests/services/acquisitions"),
+    ],
+}
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_the_recipe_passes_the_checks_of_the_project(checkout, check):
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(CHECKS[check], cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
