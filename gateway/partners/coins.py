@@ -27,10 +27,10 @@ def title_of(brief: Mapping[str, Any], *, address: str = "") -> str:
     authors = [str(each) for each in brief.get("authors") or ()]
     pairs = [("ctx_ver", "Z39.88-2004"), ("rft_val_fmt", form)]
     if form == DUBLIN_CORE:
-        pairs += [("rft.title", whole), *(("rft.creator", each) for each in authors)]
+        pairs += [("rft.title", whole), *(("rft.creator", author) for author in authors)]
         pairs += [("rft.type", str(brief.get("material", "")))]
     else:
-        pairs += [("rft.genre", genre), (_TITLES[genre], whole), *(("rft.au", each) for each in authors)]
+        pairs += [("rft.genre", genre), (_TITLES[genre], whole), *(("rft.au", author) for author in authors)]
         pairs += [("rft.place", str(brief.get("place", ""))), ("rft.edition", str(brief.get("edition", "")))]
         pairs += [("rft.isbn", str(brief.get("isbn", ""))), ("rft.series", str(brief.get("series", "")))]
     publisher = "rft.publisher" if form == DUBLIN_CORE else "rft.pub"

@@ -54,17 +54,17 @@ def _feed(
 ) -> Element:
     spoken = language(request)
     named, everything = _NAMED[spoken]
-    made = Element("feed", {**NAMESPACES, "xml:lang": spoken})
+    element = Element("feed", {**NAMESPACES, "xml:lang": spoken})
     search, own = _address(request, "/search", kept), _address(request, "/search.atom", kept)
     dates = [_moment(hit.id) for hit in reply.hits]
-    put(made, "id", own)
-    put(made, "title", f"{named}: {question.query}" if question.query else everything)
-    put(made, "updated", max(dates, default=LONG_AGO))
-    put(put(made, "author"), "name", "Rangkiang")
-    put(made, "link", rel="self", type=MEDIA_TYPE, href=_address(request, "/search.atom", [*kept, *_page(question)]))
-    put(made, "link", rel="alternate", type="text/html", href=search)
+    put(element, "id", own)
+    put(element, "title", f"{named}: {question.query}" if question.query else everything)
+    put(element, "updated", max(dates, default=LONG_AGO))
+    put(put(element, "author"), "name", "Rangkiang")
+    put(element, "link", rel="self", type=MEDIA_TYPE, href=_address(request, "/search.atom", [*kept, *_page(question)]))
+    put(element, "link", rel="alternate", type="text/html", href=search)
     put(
-        made,
+        element,
         "link",
         rel="search",
         type="application/opensearchdescription+xml",
@@ -72,13 +72,13 @@ def _feed(
     )
     if reply.next:
         following = _address(request, "/search.atom", [*kept, ("cursor", reply.next)])
-        put(made, "link", rel="next", type=MEDIA_TYPE, href=following)
-    put(made, "opensearch:totalResults", str(reply.total))
-    put(made, "opensearch:itemsPerPage", str(question.limit))
-    put(made, "opensearch:Query", role="request", searchTerms=question.query or "*")
+        put(element, "link", rel="next", type=MEDIA_TYPE, href=following)
+    put(element, "opensearch:totalResults", str(reply.total))
+    put(element, "opensearch:itemsPerPage", str(question.limit))
+    put(element, "opensearch:Query", role="request", searchTerms=question.query or "*")
     for hit, date in zip(reply.hits, dates, strict=True):
-        _put_entry(made, request, hit, date)
-    return made
+        _put_entry(element, request, hit, date)
+    return element
 
 
 def _put_entry(parent: Element, request: Request, hit: wire.Hit, date: str) -> None:

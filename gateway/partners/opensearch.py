@@ -27,22 +27,22 @@ KEEP = "public, max-age=86400"
 
 @router.get("/opensearch.xml")
 async def description(request: Request) -> Response:
-    made = Element("OpenSearchDescription", {"xmlns": NAMESPACE})
-    put(made, "ShortName", "Rangkiang")
-    put(made, "Description", "Cari di katalog perpustakaan — Search the libraries' catalogue")
+    element = Element("OpenSearchDescription", {"xmlns": NAMESPACE})
+    put(element, "ShortName", "Rangkiang")
+    put(element, "Description", "Cari di katalog perpustakaan — Search the libraries' catalogue")
     for media, template, rel in (
         ("text/html", "/search?q={searchTerms}", ""),
         ("application/atom+xml", "/search.atom?q={searchTerms}", ""),
         (SUGGESTIONS, "/suggestions.json?q={searchTerms}", "suggestions"),
     ):
-        put(made, "Url", type=media, template=absolute_url(request, template), rel=rel)
-    put(made, "Url", type=MEDIA_TYPE, template=absolute_url(request, "/opensearch.xml"), rel="self")
-    put(made, "Query", role="example", searchTerms="surau")
+        put(element, "Url", type=media, template=absolute_url(request, template), rel=rel)
+    put(element, "Url", type=MEDIA_TYPE, template=absolute_url(request, "/opensearch.xml"), rel="self")
+    put(element, "Query", role="example", searchTerms="surau")
     for language in ("id", "en"):
-        put(made, "Language", language)
-    put(made, "InputEncoding", "UTF-8")
-    put(made, "OutputEncoding", "UTF-8")
-    return respond(request, written(made), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+        put(element, "Language", language)
+    put(element, "InputEncoding", "UTF-8")
+    put(element, "OutputEncoding", "UTF-8")
+    return respond(request, written(element), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/suggestions.json")

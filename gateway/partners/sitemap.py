@@ -62,7 +62,7 @@ async def page(request: Request) -> Response:
     if number > 1 and reply.highest <= first:
         raise _no_page(asked)
     where = escape(absolute_url(request, "/records/"))
-    listed = [each for each in reply.records if each.number <= first + NUMBERS_A_PAGE]
+    listed = [record for record in reply.records if record.number <= first + NUMBERS_A_PAGE]
     lines = await asyncio.to_thread(_lines, where, listed)
     return _document(request, "urlset", lines)
 

@@ -60,7 +60,7 @@ async def unapi(request: Request) -> Response:
 
 
 def _formats(asked: str) -> bytes:
-    made = Element("formats", {"id": asked} if asked else {})
+    element = Element("formats", {"id": asked} if asked else {})
     for name, ending in FORMATS.items():
-        put(made, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
-    return written(made)
+        put(element, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
+    return written(element)

@@ -15,9 +15,9 @@ def clean(text: str) -> str:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """An element under another; attributes without a value are left out."""
-    made = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
-    made.text = clean(text) or None
-    return made
+    child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
+    child.text = clean(text) or None
+    return child
 
 
 def written(element: Element) -> bytes:

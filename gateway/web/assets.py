@@ -32,7 +32,7 @@ class Asset:
 
 @cache
 def _assets() -> dict[str, Asset]:
-    found = {}
+    assets = {}
     bodies = {file.name: file.read_bytes() for file in _FOLDER.rglob("*") if file.suffix in _TYPES}
     parts = sorted(name for name in bodies if name.endswith(".css"))
     bodies[_STYLES] = b"".join(bodies.pop(name) for name in parts)
@@ -40,8 +40,8 @@ def _assets() -> dict[str, Asset]:
         stem, _, suffix = name.rpartition(".")
         tag = blake2b(body, digest_size=6).hexdigest()
         media_type = _TYPES[f".{suffix}"]
-        found[name] = Asset(f"/static/{stem}.{tag}.{suffix}", media_type, body, gzip(body, 9))
-    return found
+        assets[name] = Asset(f"/static/{stem}.{tag}.{suffix}", media_type, body, gzip(body, 9))
+    return assets
 
 
 @cache

@@ -47,8 +47,8 @@ async def headings(request: Request) -> Response:
         raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
     query = read_query(BrowseQuery, request, strict=False)
     term, cursor = query.term, query.cursor
-    asked = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
-    reply = await call(request, catalog(request).Browse, asked)
+    message = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
+    reply = await call(request, catalog(request).Browse, message)
     speaks = language(request)
     return page(
         request,

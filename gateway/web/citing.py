@@ -14,7 +14,7 @@ MOST_NAMES = {"apa": 20, "mla": 2, "chicago": 10}
 def citations(display: dict[str, Any], speaks: str) -> list[tuple[str, str]]:
     """(style, reference) for each style; what the record does not say is left out."""
     undated = _WORDS[speaks][2]
-    people = [each for each in names(display) if each]
+    people = [name for name in names(display) if name]
     title = _title(display)
     year, publisher = str(display.get("year") or ""), display.get("publisher") or ""
     place, edition = display.get("place") or "", display.get("edition") or ""

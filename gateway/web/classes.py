@@ -49,7 +49,7 @@ async def _classes(request: Request, parent: str) -> Response:
             ("/golongan", words.say("classes.way")),
             *((each["divisions"], f"{each['notation']} {each['name']}".strip()) for each in path[:-1]),
         ],
-        classes=[_among(named(each, speaks), path, words) for each in reply.classes],
+        classes=[_among(named(class_, speaks), path, words) for class_ in reply.classes],
         without=reply.without,
     )
 

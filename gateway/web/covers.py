@@ -46,10 +46,10 @@ async def picture(request: Request) -> Response:
     reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
     display = orjson.loads(reply.display)
     cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
-    found = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
-    if found is not None:
+    cover_file = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
+    if cover_file is not None:
         # The picture may be changed in its folder without the record's knowing.
-        return respond(request, found[0], found[1], cache="public, max-age=86400", vary="Accept-Encoding")
+        return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
     drawn = cover(
         title=display["title"],
         author=next(iter(names(display)), "") or display.get("responsibility") or "",
@@ -82,14 +82,14 @@ def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
 def isbns(display: dict[str, Any]) -> list[str]:
     """ISBNs of a record in both lengths, digits only: names of files, never a path."""
     given = [display.get("isbn"), *(display.get("identifiers") or {}).get("isbn", ())]
-    found: dict[str, None] = {}
+    values: dict[str, None] = {}
     for value in given[:MOST_ISBNS]:
         digits = "".join(each for each in str(value or "") if each in "0123456789X")
         if len(digits) in (10, 13):
-            found[digits] = None
+            values[digits] = None
             if digits.startswith("978") and len(digits) == 13:
-                found[ten(digits)] = None
-    return list(found)
+                values[ten(digits)] = None
+    return list(values)
 
 
 def ten(number: str) -> str:

@@ -77,7 +77,7 @@ async def values(request: Request) -> Response:
         "facet.html",
         query=one(given, "q"),
         facet=facet,
-        values=[_value(facet, each, given, words) for each in reply.values],
+        values=[_value(facet, value, given, words) for value in reply.values],
         total=reply.total,
         back=address(given, opened=True),
         orders=[(each, at(0, each), each == order) for each in ORDERS],

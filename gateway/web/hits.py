@@ -23,12 +23,12 @@ _PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": ""
 
 def hit(found: catalog_pb2.Hit, speaks: str) -> dict[str, Any]:
     """A hit as templates show it: the brief record, its pieces marked, where it is, and why it ranks there."""
-    marked = {each.field: list(each.pieces) for each in found.highlights}
+    marked = {highlight.field: list(highlight.pieces) for highlight in found.highlights}
     return {
         **listed(found.id, found.brief, found.holdings, speaks, marked),
         "work": found.work_id,
         "editions": found.editions,
-        "reasons": [(said(each.text, speaks), round(each.weight, 2)) for each in found.reasons],
+        "reasons": [(said(reason.text, speaks), round(reason.weight, 2)) for reason in found.reasons],
     }
 
 
@@ -55,11 +55,11 @@ def listed(
 
 def holdings(stored: bytes, speaks: str) -> list[dict[str, Any]]:
     """Where a record is, branch by branch, with the branch's name in the reader's language."""
-    found: list[dict[str, Any]] = orjson.loads(stored or b"[]")
-    for entry in found:
+    data: list[dict[str, Any]] = orjson.loads(stored or b"[]")
+    for entry in data:
         name = entry.get("branch_name") or {}
         entry["name"] = name.get(speaks) or name.get("id") or name.get("en") or entry["branch"]
-    return found
+    return data
 
 
 def shelf(ddc: str) -> str:

@@ -41,7 +41,7 @@ async def home(request: Request) -> Response:
         total=newest.total,
         newest=hits,
         shelves=shelves(hits),
-        classes=[named(each, speaks) for each in classes.classes if each.count] if classes else [],
+        classes=[named(class_, speaks) for class_ in classes.classes if class_.count] if classes else [],
         places=[
             (
                 said(institution.name, speaks) or institution.code,

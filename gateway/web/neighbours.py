@@ -29,8 +29,8 @@ async def shelf(request: Request) -> Response:
     record_id = check_record_id(request.path_params["record_id"])
     given = request.query_params.get("branch", "")
     branch = given if _BRANCH.fullmatch(given) else preferences.branch(request)
-    asked = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
-    reply = await call(request, catalog(request).ListNeighbours, asked)
+    message = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
+    reply = await call(request, catalog(request).ListNeighbours, message)
     speaks = language(request)
     found = spines(reply, speaks)
     return page(

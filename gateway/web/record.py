@@ -77,7 +77,10 @@ async def record(request: Request) -> Response:
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         places=_with_items(places, items, words.language),
-        institutions={each.code: said(each.name, words.language) or each.code for each in libraries.institutions},
+        institutions={
+            institution.code: said(institution.name, words.language) or institution.code
+            for institution in libraries.institutions
+        },
         most_branches=MOST_BRANCHES,
         items=sum(place["items"] for place in places),
         available=sum(place["available"] for place in places),
@@ -119,8 +122,8 @@ def spines(found: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[
     if found is None or len(found.neighbours) < 2:
         return []
     return [
-        {**shown(each.record, speaks), "call_number": _on_a_spine(each.call_number), "here": each.here}
-        for each in found.neighbours
+        {**shown(neighbour.record, speaks), "call_number": _on_a_spine(neighbour.call_number), "here": neighbour.here}
+        for neighbour in found.neighbours
     ]
 
 
@@ -140,7 +143,7 @@ def _with_items(places: list[dict[str, Any]], found: wire.ListItemsReply, speaks
         by_branch.setdefault((item.institution, item.branch), []).append(
             {
                 "call_number": item.call_number,
-                "volume": ", ".join(each for each in (item.enumeration, item.chronology) if each),
+                "volume": ", ".join(value for value in (item.enumeration, item.chronology) if value),
                 "copy_note": f"c.{item.copy}" if item.copy.isdigit() else item.copy,
                 "collection": item.collection,
                 "room": item.room,

@@ -46,7 +46,7 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
                 (words.code("identifier", kind), _lines(kind, each, made, words)) for kind, each in values.items()
             ]
         elif key == "more":
-            found += [(_said(each["label"], words), _lines(key, each["values"], made, words)) for each in values]
+            found += [(_said(value["label"], words), _lines(key, value["values"], made, words)) for value in values]
         else:
             name = words.say(f"record.{FULLER.get(key, key)}")
             found.append((name, _unlabelled(key, name, _lines(key, values, made, words))))
@@ -82,8 +82,8 @@ def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
 
 def _lines(key: str, values: Any, display: dict[str, Any], words: Wording) -> list[Line]:
     many = values if isinstance(values, list) else [values]
-    made = [_line(key, each, display, words) for each in many]
-    return [line for line in made if line["text"] and (line["href"] or not line["outside"])]
+    lines = [_line(key, each, display, words) for each in many]
+    return [line for line in lines if line["text"] and (line["href"] or not line["outside"])]
 
 
 def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line:

@@ -90,7 +90,7 @@ async def suggest(request: Request) -> Response:
     """Options for the search box's list."""
     prefix = read_query(SuggestQuery, request, strict=False).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
-    return page(request, "suggestions.html", suggestions=[each.text for each in reply.suggestions])
+    return page(request, "suggestions.html", suggestions=[suggestion.text for suggestion in reply.suggestions])
 
 
 def _question(request: Request, given: Given, *, facets: bool) -> wire.SearchRequest:
@@ -130,12 +130,12 @@ def _help(found: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, A
         ],
         "classes": [
             (
-                f"{each.notation} {name}"
-                if (name := said(each.caption, words.language))
-                else f"{words.say('facet.class')} {each.notation}",
-                f"/golongan/{each.value}",
-                each.count,
+                f"{class_.notation} {name}"
+                if (name := said(class_.caption, words.language))
+                else f"{words.say('facet.class')} {class_.notation}",
+                f"/golongan/{class_.value}",
+                class_.count,
             )
-            for each in found.classes
+            for class_ in found.classes
         ],
     }

@@ -22,18 +22,18 @@ router = APIRouter()
 async def work(request: Request) -> Response:
     """One that was merged into another leads there."""
     work_id = check_record_id(request.path_params["work_id"])
-    asked = works_pb2.GetWorkRequest(id=work_id, branch=preferences.branch(request))
-    reply = await call(request, catalog(request).GetWork, asked)
+    get_work_request = works_pb2.GetWorkRequest(id=work_id, branch=preferences.branch(request))
+    reply = await call(request, catalog(request).GetWork, get_work_request)
     if reply.id != work_id:
         return RedirectResponse(f"/works/{reply.id}", status_code=301)
     speaks = language(request)
     editions = [
         {
-            **shown(each.record, speaks),
-            "sureness": each.score,
-            "reasons": [(said(reason, speaks), 0) for reason in each.reasons],
+            **shown(edition.record, speaks),
+            "sureness": edition.score,
+            "reasons": [(said(reason, speaks), 0) for reason in edition.reasons],
         }
-        for each in reply.editions
+        for edition in reply.editions
     ]
     return page(
         request,

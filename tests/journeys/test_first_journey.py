@@ -183,7 +183,7 @@ def test_the_pages_speak_indonesian_and_english(library: Library) -> None:
         assert '<html lang="id"' in indonesian
         assert '<html lang="en"' in english
     assert "Dapat dipinjam" in library.page(f"/records/{record}")
-    assert "Where it is" in library.page(f"/records/{record}", language="en")
+    assert "Availability" in library.page(f"/records/{record}", language="en")
     refusal = library.get("/api/v1/records/none", headers={"Accept-Language": "en"}).json()
     assert (refusal["status"], refusal["reason"]) == (404, "RECORD_NOT_FOUND")
 

@@ -32,13 +32,13 @@ def test_everything_works_without_javascript(visit: Visit) -> None:
     page.fill("#q", "minangkabau")
     page.click("button")
     assert page.locator(".hit").count() > 0
-    page.get_by_role("link", name="Tampilkan saringan").click()
+    page.get_by_role("link", name="Tampilkan filter").click()
     page.locator(".facet a", has_text="Perpustakaan Pusat").click()
     assert page.locator(".chips a").count() == 1
     page.locator(".hit a").first.click()
     assert page.locator("h1").count() == 1
     page.get_by_role("link", name="English").click()
-    assert "Where it is" in page.content()
+    assert "Availability" in page.content()
 
 
 def test_the_keyboard_alone_leads_from_the_box_to_a_record(visit: Visit) -> None:
@@ -98,7 +98,7 @@ def test_the_keys_are_explained_and_can_be_turned_off(visit: Visit) -> None:
 
 def test_a_citation_is_copied_with_one_touch(visit: Visit) -> None:
     page = visit(RECORD, permissions=["clipboard-read", "clipboard-write"])
-    page.get_by_text("Kutip judul ini").click()
+    page.get_by_text("Kutip", exact=True).click()
     page.get_by_role("button", name="Salin – APA").click()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied == "Rusli, M. (1922). Siti Nurbaya: Kasih Tak Sampai. Balai Pustaka."

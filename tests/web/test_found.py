@@ -50,7 +50,7 @@ def test_an_explained_search_says_why_each_hit_ranks_where_it_does(http: httpx.C
     html = http.get("/search?q=surau&explain=true").text
     assert "“surau” ada di judul, persis" in html
     assert "1,2" in html
-    assert html.index("angkanya ialah sumbangan tiap alasan") < html.index('<ol class="hits">')
+    assert html.index("angka menunjukkan nilai tiap alasan") < html.index('<ol class="hits">')
     assert html.index("Jelaskan urutan hasil") < html.index('<ol class="hits">')
     assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
 
@@ -69,7 +69,7 @@ def test_without_hits_the_page_shows_what_would_find_something(http: httpx.Clien
 
 def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx.Client) -> None:
     html = http.get("/search/filters?q=").text
-    shown = html.partition("Golongan</summary>")[2].partition("</details>")[0]
+    shown = html.partition("Klasifikasi</summary>")[2].partition("</details>")[0]
     found = [each.partition("=")[2].partition("&")[0] for each in links(shown) if each.startswith("/search?class=")]
     assert len(found) > 3
     assert found == sorted(found)
@@ -81,17 +81,17 @@ def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx
 
 def test_where_nothing_is_found_there_is_nothing_to_filter(http: httpx.Client) -> None:
     html = http.get("/search?q=xyzzy").text
-    assert "Saring" not in html
+    assert "Filter" not in html
     assert Outline(html).all("aside") == []
 
 
 def test_a_query_that_could_not_be_read_is_said_to_be_searched_as_words(http: httpx.Client) -> None:
-    assert "dicari sebagai kata-kata biasa" in http.get("/search?q=(surau").text
+    assert "dicari sebagai kata biasa" in http.get("/search?q=(surau").text
 
 
 def test_a_degraded_search_says_so(http: httpx.Client, catalog: FakeCatalog) -> None:
     catalog.degraded = True
-    assert "Mesin pencari sedang tidak menjawab." in http.get("/search?q=surau").text
+    assert "Mesin pencari sedang tidak dapat dipakai." in http.get("/search?q=surau").text
 
 
 def test_a_search_is_its_address_and_can_be_followed(http: httpx.Client) -> None:

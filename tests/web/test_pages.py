@@ -70,10 +70,10 @@ def test_words_found_are_marked(http: httpx.Client) -> None:
 
 def test_each_filter_in_use_is_a_chip_that_takes_it_off(http: httpx.Client) -> None:
     html = http.get("/search?q=&language=ind&branch=KOTASOLOK/LAING&sort=title").text
-    assert "Saringan dipakai" in html
+    assert "Filter aktif" in html
     assert "/search?branch=KOTASOLOK%2FLAING&sort=title" in links(html)
     assert "/search?language=ind&sort=title" in links(html)
-    assert "Lepaskan saringan Cabang Laing" in html
+    assert "Hapus filter Cabang Laing" in html
 
 
 def test_a_filter_adds_to_its_facet_and_keeps_the_others(http: httpx.Client) -> None:
@@ -92,7 +92,7 @@ def test_the_next_page_goes_on_where_this_one_ends(http: httpx.Client) -> None:
 
 def test_without_hits_the_page_says_what_to_try(http: httpx.Client) -> None:
     html = http.get("/search?q=xyzzy").text
-    assert "Tidak ada yang cocok." in html
+    assert "Tidak ada hasil." in html
     assert "ejaan lain" in html
 
 

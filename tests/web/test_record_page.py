@@ -149,5 +149,5 @@ def test_of_many_lines_ten_are_shown_and_the_others_are_one_touch_away(http: htt
 
 def test_books_without_items_have_no_shelf(http: httpx.Client) -> None:
     html = http.get(f"/records/{BOOKS[10].id}").text
-    assert "Belum ada eksemplar yang tercatat." in html
+    assert "Belum ada eksemplar." in html
     assert 'class="standing"' not in html

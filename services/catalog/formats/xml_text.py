@@ -20,10 +20,10 @@ def root(name: str, attributes: dict[str, str]) -> Element:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """An element under another; the text is made plain, attributes without a value are left out."""
-    sub_element = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
+    child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
     if kept := clean(text):
-        sub_element.text = kept
-    return sub_element
+        child.text = kept
+    return child
 
 
 def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> None:
