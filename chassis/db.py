@@ -1,4 +1,4 @@
-"""Database(url): transaction() for writers, reading() for readers, and the only commit() in the tree."""
+"""A service's database: transaction() for writers, reading() and rows() for readers; only this module commits."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.write_turn import WriteTurn
 
-# Tables of the chassis' own (outbox, inbox, deliveries, leases), which every service's database has.
+# The chassis' own tables, which every service's database has; their revisions are in chassis/migrations.
 chassis_tables = MetaData()
 
-# Counts and numbers that a database hands out: 64 bits; SQLite makes row ids only for its own INTEGER.
+# 64 bits for counts and generated numbers; SQLite generates row ids only for its own INTEGER.
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
 # PostgreSQL's SQLSTATEs
@@ -36,14 +36,14 @@ DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
 # Command tags of statements that change no row.
 READING_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 WRITE_WAIT_SECONDS = 60.0  # of a writer without a deadline, for the writers before it
-READY_CONNECTIONS = 2  # of a pool, kept for `rows`
-MAPPED_BYTES = 256 * 1024 * 1024  # of SQLite's file, for readers: ten rows in 23 µs instead of 33
+READY_CONNECTIONS = 2  # kept outside the pool for `rows`, on SQLite
+MAPPED_BYTES = 256 * 1024 * 1024  # of SQLite's file, mapped by readers: ten rows take 23 µs instead of 33
 
 Result = TypeVar("Result")
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID: PostgreSQL's own type; sixteen bytes on SQLite, half of SQLAlchemy's text, in row and index alike."""
+    """A UUID: the type of PostgreSQL; 16 bytes on SQLite, half the size of SQLAlchemy's text in rows and indexes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -61,14 +61,14 @@ class Id(TypeDecorator[UUID]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A moment, aware UTC going in and coming out; SQLite keeps no zone, so it is put back."""
+    """A time, aware UTC in and out; SQLite stores no zone, so results get UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         if value is not None and value.tzinfo is None:
-            raise ValueError("a moment without a zone")
+            raise ValueError("a time without a zone")
         return None if value is None else value.astimezone(UTC)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
@@ -81,7 +81,7 @@ class Database:
     """One service's database.
 
     url        SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
-    pool_size  connections kept, and never more
+    pool_size  largest number of connections
     walled     tables whose rows only their institution reads, as the service's manifest names them
     """
 
@@ -93,7 +93,7 @@ class Database:
         self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
             path = Path(self.url.database or "")
-            with _named_folder(path.parent):
+            with _translate_folder_error(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._write_turn = WriteTurn(path.with_name(path.name + ".lock"))
             self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, walled=walled)
@@ -110,16 +110,16 @@ class Database:
 
     @property
     def origin(self) -> Database:
-        """The database itself, when this is one holder's view of it."""
+        """The database itself; of a lease holder's database, the one that it was made from."""
         return self
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Call this, without arguments and quickly, after each commit that wrote: to wake whoever waits for work."""
+        """Register a short function to be called after each commit that wrote: it wakes the threads that wait for work."""
         self._after_commit.append(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:
-        """One act: commits at the end of the block, rolls back if it raises.
+        """Commit at the end of the block; roll back if the block raises.
 
         context  its institution reads and writes its own rows of walled tables; its deadline limits the wait for others
         raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
@@ -131,14 +131,14 @@ class Database:
         with (
             transaction_on(self._name),
             self._turn(context),
-            _named_loss(),
+            _translate_loss(),
             Session(self.writer, expire_on_commit=False) as session,
         ):
-            with _named_outage():
+            with _translate_outage():
                 self._set_institution(session, context)
                 changes = self._changes(session)
             yield session
-            with _named_outage():
+            with _translate_outage():
                 session.flush()
                 wrote = self._changes(session) != changes
                 session.commit()
@@ -167,23 +167,23 @@ class Database:
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
-        with _named_loss(), _named_outage(), self.writer.connect() as connection:
+        with _translate_loss(), _translate_outage(), self.writer.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def reading(self, context: Context) -> Iterator[Session]:
-        """A consistent snapshot; nothing written in it is kept.
+        """Read a consistent snapshot; nothing written in it is kept.
 
         context  its institution reads its own rows of walled tables
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with _named_loss(), Session(self.reader) as session:
-            with _named_outage():
+        with _translate_loss(), Session(self.reader) as session:
+            with _translate_outage():
                 self._set_institution(session, context)
             yield session
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
-        """Rows of one SELECT by itself, with the driver's own placeholders: for the hottest reads.
+        """Return the rows of one SELECT, with the driver's own placeholders: for the most frequent reads.
 
         A session costs four times what SQLite takes to answer. Each statement is a consistent snapshot. The
         institution is set only in a database that has walled tables: elsewhere nothing depends on it.
@@ -191,7 +191,7 @@ class Database:
         context  its institution reads its own rows of walled tables; by default nobody's
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with _named_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
+        with _translate_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
             connection = self._take()
             try:
                 cursor = connection.cursor()
@@ -213,11 +213,11 @@ class Database:
         try:
             return self._ready.pop()
         except IndexError:
-            with _named_outage():
+            with _translate_outage():
                 return self.reader.raw_connection()
 
     def _give_back(self, connection: Any) -> None:
-        """A SELECT by itself leaves nothing open on SQLite: its connection need not go through the pool each time."""
+        """On SQLite one SELECT leaves nothing open: its connection is kept for the next, outside the pool."""
         if self.is_sqlite and len(self._ready) < READY_CONNECTIONS:
             self._ready.append(connection)
         else:
@@ -274,8 +274,8 @@ class Database:
 
 
 @contextmanager
-def _named_loss() -> Iterator[None]:
-    """A connection lost in the midst of the work, or a full disk, is an outage; a statement that is wrong is not.
+def _translate_loss() -> Iterator[None]:
+    """Raise a lost connection or a full disk as Unavailable; let the error of a wrong statement pass.
 
     raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED
             Conflict     WRITE_CONFLICT
@@ -291,12 +291,12 @@ def _named_loss() -> Iterator[None]:
             raise Unavailable("DATABASE_NOT_MIGRATED") from problem
         if not problem.connection_invalidated and not _is_full(problem):
             raise
-        with _named_outage():
+        with _translate_outage():
             raise
 
 
 @contextmanager
-def _named_outage() -> Iterator[None]:
+def _translate_outage() -> Iterator[None]:
     try:
         yield
     except DBAPIError as problem:
@@ -326,7 +326,7 @@ def _is_full(problem: DBAPIError) -> bool:
 
 
 @contextmanager
-def _named_folder(folder: Path) -> Iterator[None]:
+def _translate_folder_error(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as problem:

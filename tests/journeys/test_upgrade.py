@@ -150,6 +150,8 @@ def _assert_kept(before: dict[str, list[dict[str, Any]]], after: dict[str, list[
     """Each row is there with the values that it had; new columns and rows may have come."""
     for table, rows in before.items():
         columns = list(rows[0]) if rows else []
+        gone = [column for column in columns if after[table] and column not in after[table][0]]
+        assert not gone, f"{table}: columns {gone} are gone"
         kept = {tuple(row[column] for column in columns) for row in after[table]}
         lost = [row for row in rows if tuple(row.values()) not in kept]
         assert not lost, f"{table}: {len(lost)} of {len(rows)} rows lost or changed, such as {lost[0]}"
