@@ -12,7 +12,7 @@ from chassis.errors import TooLate
 class Context:
     """What is known of one request besides its message; passed down explicitly.
 
-    institution  whose rows may be written: "" none (a reader), "*" all (the system itself)
+    institution  whose rows may be read and written: "" none (a reader), "*" all (the system itself)
     actor        id of the person or client, "" when nobody signed in, "system:…" for relay, jobs and commands
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never

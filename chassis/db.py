@@ -114,7 +114,7 @@ class Database:
         return self
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Register a short function to be called after each commit that wrote: it wakes the threads that wait for work."""
+        """Register a short function, called after each commit that wrote: it wakes threads that wait for work."""
         self._after_commit.append(call)
 
     @contextmanager

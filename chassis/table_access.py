@@ -26,13 +26,13 @@ _CURRENT = f"nullif(current_setting('{SETTING}', true), '')"
 def wall(op: Any, table: str, *, column: str = "institution_id", everybody_reads: bool = False) -> None:
     """Limit the rows of a table to the institution of the transaction; "*" may read and write all.
 
-    For revisions, which depend on what it makes: never change it, add another function. A table whose reading is
-    limited is also named by the manifest, as `walled`.
+    Revisions call it, so what it makes never changes; another form of wall is another function. The manifest names a
+    table whose reading is limited, in `walled`.
 
-    op               Alembic's
-    column           an Id: whose row it is
-    everybody_reads  limit writing alone, and that on PostgreSQL alone: on SQLite a trigger for each row of an import
-                     would cost more than it guards in a catalogue that all share
+    op               of Alembic
+    column           an Id: the institution whose row it is
+    everybody_reads  limit writing only, and on PostgreSQL only: on SQLite a trigger for each imported row costs more
+                     than it guards in a catalogue that all institutions share
     """
     if op.get_bind().dialect.name == "postgresql":
         _add_policies(op, table, column, everybody_reads)
@@ -81,15 +81,19 @@ def limit_to_institution(statement: str, walled: tuple[str, ...]) -> str:
     A table's name resolves to a common table expression before the table, wherever the statement reads it, but never
     where it names the table that is written. An INSERT, UPDATE or DELETE which reads a walled table loses its
     `rowcount` by this (-1): Python counts only for statements that begin with these words.
+
+    raises  ValueError  the statement names the schema of a walled table
     """
     if _NOT_LIMITED.match(statement):
         return statement
     target = _TARGET.match(statement)
     # In a statement that writes, `name.column` and `name =` are columns of the target.
     text, mention = (statement[target.end() :], r'\b{0}\b"?(?!\s*[.=])') if target else (statement, r"\b{0}\b")
-    tables = [table for table in walled if re.search(mention.format(table), text)]
+    tables = [table for table in walled if re.search(mention.format(table), text, re.IGNORECASE)]
     if not tables:
         return statement
+    if re.search(rf"\bmain\W{{0,3}}\.\W{{0,3}}({'|'.join(tables)})\b", text, re.IGNORECASE):
+        raise ValueError(f"a walled table is named without a schema, which would read every row: {statement}")
     conditions = ", ".join(_CONDITION.format(table=table, current=f"(SELECT {FUNCTION}())") for table in tables)
     own_with = _WITH.match(statement)
     if own_with is None:

@@ -17,7 +17,7 @@ from chassis.db import Database
 from chassis.ids import new_id
 from chassis.migrate import migrate
 from chassis.service import Service, discover
-from chassis.table_access import stored_institution
+from chassis.table_access import limit_to_institution, stored_institution
 from chassis.testing import migrated_database
 from tests.example_services.diary.service import SERVICE, copies, notes
 
@@ -32,6 +32,7 @@ READS = (
     "WITH every_note AS (SELECT text FROM notes) SELECT text FROM every_note",
     "WITH RECURSIVE every AS (SELECT text FROM notes UNION SELECT text FROM every) SELECT text FROM every",
     "/* a comment */ SELECT text FROM notes",
+    "SELECT Text FROM Notes",
 )
 
 
@@ -75,6 +76,12 @@ def test_a_reader_sees_the_rows_of_its_institution_alone(database: Database, sta
 
 def test_rows_without_a_context_are_nobodys(database: Database) -> None:
     assert database.rows("SELECT text FROM notes", ()) == []
+
+
+@pytest.mark.parametrize("table", ["main.notes", 'MAIN."notes"', '"main" . notes', "[main].[notes]"])
+def test_a_walled_table_is_not_read_by_its_schema_on_sqlite(table: str) -> None:
+    with pytest.raises(ValueError, match="without a schema"):
+        limit_to_institution(f"SELECT text FROM {table}", SERVICE.walled)
 
 
 def test_statements_of_sqlalchemy_are_limited_as_well(database: Database) -> None:
