@@ -19,7 +19,7 @@ from gateway.api.search_response import SearchPage, search_page_json
 from gateway.api.serializers import counted_value
 from gateway.clients import Catalog, call, catalog
 from gateway.responses import respond
-from rangkiang.catalog.v1 import browsing_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["search"], route_class=ApiRoute)
@@ -149,7 +149,7 @@ async def facet_values(
     offset = _offset(query.cursor)
     message = browsing_pb2.CountFacetRequest(
         query=query.q,
-        filters=[browsing_pb2.FacetFilter(facet=name, values=values) for name, values in query.filters()],
+        filters=[facets_pb2.Filter(facet=name, values=values) for name, values in query.filters()],
         facet=facet,
         sort=query.sort,
         offset=offset,

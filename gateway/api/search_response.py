@@ -8,7 +8,7 @@ import orjson
 
 from gateway.api.schemas import ClassOfTree, CountedValue, ListedRecord, ResponseModel, Text
 from gateway.api.serializers import class_of_tree, counted_value
-from rangkiang.catalog.v1 import browsing_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 _FLAGS = ("corrected", "relaxed", "read_as_words", "degraded")
@@ -122,7 +122,7 @@ def _hit(hit: wire.Hit) -> dict[str, Any]:
     return members
 
 
-def _counted(value: wire.FacetValue) -> dict[str, Any]:
+def _counted(value: facets_pb2.FacetValue) -> dict[str, Any]:
     members: dict[str, Any] = {"value": value.value, "count": value.count, "selected": value.selected}
     if value.HasField("label"):
         members["label"] = {"id": value.label.id, "en": value.label.en}

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from gateway.api.schemas import ClassOfTree, CountedValue, Text
-from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
 from rangkiang.common.v1.text_pb2 import LocalText
 
 
@@ -24,7 +24,7 @@ def listed(message: browsing_pb2.Shown) -> dict[str, Any]:
     }
 
 
-def counted_value(message: catalog_pb2.FacetValue | browsing_pb2.CountedValue) -> CountedValue:
+def counted_value(message: facets_pb2.FacetValue) -> CountedValue:
     label = text(message.label) if message.HasField("label") else None
     return CountedValue(value=message.value, count=message.count, label=label, selected=message.selected)
 

@@ -18,7 +18,7 @@ from gateway.web.addresses import Given, PageQuery, address, kept, one, read_pag
 from gateway.web.hits import said
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
-from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
+from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2, facets_pb2
 
 router = APIRouter()
 
@@ -59,7 +59,7 @@ async def values(request: Request) -> Response:
         catalog(request).CountFacet,
         browsing_pb2.CountFacetRequest(
             query=one(given, "q"),
-            filters=[browsing_pb2.FacetFilter(facet=each.facet, values=each.values) for each in asked(given)],
+            filters=asked(given),
             facet=facet,
             sort=order,
             offset=offset,
@@ -86,9 +86,9 @@ async def values(request: Request) -> Response:
     )
 
 
-def asked(given: Given) -> list[catalog_pb2.Filter]:
+def asked(given: Given) -> list[facets_pb2.Filter]:
     """The filters that a URL names."""
-    return [catalog_pb2.Filter(facet=name, values=given[name]) for name in FACETS if name in given]
+    return [facets_pb2.Filter(facet=name, values=given[name]) for name in FACETS if name in given]
 
 
 def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -> list[dict[str, Any]]:
@@ -121,7 +121,7 @@ def _depth(value: str) -> int:
     return min(len(value), 3) if value != "none" else 1
 
 
-def called(facet: str, value: catalog_pb2.FacetValue | browsing_pb2.CountedValue, words: Wording) -> str:
+def called(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
     """A facet's value as people say it; a class keeps its number in front."""
     label = said(value.label, words.language)
     if facet in ("class", "ddc") and value.value != "none":
@@ -148,9 +148,7 @@ def chips(given: Given, found: list[dict[str, Any]], words: Wording) -> list[tup
     ]
 
 
-def _value(
-    facet: str, value: catalog_pb2.FacetValue | browsing_pb2.CountedValue, given: Given, words: Wording
-) -> dict[str, Any]:
+def _value(facet: str, value: facets_pb2.FacetValue, given: Given, words: Wording) -> dict[str, Any]:
     chosen = given.get(facet, [])
     on = value.value in chosen
     changed = [each for each in chosen if each != value.value] if on else [*chosen, value.value]

@@ -9,6 +9,7 @@ import orjson
 from chassis import rpc
 from chassis.errors import Invalid, NotFound, Unavailable
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1 import facets_pb2
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
@@ -186,7 +187,7 @@ def _counted(name: str, books: list[Book], filters: Any) -> wire.Facet:
     return wire.Facet(
         name=name,
         values=[
-            wire.FacetValue(value=value, count=count, selected=value in chosen, label=_label(name, value))
+            facets_pb2.FacetValue(value=value, count=count, selected=value in chosen, label=_label(name, value))
             for value, count in ordered
         ],
     )

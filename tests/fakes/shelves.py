@@ -8,7 +8,7 @@ import orjson
 
 from chassis.errors import Invalid, NotFound
 from rangkiang.catalog.v1 import browsing_pb2 as wire
-from rangkiang.catalog.v1 import works_pb2
+from rangkiang.catalog.v1 import facets_pb2, works_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import BOOKS, Book
 
@@ -44,7 +44,7 @@ class FakeShelves:
         limit = min(request.limit, 6)
         return wire.CountFacetReply(
             values=[
-                wire.CountedValue(value=value, count=count, selected=value in chosen)
+                facets_pb2.FacetValue(value=value, count=count, selected=value in chosen)
                 for value, count in ordered[request.offset : request.offset + limit]
             ],
             more=request.offset + limit < len(ordered),
@@ -148,7 +148,7 @@ def help_for(query: str) -> wire.Help:
         failed=["xyzzy"],
         without=[wire.Alternative(query="surau", total=1)],
         without_filters=2,
-        elsewhere=[wire.CountedValue(value="UMMY", count=3, label=WireText(id="Universitas", en="University"))],
+        elsewhere=[facets_pb2.FacetValue(value="UMMY", count=3, label=WireText(id="Universitas", en="University"))],
         classes=[wire.Class(value="8", notation="800", caption=caption, count=9)],
     )
 

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from rangkiang.catalog.v1 import facets_pb2 as _facets_pb2
 from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
 import sys
@@ -68,12 +69,12 @@ class CountFacetRequest(_message.Message):
     limit: _builtins.int
     """1 to 100; 0 means 50."""
     @_builtins.property
-    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetFilter]: ...
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]: ...
     def __init__(
         self,
         *,
         query: _builtins.str = ...,
-        filters: _abc.Iterable[Global___FacetFilter] | None = ...,
+        filters: _abc.Iterable[_facets_pb2.Filter] | None = ...,
         facet: _builtins.str = ...,
         sort: _builtins.str = ...,
         offset: _builtins.int = ...,
@@ -88,29 +89,6 @@ class CountFacetRequest(_message.Message):
 Global___CountFacetRequest: _TypeAlias = CountFacetRequest  # noqa: Y015
 
 @_typing.final
-class FacetFilter(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACET_FIELD_NUMBER: _builtins.int
-    VALUES_FIELD_NUMBER: _builtins.int
-    facet: _builtins.str
-    @_builtins.property
-    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    def __init__(
-        self,
-        *,
-        facet: _builtins.str = ...,
-        values: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facet", b"facet", "values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FacetFilter: _TypeAlias = FacetFilter  # noqa: Y015
-
-@_typing.final
 class CountFacetReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -121,11 +99,11 @@ class CountFacetReply(_message.Message):
     total: _builtins.int
     """Records that match."""
     @_builtins.property
-    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___CountedValue]: ...
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]: ...
     def __init__(
         self,
         *,
-        values: _abc.Iterable[Global___CountedValue] | None = ...,
+        values: _abc.Iterable[_facets_pb2.FacetValue] | None = ...,
         more: _builtins.bool = ...,
         total: _builtins.int = ...,
     ) -> None: ...
@@ -136,35 +114,6 @@ class CountFacetReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CountFacetReply: _TypeAlias = CountFacetReply  # noqa: Y015
-
-@_typing.final
-class CountedValue(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALUE_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
-    LABEL_FIELD_NUMBER: _builtins.int
-    SELECTED_FIELD_NUMBER: _builtins.int
-    value: _builtins.str
-    count: _builtins.int
-    selected: _builtins.bool
-    @_builtins.property
-    def label(self) -> _text_pb2.LocalText: ...
-    def __init__(
-        self,
-        *,
-        value: _builtins.str = ...,
-        count: _builtins.int = ...,
-        label: _text_pb2.LocalText | None = ...,
-        selected: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["label", b"label"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "label", b"label", "selected", b"selected", "value", b"value"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___CountedValue: _TypeAlias = CountedValue  # noqa: Y015
 
 @_typing.final
 class ListClassesRequest(_message.Message):
@@ -538,7 +487,7 @@ class Help(_message.Message):
         """Queries that find something, with how much."""
 
     @_builtins.property
-    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[Global___CountedValue]:
+    def elsewhere(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]:
         """Found in other institutions than those chosen, by code."""
 
     @_builtins.property
@@ -551,7 +500,7 @@ class Help(_message.Message):
         failed: _abc.Iterable[_builtins.str] | None = ...,
         without: _abc.Iterable[Global___Alternative] | None = ...,
         without_filters: _builtins.int = ...,
-        elsewhere: _abc.Iterable[Global___CountedValue] | None = ...,
+        elsewhere: _abc.Iterable[_facets_pb2.FacetValue] | None = ...,
         classes: _abc.Iterable[Global___Class] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
+from rangkiang.catalog.v1 import facets_pb2 as _facets_pb2
 from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
 import sys
@@ -52,7 +53,7 @@ class SearchRequest(_message.Message):
     branch: _builtins.str
     """The reader's branch, "INSTITUTION/BRANCH": first among the holdings of every hit. Empty: none."""
     @_builtins.property
-    def filters(self) -> _containers.RepeatedCompositeFieldContainer[Global___Filter]:
+    def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]:
         """Restrictions; values within one facet are alternatives, facets restrict together."""
 
     @_builtins.property
@@ -63,7 +64,7 @@ class SearchRequest(_message.Message):
         self,
         *,
         query: _builtins.str = ...,
-        filters: _abc.Iterable[Global___Filter] | None = ...,
+        filters: _abc.Iterable[_facets_pb2.Filter] | None = ...,
         facets: _abc.Iterable[_builtins.str] | None = ...,
         sort: _builtins.str = ...,
         cursor: _builtins.str = ...,
@@ -80,29 +81,6 @@ class SearchRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SearchRequest: _TypeAlias = SearchRequest  # noqa: Y015
-
-@_typing.final
-class Filter(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    FACET_FIELD_NUMBER: _builtins.int
-    VALUES_FIELD_NUMBER: _builtins.int
-    facet: _builtins.str
-    @_builtins.property
-    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
-    def __init__(
-        self,
-        *,
-        facet: _builtins.str = ...,
-        values: _abc.Iterable[_builtins.str] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["facet", b"facet", "values", b"values"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___Filter: _TypeAlias = Filter  # noqa: Y015
 
 @_typing.final
 class SearchReply(_message.Message):
@@ -275,12 +253,12 @@ class Facet(_message.Message):
     VALUES_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     @_builtins.property
-    def values(self) -> _containers.RepeatedCompositeFieldContainer[Global___FacetValue]: ...
+    def values(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.FacetValue]: ...
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
-        values: _abc.Iterable[Global___FacetValue] | None = ...,
+        values: _abc.Iterable[_facets_pb2.FacetValue] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
@@ -289,37 +267,6 @@ class Facet(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Facet: _TypeAlias = Facet  # noqa: Y015
-
-@_typing.final
-class FacetValue(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    VALUE_FIELD_NUMBER: _builtins.int
-    COUNT_FIELD_NUMBER: _builtins.int
-    LABEL_FIELD_NUMBER: _builtins.int
-    SELECTED_FIELD_NUMBER: _builtins.int
-    value: _builtins.str
-    count: _builtins.int
-    selected: _builtins.bool
-    @_builtins.property
-    def label(self) -> _text_pb2.LocalText:
-        """The value for people; empty when the value speaks for itself."""
-
-    def __init__(
-        self,
-        *,
-        value: _builtins.str = ...,
-        count: _builtins.int = ...,
-        label: _text_pb2.LocalText | None = ...,
-        selected: _builtins.bool = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["label", b"label"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["count", b"count", "label", b"label", "selected", b"selected", "value", b"value"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___FacetValue: _TypeAlias = FacetValue  # noqa: Y015
 
 @_typing.final
 class SuggestRequest(_message.Message):

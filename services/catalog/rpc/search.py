@@ -7,7 +7,7 @@ import grpc
 from chassis import rpc
 from chassis.context import system
 from chassis.ids import parse_id
-from rangkiang.catalog.v1 import browsing_pb2, searches_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from services.catalog.query_log import SearchEntry, log_searches
 from services.catalog.rpc.base import ServicerBase, wire_text
@@ -56,12 +56,7 @@ class SearchMethods(ServicerBase):
             facets=[
                 wire.Facet(
                     name=facet.name,
-                    values=[
-                        wire.FacetValue(
-                            value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
-                        )
-                        for value in facet.values
-                    ],
+                    values=[wire_facet_value(value) for value in facet.values],
                 )
                 for facet in result.facets
             ],
@@ -95,7 +90,7 @@ class SearchMethods(ServicerBase):
             limit=request.limit,
         )
         return browsing_pb2.CountFacetReply(
-            values=[wire_counted(value) for value in facet.values], more=facet.more, total=facet.total
+            values=[wire_facet_value(value) for value in facet.values], more=facet.more, total=facet.total
         )
 
     def ListSimilar(
@@ -130,8 +125,8 @@ class SearchMethods(ServicerBase):
         return searches_pb2.NoteSearchesReply()
 
 
-def wire_counted(value: FacetValue) -> browsing_pb2.CountedValue:
-    return browsing_pb2.CountedValue(
+def wire_facet_value(value: FacetValue) -> facets_pb2.FacetValue:
+    return facets_pb2.FacetValue(
         value=value.value, count=value.count, label=wire_text(value.label), selected=value.selected
     )
 
@@ -141,6 +136,6 @@ def _help(found: ZeroResultHelp) -> browsing_pb2.Help:
         failed=found.failed,
         without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],
         without_filters=found.without_filters,
-        elsewhere=[wire_counted(each) for each in found.elsewhere],
+        elsewhere=[wire_facet_value(each) for each in found.elsewhere],
         classes=[wire_class(class_) for class_ in found.classes],
     )

@@ -21,7 +21,7 @@ from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
+from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import institutions, rpc, sample
@@ -182,7 +182,7 @@ def test_institutions_and_the_branches_of_one(call: Call) -> None:
         ("Search", wire.SearchRequest(sort="colour"), Invalid, ""),
         ("Search", wire.SearchRequest(limit=100_000), Invalid, ""),
         ("Search", wire.SearchRequest(facets=["colour"]), Invalid, ""),
-        ("Search", wire.SearchRequest(filters=[wire.Filter(facet="colour", values=["red"])]), Invalid, ""),
+        ("Search", wire.SearchRequest(filters=[facets_pb2.Filter(facet="colour", values=["red"])]), Invalid, ""),
     ],
     ids=lambda value: value if isinstance(value, str) else None,
 )
