@@ -1,4 +1,4 @@
-"""The query log: what was searched for and what came of it, without anything of who searched."""
+"""The query log: queries, their hits and opened hits, without any data about the reader."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LANGUAGES = ("id", "en")
 HIDDEN = "…"
 _LARGEST = 2**31 - 1
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+")
-# Ten digits or more, however they are parted: a NIK has 16, a telephone number 10 to 13.
+# Ten digits or more, with any separators: a NIK has 16, a telephone number 10 to 13.
 _DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
 
 
@@ -37,10 +37,10 @@ class SearchEntry:
 
 
 def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
-    """Keep these searches; what looks like a person's data in them is struck out, empty ones are passed over.
+    """Store searches; removes what may be personal data, and skips empty queries.
 
-    returns  how many were kept
-    raises   Invalid  SEARCHES_OUT_OF_BOUNDS for more than 1,000, or for a day or language that is none
+    returns  the number of stored searches
+    raises   Invalid  SEARCHES_OUT_OF_BOUNDS more than 1,000, or an invalid day or language
     """
     if len(searches) > MOST_ENTRIES or not all(_is_valid(entry) for entry in searches):
         raise Invalid("SEARCHES_OUT_OF_BOUNDS", most=MOST_ENTRIES)
@@ -53,21 +53,21 @@ def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
             "language": entry.language,
         }
         for entry in searches
-        if (text := strip_personal_data(entry.query, found=entry.total > 0)) and text != HIDDEN
+        if (text := strip_personal_data(entry.query, has_hits=entry.total > 0)) and text != HIDDEN
     ]
     if rows:
         session.execute(insert(Search), rows)
     return len(rows)
 
 
-def strip_personal_data(text: str, *, found: bool) -> str:
-    """A query in single spaces, lower case, without e-mail addresses and numbers that may be a person's.
+def strip_personal_data(text: str, *, has_hits: bool) -> str:
+    """Return a query in single spaces and lower case, without e-mail addresses and numbers of persons.
 
-    An ISBN stays, for its check digit says what it is, and so does a number alone that found something: a barcode.
-    Any other ten digits or more may be a NIK or a telephone number.
+    An ISBN with a valid check digit stays, and so does a single number that has hits: a barcode. Any other ten digits
+    or more may be a NIK or a telephone number.
     """
     text = " ".join(text.lower().split())
-    if not (found and _DIGITS.fullmatch(text)):
+    if not (has_hits and _DIGITS.fullmatch(text)):
         text = _DIGITS.sub(lambda number: number.group() if isbn13(number.group()) else HIDDEN, text)
     return _MAIL.sub(HIDDEN, text)[:MOST_CHARACTERS]
 
@@ -80,13 +80,13 @@ def _is_valid(each: SearchEntry) -> bool:
 
 
 class QueryReport(NamedTuple):
-    """What came of one query.
+    """The searches of one query.
 
-    searches  how often it was searched for
-    failed    how often it found nothing
-    total     what it found last
+    searches  number of searches
+    failed    number of searches without hits
+    total     hits of the last search
     opened    how often one of its hits was opened
-    rank      mean rank of those, one decimal; None when none was
+    rank      mean rank of the opened hits, one decimal; None without any
     last      the last day
     """
 
@@ -100,28 +100,28 @@ class QueryReport(NamedTuple):
 
 
 def report_searches(session: Session, *, since: str, failed: bool, limit: int) -> list[QueryReport]:
-    """What was searched for, the most frequent first, then by the query.
+    """Report the queries, the most frequent first, then by the query.
 
     since   first day, ISO 8601
-    failed  only queries that found nothing when they were last searched for
+    failed  only queries whose last search had no hits
     """
-    made = Search.clicked == 0
+    is_search = Search.clicked == 0
     latest = (
         select(Search.query, func.max(Search.number).label("number"))
-        .where(Search.day >= since, made)
+        .where(Search.day >= since, is_search)
         .group_by(Search.query)
         .subquery()
     )
     last = aliased(Search)
-    searches = func.count().filter(made)
+    searches = func.count().filter(is_search)
     statement = (
         select(
             Search.query,
             searches,
-            func.count().filter(made, Search.total == 0),
+            func.count().filter(is_search, Search.total == 0),
             last.total,
-            func.count().filter(~made),
-            func.avg(Search.clicked).filter(~made),
+            func.count().filter(~is_search),
+            func.avg(Search.clicked).filter(~is_search),
             func.max(Search.day),
         )
         .join(latest, latest.c.query == Search.query)

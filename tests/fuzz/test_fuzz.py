@@ -23,6 +23,7 @@ from gateway.app import create_app
 from services.catalog import rpc
 from services.catalog.index.port import ENGINES
 from services.catalog.service import SERVICE
+from services.catalog.settings import CatalogSettings
 from tests.fakes.library import Library, begun, book
 from tests.fakes.running import served_catalog, served_gateway
 from tests.fuzz.seeds import SEEDS, TOKENS
@@ -67,7 +68,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     here = Settings(data=folder)
     with (
         migrated_database(SERVICE, here.database("catalog")) as database,
-        closing(begun(open_url(here.search, ENGINES))) as index,
+        closing(begun(open_url(here.of(CatalogSettings).search, ENGINES))) as index,
     ):
         Library(database, index).put(BOOKS)
         servicer = rpc.servicer(Resources(settings=here, database=database, service=SERVICE))

@@ -1,1 +1,1 @@
-"""Finding records: a text in, hits out. One request to the index, one SELECT of the brief records."""
+"""Search: one request to the index, then one SELECT of the brief records."""

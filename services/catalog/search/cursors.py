@@ -1,4 +1,4 @@
-"""Cursors: where the next page begins, of which question, in which state of the index; opaque to who carries them."""
+"""Cursors: opaque texts that name where the next page of a query begins, and the index state of the last one."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _LONGEST = 512
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """offset      hits to pass over
-    question    digest of query, filters and sort
-    generation  state of the index that the page before came from
-    mode        how the first page was answered, and so the others are
+    """offset      hits to skip
+    question    see query_digest
+    generation  index state of the page before
+    mode        how the first page was answered; later pages are answered the same way
     """
 
     offset: int
@@ -40,27 +40,27 @@ class Cursor:
 
 
 def query_digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -> bytes:
-    """Eight bytes that tell one question from another; facets, limit and highlights may differ from page to page."""
-    asked = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
-    return blake2b(asked.encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    """Return eight bytes that identify a query; facets, limit and highlights may differ from page to page."""
+    content = repr((text, sorted((name, sorted(values)) for name, values in filters.items()), sort))
+    return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def decode_cursor(text: str, question: bytes) -> Cursor:
-    """The cursor a text stands for, if it belongs to this question.
+    """Decode a cursor that belongs to this query.
 
     raises  Invalid  CURSOR_FOREIGN, PAGING_TOO_DEEP
     """
     try:
         packed = urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text[:_LONGEST]) % 4))
-        form, offset, asked = _HEAD.unpack_from(packed)
+        form, offset, digest = _HEAD.unpack_from(packed)
         generation = packed[_HEAD.size :].decode()
     except (binascii.Error, struct.error, ValueError):
         raise _cursor_foreign() from None
     mode = _MODE_OF.get(form & _MODE_BITS)
     if mode is None:
         raise _cursor_foreign()
-    cursor = Cursor(offset, asked, generation, mode)
-    if form & ~_MODE_BITS != _FORM or asked != question or not offset or str(cursor) != text:
+    cursor = Cursor(offset, digest, generation, mode)
+    if form & ~_MODE_BITS != _FORM or digest != question or not offset or str(cursor) != text:
         raise _cursor_foreign()
     if offset >= REACH:
         raise Invalid("PAGING_TOO_DEEP", most=REACH)

@@ -1,4 +1,4 @@
-"""Other forms of a heading: who says Buya Hamka finds what stands under Hamka, below what says it as it was typed."""
+"""Query expansion by authority records: Buya Hamka also finds records under Hamka, ranked below exact matches."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from services.catalog.index.matches import DisMax, Match, Or, scaled
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import rank
 
-MOST_WORDS = 7  # of a form that is looked up
+MOST_WORDS = 7  # of a form
 MOST_VARIANTS = 4  # of a query
-# A variant is another way to say it, not what was said: with this share of the weights it stays below.
+# The factor on a variant's weights: variants rank below what matches as typed.
 VARIANT_WEIGHT = 0.3
 CACHE_SECONDS = 30.0
 CACHE_SECONDS_PER_READ_SECOND = (
     1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
 )
 MOST_CACHE_SECONDS = 300.0
-MOST_CACHED_FORMS = 50_000  # forms whose hashes are kept: 5 MB; with more, every query asks the tables
-MOST_CACHED_MATCHES = 1_000  # remembered; readers and their next pages repeat themselves
-_MOST_INVERTED = 2  # last words of a name that may stand first in its list
+MOST_CACHED_FORMS = 50_000  # forms whose hashes are cached: 5 MB; with more, every query reads the tables
+MOST_CACHED_MATCHES = 1_000  # readers and their next pages repeat queries
+_MOST_INVERTED = 2  # last words of a name that its heading may have first
 
 
 class Variant(NamedTuple):
-    """A query with one heading in it said otherwise. form: how, as its authority record has it."""
+    """A query with one heading replaced by another form. form: as the authority record has it."""
 
     form: str
     query: Query
 
 
 class _Cache(NamedTuple):
-    """until: time to look again. forms: hashes of all that there are; None: more than are kept. answers: of matches."""
+    """until: when to read again. forms: hashes of all forms, None for too many. matches: variant_matches by query."""
 
     until: float
     forms: frozenset[int] | None
-    answers: dict[Query, dict[Match, str]]
+    matches: dict[Query, dict[Match, str]]
 
 
 class _Span(NamedTuple):
-    """Parts of a query, side by side, that may be a form; forms: how its list would sort it."""
+    """Adjacent parts of a query that may be a form. forms: their sort keys."""
 
     start: int
     end: int
@@ -57,32 +57,34 @@ _caches: WeakKeyDictionary[Database, _Cache] = WeakKeyDictionary()
 
 
 def expand(database: Database, query: Query, match: Match | None = None) -> Match:
-    """What matches, and what would if a form of a heading in the query were another one of the same heading.
+    """Build the match of a query and of its variants by other forms of headings.
 
-    match   what the query is without its variants, when that is at hand
+    match   the query's own match, when the caller has it
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     match = match or rank(query)
-    found = tuple(variant_matches(database, query))
-    return Or((match, DisMax(found, 0.0))) if found else match
+    others = tuple(variant_matches(database, query))
+    return Or((match, DisMax(others, 0.0))) if others else match
 
 
 def variant_matches(database: Database, query: Query) -> dict[Match, str]:
-    """What a query is widened by -> the form that it says instead. Raises Unavailable DATABASE_UNAVAILABLE."""
-    kept = _load_cache(database)
-    answer = kept.answers.get(query)
-    if answer is None:
-        answer = {scaled(rank(each.query), VARIANT_WEIGHT): each.form for each in heading_variants(database, query)}
-        if len(kept.answers) < MOST_CACHED_MATCHES:
-            kept.answers[query] = answer
-    return answer
+    """Return each variant's match -> the form that replaces the heading. Raises Unavailable DATABASE_UNAVAILABLE."""
+    cache = _load_cache(database)
+    matches = cache.matches.get(query)
+    if matches is None:
+        matches = {
+            scaled(rank(variant.query), VARIANT_WEIGHT): variant.form for variant in heading_variants(database, query)
+        }
+        if len(cache.matches) < MOST_CACHED_MATCHES:
+            cache.matches[query] = matches
+    return matches
 
 
 def heading_variants(database: Database, query: Query) -> list[Variant]:
-    """The query with other forms of the headings in it, longest headings first, at most MOST_VARIANTS.
+    """Replace headings in the query by their other forms, longest headings first, at most MOST_VARIANTS.
 
-    Every search comes here: which forms there are is kept in memory, and the tables are asked, with one SELECT, only
-    when the query says one. Forms of every institution count for all, as their records are found by all.
+    Every search calls this: the hashes of all forms are cached, and the tables are read, with one SELECT, only when
+    the query has a form. Forms of every institution are used, because every search finds the records of all.
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     known = _load_cache(database).forms
@@ -91,77 +93,77 @@ def heading_variants(database: Database, query: Query) -> list[Variant]:
     spans = [span for span in _spans(query.parts) if known is None or any(hash(form) in known for form in span.forms)]
     if not spans:
         return []
-    others: dict[str, list[str]] = {}
+    texts_of: dict[str, list[str]] = {}
     for sort, text in queries.other_forms(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
-        others.setdefault(sort, []).append(text)
-    found: dict[Query, str] = {}  # longest first, and of one heading first what it is called
-    done: list[tuple[int, int]] = []
+        texts_of.setdefault(sort, []).append(text)
+    variants: dict[Query, str] = {}  # longest heading first, and of one heading its preferred form first
+    replaced: list[tuple[int, int]] = []
     for start, end, forms in sorted(spans, key=lambda span: span.start - span.end):
-        if any(first <= start and end <= last for first, last in done):
-            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is no other one
+        if any(other_start <= start and end <= other_end for other_start, other_end in replaced):
+            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is not another heading
         typed = {token for part in query.parts[start:end] if isinstance(part, Word) for token in tokens(part.text)}
-        said = [typed]
-        there = list(dict.fromkeys(text for form in forms for text in others.get(form, ())))
-        if there:
-            done.append((start, end))
-        for text in there:
+        token_sets = [typed]
+        texts = list(dict.fromkeys(text for form in forms for text in texts_of.get(form, ())))
+        if texts:
+            replaced.append((start, end))
+        for text in texts:
             words = tokens(text)
-            if not any(each.issubset(words) for each in said):  # else it finds nothing that was not found
-                said.append(set(words))
-                found.setdefault(_replace_span(query, start, end, words), text)
-    return [Variant(text, each) for each, text in islice(found.items(), MOST_VARIANTS)]
+            if not any(known_tokens.issubset(words) for known_tokens in token_sets):  # else it finds nothing new
+                token_sets.append(set(words))
+                variants.setdefault(_replace_span(query, start, end, words), text)
+    return [Variant(text, variant) for variant, text in islice(variants.items(), MOST_VARIANTS)]
 
 
 def has_forms(database: Database) -> bool:
-    """Whether there are authority records at all. Raises Unavailable DATABASE_UNAVAILABLE."""
+    """Tell whether there are authority records. Raises Unavailable DATABASE_UNAVAILABLE."""
     forms = _load_cache(database).forms
     return forms is None or bool(forms)
 
 
 def _load_cache(database: Database) -> _Cache:
-    """Which forms there are, KEPT_SECONDS or KEPT_TIMES old; the first who comes after that reads them anew."""
-    kept, now = _caches.get(database), time.monotonic()
-    if kept is None or kept.until < now:
-        if kept is not None:  # who comes meanwhile is content with what was
-            _caches[database] = kept._replace(until=now + CACHE_SECONDS)
-        found = queries.forms(database, MOST_CACHED_FORMS + 1)
-        forms = None if len(found) > MOST_CACHED_FORMS else frozenset(map(hash, found))
-        read = time.monotonic()
-        kept_for = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read - now), MOST_CACHE_SECONDS))
-        kept = _caches[database] = _Cache(read + kept_for, forms, {})
-    return kept
+    """Return the cached forms; the first caller after `until` reads them again."""
+    cache, now = _caches.get(database), time.monotonic()
+    if cache is None or cache.until < now:
+        if cache is not None:  # other callers use the old forms meanwhile
+            _caches[database] = cache._replace(until=now + CACHE_SECONDS)
+        forms_in_order = queries.forms(database, MOST_CACHED_FORMS + 1)
+        forms = None if len(forms_in_order) > MOST_CACHED_FORMS else frozenset(map(hash, forms_in_order))
+        read_at = time.monotonic()
+        kept_for = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read_at - now), MOST_CACHE_SECONDS))
+        cache = _caches[database] = _Cache(read_at + kept_for, forms, {})
+    return cache
 
 
 def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
-    """Every run of words of one field. A name is looked up as it was typed, and with its last word or two first."""
-    said = [_heading_words(each) for each in parts]
-    for start, first in enumerate(parts):
-        if not said[start] or not isinstance(first, Word):
+    """Yield every run of words of one field. A name is looked up as typed, and with its last word or two first."""
+    words_of = [_heading_words(part) for part in parts]
+    for start, first_part in enumerate(parts):
+        if not words_of[start] or not isinstance(first_part, Word):
             continue
-        found: list[str] = []
+        words: list[str] = []
         deciding = False
         for end in range(start + 1, min(start + MOST_WORDS, len(parts)) + 1):
             part = parts[end - 1]
-            if not said[end - 1] or not isinstance(part, Word) or part.field != first.field:
+            if not words_of[end - 1] or not isinstance(part, Word) or part.field != first_part.field:
                 break
-            found += said[end - 1]
-            deciding = deciding or not all(map(is_stop_word, said[end - 1]))
+            words += words_of[end - 1]
+            deciding = deciding or not all(map(is_stop_word, words_of[end - 1]))
             if deciding:
-                turned = (
-                    [*found[-last:], *found[:-last]] for last in range(1, min(_MOST_INVERTED, len(found) - 1) + 1)
+                inverted = (
+                    [*words[-count:], *words[:-count]] for count in range(1, min(_MOST_INVERTED, len(words) - 1) + 1)
                 )
-                yield _Span(start, end, tuple(dict.fromkeys(map(" ".join, (found, *turned)))))
+                yield _Span(start, end, tuple(dict.fromkeys(map(" ".join, (words, *inverted)))))
 
 
 def _heading_words(part: Part) -> list[str]:
-    """The words of a part that may be of a name or subject; none of another."""
+    """Return the words of a part that may belong to a name or subject."""
     if isinstance(part, Word) and not part.prefix and part.field in ("", "author", "subject"):
         return tokens(part.text)
     return []
 
 
 def _replace_span(query: Query, start: int, end: int, words: Sequence[str]) -> Query:
-    first = query.parts[start]
-    field = first.field if isinstance(first, Word) else ""
-    inside = tuple(Word(each, field) for each in words)
-    return replace(query, parts=(*query.parts[:start], *inside, *query.parts[end:]))
+    first_part = query.parts[start]
+    field = first_part.field if isinstance(first_part, Word) else ""
+    replacement = tuple(Word(word, field) for word in words)
+    return replace(query, parts=(*query.parts[:start], *replacement, *query.parts[end:]))

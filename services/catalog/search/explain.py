@@ -1,7 +1,7 @@
-"""Why a hit ranks where it does, in words: computed from the Match tree and the record's own document.
+"""Explains the rank of a hit in words, from the match tree and the record's document.
 
-No engine is asked for its explanation, so both editions say the same; of an index only the rarity of words is asked.
-What the parts add is scaled so that they sum to the engine's own score.
+Both editions explain alike, because only document frequencies come from the index. The weights of the parts are scaled
+so that they add up to the engine's score.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
 MOST_REASONS = 12
-# Where a word stands, what counts most first; `text` has all words, and so says what the others do not have.
+# Fields by weight; `text` has all words, so it is named for words that the other fields do not have.
 PLACES = {
     "title": "WHY_IN_TITLE",
     "author": "WHY_IN_AUTHOR",
@@ -48,7 +48,7 @@ SORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """weight: its part of the score; 0 where the order is not by relevance"""
+    """weight: its part of the score; 0 unless sorted by relevance"""
 
     text: LocalText
     weight: float
@@ -57,7 +57,7 @@ class Reason:
 def explain_hits(
     database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort
 ) -> dict[int, list[Reason]]:
-    """Record number -> why it ranks where it does, heaviest first, at most twelve reasons.
+    """Return record number -> the reasons of its rank, heaviest first, at most twelve.
 
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
@@ -67,51 +67,54 @@ def explain_hits(
     with database.reading(context) as session:
         changes = load_changes(session, dict.fromkeys(scores, 0))
     documents = {change.number: Fields(change.document) for change in changes if change.document is not None}
-    known: dict[Term, int] = {}
+    frequencies: dict[Term, int] = {}
     lengths: dict[str, float] = {}
 
     def frequency(term: Term) -> int:
         bare = Term(term.field, term.token)
-        if bare not in known:
-            known[bare] = index.search(Request(bare, limit=0)).total
-        return known[bare]
+        if bare not in frequencies:
+            frequencies[bare] = index.search(Request(bare, limit=0)).total
+        return frequencies[bare]
 
     def length(field: str) -> float:
         if field not in lengths:
-            lengths[field] = fmean(len(each.tokens(field)) + 1 for each in documents.values())
+            lengths[field] = fmean(len(document.tokens(field)) + 1 for document in documents.values())
         return lengths[field]
 
     rarity, typed = bm25(index.count(), frequency, length), dict(_typed_words(answer.query.parts))
-    own, others = _split_variants(answer.match, variant_matches(database, answer.query))
+    typed_match, variants = _split_variants(answer.match, variant_matches(database, answer.query))
     explained = {}
     for number, fields in documents.items():
-        parts = weigh(own, fields, rarity) or []
-        said, form = max(
-            ((total_weight(weigh(each, fields, rarity) or []), form) for each, form in others), default=(0.0, "")
+        parts = weigh(typed_match, fields, rarity) or []
+        variant_score, form = max(
+            ((total_weight(weigh(variant, fields, rarity) or []), form) for variant, form in variants),
+            default=(0.0, ""),
         )
-        computed = total_weight(parts) + said
+        computed = total_weight(parts) + variant_score
         scale = scores[number] / computed if computed > 0 else 0.0
-        added: dict[LocalText, float] = defaultdict(float)
+        weights: dict[LocalText, float] = defaultdict(float)
         for leaf, weight in parts:
             if weight > 0:
-                added[_describe(leaf, fields, typed)] += weight * scale
-        if said > 0:
-            added[sentence("WHY_KNOWN_AS", form=form)] += said * scale
-        reasons = [Reason(text, round(weight, 3)) for text, weight in added.items()]
-        explained[number] = sorted(reasons, key=lambda each: (-each.weight, each.text.en))[:MOST_REASONS]
+                weights[_describe(leaf, fields, typed)] += weight * scale
+        if variant_score > 0:
+            weights[sentence("WHY_KNOWN_AS", form=form)] += variant_score * scale
+        reasons = [Reason(text, round(weight, 3)) for text, weight in weights.items()]
+        explained[number] = sorted(reasons, key=lambda reason: (-reason.weight, reason.text.en))[:MOST_REASONS]
     return explained
 
 
-def _split_variants(match: Match, others: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
-    """What was asked for as it was typed, and each variant of it with the form it says instead (varying.widened)."""
+def _split_variants(match: Match, variants: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
+    """Split the match of `expand` into the query's own match and its variants with their forms."""
     match match:
-        case Or(of=(own, DisMax(choices=choices))) if others and all(each in others for each in choices):
-            return own, [(each, others[each]) for each in choices]
+        case Or(of=(typed_match, DisMax(choices=choices))) if variants and all(
+            choice in variants for choice in choices
+        ):
+            return typed_match, [(choice, variants[choice]) for choice in choices]
     return match, []
 
 
 def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
-    """(root, word) of every word as it was typed."""
+    """Yield (root, word) of every word as typed."""
     for part in parts:
         if isinstance(part, Word | Phrase):
             for token in tokens(part.text):
@@ -130,8 +133,8 @@ def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText
         case Prefix(field=field, token=token) if field in PLACES:
             return _describe_place(fields, (field,), token, typed, begun=True)
         case SideBySide(field=field, tokens=words):
-            place = next((each for each in PLACES if _has_phrase(fields.tokens(each), words)), field)
-            return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[place]))
+            field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
+            return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
         case Keyword(field="opening", values=(value,)) if value.endswith(END):
             return sentence("WHY_WHOLE_TITLE")
         case Keyword(field=field) if field in KEYWORDS:
@@ -141,10 +144,10 @@ def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText
 
 
 def _describe_term(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
-    """Where a word stands. Terms of `any` are roots, roots of one kind of words, or beginnings."""
+    """Describe where a term matches. Terms of `any` are roots, roots of one kind of words, or beginnings."""
     if term.field != "any":
         return _describe_place(
-            fields, [each for each in PLACES if term.field in (each, "text")], term.token, typed, exact=True
+            fields, [place for place in PLACES if term.field in (place, "text")], term.token, typed, exact=True
         )
     for kind, sign in IN.items():
         if term.token.startswith(sign):
@@ -163,25 +166,27 @@ def _describe_place(
     begun: bool = False,
     exact: bool = False,
 ) -> LocalText:
-    """The place that counts most where the word stands, as it was typed, in another form, or begun.
+    """Describe the field of the greatest weight that has the word as typed, in another form, or as a beginning.
 
-    exact  only as it was typed
+    exact  only as typed
     """
-    said = typed.get(word, word)
+    as_typed = typed.get(word, word)
     for place in places:
-        there = fields.tokens(place)
-        if said in there:
-            return sentence("WHY_EXACT", word=said, place=sentence(PLACES[place]))
+        field_tokens = fields.tokens(place)
+        if as_typed in field_tokens:
+            return sentence("WHY_EXACT", word=as_typed, place=sentence(PLACES[place]))
         if exact:
             continue
-        form = next((each for each in there if root(each) == word or root(each) == root(said)), "")
+        form = next((token for token in field_tokens if root(token) == word or root(token) == root(as_typed)), "")
         if form:
-            return sentence("WHY_FORM", word=said, form=form, place=sentence(PLACES[place]))
-        start = next((each for each in there if begun and each.startswith(word)), "")
-        if start:
-            return sentence("WHY_STARTS", word=said, form=start, place=sentence(PLACES[place]))
-    return sentence("WHY_SOMEWHERE", word=said)
+            return sentence("WHY_FORM", word=as_typed, form=form, place=sentence(PLACES[place]))
+        beginning = next((token for token in field_tokens if begun and token.startswith(word)), "")
+        if beginning:
+            return sentence("WHY_STARTS", word=as_typed, form=beginning, place=sentence(PLACES[place]))
+    return sentence("WHY_SOMEWHERE", word=as_typed)
 
 
 def _has_phrase(tokens: Sequence[str], words: Sequence[str]) -> bool:
-    return any(tuple(tokens[at : at + len(words)]) == tuple(words) for at in range(len(tokens) - len(words) + 1))
+    return any(
+        tuple(tokens[start : start + len(words)]) == tuple(words) for start in range(len(tokens) - len(words) + 1)
+    )

@@ -1,29 +1,36 @@
-"""Facets of a search: values with counts and names; ten beside the hits, all of one facet page by page."""
+"""Facets of a search: values with counts and names; ten with the hits, all of one facet page by page."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from weakref import WeakKeyDictionary
 
-from chassis.context import Context
+from chassis.context import READER, Context
 from chassis.db import Database
 from chassis.sentences import LocalText
+from services.catalog import queries
 from services.catalog.index.port import Index, Request
+from services.catalog.items import shelves
 from services.catalog.record.captions import caption
 from services.catalog.search import validation
 from services.catalog.search.execution import run_query
 from services.catalog.search.expansion import expand
-from services.catalog.search.labels import Names, load_names
 
 PLACES = ("institution", "branch")
-NAMED = (*PLACES, "class")  # by the library itself
+NAMED = (*PLACES, "class")  # labels come from the tables
 USUAL_VALUES, MOST_VALUES = 50, 100
+NAMES_SECONDS = 5.0
+
+Names = dict[tuple[str, str], LocalText]
+_cached_names: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """label  the value for people; None when it speaks for itself"""
+    """label  the value for people; None when the value itself is readable"""
 
     value: str
     count: int
@@ -39,7 +46,7 @@ class Facet:
 
 @dataclass(frozen=True, slots=True)
 class FacetPage:
-    """One page of a facet. total: records that match, the facet's own filter included; more: there is a next page."""
+    """One page of a facet. total: matching records, the facet's own filter included; more: a next page follows."""
 
     values: list[FacetValue]
     more: bool
@@ -58,43 +65,61 @@ def count_facet(
     offset: int = 0,
     limit: int = 0,
 ) -> FacetPage:
-    """Every value of one facet of a search, a page at a time; counts are exact.
+    """Count every value of one facet of a search, a page at a time; counts are exact.
 
     query, filters  as in a search; the facet's own filter does not narrow its counts
     sort            "count", most frequent first (also when empty), or "value"
-    offset          values to pass over, at most 1,000
+    offset          values to skip, at most 1,000
     limit           1 to 100; 0 for 50
     raises          Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                                  LIMIT_OUT_OF_BOUNDS, OFFSET_OUT_OF_BOUNDS
                     Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
                     TooLate      DEADLINE_PASSED
     """
-    asked, match = validation.parse_query(query)
-    kept = validation.allowed_filters(filters or {})
+    parsed, match = validation.parse_query(query)
+    allowed = validation.allowed_filters(filters or {})
     (name,) = validation.allowed_facets((facet,))
     order = validation.allowed_facet_order(sort)
-    first = validation.allowed_offset(offset)
-    wanted = validation.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
+    start = validation.allowed_offset(offset)
+    size = validation.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
     context.check_deadline()
-    end = first + wanted
+    end = start + size
     widen = partial(expand, database)
-    request = Request(widen(asked, match), filters=kept, facets=(name,), facet_size=end + 1, facet_order=order, limit=0)
-    hits = run_query(index, asked, request, widen=widen).hits
+    request = Request(
+        widen(parsed, match), filters=allowed, facets=(name,), facet_size=end + 1, facet_order=order, limit=0
+    )
+    hits = run_query(index, parsed, request, widen=widen).hits
     # A chosen value that comes later in the order is at the end of the list all the same.
     values = hits.facets[name][: end + 1]
     names = load_names(database) if name in NAMED else {}
     return FacetPage(
-        label_facet(name, values[first:end], kept.get(name, ()), names).values, len(values) > end, hits.total
+        label_facet(name, values[start:end], allowed.get(name, ()), names).values, len(values) > end, hits.total
     )
 
 
 def label_facet(name: str, values: Sequence[tuple[str, int]], chosen: tuple[str, ...], names: Names) -> Facet:
-    """Counted values with their names. names: from `names_of`."""
+    """Add labels to counted values. names: see load_names."""
     return Facet(
         name, [FacetValue(value, count, label_value(name, value, names), value in chosen) for value, count in values]
     )
 
 
 def label_value(facet: str, value: str, names: Names) -> LocalText | None:
-    """What people call a value; None when it speaks for itself."""
+    """Return the label of a value; None when the value itself is readable."""
     return names.get((facet, value)) or caption(facet, value)
+
+
+def load_names(database: Database) -> Names:
+    """Load names by facet (institution, branch, class) and value, at most NAMES_SECONDS old.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    now = time.monotonic()
+    cached = _cached_names.get(database)
+    if cached is None or cached[0] < now:
+        with database.reading(READER) as session:
+            names = queries.place_names(session)
+            names |= {("class", value): name for value, name in shelves.class_captions(session).items()}
+        cached = now + NAMES_SECONDS, names
+        _cached_names[database] = cached
+    return cached[1]

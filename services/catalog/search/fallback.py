@@ -1,7 +1,7 @@
-"""While the search engine is down: records looked up in the tables, by identifier, and by how titles and names begin.
+"""Search in the tables while the search engine is down: by identifier, and by the beginning of titles and names.
 
-Candidates come from the tables' own indexes; whether they match, and in what order, the query's Match tree says, as it
-does for the engine. What is not found so: a title by a word in its midst, a subject, what a note says.
+Candidates come from the tables' own indexes; the query's match tree decides which of them match and in what order.
+Not found this way: titles by a word in the middle, subjects, notes.
 """
 
 from __future__ import annotations
@@ -24,40 +24,40 @@ from services.catalog.record.standard_numbers import standard_number
 from services.catalog.search.scorer import Fields, constant_rarity, total_weight, weigh
 from services.catalog.tables import Institution, Item, Record, Source
 
-MOST_CANDIDATES = 300  # each is unpacked and looked at: 0.2 ms
+MOST_CANDIDATES = 300  # 0.2 ms each
 MOST_OF_ALL_WORDS, MOST_OF_A_WORD = 150, 60
 MOST_WORDS = 8
 ENGINE_DOWN = frozenset({"SEARCH_UNAVAILABLE", "INDEX_BUILDING"})
 GENERATION = "tables"
-_LAST_CHARACTER = "\U0010ffff"  # sorts behind every text that begins so
+_LAST_CHARACTER = "\U0010ffff"  # sorts after every text with the same beginning
 
 
 def search_tables(
     database: Database, request: Request, *, context: Context, text: str, others: Sequence[str] = ()
 ) -> Hits:
-    """One page of what matches, in the order asked for, out of at most 300 candidates; facets are not counted.
+    """Search at most 300 candidates for one page of hits in the requested order; facets are not counted.
 
     text    the query as typed
-    others  other forms of names in it, as lists have them
+    others  other forms of the names in it
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     match = And((request.match, *filter_matches(request).values()))
     with database.reading(context) as session:
         numbers = list(dict.fromkeys(islice(_candidates(session, text, others), MOST_CANDIDATES)))
         documents = [change.document for change in load_changes(session, dict.fromkeys(numbers, 0))]
-    found = [
+    scored = [
         (document, round(total_weight(parts), 4))
         for document in documents
         if document is not None and (parts := weigh(match, Fields(document), constant_rarity)) is not None
     ]
     key = SORT_FIELDS.get(request.sort)
     if key is None:
-        found.sort(key=lambda pair: (-pair[1], pair[0].number))
+        scored.sort(key=lambda pair: (-pair[1], pair[0].number))
     else:
-        found.sort(key=lambda pair: stored_fields(pair[0])[key], reverse=request.sort == "year")
-    page = found[request.offset : request.offset + request.limit]
+        scored.sort(key=lambda pair: stored_fields(pair[0])[key], reverse=request.sort == "year")
+    page = scored[request.offset : request.offset + request.limit]
     return Hits(
-        total=len(found),
+        total=len(scored),
         numbers=[document.number for document, _score in page],
         scores=[score if key is None else 0.0 for _document, score in page],
         facets={},
@@ -66,24 +66,24 @@ def search_tables(
 
 
 def _candidates(session: Session, text: str, others: Sequence[str]) -> Iterator[int]:
-    """Numbers of records that may match, the likeliest first, some more than once; one statement."""
+    """Yield numbers of records that may match, the likeliest first, with repetitions; one statement."""
     if not text.strip():
         newest = select(Record.number).where(Record.deleted_at.is_(None)).order_by(Record.number.desc())
         yield from session.scalars(newest.limit(MOST_CANDIDATES))
         return
-    under = [_select_records(_begins(Record.author_sort, heading_sort(each)), MOST_OF_A_WORD) for each in others]
-    asked = [*_by_number(session, text), *under, *_by_beginning(tokens(_without_fields(text)))]
-    parts = (select(each.subquery().c[0]) for each in asked)
+    by_form = [_select_records(_begins(Record.author_sort, heading_sort(lookup)), MOST_OF_A_WORD) for lookup in others]
+    lookups = [*_by_number(session, text), *by_form, *_by_beginning(tokens(_without_fields(text)))]
+    parts = (select(lookup.subquery().c[0]) for lookup in lookups)
     yield from session.scalars(union_all(*parts))
 
 
 def _by_number(session: Session, text: str) -> Iterator[Select[int]]:
-    """By ISBN, ISSN, barcode and control number; a number may be one word of the query or all of it."""
-    said = list(dict.fromkeys(each for each in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if each))
-    numbers = {number for each in said if (number := standard_number(each)) is not None}
+    """Look up by ISBN, ISSN, barcode and control number; a number may be one word of the query or all of it."""
+    texts = list(dict.fromkeys(text_ for text_ in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if text_))
+    numbers = {number for text_ in texts if (number := standard_number(text_)) is not None}
     if numbers:
         yield _select_records(Record.standard_number.in_(numbers), MOST_OF_A_WORD)
-    forms = sorted({form for each in said for form in (each, each.upper(), each.lower()) if len(each) <= 64})
+    forms = sorted({form for text_ in texts for form in (text_, text_.upper(), text_.lower()) if len(text_) <= 64})
     barcodes = Item.institution_id.in_(select(Institution.id)), Item.barcode.in_(forms)
     yield select(Item.record_number).where(*barcodes).limit(MOST_OF_A_WORD)
     keys = [f"{agency}{form}" for agency in _agencies(session) for form in forms]
@@ -91,41 +91,41 @@ def _by_number(session: Session, text: str) -> Iterator[Select[int]]:
 
 
 def _by_beginning(words: list[str]) -> Iterator[Select[int]]:
-    """By how titles and names begin: with all of the words, or with one of them."""
+    """Look up titles and names that begin with all of the words, or with one of them."""
     if not words:
         return
     typed = " ".join(words)
-    turned = " ".join((words[-1], *words[:-1]))  # names are entered by their last part
-    for condition in (*_title_begins(typed), _begins(Record.author_sort, typed), _begins(Record.author_sort, turned)):
+    inverted = " ".join((words[-1], *words[:-1]))  # headings of names begin with the last part
+    for condition in (*_title_begins(typed), _begins(Record.author_sort, typed), _begins(Record.author_sort, inverted)):
         yield _select_records(condition, MOST_OF_ALL_WORDS)
-    telling = [each for each in dict.fromkeys(words) if len(each) > 1 and not is_stop_word(each)]
-    for word in telling[:MOST_WORDS]:
+    deciding = [word_ for word_ in dict.fromkeys(words) if len(word_) > 1 and not is_stop_word(word_)]
+    for word in deciding[:MOST_WORDS]:
         for condition in (_begins(Record.author_sort, word), *_title_begins(word)):
             yield _select_records(condition, MOST_OF_A_WORD)
 
 
 def _title_begins(beginning: str) -> list[ColumnElement[bool]]:
-    """An English article is often there, whatever the second indicator should have said."""
+    """Match the beginning of a title, also after an English article that the second indicator did not skip."""
     return [_begins(Record.title_sort, f"{article}{beginning}") for article in ("", "the ", "a ")]
 
 
 def _agencies(session: Session) -> list[str]:
-    """What stands before the number in import keys ("(PKS)"): of each source the first key's and the last one's."""
-    # One seek each; grouped, it would be a walk through every key.
-    first, last = (
+    """List the prefixes of import keys ("(PKS)"): those of each source's first and last key."""
+    # One index seek each; GROUP BY would read every key.
+    first_key, last_key = (
         select(most(Record.control_key)).where(Record.source_id == Source.id).scalar_subquery()
         for most in (func.min, func.max)
     )
-    keys = session.execute(select(first, last).select_from(Source))
-    found = {"", "()"}
+    keys = session.execute(select(first_key, last_key).select_from(Source))
+    agencies = {"", "()"}
     for pair in keys:
-        found.update(f"{key.partition(')')[0]})" for key in pair if key and key.startswith("("))
-    return sorted(found)
+        agencies.update(f"{key.partition(')')[0]})" for key in pair if key and key.startswith("("))
+    return sorted(agencies)
 
 
 def _without_fields(text: str) -> str:
-    """The words without `field:` before them; what is excluded is left to the Match tree."""
-    return " ".join(each.rpartition(":")[2] for each in text.replace('"', " ").split() if not each.startswith("-"))
+    """Return the words without `field:`; exclusions are left to the match tree."""
+    return " ".join(word.rpartition(":")[2] for word in text.replace('"', " ").split() if not word.startswith("-"))
 
 
 def _begins(column: InstrumentedAttribute[str], beginning: str) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""Which words of a brief record were meant by the query: its texts, cut where a match begins or ends."""
+"""Highlights: the texts of a brief record, split where a match begins or ends."""
 
 from __future__ import annotations
 
@@ -27,45 +27,45 @@ _QUERY_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is marked in one field: tokens as they are, roots, beginnings."""
+    """What is marked in one field. exact: tokens; roots: of tokens; begun: beginnings of tokens."""
 
     exact: frozenset[str]
     roots: frozenset[str]
     begun: tuple[str, ...]
 
     def __contains__(self, word: str) -> bool:
-        found, roots = _forms(word)
+        word_tokens, roots = _forms(word)
         return (
-            not self.exact.isdisjoint(found)
+            not self.exact.isdisjoint(word_tokens)
             or not self.roots.isdisjoint(roots)
-            or (bool(self.begun) and any(token.startswith(self.begun) for token in found))
+            or (bool(self.begun) and any(token.startswith(self.begun) for token in word_tokens))
         )
 
 
 @lru_cache(maxsize=65_536)
 def _forms(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Tokens of a word as it stands in a text, and their roots. Remembered: the same words come in every list."""
-    found = tuple(tokens(word))
-    return found, tuple(map(root, found))
+    """Return the tokens of a word in a text, and their roots. Cached: lists of hits repeat the same words."""
+    word_tokens = tuple(tokens(word))
+    return word_tokens, tuple(map(root, word_tokens))
 
 
 def highlights(marks: Mapping[str, Marks], brief: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Fields of the brief record with a word that was found, cut in pieces: every second piece (1, 3, …) was found.
+    """Split the fields of the brief record that have a match: every second piece (1, 3, …) matches.
 
-    The pieces joined are the text; names in `authors` are joined by "; ".
+    The joined pieces are the text; names in `authors` are joined by "; ".
     """
-    found = {}
-    for field, marked in marks.items():
+    pieces_of = {}
+    for field, field_marks in marks.items():
         text = brief.get(field)
         if isinstance(text, list):
             text = "; ".join(text)
-        if text and len(pieces := split_at_marks(text, marked)) > 1:
-            found[field] = pieces
-    return found
+        if text and len(pieces := split_at_marks(text, field_marks)) > 1:
+            pieces_of[field] = pieces
+    return pieces_of
 
 
 def split_at_marks(text: str, marks: Marks) -> list[str]:
-    """The text in pieces, every second one marked."""
+    """Split a text into pieces, every second one marked."""
     pieces = [""]
     end = 0
     for span in _WORD.finditer(text):
@@ -83,24 +83,25 @@ def split_at_marks(text: str, marks: Marks) -> list[str]:
 
 
 def marks_for(query: Query) -> dict[str, Marks]:
-    """What a query marks, by field of the brief record; good for one search. Words too common to decide mark nothing
-    where others decide."""
-    asked = list(_searched_parts(query))
-    deciding = [each for each in asked if not (isinstance(each, Word) and is_stop_word(each.text.lower()))] or asked
-    last = query.parts[-1] if query.parts else None
+    """Return what a query marks in each field of the brief record. Stop words mark nothing beside other words."""
+    searched = list(_searched_parts(query))
+    deciding = [
+        part_ for part_ in searched if not (isinstance(part_, Word) and is_stop_word(part_.text.lower()))
+    ] or searched
+    last_part = query.parts[-1] if query.parts else None
     marks = {}
-    for field, reached in _QUERY_FIELDS.items():
+    for field, query_fields in _QUERY_FIELDS.items():
         exact: set[str] = set()
         roots: set[str] = set()
         begun: list[str] = []
         for part in deciding:
-            if part.field not in reached:
+            if part.field not in query_fields:
                 continue
             words = tokens(part.text)
             exact.update(words)
             if isinstance(part, Word):
                 roots.update(map(root, words))
-                if (part is last or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
+                if (part is last_part or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
                     begun.append(words[-1])
         if exact:
             marks[field] = Marks(frozenset(exact), frozenset(roots), tuple(begun))
@@ -108,7 +109,7 @@ def marks_for(query: Query) -> dict[str, Marks]:
 
 
 def _searched_parts(query: Query) -> Iterator[Word | Phrase]:
-    """The words and phrases that a record may have been found by."""
+    """Yield the words and phrases that a record may match."""
     for part in query.parts:
         if isinstance(part, AnyOf):
             for choice in part.choices:

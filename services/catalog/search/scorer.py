@@ -1,4 +1,4 @@
-"""What one record's document has of a Match tree, and what each part adds: computed here, whatever engine searched."""
+"""Scores one document against a match tree as both engines do, for `explain` and for the search in the tables."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _K1, _B = 1.2, 0.75  # BM25 as both engines have it
 
 
 class Part(NamedTuple):
-    """A leaf of the tree that the document has, and what it adds to the score."""
+    """A leaf of the tree that matches the document, and what it adds to the score."""
 
     leaf: Leaf
     weight: float
 
 
 class Fields:
-    """A document as the engines keep it, field by field."""
+    """A document's fields as the engines store them."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -46,19 +46,19 @@ class Fields:
         return stored_fields(self._document)
 
     def tokens(self, field: str) -> list[str]:
-        """Tokens of an analysed field, in order; values of a keyword field."""
-        found = self._tokens.get(field)
-        if found is None:
-            kept = self._stored.get(field, ())
-            found = kept.split() if isinstance(kept, str) else list(kept)
-            if found and found[0] == START:
-                del found[0]
-            self._tokens[field] = found
-        return found
+        """Return the tokens of an analysed field, in order, or the values of a keyword field."""
+        tokens = self._tokens.get(field)
+        if tokens is None:
+            content = self._stored.get(field, ())
+            tokens = content.split() if isinstance(content, str) else list(content)
+            if tokens and tokens[0] == START:
+                del tokens[0]
+            self._tokens[field] = tokens
+        return tokens
 
     def number(self, field: str) -> int | None:
-        kept: int | None = self._stored.get(field)
-        return kept
+        value: int | None = self._stored.get(field)
+        return value
 
 
 # What a Term adds, before its boost.
@@ -66,16 +66,16 @@ Rarity = Callable[[Term, Fields], float]
 
 
 def constant_rarity(_term: Term, _fields: Fields) -> float:
-    """Every word alike: where no index says how rare it is."""
+    """Weigh every word alike, where no index has document frequencies."""
     return 5.0
 
 
 def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[str], float]) -> Rarity:
-    """What both engines make of a Term.
+    """Return the BM25 score of a Term, as both engines compute it.
 
-    documents  of the index
-    frequency  documents that have it
-    lengths    mean number of tokens in a field
+    documents  in the index
+    frequency  returns the documents that have the term
+    lengths    returns the mean number of tokens in a field
     """
 
     def rarity(term: Term, fields: Fields) -> float:
@@ -89,15 +89,15 @@ def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[st
 
 
 def weigh(match: Match, fields: Fields, rarity: Rarity) -> list[Part] | None:
-    """Each leaf that the document has with what it adds; None when the document does not match."""
+    """List each leaf that matches the document, with what it adds; None when the document does not match."""
     match match:
         case Term() | Prefix() | Phrase() | Keyword() | Between():
             return _weigh_leaf(match, fields, rarity)
         case And(of=parts):
             return _all_parts([weigh(part, fields, rarity) for part in parts])
         case Or(of=parts):
-            found = [each for part in parts if (each := weigh(part, fields, rarity)) is not None]
-            return _all_parts(found) if found else None
+            matching = [each for part in parts if (each := weigh(part, fields, rarity)) is not None]
+            return _all_parts(matching) if matching else None
         case DisMax(choices=choices, tie=tie):
             return _best_parts([weigh(choice, fields, rarity) for choice in choices], tie)
         case Not(match=inner, without=without):
@@ -115,42 +115,44 @@ def total_weight(parts: Sequence[Part]) -> float:
     return sum(part.weight for part in parts)
 
 
-def _all_parts(found: Sequence[list[Part] | None]) -> list[Part] | None:
+def _all_parts(lists: Sequence[list[Part] | None]) -> list[Part] | None:
     parts: list[Part] = []
-    for each in found:
-        if each is None:
+    for list_ in lists:
+        if list_ is None:
             return None
-        parts += each
+        parts += list_
     return parts
 
 
-def _best_parts(found: Sequence[list[Part] | None], tie: float) -> list[Part] | None:
-    there = [each for each in found if each is not None]
-    if not there:
+def _best_parts(lists: Sequence[list[Part] | None], tie: float) -> list[Part] | None:
+    matching = [list_ for list_ in lists if list_ is not None]
+    if not matching:
         return None
-    best = max(range(len(there)), key=lambda at: total_weight(there[at]))
+    best = max(range(len(matching)), key=lambda index: total_weight(matching[index]))
     return [
-        part if at == best else Part(part.leaf, part.weight * tie) for at, each in enumerate(there) for part in each
+        part if index == best else Part(part.leaf, part.weight * tie)
+        for index, list_ in enumerate(matching)
+        for part in list_
     ]
 
 
 def _weigh_leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None:
     match leaf:
         case Term(field=field, token=token, boost=boost):
-            there, weight = token in fields.tokens(field), boost
-            return [Part(leaf, weight * rarity(leaf, fields))] if there else None
+            matches, weight = token in fields.tokens(field), boost
+            return [Part(leaf, weight * rarity(leaf, fields))] if matches else None
         case Prefix(field=field, token=token, boost=boost):
-            there, weight = any(each.startswith(token) for each in fields.tokens(field)), boost
+            matches, weight = any(value.startswith(token) for value in fields.tokens(field)), boost
         case Phrase(field=field, tokens=tokens, boost=boost):
-            there, weight = _side_by_side(fields.tokens(field), tokens), boost
+            matches, weight = _side_by_side(fields.tokens(field), tokens), boost
         case Keyword(field=field, values=values, boost=boost):
-            there, weight = not set(values).isdisjoint(fields.tokens(field)), boost
+            matches, weight = not set(values).isdisjoint(fields.tokens(field)), boost
         case Between(field=field, low=low, high=high):
             number, weight = fields.number(field), 0.0
-            there = number is not None and (low is None or number >= low) and (high is None or number <= high)
-    return [Part(leaf, weight)] if there else None
+            matches = number is not None and (low is None or number >= low) and (high is None or number <= high)
+    return [Part(leaf, weight)] if matches else None
 
 
-def _side_by_side(tokens: Sequence[str], wanted: Sequence[str]) -> bool:
-    length = len(wanted)
-    return any(tuple(tokens[at : at + length]) == tuple(wanted) for at in range(len(tokens) - length + 1))
+def _side_by_side(tokens: Sequence[str], phrase: Sequence[str]) -> bool:
+    length = len(phrase)
+    return any(tuple(tokens[start : start + length]) == tuple(phrase) for start in range(len(tokens) - length + 1))

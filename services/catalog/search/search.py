@@ -1,4 +1,4 @@
-"""One search: understand, ask the index, fetch what is shown."""
+"""One search: parse and check the request, search the index, load the brief records of the hits."""
 
 from __future__ import annotations
 
@@ -19,22 +19,21 @@ from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
 from services.catalog.search.expansion import expand, heading_variants
 from services.catalog.search.explain import Reason, explain_hits
-from services.catalog.search.facets import NAMED, Facet, label_facet
+from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
 from services.catalog.search.fallback import ENGINE_DOWN, search_tables
 from services.catalog.search.highlight import highlights, marks_for
-from services.catalog.search.labels import load_names
 from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
-LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's, as editions are in it
+LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's language -> ISO 639-2
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A record found. id: as text; brief, holdings: UTF-8 JSON, ready; highlights: field of the brief -> pieces.
+    """One hit. id: as text; brief, holdings: UTF-8 JSON; highlights: field of the brief -> pieces.
 
-    work_id, editions  by work: the work whose best edition it is, and how many of its records match
-    reasons            when asked for: why it ranks where it does, heaviest first
+    work_id, editions  by work: the work of this edition, and how many of its records match
+    reasons            with `explain`: the reasons of its rank, heaviest first
     """
 
     id: str
@@ -49,17 +48,17 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class SearchResult:
-    """One page.
+    """One page of hits.
 
-    next          cursor of the next page; "" at the end, or at the end of what paging reaches
-    changed       the index is not as it was for the page before: hits may repeat or be missing
-    understood    the query as we read it
-    did_you_mean  how it should perhaps be spelt; it finds more
-    corrected     nothing was found as it was spelt: the hits are those of did_you_mean
-    relaxed       nothing had all the words: the hits have most of them
-    degraded      the search engine does not answer: the hits were looked up in the tables
-    help          what would find something; only when nothing matched as it was asked
-    read_as_words  something in the query could not be read, and its words were searched for
+    next          cursor of the next page; "" on the last page, and where paging ends
+    changed       the index has changed since the page before: hits may repeat or be missing
+    understood    the query as it was parsed
+    did_you_mean  a correction of the query with more hits
+    corrected     the typed query has no hits: these are the hits of did_you_mean
+    relaxed       no record has all the words: the hits have most of them
+    degraded      the search engine does not answer: the hits come from the tables
+    help          only when nothing matches the query as typed
+    read_as_words  a part of the query could not be parsed, and was searched as plain words
     """
 
     total: int
@@ -98,91 +97,93 @@ def search(
     filters    facet -> values; values within a facet are alternatives, facets restrict together
     facets     facets to count, ten values each and the chosen ones
     sort       relevance (also when empty), year, year_asc, title
-    cursor     Found.next of the page before; empty for the first
+    cursor     SearchResult.next of the page before; empty for the first
     limit      1 to 100; 0 for 10
-    highlight  say which words were found
+    highlight  mark the matching words
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
-    by_work    one hit a work, its best edition that matches; total and facets count records all the same
-    explain    say why each hit ranks where it does
+    by_work    one hit a work, its best matching edition; total and facets still count records
+    explain    give the reasons of each hit's rank
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
                TooLate      DEADLINE_PASSED
     """
-    asked, match = validation.parse_query(query)
-    kept = validation.allowed_filters(filters or {})
+    parsed, match = validation.parse_query(query)
+    allowed = validation.allowed_filters(filters or {})
     order = validation.allowed_sort(sort)
-    wanted = validation.allowed_limit(limit)
-    question = query_digest(query, kept, f"{order} by work" if by_work else order)
-    came_from = decode_cursor(cursor, question) if cursor else None
-    offset = came_from.offset if came_from else 0
+    size = validation.allowed_limit(limit)
+    question = query_digest(query, allowed, f"{order} by work" if by_work else order)
+    page_before = decode_cursor(cursor, question) if cursor else None
+    offset = page_before.offset if page_before else 0
     context.check_deadline()
     widen = partial(expand, database)
     request = Request(
-        match=widen(asked, match),
-        filters=kept,
+        match=widen(parsed, match),
+        filters=allowed,
         facets=validation.allowed_facets(facets),
         sort=order,
         offset=offset,
-        limit=min(wanted, REACH - offset),
+        limit=min(size, REACH - offset),
         by_work=by_work,
         language=LANGUAGES.get(context.language, ""),
     )
     degraded = False
     try:
-        answer = run_query(index, asked, request, mode=came_from.mode if came_from else None, widen=widen)
-    except Unavailable as trouble:
-        if trouble.reason not in ENGINE_DOWN:
+        answer = run_query(index, parsed, request, mode=page_before.mode if page_before else None, widen=widen)
+    except Unavailable as problem:
+        if problem.reason not in ENGINE_DOWN:
             raise
-        others = [each.form for each in heading_variants(database, asked)]
-        looked_up = search_tables(database, request, context=context, text=query, others=others)
-        answer, degraded = Answer(looked_up, asked, request.match), True
-    numbers = answer.hits.numbers
-    reached = offset + len(numbers)
-    more = bool(numbers) and reached < REACH and (answer.hits.more if by_work else reached < answer.hits.total)
-    lost = not degraded and came_from is None and (answer.mode == "relaxed" or not answer.hits.total)
-    names = load_names(database) if lost or not set(NAMED).isdisjoint(request.facets) else {}
-    spelt = answer.query if answer.mode == "corrected" else answer.offered
+        other_forms = [variant.form for variant in heading_variants(database, parsed)]
+        table_hits = search_tables(database, request, context=context, text=query, others=other_forms)
+        answer, degraded = Answer(table_hits, parsed, request.match), True
+    record_numbers = answer.hits.numbers
+    end = offset + len(record_numbers)
+    has_more = bool(record_numbers) and end < REACH and (answer.hits.more if by_work else end < answer.hits.total)
+    needs_help = not degraded and page_before is None and (answer.mode == "relaxed" or not answer.hits.total)
+    names = load_names(database) if needs_help or not set(NAMED).isdisjoint(request.facets) else {}
+    suggestion = answer.query if answer.mode == "corrected" else answer.offered
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
         reasons = explain_hits(database, index, context=context, answer=answer, sort=order)
     return SearchResult(
         total=answer.hits.total,
         hits=_load_hits(database, answer, reasons, highlight=highlight, branch=branch),
-        next=str(Cursor(reached, question, answer.hits.generation, answer.mode)) if more else "",
-        changed=came_from is not None and came_from.generation != answer.hits.generation,
-        facets=[label_facet(name, values, kept.get(name, ()), names) for name, values in answer.hits.facets.items()],
-        understood=str(asked),
-        did_you_mean=str(spelt) if spelt else "",
+        next=str(Cursor(end, question, answer.hits.generation, answer.mode)) if has_more else "",
+        changed=page_before is not None and page_before.generation != answer.hits.generation,
+        facets=[label_facet(name, values, allowed.get(name, ()), names) for name, values in answer.hits.facets.items()],
+        understood=str(parsed),
+        did_you_mean=str(suggestion) if suggestion else "",
         corrected=answer.mode == "corrected",
         relaxed=answer.mode == "relaxed",
         degraded=degraded,
-        help=explain_zero_results(index, asked, request, names) if lost and asked.parts else None,
-        read_as_words=asked.read_as_words,
+        help=explain_zero_results(index, parsed, request, names) if needs_help and parsed.parts else None,
+        read_as_words=parsed.read_as_words,
     )
 
 
 def _load_hits(
     database: Database, answer: Answer, reasons: Mapping[int, list[Reason]], *, highlight: bool, branch: str
 ) -> list[Hit]:
-    """The hits in the index's order; one that has been deleted since is left out."""
-    found, hits = [], answer.hits
-    shown = queries.briefs(database, hits.numbers)
+    """Load the hits in the index's order; records that were deleted meanwhile are left out."""
+    loaded, hits = [], answer.hits
+    briefs = queries.briefs(database, hits.numbers)
     works = queries.work_ids(database, hits.works) if hits.works else {}
     marks = marks_for(_with_variants(database, answer.query)) if highlight else {}
-    for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
-        row = shown.get(number)
+    for position, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
+        row = briefs.get(number)
         if row is None:
             continue
-        marked = highlights(marks, orjson.loads(row.brief)) if marks else {}
+        marked_fields = highlights(marks, orjson.loads(row.brief)) if marks else {}
         holdings = branch_first(row.holdings, branch) if branch else row.holdings
-        of = works.get(hits.works[place], "") if hits.works else ""
-        editions = hits.editions[place] if hits.works else 0
-        found.append(Hit(row.id, score, row.brief, holdings, marked, of, editions, reasons.get(number, ())))
-    return found
+        work_id = works.get(hits.works[position], "") if hits.works else ""
+        editions = hits.editions[position] if hits.works else 0
+        loaded.append(
+            Hit(row.id, score, row.brief, holdings, marked_fields, work_id, editions, reasons.get(number, ()))
+        )
+    return loaded
 
 
 def _with_variants(database: Database, query: Query) -> Query:
-    """The query with all that it may have found something by."""
-    others = tuple(each.query for each in heading_variants(database, query))
-    return replace(query, parts=(AnyOf(others), *query.parts)) if others else query
+    """Add the query's variants, so that highlights mark their words too."""
+    variants = tuple(variant.query for variant in heading_variants(database, query))
+    return replace(query, parts=(AnyOf(variants), *query.parts)) if variants else query

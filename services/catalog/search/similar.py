@@ -1,4 +1,4 @@
-"""Records like this one: what shares its subjects, authors, series or class, rare ones weighing more; each with why."""
+"""Similar records: those that share subjects, authors, series or class, rare ones with more weight; with a reason."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from services.catalog.record.index_document import document
 from services.catalog.search import validation
 
 USUAL, MOST = 6, 20
-MOST_HEADINGS = 12  # of a kind that are asked for; who has more is about everything
-MOST_EDITIONS = 30  # hits passed over, for they are editions of what is there already
-# How much sharing one counts, beside how rare it is: a subject says most of what a book is about; an author's other
-# books may be about anything; a publisher's series too; a class has its wider ones beside it, and they add up.
+MOST_HEADINGS = 12  # of one kind; a record with more is about everything
+MOST_EDITIONS = 30  # extra hits, because some are editions of the same work
+# The weight of a shared heading, multiplied by its rarity. A subject says most about a book; an author's other books
+# may be about anything, as may a series; a class is shared together with its broader classes, whose weights add up.
 WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}
 REASONS = {
     "subject": "SIMILAR_SUBJECT",
@@ -37,7 +37,7 @@ _MOST_NAMED = 2  # values named in a reason
 
 @dataclass(frozen=True, slots=True)
 class SimilarRecord:
-    """id: as text; brief, holdings: UTF-8 JSON, ready; reason: what it shares that weighs most."""
+    """id: as text; brief, holdings: UTF-8 JSON; reason: the shared headings with the greatest weight."""
 
     id: str
     brief: bytes
@@ -48,83 +48,91 @@ class SimilarRecord:
 def similar(
     database: Database, index: Index, *, context: Context, record_id: UUID, limit: int = 0
 ) -> list[SimilarRecord]:
-    """Records like this one, the likest first; not itself and not its other editions, and of each work one.
+    """Find similar records, the most similar first: one of each work, none of the record's own work.
 
     limit   1 to 20; 0 for 6
     raises  NotFound     RECORD_NOT_FOUND
             Invalid      LIMIT_OUT_OF_BOUNDS
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
-    wanted = validation.allowed_limit(limit, usual=USUAL, most=MOST)
+    size = validation.allowed_limit(limit, usual=USUAL, most=MOST)
     context.check_deadline()
     with database.reading(context) as session:
         number = queries.record(session, record_id).number
-        own, work = queries.marc_and_work(session, [number])[number]
-    weights = _weights(index, {kind: values[:MOST_HEADINGS] for kind, values in _headings(own).items()})
+        own_marc, work = queries.marc_and_work(session, [number])[number]
+    weights = _weights(index, {kind: values[:MOST_HEADINGS] for kind, values in _headings(own_marc).items()})
     if not weights:
         return []
     match = Not(
         Or(tuple(Keyword(FACET_FIELDS[kind], (value,), weight) for (kind, value), weight in weights.items())),
         (Between("number", number, number),),
     )
-    numbers = index.search(Request(match, limit=wanted + MOST_EDITIONS)).numbers
+    numbers = index.search(Request(match, limit=size + MOST_EDITIONS)).numbers
     with database.reading(context) as session:
-        there = queries.marc_and_work(session, numbers)
-    kept = _one_per_work([each for each in numbers if each in there], there, work)
-    why = ((each, reason) for each in kept if (reason := _reason(there[each][0], weights)) is not None)
-    reasons = dict(islice(why, wanted))
-    shown = queries.briefs(database, list(reasons))
+        loaded = queries.marc_and_work(session, numbers)
+    candidates = _one_per_work([candidate for candidate in numbers if candidate in loaded], loaded, work)
+    reasoned = (
+        (candidate, reason)
+        for candidate in candidates
+        if (reason := _reason(loaded[candidate][0], weights)) is not None
+    )
+    reasons = dict(islice(reasoned, size))
+    briefs = queries.briefs(database, list(reasons))
     return [
         SimilarRecord(row.id, row.brief, row.holdings, reason)
-        for each, reason in reasons.items()
-        if (row := shown.get(each)) is not None
+        for candidate, reason in reasons.items()
+        if (row := briefs.get(candidate)) is not None
     ]
 
 
-def _one_per_work(numbers: Sequence[int], there: Mapping[int, tuple[bytes, int | None]], work: int | None) -> list[int]:
-    """The first record of each work, none of `work`; one that is of no work stands for itself."""
+def _one_per_work(
+    numbers: Sequence[int], loaded: Mapping[int, tuple[bytes, int | None]], work: int | None
+) -> list[int]:
+    """List the first record of each work but `work`, and every record without a work."""
     seen: set[int | None] = {work}
-    kept = []
+    first_records = []
     for number in numbers:
-        of = there[number][1]
-        if of is None or of not in seen:
-            kept.append(number)
-            seen.add(of)
-    return kept
+        record_work = loaded[number][1]
+        if record_work is None or record_work not in seen:
+            first_records.append(number)
+            seen.add(record_work)
+    return first_records
 
 
 def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
-    made = document(Record.unpack(packed), number=1, institution="")
-    return {kind: tuple(each for each in made.facets[kind] if each != NONE) for kind in WEIGHTS}
+    indexed = document(Record.unpack(packed), number=1, institution="")
+    return {kind: tuple(value for value in indexed.facets[kind] if value != NONE) for kind in WEIGHTS}
 
 
 def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
-    """(kind, value) -> what sharing it adds to the score; the heaviest first. What nobody else has is left out."""
-    every = index.count()
+    """Return (kind, value) -> the weight of sharing it, the heaviest first; without what no other record has."""
+    total = index.count()
     weights = {}
     for kind, values in headings.items():
         if not values:
             continue
-        having: Match = Keyword(FACET_FIELDS[kind], tuple(values))
-        request = Request(having, filters={kind: tuple(values)}, facets=(kind,), facet_size=1, limit=0)
+        match: Match = Keyword(FACET_FIELDS[kind], tuple(values))
+        request = Request(match, filters={kind: tuple(values)}, facets=(kind,), facet_size=1, limit=0)
         for value, count in index.search(request).facets[kind]:
             if value in values and count > 1:
-                weights[kind, value] = round(WEIGHTS[kind] * math.log1p(every / count), 4)
+                weights[kind, value] = round(WEIGHTS[kind] * math.log1p(total / count), 4)
     return dict(sorted(weights.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalText | None:
-    """What both share: of the kind that adds most in all, its heaviest values.
+    """Name the shared headings of the kind with the greatest total weight.
 
-    None: nothing any more; the record has changed, and the index has not heard of it yet
+    returns  None when nothing is shared: the record has changed, and the index is older
     """
-    theirs = _headings(packed)
-    shared = {heading: weight for heading, weight in weights.items() if heading[1] in theirs[heading[0]]}
+    headings = _headings(packed)
+    shared = {heading: weight for heading, weight in weights.items() if heading[1] in headings[heading[0]]}
     if not shared:
         return None
     kinds = {kind for kind, _value in shared}
-    best = max(sorted(kinds), key=lambda kind: sum(weight for each, weight in shared.items() if each[0] == kind))
+    best = max(
+        sorted(kinds), key=lambda kind: sum(weight for other_kind, weight in shared.items() if other_kind[0] == kind)
+    )
     values = [value for kind, value in shared if kind == best]
-    # Of a class and its wider ones, which are shared too, only the class.
+    # Of a class and its broader ones, which are shared too, only the class.
     values = [notation(max(values, key=len))] if best == "class" else values[:_MOST_NAMED]
     return sentence(REASONS[best], values="; ".join(values))

@@ -1,4 +1,4 @@
-"""What a question may ask for; anything else is refused by name."""
+"""Checks the parameters of a search; refuses what is out of bounds, by name."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from services.catalog.tables.query_log import MOST_CHARACTERS
 
 MOST_WORDS = 32
 MOST_WILDCARDS = 4
-SHORTEST_WILDCARD = 3  # letters before the star; fewer begin half of all words
+SHORTEST_WILDCARD = 3  # letters before the star; half of all words begin with fewer
 MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
 LONGEST_VALUE = 1000
-MOST_OFFSET = 1_000  # values of a facet, page by page
+MOST_OFFSET = 1_000  # values of a facet that paging may skip
 SORTS = ("relevance", "year", "year_asc", "title")
 FACET_ORDERS = ("count", "value")
 
 
 @lru_cache(maxsize=1024)
 def parse_query(text: str) -> tuple[Query, Match]:
-    """The query a text stands for, and what the index is asked for it. Remembered: pages and readers repeat themselves.
+    """Parse a text to a query and its match tree. Cached, because pages and readers repeat queries.
 
     raises  Invalid  QUERY_TOO_LONG, QUERY_TOO_MANY_WORDS, QUERY_TOO_DEEP, QUERY_TOO_MANY_WILDCARDS, WILDCARD_TOO_SHORT
     """
@@ -54,7 +54,7 @@ def _check_wildcards(wildcards: list[str]) -> None:
 
 
 def check_length(text: str) -> str:
-    """What has been typed so far, if it is not too long to be completed.
+    """Return the typed text, if it is short enough to complete.
 
     raises  Invalid  QUERY_TOO_LONG
     """
@@ -64,7 +64,7 @@ def check_length(text: str) -> str:
 
 
 def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS) -> int:
-    """How many are wanted; 0 is the usual number.
+    """Check the number of results; 0 is the usual number.
 
     raises  Invalid  LIMIT_OUT_OF_BOUNDS
     """
@@ -74,7 +74,7 @@ def allowed_limit(limit: int, *, usual: int = USUAL_HITS, most: int = MOST_HITS)
 
 
 def allowed_sort(sort: str) -> Sort:
-    """The order asked for; relevance when none is.
+    """Check the order of hits; relevance when empty.
 
     raises  Invalid  SORT_UNKNOWN
     """
@@ -84,7 +84,7 @@ def allowed_sort(sort: str) -> Sort:
 
 
 def allowed_facet_order(order: str) -> FacetOrder:
-    """The order of a facet's values; by count when none is asked for.
+    """Check the order of a facet's values; by count when empty.
 
     raises  Invalid  SORT_UNKNOWN
     """
@@ -94,7 +94,7 @@ def allowed_facet_order(order: str) -> FacetOrder:
 
 
 def allowed_offset(offset: int) -> int:
-    """Values of a facet to pass over.
+    """Check how many values of a facet to skip.
 
     raises  Invalid  OFFSET_OUT_OF_BOUNDS
     """
@@ -104,7 +104,7 @@ def allowed_offset(offset: int) -> int:
 
 
 def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
-    """These facets, each once.
+    """Check facets; removes repetitions.
 
     raises  Invalid  FACET_UNKNOWN
     """
@@ -115,18 +115,18 @@ def allowed_facets(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-    """These filters, each value once, facets without a value left out.
+    """Check filters; removes repeated values and facets without a value.
 
     raises  Invalid  FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
     """
     allowed_facets(tuple(filters))
-    kept = {}
+    allowed = {}
     for name, values in filters.items():
-        if len(values) > MOST_FACET_VALUES or any(len(each) > LONGEST_VALUE for each in values):
+        if len(values) > MOST_FACET_VALUES or any(len(value) > LONGEST_VALUE for value in values):
             raise Invalid("FACET_VALUES_OUT_OF_BOUNDS", facet=name, most=MOST_FACET_VALUES, longest=LONGEST_VALUE)
         if values:
-            kept[name] = tuple(dict.fromkeys(values))
-    return kept
+            allowed[name] = tuple(dict.fromkeys(values))
+    return allowed
 
 
 def _query_too_long(characters: int) -> Invalid:

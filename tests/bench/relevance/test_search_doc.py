@@ -13,10 +13,10 @@ import pytest
 from bench.relevance.judging import KINDS, read
 from bench.relevance.library import Prepared
 from chassis.context import READER
-from services.catalog.search import fallback, relaxation, spelling, validation
+from services.catalog.search import execution, fallback, spelling, validation
 from services.catalog.search.query.fields import FIELDS
 from services.catalog.search.query.parser import MOST_DEPTH
-from services.catalog.search.search import SearchResult
+from services.catalog.search.search import SearchResult, search
 from services.catalog.settings import CatalogSettings
 from tests.conftest import CHECKOUT
 
@@ -58,10 +58,10 @@ def titles(cell: str) -> list[str]:
     return [each.strip() for each in cell.split(";") if each.strip()]
 
 
-def asked(library: Prepared, search: str, **more: bool) -> tuple[SearchResult, list[str]]:
-    """What a search finds, and the titles of the first hundred."""
-    found = search(library.database, library.index, context=READER, query=search, limit=100, **more)
-    return found, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in found.hits))
+def results(library: Prepared, query: str, **options: bool) -> tuple[SearchResult, list[str]]:
+    """The result of a search, and the titles of the first hundred hits."""
+    result = search(library.database, library.index, context=READER, query=query, limit=100, **options)
+    return result, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in result.hits))
 
 
 def in_order(wanted: list[str], there: list[str]) -> bool:
@@ -71,7 +71,7 @@ def in_order(wanted: list[str], there: list[str]) -> bool:
 
 @pytest.mark.parametrize("row", rows("finding"), ids=lambda row: row.search)
 def test_a_search_finds_what_the_page_says(embedded: Prepared, row: Row) -> None:
-    found, there = asked(embedded, row.search)
+    found, there = results(embedded, row.search)
     assert in_order(row.finds, there)
     assert (found.corrected, found.relaxed, found.read_as_words) == (False, False, False)
     if row.says:
@@ -83,7 +83,7 @@ def test_a_search_finds_what_the_page_says(embedded: Prepared, row: Row) -> None
 def test_a_search_is_answered_as_the_page_says(embedded: Prepared, row: Row) -> None:
     what, _, value = row.says.partition(": ")
     grouped = what in ("edisi", "editions")
-    found, there = asked(embedded, row.search, by_work=grouped, explain=True)
+    found, there = results(embedded, row.search, by_work=grouped, explain=True)
     assert in_order(row.finds, there)
     meant = found.did_you_mean
     reasons = [
@@ -142,4 +142,4 @@ def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
     }
     assert [text for text, page in said if text not in page] == []
     # Those that the page says in words.
-    assert (relaxation.LEAST_WORDS, relaxation.SHARE, spelling.FEW_HITS) == (3, 0.6, 5)
+    assert (execution.LEAST_WORDS, execution.SHARE, spelling.FEW_HITS) == (3, 0.6, 5)

@@ -33,18 +33,18 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
     ],
 )
 def test_what_may_be_a_persons_is_struck_out(typed: str, kept: str) -> None:
-    assert strip_personal_data(typed, found=False) == kept
+    assert strip_personal_data(typed, has_hits=False) == kept
 
 
 def test_a_long_number_that_finds_something_is_a_barcode() -> None:
-    assert strip_personal_data("00000000012345", found=True) == "00000000012345"
-    assert strip_personal_data("00000000012345", found=False) == "…"
-    assert strip_personal_data("buku 081234567890", found=True) == "buku …"
+    assert strip_personal_data("00000000012345", has_hits=True) == "00000000012345"
+    assert strip_personal_data("00000000012345", has_hits=False) == "…"
+    assert strip_personal_data("buku 081234567890", has_hits=True) == "buku …"
 
 
 @given(st.text(max_size=600))
 def test_any_text_may_be_noted(text: str) -> None:
-    assert len(strip_personal_data(text, found=False)) <= 500
+    assert len(strip_personal_data(text, has_hits=False)) <= 500
 
 
 def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> None:

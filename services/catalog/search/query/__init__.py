@@ -1,6 +1,6 @@
-"""What people type, as a tree: text → Query, never an error; and back, so that we can say what we understood.
+"""The query language: any text parses to a Query, and a Query prints as text.
 
-    query   = all { ("OR" | "ATAU" | "|") all }         words side by side belong together, before OR parts them
+    query   = all { ("OR" | "ATAU" | "|") all }         adjacent words bind stronger than OR
     all     = { ["-"] part }                            every part; none of those after -
     part    = "(" query ")" | field ":" value | '"' words '"' | word | word "*" | years | isbn
     value   = word | '"' words '"' | "(" query ")"      fields of words: title, author, subject, series, publisher
@@ -9,7 +9,7 @@
             | class or classes                          class:297, class:8, class:800..899, class:2X4.1
             | name or code                              language, format, audience, collection
 
-Every field has its Indonesian names, too (fields.py). What cannot be read (an OR with nothing beside it, brackets that
-do not pair, a year that is no year) is taken as plain words, and `Query.read_as_words` says so. An ISBN is known by its
-check digit, however it is spaced; ten digits may be a barcode by chance, and are looked up as both.
+Every field has Indonesian names too (fields.py). What does not parse (an OR without operand, unmatched brackets, an
+invalid year) is read as plain words, and `Query.read_as_words` is set. An ISBN is recognised by its check digit, with
+any spacing; ten digits may also be a barcode, and are looked up as both.
 """

@@ -1,4 +1,4 @@
-"""What fields are called, and what people may write after each."""
+"""Names of search fields, and the values that readers may write after them."""
 
 from __future__ import annotations
 
@@ -48,58 +48,58 @@ _SYNONYMS = {
 
 
 def _codes(facet: str, others: dict[str, str]) -> dict[str, str]:
-    """What people may say -> code: the code itself, and its names where they are one word."""
-    found = {}
+    """Return what readers may write -> code: the code itself, its names, and synonyms."""
+    codes = {}
     for code, names in CAPTIONS[facet].items():
-        for said in (names.en, names.id, code):
-            found[fold(said)] = code
-    return {**found, **others}
+        for name in (names.en, names.id, code):
+            codes[fold(name)] = code
+    return {**codes, **others}
 
 
 _CODES = {field: _codes(FACETS[field], words) for field, words in _SYNONYMS.items()}
 
 
 def read_value(text: str, at: int, field: str) -> tuple[Part, int] | None:
-    """What stands here as the value of a field of years, classes or codes, and where it ends; None when it is none."""
+    """Read the value of a field of years, classes or codes at a position, and where it ends; None without a value."""
     if field == "year":
         return _read_years(text, at)
     if field == "class":
         return _read_classes(text, at)
-    said, end = _read_text(text, at)
-    code = language_code(said) if field == "language" else _CODES[field].get(fold(said))
-    return None if not said or code is None else (FacetCode(field, code), end)
+    value, end = _read_text(text, at)
+    code = language_code(value) if field == "language" else _CODES[field].get(fold(value))
+    return None if not value or code is None else (FacetCode(field, code), end)
 
 
 def year_range(low: str | None, high: str | None) -> Years:
-    first, last = (int(each) if each else None for each in (low, high))
-    if first is not None and last is not None and first > last:
-        first, last = last, first
-    return Years(first, last)
+    start, end = (int(bound) if bound else None for bound in (low, high))
+    if start is not None and end is not None and start > end:
+        start, end = end, start
+    return Years(start, end)
 
 
 def _read_years(text: str, at: int) -> tuple[Part, int] | None:
-    found = _YEARS.match(text, at)
-    if found is None or not _has_valid_bounds(found):
+    years = _YEARS.match(text, at)
+    if years is None or not _has_valid_bounds(years):
         return None
-    low, mark, high = found.groups()
-    return year_range(low, high if mark else low), found.end()
+    low, mark, high = years.groups()
+    return year_range(low, high if mark else low), years.end()
 
 
 def _read_classes(text: str, at: int) -> tuple[Part, int] | None:
-    found = _CLASSES.match(text, at)
-    if found is None or not _has_valid_bounds(found):
+    classes = _CLASSES.match(text, at)
+    if classes is None or not _has_valid_bounds(classes):
         return None
-    low, mark, high = (each.upper() if each else None for each in found.groups())
+    low, mark, high = (bound.upper() if bound else None for bound in classes.groups())
     if mark is None:
         high = low
     if low is not None and high is not None and low > high:
         low, high = high, low
-    return Classes(low, high), found.end()
+    return Classes(low, high), classes.end()
 
 
-def _has_valid_bounds(found: re.Match[str]) -> bool:
-    """Whether there is one bound, or two with a mark between them."""
-    low, mark, high = found.groups()
+def _has_valid_bounds(bounds: re.Match[str]) -> bool:
+    """Tell whether there is one bound, or two with a mark between them."""
+    low, mark, high = bounds.groups()
     return bool(low or high) and bool(mark or not (low and high))
 
 
@@ -107,5 +107,5 @@ def _read_text(text: str, at: int) -> tuple[str, int]:
     if text[at : at + 1] == '"':
         end = text.find('"', at + 1)
         return (" ".join(text[at + 1 : end].split()), end + 1) if end > 0 else ("", at)
-    found = _CODE.match(text, at)
-    return (found.group(), found.end()) if found else ("", at)
+    code = _CODE.match(text, at)
+    return (code.group(), code.end()) if code else ("", at)

@@ -1,4 +1,4 @@
-"""Reading a text as a query, by recursive descent over its characters."""
+"""The query parser: recursive descent over the characters of a text."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from services.catalog.analysis import isbn13, squeeze, tokens
 from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, read_value, year_range
 from services.catalog.search.query.tree import AnyOf, Identifier, Isbn, Part, Phrase, Query, Word
 
-MOST_DEPTH = 5  # brackets within brackets that are read
+MOST_DEPTH = 5  # nested brackets
 
 _QUOTES = str.maketrans(dict.fromkeys("“”„‟«»❝❞〝〞＂", '"'))
 _ISBN = re.compile(
     r"(?:isbn(?:[\s\-]?1[03])?[\s:]*)?((?:97[89][\s.\-–—‐‑]*)?(?:\d[\s.\-–—‐‑]*){9}[\dx])(?!\w)", re.IGNORECASE
 )
-# Years are a word of their own: only punctuation may stand between them and the next space.
+# A range of years is one word: only punctuation may follow it before the next space.
 _RANGE = re.compile(r"(?=\d|\.\.\d)(\d{4})?\.\.(\d{4})?(?=(?:[^\w+#*\s\"()|]|_)*(?:[\s\"()|]|\Z))")
 _FIELD = re.compile(rf"({'|'.join(sorted(FIELDS, key=len, reverse=True))}):(\s*)", re.IGNORECASE)
 _CHUNK = re.compile(r'[^\s"()|]+')
@@ -32,21 +32,21 @@ _ANY_FIELD = re.compile(rf"(?<![^\W_])({'|'.join(FIELDS)}):", re.IGNORECASE)
 
 
 def parse(text: str) -> Query:
-    """The query a text stands for; `parse(str(query)) == query` for every query that came from a text."""
+    """Parse a text; never fails. `parse(str(query)) == query` for every parsed query."""
     if text.isascii() and _PLAIN.match(text):
-        words = text.split()  # most of what is typed
+        words = text.split()  # most queries
         if _OR.isdisjoint(words):
             return Query(tuple(map(Word, words)))
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
     query = _parse_text(text)
     if sum(map(str.isdigit, text)) >= 10:
-        # Punctuation between digits is gone now: what was broken by it may read as an ISBN.
+        # str() has removed punctuation between digits, so an ISBN may appear.
         query = replace(_parse_text(str(query)), read_as_words=query.read_as_words)
     return query
 
 
 def depth(text: str) -> int:
-    """How deep its brackets stand within one another, those in quotes left out."""
+    """Return the depth of nested brackets, without those in quotes."""
     deepest = open_now = 0
     for at, piece in enumerate(text.translate(_QUOTES).split('"')):
         if at % 2 == 0:
@@ -57,7 +57,7 @@ def depth(text: str) -> int:
 
 
 class _Unreadable(Exception):
-    """The text is no query; it is never seen outside this module."""
+    """The text is no valid query; raised and caught in this module only."""
 
 
 def _parse_text(text: str) -> Query:
@@ -67,9 +67,9 @@ def _parse_text(text: str) -> Query:
         return _Parser(text).query()
     except _Unreadable:
         if "|" not in text and not _OR_WORDS.search(text) and "-(" not in text:
-            # Brackets that part nothing are punctuation, as in a title copied from somewhere.
+            # Brackets that group nothing are punctuation, as in a copied title.
             return _Parser(re.sub(r"[()]", " ", text)).query()
-    plain = _OR_WORDS.sub(lambda found: found.group().lower(), text)
+    plain = _OR_WORDS.sub(lambda operator: operator.group().lower(), text)
     plain = _MINUS.sub(" ", _SIGNS.sub(" ", _ANY_FIELD.sub(r"\1 ", plain)))
     return replace(_Parser(plain).query(), read_as_words=True)
 
@@ -78,14 +78,14 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self._field = ""  # of the brackets that we are in
+        self._field = ""  # of the current brackets
         self._as_words = False
 
     def query(self) -> Query:
-        """The whole text. Raises _Unreadable."""
+        """Parse the whole text. Raises _Unreadable."""
         choices = self._either()
         if self._at < len(self._text):
-            raise _Unreadable  # a bracket too many
+            raise _Unreadable  # an unmatched bracket
         query = choices[0] if len(choices) == 1 else Query((AnyOf(tuple(choices)),))
         return replace(query, read_as_words=True) if self._as_words else query
 
@@ -93,7 +93,7 @@ class _Parser:
         choices = [self._all()]
         while self._or():
             choices.append(self._all())
-        if len(choices) > 1 and not all(each.parts or each.without for each in choices):
+        if len(choices) > 1 and not all(choice.parts or choice.without for choice in choices):
             raise _Unreadable
         return choices
 
@@ -106,8 +106,8 @@ class _Parser:
                 self._part(parts, without)
                 continue
             self._at += 1
-            near = self._at < len(text) and not text[self._at].isspace()
-            if near and self._skip('"()|') and text[self._at] not in ")|":
+            adjacent = self._at < len(text) and not text[self._at].isspace()
+            if adjacent and self._skip('"()|') and text[self._at] not in ")|":
                 self._excluded(without)
         return Query(tuple(parts), tuple(without))
 
@@ -131,7 +131,7 @@ class _Parser:
             without.append(AnyOf(tuple(choices)))
 
     def _brackets(self) -> list[Query] | None:
-        """What stands in brackets here, perhaps after a field that is then that of every word in them with none."""
+        """Parse brackets, perhaps after a field, which then applies to every word in them without a field."""
         named = _FIELD.match(self._text, self._at)
         field = FIELDS[named.group(1).lower()] if named is not None else self._field
         start = named.end() if named is not None and field in WORDS else self._at
@@ -147,7 +147,7 @@ class _Parser:
         return choices
 
     def _skip(self, stop: str) -> bool:
-        """Go to where the next word or range of years begins, or one of `stop`; False at the end."""
+        """Skip to the next word, range of years or character of `stop`; False at the end."""
         text = self._text
         while self._at < len(text):
             sign = text[self._at]
@@ -161,7 +161,7 @@ class _Parser:
         return chunk is not None and _TAIL.sub("", chunk.group()) in _OR
 
     def _or(self) -> bool:
-        """Go past an OR, when one stands here."""
+        """Skip an OR, if there is one here."""
         text = self._text
         if self._at == len(text):
             return False
@@ -176,14 +176,14 @@ class _Parser:
         return True
 
     def _one(self) -> list[Part]:
-        """What stands here; several parts when it is less than it looks like."""
+        """Parse one part; several when a text that looks like a field or a number is none."""
         text, at = self._text, self._at
         if text[at] == '"':
             return self._phrase(self._field)
-        if (number := _ISBN.match(text, at)) and (found := isbn13(number.group(1))):
+        if (number := _ISBN.match(text, at)) and (isbn := isbn13(number.group(1))):
             self._at = number.end()
             typed = squeeze(number.group(1)) if number.start(1) == at else ""
-            return [Isbn(found, typed if len(typed) == 10 else "")]
+            return [Isbn(isbn, typed if len(typed) == 10 else "")]
         if span := _RANGE.match(text, at):
             self._at = span.end()
             return [year_range(span.group(1), span.group(2))]
@@ -194,7 +194,7 @@ class _Parser:
         return self._fielded(FIELDS[named.group(1).lower()]) or self._unfielded(named)
 
     def _unfielded(self, named: re.Match[str]) -> list[Part]:
-        """A field without a value that it can have is a word; where the value stands right behind it, we say so."""
+        """Read a field without a valid value as a word, and set read_as_words if a text follows the colon directly."""
         follows = self._text[named.end() : named.end() + 1]
         self._as_words |= not named.group(2) and bool(follows) and not follows.isspace() and follows not in '")|'
         self._at = named.end()
@@ -205,22 +205,22 @@ class _Parser:
         if field == "isbn" or field in NUMBERS:
             return self._number(field)
         if field not in WORDS:
-            found = read_value(text, self._at, field)
-            if found is None:
+            value = read_value(text, self._at, field)
+            if value is None:
                 return None
-            self._at = found[1]
-            return [found[0]]
+            self._at = value[1]
+            return [value[0]]
         return self._phrase(field) if text[self._at : self._at + 1] == '"' else self._word(field)
 
     def _number(self, field: str) -> list[Part] | None:
         if self._text[self._at : self._at + 1] == '"':
-            said = [each.text for each in self._phrase("") if isinstance(each, Phrase)]
+            texts = [part.text for part in self._phrase("") if isinstance(part, Phrase)]
         else:
-            said = [each.text for each in self._word("") if isinstance(each, Word)]
-        number = squeeze(said[0]) if said else ""
+            texts = [part.text for part in self._word("") if isinstance(part, Word)]
+        number = squeeze(texts[0]) if texts else ""
         if not number:
             return None
-        return [Isbn(isbn13(said[0]) or number) if field == "isbn" else Identifier(field, number)]
+        return [Isbn(isbn13(texts[0]) or number) if field == "isbn" else Identifier(field, number)]
 
     def _phrase(self, field: str) -> list[Part]:
         text, at = self._text, self._at

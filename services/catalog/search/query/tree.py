@@ -1,9 +1,9 @@
-"""The tree of a query; each part prints as the text it would be read from."""
+"""The query tree; str() of each part is a text that parses to it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Isbn:
-    """Thirteen digits; or what was called an ISBN and is none.
+    """Thirteen digits; or another text after `isbn:`.
 
-    ten  the ten characters that were typed, when nobody said that they are an ISBN: they may be a barcode, too
+    ten  the ten typed characters, without `isbn:` before them: they may be a barcode, too
     """
 
     number: str
@@ -45,7 +45,7 @@ class Isbn:
 
 @dataclass(frozen=True, slots=True)
 class Identifier:
-    """What names one thing: an `issn`, `barcode`, `call` (number) or `control` (number), letters and digits only."""
+    """An identifier: an `issn`, `barcode`, `call` (number) or `control` (number), letters and digits only."""
 
     kind: str
     number: str
@@ -64,13 +64,13 @@ class Years:
     def __str__(self) -> str:
         if self.low == self.high:
             return f"year:{self.low:04}"
-        low, high = ("" if each is None else f"{each:04}" for each in (self.low, self.high))
+        low, high = ("" if bound is None else f"{bound:04}" for bound in (self.low, self.high))
         return f"year:{low}..{high}"
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """Of these classes as written, both included with all that stands under them; None for open.
+    """Classes as written, both bounds included with their subclasses; None for open.
 
     One alone (low is high) has all under it: 8 and 800 are all of literature, 297 is all of Islam, 2X4 a local class.
     """
@@ -95,7 +95,7 @@ class FacetCode:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """At least one of these; of one alone it is brackets, which only an exclusion needs."""
+    """At least one of these; with one choice it is a pair of brackets, which only an exclusion needs."""
 
     choices: tuple[Query, ...]
 
@@ -110,7 +110,7 @@ Part = Word | Phrase | Isbn | Identifier | Years | Classes | FacetCode | AnyOf
 class Query:
     """All of `parts`, none of `without`. Without any part: everything.
 
-    read_as_words  something in the text could not be read, and was taken as plain words
+    read_as_words  a part of the text could not be parsed, and was read as plain words
     """
 
     parts: tuple[Part, ...] = ()
@@ -118,38 +118,26 @@ class Query:
     read_as_words: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return " ".join([*map(str, self.parts), *(f"-{each}" for each in self.without)])
+        return " ".join([*map(str, self.parts), *(f"-{part}" for part in self.without)])
 
     def leaves(self) -> Iterator[Part]:
-        """Every part that is no Either, those of alternatives and those excluded too."""
-        for each in (*self.parts, *self.without):
-            if isinstance(each, AnyOf):
-                for choice in each.choices:
+        """Yield every part that is no AnyOf, including those of alternatives and exclusions."""
+        for part in (*self.parts, *self.without):
+            if isinstance(part, AnyOf):
+                for choice in part.choices:
                     yield from choice.leaves()
             else:
-                yield each
+                yield part
 
     @property
     def size(self) -> int:
-        """How many words it has."""
-        return sum(len(each.text.split()) if isinstance(each, Phrase) else 1 for each in self.leaves())
+        """The number of words."""
+        return sum(len(leaf.text.split()) if isinstance(leaf, Phrase) else 1 for leaf in self.leaves())
 
     @property
     def wildcards(self) -> list[str]:
-        """The beginnings of words that it asks for."""
-        return [each.text for each in self.leaves() if isinstance(each, Word) and each.prefix]
-
-    def respelt(self, words: Mapping[str, str]) -> Query:
-        """The same with these words, as typed, spelt otherwise."""
-        return replace(self, parts=tuple(_respelt(each, words) for each in self.parts))
-
-
-def _respelt(part: Part, words: Mapping[str, str]) -> Part:
-    if isinstance(part, Word) and part.text in words:
-        return replace(part, text=words[part.text])
-    if isinstance(part, AnyOf):
-        return AnyOf(tuple(each.respelt(words) for each in part.choices))
-    return part
+        """The words that end in a star."""
+        return [leaf.text for leaf in self.leaves() if isinstance(leaf, Word) and leaf.prefix]
 
 
 def _label(field: str) -> str:

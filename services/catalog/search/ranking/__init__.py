@@ -1,1 +1,1 @@
-"""A query becomes what the index is asked: matches.py says what can be asked, weights.py what counts, asking.py how."""
+"""Ranking: build.py turns a query into a match tree, with the weights of weights.py."""

@@ -1,6 +1,6 @@
-"""A query becomes what the index is asked: one root for each word, and bonuses for where and how it stands there.
+"""Builds the match tree of a query: one root for each word, and bonuses for the field and the form of its matches.
 
-What is demanded decides which records come; a bonus is a Prefer of what is demanded, and costs only where that leads.
+The required matches decide which records are hits; a bonus only adds to the score of a hit, and is tested at hits only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,12 @@ from services.catalog.analysis import (
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.record.index_fields import BEGUN, BEGUN_LENGTHS, END, IN
+from services.catalog.search.query.fields import FACETS
 from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identifier, Isbn, Part, Query, Word, Years
 from services.catalog.search.query.tree import Phrase as Quoted
 from services.catalog.search.ranking import weights
 
-_FACETS = {"language": "facet_language", "format": "facet_material", "audience": "facet_audience",
-           "collection": "facet_collection"}  # fmt: skip
-_MOST_CLOSE_WORDS = 8  # a longer query is nobody's name or call number
+_MOST_CLOSE_WORDS = 8  # a longer query is no name or call number
 _ENDINGS = ("an", "nya", "lah", "kah")
 _SHORTEST, _LONGEST = BEGUN_LENGTHS
 
@@ -38,8 +37,8 @@ class _Token:
     """A folded word of the query.
 
     begun  it may be the beginning of a word
-    light  it decides nothing where others do
-    old    it stands among words in old spelling
+    light  a stop word: other words decide
+    old    it is among words in old spelling
     """
 
     word: str
@@ -50,60 +49,63 @@ class _Token:
 
 
 def rank(query: Query) -> Match:
-    """What the index is asked for a query: which records match, and what each scores."""
-    found = [_tokens(each, begun=place == len(query.parts) - 1) for place, each in enumerate(query.parts)]
-    words = [token for each in found if each for token in each]
+    """Build the match tree of a query: which records match, and what each scores."""
+    last = len(query.parts) - 1
+    part_tokens = [_tokens(part, begun=position == last) for position, part in enumerate(query.parts)]
+    words = [token for tokens_ in part_tokens if tokens_ for token in tokens_]
     _mark_context(words)
-    if not query.parts or any(each is None for each in found) or not all(each.light for each in words):
-        asked = [each for each in words if not each.light]
+    if not query.parts or any(tokens_ is None for tokens_ in part_tokens) or not all(word.light for word in words):
+        deciding = [word for word in words if not word.light]
     else:
-        asked = words
-    must: list[Match] = [match_of(part) for part, each in zip(query.parts, found, strict=True) if each is None]
-    must.extend(_required(asked))
-    bonus = [wish for token in asked if (wish := _as_typed(token)) is not None]
-    helping = dict.fromkeys(each.word for each in words if each.light) if asked is not words else ()
-    bonus.extend(Term("title", word, weights.COMMON) for word in helping)
+        deciding = words
+    required: list[Match] = [
+        match_of(part) for part, tokens_ in zip(query.parts, part_tokens, strict=True) if tokens_ is None
+    ]
+    required.extend(_required(deciding))
+    bonus = [match for token in deciding if (match := _as_typed(token)) is not None]
+    light = dict.fromkeys(word.word for word in words if word.light) if deciding is not words else ()
+    bonus.extend(Term("title", word, weights.COMMON) for word in light)
     bonus.extend(_closeness_bonuses(query, words))
-    match = _or_identifier(query, words, must[0] if len(must) == 1 else And(tuple(must)))
+    match = _or_identifier(query, words, required[0] if len(required) == 1 else And(tuple(required)))
     if bonus:
         match = Boosted(match, tuple(bonus))
     if query.without:
-        match = Not(match, tuple(match_of(each) for each in query.without))
+        match = Not(match, tuple(match_of(part) for part in query.without))
     return match
 
 
 def _mark_context(words: Sequence[_Token]) -> None:
-    """What words are among others: initials that belong together, a j among words in old spelling."""
+    """Mark what depends on other words: adjacent initials, a j among words in old spelling."""
     for start, end in _initial_runs(words):
-        for each in words[start:end]:
-            each.light = False
-    if any(is_old(each.word) for each in words):
-        for each in words:
-            each.old = "j" in each.word
+        for word in words[start:end]:
+            word.light = False
+    if any(is_old(word.word) for word in words):
+        for word in words:
+            word.old = "j" in word.word
 
 
 def _initial_runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
-    """Where initials stand side by side."""
-    letters = [each.word if not each.field else "" for each in words]
-    if sum(len(each) == 1 for each in letters) < 2:
+    """Return (start, end) of adjacent initials."""
+    letters = [word.word if not word.field else "" for word in words]
+    if sum(len(word) == 1 for word in letters) < 2:
         return []
-    found = [(place, place + run) for place in range(len(letters)) if (run := initials(letters, place))]
-    return [each for each in found if not any(start < each[0] < end for start, end in found)]
+    runs = [(position, position + run) for position in range(len(letters)) if (run := initials(letters, position))]
+    return [word for word in runs if not any(start < word[0] < end for start, end in runs)]
 
 
 def match_of(part: Part, *, begun: bool = False) -> Match:
-    """Records that have this part, whatever they score. `begun`: it is the last one and may be half typed."""
+    """Match records that have this part. `begun`: it is the last part and may be typed in part."""
     match part:
         case Word():
-            found = _tokens(part, begun=begun) or []
-            demanded = _required([each for each in found if not each.light] or found)
-            return demanded[0] if len(demanded) == 1 else And(tuple(demanded))
+            part_tokens = _tokens(part, begun=begun) or []
+            required = _required([token for token in part_tokens if not token.light] or part_tokens)
+            return required[0] if len(required) == 1 else And(tuple(required))
         case Quoted():
             return _phrase(part)
         case Isbn(number=number, ten=ten):
-            named = (number.lower(), ten) if ten else (number.lower(),)
+            identifiers = (number.lower(), ten) if ten else (number.lower(),)
             return Or(
-                (Keyword("isbn", (number,), weights.IDENTIFIER), Keyword("identifier", named, weights.IDENTIFIER))
+                (Keyword("isbn", (number,), weights.IDENTIFIER), Keyword("identifier", identifiers, weights.IDENTIFIER))
             )
         case Identifier(kind=kind, number=number):
             return _identifier(kind, number)
@@ -112,21 +114,21 @@ def match_of(part: Part, *, begun: bool = False) -> Match:
         case Classes():
             return _class_range(part)
         case FacetCode(field=field, code=code):
-            return Keyword(_FACETS[field], (code,))
+            return Keyword(f"facet_{FACETS[field]}", (code,))
         case AnyOf(choices=choices):
-            return Or(tuple(rank(each) for each in choices))
+            return Or(tuple(rank(token) for token in choices))
 
 
 def _tokens(part: Part, *, begun: bool) -> list[_Token] | None:
-    """The words of a Word, each once; None for what is no word."""
+    """Return the tokens of a Word, without repetition; None for another part."""
     if not isinstance(part, Word):
         return None
-    found = tokens(part.text)
+    words = tokens(part.text)
     typed_last = begun or part.prefix
     return [
-        _Token(token, part.field, typed_last and place == len(found) - 1, not part.prefix and _is_light(token, part))
-        for place, token in enumerate(found)
-        if token not in found[:place] or len(token) == 1
+        _Token(token, part.field, typed_last and position == len(words) - 1, not part.prefix and _is_light(token, part))
+        for position, token in enumerate(words)
+        if token not in words[:position] or len(token) == 1
     ]
 
 
@@ -135,53 +137,53 @@ def _is_light(token: str, word: Word) -> bool:
 
 
 def _required(words: Sequence[_Token]) -> list[Match]:
-    """One match a word; initials side by side are one."""
+    """Build one match a word; adjacent initials are one."""
     ends = dict(_initial_runs(words))
-    made: list[Match] = []
-    place = 0
-    while place < len(words):
-        end = ends.get(place, place)
-        if end > place:
-            letters = tuple(Term("any", each.word, weights.ANYWHERE) for each in words[place:end])
-            joined = Term("any", "".join(each.word for each in words[place:end]), weights.ANYWHERE)
-            made.append(DisMax((joined, And(letters)), weights.TIE))
+    matches: list[Match] = []
+    position = 0
+    while position < len(words):
+        end = ends.get(position, position)
+        if end > position:
+            letters = tuple(Term("any", word.word, weights.ANYWHERE) for word in words[position:end])
+            joined = Term("any", "".join(word.word for word in words[position:end]), weights.ANYWHERE)
+            matches.append(DisMax((joined, And(letters)), weights.TIE))
         else:
-            made.append(_any_form(words[place]))
-        place = max(end, place + 1)
-    return made if len({each.word for each in words}) == len(words) else list(dict.fromkeys(made))
+            matches.append(_any_form(words[position]))
+        position = max(end, position + 1)
+    return matches if len({word.word for word in words}) == len(words) else list(dict.fromkeys(matches))
 
 
 def _any_form(token: _Token) -> Match:
-    """One word wherever it may stand, in any form; perhaps begun."""
+    """Match one word in any field and any form; a begun word also as a beginning."""
     roots = [root(token.word)]
-    if token.old and (other := root(as_old(token.word))) != roots[0]:
-        roots.append(other)
+    if token.old and (modern := root(as_old(token.word))) != roots[0]:
+        roots.append(modern)
     field = token.field
     choices: list[Match]
     if field:
-        choices = [Term("any", IN[field] + each, weights.ANYWHERE) for each in roots]
+        choices = [Term("any", IN[field] + form, weights.ANYWHERE) for form in roots]
         if token.begun and field in weights.BEGUN and len(token.word) >= weights.PREFIX_LENGTH:
             choices.append(Prefix(field, token.word, weights.BEGUN[field]))
     elif token.begun and _SHORTEST <= len(token.word) <= _LONGEST and not _is_whole(token.word):
-        # The beginning has the whole root among what it finds, so that one look-up does for most words.
+        # The beginning also matches the whole root, so most words need one look-up.
         beginning = Term("any", BEGUN + token.word, weights.ANYWHERE)
-        choices = [beginning, *(Term("any", each, weights.ANYWHERE) for each in roots if each != token.word)]
+        choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.word)]
     else:
-        choices = [Term("any", each, weights.ANYWHERE) for each in roots]
+        choices = [Term("any", form, weights.ANYWHERE) for form in roots]
     return _best_of(choices)
 
 
 def _is_whole(word: str) -> bool:
-    """Whether a word is at its end: its root has lost a suffix that only ends words, so it is not half typed."""
+    """Tell whether a word is complete: it ends in a suffix that its root has not, so more letters are unlikely."""
     return len(word) >= 6 and word.endswith(_ENDINGS) and root(word) != word
 
 
 def _as_typed(token: _Token) -> Match | None:
-    """A bonus for a word that stands as it was typed."""
+    """Build the bonus for a word that matches as typed."""
     if token.field:
         boost = weights.AS_TYPED.get(token.field)
         return Term(token.field, token.word, boost) if boost is not None else None
-    # A word that is its own root counts more where it is whole already: see STANDING.
+    # A word that is its own root already counts more: see STANDING.
     return Term("text", token.word, weights.AS_TYPED[""]) if root(token.word) != token.word else None
 
 
@@ -195,7 +197,7 @@ def _phrase(phrase: Quoted) -> Match:
         return Phrase(phrase.field, words, weights.PHRASE_IN[phrase.field])
     anywhere = Phrase("text", words, weights.PHRASE)
     if phrase.field:
-        return And((*(Term("any", IN[phrase.field] + root(each), weights.ANYWHERE) for each in words), anywhere))
+        return And((*(Term("any", IN[phrase.field] + root(word), weights.ANYWHERE) for word in words), anywhere))
     return Boosted(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.PHRASE_IN.items()))
 
 
@@ -221,35 +223,35 @@ def _class_range(classes: Classes) -> Match:
 
 
 def _class_digits(written: str) -> str:
-    """A bound of a range of classes: the local class stands at 297."""
+    """Return the digits of a class; the local class 2X is sorted at 297."""
     return "297" if written[:2] == "2X" else written.replace(".", "")
 
 
 def _closeness_bonuses(query: Query, words: Sequence[_Token]) -> list[Match]:
-    """Bonuses for records whose title or author is close to the whole of what was typed."""
-    typed = tuple(each.word for each in words)
-    if not typed or not all(isinstance(each, Word) and each.field in ("", "title", "author") for each in query.parts):
+    """Build bonuses for records whose title or author is close to the whole query."""
+    typed = tuple(word.word for word in words)
+    if not typed or not all(isinstance(part, Word) and part.field in ("", "title", "author") for part in query.parts):
         return []
-    fields = {each.field for each in words}
-    close: list[Match] = []
+    fields = {word.field for word in words}
+    bonuses: list[Match] = []
     if "author" not in fields:
-        close.append(Keyword("opening", (" ".join((*typed, END)),), weights.WHOLE_TITLE))
+        bonuses.append(Keyword("opening", (" ".join((*typed, END)),), weights.WHOLE_TITLE))
         if len(typed) > 1:
-            close.append(Phrase("title", typed, weights.TITLE_HAS))
+            bonuses.append(Phrase("title", typed, weights.TITLE_HAS))
     if "title" not in fields and len(typed) <= _MOST_CLOSE_WORDS:
-        close.append(Keyword("name", (name_key([root(each) for each in typed]),), weights.WHOLE_NAME))
-    return close
+        bonuses.append(Keyword("name", (name_key([root(part) for part in typed]),), weights.WHOLE_NAME))
+    return bonuses
 
 
 def _or_identifier(query: Query, words: Sequence[_Token], match: Match) -> Match:
-    """A barcode or a call number is one word or several that name one thing: `899.221 3 NAV k`."""
+    """Match the whole query as an identifier too: a call number may be several words, `899.221 3 NAV k`."""
     if len(query.parts) > _MOST_CLOSE_WORDS or not all(
-        isinstance(each, Word) and not each.field for each in query.parts
+        isinstance(part, Word) and not part.field for part in query.parts
     ):
         return match
-    if not any(any(map(str.isdigit, each.word)) for each in words):
+    if not any(any(map(str.isdigit, word.word)) for word in words):
         return match
-    name = squeeze(" ".join(each.text for each in query.parts if isinstance(each, Word)))
-    if len(name) < 4:
+    identifier = squeeze(" ".join(part.text for part in query.parts if isinstance(part, Word)))
+    if len(identifier) < 4:
         return match
-    return Or((match, Keyword("identifier", (name,), weights.IDENTIFIER)))
+    return Or((match, Keyword("identifier", (identifier,), weights.IDENTIFIER)))

@@ -1,15 +1,15 @@
 """Every weight of the search, with its reason.
 
-A word is demanded once, by its root anywhere in the record (`any`), which is the cheapest thing an index can be
-asked; how often the root stands there says how good its places are. What else counts is added. Sums, not the best of
-several: in a tree of sums an index leaps from hit to hit, where a best-of would walk through all that has any of the
-words. BM25 of a rare word is about 8 to 12, of a common one 2 to 4; weights multiply that, constants add to it.
+A word is required once, by its root anywhere in the record (`any`), which is the cheapest search; how often the root
+occurs there depends on the fields that have it. Bonuses are added. Sums, not the best of several: for sums an index
+skips from hit to hit, for a best-of it reads every record that has any of the words. BM25
+of a rare word is about 8 to 12, of a common one 2 to 4; weights multiply that, constants add to it.
 """
 
 from __future__ import annotations
 
-# A word, in any form, that is anywhere. How often its root stands in `any` (document/fields.py: STANDING) is the
-# weight of the place: title and author 4, subject 2, notes 1, and 1 more where it stands as the root itself. BM25
+# A word, in any form, in any field. How often its root occurs in `any` (record/index_fields.py: STANDING) is the weight
+# of the field: title and author 4, subject 2, notes 1, and 1 more where the word is the root itself. BM25
 # turns 1, 2, 4, 5 into about 0.45, 0.63, 0.77, 0.81 of the word's rarity.
 # Measured on the tuning half: 3, 3, 2 and 4, 4, 3 gain 0.001 of nDCG@10 in all, by five and four searches of 166 that
 # move, and let a word as a subject outrank an author called so. With 6, 6, 2 success@1 falls from 0.988 to 0.963.

@@ -132,32 +132,32 @@ def test_while_the_engine_is_down_a_variant_is_looked_up_too(shelf: Library, tmp
     away.close()
 
 
-def test_what_is_kept_in_memory_is_read_again_and_bounded(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_the_cache_of_forms_saves_selects_and_is_bounded(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
     rows = shelf.database.rows
     monkeypatch.setattr(
-        shelf.database, "rows", lambda statement, given: asked.append(statement) or rows(statement, given)
+        shelf.database, "rows", lambda statement, params: statements.append(statement) or rows(statement, params)
     )
     assert heading_variants(shelf.database, parse("tasawuf modern")) == []
-    assert len(asked) == 1, "which forms there are"
+    assert len(statements) == 1, "one SELECT of all forms"
     assert heading_variants(shelf.database, parse("kemarau panjang")) == []
-    assert len(asked) == 1, "a query that says none asks nothing"
+    assert len(statements) == 1, "no SELECT for a query without a form"
     assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
-    assert len(asked) == 2
-    monkeypatch.setattr(expansion, "MOST_KEPT", 3)
+    assert len(statements) == 2
+    monkeypatch.setattr(expansion, "MOST_CACHED_FORMS", 3)
     expansion._caches.clear()
     assert len(heading_variants(shelf.database, parse("ali akbar navis"))) == 1
-    assert expansion._load_cache(shelf.database).forms is None, "more than are kept"
+    assert expansion._load_cache(shelf.database).forms is None, "more forms than the cache holds"
 
 
-def test_what_is_kept_in_memory_is_read_again(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    kept = expansion._load_cache(shelf.database)
+def test_the_cache_of_forms_is_read_again_when_it_is_old(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = expansion._load_cache(shelf.database)
     know(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
-    expansion._caches[shelf.database] = kept
+    expansion._caches[shelf.database] = cache
     assert heading_variants(shelf.database, parse("marah roesli")) == [], "not yet"
-    later = kept.until + 1
+    later = cache.until + 1
     monkeypatch.setattr(expansion.time, "monotonic", lambda: later)
-    assert [each.form for each in heading_variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
+    assert [variant.form for variant in heading_variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
 
 
 def test_both_engines_and_both_databases_answer_alike(database: Database, index: Index, elasticsearch_url: str) -> None:

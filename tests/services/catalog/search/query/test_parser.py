@@ -217,8 +217,3 @@ def test_every_text_is_a_query_that_prints_back(text: str) -> None:
 def test_hostile_texts_are_read_all_the_same(text: str) -> None:
     query = parse(text)
     assert parse(str(query)) == query
-
-
-def test_a_word_can_be_respelt_in_brackets_too() -> None:
-    asked = parse("judul:siit nurbaya (siit OR adat) -siit")
-    assert str(asked.respelt({"siit": "siti"})) == "title:siti nurbaya (siti OR adat) -siit"
