@@ -183,9 +183,9 @@ class Cluster:
         return subprocess.run(command, env=self.environment(process), cwd=self.data, check=False).returncode == 0
 
     def until_well(self, process: Process) -> None:
-        said = self.running[process.name].stdout
-        assert said is not None
-        assert said.readline(), f"{process.name} ended before it was up"
+        stdout = self.running[process.name].stdout
+        assert stdout is not None
+        assert stdout.readline(), f"{process.name} ended before it was up"
         until = time.monotonic() + PROBE_SECONDS
         for name, probe in process.probes.items():
             while not self.probe(process, probe):

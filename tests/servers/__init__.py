@@ -1,4 +1,4 @@
-"""PostgreSQL, RabbitMQ and Elasticsearch for this checkout: where they are, and rooms of one's own on them.
+"""PostgreSQL, RabbitMQ and Elasticsearch for this checkout: their URLs, databases, virtual hosts and indices.
 
 Standard library only, so that `python -m tests.servers up` works before the environment exists.
 """
@@ -47,7 +47,7 @@ def ensure_database(name: str) -> str:
 
 
 def drop_database(name: str) -> None:
-    """Drop a database, cutting whoever is still connected; a missing one is no error."""
+    """Drop a database and its connections; a missing one is no error."""
     postgres.drop_database(state.read("postgres"), name)
 
 

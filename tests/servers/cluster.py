@@ -145,7 +145,7 @@ def _first_line(process: subprocess.Popen[bytes], *, seconds: float) -> str:
 
 
 def _without_database(name: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """Environment of one process: the gateway is told nothing of databases, bus and index."""
+    """Environment of one process: the gateway gets no database, bus or index."""
     hidden = ("DATABASE_URL", "BUS_URL", "SEARCH_URL") if name == "gateway" else ()
     return {key: value for key, value in environment.items() if key not in hidden}
 

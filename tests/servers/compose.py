@@ -31,8 +31,10 @@ def serves(entries: dict[str, Entry]) -> bool:
         return started(entries)
     if not shutil.which("docker"):
         return False
-    asked = (["docker", "info"], ["docker", "compose", "version"])
-    return all(subprocess.run(each, capture_output=True, check=False, timeout=30).returncode == 0 for each in asked)
+    commands = (["docker", "info"], ["docker", "compose", "version"])
+    return all(
+        subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0 for command in commands
+    )
 
 
 def up(entries: dict[str, Entry]) -> dict[str, Entry]:

@@ -28,10 +28,10 @@ END $$;
 
 def binaries() -> Path:
     """Folder of the newest installed PostgreSQL server."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
-    if not found:
+    programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
+    if not programs:
         raise Trouble("PostgreSQL is not installed")
-    return found[-1].parent
+    return programs[-1].parent
 
 
 def start(previous: Entry) -> Entry:
@@ -43,7 +43,7 @@ def start(previous: Entry) -> Entry:
         secret = home / "password"
         processes.write(secret, PASSWORD + "\n", user)
         initdb = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}", "--auth=scram-sha-256"]
-        made = subprocess.run(
+        initdb = subprocess.run(
             [*processes.as_user(user), *initdb, "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
             cwd="/",
             capture_output=True,
@@ -51,8 +51,8 @@ def start(previous: Entry) -> Entry:
             check=False,
         )
         secret.unlink()
-        if made.returncode:
-            raise Trouble(f"initdb failed: {made.stderr.strip()}")
+        if initdb.returncode:
+            raise Trouble(f"initdb failed: {initdb.stderr.strip()}")
         with (data / "postgresql.conf").open("a") as settings:
             settings.write(SETTINGS)
     _clear_stale_lock(data / "postmaster.pid")
@@ -68,7 +68,7 @@ def start(previous: Entry) -> Entry:
 
 
 def _clear_stale_lock(lock: Path) -> None:
-    """Remove a dead postmaster's lock file; PostgreSQL itself takes a zombie that nobody reaped for a living one."""
+    """Remove a dead postmaster's lock file; PostgreSQL takes a zombie that was not reaped for a running process."""
     if not lock.exists():
         return
     pid = int(lock.read_text().split()[0])
@@ -107,8 +107,8 @@ def create_database(entry: Entry, name: str) -> None:
 
 def has_database(entry: Entry, name: str) -> bool:
     """Whether a database of this name is there."""
-    asked = f"DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_database WHERE datname = '{name}'); END $$"
-    return _psql(entry, asked).returncode == 0
+    statement = f"DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_database WHERE datname = '{name}'); END $$"
+    return _psql(entry, statement).returncode == 0
 
 
 def drop_database(entry: Entry, name: str) -> None:

@@ -61,7 +61,7 @@ def write(path: Path, text: str, user: str) -> None:
 
 
 def free_port() -> int:
-    """Find a loopback port that nobody listens on, below the range the kernel hands out."""
+    """Find a loopback port without a listener, below the range from which the kernel takes ports."""
     for _ in range(200):
         port = random.randint(20000, 32000)
         if port_is_free(port):
@@ -115,9 +115,9 @@ def alive(entry: Mapping[str, int]) -> bool:
 def members(entry: Mapping[str, int]) -> list[int]:
     """Live processes of the session we started, also those that outlived its leader."""
     if birth(entry["pid"]) not in (0, entry["birth"]):
-        return []  # the number has been given to a stranger: our session is gone
-    found = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
-    return [pid for pid in found if (fields := _status(pid)) and fields[0] != "Z" and int(fields[3]) == entry["pid"]]
+        return []  # another process has this number: our session has ended
+    pids = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return [pid for pid in pids if (fields := _status(pid)) and fields[0] != "Z" and int(fields[3]) == entry["pid"]]
 
 
 def _status(pid: int) -> list[str] | None:
@@ -129,10 +129,10 @@ def _status(pid: int) -> list[str] | None:
 
 def stop(entry: Mapping[str, int], sign: signal.Signals = signal.SIGTERM) -> None:
     """Stop the session we started; kill what does not listen."""
-    for each in (sign, signal.SIGKILL):
+    for number in (sign, signal.SIGKILL):
         for pid in members(entry):
             with suppress(ProcessLookupError):
-                os.kill(pid, each)
+                os.kill(pid, number)
         until = time.monotonic() + STOP_SECONDS
         while members(entry) and time.monotonic() < until:
             time.sleep(0.1)

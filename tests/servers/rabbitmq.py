@@ -42,7 +42,7 @@ def start(previous: Entry) -> Entry:
     }
     log = home / "log"
     epmd = processes.spawn(["epmd", "-relaxed_command_check"], user=user, environment=environment, log=log)
-    # A node that finds no epmd starts one of its own, as a daemon that nobody would stop.
+    # A node without an epmd starts one as a daemon, which nothing would stop.
     processes.wait("epmd", lambda: not processes.port_is_free(ports["epmd_port"]), epmd, log, seconds=10)
     node = processes.spawn([str(PROGRAMS / "rabbitmq-server")], user=user, environment=environment, log=log)
     settings = [f"{name}={value}" for name, value in environment.items()]
