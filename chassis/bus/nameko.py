@@ -1,7 +1,7 @@
-"""Workers: `python -m chassis.bus.nameko SERVICE` runs a service's handlers on what the broker brings.
+"""Workers: `python -m chassis.bus.nameko SERVICE` runs a service's handlers on the messages of the broker.
 
-Run so, it makes sockets and waiting green before it imports anything else; imported, it never patches.
-gRPC must stay out of this process: under eventlet its calls hang.
+Run as the main module it makes sockets and waiting green before it imports anything else; imported, it never patches.
+gRPC must not be imported in this process: under eventlet its calls hang.
 """
 
 from __future__ import annotations
@@ -69,21 +69,23 @@ DEATHS_AT_MOST = 5
 
 
 class WholeMessages(QueueConsumer):  # type: ignore[misc]
-    """nameko's consumer, but for two things: it declares the queues, and gives on each message undecoded."""
+    """nameko's consumer with two differences: it declares the queues, and passes each message on undecoded."""
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         declare_events(channel)
         for provider in self._providers:
             declare_handler(channel, provider.service, provider.consumer, bus.BACKOFF_SECONDS)
             receive = partial(self.handle_message, provider, None)
-            consumer = consumer_cls(queues=[provider.queue], on_message=receive, on_decode_error=_but_error(receive))
+            consumer = consumer_cls(
+                queues=[provider.queue], on_message=receive, on_decode_error=_without_error(receive)
+            )
             consumer.qos(prefetch_count=self.prefetch_count)
             self._consumers[provider] = consumer
         return self._consumers.values()
 
 
 class FactConsumer(NamekoConsumer):  # type: ignore[misc]
-    """One handler's queue. A message is acknowledged once its effect, or its place to wait, is certain."""
+    """One handler's queue. A message is acknowledged when its effect is committed or it is safe in another queue."""
 
     queue_consumer = WholeMessages()
 
@@ -101,7 +103,7 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
         if exc_info is not None and not self._put_off(letter_from(message), exc_info[1]):
-            # Neither done nor safe elsewhere: the broker keeps it.
+            # Neither handled nor stored in another queue: the broker keeps the message.
             time.sleep(PAUSE_SECONDS)
             self.queue_consumer.requeue_message(message)
         else:
@@ -109,11 +111,11 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
         return result, exc_info
 
     def _put_off(self, letter: Letter, problem: Exception) -> bool:
-        """Publish it where it waits for its next attempt, or to the dead. Returns whether the broker has it safe."""
+        """Publish a message to the queue of its next attempt or of the dead. Returns whether it is stored."""
         attempts = _attempts(letter)
-        dead = attempts >= len(bus.BACKOFF_SECONDS) or _is_hopeless(problem)
+        dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
         queue = queue_of(self.service, self.consumer.name)
-        to = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
+        target = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
         log.warning(
             "handler_failed",
             extra={
@@ -124,8 +126,8 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
             },
             exc_info=problem,
         )
-        told = f"{type(problem).__name__}: {problem}"[:2000]
-        moved = moved_to(to, letter, attempts=attempts + 1, error=told)
+        error = f"{type(problem).__name__}: {problem}"[:2000]
+        moved = moved_to(target, letter, attempts=attempts + 1, error=error)
         try:
             return self._publisher.send([moved], mandatory=True)[0]
         except Unavailable as outage:
@@ -145,7 +147,7 @@ def worker_class(resources: Resources, publisher: Publisher) -> type:
 def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, Letter], None]:
     def run(_worker: Any, letter: Letter) -> None:
         event = event_of(letter)
-        _refuse_what_kills(letter)
+        _refuse_deadly(letter)
         with telemetry.span(
             f"process {consumer.name}",
             kind="consumer",
@@ -158,7 +160,7 @@ def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, Letter],
 
 
 def refuse_when_not_green(database: Database) -> None:
-    """A handler that waits for PostgreSQL must not hold up the others: else this process does not start."""
+    """Refuse to start when a handler that waits for PostgreSQL would hold up the others. Raises RuntimeError."""
     if database.is_sqlite:
         return
     if psycopg.waiting.wait is not psycopg.waiting.wait_select:
@@ -179,11 +181,11 @@ def _sleep_in_database(database: Database) -> None:
 
 
 def main(name: str, *, json_lines: bool = False) -> None:
-    """Work until SIGTERM or SIGINT; then finish what is in hand."""
+    """Work until SIGTERM or SIGINT; then finish the handlers that run."""
     settings = load_settings()
     service = load(name)
     telemetry.start(settings, f"{service.name}-work")
-    # What a handler raised is told once, as handler_failed.
+    # What a handler raised is logged once, as handler_failed.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
         raise Invalid("WORKER_NEEDS_BROKER")
@@ -199,8 +201,8 @@ def main(name: str, *, json_lines: bool = False) -> None:
         signal.signal(number, lambda *_: eventlet.spawn_n(runner.stop))
     runner.start()
     names = [consumer.name for consumer in service.consumers]
-    told = json.dumps({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
-    print(told, flush=True)
+    line = json.dumps({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
+    print(line, flush=True)
     _wait(runner)
     publisher.close()
     database.close()
@@ -224,16 +226,16 @@ def _wait(runner: Any) -> None:
 
 
 def _attempts(letter: Letter) -> int:
-    found = letter.headers.get("attempts", 0)
-    return found if isinstance(found, int) and found >= 0 else 0
+    attempts = letter.headers.get("attempts", 0)
+    return attempts if isinstance(attempts, int) and attempts >= 0 else 0
 
 
-def _is_hopeless(problem: Exception) -> bool:
+def _cannot_succeed(problem: Exception) -> bool:
     return isinstance(problem, Invalid) and problem.reason in {"EVENT_UNREADABLE", "EVENT_DEADLY"}
 
 
-def _refuse_what_kills(letter: Letter) -> None:
-    """A message whose worker died of it again and again; quorum queues count how often they gave it out.
+def _refuse_deadly(letter: Letter) -> None:
+    """Refuse a message whose worker died of it several times; quorum queues count its deliveries.
 
     raises  Invalid  EVENT_DEADLY
     """
@@ -242,7 +244,7 @@ def _refuse_what_kills(letter: Letter) -> None:
         raise Invalid("EVENT_DEADLY", deaths=deaths)
 
 
-def _but_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception], None]:
+def _without_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception], None]:
     return lambda message, _problem: receive(message)
 
 

@@ -114,6 +114,40 @@ def test_a_waiter_in_another_process_hears_of_a_release_at_once(rows: Database) 
     assert taken - released < 1
 
 
+def test_holders_and_waiters_at_rest_ask_the_database_for_little(rows: Database) -> None:
+    roles = [f"role{number}" for number in range(8)]
+    held = [Leases(rows).try_hold(role) for role in roles]
+    # As another process: a keeper of its own.
+    other, stop = Database(rows.url.render_as_string(hide_password=False)), threading.Event()
+
+    def wait_for(role: str) -> None:
+        with Leases(other).hold(role, stop) as lease:
+            assert lease is None
+
+    waiters = [threading.Thread(target=wait_for, args=(role,)) for role in roles]
+    for waiter in waiters:
+        waiter.start()
+    time.sleep(3)
+    before = transactions(rows)
+    time.sleep(6)
+    # One renewal and one look every two seconds, however many roles.
+    assert transactions(rows) - before <= 12
+    stop.set()
+    for waiter in waiters:
+        waiter.join(10)
+    for lease in held:
+        assert lease is not None
+        lease.release()
+    other.close()
+
+
+def transactions(database: Database) -> int:
+    """How many have ended in this database so far."""
+    with database.reading(system("test")) as session:
+        count = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
+        return int(session.scalar(count) or 0)
+
+
 def test_all_leases_of_a_process_are_renewed_by_one_thread(rows: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
     monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.3)

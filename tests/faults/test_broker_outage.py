@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -98,8 +99,16 @@ def test_a_worker_starts_before_its_broker_and_gets_on_with_it_later(installatio
 def test_a_worker_that_waits_for_its_broker_still_ends_when_told_to(installation: Installation, proxy: Proxy) -> None:
     proxy.shut()
     worker = start_worker(installation.orders)
-    time.sleep(3)
+    eventually(lambda: catches_sigterm(worker.pid))
+    time.sleep(1)
     stop_workers(worker)
+
+
+def catches_sigterm(pid: int) -> bool:
+    """Whether a process has its own handler for SIGTERM by now."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = int(status.partition("SigCgt:")[2].split()[0], 16)
+    return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
 def test_a_silent_broker_is_given_up_in_time(
