@@ -1,4 +1,4 @@
-"""The example services' generated messages are up to date with their proto."""
+"""The example services' generated messages and stubs are up to date with their proto."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHECKOUT = Path(__file__).resolve().parents[2]
-PROTO = "tests/example_services/proto/examples.proto"
+FOLDER = "tests/example_services/proto"
 
 
-def test_the_messages_are_generated_from_their_proto(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", f"--python_out={tmp_path}", PROTO]
+@pytest.mark.parametrize(
+    ("proto", "generated"), [("examples", ("examples_pb2.py",)), ("notes", ("notes_pb2.py", "notes_pb2_grpc.py"))]
+)
+def test_the_code_is_generated_from_its_proto(tmp_path: Path, proto: str, generated: tuple[str, ...]) -> None:
+    outputs = [f"--python_out={tmp_path}", f"--grpc_python_out={tmp_path}"]
+    command = [sys.executable, "-m", "grpc_tools.protoc", "-I.", "-Iproto", *outputs, f"{FOLDER}/{proto}.proto"]
     subprocess.run(command, cwd=CHECKOUT, check=True, timeout=60)
-    fresh = (tmp_path / PROTO).with_name("examples_pb2.py").read_text()
-    assert fresh == (CHECKOUT / PROTO).with_name("examples_pb2.py").read_text()
+    for name in generated:
+        assert (tmp_path / FOLDER / name).read_text() == (CHECKOUT / FOLDER / name).read_text()

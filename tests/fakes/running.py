@@ -5,13 +5,14 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import uvicorn
+from fastapi import APIRouter
 
 from chassis.rpc import inproc
 from chassis.rpc.server import Server
@@ -35,16 +36,23 @@ def served_catalog(servicer: Any) -> Iterator[str]:
 
 
 @contextmanager
-def served_gateway(catalog_url: str, **given: Any) -> Iterator[str]:
+def served_gateway(
+    catalog_url: str, *, routers: Sequence[APIRouter] = (), urls: Mapping[str, str] | None = None, **given: Any
+) -> Iterator[str]:
     """A gateway in front of that catalogue on a free loopback port, without rate limit by default; its address.
 
     Every other service is the real one, in this process, on an empty database.
+    routers  more routes
+    urls     of services that these routes call
     """
-    settings = Settings(service_urls={"catalog": catalog_url}, **{"rate_limit": 0, **given})
+    settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **given})
     services = ExitStack()
     _serve_inproc(services, without="catalog")
+    app = create_app(settings)
+    for router in routers:
+        app.include_router(router)
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(settings), log_config=None, access_log=False, lifespan="on"))
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="on"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     try:

@@ -62,3 +62,13 @@ def test_every_parameter_says_what_it_is_for(http: httpx.Client) -> None:
         assert operation["summary"], path
         assert operation["description"], path
         assert all(each["description"] for each in operation["parameters"]), path
+
+
+def test_every_schema_s_properties_are_described(http: httpx.Client) -> None:
+    schemas = http.get("/openapi.json").json()["components"]["schemas"]
+    assert [
+        f"{name}.{member}"
+        for name, schema in schemas.items()
+        for member, shape in schema["properties"].items()
+        if not shape.get("description")
+    ] == []

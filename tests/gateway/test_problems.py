@@ -155,3 +155,26 @@ def test_every_answer_carries_the_security_headers(http: httpx.Client) -> None:
         assert "frame-ancestors 'none'" in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "strict-origin-when-cross-origin"
+
+
+def test_every_wrong_parameter_is_named_in_both_languages(http: httpx.Client) -> None:
+    for path in ("/api/v1/search", "/api/v1/search/facets/subject"):
+        wrong = f"{path}?limit=0&sort=colour&q=a&q=b&cursor={'a' * 501}&language=%00&colour=red"
+        problem = http.get(wrong, headers={"Accept-Language": "en"}).json()
+        assert {(refusal["reason"], refusal["facts"]["parameter"]) for refusal in problem["refusals"]} == {
+            ("PARAMETER_NOT_A_NUMBER", "limit"),
+            ("PARAMETER_NOT_A_CHOICE", "sort"),
+            ("PARAMETER_REPEATED", "q"),
+            ("PARAMETER_TOO_LONG", "cursor"),
+            ("PARAMETER_NOT_TEXT", "language"),
+            ("PARAMETER_UNKNOWN", "colour"),
+        }
+        assert {problem["status"], problem["reason"]} <= {400, *(each["reason"] for each in problem["refusals"])}
+        for refusal, other in zip(problem["refusals"], http.get(wrong).json()["refusals"], strict=True):
+            assert refusal["reason"] == other["reason"]
+            assert refusal["detail"] != other["detail"]
+
+
+def test_a_hostile_request_is_told_a_bounded_number_of_mistakes(http: httpx.Client) -> None:
+    problem = http.get("/api/v1/search", params={f"x{number}": "" for number in range(500)}).json()
+    assert len(problem["refusals"]) == 20

@@ -1,0 +1,122 @@
+"""A service that writes, and its routes at the gateway: what later services will do, in small."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Conflict, Error, KeyReused, Outdated, Refusal, Refused
+from chassis.rpc import inproc
+from chassis.rpc.server import Server
+from chassis.settings import Settings
+from gateway.api.openapi import ApiRoute
+from gateway.clients import call, clients
+from gateway.request_guard import accept_bodies
+from tests.example_services.proto.notes_pb2 import (
+    ReadNoteReply,
+    ReadNoteRequest,
+    ShredNoteReply,
+    ShredNoteRequest,
+    WriteNoteReply,
+    WriteNoteRequest,
+)
+from tests.example_services.proto.notes_pb2_grpc import NotesServicer, NotesStub, add_NotesServicer_to_server
+
+LONGEST_NOTE_BYTES = 200_000
+REFUSED: dict[str, Error] = {
+    "busy": Conflict("NOTE_BUSY"),
+    "outdated": Outdated("NOTE_CHANGED", version=4),
+    "reused": KeyReused("IDEMPOTENCY_KEY_REUSED"),
+    "blocked": Refused(refusals=(Refusal("NOTE_TOO_RUDE", words=2), Refusal("NOTE_LIMIT_REACHED", limit=5))),
+}
+
+
+class Notes(NotesServicer):
+    """Writes nothing down but what it was called with."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, str] = {}
+
+    def WriteNote(self, request: WriteNoteRequest, context: Any) -> WriteNoteReply:
+        self.metadata = dict(context.invocation_metadata())
+        if request.text in REFUSED:
+            raise REFUSED[request.text]
+        return WriteNoteReply(length=len(request.text))
+
+    def ReadNote(self, request: ReadNoteRequest, context: Any) -> ReadNoteReply:
+        self.metadata = dict(context.invocation_metadata())
+        return ReadNoteReply(text="catatan")
+
+    def ShredNote(self, request: ShredNoteRequest, context: Any) -> ShredNoteReply:
+        return ShredNoteReply()
+
+
+@contextmanager
+def served_notes(notes: Notes, way: Literal["inproc", "grpc"]) -> Iterator[str]:
+    """The service, in this process or behind a gRPC server; its URL."""
+    if way == "inproc":
+        inproc.register("notes", notes, add_NotesServicer_to_server)
+        try:
+            yield "inproc:notes"
+        finally:
+            inproc.unregister("notes")
+        return
+    server = Server(notes, add_NotesServicer_to_server, Settings(grpc_port=0))
+    server.start()
+    try:
+        yield f"dns:///{server.address}"
+    finally:
+        server.stop(grace=0.2)
+
+
+class Line(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(max_length=10)
+
+
+class Note(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(min_length=1, max_length=LONGEST_NOTE_BYTES)
+    copies: int = Field(1, ge=1, le=9)
+    paper: Literal["white", "blue"] = "white"
+    lines: list[Line] = Field([], max_length=3)
+
+
+async def _notes(request: Request) -> Any:
+    return clients(request).stub("notes", NotesStub)
+
+
+Stub = Annotated[Any, Depends(_notes)]
+router = APIRouter(prefix="/api/v1", route_class=ApiRoute)
+
+
+@router.get("/notes/mine")
+async def read(request: Request, notes: Stub) -> Response:
+    reply = await call(request, notes.ReadNote, ReadNoteRequest())
+    return Response(reply.text, headers={"Cache-Control": "public, max-age=60"})
+
+
+@router.post("/notes", status_code=201)
+async def write(request: Request, note: Note, notes: Stub) -> dict[str, int]:
+    reply = await call(request, notes.WriteNote, WriteNoteRequest(text=note.text))
+    return {"length": reply.length}
+
+
+@router.put("/notes/long")
+@accept_bodies(LONGEST_NOTE_BYTES)
+async def write_long(request: Request, note: Note, notes: Stub) -> dict[str, int]:
+    reply = await call(request, notes.WriteNote, WriteNoteRequest(text=note.text))
+    return {"length": reply.length}
+
+
+@router.delete("/notes/mine", status_code=204)
+async def shred(request: Request, notes: Stub) -> None:
+    await call(request, notes.ShredNote, ShredNoteRequest())

@@ -1,0 +1,208 @@
+"""Methods other than GET, by a toy service in this process and over gRPC."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from gateway.limits import MOST_CREDENTIALS
+from gateway.request_guard import LONGEST_BODY_BYTES
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+from tests.example_services.notes import LONGEST_NOTE_BYTES, Notes, router, served_notes
+
+CREDENTIAL = {"Authorization": "Bearer of-a-librarian"}
+
+
+@pytest.fixture(scope="module")
+def notes() -> Notes:
+    return Notes()
+
+
+@pytest.fixture(scope="module", params=["inproc", "grpc"])
+def writing(request: Any, notes: Notes) -> Iterator[httpx.Client]:
+    """A client of a gateway that has the routes of the notes."""
+    with (
+        served_notes(notes, request.param) as url,
+        served_catalog(FakeCatalog()) as catalog,
+        served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
+        httpx.Client(base_url=address, timeout=10, headers={"Accept-Language": "en"}) as client,
+    ):
+        yield client
+
+
+def test_a_write_reaches_its_service_with_all_that_it_needs(writing: httpx.Client, notes: Notes) -> None:
+    headers = {**CREDENTIAL, "Idempotency-Key": "k-1", "If-Match": '"3"', "X-Request-Id": "desk-7"}
+    response = writing.post("/api/v1/notes", json={"text": "halo"}, headers=headers)
+    assert (response.status_code, response.json()) == (201, {"length": 4})
+    sent = {name: notes.metadata.get(name) for name in ("authorization", "idempotency-key", "if-match", "x-request-id")}
+    assert list(sent.values()) == [CREDENTIAL["Authorization"], "k-1", '"3"', "desk-7"]
+
+
+def test_a_read_takes_the_credential_along_and_nothing_of_writes(writing: httpx.Client, notes: Notes) -> None:
+    headers = {**CREDENTIAL, "Idempotency-Key": "k-1", "If-Match": '"3"'}
+    assert writing.get("/api/v1/notes/mine", headers=headers).text == "catatan"
+    assert notes.metadata["authorization"] == CREDENTIAL["Authorization"]
+    assert not {"idempotency-key", "if-match"} & notes.metadata.keys()
+
+
+def test_a_response_to_a_credential_is_not_stored(writing: httpx.Client) -> None:
+    for path in ("/api/v1/notes/mine", "/api/v1/institutions", "/api/v1/search", "/", "/api/v1/nope"):
+        assert writing.get(path, headers=CREDENTIAL).headers.get_list("cache-control") == ["no-store"], path
+    assert writing.get("/api/v1/notes/mine").headers["cache-control"] == "public, max-age=60"
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "reasons"),
+    [
+        ("busy", 409, ["NOTE_BUSY"]),
+        ("outdated", 412, ["NOTE_CHANGED"]),
+        ("reused", 422, ["IDEMPOTENCY_KEY_REUSED"]),
+        ("blocked", 409, ["NOTE_TOO_RUDE", "NOTE_LIMIT_REACHED"]),
+    ],
+)
+def test_what_the_service_refuses_is_a_problem_document(
+    writing: httpx.Client, text: str, status: int, reasons: list[str]
+) -> None:
+    response = writing.post("/api/v1/notes", json={"text": text})
+    problem = response.json()
+    assert response.headers["content-type"] == "application/problem+json"
+    assert (response.status_code, problem["status"], problem["reason"]) == (status, status, reasons[0])
+    assert [refusal["reason"] for refusal in problem["refusals"]] == reasons
+    assert problem["title"] != "Error"
+
+
+def test_a_method_for_a_scope_asks_for_a_credential(writing: httpx.Client) -> None:
+    assert writing.delete("/api/v1/notes/mine").status_code == 401
+
+
+def test_a_wrong_body_is_told_every_wrong_field_in_both_languages(writing: httpx.Client) -> None:
+    body = {"copies": 10, "paper": "red", "lines": [{"text": "x" * 11}, {"text": 3}], "colour": 1}
+    english = writing.post("/api/v1/notes", json=body)
+    problem = english.json()
+    assert (english.status_code, english.headers["content-type"]) == (400, "application/problem+json")
+    assert {(refusal["reason"], refusal["facts"]["field"]) for refusal in problem["refusals"]} == {
+        ("FIELD_MISSING", "text"),
+        ("FIELD_OUT_OF_RANGE", "copies"),
+        ("FIELD_NOT_A_CHOICE", "paper"),
+        ("FIELD_TOO_LONG", "lines.0.text"),
+        ("FIELD_INVALID", "lines.1.text"),
+        ("FIELD_UNKNOWN", "colour"),
+    }
+    facts = {refusal["reason"]: refusal["facts"] for refusal in problem["refusals"]}
+    assert facts["FIELD_OUT_OF_RANGE"]["limit"] == 9
+    assert facts["FIELD_NOT_A_CHOICE"]["choices"] == "white, blue"
+    assert facts["FIELD_TOO_LONG"]["longest"] == 10
+    indonesian = writing.post("/api/v1/notes", json=body, headers={"Accept-Language": "id"}).json()
+    for one, other in zip(problem["refusals"], indonesian["refusals"], strict=True):
+        assert one["reason"] == other["reason"]
+        assert one["detail"] != other["detail"]
+        assert one["reason"] not in (one["detail"], other["detail"])
+
+
+@pytest.mark.parametrize(
+    ("content", "media_type"),
+    [(b"{", "application/json"), (b'{"text": "a"}', "text/plain"), (b"[]", "application/json"), (b"", None)],
+)
+def test_a_body_that_is_no_json_is_refused(writing: httpx.Client, content: bytes, media_type: str | None) -> None:
+    headers = {"Content-Type": media_type} if media_type else {}
+    response = writing.post("/api/v1/notes", content=content, headers=headers)
+    assert (response.status_code, response.json()["reason"]) == (400, "BODY_NOT_JSON")
+
+
+def test_a_body_is_bounded_by_its_route(writing: httpx.Client) -> None:
+    def chunked(size: int) -> Iterator[bytes]:
+        yield b'{"text": "'
+        for _ in range(size // 1_000):
+            yield b"x" * 1_000
+        yield b'"}'
+
+    long = {"text": "x" * (LONGEST_BODY_BYTES + 1)}
+    for response in (writing.post("/api/v1/notes", json=long), writing.post("/api/v1/notes", content=chunked(70_000))):
+        assert (response.status_code, response.json()["reason"]) == (413, "BODY_TOO_LARGE")
+        assert response.headers["content-type"] == "application/problem+json"
+        assert response.json()["facts"] == {"longest": LONGEST_BODY_BYTES}
+    assert writing.put("/api/v1/notes/long", json=long).json() == {"length": LONGEST_BODY_BYTES + 1}
+    json = {"Content-Type": "application/json"}
+    assert writing.put("/api/v1/notes/long", content=chunked(150_000), headers=json).json() == {"length": 150_000}
+    too_long = writing.put("/api/v1/notes/long", content=chunked(250_000), headers=json)
+    assert (too_long.status_code, too_long.json()["facts"]) == (413, {"longest": LONGEST_NOTE_BYTES})
+
+
+def test_an_endless_body_is_refused_while_it_is_being_sent(writing: httpx.Client) -> None:
+    target = urlsplit(str(writing.base_url))
+    with socket.create_connection((str(target.hostname), int(target.port or 0)), timeout=10) as line:
+        line.sendall(
+            b"POST /api/v1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n"
+        )
+        sent = 0
+        try:
+            while sent < 100 * LONGEST_BODY_BYTES:
+                line.sendall(b"1000\r\n" + b"x" * 4_096 + b"\r\n")
+                sent += 4_096
+        except OSError:  # the server closed the connection
+            pass
+        assert line.recv(4_096).startswith(b"HTTP/1.1 413")
+
+
+def test_a_credential_that_no_header_may_have_is_refused(writing: httpx.Client) -> None:
+    response = writing.post("/api/v1/notes", json={"text": "a"}, headers={"Idempotency-Key": "k\xe9".encode("latin-1")})
+    assert (response.status_code, response.json()["reason"]) == (400, "HEADER_NOT_TEXT")
+
+
+def test_a_service_that_is_away_takes_only_its_own_routes_along() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        away = f"dns:///127.0.0.1:{taken.getsockname()[1]}"
+        with (
+            served_catalog(FakeCatalog()) as catalog,
+            served_gateway(catalog, routers=[router], urls={"notes": away}) as address,
+        ):
+            response = httpx.get(f"{address}/api/v1/notes/mine", timeout=10)
+            assert (response.status_code, response.json()["reason"]) == (503, "SERVICE_UNAVAILABLE")
+            assert response.json()["facts"]["service"] == "notes"
+            assert httpx.get(f"{address}/api/v1/search").status_code == 200
+            assert httpx.get(f"{address}/api/v1/health/ready").status_code == 200
+
+
+def test_each_credential_has_its_bucket_and_made_up_ones_lift_an_address_only_so_far() -> None:
+    quota = 3
+
+    def get(credential: str) -> httpx.Response:
+        headers = {"Authorization": credential} if credential else {}
+        return httpx.get(f"{address}/api/v1/institutions", headers=headers)
+
+    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog, rate_limit=quota) as address:
+        for _ in range(quota):
+            assert get("").headers["RateLimit"].startswith('"address";')
+            assert get("a").headers["RateLimit"].startswith('"credential";')
+        assert [get(credential).status_code for credential in ("", "a", "b")] == [429, 429, 200]
+        statuses = [get(f"made up {number}").status_code for number in range(quota * MOST_CREDENTIALS)]
+        assert statuses.index(429) < quota * MOST_CREDENTIALS
+        assert set(statuses[statuses.index(429) :]) == {429}
+
+
+@pytest.mark.parametrize(("origins", "allowed"), [("https://opac.test", "https://opac.test"), ("*", "*")])
+def test_scripts_of_the_origins_that_are_set_may_read_the_api(origins: str, allowed: str) -> None:
+    mine, other = {"Origin": "https://opac.test"}, {"Origin": "https://lain.test"}
+    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog, cors_origins=origins) as address:
+        response = httpx.get(f"{address}/api/v1/search", headers=mine)
+        assert response.headers["access-control-allow-origin"] == allowed
+        assert "ETag" in response.headers["access-control-expose-headers"]
+        foreign = httpx.get(f"{address}/api/v1/search", headers=other).headers.get("access-control-allow-origin")
+        assert foreign == ("*" if origins == "*" else None)
+        assert "access-control-allow-origin" not in httpx.get(f"{address}/", headers=mine).headers
+        for method, status in (("GET", 200), ("POST", 400)):
+            asked = {**mine, "Access-Control-Request-Method": method}
+            assert httpx.options(f"{address}/api/v1/search", headers=asked).status_code == status
+
+
+def test_without_origins_no_script_of_another_site_may_read(http: httpx.Client) -> None:
+    response = http.get("/api/v1/search", headers={"Origin": "https://opac.test"})
+    assert not [name for name in response.headers if name.startswith("access-control")]
