@@ -95,12 +95,12 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = own
     # Before the routers, which describe the same routes: the first match serves.
-    app.router.routes += [Route(API + route.path, route.endpoint, name=route.name) for route in HOT_ROUTES]
+    app.router.routes += [_plain(route, prefix=API) for route in HOT_ROUTES]
+    for place in (*partners.PLACES, *web.PLACES):
+        app.router.routes += [_plain(route) for route in place.router.routes]
     for router in api_routers():
         app.include_router(router, prefix=API)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
-    for place in (*partners.PLACES, *web.PLACES):
-        app.include_router(place.router, include_in_schema=False)
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
@@ -153,6 +153,11 @@ class ApiCors:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         readable = scope["type"] == "http" and scope["path"].startswith(("/api/", "/openapi.json"))
         await (self._with_cors if readable else self._app)(scope, receive, send)
+
+
+def _plain(route: Any, prefix: str = "") -> Route:
+    """A route whose endpoint takes the request alone, without FastAPI's layers around it."""
+    return Route(prefix + route.path, route.endpoint, name=route.name)
 
 
 async def _openapi(request: Request) -> Response:

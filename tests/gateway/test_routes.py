@@ -60,6 +60,5 @@ def test_the_gateway_has_the_facets_of_the_catalogue() -> None:
 
 def test_the_gateway_has_the_formats_of_the_catalogue() -> None:
     assert {(form.name, form.media_type, ending) for ending, form in FORMATS.items()} == {
-        (name, form.media_type.partition(";")[0], form.ending)
-        for name, form in FORMS.items()
+        (name, form.media_type.partition(";")[0], form.ending) for name, form in FORMS.items()
     }

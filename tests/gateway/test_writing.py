@@ -12,9 +12,9 @@ import pytest
 
 from gateway.limits import MOST_CREDENTIALS
 from gateway.request_guard import LONGEST_BODY_BYTES
+from tests.example_services.notes import LONGEST_NOTE_BYTES, Notes, router, served_notes
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
-from tests.example_services.notes import LONGEST_NOTE_BYTES, Notes, router, served_notes
 
 CREDENTIAL = {"Authorization": "Bearer of-a-librarian"}
 
