@@ -26,7 +26,7 @@ from services.catalog.search.search import SearchResult, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
 from services.catalog.works.assignment import RecordKeys, assign_works
-from services.catalog.works.record_keys import found_by
+from services.catalog.works.record_keys import record_keys_of
 
 
 def book(
@@ -80,9 +80,9 @@ class Library:
             at = session.scalar(select(func.max(Row.number))) or 0
             rows: list[dict[str, Any]] = []
             changes = []
-            found = {number: found_by(record) for number, record in enumerate(records, at + 1)}
+            found = {number: record_keys_of(record) for number, record in enumerate(records, at + 1)}
             works = assign_works(session, [RecordKeys(number, each.keys, True) for number, each in found.items()])
-            HeadingWriter().note(session, [each.headings for each in found.values()])
+            HeadingWriter().add(session, [each.headings for each in found.values()])
             for number, record in enumerate(records, at + 1):
                 items, place = items_of(record), works.places[number]
                 made = document(record, number=number, institution=institution, items=items, work=place.work)

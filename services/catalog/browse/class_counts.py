@@ -1,4 +1,4 @@
-"""The classes of the collection as a tree, with the libraries' own captions."""
+"""The tree of classes with their counts and the libraries' own captions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LONGEST_CAPTION = 200
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """What is under a class, in shelf order; path: from the main class down to it; without: records with no class."""
+    """The classes under a class, in shelf order; path: from the main class to it; without: records without a class."""
 
     classes: list[Class]
     path: list[Class]
@@ -38,9 +38,9 @@ class Classes:
 
 
 def classes(database: Database, index: Index, *, context: Context, parent: str = "") -> Classes:
-    """The classes directly under `parent` that hold records; under "" the ten main ones, and 2X when it does.
+    """List the classes directly under `parent` that have records; under "" the ten main ones, and 2X if it has some.
 
-    2X stands by itself, and its records count under 297 as well.
+    2X is a class of its own, and its records count under 297 too.
     raises  NotFound     CLASS_UNKNOWN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
@@ -54,12 +54,12 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
     divided = {above(code)[-2] for code in counts if len(above(code)) > 1}
 
-    def shown(each: str) -> Class:
-        return Class(each, captions.get(each) or caption("class", each), counts.get(each, 0), each in divided)
+    def build_class(code: str) -> Class:
+        return Class(code, captions.get(code) or caption("class", code), counts.get(code, 0), code in divided)
 
     return Classes(
-        classes=[shown(child) for child in sorted(children, key=notation)],
-        path=[shown(each) for each in above(value)] if value else [],
+        classes=[build_class(child) for child in sorted(children, key=notation)],
+        path=[build_class(code) for code in above(value)] if value else [],
         without=counts.get(NONE, 0),
     )
 
@@ -79,29 +79,29 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise _wrong(path, str(problem)) from None
+        raise _file_error(path, str(problem)) from None
     if unknown := sorted(data.keys() - {"institution", "classes"}):
-        raise _wrong(path, f"unknown: {', '.join(unknown)}")
+        raise _file_error(path, f"unknown: {', '.join(unknown)}")
     institution, table = data.get("institution", ""), data.get("classes")
     if not isinstance(institution, str):
-        raise _wrong(path, "institution must be a code in quotes")
+        raise _file_error(path, "institution must be a code in quotes")
     if not isinstance(table, dict) or not table:
-        raise _wrong(path, 'it needs [classes] with lines such as "810" = { id = "…", en = "…" }')
+        raise _file_error(path, 'it needs [classes] with lines such as "810" = { id = "…", en = "…" }')
     if len(table) > MOST_CAPTIONS:
-        raise _wrong(path, f"at most {MOST_CAPTIONS} classes")
+        raise _file_error(path, f"at most {MOST_CAPTIONS} classes")
     captions: dict[str, LocalText] = {}
     for written, name in table.items():
         value = value_of(written)
         if value is None or ("." in written and "." not in value):
-            raise _wrong(path, f'"{written}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
+            raise _file_error(path, f'"{written}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
         if value in captions:
-            raise _wrong(path, f'"{written}" is there twice')
+            raise _file_error(path, f'"{written}" is there twice')
         captions[value] = _caption(path, written, name)
     return institution, captions
 
 
 def load_captions(session: Session, institution: str, captions: Mapping[str, LocalText]) -> int:
-    """Make these the captions of the institution, all others of its gone; how many there are.
+    """Replace the captions of an institution; returns how many it has now.
 
     raises  NotFound  INSTITUTION_NOT_FOUND
     """
@@ -120,10 +120,10 @@ def load_captions(session: Session, institution: str, captions: Mapping[str, Loc
 def _caption(path: Path, written: str, name: Any) -> LocalText:
     texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
     results = [text.strip() for text in texts if isinstance(text, str)]
-    if len(results) != 2 or not all(0 < len(each) <= LONGEST_CAPTION for each in results):
-        raise _wrong(path, f'"{written}" needs id and en, each of at most {LONGEST_CAPTION} characters')
+    if len(results) != 2 or not all(0 < len(text) <= LONGEST_CAPTION for text in results):
+        raise _file_error(path, f'"{written}" needs id and en, each of at most {LONGEST_CAPTION} characters')
     return LocalText(*results)
 
 
-def _wrong(path: Path, why: str) -> Invalid:
+def _file_error(path: Path, why: str) -> Invalid:
     return Invalid("CLASSES_FILE", path=str(path), why=why)

@@ -1,4 +1,4 @@
-"""Headings are noted as records that use them come, each once; those that nobody uses any more are weeded."""
+"""The table of headings: adds those of new records, deletes those that no record uses any more."""
 
 from __future__ import annotations
 
@@ -18,81 +18,81 @@ from services.catalog.tables import Heading, ImportRun, IndexQueue
 from services.catalog.works.assignment import lock_works
 from services.catalog.works.record_keys import KINDS
 
-REMEMBERED = 300_000  # texts; a run that meets more forgets them all and begins again
+MOST_REMEMBERED = 300_000  # texts; with more, the cache starts empty again
 WEED_BATCH = 200
 QUIET_SECONDS = 60
 FIELDS = {"author": "facet_author", "subject": "facet_subject", "series": "facet_series"}
 
 
 class HeadingWriter:
-    """What one run has noted already: most headings come again and again."""
+    """Adds headings to the table; remembers those of one run, because most headings repeat."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
 
-    def note(self, session: Session, found: Iterable[Iterable[str]]) -> None:
-        """Put in those that are not there yet.
+    def add(self, session: Session, records: Iterable[Iterable[str]]) -> None:
+        """Insert new headings.
 
-        found  of each record, texts with a letter of clustering.KINDS before each
+        records  the headings of each record, each with a letter of record_keys.KINDS before its text
         """
         seen = self._seen
         fresh: dict[str, None] = {}
-        for headings in found:
-            for each in headings:
-                if each not in seen:
-                    fresh[each] = None
+        for headings in records:
+            for heading in headings:
+                if heading not in seen:
+                    fresh[heading] = None
         if not fresh:
             return
-        if len(seen) > REMEMBERED:
+        if len(seen) > MOST_REMEMBERED:
             seen.clear()
         seen.update(fresh)
         rows = [
-            {"kind": KINDS[each[0]], "sort": sort, "text": each[1:]}
-            for each in sorted(fresh)
-            if (sort := heading_sort(each[1:])) and "\x00" not in each
+            {"kind": KINDS[heading[0]], "sort": sort, "text": heading[1:]}
+            for heading in sorted(fresh)
+            if (sort := heading_sort(heading[1:])) and "\x00" not in heading
         ]
         insert_ignore(session, Heading, rows)
 
 
 def delete_unused_headings(database: Database, index: Index) -> int:
-    """Take out the headings that no record uses, batch by batch; how many.
+    """Delete the headings that no record uses, batch by batch; returns how many.
 
-    Only while nothing comes and the index has everything, or what is noted but not yet indexed would go; when
-    something comes meanwhile it ends early.
+    Works only while no import runs and the index queue is empty, or headings of records that are not yet indexed would
+    be deleted; ends early when an import starts.
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
-    gone, entry, at = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")
+    deleted, entry, reached = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")
     while True:
         with database.reading(READER) as session:
-            statement = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*at))
+            statement = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*reached))
             rows = session.execute(statement.order_by(Heading.kind, Heading.sort, Heading.text).limit(WEED_BATCH)).all()
         if not rows:
-            return gone
-        at = (rows[-1].kind, rows[-1].sort, rows[-1].text)
+            return deleted
+        reached = (rows[-1].kind, rows[-1].sort, rows[-1].text)
         headings = [(row.kind, row.sort, row.text) for row in rows]
         if not _unused(index, headings):
             continue
         with database.transaction(system("headings")) as session:
             lock_works(session)
             if not _is_idle(session):
-                return gone
+                return deleted
             unused = _unused(index, headings)
             if unused:
                 session.execute(delete(Heading).where(entry.in_(unused)))
-                gone += len(unused)
+                deleted += len(unused)
 
 
 def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     counts = {
-        kind: index.count_values(FIELDS[kind], [text for of, _sort, text in headings if of == kind])
+        kind: index.count_values(FIELDS[kind], [text for heading_kind, _sort, text in headings if heading_kind == kind])
         for kind in {kind for kind, _sort, _text in headings}
     }
     return [heading for heading in headings if not counts[heading[0]][heading[2]]]
 
 
 def _is_idle(session: Session) -> bool:
-    """No import goes on, none ended just now, and the index has all there is."""
+    """Tell whether no import runs or has just ended, and the index queue is empty."""
     since = clock.now() - timedelta(seconds=QUIET_SECONDS)
-    coming = select(ImportRun.number).where(or_(ImportRun.finished_at.is_(None), ImportRun.finished_at > since))
-    waiting = select(IndexQueue.record_number)
-    return session.scalar(coming.limit(1)) is None and session.scalar(waiting.limit(1)) is None
+    active_runs = select(ImportRun.number).where(or_(ImportRun.finished_at.is_(None), ImportRun.finished_at > since))
+    queue = select(IndexQueue.record_number)
+    return session.scalar(active_runs.limit(1)) is None and session.scalar(queue.limit(1)) is None

@@ -1,4 +1,4 @@
-"""Each list, read from a place towards its end or its head."""
+"""Queries of the lists, from a position forwards or backwards."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BRANCHES_AT_ONCE = 50  # SELECTs in one statement
 
 
 class Row(NamedTuple):
-    """An entry: (sort, tie) is its place. record: number of the one record, of titles and call numbers; else 0."""
+    """An entry at (sort, tie). record: number of its record, for titles and call numbers; else 0."""
 
     sort: str
     tie: str
@@ -27,17 +27,17 @@ class Row(NamedTuple):
     record: int = 0
 
 
-def read(session: Session, place: Position, limit: int) -> list[Row]:
-    """At most `limit` entries from a place on, in the direction it says, the nearest first."""
-    if place.kind == "title":
-        return _titles(session, place, limit)
-    if place.kind == "call_number":
-        return _call_numbers(session, place, limit)
-    return _headings(session, place, limit)
+def read(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read at most `limit` entries from a position, in its direction, the nearest first."""
+    if position.kind == "title":
+        return _titles(session, position, limit)
+    if position.kind == "call_number":
+        return _call_numbers(session, position, limit)
+    return _headings(session, position, limit)
 
 
 def see(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
-    """(sort, text) of a form that is not to be used -> the headings that stand for it."""
+    """Return (sort, text) of an unused form -> the headings to use instead."""
     statement = (
         select(AuthorityForm.sort, AuthorityForm.text, Authority.heading)
         .join(Authority, Authority.number == AuthorityForm.authority_number)
@@ -52,15 +52,15 @@ def see(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str
 
 
 def see_also(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
-    """(sort, text) of a heading -> the headings that its authority record relates it to."""
-    of = (
+    """Return (sort, text) of a heading -> the related headings of its authority record."""
+    forms = (
         select(AuthorityForm.authority_number, AuthorityForm.sort, AuthorityForm.text)
         .where(*_forms(kind, "heading", rows))
         .subquery()
     )
     statement = (
-        select(of.c.sort, of.c.text, AuthorityForm.text)
-        .join(of, of.c.authority_number == AuthorityForm.authority_number)
+        select(forms.c.sort, forms.c.text, AuthorityForm.text)
+        .join(forms, forms.c.authority_number == AuthorityForm.authority_number)
         .where(AuthorityForm.relation == "see_also")
         .order_by(AuthorityForm.sort)
     )
@@ -79,56 +79,56 @@ def _forms(kind: str, relation: str, rows: Sequence[Row]) -> tuple[ColumnElement
     )
 
 
-def _titles(session: Session, place: Position, limit: int) -> list[Row]:
-    number = int(place.tie) if place.tie.isascii() and place.tie.isdigit() and len(place.tie) < 19 else 0
-    asked = select(Record.title_sort, Record.number).where(Record.title_sort != "", Record.deleted_at.is_(None))
-    asked = _from(asked, place, (Record.title_sort, Record.number), (place.sort, number), limit)
-    return [Row(sort, str(number), "", number) for sort, number in session.execute(asked)]
+def _titles(session: Session, position: Position, limit: int) -> list[Row]:
+    number = int(position.tie) if position.tie.isascii() and position.tie.isdigit() and len(position.tie) < 19 else 0
+    statement = select(Record.title_sort, Record.number).where(Record.title_sort != "", Record.deleted_at.is_(None))
+    statement = _from(statement, position, (Record.title_sort, Record.number), (position.sort, number), limit)
+    return [Row(sort, str(number), "", number) for sort, number in session.execute(statement)]
 
 
-def _headings(session: Session, place: Position, limit: int) -> list[Row]:
-    """Forms that records use, and those that authority records refer from."""
-    at = (place.sort, place.tie)
-    used = select(Heading.sort, Heading.text).where(Heading.kind == place.kind)
-    used = _from(used, place, (Heading.sort, Heading.text), at, limit)
+def _headings(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read forms that records use, and the unused forms of authority records."""
+    start = (position.sort, position.tie)
+    used = select(Heading.sort, Heading.text).where(Heading.kind == position.kind)
+    used = _from(used, position, (Heading.sort, Heading.text), start, limit)
     referred = select(AuthorityForm.sort, AuthorityForm.text).where(
-        AuthorityForm.kind == place.kind, AuthorityForm.relation == "see"
+        AuthorityForm.kind == position.kind, AuthorityForm.relation == "see"
     )
-    referred = _from(referred.distinct(), place, (AuthorityForm.sort, AuthorityForm.text), at, limit)
-    both = merge(
+    referred = _from(referred.distinct(), position, (AuthorityForm.sort, AuthorityForm.text), start, limit)
+    merged = merge(
         [(sort, text) for sort, text in session.execute(used)],
         [(sort, text) for sort, text in session.execute(referred)],
-        reverse=place.back,
+        reverse=position.back,
     )
-    return [Row(sort, text, text) for sort, text in islice(dict.fromkeys(both), limit)]
+    return [Row(sort, text, text) for sort, text in islice(dict.fromkeys(merged), limit)]
 
 
-def _call_numbers(session: Session, place: Position, limit: int) -> list[Row]:
-    """Branch by branch, as the index on shelves stands, and then merged."""
+def _call_numbers(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read branch by branch, as the index of the table is sorted, and merge."""
     branches = session.scalars(select(Branch.id).order_by(Branch.id)).all()
-    number = int(place.tie) if place.tie.isascii() and place.tie.isdigit() and len(place.tie) < 19 else 0
+    number = int(position.tie) if position.tie.isascii() and position.tie.isdigit() and len(position.tie) < 19 else 0
     values: set[tuple[str, int, str]] = set()
-    for at in range(0, len(branches), BRANCHES_AT_ONCE):
+    for start in range(0, len(branches), BRANCHES_AT_ONCE):
         parts = []
-        for branch_id in branches[at : at + BRANCHES_AT_ONCE]:
-            asked = select(Item.call_sort, Item.record_number, func.min(Item.call_number)).where(
+        for branch_id in branches[start : start + BRANCHES_AT_ONCE]:
+            statement = select(Item.call_sort, Item.record_number, func.min(Item.call_number)).where(
                 Item.branch_id == branch_id, Item.call_sort != "", Item.status != "withdrawn"
             )
-            asked = asked.group_by(Item.call_sort, Item.record_number)
-            asked = _from(asked, place, (Item.call_sort, Item.record_number), (place.sort, number), limit)
-            parts.append(select(asked.subquery()))
-        values.update((sort, record, said) for sort, record, said in session.execute(union_all(*parts)))
+            statement = statement.group_by(Item.call_sort, Item.record_number)
+            statement = _from(statement, position, (Item.call_sort, Item.record_number), (position.sort, number), limit)
+            parts.append(select(statement.subquery()))
+        values.update((sort, record, call_number) for sort, record, call_number in session.execute(union_all(*parts)))
     rows: dict[tuple[str, int], Row] = {}
-    for sort, record, said in sorted(values, reverse=place.back):
-        rows.setdefault((sort, record), Row(sort, str(record), said, record))
+    for sort, record, call_number in sorted(values, reverse=position.back):
+        rows.setdefault((sort, record), Row(sort, str(record), call_number, record))
     return list(rows.values())[:limit]
 
 
 def _from(
-    asked: Select[*Columns], place: Position, columns: tuple[Any, Any], at: tuple[Any, Any], limit: int
+    statement: Select[*Columns], position: Position, columns: tuple[Any, Any], start: tuple[Any, Any], limit: int
 ) -> Select[*Columns]:
-    """The entries on the side of the place that it looks to, nearest first."""
-    entry, there = tuple_(*columns), tuple_(*at)
-    if place.back:
-        return asked.where(entry < there).order_by(*(column.desc() for column in columns)).limit(limit)
-    return asked.where(entry > there if place.past else entry >= there).order_by(*columns).limit(limit)
+    """Restrict a statement to the entries from a position in its direction, nearest first."""
+    entry, bound = tuple_(*columns), tuple_(*start)
+    if position.back:
+        return statement.where(entry < bound).order_by(*(column.desc() for column in columns)).limit(limit)
+    return statement.where(entry > bound if position.past else entry >= bound).order_by(*columns).limit(limit)

@@ -1,4 +1,4 @@
-"""A page of a list around a place: what comes before it and what from it on."""
+"""A page of a list around a position."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from services.catalog.browse.positions import Position, position_from_cursor, po
 from services.catalog.index.port import Index
 
 USUAL, MOST = 20, 50
-MORE = 10  # read beyond what is wanted, in case headings that nobody uses any more are among them
-ROUNDS = 5  # after so many the page is short; the cursor leads on
+EXTRA_ROWS = 10  # read beyond the limit, because some headings may have no record any more
+ROUNDS = 5  # with more, the page is short; its cursor continues
 
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """An entry. count: records that have it, 0 for a form that is only referred from; record: of titles and call
-    numbers, the one record."""
+    """An entry. count: records that have it, 0 for an unused form; record: of titles and call numbers."""
 
     text: str
     count: int
@@ -56,63 +55,65 @@ def browse(
     after: int = 0,
     cursor: str = "",
 ) -> BrowsePage:
-    """A list around a term, or on from a cursor.
+    """Read a list around a term, or from a cursor.
 
     kind    "author", "subject", "series", "title", "call_number"
-    term    as typed, at most 200 characters; "" for the list's head
-    before  entries before the place, at most 50
-    after   entries from it on, at most 50; 0 for 20
-    cursor  Browsed.previous or next, instead of kind and term
+    term    as typed, at most 200 characters; "" for the start of the list
+    before  entries before the position, at most 50
+    after   entries from the position, at most 50; 0 for 20
+    cursor  BrowsePage.previous or next, instead of kind and term
     raises  Invalid      BROWSE_KIND_UNKNOWN, TERM_TOO_LONG, LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
     for value in (before, after):
         if not 0 <= value <= MOST:
             raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=value, most=MOST)
-    place = position_from_cursor(cursor) if cursor else position_of(kind, term)
+    position = position_from_cursor(cursor) if cursor else position_of(kind, term)
     if cursor:
-        before, after = (before or USUAL, 0) if place.back else (0, after or USUAL)
+        before, after = (before or USUAL, 0) if position.back else (0, after or USUAL)
     else:
         after = after or USUAL
     context.check_deadline()
     with database.reading(context) as session:
-        reader = _Reader(session, index, place.kind)
-        earlier = reader.read(replace(place, back=True), before + 1)
-        later = reader.read(replace(place, back=False, past=place.past and not place.back), after + 1)
-        shown = [*reversed(earlier[:before]), *later[:after]]
-        headings = reader.headings(shown)
-    if place.kind in ("title", "call_number"):
-        headings = _with_records(database, shown, headings)
-    first, last = (shown[0], shown[-1]) if shown else (None, None)
+        reader = _Reader(session, index, position.kind)
+        earlier = reader.read(replace(position, back=True), before + 1)
+        later = reader.read(replace(position, back=False, past=position.past and not position.back), after + 1)
+        rows = [*reversed(earlier[:before]), *later[:after]]
+        headings = reader.headings(rows)
+    if position.kind in ("title", "call_number"):
+        headings = _with_records(database, rows, headings)
+    first_row, last_row = (rows[0], rows[-1]) if rows else (None, None)
     return BrowsePage(
         headings=[heading for heading in headings if heading.record or heading.count or heading.see],
-        previous=str(Position(place.kind, first.sort, first.tie, back=True)) if first and len(earlier) > before else "",
-        next=str(Position(place.kind, last.sort, last.tie)) if last and len(later) > after else "",
+        previous=str(Position(position.kind, first_row.sort, first_row.tie, back=True))
+        if first_row and len(earlier) > before
+        else "",
+        next=str(Position(position.kind, last_row.sort, last_row.tie)) if last_row and len(later) > after else "",
         place=min(before, len(earlier)),
     )
 
 
 class _Reader:
-    """Reads a list and knows of each heading how many records have it."""
+    """Reads a list with the number of records of each heading."""
 
     def __init__(self, session: Session, index: Index, kind: str) -> None:
         self._session, self._index, self._kind = session, index, kind
         self._counts: dict[str, int] = {}
         self._see: dict[tuple[str, str], list[str]] = {}
 
-    def read(self, place: Position, wanted: int) -> list[Row]:
-        """At most `wanted` entries that lead to something, nearest first."""
+    def read(self, position: Position, limit: int) -> list[Row]:
+        """Read at most `limit` entries with a record or a reference, nearest first."""
         if self._kind not in FIELDS:
-            return list_queries.read(self._session, place, wanted)
-        found: list[Row] = []
+            return list_queries.read(self._session, position, limit)
+        entries: list[Row] = []
         for _ in range(ROUNDS):
-            rows = list_queries.read(self._session, place, wanted + MORE)
-            self._learn(rows)
-            found += [row for row in rows if self._counts.get(row.text) or (row.sort, row.text) in self._see]
-            if len(found) >= wanted or len(rows) < wanted + MORE:
+            rows = list_queries.read(self._session, position, limit + EXTRA_ROWS)
+            self._load_counts(rows)
+            entries += [row for row in rows if self._counts.get(row.text) or (row.sort, row.text) in self._see]
+            if len(entries) >= limit or len(rows) < limit + EXTRA_ROWS:
                 break
-            place = replace(place, sort=rows[-1].sort, tie=rows[-1].tie, past=True)
-        return found[:wanted]
+            position = replace(position, sort=rows[-1].sort, tie=rows[-1].tie, past=True)
+        return entries[:limit]
 
     def headings(self, rows: Sequence[Row]) -> list[Heading]:
         if self._kind not in FIELDS:
@@ -128,7 +129,7 @@ class _Reader:
             for row in rows
         ]
 
-    def _learn(self, rows: Sequence[Row]) -> None:
+    def _load_counts(self, rows: Sequence[Row]) -> None:
         if rows:
             self._counts |= self._index.count_values(FIELDS[self._kind], [row.text for row in rows])
             self._see |= list_queries.see(self._session, self._kind, rows)
@@ -143,5 +144,5 @@ def _with_records(database: Database, rows: Sequence[Row], headings: Sequence[He
 
 
 def _title(briefs: Mapping[int, queries.Brief], number: int) -> str:
-    found = briefs.get(number)
-    return "" if found is None else str(orjson.loads(found.brief)["title"])
+    brief = briefs.get(number)
+    return "" if brief is None else str(orjson.loads(brief.brief)["title"])

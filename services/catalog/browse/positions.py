@@ -1,4 +1,4 @@
-"""Places in a list, and the cursors that carry them."""
+"""Positions in a list, and their cursors."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _LONGEST_CURSOR = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where in a list, between two entries. sort, tie: of the entry it is at; back: the list is read towards its head
-    from there; past: the entry there is read already."""
+    """A position in a list. sort, tie: of the entry there; back: read backwards from it; past: without that entry."""
 
     kind: str
     sort: str = ""
@@ -34,7 +33,7 @@ class Position:
 
 
 def position_of(kind: str, term: str) -> Position:
-    """Where a term as typed is in a list, or would be.
+    """Return the position of a typed term in a list.
 
     raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
     """
@@ -46,7 +45,7 @@ def position_of(kind: str, term: str) -> Position:
 
 
 def position_from_cursor(text: str) -> Position:
-    """The place that a cursor stands for.
+    """Decode a cursor.
 
     raises  Invalid  CURSOR_FOREIGN
     """

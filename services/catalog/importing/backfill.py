@@ -16,7 +16,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record
 from services.catalog.works.assignment import MovedRecord, RecordKeys, assign_works, lock_works
 from services.catalog.works.events import emit_moved_records
-from services.catalog.works.record_keys import found_by
+from services.catalog.works.record_keys import record_keys_of
 
 BATCH = 500
 
@@ -53,9 +53,9 @@ def _batch(session: Session, headings: HeadingWriter, *, context: Context) -> in
     ).all()
     if not rows:
         return 0
-    found = {row.number: found_by(Marc.unpack(row.marc)) for row in rows}
+    found = {row.number: record_keys_of(Marc.unpack(row.marc)) for row in rows}
     works = assign_works(session, [RecordKeys(number, each.keys, fresh=False) for number, each in found.items()])
-    headings.note(session, [each.headings for each in found.values()])
+    headings.add(session, [each.headings for each in found.values()])
     changes = [
         {
             "number": row.number,

@@ -25,7 +25,7 @@ from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record
 from services.catalog.record.authorities import authority_of, is_authority
 from services.catalog.record.brief import brief_of
-from services.catalog.works.record_keys import Found, found_by
+from services.catalog.works.record_keys import RecordKeys, record_keys_of
 
 BATCH = 500
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
@@ -48,7 +48,7 @@ class Incoming:
     marc: bytes
     brief: bytes
     items: list[ItemFacts]
-    found: Found
+    found: RecordKeys
     warnings: tuple[str, ...] = ()
 
 
@@ -139,7 +139,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 marc=record.pack(),
                 brief=orjson.dumps(brief),
                 items=items_in(tags, item_map),
-                found=found_by(record, tags, brief["authors"]),
+                found=record_keys_of(record, tags, brief["authors"]),
                 warnings=decoded.warnings,
             )
         )

@@ -145,7 +145,7 @@ def upsert_batch(
     arrivals = [RecordKeys(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
     works = assign_works(session, arrivals)
     _write(session, feed, decided, works.places, run, at)
-    feed.headings.note(session, (to.incoming.found.headings for to in decided.touched))
+    feed.headings.add(session, (to.incoming.found.headings for to in decided.touched))
     stocks = [StoredItems(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
     warnings = decided.warnings + put_items(session, feed.shelves, stocks)
     if decided.seen:

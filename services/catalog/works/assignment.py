@@ -13,7 +13,7 @@ from chassis.db import Id
 from chassis.ids import new_id
 from services.catalog.tables import Record, Work, WorkKey, WorkRuling, fresh_numbers
 from services.catalog.works.keys import pack, unpack
-from services.catalog.works.union_find import COMING, Net, keys_held, numbered, parts
+from services.catalog.works.union_find import FIRST_TEMPORARY, Net, keys_held, numbered, parts
 
 # Whoever gives works out takes turns, all imports together: two that brought one new key would make two works of it.
 TURN = 4_210_001
@@ -69,52 +69,55 @@ def assign_works(session: Session, arrivals: Sequence[RecordKeys]) -> Assignment
     A record that connects two works merges the younger into the older, whose id leads on. A changed record leaves
     first, and what it alone held together parts. A record ruled on stays where the ruling put it.
     """
-    placed = AssignmentResult()
-    standing = _stored_assignments(session, [arrival.number for arrival in arrivals if not arrival.fresh])
+    result = AssignmentResult()
+    assignments = _stored_assignments(session, [arrival.number for arrival in arrivals if not arrival.fresh])
     leavers = {
-        arrival.number: known
+        arrival.number: stored
         for arrival in arrivals
-        if (known := standing.get(arrival.number))
-        and known.work is not None
-        and not set(known.keys) <= set(arrival.keys)
+        if (stored := assignments.get(arrival.number))
+        and stored.work is not None
+        and not set(stored.keys) <= set(arrival.keys)
     }
-    owns = {number: known.work for number, known in standing.items() if number not in leavers}
-    owns |= _detach(session, leavers, placed)
+    owns = {number: stored.work for number, stored in assignments.items() if number not in leavers}
+    owns |= _detach(session, leavers, result)
     net = Net(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
-    made: dict[int, tuple[int, bytes]] = {}
-    for each in arrivals:
-        known = standing.get(each.number)
-        if known is not None and known.ruled:
-            work = known.work if known.work is not None else _ruled_work(session, each.number) or net.make()
-            made[each.number] = work, b""
+    works_of: dict[int, tuple[int, bytes]] = {}
+    for row in arrivals:
+        stored = assignments.get(row.number)
+        if stored is not None and stored.ruled:
+            work = stored.work if stored.work is not None else _ruled_work(session, row.number) or net.make()
+            works_of[row.number] = work, b""
         else:
-            made[each.number] = net.add(each.keys, owns.get(each.number)), pack(each.keys)
-    roots = _write(session, net, [work for work, _keys in made.values()], placed)
-    placed.places = {number: Assignment(roots[net.root(work)], keys) for number, (work, keys) in made.items()}
-    arrived = set(placed.places)
-    placed.moved = [each for each in placed.moved if each.number not in arrived]
-    return placed
+            works_of[row.number] = net.add(row.keys, owns.get(row.number)), pack(row.keys)
+    roots = _write(session, net, [work for work, _keys in works_of.values()], result)
+    result.places = {number: Assignment(roots[net.root(work)], keys) for number, (work, keys) in works_of.items()}
+    arrived = set(result.places)
+    result.moved = [row for row in result.moved if row.number not in arrived]
+    return result
 
 
 def remove_records(session: Session, numbers: Sequence[int]) -> list[MovedRecord]:
-    """These records go, or go elsewhere: their keys pull nobody any more, and what only they held together parts.
+    """Remove records from their works; records that only they connected are separated.
 
-    Their rows are left to the caller. returns  who moved
+    The caller changes their own rows.
+    returns  the other records that moved
     """
-    placed = AssignmentResult()
-    standing = _stored_assignments(session, numbers)
-    _detach(session, {number: known for number, known in standing.items() if known.work is not None}, placed)
+    result = AssignmentResult()
+    assignments = _stored_assignments(session, numbers)
+    _detach(session, {number: stored for number, stored in assignments.items() if stored.work is not None}, result)
     values = set(numbers)
-    return [each for each in placed.moved if each.number not in values]
+    return [record for record in result.moved if record.number not in values]
 
 
 def new_works(session: Session, count: int) -> list[int]:
-    """Fresh works, inserted; their numbers."""
+    """Insert new works and return their numbers."""
     if not count:
         return []
     numbers = fresh_numbers(session, Work.number, count)
-    dialect, kept = session.get_bind().dialect, Id()
-    _insert(session, "works (number, id)", [(number, kept.process_bind_param(new_id(), dialect)) for number in numbers])
+    dialect, id_type = session.get_bind().dialect, Id()
+    _insert(
+        session, "works (number, id)", [(number, id_type.process_bind_param(new_id(), dialect)) for number in numbers]
+    )
     return numbers
 
 
@@ -128,36 +131,36 @@ def _stored_assignments(session: Session, numbers: Sequence[int]) -> dict[int, _
     return {number: _StoredAssignment(work, unpack(keys), number in ruled) for number, work, keys in rows}
 
 
-def _detach(session: Session, leavers: dict[int, _StoredAssignment], placed: AssignmentResult) -> dict[int, int | None]:
-    """Take these records' keys out of their works. Who was alone keeps its work: record -> work, of those."""
+def _detach(session: Session, leavers: dict[int, _StoredAssignment], result: AssignmentResult) -> dict[int, int | None]:
+    """Delete these records' keys from their works. Returns record -> work of those that were alone: they keep it."""
     owns: dict[int, int | None] = {}
     by_work: dict[int, list[int]] = {}
-    for number, known in leavers.items():
-        if known.work is not None:
-            by_work.setdefault(known.work, []).append(number)
-    for work, gone in by_work.items():
+    for number, stored in leavers.items():
+        if stored.work is not None:
+            by_work.setdefault(stored.work, []).append(number)
+    for work, leaving in by_work.items():
         rows = session.execute(
             select(Record.number, Record.work_keys)
-            .where(Record.work_number == work, Record.number.not_in(gone), Record.deleted_at.is_(None))
+            .where(Record.work_number == work, Record.number.not_in(leaving), Record.deleted_at.is_(None))
             .order_by(Record.number)
             .limit(MOST_LOOKED_AT + 1)
         ).all()
         if len(rows) > MOST_LOOKED_AT:
             continue
-        rest = [(number, keys) for number, packed in rows if (keys := unpack(packed))]
+        remaining = [(number, keys) for number, packed in rows if (keys := unpack(packed))]
         if not rows:
-            owns[min(gone)] = work
-        _forget(session, {key for number in gone for key in leavers[number].keys} - keys_held(rest))
-        _part(session, rest, placed)
+            owns[min(leaving)] = work
+        _forget(session, {key for number in leaving for key in leavers[number].keys} - keys_held(remaining))
+        _part(session, remaining, result)
     return owns
 
 
-def _part(session: Session, rest: Sequence[tuple[int, tuple[int, ...]]], placed: AssignmentResult) -> None:
+def _part(session: Session, members: Sequence[tuple[int, tuple[int, ...]]], result: AssignmentResult) -> None:
     """Give each connected part but the oldest a work of its own."""
-    keys = dict(rest)
-    others = parts(rest)[1:]
-    for numbers, work in zip(others, new_works(session, len(others)), strict=True):
-        _move(session, Record.number.in_(numbers), work, placed)
+    keys = dict(members)
+    new_parts = parts(members)[1:]
+    for numbers, work in zip(new_parts, new_works(session, len(new_parts)), strict=True):
+        _move(session, Record.number.in_(numbers), work, result)
         held = {key for number in numbers for key in keys[number]}
         session.execute(update(WorkKey).where(WorkKey.key.in_(held)).values(work_number=work))
 
@@ -167,7 +170,7 @@ def _forget(session: Session, keys: set[int]) -> None:
         session.execute(delete(WorkKey).where(WorkKey.key.in_(keys)))
 
 
-def _move(session: Session, which: Any, work: int, placed: AssignmentResult) -> None:
+def _move(session: Session, which: Any, work: int, result: AssignmentResult) -> None:
     moved = (
         update(Record)
         .where(which)
@@ -175,20 +178,20 @@ def _move(session: Session, which: Any, work: int, placed: AssignmentResult) -> 
         .returning(Record.number, Record.version)
         .execution_options(synchronize_session=False)
     )
-    placed.moved += [MovedRecord(number, version) for number, version in session.execute(moved)]
+    result.moved += [MovedRecord(number, version) for number, version in session.execute(moved)]
 
 
 def _works_under(session: Session, keys: set[int]) -> dict[int, int]:
     if not keys:
         return {}
-    asked = select(WorkKey.key, func.coalesce(Work.merged_into, Work.number)).join(
+    statement = select(WorkKey.key, func.coalesce(Work.merged_into, Work.number)).join(
         Work, Work.number == WorkKey.work_number
     )
-    return dict(session.execute(asked.where(WorkKey.key.in_(keys))).all())
+    return dict(session.execute(statement.where(WorkKey.key.in_(keys))).all())
 
 
 def _ruled_work(session: Session, number: int) -> int | None:
-    """Where the newest ruling puts a record; None: in a work of its own."""
+    """Return the work of the newest ruling on a record; None for a work of its own."""
     newest = session.scalars(
         select(WorkRuling).where(WorkRuling.record_number == number).order_by(WorkRuling.id.desc()).limit(1)
     ).first()
@@ -197,21 +200,23 @@ def _ruled_work(session: Session, number: int) -> int | None:
     return session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.number == newest.work_number))
 
 
-def _write(session: Session, net: Net, used: Sequence[int], placed: AssignmentResult) -> dict[int, int]:
-    """Works that came and that merged, and the keys; each root of the net -> its number."""
+def _write(session: Session, net: Net, used: Sequence[int], result: AssignmentResult) -> dict[int, int]:
+    """Write new and merged works and the keys; returns each root of the net -> its number."""
     roots = {net.root(work) for work in used}
-    coming = {work for work in roots if work > COMING}
+    coming = {work for work in roots if work > FIRST_TEMPORARY}
     numbers = dict(numbered(coming, new_works(session, len(coming))))
-    of = {root: numbers.get(root, root) for root in roots}
+    number_of = {root: numbers.get(root, root) for root in roots}
     if net.fresh:
-        _insert(session, "work_keys (key, work_number)", [(key, of[net.root(net.works[key])]) for key in net.fresh])
+        _insert(
+            session, "work_keys (key, work_number)", [(key, number_of[net.root(net.works[key])]) for key in net.fresh]
+        )
     for younger in net.merged:
-        if younger < COMING:
+        if younger < FIRST_TEMPORARY:
             older = net.root(younger)
-            both = or_(Work.number == younger, Work.merged_into == younger)
-            session.execute(update(Work).where(both).values(merged_into=older))
-            _move(session, Record.work_number == younger, older, placed)
-    return of
+            condition = or_(Work.number == younger, Work.merged_into == younger)
+            session.execute(update(Work).where(condition).values(merged_into=older))
+            _move(session, Record.work_number == younger, older, result)
+    return number_of
 
 
 def _insert(session: Session, into: str, rows: list[tuple[Any, Any]]) -> None:

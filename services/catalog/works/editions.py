@@ -1,4 +1,4 @@
-"""A work and its editions, best first, each with how sure it is and why."""
+"""A work and its editions, best first, each with its likeness and the reasons."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from services.catalog import queries
 from services.catalog.items.availability import branch_named
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record, Work, WorkRuling
-from services.catalog.works.likeness import Likeness, compare, parts_of
+from services.catalog.works.likeness import Likeness, compare, compared_record
 
 MOST_EDITIONS = 200
-COMPARED = 10  # editions that share a key; of a big work not all are compared
+COMPARED = 10  # editions that share a key; of a large work not all are compared
 LANGUAGES = {"id": "ind", "en": "eng"}
 
 
 @dataclass(frozen=True, slots=True)
 class Edition:
-    """score: how sure it is that it is this work, 0 to 100; reasons: surest first."""
+    """score: likeness to the work, 0 to 100; reasons: strongest first."""
 
     record: queries.Brief
     score: int
@@ -47,18 +47,18 @@ class WorkPage:
 def load_work(
     database: Database, *, context: Context, work_id: UUID, branch: str = "", language: str = "id"
 ) -> WorkPage:
-    """A work; the id of one that was merged into another gives the other.
+    """Load a work; the id of a merged work loads the work it was merged into.
 
-    branch    "INSTITUTION/BRANCH": what can be had there comes first; else what can be had anywhere
+    branch    "INSTITUTION/BRANCH": editions available there come first, then those available elsewhere
     language  of the reader, "id" or "en"
     raises    NotFound  WORK_NOT_FOUND
     """
     with database.reading(context) as session:
-        number = queries.work_number(session, work_id)
-        own_id = session.scalars(select(Work.id).where(Work.number == number)).one()
+        work_number = queries.work_number(session, work_id)
+        own_id = session.scalars(select(Work.id).where(Work.number == work_number)).one()
         rows = session.execute(
             select(Record.number, Record.id, Record.brief, Record.holdings, Record.marc)
-            .where(Record.work_number == number, Record.deleted_at.is_(None))
+            .where(Record.work_number == work_number, Record.deleted_at.is_(None))
             .order_by(Record.number)
             .limit(MOST_EDITIONS)
         ).all()
@@ -73,28 +73,32 @@ def load_work(
         )
         for row in rows
     }
-    wanted = LANGUAGES.get(language, "ind")
+    reader_language = LANGUAGES.get(language, "ind")
     order = sorted(
         editions,
-        key=lambda each: sort_editions(
-            orjson.loads(editions[each].record.holdings), briefs[each], each, branch=branch, language=wanted
+        key=lambda number: sort_editions(
+            orjson.loads(editions[number].record.holdings),
+            briefs[number],
+            number,
+            branch=branch,
+            language=reader_language,
         ),
     )
-    first = min(briefs, key=lambda each: (briefs[each].get("year", 9999), each))
-    author = next(iter(briefs[first].get("authors", ())), "")
-    return WorkPage(own_id, briefs[first]["title"], author, [editions[each] for each in order])
+    earliest = min(briefs, key=lambda number: (briefs[number].get("year", 9999), number))
+    author = next(iter(briefs[earliest].get("authors", ())), "")
+    return WorkPage(own_id, briefs[earliest]["title"], author, [editions[number] for number in order])
 
 
 def sort_editions(
     holdings: Sequence[Mapping[str, Any]], brief: Mapping[str, Any], number: int, *, branch: str, language: str
 ) -> tuple[int, ...]:
-    """Sorts editions: can be had now (at the reader's branch before elsewhere), reader's language, newest, number."""
-    place = branch_named(branch)
-    had = [entry for entry in holdings if entry["available"]]
-    here = any((entry["institution"], entry["branch"]) == place for entry in had)
+    """Sort key of editions: available (at the reader's branch, elsewhere), reader's language, newest, number."""
+    reader_branch = branch_named(branch)
+    available = [entry for entry in holdings if entry["available"]]
+    available_here = any((entry["institution"], entry["branch"]) == reader_branch for entry in available)
     return (
-        not here,
-        not had,
+        not available_here,
+        not available,
         brief.get("language") != language,
         -int(brief.get("year", 0)),
         number,
@@ -102,7 +106,7 @@ def sort_editions(
 
 
 def work_of_record(session: Session, record_number: int) -> tuple[str, int]:
-    """Id of a record's work and how many records that has; ("", 0) while the works of an older catalogue are made."""
+    """Return the id of a record's work and its number of records; ("", 0) before the backfill of an older catalogue."""
     row = session.execute(
         select(Work.id, Work.number)
         .join(Record, Record.work_number == Work.number)
@@ -115,18 +119,18 @@ def work_of_record(session: Session, record_number: int) -> tuple[str, int]:
 
 
 def _rulings(session: Session, numbers: Sequence[int]) -> dict[int, WorkRuling]:
-    """The newest ruling on each record."""
+    """Load the newest ruling on each record."""
     rows = session.scalars(
         select(WorkRuling).where(WorkRuling.record_number.in_(numbers)).order_by(WorkRuling.id)
     ).all()
-    for each in rows:
-        session.expunge(each)
-    return {each.record_number: each for each in rows}
+    for ruling in rows:
+        session.expunge(ruling)
+    return {ruling.record_number: ruling for ruling in rows}
 
 
 def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) -> dict[int, Likeness]:
-    """Each edition beside the edition of the work that it is surest to be of one with."""
-    parts = {number: parts_of(Marc.unpack(marc)) for number, marc in packed.items()}
+    """Compare each edition with the other editions; keep its greatest likeness."""
+    parts = {number: compared_record(Marc.unpack(marc)) for number, marc in packed.items()}
     sharing: dict[int, list[int]] = {}
     for number in parts:
         if number not in rulings:
@@ -140,9 +144,14 @@ def _likeness(packed: Mapping[int, bytes], rulings: Mapping[int, WorkRuling]) ->
             text = sentence("LIKENESS_RULED", reason=reason)
             likeness[number] = Likeness(100, (text,))
             continue
-        others = {other for key in parts[number].keys for other in sharing[key.number][:COMPARED] if other != number}
-        compared = [compare(parts[number], parts[other]) for other in sorted(others)]
+        neighbours = {
+            neighbour
+            for key in parts[number].keys
+            for neighbour in sharing[key.number][:COMPARED]
+            if neighbour != number
+        }
+        compared = [compare(parts[number], parts[neighbour]) for neighbour in sorted(neighbours)]
         likeness[number] = max(
-            compared, key=lambda each: each.score, default=Likeness(100, (sentence("LIKENESS_ALONE"),))
+            compared, key=lambda result: result.score, default=Likeness(100, (sentence("LIKENESS_ALONE"),))
         )
     return likeness

@@ -1,4 +1,4 @@
-"""Work keys of a record."""
+"""Work keys of a record: records that share a key are of one work."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import NamedTuple
 from services.catalog.analysis import isbn13, issn_of
 from services.catalog.marc.fields import Field, Tags, pick, picked
 from services.catalog.record.headings import non_filing
-from services.catalog.works.names import author_of, is_generic_title, mark, part_of, title_words, words
+from services.catalog.works.names import author_key, author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
 
 _A, _B, _I, _K, _T, _X, _Z, _AL = (frozenset(code) for code in ("a", "b", "i", "k", "t", "x", "z", "al"))
 _LINKS = ("765", "767", "775", "776")
-_ELSEWHERE = frozenset(("130", "240", "246", "500", *_LINKS))  # fields that may name the work otherwise
+_OTHER_TITLES = frozenset(("130", "240", "246", "500", *_LINKS))  # fields with other titles of the work
 _KINDS = {
     **dict.fromkeys("ef", "map"), **dict.fromkeys("cdj", "music"), "g": "film", **dict.fromkeys("kopr", "object"),
 }  # fmt: skip
@@ -30,7 +30,7 @@ _ORIGINAL_LABEL = re.compile(r"asli|original|terjemahan|translat", re.IGNORECASE
 
 
 class Key(NamedTuple):
-    """How a record may be known: `kind` says by what, `number` (63 bits) is the same in records that share it.
+    """One key: `kind` names its fields, `number` (63 bits) is the hash of their values.
 
     kind  "title": author and title · "original": author and original, uniform or linked title · "uniform": 130 ·
           "isbn", "issn": with the title's first word · "anonymous": title, subtitle and publisher
@@ -41,9 +41,9 @@ class Key(NamedTuple):
 
 
 def keys_of(leader: str, tags: Tags) -> list[Key]:
-    """A record's work keys, at most MOST_KEYS, each number once; none when it says too little to be known by.
+    """List a record's work keys, at most MOST_KEYS, without repetition; none when it has too few data.
 
-    tags  document.headings.by_tag of the record
+    tags  marc.fields.by_tag of the record
     """
     field = next(iter(tags.get("245", ())), None)
     if field is None:
@@ -55,8 +55,8 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     keys: dict[int, str] = {}
     if author and title and not is_generic_title(title):
         _put(keys, "title", "w", material, author, " ".join(title), part)
-    if not _ELSEWHERE.isdisjoint(tags):
-        _put_others(keys, tags, material, author, part)
+    if not _OTHER_TITLES.isdisjoint(tags):
+        _put_other_titles(keys, tags, material, author, part)
     if title:
         for isbn in _isbns(tags):
             _put(keys, "isbn", "i", material, isbn, title[0], part)
@@ -69,7 +69,7 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
 
 
 def pack(keys: Iterable[int]) -> bytes:
-    """Keys as a record's row keeps them: eight bytes each, sorted."""
+    """Pack keys as a record's row stores them: eight bytes each, sorted."""
     ordered = sorted(keys)
     return struct.pack(f">{len(ordered)}q", *ordered)
 
@@ -79,8 +79,11 @@ def unpack(packed: bytes | None) -> tuple[int, ...]:
 
 
 def kind_of(leader: str, tags: Tags) -> str:
-    """What never is of one work with another: "text" (on paper, on a screen, read aloud), "serial", "thesis", "part"
-    (an article), "map", "music", "film", "object"."""
+    """Return the kind of a record; records of different kinds are never of one work.
+
+    returns  "text" (on paper, on a screen, read aloud), "serial", "thesis", "part" (an article), "map", "music",
+             "film", "object"
+    """
     level = leader[7:8]
     if level in ("s", "i"):
         return "serial"
@@ -91,19 +94,19 @@ def kind_of(leader: str, tags: Tags) -> str:
     return _KINDS.get(leader[6:7], "text")
 
 
-def _put_others(found: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
-    for by, title, own_part in _originals(tags, author, part):
-        if by and title and not is_generic_title(title):
-            _put(found, "original", "w", material, by, " ".join(title), own_part)
+def _put_other_titles(keys: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
+    for author_, title, own_part in _other_titles(tags, author, part):
+        if author_ and title and not is_generic_title(title):
+            _put(keys, "original", "w", material, author_, " ".join(title), own_part)
     for field in tags.get("130", ()):
         uniform = title_words(" ".join(pick(field, _A)))
         if uniform and not is_generic_title(uniform):
-            _put(found, "uniform", "u", material, " ".join(uniform), part_of(field) or part)
+            _put(keys, "uniform", "u", material, " ".join(uniform), part_of(field) or part)
 
 
-def _put(found: dict[int, str], kind: str, *said: str) -> None:
-    digest = blake2b("\x1f".join(said).encode("utf-8", "surrogatepass"), digest_size=8).digest()
-    found.setdefault(int.from_bytes(digest, "big") >> 1, kind)
+def _put(keys: dict[int, str], kind: str, *values: str) -> None:
+    digest = blake2b("\x1f".join(values).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    keys.setdefault(int.from_bytes(digest, "big") >> 1, kind)
 
 
 def _proper(field: Field) -> str:
@@ -111,8 +114,8 @@ def _proper(field: Field) -> str:
     return text[non_filing(field) :] or text
 
 
-def _originals(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[str], str]]:
-    """Each title that this work has elsewhere: whose it is there, its words, which part."""
+def _other_titles(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[str], str]]:
+    """Yield the work's other titles: author, words of the title, part."""
     for field in tags.get("240", ()):
         if not pick(field, _K):  # selections are works of their own
             yield author, title_words(" ".join(pick(field, _A))), part_of(field) or part
@@ -124,7 +127,7 @@ def _originals(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[s
         for field in tags.get(tag, ()):
             by = next(iter(pick(field, _A)), "")
             for title in pick(field, _T):
-                yield (mark(by, inverted=True) if by else author), title_words(title), part
+                yield (author_key(by, inverted=True) if by else author), title_words(title), part
     for value in picked(tags, "500", _A):
         if match := _ORIGINAL.match(value):
             yield author, title_words(match.group(1)), part
@@ -133,8 +136,8 @@ def _originals(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[s
 def _isbns(tags: Tags) -> Iterator[str]:
     for tag, code in (("020", _A), ("776", _Z)):
         for value in picked(tags, tag, code):
-            if found := isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0]):
-                yield found
+            if isbn := isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0]):
+                yield isbn
 
 
 def _issns(tags: Tags) -> Iterator[str]:
@@ -144,13 +147,13 @@ def _issns(tags: Tags) -> Iterator[str]:
                 yield issn
 
 
-def _put_anonymous(found: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:
-    """Nobody's book is known by its whole title, of three telling words, with its publisher."""
+def _put_anonymous(keys: dict[int, str], tags: Tags, field: Field, material: str, title: list[str], part: str) -> None:
+    """Key of a book without author: its whole title, of at least three words, and its publisher."""
     whole = [*title, *words(" ".join(pick(field, _B)))]
     if len(whole) < 3 or is_generic_title(whole):
         return
     for tag in ("264", "260"):
         publisher = words(next(picked(tags, tag, _B), ""))
         if publisher:
-            _put(found, "anonymous", "n", material, " ".join(whole), part, publisher[0])
+            _put(keys, "anonymous", "n", material, " ".join(whole), part, publisher[0])
             return

@@ -1,4 +1,4 @@
-"""A librarian's word on a record and a work; it stays, and no rule overrides it."""
+"""Librarians' rulings on the work of a record; no rule overrides them."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ LONGEST_REASON = 500
 
 
 def split_record(session: Session, record_id: UUID, *, reason: str) -> tuple[UUID, list[MovedRecord]]:
-    """Take a record out of its work, for good: it becomes a work of its own.
+    """Move a record out of its work permanently, to a work of its own.
 
-    returns  the new work's id, and every record that moved: what only this record held together parts as well
+    returns  the new work's id, and every record that moved: records that only this one connected are separated too
     raises   NotFound  RECORD_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS, WORK_OF_ONE
     """
     lock_works(session)
     record = _record(session, record_id, reason)
-    others = select(func.count()).where(
+    editions = select(func.count()).where(
         Record.work_number == record.work_number, Record.deleted_at.is_(None), Record.number != record.number
     )
-    if record.work_number is None or not session.scalar(others):
+    if record.work_number is None or not session.scalar(editions):
         raise Invalid("WORK_OF_ONE", record=str(record_id))
-    left, moved = record.work_number, remove_records(session, [record.number])
+    old_work, moved = record.work_number, remove_records(session, [record.number])
     work = new_works(session, 1)[0]
-    _rule(session, record, left, "apart", reason)
+    _rule(session, record, old_work, "apart", reason)
     moved.append(_put(session, record, work))
     return session.scalars(select(Work.id).where(Work.number == work)).one(), moved
 
 
 def join_work(session: Session, record_id: UUID, work_id: UUID, *, reason: str) -> list[MovedRecord]:
-    """Put a record into a work, for good.
+    """Move a record to a work permanently.
 
-    returns  every record that moved; none when it was there already, which is ruled on all the same
+    returns  every record that moved; none when it was there already; the ruling is stored all the same
     raises   NotFound  RECORD_NOT_FOUND, WORK_NOT_FOUND;  Invalid  REASON_OUT_OF_BOUNDS
     """
     lock_works(session)
@@ -54,8 +54,8 @@ def join_work(session: Session, record_id: UUID, work_id: UUID, *, reason: str) 
 def _record(session: Session, record_id: UUID, reason: str) -> Record:
     if not 0 < len(reason.strip()) <= LONGEST_REASON:
         raise Invalid("REASON_OUT_OF_BOUNDS", most=LONGEST_REASON)
-    asked = select(Record).where(Record.id == record_id, Record.deleted_at.is_(None)).with_for_update()
-    row = session.scalars(asked).first()
+    statement = select(Record).where(Record.id == record_id, Record.deleted_at.is_(None)).with_for_update()
+    row = session.scalars(statement).first()
     if row is None:
         raise NotFound("RECORD_NOT_FOUND", record=str(record_id))
     return row
@@ -76,11 +76,11 @@ def _rule(session: Session, record: Record, work: int, ruling: str, reason: str)
 
 def _put(session: Session, record: Record, work: int) -> MovedRecord:
     version = record.version + 1
-    placed = {"work_number": work, "work_keys": None, "version": version}
+    values = {"work_number": work, "work_keys": None, "version": version}
     session.execute(
         update(Record)
         .where(Record.number == record.number)
-        .values(**placed)
+        .values(**values)
         .execution_options(synchronize_session=False)
     )
     return MovedRecord(record.number, version)

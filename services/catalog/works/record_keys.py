@@ -1,4 +1,4 @@
-"""How a record is found beside the index: its places in lists, the headings it uses, the keys of its work."""
+"""Keys of a record in the tables: sort keys of lists, headings, work keys, standard number."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 _NAMES = ("100", "110", "111", "700", "710", "711", "720")
 
 
-class Found(NamedTuple):
-    """Plain data, which goes from process to process by the thousand.
+class RecordKeys(NamedTuple):
+    """The keys of one record; plain data, because processes exchange thousands.
 
-    title_sort, author_sort   folded title (non-filing characters gone) and main entry, cut
+    title_sort, author_sort   folded title (without non-filing characters) and main entry, shortened
     headings                  a letter of KINDS before each text, as the facets have it
-    keys                      numbers of clustering.keys_of
-    standard_number           document.numbers.standard_number_of
+    keys                      numbers of keys.keys_of
+    standard_number           record.standard_numbers.standard_number_of
     """
 
     title_sort: str
@@ -39,18 +39,20 @@ class Found(NamedTuple):
     standard_number: int | None = None
 
 
-def found_by(record: Record, tags: Tags | None = None, names: Sequence[str] | None = None) -> Found:
-    """Takes any record and never raises.
+def record_keys_of(record: Record, tags: Tags | None = None, names: Sequence[str] | None = None) -> RecordKeys:
+    """Compute the keys of any record; never raises.
 
-    tags, names  its fields under their tags, and headings.names_of those, where somebody has them already
+    tags, names  its fields by tag, and their headings.names_of, if the caller has them
     """
     tags = by_tag(record.fields) if tags is None else tags
-    headings = [f"a{each[:HEADING_LENGTH]}" for each in (names_of(tags) if names is None else names)[:MOST_HEADINGS]]
-    headings += [f"s{each[:HEADING_LENGTH]}" for each in subjects_of(tags)[:MOST_HEADINGS]]
+    headings = [
+        f"a{heading[:HEADING_LENGTH]}" for heading in (names_of(tags) if names is None else names)[:MOST_HEADINGS]
+    ]
+    headings += [f"s{heading[:HEADING_LENGTH]}" for heading in subjects_of(tags)[:MOST_HEADINGS]]
     if not _SERIES.isdisjoint(tags):
-        headings += [f"e{each[:HEADING_LENGTH]}" for each in series_of(tags)[:MOST_HEADINGS]]
+        headings += [f"e{heading[:HEADING_LENGTH]}" for heading in series_of(tags)[:MOST_HEADINGS]]
     keys = tuple([key.number for key in keys_of(record.leader, tags)])
-    return Found(_title_sort(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
+    return RecordKeys(_title_sort(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
 
 
 def _title_sort(tags: Tags) -> str:
@@ -64,9 +66,9 @@ def _title_sort(tags: Tags) -> str:
 def _author_sort(tags: Tags) -> str:
     for tag in _NAMES:
         for field in tags.get(tag, ()):
-            found = _folded(" ".join(pick(field, _NAME)))
-            if found:
-                return found
+            folded = _folded(" ".join(pick(field, _NAME)))
+            if folded:
+                return folded
     return ""
 
 

@@ -1,20 +1,20 @@
-"""The net of records and keys whose connected parts are works, as far as one batch touches it."""
+"""Union-find of one batch: records that share a key, directly or through others, are one work."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-COMING = 1 << 62  # works made by this batch are numbered from here until it is known which remain
+FIRST_TEMPORARY = 1 << 62  # temporary numbers of this batch's new works, until all merges are known
 
 
 @dataclass(slots=True)
 class Net:
-    """Works as the tables have them under this batch's keys, and what the batch makes of them.
+    """The works of this batch's keys, and their changes.
 
-    works   key -> work, of those keys that are known; grows
-    fresh   keys that the batch brings
-    merged  work -> the lower one that it turned out to be
+    works   known key -> work; grows
+    fresh   new keys of the batch
+    merged  work -> the lower work that it was merged into
     """
 
     works: dict[int, int] = field(default_factory=dict)
@@ -23,44 +23,44 @@ class Net:
     _made: int = 0
 
     def root(self, work: int) -> int:
-        """The work that this one is by now."""
+        """Return the work that this one was merged into, or itself."""
         while (lower := self.merged.get(work)) is not None:
             work = lower
         return work
 
     def make(self) -> int:
         self._made += 1
-        return COMING + self._made
+        return FIRST_TEMPORARY + self._made
 
-    def add(self, keys: Iterable[int], own: int | None) -> int:
-        """The work of a record with these keys; works that it connects become one, the lowest.
+    def add(self, keys: Iterable[int], current: int | None) -> int:
+        """Return the work of a record with these keys; works that it connects become one, the lowest.
 
-        own  the work it is of already
+        current  the work that the record has already
         """
-        works, strange = self.works, []
-        roots = set() if own is None else {self.root(own)}
+        works, unknown = self.works, []
+        roots = set() if current is None else {self.root(current)}
         for key in keys:
             work = works.get(key)
             if work is None:
-                strange.append(key)
+                unknown.append(key)
             else:
                 roots.add(self.root(work))
         lowest = min(roots) if roots else self.make()
-        for other in roots:
-            if other != lowest:
-                self.merged[other] = lowest
-        for key in strange:
+        for root in roots:
+            if root != lowest:
+                self.merged[root] = lowest
+        for key in unknown:
             works[key] = lowest
-        self.fresh += strange
+        self.fresh += unknown
         return lowest
 
 
 def parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
-    """The connected parts of these records, (number, keys) each: lists of numbers, that of the lowest number first."""
+    """Return the connected parts of records, (number, keys) each: lists of numbers, that of the lowest number first."""
     net = Net()
-    of = [(number, net.add(keys, None)) for number, keys in members]
+    assigned = [(number, net.add(keys, None)) for number, keys in members]
     values: dict[int, list[int]] = {}
-    for number, work in of:
+    for number, work in assigned:
         values.setdefault(net.root(work), []).append(number)
     return sorted(values.values(), key=min)
 
@@ -69,6 +69,6 @@ def keys_held(members: Sequence[tuple[int, tuple[int, ...]]]) -> set[int]:
     return {key for _number, keys in members for key in keys}
 
 
-def numbered(made: Iterable[int], numbers: Iterable[int]) -> Mapping[int, int]:
-    """Real numbers for the works that remain of those made."""
-    return dict(zip(sorted(made), numbers, strict=False))
+def numbered(temporary: Iterable[int], numbers: Iterable[int]) -> Mapping[int, int]:
+    """Return temporary -> final numbers of the new works that remain."""
+    return dict(zip(sorted(temporary), numbers, strict=False))

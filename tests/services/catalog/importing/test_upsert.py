@@ -23,7 +23,7 @@ from services.catalog.importing.upsert import Decision, StoredRecord, decide, op
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
-from services.catalog.works.record_keys import found_by
+from services.catalog.works.record_keys import record_keys_of
 from tests.builders import book, iso
 from tests.services.catalog.conftest import Importer
 
@@ -40,7 +40,7 @@ def incoming(key: str, content: str = "a", ordinal: int = 1) -> Incoming:
         marc=record.pack(),
         brief=orjson.dumps(brief(record, institution="PKS")),
         items=items_of(record),
-        found=found_by(record),
+        found=record_keys_of(record),
     )
 
 

@@ -7,9 +7,9 @@ import pytest
 from services.catalog.marc.fields import by_tag
 from services.catalog.marc.record import Record
 from services.catalog.works.keys import keys_of, pack, unpack
-from services.catalog.works.likeness import compare, parts_of
-from services.catalog.works.names import mark, number
-from services.catalog.works.record_keys import found_by
+from services.catalog.works.likeness import compare, compared_record
+from services.catalog.works.names import author_key, plain_number
+from services.catalog.works.record_keys import record_keys_of
 from tests.builders import book
 
 BUMI = book("1", "Bumi manusia", author="Toer, Pramoedya Ananta", year="1980", isbn="9789799731234")
@@ -119,7 +119,7 @@ APART = {
 
 @pytest.mark.parametrize("name", ONE_WORK)
 def test_of_one_work(name: str) -> None:
-    one, other = (parts_of(each) for each in ONE_WORK[name])
+    one, other = (compared_record(each) for each in ONE_WORK[name])
     found = compare(one, other)
     assert found.score > 0
     assert found.reasons
@@ -128,7 +128,7 @@ def test_of_one_work(name: str) -> None:
 
 @pytest.mark.parametrize("name", APART)
 def test_apart(name: str) -> None:
-    one, other = (parts_of(each) for each in APART[name])
+    one, other = (compared_record(each) for each in APART[name])
     found = compare(one, other)
     assert found.score == 0
     assert compare(other, one) == found
@@ -136,17 +136,17 @@ def test_apart(name: str) -> None:
 
 def test_reasons_are_said_in_both_languages_surest_first() -> None:
     twin = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="979-9731-23-4 (jil. 1)")
-    found = compare(parts_of(BUMI), parts_of(twin))
+    found = compare(compared_record(BUMI), compared_record(twin))
     assert found.reasons[0].id == "Pengarang dan judul sama"
     assert found.reasons[0].en == "Same author and title"
-    against = compare(parts_of(BUMI), parts_of(titled("Bumi manusia", ["n", "2"], author="Hamka")))
+    against = compare(compared_record(BUMI), compared_record(titled("Bumi manusia", ["n", "2"], author="Hamka")))
     assert [each.en for each in against.reasons] == ["Different author", "Different volume or part"]
 
 
 def test_two_signs_are_surer_than_one() -> None:
     same = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="9789799731234")
-    one = compare(parts_of(BUMI), parts_of(book("4", "Bumi manusia", author="Toer, P.")))
-    assert compare(parts_of(BUMI), parts_of(same)).score > one.score == 95
+    one = compare(compared_record(BUMI), compared_record(book("4", "Bumi manusia", author="Toer, P.")))
+    assert compare(compared_record(BUMI), compared_record(same)).score > one.score == 95
 
 
 @pytest.mark.parametrize(
@@ -155,12 +155,12 @@ def test_two_signs_are_surer_than_one() -> None:
      ("Toer, Pramoedya Ananta,", "tur p"), ("", ""), (",", "")],
 )  # fmt: skip
 def test_a_name_s_mark(name: str, found: str) -> None:
-    assert mark(name, inverted=True) == found
+    assert author_key(name, inverted=True) == found
 
 
 @pytest.mark.parametrize(("word", "found"), [("xiv", "14"), ("007", "7"), ("000", "0"), ("satu", "satu"), ("ix", "9")])
 def test_numbers_in_one_form(word: str, found: str) -> None:
-    assert number(word) == found
+    assert plain_number(word) == found
 
 
 def test_keys_are_few_fit_a_column_and_come_back_from_their_row() -> None:
@@ -178,6 +178,6 @@ def test_what_is_found_of_a_record() -> None:
         more=[["490", "0 ", "a", "Seri adat ;", "v", "3"]],
     )  # fmt: skip
     record.first("245")[1] = "14"  # type: ignore[index]
-    found = found_by(record)
+    found = record_keys_of(record)
     assert (found.title_sort, found.author_sort) == ("tigers of minangkabau", "hadler jeffrey")
     assert found.headings == ("aHadler, Jeffrey", "sHarimau", "eSeri adat")
