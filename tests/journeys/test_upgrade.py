@@ -58,6 +58,7 @@ def test_a_release_serves_while_its_databases_are_migrated(
 
 def test_a_shallow_clone_fetches_the_release(tmp_path: Path) -> None:
     clone, release = tmp_path / "clone", recorded()[0]
+    unpack(release, tmp_path / "here")  # this checkout may be a shallow clone, too
     subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{CHECKOUT}", str(clone)], check=True, timeout=60)
     unpack(release, tmp_path / "release", repository=clone)
     assert (tmp_path / "release" / "pyproject.toml").exists()
