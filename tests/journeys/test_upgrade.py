@@ -21,7 +21,7 @@ from tests.journeys.releases import Program, Release, ReleaseUnavailable, record
 # What running processes change by themselves, whoever migrates.
 PASSING = {"leases", "searches", "index_queue", "outbox", "alembic_version"}
 READY_SECONDS = 60
-PAUSE_SECONDS = 0.01
+PAUSE_SECONDS = 0.05
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
