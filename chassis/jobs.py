@@ -1,6 +1,6 @@
 """Run the jobs of a service, each in one process at a time, in threads of `serve` and `up`.
 
-A command that makes work for them runs them `beside` itself, in a process that takes the leases that are free.
+A command that makes work for them runs them in a second process, which takes the leases that are free.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 
 
 @contextmanager
-def beside(service: str) -> Iterator[None]:
+def running_for_command(service: str) -> Iterator[None]:
     """Run a service's jobs in a process of their own for the length of the block, or until this process dies."""
     # Its threads share one heap: with one each it takes a quarter more memory for the same work.
     command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-m", "chassis.jobs", service]
@@ -83,8 +83,8 @@ def beside(service: str) -> Iterator[None]:
             child.wait()
 
 
-def run_beside(name: str) -> None:
-    """Run the jobs in the process that `beside` starts, until its standard input ends."""
+def run_for_command(name: str) -> None:
+    """Run the jobs in the process that `running_for_command` starts, until its standard input ends."""
     settings = load_settings()
     telemetry.start(settings, "jobs")
     # Ctrl-C is for the command, whose end closes the standard input of this process.
@@ -92,7 +92,7 @@ def run_beside(name: str) -> None:
     service = load(name)
     database = service.open_database(settings)
     stop = threading.Event()
-    resources = Resources(settings=settings, database=database, service=service, beside=True)
+    resources = Resources(settings=settings, database=database, service=service, for_command=True)
     threads = start(jobs_of(resources), resources, stop)
     tune_gc()
     sys.stdin.read()
@@ -187,4 +187,4 @@ class _Either(threading.Event):
 
 
 if __name__ == "__main__":
-    run_beside(sys.argv[1])
+    run_for_command(sys.argv[1])

@@ -1,4 +1,4 @@
-"""One holder of a role at a time: a locked file beside a SQLite database, a row with an end in PostgreSQL.
+"""One holder of a role at a time: a locked file next to a SQLite database, a row with an end in PostgreSQL.
 
 What a holder writes goes through its `Fenced` database: a holder whose term has ended can commit nothing.
 """

@@ -77,13 +77,13 @@ class Job:
 class Resources:
     """What a service's running code is given: its settings and its database.
 
-    beside  its jobs run beside a command, in whose work nobody takes part yet: a server would hold their leases
+    for_command  its jobs run for a command, while no server runs: a server would hold their leases
     """
 
     settings: Settings
     database: Database
     service: Service
-    beside: bool = False
+    for_command: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -197,8 +197,8 @@ def test_a_job_that_waits_hears_that_its_lease_is_lost() -> None:
 
 
 @pytest.fixture
-def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which a process beside this one works."""
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder in which the jobs of a command work."""
     monkeypatch.setenv("DATA", str(tmp_path))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     return tmp_path
@@ -208,19 +208,19 @@ def _worker(folder: Path) -> int:
     return int((folder / "notes").read_text().split()[1])
 
 
-def test_jobs_beside_a_command_end_with_it(beside: Path) -> None:
-    with jobs.beside("tests.chassis.working:SERVICE"):
-        eventually(lambda: notes(beside) == ["begun"])
-        worker = _worker(beside)
+def test_jobs_of_a_command_end_with_it(folder: Path) -> None:
+    with jobs.running_for_command("tests.chassis.working:SERVICE"):
+        eventually(lambda: notes(folder) == ["begun"], seconds=40)
+        worker = _worker(folder)
         assert worker != os.getpid()
-    assert notes(beside) == ["begun", "ended"]
+    assert notes(folder) == ["begun", "ended"]
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_jobs_beside_a_command_do_not_hear_its_ctrl_c(beside: Path) -> None:
-    with jobs.beside("tests.chassis.working:SERVICE"):
-        eventually(lambda: notes(beside) == ["begun"])
-        os.kill(_worker(beside), signal.SIGINT)
+def test_jobs_of_a_command_do_not_hear_its_ctrl_c(folder: Path) -> None:
+    with jobs.running_for_command("tests.chassis.working:SERVICE"):
+        eventually(lambda: notes(folder) == ["begun"], seconds=40)
+        os.kill(_worker(folder), signal.SIGINT)
         time.sleep(0.3)
-        assert notes(beside) == ["begun"]
-    assert notes(beside) == ["begun", "ended"]
+        assert notes(folder) == ["begun"]
+    assert notes(folder) == ["begun", "ended"]

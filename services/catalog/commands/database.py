@@ -24,7 +24,7 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     announce_commits(database)
     resources = Resources(settings=settings, database=database, service=service)
     try:
-        with jobs.beside(service.name) if working else contextlib.nullcontext():
+        with jobs.running_for_command(service.name) if working else contextlib.nullcontext():
             yield resources
     finally:
         database.close()

@@ -245,7 +245,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
     index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     wake = open_wake(resources.database)
     failures = 0
-    indexer = Indexer(resources.database, index, readers_wait=not resources.beside)
+    indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
     try:
         while not stop.is_set():
             start = time.monotonic()
@@ -260,7 +260,7 @@ def run(resources: Resources, stop: threading.Event) -> None:
                 if failures == TRIES:
                     indexer.give_up(problem)
                 stop.wait(min(failures, TRIES))
-                indexer = Indexer(resources.database, index, readers_wait=not resources.beside)
+                indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
                 continue
             if not busy:
                 wake.wait(SWEEP_SECONDS)
