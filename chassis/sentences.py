@@ -5,7 +5,6 @@ Each package keeps its own in `sentences.toml`. The files are read when the firs
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -73,6 +72,8 @@ def files() -> list[Path]:
 
 def read(path: Path) -> dict[str, LocalText]:
     """The sentences of one file."""
+    import tomllib  # costs milliseconds, and most commands end without an error
+
     with path.open("rb") as file:
         return {reason: LocalText(**texts) for reason, texts in tomllib.load(file).items()}
 

@@ -38,7 +38,7 @@ def list_(json: Json = False) -> None:
         ]
         print(orjson.dumps(told).decode())
         return
-    table = Table("Sumber / Source", "Institusi / Institution", "Rekaman / Records", "Peta / Map")
+    table = Table("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map")
     for each in found:
         table.add_row(each.code, each.institution, str(each.records), "sendiri / own" if each.item_map else "–")
     Console().print(table)
