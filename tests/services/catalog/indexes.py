@@ -1,4 +1,4 @@
-"""What the tests of indexing share: catalogues of titles, a indexer at work, and looks at what is left to do."""
+"""Helpers of the tests of indexing: records of titles, an indexer that runs until it has no work, queue, requests."""
 
 from __future__ import annotations
 
@@ -23,21 +23,22 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 
 def books(*titles: str) -> list[Marc]:
     return [
-        Marc(fields=[["001", f"b{at}"], ["003", "TEST"], ["245", "10", "a", title]]) for at, title in enumerate(titles)
+        Marc(fields=[["001", f"b{number}"], ["003", "TEST"], ["245", "10", "a", title]])
+        for number, title in enumerate(titles)
     ]
 
 
 def many(count: int) -> list[Marc]:
-    return books(*(f"Jilid {at}" for at in range(count)))
+    return books(*(f"Jilid {number}" for number in range(count)))
 
 
-def follow(database: Database, index: Index, indexer: Indexer | None = None) -> Indexer:
-    """Work until there is nothing left to do."""
+def run_indexer(database: Database, index: Index, indexer: Indexer | None = None) -> Indexer:
+    """Run an indexer until it has no work."""
     indexer = indexer or Indexer(database, index)
     for _ in range(200):
         if not indexer.step():
             return indexer
-    raise AssertionError("the indexer never rests")
+    raise AssertionError("the indexer has always more work")
 
 
 def numbers(index: Index, word: str = "") -> list[int]:
@@ -45,19 +46,19 @@ def numbers(index: Index, word: str = "") -> list[int]:
     return sorted(index.search(Request(match, limit=1000)).numbers)
 
 
-def queued(database: Database) -> dict[int, int]:
+def queued_rows(database: Database) -> dict[int, int]:
     with database.reading(READER) as session:
         rows = session.execute(select(IndexQueue.record_number, IndexQueue.version)).all()
     return {row.record_number: row.version for row in rows}
 
 
-def wishes(database: Database) -> Sequence[IndexRebuild]:
+def rebuild_requests(database: Database) -> Sequence[IndexRebuild]:
     with database.reading(READER) as session:
         return session.scalars(select(IndexRebuild).order_by(IndexRebuild.asked_at)).all()
 
 
-def eventually(true: Callable[[], bool], seconds: float) -> None:
+def eventually(condition: Callable[[], bool], seconds: float) -> None:
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true in time"
+    while not condition():
+        assert time.monotonic() < end, "the condition is not true in time"
         time.sleep(0.02)

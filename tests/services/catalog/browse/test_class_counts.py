@@ -23,7 +23,7 @@ from services.catalog.service import SERVICE
 from tests import servers as development
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 CLASSES = ["899.221", "899.221", "813", "823", "2X4.1", "2X1.3", "297.1", ""]
 
@@ -43,7 +43,7 @@ def counted(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> I
     name = f"test-classes-{new_id().hex}"
     root = request.getfixturevalue("servers")["SEARCH_ROOT_URL"] if request.param == "elasticsearch" else ""
     index = open_url(f"{root}/{name}" if root else f"tantivy:///{folder}/index", ENGINES)
-    follow(database, index)
+    run_indexer(database, index)
     yield database, index
     index.close()
     if root:

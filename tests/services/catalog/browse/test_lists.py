@@ -21,7 +21,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Heading, ImportRun, IndexQueue, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import eventually, follow
+from tests.services.catalog.indexes import eventually, run_indexer
 
 CONTEXT = system("test")
 
@@ -36,7 +36,7 @@ class Shelf:
 
     def put(self, records: Iterable[Marc]) -> None:
         self.import_(records)
-        follow(self.database, self.index)
+        run_indexer(self.database, self.index)
         with self.database.reading(READER) as session:
             there = session.scalar(select(func.count()).select_from(Record))
         eventually(lambda: self.index.count() == there, seconds=3)

@@ -23,11 +23,11 @@ from tests.services.catalog.indexes import (
     EVERYTHING,
     books,
     eventually,
-    follow,
     many,
     numbers,
-    queued,
-    wishes,
+    queued_rows,
+    rebuild_requests,
+    run_indexer,
 )
 
 DIE = """
@@ -63,7 +63,7 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], point: str
 ) -> None:
     import_(many(10))
-    follow(database, index)
+    run_indexer(database, index)
     index.close()
     if point != "before the queue rows go":
         request_rebuild(database)
@@ -78,12 +78,12 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     )
     assert child.returncode == -signal.SIGKILL, child.stderr
     if point == "before the queue rows go":
-        assert len(queued(database)) == 3
-    follow(database, index)
-    assert queued(database) == {}
+        assert len(queued_rows(database)) == 3
+    run_indexer(database, index)
+    assert queued_rows(database) == {}
     assert len(numbers(index)) == index.count() == 12
     assert len(numbers(index, "lain")) == 1
-    assert {wish.state for wish in wishes(database)} == {"done"}
+    assert {request.state for request in rebuild_requests(database)} == {"done"}
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 12
     assert index_fault(database, index) == ""
@@ -96,16 +96,16 @@ def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     index: Index = open_url(elasticsearch_url, ENGINES)
     import_(many(10))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     import_(books("Jilid lain"))
     asked = request_rebuild(database)
-    follow(database, index, indexer)
+    run_indexer(database, index, indexer)
     eventually(lambda: len(numbers(index, "lain")) == 1, 3)
-    assert (len(numbers(index)), index.name(), queued(database)) == (10, asked.hex, {})
+    assert (len(numbers(index)), index.name(), queued_rows(database)) == (10, asked.hex, {})
     index.retire()
     with pytest.raises(Unavailable):
         index.search(EVERYTHING)
-    follow(database, index)
+    run_indexer(database, index)
     assert len(numbers(index)) == 10
     assert index_fault(database, index) == ""
     index.close()

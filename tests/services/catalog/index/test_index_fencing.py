@@ -15,7 +15,7 @@ from chassis.lease import Fenced, Lease, Leases
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Change, Index
 from services.catalog.index.rebuilds import request_rebuild
-from tests.services.catalog.indexes import books, follow, numbers, queued, wishes
+from tests.services.catalog.indexes import books, numbers, queued_rows, rebuild_requests, run_indexer
 
 ROLE = "index"
 
@@ -43,7 +43,7 @@ def oversleep(database: Database) -> None:
 def test_what_it_wrote_stays_queued_for_the_next_holder(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
-    indexer = follow(database, index, Indexer(Fenced(database, lease), index))
+    indexer = run_indexer(database, index, Indexer(Fenced(database, lease), index))
     import_(books("Sitti Nurbaya"))
 
     class Slow(type(index)):  # type: ignore[misc]
@@ -55,23 +55,23 @@ def test_what_it_wrote_stays_queued_for_the_next_holder(
     with pytest.raises(Conflict) as refusal:
         indexer.step()
     assert refusal.value.reason == "LEASE_LOST"
-    assert len(queued(database)) == 1
+    assert len(queued_rows(database)) == 1
     index.__class__ = plain
-    follow(database, index)
-    assert (len(queued(database)), len(numbers(index))) == (0, 1)
+    run_indexer(database, index)
+    assert (len(queued_rows(database)), len(numbers(index))) == (0, 1)
 
 
 def test_an_index_it_was_building_is_not_put_in_place(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))
-    indexer = follow(database, index, Indexer(Fenced(database, lease), index))
+    indexer = run_indexer(database, index, Indexer(Fenced(database, lease), index))
     live = index.name()
     request_rebuild(database)
     oversleep(database)
     with pytest.raises(Conflict):
         indexer.step()
-    assert (index.name(), wishes(database)[-1].state) == (live, "wanted")
-    follow(database, index)
+    assert (index.name(), rebuild_requests(database)[-1].state) == (live, "wanted")
+    run_indexer(database, index)
     assert index.name() != live
     assert len(numbers(index)) == 2

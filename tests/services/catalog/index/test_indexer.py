@@ -20,23 +20,16 @@ from services.catalog.index.queue import dequeue, enqueue
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.service import SERVICE
 from services.catalog.tables import Record
-from tests.services.catalog.indexes import (
-    books,
-    eventually,
-    follow,
-    many,
-    numbers,
-    queued,
-)
+from tests.services.catalog.indexes import books, eventually, many, numbers, queued_rows, run_indexer
 
 
 def test_the_first_index_is_made_by_itself_and_filled_from_the_queue(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))
-    assert len(queued(database)) == 2
-    follow(database, index)
-    assert queued(database) == {}
+    assert len(queued_rows(database)) == 2
+    run_indexer(database, index)
+    assert queued_rows(database) == {}
     assert len(numbers(index)) == 2
     assert len(numbers(index, "asuhan")) == 1
     assert index_fault(database, index) == ""
@@ -46,13 +39,13 @@ def test_changed_records_are_replaced_and_deleted_ones_leave_the_index(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan", "Azab dan Sengsara"))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     import_(books("Sitti Nurbaya", "Salah Pilih"))
     with database.transaction(system("test")) as session:
         (gone,) = numbers(index, "azab")
         session.execute(update(Record).where(Record.number == gone).values(deleted_at=clock.now(), version=2))
         enqueue(session, [(gone, 2)])
-    follow(database, index, indexer)
+    run_indexer(database, index, indexer)
     assert (len(numbers(index)), numbers(index, "asuhan"), numbers(index, "azab")) == (2, [], [])
     assert len(numbers(index, "pilih")) == 1
 
@@ -62,7 +55,7 @@ def test_the_queue_keeps_the_newest_version(database: Database) -> None:
         enqueue(session, [(7, 3), (8, 1)])
         enqueue(session, [(7, 2), (8, 2)])
         enqueue(session, [])
-    assert queued(database) == {7: 3, 8: 2}
+    assert queued_rows(database) == {7: 3, 8: 2}
 
 
 def test_a_row_whose_record_changed_meanwhile_stays_queued(database: Database) -> None:
@@ -70,13 +63,13 @@ def test_a_row_whose_record_changed_meanwhile_stays_queued(database: Database) -
         enqueue(session, [(number, 1) for number in range(1, 2501)])
         enqueue(session, [(7, 2)])
         dequeue(session, [(number, 1) for number in range(1, 2501)])
-    assert queued(database) == {7: 2}
+    assert queued_rows(database) == {7: 2}
 
 
 def test_rows_stay_queued_when_the_index_cannot_be_written(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     import_(books("Sitti Nurbaya"))
 
     class Full(type(index)):  # type: ignore[misc]
@@ -86,13 +79,13 @@ def test_rows_stay_queued_when_the_index_cannot_be_written(
     index.__class__ = Full
     with pytest.raises(OSError, match="no space"):
         indexer.step()
-    assert len(queued(database)) == 1
+    assert len(queued_rows(database)) == 1
 
 
 def test_beside_a_command_one_commit_waits_for_what_trickles_in(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
-    follow(database, index)
+    run_indexer(database, index)
     commits: list[int] = []
 
     class Counting(type(index)):  # type: ignore[misc]

@@ -17,14 +17,7 @@ from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES, Change, Index
 from services.catalog.index.rebuilds import index_fault, rebuild_progress, request_rebuild
 from services.catalog.index.tantivy_writing import TantivyRebuild
-from tests.services.catalog.indexes import (
-    EVERYTHING,
-    books,
-    follow,
-    many,
-    numbers,
-    queued,
-)
+from tests.services.catalog.indexes import EVERYTHING, books, many, numbers, queued_rows, run_indexer
 
 
 def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
@@ -33,7 +26,7 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     before = index.name()
     asked = request_rebuild(database)
     assert request_rebuild(database) == asked
@@ -43,9 +36,9 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     assert len(numbers(index)) == 10
     import_([*books("Jilid baru"), *many(12)[10:]], source="TEST")
     indexer.step()
-    assert queued(database) == {}
+    assert queued_rows(database) == {}
     assert len(numbers(index, "baru")) == 1
-    follow(database, index, indexer)
+    run_indexer(database, index, indexer)
     now = rebuild_progress(database, asked)
     assert (now.state, now.error) == ("done", "")
     assert now.finished_at is not None
@@ -60,7 +53,7 @@ def test_an_interrupted_rebuild_is_gone_on_with(
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     asked = request_rebuild(database)
     indexer.step()
     index.close()
@@ -72,7 +65,7 @@ def test_an_interrupted_rebuild_is_gone_on_with(
 
     monkeypatch.setattr(TantivyRebuild, "write", counted)
     again = open_url(f"tantivy:///{folder}", ENGINES)
-    follow(database, again)
+    run_indexer(database, again)
     assert written == [4, 2]
     assert (len(numbers(again)), again.name()) == (10, asked.hex)
     again.close()
@@ -84,12 +77,12 @@ def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     asked = request_rebuild(database)
     indexer.step()
     index.close()
     shutil.rmtree(folder / asked.hex)
-    follow(database, index)
+    run_indexer(database, index)
     assert (len(numbers(index)), index.name()) == (10, asked.hex)
     assert rebuild_progress(database, asked).written == 10
 
@@ -98,11 +91,11 @@ def test_a_lost_index_is_built_again(
     database: Database, index: Index, folder: Path, import_: Callable[..., object]
 ) -> None:
     import_(many(10))
-    follow(database, index)
+    run_indexer(database, index)
     index.close()
     shutil.rmtree(folder)
     assert index_fault(database, index) == "INDEX_MISSING"
-    follow(database, index)
+    run_indexer(database, index)
     assert len(numbers(index)) == 10
 
 
@@ -111,7 +104,7 @@ def test_a_rotten_index_answers_no_garbage_and_is_built_again(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], part: str
 ) -> None:
     import_(many(10))
-    follow(database, index)
+    run_indexer(database, index)
     index.close()
     rotten = next((folder / index.name()).glob(f"*{part}"))
     sound = bytearray(rotten.read_bytes())
@@ -123,7 +116,7 @@ def test_a_rotten_index_answers_no_garbage_and_is_built_again(
     with pytest.raises(Unavailable) as trouble:
         again.search(EVERYTHING)
     assert trouble.value.reason == "INDEX_BUILDING"
-    follow(database, again)
+    run_indexer(database, again)
     assert len(numbers(again)) == 10
     assert index_fault(database, again) == ""
     again.close()
@@ -136,7 +129,7 @@ def test_an_index_of_another_database_is_not_asked_and_built_again(
     foreign.swap()
     import_(many(3))
     assert index_fault(database, index) == "INDEX_STRANGE"
-    follow(database, index)
+    run_indexer(database, index)
     assert len(numbers(index)) == 3
     assert index_fault(database, index) == ""
 
@@ -151,7 +144,7 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    follow(database, index)
+    run_indexer(database, index)
     before = index.name()
     manifest = folder / before / "rangkiang.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "form": "older"}))
@@ -159,7 +152,7 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     indexer = Indexer(database, index)
     indexer.step()
     assert (index.name(), len(numbers(index))) == (before, 10)
-    follow(database, index, indexer)
+    run_indexer(database, index, indexer)
     assert index.name() != before
     assert (len(numbers(index)), index_fault(database, index)) == (10, "")
 
@@ -170,11 +163,11 @@ def test_an_index_that_misses_a_record_is_noticed_at_rest(
     monkeypatch.setattr("services.catalog.index.indexer.SETTLED_SECONDS", 0.0)
     monkeypatch.setattr("services.catalog.index.rebuilds.RECOUNT_SECONDS", 0.0)
     import_(many(3))
-    follow(database, index)
+    run_indexer(database, index)
     index.write([Change(numbers(index)[0], 9, None)])
     assert index_fault(database, index) == "INDEX_INCOMPLETE"
-    follow(database, index)
-    follow(database, index)
+    run_indexer(database, index)
+    run_indexer(database, index)
     assert len(numbers(index)) == 3
 
 
@@ -195,11 +188,11 @@ def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
-    indexer = follow(database, index)
+    indexer = run_indexer(database, index)
     asked = request_rebuild(database)
     indexer.step()
     assert (folder / asked.hex).is_dir()
     indexer.give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
-    follow(database, index)
+    run_indexer(database, index)
     assert not (folder / asked.hex).exists()
     assert len(numbers(index)) == 10

@@ -29,7 +29,7 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 HOST = book("7", "Horison", author="")
 ARTICLE = book(
@@ -93,7 +93,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with migrated_database(SERVICE, settings.database("catalog")) as database:
         Importer(database)([HOST, ARTICLE, book("9", "Kaba", more=[["852", "  ", "b", "PST", "h", "398.2"]])])
         index = open_url(settings.of(CatalogSettings).search, ENGINES)
-        follow(database, index)
+        run_indexer(database, index)
         index.close()
         yield Resources(settings=settings, database=database, service=SERVICE)
 

@@ -12,7 +12,7 @@ from services.catalog.index.port import Index
 from tests.builders import book as made
 from tests.fakes.library import Library
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_folding_any_words_beginning_and_what_is_there_are_known(
             made("b5", "Kemarau", author="Navis, Z."),
         ]
     )
-    follow(database, index)
+    run_indexer(database, index)
     library = Library(database, index)
     for typed, expected in (
         ("sitti nur", ("Sitti Nurbaya", "title")),
@@ -90,5 +90,5 @@ def test_folding_any_words_beginning_and_what_is_there_are_known(
     assert library.suggested("navis") == [("Navis, Z.", "author"), ("Navis, A. A.", "author")]
     # A heading that no record has any more finds nothing, and is not offered.
     import_([made("b2", "Sitti Nurbaya", author="Rusli, Marah")])
-    follow(database, index)
+    run_indexer(database, index)
     assert ("Surau", "subject") not in library.suggested("surau")

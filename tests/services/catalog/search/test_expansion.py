@@ -27,7 +27,7 @@ from services.catalog.tables import Institution
 from tests.fakes.library import Library, book
 from tests.services.catalog.conftest import Importer
 from tests.services.catalog.importing.test_authorities import HAMKA, authority
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 
 def know(library: Library, *records: Record) -> None:
@@ -169,7 +169,7 @@ def test_both_engines_and_both_databases_answer_alike(database: Database, index:
     with closing(open_url(elasticsearch_url, ENGINES)) as other:
         libraries = [Library(database, each) for each in (index, other)]
         for library in libraries:
-            follow(database, library.index)
+            run_indexer(database, library.index)
         for query in ("haji abdul malik karim amrullah", "buya hamka", "hamka", "amrullah -surau"):
             one, two = (library.find(query, explain=True, facets=("author",)) for library in libraries)
             assert (query, one.total, one.facets) == (query, two.total, two.facets)

@@ -10,7 +10,7 @@ from chassis.urls import open_url
 from services.catalog.index.port import ENGINES
 from services.catalog.search.scorer import total_weight, weigh
 from tests.fakes.library import Library, book
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +101,7 @@ def test_nothing_is_explained_unless_asked(shelf: Library) -> None:
 @pytest.fixture
 def on_elasticsearch(shelf: Library, elasticsearch_url: str) -> Iterator[Library]:
     index = open_url(elasticsearch_url, ENGINES)
-    follow(shelf.database, index)
+    run_indexer(shelf.database, index)
     yield Library(shelf.database, index)
     index.close()
 

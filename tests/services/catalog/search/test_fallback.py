@@ -24,7 +24,7 @@ from services.catalog.service import SERVICE
 from tests.builders import book
 from tests.fakes.proxy import Proxy, proxy_to
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 BOOKS = [
     book("buku1", "Robohnya surau kami", isbn="978-602-8811-30-9", items=[("PST", "K0001"), ("TJH", "K0002")]),
@@ -132,7 +132,7 @@ def test_a_silent_engine_costs_nobody_its_timeout_but_the_first(
 ) -> None:
     alias = urlsplit(elasticsearch_url).path
     with closing(open_url(elasticsearch_url, ENGINES)) as near:
-        follow(tables, near)
+        run_indexer(tables, near)
     with closing(open_url(f"http://127.0.0.1:{far.port}{alias}", ENGINES)) as index:
         assert not find(tables, index, "kami").degraded
         for trouble in (far.shut, far.stall):

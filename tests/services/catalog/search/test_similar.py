@@ -18,7 +18,7 @@ from services.catalog.tables import Record as Row
 from tests.builders import book as made
 from tests.fakes.library import Library, book
 from tests.services.catalog.conftest import Importer
-from tests.services.catalog.indexes import follow
+from tests.services.catalog.indexes import run_indexer
 
 
 def like(library: Library, query: str, limit: int = 0) -> list[SimilarRecord]:
@@ -51,7 +51,7 @@ def test_editions_of_one_work_are_one(database: Database, import_: Importer, ind
             made("r5", "Rumah gadang", author="Lain, Orang", subjects=["Surau"]),
         ]
     )
-    follow(database, index)
+    run_indexer(database, index)
     found = like(Library(database, index), "robohnya tahun:1956")
     assert titles(found) == ["Kemarau", "Rumah gadang"]
 
@@ -60,7 +60,7 @@ def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, i
     for number, title in (("r1", "Satu"), ("r2", "Dua")):
         import_([made(number, title, author="", more=[["082", "  ", "a", "899.221"]])], source=number)
     import_([made(f"x{at}", f"Lain {at}", author="") for at in range(4)], source="x")
-    follow(database, index)
+    run_indexer(database, index)
     found = like(Library(database, index), "satu")
     assert [each.reason.en for each in found] == ["Same class: 899"]
 
