@@ -36,7 +36,7 @@ READS = (
 )
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """The diary with a note of each of two institutions, as the app role sees it."""
     url, owner = f"sqlite:///{tmp_path}/diary.db", ""

@@ -24,7 +24,7 @@ READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Settings of one machine: databases, index and local bus."""
     own = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
