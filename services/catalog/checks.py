@@ -1,4 +1,4 @@
-"""What doctor looks at in the catalogue."""
+"""What doctor checks in the catalogue."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
 
-BACKLOG = 5_000  # records behind at which searching is noticeably late
+BACKLOG = 5_000  # queued records from which on search results are noticeably late
 
 
 def index(resources: Resources) -> list[Finding]:
-    """Whether the index is sound, is this catalogue's, and follows it.
+    """Check that the index is sound, belongs to this catalogue and follows its tables.
 
     raises  Unavailable  SEARCH_UNAVAILABLE
     """
@@ -52,7 +52,7 @@ def index(resources: Resources) -> list[Finding]:
 
 
 def imports(resources: Resources) -> list[Finding]:
-    """Imports that stopped half-way, and records put aside by the newest finished one."""
+    """Check for interrupted imports and for rejected records of the latest import."""
     with resources.database.reading(READER) as session:
         open_runs = session.scalar(select(func.count()).select_from(ImportRun).where(ImportRun.finished_at.is_(None)))
         newest = select(func.max(ImportRun.number)).where(ImportRun.finished_at.is_not(None)).scalar_subquery()
@@ -68,7 +68,7 @@ def imports(resources: Resources) -> list[Finding]:
 
 
 def branches(resources: Resources) -> list[Finding]:
-    """Branches that an import has named and nobody has described."""
+    """Check for branches that an import named and no institutions file describes."""
     with resources.database.reading(READER) as session:
         codes = session.scalars(select(Branch.code).where(Branch.confirmed.is_(False)).order_by(Branch.code)).all()
     shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
@@ -85,7 +85,7 @@ def branches(resources: Resources) -> list[Finding]:
 
 
 def works(resources: Resources) -> list[Finding]:
-    """Records of an older release that have no work and no places in lists yet."""
+    """Check for records of an older release without a work and positions in lists."""
     with resources.database.reading(READER) as session:
         left = backfill.count_incomplete(session)
     if not left:

@@ -1,4 +1,4 @@
-"""Loading institutions and branches from a TOML file that people write."""
+"""Loads institutions and branches from a TOML file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PAGE = 500
 
 @dataclass(slots=True)
 class LoadCounts:
-    """How many institutions and branches there are in the file, and how many of either were new or different."""
+    """Number of institutions and branches in the file, and how many of both were new or changed."""
 
     institutions: int = 0
     branches: int = 0
@@ -32,7 +32,7 @@ class LoadCounts:
 
 
 def read_institutions(path: Path) -> list[dict[str, Any]]:
-    """Read and check the file, as a whole.
+    """Read and validate the whole file.
 
     raises  NotFound PATH_NOT_FOUND; Invalid INSTITUTIONS_FILE, with where and what
     """
@@ -57,9 +57,9 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
 
 
 def load_institutions(session: Session, found: list[dict[str, Any]]) -> LoadCounts:
-    """Make the tables say what the file says; what the file does not name stays as it is.
+    """Store institutions and branches of the file; others stay unchanged.
 
-    Branches that an import had named become confirmed. Names shown with the records of a branch follow.
+    Branches that an import created become confirmed. Branch names in holdings are updated.
     """
     loaded = LoadCounts()
     for said in found:
@@ -114,7 +114,7 @@ def _rename_in_holdings(session: Session, institution: Institution, renamed: dic
 
 
 def _describe(place: Institution | Branch, said: dict[str, Any]) -> bool:
-    """Set what the file says of a place; True when that changes anything."""
+    """Copy the file's values to an institution or branch; return whether anything changed."""
     wanted = {
         "name_id": said["name"]["id"],
         "name_en": said["name"]["en"],

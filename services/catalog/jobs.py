@@ -1,4 +1,4 @@
-"""What time means to the catalogue: the index follows the tables, old searches go, old records find their places."""
+"""Jobs of the catalogue: indexing, deletion of old searches, completion of records of older releases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 
 def index(resources: Resources, stop: threading.Event) -> None:
-    """Keep the index up with the queue, and rebuild it when asked or when it is unsound, until `stop`."""
+    """Write queued records to the index, and rebuild it on request or when it is unsound, until `stop`."""
     run(resources, stop)
 
 
@@ -37,17 +37,17 @@ def delete_old_searches(resources: Resources, _stop: threading.Event) -> None:
 
 
 def fill_shelves(resources: Resources, stop: threading.Event) -> None:
-    """Give items of an older release their places on the shelves."""
+    """Give items of an older release their shelf positions."""
     reread_items.fill_missing_items(resources.database, system("shelving"), stop)
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:
-    """Give records of an older release their works, their places in lists and their headings."""
+    """Give records of an older release their works, positions in lists and headings."""
     backfill.complete_records(resources.database, system("works"), stop)
 
 
 def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None:
-    """Take headings that no record uses any more out of the lists."""
+    """Delete headings that no record uses."""
     index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     with closing(index):
         try:
@@ -55,5 +55,5 @@ def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None
         except Unavailable as problem:
             if problem.reason not in ("INDEX_BUILDING", "SEARCH_UNAVAILABLE"):
                 raise
-            # Nobody misses it: an unused heading is not shown anyhow, and tomorrow is early enough.
+            # An unused heading is not shown, so the next daily run is early enough.
             log.info("headings_not_weeded", extra={"reason": problem.reason})

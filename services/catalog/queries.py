@@ -1,4 +1,4 @@
-"""Reads of the catalogue's tables, as named functions."""
+"""Queries of the catalogue's tables."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from services.catalog.tables import Branch, Institution, Item, Record, Source, W
 
 
 def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
-    """One record not deleted: number, id, version, marc, holdings, updated_at, and its source and institution by code.
+    """Return a record not deleted: number, id, version, marc, holdings, updated_at, codes of source and institution.
 
     raises  NotFound  RECORD_NOT_FOUND
     """
@@ -41,7 +41,7 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
 
 
 def listed(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Records not deleted with a number above `after`, by number: number, id, updated_at."""
+    """List records not deleted with a number above `after`, by number: number, id, updated_at."""
     return session.execute(
         select(Record.number, Record.id, Record.updated_at)
         .where(Record.number > after, Record.deleted_at.is_(None))
@@ -51,21 +51,21 @@ def listed(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[A
 
 
 def highest_number(session: Session) -> int:
-    """The highest record number there is, deleted records among them; 0 when there is none."""
+    """Return the highest record number, including deleted records; 0 without records."""
     return session.scalar(select(func.max(Record.number))) or 0
 
 
 def marc_and_work(session: Session, numbers: Sequence[int]) -> dict[int, tuple[bytes, int | None]]:
-    """(packed MARC record, number of its work) by record number, of those not deleted."""
+    """Return (packed MARC record, number of its work) by record number; without deleted records."""
     statement = select(Record.number, Record.marc, Record.work_number)
     rows = session.execute(statement.where(Record.number.in_(numbers), Record.deleted_at.is_(None)))
     return {row.number: (row.marc, row.work_number) for row in rows}
 
 
 def work_number(session: Session, work_id: UUID) -> int:
-    """A work's number; of one that was merged into another, the other's.
+    """Return a work's number; for a merged work the number of the work it was merged into.
 
-    work_id  of the work, or of a record of it
+    work_id  id of the work or of one of its records
     raises   NotFound  WORK_NOT_FOUND
     """
     number = session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.id == work_id))
@@ -81,7 +81,7 @@ def no_work(work_id: UUID) -> NotFound:
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """A record's items, by branch and then as they stand on the shelf."""
+    """Return a record's items by branch, then in shelf order."""
     return session.execute(
         select(
             Item.id,
@@ -108,12 +108,12 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
 
 
 def institutions(session: Session) -> Sequence[Institution]:
-    """Every institution, by code."""
+    """List all institutions by code."""
     return session.scalars(select(Institution).order_by(Institution.code)).all()
 
 
 def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branch, str]]:
-    """Branches with their institution's code, by both codes; of one institution when named.
+    """List branches with their institution's code, by both codes; only those of `institution` when given.
 
     raises  NotFound  INSTITUTION_NOT_FOUND
     """
@@ -126,7 +126,7 @@ def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branc
 
 
 class Brief(NamedTuple):
-    """What a list shows of a record. id: as text; brief and holdings: UTF-8 JSON, ready for an answer."""
+    """A record in a list. id: as text; brief and holdings: UTF-8 JSON, ready for an answer."""
 
     id: str
     brief: bytes
@@ -134,9 +134,9 @@ class Brief(NamedTuple):
 
 
 def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
-    """Brief records by number, those not deleted; one SELECT.
+    """Return brief records by number, without deleted ones; one SELECT.
 
-    Every search comes here, so the SQL is written out: building it costs more than running it.
+    Every search calls this. The SQL is text because building a statement costs more than running it.
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     if not numbers:
@@ -155,7 +155,7 @@ def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
 
 
 def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
-    """Ids of works, as text, by number; one SELECT.
+    """Return ids of works, as text, by number; one SELECT.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
@@ -167,21 +167,21 @@ def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
 
 
 def titles_from(database: Database, beginning: str, limit: int) -> list[bytes]:
-    """Brief records whose folded title begins so, in its order. Raises Unavailable DATABASE_UNAVAILABLE."""
+    """Return brief records whose folded title has this prefix, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
     asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
     rows = database.rows(_TITLES.format(*asked), (beginning, beginning + _AFTER, limit))
     return [inflated(bytes(brief)) for (brief,) in rows]
 
 
 def headings_from(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
-    """Headings of a kind that begin so, folded, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
+    """Return headings of a kind with this folded prefix, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
     asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
     rows = database.rows(_HEADINGS.format(*asked), (kind, beginning, beginning + _AFTER, limit))
     return [text for (text,) in rows]
 
 
 def headings_led_to(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
-    """Headings to use instead of forms of a kind that begin so, in the forms' order, each once.
+    """Return the headings to use instead of forms with this prefix, in the order of the forms, each once.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
@@ -191,7 +191,7 @@ def headings_led_to(database: Database, kind: str, beginning: str, limit: int) -
 
 
 def forms(database: Database, limit: int) -> list[str]:
-    """At most so many forms of authors and subjects, headings among them, as lists sort them.
+    """Return at most `limit` sort keys of forms of authors and subjects, including headings.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
@@ -199,7 +199,7 @@ def forms(database: Database, limit: int) -> list[str]:
 
 
 def other_forms(database: Database, said: list[str]) -> list[tuple[str, str]]:
-    """(form as lists sort it, another form of the same heading), the heading itself first.
+    """Return pairs (sort key of a form, another form of the same heading), the heading first.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
@@ -209,12 +209,12 @@ def other_forms(database: Database, said: list[str]) -> list[tuple[str, str]]:
 
 
 def _id_text(raw: bytes) -> str:
-    """A UUID's text, without making a UUID of it: a third of the time, ten times a search."""
+    """Format a UUID without creating a UUID object: a third of the time, ten times per search."""
     text = raw.hex()
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-_AFTER = "\U0010ffff"  # sorts behind every text that begins so
+_AFTER = "\U0010ffff"  # sorts after every text with the prefix
 _IN_SQLITE, _IN_POSTGRESQL = ("?",) * 4, ("%s",) * 4
 _TITLES = (
     "SELECT brief FROM records WHERE title_sort >= {} AND title_sort < {} AND deleted_at IS NULL"
@@ -240,7 +240,7 @@ _BRIEFS = "SELECT number, id, brief, holdings FROM records WHERE deleted_at IS N
 
 
 def place_names(session: Session) -> dict[tuple[str, str], LocalText]:
-    """Names of places by facet and value: ("institution", "SOLOK"), ("branch", "SOLOK/PUSAT")."""
+    """Return names of places by facet and value: ("institution", "SOLOK"), ("branch", "SOLOK/PUSAT")."""
     names = {
         ("institution", code): LocalText(name_id, name_en)
         for code, name_id, name_en in session.execute(

@@ -24,7 +24,7 @@ SERVICE = Service(
         Job(
             name="forgetting", run="services.catalog.jobs:delete_old_searches", lease="forgetting", every_seconds=86_400
         ),
-        # At each start too: it may be the first one of a release whose records have more columns.
+        # Also at each start: it may be the first start of a release whose records have more columns.
         Job(
             name="shelving",
             run="services.catalog.jobs:fill_shelves",

@@ -1,4 +1,4 @@
-"""What every command of the catalogue begins with: its database, and jobs beside it where it makes work for them."""
+"""Opens the catalogue's database for a command, and runs jobs during commands that create work for them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 @contextlib.contextmanager
 def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
-    """The catalogue's database; `working`: with its jobs beside, which take the leases that are free."""
+    """Open the catalogue's database; `working`: also run its jobs, which take free leases."""
     service = load("catalog")
     settings = process_settings([service])
     database = service.open_database(settings)

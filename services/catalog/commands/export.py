@@ -22,7 +22,7 @@ from services.catalog.index.port import ENGINES, Index
 from services.catalog.settings import CatalogSettings
 
 PUT_ASIDE = 1
-# How often a run makes sure of what it has written; one that dies writes so much again.
+# Seconds between two saved positions; after a kill an export repeats at most this much.
 KEEP_SECONDS = 1.0
 
 screen = Console(stderr=True)

@@ -1,4 +1,4 @@
-"""How the catalogue's commands show what they do: bars on the terminal, a report file, the closing line."""
+"""Output of commands: progress bars, report files, summaries."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ from services.catalog.marc.faults import REASONS
 screen = Console(stderr=True)
 
 
-# Warnings about imported records that come from the catalogue and not from the MARC reader.
+# Warnings about imported records that the catalogue gives, not the MARC reader.
 REMARKS = frozenset({"BARCODE_IN_USE", "DUPLICATE_CONTROL_NUMBER"})
 
 
 def open_report(path: Path) -> BinaryIO:
-    """A file to write.
+    """Open a file for writing.
 
     raises  Unavailable  FILE_UNUSABLE
     """
@@ -46,7 +46,7 @@ def open_report(path: Path) -> BinaryIO:
 
 
 def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
-    """A progress bar on standard error, counting bytes or things; silent when `quiet`."""
+    """Create a progress bar on standard error for bytes or counts; without output when `quiet`."""
     measure: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
     return Progress(
         TextColumn("{task.description}"),
@@ -60,7 +60,7 @@ def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
 
 
 def show(bar: Progress, progress: ImportProgress) -> None:
-    """Bring the import's bar up to date: bytes done, records a second, what was put aside."""
+    """Update the import's progress bar: bytes, records per second, rejected records."""
     if not bar.tasks:
         bar.add_task("import", note="")
     task = bar.tasks[0]
@@ -71,7 +71,7 @@ def show(bar: Progress, progress: ImportProgress) -> None:
 
 @contextlib.contextmanager
 def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
-    """Where an import's findings go: a JSON line each into the file, or nowhere."""
+    """Open the report of an import: one JSON line per finding, or nothing without a file."""
     if path is None:
         yield lambda _: None
         return
@@ -99,7 +99,7 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
 
 
 def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> None:
-    """The closing line."""
+    """Print the summary."""
     told = {
         "read": counts.read,
         "created": counts.created,

@@ -84,7 +84,7 @@ def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
 
 
 def _inert(text: str) -> str:
-    """A cell that no spreadsheet takes for a formula (OWASP "CSV injection")."""
+    """Return a cell that no spreadsheet reads as a formula (OWASP "CSV injection")."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

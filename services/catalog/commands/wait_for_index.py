@@ -1,4 +1,4 @@
-"""Waiting until the index has what a command wrote."""
+"""Waits until the index has everything that a command wrote."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ screen = Console(stderr=True)
 
 
 def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
-    """Wait until the index has everything; a server beside us may be the one that does it."""
+    """Wait until the index queue is empty; a running server may be the process that indexes."""
     patience = time.monotonic() + DRAIN_PATIENCE_SECONDS
     total = before = _queued(resources.database)
     with bar_for(quiet=quiet) as bar:

@@ -1,4 +1,4 @@
-"""Establishing headings: authority records put into the catalogue, each with the forms it names."""
+"""Authority records of an import: each is stored with the forms it names."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from services.catalog.importing.decode import IncomingAuthority
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
-REMEMBERED = 300_000  # keys of one run; what it forgets, it would update instead of keeping both
+REMEMBERED = 300_000  # keys of one run; a forgotten key would be updated instead of stored a second time
 
 
 @dataclass(slots=True)
 class AuthorityCounts:
-    """What a batch comes to: (key, incoming) of new ones; (number, version, incoming) of changed ones."""
+    """The changes of one batch: (key, incoming) of new records; (number, version, incoming) of changed ones."""
 
     created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
     updated: list[tuple[int, int, IncomingAuthority]] = field(default_factory=list)
@@ -37,9 +37,9 @@ def store_authorities(
     met: dict[str, bytes],
     at: datetime,
 ) -> AuthorityCounts:
-    """Put at most 500 authority records of one source in, with their forms; take_turn was called.
+    """Store at most 500 authority records of one source with their forms. The caller holds lock_works.
 
-    met  keys that this run has met, with fingerprints: a second, different record under one is another record
+    met  keys of this run with their fingerprints: a second, different record under one key is another record
     """
     decided = decide(session, batch, source_id=source_id, met=met)
     rows: list[dict[str, Any]] = []
@@ -68,7 +68,7 @@ def store_authorities(
 def decide(
     session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
 ) -> AuthorityCounts:
-    """What becomes of each; `met` is brought up to date. A dry run asks no more than this."""
+    """Decide for each record whether it is new, changed or unchanged; add it to `met`. A dry run calls only this."""
     keys = [each.key for each in batch] + [_alternative_key(each) for each in batch]
     rows = session.execute(
         select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(

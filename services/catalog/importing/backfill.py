@@ -1,4 +1,4 @@
-"""Completing the records that an older release has imported: their works, places in lists and headings."""
+"""Completes records that an older release imported: works, positions in lists, headings."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ BATCH = 500
 
 
 def complete_records(database: Database, context: Context, stop: threading.Event) -> int:
-    """Give each record without a work its work, its places in lists and its headings, until `stop` or the last.
+    """Give each record without a work its work, its positions in lists and its headings, until `stop` or the last.
 
-    A batch is a transaction; whoever stops goes on where it was, for what is done has a work.
-    returns  records that were given one
+    A batch is a transaction. A later call continues, because completed records have a work.
+    returns  the number of completed records
     emits    RecordsChanged
     """
     done, headings = 0, HeadingWriter()
@@ -39,7 +39,7 @@ def complete_records(database: Database, context: Context, stop: threading.Event
 
 
 def count_incomplete(session: Session) -> int:
-    """Records that have no work yet."""
+    """Count records without a work."""
     return session.scalar(select(func.count()).where(Record.work_number.is_(None), Record.deleted_at.is_(None))) or 0
 
 

@@ -1,6 +1,6 @@
-"""From files to rows in the making: which files, frames in batches, and each frame decoded or put aside.
+"""The first half of an import: finds files, reads frames in batches, and decodes each frame or rejects it.
 
-The processes that decode load this module and nothing of the database.
+Decoding processes load this module and no database code.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from services.catalog.record.brief import brief_of
 from services.catalog.works.record_keys import RecordKeys, record_keys_of
 
 BATCH = 500
-CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: records may have megabytes
-GIVE_WAY = 5  # of a process that prepares: who reads ahead lets those pass who write, index and answer
+CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: a record may have megabytes
+GIVE_WAY = 5  # of a decoding process: writing, indexing and answering have priority
 
 
 @dataclass(slots=True)
 class Incoming:
-    """One record ready to be put in.
+    """One record ready to be stored.
 
     key    import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
     marc   marc.Record.pack()
-    found  how it is found in lists, and of which work it is
+    found  its positions in lists, its headings and the keys of its work
     """
 
     ordinal: int
@@ -54,7 +54,7 @@ class Incoming:
 
 @dataclass(slots=True)
 class IncomingAuthority:
-    """One authority record ready to be put in; as Incoming, and kind, heading and forms of document.authorities."""
+    """One authority record ready to be stored: as Incoming, with its kind, heading and forms."""
 
     ordinal: int
     position: int
@@ -68,7 +68,7 @@ class IncomingAuthority:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A record put aside, or a warning about one that was loaded."""
+    """A rejected record, or a warning about a loaded one."""
 
     path: str
     ordinal: int
@@ -81,19 +81,19 @@ class Rejected:
 
 @dataclass(slots=True)
 class Prepared:
-    """A chunk of one file, decoded: what can be put in, and what cannot."""
+    """A decoded chunk of one file: records to store, and rejected ones."""
 
     incoming: list[Incoming] = field(default_factory=list)
     authorities: list[IncomingAuthority] = field(default_factory=list)
     aside: list[Rejected] = field(default_factory=list)
 
     def ordinals(self) -> list[int]:
-        """Of every record of the chunk, whatever became of it."""
+        """Ordinals of all records of the chunk, rejected ones included."""
         return [each.ordinal for part in (self.incoming, self.authorities, self.aside) for each in part]
 
 
 def follow_parent() -> None:
-    """In a process that prepares: end when the import is gone, even by kill -9; a pool's worker would wait for ever."""
+    """End this process when the import's process ends, even by kill -9; a pool's worker would wait for ever."""
     parent = parent_process()
     assert parent is not None
 
@@ -107,10 +107,10 @@ def follow_parent() -> None:
 
 
 def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> Prepared:
-    """Decode frames and make everything a row needs. Runs in another process as well: takes and gives plain data.
+    """Decode frames and compute all that a row needs. Takes and returns plain data: it runs in other processes.
 
-    institution  code of the one whose source this is
-    item_map     how its records say what items there are
+    institution  code of the source's institution
+    item_map     how items are read from its records
     """
     done = Prepared()
     for frame in chunk:
@@ -161,7 +161,7 @@ def _authority(frame: Frame, record: Record) -> IncomingAuthority:
 
 
 def find_files(paths: list[str]) -> list[Path]:
-    """The files these paths name, a folder's own in order, at any depth; `-` stays as it is.
+    """List the files of these paths: files of folders in order, at any depth; `-` is kept.
 
     raises  NotFound  PATH_NOT_FOUND
     """
@@ -177,7 +177,7 @@ def find_files(paths: list[str]) -> list[Path]:
 
 
 def chunks(found: Iterator[Frame]) -> Iterator[list[Frame]]:
-    """Frames in batches of at most BATCH, and of about CHUNK_BYTES."""
+    """Yield frames in batches of at most BATCH frames and about CHUNK_BYTES bytes."""
     chunk: list[Frame] = []
     size = 0
     for frame in found:

@@ -1,4 +1,4 @@
-"""Importing MARC from files: streaming, resumable, idempotent; what cannot be loaded is put aside with its reason."""
+"""Imports MARC files: streaming, resumable, idempotent. Records that cannot be loaded are rejected with a reason."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
 
 @dataclass(slots=True)
 class Counts:
-    """What an import did. created + updated + unchanged + put_aside = read."""
+    """Counts of an import: created + updated + unchanged + put_aside = read."""
 
     read: int = 0
     created: int = 0
@@ -57,7 +57,7 @@ class Counts:
     new_branches: list[str] = field(default_factory=list)
 
     def add(self, prepared: Prepared, outcome: Outcome, warnings: int) -> None:
-        """One batch more."""
+        """Add one batch."""
         self.read += len(prepared.ordinals())
         self.created += outcome.created
         self.updated += outcome.updated
@@ -67,14 +67,14 @@ class Counts:
         self.new_branches += outcome.new_branches
 
     def plus(self, other: Counts) -> None:
-        """Another import's counts on top."""
+        """Add the counts of another import."""
         for name in (*COLUMNS, "new_branches"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far: of the bytes of all files on disk (0 when unknown), and the counts so far."""
+    """Progress of an import: bytes of all files on disk (0 when unknown), and the counts so far."""
 
     bytes_read: int
     bytes_total: int
@@ -100,10 +100,10 @@ class Import:
     ) -> None:
         """
         files      in order; `-` reads `stdin`
-        processes  that decode beside this one; 0 decodes here
+        processes  number of decoding processes; 0 decodes in this process
         dry_run    decide and count, write nothing
         tell       is called after each batch
-        report     is given each record put aside and each warning, as they come
+        report     is called with each rejected record and each warning
         """
         self._database, self._context = database, context
         self._source, self._institution = source, institution
@@ -117,11 +117,11 @@ class Import:
         self.counts = Counts()
 
     def run(self) -> Counts:
-        """Load everything; goes on where an import of the very same files was killed.
+        """Load all files; continue where a killed import of the same files stopped.
 
-        returns  the counts of the whole run, the part before a kill included
-        raises   Invalid      ITEM_MAP: the source's own cannot be used
-                 Unavailable  DATABASE_UNAVAILABLE: what was committed stays, the next run goes on from there
+        returns  the counts of the whole run, including the part before a kill
+        raises   Invalid      ITEM_MAP: the source's item map is not valid
+                 Unavailable  DATABASE_UNAVAILABLE: committed batches stay, the next run continues after them
         """
         feed, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
@@ -143,7 +143,7 @@ class Import:
         return self.counts
 
     def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
-        """The source, the run's number, and the file and record it has reached already."""
+        """Return the source, the run's number, and the file and record it has reached."""
         if self._rehearsal is not None:
             return None, 0, 0, 0
         with self._database.transaction(self._context) as session:
@@ -151,7 +151,7 @@ class Import:
             return feed, *self._run(session, feed)
 
     def _run(self, session: Session, feed: ImportTarget) -> tuple[int, int, int]:
-        """The unfinished run of these very files, or a new one: its number, and the file and record reached."""
+        """Find the unfinished run of the same files or start one; return its number, file and record."""
         inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
         seen = [_seen(path) for path in self._files if str(path) != "-"]
         fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
@@ -195,7 +195,7 @@ class Import:
         skip: int,
     ) -> None:
         under_way: deque[Future[Prepared]] = deque()
-        # A source that is there already keeps its owner, whoever was named.
+        # An existing source keeps its institution, whatever the command names.
         owner = self._institution if feed is None else feed.shelves.institution
 
         def settle(keep: int) -> None:
@@ -223,7 +223,7 @@ class Import:
         self._tell(Progress(self._bytes_before + read, self._bytes_total, self.counts))
 
     def _commit(self, feed: ImportTarget, run: int, at: int, prepared: Prepared) -> Outcome:
-        """One batch is one transaction: records, what was put aside, and how far the run has come."""
+        """Write one batch in one transaction: records, rejected records and the run's progress."""
         reached = max(prepared.ordinals())
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
         with self._database.transaction(self._context) as session:
@@ -251,7 +251,7 @@ class Import:
         return outcome
 
     def _rehearse(self, prepared: Prepared) -> Outcome:
-        """Decide as `put` would; what it would have written is remembered here instead."""
+        """Decide as `upsert_batch` does; keep the result in memory instead of writing it."""
         assert self._rehearsal is not None
         batch = prepared.incoming
         with self._database.reading(self._context) as session:
@@ -272,7 +272,7 @@ class Import:
 
 
 def _count(outcome: Outcome, prepared: Prepared, established: AuthorityCounts) -> None:
-    """Authority records are counted with the others."""
+    """Count records and authority records together."""
     created, updated = len(established.created), len(established.updated)
     outcome.created += created
     outcome.updated += updated
@@ -284,7 +284,7 @@ def _pool(processes: int) -> ProcessPoolExecutor:
 
 
 def _seen(path: Path) -> tuple[str, int, int]:
-    """What tells a file from another one, or from itself after a change."""
+    """What identifies a file and its version."""
     stored_records = path.stat()
     return str(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
 

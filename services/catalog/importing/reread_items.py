@@ -1,4 +1,4 @@
-"""Reading items anew from the records they came with: by another map, or for what an older release did not read."""
+"""Reads items again from their records: with a new item map, or for fields that an older release did not read."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from services.catalog.tables import Branch, Institution, Item, Record, Source
 from services.catalog.works.assignment import lock_works
 
 BATCH = 500
-# What the index, the holdings and other services know of an item; the rest is only shown with it.
+# Fields of an item that the index, the holdings and other services use; the others only appear with the item.
 KNOWN = ("barcode", "call_number", "branch", "collection", "material", "status", "copy")
 _RECORDS = select(Record.number, Record.id, Record.version, Record.marc).where(Record.deleted_at.is_(None))
 _SHOWN = ("room", "enumeration", "chronology", "pieces", "call_sort")
@@ -42,10 +42,10 @@ def reread_items(
     item_map: ItemMap,
     tell: Callable[[int], None] = lambda _: None,
 ) -> int:
-    """Make the items of a source's records what this map makes of them, a batch a transaction.
+    """Read the items of all records of a source with this map; one transaction per batch.
 
-    tell     is called after each batch with the records looked at so far
-    returns  records whose items changed; those of which a reader can see it get a new version
+    tell     is called after each batch with the number of records read
+    returns  the number of records whose items changed; records with visible changes get a new version
     emits    RecordsChanged
     """
     after, seen, changed, act = 0, 0, 0, new_id()
@@ -66,7 +66,7 @@ def reread_items(
 
 
 def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
-    """Read anew the items that have a call number and no place on the shelf: an older release made them.
+    """Read again the items of older releases, which have a call number but no sort key.
 
     returns  records whose items changed
     """
@@ -103,7 +103,7 @@ def fill_missing_items(database: Database, context: Context, stop: threading.Eve
 
 
 def _open(session: Session, source_id: UUID) -> ImportTarget:
-    """The source, locked as an import locks it: they take turns, batch by batch."""
+    """Lock the source as an import does, so that both alternate batch by batch."""
     lock_works(session)
     code, institution = session.execute(
         select(Source.code, Institution.code)
@@ -157,7 +157,7 @@ def _comparable(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
 
 
 def _stored_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
-    """The items of these records as the tables have them."""
+    """Return the stored items of these records."""
     names = [name for name in (*KNOWN, *_SHOWN) if name != "branch"]
     rows = session.execute(
         select(Item.record_number, Branch.code.label("branch"), *(getattr(Item, name) for name in names))

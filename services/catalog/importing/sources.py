@@ -1,4 +1,4 @@
-"""Sources: whose they are, and how their records say what items there are."""
+"""Sources of records: their institution and their item map."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from services.catalog.tables import Institution, Record, Source
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """A source. item_map: its own map as TOML, "" where it has none; records: those not deleted."""
+    """A source. item_map: its own map as TOML, "" without one; records: number of records not deleted."""
 
     code: str
     institution: str
@@ -27,16 +27,16 @@ class SourceSummary:
 
 
 def item_map_of(session: Session, source: str) -> ItemMap:
-    """The map by which a source's items are read: its own, or the usual one; the usual one for a source not yet there.
+    """Return the item map of a source: its own, else the usual one; the usual one for a new source.
 
-    raises  Invalid  ITEM_MAP, when what is kept is none
+    raises  Invalid  ITEM_MAP when the stored map is not valid
     """
     text = session.scalar(select(Source.item_map).where(Source.code == source))
     return read_map(text) if text else USUAL
 
 
 def sources(session: Session) -> list[SourceSummary]:
-    """Every source, by code."""
+    """List all sources by code."""
     counted = (
         select(Record.source_id, func.count().label("records"))
         .where(Record.deleted_at.is_(None))
@@ -71,10 +71,10 @@ def source(session: Session, code: str) -> SourceSummary:
 def set_item_map(
     database: Database, context: Context, *, code: str, text: str, tell: Callable[[int], None] = lambda _: None
 ) -> int:
-    """Keep a map for a source ("": the usual one again), and read the items of its records anew by it.
+    """Store an item map for a source ("": the usual one) and read the items of its records again.
 
-    tell     is called after each batch with the records looked at so far
-    returns  records whose items changed
+    tell     is called after each batch with the number of records read
+    returns  the number of records whose items changed
     raises   Invalid   ITEM_MAP; then nothing is changed
              NotFound  SOURCE_NOT_FOUND
     """

@@ -1,4 +1,4 @@
-"""Putting records into the catalogue: created, updated or unchanged, with items, queue rows and one fact a batch."""
+"""Creates and updates records of a batch with their items, queue rows and one event per batch."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from services.catalog.tables import Branch, ImportSeen, Institution, Record, Sou
 from services.catalog.works.assignment import Assignment, RecordKeys, assign_works, lock_works
 from services.catalog.works.events import emit_moved_records
 
-ZONE = "Asia/Jakarta"  # of an institution nobody has described yet
+ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
 
 @dataclass(slots=True)
 class ImportTarget:
-    """A source as a run of imports knows it: ids looked up once."""
+    """The source that an import run writes to; ids are looked up once."""
 
     source_id: UUID
     source: str
@@ -49,7 +49,7 @@ class ImportTarget:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a batch; warnings are (ordinal, code)."""
+    """The result of a batch; warnings are (ordinal, code)."""
 
     created: int = 0
     updated: int = 0
@@ -60,7 +60,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class StoredRecord:
-    """A record that is there already, and whether this run has met it."""
+    """A stored record, and whether this run has met it."""
 
     number: int
     id: UUID
@@ -71,7 +71,7 @@ class StoredRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecordChange:
-    """A record to write: a fresh one, or a new version."""
+    """A record to write: a new record or a new version."""
 
     row: StoredRecord
     key: str
@@ -82,7 +82,7 @@ class RecordChange:
 
 @dataclass(slots=True)
 class Decision:
-    """What a batch comes to; `seen` are the unchanged ones that this run met for the first time."""
+    """The decision on a batch; `seen` are unchanged records that this run met for the first time."""
 
     touched: list[RecordChange] = field(default_factory=list)
     seen: list[int] = field(default_factory=list)
@@ -90,7 +90,7 @@ class Decision:
 
 
 def open_target(session: Session, *, source: str, institution: str) -> ImportTarget:
-    """Look up a source, making it under `institution` (made too, with its code for a name) when it is new."""
+    """Look up a source; create it under `institution` when it is new, and the institution with its code as name."""
     found = _source(session, source)
     if found is None:
         fresh = {"name_id": institution, "name_en": institution, "kind": "", "npp": "", "isil": "", "zone": ZONE}
@@ -114,7 +114,7 @@ def _source(session: Session, code: str) -> tuple[UUID, Institution] | None:
 
 
 def _make(session: Session, table: type[Institution | Source], row: dict[str, Any]) -> None:
-    """Make it unless it is there; two first imports of one source may come at once."""
+    """Create the row unless it exists; two first imports of one source may run at the same time."""
     insert_ignore(session, table, [row], key=("code",))
 
 
@@ -128,14 +128,14 @@ def upsert_batch(
     at: datetime,
     context: Context,
 ) -> Outcome:
-    """Put at most BATCH records of one source in.
+    """Store at most BATCH records of one source.
 
     run       number of the import run: two different records under one key in one run are two records
-    sequence  grows with each batch of the run: the fact's version
+    sequence  grows with each batch of the run: the version of the event
     emits     RecordsChanged, when anything changed
     """
     lock_works(session)
-    # Two imports of one source take turns, batch by batch.
+    # Two imports of one source alternate, batch by batch.
     session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
     for each in batch:
         each.items = resolve_branches(feed.shelves, each.items)
@@ -165,9 +165,9 @@ def upsert_batch(
 
 
 def decide(there: dict[str, StoredRecord], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decision:
-    """What becomes of each record of a batch; `there` is brought up to date with it.
+    """Decide for each record of a batch whether it is new, changed or unchanged, and update `there`.
 
-    Under one key in one run the second of two different records is another record, kept under the key and its hash;
+    The second of two different records under one key in one run is another record, stored under the key and its hash;
     only a later run updates.
     """
     decided = Decision()
@@ -195,12 +195,12 @@ def decide(there: dict[str, StoredRecord], batch: Sequence[Incoming], numbers: I
 def stored_records(
     session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int
 ) -> dict[str, StoredRecord]:
-    """What the catalogue has under the keys of this batch; the source's row lock keeps it true."""
+    """Return the stored records with the keys of this batch; the source's row lock keeps the result valid."""
     columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
     of_source = select(*columns).where(Record.source_id == source_id)
     times = Counter(each.key for each in batch)
     rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
-    # An alternative comes into question only where the key is taken by something else; a dry run remembers that itself.
+    # Alternative keys matter only where another record has the key; a dry run keeps them in memory.
     taken = {row.control_key: row.fingerprint for row in rows}
     doubtful = [
         _alternative_key(each)
@@ -221,7 +221,7 @@ def stored_records(
 
 
 def _alternative_key(incoming: Incoming) -> str:
-    """The key of a second, different record under a control number that this run has met already."""
+    """Return the key of a second, different record under a control number of this run."""
     return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 

@@ -1,4 +1,4 @@
-"""Wire in, call a story, wire out; a file for each part of the contract."""
+"""The gRPC servicer: translates requests and results. One module per part of the contract."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from services.catalog.settings import CatalogSettings
 class Catalog(
     SearchMethods, RecordMethods, FormatMethods, ShelfMethods, BrowseMethods, InstitutionMethods, CatalogServicer
 ):
-    """The whole contract."""
+    """The servicer of the whole contract."""
 
 
 def servicer(resources: Resources) -> Catalog:
-    """The catalogue's servicer, with an index of its own to search in."""
+    """Create the catalogue's servicer with its own search index."""
     return Catalog(resources, open_url(resources.settings.of(CatalogSettings).search, ENGINES))

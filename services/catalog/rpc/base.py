@@ -1,4 +1,4 @@
-"""What every part of the servicer needs: the database, the index, and words and moments for the wire."""
+"""What every part of the servicer needs: the database, the index, and conversions to protobuf."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from services.catalog.index.port import Index
 
 
 class ServicerBase:
-    """One servicer's resources; the parts beside this file answer with them."""
+    """Resources of one servicer, shared by its parts."""
 
     def __init__(self, resources: Resources, index: Index) -> None:
         self._database: Database = resources.database

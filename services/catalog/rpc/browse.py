@@ -1,4 +1,4 @@
-"""Lists in order and works with their editions, on the wire."""
+"""RPCs for browse lists and works."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Records in forms that others read, and the list of them all, on the wire."""
+"""RPCs for records in exchange formats and for the list of all records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Institutions and branches, on the wire."""
+"""RPCs for institutions and branches."""
 
 from __future__ import annotations
 

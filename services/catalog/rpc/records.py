@@ -1,4 +1,4 @@
-"""Records and their items, on the wire."""
+"""RPCs for records and their items."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ class RecordMethods(ServicerBase):
 
 
 def _parts(call_number: str, enumeration: str, copy: str) -> wire.CallNumber | None:
-    """The parts of an item's call number, its own volume and copy among them."""
+    """Return the parts of an item's call number, with its volume and copy."""
     if not call_number:
         return None
     parts = call_numbers.parse(call_number)

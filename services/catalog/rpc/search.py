@@ -1,4 +1,4 @@
-"""Searching, completing, counting and what is like it, on the wire; and the query log's batches."""
+"""RPCs for search, autocomplete, facets, similar records and the query log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Classes and shelves, on the wire."""
+"""RPCs for classes and shelves."""
 
 from __future__ import annotations
 

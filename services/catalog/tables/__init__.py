@@ -1,4 +1,4 @@
-"""The catalogue's tables, a file a subject."""
+"""The catalogue's tables."""
 
 from __future__ import annotations
 

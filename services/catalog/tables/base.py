@@ -15,12 +15,12 @@ class Table(DeclarativeBase):
     type_annotation_map = {UUID: Id, datetime: UtcTime, bytes: LargeBinary, int: BigNumber}
 
 
-# Text that sorts by code point on every database, whatever language the server was set up in.
+# Text that sorts by code point on every database, whatever the server's locale.
 SortKey = String().with_variant(String(collation="C"), "postgresql")
 
 
 def fresh_numbers(session: Session, column: InstrumentedAttribute[int], count: int) -> list[int]:
-    """Numbers for so many new rows, ascending. On SQLite the write lock is held: the next ones are nobody else's."""
+    """Return ascending numbers for new rows. On SQLite the caller holds the write lock, so no one else takes them."""
     if session.get_bind().dialect.name == "postgresql":
         drawn = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
         named = {"table": column.class_.__tablename__, "column": column.key, "count": count}

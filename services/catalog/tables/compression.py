@@ -1,4 +1,4 @@
-"""Columns that are kept deflated: a record says what every other record says, too."""
+"""Compressed columns: Zstandard with a dictionary of text that records share."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 from zstandard import DICT_TYPE_RAWCONTENT, ZstdCompressionDict, ZstdCompressor, ZstdDecompressor
 
-# What records say again and again, the most usual last. It is part of every database: never changed; a better one comes
-# with another mark.
+# Frequent text of records, the most frequent last. Every database depends on it, so it never changes; a better one gets
+# another mark.
 _DICTIONARY_1 = ZstdCompressionDict(
     Path(__file__).with_name("compression_dictionary_1.txt").read_bytes(), dict_type=DICT_TYPE_RAWCONTENT
 )
 _MARK_1 = b"\x01"  # JSON, which is what these columns held before, never begins so
-_LEVEL = 3  # the sixth says a twentieth less in twice the time
+_LEVEL = 3  # level 6 saves 5 % more in twice the time
 
 
 class _Tools(threading.local):
-    """A thread's own: they are not for two at a time."""
+    """Compressor and decompressor of one thread; they are not thread-safe."""
 
     def __init__(self) -> None:
         self.deflate = ZstdCompressor(_LEVEL, dict_data=_DICTIONARY_1, write_dict_id=False).compress
@@ -32,17 +32,17 @@ _tools = _Tools()
 
 
 def deflated(data: bytes) -> bytes:
-    """As it is kept: half of a MARC record or a brief one, a quarter of its holdings."""
+    """Compress a value: to half for MARC and brief records, to a quarter for holdings."""
     return _MARK_1 + _tools.deflate(data)
 
 
 def inflated(kept: bytes) -> bytes:
-    """What was given to `deflated`; what was kept before there was such a thing comes as it is."""
+    """Decompress a value; a value stored before compression existed is returned unchanged."""
     return _tools.inflate(kept[1:]) if kept[:1] == _MARK_1 else kept
 
 
 class Deflated(TypeDecorator[bytes]):
-    """Bytes, deflated in the table."""
+    """Bytes that are compressed in the table."""
 
     impl = LargeBinary
     cache_ok = True

@@ -12,7 +12,7 @@ from services.catalog.tables.base import SortKey, Table
 
 
 class Heading(Table):
-    """A form that records use, once, for lists in order; how many use it the index says.
+    """A heading that records use, once, for browse lists; the index counts its records.
 
     kind  "author", "subject" or "series"
     sort  folded; text: as the facets have it; both of at most 200 characters
@@ -25,7 +25,7 @@ class Heading(Table):
 
 
 class Authority(Table):
-    """An authority record (MARC 21 Authority), kept whole; its heading is what records should use."""
+    """An authority record (MARC 21 Authority), stored whole; its heading is the form that records should use."""
 
     __tablename__ = "authorities"
     __table_args__ = (UniqueConstraint("source_id", "control_key"),)
@@ -43,7 +43,7 @@ class Authority(Table):
 
 
 class AuthorityForm(Table):
-    """A form an authority record names: "heading" (1XX), "see" (4XX: not used) or "see_also" (5XX: related)."""
+    """A form that an authority record names: "heading" (1XX), "see" (4XX: not used) or "see_also" (5XX: related)."""
 
     __tablename__ = "authority_forms"
     __table_args__ = (Index("authority_forms_in_order", "kind", "sort"),)

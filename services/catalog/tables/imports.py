@@ -1,4 +1,4 @@
-"""Imports: how far they are, and what they put aside."""
+"""Imports: their progress and their rejected records."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.catalog.tables.base import Table
 
 
 class ImportRun(Table):
-    """One import of one source; where it stands, so that it can go on after a kill -9."""
+    """One import of one source, with its position, so that it can continue after a kill -9."""
 
     __tablename__ = "import_runs"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -31,7 +31,7 @@ class ImportRun(Table):
 
 
 class ImportSeen(Table):
-    """Records an unfinished run has met and left unchanged: a second one under the same key is another record."""
+    """Records that an unfinished run met and left unchanged: a second one under the same key is another record."""
 
     __tablename__ = "import_seen"
     run: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

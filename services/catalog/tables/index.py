@@ -1,4 +1,4 @@
-"""What the index is behind with, and wishes for a new one."""
+"""The index queue and requests for a rebuild."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.catalog.tables.base import Table
 
 
 class IndexQueue(Table):
-    """Records whose document in the index is behind; a row is deleted by (number, version) once written there."""
+    """Records to write to the index; a row is deleted by (number, version) after the write."""
 
     __tablename__ = "index_queue"
     record_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -20,7 +20,7 @@ class IndexQueue(Table):
 
 
 class IndexRebuild(Table):
-    """A wish for a new index and how far it is; the holder of the index lease fulfils it.
+    """A request for a new index and its progress; the holder of the index lease carries it out.
 
     state  "wanted", "running", "done" or "failed"
     """

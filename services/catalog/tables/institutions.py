@@ -1,4 +1,4 @@
-"""Institutions, their branches and sources, and what they call a class."""
+"""Institutions, their branches, sources and captions of classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.catalog.tables.base import Table
 
 
 class Institution(Table):
-    """A library in its own right: the tenant."""
+    """A library organisation: the tenant."""
 
     __tablename__ = "institutions"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -25,7 +25,7 @@ class Institution(Table):
 
 
 class Branch(Table):
-    """A place of an institution where items stand; unconfirmed when only an import has named it."""
+    """A place of an institution that holds items; unconfirmed when only an import has named it."""
 
     __tablename__ = "branches"
     __table_args__ = (UniqueConstraint("institution_id", "code"),)
@@ -42,9 +42,9 @@ class Branch(Table):
 
 
 class Source(Table):
-    """Where records come from: one institution's feed.
+    """Where an institution's records come from.
 
-    item_map  how its records say what items there are, as TOML (items: data per source); "" for the usual ways
+    item_map  how items are read from its records, as TOML; "" for the usual map
     """
 
     __tablename__ = "sources"
@@ -55,7 +55,7 @@ class Source(Table):
 
 
 class ClassCaption(Table):
-    """An institution's own caption for a class, beside the ten main classes that everybody has."""
+    """An institution's own caption of a class, in addition to the ten main classes."""
 
     __tablename__ = "class_captions"
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)

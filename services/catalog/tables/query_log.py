@@ -1,4 +1,4 @@
-"""Searches that were made."""
+"""The query log."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Table
 
-MOST_CHARACTERS = 500  # of a query that is kept
+MOST_CHARACTERS = 500  # of a stored query
 
 
 class Search(Table):
-    """A search that was made on a day, or a hit of one that was opened; nothing of who did.
+    """A search of one day, or an opened hit of one; without data about the reader.
 
     total    hits found; of an opened hit at least its rank
     clicked  rank of the hit that was opened, from 1 on the first page; 0: this row is the search itself

@@ -13,21 +13,21 @@ from services.catalog.tables.compression import Deflated
 
 
 class Record(Table):
-    """A bibliographic record. `marc` is the truth; brief and holdings are made from it and from the items.
+    """A bibliographic record. `marc` is the source of truth; brief and holdings are computed from it and the items.
 
-    The three are deflated in the table.
+    The three columns are compressed.
 
     number       small and dense, for the index and for breaking ties
     control_key  the import key within the source (conventions.md)
     fingerprint  SHA-256 of what conventions.md calls equal
     marc         marc.Record.pack()
-    brief        UTF-8 JSON ready for an answer (document.brief)
-    holdings     UTF-8 JSON list, an entry a branch, ready for an answer (document.holdings)
+    brief        UTF-8 JSON ready for an answer (record.brief)
+    holdings     UTF-8 JSON list, one entry per branch, ready for an answer (items.availability)
     run          number of the import run that last wrote it
-    work_number  the work it belongs to; None until the works of an older catalogue are made
-    work_keys    the keys that its work is known by, eight bytes each (clustering.pack); none of a record ruled on
-    title_sort, author_sort   folded title and main entry, cut: for lists in order and for looking up by the tables
-    standard_number  document.numbers.standard_number_of: ISBN or ISSN, for looking up by the tables
+    work_number  the work it belongs to; None until records of an older release are completed
+    work_keys    the keys of its work, eight bytes each (works.keys.pack); none for a record with a librarian's decision
+    title_sort, author_sort   folded title and main entry, cut: for browse lists and searches in tables
+    standard_number  record.codes.standard_number_of: ISBN or ISSN, for searches in tables
     """
 
     __tablename__ = "records"
@@ -61,9 +61,9 @@ class Record(Table):
 class Item(Table):
     """One physical piece.
 
-    call_sort    sorts call numbers as pieces stand on the shelf; the parts are read from call_number when asked for
+    call_sort    sorts items in shelf order; the parts of call_number are parsed on demand
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
-    pieces       what comes with it
+    pieces       accompanying material
     """
 
     __tablename__ = "items"

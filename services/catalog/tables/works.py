@@ -1,4 +1,4 @@
-"""Works: what several records are editions of."""
+"""Works, whose editions are records."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from services.catalog.tables.base import Table
 
 
 class Work(Table):
-    """What several records are editions of: one creation, whatever its language, year and carrier.
+    """A creation whose editions are records, whatever their language, year and carrier.
 
-    number       small and dense, for the index; of two works that turn out to be one the lower leads on
-    merged_into  number of the work this one turned out to be, never of one that is merged itself; its id leads there
+    number       small and dense, for the index; when two works are merged the lower number stays
+    merged_into  number of the work this one was merged into, never of a merged one; its id leads there
     """
 
     __tablename__ = "works"
@@ -26,9 +26,9 @@ class Work(Table):
 
 
 class WorkKey(Table):
-    """The work that records with this key are of; a key is a hash of 63 bits (clustering.keys_of).
+    """The work of the records with this key; a key is a 63-bit hash (works.keys).
 
-    Records keep their own keys, packed; so this is one row a key, whatever the number of editions.
+    Records store their own keys, so this table has one row per key, whatever the number of editions.
     """
 
     __tablename__ = "work_keys"
@@ -37,9 +37,9 @@ class WorkKey(Table):
 
 
 class WorkRuling(Table):
-    """A librarian's word on a record and a work, which no rule overrides. ruling: "apart" or "together".
+    """A librarian's decision on a record and a work, which no rule overrides. ruling: "apart" or "together".
 
-    A record ruled on stands where the newest ruling put it, and its keys pull no other.
+    A record with a decision stays where the newest decision put it, and its keys attract no other record.
     """
 
     __tablename__ = "work_rulings"
