@@ -181,7 +181,7 @@ def add(session: Session, *ids: int, meet: threading.Barrier | None = None) -> N
             meet.wait(10)
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
 def test_of_two_writers_in_a_deadlock_the_refused_one_is_done_again(database: Database) -> None:
     meet, attempts = threading.Barrier(2), []
 
@@ -202,7 +202,7 @@ def test_of_two_writers_in_a_deadlock_the_refused_one_is_done_again(database: Da
         assert session.scalars(select(things.c.number)).all() == [2, 2]
 
 
-@pytest.mark.parametrize("database", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
 def test_a_serialization_failure_is_done_again_once_and_then_named(database: Database) -> None:
     attempts = []
 
