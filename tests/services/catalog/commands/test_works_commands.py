@@ -33,4 +33,4 @@ def test_works_are_shown_split_and_joined(tmp_path: Path) -> None:
 
     refused = run(data, "works", "split", second, "--reason", "lagi")
     assert refused.code == 2
-    assert "alone" in refused.complaints
+    assert "the only one of its work" in refused.complaints
