@@ -119,4 +119,4 @@ def test_every_reason_has_a_sentence_in_both_languages() -> None:
         assert code == code.upper()
         assert sentence(code).id.endswith(".")
         assert sentence(code).en.endswith(".")
-        assert sentence.id != sentence.en
+        assert sentence(code).id != sentence(code).en
