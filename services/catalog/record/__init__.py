@@ -1,1 +1,1 @@
-"""What a MARC record says: to the index (Document), to readers (brief, display, holdings), to the shelves (items)."""
+"""Data derived from a MARC record: the index document, the brief record, the full display and the record page."""

@@ -1,4 +1,4 @@
-"""What an authority record (MARC 21 Authority) says: the form to use, forms not to use, and related headings."""
+"""Reads authority records (MARC 21 Authority): the form to use, forms not to use, and related headings."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.catalog.marc.fields import Field, pick
 from services.catalog.marc.record import Record
 from services.catalog.record.headings import heading_of, name_of, series_heading_of
 
-LONGEST = 200  # characters of a form, as of the facets
+LONGEST = 200  # characters of a form; the same limit as for facet values
 _KINDS = {
     **dict.fromkeys(("00", "10", "11"), "author"),
     "30": "series",
@@ -20,7 +20,9 @@ _TITLE, _CONTROL = frozenset("t"), frozenset("w")
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """kind   "author", "subject", "series", or "title" (a name with a title)
+    """One authority record.
+
+    kind   "author", "subject", "series", or "title" (a name with a title)
     forms  (relation, text): "heading" first, then "see" for forms not to be used, "see_also" for related headings
     """
 
@@ -30,14 +32,14 @@ class Authority:
 
 
 def is_authority(record: Record) -> bool:
-    """Leader position 06."""
+    """Tell whether a record is an authority record (leader position 06)."""
     return record.leader[6:7] == "z"
 
 
 def authority_of(record: Record) -> Authority:
-    """Read an authority record; forms are made as the headings of bibliographic records are, so that they meet.
+    """Read an authority record. Forms are built like the headings of bibliographic records, so that both match.
 
-    raises  Bad  AUTHORITY_WITHOUT_HEADING, AUTHORITY_KIND_UNKNOWN
+    raises  MarcError  AUTHORITY_WITHOUT_HEADING, AUTHORITY_KIND_UNKNOWN
     """
     main = next((field for field in record.fields if field[0][:1] == "1" and len(field) > 2), None)
     if main is None:
@@ -50,16 +52,16 @@ def authority_of(record: Record) -> Authority:
         raise MarcError("AUTHORITY_WITHOUT_HEADING", f"{main[0]} says nothing")
     if pick(main, _TITLE):
         kind = "title"
-    found = {heading: "heading"}
+    relations = {heading: "heading"}
     for field in record.fields:
         relation = {"4": "see", "5": "see_also"}.get(field[0][:1])
-        own = _KINDS.get(field[0][1:])
-        if relation is None or own is None or len(field) <= 2 or _is_hidden(field):
+        form_kind = _KINDS.get(field[0][1:])
+        if relation is None or form_kind is None or len(field) <= 2 or _is_hidden(field):
             continue
-        text = _form(field, own)
+        text = _form(field, form_kind)
         if text:
-            found.setdefault(text, relation)
-    return Authority(kind, heading, tuple((relation, text) for text, relation in found.items()))
+            relations.setdefault(text, relation)
+    return Authority(kind, heading, tuple((relation, text) for text, relation in relations.items()))
 
 
 def _form(field: Field, kind: str) -> str:
@@ -73,5 +75,5 @@ def _form(field: Field, kind: str) -> str:
 
 
 def _is_hidden(field: Field) -> bool:
-    """$w position 3 says that the reference is not to be shown."""
+    """Tell whether $w position 3 suppresses the reference."""
     return any(value[3:4] == "a" for value in pick(field, _CONTROL))

@@ -1,4 +1,4 @@
-"""The brief record that a list of hits shows."""
+"""The brief record shown in result lists."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ _DIGITS = re.compile(r"[0-9Xx][0-9Xx\- ]*")
 
 
 def brief(record: Record, *, institution: str = "") -> dict[str, Any]:
-    """What a list shows of a record, ready for JSON; keys without a value are left out.
+    """Build the brief record, ready for JSON; keys without a value are left out.
 
     `{"title", "subtitle", "responsibility", "authors": [], "publisher", "place", "year": int, "edition", "language",
     "material", "isbn", "ddc", "series", "summary", "institution"}`; title, authors, material and institution always.
 
-    institution  code of the institution whose source it is
+    institution  code of the institution that owns the source
     """
     return brief_of(record, by_tag(record.fields), institution)
 
 
 def tidy_note(text: str) -> str:
-    """A note in single spaces, its punctuation kept."""
+    """Collapse white space in a note; punctuation stays."""
     return " ".join(text.split())
 
 
 def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
-    """See brief; `tags` are the record's."""
+    """Build the brief record from fields that are already grouped by tag; see brief."""
     title, subtitle, responsibility = title_of(tags)
     shown: dict[str, Any] = {"title": title or UNTITLED}
     _put(shown, "subtitle", subtitle)
@@ -73,13 +73,13 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
 
 
 def isbns(tags: Tags) -> list[str]:
-    """ISBNs of 020 $a as thirteen digits; one that is wrong stays as the digits that are written."""
+    """Collect the ISBNs of 020 $a as thirteen digits; an invalid ISBN keeps its digits as written."""
     values: dict[str, None] = {}
     for value in picked(tags, "020", _A):
         number = isbn13(value[:24])
         if number is None:
-            written = _DIGITS.match(value.strip())
-            digits = written.group().replace("-", "").replace(" ", "").upper() if written else ""
+            match = _DIGITS.match(value.strip())
+            digits = match.group().replace("-", "").replace(" ", "").upper() if match else ""
             number = isbn13(digits) or (digits if len(digits) in (10, 13) else None)
         if number:
             values[number] = None

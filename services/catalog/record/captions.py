@@ -1,4 +1,4 @@
-"""Codes as people read them, in Indonesian and English: languages, materials, audiences, collections, DDC classes."""
+"""Captions of codes in Indonesian and English: languages, materials, audiences, collections, DDC classes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from chassis.sentences import LocalText
 from services.catalog.analysis import fold
 from services.catalog.record.codes import BIBLIOGRAPHIC
 
-# ISO 639-2, the bibliographic code where there are two.
+# ISO 639-2; the bibliographic code where a language has two.
 _LANGUAGES = """
 ind Indonesia|Indonesian
 min Minangkabau|Minangkabau
@@ -176,11 +176,11 @@ _LANGUAGE_NAMES = {
 
 
 def caption(facet: str, value: str) -> LocalText | None:
-    """A facet's value as people read it; None when it speaks for itself or we have no word for it."""
+    """Return the caption of a facet value; None when the facet or the value has no caption."""
     table = CAPTIONS.get(facet)
     return None if table is None else table.get(value)
 
 
-def language_code(said: str) -> str | None:
-    """ISO 639-2 code of a language named in Indonesian or English or by a code; None when it is none we know."""
-    return _LANGUAGE_NAMES.get(fold(said.strip()))
+def language_code(language: str) -> str | None:
+    """Return the ISO 639-2 code of a language given by its Indonesian or English name or by a code; None if unknown."""
+    return _LANGUAGE_NAMES.get(fold(language.strip()))

@@ -1,4 +1,4 @@
-"""Classes as a tree: a DDC number or a local one, its levels, its three digits, and how people write a level."""
+"""The class tree: levels of a DDC or local class number, and the notation of each level."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.catalog.items.call_numbers import parse
 from services.catalog.marc.fields import Tags
 from services.catalog.record.codes import ddc_of
 
-NONE = "none"  # the facet's value of records that have no class
+NONE = "none"  # facet value of records without a class
 _DDC = re.compile(r"(?<![0-9])[0-9]{3}(?![0-9])")
 _WHOLE = re.compile(r"(?:[0-9]{3}|2[Xx][0-9]?)(?:\.[0-9]+)?\Z")
 _DECIMALS = re.compile(r"\.([0-9]{1,3})")
@@ -21,37 +21,39 @@ ISLAM_IN_DDC = "297"
 
 
 def class_of(tags: Tags, call_numbers: Iterable[str] = ()) -> str:
-    """A record's class: 082 or 092, else a number like them in 084, where SLiMS puts it, else that of its first call
-    number that has one; "" when it has none."""
+    """Return a record's class number; "" without one.
+
+    Sources in order: 082 or 092; 084, where SLiMS writes it; the first call number that contains a class.
+    """
     ddc = ddc_of(tags)
     if levels(ddc):
         return ddc
     for field in tags.get("084", ()):
         if "2" not in field[2::2]:  # $2 names another scheme
-            for at in range(2, len(field) - 1, 2):
-                if field[at] == "a" and _WHOLE.match(field[at + 1].strip()):
-                    return field[at + 1].strip()
+            for index in range(2, len(field) - 1, 2):
+                if field[index] == "a" and _WHOLE.match(field[index + 1].strip()):
+                    return field[index + 1].strip()
     for call_number in call_numbers:
-        found = parse(call_number).class_number if call_number else ""
-        if levels(found):
-            return found
+        number = parse(call_number).class_number if call_number else ""
+        if levels(number):
+            return number
     return ""
 
 
 def levels(number: str) -> tuple[str, ...]:
-    """Every class a number stands under, widest first: 813.54 is ("8", "81", "813").
+    """List the classes that contain a number, widest first: 813.54 is ("8", "81", "813").
 
-    2X4.1 is ("2X", "2X4", "2X4.1"), under itself, and then under 297, to which DDC takes it: ("2", "29", "297").
+    2X4.1 is ("2X", "2X4", "2X4.1"), followed by the levels of 297, its place in DDC: ("2", "29", "297").
     """
     if number[:2].upper() == "2X":
         match = _ISLAM.match(number.upper())
         division, section = (match.group(1), match.group(2)) if match is not None else ("", "")
-        own = ["2X"]
+        local = ["2X"]
         if division:
-            own.append(f"2X{division}")
+            local.append(f"2X{division}")
             if section:
-                own.append(f"2X{division}{section}")
-        return (*own, *levels(ISLAM_IN_DDC))
+                local.append(f"2X{division}{section}")
+        return (*local, *levels(ISLAM_IN_DDC))
     match = _DDC.search(number)
     if match is None:
         return ()
@@ -60,7 +62,7 @@ def levels(number: str) -> tuple[str, ...]:
 
 
 def thousandths(number: str) -> int | None:
-    """The class as a number for ranges, to three decimals: 899.2213 is 899221; 2X is 297000. None when it is none."""
+    """Convert a class to an integer for ranges, in thousandths: 899.2213 is 899221; 2X is 297000. None: no class."""
     if number[:2].upper() == "2X":
         number = ISLAM_IN_DDC
     match = _DDC.search(number)
@@ -70,39 +72,43 @@ def thousandths(number: str) -> int | None:
     return int(match.group()) * 1000 + (int(decimals.group(1).ljust(3, "0")) if decimals is not None else 0)
 
 
-def value_of(said: str) -> str | None:
-    """A class as the facet has it, from how people write it: "800" is "8", "810" "81", "813", "2x4" "2X4"; None: none.
+def value_of(written: str) -> str | None:
+    """Convert a written class to its facet value: "800" is "8", "810" is "81", "2x4" is "2X4"; None if it is no class.
 
-    Of a number with a point the three digits count.
+    Decimals are ignored, except for 2X classes.
     """
-    said = said.strip().upper()
-    if said[:2] != "2X":
-        said = said.partition(".")[0]
-        if len(said) == 3:
-            said = said[:1] if said[1:] == "00" else said[:2] if said[2:] == "0" else said
-    return said if _VALUE.match(said) else None
+    written = written.strip().upper()
+    if written[:2] != "2X":
+        written = written.partition(".")[0]
+        if len(written) == 3:
+            written = written[:1] if written[1:] == "00" else written[:2] if written[2:] == "0" else written
+    return written if _VALUE.match(written) else None
 
 
 def notation(value: str) -> str:
-    """A class as people write it: "8" is "800", "81" "810"; 2X classes as they are."""
+    """Return the notation of a facet value: "8" is "800", "81" is "810"; 2X classes do not change."""
     return value.ljust(3, "0") if value.isdigit() else value
 
 
 def above(value: str) -> list[str]:
-    """The classes from the widest down to this one: "813" gives "8", "81", "813"; "2X4.1" gives "2X", "2X4", itself."""
+    """List the classes from the widest to this one: "813" is "8", "81", "813"; "2X4.1" is "2X", "2X4", "2X4.1"."""
     if value[:2] == "2X":
         return list(levels(value)[: -len(levels(ISLAM_IN_DDC))])
     return [value[:length] for length in range(1, len(value) + 1)]
 
 
 def is_under(value: str, parent: str) -> bool:
-    """Whether a class stands directly under another; under "" stand the ten main classes and 2X."""
+    """Tell whether a class is a direct child of another; the children of "" are the ten main classes and 2X."""
     return above(value)[-2:-1] == ([parent] if parent else [])
 
 
 @dataclass(frozen=True, slots=True)
 class Class:
-    """One class. value: as the facet "class" has it; divided: it has classes of its own that hold records."""
+    """One class of the tree.
+
+    value    value of the facet "class"
+    divided  True when a subclass has records
+    """
 
     value: str
     caption: LocalText | None
@@ -111,5 +117,5 @@ class Class:
 
     @property
     def notation(self) -> str:
-        """As people write it: "800" for "8"."""
+        """Return the notation: "800" for "8"."""
         return notation(self.value)

@@ -1,4 +1,4 @@
-"""Who made it and what they did: the names of 1XX and 7XX with their roles."""
+"""Contributors of a record: the names of 1XX and 7XX with their roles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from services.catalog.record.headings import name_of, tidy
 
 NAME_TAGS = ("100", "110", "111", "700", "710", "711", "720")
 _TERM, _MEETING_TERM, _CODE, _TITLE = (frozenset(code) for code in ("e", "j", "4", "t"))
-# MARC relator codes as people say them.
+# Labels of MARC relator codes.
 _ROLES = """
 act pemeran|actor
 adp penyadur|adapter
@@ -63,10 +63,11 @@ _BY_WORD = {word: label for label in ROLES.values() for word in label.values()}
 
 
 def contributors_of(tags: Tags) -> list[dict[str, Any]]:
-    """`{"name", "role", "label": {"id", "en"}}`, main entry first, each name once; names of a name-title entry too.
+    """List `{"name", "role", "label": {"id", "en"}}`, main entry first, without duplicate names.
 
-    name   as the facet "author" has it
-    role   as the record writes it (`penerjemah`), left out when it does not say
+    Names of name-title entries are included.
+    name   value of the facet "author"
+    role   as written in the record (`penerjemah`); left out when the record has none
     label  the role in both languages
     """
     contributors: dict[str, dict[str, Any]] = {}
@@ -75,10 +76,10 @@ def contributors_of(tags: Tags) -> list[dict[str, Any]]:
             name = name_of(field)
             if not name:
                 continue
-            made = contributors.setdefault(name, {"name": name})
-            said, label = _role(tag, field)
-            if label and "label" not in made:
-                made |= {"role": said, "label": label}
+            contributor = contributors.setdefault(name, {"name": name})
+            role, label = _role(tag, field)
+            if label and "label" not in contributor:
+                contributor |= {"role": role, "label": label}
     return list(contributors.values())
 
 
@@ -89,5 +90,5 @@ def _role(tag: str, field: Field) -> tuple[str, dict[str, str] | None]:
     labels = labels or [ROLES[code] for code in codes if code in ROLES]
     if not labels:
         return "", None
-    joined = {tongue: ", ".join(dict.fromkeys(label[tongue] for label in labels)) for tongue in ("id", "en")}
+    joined = {language: ", ".join(dict.fromkeys(label[language] for label in labels)) for language in ("id", "en")}
     return ", ".join(term for term in terms if term) or joined["id"], joined

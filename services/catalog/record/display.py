@@ -1,4 +1,4 @@
-"""The full record of a record's page: the brief record, and what the rules of display.toml make of the other fields."""
+"""The full display of a record: the brief record, and other fields by the rules of display.toml."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _KINDS = {
 _ENTRIES = re.compile(r"\s+--+\s*|\s*--+\s+")
 _LEAD, _VOLUME, _ISSN, _SOURCE, _ORIGINALS = (frozenset(code) for code in "ivx2h")
 _TRACED = ("800", "810", "811", "830")
-_ONCE = ("uniform_title", "edition", "extent", "summary")  # of several fields one text
+_ONCE = ("uniform_title", "edition", "extent", "summary")  # several fields are joined to one text
 
 
 def display(record: Record, *, institution: str = "", source: str = "") -> dict[str, Any]:
-    """What a record's page shows, ready for JSON: all keys of the brief record, its edition and summary whole, and
+    """Build the full display, ready for JSON: all keys of the brief record, edition and summary in full, and
 
     - `"subjects"`: texts, the values of the facet; `"headings"`: the same as `{"text", "parts", "kind"}`, kind one of
       topic, person, body, meeting, title, place, time, event, genre, free
@@ -42,7 +42,7 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     - `"source"`
 
     label is {"id", "en"}. subjects, headings, contributors, parallel, titles_other, publication, notes, more, links,
-    relations, identifiers and source are always there; of the others those that say something.
+    relations, identifiers and source are always present; the other keys only with a value.
     """
     tags = by_tag(record.fields)
     shown = brief_of(record, tags, institution)
@@ -68,7 +68,7 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
 
 
 def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
-    """What the table's rows take, by its keys."""
+    """Apply the rules of display.toml to each field; returns values by key of the display."""
     texts: dict[str, list[str]] = {}
     lists: dict[str, list[Any]] = {}
     more: dict[str, dict[str, Any]] = {}
@@ -94,8 +94,8 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
     if "contents" in lists:
         lists["contents"] = lists["contents"][:MOST_CONTENTS]
     rows = [more[kind] for kind in _ORDER if kind in more]
-    return {**{key: " ; ".join(each) if key == "extent" else " ".join(each) for key, each in texts.items()}, **lists,
-            **({"more": rows} if rows else {})}  # fmt: skip
+    joined = {key: (" ; " if key == "extent" else " ").join(values) for key, values in texts.items()}
+    return {**joined, **lists, **({"more": rows} if rows else {})}
 
 
 def _text(rule: Rule, values: list[str]) -> str:
@@ -104,7 +104,7 @@ def _text(rule: Rule, values: list[str]) -> str:
 
 
 def _statement(rule: Rule, field: Field, text: str) -> dict[str, Any]:
-    """A title, a note or a statement of publication with what it is called; a record's own word comes first."""
+    """Build a title, note or publication statement with its label; the record's own label ($i) has priority."""
     lead = " ".join(pick(field, _LEAD)).strip().rstrip(":").rstrip() if rule.codes is not None else ""
     label = {"id": lead, "en": lead} if lead else rule.label
     return {"type": rule.kind, "label": label, "text": text} if rule.kind else {"text": text, "label": label}
@@ -114,10 +114,10 @@ def _series(field: Field, values: list[str]) -> dict[str, Any] | None:
     title = tidy(" ".join(values))
     if not title:
         return None
-    volume = ", ".join(each for value in pick(field, _VOLUME) if (each := tidy(value)))
-    issn = next((each for value in pick(field, _ISSN) if (each := tidy(value))), "")
-    made = {"text": f"{title} ; {volume}" if volume else title, "title": title, "volume": volume, "issn": issn}
-    return {name: value for name, value in made.items() if value}
+    volume = ", ".join(text for value in pick(field, _VOLUME) if (text := tidy(value)))
+    issn = next((text for value in pick(field, _ISSN) if (text := tidy(value))), "")
+    series = {"text": f"{title} ; {volume}" if volume else title, "title": title, "volume": volume, "issn": issn}
+    return {name: value for name, value in series.items() if value}
 
 
 def _headings(tags: Tags) -> list[dict[str, Any]]:
@@ -130,29 +130,30 @@ def _headings(tags: Tags) -> list[dict[str, Any]]:
 
 
 def _identifiers(tags: Tags) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {"isbn": isbns(tags)}
+    identifiers: dict[str, list[str]] = {"isbn": isbns(tags)}
     for tag in IDENTIFIERS:
         for field in tags.get(tag, ()):
             rule = rule_for(IDENTIFIERS, tag, field)
             if rule is not None:
-                found.setdefault(rule.kind, []).append(tidy(" ".join(rule.values(field))))
-    found["oclc"] = [value[7:].strip() for value in picked(tags, "035", frozenset("a")) if value.startswith("(OCoLC)")]
-    found["control_number"] = [control(tags, "001").strip()]
-    return {kind: texts for kind, values in found.items() if (texts := list(dict.fromkeys(filter(None, values))))}
+                identifiers.setdefault(rule.kind, []).append(tidy(" ".join(rule.values(field))))
+    control_numbers = picked(tags, "035", frozenset("a"))
+    identifiers["oclc"] = [value[7:].strip() for value in control_numbers if value.startswith("(OCoLC)")]
+    identifiers["control_number"] = [control(tags, "001").strip()]
+    return {kind: texts for kind, values in identifiers.items() if (texts := list(dict.fromkeys(filter(None, values))))}
 
 
 def _originals(tags: Tags) -> list[str]:
-    """Languages it was translated from: 041 $h, three letters each even where they stand together."""
+    """Return the original languages of a translation: 041 $h, also where several codes share one subfield."""
     text = "".join(value.strip().lower() for value in picked(tags, "041", _ORIGINALS))
-    codes = (text[at : at + 3] for at in range(0, len(text) - 2, 3))
-    return list(dict.fromkeys(each for each in codes if each.isalpha()))[:10]
+    codes = (text[start : start + 3] for start in range(0, len(text) - 2, 3))
+    return list(dict.fromkeys(code for code in codes if code.isalpha()))[:10]
 
 
 def _narrowest(number: str) -> str:
-    found = levels(number)
+    classes = levels(number)
     if number[:2].upper() == "2X":
-        found = found[: -len(levels(ISLAM_IN_DDC))]
-    return found[-1] if found else ""
+        classes = classes[: -len(levels(ISLAM_IN_DDC))]
+    return classes[-1] if classes else ""
 
 
 def _put(lists: dict[str, list[Any]], key: str, value: Any) -> None:

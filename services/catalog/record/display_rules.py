@@ -1,4 +1,4 @@
-"""The rules of display.toml, read once: which row takes a field, and what it shows of it."""
+"""The rules of display.toml, loaded at import: the rule for a field and the subfields that it shows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from pathlib import Path
 from services.catalog.marc.fields import Field
 
 FILE = Path(__file__).parent / "display.toml"
-_NEVER = frozenset("uw")  # addresses and control numbers are nothing to read
+_NEVER = frozenset("uw")  # addresses and control numbers are not text
 
 Label = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A row of the table.
+    """One row of display.toml.
 
-    place   key of the display; `kind` what follows its point
+    place   key of the display; `kind` is the part after the point
     label   {"id", "en"}
-    codes   subfields shown; None for every letter but those of addresses and control numbers
-    source  what $2 must say; "" for anything
+    codes   subfields shown; None for all letters except those of addresses and control numbers
+    source  required value of $2; "" for any
     """
 
     indicators: str
@@ -33,21 +33,21 @@ class Rule:
     source: str = ""
 
     def fits(self, field: Field) -> bool:
-        """Whether the field's indicators are as this row wants them; a control field has none."""
+        """Tell whether the rule applies: indicators and $2 match. A control field never matches."""
         if len(field) < 3:
             return False
-        for wanted, there in zip(self.indicators, field[1].ljust(2), strict=False):
-            if wanted != "?" and there != (" " if wanted == "_" else wanted):
+        for expected, indicator in zip(self.indicators, field[1].ljust(2), strict=False):
+            if expected != "?" and indicator != (" " if expected == "_" else expected):
                 return False
         return not self.source or self.source in (
-            field[at + 1] for at in range(2, len(field) - 1, 2) if field[at] == "2"
+            field[index + 1] for index in range(2, len(field) - 1, 2) if field[index] == "2"
         )
 
     def values(self, field: Field) -> list[str]:
-        """What it shows of the field, in the field's order."""
+        """Return the values of the shown subfields, in the field's order."""
         results = []
-        for at in range(2, len(field) - 1, 2):
-            code, value = field[at], field[at + 1]
+        for index in range(2, len(field) - 1, 2):
+            code, value = field[index], field[index + 1]
             shown = code in self.codes if self.codes is not None else code.isalpha() and code not in _NEVER
             if shown and value.strip():
                 results.append(value)
@@ -58,8 +58,8 @@ Table = Mapping[str, tuple[Rule, ...]]
 
 
 def rule_for(table: Table, tag: str, field: Field) -> Rule | None:
-    """The row that takes this field; `tag` may be another than the field's own (880)."""
-    return next((each for each in table.get(tag, ()) if each.fits(field)), None)
+    """Return the first rule that fits a field; for an 880, `tag` is the linked tag."""
+    return next((rule for rule in table.get(tag, ()) if rule.fits(field)), None)
 
 
 def _table(rows: Iterable[tuple[str, Rule]]) -> Table:
@@ -70,8 +70,8 @@ def _table(rows: Iterable[tuple[str, Rule]]) -> Table:
     return table
 
 
-def _codes(said: str) -> frozenset[str] | None:
-    return None if said == "*" else frozenset(said)
+def _codes(codes: str) -> frozenset[str] | None:
+    return None if codes == "*" else frozenset(codes)
 
 
 def _rule(indicators: str, place: str, indonesian: str, english: str, codes: str, source: str = "") -> Rule:
@@ -79,7 +79,7 @@ def _rule(indicators: str, place: str, indonesian: str, english: str, codes: str
     return Rule(indicators, key, kind, {"id": indonesian, "en": english}, _codes(codes), source)
 
 
-_said = tomllib.loads(FILE.read_text(encoding="utf-8"))
-RULES = _table((row[0], _rule(*row[1:])) for row in _said["rules"])
-RELATIONS = _table((row[0], _rule(row[1], f"relations.{row[2]}", row[3], row[4], "*")) for row in _said["relations"])
-IDENTIFIERS = _table((row[0], _rule(row[1], f"identifiers.{row[2]}", "", "", *row[3:])) for row in _said["identifiers"])
+_rows = tomllib.loads(FILE.read_text(encoding="utf-8"))
+RULES = _table((row[0], _rule(*row[1:])) for row in _rows["rules"])
+RELATIONS = _table((row[0], _rule(row[1], f"relations.{row[2]}", row[3], row[4], "*")) for row in _rows["relations"])
+IDENTIFIERS = _table((row[0], _rule(row[1], f"identifiers.{row[2]}", "", "", *row[3:])) for row in _rows["identifiers"])

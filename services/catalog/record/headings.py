@@ -1,4 +1,4 @@
-"""Titles, names and subjects of a record as people read them: ISBD punctuation gone, subfields in their order."""
+"""Titles, names, subjects and series of a record, without ISBD punctuation."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SERIES = frozenset("anp")
 _SERIES_OF_NAMES = frozenset("abcqtnp")
 _TRAILING = " \t\n,:;/="
 _INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
-# $x $y $z $v subdivide a subject heading; the rest of the letters belong to its main part.
+# $x $y $z $v subdivide a subject heading; other letters belong to its main part.
 _SUBDIVISIONS = frozenset("vxyz")
 _NOT_READ = frozenset("0123456789euw")
 
 
 @lru_cache(maxsize=4096)
 def tidy(text: str) -> str:
-    """The text in single spaces, without the ISBD punctuation that ends it; an initial keeps its full stop."""
+    """Collapse white space and strip final ISBD punctuation; an initial keeps its full stop."""
     text = " ".join(text.split()).strip(_TRAILING)
     if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
         text = text[:-1].rstrip(_TRAILING)
@@ -32,15 +32,15 @@ def tidy(text: str) -> str:
 
 
 def title_of(tags: Tags) -> tuple[str, str, str]:
-    """Title proper with number and name of part, subtitle, statement of responsibility; of the first 245."""
+    """Return the title proper with number and name of part, the subtitle and the responsibility of the first 245."""
     field = next(iter(tags.get("245", ())), None)
     if field is None:
         return "", "", ""
     title: list[str] = []
     subtitle: list[str] = []
     responsibility = ""
-    for place in range(2, len(field) - 1, 2):
-        code, value = field[place], field[place + 1]
+    for index in range(2, len(field) - 1, 2):
+        code, value = field[index], field[index + 1]
         if code in ("a", "n", "p", "k", "f", "g", "s"):
             title.append(value.strip(_TRAILING))
         elif code == "b":
@@ -54,7 +54,7 @@ def title_of(tags: Tags) -> tuple[str, str, str]:
 
 
 def names_of(tags: Tags) -> list[str]:
-    """Persons, bodies and meetings of 1XX and 7XX as people read them, each once, main entry first."""
+    """List the persons, bodies and meetings of 1XX and 7XX, main entry first, without duplicates."""
     names: dict[str, None] = {}
     for tag in ("100", "110", "111", "700", "710", "711", "720"):
         for field in tags.get(tag, ()):
@@ -65,16 +65,16 @@ def names_of(tags: Tags) -> list[str]:
 
 
 def name_of(field: Field) -> str:
-    """One name without dates and relator: `Navis, A. A.`, `Indonesia. Departemen Agama`."""
+    """Return a field's name without dates and relator: `Navis, A. A.`, `Indonesia. Departemen Agama`."""
     return tidy(" ".join(pick(field, _NAME)))
 
 
 def subjects_of(tags: Tags) -> list[str]:
-    """Subject and genre headings, subdivisions after ` -- `, each once, in order."""
+    """List subject and genre headings in order, without duplicates; ` -- ` separates subdivisions."""
     subjects: dict[str, None] = {}
     for tag in SUBJECT_TAGS:
         for field in tags.get(tag, ()):
-            if tag == "653":  # uncontrolled terms: each subfield is one
+            if tag == "653":  # uncontrolled terms: one per subfield
                 for value in pick(field, frozenset("a")):
                     _put(subjects, tidy(value))
             else:
@@ -83,7 +83,7 @@ def subjects_of(tags: Tags) -> list[str]:
 
 
 def series_of(tags: Tags) -> list[str]:
-    """Series by their authorised form (800–830), where there is none as the book has it (490, 440); without volumes."""
+    """List series by authorised form (800–830), else as transcribed (490, 440); without volumes."""
     series: dict[str, None] = {}
     for tag in ("800", "810", "811", "830"):
         for field in tags.get(tag, ()):
@@ -96,31 +96,31 @@ def series_of(tags: Tags) -> list[str]:
 
 
 def series_heading_of(field: Field) -> str:
-    """A title, or a name and a title, without the volume."""
+    """Return a series heading: a title, or a name and a title, without the volume."""
     return tidy(" ".join(pick(field, _SERIES if field[0][1:] == "30" else _SERIES_OF_NAMES)))
 
 
 def heading_sort(text: str) -> str:
-    """A heading as lists are sorted by it: folded words."""
+    """Return the sort form of a heading: folded words, at most SORT_LENGTH characters."""
     return " ".join(tokens(text))[:SORT_LENGTH]
 
 
 def non_filing(field: Field) -> int:
-    """Characters to skip in sorting, from the second indicator of 245."""
+    """Return the number of characters to skip in sorting, from the second indicator of 245."""
     mark = field[1][1:2] if len(field) > 2 else ""
     return int(mark) if mark.isascii() and mark.isdigit() else 0
 
 
 def heading_of(field: Field) -> str:
-    """A subject heading, subdivisions after ` -- `."""
+    """Return a subject heading; ` -- ` separates subdivisions."""
     main: list[str] = []
     parts: list[str] = []
-    for place in range(2, len(field) - 1, 2):
-        code = field[place]
+    for index in range(2, len(field) - 1, 2):
+        code = field[index]
         if code in _SUBDIVISIONS:
-            parts.append(tidy(field[place + 1]))
+            parts.append(tidy(field[index + 1]))
         elif code and code not in _NOT_READ:
-            main.append(field[place + 1])
+            main.append(field[index + 1])
     return " -- ".join(value for value in (tidy(" ".join(main)), *parts) if value)
 
 
@@ -132,6 +132,6 @@ def _join_parts(parts: Iterable[str]) -> str:
     return text
 
 
-def _put(found: dict[str, None], text: str) -> None:
+def _put(headings: dict[str, None], text: str) -> None:
     if text:
-        found[text] = None
+        headings[text] = None

@@ -1,4 +1,4 @@
-"""A record as the index gets it."""
+"""Builds the index document of a record."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ _HAS_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
 def document(
     record: Record, *, number: int, institution: str, items: Sequence[ItemFacts] = (), work: int | None = None
 ) -> Document:
-    """What the index is given of a record; takes any record and never raises.
+    """Build the index document of a record. Accepts any record and never raises.
 
     number       records.number
-    institution  code of the institution whose source it is
-    items        its items, with codes; withdrawn ones do not count
+    institution  code of the institution that owns the source
+    items        the record's items, with codes; withdrawn items are ignored
     work         records.work_number
     """
     tags = by_tag(record.fields)
@@ -91,17 +91,17 @@ def _can_be_had(item: ItemFacts) -> bool:
 
 
 def _values(values: Iterable[str]) -> tuple[str, ...]:
-    """Each once, in order; sets are sorted, so that the same record always makes the same document."""
+    """Remove duplicates and keep the order; a set is sorted, so that a record always gives the same document."""
     ordered = sorted(values) if isinstance(values, set) else values
-    return tuple(dict.fromkeys(each[:FACET_LENGTH] for each in ordered if each))[:FACET_LIMIT]
+    return tuple(dict.fromkeys(value[:FACET_LENGTH] for value in ordered if value))[:FACET_LIMIT]
 
 
 def _isbns(tags: Tags) -> tuple[str, ...]:
-    fromkeys = dict.fromkeys(isbns(tags))
-    for value in picked(tags, "020", frozenset("z")):  # cancelled or wrong, but printed in the book all the same
+    numbers = dict.fromkeys(isbns(tags))
+    for value in picked(tags, "020", frozenset("z")):  # cancelled or invalid, but may be printed in the book
         if number := isbn13(value[:24]):
-            fromkeys[number] = None
-    return tuple(fromkeys)
+            numbers[number] = None
+    return tuple(numbers)
 
 
 def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
@@ -124,17 +124,17 @@ def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
     ):
         if value:
             identifiers[squeeze(value[:200])] = None
-    return tuple(each for each in identifiers if len(each) >= 3)
+    return tuple(identifier for identifier in identifiers if len(identifier) >= 3)
 
 
 def _call_numbers(written: str) -> tuple[str, str]:
-    """A call number as written, and without the prefix (R, F, SKR …) that people leave out."""
+    """Return a call number as written and without its prefix (R, F, SKR …), which searches often omit."""
     prefix, _, rest = written.partition(" ")
     return written, rest if prefix.isalpha() and len(prefix) <= 3 else ""
 
 
 def _openings(tags: Tags) -> tuple[str, ...]:
-    """How the title begins and what it is, so that both are looked up and need no search through positions."""
+    """Return the title's first word and the whole title as keywords: cheaper to look up than a phrase."""
     field = next(iter(tags.get("245", ())), None)
     if field is None:
         return ()

@@ -1,4 +1,4 @@
-"""Where a record leads: related records (76X–78X) and addresses (856)."""
+"""Links of a record: related records (76X–78X) and addresses (856)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _LABEL, _ADDRESS = frozenset("3yz"), frozenset("u")
 
 
 def links_of(tags: Tags) -> list[dict[str, str]]:
-    """856 whose address is http, https or ftp: `{"url", "label", "relation"}`; any other scheme stays in the MARC view.
+    """List the http, https and ftp addresses of 856 as `{"url", "label", "relation"}`; other schemes are left out.
 
-    relation  "resource" (it is the book itself), "version", "related", "none"; by the second indicator
+    relation  "resource" (the work itself), "version", "related", "none"; by the second indicator
     """
     links = []
     for field in tags.get("856", ()):
@@ -38,12 +38,14 @@ def links_of(tags: Tags) -> list[dict[str, str]]:
 
 
 def relations_of(tags: Tags) -> list[dict[str, Any]]:
-    """Related records in the table's order: `{"kind", "label": {"id", "en"}, "text", "title", "author", "detail",
-    "control_number", "isbn", "issn", "query"}`, keys without a value left out.
+    """List related records in the order of display.toml; keys without a value are left out.
 
-    label  the words of $i where there are some
-    text   all of it as one line
-    query  a search that finds it where it is here
+    Each is `{"kind", "label": {"id", "en"}, "text", "title", "author", "detail", "control_number", "isbn", "issn",
+    "query"}`.
+
+    label  the text of $i, else the rule's label
+    text   the whole entry as one line
+    query  a search for the related record in this catalogue
     """
     relations: list[dict[str, Any]] = []
     for tag in RELATIONS:
@@ -51,25 +53,28 @@ def relations_of(tags: Tags) -> list[dict[str, Any]]:
             rule = rule_for(RELATIONS, tag, field)
             if rule is None or len(relations) == MOST_RELATIONS:
                 continue
-            made = _relation(field)
-            if made is not None:
+            relation = _relation(field)
+            if relation is not None:
                 lead = " ".join(pick(field, _LEAD)).strip().rstrip(":").rstrip()
-                relations.append({"kind": rule.kind, "label": {"id": lead, "en": lead} if lead else rule.label, **made})
+                relations.append(
+                    {"kind": rule.kind, "label": {"id": lead, "en": lead} if lead else rule.label, **relation}
+                )
     return relations
 
 
 def control_keys(number: str, tags: Tags) -> list[str]:
-    """Import keys (conventions.md) under which the record that $w names may stand in the same source."""
+    """List the import keys (conventions.md) that a record named in $w may have in the same source."""
     agency, bracket, plain = number.strip().partition(")")
     if not (bracket and agency.startswith("(")):
         agency, plain = "", number.strip()
     plain = plain.strip()
     if not plain:
         return []
-    own = control(tags, "003").strip()
+    default_agency = control(tags, "003").strip()
     named = [f"{agency})"] if agency else []
-    here = [f"({own})"] if own else []
-    return list(dict.fromkeys(f"{each}{plain}" for each in (*named, *here, "()" if plain.startswith("(") else "")))
+    default = [f"({default_agency})"] if default_agency else []
+    prefixes = (*named, *default, "()" if plain.startswith("(") else "")
+    return list(dict.fromkeys(f"{prefix}{plain}" for prefix in prefixes))
 
 
 def _relation(field: Field) -> dict[str, Any] | None:
@@ -79,12 +84,12 @@ def _relation(field: Field) -> dict[str, Any] | None:
     author = names[0] if names and titles else ""
     if not title:
         return None
-    detail = ", ".join(each for value in pick(field, _DETAIL) if (each := tidy(value)))
+    detail = ", ".join(text for value in pick(field, _DETAIL) if (text := tidy(value)))
     isbn = next((number for value in pick(field, _ISBN) if (number := isbn13(value.strip()[:24]))), None)
     issn = next((match for value in pick(field, _ISSN_CODE) if (match := _ISSN.match(value.strip()))), None)
-    whole = f"{author}{'' if author.endswith('.') else '.'} {title}" if author else title
-    made = {
-        "text": ", ".join(value for value in (whole, detail) if value),
+    heading = f"{author}{'' if author.endswith('.') else '.'} {title}" if author else title
+    relation = {
+        "text": ", ".join(value for value in (heading, detail) if value),
         "title": title,
         "author": author,
         "detail": detail,
@@ -93,5 +98,5 @@ def _relation(field: Field) -> dict[str, Any] | None:
         "issn": f"{issn.group(1)}-{issn.group(2).upper()}" if issn is not None else "",
     }
     quoted = title.replace('"', " ").strip()
-    made["query"] = f"isbn:{isbn}" if isbn else made["issn"] or f'title:"{quoted}"'
-    return {name: value for name, value in made.items() if value}
+    relation["query"] = f"isbn:{isbn}" if isbn else relation["issn"] or f'title:"{quoted}"'
+    return {name: value for name, value in relation.items() if value}

@@ -1,4 +1,4 @@
-"""One record as its page shows it: described, its related records found, its holdings in the reader's order."""
+"""Loads the data of a record page: the display with links to related records, and the holdings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ from services.catalog.tables import Record, Source
 
 @dataclass(frozen=True, slots=True)
 class RecordPage:
-    """display, holdings: UTF-8 JSON, ready for an answer; number: records.number."""
+    """The data of a record page.
+
+    number             records.number
+    display, holdings  UTF-8 JSON, ready for the response
+    """
 
     id: UUID
     number: int
@@ -38,45 +42,45 @@ class RecordPage:
 
 
 def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> RecordPage:
-    """A record's full display and holdings.
+    """Load a record's full display and holdings.
 
-    branch  "INSTITUTION/BRANCH", first among the holdings when it is one of them
+    branch  "INSTITUTION/BRANCH" to list first among the holdings
     raises  NotFound  RECORD_NOT_FOUND
     """
-    found = queries.record(session, record_id)
-    record = Marc.unpack(found.marc)
-    shown = display(record, institution=found.institution, source=found.source)
-    _lead(session, shown["relations"], found.source, record)
+    row = queries.record(session, record_id)
+    record = Marc.unpack(row.marc)
+    shown = display(record, institution=row.institution, source=row.source)
+    _lead(session, shown["relations"], row.source, record)
     return RecordPage(
-        id=found.id,
-        number=found.number,
-        version=found.version,
+        id=row.id,
+        number=row.number,
+        version=row.version,
         display=orjson.dumps(shown),
-        holdings=branch_first(found.holdings, branch) if branch else found.holdings,
-        updated_at=found.updated_at,
-        source=found.source,
-        institution=found.institution,
+        holdings=branch_first(row.holdings, branch) if branch else row.holdings,
+        updated_at=row.updated_at,
+        source=row.source,
+        institution=row.institution,
     )
 
 
 def load_items(
     database: Database, *, context: Context, record_id: UUID, branch: str = ""
 ) -> tuple[int, Sequence[Row[*tuple[Any, ...]]]]:
-    """A record's version and its items: those of the reader's branch first, then by branch, as they stand.
+    """Load a record's version and its items: those of the reader's branch first, then by branch in shelf order.
 
     raises  NotFound  RECORD_NOT_FOUND
     """
     with database.reading(context) as session:
         record = queries.record(session, record_id)
-        found = queries.items(session, record.number)
+        items = queries.items(session, record.number)
     first = branch_named(branch)
     if first is not None:
-        found = sorted(found, key=lambda item: (item.institution, item.branch) != first)
-    return record.version, found
+        items = sorted(items, key=lambda item: (item.institution, item.branch) != first)
+    return record.version, items
 
 
 def _lead(session: Session, relations: list[dict[str, Any]], source: str, record: Marc) -> None:
-    """Give each relation whose $w names a record of the same source that record's id."""
+    """Set "id" on each relation whose $w names a record of the same source."""
     tags = by_tag(record.fields)
     keys = {key for relation in relations for key in control_keys(relation.get("control_number", ""), tags)}
     if not keys:
@@ -86,8 +90,8 @@ def _lead(session: Session, relations: list[dict[str, Any]], source: str, record
         .join(Source, Source.id == Record.source_id)
         .where(Source.code == source, Record.control_key.in_(keys), Record.deleted_at.is_(None))
     )
-    there = {row.control_key: str(row.id) for row in rows}
+    ids = {row.control_key: str(row.id) for row in rows}
     for relation in relations:
         for key in control_keys(relation.get("control_number", ""), tags):
-            if key in there:
-                relation.setdefault("id", there[key])
+            if key in ids:
+                relation.setdefault("id", ids[key])

@@ -1,4 +1,4 @@
-"""What a record says a second time in its own script (880): Jawi, Arabic, Chinese …"""
+"""Parallel fields in the original script (880): Jawi, Arabic, Chinese …"""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from services.catalog.record.display_rules import RULES, rule_for
 from services.catalog.record.headings import tidy
 
 MOST = 200
-# Codes of $6 (MARC 21, appendix A), and what a letter's Unicode name begins with -> ISO 15924.
+# Script codes of $6 (MARC 21, appendix A), and the first word of a letter's Unicode name -> ISO 15924.
 _CODES = {
     "(3": "Arab",
     "(4": "Arab",
@@ -29,7 +29,7 @@ _NAMES = {
     "THAANA": "Thaa",
 }  # fmt: skip
 RIGHT_TO_LEFT = frozenset(("Arab", "Hebr", "Syrc", "Thaa", "Nkoo"))
-# ISO 639-2 -> BCP 47, and the script that goes without saying.
+# ISO 639-2 -> BCP 47, and the default script of the language.
 _TAGS = {
     "ara": ("ar", "Arab"), "heb": ("he", "Hebr"), "per": ("fa", "Arab"), "urd": ("ur", "Arab"),
     "jpn": ("ja", "Jpan"),
@@ -51,28 +51,28 @@ _PLACES = {"publication": "publication", "in_series": "series", "titles_other": 
 
 
 def parallel_of(tags: Tags, language: str, original: str = "") -> list[dict[str, Any]]:
-    """Each 880 that is shown, the title first: `{"field", "text", "script", "rtl", "lang"}`.
+    """List the displayed 880 fields, the title first: `{"field", "text", "script", "rtl", "lang"}`.
 
     field   "title", "responsibility", "author", "subject", "publication", "series", "title_other", "note", or another
             key of the display
-    script  ISO 15924, from $6 or else from the letters; "" when neither tells
-    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is another's;
-            a uniform title is in the language it was translated from (`original`), if the record says which
+    script  ISO 15924, from $6, else from the letters; "" when unknown
+    lang    BCP 47, from the record's language and the script: "ar", "ms-Arab"; left out when the script is not one of
+            the language; a uniform title has the language `original` of the translated work, when it is known
     """
     parallel = []
-    for each in tags.get("880", ())[:MOST]:
-        for field, text in _shown(linked_tag(each), each):
-            script = script_of(each, text)
-            made: dict[str, Any] = {"field": field, "text": text, "script": script, "rtl": script in RIGHT_TO_LEFT}
-            said = original if field == "uniform_title" and original else language
-            if lang := _language(said, script):
-                made["lang"] = lang
-            parallel.append(made)
-    return sorted(parallel, key=lambda made: made["field"] != "title")
+    for linked in tags.get("880", ())[:MOST]:
+        for field, text in _shown(linked_tag(linked), linked):
+            script = script_of(linked, text)
+            entry: dict[str, Any] = {"field": field, "text": text, "script": script, "rtl": script in RIGHT_TO_LEFT}
+            text_language = original if field == "uniform_title" and original else language
+            if lang := _language(text_language, script):
+                entry["lang"] = lang
+            parallel.append(entry)
+    return sorted(parallel, key=lambda entry: entry["field"] != "title")
 
 
 def script_of(field: Field, text: str) -> str:
-    """The script of an 880."""
+    """Return the ISO 15924 script of an 880, from $6, else from its first letter; "" when unknown."""
     for value in pick(field, frozenset("6")):
         code = value.split("/")[1] if "/" in value else ""
         if code in _CODES:
@@ -86,7 +86,7 @@ def script_of(field: Field, text: str) -> str:
 
 
 def _shown(tag: str, field: Field) -> Iterator[tuple[str, str]]:
-    """Keys of the display and texts of an 880, by the rule of the tag it stands for; none where no rule shows that."""
+    """Yield display keys and texts of an 880 by the rule of its linked tag; nothing where no rule fits."""
     if tag == "245":
         texts = [("title", pick(field, _TITLE)), ("responsibility", pick(field, _RESPONSIBILITY))]
     elif tag in _FIELDS:
@@ -104,8 +104,8 @@ def _shown(tag: str, field: Field) -> Iterator[tuple[str, str]]:
 def _language(language: str, script: str) -> str:
     if script == "Latn" or language not in _TAGS:
         return ""
-    code, usual = _TAGS[language]
-    if script == usual or (script == "Hani" and code in ("ja", "zh", "ko")):
+    code, default_script = _TAGS[language]
+    if script == default_script or (script == "Hani" and code in ("ja", "zh", "ko")):
         return code
-    # Jawi, Pegon: a language of the archipelago in Arabic letters. Arabic letters in a Dutch book may be anything.
-    return f"{code}-{script}" if usual == "Latn" and script else ""
+    # Jawi, Pegon: a language of the archipelago in Arabic script. In a Dutch book, Arabic script may be any language.
+    return f"{code}-{script}" if default_script == "Latn" and script else ""

@@ -1,4 +1,4 @@
-"""The words of a record as the index gets them: as they stand, by kind, and their roots."""
+"""The words of a record for the index: as written, by kind, and as roots."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from services.catalog.marc.fields import Tags, linked_tag, pick, picked
 from services.catalog.record.headings import SUBJECT_TAGS
 from services.catalog.record.index_fields import BEGUN, BEGUN_LENGTHS, GAP, IN, STANDING, START
 
-TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a novel in a note decides nothing
+TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a very long note does not help a search
 NAMES_LIMIT = 40
-_REMEMBERED = 40_000  # of each kind: 15 MB; the words of most catalogues that come back
+_REMEMBERED = 40_000  # words of each kind, 15 MB: the repeated words of most catalogues
 _NAMES_REMEMBERED = 10_000
 
 _Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
@@ -25,7 +25,7 @@ def _where(tags: str, *kinds: tuple[str, str]) -> dict[str, _Where]:
 
 TITLE = frozenset("abnp")
 _KINDS = ("title", "author", "subject", "series", "publisher", "notes")
-# What stands where; a tag that is not here, nobody searches. The title in a name-title heading is a title, too.
+# Kinds of words by tag; other tags are not searched. The title in a name-title heading is also a title.
 _WHERE: dict[str, _Where] = {
     **_where("245", ("title", "abnp"), ("author", "c")),
     **_where("130 210 222 240 242 246 247 730 740", ("title", "abnpt")),
@@ -50,37 +50,37 @@ _SHORTEST, _LONGEST = BEGUN_LENGTHS
 
 
 def words_of(tags: Tags) -> dict[str, str]:
-    """Every analysed field of a Document."""
+    """Return the tokens of each analysed field of a Document, joined by spaces."""
     texts: dict[str, list[str]] = {kind: [] for kind in _KINDS}
     for tag, fields in tags.items():
         for field in fields:
             for kind, codes in _WHERE.get(linked_tag(field) if tag == "880" else tag, ()):
                 texts[kind].extend(pick(field, codes))
-    joined = {kind: " ".join(said) for kind, said in texts.items()}
-    words = {kind: tokens(said[:TEXT_LIMIT]) for kind, said in joined.items()}
-    found = [START]
-    for kind, said in words.items():
-        found.extend(map(_FOUND[kind].__getitem__, dict.fromkeys(said)))
-    found.extend(map(_FOUND["author"].__getitem__, _initials(tags, joined["title"] + " " + joined["author"])))
-    found.extend(map(_FOUND["title"].__getitem__, _old(words["title"])))
-    text = [START]
-    for said in words.values():
-        if said:
-            text.extend(said)
-            text.append(GAP)
+    joined = {kind: " ".join(values) for kind, values in texts.items()}
+    words = {kind: tokens(text[:TEXT_LIMIT]) for kind, text in joined.items()}
+    roots = [START]
+    for kind, kind_words in words.items():
+        roots.extend(map(_ROOT_TOKENS[kind].__getitem__, dict.fromkeys(kind_words)))
+    roots.extend(map(_ROOT_TOKENS["author"].__getitem__, _initials(tags, joined["title"] + " " + joined["author"])))
+    roots.extend(map(_ROOT_TOKENS["title"].__getitem__, _old(words["title"])))
+    all_words = [START]
+    for kind_words in words.values():
+        if kind_words:
+            all_words.extend(kind_words)
+            all_words.append(GAP)
     return {
         "title": _joined(words["title"]),
         "author": _joined(words["author"]),
         "subject": _joined(words["subject"]),
-        "text": " ".join(text),
-        "any": " ".join(found),
+        "text": " ".join(all_words),
+        "any": " ".join(roots),
     }
 
 
 def name_keys(tags: Tags) -> tuple[str, ...]:
-    """Keys of the whole names of those who made it."""
-    fromkeys = dict.fromkeys(_name_key(name[:100]) for tag in _NAMES for name in picked(tags, tag, _A))
-    return tuple(each for each in fromkeys if each)[:NAMES_LIMIT]
+    """Return the keys of the contributors' whole names."""
+    keys = dict.fromkeys(_name_key(name[:100]) for tag in _NAMES for name in picked(tags, tag, _A))
+    return tuple(key for key in keys if key)[:NAMES_LIMIT]
 
 
 @lru_cache(maxsize=_NAMES_REMEMBERED)
@@ -88,12 +88,12 @@ def _name_key(name: str) -> str:
     return name_key([root(token) for token in tokens(name)])
 
 
-def _joined(found: Iterable[str]) -> str:
-    return " ".join((START, *found))
+def _joined(words: Iterable[str]) -> str:
+    return " ".join((START, *words))
 
 
 def _initials(tags: Tags, text: str) -> list[str]:
-    """Initials that people in this record are found by."""
+    """List the initials by which a search can match persons of this record."""
     initials: dict[str, None] = {}
     for tag in _PERSONS:
         for name in picked(tags, tag, _A):
@@ -109,12 +109,12 @@ def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
 
 
 def _old(title: Sequence[str]) -> list[str]:
-    """Beside an old word a plain j is old, too: what such words are in modern spelling."""
-    return [as_old(each) for each in title if "j" in each] if any(map(is_old, title)) else []
+    """Return modern spellings of words with j, if the title has a word in old spelling: then j is old, too."""
+    return [as_old(word) for word in title if "j" in word] if any(map(is_old, title)) else []
 
 
 class _RootTokens(dict[str, str]):
-    """What a word of one kind is found by in `any`, as text; remembered, since the same words come back."""
+    """A cache from a word to its tokens in `any`, as text, for one kind of words."""
 
     def __init__(self, kind: str) -> None:
         super().__init__()
@@ -125,22 +125,22 @@ class _RootTokens(dict[str, str]):
     def __missing__(self, word: str) -> str:
         if len(self) >= _REMEMBERED:
             self.clear()
-        found = root(word)
-        often = self._standing + (found == word)
-        made = [found] * often
-        if _SHORTEST <= len(found) <= _LONGEST:
-            made += [BEGUN + found] * often
+        stem = root(word)
+        count = self._standing + (stem == word)
+        parts = [stem] * count
+        if _SHORTEST <= len(stem) <= _LONGEST:
+            parts += [BEGUN + stem] * count
         if self._mark:
-            made.append(self._mark + found)
+            parts.append(self._mark + stem)
         if self._begun and word.isalpha():
-            made += dict.fromkeys(
-                beginning for form in (word, found) for beginning in _beginnings(form) if beginning != BEGUN + found
+            parts += dict.fromkeys(
+                beginning for form in (word, stem) for beginning in _beginnings(form) if beginning != BEGUN + stem
             )
-        text = self[word] = " ".join(made)
+        text = self[word] = " ".join(parts)
         return text
 
 
-_FOUND = {kind: _RootTokens(kind) for kind in _KINDS}
+_ROOT_TOKENS = {kind: _RootTokens(kind) for kind in _KINDS}
 
 
 def _beginnings(word: str) -> Iterator[str]:

@@ -19,8 +19,8 @@ from services.catalog.index.matches import And
 from services.catalog.index.port import Hits, Request
 from services.catalog.index.queue import load_changes
 from services.catalog.index.stored_fields import SORT_FIELDS, filter_matches, stored_fields
+from services.catalog.record.codes import standard_number
 from services.catalog.record.headings import heading_sort
-from services.catalog.record.standard_numbers import standard_number
 from services.catalog.search.scorer import Fields, constant_rarity, total_weight, weigh
 from services.catalog.tables import Institution, Item, Record, Source
 

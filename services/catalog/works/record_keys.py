@@ -9,8 +9,8 @@ from typing import NamedTuple
 from services.catalog.analysis import tokens
 from services.catalog.marc.fields import Tags, by_tag, pick
 from services.catalog.marc.record import Record
+from services.catalog.record.codes import standard_number_of
 from services.catalog.record.headings import names_of, non_filing, series_of, subjects_of
-from services.catalog.record.standard_numbers import standard_number_of
 from services.catalog.works.keys import keys_of
 
 SORT_LENGTH = 120
@@ -29,7 +29,7 @@ class RecordKeys(NamedTuple):
     title_sort, author_sort   folded title (without non-filing characters) and main entry, shortened
     headings                  a letter of KINDS before each text, as the facets have it
     keys                      numbers of keys.keys_of
-    standard_number           record.standard_numbers.standard_number_of
+    standard_number           record.codes.standard_number_of
     """
 
     title_sort: str
