@@ -1,8 +1,8 @@
-"""Text → tokens, the same for documents and queries and for every search engine.
+"""Text analysis: splits text into tokens, in the same way for documents, queries and every search engine.
 
-Two forms of a word are kept. The exact one is folded (`tokens`): case, diacritics and apostrophes gone, hyphens split.
-The other is its root (`root`): one spelling for many, affixes gone, a plural made singular. It is made by one rule
-whatever the language, since a query has none: a word of a query is then one look-up.
+Each word is indexed in two forms. `tokens` gives the exact form: folded, without case, diacritics and apostrophes,
+hyphens split. `root` gives the root: one spelling for all variants, without affixes, singular. One rule gives the root
+for all languages, because the language of a query is unknown: a query word is one look-up.
 """
 
 from __future__ import annotations

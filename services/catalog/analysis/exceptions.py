@@ -1,4 +1,4 @@
-"""Words that Snowball's Indonesian stemmer gets wrong: add to them when a search shows another."""
+"""Exceptions for words that Snowball's Indonesian stemmer gets wrong. Add a word when a search shows the need."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ def _derivations(text: str) -> dict[str, str]:
     return {word: stem.strip() for stem, words in lines for word in words.split()}
 
 
-# Left whole: Snowball would take a part of the root for an affix. Many would then meet a word of another meaning
-# (masalah/masa, Bekasi/bekas, pelangi/langi), the rest would miss their own derivations.
+# Words that are not stemmed: Snowball would remove a part of the root as an affix. Many would then match a word of
+# another meaning (masalah/masa, Bekasi/bekas, pelangi/langi); the others would not match their own derivations.
 _PLACES = """
 bali bekasi bukittinggi sumatera sumatra sulawesi kalimantan selatan tenggara madura melayu merapi singgalang banten
 belitung bengkalis bengkulu kerinci kediri sawahlunto sijunjung pariaman pasaman payakumbuh batusangkar koto singkarak
 maninjau sianok betawi jambi belanda turki mesir arabia asia arab maluku ternate melaka penang kendari pasuruan
 priangan siliwangi sumedang meksiko persia brunei taiwan pakistan sudan iran tibet bermuda
 """
-# Roots that begin or end like an affix.
+# Roots that begin or end with the letters of an affix.
 _ROOTS = """
 perempuan kelapa kepala kemarau kelinci keluarga sekolah masalah makalah sejarah sedekah segala semua sepeda sepatu
 serigala sendiri istri suami pelangi menteri mentari matahari berani berlian misteri materi industri galeri teori
@@ -52,14 +52,14 @@ edisi tradisi kondisi posisi ambisi profesi presiden agronomi arkeologi astronom
 ensiklopedi falsafah geometri kosmologi tsunami antologi trilogi tetralogi otonomi autobiografi otobiografi stensil
 penisilin islami hewani insani madani jasmani rohani alami
 """
-# Words of other languages that would lose a half and meet another word.
+# Words of other languages that the stemmer would cut to another word.
 _FOREIGN = """
 division divisions discourse distance dioxide dielectric peroxide divine divinity diverse diversion diversions
 diversity dipole diego dimuon terrace territory terminal performed performing performance permission permissions
 pembroke period periods periodical periodicals people peoples person persons personal personality message messages
 dictionary dictionaries director directory medicine medical medieval methods method memory memories
 """
-# Minangkabau words, titles, places and names, which are no Indonesian derivations.
+# Minangkabau words, titles, places and names; they are not Indonesian derivations.
 _MINANGKABAU = """
 kaba tambo nagari kemenakan kemanakan kamanakan mamak penghulu panghulu datuk datuak bundo kanduang kanduong sutan
 pagaruyung pagaruyuang marantau randai saluang talempong rabab pasambahan batagak balimau turun baralek rangkiang
@@ -73,7 +73,7 @@ dubalang manti malin urang hulubalang
 """
 WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU)
 
-# Irregular: affixes are cut at the wrong place, or the word is no plain derivation.
+# Derivations that the stemmer cuts at the wrong place, and irregular ones.
 _IRREGULAR = """
     makan: memakan makanan pemakan termakan dimakan
     alam: alamiah
@@ -111,7 +111,7 @@ _IRREGULAR = """
     tani: petani pertanian bertani
     tulis: kepenulisan tulisan ditulis tertulis
 """
-# Roots whose first letter a nasal prefix eats (men-ulis, mem-ilih, meng-arang): Snowball gives it back to none of them.
+# Roots whose first letter a nasal prefix replaces (men-ulis, mem-ilih, meng-arang); Snowball does not restore it.
 _EATEN = """
 tafsir tahan takut tampil tanam tandai tangis tanggung tangkap tangani tantang tanya tari tarik taruh tawar tebar
 tebus tegak tekan teladan telaah telusur teliti tembak temu tempuh tenggelam tentang tentu tenun terang terap terbang
@@ -135,7 +135,7 @@ def _eaten() -> Iterator[tuple[str, str]]:
 
 IRREGULAR = {**dict(_eaten()), **_derivations(_IRREGULAR)}
 
-# Plurals that no rule makes singular.
+# Irregular plurals.
 ENGLISH = _derivations(
     """
     woman: women
@@ -160,7 +160,7 @@ ENGLISH = _derivations(
     camera: cameras
     """
 )
-# Words of whatever language that only look like English plurals, participles and gerunds.
+# Words of any language that only look like English plurals, participles and gerunds.
 NOT_ENGLISH = _words(
     """
     proses sukses akses tes les kontes protes stres ekses pes beres gores tokes moses musa hades herpes diabetes

@@ -1,8 +1,8 @@
-"""Folding: what makes Qur'an, Quran and Qurʾan one word.
+"""Folding: gives different ways to write a word the same form.
 
-Apostrophes and their kin (hamza, ʿayn, primes, the soft sign) vanish, so that Qur'an, Qurʾan and Quran agree, as do
-Jum'at and Jumat. Hyphens split, so that laki-laki is `laki laki` and al-Quran is found by Quran. Chinese and Japanese
-have no spaces: each character is a token.
+Apostrophes and similar signs (hamza, ʿayn, primes, the soft sign) are removed: Qur'an, Qurʾan and Quran are equal, and
+so are Jum'at and Jumat. Hyphens separate tokens: laki-laki is `laki laki`, and Quran matches al-Quran. Chinese and
+Japanese have no spaces: each character is a token.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-MAX_TOKEN = 64  # characters; what is longer is cut, in documents and queries alike
+MAX_TOKEN = 64  # characters; longer tokens are cut, in documents and queries
 
 _APOSTROPHES = "'`´‘’‚‛′‵ʹʻʼʽʾʿˈˊˋ՚＇ꞌ"
 _LETTERS = {
@@ -29,7 +29,7 @@ _PLAIN = re.compile(r"[a-z0-9]+")
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
-# Too common to decide anything: asked for only when a query has nothing else, as "Yang Hilang" would without "Hilang".
+# Words too common to rank by: used only when a query has no other words, such as "Yang" alone.
 _COMMON = """
 yang dan di ke dari untuk dengan pada dalam oleh sebuah para atau itu ini adalah ialah juga serta bagi akan tentang
 apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buku the of and a an in on for to from by
@@ -39,7 +39,7 @@ _STOP_WORDS = frozenset(_COMMON.split())
 
 
 def fold(text: str) -> str:
-    """The text in lower case, without diacritics and apostrophes; other punctuation stays."""
+    """Convert to lower case and remove diacritics and apostrophes; other punctuation stays."""
     if text.isascii():
         text = text.lower()
         return text.replace("'", "").replace("`", "") if "'" in text or "`" in text else text
@@ -49,19 +49,19 @@ def fold(text: str) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """The folded words of a text, in order."""
+    """Split a text into its folded words, in order."""
     text = fold(text)
-    found: list[str] = _PLAIN.findall(text) if text.isascii() else _ANY.findall(text)
+    words: list[str] = _PLAIN.findall(text) if text.isascii() else _ANY.findall(text)
     if len(text) > MAX_TOKEN:
-        return [each[:MAX_TOKEN] for each in found]
-    return found
+        return [word[:MAX_TOKEN] for word in words]
+    return words
 
 
 def squeeze(text: str) -> str:
-    """Letters and digits only, folded: how barcodes, call numbers and other identifiers are compared."""
+    """Fold and keep only letters and digits, to compare barcodes, call numbers and other identifiers."""
     return "".join(tokens(text))[:MAX_TOKEN]
 
 
 def is_stop_word(token: str) -> bool:
-    """True for the few words that are too common to decide anything, and those that only make a question."""
+    """Return True for words too common to rank by, and for question words."""
     return token in _STOP_WORDS

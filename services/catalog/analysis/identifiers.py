@@ -1,4 +1,4 @@
-"""ISBN and ISSN in whatever form they are written."""
+"""Recognises ISBN and ISSN, with or without hyphens and spaces."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ _NUMBER = re.compile(r"(?<![\w])(?:97[89][\s.\-–—‐‑]*)?(?:\d[\s.\-–—
 _ISSN = re.compile(r"(?<![\w])(\d{4})[\s\-–—‐‑]?(\d{3}[\dXx])(?![\w])")
 _NOISE = re.compile(r"[^0-9Xx]")
 
-# An import asks five times about each record's number: its answers are remembered a while.
+# The functions below have a cache because an import checks each record's ISBN five times.
 
 
 @lru_cache(maxsize=1024)
 def is_isbn(digits: str) -> bool:
-    """True for ten or thirteen digits whose check digit is right (ISO 2108); ten may end in X."""
+    """Return True for ten or thirteen digits with a valid check digit (ISO 2108); ten may end in X."""
     if len(digits) == 13:
         return digits.isascii() and digits.isdigit() and digits[:3] in ("978", "979") and _sum13(digits) % 10 == 0
     if len(digits) == 10 and digits.isascii() and digits[:9].isdigit() and (digits[9].isdigit() or digits[9] in "xX"):
@@ -25,7 +25,7 @@ def is_isbn(digits: str) -> bool:
 
 @lru_cache(maxsize=1024)
 def isbn13(text: str) -> str | None:
-    """The thirteen digits of an ISBN, hyphens and spaces anywhere; None when it is none or its check digit is wrong."""
+    """Return the thirteen digits of an ISBN with any hyphens and spaces; None if it is not a valid ISBN."""
     digits = _NOISE.sub("", text)
     if not is_isbn(digits):
         return None
@@ -36,7 +36,7 @@ def isbn13(text: str) -> str | None:
 
 
 def isbns_of(text: str) -> list[tuple[int, int, str]]:
-    """Each valid ISBN standing in a text: start, end, thirteen digits."""
+    """List the valid ISBNs in a text: (start, end, thirteen digits)."""
     isbns = []
     for match in _NUMBER.finditer(text):
         number = isbn13(match.group())
@@ -46,7 +46,7 @@ def isbns_of(text: str) -> list[tuple[int, int, str]]:
 
 
 def issn_of(text: str) -> str | None:
-    """The eight characters of the first ISSN in a text, X in lower case; its check digit is not judged."""
+    """Return the eight characters of the first ISSN in a text, X in lower case; the check digit is not checked."""
     match = _ISSN.search(text)
     return None if match is None else (match.group(1) + match.group(2)).lower()
 

@@ -1,7 +1,7 @@
-"""Names as they are written: inverted or not, with initials or without, with titles before and after.
+"""Names of people: inverted or direct, with or without initials and titles.
 
-`Navis, A. A.`, `A.A. Navis`, `AA Navis` and `Navis, Ali Akbar` are told apart by no reader, so a name is also found
-under its initials, one by one and joined.
+`Navis, A. A.`, `A.A. Navis`, `AA Navis` and `Navis, Ali Akbar` are the same name to a reader, so a name is also indexed
+by its initials, single and joined.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from collections.abc import Sequence
 
 from services.catalog.analysis.folding import tokens
 
-MOST_WORDS = 12  # of one name that are looked at
-# Before or after names of people; not what they are called.
+MOST_WORDS = 12  # of one name; further words are ignored
+# Titles before or after names of people.
 _TITLES = """
 h hj haji hajjah kh kiai ki nyi prof dr drs dra drg ir mr mrs ms sir s sh se si sp sos pd ag mag msi mpd ma msc mba
 phd jr rm ra raden tengku teuku tgk ust ustaz ustad syekh
 """
 TITLES = frozenset(_TITLES.split())
-# The Arabic article, before the sun letters too: al-Ghazali is found by Ghazali, an-Nawawi by Nawawi.
+# The Arabic article, also assimilated to sun letters: Ghazali matches al-Ghazali, Nawawi matches an-Nawawi.
 ARTICLES = frozenset(("al", "el", "as", "asy", "ash", "at", "ath", "ad", "adz", "an", "ar", "az"))
 
 
 def initials(words: Sequence[str], start: int) -> int:
-    """How many single letters stand here side by side; 0 unless there are two or more."""
+    """Count the consecutive single letters from `start`; 0 for fewer than two."""
     end = start
     while end < len(words) and len(words[end]) == 1 and words[end].isalpha():
         end += 1
@@ -30,10 +30,10 @@ def initials(words: Sequence[str], start: int) -> int:
 
 
 def name_forms(name: str) -> list[str]:
-    """Tokens that a name is found by beside its own words: its initials, each and joined.
+    """Return additional tokens of a name: its initials, single and joined.
 
-    Of an inverted personal name (`Navis, Ali Akbar`): of what follows the first comma. Of any other: of the letters
-    that stand side by side.
+    For an inverted personal name (`Navis, Ali Akbar`) those of the words after the first comma; for any other name the
+    joined consecutive single letters.
     """
     family, comma, given = name.partition("(")[0].partition(",")
     if comma:
@@ -49,11 +49,11 @@ def name_forms(name: str) -> list[str]:
 
 
 def name_key(words: Sequence[str]) -> str:
-    """One key for a name however it is turned: initials joined, titles gone, in the order of the alphabet."""
-    found, place = [], 0
+    """Return one key for a name in any word order: initials joined, titles removed, words sorted."""
+    parts, place = [], 0
     while place < len(words):
         run = initials(words, place)
-        found.append("".join(words[place : place + run]) if run else words[place])
+        parts.append("".join(words[place : place + run]) if run else words[place])
         place += run or 1
-    kept = [each for each in found if each not in TITLES or (len(each) == 1 and len(found) == 1)] or found
-    return " ".join(sorted(kept))
+    significant = [part for part in parts if part not in TITLES or (len(part) == 1 and len(parts) == 1)] or parts
+    return " ".join(sorted(significant))

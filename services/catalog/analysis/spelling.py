@@ -1,8 +1,8 @@
-"""One spelling for what is spelt in many ways: old Indonesian spelling, names and words from Arabic.
+"""Converts spelling variants to one spelling: old Indonesian spelling, names and words from Arabic.
 
-Old spelling: until 1947 oe, until 1972 dj, j, tj, nj, sj and ch stood for what is now u, j, y, c, ny, sy and kh. All
-but j are signs that hardly a modern word has, so they are read anywhere. A plain j may be a modern one: it is read as
-y in words known for it and, by `as_old`, in words that stand among old ones.
+Old spelling: oe (until 1947) and dj, j, tj, nj, sj, ch (until 1972) are now u and j, y, c, ny, sy, kh. Modern words
+rarely have these letters, except j, so they are always converted. A plain j may be modern: it becomes y in listed
+words and, by `as_old`, in words next to words in old spelling.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 
 _SIGNS = re.compile(r"oe|dj|tj|sj|ch[aul]|chi(?!ngs?\Z)|\Anj|nja\Z")
 _CH = re.compile(r"ch(?=[aul]|i(?!ngs?\Z))")
-# Words that have such letters by nature.
+# Modern words that contain these letters.
 _NATURAL = """
 does poem poems poet poets poetry poetic poetics shoe shoes heroes goes toe toes phoebe phoenix noel joel oeuvre coeur
 goethe koefisien poetik poe joe chloe hoe koe echoes potatoes adjective adjectives adjoining adjust adjusted
@@ -19,7 +19,7 @@ adjustment adjustments adjunct adjacent adjudication django djibouti fjord senja
 ninja konja enjoy
 """
 _OTHERS = frozenset(_NATURAL.split())
-# Words in which a plain j or nj is old, and names of places as they were.
+# Words in which a plain j or nj is old spelling, and old names of places.
 _OLD = {
     "jang": "yang", "jaitu": "yaitu", "jakni": "yakni", "supaja": "supaya", "wajang": "wayang", "pajung": "payung",
     "surabaja": "surabaya", "soerabaia": "surabaya", "jogjakarta": "yogyakarta", "jokjakarta": "yogyakarta",
@@ -33,7 +33,7 @@ _OLD = {
     "sembunji": "sembunyi", "kenjataan": "kenyataan", "menjatakan": "menyatakan", "penjelidikan": "penyelidikan",
     "penjelidik": "penyelidik", "penjusun": "penyusun", "penjuluh": "penyuluh", "perantjis": "prancis",
 }  # fmt: skip
-# Names and words of Arabic and others, each line one word: the first spelling stands for all.
+# Names and words from Arabic and other languages, one word per line; the first spelling replaces the others.
 _VARIANTS = """
 muhammad mohammad mohamad muhamad mohammed mohamed muhammed mochammad mochamad moehammad moehamad mokhammad moh moch
 ahmad achmad akhmad ahmed akmad
@@ -140,7 +140,7 @@ VARIANTS = {**_variants(), **_OLD}
 
 
 def modern(word: str) -> str:
-    """A folded word in one spelling; most come back as they are."""
+    """Return the standard spelling of a folded word; most words are unchanged."""
     known = VARIANTS.get(word)
     if known is not None:
         return known
@@ -151,13 +151,13 @@ def modern(word: str) -> str:
 
 
 def is_old(word: str) -> bool:
-    """True for a word that must be in old spelling, so that a plain j beside it is one too."""
+    """Return True for a word that must be in old spelling; a plain j in words next to it is then old too."""
     signed = "oe" in word or "tj" in word or "dj" in word or "sj" in word or word == "jang"
     return signed and word not in _OTHERS and VARIANTS.get(word) != word and not word.startswith("adj")
 
 
 def as_old(word: str) -> str:
-    """A word that stands among old ones, in modern spelling: its plain j is a y, its nj an ny."""
+    """Convert a word next to words in old spelling: a plain j becomes y, nj becomes ny."""
     new = _letters(word.replace("dj", "\0").replace("nj", "ny").replace("sj", "sy").replace("tj", "c"))
     new = new.replace("j", "y").replace("\0", "j")
     return VARIANTS.get(new, new)
@@ -168,6 +168,6 @@ def _letters(word: str) -> str:
     if word.startswith("nj") or word.endswith("nja"):
         word = word.replace("nj", "ny")
     if "dj" in word:
-        # Who writes dj writes j for y.
+        # A word with dj is in old spelling, so its plain j is a y.
         word = word.replace("dj", "\0").replace("nj", "ny").replace("j", "y").replace("\0", "j")
     return _CH.sub("kh", word) if len(word) >= 5 else word

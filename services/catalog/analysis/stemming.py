@@ -1,9 +1,9 @@
-"""Roots: what a word is found under, whatever its spelling, affixes and number; the same in every text and query.
+"""Reduces words to roots, so that a search matches any spelling, affix and number.
 
-A root is made by one rule for all languages, so that a word of a query is one look-up and not one for each language:
-old spelling and variants become one (spelling.py), Indonesian affixes fall (Snowball, with what it gets wrong put
-right), and an English plural, gerund or past tense loses its ending. Snowball's Indonesian leaves all but 2 % of
-English words alone, and where two meanings met, exceptions.py keeps them apart.
+One rule is used for all languages, so that a query word is one look-up and not one per language: spelling variants
+become one (spelling.py), Indonesian affixes are removed (Snowball, with corrections), and an English plural, gerund or
+past tense loses its ending. Snowball's Indonesian stemmer changes only 2 % of English words; exceptions.py lists the
+words that would otherwise match another meaning.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from Stemmer import Stemmer
 from services.catalog.analysis.exceptions import CLITICS, ENGLISH, IRREGULAR, NOT_ENGLISH, WHOLE
 from services.catalog.analysis.spelling import modern
 
-_REMEMBERED = 60_000  # words: 10 MB; rarer ones are stemmed again
+_REMEMBERED = 60_000  # cached words, 10 MB
 _ROMAN = re.compile(r"[ivxlcdm]+\Z")
 _indonesian = Stemmer("indonesian", 0)
 _english = Stemmer("english", 0)
-_lock = threading.Lock()  # a Stemmer is for one thread at a time
+_lock = threading.Lock()  # a Stemmer is not thread-safe
 
 
 class _Roots(dict[str, str]):
-    """Roots by word; forgets everything when it is full, which is cheaper than knowing what is old."""
+    """A cache of roots by word. It is cleared when full, which is cheaper than tracking the age of entries."""
 
     def __missing__(self, word: str) -> str:
         with _lock:
@@ -51,7 +51,7 @@ def _root(word: str) -> str:
     if stem == word:
         return _singular(word)
     for whole in (stem + "i", stem + "an"):
-        # The stemmer has taken a part of the root with the suffix: ekonom(i)nya.
+        # The stemmer removed a part of the root with the suffix: ekonom(i)nya.
         if whole in WHOLE and whole in word:
             return whole
     return IRREGULAR.get(stem, stem) if len(stem) >= 3 else word
@@ -64,7 +64,7 @@ def _known(word: str) -> str | None:
 
 
 def _singular(word: str) -> str:
-    """An English word without -s, -ing or -ed. Endings of Indonesian or Latin words (-as, -is, -os, -us) stay."""
+    """Remove -s, -ing or -ed of an English word; keep endings of Indonesian and Latin words (-as, -is, -os, -us)."""
     if word in NOT_ENGLISH:
         return word
     if word[-1] == "s":
@@ -85,7 +85,7 @@ _roots = _Roots()
 
 
 def root(word: str) -> str:
-    """What a folded word is found under."""
+    """Return the root of a folded word."""
     return _roots[word]
 
 

@@ -1,4 +1,4 @@
-"""Forms that others read: crosswalks from MARC, pure, for any record. A file a form."""
+"""Export formats: pure crosswalks from MARC that accept any record, one module per format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from services.catalog.marc import iso2709, marcjson, marcxml
 
 
 def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:
-    """The same on a line of its own."""
+    """Return a writer that adds a line end."""
     return lambda entry: write(entry) + b"\n"
 
 

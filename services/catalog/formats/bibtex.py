@@ -1,4 +1,4 @@
-"""BibTeX, in UTF-8 as biber and every current reference manager read it; TeX's own characters are escaped."""
+"""BibTeX in UTF-8, for biber and current reference managers; TeX's special characters are escaped."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ _AND = re.compile(r"\band\b", re.IGNORECASE)
 
 
 def alone(entry: Entry) -> bytes:
-    """One entry; its key is the first author's surname, the year and the end of the record's id."""
-    cited = citation(entry.record)
-    lines = [f"  {name} = {{{value}}}" for name, value in _fields(cited, entry) if value]
-    kind = TYPES.get(cited.material, "misc")
-    if kind == "article" and not cited.host:
+    """Write one entry; its key is the first author's surname, the year and the end of the record's id."""
+    details = citation(entry.record)
+    lines = [f"  {name} = {{{value}}}" for name, value in _fields(details, entry) if value]
+    kind = TYPES.get(details.material, "misc")
+    if kind == "article" and not details.host:
         kind = "misc"
-    body = ",\n".join([_key(cited, entry), *lines])
+    body = ",\n".join([_key(details, entry), *lines])
     return f"@{kind}{{{body}\n}}\n\n".encode("utf-8", "replace")
 
 
-def _fields(cited: Citation, entry: Entry) -> list[tuple[str, str]]:
-    thesis = cited.material == "thesis"
-    notes = [*cited.notes, *(f"ISSN {number}" for number in cited.issn[1:])]
+def _fields(details: Citation, entry: Entry) -> list[tuple[str, str]]:
+    thesis = details.material == "thesis"
+    notes = [*details.notes, *(f"ISSN {number}" for number in details.issn[1:])]
     return [
-        ("author", _names(cited.by_role("author"))),
-        ("editor", _names(cited.by_role("editor"))),
-        ("translator", _names(cited.by_role("translator"))),
-        ("title", _braced(cited.whole_title or "Tanpa judul")),
-        ("journal" if cited.material == "article" else "booktitle", _escaped(cited.host)),
-        ("school" if thesis else "publisher", _escaped(cited.publisher)),
-        ("address", _escaped(cited.place)),
-        ("year", cited.year),
-        ("edition", _escaped(cited.edition)),
-        ("series", _escaped(cited.series)),
-        ("volume", _escaped(cited.volume or cited.series_volume)),
-        ("number", _escaped(cited.issue)),
-        ("pages", _escaped(cited.pages.replace("-", "--"))),
-        ("pagetotal", cited.page_count),
-        ("isbn", _escaped(", ".join(cited.isbn))),
-        ("issn", _escaped("".join(cited.issn[:1]))),
-        ("language", _escaped(cited.language)),
-        ("keywords", _escaped("; ".join(cited.subjects))),
-        ("abstract", _escaped(cited.summary)),
+        ("author", _names(details.by_role("author"))),
+        ("editor", _names(details.by_role("editor"))),
+        ("translator", _names(details.by_role("translator"))),
+        ("title", _braced(details.whole_title or "Tanpa judul")),
+        ("journal" if details.material == "article" else "booktitle", _escaped(details.host)),
+        ("school" if thesis else "publisher", _escaped(details.publisher)),
+        ("address", _escaped(details.place)),
+        ("year", details.year),
+        ("edition", _escaped(details.edition)),
+        ("series", _escaped(details.series)),
+        ("volume", _escaped(details.volume or details.series_volume)),
+        ("number", _escaped(details.issue)),
+        ("pages", _escaped(details.pages.replace("-", "--"))),
+        ("pagetotal", details.page_count),
+        ("isbn", _escaped(", ".join(details.isbn))),
+        ("issn", _escaped("".join(details.issn[:1]))),
+        ("language", _escaped(details.language)),
+        ("keywords", _escaped("; ".join(details.subjects))),
+        ("abstract", _escaped(details.summary)),
         ("note", _escaped(" ".join(notes))),
-        ("url", _address(entry.address or next(iter(cited.links), ""))),
+        ("url", _address(entry.address or next(iter(details.links), ""))),
     ]
 
 
 def _names(names: list[Name]) -> str:
-    """Joined by " and "; a name of a body, or one in which the word itself stands, is one word to BibTeX."""
+    """Join names by " and "; braces protect the name of a body and a name that contains the word "and"."""
     return " and ".join(
         f"{{{_escaped(name.text)}}}" if name.kind != "person" or _AND.search(name.text) else _escaped(name.text)
         for name in names
@@ -72,17 +72,17 @@ def _escaped(text: str) -> str:
 
 
 def _braced(title: str) -> str:
-    """Braces around the whole keep its capitals as the title page has them."""
+    """Put the title in braces, so that BibTeX keeps its capitals."""
     return f"{{{_escaped(title)}}}"
 
 
 def _address(url: str) -> str:
-    """Braces would end the field; anything else of a URL stands as it is."""
+    """Escape the characters of a URL that would end the field."""
     return url.replace("{", "%7B").replace("}", "%7D").replace("\\", "%5C")
 
 
-def _key(cited: Citation, entry: Entry) -> str:
-    first = next((name.text for name in cited.names), cited.title)
+def _key(details: Citation, entry: Entry) -> str:
+    first = next((name.text for name in details.names), details.title)
     ascii_only = unicodedata.normalize("NFKD", first).encode("ascii", "ignore").decode()
     word = _NOT_KEY.sub(" ", ascii_only).split()
-    return f"{word[0].lower()[:20] if word else 'rekaman'}{cited.year}-{entry.id[-12:]}"
+    return f"{word[0].lower()[:20] if word else 'rekaman'}{details.year}-{entry.id[-12:]}"

@@ -1,9 +1,9 @@
-"""What anyone who cites a record needs of it, read once for the forms that cite."""
+"""The citation data of a record, read once for all citation formats."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from dataclasses import dataclass, field
 
 from services.catalog.formats.xml_text import clean
 from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
@@ -12,7 +12,7 @@ from services.catalog.record.brief import isbns
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import name_of, subjects_of, tidy, title_of
 
-# MARC relator codes and the words that stand in $e, Indonesian and English, for the roles a citation tells apart.
+# MARC relator codes and the Indonesian and English terms of $e, for the roles that citations distinguish.
 ROLES = {
     **dict.fromkeys(("edt", "edc", "com", "editor", "penyunting", "ed", "compiler", "penyusun"), "editor"),
     **dict.fromkeys(("trl", "translator", "penerjemah", "pengalih bahasa", "alih bahasa"), "translator"),
@@ -32,9 +32,9 @@ _YEAR = re.compile(r"[0-9]{4}")
 _ENDS = " \t:;,/="
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Name:
-    """One name as MARC has it (`Navis, A. A.`).
+    """One name in its MARC form (`Navis, A. A.`).
 
     kind  "person", "body" or "meeting"
     role  "author", "editor", "translator", "illustrator" or "other"
@@ -45,12 +45,12 @@ class Name:
     role: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Citation:
-    """Plain texts in single spaces; "" and empty lists where the record does not say.
+    """Citation data as plain text in single spaces; "" and empty lists where the record has no value.
 
-    material  one of document's materials; "thesis" besides
-    host      title of what an article or chapter stands in, with its volume, issue and pages
+    material  a material of record.codes, or "thesis"
+    host      title of the publication that contains an article or chapter; volume, issue and pages are those in it
     """
 
     material: str
@@ -79,19 +79,19 @@ class Citation:
     volume: str = ""
     issue: str = ""
     pages: str = ""
-    other_titles: list[str] = field(default_factory=list)
+    other_titles: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def whole_title(self) -> str:
         return f"{self.title}: {self.subtitle}" if self.subtitle else self.title
 
     def by_role(self, *roles: str) -> list[Name]:
-        """Names with one of these roles, in order."""
+        """Return the names with one of these roles, in order."""
         return [name for name in self.names if name.role in roles]
 
 
 def citation(record: Record) -> Citation:
-    """What is cited of a record, whatever is missing in it."""
+    """Read the citation data of a record; missing fields are allowed."""
     tags = by_tag(record.fields)
     title, subtitle, responsibility = title_of(tags)
     imprint = _imprint(tags)
@@ -121,7 +121,7 @@ def citation(record: Record) -> Citation:
         extent=clean(extent),
         page_count=pages.group(1) if pages else "",
         summary=clean(" ".join(picked(tags, "520", frozenset("ab")))),
-        notes=_plain_each(_lettered(each) for tag in NOTES for each in tags.get(tag, ())),
+        notes=_plain_each(_lettered(field) for tag in NOTES for field in tags.get(tag, ())),
         links=[link for value in picked(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
         control_number=clean(control(tags, "001")),
         host=host,
@@ -129,59 +129,65 @@ def citation(record: Record) -> Citation:
         issue=_found(_ISSUE, part),
         pages=_found(_PAGES, part),
         other_titles=_plain_each(
-            tidy(" ".join(pick(each, frozenset("anp")))) for tag in ("240", "246", "740") for each in tags.get(tag, ())
+            tidy(" ".join(pick(field, frozenset("anp"))))
+            for tag in ("240", "246", "740")
+            for field in tags.get(tag, ())
         ),
     )
 
 
-def role_of(written: Field) -> str:
-    """The role that a name's $4 or $e says; "author" of a main entry, "other" of an added one that says nothing."""
+def role_of(field: Field) -> str:
+    """Return the role in a name's $4 or $e; without one "author" for a main entry, "other" for an added entry."""
     for code in ("4", "e"):
-        for value in pick(written, frozenset(code)):
+        for value in pick(field, frozenset(code)):
             word = value.rsplit("/", 1)[-1].strip(" .,;()").lower()
             if word in ROLES:
                 return ROLES[word]
             return "other"
-    return "author" if written[0][:1] == "1" else "other"
+    return "author" if field[0][:1] == "1" else "other"
 
 
 def _names(tags: Tags) -> list[Name]:
     names: dict[tuple[str, str], Name] = {}
     for tag in ("100", "110", "111", "700", "710", "711", "720"):
-        for each in tags.get(tag, ()):
-            text = clean(name_of(each))
-            if text and not pick(each, frozenset("t")):
-                name = Name(text, KINDS[tag[1:]], role_of(each))
+        for field in tags.get(tag, ()):
+            text = clean(name_of(field))
+            if text and not pick(field, frozenset("t")):
+                name = Name(text, KINDS[tag[1:]], role_of(field))
                 names.setdefault((name.text, name.role), name)
     return list(names.values())
 
 
 def _imprint(tags: Tags) -> Field:
-    """The field that says who published it: 264 of publication, else 260, else any 264."""
-    found = [*(each for each in tags.get("264", ()) if each[1][1:2] == "1"), *tags.get("260", ()), *tags.get("264", ())]
-    return found[0] if found else ["264", " 1"]
+    """Return the publication field: 264 with second indicator 1, else 260, else any 264."""
+    candidates = [
+        *(field for field in tags.get("264", ()) if field[1][1:2] == "1"),
+        *tags.get("260", ()),
+        *tags.get("264", ()),
+    ]
+    return candidates[0] if candidates else ["264", " 1"]
 
 
 def _series(tags: Tags) -> tuple[str, str]:
     for tag in ("490", "440", "830", "800", "810"):
-        for each in tags.get(tag, ()):
+        for field in tags.get(tag, ()):
             codes = frozenset("tp") if tag in ("800", "810") else _SERIES
-            title = clean(". ".join(part.strip(_ENDS) for part in pick(each, codes)))
+            title = clean(". ".join(part.strip(_ENDS) for part in pick(field, codes)))
             if title:
-                return title, clean(tidy("; ".join(pick(each, frozenset("v")))))
+                return title, clean(tidy("; ".join(pick(field, frozenset("v")))))
     return "", ""
 
 
 def _host(tags: Tags) -> tuple[str, str]:
-    for each in tags.get("773", ()):
-        title = clean(tidy(" ".join(pick(each, frozenset("t")) or pick(each, frozenset("as")))))
+    for field in tags.get("773", ()):
+        title = clean(tidy(" ".join(pick(field, frozenset("t")) or pick(field, frozenset("as")))))
         if title:
-            return title, clean(" ".join(pick(each, frozenset("g"))))
+            return title, clean(" ".join(pick(field, frozenset("g"))))
     return "", ""
 
 
-def _lettered(written: Field) -> str:
-    return " ".join(written[at + 1] for at in range(2, len(written) - 1, 2) if written[at].isalpha())
+def _lettered(field: Field) -> str:
+    return " ".join(field[at + 1] for at in range(2, len(field) - 1, 2) if field[at].isalpha())
 
 
 def _plain_each(texts: object) -> list[str]:

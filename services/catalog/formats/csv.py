@@ -1,4 +1,4 @@
-"""CSV (RFC 4180) for spreadsheets: a record a row, several values in one cell with ` ; ` between."""
+"""CSV (RFC 4180) for spreadsheets: one row per record, several values in one cell separated by ` ; `."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean
 
 SEPARATOR: Final = " ; "
-# No spreadsheet holds more in a cell, and Python's own reader stops at 131,072.
+# Characters in a cell: spreadsheets allow little more, and Python's csv reader stops at 131,072.
 LONGEST: Final = 32_000
-# A cell that begins so is a formula to a spreadsheet; an apostrophe before it makes it text again.
+# A spreadsheet reads a cell that begins with one of these as a formula; an apostrophe before it makes it text.
 FORMULA: Final = ("=", "+", "-", "@")
 COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("id", lambda _, entry: entry.id),
@@ -43,23 +43,23 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("items", lambda _, entry: str(sum(each.get("items", 0) for each in _holdings(entry)))),
     ("address", lambda _, entry: entry.address),
 )
-# Spreadsheets take a file for UTF-8 only when it begins with this mark.
+# Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
 MARK: Final = "\ufeff".encode()
 
 
 def head() -> bytes:
-    """The mark and the line of column names."""
+    """Write the byte order mark and the line of column names."""
     return MARK + _line(name for name, _ in COLUMNS)
 
 
 def row(entry: Entry) -> bytes:
-    """A record's line."""
-    cited = citation(entry.record)
-    return _line(_safe(value(cited, entry)) for _, value in COLUMNS)
+    """Write the line of a record."""
+    details = citation(entry.record)
+    return _line(_safe(value(details, entry)) for _, value in COLUMNS)
 
 
 def alone(entry: Entry) -> bytes:
-    """The column names and one record."""
+    """Write the column names and one record."""
     return head() + row(entry)
 
 

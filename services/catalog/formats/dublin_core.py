@@ -1,6 +1,6 @@
 """Unqualified Dublin Core in oai_dc, by the Library of Congress's MARC to Dublin Core Crosswalk.
 
-1XX are creators and 7XX contributors, as OAI-PMH's readers expect, where the crosswalk leaves the choice.
+Where the crosswalk leaves the choice, 1XX are creators and 7XX contributors, as OAI-PMH harvesters expect.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAMESPACES: Final = {
 COLLECTION_HEAD: Final = b'<?xml version="1.0" encoding="UTF-8"?>\n<records>\n'
 COLLECTION_TAIL: Final = b"</records>\n"
 
-# Element, tags, subfields ("" for all that have a letter): one value a field, in this order.
+# Element, tags, subfields ("" for all with a letter as code): one value per field, in this order.
 RULES: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("title", ("245",), "abfgknps"),
     ("title", ("130", "240", "246"), "abnp"),
@@ -51,55 +51,55 @@ RULES: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("coverage", ("752", "662"), "abcdfgh"),
     ("rights", ("506", "540"), ""),
 )
-# These end as they are written, the others without ISBD's punctuation.
+# Values of these fields keep their final punctuation; the others lose ISBD punctuation.
 SENTENCES: Final = frozenset({"505", "520"})
 # leader/06 -> DCMI Type
 TYPES: Final = {
     **dict.fromkeys("act", "Text"), "d": "Text", "e": "Image", "f": "Image", "g": "MovingImage", "i": "Sound",
     "j": "Sound", "k": "StillImage", "m": "Software", "o": "Collection", "p": "Collection", "r": "PhysicalObject",
 }  # fmt: skip
-# Second indicators of 264 that speak of publication; the others of production, distribution, making and copyright.
+# Second indicators of 264 for publication; the others are production, distribution, manufacture and copyright.
 _PUBLICATION = ("1", " ")
 
 
 def alone(entry: Entry) -> bytes:
-    """One oai_dc:dc element as a document."""
+    """Write one oai_dc:dc element as a document."""
     return serialize(_element(entry), declare=True)
 
 
 def row(entry: Entry) -> bytes:
-    """One oai_dc:dc element in a collection."""
+    """Write one oai_dc:dc element of a collection."""
     return serialize(_element(entry), declare=False)
 
 
 def _element(entry: Entry) -> Element:
-    made = root("oai_dc:dc", NAMESPACES)
+    parent = root("oai_dc:dc", NAMESPACES)
     values: set[tuple[str, str]] = set()
 
-    def say(element: str, text: str) -> None:
+    def add(element: str, text: str) -> None:
         text = clean(text)
         if text and (element, text) not in values:
             values.add((element, text))
-            put(made, f"dc:{element}", text)
+            put(parent, f"dc:{element}", text)
 
     tags = by_tag(entry.record.fields)
     for element, from_tags, codes in RULES:
         if codes == "SUBJECTS":
             for subject in subjects_of(tags):
-                say(element, subject)
+                add(element, subject)
         for tag in from_tags:
             for field in tags.get(tag, ()):
                 if tag != "264" or field[1][1:2] in _PUBLICATION:
-                    say(element, _value(field, codes))
+                    add(element, _value(field, codes))
         if element == "date":
             year = control(tags, "008")[7:11]
-            say(element, year if year.isdigit() else "")
+            add(element, year if year.isdigit() else "")
         elif element == "type":
-            say(element, TYPES.get(entry.record.leader[6:7], ""))
-    say("language", language_of(tags))
-    say("identifier", control(tags, "001"))
-    say("identifier", entry.address)
-    return made
+            add(element, TYPES.get(entry.record.leader[6:7], ""))
+    add("language", language_of(tags))
+    add("identifier", control(tags, "001"))
+    add("identifier", entry.address)
+    return parent
 
 
 def _value(field: Field, codes: str) -> str:

@@ -1,4 +1,4 @@
-"""What a form is written of, and what a form is."""
+"""The input of an export format, and the format itself."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from services.catalog.marc.record import Record
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One record with what the catalogue knows of it beside its MARC.
+    """One record with the catalogue's data about it.
 
     id           as text
     updated_at   aware UTC
-    holdings     UTF-8 JSON list, an entry a branch (document.holdings)
+    holdings     UTF-8 JSON list, one entry per branch
     source, institution   by code
-    address      of the record's page; "" when nobody has said where this catalogue is
+    address      URL of the record's page; "" when the catalogue's public URL is not configured
     """
 
     record: Record
@@ -32,13 +32,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A way to write a record down.
+    """An export format.
 
-    media_type   as HTTP names it
-    ending       of a file's name, without the dot
-    alone        one record as a document of its own
-    head, row, tail   the same in a collection; a row ends itself
-    Writing raises Unserialisable only in the MARC forms, for what they cannot hold; the others leave such things out.
+    media_type   HTTP media type
+    ending       file name extension, without the dot
+    alone        writes one record as a document
+    head, row, tail   parts of a collection; a row includes its line end
+    Only the MARC formats raise NotSerialisable, for values they cannot hold; the others leave such values out.
     """
 
     media_type: str

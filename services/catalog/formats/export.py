@@ -1,7 +1,7 @@
-"""Giving records back, all of them or what a search finds, in any form, by record number.
+"""Exports records in any format: all of them, or the results of a search.
 
-By number, so that an export that was stopped goes on after the last record it is sure of, whatever came in meanwhile:
-no record is lost and none is written twice.
+Records are written by number. A stopped export therefore continues after its last saved record, even if records were
+imported in between: no record is lost and none is written twice.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ from services.catalog.tables import Institution, Record, Source
 
 Form = Literal["marc", "marcxml", "marcjson", "json", "brief", "dc", "mods", "jsonld", "ris", "bibtex", "csv"]
 PAGE = 500
-# Numbers that one question to the index covers; all that match among them come in one answer.
+# Record numbers that one index request covers; one reply has all matches among them.
 NUMBERS_A_QUESTION = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
-    """What to export.
+    """The records and the format of an export.
 
-    query, filters  as a search has them; nothing: everything. Words are matched as they are spelt: nothing is forgiven
-    source          only this source's records
-    address         of a record's page, `{id}` in it standing for the id; "" when nobody has said where we are
+    query, filters  as in a search, without spelling correction; empty for all records
+    source          code of a source, to export only its records
+    address         URL of a record's page with `{id}` for the id; "" when the public URL is not configured
     """
 
     form: Form = "marc"
@@ -56,7 +56,7 @@ class ExportRequest:
 
 @dataclass(frozen=True, slots=True)
 class SavedProgress:
-    """A record that this form cannot hold."""
+    """A record that the format cannot hold."""
 
     record: UUID
     reason: str
@@ -65,7 +65,13 @@ class SavedProgress:
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """after: number of the last record dealt with; written, left: so far; problems: what this page left."""
+    """The progress of an export.
+
+    after     number of the last record that was processed
+    written   records written until now
+    left      records left out until now
+    problems  records that this page left out
+    """
 
     after: int = 0
     written: int = 0
@@ -82,11 +88,11 @@ def export(
     index: Index | None = None,
     since: ExportProgress | None = None,
 ) -> Iterator[ExportProgress]:
-    """Write the records in the order they came, a page at a time, in constant memory.
+    """Write the records in order of their numbers, a page at a time, in constant memory.
 
-    index   where to search; None when nothing is searched for
-    since   go on from there: what comes before has been written already, head and all
-    yields  how far it is, after each page; the end of the form is written when the last page has been taken
+    index   the index to search; None to export without a search
+    since   continue from there; the head and all records before it are already written
+    yields  the progress after each page; the tail is written when the caller asks for a page after the last one
     raises  NotFound     SOURCE_NOT_FOUND
             Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
@@ -117,7 +123,7 @@ def export(
 
 
 def count(database: Database, context: Context, *, source: str = "") -> int:
-    """How many records there are, of one source when named."""
+    """Count the records, those of one source when `source` is given."""
     statement = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
     if source:
         statement = statement.join(Source, Source.id == Record.source_id).where(Source.code == source)
@@ -126,25 +132,28 @@ def count(database: Database, context: Context, *, source: str = "") -> int:
 
 
 def count_found(index: Index, asked: ExportRequest) -> int:
-    """How many records a search finds, of all sources."""
+    """Count the records that a search finds, in all sources."""
     match, filters = _match(asked)
     return index.search(Request(match=match, filters=filters, limit=0)).total
 
 
 def check_format(database: Database, context: Context, source: str) -> None:
-    """Be sure there is such a source. Raises NotFound SOURCE_NOT_FOUND."""
+    """Check that the source exists.
+
+    raises  NotFound  SOURCE_NOT_FOUND
+    """
     with database.reading(context) as session:
         if session.scalar(select(Source.id).where(Source.code == source)) is None:
             raise NotFound("SOURCE_NOT_FOUND", source=source)
 
 
 class ExportFile:
-    """A file to export into, and beside it `FILE.state`: what was asked and how much of the file is sure.
+    """The file of an export, with `FILE.state`: the request and the progress that is safely on disk.
 
-    Used as a context; `since` is how far a run before came, None for a fresh file. `keep` makes sure of what has been
-    written; `done` ends it, after which the state is gone.
+    A context manager. `since` is the progress of an earlier run, None for a new file. `keep` flushes the file and saves
+    the progress; `done` flushes it and removes the state.
     raises  Unavailable  FILE_UNUSABLE
-            Invalid      EXPORT_UNLIKE, when the file was begun with another question
+            Invalid      EXPORT_UNLIKE  an earlier run wrote this file for another request
     """
 
     def __init__(self, path: Path, asked: ExportRequest) -> None:
@@ -155,12 +164,12 @@ class ExportFile:
 
     def __enter__(self) -> ExportFile:
         try:
-            begun = self._begun()
-            self.file: BinaryIO = self._path.open("wb" if begun is None else "r+b")
-            if begun is not None:
-                self.file.truncate(begun["bytes"])
-                self.file.seek(begun["bytes"])
-                self.since = ExportProgress(begun["after"], begun["written"], begun["left"])
+            state = self._begun()
+            self.file: BinaryIO = self._path.open("wb" if state is None else "r+b")
+            if state is not None:
+                self.file.truncate(state["bytes"])
+                self.file.seek(state["bytes"])
+                self.since = ExportProgress(state["after"], state["written"], state["left"])
         except OSError as problem:
             raise _unusable(self._path, problem) from None
         return self
@@ -168,17 +177,17 @@ class ExportFile:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def keep(self, reached: ExportProgress) -> None:
-        """From now on a run that dies goes on after this record; a device or a pipe cannot be gone on with."""
+    def keep(self, progress: ExportProgress) -> None:
+        """Save the progress, so that a later run continues after this record; does nothing for a device or a pipe."""
         if not self._path.is_file():
             return
         self._sync()
         state = {
             "asked": self._asked,
             "bytes": self.file.tell(),
-            "after": reached.after,
-            "written": reached.written,
-            "left": reached.left,
+            "after": progress.after,
+            "written": progress.written,
+            "left": progress.left,
         }
         with self._new.open("w") as file:
             json.dump(state, file)
@@ -197,15 +206,15 @@ class ExportFile:
         os.fsync(self.file.fileno())
 
     def _begun(self) -> dict[str, Any] | None:
-        """The state of a run that did not end; None when there was none, or its file is gone."""
+        """Read the state of an unfinished run; None without one, or when its file is missing or too short."""
         if not self._state.exists():
             return None
-        begun: dict[str, Any] = json.loads(self._state.read_text())
-        if begun["asked"] != self._asked:
+        state: dict[str, Any] = json.loads(self._state.read_text())
+        if state["asked"] != self._asked:
             raise Invalid("EXPORT_UNLIKE", path=str(self._path), state=str(self._state))
-        if not self._path.exists() or self._path.stat().st_size < begun["bytes"]:
+        if not self._path.exists() or self._path.stat().st_size < state["bytes"]:
             return None
-        return begun
+        return state
 
 
 def _unusable(path: Path, problem: OSError) -> Unavailable:
@@ -236,8 +245,8 @@ def _entries_of_search(
     while after < highest:
         end = after + NUMBERS_A_QUESTION
         window = And((match, Between("number", after + 1, end)))
-        found = index.search(Request(match=window, filters=filters, sort="year_asc", limit=NUMBERS_A_QUESTION))
-        numbers = sorted(found.numbers)
+        result = index.search(Request(match=window, filters=filters, sort="year_asc", limit=NUMBERS_A_QUESTION))
+        numbers = sorted(result.numbers)
         for start in range(0, len(numbers), PAGE):
             part = numbers[start : start + PAGE]
             with database.reading(context) as session:

@@ -1,4 +1,4 @@
-"""schema.org in JSON-LD: what search engines and other libraries read from a record's page."""
+"""schema.org in JSON-LD, for search engines and other libraries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TYPES: Final = {
 }  # fmt: skip
 NAME_TYPES: Final = {"person": "Person", "body": "Organization", "meeting": "Organization"}
 ROLES: Final = {"author": "author", "editor": "editor", "translator": "translator", "illustrator": "illustrator"}
-# illustrator is a Book's alone; elsewhere such a person is a contributor.
+# schema.org has illustrator only for Book; other types get a contributor.
 BOOKS_ONLY: Final = frozenset({"illustrator"})
 AVAILABILITY: Final = {
     "can_be_borrowed": "https://schema.org/InStock",
@@ -27,7 +27,7 @@ AVAILABILITY: Final = {
     "not_available": "https://schema.org/OutOfStock",
 }
 LEND: Final = "http://purl.org/goodrelations/v1#LeaseOut"
-# BCP 47 has two letters where there are some; MARC's three (bibliographic) for the languages that come here.
+# MARC language code -> BCP 47, which prefers two letters; other codes stay as they are.
 LANGUAGES: Final = {
     "ind": "id", "eng": "en", "may": "ms", "jav": "jv", "sun": "su", "ara": "ar", "dut": "nl", "ger": "de",
     "fre": "fr", "spa": "es", "por": "pt", "ita": "it", "rus": "ru", "chi": "zh", "jpn": "ja", "kor": "ko",
@@ -38,51 +38,51 @@ LANGUAGES: Final = {
 
 
 def alone(entry: Entry) -> bytes:
-    """One record as an object with its context; safe inside a script element of a page."""
+    """Write one record as an object with its context; safe inside an HTML script element."""
     return orjson.dumps({"@context": CONTEXT, **_described(entry)}).replace(b"<", b"\\u003c")
 
 
 def row(entry: Entry) -> bytes:
-    """One record a line, each with its context."""
+    """Write one record with its context as a line."""
     return alone(entry) + b"\n"
 
 
 def _described(entry: Entry) -> dict[str, Any]:
-    cited = citation(entry.record)
-    kind = TYPES.get(cited.material, "CreativeWork")
-    made: dict[str, Any] = {
+    details = citation(entry.record)
+    kind = TYPES.get(details.material, "CreativeWork")
+    description: dict[str, Any] = {
         "@type": kind,
         "@id": entry.address or f"urn:uuid:{entry.id}",
         "url": entry.address,
-        "name": cited.title or "Tanpa judul",
-        "alternativeHeadline": cited.subtitle,
-        "alternateName": cited.other_titles,
-        **_people(cited, kind),
-        "publisher": _publisher(cited),
-        "datePublished": cited.year,
-        "inLanguage": LANGUAGES.get(cited.language, cited.language),
-        "description": cited.summary,
-        "about": [{"@type": "Thing", "name": subject} for subject in cited.subjects],
-        "isPartOf": _part_of(cited),
-        "identifier": _identifiers(cited),
+        "name": details.title or "Tanpa judul",
+        "alternativeHeadline": details.subtitle,
+        "alternateName": details.other_titles,
+        **_people(details, kind),
+        "publisher": _publisher(details),
+        "datePublished": details.year,
+        "inLanguage": LANGUAGES.get(details.language, details.language),
+        "description": details.summary,
+        "about": [{"@type": "Thing", "name": subject} for subject in details.subjects],
+        "isPartOf": _part_of(details),
+        "identifier": _identifiers(details),
         "dateModified": entry.updated_at.isoformat(timespec="seconds"),
         "offers": _offers(entry),
     }
     if kind == "Book":
-        made |= {
-            "isbn": cited.isbn,
-            "bookEdition": cited.edition,
-            "numberOfPages": int(cited.page_count) if cited.page_count else None,
-            "bookFormat": "https://schema.org/EBook" if cited.material == "ebook" else None,
+        description |= {
+            "isbn": details.isbn,
+            "bookEdition": details.edition,
+            "numberOfPages": int(details.page_count) if details.page_count else None,
+            "bookFormat": "https://schema.org/EBook" if details.material == "ebook" else None,
         }
     elif kind == "Periodical":
-        made["issn"] = cited.issn
-    return {key: value for key, value in made.items() if value}
+        description["issn"] = details.issn
+    return {key: value for key, value in description.items() if value}
 
 
-def _people(cited: Citation, kind: str) -> dict[str, list[dict[str, str]]]:
+def _people(details: Citation, kind: str) -> dict[str, list[dict[str, str]]]:
     people: dict[str, list[dict[str, str]]] = {}
-    for name in cited.names:
+    for name in details.names:
         part = ROLES.get(name.role, "contributor")
         people.setdefault("contributor" if part in BOOKS_ONLY and kind != "Book" else part, []).append(_agent(name))
     return people
@@ -92,28 +92,28 @@ def _agent(name: Name) -> dict[str, str]:
     return {"@type": NAME_TYPES[name.kind], "name": name.text}
 
 
-def _publisher(cited: Citation) -> dict[str, Any] | None:
-    if not cited.publisher:
+def _publisher(details: Citation) -> dict[str, Any] | None:
+    if not details.publisher:
         return None
-    made: dict[str, Any] = {"@type": "Organization", "name": cited.publisher}
-    if cited.place:
-        made["location"] = {"@type": "Place", "name": cited.place}
-    return made
+    publisher: dict[str, Any] = {"@type": "Organization", "name": details.publisher}
+    if details.place:
+        publisher["location"] = {"@type": "Place", "name": details.place}
+    return publisher
 
 
-def _part_of(cited: Citation) -> dict[str, str] | None:
-    if cited.host:
-        return {"@type": "Periodical" if cited.volume or cited.issue else "CreativeWork", "name": cited.host}
-    return {"@type": "CreativeWorkSeries", "name": cited.series} if cited.series else None
+def _part_of(details: Citation) -> dict[str, str] | None:
+    if details.host:
+        return {"@type": "Periodical" if details.volume or details.issue else "CreativeWork", "name": details.host}
+    return {"@type": "CreativeWorkSeries", "name": details.series} if details.series else None
 
 
-def _identifiers(cited: Citation) -> list[dict[str, str]]:
-    named = (("DDC", cited.ddc), ("001", cited.control_number))
-    return [{"@type": "PropertyValue", "propertyID": name, "value": value} for name, value in named if value]
+def _identifiers(details: Citation) -> list[dict[str, str]]:
+    numbers = (("DDC", details.ddc), ("001", details.control_number))
+    return [{"@type": "PropertyValue", "propertyID": name, "value": value} for name, value in numbers if value]
 
 
 def _offers(entry: Entry) -> list[dict[str, Any]]:
-    """What each branch has: lent for nothing, or read there."""
+    """Return one offer per branch: lending or reading there, at no charge."""
     return [
         {
             "@type": "Offer",
@@ -128,6 +128,6 @@ def _offers(entry: Entry) -> list[dict[str, Any]]:
     ]
 
 
-def _branch_name(held: dict[str, Any]) -> str:
-    names = held.get("branch_name") or {}
-    return str(names.get("id") or names.get("en") or f"{held['institution']}/{held['branch']}")
+def _branch_name(holding: dict[str, Any]) -> str:
+    names = holding.get("branch_name") or {}
+    return str(names.get("id") or names.get("en") or f"{holding['institution']}/{holding['branch']}")

@@ -1,4 +1,4 @@
-"""JSON as the API gives it: a record in short as lists show it, and in full as its page does."""
+"""The API's JSON: the brief record of lists and the full record of its page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from services.catalog.record.display import display
 
 
 def brief_json(entry: Entry) -> bytes:
-    """`{"id", "record", "holdings"}`, the record as in a list of hits."""
+    """Write `{"id", "record", "holdings"}` with the brief record."""
     return orjson.dumps(
         {
             "id": entry.id,
@@ -23,7 +23,7 @@ def brief_json(entry: Entry) -> bytes:
 
 
 def full_json(entry: Entry) -> bytes:
-    """`{"id", "version", "record", "holdings", "updated_at", "source", "institution"}`, the record as on its page."""
+    """Write `{"id", "version", "record", "holdings", "updated_at", "source", "institution"}` with the full record."""
     return orjson.dumps(
         {
             "id": entry.id,

@@ -1,4 +1,4 @@
-"""RIS, as reference managers read it: a tag a line, the record's end on a line of its own."""
+"""RIS for reference managers: one tag per line, and a line that ends the record."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ BY_ROLE: Final = {"author": "AU", "editor": "A2", "translator": "A4"}
 
 
 def alone(entry: Entry) -> bytes:
-    """One record; in a collection records follow one another just so."""
+    """Write one record; a collection is a sequence of them."""
     lines = [f"{tag}  - {text}" for tag, text in _lines(citation(entry.record), entry) if text]
     return ("\r\n".join([*lines, "ER  - "]) + "\r\n\r\n").encode("utf-8", "replace")
 
 
-def _lines(cited: Citation, entry: Entry) -> list[tuple[str, str]]:
+def _lines(details: Citation, entry: Entry) -> list[tuple[str, str]]:
     return [
-        ("TY", TYPES.get(cited.material, GENERIC)),
+        ("TY", TYPES.get(details.material, GENERIC)),
         ("ID", entry.id),
-        *((_tag(name), name.text) for name in cited.names),
-        ("TI", cited.whole_title),
-        ("T2", cited.host or cited.series),
-        ("VL", cited.volume or cited.series_volume),
-        ("IS", cited.issue),
-        ("SP", cited.pages or cited.page_count),
-        ("ET", cited.edition),
-        ("CY", cited.place),
-        ("PB", cited.publisher),
-        ("PY", cited.year),
-        *(("SN", number) for number in (*cited.isbn, *cited.issn)),
-        ("LA", cited.language),
-        ("CN", cited.ddc),
-        ("AB", cited.summary),
-        *(("KW", subject) for subject in cited.subjects),
-        *(("N1", note) for note in cited.notes),
-        *(("UR", link) for link in (entry.address, *cited.links)),
+        *((_tag(name), name.text) for name in details.names),
+        ("TI", details.whole_title),
+        ("T2", details.host or details.series),
+        ("VL", details.volume or details.series_volume),
+        ("IS", details.issue),
+        ("SP", details.pages or details.page_count),
+        ("ET", details.edition),
+        ("CY", details.place),
+        ("PB", details.publisher),
+        ("PY", details.year),
+        *(("SN", number) for number in (*details.isbn, *details.issn)),
+        ("LA", details.language),
+        ("CN", details.ddc),
+        ("AB", details.summary),
+        *(("KW", subject) for subject in details.subjects),
+        *(("N1", note) for note in details.notes),
+        *(("UR", link) for link in (entry.address, *details.links)),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Text that any form may hold: in single spaces, without the characters that XML 1.0 forbids."""
+"""XML elements, and text that every export format can hold."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ _FORBIDDEN = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
 def clean(text: str) -> str:
-    """The text in single spaces; control characters and what XML cannot hold are spaces too."""
+    """Reduce white space, control characters and characters that XML 1.0 forbids to single spaces."""
     return " ".join(_FORBIDDEN.sub(" ", text).split())
 
 
 def root(name: str, attributes: dict[str, str]) -> Element:
-    """An element that a document begins with; names carry their prefix, attributes declare it."""
+    """Create the root element; names include their prefix, and `attributes` declares the namespaces."""
     return Element(name, attributes)
 
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
-    """An element under another; the text is made plain, attributes without a value are left out."""
+    """Append an element; the text is cleaned, attributes without a value are left out."""
     child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
     if kept := clean(text):
         child.text = kept
@@ -27,12 +27,12 @@ def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Ele
 
 
 def put_text(parent: Element, name: str, text: str, /, **attributes: str) -> None:
-    """The same, unless there is nothing to say."""
+    """Append an element as `put` does, unless its text is empty."""
     if clean(text):
         put(parent, name, text, **attributes)
 
 
 def serialize(element: Element, *, declare: bool) -> bytes:
-    """The element in UTF-8, with an XML declaration when it stands alone."""
-    made: bytes = tostring(element, encoding="utf-8", xml_declaration=declare)
-    return made + b"\n"
+    """Write the element in UTF-8, with an XML declaration when `declare` is true."""
+    document: bytes = tostring(element, encoding="utf-8", xml_declaration=declare)
+    return document + b"\n"

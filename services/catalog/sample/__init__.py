@@ -1,4 +1,4 @@
-"""The sample library: several hundred real books on made-up shelves, as MARC 21."""
+"""The sample library: several hundred real books in invented holdings, as MARC 21."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from services.catalog.sample.marc_records import describe
 
 
 def institutions_path() -> Path:
-    """The institutions and branches of the sample, in the format of `rangkiang institutions load`."""
+    """Return the path of the sample's institutions and branches, a file for `rangkiang institutions load`."""
     return Path(__file__).parent / "institutions.toml"
 
 
 def classes_path() -> Path:
-    """The captions of the sample's classes, in the format of `rangkiang classes load`."""
+    """Return the path of the sample's class captions, a file for `rangkiang classes load`."""
     return Path(__file__).parent / "classes.toml"
 
 
 def sources() -> list[tuple[str, str]]:
-    """(source code, institution code): each institution is the one source of its own records."""
+    """List (source code, institution code); each institution is the only source of its records."""
     return [(code, code) for code in BARCODE_PREFIXES]
 
 
 def records(source: str) -> Iterator[Record]:
-    """The records of a source, by number, each with its institution's copies in 852.
+    """Yield the records of a source by number, each with its institution's copies in 852.
 
     raises  KeyError  no such source
     """
@@ -40,7 +40,7 @@ def records(source: str) -> Iterator[Record]:
 
 
 def everything(source: str) -> Iterator[Record]:
-    """The records of a source, and with the first source's the authority records of all.
+    """Yield the records of a source; the first source also has all authority records.
 
     raises  KeyError  no such source
     """

@@ -1,4 +1,4 @@
-"""The sample's names of authors as MARC 21 authority records."""
+"""The sample's author names as MARC 21 authority records."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIXED = "261101n||azannaabn          |a aaa      "
 
 
 def authorities(source: str) -> Iterator[Record]:
-    """One record a heading, in the file's order; 003 is the source's code."""
+    """Yield one record per heading, in the file's order; 003 is the source's code."""
     data = tomllib.loads((Path(__file__).parent / "authorities.toml").read_text(encoding="utf-8"))
     for number, heading in enumerate(data["heading"], data["first"]):
         fields: list[Field] = [["001", f"nama{number}"], ["003", source], ["005", _TRANSACTION], ["008", _FIXED]]

@@ -1,4 +1,4 @@
-"""The books of the sample library as people wrote them in TOML, read and checked."""
+"""Reads and checks the TOML files with the books of the sample library."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ MOST_COPIES = 4
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Someone who made a book: the heading as in 1XX, and one of ROLES."""
+    """A creator of a book: the heading as in 1XX, and one of ROLES."""
 
     heading: str
     role: str = "aut"
 
     @property
     def inverted(self) -> bool:
-        """True when the heading begins with the part that is filed under: `Navis, A. A.`."""
+        """Return True when the heading begins with the filing element: `Navis, A. A.`."""
         return "," in self.heading and self.role != "org"
 
     @property
     def direct(self) -> str:
-        """The name as it is said: `A. A. Navis`."""
+        """Return the name in direct order: `A. A. Navis`."""
         if not self.inverted:
             return self.heading
         family, _, given = self.heading.partition(", ")
@@ -37,7 +37,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class Copies:
-    """So many copies at one branch."""
+    """The number of copies at one branch."""
 
     institution: str
     branch: str
@@ -46,9 +46,9 @@ class Copies:
 
 @dataclass(frozen=True, slots=True)
 class Book:
-    """One book of the files in `books/`, whose README says what each field means; what is not known is empty or 0.
+    """One book of the files in `books/`, whose README describes the fields; unknown values are empty or 0.
 
-    number  of the book, its file's `first` and counted on
+    number  counted from the file's `first`
     """
 
     number: int
@@ -83,7 +83,7 @@ class Book:
 
     @property
     def main_entry(self) -> Name | None:
-        """Whose name the book is filed under; None when only the title can be."""
+        """Return the name of the main entry; None for a title main entry."""
         return next((name for name in self.by if name.role in ("aut", "org")), None)
 
 
@@ -93,43 +93,43 @@ _LISTS = ("subjects", "people", "places")
 
 @cache
 def books() -> tuple[Book, ...]:
-    """Every book of the sample, by number."""
+    """Return all books of the sample, by number."""
     return tuple(book for path in sorted(FOLDER.glob("*.toml")) for book in read_file(path))
 
 
 def read_file(path: Path) -> Iterator[Book]:
-    """The books of one file, in its order.
+    """Yield the books of one file, in its order.
 
-    raises  ValueError  the file, the title and what is wrong with it
+    raises  ValueError  with the file, the title and the problem
     """
     data = tomllib.loads(path.read_text(encoding="utf-8"))
-    for number, each in enumerate(data["book"], start=data["first"]):
+    for number, entry in enumerate(data["book"], start=data["first"]):
         try:
-            yield _book(number, each)
+            yield _book(number, entry)
         except (KeyError, TypeError, ValueError) as problem:
-            raise ValueError(f"{path.name}: {each.get('title', number)}: {problem}") from problem
+            raise ValueError(f"{path.name}: {entry.get('title', number)}: {problem}") from problem
 
 
-def _book(number: int, said: dict[str, Any]) -> Book:
-    if unknown := said.keys() - _KNOWN:
+def _book(number: int, entry: dict[str, Any]) -> Book:
+    if unknown := entry.keys() - _KNOWN:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    mapping = dict(said)
-    mapping["by"] = tuple(_name(each) for each in said.get("by", ()))
-    mapping["copies"] = tuple(_copies(each) for each in said["copies"])
+    mapping = dict(entry)
+    mapping["by"] = tuple(_name(each) for each in entry.get("by", ()))
+    mapping["copies"] = tuple(_copies(each) for each in entry["copies"])
     for field in _LISTS:
-        mapping[field] = tuple(said.get(field, ()))
+        mapping[field] = tuple(entry.get(field, ()))
     book = Book(number=number, **mapping)
     if not 1 <= sum(copy.number for copy in book.copies) <= MOST_COPIES:
         raise ValueError(f"one to {MOST_COPIES} copies")
     return book
 
 
-def _name(said: str) -> Name:
-    role, separator, heading = said.partition(": ")
-    return Name(heading, role) if separator and role in ROLES else Name(said)
+def _name(text: str) -> Name:
+    role, separator, heading = text.partition(": ")
+    return Name(heading, role) if separator and role in ROLES else Name(text)
 
 
-def _copies(said: str) -> Copies:
-    place, _, number = said.partition(":")
+def _copies(text: str) -> Copies:
+    place, _, number = text.partition(":")
     institution, _, branch = place.partition("/")
     return Copies(institution, branch, int(number))

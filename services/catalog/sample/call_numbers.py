@@ -14,7 +14,7 @@ _ARTICLES = {"eng": ("The ", "A ", "An "), "dut": ("De ", "Het ", "Een ")}
 
 
 def nonfiling(title: str, language: str) -> int:
-    """Characters at the start of a title that do not count in filing, as 245's second indicator says them."""
+    """Count the nonfiling characters at the start of a title (second indicator of 245)."""
     for article in _ARTICLES.get(language, ()):
         if title.startswith(article):
             return len(article)
@@ -22,7 +22,7 @@ def nonfiling(title: str, language: str) -> int:
 
 
 def call_number(book: Book) -> tuple[str, str, str]:
-    """Prefix (`R`, `A`, `AV`, `F` or none), class, and three letters of the main entry with the first of the title."""
+    """Return prefix (`R`, `A`, `AV`, `F` or none), class, and three letters of the main entry and one of the title."""
     title = _letters(book.title[nonfiling(book.title, book.language) :])
     entry = book.main_entry
     filed = _letters(entry.heading) if entry is not None else title
@@ -30,22 +30,22 @@ def call_number(book: Book) -> tuple[str, str, str]:
 
 
 def items(book: Book, institution: str) -> Iterator[Field]:
-    """An 852 for each copy the institution has.
+    """Yield an 852 for each copy of the institution.
 
-    Barcodes are made of the book's number and the copy's place among all of the book's copies, so they stay as they
-    are while other books come and go.
+    A barcode has the book's number and the copy's position among all copies of the book, so it does not change when
+    other books are added or removed.
     """
     prefix, ddc, rest = call_number(book)
     place = 0
     copy = 0
-    for each in book.copies:
-        for _ in range(each.number):
+    for copies in book.copies:
+        for _ in range(copies.number):
             place += 1
-            if each.institution != institution:
+            if copies.institution != institution:
                 continue
             copy += 1
             barcode = f"{BARCODE_PREFIXES[institution]}{book.number * 10 + place:07}"
-            field = ["852", "1 ", "a", institution, "b", each.branch, "c", book.collection]
+            field = ["852", "1 ", "a", institution, "b", copies.branch, "c", book.collection]
             field += ["k", prefix] if prefix else []
             volume = ["3", book.part] if book.part else []
             yield [*field, "h", ddc, "i", rest, *volume, "p", barcode, "t", str(copy)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.catalog.sample.books_toml import Book
 
-# Code (ISO 639-2/B): as said in a note in Indonesian, and after a uniform title.
+# Language code (ISO 639-2/B): its name in Indonesian notes, and after a uniform title.
 LANGUAGES = {
     "ind": ("Indonesia", "Indonesia"),
     "min": ("Minangkabau", "Minangkabau"),
@@ -23,7 +23,7 @@ LANGUAGES = {
     "per": ("Persia", "Persia"),
     "grc": ("Yunani kuno", "Yunani kuno"),
 }
-# How $6 names the script of a language, and that it runs to the left.
+# Script of a language in $6, with /r for right-to-left.
 SCRIPTS = {"ara": "/(3/r", "per": "/(3/r", "rus": "/(N", "grc": "/(S", "jpn": "/$1"}
 COUNTRIES = {
     "Jakarta": "io ", "Bandung": "io ", "Yogyakarta": "io ", "Padang": "io ", "Bukittinggi": "io ", "Magelang": "io ",
@@ -50,19 +50,19 @@ _UNMEDIATED = ("tanpa perantara", "n")
 
 
 def leader(book: Book) -> str:
-    """A new record of one monographic item, minimal level, ISBD punctuation."""
+    """Return the leader of a new monograph record, minimal level, ISBD punctuation."""
     return f"00000n{_TYPES[book.material]}m a22000007i 4500"
 
 
 def control_008(book: Book) -> str:
-    """008 for books, maps or visual materials, as the leader says; 40 characters."""
+    """Return the 40 characters of 008 for books, maps or visual materials, as in the leader."""
     date = f"s{book.year}    " if book.year else "nuuuuuuuu"
     country = COUNTRIES[book.place] if book.place else "xx "
     return f"{_ENTERED}{date}{country}{_specific(book)}{book.language} d"
 
 
 def _specific(book: Book) -> str:
-    """Positions 18–34."""
+    """Return positions 18–34."""
     audience = _AUDIENCES[book.audience]
     if book.material == "peta":
         return "       " + ("e" if book.genre == "Atlas" else "a") + "     0   "
@@ -81,7 +81,7 @@ def _nature(book: Book) -> str:
 
 
 def carriers(book: Book) -> list[tuple[str, str, str, str]]:
-    """(tag, term, code, vocabulary) for 336, 337 and 338, RDA's terms in Indonesian."""
+    """List (tag, term, code, vocabulary) for 336, 337 and 338, with RDA terms in Indonesian."""
     types = [("336", term, code, "rdacontent") for term, code in _CONTENT[book.material]]
     medium, carrier = _UNMEDIATED, ("volume", "nc")
     if book.material == "av":

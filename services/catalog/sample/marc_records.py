@@ -1,4 +1,4 @@
-"""A book of the sample as a MARC 21 bibliographic record with ISBD punctuation."""
+"""Converts a book of the sample to a MARC 21 bibliographic record with ISBD punctuation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _EXTENTS = {"buku": "1 jilid", "komik": "1 jilid", "peta": "1 peta", "av": "1 ca
 
 
 def describe(book: Book, institution: str) -> Record:
-    """The record as this institution has it: 003 and 040 are its code, 852 its copies."""
+    """Create the institution's record of a book: 003 and 040 have its code, 852 its copies."""
     fields: list[Field] = [["001", f"contoh{book.number}"], ["003", institution], ["005", _TRANSACTION]]
     if book.material == "av":
         fields.append(["007", "vd |v||||"])
@@ -88,7 +88,7 @@ def _titles(book: Book) -> list[Field]:
 
 
 def _own_script(book: Book) -> Field:
-    """The original title in its own script, beside the uniform title."""
+    """Return the 880 with the original title in its own script, linked to the uniform title."""
     tag, indicators = ("240", "10") if book.main_entry is not None else ("130", "0 ")
     return [
         "880",
@@ -101,7 +101,7 @@ def _own_script(book: Book) -> Field:
 
 
 def _statement(book: Book) -> str:
-    """`A. A. Navis, M. D. Mansoer ; penerjemah, X`: authors first, then each other role."""
+    """Return the statement of responsibility, authors first: `A. A. Navis, M. D. Mansoer ; penerjemah, X`."""
     makers = [name.direct for name in book.by if name.role in ("aut", "org")]
     groups = [book.statement or ", ".join(makers)] if makers else []
     for role, word in _STATEMENTS.items():

@@ -1,4 +1,4 @@
-"""MODS 3.7, by the Library of Congress's MARC 21 to MODS 3.7 mapping; a file for each part of a MODS record."""
+"""MODS 3.7, by the Library of Congress's MARC 21 to MODS 3.7 mapping; one module per part of a MODS record."""
 
 from __future__ import annotations
 
@@ -21,29 +21,29 @@ COLLECTION_TAIL: Final = b"</modsCollection>\n"
 
 
 def alone(entry: Entry) -> bytes:
-    """One mods element as a document."""
+    """Write one mods element as a document."""
     return serialize(_element(entry, {**_DECLARED, "version": "3.7"}), declare=True)
 
 
 def row(entry: Entry) -> bytes:
-    """One mods element in a collection, which declares the namespace."""
+    """Write one mods element of a collection, which declares the namespace."""
     return serialize(_element(entry, {"version": "3.7"}), declare=False)
 
 
 def _element(entry: Entry, attributes: dict[str, str]) -> Element:
-    made = root("mods", attributes)
+    parent = root("mods", attributes)
     fields = Fields(entry.record)
-    titles.put_titles(made, fields)
-    titles.put_names(made, fields)
-    origin.put_type(made, fields)
-    origin.put_origin(made, fields)
-    origin.put_languages(made, fields)
-    description.put_physical(made, fields)
-    description.put_notes(made, fields)
-    subjects.put_subjects(made, fields)
-    subjects.put_classes(made, fields)
-    related.put_related(made, fields)
-    description.put_identifiers(made, fields)
-    description.put_location(made, fields, entry)
-    description.put_record_info(made, fields, entry)
-    return made
+    titles.put_titles(parent, fields)
+    titles.put_names(parent, fields)
+    origin.put_type(parent, fields)
+    origin.put_origin(parent, fields)
+    origin.put_languages(parent, fields)
+    description.put_physical(parent, fields)
+    description.put_notes(parent, fields)
+    subjects.put_subjects(parent, fields)
+    subjects.put_classes(parent, fields)
+    related.put_related(parent, fields)
+    description.put_identifiers(parent, fields)
+    description.put_location(parent, fields, entry)
+    description.put_record_info(parent, fields, entry)
+    return parent

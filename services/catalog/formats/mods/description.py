@@ -42,18 +42,18 @@ _CHANGED = re.compile(r"([0-9]{14})(?:\.[0-9])?")
 
 
 def put_physical(parent: Element, fields: Fields) -> None:
-    made = put(parent, "physicalDescription")
+    description = put(parent, "physicalDescription")
     for tag, kind in (("337", "rdamedia"), ("338", "rdacarrier")):
         for field in fields.all(tag):
             for value in field.has("a"):
-                put_text(made, "form", tidy(value), authority=kind)
+                put_text(description, "form", tidy(value), authority=kind)
     for field in fields.all("856"):
         for value in field.has("q"):
-            put_text(made, "internetMediaType", value)
+            put_text(description, "internetMediaType", value)
     for field in fields.all("300"):
-        put_text(made, "extent", tidy(field.text("abcefg")))
-    if not len(made):
-        parent.remove(made)
+        put_text(description, "extent", tidy(field.text("abcefg")))
+    if not len(description):
+        parent.remove(description)
 
 
 def put_notes(parent: Element, fields: Fields) -> None:
@@ -78,7 +78,7 @@ def put_notes(parent: Element, fields: Fields) -> None:
 
 
 def put_identifiers(parent: Element, fields: Fields) -> None:
-    """Numbers, those given as wrong ($z) marked invalid."""
+    """Append the identifiers; those in $z, which are incorrect or cancelled, are marked invalid."""
     for tag, kind in NUMBERS.items():
         for field in fields.all(tag):
             for value in field.has("a"):
@@ -97,31 +97,31 @@ def put_identifiers(parent: Element, fields: Fields) -> None:
 
 
 def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
-    """Where it is: this catalogue's page, the record's links, and each branch with the call number."""
+    """Append the locations: the record's page, its links, and each branch with its call number."""
     if entry.address:
         put(put(parent, "location"), "url", entry.address, usage="primary display", access="object in context")
     for field in fields.all("856"):
         for value in field.has("u"):
             if _SAFE_LINK.match(value.strip()):
                 put(put(parent, "location"), "url", value, displayLabel=field.text("3yz"))
-    for held in orjson.loads(entry.holdings):
-        made = put(parent, "location")
-        put(made, "physicalLocation", f"{held['institution']}/{held['branch']}")
-        put_text(made, "shelfLocator", held.get("call_number") or "")
+    for holding in orjson.loads(entry.holdings):
+        location = put(parent, "location")
+        put(location, "physicalLocation", f"{holding['institution']}/{holding['branch']}")
+        put_text(location, "shelfLocator", holding.get("call_number") or "")
 
 
 def put_record_info(parent: Element, fields: Fields, entry: Entry) -> None:
-    made = put(parent, "recordInfo")
+    info = put(parent, "recordInfo")
     for field in fields.all("040"):
-        put_text(made, "descriptionStandard", field.text("e"))
-        put_text(made, "recordContentSource", tidy(field.text("a")), authority="marcorg")
+        put_text(info, "descriptionStandard", field.text("e"))
+        put_text(info, "recordContentSource", tidy(field.text("a")), authority="marcorg")
     if _CREATED.fullmatch(created := fields.fixed[:6]):
-        put(made, "recordCreationDate", created, encoding="marc")
+        put(info, "recordCreationDate", created, encoding="marc")
     if changed := _CHANGED.fullmatch(fields.control("005").strip()):
-        put(made, "recordChangeDate", f"{changed[1][:8]}T{changed[1][8:]}", encoding="iso8601")
-    put_text(made, "recordIdentifier", fields.control("001") or entry.id, source=fields.control("003"))
+        put(info, "recordChangeDate", f"{changed[1][:8]}T{changed[1][8:]}", encoding="iso8601")
+    put_text(info, "recordIdentifier", fields.control("001") or entry.id, source=fields.control("003"))
     for field in fields.all("040"):
         for value in field.has("b"):
             if value.strip():
-                put(put(made, "languageOfCataloging"), "languageTerm", value, type="code", authority="iso639-2b")
-    put(made, "recordOrigin", "Converted from MARC 21 to MODS 3.7")
+                put(put(info, "languageOfCataloging"), "languageTerm", value, type="code", authority="iso639-2b")
+    put(info, "recordOrigin", "Converted from MARC 21 to MODS 3.7")

@@ -1,4 +1,4 @@
-"""A record's fields as MODS is written of them: by tag, those in another script (880) among those they repeat."""
+"""A record's fields by tag for the MODS mapping; fields in another script (880) are under the tag they repeat."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from services.catalog.marc.record import Record
 SCRIPTS: Final = {"(3": "Arab", "(B": "Latn", "$1": "Hani", "(N": "Cyrl", "(S": "Grek", "(2": "Hebr"}
 
 
-class Said(NamedTuple):
-    """One field and how it is tied to the same in another script.
+class LinkedField(NamedTuple):
+    """One field and its link to the same field in another script.
 
-    group   altRepGroup of MODS; "" for a field alone
-    script  ISO 15924, of an 880
+    group   altRepGroup of MODS; "" without a linked field
+    script  ISO 15924 code of an 880 field
     """
 
     field: Field
@@ -27,7 +27,7 @@ class Said(NamedTuple):
         return {"altRepGroup": self.group, "script": self.script}
 
     def has(self, codes: str) -> list[str]:
-        """Values of these subfields, in order; "*" for all that have a letter."""
+        """Return the values of these subfields, in order; "*" for all with a letter as code."""
         field = self.field
         return [
             field[at + 1]
@@ -39,7 +39,7 @@ class Said(NamedTuple):
         return " ".join(self.has(codes))
 
     def indicator(self, place: int) -> str:
-        """The first or second indicator (1 or 2)."""
+        """Return the first (1) or second (2) indicator."""
         return self.field[1][place - 1 : place] if len(self.field) > 2 else ""
 
 
@@ -48,21 +48,21 @@ class Fields:
 
     def __init__(self, record: Record) -> None:
         self.leader = record.leader
-        self._by_tag: dict[str, list[Said]] = {}
+        self._by_tag: dict[str, list[LinkedField]] = {}
         self._controls: dict[str, list[Field]] = {}
         for field in record.fields:
             if len(field) == 2:
                 self._controls.setdefault(field[0], []).append(field)
                 continue
-            said = _tied(field)
+            linked = _tied(field)
             tag = field[0]
             if tag == "880":
                 tag = _linkage(field)[:3]
-            self._by_tag.setdefault(tag, []).append(said)
+            self._by_tag.setdefault(tag, []).append(linked)
         self.fixed = control(self._controls, "008")
 
-    def all(self, *tags: str) -> Iterator[Said]:
-        """Fields with these tags, a tag after another."""
+    def all(self, *tags: str) -> Iterator[LinkedField]:
+        """Yield the fields with these tags, in order of the tags."""
         for tag in tags:
             yield from self._by_tag.get(tag, ())
 
@@ -70,12 +70,12 @@ class Fields:
         return control(self._controls, tag)
 
 
-def _tied(field: Field) -> Said:
+def _tied(field: Field) -> LinkedField:
     linkage = _linkage(field)
     number = linkage[4:6]
     group = number if number.isascii() and number.isdigit() and number != "00" else ""
     script = SCRIPTS.get(linkage[7:9], "") if field[0] == "880" else ""
-    return Said(field, group, script)
+    return LinkedField(field, group, script)
 
 
 def _linkage(field: Field) -> str:

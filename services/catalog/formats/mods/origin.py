@@ -6,7 +6,7 @@ import re
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.mods.fields import Fields, Said
+from services.catalog.formats.mods.fields import Fields, LinkedField
 from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
@@ -21,12 +21,12 @@ HANDWRITTEN: Final = "dfpt"
 ISSUANCE: Final = {
     **dict.fromkeys("acdm", "monographic"), "b": "serial", "s": "serial", "i": "integrating resource",
 }  # fmt: skip
-# Second indicator of 264 -> eventType, and the element its $c is.
+# Second indicator of 264 -> eventType, and the element for its $c.
 EVENTS: Final = {
     "0": ("production", "dateCreated"), "1": ("publication", "dateIssued"), "2": ("distribution", "dateOther"),
     "3": ("manufacture", "dateOther"), "4": ("copyright notice", "copyrightDate"),
 }  # fmt: skip
-# 008/06: two dates that are the ends of a span.
+# 008/06: types of date whose two dates are a start and an end.
 SPANS: Final = "cdikmqu"
 NO_LANGUAGE: Final = ("und", "zxx")
 _MARC_DATE = re.compile(r"[0-9u]{4}")
@@ -44,21 +44,21 @@ def put_type(parent: Element, fields: Fields) -> None:
         manuscript="yes" if fields.leader[6:7] in HANDWRITTEN else "",
     )
     for field in fields.all("655"):
-        put_text(parent, "genre", " -- ".join(tidy(each) for each in field.has("abvxyz")), authority=field.text("2"))
+        put_text(parent, "genre", " -- ".join(tidy(value) for value in field.has("abvxyz")), authority=field.text("2"))
     for field in fields.all("336"):
         put_text(parent, "genre", tidy(field.text("a")), authority="rdacontent")
 
 
 def put_origin(parent: Element, fields: Fields) -> None:
-    """An originInfo for each 260 and 264; the first takes what 008, 250, 310 and the leader say, alone if need be."""
-    made: list[Element] = []
+    """Append an originInfo for each 260 and 264; the first also has the data of 008, 250, 310 and the leader."""
+    elements: list[Element] = []
     for tag in ("260", "264"):
         for field in fields.all(tag):
             event, date = EVENTS.get(field.indicator(2), ("", "dateIssued")) if tag == "264" else ("", "dateIssued")
             if clean(field.text("abcefg")):
-                made.append(put(parent, "originInfo", eventType=event, **field.attributes))
-                _put_imprint(made[-1], field, date)
-    first = made[0] if made else put(parent, "originInfo")
+                elements.append(put(parent, "originInfo", eventType=event, **field.attributes))
+                _put_imprint(elements[-1], field, date)
+    first = elements[0] if elements else put(parent, "originInfo")
     _put_coded(first, fields)
     for field in fields.all("250"):
         put_text(first, "edition", tidy(field.text("ab")))
@@ -71,7 +71,7 @@ def put_origin(parent: Element, fields: Fields) -> None:
 
 
 def put_languages(parent: Element, fields: Fields) -> None:
-    """008/35–37 and the codes of 041, each once; those of its summary, contents and what comes with it said apart."""
+    """Append the codes of 008/35–37 and 041, each once; codes of summary, contents and material have an objectPart."""
     _put_codes(parent, [fields.fixed[35:38], *_codes(fields, "ad")], "")
     for part, subfield in (("summary", "b"), ("table of contents", "f"), ("accompanying material", "g")):
         _put_codes(parent, _codes(fields, subfield), part)
@@ -79,8 +79,8 @@ def put_languages(parent: Element, fields: Fields) -> None:
 
 def _put_codes(parent: Element, codes: list[str], part: str) -> None:
     for code in dict.fromkeys(code for code in codes if _LANGUAGE.fullmatch(code) and code not in NO_LANGUAGE):
-        made = put(parent, "language", objectPart=part)
-        put(made, "languageTerm", code, type="code", authority="iso639-2b")
+        element = put(parent, "language", objectPart=part)
+        put(element, "languageTerm", code, type="code", authority="iso639-2b")
 
 
 def _codes(fields: Fields, subfields: str) -> list[str]:
@@ -88,19 +88,19 @@ def _codes(fields: Fields, subfields: str) -> list[str]:
 
 
 def _cut(codes: str) -> list[str]:
-    """Older records write several codes in one: `engfre`."""
+    """Split language codes; older records write several in one subfield: `engfre`."""
     codes = codes.strip()
     return [codes[at : at + 3] for at in range(0, len(codes), 3)] if len(codes) % 3 == 0 else [codes]
 
 
-def _put_imprint(made: Element, said: Said, date: str) -> None:
-    for value in said.has("ae"):
+def _put_imprint(origin: Element, field: LinkedField, date: str) -> None:
+    for value in field.has("ae"):
         if place := clean(tidy(value)):
-            put(put(made, "place"), "placeTerm", place, type="text")
-    for value in said.has("bf"):
-        put_text(made, "publisher", tidy(value))
-    for value in said.has("cg"):
-        put_text(made, date, tidy(value))
+            put(put(origin, "place"), "placeTerm", place, type="text")
+    for value in field.has("bf"):
+        put_text(origin, "publisher", tidy(value))
+    for value in field.has("cg"):
+        put_text(origin, date, tidy(value))
 
 
 def _put_coded(first: Element, fields: Fields) -> None:

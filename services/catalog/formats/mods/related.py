@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Final
 from xml.etree.ElementTree import Element
 
-from services.catalog.formats.mods.fields import Fields, Said
+from services.catalog.formats.mods.fields import Fields, LinkedField
 from services.catalog.formats.mods.titles import put_name, put_title_of
 from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
 
-# Linking entry fields -> type of relatedItem; "" for related in no way that MODS names.
+# Linking entry field -> type of relatedItem; "" for a relation without a type in MODS.
 LINKS: Final = {
     "534": "original", "765": "otherVersion", "767": "otherVersion", "770": "constituent", "772": "host",
     "773": "host", "774": "constituent", "775": "otherVersion", "776": "otherFormat", "777": "", "780": "preceding",
@@ -19,7 +19,7 @@ LINKS: Final = {
 
 
 def put_related(parent: Element, fields: Fields) -> None:
-    """In this order: series as written and as traced, links, works named in added entries."""
+    """Append the series (transcribed and traced), then the linking entries, then the works of added entries."""
     _put_all_series(parent, fields)
     for tag, kind in LINKS.items():
         for field in fields.all(tag):
@@ -36,10 +36,10 @@ def _put_all_series(parent: Element, fields: Fields) -> None:
         codes = "a" if tag == "830" else "t"
         for field in fields.all(tag):
             if clean(field.text(codes)):
-                made = put(parent, "relatedItem", type="series")
-                _put_series(made, field, codes)
+                item = put(parent, "relatedItem", type="series")
+                _put_series(item, field, codes)
                 if tag != "830":
-                    put_name(made, field, f"1{tag[1:]}")
+                    put_name(item, field, f"1{tag[1:]}")
 
 
 def _put_works(parent: Element, fields: Fields) -> None:
@@ -47,33 +47,33 @@ def _put_works(parent: Element, fields: Fields) -> None:
         codes = "adfgklmorst" if tag == "730" else "fklmorst"
         for field in fields.all(tag):
             if clean(field.text("a" if tag == "730" else "t")):
-                made = put(parent, "relatedItem", type="constituent" if field.indicator(2) == "2" else "")
-                put_title_of(made, field, codes)
+                item = put(parent, "relatedItem", type="constituent" if field.indicator(2) == "2" else "")
+                put_title_of(item, field, codes)
                 if tag != "730":
-                    put_name(made, field, f"1{tag[1:]}")
+                    put_name(item, field, f"1{tag[1:]}")
 
 
-def _put_series(made: Element, said: Said, codes: str) -> None:
-    put_title_of(made, said, codes)
-    if volume := clean(said.text("v")):
-        put(put(put(made, "part"), "detail", type="volume"), "number", volume)
-    put_text(made, "identifier", tidy(said.text("x")), type="issn")
+def _put_series(item: Element, field: LinkedField, codes: str) -> None:
+    put_title_of(item, field, codes)
+    if volume := clean(field.text("v")):
+        put(put(put(item, "part"), "detail", type="volume"), "number", volume)
+    put_text(item, "identifier", tidy(field.text("x")), type="issn")
 
 
-def _put_link(made: Element, said: Said, tag: str) -> None:
-    title = "t" if said.has("t") else "s"
-    put_title_of(made, said, title)
-    if name := clean(tidy(said.text("a"))):
-        if said.has("ts"):
-            put(put(made, "name"), "namePart", name)
+def _put_link(item: Element, field: LinkedField, tag: str) -> None:
+    title = "t" if field.has("t") else "s"
+    put_title_of(item, field, title)
+    if name := clean(tidy(field.text("a"))):
+        if field.has("ts"):
+            put(put(item, "name"), "namePart", name)
         else:
-            put(put(made, "titleInfo"), "title", name)
-    if publication := clean(said.text("cd" if tag != "534" else "bc")):
-        put(put(made, "originInfo"), "publisher", tidy(publication))
-    for value in said.has("n"):
-        put_text(made, "note", value)
+            put(put(item, "titleInfo"), "title", name)
+    if publication := clean(field.text("cd" if tag != "534" else "bc")):
+        put(put(item, "originInfo"), "publisher", tidy(publication))
+    for value in field.has("n"):
+        put_text(item, "note", value)
     for code, kind in (("x", "issn"), ("z", "isbn"), ("w", "local"), ("u", "uri")):
-        for value in said.has(code):
-            put_text(made, "identifier", value, type=kind)
-    if part := clean(said.text("g")):
-        put(put(made, "part"), "text", part)
+        for value in field.has(code):
+            put_text(item, "identifier", value, type=kind)
+    if part := clean(field.text("g")):
+        put(put(item, "part"), "text", part)
