@@ -1,4 +1,4 @@
-"""Items: what one is, and what readers are told about them."""
+"""Items, their availability, and the holdings of a record by branch."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _READ_HERE = frozenset({"reference", "closed_stacks"})
 
 
 class ItemFacts(NamedTuple):
-    """One physical piece, by codes.
+    """One item (one physical piece) with coded values.
 
-    barcode      as written, leading zeros and all; None when there is none
-    institution  code of its institution; "" for the one whose source this is
-    branch       code of its branch; "" when the record does not say
+    barcode      as written, with leading zeros; None without one
+    institution  code of its institution; "" for the institution of the source
+    branch       code of its branch; "" when the record has none
     collection   circulation, children, reference, closed_stacks, local, thesis, serials, audiovisual, or a code as
-                 the source wrote it; "" when it does not say. What may not be lent is `reference` here: until
-                 circulation has its policies, the collection alone says "read here only"
-    material     as record_material, "" for the record's own
+                 written in the source; "" when the source has none. An item that may not be lent is `reference`:
+                 until circulation has policies, only the collection means "read here only"
+    material     a code of record.codes.material_of; "" for the record's own material
     status       one of STATUSES
-    copy         which copy, as the source wrote it
-    room         where in the branch
+    copy         copy number, as written in the source
+    room         shelving location in the branch
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
-    pieces       what comes with it
-    call_sort    sorts its call number, volume and copy on the shelf; "" without a call number
+    pieces       accompanying material
+    call_sort    sort key of call number, volume and copy; "" without a call number
     """
 
     barcode: str | None = None
@@ -49,7 +49,7 @@ class ItemFacts(NamedTuple):
 
 
 def answer(status: str, collection: str) -> str:
-    """What a reader is told of an item: one of ANSWERS. Until there is circulation, nothing is out."""
+    """Return the availability of an item, one of ANSWERS. "out_until" needs circulation and is never returned here."""
     if status != "in_service":
         return "not_available"
     return "read_here_only" if collection in _READ_HERE else "can_be_borrowed"
@@ -58,55 +58,55 @@ def answer(status: str, collection: str) -> str:
 def holdings(
     items: Iterable[ItemFacts], names: Mapping[tuple[str, str], tuple[str, str]] | None = None, *, institution: str = ""
 ) -> list[dict[str, Any]]:
-    """An entry a branch, by branch code: `{"institution", "branch", "branch_name": {"id", "en"}, "call_number",
-    "items", "available", "answer"}`.
+    """List one entry per branch, sorted by branch code; withdrawn items are ignored.
 
-    names        (institution, branch) -> its name in Indonesian and English; a branch without one shows its code
-    institution  whose items those are that name none
-    available    items that can be borrowed now; `answer` is the best one among the items; withdrawn items do not count
+    An entry is `{"institution", "branch", "branch_name": {"id", "en"}, "call_number", "items", "available", "answer"}`:
+    `available` counts the items that can be borrowed now, `answer` is the best availability of the branch's items.
+    names        (institution, branch) -> its name in Indonesian and English; a branch without a name shows its code
+    institution  institution of the items that have none
     """
     entries: dict[tuple[str, str], dict[str, Any]] = {}
     for item in items:
         if item.status == "withdrawn":
             continue
-        place = (item.branch, item.institution or institution)
-        entry = entries.get(place)
+        key = (item.branch, item.institution or institution)
+        entry = entries.get(key)
         if entry is None:
-            name = (names or {}).get((place[1], place[0])) or (place[0], place[0])
-            entry = entries[place] = {
-                "institution": place[1],
-                "branch": place[0],
+            name = (names or {}).get((key[1], key[0])) or (key[0], key[0])
+            entry = entries[key] = {
+                "institution": key[1],
+                "branch": key[0],
                 "branch_name": {"id": name[0] or name[1], "en": name[1] or name[0]},
                 "call_number": item.call_number,
                 "items": 0,
                 "available": 0,
                 "answer": "not_available",
             }
-        said = answer(item.status, item.collection)
+        availability = answer(item.status, item.collection)
         entry["items"] += 1
-        entry["available"] += said == "can_be_borrowed"
+        entry["available"] += availability == "can_be_borrowed"
         entry["call_number"] = entry["call_number"] or item.call_number
-        entry["answer"] = min(entry["answer"], said, key=ANSWERS.index)
-    return [entries[place] for place in sorted(entries)]
+        entry["answer"] = min(entry["answer"], availability, key=ANSWERS.index)
+    return [entries[key] for key in sorted(entries)]
 
 
 def branch_first(holdings_json: bytes, branch: str) -> bytes:
-    """Holdings with the entry of the reader's branch ("INSTITUTION/BRANCH") first, then those of its institution.
+    """Sort holdings: the reader's branch ("INSTITUTION/BRANCH") first, then other branches of its institution.
 
-    holdings_json  as holdings() makes them, in JSON; given back as it is where that changes nothing
+    holdings_json  JSON of holdings(); returned unchanged when the order does not change
     """
-    place = branch_named(branch)
-    if place is None or len(holdings_json) < 3:
+    preferred = branch_named(branch)
+    if preferred is None or len(holdings_json) < 3:
         return holdings_json
     entries = orjson.loads(holdings_json)
     ordered = sorted(
         entries,
-        key=lambda entry: (entry["institution"] != place[0], (entry["institution"], entry["branch"]) != place),
+        key=lambda entry: (entry["institution"] != preferred[0], (entry["institution"], entry["branch"]) != preferred),
     )
     return holdings_json if ordered == entries else orjson.dumps(ordered)
 
 
 def branch_named(text: str) -> tuple[str, str] | None:
-    """(institution, branch) of "INSTITUTION/BRANCH"; None for what is none: a reader's old bookmark is no error."""
+    """Split "INSTITUTION/BRANCH" into its codes; None for other text, because an old bookmark is not an error."""
     institution, slash, branch = text.partition("/")
     return (institution, branch) if slash and institution and branch else None

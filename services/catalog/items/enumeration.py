@@ -1,4 +1,4 @@
-"""Which volume or issue an item is, and when it came out: from paired captions and numbers, or from one text."""
+"""Enumeration and chronology of an item: from paired fields (853, 863) or from one text."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _DATED = re.compile(
 )
 
 
-def split_date(said: str) -> tuple[str, str]:
-    """A numbering and its date: `Vol. 3 No. 2, Mei 2026` is ("Vol. 3 No. 2", "Mei 2026"); a text without one stays."""
-    match = _DATED.match(said[:LONGEST])
-    return (match.group(1).rstrip(" ,;:"), match.group(2).strip()) if match is not None else (said, "")
+def split_date(text: str) -> tuple[str, str]:
+    """Split a numbering and its date: `Vol. 3 No. 2, Mei 2026` is ("Vol. 3 No. 2", "Mei 2026"); no date is ""."""
+    match = _DATED.match(text[:LONGEST])
+    return (match.group(1).rstrip(" ,;:"), match.group(2).strip()) if match is not None else (text, "")
 
 
 def paired(captions: Sequence[Field], numbers: Sequence[Field], link: str) -> tuple[str, str]:
-    """Numbering and date of the 863 with this $8 (`1.2`), under its 853's captions; ("", "") when there is none."""
+    """Return numbering and date of the 863 with this $8 (`1.2`), with captions of its 853; ("", "") without one."""
     number = next((number for number in numbers if _value(number, "8") == link), None)
     if number is None:
         return "", ""
@@ -39,7 +39,7 @@ def paired(captions: Sequence[Field], numbers: Sequence[Field], link: str) -> tu
 
 
 def _date(caption: Field, number: Field) -> str:
-    """`2 Mei 2026` from $i year, $j month, $k day, whichever way round the captions have them."""
+    """Build `2 Mei 2026` from $i year, $j month, $k day; captions may assign them in another order."""
     year, month, day = "", "", ""
     for code in "ijkl":
         value, word = _value(number, code), _value(caption, code).lower()
@@ -55,7 +55,7 @@ def _date(caption: Field, number: Field) -> str:
 
 
 def _month(value: str) -> str:
-    """A month by number; two of them, or a season, as written."""
+    """Return the name of a month number or of two (`1/2`); other text, such as a season, is unchanged."""
     first, slash, last = value.partition("/")
     if slash:
         return f"{_month(first)}/{_month(last)}"
@@ -63,7 +63,7 @@ def _month(value: str) -> str:
 
 
 def _value(field: Field, code: str) -> str:
-    for at in range(2, len(field) - 1, 2):
-        if field[at] == code:
-            return field[at + 1].strip()
+    for index in range(2, len(field) - 1, 2):
+        if field[index] == code:
+            return field[index + 1].strip()
     return ""

@@ -1,4 +1,4 @@
-"""How the records of a source say what items there are: written as TOML, checked, and made ready to run."""
+"""Item maps: TOML that describes how the records of a source encode items, validated and compiled."""
 
 from __future__ import annotations
 
@@ -22,47 +22,47 @@ _TAG = re.compile(r"[0-9]{3}\Z")
 _CODE = re.compile(r"[0-9A-Za-z]\Z")
 _PICK = re.compile(r"([0-9A-Za-z])(\+|:[1-9])?\Z")
 _EVERY = 0
-# Accompanying pieces; captions, numbers and the text of holdings.
+# Accompanying material; captions, enumeration and textual holdings.
 _BESIDE = ("300", "853", "863", "866")
 
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """Where a text stands: parts one after the other, each the first of its choices that is there.
+    """Selects a text from a field: parts joined by blanks; a part is the first of its choices that has a value.
 
-    A choice is (code, which): the which-th occurrence, EVERY one for 0.
+    A choice is (code, which): the which-th occurrence of the subfield, all of them for 0.
     """
 
     parts: tuple[tuple[tuple[str, int], ...], ...]
 
     @property
     def single(self) -> str:
-        """The code, where the text is the first of one code; else ""."""
+        """The subfield code if the rule is the first occurrence of one subfield; else ""."""
         (code, which), *more = self.parts[0]
         return code if which == 1 and not more and len(self.parts) == 1 else ""
 
-    def of(self, there: Field, first: Mapping[str, str]) -> str:
-        """The text in this field; `first` has the first value of each of its codes."""
+    def of(self, field: Field, first: Mapping[str, str]) -> str:
+        """Return the text of a field; `first` has the first value of each of its codes."""
         text = ""
         for choices in self.parts:
             for code, which in choices:
-                found = first.get(code)
-                if found and which != 1:
-                    found = _chosen(there, code, which)
-                if found and (found := found.strip()):
-                    text = f"{text} {found}" if text else found
+                value = first.get(code)
+                if value and which != 1:
+                    value = _chosen(field, code, which)
+                if value and (value := value.strip()):
+                    text = f"{text} {value}" if text else value
                     break
         return text
 
 
 def _chosen(field: Field, code: str, which: int) -> str:
-    values = [field[at + 1].strip() for at in range(2, len(field) - 1, 2) if field[at] == code]
+    values = [field[index + 1].strip() for index in range(2, len(field) - 1, 2) if field[index] == code]
     return " ".join(filter(None, values)) if which == _EVERY else "".join(values[which - 1 : which])
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Fits when the code says anything but 0, and what it says begins so, or does not."""
+    """Fits when the subfield is neither blank nor 0, and begins with `begins` and not with `begins_not`."""
 
     code: str
     begins: str = ""
@@ -70,17 +70,17 @@ class Condition:
     status: str = ""
 
     def fits(self, first: Mapping[str, str]) -> bool:
-        said = first.get(self.code, "").strip()
-        if said in ("", "0") or (self.begins and not said.startswith(self.begins)):
+        value = first.get(self.code, "").strip()
+        if value in ("", "0") or (self.begins and not value.startswith(self.begins)):
             return False
-        return not (self.begins_not and said.startswith(self.begins_not))
+        return not (self.begins_not and value.startswith(self.begins_not))
 
 
 @dataclass(frozen=True, slots=True)
 class ItemPattern:
-    """One way of saying what items there are; see usual_item_maps.toml.
+    """One pattern by which records encode items; see usual_item_maps.toml.
 
-    texts  (what, code, text) each: a single code by itself, else ""
+    texts  (name, code, rule): code is rule.single, which is faster than the rule
     """
 
     tag: str
@@ -95,9 +95,9 @@ class ItemPattern:
 
 @dataclass(frozen=True, slots=True)
 class ItemMap:
-    """A source's ways in order, and what its words mean; plain data, to be given to other processes.
+    """The patterns of a source in order, and tables of its codes; plain data that other processes can receive.
 
-    tags  the fields that have to do with items
+    tags  tags of all fields that describe items
     """
 
     ways: tuple[ItemPattern, ...]
@@ -109,9 +109,9 @@ class ItemMap:
 
 
 def read_map(text: str) -> ItemMap:
-    """A map from its TOML.
+    """Parse and validate a map in TOML.
 
-    raises  Invalid  ITEM_MAP, with where and what
+    raises  Invalid  ITEM_MAP, with the place and the problem
     """
     if len(text) > LONGEST_MAP:
         raise _wrong("file", f"longer than {LONGEST_MAP} characters")
@@ -126,104 +126,105 @@ def read_map(text: str) -> ItemMap:
     tables = {name: _words(name, data.get(name, {})) for name in _TABLES}
     for word, status in tables["statuses"].items():
         _status(f"statuses.{word}", status)
-    made = tuple(_way(f"way {place}", each) for place, each in enumerate(ways, 1))
-    return ItemMap(made, frozenset((*_BESIDE, *(tag for way in made for tag in (way.tag, *way.items_in)))), **tables)
+    patterns = tuple(_way(f"way {number}", way) for number, way in enumerate(ways, 1))
+    tags = frozenset((*_BESIDE, *(tag for pattern in patterns for tag in (pattern.tag, *pattern.items_in))))
+    return ItemMap(patterns, tags, **tables)
 
 
-def _way(where: str, said: dict[str, Any]) -> ItemPattern:
-    where = f"{where} ({said['name']})" if isinstance(said.get("name"), str) else where
-    _known(where, said, ("name", "field", "has", *PLACES, "status", "status_words", "read_here", "items_in", "item"))
-    tag = said.get("field")
+def _way(where: str, table: dict[str, Any]) -> ItemPattern:
+    where = f"{where} ({table['name']})" if isinstance(table.get("name"), str) else where
+    _known(where, table, ("name", "field", "has", *PLACES, "status", "status_words", "read_here", "items_in", "item"))
+    tag = table.get("field")
     if not isinstance(tag, str) or not _TAG.match(tag) or tag < "010":
         raise _wrong(f"{where}: field", "a tag of three digits, such as 952")
-    tags = said.get("items_in", [])
+    tags = table.get("items_in", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.match(tag) for tag in tags):
         raise _wrong(f"{where}: items_in", "a list of tags of three digits")
-    item = said.get("item")
+    item = table.get("item")
     if bool(tags) != isinstance(item, dict):
         raise _wrong(where, "items_in and [way.item] go together")
     inner = _item(f"{where}: item", tag, item) if isinstance(item, dict) else None
-    return _made(where, tag, said, items_in=tuple(tags), item=inner)
+    return _made(where, tag, table, items_in=tuple(tags), item=inner)
 
 
-def _item(where: str, tag: str, said: dict[str, Any]) -> ItemPattern:
-    _known(where, said, ("has", *PLACES, "status", "status_words", "read_here"))
-    return _made(where, tag, said)
+def _item(where: str, tag: str, table: dict[str, Any]) -> ItemPattern:
+    _known(where, table, ("has", *PLACES, "status", "status_words", "read_here"))
+    return _made(where, tag, table)
 
 
-def _made(where: str, tag: str, said: dict[str, Any], **more: Any) -> ItemPattern:
-    texts = {name: _text(f"{where}: {name}", said[name]) for name in PLACES if name in said}
+def _made(where: str, tag: str, table: dict[str, Any], **more: Any) -> ItemPattern:
+    texts = {name: _text(f"{where}: {name}", table[name]) for name in PLACES if name in table}
     if not texts:
         raise _wrong(where, f"it says where nothing stands; it can say: {', '.join(PLACES)}")
-    words = said.get("status_words")
-    has = said.get("has", [])
-    if not isinstance(has, list) or not all(isinstance(each, str) and each.split() for each in has):
+    words = table.get("status_words")
+    has = table.get("has", [])
+    if not isinstance(has, list) or not all(isinstance(group, str) and group.split() for group in has):
         raise _wrong(f"{where}: has", 'a list of texts of subfield codes, such as ["p", "a o"]')
-    codes = [frozenset(each.split()) for each in has]
-    for each in (code for group in codes for code in group):
-        _code(f"{where}: has", each)
+    codes = [frozenset(group.split()) for group in has]
+    for code in (code for group in codes for code in group):
+        _code(f"{where}: has", code)
     return ItemPattern(
         tag=tag,
         has=tuple(codes),
         texts=tuple((name, text.single, text) for name, text in texts.items()),
-        status=_conditions(f"{where}: status", said.get("status", []), with_status=True),
+        status=_conditions(f"{where}: status", table.get("status", []), with_status=True),
         status_words=None if words is None else _text(f"{where}: status_words", words),
-        read_here=_conditions(f"{where}: read_here", said.get("read_here", []), with_status=False),
+        read_here=_conditions(f"{where}: read_here", table.get("read_here", []), with_status=False),
         **more,
     )
 
 
-def _text(where: str, said: Any) -> TextRule:
-    if not isinstance(said, str) or not said.strip():
+def _text(where: str, text: Any) -> TextRule:
+    if not isinstance(text, str) or not text.strip():
         raise _wrong(where, 'a text of subfield codes, such as "a | b" or "k h i+"')
     parts = []
-    for part in re.sub(r"\s*\|\s*", "|", said.strip()).split():
+    for part in re.sub(r"\s*\|\s*", "|", text.strip()).split():
         choices = []
-        for each in part.split("|"):
-            match = _PICK.match(each)
+        for choice in part.split("|"):
+            match = _PICK.match(choice)
             if match is None:
-                raise _wrong(where, f"“{each}” is no subfield: a code, with + for every one or :2 for the second")
+                raise _wrong(where, f"“{choice}” is no subfield: a code, with + for every one or :2 for the second")
             which = match.group(2)
             choices.append((match.group(1), 1 if which is None else _EVERY if which == "+" else int(which[1:])))
         parts.append(tuple(choices))
     return TextRule(tuple(parts))
 
 
-def _conditions(where: str, said: Any, *, with_status: bool) -> tuple[Condition, ...]:
-    if not isinstance(said, list) or not all(isinstance(each, dict) for each in said):
+def _conditions(where: str, tables: Any, *, with_status: bool) -> tuple[Condition, ...]:
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise _wrong(where, 'a list such as [{ code = "0" }]')
     conditions = []
-    for each in said:
-        _known(where, each, ("code", "begins", "begins_not", *(("is",) if with_status else ())))
-        if not all(isinstance(value, str) for value in each.values()):
+    for table in tables:
+        _known(where, table, ("code", "begins", "begins_not", *(("is",) if with_status else ())))
+        if not all(isinstance(value, str) for value in table.values()):
             raise _wrong(where, "its values are texts in quotes")
-        _code(where, each.get("code", ""))
+        _code(where, table.get("code", ""))
         if with_status:
-            _status(where, each.get("is", ""))
+            _status(where, table.get("is", ""))
         conditions.append(
-            Condition(each["code"], each.get("begins", ""), each.get("begins_not", ""), each.get("is", ""))
+            Condition(table["code"], table.get("begins", ""), table.get("begins_not", ""), table.get("is", ""))
         )
     return tuple(conditions)
 
 
-def _words(name: str, said: Any) -> dict[str, str]:
-    if not isinstance(said, dict) or not all(isinstance(each, str) for each in said.values()):
+def _words(name: str, table: Any) -> dict[str, str]:
+    if not isinstance(table, dict) or not all(isinstance(meaning, str) for meaning in table.values()):
         raise _wrong(name, 'lines such as "01" = "PST"')
-    return {word.strip().casefold(): meaning.strip() for word, meaning in said.items()}
+    return {word.strip().casefold(): meaning.strip() for word, meaning in table.items()}
 
 
-def _status(where: str, said: str) -> None:
-    if said not in STATUSES:
-        raise _wrong(where, f"“{said}” is no status; there are: {', '.join(STATUSES)}")
+def _status(where: str, status: str) -> None:
+    if status not in STATUSES:
+        raise _wrong(where, f"“{status}” is no status; there are: {', '.join(STATUSES)}")
 
 
-def _code(where: str, said: str) -> None:
-    if not _CODE.match(said):
-        raise _wrong(where, f"“{said}” is no subfield code")
+def _code(where: str, code: str) -> None:
+    if not _CODE.match(code):
+        raise _wrong(where, f"“{code}” is no subfield code")
 
 
-def _known(where: str, said: Mapping[str, Any], names: tuple[str, ...]) -> None:
-    if unknown := sorted(said.keys() - set(names)):
+def _known(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> None:
+    if unknown := sorted(table.keys() - set(names)):
         raise _wrong(where, f"unknown: {', '.join(unknown)}; there are: {', '.join(names)}")
 
 

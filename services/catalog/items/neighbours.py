@@ -1,4 +1,4 @@
-"""What stands left and right of a record's item on its shelf."""
+"""The records next to a record's item on its shelf."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from services.catalog.items.availability import branch_named
 
 MOST_EACH_SIDE = 20
 USUAL_EACH_SIDE = 5
-PAGE = 60  # items read at a time: a record may have many copies side by side
+PAGE = 60  # items per query: a record may have many adjacent copies
 MOST_PAGES = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """A record on the shelf. here: the one asked about."""
+    """A record on the shelf; `here` marks the requested record."""
 
     record: queries.Brief
     call_number: str
@@ -33,7 +33,7 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """A stretch of a branch's shelves, left to right; without neighbours when the record has no place on them."""
+    """A section of a branch's shelves, left to right; without neighbours when the record has no shelf position."""
 
     neighbours: list[Neighbour]
     institution: str = ""
@@ -42,11 +42,11 @@ class Shelf:
 
 
 def neighbours(database: Database, *, context: Context, record_id: str, branch: str = "", limit: int = 0) -> Shelf:
-    """What stands beside a record in call-number order, each record once.
+    """List the records around a record in call-number order, without duplicates.
 
-    branch  "INSTITUTION/BRANCH"; where the record has no item there, its first item's branch
-    limit   at most so many on each side, 1 to 20; 0 for 5
-    raises  Invalid      LIMIT_OUT_OF_BOUNDS, and what parse_id raises
+    branch  "INSTITUTION/BRANCH"; if the record has no item there, the branch of its first item
+    limit   maximum on each side, 1 to 20; 0 for 5
+    raises  Invalid      LIMIT_OUT_OF_BOUNDS, and the errors of parse_id
             NotFound     RECORD_NOT_FOUND
             Unavailable  DATABASE_UNAVAILABLE
     """
@@ -54,38 +54,38 @@ def neighbours(database: Database, *, context: Context, record_id: str, branch: 
         raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_EACH_SIDE)
     with database.reading(context) as session:
         number = queries.record(session, parse_id(record_id)).number
-        place = shelves.shelf_position_of(session, number, branch_named(branch))
-        if place is None:
+        position = shelves.shelf_position_of(session, number, branch_named(branch))
+        if position is None:
             return Shelf([])
-        wanted = limit or USUAL_EACH_SIDE
+        count = limit or USUAL_EACH_SIDE
         seen = {number}
-        left = _walk(session, place, seen, wanted, leftwards=True)
-        right = _walk(session, place, seen, wanted, leftwards=False)
-    standing = [*reversed(left), (number, place.call_number), *right]
-    briefs = queries.briefs(database, [each for each, _ in standing])
+        left = _walk(session, position, seen, count, leftwards=True)
+        right = _walk(session, position, seen, count, leftwards=False)
+    entries = [*reversed(left), (number, position.call_number), *right]
+    briefs = queries.briefs(database, [entry for entry, _ in entries])
     return Shelf(
-        [Neighbour(briefs[each], call_number, each == number) for each, call_number in standing if each in briefs],
-        place.institution,
-        place.branch,
-        place.branch_name,
+        [Neighbour(briefs[key], call_number, key == number) for key, call_number in entries if key in briefs],
+        position.institution,
+        position.branch,
+        position.branch_name,
     )
 
 
 def _walk(
-    session: Session, place: shelves.ShelfPosition, seen: set[int], wanted: int, *, leftwards: bool
+    session: Session, position: shelves.ShelfPosition, seen: set[int], count: int, *, leftwards: bool
 ) -> Sequence[tuple[int, str]]:
-    """Records met from the place on, nearest first, each with its call number there."""
-    walk: list[tuple[int, str]] = []
-    at = place.call_sort, place.record_number
+    """List records from a shelf position in one direction, nearest first, with the call number of the item."""
+    entries: list[tuple[int, str]] = []
+    at = position.call_sort, position.record_number
     for _ in range(MOST_PAGES):
-        items = shelves.along_shelf(session, place.branch_id, at, leftwards=leftwards, limit=PAGE)
+        items = shelves.along_shelf(session, position.branch_id, at, leftwards=leftwards, limit=PAGE)
         for call_sort, record_number, call_number in items:
             at = call_sort, record_number
             if record_number not in seen:
                 seen.add(record_number)
-                walk.append((record_number, call_number))
-                if len(walk) == wanted:
-                    return walk
+                entries.append((record_number, call_number))
+                if len(entries) == count:
+                    return entries
         if len(items) < PAGE:
             break
-    return walk
+    return entries

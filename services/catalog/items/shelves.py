@@ -1,4 +1,4 @@
-"""Reads of shelves and of the classes' captions, as named functions."""
+"""Queries of shelves and of class captions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from services.catalog.tables import Branch, ClassCaption, Institution, Item
 
 @dataclass(frozen=True, slots=True)
 class ShelfPosition:
-    """Where a record's first item stands: its branch, and its place in the order of the shelf."""
+    """The shelf position of a record's first item: its branch and sort key."""
 
     branch_id: UUID
     institution: str
@@ -27,8 +27,10 @@ class ShelfPosition:
 
 
 def shelf_position_of(session: Session, record_number: int, branch: tuple[str, str] | None) -> ShelfPosition | None:
-    """Where a record stands: at this branch, (institution, branch) by code, when it has an item there, else where its
-    first item does. None when none of its items has a call number."""
+    """Find the shelf position of a record; None when no item has a call number.
+
+    branch  codes (institution, branch) of the preferred branch; without an item there, the first item decides
+    """
     rows = session.execute(
         select(
             Item.branch_id,
@@ -46,8 +48,8 @@ def shelf_position_of(session: Session, record_number: int, branch: tuple[str, s
     ).all()
     if not rows:
         return None
-    there = [row for row in rows if (row.institution, row.branch) == branch]
-    first = there[0] if there else rows[0]
+    preferred = [row for row in rows if (row.institution, row.branch) == branch]
+    first = preferred[0] if preferred else rows[0]
     name = LocalText(first.name_id, first.name_en)
     return ShelfPosition(
         first.branch_id, first.institution, first.branch, name, first.call_sort, record_number, first.call_number
@@ -57,33 +59,33 @@ def shelf_position_of(session: Session, record_number: int, branch: tuple[str, s
 def along_shelf(
     session: Session, branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int
 ) -> Sequence[tuple[str, int, str]]:
-    """Items next to a place of a branch's shelves, nearest first: (call_sort, record number, call number).
+    """List items next to a shelf position, nearest first: (call_sort, record number, call number).
 
-    at  (call_sort, record number); the items there are not among them
+    at  (call_sort, record number) of the position; its own items are excluded
     """
     rows = session.execute(walk(branch_id, at, leftwards=leftwards, limit=limit))
     return [(row.call_sort, row.record_number, row.call_number) for row in rows]
 
 
 def walk(branch_id: UUID, at: tuple[str, int], *, leftwards: bool, limit: int) -> Select[str, int, str]:
-    """The question along_shelf asks; the index items_on_shelf answers it in its own order."""
+    """Build the query of along_shelf; its order is that of the index items_on_shelf."""
     order = (Item.call_sort, Item.record_number)
-    here = tuple_(*order)
+    key = tuple_(*order)
     return (
         select(Item.call_sort, Item.record_number, Item.call_number)
         .where(
             Item.branch_id == branch_id,
-            here < at if leftwards else here > at,
+            key < at if leftwards else key > at,
             Item.call_sort != "",
             Item.status != "withdrawn",
         )
-        .order_by(*(each.desc() for each in order) if leftwards else order)
+        .order_by(*(column.desc() for column in order) if leftwards else order)
         .limit(limit)
     )
 
 
 def class_captions(session: Session) -> dict[str, LocalText]:
-    """Captions by class as the facet "class" has it; where institutions differ, that of the first by code."""
+    """Return captions by value of the facet "class"; the first institution by code wins."""
     rows = session.execute(
         select(ClassCaption.notation, ClassCaption.name_id, ClassCaption.name_en)
         .join(Institution, Institution.id == ClassCaption.institution_id)

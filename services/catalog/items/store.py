@@ -1,4 +1,4 @@
-"""Putting items on the shelves: branches by code, barcodes once an institution, holdings ready to show."""
+"""Stores the items of records: branches by code, unique barcodes per institution, and holdings as JSON."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BARCODE_IN_USE = "BARCODE_IN_USE"
 
 @dataclass(slots=True)
 class BranchIndex:
-    """An institution's branches, by code; grows as unknown codes come."""
+    """An institution's branches by code; open_branches adds unknown codes."""
 
     institution_id: UUID
     institution: str
@@ -32,7 +32,7 @@ class BranchIndex:
 
 @dataclass(frozen=True, slots=True)
 class StoredItems:
-    """What a record says of its items; `fresh` when the record has none in the tables yet."""
+    """The items of one record to store; `fresh` when the tables have no items of the record."""
 
     record_number: int
     ordinal: int
@@ -41,12 +41,12 @@ class StoredItems:
 
 
 def resolve_branches(shelves: BranchIndex, items: Sequence[ItemFacts]) -> list[ItemFacts]:
-    """The items as this institution's; without a branch, at the one of its code."""
+    """Assign items without a branch to the branch with the institution's code."""
     return [facts if facts.branch else facts._replace(branch=shelves.institution) for facts in items]
 
 
 def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFacts]) -> list[str]:
-    """Make a branch, unconfirmed, for each code that nobody has described; returns the new codes."""
+    """Create an unconfirmed branch for each unknown code; returns the new codes."""
     codes = sorted({facts.branch for facts in items} - set(shelves.branches))
     if not codes:
         return []
@@ -57,7 +57,7 @@ def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFa
         }
         for code in codes
     ]  # fmt: skip
-    # Another import, or a file of institutions, may have made the same one meanwhile.
+    # Another import, or a file of institutions, may create the same branch at the same time.
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
     result = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
@@ -69,7 +69,7 @@ def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFa
 
 
 def holdings_of(shelves: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
-    """A record's holdings, ready to show. open_branches was given its items."""
+    """Return a record's holdings as JSON. Call open_branches with the items first."""
     if not items:
         return b"[]"
     names = {(shelves.institution, code): (name.id, name.en) for code, (_, name) in shelves.branches.items()}
@@ -77,26 +77,26 @@ def holdings_of(shelves: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
 
 
 def put_items(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> list[tuple[int, str]]:
-    """Make the items of these records what their sources say.
+    """Replace the items of these records.
 
-    An item keeps its id as long as its barcode stays on its record, or, without one, its position.
-    The records are in the tables, and open_branches was given their items.
-    returns  warnings, (ordinal, BARCODE_IN_USE): a barcode that another item of the institution has is left out
+    An item keeps its id while its record has the same barcode, or, without a barcode, the same position.
+    The records are stored, and open_branches was called with their items.
+    returns  warnings (ordinal, BARCODE_IN_USE): a barcode of another item of the institution is left out
     """
     warnings: list[tuple[int, str]] = []
-    kept = _kept_ids(session, [stock.record_number for stock in stocks if not stock.fresh])
-    taken = _barcodes_elsewhere(session, shelves, stocks)
+    ids = _kept_ids(session, [stock.record_number for stock in stocks if not stock.fresh])
+    barcode_owners = _barcodes_elsewhere(session, shelves, stocks)
     rows: list[dict[str, Any]] = []
     for stock in stocks:
         for position, facts in enumerate(stock.items):
             barcode: str | None = facts.barcode or None
-            if barcode is not None and taken.setdefault(barcode, stock.record_number) != stock.record_number:
+            if barcode is not None and barcode_owners.setdefault(barcode, stock.record_number) != stock.record_number:
                 warnings.append((stock.ordinal, BARCODE_IN_USE))
                 barcode = None
-            known = kept.pop((stock.record_number, barcode or str(position)), None)
+            existing_id = ids.pop((stock.record_number, barcode or str(position)), None)
             rows.append(
                 {
-                    "id": known or new_id(),
+                    "id": existing_id or new_id(),
                     "institution_id": shelves.institution_id,
                     "record_number": stock.record_number,
                     "branch_id": shelves.branches[facts.branch][0],
@@ -120,7 +120,7 @@ def put_items(session: Session, shelves: BranchIndex, stocks: Sequence[StoredIte
 
 
 def _kept_ids(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str], UUID]:
-    """Ids of the items these records have, which are taken off to be put back."""
+    """Delete the items of these records and return their ids by (record number, barcode or position)."""
     if not numbers:
         return {}
     columns = (Item.record_number, Item.barcode, Item.position, Item.id)
@@ -130,7 +130,7 @@ def _kept_ids(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str],
 
 
 def _barcodes_elsewhere(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> dict[str, int]:
-    """Barcode -> record number, for those of these barcodes that stand in the tables already."""
+    """Map those barcodes that other records already use to the record number."""
     barcodes = {facts.barcode for stock in stocks for facts in stock.items if facts.barcode}
     if not barcodes:
         return {}
