@@ -1,4 +1,4 @@
-"""Doors for machines that read the web: feeds, sitemaps, OpenSearch, unAPI, COinS, and records as files."""
+"""Routes for other software: feeds, sitemaps, OpenSearch, unAPI, COinS, and records as files."""
 
 from __future__ import annotations
 

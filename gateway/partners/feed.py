@@ -25,7 +25,7 @@ router = APIRouter()
 
 MEDIA_TYPE = "application/atom+xml"
 HITS = 30
-# What a feed's address keeps of a search's: the question itself, not how a page shows it.
+# Parameters of a search that a feed's URL leaves out: they concern the page, not the search.
 NOT_KEPT = ("cursor", "limit", "highlight", "facets", "explain", "lang")
 NAMESPACES = {
     "xmlns": "http://www.w3.org/2005/Atom",
@@ -37,31 +37,33 @@ _NAMED = {"id": ("Pencarian", "Semua koleksi"), "en": ("Search", "All of the col
 
 @router.get("/search.atom")
 async def feed(request: Request) -> Response:
-    """The first hits; a reader of feeds meets each record once, by its id. Takes what /search takes."""
+    """Return the first hits as a feed, with the parameters of /search. The id of an entry is the record's id."""
     query = read_query(SearchQuery, request, strict=False)
     question = search_request(query)
     question.limit = question.limit or HITS
     del question.facets[:]
     question.highlight = question.explain = False
     reply = await call(request, catalog(request).Search, question)
-    kept = [(name, value) for name, values in query.as_parameters().items() if name not in NOT_KEPT for value in values]
-    made = _feed(request, kept, question, reply)
-    return respond(request, written(made), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
+    values_by_name = query.as_parameters()
+    parameters = [(name, value) for name in values_by_name if name not in NOT_KEPT for value in values_by_name[name]]
+    element = _feed(request, parameters, question, reply)
+    return respond(request, written(element), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
 
 
 def _feed(
-    request: Request, kept: list[tuple[str, str]], question: wire.SearchRequest, reply: wire.SearchReply
+    request: Request, parameters: list[tuple[str, str]], question: wire.SearchRequest, reply: wire.SearchReply
 ) -> Element:
-    spoken = language(request)
-    named, everything = _NAMED[spoken]
-    element = Element("feed", {**NAMESPACES, "xml:lang": spoken})
-    search, own = _address(request, "/search", kept), _address(request, "/search.atom", kept)
+    page_language = language(request)
+    search_label, all_label = _NAMED[page_language]
+    element = Element("feed", {**NAMESPACES, "xml:lang": page_language})
+    search, feed_address = _address(request, "/search", parameters), _address(request, "/search.atom", parameters)
     dates = [_moment(hit.id) for hit in reply.hits]
-    put(element, "id", own)
-    put(element, "title", f"{named}: {question.query}" if question.query else everything)
+    put(element, "id", feed_address)
+    put(element, "title", f"{search_label}: {question.query}" if question.query else all_label)
     put(element, "updated", max(dates, default=LONG_AGO))
     put(put(element, "author"), "name", "Rangkiang")
-    put(element, "link", rel="self", type=MEDIA_TYPE, href=_address(request, "/search.atom", [*kept, *_page(question)]))
+    this_page = _address(request, "/search.atom", [*parameters, *_page(question)])
+    put(element, "link", rel="self", type=MEDIA_TYPE, href=this_page)
     put(element, "link", rel="alternate", type="text/html", href=search)
     put(
         element,
@@ -71,7 +73,7 @@ def _feed(
         href=absolute_url(request, "/opensearch.xml"),
     )
     if reply.next:
-        following = _address(request, "/search.atom", [*kept, ("cursor", reply.next)])
+        following = _address(request, "/search.atom", [*parameters, ("cursor", reply.next)])
         put(element, "link", rel="next", type=MEDIA_TYPE, href=following)
     put(element, "opensearch:totalResults", str(reply.total))
     put(element, "opensearch:itemsPerPage", str(question.limit))
@@ -97,7 +99,7 @@ def _put_entry(parent: Element, request: Request, hit: wire.Hit, date: str) -> N
 
 
 def _moment(record_id: str) -> str:
-    """When a record came into the catalogue: its id says so. RFC 3339, in UTC, whole seconds."""
+    """Return when a record was created, from its id (UUIDv7): RFC 3339, UTC, whole seconds."""
     milliseconds = int(record_id[:8] + record_id[9:13], 16)  # RFC 9562 §5.7
     return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

@@ -1,4 +1,4 @@
-"""/records/{id}.{ending} — a record in one of its forms, as a file to take away."""
+"""/records/{id}.{ending} — downloads a record in an export format."""
 
 from __future__ import annotations
 
@@ -14,5 +14,5 @@ router = APIRouter()
 @router.get("/records/{record_id}.{ending}")
 async def file(request: Request) -> Response:
     record_id, ending = request.path_params["record_id"], request.path_params["ending"]
-    named = {"Content-Disposition": f'attachment; filename="{record_id[:36]}.{ending[:8]}"'}
-    return await record_in_format(request, record_id, ending, headers=named)
+    headers = {"Content-Disposition": f'attachment; filename="{record_id[:36]}.{ending[:8]}"'}
+    return await record_in_format(request, record_id, ending, headers=headers)

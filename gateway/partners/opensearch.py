@@ -1,4 +1,4 @@
-"""/opensearch.xml — how a browser searches here (OpenSearch 1.1), and /suggestions.json for its address bar."""
+"""/opensearch.xml — describes the search for browsers (OpenSearch 1.1); /suggestions.json serves the address bar."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ async def description(request: Request) -> Response:
 
 @router.get("/suggestions.json")
 async def suggestions(request: Request) -> Response:
-    """`[typed, [completions], [kinds], [addresses]]`, as OpenSearch Suggestions 1.1 has it."""
+    """Return `[typed, [completions], [kinds], [addresses]]` (OpenSearch Suggestions 1.1)."""
     query = read_query(SuggestQuery, request, strict=False)
     typed = query.q
     message = wire.SuggestRequest(prefix=typed, limit=query.limit)
-    found = (await call(request, catalog(request).Suggest, message)).suggestions
+    suggestions_found = (await call(request, catalog(request).Suggest, message)).suggestions
     body = [
         typed,
-        [each.text for each in found],
-        [each.kind for each in found],
-        [absolute_url(request, f"/search?{urlencode({'q': each.text})}") for each in found],
+        [suggestion.text for suggestion in suggestions_found],
+        [suggestion.kind for suggestion in suggestions_found],
+        [absolute_url(request, f"/search?{urlencode({'q': suggestion.text})}") for suggestion in suggestions_found],
     ]
     return respond(request, orjson.dumps(body), SUGGESTIONS, vary="Accept-Encoding")

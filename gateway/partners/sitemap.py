@@ -1,6 +1,6 @@
-"""/sitemap.xml and its pages, and /robots.txt: which pages there are, and which are not worth a crawler's visit.
+"""/sitemap.xml and its pages list the record pages; /robots.txt excludes other pages from crawling.
 
-A page covers a range of record numbers, so that it stays the same while records come in elsewhere.
+A sitemap page covers a range of record numbers, so it does not change when records are added outside the range.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from rangkiang.catalog.v1 import forms_pb2 as wire
 
 router = APIRouter()
 
-# The protocol allows 50,000; so many are made in 50 ms.
+# The protocol allows 50,000; 10,000 take 50 ms.
 NUMBERS_A_PAGE = 10_000
 MOST_PAGES = 50_000
 MEDIA_TYPE = "application/xml"
 KEEP = "public, max-age=3600"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
-# Searches are endless; the records they lead to are in the sitemap.
+# The number of searches has no limit; the sitemap has the records that they find.
 NOT_FOR_CRAWLERS = ("/search", "/suggest", "/suggestions.json", "/api/", "/my-library", "/unapi")
 
 
@@ -39,7 +39,7 @@ async def robots(request: Request) -> Response:
 
 @router.get("/sitemap.xml")
 async def index(request: Request) -> Response:
-    """The pages of the sitemap: one for each range of numbers up to the highest."""
+    """Return the sitemap index: one page per range of record numbers, up to the highest."""
     reply = await call(request, catalog(request).ListRecords, wire.ListRecordsRequest(limit=1))
     pages = min(MOST_PAGES, max(1, -(-reply.highest // NUMBERS_A_PAGE)))
     lines = [
@@ -51,26 +51,26 @@ async def index(request: Request) -> Response:
 
 @router.get("/sitemap/{page}.xml")
 async def page(request: Request) -> Response:
-    """Records of one range, each with when it last changed."""
-    asked = request.path_params["page"]
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 6 else 0
-    if not 0 < number <= MOST_PAGES or asked != str(number):
-        raise _no_page(asked)
+    """Return the records of one range, each with the time of its last change."""
+    segment = request.path_params["page"]
+    number = int(segment) if segment.isascii() and segment.isdigit() and len(segment) < 6 else 0
+    if not 0 < number <= MOST_PAGES or segment != str(number):
+        raise _no_page(segment)
     first = (number - 1) * NUMBERS_A_PAGE
     message = wire.ListRecordsRequest(after=first, limit=NUMBERS_A_PAGE)
     reply = await call(request, catalog(request).ListRecords, message)
     if number > 1 and reply.highest <= first:
-        raise _no_page(asked)
-    where = escape(absolute_url(request, "/records/"))
-    listed = [record for record in reply.records if record.number <= first + NUMBERS_A_PAGE]
-    lines = await asyncio.to_thread(_lines, where, listed)
+        raise _no_page(segment)
+    prefix = escape(absolute_url(request, "/records/"))
+    records = [record for record in reply.records if record.number <= first + NUMBERS_A_PAGE]
+    lines = await asyncio.to_thread(_lines, prefix, records)
     return _document(request, "urlset", lines)
 
 
-def _lines(where: str, listed: list[wire.Listed]) -> list[str]:
+def _lines(prefix: str, records: list[wire.Listed]) -> list[str]:
     return [
-        f"<url><loc>{where}{each.id}</loc><lastmod>{each.updated_at.ToDatetime():%Y-%m-%dT%H:%M:%SZ}</lastmod></url>"
-        for each in listed
+        f"<url><loc>{prefix}{record.id}</loc><lastmod>{record.updated_at.ToDatetime():%Y-%m-%dT%H:%M:%SZ}</lastmod></url>"
+        for record in records
     ]
 
 
@@ -80,5 +80,5 @@ def _document(request: Request, name: str, lines: list[str]) -> Response:
     return respond(request, body.encode(), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
-def _no_page(asked: str) -> NotFound:
-    return NotFound("PAGE_NOT_FOUND", page=asked[:20])
+def _no_page(segment: str) -> NotFound:
+    return NotFound("PAGE_NOT_FOUND", page=segment[:20])

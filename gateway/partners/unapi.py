@@ -1,4 +1,4 @@
-"""/unapi — a record by its identifier in a format by its name (unAPI version 1), as reference managers ask."""
+"""/unapi — serves a record in a named format to reference managers (unAPI version 1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Names that reference managers know -> ending; the best first.
+# Format names that reference managers know -> file ending; best first.
 FORMATS = {
     "mods": "mods", "marcxml": "xml", "marc": "mrc", "ris": "ris", "bibtex": "bib", "oai_dc": "dc", "jsonld": "jsonld",
     "marcjson": "marcjson",
@@ -41,26 +41,26 @@ class UnapiQuery(QueryModel):
 
 @router.get("/unapi")
 async def unapi(request: Request) -> Response:
-    """Without `id` the formats there are; with it those of the record (300); with `format` too, the record in it."""
+    """List all formats; with `id` the record's formats (300); with `id` and `format` return the record."""
     query = read_query(UnapiQuery, request, strict=False)
-    asked = query.id
-    if not asked:
+    identifier = query.id
+    if not identifier:
         return respond(request, _formats(""), "application/xml", vary="Accept-Encoding")
-    # urn:uuid:…, the page's address or the bare id all end in the id.
-    record_id = check_record_id(urlsplit(asked).path.rpartition("/")[2].rpartition(":")[2].lower())
+    # `id` is urn:uuid:…, the page's URL or the id alone; each ends in the id.
+    record_id = check_record_id(urlsplit(identifier).path.rpartition("/")[2].rpartition(":")[2].lower())
     name = query.format
     if not name:
         await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
-        listed = respond(request, _formats(asked), "application/xml", vary="Accept-Encoding")
-        listed.status_code = 300 if listed.status_code == 200 else listed.status_code
-        return listed
+        response = respond(request, _formats(identifier), "application/xml", vary="Accept-Encoding")
+        response.status_code = 300 if response.status_code == 200 else response.status_code
+        return response
     if name not in FORMATS:
         raise NotAcceptable("FORMAT_UNKNOWN", format=name, known=", ".join(FORMATS))
     return await record_in_format(request, record_id, FORMATS[name])
 
 
-def _formats(asked: str) -> bytes:
-    element = Element("formats", {"id": asked} if asked else {})
+def _formats(identifier: str) -> bytes:
+    element = Element("formats", {"id": identifier} if identifier else {})
     for name, ending in FORMATS.items():
         put(element, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
     return written(element)

@@ -1,4 +1,4 @@
-"""XML put together safely: everything escaped, what XML 1.0 forbids left out."""
+"""Builds XML safely: text is escaped, characters that XML 1.0 forbids are removed."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ _FORBIDDEN = re.compile("[^\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]+")
 
 
 def clean(text: str) -> str:
-    """The text in single spaces, without what no XML document may hold."""
+    """Reduce white space and characters that XML 1.0 forbids to single spaces."""
     return " ".join(_FORBIDDEN.sub(" ", text).split())
 
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
-    """An element under another; attributes without a value are left out."""
+    """Append an element; attributes without a value are left out."""
     child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
     child.text = clean(text) or None
     return child
 
 
 def written(element: Element) -> bytes:
-    """The document in UTF-8, with its declaration."""
-    made: bytes = tostring(element, encoding="utf-8", xml_declaration=True)
-    return made + b"\n"
+    """Write the document in UTF-8, with its declaration."""
+    document: bytes = tostring(element, encoding="utf-8", xml_declaration=True)
+    return document + b"\n"

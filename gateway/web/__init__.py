@@ -1,4 +1,4 @@
-"""The pages: server-rendered, one file a place. They work without JavaScript; htmx only makes them quicker."""
+"""The web pages: server-rendered, one module per page. They work without JavaScript; htmx only makes them faster."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses of searches: what a search keeps in its URL, so that a URL is a saved search."""
+"""URLs of searches. A URL contains the whole search, so it can be saved."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KEPT = ("q", *FACETS, "sort", "by_work", "explain")
 
 
 class PageQuery(SearchQuery):
-    """What a page of hits reads: the API's own parameters, and whether the filters are shown."""
+    """Parameters of a results page: those of the API, and whether the filters are shown."""
 
     filters_shown: Annotated[str, OneOf(("open",))] = Field("", alias="filters")
 
 
 def read_page(request: Request, model: type[QueryModel]) -> Given:
-    """The parameters of a page, checked, as text. Unknown ones are ignored."""
+    """Read and check the parameters of a page; return them as text. Unknown ones are ignored."""
     return read_query(model, request, strict=False).as_parameters()
 
 
@@ -34,14 +34,14 @@ def one(given: Given, name: str, default: str = "") -> str:
 
 
 def kept(given: Given) -> list[tuple[str, str]]:
-    """What makes this search this search, in a fixed order."""
+    """List the parameters that define a search, in a fixed order."""
     return [(name, value) for name in KEPT for value in given.get(name, ()) if value and value != "false"]
 
 
 def address(given: Given, *, cursor: str = "", opened: bool = False, path: str = "/search") -> str:
-    """This search's URL, from its first page unless a cursor is given.
+    """Return the URL of a search, of its first page without a cursor.
 
-    opened  with the filters beside the hits
+    opened  show the filters next to the hits
     """
     pairs = kept(given)
     if cursor:
@@ -52,6 +52,6 @@ def address(given: Given, *, cursor: str = "", opened: bool = False, path: str =
 
 
 def toggled(given: Given, name: str) -> Given:
-    """The same search with a switch (`by_work`, `explain`) turned over."""
+    """Return the search with a switch (`by_work`, `explain`) toggled."""
     rest = {key: values for key, values in given.items() if key != name}
     return rest if given.get(name) == list(YES) else {**rest, name: list(YES)}

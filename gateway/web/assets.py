@@ -1,4 +1,4 @@
-"""Static files: read once at start, named by their content, kept by browsers for good."""
+"""Static files: read once, named by a hash of their content, cached by browsers without expiry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from gateway.responses import gzip
 router = APIRouter()
 
 _FOLDER = Path(__file__).parent / "static"
-# Written in parts, served as one: a request costs a reader on a slow line more than its bytes.
+# All style sheets are served as one file: on a slow connection a request costs more than its bytes.
 _STYLES = "site.css"
 _TYPES = {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 
@@ -50,7 +50,7 @@ def _by_path() -> dict[str, Asset]:
 
 
 def address(name: str) -> str:
-    """URL of a static file, by its plain name (`site.css`)."""
+    """Return the URL of a static file by its name (`site.css`)."""
     return _assets()[name].path
 
 

@@ -33,7 +33,7 @@ class BrowseQuery(QueryModel):
 
 @router.get("/browse")
 async def which(request: Request) -> Response:
-    """The lists there are; a form that names one leads to it."""
+    """Show the lists; with `kind` redirect to that list."""
     query = read_query(BrowseQuery, request, strict=False)
     if query.kind:
         return RedirectResponse(at(query.kind, term=query.term), status_code=303)
@@ -67,35 +67,35 @@ async def headings(request: Request) -> Response:
 
 
 def at(kind: str, **given: str) -> str:
-    """Address of a place in a list."""
+    """Return the URL of a position in a list."""
     rest = {name: value for name, value in given.items() if value}
     return f"/browse/{kind}?{urlencode(rest)}" if rest else f"/browse/{kind}"
 
 
-def _heading(kind: str, found: browsing_pb2.Heading, speaks: str, *, here: bool) -> dict[str, Any]:
-    one_record = shown(found.record, speaks) if found.HasField("record") else None
+def _heading(kind: str, entry: browsing_pb2.Heading, speaks: str, *, here: bool) -> dict[str, Any]:
+    one_record = shown(entry.record, speaks) if entry.HasField("record") else None
     if one_record:
         address = f"/records/{one_record['id']}"
     elif kind in FACETED:
-        address = f"/search?{urlencode({kind: found.text})}"
+        address = f"/search?{urlencode({kind: entry.text})}"
     else:
-        address = f"/search?{urlencode({'q': quoted(found.text)})}"
+        address = f"/search?{urlencode({'q': quoted(entry.text)})}"
     return {
-        "text": found.text,
-        "count": found.count,
-        "address": address if found.count or one_record else "",
-        "see": [(each, at(kind, term=each)) for each in found.see],
-        "see_also": [(each, at(kind, term=each)) for each in found.see_also],
+        "text": entry.text,
+        "count": entry.count,
+        "address": address if entry.count or one_record else "",
+        "see": [(term, at(kind, term=term)) for term in entry.see],
+        "see_also": [(term, at(kind, term=term)) for term in entry.see_also],
         "beside": _beside(kind, one_record) if one_record else "",
         "here": here,
     }
 
 
 def _beside(kind: str, record: dict[str, Any]) -> str:
-    """What a heading of one record leaves open: whose title it is, or what stands at a call number."""
+    """Return the text next to a heading with one record: the author of a title, or the title at a call number."""
     return str(record["title"] if kind == "call_number" else (record["authors"] or [""])[0])
 
 
 def quoted(text: str) -> str:
-    """A heading as a phrase of a search."""
+    """Quote a heading as a phrase of a search."""
     return f'"{text.replace(chr(34), " ").strip()}"'

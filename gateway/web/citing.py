@@ -1,4 +1,4 @@
-"""A record as reference lists write it: APA 7, MLA 9, Chicago 17 (bibliography). Pure; texts only."""
+"""Formats citations of a record as plain text: APA 7, MLA 9, Chicago 17 (bibliography). Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST_NAMES = {"apa": 20, "mla": 2, "chicago": 10}
 
 
 def citations(display: dict[str, Any], speaks: str) -> list[tuple[str, str]]:
-    """(style, reference) for each style; what the record does not say is left out."""
+    """Return (style, citation) for each style; missing data is left out."""
     undated = _WORDS[speaks][2]
     people = [name for name in names(display) if name]
     title = _title(display)
@@ -33,12 +33,12 @@ def _title(display: dict[str, Any]) -> str:
 
 
 def _apa_names(people: list[str]) -> str:
-    written = [_initials(each) for each in people[: MOST_NAMES["apa"]]]
-    return f"{', '.join(written[:-1])}, & {written[-1]}" if len(written) > 1 else "".join(written)
+    short_names = [_initials(name) for name in people[: MOST_NAMES["apa"]]]
+    return f"{', '.join(short_names[:-1])}, & {short_names[-1]}" if len(short_names) > 1 else "".join(short_names)
 
 
 def _initials(name: str) -> str:
-    """“Rusli, Marah” as “Rusli, M.”; a name of one piece, as many are here, stays whole."""
+    """Abbreviate “Rusli, Marah” to “Rusli, M.”; a name without a comma is unchanged."""
     family, comma, given = name.partition(",")
     if not comma:
         return name
@@ -47,13 +47,13 @@ def _initials(name: str) -> str:
 
 
 def _many_names(people: list[str], most: int, speaks: str) -> str:
-    """The first name inverted, the rest straight; more than `most` are “and others”."""
+    """Join names, the first inverted, the others direct; more than `most` become the first name and “et al.”."""
     conjunction, others, _ = _WORDS[speaks]
     if not people:
         return ""
     if len(people) > most:
         return f"{people[0]}, {others}"
-    rest = [_straight(each) for each in people[1:]]
+    rest = [_straight(name) for name in people[1:]]
     return people[0] if not rest else ", ".join([people[0], *rest[:-1], f"{conjunction} {rest[-1]}"])
 
 
@@ -64,5 +64,5 @@ def _straight(name: str) -> str:
 
 def _sentences(parts: list[str]) -> str:
     return " ".join(
-        each if each.endswith((".", "?", "!", "…")) else f"{each}." for each in map(str.strip, parts) if each
+        part if part.endswith((".", "?", "!", "…")) else f"{part}." for part in map(str.strip, parts) if part
     )

@@ -1,4 +1,4 @@
-"""/golongan — the tree of classes: the ten main ones, and the library's own captions under them."""
+"""/golongan — the tree of classes: the ten main classes, and their divisions with the library's captions."""
 
 from __future__ import annotations
 
@@ -55,20 +55,20 @@ async def _classes(request: Request, parent: str) -> Response:
 
 
 def _among(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
-    """A division without a name that has its class's number holds what is about the class as a whole."""
+    """Name a division without a caption that has its class's number: it has the general records of the class."""
     if division["name"] or not path or division["notation"] != path[-1]["notation"]:
         return division
     return {**division, "name": words.say("classes.in_general", name=path[-1]["name"])}
 
 
-def named(found: browsing_pb2.Class, speaks: str) -> dict[str, Any]:
-    """A class as pages name it, with where it leads: to its divisions, or to its records."""
+def named(class_: browsing_pb2.Class, speaks: str) -> dict[str, Any]:
+    """Return a class for templates: its name, and the URLs of its divisions and of its records."""
     return {
-        "notation": found.notation,
-        "name": said(found.caption, speaks),
-        "count": found.count,
-        "shelf": shelf(found.notation),
-        "search": f"/search?{urlencode({'class': found.value})}",
-        "divisions": f"/golongan/{found.value}",
-        "divided": found.divided,
+        "notation": class_.notation,
+        "name": said(class_.caption, speaks),
+        "count": class_.count,
+        "shelf": shelf(class_.notation),
+        "search": f"/search?{urlencode({'class': class_.value})}",
+        "divisions": f"/golongan/{class_.value}",
+        "divided": class_.divided,
     }

@@ -1,4 +1,4 @@
-"""Draw a cover: title, author, and a weave that the class chooses. Pure; SVG that needs no style and no script."""
+"""Draws a cover with title, author and the weave of the class, as SVG without styles and scripts. Pure."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ CREAM = "#fbeedb"
 MOST_TITLE_LINES = 6
 LONGEST_AUTHOR = 60
 _AUTHOR_SIZE = 14
-# (longest title in columns, size of its letters)
+# (maximum length of the title in columns, font size)
 _SIZES = ((18, 32), (40, 26), (80, 21), (10_000, 17))
-# Mean width of a bold letter of the widest serif face we meet, of its size.
+# Mean width of a bold letter of the widest serif font in use, relative to the font size.
 _LETTER = 0.64
 
 
 def cover(*, title: str, author: str, ddc: str) -> bytes:
-    """A cover as SVG, the same for the same facts.
+    """Draw a cover as SVG; the same arguments give the same bytes.
 
-    ddc  seeds the weave: first digit the motif and ground, second the thread, third the scale; any text will do
+    ddc  its digits select the weave: first the motif and ground, second the thread, third the scale; any text works
     """
     title, author = printable(title) or "–", printable(author)
     weave = weave_of(ddc)
-    digits = [int(each) for each in ddc[:3] if each.isascii() and each.isdigit()]
+    digits = [int(character) for character in ddc[:3] if character.isascii() and character.isdigit()]
     second, third = [*digits, 0, 0, 0][1:3]
     thread = THREADS[second % len(THREADS)]
     scale = (2, 1.5, 3, 2.5)[third % 4]
@@ -72,27 +72,29 @@ def _fit(size: int) -> int:
 
 
 def _size(title: str) -> int:
-    """The biggest letters for a title of this length in which its longest word still fits a line."""
+    """Return the largest font size for a title of this length with which its longest word fits a line."""
     longest_word = max(columns(word) for word in title.split())
     size = next(size for longest, size in _SIZES if columns(title) <= longest)
-    return next((each for _, each in _SIZES if each <= size and longest_word <= _fit(each)), _SIZES[-1][1])
+    smaller = (other for _, other in _SIZES if other <= size)
+    return next((other for other in smaller if longest_word <= _fit(other)), _SIZES[-1][1])
 
 
 def printable(text: str) -> str:
-    """Text in single spaces, without what XML cannot hold or nobody can see."""
-    seen = "".join(each if unicodedata.category(each)[0] != "C" else " " for each in text[:2_000])
-    return " ".join(seen.split())
+    """Return the text in single spaces, without control and other invisible characters."""
+    visible = "".join(character if unicodedata.category(character)[0] != "C" else " " for character in text[:2_000])
+    return " ".join(visible.split())
 
 
 def columns(text: str) -> int:
-    """Width of a text in letters; East Asian ones are two wide, marks that sit on others none."""
+    """Return the width of a text in columns; wide East Asian characters count 2, combining marks 0."""
     return sum(
-        0 if unicodedata.combining(each) else 2 if unicodedata.east_asian_width(each) in "WF" else 1 for each in text
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
     )
 
 
 def wrapped(text: str, width: int, most: int) -> list[str]:
-    """At most `most` lines of at most `width` columns; what does not fit ends in an ellipsis."""
+    """Wrap a text into at most `most` lines of at most `width` columns; a text that is too long ends in an ellipsis."""
     lines: list[str] = [""]
     for word in text.split():
         for piece in _pieces(word, width):
@@ -110,17 +112,18 @@ def wrapped(text: str, width: int, most: int) -> list[str]:
 
 
 def _pieces(word: str, width: int) -> list[str]:
-    """A word that is longer than a line, cut."""
+    """Split a word that is longer than a line."""
     pieces, piece = [], ""
-    for each in word:
-        if columns(piece + each) > width:
+    for character in word:
+        if columns(piece + character) > width:
             pieces.append(piece)
             piece = ""
-        piece += each
+        piece += character
     return [*pieces, piece]
 
 
 def _side(text: str) -> tuple[int, str]:
-    """Where lines begin: at the right for a script that runs to the left."""
-    strong = next((kind for each in text if (kind := unicodedata.bidirectional(each)) in ("L", "R", "AL")), "L")
+    """Return where lines begin and their attributes: at the right for a right-to-left script."""
+    directions = (unicodedata.bidirectional(character) for character in text)
+    strong = next((direction for direction in directions if direction in ("L", "R", "AL")), "L")
     return (MARGIN, "") if strong == "L" else (WIDTH - MARGIN, 'direction="rtl"')

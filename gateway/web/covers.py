@@ -1,4 +1,4 @@
-"""/covers — a picture of the library's own when there is one, else a cover drawn by us; never a third party's."""
+"""/covers — serves the library's own cover image, or else a drawn cover; never an image of a third party."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ router = APIRouter()
 
 SVG = "image/svg+xml"
 KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
-# A record that changed since the address was written: shown, but asked about again.
+# The record has changed since the URL was written: the browser must ask again soon.
 KEPT_A_WHILE = "public, max-age=300"
-# A bigger picture is passed over: on 400 kbit/s it would take four seconds.
+# A larger image is ignored: at 400 kbit/s it would take four seconds.
 LARGEST_PICTURE_BYTES = 200_000
-# ending -> (media type, what such a file begins with)
+# file ending -> (media type, first bytes of such a file)
 KINDS = {
     ".webp": ("image/webp", (b"RIFF",)),
     ".jpg": ("image/jpeg", (b"\xff\xd8\xff",)),
@@ -39,7 +39,7 @@ MOST_ISBNS = 8
 
 @router.get("/covers/{record_id}/{version}")
 async def picture(request: Request) -> Response:
-    """The cover of one version of a record: a picture from COVERS by ISBN, else drawn."""
+    """Return the cover of one version of a record: an image from COVERS by ISBN, else a drawing."""
     record_id, version = check_record_id(request.path_params["record_id"]), request.path_params["version"]
     if not (version.isascii() and version.isdigit() and len(version) <= 12):
         raise NotFound("COVER_NOT_FOUND")
@@ -48,7 +48,7 @@ async def picture(request: Request) -> Response:
     cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
     cover_file = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
-        # The picture may be changed in its folder without the record's knowing.
+        # The image in the folder may change without a new version of the record.
         return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
     drawn = cover(
         title=display["title"],
@@ -59,14 +59,14 @@ async def picture(request: Request) -> Response:
 
 
 def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
-    """The first picture `ISBN.webp|jpg|jpeg|png` in the folder, and its media type.
+    """Return the first image `ISBN.webp|jpg|jpeg|png` in the folder, and its media type; None without one.
 
-    One that is too big, or is not what its name says, is passed over.
+    Images that are too large, or whose content does not match the ending, are ignored.
     """
     if folder is None:
         return None
     for number in numbers:
-        for ending, (media, begins) in KINDS.items():
+        for ending, (media_type, signatures) in KINDS.items():
             try:
                 with (folder / f"{number}{ending}").open("rb") as file:
                     if os.fstat(file.fileno()).st_size > LARGEST_PICTURE_BYTES:
@@ -74,17 +74,17 @@ def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
                     body = file.read(LARGEST_PICTURE_BYTES)
             except OSError:
                 continue
-            if body.startswith(begins) and (ending != ".webp" or body[8:12] == b"WEBP"):
-                return body, media
+            if body.startswith(signatures) and (ending != ".webp" or body[8:12] == b"WEBP"):
+                return body, media_type
     return None
 
 
 def isbns(display: dict[str, Any]) -> list[str]:
-    """ISBNs of a record in both lengths, digits only: names of files, never a path."""
-    given = [display.get("isbn"), *(display.get("identifiers") or {}).get("isbn", ())]
+    """Return the ISBNs of a record in both lengths, digits only, so that a file name is never a path."""
+    numbers = [display.get("isbn"), *(display.get("identifiers") or {}).get("isbn", ())]
     values: dict[str, None] = {}
-    for value in given[:MOST_ISBNS]:
-        digits = "".join(each for each in str(value or "") if each in "0123456789X")
+    for value in numbers[:MOST_ISBNS]:
+        digits = "".join(character for character in str(value or "") if character in "0123456789X")
         if len(digits) in (10, 13):
             values[digits] = None
             if digits.startswith("978") and len(digits) == 13:
@@ -93,12 +93,13 @@ def isbns(display: dict[str, Any]) -> list[str]:
 
 
 def ten(number: str) -> str:
-    """ISBN-10 of an ISBN-13 that begins with 978 (ISO 2108)."""
+    """Convert an ISBN-13 that begins with 978 to ISBN-10 (ISO 2108)."""
     body = number[3:12]
     check = (11 - sum((10 - at) * int(digit) for at, digit in enumerate(body) if digit.isdigit()) % 11) % 11
     return body + ("X" if check == 10 else str(check))
 
 
 def names(display: dict[str, Any]) -> list[str]:
-    """Authors' names, whether they are texts or have roles."""
-    return [each if isinstance(each, str) else str(each.get("name", "")) for each in display.get("authors") or ()]
+    """Return the names of the authors, which are texts or objects with a name."""
+    authors = display.get("authors") or ()
+    return [author if isinstance(author, str) else str(author.get("name", "")) for author in authors]

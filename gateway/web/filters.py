@@ -1,4 +1,4 @@
-"""Filters of a search: beside the hits, as chips, and a facet's values on a page of their own."""
+"""Filters of a search: next to the hits, as chips, and as a page with the values of one facet."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2, facets_pb2
 
 router = APIRouter()
 
-# In the order a reader narrows: can I have it, where, what kind, in which language, about what. Classes show what
-# Dewey numbers would show.
+# In the usual order of filtering: availability, branch, material, language, subject. Dewey numbers are left out because
+# classes show the same.
 SHOWN_FACETS = tuple(facet for facet in FACETS if facet != "ddc")
 MOST_VALUES_BESIDE_HITS = 10
 VALUES_A_PAGE = 50
@@ -38,17 +38,17 @@ class ValuesQuery(PageQuery):
 
 @router.get("/search/filters")
 async def filters(request: Request) -> Response:
-    """The filters alone, for a page that already shows the hits."""
+    """Return only the filters, for a page that already shows the hits."""
     given = read_page(request, PageQuery)
     question = catalog_pb2.SearchRequest(query=one(given, "q"), filters=asked(given), facets=SHOWN_FACETS, limit=1)
     reply = await call(request, catalog(request).Search, question)
-    found = counted(reply.facets, given, wording(language(request)))
-    return page(request, "filters.html", filters=found, total=reply.total, drawer_open=False)
+    facets = counted(reply.facets, given, wording(language(request)))
+    return page(request, "filters.html", filters=facets, total=reply.total, drawer_open=False)
 
 
 @router.get("/search/facets/{facet}")
 async def values(request: Request) -> Response:
-    """All values of one facet, a page at a time."""
+    """Show all values of one facet, a page at a time."""
     facet = request.path_params["facet"]
     if facet not in SHOWN_FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
@@ -80,19 +80,19 @@ async def values(request: Request) -> Response:
         values=[_value(facet, value, given, words) for value in reply.values],
         total=reply.total,
         back=address(given, opened=True),
-        orders=[(each, at(0, each), each == order) for each in ORDERS],
+        orders=[(name, at(0, name), name == order) for name in ORDERS],
         previous=at(max(0, offset - VALUES_A_PAGE), order) if offset else None,
         next=at(after, order) if reply.more and after <= FURTHEST_OFFSET else None,
     )
 
 
 def asked(given: Given) -> list[facets_pb2.Filter]:
-    """The filters that a URL names."""
+    """Return the filters of a URL's parameters."""
     return [facets_pb2.Filter(facet=name, values=given[name]) for name in FACETS if name in given]
 
 
 def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -> list[dict[str, Any]]:
-    """Facets as the filters show them, in their order; those without a value are left out."""
+    """Return the facets for templates, in the order of SHOWN_FACETS; facets without values are left out."""
     by_name = {facet.name: facet for facet in facets}
     return [
         {
@@ -109,12 +109,13 @@ def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -
 
 
 def _in_order(facet: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Classes stand below the class they are part of, years newest first; other values stay as they came."""
+    """Sort classes below their parent class and years in descending order; keep the order of other values."""
     if facet == "year":
-        return sorted(values, key=lambda each: str(each["value"]), reverse=True)
+        return sorted(values, key=lambda entry: str(entry["value"]), reverse=True)
     if facet != "class":
         return values
-    return [{**each, "level": _depth(each["value"])} for each in sorted(values, key=lambda each: str(each["value"]))]
+    classes = sorted(values, key=lambda entry: str(entry["value"]))
+    return [{**entry, "level": _depth(entry["value"])} for entry in classes]
 
 
 def _depth(value: str) -> int:
@@ -122,7 +123,7 @@ def _depth(value: str) -> int:
 
 
 def called(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
-    """A facet's value as people say it; a class keeps its number in front."""
+    """Return the label of a facet's value; a class has its number first."""
     label = said(value.label, words.language)
     if facet in ("class", "ddc") and value.value != "none":
         return f"{notation(value.value)} {label}".strip()
@@ -130,18 +131,18 @@ def called(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
 
 
 def notation(value: str) -> str:
-    """A class of the tree as people write it: three digits at least; `2X` stays."""
+    """Return a class in its usual notation with at least three digits; `2X` is unchanged."""
     return value.ljust(3, "0") if value.isdigit() else value
 
 
-def chips(given: Given, found: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
-    """Filters in use: (facet, value for people, address without it)."""
-    names = {(each["name"], value["value"]): value["name"] for each in found for value in each["values"]}
+def chips(given: Given, facets: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
+    """List the filters in use: (facet, label of the value, URL of the search without it)."""
+    names = {(entry["name"], value["value"]): value["name"] for entry in facets for value in entry["values"]}
     return [
         (
             facet,
             names.get((facet, value)) or words.code(facet, value),
-            address({**given, facet: [each for each in given[facet] if each != value]}),
+            address({**given, facet: [other for other in given[facet] if other != value]}),
         )
         for facet in FACETS
         for value in given.get(facet, ())
@@ -151,7 +152,7 @@ def chips(given: Given, found: list[dict[str, Any]], words: Wording) -> list[tup
 def _value(facet: str, value: facets_pb2.FacetValue, given: Given, words: Wording) -> dict[str, Any]:
     chosen = given.get(facet, [])
     on = value.value in chosen
-    changed = [each for each in chosen if each != value.value] if on else [*chosen, value.value]
+    changed = [other for other in chosen if other != value.value] if on else [*chosen, value.value]
     return {
         "value": value.value,
         "name": called(facet, value, words),

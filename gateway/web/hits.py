@@ -1,4 +1,4 @@
-"""Records as lists show them, and where they can be had: from the wire's bytes to what templates name."""
+"""Converts records and holdings from gRPC replies to template data."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ import orjson
 
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2
 
-# Keys that a brief or full record may leave out; templates name every one of them.
+# Keys that a brief or full record may leave out; templates use all of them.
 ABSENT: dict[str, Any] = dict.fromkeys(
     (
         "subtitle", "responsibility", "authors", "publisher", "place", "year", "edition", "language", "material",
         "isbn", "ddc", "series", "summary", "notes", "audience",
     )
 )  # fmt: skip
-# What a list adds to a brief record, where a page has nothing to say about it.
+# Defaults of the keys that some pages add to a brief record.
 _PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": "", "rank": 0, "coins": "",
                           "address": ""}  # fmt: skip
 
 
-def hit(found: catalog_pb2.Hit, speaks: str) -> dict[str, Any]:
-    """A hit as templates show it: the brief record, its pieces marked, where it is, and why it ranks there."""
-    marked = {highlight.field: list(highlight.pieces) for highlight in found.highlights}
+def hit(result: catalog_pb2.Hit, speaks: str) -> dict[str, Any]:
+    """Return a hit for templates: the brief record with highlights and holdings, and the reasons for its rank."""
+    highlights = {highlight.field: list(highlight.pieces) for highlight in result.highlights}
     return {
-        **listed(found.id, found.brief, found.holdings, speaks, marked),
-        "work": found.work_id,
-        "editions": found.editions,
-        "reasons": [(said(reason.text, speaks), round(reason.weight, 2)) for reason in found.reasons],
+        **listed(result.id, result.brief, result.holdings, speaks, highlights),
+        "work": result.work_id,
+        "editions": result.editions,
+        "reasons": [(said(reason.text, speaks), round(reason.weight, 2)) for reason in result.reasons],
     }
 
 
 def shown(record: browsing_pb2.Shown, speaks: str, *, reason: str = "") -> dict[str, Any]:
-    """A record that another page lists, with the reason why."""
+    """Return a record for templates of other lists, with the reason why it is listed."""
     return {**listed(record.id, record.brief, record.holdings, speaks, {}), "reason": reason}
 
 
 def listed(
-    record_id: str, stored: bytes, holdings_stored: bytes, speaks: str, marked: Mapping[str, Sequence[str]]
+    record_id: str, stored: bytes, holdings_stored: bytes, speaks: str, highlights: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     brief = orjson.loads(stored)
     return {
@@ -46,15 +46,15 @@ def listed(
         **_PLAIN,
         **brief,
         "id": record_id,
-        "title_pieces": marked.get("title") or [brief["title"]],
-        "summary_pieces": marked.get("summary") or ([brief["summary"]] if brief.get("summary") else []),
+        "title_pieces": highlights.get("title") or [brief["title"]],
+        "summary_pieces": highlights.get("summary") or ([brief["summary"]] if brief.get("summary") else []),
         "shelf": shelf(brief.get("ddc", "")),
         "holdings": holdings(holdings_stored, speaks),
     }
 
 
 def holdings(stored: bytes, speaks: str) -> list[dict[str, Any]]:
-    """Where a record is, branch by branch, with the branch's name in the reader's language."""
+    """Return a record's holdings by branch, with the branch's name in the reader's language."""
     data: list[dict[str, Any]] = orjson.loads(stored or b"[]")
     for entry in data:
         name = entry.get("branch_name") or {}
@@ -63,15 +63,15 @@ def holdings(stored: bytes, speaks: str) -> list[dict[str, Any]]:
 
 
 def shelf(ddc: str) -> str:
-    """Hundreds digit of a class, which gives a book its colour and its weave; "x" for none."""
+    """Return the hundreds digit of a class, which selects colour and weave; "x" without a class."""
     return ddc[0] if ddc[:1].isascii() and ddc[:1].isdigit() else "x"
 
 
 def shelves(hits: Iterable[dict[str, Any]]) -> list[str]:
-    """Shelves that a list shows, each once: their weaves are drawn once a page."""
-    return sorted({each["shelf"] for each in hits})
+    """Return the distinct shelves of a list; a page draws each weave once."""
+    return sorted({record["shelf"] for record in hits})
 
 
 def said(text: Any, speaks: str) -> str:
-    """A LocalText in one language, else in the other."""
+    """Return a LocalText in this language, else in the other."""
     return str((text.en or text.id) if speaks == "en" else (text.id or text.en))

@@ -1,4 +1,4 @@
-"""/ — one search box, and what there is to search."""
+"""/ — the home page: the search box, new records, classes and libraries."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ async def home(request: Request) -> Response:
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
     speaks = language(request)
-    hits = [hit(each, speaks) for each in newest.hits]
+    hits = [hit(result, speaks) for result in newest.hits]
     return page(
         request,
         "home.html",

@@ -1,6 +1,6 @@
-"""Minangkabau weaves and carvings as simple geometry: a motif for each of the ten main classes, and one for none.
+"""Motifs of Minangkabau weaving and carving as SVG paths: one per main class, and one for records without a class.
 
-Each motif is one tile, 12 by 12, that repeats. Colours are deep grounds with a thread, as a songket has them.
+A motif is a repeating tile of 12 by 12. It has a dark ground colour and a thread colour, as in songket cloth.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ class Weave:
     """A motif and its ground.
 
     path    SVG path data inside a 12 by 12 tile
-    drawn   "fill", or "stroke" for motifs that are lines
-    ground  colour of the cloth
+    drawn   "fill", or "stroke" for motifs of lines
+    ground  background colour
     """
 
     name: str
@@ -77,17 +77,17 @@ WEAVES = {
         "#5d5046",
     ),
 }
-# Gold, silver, copper, straw: which one, the class's second digit says.
+# Gold, silver, copper, straw: selected by the second digit of the class.
 THREADS = ("#e0b252", "#d5d8dc", "#e39a6b", "#d8cf8a")
 
 
 def motif(weave: Weave, thread: str) -> str:
-    """The tile's drawing, in presentation attributes only: a strict content policy lets it be."""
+    """Return the SVG of a tile, with presentation attributes only, which a strict Content-Security-Policy allows."""
     if weave.drawn == "fill":
         return f'<path d="{weave.path}" fill="{thread}" fill-rule="evenodd"/>'
     return f'<path d="{weave.path}" fill="none" stroke="{thread}" stroke-width="1.3"/>'
 
 
 def weave_of(ddc: str) -> Weave:
-    """The motif of a class; of none, plain thread."""
+    """Return the motif of a class, or the motif for records without a class."""
     return WEAVES[ddc[0] if ddc[:1] in WEAVES and ddc[:1].isdigit() else "x"]

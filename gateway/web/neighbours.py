@@ -1,4 +1,4 @@
-"""/records/{id}/shelf — what stands left and right of a record, as one walks along the shelf."""
+"""/records/{id}/shelf — the records before and after a record on the shelf."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 
 @router.get("/records/{record_id}/shelf")
 async def shelf(request: Request) -> Response:
-    """`branch=` chooses the shelf; else the reader's own, else where the record stands first."""
+    """Show the shelf of `branch`, else of the reader's own branch, else of the record's first branch."""
     record_id = check_record_id(request.path_params["record_id"])
-    given = request.query_params.get("branch", "")
-    branch = given if _BRANCH.fullmatch(given) else preferences.branch(request)
+    parameter = request.query_params.get("branch", "")
+    branch = parameter if _BRANCH.fullmatch(parameter) else preferences.branch(request)
     message = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
     reply = await call(request, catalog(request).ListNeighbours, message)
     speaks = language(request)
-    found = spines(reply, speaks)
+    neighbours = spines(reply, speaks)
     return page(
         request,
         "shelf.html",
@@ -40,6 +40,6 @@ async def shelf(request: Request) -> Response:
         id=record_id,
         place=said(reply.branch_name, speaks) or reply.branch,
         branch=f"{reply.institution}/{reply.branch}",
-        neighbours=found,
-        shelves=shelves(found),
+        neighbours=neighbours,
+        shelves=shelves(neighbours),
     )

@@ -1,4 +1,4 @@
-"""What a reader has chosen for this browser: their own library. A cookie, nothing is kept here."""
+"""The reader's own library, stored only in a cookie of the browser."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ router = APIRouter()
 
 BRANCH_COOKIE = "branch"
 _BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
-# A path of ours: never another host (`//`, `/\`), never a header's end.
+# A path on this host: not another host (`//`, `/\`), no line ends.
 _BACK = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 
 
 def branch(request: Request) -> str:
-    """The reader's branch, "INSTITUTION/BRANCH"; empty when none was chosen."""
+    """Return the reader's branch, "INSTITUTION/BRANCH"; empty without a choice."""
     chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
     return chosen if _BRANCH.fullmatch(chosen) else ""
 
 
 @router.get("/my-library")
 async def my_library(request: Request) -> Response:
-    """Choose one's own branch; `choose=` remembers it (empty forgets it) and leads back."""
+    """Show the branches; with `choose=` store the choice (empty removes it) and redirect to `back`."""
     back = request.query_params.get("back", "/")
     back = back if _BACK.fullmatch(back) else "/"
     chosen = request.query_params.get("choose")
@@ -43,7 +43,7 @@ async def my_library(request: Request) -> Response:
         remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")
         return response
     speaks = language(request)
-    known = (await call(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
+    branches = (await call(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
     libraries = (await call(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())).institutions
     return page(
         request,
@@ -55,9 +55,9 @@ async def my_library(request: Request) -> Response:
             (
                 said(library.name, speaks) or library.code,
                 [
-                    (f"{each.institution}/{each.code}", said(each.name, speaks) or each.code)
-                    for each in known
-                    if each.institution == library.code
+                    (f"{entry.institution}/{entry.code}", said(entry.name, speaks) or entry.code)
+                    for entry in branches
+                    if entry.institution == library.code
                 ],
             )
             for library in libraries

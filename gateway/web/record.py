@@ -1,4 +1,4 @@
-"""/records/{id} — all that is known of a record, where it is, what stands beside it, and its data to take away."""
+"""/records/{id} — the page of a record: its data, items, shelf neighbours, similar records and downloads."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
-# Endings of the files a reader takes away: for reference managers, for spreadsheets, for libraries, for machines.
+# Endings of downloads: for reference managers, spreadsheets, libraries and software.
 DOWNLOADS = ("ris", "bib", "csv", "mrc", "xml", "marcjson", "mods", "dc", "jsonld")
 NEIGHBOURS_A_SIDE, SIMILAR = 3, 6
-# Shown at once; the others are one touch away.
+# Branches shown at first; the others can be expanded.
 MOST_BRANCHES = 8
-# Of a serial with a thousand numbers a page shows these, and says how many more there are.
+# Items shown on a page, for serials with very many; the page shows how many more there are.
 MOST_ITEMS = 200
 
 Reply = TypeVar("Reply")
@@ -49,20 +49,22 @@ async def record(request: Request) -> Response:
     query_log.log_opened_hit(request)
     stub, words, mine = catalog(request), wording(language(request)), preferences.branch(request)
     permalink = absolute_url(request, f"/records/{record_id}")
-    beside = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
-    alike = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)
-    form = forms_pb2.GetFormRequest(id=record_id, form="jsonld", address=permalink)
-    reply, libraries, items, neighbours, similar, described = await asyncio.gather(
+    list_neighbours = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=mine, limit=NEIGHBOURS_A_SIDE)
+    list_similar = browsing_pb2.ListSimilarRequest(record_id=record_id, limit=SIMILAR)
+    get_form = forms_pb2.GetFormRequest(id=record_id, form="jsonld", address=permalink)
+    reply, libraries, items, neighbours, similar, linked_data = await asyncio.gather(
         call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
         call(request, stub.ListItems, wire.ListItemsRequest(record_id=record_id, branch=mine)),
-        perhaps(call(request, stub.ListNeighbours, beside)),
-        perhaps(call(request, stub.ListSimilar, alike)),
-        perhaps(call(request, stub.GetForm, form)),
+        perhaps(call(request, stub.ListNeighbours, list_neighbours)),
+        perhaps(call(request, stub.ListSimilar, list_similar)),
+        perhaps(call(request, stub.GetForm, get_form)),
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
     places = holdings(reply.holdings, words.language)
-    others = [shown(each.record, words.language, reason=said(each.reason, words.language)) for each in _of(similar)]
+    similar_records = [
+        shown(entry.record, words.language, reason=said(entry.reason, words.language)) for entry in _of(similar)
+    ]
     return page(
         request,
         "record.html",
@@ -89,57 +91,57 @@ async def record(request: Request) -> Response:
         editions=reply.editions,
         neighbours=spines(neighbours, words.language),
         shelf_name=said(neighbours.branch_name, words.language) if neighbours else "",
-        similar=others,
-        shelves=shelves(others),
+        similar=similar_records,
+        shelves=shelves(similar_records),
         citations=citations(display, words.language),
         downloads=downloads(reply.id, words),
         source=reply.source,
         permalink=permalink,
         coins=title_of(display, address=permalink),
-        linked_data=_in_script(described.content) if described else "",
+        linked_data=_in_script(linked_data.content) if linked_data else "",
         pictured=real(request.app.state.settings.covers, isbns(display)) is not None,
     )
 
 
 def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
-    """(address, name, media type) of each form a reader can take away."""
+    """List (URL, name, media type) of the downloads of a record."""
     return [
         (f"/records/{record_id}.{ending}", words.say(f"record.download.{ending}"), FORMATS[ending].media_type)
         for ending in DOWNLOADS
     ]
 
 
-async def perhaps(asked: Awaitable[Reply]) -> Reply | None:
-    """What a page can do without: None when it cannot be had now."""
+async def perhaps(reply: Awaitable[Reply]) -> Reply | None:
+    """Await an optional part of a page; return None when the call fails."""
     try:
-        return await asked
+        return await reply
     except Error:
         return None
 
 
-def spines(found: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[dict[str, Any]]:
-    """Neighbours on the shelf, in its order; fewer than two are no shelf."""
-    if found is None or len(found.neighbours) < 2:
+def spines(reply: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[dict[str, Any]]:
+    """Return the shelf neighbours for templates, in shelf order; an empty list for fewer than two."""
+    if reply is None or len(reply.neighbours) < 2:
         return []
     return [
         {**shown(neighbour.record, speaks), "call_number": _on_a_spine(neighbour.call_number), "here": neighbour.here}
-        for neighbour in found.neighbours
+        for neighbour in reply.neighbours
     ]
 
 
 def _on_a_spine(call_number: str) -> str:
-    """A call number whose last letter never stands alone in a line."""
+    """Return a call number with a no-break space before its last part."""
     return "\u00a0".join(call_number.rsplit(" ", 1))
 
 
-def _of(found: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
-    return list(found.similar) if found else []
+def _of(reply: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
+    return list(reply.similar) if reply else []
 
 
-def _with_items(places: list[dict[str, Any]], found: wire.ListItemsReply, speaks: str) -> list[dict[str, Any]]:
-    """Each branch with its pieces, as long as a page has room for them."""
+def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, speaks: str) -> list[dict[str, Any]]:
+    """Add the items to each branch, at most MOST_ITEMS in all."""
     by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for item in found.items[:MOST_ITEMS]:
+    for item in reply.items[:MOST_ITEMS]:
         by_branch.setdefault((item.institution, item.branch), []).append(
             {
                 "call_number": item.call_number,
@@ -156,6 +158,6 @@ def _with_items(places: list[dict[str, Any]], found: wire.ListItemsReply, speaks
 
 
 def _in_script(content: bytes) -> str:
-    """JSON that no `</script>` can end: inside a script element only this way."""
+    """Escape JSON for a script element, so that no `</script>` in it can end the element."""
     text = orjson.dumps(orjson.loads(content)).decode()
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

@@ -1,4 +1,4 @@
-"""The full display of a record as rows of a page: what each key is called, how it is written, where it leads."""
+"""Converts the full display of a record to rows of a page: the label, text and link of each key."""
 
 from __future__ import annotations
 
@@ -11,126 +11,126 @@ from gateway.web.texts import Wording, wording
 
 # A link's scheme, lower case; anything else stays in the MARC view.
 SAFE_SCHEMES = ("https://", "http://", "ftp://")
-# Display keys that are rows, in this order; where there is a fuller key that says the same, that one alone.
+# Display keys that become rows, in this order; a key is left out when its fuller key has a value.
 ROWS = (
     "contributors", "authors", "parallel", "uniform_title", "titles_other", "edition", "publication", "published",
     "extent", "in_series", "series", "language", "translated_from", "material", "audience", "ddc", "subjects",
     "relations", "more", "identifiers", "contents", "notes",
 )  # fmt: skip
 FULLER = {"authors": "contributors", "published": "publication", "series": "in_series"}
-# Keys whose values are codes, and whose codes they are.
+# Keys whose values are codes -> kind of code.
 CODED = {"language": "language", "translated_from": "language", "material": "material", "audience": "audience"}
 
 LONGEST_ADDRESS = 64
-# MARC's marks around an article that does not sort, and others that nobody sees.
+# Control characters, such as MARC's marks around a nonfiling article.
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
 Line = dict[str, Any]
 
 
 def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]]:
-    """(what it is called, its lines) for each key that says something.
+    """Return (label, lines) for each key with a value.
 
-    A line is {"text", "href", "lang", "rtl", "label", "outside"}; `label`, in the reader's language, is said before it.
+    A line is {"text", "href", "lang", "rtl", "label", "outside"}; `label`, in the reader's language, precedes the text.
     """
-    made = {**display, "published": _published(display), "notes": _notes(display)}
-    # The title in other scripts stands under the title.
-    made["parallel"] = [each for each in display.get("parallel") or () if each.get("field") != "title"]
-    found: list[tuple[str, list[Line]]] = []
+    data = {**display, "published": _published(display), "notes": _notes(display)}
+    # The page shows the title in other scripts below the title.
+    data["parallel"] = [entry for entry in display.get("parallel") or () if entry.get("field") != "title"]
+    named_rows: list[tuple[str, list[Line]]] = []
     for key in ROWS:
-        values = made.get(key)
-        if not values or made.get(FULLER.get(key, "")):
+        values = data.get(key)
+        if not values or data.get(FULLER.get(key, "")):
             continue
         if key == "identifiers":
-            found += [
-                (words.code("identifier", kind), _lines(kind, each, made, words)) for kind, each in values.items()
+            named_rows += [
+                (words.code("identifier", kind), _lines(kind, numbers, data, words)) for kind, numbers in values.items()
             ]
         elif key == "more":
-            found += [(_said(value["label"], words), _lines(key, value["values"], made, words)) for value in values]
+            named_rows += [(_said(row["label"], words), _lines(key, row["values"], data, words)) for row in values]
         else:
             name = words.say(f"record.{FULLER.get(key, key)}")
-            found.append((name, _unlabelled(key, name, _lines(key, values, made, words))))
-    return [(name, lines) for name, lines in found if lines]
+            named_rows.append((name, _unlabelled(key, name, _lines(key, values, data, words))))
+    return [(name, lines) for name, lines in named_rows if lines]
 
 
 def online(display: dict[str, Any], words: Wording) -> list[Line]:
-    """Links that lead out: the title itself where it is read online, or what there is about it."""
+    """Return the external links as lines: to the title online, or to material about it."""
     return _lines("links", display.get("links") or [], display, words)
 
 
 def titles_beside(display: dict[str, Any], words: Wording) -> list[Line]:
-    """The title in other scripts, as lines."""
-    titles = [each for each in display.get("parallel", ()) if each.get("field") == "title"]
+    """Return the title in other scripts as lines."""
+    titles = [title for title in display.get("parallel", ()) if title.get("field") == "title"]
     return _lines("parallel", titles, display, words)
 
 
 def _notes(display: dict[str, Any]) -> list[Any]:
-    """Notes, but for one that only says again for whom the title is."""
+    """Return the notes without one that only repeats the audience."""
     audience = display.get("audience") or ""
     # The note is in the record's language, whatever the reader's.
-    names = {wording(each).code("audience", audience).casefold() for each in LANGUAGES} if audience else set()
-    texts = ((each, str(each.get("text") if isinstance(each, dict) else each)) for each in display.get("notes") or ())
-    return [each for each, text in texts if text.strip(" .").casefold() not in names]
+    names = {wording(language).code("audience", audience).casefold() for language in LANGUAGES} if audience else set()
+    texts = ((note, str(note.get("text") if isinstance(note, dict) else note)) for note in display.get("notes") or ())
+    return [note for note, text in texts if text.strip(" .").casefold() not in names]
 
 
 def _unlabelled(key: str, name: str, lines: list[Line]) -> list[Line]:
-    """Lines without the labels that say nothing: what the row is called already, or how one publisher published."""
+    """Remove labels that equal the row's label, and the label of a single publication."""
     if key == "publication" and len(lines) == 1:
         return [{**lines[0], "label": ""}]
     return [{**line, "label": ""} if line["label"].casefold() == name.casefold() else line for line in lines]
 
 
 def _lines(key: str, values: Any, display: dict[str, Any], words: Wording) -> list[Line]:
-    many = values if isinstance(values, list) else [values]
-    lines = [_line(key, each, display, words) for each in many]
+    items = values if isinstance(values, list) else [values]
+    lines = [_line(key, value, display, words) for value in items]
     return [line for line in lines if line["text"] and (line["href"] or not line["outside"])]
 
 
 def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line:
-    given = value if isinstance(value, dict) else {"text": value}
-    text = str(next((given[name] for name in ("text", "name", "title", "label", "url") if given.get(name)), ""))
-    label = given.get("label")
-    if key == "links" and text == given.get("url"):
+    facts = value if isinstance(value, dict) else {"text": value}
+    text = str(next((facts[name] for name in ("text", "name", "title", "label", "url") if facts.get(name)), ""))
+    label = facts.get("label")
+    if key == "links" and text == facts.get("url"):
         text = _shortened(text)
     return {
         "text": words.code(CODED[key], text) if key in CODED else text.translate(_CONTROLS),
-        "href": _leads(key, text, given, display),
-        "lang": str(given.get("lang") or ""),
-        "rtl": bool(given.get("rtl", runs_left(text))),
-        "label": _said(label, words) if isinstance(label, dict) else _part(given, words) if key == "parallel" else "",
+        "href": _leads(key, text, facts, display),
+        "lang": str(facts.get("lang") or ""),
+        "rtl": bool(facts.get("rtl", runs_left(text))),
+        "label": _said(label, words) if isinstance(label, dict) else _part(facts, words) if key == "parallel" else "",
         "outside": key == "links",
     }
 
 
 def _shortened(url: str) -> str:
-    """An address as people read it: without its scheme, a long one without its middle."""
+    """Shorten a URL for display: without the scheme, and without the middle of a long URL."""
     bare = url.partition("://")[2].removesuffix("/") or url
     return bare if len(bare) <= LONGEST_ADDRESS else f"{bare[: LONGEST_ADDRESS - 16]}…{bare[-15:]}"
 
 
-def _leads(key: str, text: str, given: dict[str, Any], display: dict[str, Any]) -> str:
-    """Where a line leads; empty when nowhere."""
+def _leads(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -> str:
+    """Return the URL of a line's link; empty without a link."""
     if key == "links":
-        url = str(given.get("url") or "")
+        url = str(facts.get("url") or "")
         return url if url.lower().startswith(SAFE_SCHEMES) else ""
     if key in ("authors", "contributors"):
-        return f"/search?{urlencode({'author': given.get('name') or text})}"
+        return f"/search?{urlencode({'author': facts.get('name') or text})}"
     if key == "subjects":
         return f"/search?{urlencode({'subject': text})}"
     if key in ("series", "in_series"):
-        return f"/browse/series?{urlencode({'term': given.get('title') or text})}"
+        return f"/browse/series?{urlencode({'term': facts.get('title') or text})}"
     if key == "ddc":
         return f"/golongan/{display['class']}" if str(display.get("class") or "").isalnum() else ""
     if key == "relations":
-        if given.get("id"):
-            return f"/records/{given['id']}"
-        return f"/search?{urlencode({'q': given['query']})}" if given.get("query") else ""
+        if facts.get("id"):
+            return f"/records/{facts['id']}"
+        return f"/search?{urlencode({'q': facts['query']})}" if facts.get("query") else ""
     return ""
 
 
-def _part(given: dict[str, Any], words: Wording) -> str:
-    """Which part of the record a text in another script is."""
-    return words.code("parallel", str(given["field"])) if given.get("field") else ""
+def _part(facts: dict[str, Any], words: Wording) -> str:
+    """Return the label for the part of the record that a text in another script repeats."""
+    return words.code("parallel", str(facts["field"])) if facts.get("field") else ""
 
 
 def _said(label: dict[str, Any], words: Wording) -> str:
@@ -138,13 +138,13 @@ def _said(label: dict[str, Any], words: Wording) -> str:
 
 
 def _published(display: dict[str, Any]) -> str:
-    return ", ".join(str(each) for name in ("place", "publisher", "year") if (each := display.get(name)))
+    return ", ".join(str(value) for name in ("place", "publisher", "year") if (value := display.get(name)))
 
 
 def runs_left(text: str) -> bool:
-    """Whether a text's first strong letter belongs to a script that runs from right to left."""
-    for each in text:
-        kind = unicodedata.bidirectional(each)
-        if kind in ("L", "R", "AL"):
-            return kind != "L"
+    """Return True when the first strong character of a text belongs to a right-to-left script."""
+    for character in text:
+        direction = unicodedata.bidirectional(character)
+        if direction in ("L", "R", "AL"):
+            return direction != "L"
     return False

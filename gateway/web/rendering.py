@@ -1,4 +1,4 @@
-"""From a template and facts to a page in the reader's language."""
+"""Renders templates as pages in the reader's language."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _templates.globals |= {
 
 
 def page(request: Request, template: str, /, **facts: Any) -> Response:
-    """A whole page; remembers the language when `lang=` chose one."""
+    """Render a page; store the language in a cookie when `lang=` selects one."""
     html = _render(request, template, facts)
     response = respond(request, html, HTML, cache="private, no-cache", vary=VARY)
     chosen = request.query_params.get("lang")
@@ -53,7 +53,7 @@ def page(request: Request, template: str, /, **facts: Any) -> Response:
 
 
 def trouble(request: Request, error: Error) -> Response:
-    """The page that says what went wrong and what to do."""
+    """Render the error page, with what went wrong and what to do."""
     speaks = language(request)
     html = _render(
         request,
@@ -85,31 +85,31 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             this_page=here(request),
             absolute=partial(absolute_url, request),
             saving=saving(request),
-            other_languages=[(each, _in_language(request, each)) for each in LANGUAGES if each != speaks],
+            other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != speaks],
         )
         .encode()
     )
 
 
 def saving(request: Request) -> bool:
-    """The reader pays for data and said so (`Save-Data: on`): no pictures, nothing fetched ahead."""
+    """Return True for `Save-Data: on`: the page then has no images and fetches nothing ahead."""
     return request.headers.get("save-data", "").strip().lower() == "on"
 
 
 def here(request: Request) -> str:
-    """This page's address, to come back to."""
+    """Return this page's path and query, to return to."""
     query = request.url.query
     return f"{request.url.path}?{query}" if query else request.url.path
 
 
 def _in_language(request: Request, speaks: str) -> str:
-    """This page's address in another language."""
+    """Return this page's URL in another language."""
     rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
     return f"{request.url.path}?{urlencode([*rest, ('lang', speaks)])}"
 
 
 def remember(request: Request, response: Response, name: str, value: str) -> None:
-    """Keep a choice in this browser for a year; an empty one is forgotten."""
+    """Store a choice in a cookie for a year; an empty value deletes it."""
     response.set_cookie(
         name,
         value,

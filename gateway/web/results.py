@@ -1,4 +1,4 @@
-"""/search — hits, filters, sorting, grouping, the next page, what would help; and the suggestions while typing."""
+"""/search — the results page: hits, filters, sorting, grouping, help without hits; /suggest for the search box."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ HITS_A_PAGE = 10
 async def results(request: Request) -> Response:
     given = read_page(request, PageQuery)
     words = wording(language(request))
-    # Filters in use need their names, so they come with the hits; else they follow, and the hits do not wait.
+    # Chips of filters in use need their labels, so facets are counted with the hits; else a second request loads them.
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in given for facet in FACETS)
     reply = await call(request, catalog(request).Search, _question(request, given, facets=with_filters))
@@ -42,7 +42,7 @@ async def results(request: Request) -> Response:
         for each in (hit(found, words.language) for found in reply.hits)
     ]
     first = "cursor" not in given
-    # A hit's link says its rank while searches are noted; the record's page is told nothing else.
+    # While the query log is on, the link of a hit has its rank, and nothing else about the search.
     if first and query_log.log_search(request, query=one(given, "q"), reply=reply):
         hits = [{**each, "rank": rank} for rank, each in enumerate(hits, 1)]
     return page(
@@ -87,7 +87,7 @@ async def results(request: Request) -> Response:
 
 @router.get("/suggest")
 async def suggest(request: Request) -> Response:
-    """Options for the search box's list."""
+    """Return the options of the search box's list."""
     prefix = read_query(SuggestQuery, request, strict=False).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
     return page(request, "suggestions.html", suggestions=[suggestion.text for suggestion in reply.suggestions])
@@ -108,13 +108,13 @@ def _question(request: Request, given: Given, *, facets: bool) -> wire.SearchReq
     )
 
 
-def _help(found: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, Any]:
-    """What would find something: each with its address and how much it finds."""
+def _help(help_reply: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, Any]:
+    """Return searches that would find something, each with its URL and number of hits."""
     without = {name: values for name, values in given.items() if name not in FACETS}
     return {
-        "failed": list(found.failed),
-        "without": [(each.query, address({**given, "q": [each.query]}), each.total) for each in found.without],
-        "without_filters": (address(without), found.without_filters) if found.without_filters else None,
+        "failed": list(help_reply.failed),
+        "without": [(each.query, address({**given, "q": [each.query]}), each.total) for each in help_reply.without],
+        "without_filters": (address(without), help_reply.without_filters) if help_reply.without_filters else None,
         "elsewhere": [
             (
                 said(each.label, words.language) or each.value,
@@ -126,7 +126,7 @@ def _help(found: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, A
                 ),
                 each.count,
             )
-            for each in found.elsewhere
+            for each in help_reply.elsewhere
         ],
         "classes": [
             (
@@ -136,6 +136,6 @@ def _help(found: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, A
                 f"/golongan/{class_.value}",
                 class_.count,
             )
-            for class_ in found.classes
+            for class_ in help_reply.classes
         ],
     }

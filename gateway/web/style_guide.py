@@ -1,4 +1,4 @@
-"""/gaya — the style page: every part the pages are made of, from the same macros, with sample records."""
+"""/gaya — the style guide: all components of the pages with sample records, from the same macros."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _PIECE = {"call_number": "899.221 NAV r", "volume": "Jilid 2", "copy_note": "c.2
 @router.get("/gaya")
 async def gaya(request: Request) -> Response:
     words = wording(language(request))
-    found = catalog_pb2.Hit(
+    sample_hit = catalog_pb2.Hit(
         id=RECORD_ID_EXAMPLE,
         brief=orjson.dumps(_BRIEF),
         holdings=orjson.dumps(_HOLDINGS),
@@ -77,7 +77,7 @@ async def gaya(request: Request) -> Response:
             )
         ],
     )
-    shown = {**hit(found, words.language), "address": "/gaya"}
+    shown = {**hit(sample_hit, words.language), "address": "/gaya"}
     value = {
         "value": "ind",
         "name": words.code("language", "ind"),
@@ -149,7 +149,7 @@ async def gaya(request: Request) -> Response:
 
 @router.get("/gaya/covers/{digit}")
 async def sample(request: Request) -> Response:
-    """The sample's cover, if it were of this class ("x": of none)."""
+    """Draw the sample's cover for this class ("x": without a class)."""
     digit = request.path_params["digit"]
     if digit not in WEAVES:
         raise NotFound("COVER_NOT_FOUND")

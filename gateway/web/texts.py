@@ -19,11 +19,14 @@ class Wording:
         self.texts = texts
 
     def say(self, key: str, **facts: Any) -> str:
-        """raises  KeyError  there is no such text"""
+        """Return a text with its facts filled in.
+
+        raises  KeyError  unknown key
+        """
         return self.texts[key].format(**facts) if facts else self.texts[key]
 
     def count(self, key: str, number: int) -> str:
-        """`key.one` or `key.many`, with the number as people write it."""
+        """Return the text of `key.one` or `key.many`, with the formatted number."""
         return self.say(f"{key}.{'one' if number == 1 else 'many'}", n=self.number(number))
 
     def number(self, number: int) -> str:
@@ -31,11 +34,11 @@ class Wording:
         return grouped if self.language == "en" else grouped.replace(",", ".")
 
     def decimal(self, number: float) -> str:
-        """With one place after the point or comma."""
+        """Format with one decimal place."""
         return f"{number:,.1f}" if self.language == "en" else f"{number:.1f}".replace(".", ",")
 
     def code(self, kind: str, value: str) -> str:
-        """What a coded value (`language`, `ind`) is called; a code nobody named speaks for itself."""
+        """Return the label of a coded value (`language`, `ind`); the code itself without a label."""
         return self.texts.get(f"code.{kind}.{value}", value)
 
 
@@ -48,8 +51,8 @@ def wording(language: str) -> Wording:
 
 
 def _flat(prefix: str, table: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found: list[tuple[str, str]] = []
+    texts: list[tuple[str, str]] = []
     for key, value in table.items():
         name = f"{prefix}{key}"
-        found += _flat(f"{name}.", value) if isinstance(value, dict) else [(name, value)]
-    return found
+        texts += _flat(f"{name}.", value) if isinstance(value, dict) else [(name, value)]
+    return texts

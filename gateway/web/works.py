@@ -1,4 +1,4 @@
-"""/works/{id} — a work and its editions, best first, and why they are one."""
+"""/works/{id} — a work and its editions, best first, with the reasons for grouping them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ router = APIRouter()
 
 @router.get("/works/{work_id}")
 async def work(request: Request) -> Response:
-    """One that was merged into another leads there."""
+    """Show a work; redirect from a merged work to the work that replaced it."""
     work_id = check_record_id(request.path_params["work_id"])
     get_work_request = works_pb2.GetWorkRequest(id=work_id, branch=preferences.branch(request))
     reply = await call(request, catalog(request).GetWork, get_work_request)
