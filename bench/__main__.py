@@ -1,9 +1,9 @@
-"""The benchmarks: import and search of made-up catalogues, beside a bare path that does the same work.
+"""Benchmarks of import and search with generated catalogues, compared with a minimal script (the bare path).
 
     BENCH=10k,100k python -m bench        (or make bench; BENCH=1m for a million)
 
-Everything of one size is measured in one run on one machine: ratios count, absolute figures are this machine's. The
-tables in bench/README.md are renewed between their marks, and after them the picture that is drawn of them.
+All measurements of one size are made in one run on one machine: compare ratios, because absolute figures depend on the
+machine. The run replaces the tables in bench/README.md between their marks, then the chart drawn from them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def embedded(name: str, size: int) -> Iterator[Row]:
-    """Rows of the table for one size, of the embedded edition."""
+    """Measure the embedded edition with one size; yield the rows of its table."""
     data = PLACE / name
     shutil.rmtree(data, ignore_errors=True)
     file = generate.write(PLACE / f"{name}.mrc", size)
@@ -45,7 +45,7 @@ def embedded(name: str, size: int) -> Iterator[Row]:
 
 
 def searching(data: Path) -> Iterator[Row]:
-    """Rows of searches in what was imported, and of the memory that `up` has after them."""
+    """Measure searches of the imported records, then the memory of `up`; yield the rows."""
     queries = generate.queries(2_000)
     with parts.bare(data) as limit, parts.up(data, workers=1) as one, parts.up(data, workers=2) as two:
         yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NOTHING))
@@ -53,19 +53,19 @@ def searching(data: Path) -> Iterator[Row]:
             best = load.ask(limit.address, queries, clients=clients)
             yield show(Row("bare path over HTTP, one process", clients, best.per_second, best))
             for label, address in (("search, --workers 1", one.address), ("search, --workers 2", two.address)):
-                found = load.ask(address, queries, clients=clients)
-                yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+                figure = load.ask(address, queries, clients=clients)
+                yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
             best = load.ask(limit.address, queries, clients=clients, more=FACETS)
             yield show(Row("bare path with five facets", clients, best.per_second, best))
             facets = (("with five facets, --workers 1", one.address), ("with five facets, --workers 2", two.address))
             for label, address in facets:
-                found = load.ask(address, queries, clients=clients, more=FACETS)
-                yield show(Row(label, clients, found.per_second, found, found.per_second / best.per_second))
+                figure = load.ask(address, queries, clients=clients, more=FACETS)
+                yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
         yield show(parts.memory("memory of `up --workers 2` after all this", two))
 
 
 def clustered(name: str, size: int) -> Iterator[Row]:
-    """Rows of the cluster edition; `of the bare path` is by Elasticsearch asked the same without us."""
+    """Measure the cluster edition; yield the rows. The ratio compares with the same queries sent to Elasticsearch."""
     queries = generate.queries(2_000)
     with cluster.cluster() as running:
         yield show(cluster.importing(running, PLACE / f"{name}.mrc", size))
@@ -73,9 +73,9 @@ def clustered(name: str, size: int) -> Iterator[Row]:
             best = cluster.engine(running, queries, clients=clients)
             yield show(Row("Elasticsearch alone", clients, best.per_second, best))
             for label, more in (("cluster: search", ""), ("cluster: with five facets", FACETS)):
-                found = load.ask(running.address, queries, clients=clients, more=more)
-                ratio = None if more else found.per_second / best.per_second
-                yield show(Row(label, clients, found.per_second, found, ratio))
+                figure = load.ask(running.address, queries, clients=clients, more=more)
+                ratio = None if more else figure.per_second / best.per_second
+                yield show(Row(label, clients, figure.per_second, figure, ratio))
 
 
 def show(row: Row) -> Row:

@@ -1,7 +1,7 @@
-"""The limit: the shortest script that does a search's work — words, tantivy, one SELECT, ten ready records, an answer.
+"""The bare path: a minimal search server with only the necessary work — tokens, tantivy, one SELECT, ten records, JSON.
 
-It knows no filters, cursors, languages or errors; what it does, any path must do. It reads the very files of an
-embedded edition. Words are asked for in four fields; facets, when there are any, are one aggregation, ten values each.
+It has no filters, cursors, languages or errors, so its speed is the upper limit for a search. It reads the files of an
+embedded edition. Words are searched in four fields; facets are one aggregation with ten values each.
 
     python -m bench.bare DATA
 """
@@ -53,8 +53,8 @@ class Bare:
         return tantivy.Query.boolean_query([(tantivy.Occur.Must, word) for word in words])
 
     def answer(self, text: str, facets: str = "") -> bytes:
-        found = self.find(text)
-        numbers = self.searcher.fast_field_values("number", [address for _, address in found.hits])
+        result = self.find(text)
+        numbers = self.searcher.fast_field_values("number", [address for _, address in result.hits])
         rows = {}
         for row in self.database.execute(SELECT.format(",".join("?" * len(numbers))), numbers):
             rows[row[0]] = row
@@ -63,20 +63,21 @@ class Bare:
             for number in numbers
             if (row := rows.get(number))
         ]
-        answer = {"total": found.count, "hits": hits}
+        answer = {"total": result.count, "hits": hits}
         if facets:
-            asked = {name: {"terms": {"field": f"facet_{name}", "size": 10}} for name in facets.split(",")}
-            counted = self.searcher.aggregate(self.query(text), asked)
+            aggregations = {name: {"terms": {"field": f"facet_{name}", "size": 10}} for name in facets.split(",")}
+            buckets = self.searcher.aggregate(self.query(text), aggregations)
             answer["facets"] = {
-                name: [[bucket["key"], bucket["doc_count"]] for bucket in counted[name]["buckets"]] for name in asked
+                name: [[bucket["key"], bucket["doc_count"]] for bucket in buckets[name]["buckets"]]
+                for name in aggregations
             }
         return orjson.dumps(answer)
 
     async def __call__(self, scope, receive, send) -> None:
         if scope["type"] != "http":
             return
-        given = dict(parse_qsl(scope["query_string"].decode()))
-        body = self.answer(given["q"], given.get("facets", ""))
+        parameters = dict(parse_qsl(scope["query_string"].decode()))
+        body = self.answer(parameters["q"], parameters.get("facets", ""))
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})

@@ -1,7 +1,7 @@
-"""The cluster edition under the same load, and what Elasticsearch alone takes for the same questions.
+"""Measures the cluster edition and Elasticsearch alone with the same queries.
 
-Everything runs on this machine's cores: PostgreSQL, RabbitMQ, Elasticsearch, the service, the gateway and wrk. So one
-client at a time says what our path adds; many say what all of it together reaches.
+PostgreSQL, RabbitMQ, Elasticsearch, the service, the gateway and wrk share the cores of one machine. One client
+measures the time that the gateway and the service add; many clients measure the throughput of the whole.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ PREFIX = "bench_"
 
 @contextmanager
 def cluster() -> Iterator[Cluster]:
-    """An empty cluster edition in databases, queues and an index of its own; they are dropped afterwards."""
-    _drop()  # what a run that was killed has left
-    begun = Cluster(prefix=PREFIX)
-    begun.environment |= {"RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+    """Start an empty cluster edition with its own database, virtual host and index; drop them afterwards."""
+    _drop()  # remains of a killed run
+    edition = Cluster(prefix=PREFIX)
+    edition.environment |= {"RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
     try:
-        begun.migrate()
-        begun.start()
-        yield begun
+        edition.migrate()
+        edition.start()
+        yield edition
     finally:
-        begun.stop()
+        edition.stop()
         _drop()
 
 
@@ -49,24 +49,24 @@ def _drop() -> None:
 
 
 def importing(running: Cluster, file: Path, size: int) -> Row:
-    """Records a second from file to PostgreSQL and into the index that answers."""
-    begun = time.perf_counter()
-    done = subprocess.run(
+    """Measure the import: records per second from a file to PostgreSQL and Elasticsearch."""
+    start = time.perf_counter()
+    process = subprocess.run(
         [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"],
         env=running.environment,
         capture_output=True,
         text=True,
         check=False,
     )
-    seconds = time.perf_counter() - begun
-    told = orjson.loads(done.stdout.splitlines()[-1]) if done.stdout else {"error": done.stderr[-500:]}
-    if done.returncode or told["created"] != size:
-        raise SystemExit(f"the import did not do what it should: {told}")
+    seconds = time.perf_counter() - start
+    summary = orjson.loads(process.stdout.splitlines()[-1]) if process.stdout else {"error": process.stderr[-500:]}
+    if process.returncode or summary["created"] != size:
+        raise SystemExit(f"the import did not do what it should: {summary}")
     return Row("import, file to PostgreSQL and Elasticsearch", 1, size / seconds, NOTHING, note=f"{seconds:.1f} s")
 
 
 def engine(running: Cluster, queries: list[str], *, clients: int) -> load.Figure:
-    """Elasticsearch asked with the very bodies that the catalogue sends it, without us."""
+    """Measure Elasticsearch alone, with the request bodies that the catalogue sends."""
     bodies = [
         orjson.dumps(search_body(Request(validation.parse_query(query)[1], limit=10))).decode() for query in queries
     ]

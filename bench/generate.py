@@ -1,4 +1,4 @@
-"""A catalogue of any size from a seed: made-up books whose words, names and years are spread as in a real library."""
+"""Generates a catalogue of any size from a seed, with words, names and years distributed as in a real library."""
 
 from __future__ import annotations
 
@@ -47,26 +47,26 @@ def words(rng: random.Random, count: int, vocabulary: list[str], weights: list[f
 
 
 def vocabulary() -> tuple[list[str], list[float]]:
-    """About 7,000 words, most of them rare: the n-th has a weight of 1/n."""
-    found = sorted({prefix + root + suffix for root in ROOTS for prefix in PREFIXES for suffix in SUFFIXES})
-    found += [f"{a}{b}" for a in ROOTS[::3] for b in ROOTS[::5]]
-    random.Random(SEED).shuffle(found)
+    """Return about 7,000 words and their cumulative weights; the n-th word has the weight 1/n^0.8."""
+    vocabulary_words = sorted({prefix + root + suffix for root in ROOTS for prefix in PREFIXES for suffix in SUFFIXES})
+    vocabulary_words += [f"{a}{b}" for a in ROOTS[::3] for b in ROOTS[::5]]
+    random.Random(SEED).shuffle(vocabulary_words)
     total, weights = 0.0, []
-    for rank in range(1, len(found) + 1):
+    for rank in range(1, len(vocabulary_words) + 1):
         total += 1 / rank**0.8
         weights.append(total)
-    return found, weights
+    return vocabulary_words, weights
 
 
 def records(count: int, seed: int = SEED) -> Iterator[Record]:
-    """The first `count` records; the same ones for the same seed, whatever the count."""
+    """Yield the first `count` records; the same seed gives the same records for any count."""
     rng = random.Random(seed)
     names, weights = vocabulary()
     for number in range(1, count + 1):
         language = rng.choice(LANGUAGES)
-        said = words(rng, rng.randint(2, 6), names, weights)
+        title_words = words(rng, rng.randint(2, 6), names, weights)
         if language == "eng":
-            said = rng.choices(ENGLISH, k=3) + said[:2]
+            title_words = rng.choices(ENGLISH, k=3) + title_words[:2]
         year = min(2026, int(rng.triangular(1920, 2027, 2012)))
         author = f"{rng.choice(LAST)}, {rng.choice(FIRST)} {rng.choice(FIRST)}"
         ddc = f"{rng.randrange(1000):03d}"
@@ -77,15 +77,15 @@ def records(count: int, seed: int = SEED) -> Iterator[Record]:
             ["020", "  ", "a", isbn(number)],
             ["082", "04", "a", ddc, "2", "23"],
             ["100", "1 ", "a", author],
-            ["245", "10", "a", " ".join(said).capitalize() + " /", "c", author],
+            ["245", "10", "a", " ".join(title_words).capitalize() + " /", "c", author],
             ["264", " 1", "a", rng.choice(PLACES) + " :", "b", rng.choice(PUBLISHERS) + ",", "c", str(year)],
             ["300", "  ", "a", f"{rng.randint(40, 600)} hlm. ;", "c", "21 cm"],
             ["520", "  ", "a", " ".join(words(rng, rng.randint(15, 45), names, weights)).capitalize() + "."],
         ]
-        fields += [["650", " 4", "a", each] for each in rng.sample(SUBJECTS, rng.randint(1, 3))]
+        fields += [["650", " 4", "a", subject] for subject in rng.sample(SUBJECTS, rng.randint(1, 3))]
         for copy in range(rng.randint(1, 2)):
             branch = rng.choice(BRANCHES)
-            shelf = f"{author[:3].upper()} {said[0][0]}"
+            shelf = f"{author[:3].upper()} {title_words[0][0]}"
             barcode = f"B{number:08d}{copy}"
             fields.append(
                 ["852", "  ", "b", branch, "c", "sirkulasi", "h", ddc, "i", shelf, "p", barcode, "t", f"{copy + 1}"]
@@ -94,21 +94,21 @@ def records(count: int, seed: int = SEED) -> Iterator[Record]:
 
 
 def queries(count: int, seed: int = SEED + 1) -> list[str]:
-    """Two words each, of middling frequency (3-7 % of records have one): from 10,000 records on ten and more hits."""
+    """Return queries of two words of medium frequency (in 3-7 % of records): ten or more hits from 10,000 records."""
     rng = random.Random(seed)
     names, _ = vocabulary()
     return [" ".join(rng.sample(names[30:150], 2)) for _ in range(count)]
 
 
 def isbn(number: int) -> str:
-    """A valid ISBN-13 that is nobody's: the prefix 978-602-99."""
+    """Return a valid ISBN-13 with the prefix 978-602-99, which no publisher has."""
     digits = f"97860299{number % 10_000:04d}"
     check = -sum(int(digit) * (3 if place % 2 else 1) for place, digit in enumerate(digits)) % 10
     return f"{digits}{check}"
 
 
 def write(path: Path, count: int) -> Path:
-    """The catalogue as one ISO 2709 file; kept, since the same count gives the same bytes."""
+    """Write the catalogue to an ISO 2709 file, unless it exists: the same count gives the same bytes."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_suffix(".part")

@@ -1,4 +1,4 @@
-"""Asking an HTTP server as fast as it answers, with wrk: requests a second, median and 99th percentile."""
+"""Loads an HTTP server with wrk and measures requests per second, median and 99th percentile."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROUNDS = 3
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Medians over the rounds."""
+    """Medians of the rounds."""
 
     per_second: float
     p50_ms: float
@@ -26,25 +26,31 @@ class Figure:
 
 
 def be_there() -> None:
-    """Be sure that wrk is installed."""
+    """Check that wrk is installed; exit otherwise."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install -y wrk")
 
 
 def ask(address: str, queries: list[str], *, clients: int, more: str = "", seconds: int = SECONDS) -> Figure:
-    """Load `address` with these searches. Raises RuntimeError when an answer was not 200."""
+    """Load `address` with these searches.
+
+    raises  RuntimeError  a response was not 200
+    """
     lines = [f"/api/v1/search?q={quote(query)}{more}" for query in queries]
     return measure(address, lines, clients=clients, seconds=seconds)
 
 
 def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECONDS) -> Figure:
-    """Load `address` with these lines in turn: a path to get, or a path, a space and JSON to post there."""
+    """Load `address` with these lines in turn: a path to GET, or a path, a space and JSON to POST.
+
+    raises  RuntimeError  a response was not 200
+    """
     with tempfile.TemporaryDirectory() as folder:
         paths = Path(folder) / "paths"
         paths.write_text("".join(f"{line}\n" for line in lines))
-        found = []
+        figures = []
         for _ in range(ROUNDS):
-            done = subprocess.run(
+            process = subprocess.run(
                 [
                     "wrk",
                     "-t1",
@@ -60,8 +66,8 @@ def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECO
                 text=True,
                 check=True,
             )
-            told = json.loads(done.stdout.splitlines()[-1])
-            if told["bad"]:
-                raise RuntimeError(f"{told['bad']} of {told['requests']} answers were not 200")
-            found.append(Figure(told["requests"] / told["seconds"], told["p50_ms"], told["p99_ms"]))
-    return Figure(*(statistics.median(getattr(each, name) for each in found) for name in Figure.__slots__))
+            report = json.loads(process.stdout.splitlines()[-1])
+            if report["bad"]:
+                raise RuntimeError(f"{report['bad']} of {report['requests']} answers were not 200")
+            figures.append(Figure(report["requests"] / report["seconds"], report["p50_ms"], report["p99_ms"]))
+    return Figure(*(statistics.median(getattr(figure, name) for figure in figures) for name in Figure.__slots__))

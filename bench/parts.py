@@ -1,4 +1,4 @@
-"""What is measured, started and stopped: the import, `up`, the bare path."""
+"""Starts, measures and stops the import, `up` and the bare path."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ NOTHING = Figure(0, 0, 0)
 
 
 class Running(NamedTuple):
-    """A server that answers at this address; pid: of its first process."""
+    """A running server: its URL and the id of its first process."""
 
     address: str
     pid: int
 
 
 def showing_help() -> Row:
-    """Milliseconds until `rangkiang --help` has printed: what every command takes before it begins."""
+    """Measure the time of `rangkiang --help`, which is the start-up time of every command."""
     times = []
     for _ in range(11):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([*RANGKIANG, "--help"], check=True, stdout=subprocess.DEVNULL)
-        times.append(1_000 * (time.perf_counter() - begun))
+        times.append(1_000 * (time.perf_counter() - start))
     p50 = statistics.median(times)
     return Row("rangkiang --help", 1, 1_000 / p50, Figure(1_000 / p50, p50, max(times)))
 
 
 def importing(data: Path, file: Path, size: int) -> Row:
-    """Records a second from file to database and index, and the most memory its processes had together."""
+    """Measure the import: records per second from a file to database and index, and peak memory of all processes."""
     environ = {**os.environ, "DATA": str(data)}
     subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
@@ -56,14 +56,14 @@ def importing(data: Path, file: Path, size: int) -> Row:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    begun = time.perf_counter()
+    start = time.perf_counter()
     out, _ = process.communicate()
-    seconds = time.perf_counter() - begun
+    seconds = time.perf_counter() - start
     stop.set()
     watcher.join()
-    told = json.loads(out.splitlines()[-1])
-    if process.returncode or told["created"] != size:
-        raise SystemExit(f"the import did not do what it should: {told}")
+    summary = json.loads(out.splitlines()[-1])
+    if process.returncode or summary["created"] != size:
+        raise SystemExit(f"the import did not do what it should: {summary}")
     disk = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
     memory = f"peak {peak[0] // 1024} MB in all processes, {own[0] // 1024} without mapped files"
     note = f"{seconds:.1f} s; {memory}; {disk // 1_000_000} MB on disk"
@@ -71,13 +71,13 @@ def importing(data: Path, file: Path, size: int) -> Row:
 
 
 def memory(label: str, running: Running) -> Row:
-    """What a server's processes take together now, and what of it is not files of the disk mapped."""
+    """Measure the memory of a server's processes, in all and without mapped files."""
     whole, own = resident(running.pid) // 1024, resident(running.pid, "Pss_Anon:") // 1024
     return Row(label, 0, 0, NOTHING, note=f"{whole:,} MB in all, {own:,} MB without mapped files")
 
 
 def resident(pid: int, what: str = "Pss:") -> int:
-    """KiB that a process and its descendants have of their own (proportional set size), 0 for one that is gone."""
+    """Return the proportional set size of a process and its descendants in KiB; 0 for an ended process."""
     total = 0
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
@@ -91,15 +91,15 @@ def resident(pid: int, what: str = "Pss:") -> int:
 
 @contextlib.contextmanager
 def up(data: Path, *, workers: int) -> Iterator[Running]:
-    """The embedded edition on this data."""
+    """Start the embedded edition with this data; stop it afterwards."""
     environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
-    environ["RATE_LIMIT"] = "0"  # one address asks for all
+    environ["RATE_LIMIT"] = "0"  # all requests come from one address
     yield from _running([*RANGKIANG, "up", "--json"], environ)
 
 
 @contextlib.contextmanager
 def bare(data: Path) -> Iterator[Running]:
-    """The bare path on the same data."""
+    """Start the bare path with the same data; stop it afterwards."""
     yield from _running([sys.executable, "-m", "bench.bare", str(data)], dict(os.environ))
 
 
@@ -114,11 +114,11 @@ def _running(command: list[str], environ: dict[str, str]) -> Iterator[Running]:
 
 
 def bare_tantivy(data: Path, queries: list[str]) -> float:
-    """Searches a second of tantivy alone, in one process, without rows or HTTP: median of five rounds."""
+    """Measure tantivy alone in one process, without rows and HTTP: searches per second, median of five rounds."""
     engine, rates = Bare(data), []
     for _ in range(5):
-        begun = time.perf_counter()
+        start = time.perf_counter()
         for query in queries:
             engine.find(query)
-        rates.append(len(queries) / (time.perf_counter() - begun))
+        rates.append(len(queries) / (time.perf_counter() - start))
     return statistics.median(rates)

@@ -1,4 +1,4 @@
-"""The picture of bench/README.md: what a search costs as records and clients grow, drawn from its tables."""
+"""Draws the chart of bench/README.md from its tables: searches per second by number of records and clients."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _ROW = re.compile(r"^\| (?P<what>[^|(]+?)(?: \(.*\))? \| (?P<clients>\d+) \| (?P
 
 
 class Point(NamedTuple):
-    """at: records, or clients; rate: searches a second."""
+    """at: number of records or clients; rate: searches per second."""
 
     at: int
     rate: float
 
 
 def draw() -> None:
-    """Draw anew what the tables say; sizes that were not measured are left out."""
-    told = README.read_text()
+    """Draw the chart from the tables; sizes without measurements are left out."""
+    readme = README.read_text()
     rates: dict[tuple[str, int, str], float] = {}
     for size in SIZES:
-        section = re.search(rf"<!-- {size} -->(.*?)<!-- /{size} -->", told, re.DOTALL)
+        section = re.search(rf"<!-- {size} -->(.*?)<!-- /{size} -->", readme, re.DOTALL)
         for row in _ROW.finditer(section.group(1) if section else ""):
             rates[row["what"], int(row["clients"]), size] = float(row["rate"].replace(",", ""))
     largest = next(size for size in reversed(SIZES) if any(key[2] == size for key in rates))

@@ -1,4 +1,4 @@
-"""The table in bench/README.md: one section a size, renewed in place."""
+"""Updates bench/README.md in place: one section with a table per size."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ HEAD = "| what | clients | per second | p50 ms | p99 ms | of the bare path |\n|-
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line; `ratio` is ours by the bare path's in the same run."""
+    """One row of a table; `ratio` is our rate divided by that of the bare path in the same run."""
 
     what: str
     clients: int
@@ -40,13 +40,13 @@ class Row:
 
 
 def renew(size: str, rows: list[Row]) -> None:
-    """Put these rows in the README's section of this size."""
+    """Replace the README's section of this size with these rows."""
     when = f"{clock.now():%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores"
     put(size, f"### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows))
 
 
 def put(name: str, text: str) -> None:
-    """Put a text between the README's marks of this name; at its end when they are not there yet."""
+    """Replace the text between the README's marks of this name; append a new section without them."""
     before = README.read_text()
     section = f"<!-- {name} -->\n{text}<!-- /{name} -->"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)

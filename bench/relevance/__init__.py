@@ -1,1 +1,1 @@
-"""Does search find what people look for: judged searches over the sample library, asked on both engines."""
+"""Measures search relevance: judged searches of the sample library on both engines."""

@@ -1,10 +1,10 @@
-"""Ask every judged search on both engines and say how well the answers meet their judgements, kind by kind.
+"""Run all judged searches on both engines and report their relevance by kind of search.
 
     python -m bench.relevance               (or make relevance)
-    python -m bench.relevance tuning        what each search of the tuning half found, where it could be better
+    python -m bench.relevance tuning        print the results of tuning searches that are not perfect
 
-Without `tuning`, the table of bench/README.md is renewed. The test half is told in sums only: nobody should tune to its
-searches.
+Without `tuning`, the table of bench/README.md is replaced. The test half is reported only as totals, so that nobody
+tunes to its searches.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def main() -> None:
 
 @contextmanager
 def on(engine: str) -> Iterator[Prepared]:
-    """The sample library on this engine, gone afterwards."""
+    """Prepare the sample library on this engine; remove it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         name = f"relevance-{uuid4().hex[:12]}"
         url = f"tantivy:///{folder}/index" if engine == "tantivy" else f"{servers.urls()['SEARCH_ROOT_URL']}/{name}"
@@ -56,7 +56,7 @@ def on(engine: str) -> Iterator[Prepared]:
 
 
 def section(half: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
-    """A half's table."""
+    """Return the table of one half."""
     one, other = figures(embedded.answer(searches)), figures(cluster.answer(searches))
     return HEAD.format(half=half) + "".join(line(kind, one[kind], other[kind]) for kind in one)
 
@@ -75,16 +75,16 @@ def shown(value: float | None) -> str:
 
 
 def tell(answers: list[tuple[Judged, list[int]]]) -> None:
-    """Searches whose answers could be better: what came with which grade, and what is missing."""
+    """Print the searches without a perfect result: the books found with their grades, and those missing."""
     titles = {book.number: book.title for book in books()}
-    for search, found in answers:
-        worth = ndcg(found, search.grades)
-        if worth > 0.999 or (search.kind == NOTHING and set(found) <= search.grades.keys()):
+    for search, numbers in answers:
+        gain = ndcg(numbers, search.grades)
+        if gain > 0.999 or (search.kind == NOTHING and set(numbers) <= search.grades.keys()):
             continue
-        print(f"{worth:.2f}  {search.kind}: {search.text}")
-        for number in found:
+        print(f"{gain:.2f}  {search.kind}: {search.text}")
+        for number in numbers:
             print(f"        {search.grades.get(number, 0)}  {number} {titles[number]}")
-        for number in sorted(search.grades.keys() - set(found), key=lambda each: -search.grades[each])[:5]:
+        for number in sorted(search.grades.keys() - set(numbers), key=lambda book: -search.grades[book])[:5]:
             print(f"     -  {search.grades[number]}  {number} {titles[number]}")
     for kind, figure in figures(answers).items():
         print(kind, figure.searches, shown(figure.success), shown(figure.ndcg), shown(figure.right))

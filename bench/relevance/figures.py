@@ -1,4 +1,4 @@
-"""How well answers meet their judgements: success@1 and nDCG@10, pure."""
+"""Computes relevance figures from results and judgements: success@1 and nDCG@10. Pure."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ ALL = "all"
 
 
 def ndcg(books: Sequence[int], grades: Mapping[int, int], depth: int = DEPTH) -> float:
-    """Discounted gain of the first `depth` books by the best there could be: 0 to 1.
+    """Return the discounted gain of the first `depth` books relative to the best possible one: 0 to 1.
 
-    A book of grade g gains 2^g - 1 (Järvelin and Kekäläinen 2002, as used at TREC), its place n divides by log2(n + 1).
+    A book of grade g at rank n gains (2^g - 1) / log2(n + 1) (Järvelin and Kekäläinen 2002, as used at TREC).
     """
     best = _gained(sorted(grades.values(), reverse=True)[:depth])
     return _gained([grades.get(book, 0) for book in books[:depth]]) / best if best else 0.0
@@ -26,19 +26,19 @@ def _gained(grades: Iterable[int]) -> float:
 
 
 def succeeds(books: Sequence[int], grades: Mapping[int, int]) -> bool:
-    """Whether the first book is what was asked for."""
+    """Return True when the first book has grade 3."""
     return bool(books) and grades.get(books[0]) == 3
 
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Of one kind of search, or of all.
+    """Figures of one kind of search, or of all.
 
-    searches  how many
-    known     of these, how many look for a certain work
-    success   share of the known whose first book is right; None without any
-    ndcg      mean nDCG@10 of those with something to find; None without any
-    right     share of those with nothing to find that found nothing but what was allowed; None without any
+    searches  number of searches
+    known     number of searches for one certain work
+    success   share of the known searches whose first book is right; None without any
+    ndcg      mean nDCG@10 of the searches of all kinds but NOTHING; None without any
+    right     share of the NOTHING searches that found only graded books or none; None without any
     """
 
     searches: int
@@ -49,16 +49,18 @@ class Figure:
 
 
 def figures(answers: Sequence[tuple[Judged, Sequence[int]]]) -> dict[str, Figure]:
-    """Kind -> its figure, in the order of KINDS, and ALL at the end. answers: a search and the books it found."""
-    kinds = {kind: [each for each in answers if each[0].kind == kind] for kind in KINDS}
-    return {kind: _figure(some) for kind, some in kinds.items() if some} | {ALL: _figure(answers)}
+    """Return kind -> figure in the order of KINDS, then ALL. `answers` are searches with the books that they found."""
+    kinds = {kind: [answer for answer in answers if answer[0].kind == kind] for kind in KINDS}
+    return {kind: _figure(kind_answers) for kind, kind_answers in kinds.items() if kind_answers} | {
+        ALL: _figure(answers)
+    }
 
 
 def _figure(answers: Sequence[tuple[Judged, Sequence[int]]]) -> Figure:
     known = [succeeds(books, search.grades) for search, books in answers if search.known]
-    gained = [ndcg(books, search.grades) for search, books in answers if search.kind != NOTHING]
-    silent = [set(books[:DEPTH]) <= search.grades.keys() for search, books in answers if search.kind == NOTHING]
-    return Figure(len(answers), len(known), _mean(known), _mean(gained), _mean(silent))
+    gains = [ndcg(books, search.grades) for search, books in answers if search.kind != NOTHING]
+    empty_searches = [set(books[:DEPTH]) <= search.grades.keys() for search, books in answers if search.kind == NOTHING]
+    return Figure(len(answers), len(known), _mean(known), _mean(gains), _mean(empty_searches))
 
 
 def _mean(values: Sequence[float]) -> float | None:

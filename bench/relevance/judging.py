@@ -1,4 +1,4 @@
-"""Judged searches as a librarian wrote them in TOML: read, and checked against the sample library."""
+"""Reads judged searches that a librarian wrote in TOML, and checks them against the sample library."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _KEYS = {"text", "kind", "known", "note", *GRADES}
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One search and what each book is worth to whoever typed it.
+    """One search and the relevance grades of books for it.
 
-    kind    one of KINDS; of NOTHING no book may come that has no grade
-    known   one certain work is looked for
-    grades  number of the book in the sample -> 1 to 3; every other book is worth 0
+    kind    one of KINDS; a NOTHING search must not find books without a grade
+    known   True for a search for one certain work
+    grades  number of the book in the sample -> 1 to 3; all other books have 0
     """
 
     text: str
@@ -37,36 +37,36 @@ class Judged:
 
 
 def read(path: Path) -> list[Judged]:
-    """The searches of one file, in its order.
+    """Return the searches of one file, in its order.
 
-    raises  ValueError  which search, and what is wrong with it
+    raises  ValueError  with the search and the problem
     """
     titles = {f"{book.number} {book.title}": book.number for book in books()}
-    found: dict[str, Judged] = {}
-    for said in tomllib.loads(path.read_text(encoding="utf-8"))["query"]:
-        text = said.get("text", "")
+    searches: dict[str, Judged] = {}
+    for entry in tomllib.loads(path.read_text(encoding="utf-8"))["query"]:
+        text = entry.get("text", "")
         try:
-            if text in found:
+            if text in searches:
                 raise ValueError("it is there twice")
-            found[text] = _judged(said, titles)
+            searches[text] = _judged(entry, titles)
         except ValueError as problem:
             raise ValueError(f"{path.name}: {text!r}: {problem}") from None
-    return list(found.values())
+    return list(searches.values())
 
 
-def _judged(said: Mapping[str, Any], titles: Mapping[str, int]) -> Judged:
-    if unknown := said.keys() - _KEYS:
+def _judged(entry: Mapping[str, Any], titles: Mapping[str, int]) -> Judged:
+    if unknown := entry.keys() - _KEYS:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
-    if said.get("kind") not in KINDS:
+    if entry.get("kind") not in KINDS:
         raise ValueError(f"kind is none of {', '.join(KINDS)}")
     grades: dict[int, int] = {}
     for grade in GRADES:
-        for name in said.get(grade, ()):
+        for name in entry.get(grade, ()):
             if name not in titles:
                 raise ValueError(f"no such book in the sample: {name}")
             if titles[name] in grades:
                 raise ValueError(f"two grades for one book: {name}")
             grades[titles[name]] = int(grade)
-    if said["kind"] != NOTHING and 3 not in grades.values():
+    if entry["kind"] != NOTHING and 3 not in grades.values():
         raise ValueError("nothing in it has grade 3")
-    return Judged(said["text"], said["kind"], said.get("known", False), grades)
+    return Judged(entry["text"], entry["kind"], entry.get("known", False), grades)

@@ -1,4 +1,4 @@
-"""The sample library, made ready to be asked on one engine."""
+"""Prepares the sample library for searches on one engine."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ _NUMBER = re.compile(r"contoh(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """The sample's tables and an index of them; `numbers`: record id -> number of the book in the sample."""
+    """The sample's database and index; `numbers`: record id -> number of the book in the sample."""
 
     database: Database
     index: Index
     numbers: dict[str, int]
 
     def find(self, text: str) -> list[int]:
-        """Books that a search finds, the best first, each once, at most ten."""
-        found = search(self.database, self.index, context=READER, query=text, limit=DEPTH * MOST_COPIES_OF_A_RECORD)
-        return list(dict.fromkeys(self.numbers[hit.id] for hit in found.hits))[:DEPTH]
+        """Return the distinct books that a search finds, best first, at most ten."""
+        result = search(self.database, self.index, context=READER, query=text, limit=DEPTH * MOST_COPIES_OF_A_RECORD)
+        return list(dict.fromkeys(self.numbers[hit.id] for hit in result.hits))[:DEPTH]
 
     def answer(self, searches: Sequence[Judged]) -> list[tuple[Judged, list[int]]]:
-        """Each search and what it finds."""
+        """Return each search with the books that it finds."""
         return [(search, self.find(search.text)) for search in searches]
 
 
 @contextmanager
 def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
-    """The sample library on SQLite in `folder` and the engine of `search_url`; takes seconds."""
+    """Load the sample library into SQLite in `folder` and the engine of `search_url`; takes seconds."""
     with migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database:
         index = open_url(search_url, ENGINES)
         try:
@@ -60,7 +60,7 @@ def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
                 pass
             with database.reading(READER) as session:
                 rows = session.execute(select(Record.id, Record.control_key)).all()
-            numbers = {str(row.id): int(found.group(1)) for row in rows if (found := _NUMBER.search(row.control_key))}
+            numbers = {str(row.id): int(match.group(1)) for row in rows if (match := _NUMBER.search(row.control_key))}
             yield Prepared(database, index, numbers)
         finally:
             index.close()
