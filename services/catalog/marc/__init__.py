@@ -1,1 +1,1 @@
-"""MARC 21: records, the formats they are read from and written to, and what may be wrong with them."""
+"""MARC 21: records, the formats for reading and writing them, and their possible faults."""

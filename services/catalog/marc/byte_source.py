@@ -1,4 +1,4 @@
-"""A stream of bytes read in pieces: gzip unpacked within bounds, a byte order mark and other encodings resolved."""
+"""Reads a byte stream in chunks: decompresses gzip within limits and converts encodings to UTF-8."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[
 
 
 class Source:
-    """Bytes of a stream with a window that grows at its end and is left behind at its beginning.
+    """A byte stream with a sliding window: `more` appends a chunk and drops the bytes before `at`.
 
-    window  bytes in hand
-    at      offset in the window of the first byte not yet dealt with; `more` moves it to 0
-    ended   True when nothing follows the window
-    fault   why the stream broke off, if it did
+    window  buffered bytes
+    at      offset in the window of the first unprocessed byte; `more` resets it to 0
+    ended   True when the stream has no bytes after the window
+    fault   why the stream ended early, if it did
     """
 
     def __init__(self, stream: BinaryIO) -> None:
@@ -41,16 +41,16 @@ class Source:
 
     @property
     def position(self) -> int:
-        """Offset of `at` in the decompressed stream (of its UTF-8 form, where it was in another encoding)."""
+        """Return the offset of `at` in the decompressed stream, after conversion to UTF-8."""
         return self._origin + self.at
 
     @property
     def size(self) -> int:
-        """How many bytes are in hand from `at`."""
+        """Return the number of buffered bytes from `at`."""
         return len(self.window) - self.at
 
     def more(self) -> bool:
-        """Add a chunk to the window; False at the end."""
+        """Append a chunk to the window; returns False at the end of the stream."""
         if self.ended:
             return False
         chunk = next(self._chunks, None)
@@ -74,8 +74,8 @@ class Source:
             first = stream.read(CHUNK)
 
     def _gunzipped(self, stream: BinaryIO, packed: bytes) -> Iterator[bytes]:
-        """Members one after another, zero padding between them; stops with a fault at damage or at a bomb."""
-        taken = given = 0
+        """Decompress gzip members, also with zero padding between them; stops with a fault at damage or at a bomb."""
+        consumed = produced = 0
         inflater = zlib.decompressobj(31)
         while True:
             before = len(packed)
@@ -84,14 +84,14 @@ class Source:
                 plain = inflater.decompress(packed, CHUNK)
             except zlib.error as error:
                 sound = _sound_part(saved, packed)
-                self.fault = Fault("GZIP_DAMAGED", f"after {given + len(sound)} bytes: {error}")
+                self.fault = Fault("GZIP_DAMAGED", f"after {produced + len(sound)} bytes: {error}")
                 yield sound
                 return
             packed = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
-            taken += before - len(packed)
-            given += len(plain)
-            if given > FREE_BYTES and given > MAX_RATIO * taken:
-                self.fault = Fault("GZIP_BOMB", f"{taken} bytes became {given}")
+            consumed += before - len(packed)
+            produced += len(plain)
+            if produced > FREE_BYTES and produced > MAX_RATIO * consumed:
+                self.fault = Fault("GZIP_BOMB", f"{consumed} bytes became {produced}")
                 return
             if plain:
                 yield plain
@@ -103,11 +103,11 @@ class Source:
             elif not packed:
                 packed = stream.read(CHUNK)
                 if not packed and not plain:
-                    self.fault = Fault("GZIP_DAMAGED", f"cut off after {given} bytes")
+                    self.fault = Fault("GZIP_DAMAGED", f"cut off after {produced} bytes")
                     return
 
     def _recoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
-        """Everything in UTF-8 without a byte order mark; ISO 2709 has no such thing and passes as it is."""
+        """Convert the stream to UTF-8 without a byte order mark; ISO 2709 has neither and is unchanged."""
         first = next(chunks, b"")
         if first.startswith(codecs.BOM_UTF8):
             first = first[3:]
@@ -131,11 +131,11 @@ class Source:
 
 
 def _sound_part(inflater: zlib._Decompress, packed: bytes) -> bytes:
-    """What the damaged piece gives up to the damage: less than one chunk, for a whole chunk came without an error."""
+    """Decompress a damaged piece up to the damage: less than one chunk, because a full chunk raised no error."""
     sound = bytearray()
     try:
-        for at in range(len(packed)):
-            sound += inflater.decompress(packed[at : at + 1])
+        for index in range(len(packed)):
+            sound += inflater.decompress(packed[index : index + 1])
     except zlib.error:
         return bytes(sound)
     return bytes(sound)

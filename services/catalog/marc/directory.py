@@ -1,4 +1,4 @@
-"""Which tag belongs to which bytes: the directory of an ISO 2709 record against its terminators."""
+"""Matches the directory of an ISO 2709 record with its field terminators: which bytes belong to which tag."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Layout:
     """Tags and the bytes of their fields, in directory order.
 
     data   all fields with their terminators
-    plain  True when the fields are the data split at terminators, in that order
+    plain  True when splitting the data at terminators gives the fields in order
     """
 
     tags: list[str]
@@ -26,12 +26,12 @@ class Layout:
 
 
 def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layout:
-    """Pair directory and data of a record that ends with its record terminator.
+    """Match directory and data of a record that ends with its record terminator.
 
     begin     offset of the directory
-    base      base address as the leader says it, five bytes, believed only if the directory bears it out
-    warnings  is added to: BASE_ADDRESS_WRONG, RECORD_OVERSIZE, DIRECTORY_ORDER, DIRECTORY_WRONG, …
-    raises    Bad  DIRECTORY_BAD or NO_FIELDS, when more than one reading is possible, or none
+    base      base address of the leader, five bytes; used only if the directory confirms it
+    warnings  receives BASE_ADDRESS_WRONG, RECORD_OVERSIZE, DIRECTORY_ORDER, DIRECTORY_WRONG, …
+    raises    MarcError  DIRECTORY_BAD when several or no readings are possible; NO_FIELDS
     """
     end = raw.find(FIELD_END, begin)
     if end < 0:
@@ -62,9 +62,9 @@ def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layo
 
 
 def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[str] | None:
-    """Tags, if the directory says of every field just what the terminators say; None otherwise.
+    """Return the tags if the directory agrees with the terminators for every field; otherwise None.
 
-    Numbers that outgrew their columns are read as written by systems that let them: longer, or held at 9999 or 99999.
+    Numbers too large for their columns may be written with more digits or as the maximum, 9999 or 99999.
     """
     tags: list[str] = []
     at = start = 0
@@ -82,10 +82,10 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
         tags.append(directory[at : at + 3].decode("latin-1"))
         at += 3 + len(numbers)
         start += size
-    left = len(directory) - at
-    if left >= ENTRY or not _are_tags(tags):
+    trailing = len(directory) - at
+    if trailing >= ENTRY or not _are_tags(tags):
         return None
-    if left:
+    if trailing:
         warnings.append("DIRECTORY_TRAILING_BYTES")
     if oversize:
         warn(warnings, "RECORD_OVERSIZE")
@@ -95,7 +95,7 @@ def _walk(directory: bytes, pieces: list[bytes], warnings: list[str]) -> list[st
 def _by_entries(directory: bytes, data: bytes, pieces: list[bytes], warnings: list[str]) -> Layout:
     if len(directory) % ENTRY:
         raise MarcError("DIRECTORY_BAD", f"its length {len(directory)} is no multiple of 12")
-    entries = [directory[at : at + ENTRY] for at in range(0, len(directory), ENTRY)]
+    entries = [directory[index : index + ENTRY] for index in range(0, len(directory), ENTRY)]
     tags = [entry[:3].decode("latin-1") for entry in entries]
     if not _are_tags(tags):
         raise MarcError("DIRECTORY_BAD", "a tag is not printable")
@@ -116,7 +116,7 @@ def _by_entries(directory: bytes, data: bytes, pieces: list[bytes], warnings: li
 
 
 def _covers(spans: list[tuple[int, int]], data: bytes) -> bool:
-    """True when the entries, each ending with a terminator, cover the data without gap or overlap."""
+    """Tell whether the entries cover the data without gap or overlap and each ends with a terminator."""
     expected = 0
     for start, size in spans:
         if start != expected or size < 1 or data[start + size - 1 : start + size] != FIELD_END:

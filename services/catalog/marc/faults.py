@@ -1,6 +1,6 @@
-"""Every reason why a record is put aside, imported with a warning or not exported.
+"""The reasons why a record is rejected, imported with a warning, or not exported.
 
-Reasons are stable: reports, tests and scripts rely on them. Their sentences are in the catalogue's `sentences.toml`.
+Reasons are stable: reports, tests and scripts depend on them. Their sentences are in the catalogue's `sentences.toml`.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ REFUSALS = frozenset(
     }
 )
 
-# Sound records of a kind that the catalogue has no use for.
+# Valid records that the catalogue cannot use.
 UNUSABLE = frozenset(
     {
         "AUTHORITY_WITHOUT_HEADING",
@@ -82,7 +82,7 @@ REASONS = WARNINGS | FAULTS | REFUSALS | UNUSABLE
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a stretch of the source is no record: a code of FAULTS, and what was seen where, in English."""
+    """Why a section of the source is not a record: a code of FAULTS, and a detail with position in English."""
 
     reason: str
     detail: str = ""
@@ -90,14 +90,14 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One record's bytes as they stand in the source, or one stretch that holds no record.
+    """The bytes of one record in the source, or of one section without a record.
 
     format     "marc", "marcxml" or "json"
-    number     ordinal in the source, from 1; faults count too
+    number     ordinal in the source, from 1; frames with a fault are counted
     position   offset of the first byte in the decompressed source
-    raw        the bytes; of a stretch over 8 MB, its beginning
-    fault      None when the bytes may be decoded
-    namespace  XML namespace that the surroundings give this record's element
+    raw        the bytes; the beginning of a section over 8 MB
+    fault      None when the bytes can be decoded
+    namespace  XML namespace that enclosing elements declare for the record element
     """
 
     format: str
@@ -109,7 +109,7 @@ class Frame:
 
 
 class MarcError(Exception):
-    """These bytes are no record we can load: a code of FAULTS or UNUSABLE and what was seen, in English."""
+    """The bytes are not a record that can be loaded: a code of FAULTS or UNUSABLE, and a detail in English."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason
@@ -118,7 +118,7 @@ class MarcError(Exception):
 
 
 class NotSerialisable(Exception):
-    """This record cannot be written in this format: a code of REFUSALS and what stands in the way, in English."""
+    """The record cannot be written in this format: a code of REFUSALS, and a detail in English."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
         self.reason = reason

@@ -1,4 +1,4 @@
-"""One shape for a field, whatever format it came in, and what a loaded record is warned of."""
+"""Builds leaders and fields in one form from every format, and collects the warnings of a record."""
 
 from __future__ import annotations
 
@@ -11,22 +11,25 @@ from services.catalog.marc.record import BLANK_LEADER, Record
 CODES = " 0123456789abcdefghijklmnopqrstuvwxyz"
 INDICATORS = frozenset(first + second for first in CODES for second in CODES)
 CONTROLS = bytes(byte for byte in range(0x20) if byte not in (0x1D, 0x1E, 0x1F)) + b"\x7f"
-BARE = ("", "")  # a subfield delimiter with nothing after it; first in a field it stands after a pair for no text
+BARE = (
+    "",
+    "",
+)  # a subfield delimiter with nothing after it; the first one of a field follows a pair for the text before it
 REPLACEMENT = "\ufffd".encode()
 
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A record and the codes of WARNINGS that people should see with it."""
+    """A decoded record and its warnings, codes of WARNINGS."""
 
     record: Record
     warnings: tuple[str, ...] = ()
 
 
 def leader_from_text(text: object, warnings: list[str]) -> str:
-    """A leader of 24 characters from XML or JSON: blanks lost at its ends are put back, a missing one is made up.
+    """Build a leader of 24 characters from XML or JSON: restore lost outer blanks; replace a missing leader.
 
-    raises  Bad  LEADER_BAD
+    raises  MarcError  LEADER_BAD
     """
     if text is None:
         warn(warnings, "NO_LEADER")
@@ -44,9 +47,9 @@ def leader_from_text(text: object, warnings: list[str]) -> str:
 
 
 def control_field(tag: str, value: str) -> Field:
-    """A control field from XML or JSON.
+    """Build a control field from XML or JSON.
 
-    raises  Bad  FIELD_BAD, when ISO 2709 would read it back as something else
+    raises  MarcError  FIELD_BAD, when the field would not survive ISO 2709
     """
     if len(tag) != 3 or not tag.isascii() or not tag.isprintable():
         raise MarcError("FIELD_BAD", f"tag {tag!r}")
@@ -56,9 +59,9 @@ def control_field(tag: str, value: str) -> Field:
 
 
 def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str]) -> Field:
-    """A data field from XML or JSON; parts are code, value, code, value …
+    """Build a data field from XML or JSON; parts are code, value, code, value …
 
-    raises  Bad  FIELD_BAD, when MARC 21 has no such field
+    raises  MarcError  FIELD_BAD, when MARC 21 does not allow the field
     """
     if len(tag) != 3 or tag[:2] == "00" or not tag.isascii() or not tag.isprintable():
         raise MarcError("FIELD_BAD", f"tag {tag!r} is no data field")
@@ -67,16 +70,16 @@ def data_field(tag: str, indicators: str, parts: list[str], warnings: list[str])
     if indicators not in INDICATORS:
         warn(warnings, "BAD_INDICATORS")
     field = [tag, indicators]
-    for at in range(0, len(parts), 2):
-        code, value = parts[at], parts[at + 1]
+    for index in range(0, len(parts), 2):
+        code, value = parts[index], parts[index + 1]
         if len(code) == 1:
             field += (code, value)
         elif code:
             raise MarcError("FIELD_BAD", f"subfield code {code!r} in {tag}")
         elif not value:
             warn(warnings, "EMPTY_SUBFIELD")
-            field += BARE if at else (*BARE, *BARE)
-        elif at == 0:
+            field += BARE if index else (*BARE, *BARE)
+        elif index == 0:
             warn(warnings, "TEXT_OUTSIDE_SUBFIELDS")
             field += (code, value)
         else:
@@ -91,7 +94,7 @@ def _without_subfields(field: Field) -> Field:
 
 
 def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
-    """A field of ISO 2709 whose bytes between terminators, split at subfield delimiters, are unusual."""
+    """Build an irregular field of ISO 2709 from its text, split at subfield delimiters."""
     head = parts[0]
     if len(parts) == 1 and not tag.isdigit():
         return [tag, head]
@@ -118,7 +121,10 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
 
 
 def content_warnings(record: Record, text: bytes, warnings: list[str]) -> tuple[str, ...]:
-    """The codes already found, and those for the record's content; text is all of it in UTF-8, however punctuated."""
+    """Add the warnings about a record's content; returns all warnings.
+
+    text  the text of all fields in UTF-8, with any separators
+    """
     tags = [field[0] for field in record.fields]
     if "245" not in tags:
         warnings.append("NO_TITLE")
@@ -133,6 +139,6 @@ def content_warnings(record: Record, text: bytes, warnings: list[str]) -> tuple[
 
 
 def warn(warnings: list[str], code: str) -> None:
-    """Add a code once."""
+    """Add a code if the list does not have it."""
     if code not in warnings:
         warnings.append(code)

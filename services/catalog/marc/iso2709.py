@@ -1,8 +1,8 @@
-"""ISO 2709 as MARC 21 uses it: one record's bytes to a Record and back.
+"""Decodes and encodes one record in ISO 2709, as MARC 21 uses it.
 
-The terminators decide and the directory bears them out: a directory is believed when it says exactly what the
-terminators say, whatever the leader claims. So wrong lengths, wrong base addresses, records over 99,999 bytes and
-fields over 9,999 are read with certainty or not at all.
+Terminators have priority and the directory confirms them: a directory is used when it agrees exactly with the
+terminators, whatever the leader contains. So records with wrong lengths or base addresses, records over 99,999 bytes
+and fields over 9,999 bytes are either read without ambiguity or rejected.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ LONG_LENGTH = re.compile(rb"[0-9]{6,8}(?=[^0-9])")
 
 
 def decode(raw: bytes) -> Decoded:
-    """The record in these bytes, which may or may not end with the record terminator.
+    """Decode one record; the final record terminator may be missing.
 
-    raises  Bad  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, BAD_UTF8, BAD_MARC8, LATIN1_SAID_MARC8,
-                 CODING_UNKNOWN, RECORD_TOO_BIG
+    raises  MarcError  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, BAD_UTF8, BAD_MARC8,
+                       LATIN1_SAID_MARC8, CODING_UNKNOWN, RECORD_TOO_BIG
     """
     warnings: list[str] = []
     if len(raw) > MAX_RECORD_BYTES:
@@ -63,9 +63,9 @@ def decode(raw: bytes) -> Decoded:
 
 
 def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
-    """The 24 bytes of the leader, and where the directory begins.
+    """Return the 24 bytes of the leader and the offset of the directory.
 
-    A length over 99,999 that was written out pushes the rest of the leader by a digit or more.
+    A length over 99,999 written in full shifts the rest of the leader by one digit or more.
     """
     if (long := LONG_LENGTH.match(raw)) and int(long[0]) > 99_999:
         extra = len(long[0]) - 5
@@ -83,14 +83,14 @@ def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
 
 
 def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
-    """Each field as Unicode text, by what the leader says and the bytes bear out."""
+    """Decode the fields in the encoding of the leader, if the bytes are valid in it."""
     data = layout.data
     if coding == "a":
         try:
             return _split(data.decode("utf-8"), layout)
         except UnicodeDecodeError as error:
-            seen = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
-            raise MarcError("BAD_UTF8", seen) from error
+            detail = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
+            raise MarcError("BAD_UTF8", detail) from error
     if data.isascii():
         if b"\x1b" not in data:
             return _split(data.decode("ascii"), layout)
@@ -103,7 +103,7 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
         else:
             warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
             return _split(text, layout)
-    # Its tables take 5 MB and pymarc a tenth of a second, which processes that read UTF-8 are spared.
+    # Imported here because the tables take 5 MB and pymarc 0.1 s, which reading UTF-8 does not need.
     from . import marc8
 
     try:
@@ -126,9 +126,9 @@ def _split(text: str, layout: Layout) -> list[str]:
 
 
 def encode(record: Record) -> bytes:
-    """The record in ISO 2709, UTF-8 (leader position 9 is `a`), lengths and addresses computed.
+    """Encode a record in ISO 2709 and UTF-8 (leader position 9 is `a`) with computed lengths and addresses.
 
-    raises  Unserialisable  RECORD_TOO_LONG_FOR_ISO2709, FIELD_TOO_LONG_FOR_ISO2709, UNSERIALISABLE_IN_ISO2709
+    raises  NotSerialisable  RECORD_TOO_LONG_FOR_ISO2709, FIELD_TOO_LONG_FOR_ISO2709, UNSERIALISABLE_IN_ISO2709
     """
     directory: list[bytes] = []
     pieces: list[bytes] = []

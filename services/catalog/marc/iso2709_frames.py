@@ -1,4 +1,4 @@
-"""ISO 2709 cut into frames: a frame ends with its record terminator, and garbage between records is a frame too."""
+"""Splits ISO 2709 into frames: a record up to its terminator, or garbage between records."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Piece = tuple[int, bytes, Fault | None, str]
 
 
 def pieces(source: Source) -> Iterator[Piece]:
-    """Position, bytes and fault of each record, and of each stretch between records that is none."""
+    """Yield position, bytes and fault of each record and of each section between records."""
     while True:
         window, at = source.window, source.at
         end = window.find(END, at)
@@ -30,7 +30,7 @@ def pieces(source: Source) -> Iterator[Piece]:
 
 
 def _uneasy(source: Source) -> Generator[Piece, None, bool]:
-    """The next piece when it is not a plain record already in hand; returns False at the end of the stream."""
+    """Yield the next piece when it is not a regular, fully buffered record; returns False at the end of the stream."""
     while (gap := GAP.match(source.window, source.at)) and gap.end() == len(source.window):
         source.at = gap.end()
         if not source.more():
@@ -41,22 +41,22 @@ def _uneasy(source: Source) -> Generator[Piece, None, bool]:
     if size is None and source.size > MAX_RECORD_BYTES:
         yield _too_big(source)
         return True
-    stretch = source.window[source.at :] if size is None else source.window[source.at : source.at + size]
-    source.at += len(stretch)
-    yield from _split(stretch if size else stretch.rstrip(BETWEEN), position)
+    section = source.window[source.at :] if size is None else source.window[source.at : source.at + size]
+    source.at += len(section)
+    yield from _split(section if size else section.rstrip(BETWEEN), position)
     return True
 
 
 def _find_end(source: Source) -> int | None:
-    """Bytes up to and with the record's terminator; None when there is none within reach.
+    """Return the size of the record including its terminator; None when the limit or the stream ends first.
 
-    The first terminator ends the record, unless the leader says a later one does and nothing like a record follows
+    The first terminator ends the record, unless the leader's length names a later one and no plausible leader follows
     the first.
     """
-    seen = 0
-    while (end := source.window.find(END, source.at + seen) - source.at) < 0:
-        seen = source.size
-        if seen > MAX_RECORD_BYTES or not source.more():
+    searched = 0
+    while (end := source.window.find(END, source.at + searched) - source.at) < 0:
+        searched = source.size
+        if searched > MAX_RECORD_BYTES or not source.more():
             return None
     head = source.window[source.at : source.at + 5]
     stated = int(head) if head.isdigit() else 0
@@ -70,26 +70,26 @@ def _find_end(source: Source) -> int | None:
     return stated
 
 
-def _split(stretch: bytes, position: int) -> Iterator[Piece]:
-    """A stretch up to a terminator is one record, unless another record's leader stands inside it."""
+def _split(section: bytes, position: int) -> Iterator[Piece]:
+    """Yield a section up to a terminator as one record, or as several pieces if it contains another leader."""
     at = 0
-    if not PLAUSIBLE.match(stretch):
-        found = LEADER.search(stretch)
-        at = found.start() if found else len(stretch)
-        yield position, stretch[:at], Fault("GARBAGE", f"{at} bytes that begin with no leader"), ""
-    if stretch[at : at + 5] != b"%05d" % (len(stretch) - at):
-        for found in LEADER.finditer(stretch, at + 24):
-            if int(found[0][:5]) == len(stretch) - found.start():
-                cut = stretch[at : found.start()]
+    if not PLAUSIBLE.match(section):
+        match = LEADER.search(section)
+        at = match.start() if match else len(section)
+        yield position, section[:at], Fault("GARBAGE", f"{at} bytes that begin with no leader"), ""
+    if section[at : at + 5] != b"%05d" % (len(section) - at):
+        for match in LEADER.finditer(section, at + 24):
+            if int(match[0][:5]) == len(section) - match.start():
+                cut = section[at : match.start()]
                 yield position + at, cut, Fault("TRUNCATED", f"{len(cut)} bytes, then another record begins"), ""
-                at = found.start()
+                at = match.start()
                 break
-    if at < len(stretch):
-        yield position + at, stretch[at:], None, ""
+    if at < len(section):
+        yield position + at, section[at:], None, ""
 
 
 def _too_big(source: Source) -> Piece:
-    """The beginning of a stretch that goes on over the limit; the rest, up to a terminator, is passed over."""
+    """Return the beginning of a section over the size limit; skip the rest up to a terminator."""
     position = source.position
     raw = source.window[source.at : source.at + MAX_RECORD_BYTES]
     while (end := source.window.find(END, source.at)) < 0:

@@ -1,4 +1,4 @@
-"""MARC-in-JSON cut into frames: one object, an array of objects, or one object a line."""
+"""Splits MARC-in-JSON into frames: one object, an array of objects, or one object per line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Piece = tuple[int, bytes, Fault | None, str]
 
 
 def pieces(source: Source) -> Iterator[Piece]:
-    """Position, bytes and fault of each top-level object, and of each stretch that is none."""
+    """Yield position, bytes and fault of each top-level object and of each section between objects."""
     if _is_one_a_line(source):
         yield from _lines(source)
     else:
@@ -25,7 +25,7 @@ def pieces(source: Source) -> Iterator[Piece]:
 
 
 def _is_one_a_line(source: Source) -> bool:
-    """True when the first line that is not blank is an object, whole."""
+    """Tell whether the first line that is not blank is a complete object."""
     while True:
         if blank := BLANK.match(source.window, source.at):
             source.at = blank.end()
@@ -43,10 +43,10 @@ def _is_one_a_line(source: Source) -> bool:
 
 def _lines(source: Source) -> Iterator[Piece]:
     while True:
-        seen = 0
+        searched = 0
         position = source.position
-        while (end := source.window.find(b"\n", source.at + seen)) < 0 and source.size <= MAX_RECORD_BYTES:
-            seen = source.size
+        while (end := source.window.find(b"\n", source.at + searched)) < 0 and source.size <= MAX_RECORD_BYTES:
+            searched = source.size
             if not source.more():
                 end = len(source.window)
                 break
@@ -62,7 +62,7 @@ def _lines(source: Source) -> Iterator[Piece]:
 
 
 def _objects(source: Source) -> Iterator[Piece]:
-    """Objects by their braces, whatever stands around them; text that is neither object nor punctuation is a fault."""
+    """Yield objects by matching braces; other text except punctuation gives a fault."""
     while True:
         if gap := GAP.match(source.window, source.at):
             source.at = gap.end()
@@ -87,9 +87,9 @@ def _objects(source: Source) -> Iterator[Piece]:
 
 
 def _object_size(source: Source) -> int | None:
-    """Bytes up to and with the brace that closes the object at hand; None when there is none within reach.
+    """Return the size of the object up to its closing brace; None when the limit or the stream ends first.
 
-    A line that begins with an unindented brace while an object is open begins another one: the open one is cut there.
+    A line that begins with `{"leader"` inside an open object begins another object and ends the open one.
     """
     depth = at = 0
     while True:
@@ -113,22 +113,22 @@ def _object_size(source: Source) -> int | None:
 
 
 def _stray_size(source: Source) -> int | None:
-    """Bytes up to the next brace; None when there is none within reach."""
-    while (found := source.window.find(b"{", source.at)) < 0:
+    """Return the number of bytes before the next brace; None when the limit or the stream ends first."""
+    while (brace := source.window.find(b"{", source.at)) < 0:
         if source.size > MAX_RECORD_BYTES or not source.more():
             return None
-    return found - source.at
+    return brace - source.at
 
 
 def _too_big(source: Source, until: bytes) -> Piece:
     position = source.position
     raw = source.window[source.at : source.at + MAX_RECORD_BYTES]
     source.at += len(raw)
-    while (found := source.window.find(until, source.at)) < 0:
+    while (end := source.window.find(until, source.at)) < 0:
         source.at = max(source.at, len(source.window) - len(until) + 1)
         if not source.more():
             source.at = len(source.window)
             break
     else:
-        source.at = found
+        source.at = end
     return position, raw, Fault("RECORD_TOO_BIG", f"{source.position - position} bytes"), ""

@@ -1,7 +1,7 @@
-"""MARC-8 to Unicode, strictly: what the tables do not know is an error, never a blank.
+"""Converts MARC-8 to Unicode strictly: a byte that the tables do not contain is an error, never a blank.
 
-Tables are pymarc's, from the Library of Congress (MARC 21 Specifications, Character Sets and Encoding Options, Part 3).
-Every field begins in ASCII and ANSEL; combining marks stand before their letter there and after it in Unicode.
+The tables are pymarc's, from the Library of Congress (MARC 21 Specifications, Character Sets and Encoding Options,
+Part 3). Every field begins in ASCII and ANSEL; combining marks precede their letter in MARC-8 and follow it in Unicode.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ ONE_BYTE_SETS = {0x67: 0x67, 0x62: 0x62, 0x70: 0x70, 0x73: BASIC_LATIN}
 
 
 class NotMarc8(ValueError):
-    """These bytes are no MARC-8; says which and where."""
+    """The bytes are not MARC-8; the message names the byte and its position."""
 
 
 def decode(raw: bytes) -> str:
-    """Unicode text of one field in MARC-8, subfield delimiters kept, not normalised.
+    """Decode one field in MARC-8 to Unicode; subfield delimiters are kept, the text is not normalised.
 
-    raises  NotMarc8  on an unknown byte, an unknown character set, half a character, or a mark without its letter
+    raises  NotMarc8  on an unknown byte or character set, an incomplete character, or a mark without its letter
     """
     if raw.isascii() and ESCAPE not in raw:
         return raw.decode("ascii")
@@ -51,18 +51,18 @@ def decode(raw: bytes) -> str:
         code = int.from_bytes(raw[at : at + width], "big")
         if at + width > end:
             raise NotMarc8(f"half a character at byte {at}")
-        found = CODESETS[charset].get(code)
-        if found is None and width == 1:
-            found = CODESETS[charset].get(code ^ 0x80)
-        if found is None:
+        entry = CODESETS[charset].get(code)
+        if entry is None and width == 1:
+            entry = CODESETS[charset].get(code ^ 0x80)
+        if entry is None:
             odd = ODD_MAP.get(code) if width == 3 else 0x20 if code == 0x20 else None
             if odd is None:
                 raise NotMarc8(f"byte {raw[at : at + width].hex()} at {at} is in no character set")
-            found = (odd, 0)
-        if found[1]:
-            marks.append(chr(found[0]))
+            entry = (odd, 0)
+        if entry[1]:
+            marks.append(chr(entry[0]))
         else:
-            text.append(chr(found[0]))
+            text.append(chr(entry[0]))
             text.extend(marks)
             marks.clear()
         at += width
@@ -71,7 +71,7 @@ def decode(raw: bytes) -> str:
 
 
 def _designate(raw: bytes, at: int, g0: int, g1: int) -> tuple[int, int, int]:
-    """Where reading goes on after an escape sequence, and the two character sets then in force."""
+    """Read an escape sequence; returns the offset after it and the new character sets G0 and G1."""
     following = raw[at + 1 : at + 4]
     first = following[:1]
     if first and following[0] in ONE_BYTE_SETS:
@@ -98,11 +98,11 @@ def _no_marks_left(marks: list[str], at: int) -> None:
 
 
 def looks_like_latin1(pieces: list[bytes]) -> bool:
-    """True when these fields, said to be MARC-8, read better as Latin-1.
+    """Tell whether fields that the leader declares as MARC-8 are probably Latin-1.
 
-    The bytes E0–FE are marks that stand before their letter in ANSEL and letters in Latin-1. So: there are some, none
-    makes a letter that Unicode knows with what follows (ligatures over two letters left aside), and no three bytes
-    above ASCII stand together, as they would in other eight-bit codes.
+    The bytes E0–FE are combining marks in ANSEL and letters in Latin-1. The fields are probably Latin-1 when such bytes
+    occur, none composes with the following letter to a Unicode letter (ligatures over two letters are ignored), and
+    there are no three bytes above ASCII in sequence, as in other eight-bit codes.
     """
     joined = b"\x1e".join(pieces)
     above = ABOVE_ASCII.findall(joined)
@@ -113,7 +113,7 @@ def looks_like_latin1(pieces: list[bytes]) -> bool:
 
 
 def _composes(mark: bytes, following: bytes) -> bool:
-    known = CODESETS[EXTENDED_LATIN].get(mark[0])
-    if known is None or not following:
+    entry = CODESETS[EXTENDED_LATIN].get(mark[0])
+    if entry is None or not following:
         return False
-    return len(normalize("NFC", following.decode("ascii") + chr(known[0]))) == 1
+    return len(normalize("NFC", following.decode("ascii") + chr(entry[0]))) == 1

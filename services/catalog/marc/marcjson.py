@@ -1,4 +1,4 @@
-"""MARC-in-JSON, as pymarc, ruby-marc and others write it: `{"leader": …, "fields": [{"001": …}, {"245": {…}}]}`."""
+"""MARC-in-JSON as written by pymarc, ruby-marc and others: `{"leader": …, "fields": [{"001": …}, {"245": {…}}]}`."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ KEY = re.compile(rb'"\s*:')
 
 
 def decode(raw: bytes) -> Decoded:
-    """The record in one JSON object.
+    """Decode the record of one JSON object.
 
-    raises  Bad  JSON_MALFORMED, NOT_MARCJSON, DUPLICATE_KEYS, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
+    raises  MarcError  JSON_MALFORMED, NOT_MARCJSON, DUPLICATE_KEYS, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
     """
     if len(raw) > MAX_RECORD_BYTES:
         raise MarcError("RECORD_TOO_BIG", f"{len(raw)} bytes")
     try:
-        whole = orjson.loads(raw)
+        document = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise MarcError("JSON_MALFORMED", str(error)) from error
-    if not isinstance(whole, dict) or not isinstance(whole.get("fields"), list):
+    if not isinstance(document, dict) or not isinstance(document.get("fields"), list):
         raise MarcError("NOT_MARCJSON", "no list of fields")
-    if not whole["fields"]:
+    if not document["fields"]:
         raise MarcError("NO_FIELDS", "an empty list of fields")
-    warnings = ["UNKNOWN_ELEMENT"] if whole.keys() - {"leader", "fields"} else []
-    fields = [_field(each, warnings) for each in whole["fields"]]
-    record = Record(leader_from_text(whole.get("leader"), warnings), fields)
-    if warnings[:1] == ["UNKNOWN_ELEMENT"] or len(KEY.findall(raw)) != _count_keys(whole):
+    warnings = ["UNKNOWN_ELEMENT"] if document.keys() - {"leader", "fields"} else []
+    fields = [_field(entry, warnings) for entry in document["fields"]]
+    record = Record(leader_from_text(document.get("leader"), warnings), fields)
+    if warnings[:1] == ["UNKNOWN_ELEMENT"] or len(KEY.findall(raw)) != _count_keys(document):
         json.loads(raw, object_pairs_hook=_refuse_duplicates)
     text = "\x1e".join([value for field in fields for value in field])
     return Decoded(record, content_warnings(record, text.encode(), warnings))
 
 
-def _field(each: Any, warnings: list[str]) -> Field:
-    if not isinstance(each, dict) or len(each) != 1:
-        raise MarcError("FIELD_BAD", f"not an object with one tag: {str(each)[:60]}")
-    (tag, content), *_ = each.items()
+def _field(entry: Any, warnings: list[str]) -> Field:
+    if not isinstance(entry, dict) or len(entry) != 1:
+        raise MarcError("FIELD_BAD", f"not an object with one tag: {str(entry)[:60]}")
+    (tag, content), *_ = entry.items()
     if isinstance(content, str):
         return control_field(tag, content)
     if not isinstance(content, dict) or content.keys() - {"ind1", "ind2", "subfields"}:
         raise MarcError("FIELD_BAD", f"{tag} is neither text nor indicators and subfields")
     parts: list[str] = []
-    listed = content.get("subfields", [])
-    if not isinstance(listed, list):
+    subfields = content.get("subfields", [])
+    if not isinstance(subfields, list):
         raise MarcError("FIELD_BAD", f"the subfields of {tag} are not a list")
-    for subfield in listed:
+    for subfield in subfields:
         if not isinstance(subfield, dict) or len(subfield) != 1:
             raise MarcError("FIELD_BAD", f"a subfield of {tag} is not an object with one code")
         (code, value), *_ = subfield.items()
@@ -65,10 +65,10 @@ def _field(each: Any, warnings: list[str]) -> Field:
     return data_field(tag, (first or " ") + (second or " "), parts, warnings)
 
 
-def _count_keys(whole: dict[str, Any]) -> int:
-    count = len(whole)
-    for each in whole["fields"]:
-        (content,) = each.values()
+def _count_keys(document: dict[str, Any]) -> int:
+    count = len(document)
+    for entry in document["fields"]:
+        (content,) = entry.values()
         count += 1
         if isinstance(content, dict):
             count += len(content) + len(content.get("subfields", ()))
@@ -76,20 +76,20 @@ def _count_keys(whole: dict[str, Any]) -> int:
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object of one record; a key that stands twice would silently lose the first value."""
-    refuse_duplicates = dict(pairs)
-    if len(refuse_duplicates) != len(pairs):
+    """Build an object from its pairs; reject a repeated key, whose first value would be lost."""
+    values = dict(pairs)
+    if len(values) != len(pairs):
         raise MarcError("DUPLICATE_KEYS", f"keys {[key for key, _ in pairs][:6]}")
-    return refuse_duplicates
+    return values
 
 
 def encode(record: Record) -> bytes:
-    """The record as one compact JSON object; leader position 9 is `a`. Nothing in a Record is beyond JSON."""
+    """Encode a record as one compact JSON object; leader position 9 is `a`. JSON can represent every Record."""
     fields: list[dict[str, Any]] = []
     for field in record.fields:
         if is_control(field):
             fields.append({field[0]: field[1]})
             continue
-        listed = [{code: value} for code, value in written(field)]
-        fields.append({field[0]: {"ind1": field[1][0], "ind2": field[1][1], "subfields": listed}})
+        subfields = [{code: value} for code, value in written(field)]
+        fields.append({field[0]: {"ind1": field[1][0], "ind2": field[1][1], "subfields": subfields}})
     return orjson.dumps({"leader": f"{record.leader[:9]}a{record.leader[10:]}", "fields": fields})

@@ -1,7 +1,7 @@
-"""MARCXML (MARC 21 slim): one record element's bytes to a Record and back.
+"""Decodes and encodes one record element of MARCXML (MARC 21 slim).
 
-Names are compared without their prefix, so a record cut out of its collection needs no declarations. A DTD cannot stand
-inside a record, hence no entity but the five of XML is ever known here.
+Names are compared without their prefix, so a record outside its collection needs no declarations. A DTD is not possible
+inside a record, so only the five entities of XML are known here.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ IN_ATTRIBUTE = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
 def decode(raw: bytes, *, namespace: str = NAMESPACE) -> Decoded:
-    """The record in one record element, in UTF-8.
+    """Decode one record element in UTF-8.
 
-    namespace  what the surroundings say of this element's prefix; a declaration of its own goes before it
-    raises     Bad  XML_MALFORMED, NOT_MARCXML, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
+    namespace  namespace of the element's prefix in the enclosing elements; the element's own declaration has priority
+    raises     MarcError  XML_MALFORMED, NOT_MARCXML, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
     """
     if len(raw) > MAX_RECORD_BYTES:
         raise MarcError("RECORD_TOO_BIG", f"{len(raw)} bytes")
@@ -53,7 +53,7 @@ def decode(raw: bytes, *, namespace: str = NAMESPACE) -> Decoded:
 
 
 class _Reading:
-    """What has been read of one record element so far."""
+    """The state while one record element is parsed."""
 
     def __init__(self, namespace: str) -> None:
         self.leader: str | None = None
@@ -131,11 +131,11 @@ class _Reading:
 
 
 def encode(record: Record, *, declare: bool = True) -> bytes:
-    """The record as one record element on lines of its own, in UTF-8; leader position 9 is `a`.
+    """Encode a record as one record element on separate lines, in UTF-8; leader position 9 is `a`.
 
-    Text outside subfields and bare delimiters get an empty code: the schema has no such code, we read it back.
+    Text outside subfields and bare delimiters get an empty code: the schema does not allow it, but decode reads it.
     declare  False inside a collection, which declares the namespace (COLLECTION_HEAD, COLLECTION_TAIL)
-    raises   Unserialisable  UNSERIALISABLE_IN_XML, when a character is none that XML 1.0 allows
+    raises   NotSerialisable  UNSERIALISABLE_IN_XML, when XML 1.0 does not allow a character
     """
     lines = [f'<record xmlns="{NAMESPACE}">' if declare else "<record>"]
     lines.append(f"  <leader>{escape(f'{record.leader[:9]}a{record.leader[10:]}', IN_TEXT)}</leader>")

@@ -1,4 +1,4 @@
-"""Reading MARC from a stream: frames, one a record, and what each frame says."""
+"""Reads MARC from a stream: splits it into frames, one per record, and decodes frames."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ Pieces = Callable[[Source], Iterator[tuple[int, bytes, Fault | None, str]]]
 
 
 def frames(stream: BinaryIO, *, skip_to: int = 0) -> Iterator[Frame]:
-    """Cut a stream into frames, in constant memory.
+    """Split a stream into frames, in constant memory.
 
-    The format is found by looking: plain or gzip; ISO 2709, MARCXML, or MARC-in-JSON as one object, an array, or one
-    object a line. A stretch that cannot be framed is one frame with a fault, and reading goes on after it where that
-    can be done; a stream that breaks off ends with such a frame.
+    The format is detected: plain or gzip; ISO 2709, MARCXML, or MARC-in-JSON as one object, an array, or one object per
+    line. A section that is not a record is one frame with a fault; reading continues after it where possible. A stream
+    that ends early gives a last frame with a fault.
 
-    stream   read from where it stands; never rewound, never closed
-    skip_to  frames up to this number are passed over
+    stream   read from its current position; never rewound, never closed
+    skip_to  frames up to this number are skipped
     """
     source = Source(stream)
     kind, cut = _sniff(source)
@@ -47,9 +47,9 @@ def _sniff(source: Source) -> tuple[str, Pieces]:
 
 
 def decode(frame: Frame) -> Decoded:
-    """The record of a frame that has no fault. Looks at nothing but the frame, so it may run in another process.
+    """Decode the record of a frame. Depends only on the frame, so it can run in another process.
 
-    raises  Bad  with a code of faults.FAULTS; a frame's own fault, too
+    raises  MarcError  with a code of faults.FAULTS, also for the fault of a frame
     """
     if frame.fault is not None:
         raise MarcError(frame.fault.reason, frame.fault.detail)

@@ -1,7 +1,7 @@
-"""MARCXML cut into frames: every record element is one, wherever it stands; DTDs are stopped, depth is bounded.
+"""Splits MARCXML into frames, one per record element at any depth; rejects DTDs and limits the depth.
 
-Expat says where elements begin and end, so a frame is the element's own bytes. After an error reading goes on at the
-next record element; what lies between is one frame with a fault.
+Expat gives the positions of elements, so a frame has the original bytes of its element. After an error, reading
+continues at the next record element; the section before it is one frame with a fault.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ Scope = dict[str, str]
 
 
 class _Stop(Exception):
-    """The parser must not go on at this position."""
+    """Parsing must stop at this position."""
 
-    def __init__(self, at: int, reason: str, seen: str, *, resync: bool = True) -> None:
+    def __init__(self, at: int, reason: str, detail: str, *, resync: bool = True) -> None:
         self.at = at
-        self.fault = Fault(reason, f"{seen}, at byte {at}")
+        self.fault = Fault(reason, f"{detail}, at byte {at}")
         self.resync = resync
         super().__init__(reason)
 
@@ -35,12 +35,12 @@ class _Stop(Exception):
 class _Pass:
     """One run of the parser, from the beginning of the document or from a record after a fault.
 
-    Positions are those of the stream. `opened` are the elements around that record, opened again so that their ends
-    find them.
+    Positions are offsets in the stream. `opened` are the elements that enclose the record: they are opened again, so
+    that their end tags match.
     """
 
     def __init__(self, begin: int, opened: list[tuple[str, Scope]]) -> None:
-        self.found: list[tuple[int, int, str]] = []
+        self.complete: list[tuple[int, int, str]] = []
         self.record: int | None = None
         self.opened: list[tuple[str, Scope]] = list(opened)
         self.root = opened[0][0] if opened else ""
@@ -55,19 +55,19 @@ class _Pass:
         self.parser.StartDoctypeDeclHandler = self._doctype
 
     @property
-    def here(self) -> int:
-        """Position of the markup the parser is at."""
+    def position(self) -> int:
+        """Return the position of the markup that the parser reads."""
         return self.parser.CurrentByteIndex + self._shift
 
     def error_at(self) -> int:
         return self.parser.ErrorByteIndex + self._shift
 
     def reads_marc(self) -> bool:
-        """True when this document is of a kind that holds records, or a record has begun to show fields."""
+        """Tell whether the root element is known to contain records, or fields of a record have begun."""
         return self._is_marc or self.root.rpartition(":")[2] in WRAPPERS
 
     def outside(self) -> list[tuple[str, Scope]]:
-        """The elements around the record that is open, or all that are open."""
+        """Return the elements that enclose the open record, or all open elements."""
         return self.opened if self.record is None else self.opened[: self._depth]
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
@@ -77,10 +77,10 @@ class _Pass:
         if not opened:
             self.root = name
         elif len(opened) > MAX_DEPTH:
-            raise _Stop(self.here, "XML_TOO_DEEP", f"over {MAX_DEPTH} elements")
+            raise _Stop(self.position, "XML_TOO_DEEP", f"over {MAX_DEPTH} elements")
         if not self._is_marc or self.record is None:
             if local == "record":
-                self.record, self._depth, self._is_marc = self.here, len(opened), False
+                self.record, self._depth, self._is_marc = self.position, len(opened), False
                 self._namespace = scope.get(prefix, "")
             elif self.record is not None and local in PARTS:
                 self._is_marc = True
@@ -88,22 +88,22 @@ class _Pass:
                 if key.startswith("xmlns"):
                     scope = {**scope, key[6:]: uri}
         elif local == "record":
-            raise _Stop(self.here, "XML_MALFORMED", "a record begins inside another")
+            raise _Stop(self.position, "XML_MALFORMED", "a record begins inside another")
         opened.append((name, scope))
 
     def _end(self, _name: str) -> None:
         self.opened.pop()
         if self.record is not None and len(self.opened) == self._depth:
-            self.found.append((self.record, self.here, self._namespace))
+            self.complete.append((self.record, self.position, self._namespace))
             self.record = None
             self._is_marc = False
 
     def _doctype(self, *_: object) -> None:
-        raise _Stop(self.here, "XML_DTD", "a document type declaration", resync=False)
+        raise _Stop(self.position, "XML_DTD", "a document type declaration", resync=False)
 
 
 def pieces(source: Source) -> Iterator[Piece]:
-    """Position, bytes, fault and surrounding namespace of each record element, and of each stretch with a fault."""
+    """Yield position, bytes, fault and inherited namespace of each record element and of each section with a fault."""
     current, fed, count = _Pass(source.position, []), source.position, 0
     head = source.window[:KEPT_BYTES]
     while True:
@@ -115,8 +115,8 @@ def pieces(source: Source) -> Iterator[Piece]:
             current.parser.Parse(fresh, not fresh)
         except expat.ExpatError as error:
             stop = _Stop(current.error_at(), "XML_MALFORMED", expat.errors.messages[error.code])
-        except _Stop as found:
-            stop = found
+        except _Stop as error:
+            stop = error
         fed += len(fresh)
         for piece in _take(source, current):
             count += 1
@@ -143,29 +143,29 @@ def pieces(source: Source) -> Iterator[Piece]:
 
 
 def _take(source: Source, current: _Pass) -> Iterator[Piece]:
-    """The record elements that are complete; what stands before and between them is left behind."""
-    for begin, end_tag, namespace in current.found:
+    """Yield the complete record elements and drop the bytes before and between them."""
+    for begin, end_tag, namespace in current.complete:
         source.at += begin - source.position
         end = source.window.index(b">", source.at + end_tag - begin) + 1
         raw = source.window[source.at : end]
         source.at = end
         yield begin, raw, None, namespace
-    current.found.clear()
+    current.complete.clear()
 
 
 def _leave_behind(source: Source, current: _Pass, fed: int) -> _Stop | None:
-    """Keep the open record, or a little before the parser's place; a record or a token without end is a fault."""
+    """Drop bytes before the open record or the parser's position; an endless record or token returns a stop."""
     if current.record is not None and current.record > source.position:
         source.at += current.record - source.position
     elif current.record is None:
-        source.at += max(current.here - KEPT_BYTES - source.position, 0)
+        source.at += max(current.position - KEPT_BYTES - source.position, 0)
     if fed - source.position > MAX_RECORD_BYTES:
         return _Stop(fed, "RECORD_TOO_BIG", f"over {MAX_RECORD_BYTES} bytes from byte {source.position} on")
     return None
 
 
 def _fault(source: Source, current: _Pass, stop: _Stop) -> Piece:
-    """The stretch from the open record, or from the last one's end, up to the next record element after the fault."""
+    """Return the section from the open record, or the end of the last one, to the record element after the fault."""
     if current.record is not None:
         source.at += current.record - source.position
     position = source.position
