@@ -25,7 +25,7 @@ from services.catalog.search.autocomplete import suggest
 from services.catalog.search.search import SearchResult, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
-from services.catalog.works.assignment import RecordKeys, assign_works
+from services.catalog.works.assignment import KeyedRecord, assign_works
 from services.catalog.works.record_keys import record_keys_of
 
 
@@ -81,7 +81,7 @@ class Library:
             rows: list[dict[str, Any]] = []
             changes = []
             found = {number: record_keys_of(record) for number, record in enumerate(records, at + 1)}
-            works = assign_works(session, [RecordKeys(number, each.keys, True) for number, each in found.items()])
+            works = assign_works(session, [KeyedRecord(number, each.keys, True) for number, each in found.items()])
             HeadingWriter().add(session, [each.headings for each in found.values()])
             for number, record in enumerate(records, at + 1):
                 items, place = items_of(record), works.places[number]

@@ -1,4 +1,4 @@
-"""The catalogue's commands, given by the operator and acting on the database."""
+"""The catalogue's commands for the operator; they act on the database."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 app = typer.Typer()
 institutions_app = typer.Typer(no_args_is_help=True, help="Institutions and their branches.")
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
-sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, made-up copies.")
+sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items.")
 app.add_typer(institutions_app, name="institutions")
 app.add_typer(index_app, name="index")
 app.add_typer(sample_app, name="sample")
@@ -70,7 +70,7 @@ def import_(
 ) -> None:
     """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, plain or gzip.
 
-    An import that was stopped goes on when the same command is given again. Exit code 1: something was put aside.
+    The same command continues an import that was stopped. Exit code 1: records were rejected.
     """
     begun = time.monotonic()
     with open_catalogue(working=not dry_run) as resources, report_file(report) as write:
@@ -100,7 +100,7 @@ def import_(
 
 @institutions_app.command("load")
 def institutions_load(file: Path, json: Json = False) -> None:
-    """Make institutions and branches what this TOML file says."""
+    """Load institutions and branches from a TOML file."""
     found = institutions.read_institutions(file)
     with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
         loaded = institutions.load_institutions(session, found)
@@ -114,7 +114,7 @@ def sample_load(
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Only when there are no records yet.")] = False,
     json: Json = False,
 ) -> None:
-    """Load the sample library: books that exist, copies that do not."""
+    """Load the sample library: real books, invented items."""
     begun = time.monotonic()
     total = Counts()
     with open_catalogue(working=True) as resources:
@@ -147,12 +147,12 @@ def sample_load(
 
 @index_app.command("rebuild")
 def index_rebuild(json: Json = False) -> None:
-    """Build the index anew beside the live one, and swap: searches go on meanwhile."""
+    """Build a new index while the live one answers, then replace it."""
     with open_catalogue(working=True) as resources, bar_for(quiet=json) as bar:
-        wish = request_rebuild(resources.database)
+        rebuild = request_rebuild(resources.database)
         task = bar.add_task("index", total=None, note="")
         while True:
-            now = rebuild_progress(resources.database, wish)
+            now = rebuild_progress(resources.database, rebuild)
             bar.update(task, completed=now.written, total=now.total or None)
             if now.finished_at is not None:
                 break

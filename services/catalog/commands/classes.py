@@ -1,4 +1,4 @@
-"""`classes`: what a library calls its classes."""
+"""`classes`: a library's own captions of classes."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from services.catalog.items import shelves
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
 
-app = typer.Typer(no_args_is_help=True, help="What a library calls its classes.")
+app = typer.Typer(no_args_is_help=True, help="A library's own captions of classes.")
 
 
 @app.callback()
 def classes() -> None:
-    """What a library calls its classes."""
+    """A library's own captions of classes."""
 
 
 @app.command()
@@ -31,7 +31,7 @@ def load(
     institution: Annotated[str, typer.Option(help="Whose captions they are, when the file does not say.")] = "",
     json: Json = False,
 ) -> None:
-    """Make an institution's captions what this file says; those it does not name are gone."""
+    """Replace an institution's captions with those of a file."""
     named, captions = class_counts.read_captions(file)
     with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
         owner = named or institution or resources.settings.of(CatalogSettings).default_institution
@@ -42,7 +42,7 @@ def load(
 
 @app.command()
 def show(json: Json = False) -> None:
-    """List the captions there are, in shelf order."""
+    """List the captions in shelf order."""
     with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
         found = shelves.class_captions(session)
     ordered = sorted(found.items(), key=lambda pair: (notation(pair[0]), pair[0]))

@@ -1,4 +1,4 @@
-"""`export`: records given back, all of them or what a search finds, in any form."""
+"""`export`: all records, or those of a search, in any format."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def export(
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     json: Json = False,
 ) -> None:
-    """Give records back; as MARC field for field as they came.
+    """Export records; as MARC with every field as it was imported.
 
-    An export into a file that was stopped goes on when the same command is given again: FILE.state says how far it is.
-    Exit code 1: a record does not fit this form.
+    The same command continues an export that was stopped: FILE.state holds its position.
+    Exit code 1: this format cannot hold a record.
     """
     if json and to is None:
         raise Invalid("OUTPUT_TAKEN")

@@ -65,7 +65,7 @@ def show(bar: Progress, progress: ImportProgress) -> None:
         bar.add_task("import", note="")
     task = bar.tasks[0]
     rate = progress.counts.read / max(0.001, task.elapsed or 0.001)
-    note = f"{progress.counts.read} · {rate:,.0f}/s · {progress.counts.put_aside} put aside"
+    note = f"{progress.counts.read} · {rate:,.0f}/s · {progress.counts.put_aside} rejected"
     bar.update(task.id, total=progress.bytes_total or None, completed=progress.bytes_read, note=note)
 
 
@@ -113,7 +113,7 @@ def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> Non
         return
     print(
         f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
-        f"{counts.unchanged} unchanged, {counts.put_aside} put aside; {counts.warnings} warnings; {seconds:.1f} s"
+        f"{counts.unchanged} unchanged, {counts.put_aside} rejected; {counts.warnings} warnings; {seconds:.1f} s"
     )
     if counts.new_branches:
         print(f"New branches, to be described in institutions.toml: {', '.join(counts.new_branches)}")

@@ -1,4 +1,4 @@
-"""`report`: what the catalogue's own figures say, for librarians."""
+"""`report`: figures for librarians."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def searches(
     ),
     json: Json = False,
 ) -> None:
-    """What readers searched for, how often, and what came of it; no reader is in it."""
+    """List what readers searched for, how often and with which result, without personal data."""
     with open_catalogue() as resources:
         first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
         with resources.database.reading(system("report")) as session:

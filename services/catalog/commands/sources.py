@@ -1,4 +1,4 @@
-"""`sources`: where records come from, and how they say what items there are."""
+"""`sources`: sources of records and their item maps."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from services.catalog.commands.wait_for_index import wait_until_indexed
 from services.catalog.importing import sources as stored_sources
 from services.catalog.items.item_maps import USUAL_FILE
 
-app = typer.Typer(no_args_is_help=True, help="Where records come from, and how they say what items there are.")
+app = typer.Typer(no_args_is_help=True, help="Sources of records, and how items are read from them.")
 
 
 @app.callback()
 def sources() -> None:
-    """Where records come from, and how they say what items there are."""
+    """Sources of records, and how items are read from them."""
 
 
 @app.command("list")
 def list_(json: Json = False) -> None:
-    """List the sources with their institutions, how many records each has, and whether it has a map of its own."""
+    """List the sources with institution, number of records, and whether they have an item map of their own."""
     with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
         found = stored_sources.sources(session)
     if json:
@@ -46,7 +46,7 @@ def list_(json: Json = False) -> None:
 
 @app.command()
 def show(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
-    """Print the map by which a source's items are read, ready to be changed and given to `sources map`."""
+    """Print the item map of a source, to edit and load with `sources map`."""
     with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
         found = stored_sources.source(session, code)
     text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
@@ -63,7 +63,7 @@ def map_(
     usual: Annotated[bool, typer.Option("--usual", help="Forget the source's own map.")] = False,
     json: Json = False,
 ) -> None:
-    """Keep a map for a source and read the items of its records anew; imports use it from now on."""
+    """Store an item map for a source and read the items of its records again; later imports use it."""
     if (file is None) != usual:
         raise Invalid("ARGUMENTS_INVALID")
     text = "" if file is None else _read(file)

@@ -1,4 +1,4 @@
-"""`works`: what records are editions of, and a librarian's word on it."""
+"""`works`: shows works and stores librarians' decisions."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ Reason = Annotated[str, typer.Option(help="Why; it is kept and shown with the ed
 RecordId = Annotated[str, typer.Argument(metavar="RECORD", help="Id of the record, as in its page's address.")]
 WorkId = Annotated[str, typer.Argument(metavar="WORK", help="Id of the work, or of a record of it.")]
 
-app = typer.Typer(no_args_is_help=True, help="Works: what several records are editions of.")
+app = typer.Typer(no_args_is_help=True, help="Works and their editions.")
 
 
 @app.callback()
 def works() -> None:
-    """Works: what several records are editions of."""
+    """Works and their editions."""
 
 
 @app.command()
 def show(work: WorkId, json: Json = False) -> None:
-    """Show a work's editions, best first, each with how sure it is and why."""
+    """Show a work's editions, best first, each with its score and reasons."""
     with open_catalogue() as resources:
         found = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
     editions = [(edition, orjson.loads(edition.record.brief)) for edition in found.editions]
@@ -65,7 +65,7 @@ def show(work: WorkId, json: Json = False) -> None:
 
 @app.command()
 def split(record: RecordId, reason: Reason, json: Json = False) -> None:
-    """Take a record out of its work, for good: no later import brings it back."""
+    """Take a record out of its work permanently: no later import moves it back."""
     record_id = parse_id(record)
     with open_catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:
@@ -78,7 +78,7 @@ def split(record: RecordId, reason: Reason, json: Json = False) -> None:
 
 @app.command()
 def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> None:
-    """Put a record into a work, for good: it stays there whatever its source says."""
+    """Put a record into a work permanently, whatever its source says."""
     record_id, work_id = parse_id(record), parse_id(work)
     with open_catalogue(working=True) as resources:
         with resources.database.transaction(ACTOR) as session:

@@ -14,7 +14,7 @@ from services.catalog.browse.headings import HeadingWriter
 from services.catalog.index.queue import enqueue
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Record
-from services.catalog.works.assignment import MovedRecord, RecordKeys, assign_works, lock_works
+from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, lock_works
 from services.catalog.works.events import emit_moved_records
 from services.catalog.works.record_keys import record_keys_of
 
@@ -54,7 +54,7 @@ def _batch(session: Session, headings: HeadingWriter, *, context: Context) -> in
     if not rows:
         return 0
     found = {row.number: record_keys_of(Marc.unpack(row.marc)) for row in rows}
-    works = assign_works(session, [RecordKeys(number, each.keys, fresh=False) for number, each in found.items()])
+    works = assign_works(session, [KeyedRecord(number, each.keys, fresh=False) for number, each in found.items()])
     headings.add(session, [each.headings for each in found.values()])
     changes = [
         {

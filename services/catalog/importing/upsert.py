@@ -30,7 +30,7 @@ from services.catalog.items.store import (
     resolve_branches,
 )
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
-from services.catalog.works.assignment import Assignment, RecordKeys, assign_works, lock_works
+from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, lock_works
 from services.catalog.works.events import emit_moved_records
 
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
@@ -142,7 +142,7 @@ def upsert_batch(
     new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
     numbers = iter(fresh_numbers(session, Record.number, len(batch)))
     decided = decide(stored_records(session, feed.source_id, batch, run), batch, numbers)
-    arrivals = [RecordKeys(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
+    arrivals = [KeyedRecord(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
     works = assign_works(session, arrivals)
     _write(session, feed, decided, works.places, run, at)
     feed.headings.add(session, (to.incoming.found.headings for to in decided.touched))

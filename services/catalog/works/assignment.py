@@ -21,7 +21,7 @@ TURN = 4_210_001
 MOST_LOOKED_AT = 2_000
 
 
-class RecordKeys(NamedTuple):
+class KeyedRecord(NamedTuple):
     """A record that comes, or comes changed; keys: of clustering.found_by. fresh: it has no row yet."""
 
     number: int
@@ -63,7 +63,7 @@ def lock_works(session: Session) -> None:
         session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
 
 
-def assign_works(session: Session, arrivals: Sequence[RecordKeys]) -> AssignmentResult:
+def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> AssignmentResult:
     """Find or make the work of each of these records; `take_turn` was called.
 
     A record that connects two works merges the younger into the older, whose id leads on. A changed record leaves
