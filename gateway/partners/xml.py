@@ -15,7 +15,7 @@ def clean(text: str) -> str:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """Append an element; attributes without a value are left out."""
-    child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
+    child = SubElement(parent, name, {key: cleaned for key, value in attributes.items() if (cleaned := clean(value))})
     child.text = clean(text) or None
     return child
 

@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from gateway.api.queries import FACETS, OneOf, QueryModel, SearchQuery, read_query
 
-Given = dict[str, list[str]]
+Params = dict[str, list[str]]
 
 YES = ("true",)
 
@@ -23,35 +23,35 @@ class PageQuery(SearchQuery):
     filters_shown: Annotated[str, OneOf(("open",))] = Field("", alias="filters")
 
 
-def read_page(request: Request, model: type[QueryModel]) -> Given:
+def read_page(request: Request, model: type[QueryModel]) -> Params:
     """Read and check the parameters of a page; return them as text. Unknown ones are ignored."""
     return read_query(model, request, strict=False).as_parameters()
 
 
-def one(given: Given, name: str, default: str = "") -> str:
-    values = given.get(name, ())
+def one(params: Params, name: str, default: str = "") -> str:
+    values = params.get(name, ())
     return values[0] if values else default
 
 
-def kept(given: Given) -> list[tuple[str, str]]:
+def kept(params: Params) -> list[tuple[str, str]]:
     """List the parameters that define a search, in a fixed order."""
-    return [(name, value) for name in KEPT for value in given.get(name, ()) if value and value != "false"]
+    return [(name, value) for name in KEPT for value in params.get(name, ()) if value and value != "false"]
 
 
-def address(given: Given, *, cursor: str = "", opened: bool = False, path: str = "/search") -> str:
+def address(params: Params, *, cursor: str = "", opened: bool = False, path: str = "/search") -> str:
     """Return the URL of a search, of its first page without a cursor.
 
     opened  show the filters next to the hits
     """
-    pairs = kept(given)
+    pairs = kept(params)
     if cursor:
         pairs.append(("cursor", cursor))
-    if opened and not any(facet in given for facet in FACETS):
+    if opened and not any(facet in params for facet in FACETS):
         pairs.append(("filters", "open"))
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
-def toggled(given: Given, name: str) -> Given:
+def toggled(params: Params, name: str) -> Params:
     """Return the search with a switch (`by_work`, `explain`) toggled."""
-    rest = {key: values for key, values in given.items() if key != name}
-    return rest if given.get(name) == list(YES) else {**rest, name: list(YES)}
+    rest = {key: values for key, values in params.items() if key != name}
+    return rest if params.get(name) == list(YES) else {**rest, name: list(YES)}

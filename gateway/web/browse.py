@@ -58,17 +58,17 @@ async def headings(request: Request) -> Response:
         kinds=KINDS,
         term=term,
         headings=[
-            _heading(kind, each, speaks, here=bool(term) and not cursor and place == reply.place)
-            for place, each in enumerate(reply.headings)
+            _heading(kind, heading, speaks, here=bool(term) and not cursor and place == reply.place)
+            for place, heading in enumerate(reply.headings)
         ],
         before=at(kind, cursor=reply.previous) if reply.previous else "",
         after=at(kind, cursor=reply.next) if reply.next else "",
     )
 
 
-def at(kind: str, **given: str) -> str:
+def at(kind: str, **parameters: str) -> str:
     """Return the URL of a position in a list."""
-    rest = {name: value for name, value in given.items() if value}
+    rest = {name: value for name, value in parameters.items() if value}
     return f"/browse/{kind}?{urlencode(rest)}" if rest else f"/browse/{kind}"
 
 

@@ -39,10 +39,10 @@ def _apa_names(people: list[str]) -> str:
 
 def _initials(name: str) -> str:
     """Abbreviate “Rusli, Marah” to “Rusli, M.”; a name without a comma is unchanged."""
-    family, comma, given = name.partition(",")
+    family, comma, forenames = name.partition(",")
     if not comma:
         return name
-    letters = [piece[0].upper() + "." for piece in given.replace(".", " ").split() if piece[:1].isalpha()]
+    letters = [piece[0].upper() + "." for piece in forenames.replace(".", " ").split() if piece[:1].isalpha()]
     return f"{family.strip()}, {' '.join(letters)}" if letters else family.strip()
 
 
@@ -58,8 +58,8 @@ def _many_names(people: list[str], most: int, speaks: str) -> str:
 
 
 def _straight(name: str) -> str:
-    family, comma, given = name.partition(",")
-    return f"{given.strip()} {family.strip()}" if comma and given.strip() else family.strip()
+    family, comma, forenames = name.partition(",")
+    return f"{forenames.strip()} {family.strip()}" if comma and forenames.strip() else family.strip()
 
 
 def _sentences(parts: list[str]) -> str:

@@ -39,7 +39,7 @@ async def _classes(request: Request, parent: str) -> Response:
     reply = await call(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
     words = wording(language(request))
     speaks = words.language
-    path = [named(each, speaks) for each in reply.path]
+    path = [named(entry, speaks) for entry in reply.path]
     return page(
         request,
         "classes.html",
@@ -47,7 +47,7 @@ async def _classes(request: Request, parent: str) -> Response:
         here=path[-1] if path else None,
         trail=[
             ("/golongan", words.say("classes.way")),
-            *((each["divisions"], f"{each['notation']} {each['name']}".strip()) for each in path[:-1]),
+            *((entry["divisions"], f"{entry['notation']} {entry['name']}".strip()) for entry in path[:-1]),
         ],
         classes=[_among(named(class_, speaks), path, words) for class_ in reply.classes],
         without=reply.without,

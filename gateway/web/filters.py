@@ -14,7 +14,7 @@ from chassis.errors import NotFound
 from gateway.api.queries import FACETS, OneOf, WholeNumber
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.addresses import Given, PageQuery, address, kept, one, read_page
+from gateway.web.addresses import PageQuery, Params, address, kept, one, read_page
 from gateway.web.hits import said
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
@@ -39,10 +39,10 @@ class ValuesQuery(PageQuery):
 @router.get("/search/filters")
 async def filters(request: Request) -> Response:
     """Return only the filters, for a page that already shows the hits."""
-    given = read_page(request, PageQuery)
-    question = catalog_pb2.SearchRequest(query=one(given, "q"), filters=asked(given), facets=SHOWN_FACETS, limit=1)
+    params = read_page(request, PageQuery)
+    question = catalog_pb2.SearchRequest(query=one(params, "q"), filters=asked(params), facets=SHOWN_FACETS, limit=1)
     reply = await call(request, catalog(request).Search, question)
-    facets = counted(reply.facets, given, wording(language(request)))
+    facets = counted(reply.facets, params, wording(language(request)))
     return page(request, "filters.html", filters=facets, total=reply.total, drawer_open=False)
 
 
@@ -52,14 +52,14 @@ async def values(request: Request) -> Response:
     facet = request.path_params["facet"]
     if facet not in SHOWN_FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
-    given = read_page(request, ValuesQuery)
-    offset, order = int(one(given, "offset", "0")), one(given, "order", ORDERS[0])
+    params = read_page(request, ValuesQuery)
+    offset, order = int(one(params, "offset", "0")), one(params, "order", ORDERS[0])
     reply = await call(
         request,
         catalog(request).CountFacet,
         browsing_pb2.CountFacetRequest(
-            query=one(given, "q"),
-            filters=asked(given),
+            query=one(params, "q"),
+            filters=asked(params),
             facet=facet,
             sort=order,
             offset=offset,
@@ -68,38 +68,38 @@ async def values(request: Request) -> Response:
     )
 
     def at(start: int, by: str) -> str:
-        pairs = [*kept(given), ("order", by), *([("offset", str(start))] if start else [])]
+        pairs = [*kept(params), ("order", by), *([("offset", str(start))] if start else [])]
         return f"/search/facets/{facet}?{urlencode(pairs)}"
 
     words, after = wording(language(request)), offset + VALUES_A_PAGE
     return page(
         request,
         "facet.html",
-        query=one(given, "q"),
+        query=one(params, "q"),
         facet=facet,
-        values=[_value(facet, value, given, words) for value in reply.values],
+        values=[_value(facet, value, params, words) for value in reply.values],
         total=reply.total,
-        back=address(given, opened=True),
+        back=address(params, opened=True),
         orders=[(name, at(0, name), name == order) for name in ORDERS],
         previous=at(max(0, offset - VALUES_A_PAGE), order) if offset else None,
         next=at(after, order) if reply.more and after <= FURTHEST_OFFSET else None,
     )
 
 
-def asked(given: Given) -> list[facets_pb2.Filter]:
+def asked(params: Params) -> list[facets_pb2.Filter]:
     """Return the filters of a URL's parameters."""
-    return [facets_pb2.Filter(facet=name, values=given[name]) for name in FACETS if name in given]
+    return [facets_pb2.Filter(facet=name, values=params[name]) for name in FACETS if name in params]
 
 
-def counted(facets: Iterable[catalog_pb2.Facet], given: Given, words: Wording) -> list[dict[str, Any]]:
+def counted(facets: Iterable[catalog_pb2.Facet], params: Params, words: Wording) -> list[dict[str, Any]]:
     """Return the facets for templates, in the order of SHOWN_FACETS; facets without values are left out."""
     by_name = {facet.name: facet for facet in facets}
     return [
         {
             "name": name,
-            "values": _in_order(name, [_value(name, value, given, words) for value in by_name[name].values]),
-            "on": bool(given.get(name)),
-            "more": address(given, path=f"/search/facets/{name}")
+            "values": _in_order(name, [_value(name, value, params, words) for value in by_name[name].values]),
+            "on": bool(params.get(name)),
+            "more": address(params, path=f"/search/facets/{name}")
             if len(by_name[name].values) >= MOST_VALUES_BESIDE_HITS
             else None,
         }
@@ -135,22 +135,22 @@ def notation(value: str) -> str:
     return value.ljust(3, "0") if value.isdigit() else value
 
 
-def chips(given: Given, facets: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
+def chips(params: Params, facets: list[dict[str, Any]], words: Wording) -> list[tuple[str, str, str]]:
     """List the filters in use: (facet, label of the value, URL of the search without it)."""
     names = {(entry["name"], value["value"]): value["name"] for entry in facets for value in entry["values"]}
     return [
         (
             facet,
             names.get((facet, value)) or words.code(facet, value),
-            address({**given, facet: [other for other in given[facet] if other != value]}),
+            address({**params, facet: [other for other in params[facet] if other != value]}),
         )
         for facet in FACETS
-        for value in given.get(facet, ())
+        for value in params.get(facet, ())
     ]
 
 
-def _value(facet: str, value: facets_pb2.FacetValue, given: Given, words: Wording) -> dict[str, Any]:
-    chosen = given.get(facet, [])
+def _value(facet: str, value: facets_pb2.FacetValue, params: Params, words: Wording) -> dict[str, Any]:
+    chosen = params.get(facet, [])
     on = value.value in chosen
     changed = [other for other in chosen if other != value.value] if on else [*chosen, value.value]
     return {
@@ -159,5 +159,5 @@ def _value(facet: str, value: facets_pb2.FacetValue, given: Given, words: Wordin
         "count": value.count,
         "level": 1,
         "on": on,
-        "address": address({**given, facet: changed}, opened=True),
+        "address": address({**params, facet: changed}, opened=True),
     }

@@ -38,7 +38,7 @@ async def marc_view(request: Request) -> Response:
         id=record_id,
         title=orjson.loads(reply.display)["title"],
         leader=whole["leader"],
-        fields=[_field(tag, value) for each in whole["fields"] for tag, value in each.items()],
+        fields=[_field(tag, value) for entry in whole["fields"] for tag, value in entry.items()],
         downloads=downloads(record_id, wording(language(request))),
     )
 
@@ -47,7 +47,7 @@ def _field(tag: str, value: Any) -> dict[str, Any]:
     """Return a field of MARC-in-JSON for templates: control fields have a value, others subfields."""
     if isinstance(value, str):
         return {"tag": tag, "indicators": "", "value": value, "subfields": [], "rtl": False}
-    subfields = [(code, text) for each in value["subfields"] for code, text in each.items()]
+    subfields = [(code, text) for subfield in value["subfields"] for code, text in subfield.items()]
     return {
         "tag": tag,
         "indicators": f"{value['ind1']}{value['ind2']}".replace(" ", "#"),

@@ -15,7 +15,7 @@ from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
-from gateway.web.addresses import YES, Given, PageQuery, address, kept, one, read_page, toggled
+from gateway.web.addresses import YES, PageQuery, Params, address, kept, one, read_page, toggled
 from gateway.web.filters import SHOWN_FACETS, asked, chips, counted
 from gateway.web.hits import hit, said, shelves
 from gateway.web.rendering import page
@@ -30,58 +30,58 @@ HITS_A_PAGE = 10
 
 @router.get("/search")
 async def results(request: Request) -> Response:
-    given = read_page(request, PageQuery)
+    params = read_page(request, PageQuery)
     words = wording(language(request))
     # Chips of filters in use need their labels, so facets are counted with the hits; else a second request loads them.
     opened = request.query_params.get("filters") == "open"
-    with_filters = opened or any(facet in given for facet in FACETS)
-    reply = await call(request, catalog(request).Search, _question(request, given, facets=with_filters))
-    filters = counted(reply.facets, given, words) if with_filters else None
+    with_filters = opened or any(facet in params for facet in FACETS)
+    reply = await call(request, catalog(request).Search, _question(request, params, facets=with_filters))
+    filters = counted(reply.facets, params, words) if with_filters else None
     hits = [
-        {**each, "coins": title_of(each, address=absolute_url(request, f"/records/{each['id']}"))}
-        for each in (hit(found, words.language) for found in reply.hits)
+        {**entry, "coins": title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))}
+        for entry in (hit(result, words.language) for result in reply.hits)
     ]
-    first = "cursor" not in given
+    first = "cursor" not in params
     # While the query log is on, the link of a hit has its rank, and nothing else about the search.
-    if first and query_log.log_search(request, query=one(given, "q"), reply=reply):
-        hits = [{**each, "rank": rank} for rank, each in enumerate(hits, 1)]
+    if first and query_log.log_search(request, query=one(params, "q"), reply=reply):
+        hits = [{**entry, "rank": rank} for rank, entry in enumerate(hits, 1)]
     return page(
         request,
         "results.html",
-        query=one(given, "q"),
+        query=one(params, "q"),
         total=reply.total,
         hits=hits,
         shelves=shelves(hits),
         first_page=first,
-        first=address(given),
-        next=address(given, cursor=reply.next, opened=with_filters) if reply.next else None,
+        first=address(params),
+        next=address(params, cursor=reply.next, opened=with_filters) if reply.next else None,
         changed=reply.changed,
         degraded=reply.degraded,
         read_as_words=reply.read_as_words,
         understood=reply.understood,
         did_you_mean=reply.did_you_mean,
-        meant=address({**given, "q": [reply.did_you_mean]}),
+        meant=address({**params, "q": [reply.did_you_mean]}),
         corrected=reply.corrected,
         relaxed=reply.relaxed,
-        help=_help(reply.help, given, words) if reply.HasField("help") else None,
+        help=_help(reply.help, params, words) if reply.HasField("help") else None,
         sorts=[
-            (name, address({**given, "sort": [name]}, opened=with_filters), name == (one(given, "sort") or SORTS[0]))
+            (name, address({**params, "sort": [name]}, opened=with_filters), name == (one(params, "sort") or SORTS[0]))
             for name in SORTS
         ],
         switches=[
-            (name, address(toggled(given, name), opened=with_filters), given.get(name) == list(YES))
+            (name, address(toggled(params, name), opened=with_filters), params.get(name) == list(YES))
             for name in ("by_work", "explain")
         ],
-        explained=one(given, "explain") == "true",
+        explained=one(params, "explain") == "true",
         filters=filters,
         drawer_open=opened,
-        chips=chips(given, filters or [], words),
-        without_filters=address({name: values for name, values in given.items() if name not in FACETS}),
-        filters_address=address(given, opened=True),
-        filters_fragment=address(given, path="/search/filters"),
-        feed=address(given, path="/search.atom"),
-        saved=address(given),
-        searched=bool(kept(given)),
+        chips=chips(params, filters or [], words),
+        without_filters=address({name: values for name, values in params.items() if name not in FACETS}),
+        filters_address=address(params, opened=True),
+        filters_fragment=address(params, path="/search/filters"),
+        feed=address(params, path="/search.atom"),
+        saved=address(params),
+        searched=bool(kept(params)),
     )
 
 
@@ -93,40 +93,43 @@ async def suggest(request: Request) -> Response:
     return page(request, "suggestions.html", suggestions=[suggestion.text for suggestion in reply.suggestions])
 
 
-def _question(request: Request, given: Given, *, facets: bool) -> wire.SearchRequest:
+def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchRequest:
     return wire.SearchRequest(
-        query=one(given, "q"),
-        filters=asked(given),
+        query=one(params, "q"),
+        filters=asked(params),
         facets=SHOWN_FACETS if facets else (),
-        sort=one(given, "sort"),
-        cursor=one(given, "cursor"),
+        sort=one(params, "sort"),
+        cursor=one(params, "cursor"),
         limit=HITS_A_PAGE,
-        highlight=bool(one(given, "q")),
-        by_work=one(given, "by_work") == "true",
-        explain=one(given, "explain") == "true",
+        highlight=bool(one(params, "q")),
+        by_work=one(params, "by_work") == "true",
+        explain=one(params, "explain") == "true",
         branch=preferences.branch(request),
     )
 
 
-def _help(help_reply: browsing_pb2.Help, given: Given, words: Wording) -> dict[str, Any]:
+def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict[str, Any]:
     """Return searches that would find something, each with its URL and number of hits."""
-    without = {name: values for name, values in given.items() if name not in FACETS}
+    without = {name: values for name, values in params.items() if name not in FACETS}
     return {
         "failed": list(help_reply.failed),
-        "without": [(each.query, address({**given, "q": [each.query]}), each.total) for each in help_reply.without],
+        "without": [
+            (alternative.query, address({**params, "q": [alternative.query]}), alternative.total)
+            for alternative in help_reply.without
+        ],
         "without_filters": (address(without), help_reply.without_filters) if help_reply.without_filters else None,
         "elsewhere": [
             (
-                said(each.label, words.language) or each.value,
+                said(alternative.label, words.language) or alternative.value,
                 address(
                     {
-                        **{name: values for name, values in given.items() if name != "branch"},
-                        "institution": [each.value],
+                        **{name: values for name, values in params.items() if name != "branch"},
+                        "institution": [alternative.value],
                     }
                 ),
-                each.count,
+                alternative.count,
             )
-            for each in help_reply.elsewhere
+            for alternative in help_reply.elsewhere
         ],
         "classes": [
             (

@@ -35,9 +35,9 @@ def name_forms(name: str) -> list[str]:
     For an inverted personal name (`Navis, Ali Akbar`) those of the words after the first comma; for any other name the
     joined consecutive single letters.
     """
-    family, comma, given = name.partition("(")[0].partition(",")
+    family, comma, forenames = name.partition("(")[0].partition(",")
     if comma:
-        words = [token for token in tokens(given) if token.isalpha()][:MOST_WORDS]
+        words = [token for token in tokens(forenames) if token.isalpha()][:MOST_WORDS]
         letters = [word[0] for word in words if not (len(word) > 1 and word in TITLES)]
         return [*dict.fromkeys(letters), *(["".join(letters[:4])] if len(letters) > 1 else ())]
     words = tokens(family)[:MOST_WORDS]

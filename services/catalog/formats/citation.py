@@ -191,7 +191,7 @@ def _lettered(field: Field) -> str:
 
 
 def _plain_each(texts: object) -> list[str]:
-    return list(dict.fromkeys(text for each in texts if (text := clean(each))))  # type: ignore[attr-defined]
+    return list(dict.fromkeys(text for value in texts if (text := clean(value))))  # type: ignore[attr-defined]
 
 
 def _found(pattern: re.Pattern[str], text: str) -> str:

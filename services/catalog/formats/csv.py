@@ -30,7 +30,7 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("publisher", lambda cited, _: cited.publisher),
     ("year", lambda cited, _: cited.year),
     ("extent", lambda cited, _: cited.extent),
-    ("series", lambda cited, _: _joined(each for each in (cited.series, cited.series_volume) if each)),
+    ("series", lambda cited, _: _joined(text for text in (cited.series, cited.series_volume) if text)),
     ("isbn", lambda cited, _: _joined(cited.isbn)),
     ("issn", lambda cited, _: _joined(cited.issn)),
     ("language", lambda cited, _: cited.language),
@@ -39,8 +39,11 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("subjects", lambda cited, _: _joined(cited.subjects)),
     ("summary", lambda cited, _: cited.summary),
     ("call_numbers", lambda _, entry: _joined(_held(entry, "call_number"))),
-    ("branches", lambda _, entry: _joined(f"{each['institution']}/{each['branch']}" for each in _holdings(entry))),
-    ("items", lambda _, entry: str(sum(each.get("items", 0) for each in _holdings(entry)))),
+    (
+        "branches",
+        lambda _, entry: _joined(f"{holding['institution']}/{holding['branch']}" for holding in _holdings(entry)),
+    ),
+    ("items", lambda _, entry: str(sum(holding.get("items", 0) for holding in _holdings(entry)))),
     ("address", lambda _, entry: entry.address),
 )
 # Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.

@@ -225,11 +225,11 @@ Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 def _entries_by_number(
-    database: Database, context: Context, asked: ExportRequest, after: int
+    database: Database, context: Context, export_request: ExportRequest, after: int
 ) -> Iterator[tuple[int, Rows]]:
     while True:
         with database.reading(context) as session:
-            rows = session.execute(_rows(asked).where(Record.number > after).limit(PAGE)).all()
+            rows = session.execute(_rows(export_request).where(Record.number > after).limit(PAGE)).all()
         if not rows:
             return
         after = rows[-1].number
@@ -237,9 +237,9 @@ def _entries_by_number(
 
 
 def _entries_of_search(
-    database: Database, context: Context, index: Index, asked: ExportRequest, after: int
+    database: Database, context: Context, index: Index, export_request: ExportRequest, after: int
 ) -> Iterator[tuple[int, Rows]]:
-    match, filters = _match(asked)
+    match, filters = _match(export_request)
     with database.reading(context) as session:
         highest = queries.highest_number(session)
     while after < highest:
@@ -250,17 +250,17 @@ def _entries_of_search(
         for start in range(0, len(numbers), PAGE):
             part = numbers[start : start + PAGE]
             with database.reading(context) as session:
-                rows = session.execute(_rows(asked).where(Record.number.in_(part))).all()
+                rows = session.execute(_rows(export_request).where(Record.number.in_(part))).all()
             yield part[-1], rows
         after = end
         yield min(after, highest), ()
 
 
-def _match(asked: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
-    return validation.parse_query(asked.query)[1], validation.allowed_filters(asked.filters)
+def _match(export_request: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
+    return validation.parse_query(export_request.query)[1], validation.allowed_filters(export_request.filters)
 
 
-def _rows(asked: ExportRequest) -> Select[*tuple[Any, ...]]:
+def _rows(export_request: ExportRequest) -> Select[*tuple[Any, ...]]:
     statement = (
         select(
             Record.number,
@@ -277,7 +277,7 @@ def _rows(asked: ExportRequest) -> Select[*tuple[Any, ...]]:
         .where(Record.deleted_at.is_(None))
         .order_by(Record.number)
     )
-    return statement.where(Source.code == asked.source) if asked.source else statement
+    return statement.where(Source.code == export_request.source) if export_request.source else statement
 
 
 def _entry(row: Row[*tuple[Any, ...]], address: str) -> Entry:

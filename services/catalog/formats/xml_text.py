@@ -20,9 +20,9 @@ def root(name: str, attributes: dict[str, str]) -> Element:
 
 def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Element:
     """Append an element; the text is cleaned, attributes without a value are left out."""
-    child = SubElement(parent, name, {key: kept for key, value in attributes.items() if (kept := clean(value))})
-    if kept := clean(text):
-        child.text = kept
+    child = SubElement(parent, name, {key: cleaned for key, value in attributes.items() if (cleaned := clean(value))})
+    if cleaned := clean(text):
+        child.text = cleaned
     return child
 
 

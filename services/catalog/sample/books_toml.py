@@ -31,8 +31,8 @@ class Name:
         """Return the name in direct order: `A. A. Navis`."""
         if not self.inverted:
             return self.heading
-        family, _, given = self.heading.partition(", ")
-        return f"{given} {family}"
+        family, _, forenames = self.heading.partition(", ")
+        return f"{forenames} {family}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,8 +114,8 @@ def _book(number: int, entry: dict[str, Any]) -> Book:
     if unknown := entry.keys() - _KNOWN:
         raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
     mapping = dict(entry)
-    mapping["by"] = tuple(_name(each) for each in entry.get("by", ()))
-    mapping["copies"] = tuple(_copies(each) for each in entry["copies"])
+    mapping["by"] = tuple(_name(text) for text in entry.get("by", ()))
+    mapping["copies"] = tuple(_copies(text) for text in entry["copies"])
     for field in _LISTS:
         mapping[field] = tuple(entry.get(field, ()))
     book = Book(number=number, **mapping)
