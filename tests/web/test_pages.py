@@ -183,7 +183,7 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
     catalog.down = True
     answer = http.get("/search?q=surau", headers={"Accept-Language": "en"})
     assert answer.status_code == 503
-    assert "Search is away." in answer.text
+    assert "Search is not available." in answer.text
     assert 'value="surau"' in answer.text
     assert "/search?q=surau" in links(answer.text)
     assert http.get("/records/nope", headers={"Accept-Language": "en"}).text.count("Try again") == 0

@@ -23,8 +23,8 @@ from services.catalog.marc.faults import Frame, MarcError
 from services.catalog.marc.fields import by_tag
 from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record
-from services.catalog.record.authorities import authority_of, is_authority
 from services.catalog.record.brief import brief_of
+from services.catalog.record.headings import authority_of, is_authority
 from services.catalog.works.record_keys import RecordKeys, record_keys_of
 
 BATCH = 500

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from itertools import count
 from typing import BinaryIO
 
-from services.catalog.marc import iso2709, iso2709_frames, json_frames, marcjson, marcxml, xml_frames
+from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import Fault, Frame, MarcError
 from services.catalog.marc.field_shape import Decoded
@@ -40,10 +40,10 @@ def _sniff(source: Source) -> tuple[str, Pieces]:
     while not (start := source.window.lstrip()) and source.more():
         pass
     if start[:1] == b"<":
-        return "marcxml", xml_frames.pieces
+        return "marcxml", marcxml.pieces
     if start[:1] in (b"{", b"["):
-        return "json", json_frames.pieces
-    return "marc", iso2709_frames.pieces
+        return "json", marcjson.pieces
+    return "marc", iso2709.pieces
 
 
 def decode(frame: Frame) -> Decoded:

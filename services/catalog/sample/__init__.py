@@ -7,10 +7,8 @@ from itertools import chain
 from pathlib import Path
 
 from services.catalog.marc.record import Record
-from services.catalog.sample.authority_records import authorities
 from services.catalog.sample.books_toml import books
-from services.catalog.sample.call_numbers import BARCODE_PREFIXES
-from services.catalog.sample.marc_records import describe
+from services.catalog.sample.marc_records import BARCODE_PREFIXES, authorities, describe
 
 
 def institutions_path() -> Path:

@@ -6,7 +6,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from services.catalog.formats.entry import Entry
-from services.catalog.formats.mods import description, origin, related, subjects, titles
+from services.catalog.formats.mods import description, subjects, titles
 from services.catalog.formats.mods.fields import Fields
 from services.catalog.formats.xml_text import root, serialize
 
@@ -35,14 +35,14 @@ def _element(entry: Entry, attributes: dict[str, str]) -> Element:
     fields = Fields(entry.record)
     titles.put_titles(parent, fields)
     titles.put_names(parent, fields)
-    origin.put_type(parent, fields)
-    origin.put_origin(parent, fields)
-    origin.put_languages(parent, fields)
+    description.put_type(parent, fields)
+    description.put_origin(parent, fields)
+    description.put_languages(parent, fields)
     description.put_physical(parent, fields)
     description.put_notes(parent, fields)
     subjects.put_subjects(parent, fields)
     subjects.put_classes(parent, fields)
-    related.put_related(parent, fields)
+    titles.put_related(parent, fields)
     description.put_identifiers(parent, fields)
     description.put_location(parent, fields, entry)
     description.put_record_info(parent, fields, entry)

@@ -13,8 +13,7 @@ from services.catalog.browse import list_queries
 from services.catalog.browse.list_queries import Row
 from services.catalog.marc.faults import REASONS, MarcError
 from services.catalog.marc.record import Record
-from services.catalog.record.authorities import authority_of
-from services.catalog.record.headings import heading_sort
+from services.catalog.record.headings import authority_of, heading_sort
 from services.catalog.tables import Authority, AuthorityForm
 from tests.builders import book
 from tests.services.catalog.conftest import Importer

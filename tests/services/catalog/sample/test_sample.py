@@ -13,8 +13,7 @@ from services.catalog import sample
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.record import Record
 from services.catalog.sample.books_toml import Book, Copies, Name, books, read_file
-from services.catalog.sample.call_numbers import call_number, nonfiling
-from services.catalog.sample.control_fields import LANGUAGES
+from services.catalog.sample.marc_records import LANGUAGES, call_number, nonfiling
 
 THIS_YEAR = 2026
 DDC = re.compile(r"\d{3}(\.\d+)?|2X\d(\.\d+)?")

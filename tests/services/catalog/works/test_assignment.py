@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.outbox import outbox
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, Record, Work
-from services.catalog.works.union_find import Net, parts
+from services.catalog.works.assignment import Net, parts
 from tests.builders import book
 from tests.services.catalog.works.conftest import Works, of
 
