@@ -28,7 +28,7 @@ def _engines(arm: Callable[..., None]) -> None:
 
 POINTS: dict[str, Callable[[], None]] = {
     "source.before_first_batch": lambda: before(pipeline.Import, "_load"),
-    "batch.before_put": lambda: before(pipeline, "put", call=2),
+    "batch.before_put": lambda: before(pipeline, "upsert_batch", call=2),
     "batch.before_commit": lambda: before(pipeline.Counts, "add", call=2),
     "batch.after_commit": lambda: after(pipeline.Import, "_commit"),
     "end.before_commit": lambda: before(pipeline, "delete"),
@@ -48,7 +48,7 @@ def main(point: str, *command: str) -> None:
         return
     settings, service = load_settings(), load("catalog")
     resources = Resources(settings=settings, database=Database(settings.database("catalog")), service=service)
-    threads = jobs.start((*service.jobs, *jobs.CHASSIS), resources, threading.Event())
+    threads = jobs.start(jobs.jobs_of(resources), resources, threading.Event())
     for thread in threads:
         thread.join()
 
