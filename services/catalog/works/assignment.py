@@ -90,7 +90,7 @@ MOST_LOOKED_AT = 2_000
 
 
 class KeyedRecord(NamedTuple):
-    """A record that comes, or comes changed; keys: of clustering.found_by. fresh: it has no row yet."""
+    """A record that comes, or comes changed; keys: of works.record_keys. fresh: it has no row yet."""
 
     number: int
     keys: tuple[int, ...]
