@@ -3,11 +3,11 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench relevance proto
+.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto
 
 PY := .venv/bin/python
 # An empty variable is an unset one for the settings.
-export PORT DATA WORKERS BENCH KILLS SOAK_SEED FUZZ_SECONDS
+export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -49,6 +49,9 @@ fuzz: setup  ## MARC reader, query parser and cursors for FUZZ_SECONDS=60 each, 
 bench: setup  ## the benchmarks, and after them relevance: BENCH=10k|100k|1m
 	@$(PY) -m bench
 	@$(MAKE) relevance
+
+bench-releases: setup  ## speed beside a recorded release, in one run: BENCH=100k RELEASE=0.1.0
+	@$(PY) -m bench.releases
 
 relevance: services  ## how well judged searches are answered, on both engines
 	@exec $(PY) -m bench.relevance

@@ -40,7 +40,7 @@ def ask(address: str, queries: list[str], *, clients: int, more: str = "", secon
     return measure(address, lines, clients=clients, seconds=seconds)
 
 
-def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECONDS) -> Figure:
+def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECONDS, rounds: int = ROUNDS) -> Figure:
     """Load `address` with these lines in turn: a path to GET, or a path, a space and JSON to POST.
 
     raises  RuntimeError  a response was not 200
@@ -49,7 +49,7 @@ def measure(address: str, lines: list[str], *, clients: int, seconds: int = SECO
         paths = Path(folder) / "paths"
         paths.write_text("".join(f"{line}\n" for line in lines))
         figures = []
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             process = subprocess.run(
                 [
                     "wrk",

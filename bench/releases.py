@@ -1,0 +1,110 @@
+"""Compares this checkout with a recorded release: import, search, suggestions, records and pages, in one run.
+
+    BENCH=100k RELEASE=0.1.0 python -m bench.releases       (or make bench-releases; the last release unless named)
+
+Both programs import the same file into data of their own, then both serve while wrk asks them in turn, round by round.
+A ratio is the median over the rounds of this checkout's rate divided by the release's rate in the same round, so a
+change of the machine's speed between rounds does not show. The run replaces one section of bench/README.md.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+
+from bench import generate, load
+from bench.__main__ import FACETS, PLACE, SIZES
+from bench.report import put
+from chassis import clock
+from tests.conftest import CHECKOUT
+from tests.journeys.releases import Program, recorded, unpack
+
+ROUNDS = 9
+SECONDS = 3
+CLIENTS = 8
+HEAD = "| what | {version} per second | this checkout | ratio |\n|---|--:|--:|--:|\n"
+
+
+def main() -> None:
+    load.be_there()
+    name = os.environ.get("BENCH") or "100k"
+    releases = {release.version: release for release in recorded()}
+    release = releases[os.environ.get("RELEASE") or recorded()[-1].version]
+    place = PLACE / "releases"
+    shutil.rmtree(place, ignore_errors=True)
+    with tempfile.TemporaryDirectory() as folder:
+        sources = unpack(release, Path(folder))
+        programs = tuple(Program(tree, _settings(place / data)) for tree, data in ((sources, "old"), (CHECKOUT, "new")))
+        lines = list(compare(*programs, size=SIZES[name], place=place))
+    title = f"### This checkout beside release {release.version}, {name} records"
+    when = f"{clock.now():%Y-%m-%d}, {CLIENTS} clients, --workers 2"
+    put("releases", f"{title}\n\n{when}\n\n" + HEAD.format(version=release.version) + "".join(lines))
+
+
+def compare(old: Program, new: Program, *, size: int, place: Path) -> Iterator[str]:
+    """Measure both programs; yield the lines of the table.
+
+    raises  RuntimeError  a response was not 200
+    """
+    file = generate.write(place / "records.mrc", size)
+    yield _line("import", *(_import(program, file, size) for program in (old, new)))
+    with old.up() as old_address, new.up() as new_address:
+        old_paths, new_paths = _requests(old_address), _requests(new_address)
+        for what in new_paths:
+            sides = ((old_address, old_paths[what]), (new_address, new_paths[what]))
+            rounds = [[_rate(*side) for side in sides] for _ in range(ROUNDS)]
+            rates = [statistics.median(column) for column in zip(*rounds, strict=True)]
+            yield _line(what, *rates, statistics.median(ours / theirs for theirs, ours in rounds))
+
+
+def _rate(address: str, paths: list[str]) -> float:
+    """Ask for these paths for one round; returns responses per second."""
+    return load.measure(address, paths, clients=CLIENTS, seconds=SECONDS, rounds=1).per_second
+
+
+def _requests(address: str) -> dict[str, list[str]]:
+    """Return the paths to ask this program for, by what they measure."""
+    queries = generate.queries(2_000)
+    searches = [f"/api/v1/search?q={quote(query)}" for query in queries]
+    hits = [httpx.get(address + path).json()["hits"] for path in searches[:50]]
+    records = [f"/api/v1/records/{hit['id']}" for page in hits for hit in page]
+    return {
+        "search": searches,
+        "search with five facets": [path + FACETS for path in searches],
+        "suggestions": [f"/api/v1/suggest?q={quote(query[:4])}" for query in queries],
+        "one record": records,
+        "page of results": [f"/search?q={quote(query)}" for query in queries],
+    }
+
+
+def _import(program: Program, file: Path, size: int) -> float:
+    """Import the file; returns records per second."""
+    program.run("migrate")
+    start = time.perf_counter()
+    created = program.run("import", str(file.resolve()), "--source", "BENCH")["created"]
+    if created != size:
+        raise RuntimeError(f"the import created {created} records, not {size}")
+    return size / (time.perf_counter() - start)
+
+
+def _settings(data: Path) -> dict[str, str]:
+    """Settings of the embedded edition without a limit of requests: all of them come from one address."""
+    own = {"DATA": str(data.resolve()), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+    return own | {"WORKERS": "2"}
+
+
+def _line(what: str, old: float, new: float, ratio: float | None = None) -> str:
+    print(f"{time.strftime('%H:%M:%S')} {what}: {old:,.0f} {new:,.0f} {(ratio or new / old):.2f}", flush=True)
+    return f"| {what} | {old:,.0f} | {new:,.0f} | {(ratio or new / old):.2f} |\n"
+
+
+if __name__ == "__main__":
+    main()
