@@ -8,6 +8,8 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 # An empty variable is an unset one for the settings.
 export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS
+# Tests start hundreds of processes: without bytecode on disk each compiles what it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
