@@ -1,6 +1,6 @@
 """The command `rangkiang`: processes, migrations and health; each service adds its own commands.
 
-Help lists a service's commands from its `commands.toml`; the service is imported when one of its commands is called.
+Help reads a service's commands from its `commands.toml`. The service is imported when one of its commands is called.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from chassis.service import Service
     from chassis.settings import Settings
 
-DONE, UNWELL, USAGE, UNAVAILABLE = 0, 1, 2, 3
-# Commands of the chassis' own that are imported when they are called: where they are, and their line of help.
-LAZY = {"dead": ("chassis.dead:app", "Events that a handler could not take.")}
+DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
+# Commands of the chassis that are imported when they are called: their place and their line of help.
+LAZY = {"dead": ("chassis.dead:app", "Events that a handler could not process.")}
 COMMANDS_FILE = "commands.toml"
 
 
 class RootGroup(TyperGroup):
-    """Lists commands that are not imported yet, and imports one when it is called."""
+    """Lists commands that are not imported yet, and imports a command when it is called."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         return [*super().list_commands(ctx), *lazy_commands()]
@@ -53,7 +53,7 @@ class RootGroup(TyperGroup):
 
 @cache
 def lazy_commands() -> dict[str, str]:
-    """Commands that are imported when they are called, with their line of help."""
+    """Return the commands that are imported when they are called, with their line of help."""
     helps = {name: line for name, (_, line) in LAZY.items()}
     for service in service_names():
         helps |= _listed_commands(service)
@@ -61,7 +61,7 @@ def lazy_commands() -> dict[str, str]:
 
 
 def _listed_commands(service: str) -> dict[str, str]:
-    """What a service's `commands.toml` lists; the service is not imported."""
+    """Read the `commands.toml` of a service without importing the service."""
     spec = find_spec("services")
     folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
     for folder in folders:
@@ -73,7 +73,7 @@ def _listed_commands(service: str) -> dict[str, str]:
 
 
 def import_command(name: str) -> Any:
-    """One of `lazy_commands`, with the options that it takes."""
+    """Import one of `lazy_commands`."""
     if name in LAZY:
         place = LAZY[name][0]
     else:
@@ -89,15 +89,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    # Rich help costs 0.2 s more.
+    # Rich help takes 0.2 s longer.
     rich_markup_mode=None,
     help="Rangkiang: the library's services, from one old PC to a cluster.",
 )
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_set: bool) -> None:
+    if is_set:
         print(f"rangkiang {resolve('importlib.metadata:version')('rangkiang')}")
         raise typer.Exit
 
@@ -108,7 +108,7 @@ def root(
         bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Options before any command."""
+    """Options that precede a command."""
 
 
 @app.command()
@@ -118,7 +118,7 @@ def up(
     workers: Annotated[int | None, typer.Option(help="Processes; the same as WORKERS.")] = None,
     json: Json = False,
 ) -> None:
-    """Run everything here: all services, the local bus and the web pages."""
+    """Run everything in one place: all services, the local bus and the web pages."""
     services = discover()
     settings = _settings("up", services, gateway=True, port=port, host=host, workers=workers)
     resolve("chassis.health:check_folder")(settings.data)
@@ -151,9 +151,9 @@ def serve(service: str, json: Json = False) -> None:
 
 @app.command()
 def work(service: str, json: Json = False) -> None:
-    """Run one service's consumers, which handle other services' facts."""
+    """Run the consumers of one service, which handle events of other services."""
     _settings("work", [load(service)])
-    # A process of its own from the first import on: green sockets and gRPC cannot share one.
+    # A new process, because eventlet's sockets and gRPC must not be imported into the same one.
     os.execv(sys.executable, [sys.executable, "-m", "chassis.bus.nameko", service, *(["--json"] if json else [])])  # noqa: S606
 
 
@@ -163,7 +163,7 @@ def gateway(
     host: Annotated[str | None, typer.Option(help="Address to listen on; the same as HOST.")] = None,
     json: Json = False,
 ) -> None:
-    """Run the HTTP gateway: the API and the pages, in front of services elsewhere."""
+    """Run the HTTP gateway: the API and the pages. The services run in other processes."""
     settings = _settings("gateway", [], gateway=True, port=port, host=host)
 
     def announce(address: str) -> None:
@@ -177,10 +177,10 @@ def gateway(
 
 @app.command()
 def migrate(
-    services: Annotated[list[str] | None, typer.Argument(help="Which services; all when none is named.")] = None,
+    services: Annotated[list[str] | None, typer.Argument(help="Names of services; all of them by default.")] = None,
     json: Json = False,
 ) -> None:
-    """Bring databases to their newest revision."""
+    """Apply the missing migrations to the databases."""
     manifests = [load(name) for name in services] if services else discover()
     settings = _settings("migrate", manifests)
     resolve("chassis.health:check_folder")(settings.data)
@@ -202,7 +202,7 @@ def _migrate(settings: Settings, service: Service) -> list[str]:
 
 @app.command()
 def doctor(json: Json = False) -> None:
-    """Check every part; say what is wrong and what to do about it."""
+    """Check every part, and print what is wrong and what to do."""
     settings: Settings = resolve("chassis.settings:load")()
     resolve("chassis.telemetry:start")(settings, "doctor")
     findings = resolve("chassis.health:examine")(settings, discover())
@@ -214,32 +214,34 @@ def doctor(json: Json = False) -> None:
             (
                 "[green]ok[/]" if finding.ok else "[red]no[/]",
                 finding.part,
-                finding.message.speak(settings.language),
-                finding.advice.speak(settings.language),
+                finding.message.in_language(settings.language),
+                finding.advice.in_language(settings.language),
             )
             for finding in findings
         ]
         _print_table(("", "part", "finding", "what to do"), rows)
-    raise typer.Exit(DONE if well else UNWELL)
+    raise typer.Exit(DONE if well else FINDINGS)
 
 
 @app.command("settings")
 def settings_(json: Json = False) -> None:
-    """List every setting: its variable, who reads it, its default, and what it is for."""
+    """List every setting: its variable, its owners, its default and its purpose."""
     models = settings_models(discover(), gateway=True)
     variables = resolve("chassis.settings:variables")(models, service_names())
     if json:
         keys = ("name", "owners", "default", "description")
         _print_json({"settings": [{key: getattr(variable, key) for key in keys} for variable in variables]})
         return
-    rows = [(each.name, ", ".join(each.owners), each.default, each.description) for each in variables]
-    _print_table(("variable", "owner", "default", "what for"), rows)
+    rows = [
+        (variable.name, ", ".join(variable.owners), variable.default, variable.description) for variable in variables
+    ]
+    _print_table(("variable", "owner", "default", "purpose"), rows)
 
 
 def _settings(process: str, services: Sequence[Service], *, gateway: bool = False, **options: object) -> Settings:
-    """The settings of this process, with logging and tracing started as they say.
+    """Read the settings of this process, and start logging and tracing.
 
-    options  count as the variable of the same name would, so that a wrong one is refused with that name
+    options  replace the variables of the same names; an error names the variable
     """
     changes = {name.upper(): str(value) for name, value in options.items() if value is not None}
     settings = process_settings(services, gateway=gateway, changes=changes)
@@ -259,39 +261,46 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Non
 
 
 def main() -> None:
-    """Entry point: runs a command and turns a named error into a sentence and an exit code."""
+    """Run a command; print an error as a sentence and end with its exit code."""
     try:
         if "--json" not in sys.argv:
             app()
         code = app(standalone_mode=False)
         raise SystemExit(code if isinstance(code, int) else DONE)
     except typer.Abort:
-        raise SystemExit(UNWELL) from None
+        raise SystemExit(FINDINGS) from None
     except TyperException as problem:
-        # As every other error: with --json the last line is JSON whatever happens.
-        _report(Invalid("USAGE", why=problem.format_message()))
-        raise SystemExit(USAGE) from None
-    except Error as problem:
-        _report(problem)
-        raise SystemExit(_exit_code(problem)) from None
+        exit_with(Invalid("USAGE", why=problem.format_message()))
+    except Error as error:
+        exit_with(error)
 
 
-def _exit_code(problem: Error) -> int:
-    if isinstance(problem, Invalid):
-        return USAGE
-    return UNAVAILABLE if isinstance(problem, Unavailable) else UNWELL
-
-
-def _report(problem: Error) -> None:
+def exit_with(error: Error) -> NoReturn:
+    """Print an error, with --json as one line of JSON, and end the process with the error's exit code."""
+    language = operator_language()
     if "--json" in sys.argv:
-        sentence = {"id": problem.sentence.id, "en": problem.sentence.en}
-        _print_json({"error": {"reason": problem.reason, "facts": problem.facts, "sentence": sentence}})
+        refusals = [
+            {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(language)}
+            for refusal in error.refusals
+        ]
+        sentence = {"id": error.sentence.id, "en": error.sentence.en}
+        _print_json(
+            {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
+        )
     else:
-        print(f"{problem.reason}: {problem.sentence.speak(operator_language())}", file=sys.stderr)
+        for refusal in error.refusals:
+            print(f"{refusal.reason}: {refusal.sentence.in_language(language)}", file=sys.stderr)
+    raise SystemExit(_exit_code(error)) from None
+
+
+def _exit_code(error: Error) -> int:
+    if isinstance(error, Invalid):
+        return USAGE
+    return UNAVAILABLE if isinstance(error, Unavailable) else FINDINGS
 
 
 def operator_language() -> str:
-    """The operator's language; English when the settings cannot be read."""
+    """Return the operator's language; English when the settings cannot be read."""
     try:
         language: str = resolve("chassis.settings:load")().language
     except Error:

@@ -1,4 +1,4 @@
-"""What time it is: the only place that asks."""
+"""The current time. No other module reads the clock."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ _frozen: datetime | None = None
 
 
 def now() -> datetime:
-    """This moment, aware UTC."""
+    """Return the current time, aware UTC."""
     return _frozen or datetime.now(UTC)
 
 
 @contextmanager
 def frozen(moment: datetime) -> Iterator[None]:
-    """Make `now()` answer `moment` (aware) inside the block, in every thread of this process: for tests."""
+    """For tests: `now()` returns `moment` (aware) inside the block, in every thread of this process."""
     global _frozen
     before, _frozen = _frozen, moment.astimezone(UTC)
     try:

@@ -1,4 +1,4 @@
-"""Who calls, for which institution, in which language, and until when."""
+"""The context of a call: institution, actor, language and deadline."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from chassis.errors import TooLate
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What is known of one request besides its message; passed down explicitly.
+    """The data of one call besides its message. Functions pass it down as an argument.
 
-    institution  whose rows may be read and written: "" none (a reader), "*" all (the system itself)
-    actor        id of the person or client, "" when nobody signed in, "system:…" for relay, jobs and commands
+    institution  the institution whose rows may be read and written: "" none (a reader), "*" all (the system itself)
+    actor        id of the person or client, "" without sign-in, "system:…" for relay, jobs and commands
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never
     """
@@ -25,21 +25,21 @@ class Context:
     deadline: float | None = field(default=None, compare=False)
 
     def remaining(self) -> float | None:
-        """Seconds until the deadline; None without one."""
+        """Return the seconds until the deadline; None without one."""
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     def check_deadline(self) -> None:
-        """Go on only before the deadline.
+        """Raise an error after the deadline.
 
         raises  TooLate  DEADLINE_PASSED
         """
-        left = self.remaining()
-        if left is not None and left <= 0:
+        seconds = self.remaining()
+        if seconds is not None and seconds <= 0:
             raise TooLate("DEADLINE_PASSED")
 
 
 def system(name: str) -> Context:
-    """The context of the system itself: relay, jobs, handlers, operator commands."""
+    """Return the context of the system itself: relay, jobs, handlers, operator commands."""
     return Context(institution="*", actor=f"system:{name}")
 
 

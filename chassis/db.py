@@ -24,7 +24,7 @@ from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
 from chassis.write_turn import WriteTurn
 
-# The chassis' own tables, which every service's database has; their revisions are in chassis/migrations.
+# The chassis' own tables, which are in the database of every service; their revisions are in chassis/migrations.
 chassis_tables = MetaData()
 
 # 64 bits for counts and generated numbers; SQLite generates row ids only for its own INTEGER.
@@ -34,16 +34,16 @@ BigNumber = BigInteger().with_variant(Integer, "sqlite")
 UNDEFINED_TABLE = "42P01"
 DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
 # Command tags of statements that change no row.
-READING_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
-WRITE_WAIT_SECONDS = 60.0  # of a writer without a deadline, for the writers before it
-READY_CONNECTIONS = 2  # kept outside the pool for `rows`, on SQLite
-MAPPED_BYTES = 256 * 1024 * 1024  # of SQLite's file, mapped by readers: ten rows take 23 µs instead of 33
+READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
+WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
+READY_CONNECTIONS = 2  # connections outside the pool for `rows`, on SQLite
+MAPPED_BYTES = 256 * 1024 * 1024  # part of SQLite's file that readers map: ten rows take 23 µs instead of 33
 
 Result = TypeVar("Result")
 
 
 class Id(TypeDecorator[UUID]):
-    """A UUID: the type of PostgreSQL; 16 bytes on SQLite, half the size of SQLAlchemy's text in rows and indexes."""
+    """A UUID: PostgreSQL's own type; 16 bytes on SQLite, half the size of SQLAlchemy's text in rows and indexes."""
 
     impl = LargeBinary
     cache_ok = True
@@ -61,7 +61,7 @@ class Id(TypeDecorator[UUID]):
 
 
 class UtcTime(TypeDecorator[datetime]):
-    """A time, aware UTC in and out; SQLite stores no zone, so results get UTC."""
+    """A time, aware UTC; SQLite stores no zone, so results get UTC."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -80,14 +80,14 @@ class UtcTime(TypeDecorator[datetime]):
 class Database:
     """One service's database.
 
-    url        SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
-    pool_size  largest number of connections
-    walled     tables whose rows only their institution reads, as the service's manifest names them
+    url               SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
+    pool_size         largest number of connections
+    protected_tables  tables whose rows only their institution reads, from the service's manifest
     """
 
-    def __init__(self, url: str, *, pool_size: int = 16, walled: tuple[str, ...] = ()) -> None:
+    def __init__(self, url: str, *, pool_size: int = 16, protected_tables: tuple[str, ...] = ()) -> None:
         self.url = make_url(url)
-        self.walled = walled
+        self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._after_commit: list[Callable[[], None]] = []
         self._name = self.url.render_as_string(hide_password=False)
@@ -96,49 +96,49 @@ class Database:
             with _translate_folder_error(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._write_turn = WriteTurn(path.with_name(path.name + ".lock"))
-            self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, walled=walled)
+            self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, protected_tables=protected_tables)
             self.reader = _sqlite_engine(
-                url, begin="BEGIN", pool_size=pool_size, walled=walled, mapped_bytes=MAPPED_BYTES
+                url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables, mapped_bytes=MAPPED_BYTES
             )
         else:
             self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
             telemetry.watch_sql(self.writer, event.listen)
-            event.listen(self.writer, "after_cursor_execute", _note_write)
+            event.listen(self.writer, "after_cursor_execute", _count_write)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
         self._ready: list[Any] = []
 
     @property
     def origin(self) -> Database:
-        """The database itself; of a lease holder's database, the one that it was made from."""
+        """This database; for a lease holder's database, the database that it wraps."""
         return self
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        """Register a short function, called after each commit that wrote: it wakes threads that wait for work."""
+        """Register a short function to call after each commit with changes: it wakes threads that wait for work."""
         self._after_commit.append(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:
         """Commit at the end of the block; roll back if the block raises.
 
-        context  its institution reads and writes its own rows of walled tables; its deadline limits the wait for others
+        context  its institution reads and writes its rows of protected tables; its deadline limits the wait
         raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
-                 TooLate      DEADLINE_PASSED, before anything was done
-                 Conflict     WRITE_CONFLICT, nothing of it was kept; see `run`
-                 NestedWork   this thread has a transaction open on this database
+                 TooLate      DEADLINE_PASSED, before the block starts
+                 Conflict     WRITE_CONFLICT, and the transaction was rolled back; see `run`
+                 NestedWork   this thread has an open transaction on this database
         """
         wrote = False
         with (
             transaction_on(self._name),
             self._turn(context),
-            _translate_loss(),
+            _translate_database_error(),
             Session(self.writer, expire_on_commit=False) as session,
         ):
-            with _translate_outage():
+            with _translate_connection_error():
                 self._set_institution(session, context)
                 changes = self._changes(session)
             yield session
-            with _translate_outage():
+            with _translate_connection_error():
                 session.flush()
                 wrote = self._changes(session) != changes
                 session.commit()
@@ -147,10 +147,10 @@ class Database:
                 call()
 
     def run(self, context: Context, act: Callable[[Session], Result]) -> Result:
-        """Run a function in a transaction, and once more in a new one when PostgreSQL gave it up for another writer.
+        """Run a function in a transaction, and once more in a new one when PostgreSQL rolls it back for another writer.
 
-        act     does nothing outside its session, so that it may be done twice
-        raises  as `transaction` does, and what `act` raises
+        act     works only with its session, so it may run twice
+        raises  the errors of `transaction` and of `act`
         """
         try:
             with self.transaction(context) as session:
@@ -163,39 +163,39 @@ class Database:
 
     @contextmanager
     def autocommit(self) -> Iterator[Connection]:
-        """A connection of PostgreSQL whose statements are kept one by one and wake nobody: for leases.
+        """Open a PostgreSQL connection that commits each statement and wakes no thread: for leases.
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
-        with _translate_loss(), _translate_outage(), self.writer.connect() as connection:
+        with _translate_database_error(), _translate_connection_error(), self.writer.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def reading(self, context: Context) -> Iterator[Session]:
-        """Read a consistent snapshot; nothing written in it is kept.
+        """Read a consistent snapshot; writes in it are rolled back.
 
-        context  its institution reads its own rows of walled tables
+        context  its institution reads its own rows of protected tables
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with _translate_loss(), Session(self.reader) as session:
-            with _translate_outage():
+        with _translate_database_error(), Session(self.reader) as session:
+            with _translate_connection_error():
                 self._set_institution(session, context)
             yield session
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
         """Return the rows of one SELECT, with the driver's own placeholders: for the most frequent reads.
 
-        A session costs four times what SQLite takes to answer. Each statement is a consistent snapshot. The
-        institution is set only in a database that has walled tables: elsewhere nothing depends on it.
+        A session takes four times as long as SQLite's answer. Each statement reads a consistent snapshot. The
+        institution is set only in a database that has protected tables.
 
-        context  its institution reads its own rows of walled tables; by default nobody's
+        context  its institution reads its own rows of protected tables; no institution by default
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with _translate_loss(), telemetry.span("SELECT", kind="client", db_statement=statement):
+        with _translate_database_error(), telemetry.span("SELECT", kind="client", db_statement=statement):
             connection = self._take()
             try:
                 cursor = connection.cursor()
-                if self.origin.walled:
+                if self.origin.protected_tables:
                     statement = self._limit(statement, connection, cursor, context)
                 cursor.execute(statement, parameters)
                 rows = list(cursor.fetchall())
@@ -213,11 +213,11 @@ class Database:
         try:
             return self._ready.pop()
         except IndexError:
-            with _translate_outage():
+            with _translate_connection_error():
                 return self.reader.raw_connection()
 
     def _give_back(self, connection: Any) -> None:
-        """On SQLite one SELECT leaves nothing open: its connection is kept for the next, outside the pool."""
+        """On SQLite a SELECT leaves nothing open: the next call of `rows` uses its connection, outside the pool."""
         if self.is_sqlite and len(self._ready) < READY_CONNECTIONS:
             self._ready.append(connection)
         else:
@@ -238,15 +238,15 @@ class Database:
             session.execute(text(SET_INSTITUTION.format(":institution")), {"institution": context.institution})
 
     def _limit(self, statement: str, connection: Any, cursor: Any, context: Context) -> str:
-        """Set the institution of one `rows` statement; returns the statement to run."""
+        """Set the institution for a statement of `rows`; return the statement to run."""
         if not self.is_sqlite:
             cursor.execute(SET_INSTITUTION.format("%s"), (context.institution,))
             return statement
         connection.info["institution"] = stored_institution(context.institution)
-        return limit_to_institution(statement, self.origin.walled)
+        return limit_to_institution(statement, self.origin.protected_tables)
 
     def _changes(self, session: Session) -> int:
-        """Count of what this connection has written; its difference says whether a transaction wrote."""
+        """Return the number of changes on this connection; two calls show whether a transaction wrote."""
         connection = session.connection()
         if self.is_sqlite:
             return int(connection.connection.dbapi_connection.total_changes)  # type: ignore[union-attr]
@@ -254,7 +254,7 @@ class Database:
 
     @contextmanager
     def _turn(self, context: Context) -> Iterator[None]:
-        """On SQLite one writer at a time, from before BEGIN until after COMMIT: the engine's commit event is too early.
+        """On SQLite admit one writer, from before BEGIN until after COMMIT: the engine's commit event is too early.
 
         raises  TooLate      DEADLINE_PASSED
                 Unavailable  DATABASE_BUSY
@@ -274,8 +274,8 @@ class Database:
 
 
 @contextmanager
-def _translate_loss() -> Iterator[None]:
-    """Raise a lost connection or a full disk as Unavailable; let the error of a wrong statement pass.
+def _translate_database_error() -> Iterator[None]:
+    """Raise a lost connection or a full disk as Unavailable; do not translate the error of a wrong statement.
 
     raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED
             Conflict     WRITE_CONFLICT
@@ -291,12 +291,12 @@ def _translate_loss() -> Iterator[None]:
             raise Unavailable("DATABASE_NOT_MIGRATED") from problem
         if not problem.connection_invalidated and not _is_full(problem):
             raise
-        with _translate_outage():
+        with _translate_connection_error():
             raise
 
 
 @contextmanager
-def _translate_outage() -> Iterator[None]:
+def _translate_connection_error() -> Iterator[None]:
     try:
         yield
     except DBAPIError as problem:
@@ -313,11 +313,11 @@ def _sqlstate(problem: DBAPIError) -> str:
     return str(getattr(problem.orig, "sqlstate", ""))
 
 
-def _note_write(
+def _count_write(
     connection: Any, cursor: Any, _statement: str, _parameters: Any, _context: Any, _executemany: bool
 ) -> None:
     """Count the statements of a PostgreSQL connection that changed something."""
-    if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READING_TAGS:
+    if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READ_TAGS:
         connection.info["writes"] = connection.info.get("writes", 0) + 1
 
 
@@ -333,7 +333,9 @@ def _translate_folder_error(folder: Path) -> Iterator[None]:
         raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
 
 
-def _sqlite_engine(url: str, *, begin: str, pool_size: int, walled: tuple[str, ...], mapped_bytes: int = 0) -> Engine:
+def _sqlite_engine(
+    url: str, *, begin: str, pool_size: int, protected_tables: tuple[str, ...], mapped_bytes: int = 0
+) -> Engine:
     engine = create_engine(
         url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False, "timeout": 30}
     )
@@ -358,12 +360,12 @@ def _sqlite_engine(url: str, *, begin: str, pool_size: int, walled: tuple[str, .
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
-    if walled:
+    if protected_tables:
 
         @event.listens_for(engine, "before_cursor_execute", retval=True)
         def _limit(
             _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
         ) -> tuple[str, Any]:
-            return limit_to_institution(statement, walled), parameters
+            return limit_to_institution(statement, protected_tables), parameters
 
     return engine

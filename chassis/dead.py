@@ -1,4 +1,4 @@
-"""`rangkiang dead`: see, replay and drop the events a service's handlers could not take."""
+"""`rangkiang dead`: list, replay and drop the events that handlers could not process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from chassis.errors import Invalid, NotFound
 from chassis.service import Resources, load, process_settings
 from chassis.urls import open_url
 
-app = typer.Typer(name="dead", no_args_is_help=True, help="Events that a handler could not take.")
-Service = Annotated[str, typer.Option("--service", help="Whose handlers.")]
+app = typer.Typer(name="dead", no_args_is_help=True, help="Events that a handler could not process.")
+Service = Annotated[str, typer.Option("--service", help="Service of the handlers.")]
 Keys = Annotated[list[str] | None, typer.Argument(help="Keys as `dead list` shows them, or event ids.")]
 Everything = Annotated[bool, typer.Option("--all", help="Every event on the list.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 @app.command("list")
 def list_(service: Service, json: Json = False) -> None:
     """List the events on the dead list."""
-    with _opened(service) as dead:
+    with _open_dead_list(service) as dead:
         events = dead.find()
     if json:
         _print({"total": len(events), "dead": [event.as_json() for event in events]})
@@ -39,9 +39,9 @@ def list_(service: Service, json: Json = False) -> None:
 
 @app.command()
 def show(service: Service, key: str, json: Json = False) -> None:
-    """Show one event with everything known about it."""
-    with _opened(service) as dead:
-        event = _named(dead.find(), [key])[0]
+    """Show all data of one event."""
+    with _open_dead_list(service) as dead:
+        event = _find_events(dead.find(), [key])[0]
     if json:
         _print(event.as_json())
     else:
@@ -51,22 +51,22 @@ def show(service: Service, key: str, json: Json = False) -> None:
 
 @app.command()
 def replay(service: Service, keys: Keys = None, everything: Everything = False, json: Json = False) -> None:
-    """Give events to their handlers again, after the cause of their failure was corrected."""
-    with _opened(service) as dead:
-        count = dead.replay(_chosen(dead, keys, everything))
+    """Deliver events to their handlers again, after you have corrected the cause of their failure."""
+    with _open_dead_list(service) as dead:
+        count = dead.replay(_select_keys(dead, keys, everything))
     _print({"replayed": count}) if json else typer.echo(f"{count} replayed")
 
 
 @app.command()
 def drop(service: Service, keys: Keys = None, everything: Everything = False, json: Json = False) -> None:
-    """Delete events: they will never have their effect."""
-    with _opened(service) as dead:
-        count = dead.drop(_chosen(dead, keys, everything))
+    """Delete events; they will never have an effect."""
+    with _open_dead_list(service) as dead:
+        count = dead.drop(_select_keys(dead, keys, everything))
     _print({"dropped": count}) if json else typer.echo(f"{count} dropped")
 
 
 @contextmanager
-def _opened(name: str) -> Iterator[DeadList]:
+def _open_dead_list(name: str) -> Iterator[DeadList]:
     service = load(name)
     settings = process_settings([service])
     with closing(service.open_database(settings, pool_size=2)) as database:
@@ -75,23 +75,23 @@ def _opened(name: str) -> Iterator[DeadList]:
             yield dead
 
 
-def _chosen(dead: DeadList, keys: list[str] | None, everything: bool) -> list[str]:
+def _select_keys(dead: DeadList, keys: list[str] | None, everything: bool) -> list[str]:
     if bool(keys) == everything:
         raise Invalid("NOTHING_CHOSEN")
     events = dead.find()
-    return [event.key for event in (events if everything else _named(events, keys or []))]
+    return [event.key for event in (events if everything else _find_events(events, keys or []))]
 
 
-def _named(events: list[DeadEvent], keys: list[str]) -> list[DeadEvent]:
-    """The events with these keys or event ids. Raises NotFound DEAD_EVENT_NOT_FOUND for the first key without one."""
-    chosen = []
+def _find_events(events: list[DeadEvent], keys: list[str]) -> list[DeadEvent]:
+    """Return the events with these keys or event ids. Raises NotFound DEAD_EVENT_NOT_FOUND for an unknown key."""
+    selected = []
     for key in keys:
         matching = [event for event in events if key in (event.key, event.key.rpartition("/")[2])]
         if not matching:
             raise NotFound("DEAD_EVENT_NOT_FOUND", key=key)
-        chosen += matching
-    return chosen
+        selected += matching
+    return selected
 
 
-def _print(answer: dict[str, object]) -> None:
-    typer.echo(orjson.dumps(answer).decode())
+def _print(line: dict[str, object]) -> None:
+    typer.echo(orjson.dumps(line).decode())

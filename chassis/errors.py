@@ -1,19 +1,19 @@
-"""Errors: each has a reason for machines, facts, and a sentence for people in `sentences.toml`.
+"""Errors. Each has a reason for machines, facts, and a sentence for people in `sentences.toml`.
 
     Error
-    ├── Invalid          the request cannot be understood or is out of bounds     INVALID_ARGUMENT     400
+    ├── Invalid          the request cannot be read or is out of bounds           INVALID_ARGUMENT     400
     ├── Unauthenticated  the caller has no valid credential                       UNAUTHENTICATED      401
     ├── Forbidden        the caller is known and not allowed                      PERMISSION_DENIED    403
-    ├── NotFound         there is no such thing                                   NOT_FOUND            404
-    ├── Conflict         it changed meanwhile, or is being done already           ABORTED              409
-    ├── Refused          rules object, all of them together                       FAILED_PRECONDITION  409
-    ├── Outdated         If-Match names a version that is no longer the current   OUT_OF_RANGE         412
-    ├── KeyReused        this Idempotency-Key came with another request           ALREADY_EXISTS       422
-    ├── TooMany          more than is allowed in this time                        RESOURCE_EXHAUSTED   429
-    ├── Unavailable      a needed part does not answer; trying again may help     UNAVAILABLE          503
+    ├── NotFound         the object does not exist                                NOT_FOUND            404
+    ├── Conflict         another caller changes the same data at the same time    ABORTED              409
+    ├── Refused          one or more rules refuse the act                         FAILED_PRECONDITION  409
+    ├── Outdated         If-Match names an earlier version                        OUT_OF_RANGE         412
+    ├── KeyReused        the Idempotency-Key belongs to another request           ALREADY_EXISTS       422
+    ├── TooMany          more requests than are allowed in this time              RESOURCE_EXHAUSTED   429
+    ├── Unavailable      a part does not answer; a later attempt may succeed      UNAVAILABLE          503
     └── TooLate          the caller's deadline passed                             DEADLINE_EXCEEDED    504
 
-gRPC codes are names here, so that a worker process can import this module without gRPC.
+gRPC codes are texts, so that a worker process can import this module without gRPC.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Refusal:
     """One reason why a request is refused.
 
     reason    stable, for machines: UPPER_SNAKE
-    facts     what the reason is about, by name: text, numbers, booleans, None, or lists of these
-    sentence  for people: the one of `sentences.toml`, or the one that came from another process
+    facts     data about the reason, by name: text, numbers, booleans, None, or lists of these
+    sentence  for people: from `sentences.toml`, or from another process
     """
 
     __slots__ = ("_sentence", "facts", "reason")
@@ -41,7 +41,7 @@ class Refusal:
 
     @classmethod
     def received(cls, reason: str, facts: Mapping[str, Any], sentence: LocalText) -> Refusal:
-        """A refusal from another process, with its sentence ready."""
+        """Build a refusal that another process has sent with its sentence."""
         refusal = cls(reason, **facts)
         refusal._sentence = sentence
         return refusal
@@ -55,9 +55,9 @@ class Refusal:
 
 
 class Error(Exception):
-    """A failure with a name.
+    """An error with one or more refusals.
 
-    refusals  why, at least one; `reason` and `facts` are those of the first
+    refusals  at least one; `reason` and `facts` are those of the first
     sentence  the sentences of all refusals
     """
 
@@ -149,7 +149,7 @@ class TooLate(Error):
 
 
 def error_for(grpc_code: str) -> type[Error]:
-    """The class of errors that travels under this gRPC code; `Error` for any other code."""
+    """Return the class of errors with this gRPC code; `Error` for any other code."""
     for kind in _KINDS:
         if kind.grpc_code == grpc_code:
             return kind

@@ -1,4 +1,4 @@
-"""emit(): write an event in the transaction of the act that it reports."""
+"""emit() writes an event in the transaction of the act that it reports."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from chassis.outbox import outbox
 
 
 def emit(session: Session, message: Message, *, aggregate_id: UUID | str, version: int, context: Context) -> UUID:
-    """Report a fact; the relay publishes it once the caller's transaction has committed.
+    """Write an event; the relay publishes it after the caller's transaction has committed.
 
-    message       named in the past tense, coarse (one per act), with enough state to stand alone
-    aggregate_id  what it is about
-    version       of the aggregate, growing: receivers keep the newest whatever the order of arrival
-    context       whose act it was
+    message       named in the past tense; one per act, with all the state that receivers need
+    aggregate_id  the object of the act
+    version       of the aggregate; it grows, so receivers keep the newest in any order of arrival
+    context       actor and institution of the act
     returns       the event's id
     """
     event = Event(

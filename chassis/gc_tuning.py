@@ -1,18 +1,18 @@
-"""How often Python collects cyclic garbage."""
+"""Sets how often Python collects cyclic garbage."""
 
 from __future__ import annotations
 
 import gc
 
-# Thresholds of the three generations. Python's own first, 700, is many collections in every batch of an import; 50,000
-# is no faster and leaves 20 MB more garbage.
+# Thresholds of the three generations. Python's first threshold, 700, causes many collections in every batch of an
+# import; 50,000 is no faster and leaves 20 MB more garbage.
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 
 
 def tune_gc() -> None:
-    """Leave what is loaded now out of collections, and collect the rest less often; call it after a process's start.
+    """Exclude all current objects from collections, and collect others less often; call it after a process's start.
 
-    Nearly everything is freed by reference counts. The collector made an import a tenth longer.
+    Reference counts free nearly all objects. Python's default collections make an import a tenth longer.
     """
     gc.collect()
     gc.freeze()

@@ -1,6 +1,6 @@
-"""Checks of every part for `rangkiang doctor`: whether it works, what is wrong if not, and what to do about it.
+"""Checks of every part for `rangkiang doctor`: whether it works, and if not, what is wrong and what to do.
 
-A check is a function that returns findings or raises an Error; a service names its own in its manifest.
+A check is a function that returns findings or raises an Error; a service names its own checks in its manifest.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from chassis.errors import Error, Unavailable
 from chassis.migrate import pending
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service, service_names, settings_models
-from chassis.settings import Settings, misspelt, variables
+from chassis.settings import Settings, find_misspelt, variables
 from chassis.urls import known_scheme, open_url, resolve
 
 # A part that does not answer in this time is a finding.
@@ -61,13 +61,16 @@ Check = Callable[[Settings, Service], Sequence[Finding]]
 
 
 def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
-    """Check every part at once, for at most TIMEOUT_SECONDS; findings in the order of the parts."""
+    """Check all parts at the same time, for at most TIMEOUT_SECONDS; return findings in the order of the parts."""
     checks = [
         _RunningCheck("settings", partial(_settings, settings, services)),
         _RunningCheck("data folder", partial(_data_folder, settings)),
     ]
     for service in services:
-        parts: dict[str, Check] = {**PARTS, **{dotted: partial(_own, dotted=dotted) for dotted in service.checks}}
+        parts: dict[str, Check] = {
+            **PARTS,
+            **{dotted: partial(_service_check, dotted=dotted) for dotted in service.checks},
+        }
         checks += [
             _RunningCheck(f"{service.name} {part}", partial(check, settings, service)) for part, check in parts.items()
         ]
@@ -76,7 +79,7 @@ def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
 
 
 class _RunningCheck:
-    """One check, in a thread of its own."""
+    """One check in its own thread."""
 
     def __init__(self, part: str, check: Callable[[], Sequence[Finding]]) -> None:
         self._part, self._check = part, check
@@ -96,13 +99,13 @@ class _RunningCheck:
         except Error as problem:
             self._findings = [Finding(self._part, False, problem.sentence, advice_for(problem.reason))]
         except Exception as problem:
-            # The last place that can catch it: whatever a check raises is what it found.
+            # Any exception of a check becomes its finding: doctor must report the other parts too.
             message = f"{type(problem).__name__}: {problem}".splitlines()[0]
             self._findings = [Finding(self._part, False, LocalText(message, message), sentence("ADVICE_SEE_LOG"))]
 
 
 def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:
-    """Whether every owner's settings are valid, and no variable looks like a setting's name that is misspelt."""
+    """Check that all settings are valid and that no variable looks like a misspelt setting."""
     models = settings_models(services, gateway=True)
     for model in models.values():
         settings.of(model)
@@ -114,12 +117,12 @@ def _settings(settings: Settings, services: Sequence[Service]) -> list[Finding]:
             sentence("SETTING_UNKNOWN", variable=variable.name, meant=variable.meant),
             sentence("ADVICE_SETTING"),
         )
-        for variable in misspelt(names)
+        for variable in find_misspelt(names)
     ] or [Finding("settings", True, sentence("CHECK_SETTINGS"))]
 
 
 def _data_folder(settings: Settings) -> list[Finding]:
-    """The folder that databases and indexes of the embedded edition are in; a cluster keeps nothing there."""
+    """Check the folder of databases and indexes in the embedded edition; a cluster does not use it."""
     if settings.database_url:
         return []
     check_folder(settings.data)
@@ -127,7 +130,7 @@ def _data_folder(settings: Settings) -> list[Finding]:
 
 
 def check_folder(folder: Path) -> None:
-    """Check that data can be kept in this folder; make it if there is none.
+    """Check that data can be written to this folder; create it if needed.
 
     raises  Unavailable  FOLDER_UNUSABLE, DISK_FULL
     """
@@ -190,7 +193,7 @@ def _bus(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _dead(settings: Settings, service: Service) -> list[Finding]:
-    """Facts that the service's handlers could not handle; a service without consumers has none."""
+    """Report events that the service's handlers could not process; a service without consumers has none."""
     if not service.consumers:
         return []
     with closing(service.open_database(settings, pool_size=1)) as database:
@@ -211,17 +214,17 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _channel(settings: Settings, service: Service) -> list[Finding]:
-    """Whether a service answers over the network; inside one process there is nothing to check."""
+    """Check that a service answers over the network; inside one process there is nothing to check."""
     url = settings.service_url(service.name)
     if url.startswith("inproc:"):
         return []
-    # By string: a worker may import this module, and never gRPC.
+    # By name: a worker process may import this module but not gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
         resolve("chassis.rpc.client:check_health_sync")(channel, TIMEOUT_SECONDS / 2)
     return [Finding(f"{service.name} channel", True, sentence("CHECK_SERVES", url=url))]
 
 
-def _own(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
+def _service_check(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
     with closing(service.open_database(settings, pool_size=1)) as database:
         findings: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
     return findings
@@ -235,7 +238,7 @@ PARTS: dict[str, Check] = {
     "channel": _channel,
 }
 
-# What to do about an error: the key of its sentence, by the error's reason.
+# The key of the advice's sentence, by the error's reason.
 ADVICE = {
     "BUS_UNAVAILABLE": "ADVICE_BUS",
     "DATABASE_UNAVAILABLE": "ADVICE_DATABASE",
@@ -250,5 +253,5 @@ ADVICE = {
 
 
 def advice_for(reason: str) -> LocalText:
-    """What to do about an error with this reason."""
+    """Return what to do about an error with this reason."""
     return sentence(ADVICE.get(reason, "ADVICE_SEE_LOG"))

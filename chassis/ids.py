@@ -1,4 +1,4 @@
-"""Identifiers: UUIDv7, which sort by the time they were made."""
+"""Identifiers: UUIDv7, which sort by creation time."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ def new_id() -> UUID:
 
 
 def new_id_text() -> str:
-    """A fresh UUIDv7 as text, in a tenth of the time of `str(new_id())`."""
+    """Make a UUIDv7 as text, in a tenth of the time of `str(new_id())`."""
     return str(uuid_utils.uuid7())
 
 
 def earliest_id(moment: datetime) -> UUID:
-    """The smallest UUIDv7 of that moment; ids made earlier sort before it."""
+    """Return the smallest UUIDv7 of that moment; earlier ids sort before it."""
     return UUID(int=(int(moment.timestamp() * 1000) << 80) | (7 << 76) | (2 << 62))
 
 

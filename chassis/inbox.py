@@ -1,4 +1,4 @@
-"""The inbox: each handler records which events it has handled, in the transaction of their effect."""
+"""The inbox: each handler records the events that it has handled, in the transaction of their effect."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis.db import Id, UtcTime, chassis_tables
 from chassis.ids import earliest_id
 from chassis.sql import insert_for
 
-KEPT = timedelta(days=30)
+RETENTION = timedelta(days=30)
 
 inbox = Table(
     "inbox",
@@ -24,17 +24,17 @@ inbox = Table(
 )
 
 
-def first_time(session: Session, consumer: str, event_id: UUID) -> bool:
-    """Whether this consumer handles the event for the first time; recorded when the caller's transaction commits.
+def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
+    """Record that this consumer handles an event; return False when it has handled the event before.
 
-    A second delivery meanwhile waits for that commit and then answers False.
+    A second delivery at the same time waits for the commit of the first one and then returns False.
     """
     row = insert_for(session, inbox).values(consumer=consumer, event_id=event_id, at=clock.now())
-    # What the statement returns, not its rowcount: drivers count inserts differently.
+    # RETURNING, because drivers count inserts differently in rowcount.
     return session.execute(row.on_conflict_do_nothing().returning(inbox.c.event_id)).first() is not None
 
 
 def purge(session: Session) -> int:
-    """Delete rows older than 30 days; returns how many. The bus delivers no event that old."""
-    deleted = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - KEPT)))
+    """Delete rows older than 30 days and return their number. The bus delivers no event of that age."""
+    deleted = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - RETENTION)))
     return int(deleted.rowcount)  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""When a scheduled job is due, and the table that remembers its last run over restarts."""
+"""The table of the last run of each scheduled job, and the time of the next run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ job_runs = Table(
 
 
 def due_at(job: Job, database: Database, *, process_started: datetime) -> datetime:
-    """When the job is to start next, UTC; a moment in the past when it is due already. Raises Unavailable."""
+    """Return the time of the next start, UTC; a time in the past when the job is due. Raises Unavailable."""
     with database.reading(SCHEDULE) as session:
         run = session.execute(select(job_runs).where(job_runs.c.name == job.name)).first()
     if run is None or run.outcome != DONE or (job.at_start and run.started_at < process_started):
@@ -37,9 +37,9 @@ def due_at(job: Job, database: Database, *, process_started: datetime) -> dateti
 
 
 def next_start(job: Job, last: datetime) -> datetime:
-    """First time of the schedule after the last start, UTC.
+    """Return the first time of the schedule after the last start, UTC.
 
-    An hour that the clock skips in spring is the hour after it; of an hour that comes twice in autumn, the first.
+    An hour that the clock skips in spring becomes the next hour; of an hour that comes twice, the first counts.
     """
     if job.every_seconds is not None:
         return last + timedelta(seconds=job.every_seconds)
@@ -52,14 +52,14 @@ def next_start(job: Job, last: datetime) -> datetime:
         day += timedelta(days=1)
 
 
-def note_start(session: Session, job: Job) -> None:
-    """Remember that the job started now. A run without an end is due again."""
+def record_start(session: Session, job: Job) -> None:
+    """Record that the job starts now. A run without an end is due again."""
     values = {"started_at": clock.now(), "ended_at": None, "outcome": ""}
     row = insert_for(session, job_runs).values(name=job.name, **values)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def note_end(session: Session, job: Job, outcome: str) -> None:
-    """Remember how the run ended: DONE, or the reason why it failed."""
+def record_end(session: Session, job: Job, outcome: str) -> None:
+    """Record the outcome of the run: DONE, or the reason of its error."""
     values = {"ended_at": clock.now(), "outcome": outcome[:64]}
     session.execute(update(job_runs).where(job_runs.c.name == job.name).values(**values))

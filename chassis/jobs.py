@@ -1,6 +1,6 @@
 """Run the jobs of a service, each in one process at a time, in threads of `serve` and `up`.
 
-A command that makes work for them runs them in a second process, which takes the leases that are free.
+A command that creates work for jobs runs them in a second process, which takes the free leases.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 from chassis import clock, telemetry
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc
-from chassis.job_runs import DONE, SCHEDULE, due_at, note_end, note_start
-from chassis.lease import Fenced, Lease, Leases
+from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
+from chassis.lease import FencedDatabase, Lease, Leases
 from chassis.service import Job, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
@@ -31,8 +31,8 @@ from chassis.wake import announce_commits
 log = logging.getLogger(__name__)
 
 BACK_OFF_SECONDS = 2.0
-CLOCK_SECONDS = 60.0  # longest wait between two looks at the clock
-LOSS_SECONDS = 0.5  # longest time until a job that waits notices that its lease is lost
+CLOCK_SECONDS = 60.0  # longest wait between two readings of the clock
+LOSS_SECONDS = 0.5  # longest time until a waiting job notices that its lease is lost
 GRACE_SECONDS = 15
 
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
@@ -41,7 +41,7 @@ TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=8
 
 
 def jobs_of(resources: Resources) -> tuple[Job, ...]:
-    """The jobs of a service: its own, and those of the platform that its database and bus need."""
+    """Return the jobs of a service: its own, and those of the platform that its database and bus need."""
     is_local = urlsplit(resources.settings.bus_url).scheme == "local"
     delivers = is_local and bool(resources.service.consumers)
     return (*resources.service.jobs, RELAY, *([DELIVER] if delivers else []), TIDY)
@@ -67,8 +67,8 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 
 @contextmanager
 def running_for_command(service: str) -> Iterator[None]:
-    """Run a service's jobs in a process of their own for the length of the block, or until this process dies."""
-    # Its threads share one heap: with one each it takes a quarter more memory for the same work.
+    """Run a service's jobs in a second process for the duration of the block, or until this process dies."""
+    # Its threads share one heap: one heap per thread takes a quarter more memory for the same work.
     command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-m", "chassis.jobs", service]
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert child.stdin is not None
@@ -87,7 +87,7 @@ def run_for_command(name: str) -> None:
     """Run the jobs in the process that `running_for_command` starts, until its standard input ends."""
     settings = load_settings()
     telemetry.start(settings, "jobs")
-    # Ctrl-C is for the command, whose end closes the standard input of this process.
+    # The command handles Ctrl-C; its end closes the standard input of this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     service = load(name)
     database = service.open_database(settings)
@@ -103,20 +103,20 @@ def run_for_command(name: str) -> None:
 
 
 def _run_until(job: Job, resources: Resources, stop: threading.Event, process_started: datetime) -> None:
-    """Run a job under its lease until `stop`; one that fails is logged and tried again."""
+    """Run a job under its lease until `stop`; a failed run is logged and tried again."""
     run = resolve(job.run)
     while not stop.is_set():
         try:
             if job.scheduled:
                 _run_when_due(job, run, resources, stop, process_started)
                 continue
-            with _held(job, resources, stop) as (ended, fenced):
-                if not ended.is_set():
-                    run(fenced, ended)
+            with _hold_lease(job, resources, stop) as (end, fenced):
+                if not end.is_set():
+                    run(fenced, end)
         except Error as problem:
             log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
         except Exception:
-            # The thread's edge: nothing above could handle it, and the next try may succeed.
+            # The outermost function of the thread; the next attempt may succeed.
             log.exception("job_crashed", extra={"job": job.name})
         stop.wait(BACK_OFF_SECONDS)
 
@@ -127,46 +127,46 @@ def _run_when_due(
     """Wait until the job is due, without a lease; then run it, unless another process has run it meanwhile."""
     due = partial(due_at, job, resources.database, process_started=process_started)
     _wait_until(due(), stop)
-    with _held(job, resources, stop) as (ended, fenced):
-        if ended.is_set() or due() > clock.now():
+    with _hold_lease(job, resources, stop) as (end, fenced):
+        if end.is_set() or due() > clock.now():
             return
         with fenced.database.transaction(SCHEDULE) as session:
-            note_start(session, job)
+            record_start(session, job)
         outcome = "CRASHED"
         try:
-            run(fenced, ended)
+            run(fenced, end)
             outcome = DONE
         except Error as problem:
             outcome = problem.reason
             raise
         finally:
-            # A run that was stopped half-way has no end, so that it is due again.
-            if not ended.is_set():
+            # An interrupted run has no end, so it is due again.
+            if not end.is_set():
                 with fenced.database.transaction(SCHEDULE) as session:
-                    note_end(session, job, outcome)
+                    record_end(session, job, outcome)
 
 
 def _wait_until(due: datetime, stop: threading.Event) -> None:
-    """Wait by the clock, not by elapsed seconds: the machine may sleep, or its clock be set."""
+    """Wait by the clock, not by elapsed seconds: the machine may sleep, or its clock may change."""
     while not stop.is_set() and (seconds := (due - clock.now()).total_seconds()) > 0:
         stop.wait(min(seconds, CLOCK_SECONDS))
 
 
 @contextmanager
-def _held(job: Job, resources: Resources, stop: threading.Event) -> Iterator[tuple[threading.Event, Resources]]:
+def _hold_lease(job: Job, resources: Resources, stop: threading.Event) -> Iterator[tuple[threading.Event, Resources]]:
     """Hold the job's lease in the block.
 
-    yields  an event that is set when the job has to end, and the resources with a database that the lease fences
+    yields  an event that is set when the job must end, and the resources with a database that checks the lease
     """
     with Leases(resources.database).hold(job.lease, stop) as lease:
         if lease is None:
             yield stop, resources
             return
         log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
-        yield _Either(stop, lease), replace(resources, database=Fenced(resources.database, lease))
+        yield _StopOrLeaseLost(stop, lease), replace(resources, database=FencedDatabase(resources.database, lease))
 
 
-class _Either(threading.Event):
+class _StopOrLeaseLost(threading.Event):
     """An event that is set when the process is to stop or the lease is lost."""
 
     def __init__(self, stop: threading.Event, lease: Lease) -> None:
@@ -174,12 +174,12 @@ class _Either(threading.Event):
         self._stop, self._lease = stop, lease
 
     def is_set(self) -> bool:
-        return self._stop.is_set() or not self._lease.held
+        return self._stop.is_set() or not self._lease.is_held
 
     def wait(self, timeout: float | None = None) -> bool:
-        end = None if timeout is None else time.monotonic() + timeout
+        deadline = None if timeout is None else time.monotonic() + timeout
         while not self.is_set():
-            seconds = LOSS_SECONDS if end is None else min(LOSS_SECONDS, end - time.monotonic())
+            seconds = LOSS_SECONDS if deadline is None else min(LOSS_SECONDS, deadline - time.monotonic())
             if seconds <= 0:
                 break
             self._stop.wait(seconds)

@@ -1,6 +1,6 @@
-"""One holder of a role at a time: a locked file next to a SQLite database, a row with an end in PostgreSQL.
+"""Leases: one holder of a role at a time, by a locked file next to a SQLite database or by a row in PostgreSQL.
 
-What a holder writes goes through its `Fenced` database: a holder whose term has ended can commit nothing.
+A holder writes through its `FencedDatabase`: a holder whose lease has ended cannot commit.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error
-from chassis.lease_rows import RowLease, keeper_of, lease_lost
+from chassis.lease_rows import RowLease, lease_lost, renewer_of
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +28,18 @@ STOP_POLL_SECONDS = 0.5
 
 
 class Lease(Protocol):
-    """A role held."""
+    """A role that this process holds."""
 
     @property
     def role(self) -> str: ...
 
     @property
-    def held(self) -> bool:
-        """Whether the role is still ours, as far as this process knows without asking."""
+    def is_held(self) -> bool:
+        """Whether this process still holds the role, without a question to the database."""
         ...
 
     def fence(self, session: Session) -> None:
-        """Make sure that the role is ours until this transaction ends; the last thing before its commit.
+        """Make sure that this process holds the role until the transaction ends; call it just before the commit.
 
         raises  Conflict  LEASE_LOST
         """
@@ -62,7 +62,7 @@ class Leases:
 
     @contextmanager
     def hold(self, role: str, stop: threading.Event) -> Iterator[Lease | None]:
-        """Wait for the role and hold it in the block; None when `stop` came first."""
+        """Wait for the role and hold it in the block; yield None when `stop` is set first."""
         lease = self._wait_for_file(role, stop) if self._database.is_sqlite else self._wait_for_row(role, stop)
         try:
             yield lease
@@ -79,7 +79,7 @@ class Leases:
         return None
 
     def _wait_for_row(self, role: str, stop: threading.Event) -> Lease | None:
-        with keeper_of(self._database).waiting(role) as may_be_free:
+        with renewer_of(self._database).wait_for(role) as may_be_free:
             may_be_free.set()
             while not stop.is_set():
                 if not may_be_free.wait(STOP_POLL_SECONDS):
@@ -88,56 +88,56 @@ class Leases:
                 try:
                     lease = self.try_hold(role)
                 except Error as problem:
-                    log.warning("lease_wait", extra={"role": role, "reason": problem.reason})
+                    log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
                     continue
                 if lease is not None:
                     return lease
         return None
 
 
-class Fenced(Database):
-    """A database as the holder of a lease writes to it: each transaction makes sure of the lease before it commits.
+class FencedDatabase(Database):
+    """The database of a lease's holder: each transaction checks the lease before it commits.
 
-    The token is checked last, under a lock that the row's next holder waits for. Checked at the beginning, the role
-    could be gone by the commit; locked from the beginning, a relay that waits for its broker would hold up the next
-    holder. So the lock lasts as long as a commit does, and where the holder stalls just there PostgreSQL ends its
-    session after LEASE_SECONDS.
+    The token is checked last, under a row lock that the next holder waits for. A check at the beginning would not show
+    that the lease is lost before the commit. A lock from the beginning would make the next holder wait for a relay that
+    waits for its broker. So the lock lasts only for the commit; if the holder stalls there, PostgreSQL ends its session
+    after LEASE_SECONDS.
 
-    At the beginning `held` is asked, which costs nothing and saves most of the work that would be refused. What a
-    holder does outside its database cannot be fenced, and need not be: indexes refuse versions older than theirs, and
-    facts published twice have one effect, by their id.
+    At the beginning `is_held` is checked, which costs nothing and avoids most of the work that would be refused. Work
+    outside the database needs no check: indexes refuse older versions, and an event that is published twice has one
+    effect, by its id.
     """
 
     def __init__(self, origin: Database, lease: Lease) -> None:
         self.__dict__.update(origin.__dict__)
-        self._fenced, self._lease = origin, lease
+        self._database, self._lease = origin, lease
 
     @property
     def origin(self) -> Database:
-        return self._fenced.origin
+        return self._database.origin
 
     def after_commit(self, call: Callable[[], None]) -> None:
-        self._fenced.after_commit(call)
+        self._database.after_commit(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:
-        """One act of the holder.
+        """Commit at the end of the block if this process still holds the lease.
 
-        raises  Conflict  LEASE_LOST, nothing of it was kept; and as `Database.transaction` does
+        raises  Conflict  LEASE_LOST, and the transaction was rolled back; and the errors of `Database.transaction`
         """
-        if not self._lease.held:
+        if not self._lease.is_held:
             raise lease_lost(self._lease.role)
-        with self._fenced.transaction(context) as session:
+        with self._database.transaction(context) as session:
             yield session
             session.flush()
             self._lease.fence(session)
 
     def close(self) -> None:
-        """Nothing: the code that opened the database closes it."""
+        """Do nothing: the code that opened the database closes it."""
 
 
 class _FileLease:
-    """A lock on a file: the kernel frees it when the holder dies, and nothing else can take it away."""
+    """A lock on a file: the kernel releases it when the holder dies, and no other process can take it before."""
 
     def __init__(self, role: str, handle: int) -> None:
         self.role = role
@@ -157,7 +157,7 @@ class _FileLease:
         return cls(role, handle)
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         return self._handle is not None
 
     def fence(self, session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Leases in PostgreSQL: a row per role with an end, renewed and waited for by one thread per database."""
+"""Leases in PostgreSQL: one row per role with an end; one thread per database renews leases and waits for free ones."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ leases = Table(
     Column("until", DateTime(timezone=True), nullable=False),
 )
 
-# FOR UPDATE waits for the commit of a holder that has checked its fence, which is FOR KEY SHARE; a renewal, which
-# leaves the key alone, waits for neither.
+# FOR UPDATE waits for the commit of a holder that has checked its token with FOR KEY SHARE. A renewal does not change
+# the key, so it waits for neither.
 _TAKE = text(
     """
     UPDATE leases
@@ -77,11 +77,11 @@ _RENEW = """
      WHERE (role, token) IN (SELECT * FROM unnest(%s::text[], %s::bigint[])) AND until >= clock_timestamp()
     RETURNING role, token
 """
-_LOOK = "SELECT role, extract(epoch FROM until - clock_timestamp())::float8 FROM leases WHERE role = ANY(%s)"
+_SELECT_SECONDS = "SELECT role, extract(epoch FROM until - clock_timestamp())::float8 FROM leases WHERE role = ANY(%s)"
 
 
 class RowLease:
-    """A role held by a row; lost when the database says so, or has not answered for the whole term."""
+    """A role held by a row; lost when the database says so, or has not answered for LEASE_SECONDS."""
 
     def __init__(self, database: Database, role: str, token: int, *, good_until: float) -> None:
         self.role, self.token, self.good_until = role, token, good_until
@@ -91,24 +91,24 @@ class RowLease:
     @classmethod
     def take(cls, database: Database, role: str) -> RowLease | None:
         """Take the role if it is free. Raises Unavailable."""
-        keeper = keeper_of(database)
-        begun = time.monotonic()
-        values = {"role": role, "holder": keeper.holder, "seconds": LEASE_SECONDS}
+        renewer = renewer_of(database)
+        start = time.monotonic()
+        values = {"role": role, "holder": renewer.holder, "seconds": LEASE_SECONDS}
         with database.autocommit() as connection:
             row = connection.execute(_TAKE, values).first() or connection.execute(_MAKE, values).first()
         if row is None:
             return None
-        lease = cls(database, role, row.token, good_until=begun + LEASE_SECONDS)
-        keeper.keep(lease)
+        lease = cls(database, role, row.token, good_until=start + LEASE_SECONDS)
+        renewer.add(lease)
         return lease
 
     @property
-    def held(self) -> bool:
+    def is_held(self) -> bool:
         return not self._released and time.monotonic() < self.good_until
 
     def fence(self, session: Session) -> None:
         """See `chassis.lease.Lease`."""
-        # A transaction that sits idle from here on, its process stopped or its machine gone, is rolled back.
+        # From here PostgreSQL rolls back an idle transaction, whose process or machine has stopped.
         session.execute(_LIMIT_IDLE_TIME, {"milliseconds": str(int(LEASE_SECONDS * 1000))})
         row = session.execute(_FENCE, {"role": self.role}).first()
         if row is None or row.token != self.token:
@@ -119,19 +119,19 @@ class RowLease:
         if self._released:
             return
         self._released = True
-        keeper_of(self._database).drop(self)
+        renewer_of(self._database).remove(self)
         try:
             with self._database.autocommit() as connection:
                 connection.execute(_RELEASE, {"role": self.role, "token": self.token, "channel": CHANNEL})
         except Error as problem:
-            # It ends by itself within LEASE_SECONDS.
+            # The lease ends by itself within LEASE_SECONDS.
             log.warning("lease_not_released", extra={"role": self.role, "reason": problem.reason})
 
 
-class Keeper:
-    """Renews the leases that this process holds on a database, and looks for the roles that its threads wait for.
+class LeaseRenewer:
+    """Renews the leases that this process holds on a database, and watches the roles that its threads wait for.
 
-    Its thread and its connection exist while there is something to renew or to wait for.
+    Its thread and its connection exist while there are leases to renew or roles to watch.
     """
 
     def __init__(self, url: URL) -> None:
@@ -142,20 +142,20 @@ class Keeper:
         self._waiting: list[tuple[str, threading.Event]] = []
         self._runs = False
 
-    def keep(self, lease: RowLease) -> None:
-        """Renew this lease until it is dropped or lost."""
+    def add(self, lease: RowLease) -> None:
+        """Renew this lease until it is removed or lost."""
         with self._lock:
             self._leases.add(lease)
             self._start()
 
-    def drop(self, lease: RowLease) -> None:
-        """Renew it no more."""
+    def remove(self, lease: RowLease) -> None:
+        """Stop renewing this lease."""
         with self._lock:
             self._leases.discard(lease)
 
     @contextmanager
-    def waiting(self, role: str) -> Iterator[threading.Event]:
-        """An event that is set whenever the role may have become free."""
+    def wait_for(self, role: str) -> Iterator[threading.Event]:
+        """Yield an event that is set each time the role may have become free."""
         waiter = (role, threading.Event())
         with self._lock:
             self._waiting.append(waiter)
@@ -179,8 +179,8 @@ class Keeper:
             try:
                 connection = connection or listen(self._url, CHANNEL)
                 self._renew(connection)
-                for notice in connection.notifies(timeout=self._look(connection), stop_after=1):
-                    self._tell([notice.payload])
+                for notice in connection.notifies(timeout=self._check_roles(connection), stop_after=1):
+                    self._wake([notice.payload])
             except psycopg.Error as problem:
                 log.warning("lease_not_renewed", extra={"reason": type(problem).__name__})
                 if connection is not None:
@@ -189,14 +189,14 @@ class Keeper:
                 time.sleep(RECONNECT_SECONDS)
                 with self._lock:
                     roles = [role for role, _event in self._waiting]
-                # Whoever waits may have better luck with a connection of its own.
-                self._tell(roles)
+                # A waiting thread may reach the database by its own connection.
+                self._wake(roles)
         if connection is not None:
             connection.close()
 
     def _has_work(self) -> bool:
         with self._lock:
-            self._leases = {lease for lease in self._leases if lease.held}
+            self._leases = {lease for lease in self._leases if lease.is_held}
             self._runs = bool(self._leases or self._waiting)
             return self._runs
 
@@ -211,38 +211,38 @@ class Keeper:
         for lease in leases:
             lease.good_until = now + LEASE_SECONDS if (lease.role, lease.token) in renewed else 0.0
 
-    def _look(self, connection: psycopg.Connection[Any]) -> float:
-        """Tell the waiters which of their roles are free. Returns seconds until the next renewal or look."""
+    def _check_roles(self, connection: psycopg.Connection[Any]) -> float:
+        """Wake the threads whose roles are free. Returns the seconds until the next renewal or check."""
         with self._lock:
             leases = list(self._leases)
             roles = sorted({role for role, _event in self._waiting})
         now = time.monotonic()
         pauses = [lease.good_until - LEASE_SECONDS + RENEW_SECONDS - now for lease in leases if lease.good_until]
         if roles:
-            ends: dict[str, float] = dict(connection.execute(_LOOK, (roles,)).fetchall())
-            # A role without a row was never taken.
-            self._tell([role for role in roles if ends.get(role, -1.0) < 0])
+            ends: dict[str, float] = dict(connection.execute(_SELECT_SECONDS, (roles,)).fetchall())
+            # A role without a row has never had a holder.
+            self._wake([role for role in roles if ends.get(role, -1.0) < 0])
             pauses += [POLL_SECONDS, *(seconds + 0.01 for seconds in ends.values() if seconds >= 0)]
         return max(0.01, min(pauses, default=POLL_SECONDS))
 
-    def _tell(self, roles: list[str]) -> None:
+    def _wake(self, roles: list[str]) -> None:
         with self._lock:
             for role, event in self._waiting:
                 if role in roles:
                     event.set()
 
 
-_keepers: weakref.WeakKeyDictionary[Database, Keeper] = weakref.WeakKeyDictionary()
-_keepers_lock = threading.Lock()
+_renewers: weakref.WeakKeyDictionary[Database, LeaseRenewer] = weakref.WeakKeyDictionary()
+_renewers_lock = threading.Lock()
 
 
-def keeper_of(database: Database) -> Keeper:
-    """The one keeper of this process for a database."""
+def renewer_of(database: Database) -> LeaseRenewer:
+    """Return the renewer of this process for a database."""
     database = database.origin
-    with _keepers_lock:
-        if database not in _keepers:
-            _keepers[database] = Keeper(database.url)
-        return _keepers[database]
+    with _renewers_lock:
+        if database not in _renewers:
+            _renewers[database] = LeaseRenewer(database.url)
+        return _renewers[database]
 
 
 def lease_lost(role: str) -> Conflict:

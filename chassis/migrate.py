@@ -1,6 +1,6 @@
-"""Bring a service's database to its newest revisions: forward only, all or nothing, one migration at a time.
+"""Applies the missing revisions to a service's database: forward only, all or none, one migration at a time.
 
-A database has two histories: the chassis' own tables first, then the service's. Each has its own version table.
+A database has two histories: first the chassis' own tables, then the service's. Each has its own version table.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ LOCK_TIMEOUT = "5s"  # the longest wait for a table in use; readers queue behind
 class History:
     """One sequence of revisions in a database.
 
-    package        holds the revisions in `versions/`
-    version_table  says which revision the database is at
+    package        has the revisions in `versions/`
+    version_table  stores the current revision of the database
     """
 
     name: str
@@ -53,7 +53,7 @@ CHASSIS = History("chassis", "chassis.migrations", "chassis_revision")
 
 
 def histories(service: Service) -> tuple[History, History]:
-    """The chassis' history and the service's, in the order in which they are applied."""
+    """Return the chassis' history and the service's, in the order in which they are applied."""
     return CHASSIS, History(service.name, service.migrations, "alembic_version")
 
 
@@ -61,7 +61,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
     """Apply the missing revisions of both histories in one transaction.
 
     owner_url  URL of the role that owns the tables; on PostgreSQL a missing database is created
-    app_url    URL of the running service's role; the role is granted what the service needs
+    app_url    URL of the running service's role, which gets the grants that the service needs
     returns    applied revisions as "chassis/0001" or "<service>/0001", oldest first
     raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED
                Conflict     TABLES_DIFFER
@@ -101,7 +101,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
 
 
 def pending(service: Service, database: Database) -> list[str]:
-    """Revisions of both histories that this database lacks, oldest first, labelled as `migrate` labels them.
+    """List the missing revisions of both histories, oldest first, with the labels of `migrate`.
 
     raises  CommandError  the database is at a revision that this release does not have
     """
@@ -110,9 +110,9 @@ def pending(service: Service, database: Database) -> list[str]:
 
 
 def create_or_adopt(op: Any, metadata: MetaData) -> None:
-    """Create the tables of `metadata`, or adopt all of them when they exist with the same columns and indexes.
+    """Create the tables of `metadata`, or accept those that exist with the same columns and indexes.
 
-    raises  Conflict  TABLES_DIFFER, when a table exists with another form
+    raises  Conflict  TABLES_DIFFER: a table exists with other columns or indexes
     """
     connection: Connection = op.get_bind()
     metadata.create_all(connection)
@@ -160,7 +160,7 @@ def _create_database(url: URL) -> None:
             if rows.first() is None:
                 connection.exec_driver_sql(f'CREATE DATABASE "{url.database}"')
     except (OperationalError, ProgrammingError):
-        # The role may not look or may not create: then the database must exist, and connecting to it will tell.
+        # The role may not list or create databases. Then the next connection shows whether the database exists.
         return
     finally:
         engine.dispose()

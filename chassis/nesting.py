@@ -1,4 +1,4 @@
-"""What a thread must not do while it has a transaction open: begin another one there, or call another service."""
+"""Refuses what a thread with an open transaction must not do: begin another one there, or call another service."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ _threads = threading.local()
 
 
 class NestedWork(RuntimeError):
-    """A programming error: work that may wait for its own thread. Not an answer for a caller."""
+    """A programming error: work that may wait for its own thread. It is not an error for callers."""
 
 
 @contextmanager
 def transaction_on(database: str) -> Iterator[None]:
-    """Note, for the length of the block, that this thread has a transaction open on a database.
+    """Record, for the duration of the block, that this thread has an open transaction on a database.
 
     database  its URL
-    raises    NestedWork  this thread has one open there already: pass the session down instead
+    raises    NestedWork  this thread has an open transaction on it: pass the session down instead
     """
     databases = _databases()
     if database in databases:
@@ -33,10 +33,10 @@ def transaction_on(database: str) -> Iterator[None]:
 def refuse_call_in_transaction(service: str) -> None:
     """Refuse to wait for another service while rows are locked.
 
-    raises  NestedWork  this thread has a transaction open: call before it begins, or emit a fact
+    raises  NestedWork  this thread has an open transaction: call before it begins, or emit an event
     """
     if _databases():
-        raise NestedWork(f"a call to {service} inside a transaction: call before it begins, or emit a fact")
+        raise NestedWork(f"a call to {service} inside a transaction: call before it begins, or emit an event")
 
 
 def _databases() -> list[str]:

@@ -1,4 +1,4 @@
-"""The outbox: events wait in their act's own database until the bus has them; the relay publishes them."""
+"""The outbox: events are in the database of their act until the relay has published them on the bus."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 BATCH = 200
 SWEEP_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 5.0
-KEPT = timedelta(days=7)
+RETENTION = timedelta(days=7)
 RELAY = system("relay")
 
 outbox = Table(
@@ -40,8 +40,8 @@ outbox = Table(
     *envelope_columns(),
     Column("published_at", UtcTime, nullable=True),
 )
-_waiting = outbox.c.published_at.is_(None)
-Index("outbox_unpublished", outbox.c.id, sqlite_where=_waiting, postgresql_where=_waiting)
+_unpublished = outbox.c.published_at.is_(None)
+Index("outbox_unpublished", outbox.c.id, sqlite_where=_unpublished, postgresql_where=_unpublished)
 
 
 class Relay:
@@ -50,14 +50,14 @@ class Relay:
     def __init__(self, database: Database, bus: Bus) -> None:
         self._database = database
         self._bus = bus
-        # A bus that writes databases publishes by transactions of its own; on SQLite it may wait for a writer who waits
-        # for ours. On the others rows are locked meanwhile, so that two relays do not publish the same ones.
+        # A bus that writes databases publishes in its own transactions; on SQLite it may wait for a writer that waits
+        # for ours. With other buses the rows are locked, so that two relays do not publish the same events.
         self._locks_rows = not (database.is_sqlite or bus.writes_databases)
 
     def step(self) -> int:
-        """Publish one batch, oldest first, and mark what the bus took.
+        """Publish one batch, oldest first, and mark those that the bus has stored.
 
-        returns  how many were marked
+        returns  the number of marked events
         raises   Unavailable  BUS_UNAVAILABLE, DATABASE_UNAVAILABLE
         """
         with self._database.reading(RELAY) as session:
@@ -66,20 +66,20 @@ class Relay:
             return 0
         if self._locks_rows:
             with self._database.transaction(RELAY) as session:
-                taken = self._bus.publish(unpublished(session, limit=BATCH, lock=True))
-                _mark(session, taken)
+                published = self._bus.publish(unpublished(session, limit=BATCH, lock=True))
+                _mark(session, published)
         else:
-            taken = self._bus.publish(events)
+            published = self._bus.publish(events)
             with self._database.transaction(RELAY) as session:
-                _mark(session, taken)
-        return len(taken)
+                _mark(session, published)
+        return len(published)
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
-        """Publish until `stop`; while the bus or the database is away, wait for it and log that once."""
+        """Publish until `stop`; while the bus or the database is unavailable, wait and log it once."""
         pause = 0.0
         while not stop.is_set():
             try:
-                taken = self.step()
+                published = self.step()
             except (Error, DBAPIError) as problem:
                 if not pause:
                     log.warning("relay_waits", extra={"database": self._database.url.database, "why": str(problem)})
@@ -87,9 +87,9 @@ class Relay:
                 stop.wait(pause)
                 continue
             if pause:
-                log.warning("relay_goes_on", extra={"database": self._database.url.database})
+                log.warning("relay_resumed", extra={"database": self._database.url.database})
             pause = 0.0
-            if not taken:
+            if not published:
                 wake.wait(SWEEP_SECONDS)
 
 
@@ -101,26 +101,26 @@ def relay(resources: Resources, stop: threading.Event) -> None:
 
 
 def tidy(resources: Resources, _stop: threading.Event) -> None:
-    """Daily job of one service: delete published events after 7 days and inbox rows after 30."""
+    """Daily job of one service: delete published events after 7 days, and inbox rows after 30 days."""
     with resources.database.transaction(RELAY) as session:
         purge(session)
         inbox.purge(session)
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
-    """Events the bus has not got yet, oldest first; with `lock` those that no other relay has locked."""
-    query = select(outbox).where(_waiting).order_by(outbox.c.id).limit(limit)
+    """Return unpublished events, oldest first; with `lock` only events that no other relay has locked."""
+    query = select(outbox).where(_unpublished).order_by(outbox.c.id).limit(limit)
     if lock:
         query = query.with_for_update(skip_locked=True)
     return [event_of(row, event_id=row.id) for row in session.execute(query)]
 
 
 def purge(session: Session) -> int:
-    """Delete published events older than 7 days; returns how many. Unpublished ones stay, however old."""
-    oldest = earliest_id(clock.now() - KEPT)
+    """Delete published events older than 7 days and return their number. Unpublished events stay at any age."""
+    oldest = earliest_id(clock.now() - RETENTION)
     deleted = session.execute(delete(outbox).where(outbox.c.id < oldest, outbox.c.published_at.is_not(None)))
     return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
-def _mark(session: Session, taken: Iterable[UUID]) -> None:
-    session.execute(update(outbox).where(outbox.c.id.in_(list(taken))).values(published_at=clock.now()))
+def _mark(session: Session, published: Iterable[UUID]) -> None:
+    session.execute(update(outbox).where(outbox.c.id.in_(list(published))).values(published_at=clock.now()))

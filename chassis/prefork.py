@@ -1,7 +1,7 @@
 """A parent process that accepts connections and passes them in turn to N equal worker processes.
 
-Workers that share a listening socket do not share its load (of 8 keep-alive connections one often gets 6). A worker
-that dies is replaced; when the parent dies, its end of each channel closes and the workers stop.
+Workers with one shared listening socket get unequal shares (of 8 keep-alive connections one worker often gets 6). A
+dead worker is replaced; when the parent dies, its end of each channel closes and the workers stop.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ RESPAWN_SECONDS = 0.5
 
 
 class Supervisor:
-    """Accepts connections, passes them on, and keeps the number of workers."""
+    """Accepts connections, passes them to workers, and replaces dead workers."""
 
     def __init__(self, listener: socket.socket, *, module: str, workers: int, ready: Callable[[], None]) -> None:
         """
-        listener  bound and listening; closed at the end
-        module    run as `python -m module HANDLE` for each worker, HANDLE being its channel
+        listener  a bound, listening socket; closed at the end
+        module    each worker runs as `python -m module HANDLE`; HANDLE is its channel
         ready     called once, when all workers are ready
         """
         self._listener, self._module, self._count, self._ready = listener, module, workers, ready
@@ -68,7 +68,7 @@ class Supervisor:
         if len(self._workers) < self._count and time.monotonic() >= self._next_spawn:
             channel, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             channel.setblocking(False)
-            # By subprocess and never fork: a forked child would keep its parent's locks after kill -9.
+            # A subprocess, not a fork: a forked child would hold its parent's locks after kill -9.
             worker = subprocess.Popen(
                 [sys.executable, "-m", self._module, str(worker_end.fileno())],
                 pass_fds=[worker_end.fileno()],
@@ -79,7 +79,7 @@ class Supervisor:
             self._selector.register(channel, selectors.EVENT_READ)
 
     def _read_message(self, channel: socket.socket) -> None:
-        """Handle a worker's message that it is ready, or the end of its channel because it is gone."""
+        """Handle a worker's message that it is ready, or the end of its channel when it has died."""
         try:
             message = channel.recv(16)
         except (BlockingIOError, ConnectionResetError) as problem:
@@ -93,8 +93,8 @@ class Supervisor:
                 self._ready()
             return
         worker = self._remove_worker(channel)
-        log.warning("worker_gone", extra={"pid": worker.pid, "exit": worker.wait()})
-        # At once the first time; a worker that dies at its start must not be replaced in a busy loop.
+        log.warning("worker_died", extra={"pid": worker.pid, "exit": worker.wait()})
+        # Wait before the next start, because a worker that dies at its start would cause a busy loop.
         self._next_spawn = time.monotonic() + RESPAWN_SECONDS
 
     def _remove_worker(self, channel: socket.socket) -> subprocess.Popen[bytes]:
@@ -112,7 +112,7 @@ class Supervisor:
                 return
             with connection:
                 self._pass_on(connection)
-        # No worker is ready yet: connections wait in the kernel's backlog.
+        # No worker is ready: connections wait in the kernel's backlog.
         time.sleep(0.02)
 
     def _pass_on(self, connection: socket.socket) -> None:
@@ -138,7 +138,7 @@ class Supervisor:
 
 
 class _BatchingTransport:
-    """A transport that sends the writes of one iteration of the loop as one; all else passes through."""
+    """A transport that sends the writes of one iteration of the loop as one write; it delegates everything else."""
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -163,7 +163,7 @@ class _BatchingTransport:
 
 
 class SingleWriteProtocol(HttpToolsProtocol):
-    """Sends headers and body of a response in one system call: two of them take a tenth of a search's time."""
+    """Sends headers and body of a response in one system call: two calls take a tenth of a search's time."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
@@ -173,7 +173,7 @@ class StoppableServer(uvicorn.Server):
     """Returns from run() after SIGTERM or SIGINT."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # uvicorn's own raises the signal again at the end: the process would die before its jobs have stopped and
+        # uvicorn's method raises the signal again at the end: the process would die before its jobs have stopped and
         # its leases are released.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
@@ -181,7 +181,7 @@ class StoppableServer(uvicorn.Server):
 
 
 class WorkerServer(StoppableServer):
-    """Serves the connections that come over a channel instead of listening itself."""
+    """Serves connections from a channel instead of a listening socket."""
 
     def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
         super().__init__(config)
@@ -206,7 +206,7 @@ class WorkerServer(StoppableServer):
         except ConnectionResetError:
             message, handles = b"", []
         if not message:
-            # The supervisor is gone.
+            # The supervisor has died.
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self.should_exit = True
         for handle in handles:

@@ -24,10 +24,11 @@ class LocalText:
     en: str
 
     def format(self, facts: Mapping[str, Any]) -> LocalText:
-        """Replace each `{fact}`, one that is a LocalText by its own language; a place without a fact stays as it is."""
+        """Replace each `{fact}`; a LocalText in its own language. A place without a fact does not change."""
         return LocalText(self.id.format_map(_Facts(facts, "id")), self.en.format_map(_Facts(facts, "en")))
 
-    def speak(self, language: str) -> str:
+    def in_language(self, language: str) -> str:
+        """Return the text in this language, or in the other one when it is empty."""
         return (self.en or self.id) if language == "en" else (self.id or self.en)
 
 
@@ -45,25 +46,25 @@ class _Facts(dict[str, Any]):
 
 
 def sentence(reason: str, /, **facts: Any) -> LocalText:
-    """The sentence of this reason with its facts filled in; of an unknown reason, the reason itself."""
+    """Return the sentence of this reason with its facts filled in; for an unknown reason, the reason itself."""
     return fill(reason, facts)
 
 
 def fill(reason: str, facts: Mapping[str, Any]) -> LocalText:
-    """As `sentence`, for facts whose names may be any."""
+    """Do the same as `sentence`, for facts with any names."""
     text = _sentences().get(reason)
     return LocalText(reason, reason) if text is None else text.format(facts)
 
 
 def register(path: Path) -> None:
-    """Add a file of sentences that is not where `files` looks, as the tests' toy services do."""
+    """Add a file of sentences that is in no folder of `files`, such as those of example services in tests."""
     if path not in _registered:
         _registered.append(path)
         _sentences.cache_clear()
 
 
 def files() -> list[Path]:
-    """Every package's file: those beside the chassis, those of each service, and the registered ones."""
+    """List the files of all packages: chassis, gateway, services, and the registered ones."""
     folders = [Path(__file__).parent, *_folders("gateway")]
     for services in _folders("services"):
         folders += sorted(services.iterdir())
@@ -71,8 +72,8 @@ def files() -> list[Path]:
 
 
 def read(path: Path) -> dict[str, LocalText]:
-    """The sentences of one file."""
-    import tomllib  # costs milliseconds, and most commands end without an error
+    """Read the sentences of one file."""
+    import tomllib  # takes milliseconds, and most commands end without an error
 
     with path.open("rb") as file:
         return {reason: LocalText(**texts) for reason, texts in tomllib.load(file).items()}
@@ -84,6 +85,6 @@ def _sentences() -> dict[str, LocalText]:
 
 
 def _folders(package: str) -> list[Path]:
-    """Where a top-level package is, without importing it."""
+    """Return the folders of a top-level package without importing it."""
     spec = find_spec(package)
     return [Path(place) for place in (spec.submodule_search_locations or ())] if spec else []

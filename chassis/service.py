@@ -1,4 +1,4 @@
-"""A service's manifest, about twenty lines in each services/<name>/service.py, and where manifests are found."""
+"""The manifest of a service, about twenty lines in services/<name>/service.py, and its parts: consumers and jobs."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 GATEWAY_SETTINGS = "gateway.settings:GatewaySettings"
 
-# A handler gets the consumer's session (one transaction with its inbox row), the fact, and the context of its actor.
+# A handler gets the consumer's session (one transaction with the inbox row), the event, and the context of its actor.
 Handler = Callable[["Session", "Message", "Context"], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Consumer:
-    """One handler of one kind of fact.
+    """One handler of one type of event.
 
-    name     unique within the service; names its queue and its inbox rows, so never renamed lightly
-    event    generated message class of the fact
+    name     unique within the service; its queue and its inbox rows have this name, so a new name loses them
+    event    generated message class of the event
     handler  "package.module:function"
     """
 
@@ -43,15 +43,15 @@ class Consumer:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Work of a service that no request asks for; it runs in one process at a time, under the lease that it names.
+    """Background work of a service; it runs in one process at a time, under a lease.
 
-    name           unique within the service; a scheduled job's last run is remembered by it, so never renamed lightly
-    run            "package.module:function", called as run(resources, stop); a loop of its own without a schedule,
-                   else called at each time of the schedule
-    lease          the role whose holder runs it; its resources' database commits only while it is held
-    every_seconds  schedule: so long after the last start
+    name           unique within the service; the last run is stored under it, so a new name loses that
+    run            "package.module:function", called as run(resources, stop): with a schedule at each of its times, else
+                   once, as a loop until `stop`
+    lease          the role whose holder runs the job; the database of its resources commits only under the lease
+    every_seconds  schedule: seconds after the last start
     at, zone       schedule: each day at "HH:MM" of the clock in a time zone, such as "03:00" in "Asia/Jakarta"
-    at_start       besides its schedule it is due when it has not run since this process started
+    at_start       in addition, it is due when it has not run since this process started
     """
 
     name: str
@@ -75,9 +75,9 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a service's running code is given: its settings and its database.
+    """Settings and database of a running service, for its servicer, jobs, checks and bus adapters.
 
-    for_command  its jobs run for a command, while no server runs: a server would hold their leases
+    for_command  the jobs run for a command while no server runs: a server would hold their leases
     """
 
     settings: Settings
@@ -90,23 +90,24 @@ class Resources:
 class Service:
     """A service's manifest.
 
-    tables      its metadata, without the chassis' own tables, which have their own revisions
-    migrations  package that holds env-less Alembic revisions in `versions/`
-    settings    "package.module:Model" of its own settings, a chassis.settings.OwnSettings
-    walled      tables whose rows only their institution reads and writes; the revisions `wall` them
-    append_only tables whose rows the running service adds and reads, and never changes or deletes
-    rpc         "package.module:servicer", called as servicer(resources); by name: only `serve` and `up` load gRPC
-    adder       "package.module:add_…Servicer_to_server", generated
-    commands    "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
-    jobs        work of its own, besides the relay
-    checks      "package.module:function" each, called by doctor as function(resources) -> list[chassis.health.Finding]
+    tables            its metadata, without the chassis' own tables, which have their own revisions
+    migrations        package with Alembic revisions in `versions/`, without env.py
+    settings          "package.module:Model" of its own settings, a chassis.settings.OwnSettings
+    protected_tables  tables whose rows only their institution reads and writes; revisions protect them
+    append_only       tables whose rows the running service may add and read, but not change or delete
+    rpc               "package.module:servicer", called as servicer(resources); a name, because only
+                      `serve` and `up` load gRPC
+    adder             "package.module:add_…Servicer_to_server", generated
+    commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
+    jobs              its own jobs, besides the relay
+    checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
     """
 
     name: str
     tables: MetaData
     migrations: str
     settings: str = ""
-    walled: tuple[str, ...] = ()
+    protected_tables: tuple[str, ...] = ()
     append_only: tuple[str, ...] = ()
     rpc: str = ""
     adder: str = ""
@@ -116,25 +117,25 @@ class Service:
     checks: tuple[str, ...] = ()
 
     def open_database(self, settings: Settings, *, pool_size: int = 16) -> Database:
-        """Open the service's database with what the manifest says of its tables; whoever opens it closes it."""
+        """Open the service's database, with the protected tables of the manifest; the caller closes it."""
         database: type[Database] = resolve("chassis.db:Database")
-        return database(settings.database(self.name), pool_size=pool_size, walled=self.walled)
+        return database(settings.database(self.name), pool_size=pool_size, protected_tables=self.protected_tables)
 
 
 def service_names() -> list[str]:
-    """Names of all services: the packages of `services`; imports none of them."""
+    """List the names of all services, the packages of `services`, without importing them."""
     return [module.name for module in pkgutil.iter_modules(import_module("services").__path__)]
 
 
 def discover() -> list[Service]:
-    """The manifests of all services."""
+    """Load the manifests of all services."""
     return [load(name) for name in service_names()]
 
 
 def load(name: str) -> Service:
-    """The manifest of one service.
+    """Load the manifest of one service.
 
-    name    as in services/<name>, or "package.module:attribute" for one that lives elsewhere
+    name    as in services/<name>, or "package.module:attribute" for a service outside that folder
     raises  Invalid  SERVICE_UNKNOWN
     """
     if ":" not in name:
@@ -147,7 +148,7 @@ def load(name: str) -> Service:
 
 
 def settings_models(services: Sequence[Service], *, gateway: bool) -> dict[str, type[OwnSettings]]:
-    """The settings that these services, and the gateway if it is there, declare; by owner."""
+    """Return the settings models of these services, and of the gateway if `gateway`, by owner."""
     models = {service.name: resolve(service.settings) for service in services if service.settings}
     return models | ({"gateway": resolve(GATEWAY_SETTINGS)} if gateway else {})
 
@@ -155,12 +156,12 @@ def settings_models(services: Sequence[Service], *, gateway: bool) -> dict[str, 
 def process_settings(
     services: Sequence[Service], *, gateway: bool = False, changes: Mapping[str, str] | None = None
 ) -> Settings:
-    """The settings of a process that runs these services, all of them checked.
+    """Load and check the settings of a process that runs these services.
 
-    changes  variables that count in the place of the environment's
-    raises   as `chassis.settings.load_for` does
+    changes  variables that replace those of the environment
+    raises   the errors of `chassis.settings.load_for`
     """
-    # Here, so that `rangkiang --help` does not import pydantic.
+    # A local import, so that `rangkiang --help` does not import pydantic.
     from chassis.settings import environment_with, load_for, variables
 
     models = settings_models(services, gateway=gateway)

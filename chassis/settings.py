@@ -1,6 +1,6 @@
-"""Settings, read from the environment here and nowhere else; each service and the gateway declares its own.
+"""Settings from environment variables, which only this module reads. Each service and the gateway declares its own.
 
-`load()` gives the platform's; `settings.of(Model)` gives those that an owner's model declares.
+`load()` returns the platform's settings; `settings.of(Model)` returns those of an owner's model.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from chassis.errors import Invalid
 
-# Passwords that development URLs carry; good for a loopback, refused outside development.
+# Passwords in URLs of development; they are refused in production.
 DEFAULT_SECRETS = frozenset(
     {"rangkiang", "rangkiang-development", "guest", "postgres", "password", "changeme", "secret"}
 )
 SERVICE_SCHEMES = frozenset({"inproc", "dns", "ipv4", "unix"})
 
 
-def _url(value: str) -> str:
+def _check_url(value: str) -> str:
     if value and not urlsplit(value).scheme:
         raise ValueError("not a URL: it needs a scheme, such as sqlite: or postgresql+psycopg:")
     return value
 
 
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[str, AfterValidator(_check_url)]
 
 
 class OwnSettings(BaseModel):
-    """Settings that one owner declares: each field is the environment variable of the same name in capitals.
+    """Settings of one owner: each field is the environment variable of the same name in capitals.
 
-    A variable that two owners declare has the same type, default and description in both.
+    If two owners declare a variable, its type, default and description are the same in both.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -48,9 +48,9 @@ Owned = TypeVar("Owned", bound=OwnSettings)
 
 
 class Settings(OwnSettings):
-    """The platform's settings. Defaults make the embedded edition; URLs make the cluster.
+    """The platform's settings. The defaults give the embedded edition; URLs give the cluster.
 
-    `<SERVICE>_URL` says where a service is reached. Other variables are kept for `of`.
+    `<SERVICE>_URL` is the address of a service. Other variables are stored for `of`.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -65,24 +65,26 @@ class Settings(OwnSettings):
     database_owner_url: Url = Field(
         default="", description="role that owns the tables, for `migrate`; DATABASE_URL if empty"
     )
-    bus_url: Url = Field(default="local:", description="local: or amqp://…, which carries facts between services")
+    bus_url: Url = Field(default="local:", description="local: or amqp://…, which carries events between services")
     host: str = Field(default="127.0.0.1", description="address where HTTP is served")
     port: int = Field(default=8080, ge=0, le=65535, description="port where HTTP is served")
     workers: int = Field(default=1, ge=1, le=64, description="processes of `up`")
     trusted_proxies: str = Field(
-        default="", description="addresses and networks whose X-Forwarded-For is believed, with commas between"
+        default="", description="addresses and networks whose X-Forwarded-For is trusted, separated by commas"
     )
     grpc_host: str = Field(default="127.0.0.1", description="address where `serve` answers gRPC")
     grpc_port: int = Field(default=50051, ge=0, le=65535, description="port where `serve` answers gRPC")
     grpc_health_port: int = Field(
         default=0, ge=0, le=65535, description="port for health alone, in plaintext, for probes; 0: none"
     )
-    grpc_threads: int = Field(default=16, ge=1, le=256, description="calls that a service answers at once")
+    grpc_threads: int = Field(default=16, ge=1, le=256, description="calls that a service answers at the same time")
     grpc_cert: str = Field(default="", description="file of the certificate for mutual TLS between processes")
     grpc_key: str = Field(default="", description="file of that certificate's key")
     grpc_ca: str = Field(default="", description="file of the authority that signs both sides' certificates")
     log_format: Literal["text", "json"] = Field(default="text", description="text for a terminal, json for a cluster")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="least level logged")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        default="INFO", description="lowest level that is logged"
+    )
     otel_exporter_otlp_endpoint: str = Field(default="", description="where traces are sent; off if empty")
     lang: str = Field(default="", description="the operator's language: Indonesian if it begins with id, else English")
     service_urls: Mapping[str, str] = Field(default_factory=dict)
@@ -96,31 +98,31 @@ class Settings(OwnSettings):
         return self._database.replace("{service}", service)
 
     def database_owner(self, service: str) -> str:
-        """URL by which `migrate` reaches this service's database."""
+        """URL of this service's database for `migrate`."""
         return (self.database_owner_url or self._database).replace("{service}", service)
 
     @property
     def language(self) -> str:
-        """The operator's: "id" when LANG says so, else "en"."""
+        """The operator's language: "id" when LANG begins with it, else "en"."""
         return "id" if self.lang.startswith(("id", "in_")) else "en"
 
     def service_url(self, service: str) -> str:
-        """Where to reach a service: `<SERVICE>_URL`, or in this very process."""
+        """URL of a service: `<SERVICE>_URL`, or a call inside this process."""
         return self.service_urls.get(service, f"inproc:{service}")
 
     def of(self, model: type[Owned]) -> Owned:
-        """The settings that an owner's model declares, from the environment that this was read from.
+        """Return the settings of an owner's model, from the same environment.
 
         raises  Invalid  SETTING_INVALID, DEFAULT_SECRET
         """
         values = {**vars(self), **(self.model_extra or {})}
-        settings = _validated(model, {name: values[name] for name in model.model_fields if name in values})
+        settings = _validate(model, {name: values[name] for name in model.model_fields if name in values})
         if self.environment != "development":
             _refuse_default_secrets(settings)
         return settings
 
     def __repr_args__(self) -> list[tuple[str, Any]]:
-        # The rest of the environment, kept for `of`, is nobody's to print.
+        # The other variables may be secrets, so they are not printed.
         return [(name, value) for name, value in super().__repr_args__() if name in type(self).model_fields]
 
 
@@ -128,29 +130,29 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     """Read and check the platform's settings.
 
     environ  defaults to the process's own
-    raises   Invalid  SETTING_INVALID names the variable and what is wrong with it;
-                      DEFAULT_SECRET when a development password is used outside development
+    raises   Invalid  SETTING_INVALID, with the variable and the problem
+                      DEFAULT_SECRET  a password of development is used in production
     """
     source = os.environ if environ is None else environ
-    # An empty variable is an unset one: compose files and ConfigMaps write `PORT=`.
+    # An empty variable counts as unset: compose files and ConfigMaps write `PORT=`.
     values: dict[str, Any] = {name.lower(): value for name, value in source.items() if name.isupper() and value}
     values["service_urls"] = {
         name.removesuffix("_url"): value
         for name, value in values.items()
         if name.endswith("_url") and name not in Settings.model_fields and urlsplit(value).scheme in SERVICE_SCHEMES
     }
-    settings = _validated(Settings, values)
+    settings = _validate(Settings, values)
     if settings.environment != "development":
         _refuse_default_secrets(settings)
     return settings
 
 
-def _validated(model: type[Owned], values: Mapping[str, Any]) -> Owned:
+def _validate(model: type[Owned], values: Mapping[str, Any]) -> Owned:
     try:
         return model.model_validate(values)
     except ValidationError as problem:
         first = problem.errors()[0]
-        # The value itself may be a secret: it is never repeated.
+        # The value may be a secret, so the error does not repeat it.
         raise Invalid("SETTING_INVALID", variable=str(first["loc"][0]).upper(), why=first["msg"]) from None
 
 
@@ -164,8 +166,8 @@ def _refuse_default_secrets(settings: OwnSettings) -> None:
 class Variable:
     """One setting as an operator sees it.
 
-    owners   who declares it: "chassis", a service, "gateway"
-    default  as it would be written in the environment
+    owners   "chassis", services and "gateway" that declare it
+    default  as text of an environment variable
     """
 
     name: str
@@ -175,42 +177,42 @@ class Variable:
 
 
 def variables(models: Mapping[str, type[OwnSettings]], services: Iterable[str]) -> list[Variable]:
-    """Every setting of these owners, the platform's first, then where each service is reached."""
+    """List every setting: the platform's, those of these owners, and the address of each service."""
     declared: dict[str, Variable] = {}
-    everybody: dict[str, type[OwnSettings]] = {"chassis": Settings, **models}
-    for owner, model in everybody.items():
+    models_by_owner: dict[str, type[OwnSettings]] = {"chassis": Settings, **models}
+    for owner, model in models_by_owner.items():
         for name, field in model.model_fields.items():
             owners = declared[name].owners if name in declared else ()
-            # An owner's model may repeat a field of the platform's, on which a default of its own depends.
+            # An owner's model may repeat a field of the platform, when one of its defaults depends on it.
             if name != "service_urls" and "chassis" not in owners:
                 default = "" if field.default is None else str(field.default)
                 declared[name] = Variable(name.upper(), (*owners, owner), default, field.description or "")
     for service in services:
         name = f"{service.upper()}_URL"
-        declared[name] = Variable(name, ("chassis",), f"inproc:{service}", f"where the service {service} is reached")
+        declared[name] = Variable(name, ("chassis",), f"inproc:{service}", f"address of the service {service}")
     return list(declared.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Misspelt:
-    """A variable of the environment that is no setting, but is written almost like one.
+    """A variable of the environment that is not a setting, but has almost the name of one.
 
-    lost  whether the setting that was meant is not set, so that a process would silently run on its default
+    is_ignored  the intended setting is not set, so a process would run with its default
     """
 
     name: str
     meant: str
-    lost: bool
+    is_ignored: bool
 
 
-# What Kubernetes writes into every container for every Service in its namespace: CATALOG_PORT, CATALOG_SERVICE_HOST …
+# Variables that Kubernetes sets in every container for every Service: CATALOG_PORT, CATALOG_SERVICE_HOST …
 _SERVICE_LINK = re.compile(r"\w+_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_\w+)?)?)")
-# Shorter names without an underscore (HOST, DATA) are close to too many ordinary ones.
+# Shorter names without an underscore (HOST, DATA) are similar to too many ordinary names.
 _LEAST_DISTINCT_CHARACTERS = 7
 
 
-def misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None) -> list[Misspelt]:
-    """Variables that are set and look like typing errors of these names.
+def find_misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None) -> list[Misspelt]:
+    """Find variables of the environment that look like typing errors of these names.
 
     names    of all settings, in capitals
     environ  defaults to the process's own
@@ -222,14 +224,14 @@ def misspelt(names: Iterable[str], environ: Mapping[str, str] | None = None) -> 
     for name in sorted(source):
         if name in known or not name.isupper() or not source[name] or _SERVICE_LINK.fullmatch(name):
             continue
-        # BUS_URI is meant as BUS_URL; DATABASE_USER is not DATABASE_URL.
+        # BUS_URI means BUS_URL; DATABASE_USER does not mean DATABASE_URL.
         close = difflib.get_close_matches(name, distinct, n=1, cutoff=0.85 if len(name) < 8 else 0.9)
-        variables += [Misspelt(name, meant, lost="_" in meant and not source.get(meant)) for meant in close]
+        variables += [Misspelt(name, meant, is_ignored="_" in meant and not source.get(meant)) for meant in close]
     return variables
 
 
 def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], environ: Mapping[str, str]) -> Settings:
-    """`load`, with the settings of these owners checked too, and no variable misspelt whose setting would be lost.
+    """Do the same as `load`; check the settings of these owners too, and refuse misspelt variables.
 
     names   of all settings, in capitals
     raises  Invalid  SETTING_INVALID, DEFAULT_SECRET
@@ -238,12 +240,12 @@ def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], envi
     settings = load(environ)
     for model in models.values():
         settings.of(model)
-    for variable in misspelt(names, environ):
-        if variable.lost:
+    for variable in find_misspelt(names, environ):
+        if variable.is_ignored:
             raise Invalid("SETTING_UNKNOWN", variable=variable.name, meant=variable.meant)
     return settings
 
 
 def environment_with(**changes: str) -> dict[str, str]:
-    """This process's environment with changes, for a child process."""
+    """Return this process's environment with changes, for a child process."""
     return {**os.environ, **changes}

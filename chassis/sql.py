@@ -1,4 +1,4 @@
-"""Statements that each dialect writes in its own way, or SQLAlchemy only in a long one."""
+"""Statements whose form depends on the dialect, or that are long in SQLAlchemy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rows = Sequence[Mapping[str, Any]]
 
 
 def insert_for(session: Session, table: Table | type[DeclarativeBase]) -> Any:
-    """An INSERT with the `on_conflict_do_…` of the session's dialect."""
+    """Return an INSERT with the `on_conflict_do_…` of the session's dialect."""
     dialect: Any = sqlite if session.get_bind().dialect.name == "sqlite" else postgresql
     return dialect.insert(table)
 
@@ -25,24 +25,24 @@ def insert_ignore(
     *,
     key: Sequence[str] = (),
 ) -> None:
-    """Insert rows, leaving out those that are there already.
+    """Insert rows; skip those that exist.
 
-    key  columns of the unique index that decides; any, when none is named
+    key  columns of the unique index that decides; by default any index
     """
     if rows:
         session.execute(insert_for(session, table).on_conflict_do_nothing(index_elements=key or None), rows)
 
 
 def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:
-    """Update rows, each by its key, in one statement sent many times.
+    """Update rows by their keys, with one statement that is executed many times.
 
     table  a Table or a declarative class
-    rows   the key and the columns that change; the same columns in each
+    rows   the key and the changed columns; all rows have the same columns
     """
     if not rows:
         return
     table = getattr(table, "__table__", table)
     # The key's parameter must not have the name of a column.
     values = [{f"where_{key}" if name == key else name: value for name, value in row.items()} for row in rows]
-    # On the connection, because the session would take such rows for an update of its objects.
+    # On the connection, because the session would treat these rows as an update of its objects.
     session.connection().execute(update(table).where(table.c[key] == bindparam(f"where_{key}")), values)

@@ -1,7 +1,7 @@
-"""What the running service may read and write in its own database: rows by institution, grants, append-only tables.
+"""Limits what a running service reads and writes in its database: rows by institution, grants, append-only tables.
 
-PostgreSQL has policies and grants for this. SQLite has neither: there triggers guard what is written, and a condition
-in front of each statement limits what is read.
+PostgreSQL has policies and grants for this. SQLite has neither: there triggers limit writes, and a condition in front
+of each statement limits reads.
 """
 
 from __future__ import annotations
@@ -14,37 +14,37 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-# The institution of a transaction: a setting on PostgreSQL, a function of each connection on SQLite.
+# The institution of a transaction: a setting on PostgreSQL, a function of the connection on SQLite.
 SETTING = "rangkiang.institution"
 FUNCTION = "rangkiang_institution"
-SET_INSTITUTION = f"SELECT set_config('{SETTING}', {{}}, true)"  # the placeholder is the caller's
+SET_INSTITUTION = f"SELECT set_config('{SETTING}', {{}}, true)"  # the caller fills in its placeholder
 
-# An unset setting reads as '' on a pooled connection: nullif turns it into nobody.
+# An unset setting is '' on a pooled connection; nullif makes it NULL, which matches no institution.
 _CURRENT = f"nullif(current_setting('{SETTING}', true), '')"
 
 
-def wall(op: Any, table: str, *, column: str = "institution_id", everybody_reads: bool = False) -> None:
-    """Limit the rows of a table to the institution of the transaction; "*" may read and write all.
+def protect_rows(op: Any, table: str, *, column: str = "institution_id", public_read: bool = False) -> None:
+    """Limit the rows of a table to the institution of the transaction; "*" may read and write all rows.
 
-    Revisions call it, so what it makes never changes; another form of wall is another function. The manifest names a
-    table whose reading is limited, in `walled`.
+    Released revisions call it, so its effect must not change; another effect needs another function. The manifest lists
+    the tables with limited reads in `protected_tables`.
 
-    op               of Alembic
-    column           an Id: the institution whose row it is
-    everybody_reads  limit writing only, and on PostgreSQL only: on SQLite a trigger for each imported row costs more
-                     than it guards in a catalogue that all institutions share
+    op           Alembic's operations
+    column       an Id column: the institution that owns the row
+    public_read  limit only writes, and only on PostgreSQL: on SQLite triggers would slow imports into a catalogue that
+                 all institutions share
     """
     if op.get_bind().dialect.name == "postgresql":
-        _add_policies(op, table, column, everybody_reads)
-    elif not everybody_reads:
+        _add_policies(op, table, column, public_read)
+    elif not public_read:
         _add_triggers(op, table, column)
 
 
-def _add_policies(op: Any, table: str, column: str, everybody_reads: bool) -> None:
+def _add_policies(op: Any, table: str, column: str, public_read: bool) -> None:
     own = f"({_CURRENT} = '*' OR {column}::text = {_CURRENT})"
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    if everybody_reads:
+    if public_read:
         op.execute(f"CREATE POLICY everybody_reads ON {table} FOR SELECT USING (true)")
     else:
         op.execute(f"CREATE POLICY own_rows_are_read ON {table} FOR SELECT USING {own}")
@@ -54,7 +54,7 @@ def _add_policies(op: Any, table: str, column: str, everybody_reads: bool) -> No
 
 
 def _add_triggers(op: Any, table: str, column: str) -> None:
-    """As the policies do: another's row is not there to be changed or deleted, and none may become another's."""
+    """Do the same as the policies: skip rows of other institutions, and refuse new rows for them."""
     skip = f"SELECT RAISE(IGNORE) WHERE NOT {_owns(f'OLD.{column}')};"
     refuse = f"SELECT RAISE(ABORT, 'row of another institution: {table}') WHERE NOT {_owns(f'NEW.{column}')};"
     op.execute(f"CREATE TRIGGER {table}_own_rows_come BEFORE INSERT ON {table} BEGIN {refuse} END")
@@ -67,7 +67,7 @@ def _owns(column: str) -> str:
 
 
 def stored_institution(institution: str) -> bytes | str | None:
-    """An institution as SQLite's Id columns keep it; None for nobody."""
+    """Convert an institution to the form of SQLite's Id columns; None for no institution."""
     try:
         return UUID(institution).bytes
     except ValueError:
@@ -75,25 +75,25 @@ def stored_institution(institution: str) -> bytes | str | None:
 
 
 @lru_cache(maxsize=1024)
-def limit_to_institution(statement: str, walled: tuple[str, ...]) -> str:
-    """Limit a statement, for SQLite, to the rows that the connection's institution may read of each walled table.
+def limit_to_institution(statement: str, protected_tables: tuple[str, ...]) -> str:
+    """Limit a statement, for SQLite, to the rows that the connection's institution may read of each protected table.
 
-    A table's name resolves to a common table expression before the table, wherever the statement reads it, but never
-    where it names the table that is written. An INSERT, UPDATE or DELETE which reads a walled table loses its
-    `rowcount` by this (-1): Python counts only for statements that begin with these words.
+    Where a statement reads a table, its name resolves to a common table expression first; where a statement writes a
+    table, it does not. An INSERT, UPDATE or DELETE that reads a protected table has no `rowcount` (-1): Python counts
+    rows only for statements that begin with these words.
 
-    raises  ValueError  the statement names the schema of a walled table
+    raises  ValueError  the statement names the schema of a protected table
     """
     if _NOT_LIMITED.match(statement):
         return statement
     target = _TARGET.match(statement)
     # In a statement that writes, `name.column` and `name =` are columns of the target.
     text, mention = (statement[target.end() :], r'\b{0}\b"?(?!\s*[.=])') if target else (statement, r"\b{0}\b")
-    tables = [table for table in walled if re.search(mention.format(table), text, re.IGNORECASE)]
+    tables = [table for table in protected_tables if re.search(mention.format(table), text, re.IGNORECASE)]
     if not tables:
         return statement
     if re.search(rf"\bmain\W{{0,3}}\.\W{{0,3}}({'|'.join(tables)})\b", text, re.IGNORECASE):
-        raise ValueError(f"a walled table is named without a schema, which would read every row: {statement}")
+        raise ValueError(f"name a protected table without its schema, which would read every row: {statement}")
     conditions = ", ".join(_CONDITION.format(table=table, current=f"(SELECT {FUNCTION}())") for table in tables)
     own_with = _WITH.match(statement)
     if own_with is None:
@@ -114,9 +114,9 @@ _CONDITION = (
 
 
 def grant(connection: Connection, role: str, *, append_only: Iterable[str], read_only: Iterable[str]) -> None:
-    """Give the app role what the running service needs of the tables, on PostgreSQL.
+    """Grant the app role the access to tables that the running service needs, on PostgreSQL.
 
-    append_only  tables whose rows the role may add and read, never change or delete
+    append_only  tables whose rows the role may add and read, but not change or delete
     read_only    tables that the role may only read
     """
     quoted = '"' + role.replace('"', '""') + '"'
@@ -130,7 +130,7 @@ def grant(connection: Connection, role: str, *, append_only: Iterable[str], read
 
 
 def refuse_changes(connection: Connection, tables: Iterable[str]) -> None:
-    """Let rows of these tables be added and read only, on SQLite, where there are no grants."""
+    """Allow only adding and reading rows of these tables, on SQLite, which has no grants."""
     for table in tables:
         for act in ("UPDATE", "DELETE"):
             connection.exec_driver_sql(

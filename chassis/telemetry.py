@@ -1,7 +1,7 @@
 """Logs of a process, and its traces when an OTLP endpoint is set.
 
-Traces are sent as OTLP over HTTP, sampled as OTEL_TRACES_SAMPLER says; without an endpoint OpenTelemetry is not
-imported. This module imports no gRPC, whose spans chassis.rpc makes, and no SQLAlchemy: chassis.db passes its engines.
+Traces are sent as OTLP over HTTP and sampled by OTEL_TRACES_SAMPLER. Without an endpoint OpenTelemetry is not imported.
+This module imports neither gRPC (chassis.rpc makes those spans) nor SQLAlchemy (chassis.db passes its engines).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _provider: Any = None
 
 
 def start(settings: Settings, process: str) -> None:
-    """Set up logging and, when an endpoint is set, tracing; call it once, first in a process.
+    """Set up logging and, when an endpoint is set, tracing; call it once, at the start of a process.
 
     process  its name in logs and traces: "up", "gateway", "catalog" …
     """
@@ -53,7 +53,7 @@ def trace_to(processor: Any, process: str) -> None:
 
 
 def stop() -> None:
-    """Send the spans that wait, and stop tracing."""
+    """Send the waiting spans and stop tracing."""
     global _provider, _tracer
     if _provider is not None:
         _provider.shutdown()
@@ -71,7 +71,7 @@ def span(
 
     kind        "internal", "server", "client", "producer" or "consumer"
     parent      carrier of a traceparent (headers, metadata) that this span continues
-    attributes  names with `_` for the dots of OpenTelemetry's
+    attributes  names with `_` in place of OpenTelemetry's dots
     """
     return _OFF if _tracer is None else _span(name, kind, parent, attributes)
 
@@ -98,7 +98,7 @@ def _trace_context(carrier: Mapping[str, str]) -> Any:
 
 
 def traceparent() -> str:
-    """W3C traceparent of the current span, to pass on; "" when nothing is traced."""
+    """Return the W3C traceparent of the current span, to pass on; "" without tracing."""
     if _tracer is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -118,9 +118,9 @@ def watch_app(app: Any) -> None:
 
 
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
-    """Make a span of each statement of this SQLAlchemy engine within another span; does nothing without tracing.
+    """Make a span of each statement of this SQLAlchemy engine inside another span; does nothing without tracing.
 
-    Sweeps that look for work every second belong to no span; they would be most of what a collector gets.
+    Queries that look for work every second are in no span, so they are not traced: they would be most of the traces.
 
     listen  sqlalchemy.event.listen
     """
@@ -132,7 +132,7 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
 
     def before(_connection: Any, _cursor: Any, statement: str, _values: Any, execution: Any, _many: bool) -> None:
         if _tracer is not None and get_current_span().get_span_context().is_valid:
-            # Statements carry no values: those are bound.
+            # Statements contain no values: those are bound parameters.
             execution.rangkiang_span = _tracer.start_span(
                 statement.split(None, 1)[0].upper(),
                 kind=SpanKind.CLIENT,
@@ -140,23 +140,23 @@ def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], Non
             )
 
     def after(_connection: Any, _cursor: Any, _statement: str, _values: Any, execution: Any, _many: bool) -> None:
-        started = getattr(execution, "rangkiang_span", None)
-        if started is not None:
-            started.end()
+        sql_span = getattr(execution, "rangkiang_span", None)
+        if sql_span is not None:
+            sql_span.end()
 
-    def failed(problem: Any) -> None:
-        started = getattr(problem.execution_context, "rangkiang_span", None)
-        if started is not None:
-            started.set_status(StatusCode.ERROR, type(problem.original_exception).__name__)
-            started.end()
+    def on_error(problem: Any) -> None:
+        sql_span = getattr(problem.execution_context, "rangkiang_span", None)
+        if sql_span is not None:
+            sql_span.set_status(StatusCode.ERROR, type(problem.original_exception).__name__)
+            sql_span.end()
 
     listen(engine, "before_cursor_execute", before)
     listen(engine, "after_cursor_execute", after)
-    listen(engine, "handle_error", failed)
+    listen(engine, "handle_error", on_error)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the caller added by `extra`, and the ids of the current span."""
+    """Return the fields of `extra` and the ids of the current span."""
     fields = {name: value for name, value in vars(record).items() if name not in _STANDARD}
     trace = traceparent()
     if trace:
@@ -180,7 +180,7 @@ def _on_one_line(value: object) -> str:
 
 
 class _Json(logging.Formatter):
-    """For a cluster: one JSON object a line."""
+    """For a cluster: one JSON object per line."""
 
     def __init__(self, process: str) -> None:
         super().__init__()

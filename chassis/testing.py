@@ -1,4 +1,4 @@
-"""Fixtures that tests of every service share; loaded as a pytest plugin by tests/conftest.py."""
+"""Test fixtures for every service."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from chassis.service import Service
 
 @contextmanager
 def migrated_database(service: Service, url: str, *, owner_url: str = "") -> Iterator[Database]:
-    """A database of this service, at its newest revision, closed at the end of the block.
+    """Open a database of this service at its newest revision; close it at the end of the block.
 
     url        of the running service's role
     owner_url  of the role that owns the tables; the same when empty
     """
     migrate(service, owner_url=owner_url or url, app_url=url)
-    database = Database(url, pool_size=8, walled=service.walled)
+    database = Database(url, pool_size=8, protected_tables=service.protected_tables)
     try:
         yield database
     finally:

@@ -29,7 +29,7 @@ APP = "gateway.app:create_app"
 def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
-    announce  called with the address once it answers
+    announce  called with the address when the server answers
     raises    Unavailable  PORT_TAKEN
               Invalid      ADDRESS_UNUSABLE
     """
@@ -56,14 +56,14 @@ def _url_host(host: str) -> str:
 
 
 def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve HTTP alone, for services elsewhere, until SIGINT or SIGTERM. Raises as `up` does."""
+    """Serve only HTTP until SIGINT or SIGTERM; services run in other processes. Raises the errors of `up`."""
     listener = _listen(settings.host, settings.port)
     address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
     _AnnouncingServer(_http_config(settings), lambda: announce(address)).run(sockets=[listener])
 
 
 class _Services:
-    """What one process of `up` runs besides HTTP: each service and its jobs."""
+    """The services and jobs of one process of `up`."""
 
     def __init__(self, settings: Settings, services: list[Service]) -> None:
         self._stop = threading.Event()
@@ -103,7 +103,7 @@ def _http_config(settings: Settings) -> uvicorn.Config:
 
 
 class _AnnouncingServer(StoppableServer):
-    """Calls `ready` once it listens."""
+    """Calls `ready` when it listens."""
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
         super().__init__(config)
@@ -116,15 +116,15 @@ class _AnnouncingServer(StoppableServer):
 
 
 def _serve_in_process(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    running = _Services(settings, discover())
+    services = _Services(settings, discover())
     try:
         _AnnouncingServer(_http_config(settings), ready).run(sockets=[listener])
     finally:
-        running.close()
+        services.close()
 
 
 def worker(handle: int) -> None:
-    """Run one of N processes until its channel closes or a signal ends it.
+    """Run one of N processes until its channel closes or a signal stops it.
 
     handle  file descriptor of the channel to the supervisor
     """
@@ -132,11 +132,11 @@ def worker(handle: int) -> None:
     telemetry.start(settings, "up")
     channel = socket.socket(fileno=handle)
     channel.setblocking(False)
-    running = _Services(settings, discover())
+    services = _Services(settings, discover())
     try:
         WorkerServer(_http_config(settings), channel).run()
     finally:
-        running.close()
+        services.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Adapters chosen by the scheme of a URL and imported on demand."""
+"""Adapters that the scheme of a URL selects, imported on demand."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ def open_url(url: str, table: Mapping[str, str], **options: Any) -> Any:
     """Build the adapter that `url`'s scheme names.
 
     table    scheme -> "package.module:factory"; the factory is called as factory(url, **options)
-    raises   Invalid  URL_SCHEME_UNKNOWN; URL_SCHEME_MISSPELT, with the nearest known scheme
+    raises   Invalid  URL_SCHEME_UNKNOWN
+                      URL_SCHEME_MISSPELT  with the nearest known scheme
     """
     return resolve(table[known_scheme(url, table)])(url, **options)
 
 
 def known_scheme(url: str, table: Mapping[str, str]) -> str:
-    """The scheme of `url`, which the table must have. Raises as open_url does."""
+    """Return the scheme of `url`, which must be in the table. Raises the errors of open_url."""
     scheme = urlsplit(url).scheme
     if scheme in table:
         return scheme

@@ -1,4 +1,4 @@
-"""Wake the threads that wait for work when any process has written to a database, instead of polling it."""
+"""Wakes threads that wait for work when any process has written to a database, so that they need not poll."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 CHANNEL = "rangkiang_wake"
-# NOTIFY inside the writers' transactions halves their rate; so it is sent apart, and seldom.
+# NOTIFY inside writers' transactions halves their rate, so another connection sends it, at most this often.
 NOTIFY_EVERY_SECONDS = 0.005
 RECONNECT_SECONDS = 1.0
-# Without these a connection to a machine that is gone waits for minutes.
-_SILENCE: dict[str, Any] = {
+# Without these options a connection to a dead machine waits for minutes.
+_TIMEOUTS: dict[str, Any] = {
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -39,17 +39,17 @@ _announced: weakref.WeakSet[Database] = weakref.WeakSet()
 
 
 class Wake(Protocol):
-    """One waiter's means to be woken; each waiter opens its own."""
+    """A connection on which one thread waits for writes; each waiting thread opens its own."""
 
     def wait(self, seconds: float) -> None:
-        """Return when a transaction has written since the last return, or after `seconds`, whichever comes first."""
+        """Return when a transaction has written since the last return, or after `seconds`."""
         ...
 
     def close(self) -> None: ...
 
 
 def announce_commits(database: Database) -> None:
-    """Wake waiters of every process after this process's writes to `database`. Calling it twice is harmless."""
+    """Wake waiting threads of all processes after writes of this process. A second call does nothing."""
     database = database.origin
     if database in _announced:
         return
@@ -58,23 +58,23 @@ def announce_commits(database: Database) -> None:
 
 
 def open_wake(database: Database) -> Wake:
-    """Open the means to be woken for one waiter; this process's own writes wake it as well."""
+    """Open a Wake for one thread; writes of this process wake it as well."""
     announce_commits(database)
     return _SocketWake(database) if database.is_sqlite else _ListenWake(database.url)
 
 
 def _sockets(database: Database) -> Path:
-    """Folder next to a SQLite file with one datagram socket for each waiter, of whatever process."""
+    """Return the folder next to a SQLite file with one datagram socket per waiting thread of any process."""
     folder = Path(f"{database.url.database}.wake")
     folder.mkdir(mode=0o700, exist_ok=True)
     return folder
 
 
 class _Datagrams:
-    """Sends one datagram to each waiter after a transaction that wrote."""
+    """Sends one datagram to each waiting thread after a transaction that wrote."""
 
     def __init__(self, database: Database) -> None:
-        # A socket's address holds 107 bytes at most; through the open folder any path is short enough.
+        # The address of a socket has at most 107 bytes; a path through the open folder is always short enough.
         self._folder = os.open(_sockets(database), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
         weakref.finalize(database, _close, self._folder, self._socket)
@@ -84,7 +84,7 @@ class _Datagrams:
             try:
                 self._socket.sendto(b"", f"/proc/self/fd/{self._folder}/{name}")
             except BlockingIOError:
-                continue  # its queue is full: it will wake
+                continue  # its queue is full, so it will wake
             except ConnectionRefusedError:
                 # Its process died.
                 with contextlib.suppress(FileNotFoundError):
@@ -116,7 +116,7 @@ class _SocketWake:
 
 
 class _Notifier:
-    """Sends one NOTIFY for all that was committed meanwhile, from a thread with a connection of its own."""
+    """Sends one NOTIFY for all commits since the last one, from a thread with its own connection."""
 
     def __init__(self, database: Database) -> None:
         self._url = database.url
@@ -153,7 +153,7 @@ class _Notifier:
                     connection = _connect(self._url)
                 connection.execute(f"NOTIFY {CHANNEL}".encode())
             except psycopg.Error as problem:
-                # Waiters look once a second meanwhile.
+                # Without notifications waiting threads check once a second.
                 log.info("wake_not_sent", extra={"reason": type(problem).__name__})
                 _close_connection(connection)
                 connection = None
@@ -172,14 +172,14 @@ class _ListenWake:
             self._listen()
 
     def wait(self, seconds: float) -> None:
-        begun = time.monotonic()
+        start = time.monotonic()
         try:
             for _ in self._listen().notifies(timeout=seconds, stop_after=1):
                 pass
         except self._error as problem:
-            log.info("wake_not_heard", extra={"reason": type(problem).__name__})
+            log.info("wake_not_received", extra={"reason": type(problem).__name__})
             self.close()
-            time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - begun)))
+            time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - start)))
 
     def close(self) -> None:
         _close_connection(self._connection)
@@ -192,18 +192,18 @@ class _ListenWake:
 
 
 def listen(url: URL, channel: str) -> psycopg.Connection[Any]:
-    """Open a connection that hears what is sent to a channel. Raises psycopg.Error."""
+    """Open a connection that receives the notifications of a channel. Raises psycopg.Error."""
     connection = _connect(url)
     connection.execute(f"LISTEN {channel}".encode())
     return connection
 
 
 def _connect(url: URL) -> psycopg.Connection[Any]:
-    """Open a connection on which each statement is kept by itself, and which notices a server that went silent."""
+    """Open a connection that commits each statement and notices when the server stops answering."""
     import psycopg
 
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True, connect_timeout=5, **_SILENCE)
+    return psycopg.connect(plain, autocommit=True, connect_timeout=5, **_TIMEOUTS)
 
 
 def _close_connection(connection: psycopg.Connection[Any] | None) -> None:

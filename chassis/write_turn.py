@@ -1,4 +1,4 @@
-"""The order of SQLite's writers: the threads of a process, then the processes, each waiting for a limited time."""
+"""One SQLite writer at a time: among the threads of a process, then among processes, with a limited wait."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Most transactions of another process end sooner than a thread would start to wait for them.
+# Most transactions of other processes end before a thread that waits for them would start.
 SHORT_WAIT_SECONDS, PAUSE_SECONDS = 0.005, 0.0002
 
 
 class WriteTurn:
-    """One writer of a SQLite file at a time, over all threads and processes that take a turn.
+    """Admits one writer of a SQLite file at a time, among all threads and processes.
 
-    SQLite's own busy waiting made two processes of eight threads wait up to 1.8 s; a lock in the process and then
-    `flock` on a side file keep the wait below 50 ms.
+    With SQLite's own busy waiting two processes of eight threads wait up to 1.8 s; with a lock in the process and then
+    `flock` on a side file they wait less than 50 ms.
 
-    path  of the side file; it is made by the first turn
+    path  of the side file; the first turn creates it
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,7 +32,7 @@ class WriteTurn:
     def take(self, seconds: float) -> Iterator[None]:
         """Hold the turn in the block.
 
-        seconds  longest wait for it
+        seconds  longest wait for the turn
         raises   TimeoutError
         """
         end = time.monotonic() + seconds
@@ -62,9 +62,9 @@ class WriteTurn:
         return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def _wait(self, end: float) -> int:
-        """Wait for the other processes in a thread, because `flock` itself knows no time limit.
+        """Wait for other processes in a thread, because `flock` has no time limit.
 
-        returns  the handle that has the lock. One that gets it after `end` is closed at once.
+        returns  the handle with the lock; a handle that gets the lock after `end` is closed
         """
         assert self._handle is not None
         short = min(end, time.monotonic() + SHORT_WAIT_SECONDS)
@@ -72,17 +72,17 @@ class WriteTurn:
             time.sleep(PAUSE_SECONDS)
             if _lock_at_once(self._handle):
                 return self._handle
-        return _Waiting(self._open()).result(end)
+        return _LockWait(self._open()).result(end)
 
 
-class _Waiting:
-    """A wait for the lock on a handle of its own, so that it may outlast the writer who gave up."""
+class _LockWait:
+    """A wait for the lock on its own handle, which may last longer than the writer's time limit."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
         self._lock = threading.Lock()
         self._locked = threading.Event()
-        self._given_up = False
+        self._is_abandoned = False
         threading.Thread(target=self._run, name="write-turn", daemon=True).start()
 
     def result(self, end: float) -> int:
@@ -91,13 +91,13 @@ class _Waiting:
         with self._lock:
             if self._locked.is_set():
                 return self._handle
-            self._given_up = True
+            self._is_abandoned = True
         raise TimeoutError
 
     def _run(self) -> None:
         fcntl.flock(self._handle, fcntl.LOCK_EX)
         with self._lock:
-            if self._given_up:
+            if self._is_abandoned:
                 os.close(self._handle)
             else:
                 self._locked.set()

@@ -1,4 +1,4 @@
-"""The gateway: HTTP in, the services' wire contract out. The application is put together here."""
+"""The application of the gateway: it receives HTTP and calls services over gRPC."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ from gateway.settings import GatewaySettings
 API = "/api/v1"
 HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
 
-# The forms of an error, the default first: for a client whose Accept names no type.
+# The media types of an error; the first is for a client whose Accept names no type.
 _ERROR_MEDIA_TYPES = (problems.MEDIA_TYPE, "application/json", "text/html")
-# FastAPI's own spans: chassis.telemetry makes ours.
+# Turns FastAPI's own spans off, because chassis.telemetry makes spans.
 _NO_TELEMETRY: Any = {"tracing": False, "metrics": False, "logs": False, "operation_spans": False}
 
 
 class Gateway(FastAPI):
-    """A FastAPI application whose OpenAPI document is completed by what FastAPI cannot say."""
+    """A FastAPI application that adds to the OpenAPI document what FastAPI does not know."""
 
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
@@ -63,16 +63,16 @@ class Gateway(FastAPI):
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """The ASGI application. While it runs it reaches each service by `settings.service_url(name)`."""
+    """Create the ASGI application. It calls each service at `settings.service_url(name)`."""
 
-    own = settings.of(GatewaySettings)
+    gateway_settings = settings.of(GatewaySettings)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         clients = app.state.clients = Clients(settings)
-        # Opened now, so that settings that cannot work stop the start.
+        # Open the channel now, so that wrong settings stop the start.
         clients.channel("catalog")
-        app.state.query_log = QueryLog(clients) if own.query_log == "on" else None
+        app.state.query_log = QueryLog(clients) if gateway_settings.query_log == "on" else None
         async with send_while_open(app.state.query_log):
             yield
         await clients.close()
@@ -93,28 +93,28 @@ def create_app(settings: Settings) -> FastAPI:
         redirect_slashes=False,
         telemetry=_NO_TELEMETRY,
     )
-    app.state.settings = own
-    # Before the routers, which describe the same routes: the first match serves.
-    app.router.routes += [_plain(route, prefix=API) for route in HOT_ROUTES]
-    for place in (*partners.PLACES, *web.PLACES):
-        app.router.routes += [_plain(route) for route in place.router.routes]
+    app.state.settings = gateway_settings
+    # Before the routers, which document the same routes: the first match serves the request.
+    app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
+    for module in (*partners.MODULES, *web.MODULES):
+        app.router.routes += [_bare_route(route) for route in module.router.routes]
     for router in api_routers():
         app.include_router(router, prefix=API)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
-    if own.rate_limit:
-        app.add_middleware(Limits, quota=own.rate_limit, refuse=refuse)
-    if own.cors_origins:
-        app.add_middleware(ApiCors, origins=own.cors_origins.split(","))
+    if gateway_settings.rate_limit:
+        app.add_middleware(Limits, quota=gateway_settings.rate_limit, refuse=refuse)
+    if gateway_settings.cors_origins:
+        app.add_middleware(ApiCors, origins=gateway_settings.cors_origins.split(","))
     app.add_middleware(RequestGuard, refuse=refuse)
     telemetry.watch_app(app)
     return app
 
 
 def api_routers() -> Iterator[APIRouter]:
-    """The routers of the API: one in each module of gateway/api that is a noun."""
+    """Return the routers of the API: one in each module of gateway/api that has routes."""
     for name in sorted(module.name for module in pkgutil.iter_modules(api.__path__)):
         router = getattr(import_module(f"{api.__name__}.{name}"), "router", None)
         if router is not None:
@@ -122,22 +122,22 @@ def api_routers() -> Iterator[APIRouter]:
 
 
 def describe() -> bytes:
-    """The OpenAPI document as JSON."""
+    """Return the OpenAPI document as JSON."""
     return orjson.dumps(create_app(Settings()).openapi())
 
 
 def refuse(request: Request, error: Error) -> Response:
-    """The response to an error: a problem document; on pages a page that says the same, to clients that prefer HTML."""
+    """Build the response to an error: a problem document; for pages an HTML page, to clients that prefer HTML."""
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
-        return web.trouble(request, error)
+        return web.error_page(request, error)
     return problems.problem(request, error)
 
 
 class ApiCors:
-    """ASGI: lets scripts of other origins read the API; pages stay as they are.
+    """ASGI: lets scripts of other origins read the API, but not the pages.
 
-    origins  as browsers send them, or `*` for any
+    origins  in the form that browsers send, or `*` for any
     """
 
     def __init__(self, app: ASGIApp, *, origins: list[str]) -> None:
@@ -151,12 +151,12 @@ class ApiCors:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        readable = scope["type"] == "http" and scope["path"].startswith(("/api/", "/openapi.json"))
-        await (self._with_cors if readable else self._app)(scope, receive, send)
+        is_api = scope["type"] == "http" and scope["path"].startswith(("/api/", "/openapi.json"))
+        await (self._with_cors if is_api else self._app)(scope, receive, send)
 
 
-def _plain(route: Any, prefix: str = "") -> Route:
-    """A route whose endpoint takes the request alone, without FastAPI's layers around it."""
+def _bare_route(route: Any, prefix: str = "") -> Route:
+    """Make a route whose endpoint takes only the request, without FastAPI's layers."""
     return Route(prefix + route.path, route.endpoint, name=route.name)
 
 

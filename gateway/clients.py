@@ -1,4 +1,4 @@
-"""Clients of the services behind the gateway: a stub for each, opened when it is first used."""
+"""Clients of the services: a stub for each, opened at its first use."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chassis.errors import Invalid
 from chassis.rpc.client import AioChannel, aio_channel, check_health
 from chassis.settings import Settings
 from gateway.negotiation import language
-from gateway.request_guard import READING, header_fields, request_id
+from gateway.request_guard import READ_METHODS, header_fields, request_id
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 
 if TYPE_CHECKING:
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 Reply = TypeVar("Reply")
 
-# After this a call fails with 504.
+# A longer call fails with 504.
 CALL_SECONDS = 5.0
 _TRACEPARENT = re.compile(r"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
-# What gRPC takes as the value of a text metadata entry.
+# The values that gRPC accepts in text metadata.
 _PRINTABLE = re.compile(r"[\x20-\x7e]*")
 
 
 class Clients:
-    """Channels and stubs by service. For one event loop.
+    """Channels and stubs by service, for one event loop.
 
-    A service is reached by `<SERVICE>_URL`. One that does not answer makes its own calls fail, no others.
+    `<SERVICE>_URL` is the address of a service. If a service does not answer, only its own calls fail.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -46,14 +46,17 @@ class Clients:
         return channel
 
     def stub(self, service: str, make: Callable[[Any], Any]) -> Any:
-        """The stub of a service; `make` is the generated class."""
+        """Return the stub of a service; `make` is the generated class."""
         stub = self._stubs.get(service)
         if stub is None:
             stub = self._stubs[service] = make(self.channel(service))
         return stub
 
     async def check(self, service: str, seconds: float) -> None:
-        """raises  Unavailable, TooLate  the service does not say within `seconds` that it is ready"""
+        """Check that a service is ready.
+
+        raises  Unavailable, TooLate  the service does not answer within `seconds` that it is ready
+        """
         await check_health(self.channel(service), seconds)
 
     async def close(self) -> None:
@@ -62,8 +65,8 @@ class Clients:
 
 
 def clients(request: Request) -> Clients:
-    every: Clients = request.app.state.clients
-    return every
+    all_clients: Clients = request.app.state.clients
+    return all_clients
 
 
 def catalog(request: Request) -> CatalogAsyncStub:
@@ -71,7 +74,7 @@ def catalog(request: Request) -> CatalogAsyncStub:
     return stub
 
 
-# FastAPI runs a dependency that is no coroutine in a thread, where no channel may be opened.
+# Coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
 async def _services(request: Request) -> Clients:
     return clients(request)
 
@@ -91,8 +94,9 @@ else:
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
     """Call a method of a service on behalf of this request.
 
-    Language, request id, trace and credential go along; on a method that writes, Idempotency-Key and If-Match too.
-    raises  chassis.errors.Error  as the service raised it; Unavailable or TooLate when it does not answer
+    The metadata has language, request id, trace and credential, and for writes Idempotency-Key and If-Match.
+
+    raises  chassis.errors.Error  the error of the service; Unavailable or TooLate when it does not answer
             Invalid  HEADER_NOT_TEXT
     """
     fields = header_fields(request.scope)
@@ -100,7 +104,7 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
     traceparent = fields.get(b"traceparent", b"").decode("latin-1")
     if traceparent and _TRACEPARENT.fullmatch(traceparent):
         metadata.append(("traceparent", traceparent))
-    for name in _FORWARDED if request.method in READING else _FORWARDED_ON_WRITES:
+    for name in _FORWARDED if request.method in READ_METHODS else _FORWARDED_ON_WRITES:
         if name in fields:
             value = fields[name].decode("latin-1")
             if not _PRINTABLE.fullmatch(value):

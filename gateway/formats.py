@@ -1,6 +1,6 @@
-"""Formats of a record: the endings of their addresses, their media types, and what the catalogue calls them.
+"""Formats of a record: file endings, media types, and their names in the catalogue.
 
-The catalogue has its own list of what it can write; a test compares the two.
+The catalogue has its own list of formats; a test compares the two.
 """
 
 from __future__ import annotations
@@ -12,7 +12,12 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """name: as Catalog.GetForm has it. media_type: as Accept has it. description: English, for the OpenAPI document."""
+    """A format of a record.
+
+    name         of Catalog.GetForm
+    media_type   in Accept
+    description  English, for the OpenAPI document
+    """
 
     name: str
     media_type: str
@@ -32,10 +37,10 @@ FORMATS: Final = MappingProxyType(
         "jsonld": Format("jsonld", "application/ld+json", "schema.org in JSON-LD."),
         "ris": Format("ris", "application/x-research-info-systems", "RIS, for reference managers."),
         "bib": Format("bibtex", "application/x-bibtex", "BibTeX."),
-        "csv": Format("csv", "text/csv", "A line of a table."),
+        "csv": Format("csv", "text/csv", "A row of a table."),
     }
 )
-# What Accept may choose: the first ending with a media type.
+# The ending that Accept selects: the first one with the media type.
 ENDING_BY_MEDIA_TYPE: Final = MappingProxyType(
     {form.media_type: ending for ending, form in reversed(tuple(FORMATS.items()))}
 )

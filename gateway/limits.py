@@ -1,8 +1,8 @@
-"""How often one caller may ask: a token bucket each, in this process's memory.
+"""Rate limits: a token bucket per caller, in the memory of this process.
 
-Ours and not the library `limits`: that one's memory keeps every caller of the window, and an attacker has as many as
-they like; here the caller that has been silent longest is forgotten. A bucket is one look-up for the decision and for
-the headers (0.6 µs). Limits protect the machine; they are per process and forgotten with it, and are no bill.
+The library `limits` is not used: its memory stores every caller of the window, and an attacker can pretend to be any
+number of callers. Here the caller that has been idle longest is removed. One look-up (0.6 µs) gives the decision and
+the headers. Limits protect the machine; each process has its own, and they end with it.
 """
 
 from __future__ import annotations
@@ -25,29 +25,29 @@ from gateway.request_guard import header_fields
 
 WINDOW_SECONDS = 60
 MOST_CALLERS = 50_000  # about 10 MB
-# Probes, and what browsers and proxies cache, do not count.
+# Probes and files that browsers and proxies cache do not count.
 EXEMPT = ("/api/v1/health/", "/static/")
-IPV6_BITS = 64  # a household has as many addresses as the other 64 bits can say
-# Nobody has verified a credential here. Made-up ones lift an address to this many times its quota and no higher.
+IPV6_BITS = 64  # one household can use all addresses of the other 64 bits
+# The gateway does not verify credentials. With invented ones an address gets at most this many times its quota.
 MOST_CREDENTIALS = 10
 _KEY = secrets.token_bytes(32)
 
 
 class Buckets:
-    """A bucket for each caller: `quota` tokens at most, refilled at `quota` a minute, one token a request.
+    """A bucket per caller: at most `quota` tokens, refilled with `quota` tokens per minute; a request takes one token.
 
-    now  seconds that only grow
+    now  returns seconds that only grow
     """
 
     def __init__(self, quota: int, *, most: int = MOST_CALLERS, now: Callable[[], float] = time.monotonic) -> None:
         self.quota = quota
         self._rate = quota / WINDOW_SECONDS
         self._most, self._now = most, now
-        # caller -> (tokens left, when that was so); the one that asked last is last
+        # caller -> (tokens left, time of that count); the latest caller is last
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def take(self, caller: str) -> float:
-        """Take a token; how many are left, below 0 when there was none to take."""
+        """Take a token; return the number of tokens left, below 0 when there was none."""
         now = self._now()
         left, since = self._left.pop(caller, (float(self.quota), now))
         tokens = min(float(self.quota), left + (now - since) * self._rate)
@@ -57,7 +57,7 @@ class Buckets:
         return tokens - 1
 
     def seconds_until(self, left: float, tokens: float) -> int:
-        """Whole seconds until a caller with so many left has `tokens`; at least 1."""
+        """Return the whole seconds until a caller with `left` tokens has `tokens`; at least 1."""
         return max(1, math.ceil((tokens - left) / self._rate))
 
     def __len__(self) -> int:
@@ -65,11 +65,13 @@ class Buckets:
 
 
 class Limits:
-    """ASGI: counts each request for its caller, says in headers what is left (draft-ietf-httpapi-ratelimit-headers-10),
-    and refuses with 429 when nothing is left.
+    """ASGI: counts the requests of each caller, and refuses too many with 429.
 
-    The caller is the credential when there is one, else the address.
-    refuse  makes the response to an error
+    Headers have what is left (draft-ietf-httpapi-ratelimit-headers-10).
+
+    The caller is the credential if there is one, else the address.
+
+    refuse  builds the response to an error
     """
 
     def __init__(self, app: ASGIApp, *, quota: int, refuse: Callable[[Request, Error], Response]) -> None:
@@ -106,13 +108,13 @@ class Limits:
 
 
 def credential_of(scope: Scope) -> str:
-    """A keyed hash of the credential of a request, "" without one; the credential itself is never kept."""
+    """Return a keyed hash of a request's credential, "" without one; the credential itself is not stored."""
     credential = header_fields(scope).get(b"authorization")
     return blake2b(credential, key=_KEY, digest_size=16).hexdigest() if credential else ""
 
 
 def address_of(scope: Scope) -> str:
-    """The caller's address, as TRUSTED_PROXIES let the server know it; of IPv6 its first 64 bits."""
+    """Return the caller's address, which TRUSTED_PROXIES may report; for IPv6 its first 64 bits."""
     address: str = (scope.get("client") or ("",))[0]
     return _network(address) if ":" in address else address
 
@@ -121,7 +123,7 @@ def address_of(scope: Scope) -> str:
 def _network(address: str) -> str:
     try:
         parsed = ipaddress.IPv6Address(address)
-    except ValueError:  # a socket's path, perhaps
+    except ValueError:  # such as the path of a socket
         return address
     return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, IPV6_BITS), strict=False).network_address)
 

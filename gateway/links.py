@@ -8,6 +8,6 @@ from gateway.settings import GatewaySettings
 
 
 def absolute_url(request: Request, path: str) -> str:
-    """`path` under PUBLIC_URL, else under the scheme and host of the request."""
+    """Return the URL of `path` under PUBLIC_URL, or else under the scheme and host of the request."""
     settings: GatewaySettings = request.app.state.settings
     return (settings.public_url or str(request.base_url)).rstrip("/") + path

@@ -13,16 +13,16 @@ LANGUAGE_COOKIE = "lang"
 
 
 def language(request: Request) -> str:
-    """The language to answer in: `lang=`, then (on pages) the cookie, then Accept-Language, then Indonesian."""
-    # Most requests need no look into their parameters, which costs 3 µs.
+    """Return the response's language: `lang=`, else (on pages) the cookie, else Accept-Language, else Indonesian."""
+    # Parsing the parameters takes 3 µs, and most requests have no `lang=`.
     if b"lang=" in request.scope["query_string"]:
-        chosen = request.query_params.get("lang")
-        if chosen in LANGUAGES:
-            return chosen
+        parameter = request.query_params.get("lang")
+        if parameter in LANGUAGES:
+            return parameter
     if not request.scope["path"].startswith("/api/"):
-        remembered = request.cookies.get(LANGUAGE_COOKIE)
-        if remembered in LANGUAGES:
-            return remembered
+        cookie = request.cookies.get(LANGUAGE_COOKIE)
+        if cookie in LANGUAGES:
+            return cookie
     header = header_fields(request.scope).get(b"accept-language")
     return _preferred_language(header[:200].decode("latin-1")) if header else "id"
 
@@ -36,9 +36,9 @@ def _preferred_language(header: str) -> str:
 
 @lru_cache(maxsize=512)
 def preferred_media_type(header: str, offered: tuple[str, ...]) -> str | None:
-    """The offered media type that an Accept header prefers; None when it accepts none of them.
+    """Return the offered media type that an Accept header prefers; None when it accepts none of them.
 
-    Among equal weights an exact name wins over a wildcard, then the earlier one wins.
+    For equal weights an exact name precedes a wildcard, then the earlier offer precedes.
     """
     if not header:
         return offered[0]
@@ -55,7 +55,7 @@ def preferred_media_type(header: str, offered: tuple[str, ...]) -> str | None:
 
 
 def parse_weights(header: str) -> dict[str, float]:
-    """Values of an Accept-like header with their weights (RFC 9110 §12.4.2); of `en-GB` only `en` is kept."""
+    """Parse the values of an Accept-like header with their weights (RFC 9110 §12.4.2); `en-GB` becomes `en`."""
     weights: dict[str, float] = {}
     for part in header.lower().split(",")[:32]:
         value, *parameters = (piece.strip() for piece in part.split(";"))

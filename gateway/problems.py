@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents: the only module of the gateway that turns errors into HTTP."""
+"""Converts errors to RFC 9457 problem documents; no other module of the gateway converts errors to HTTP."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class NotAcceptable(Error):
 
 
 def from_http(problem: HTTPException) -> Error:
-    """The error behind an HTTPException: its cause, or the framework's own refusal (no route, wrong method)."""
+    """Return the error of an HTTPException: its cause, or the framework's own refusal (no route, wrong method)."""
     if isinstance(problem.__cause__, Error):
         return problem.__cause__
     if problem.status_code == HTTPStatus.NOT_FOUND:
@@ -58,24 +58,24 @@ def from_http(problem: HTTPException) -> Error:
     return Invalid("REQUEST_INVALID")
 
 
-def title(status: int, code: str) -> str:
-    """What a status means, in the language `code`."""
-    return sentence(TITLES.get(status, "TITLE_ERROR")).speak(code)
+def title(status: int, lang: str) -> str:
+    """Return the title of a status in a language."""
+    return sentence(TITLES.get(status, "TITLE_ERROR")).in_language(lang)
 
 
 def document(request: Request, error: Error) -> bytes:
-    """The problem document as JSON, with its sentences in the language of the request."""
-    code = language(request)
+    """Build the problem document as JSON, with sentences in the language of the request."""
+    lang = language(request)
     return orjson.dumps(
         {
             "type": "about:blank",
-            "title": title(error.http_status, code),
+            "title": title(error.http_status, lang),
             "status": error.http_status,
-            "detail": error.sentence.speak(code),
+            "detail": error.sentence.in_language(lang),
             "reason": error.reason,
             "facts": error.facts,
             "refusals": [
-                {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.speak(code)}
+                {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(lang)}
                 for refusal in error.refusals
             ],
             "instance": f"urn:rangkiang:request:{request_id(request)}",
@@ -84,11 +84,11 @@ def document(request: Request, error: Error) -> bytes:
     )
 
 
-def headers(error: Error, code: str) -> dict[str, str]:
-    """Headers of an error response, be it a document or a page."""
+def headers(error: Error, lang: str) -> dict[str, str]:
+    """Return the headers of an error response, for documents and pages."""
     fields = {
         "Cache-Control": "no-store",
-        "Content-Language": code,
+        "Content-Language": lang,
         "Vary": "Accept, Accept-Language, Cookie",
     }
     if error.http_status == HTTPStatus.METHOD_NOT_ALLOWED:
@@ -101,7 +101,7 @@ def headers(error: Error, code: str) -> dict[str, str]:
 
 
 def problem(request: Request, error: Error) -> Response:
-    """The response to an error, as a problem document."""
+    """Build the response to an error, as a problem document."""
     return Response(
         document(request, error),
         status_code=error.http_status,

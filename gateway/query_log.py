@@ -1,8 +1,8 @@
 """The query log: searches and opened hits, kept in memory and sent to the catalogue in batches.
 
-Nothing of the reader is kept: no address, no cookie, no time finer than the day; a batch is sorted, so that its order
-says nothing either. No reader is followed to know which hit was opened: hits link to `/records/…?hit=3`, and the
-Referer has the search. The last batch may be lost with the process.
+The log has no data about readers: no address, no cookie, no time besides the date. Batches are sorted, so their order
+has no meaning. Opened hits are known without tracking: hits link to `/records/…?hit=3`, and the Referer has the search.
+The last batch may be lost when the process ends.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS, BATCH_SEARCHES = 10.0, 200
-MOST_ENTRIES = 1_000  # while the catalogue does not answer; more are lost
+MOST_ENTRIES = 1_000  # while the catalogue does not answer; further entries are dropped
 SEND_SECONDS = 2.0
 LONGEST_QUERY = 500
 MOST_RANKS = 1_000
@@ -35,7 +35,7 @@ _SEARCH_PAGE = re.compile(r"https?://([^/?#]+)/search\?([^#]*)")
 
 
 class QueryLog:
-    """Keeps entries until they are sent. For one event loop."""
+    """Stores entries until they are sent; for one event loop."""
 
     def __init__(self, clients: Clients) -> None:
         self._clients = clients
@@ -43,15 +43,15 @@ class QueryLog:
         self._full = asyncio.Event()
 
     def add(self, *, query: str, total: int, clicked: int, language: str) -> None:
-        """One search (clicked 0), or one opened hit of a search."""
+        """Add a search (clicked 0), or an opened hit of a search."""
         if len(self._entries) < MOST_ENTRIES:
             self._entries.append((clock.now().date().isoformat(), query[:LONGEST_QUERY], total, clicked, language))
-        # Only when a batch is full: after a failure the next one waits for its time.
+        # Only when a batch becomes full: after a failure the next attempt waits for its time.
         if len(self._entries) == BATCH_SEARCHES:
             self._full.set()
 
     async def run(self) -> None:
-        """Send a batch every 10 s, or as soon as 200 are there, until cancelled; then the last one."""
+        """Send a batch every 10 s, or when it has 200 entries, until cancelled; then send the last one."""
         try:
             while True:
                 with contextlib.suppress(TimeoutError):
@@ -63,7 +63,7 @@ class QueryLog:
             raise
 
     async def send(self) -> None:
-        """Send the entries. Those that the catalogue does not take stay for the next time."""
+        """Send the entries; if the catalogue does not answer, they wait for the next batch."""
         batch, self._entries = sorted(self._entries[:MOST_ENTRIES]), []
         self._full.clear()
         if not batch:
@@ -77,13 +77,13 @@ class QueryLog:
                 searches_pb2.NoteSearchesRequest(searches=searches), timeout=SEND_SECONDS
             )
         except Error as problem:
-            log.info("searches_not_noted", extra={"searches": len(batch), "reason": problem.reason})
+            log.info("searches_not_logged", extra={"searches": len(batch), "reason": problem.reason})
             self._entries = [*batch, *self._entries][:MOST_ENTRIES]
 
 
 @contextlib.asynccontextmanager
 async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
-    """Send batches for the length of the block; nothing when there is no log."""
+    """Send batches for the duration of the block; do nothing without a log."""
     if query_log is None:
         yield
         return
@@ -97,9 +97,9 @@ async def send_while_open(query_log: QueryLog | None) -> AsyncIterator[None]:
 
 
 def log_search(request: Request, *, query: str, reply: catalog_pb2.SearchReply) -> bool:
-    """Log a search whose first page is being answered; whether links to its hits should carry `?hit=`.
+    """Log a search whose first page is requested; return whether links to its hits have `?hit=`.
 
-    Not logged: everything (an empty query), and searches while the engine is down, which would look like failures.
+    Empty queries are not logged, and neither are searches while the engine is down, which would look like failures.
     """
     query_log: QueryLog | None = request.app.state.query_log
     if query_log is None or reply.degraded or not query.strip():
@@ -109,7 +109,7 @@ def log_search(request: Request, *, query: str, reply: catalog_pb2.SearchReply) 
 
 
 def log_opened_hit(request: Request) -> None:
-    """Log that a hit was opened, when the address says which (`?hit=`) and the Referer says of what search."""
+    """Log an opened hit, when the URL has its rank (`?hit=`) and the Referer has the search."""
     query_log: QueryLog | None = request.app.state.query_log
     rank = request.query_params.get("hit", "")
     if query_log is None or not (rank.isascii() and rank.isdigit() and 0 < len(rank) <= 4):

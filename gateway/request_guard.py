@@ -1,4 +1,4 @@
-"""The outermost layer: request ids, bounds of what comes in, security headers, and no traceback out."""
+"""The outermost layer: request ids, limits of requests, security headers, and no tracebacks in responses."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_TARGET_BYTES = 8_192
 LONGEST_HEADERS_BYTES = 16_384
-# GET and HEAD take no body; a small one is ignored, as HTTP allows.
+# GET and HEAD have no body; a small one is ignored, which HTTP allows.
 LONGEST_IGNORED_BODY_BYTES = 4_096
 LONGEST_BODY_BYTES = 65_536
-READING = ("GET", "HEAD")
+READ_METHODS = ("GET", "HEAD")
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -62,7 +62,7 @@ class HeadersTooLarge(Error):
 
 
 def accept_bodies(longest_bytes: int) -> Callable[[Endpoint], Endpoint]:
-    """Decorate an endpoint whose bodies may be longer than 64 KB. Stands below the router's own decorator."""
+    """Decorate an endpoint with bodies longer than 64 KB; write it below the router's decorator."""
 
     def mark(endpoint: Endpoint) -> Endpoint:
         endpoint.longest_body_bytes = longest_bytes  # type: ignore[attr-defined]
@@ -72,7 +72,7 @@ def accept_bodies(longest_bytes: int) -> Callable[[Endpoint], Endpoint]:
 
 
 def header_fields(scope: Scope) -> dict[bytes, bytes]:
-    """Header fields by lower-case name; of a repeated one the first. `Headers.get` takes ten times as long."""
+    """Return header fields by lower-case name, the first of repeated ones; `Headers.get` takes ten times as long."""
     fields: dict[bytes, bytes] | None = scope.get(_FIELDS)
     if fields is None:
         fields = scope[_FIELDS] = dict(reversed(scope["headers"]))
@@ -80,7 +80,7 @@ def header_fields(scope: Scope) -> dict[bytes, bytes]:
 
 
 def request_id(request: Request) -> str:
-    """The id of this request: the client's X-Request-Id, or one of ours."""
+    """Return the id of this request: the client's X-Request-Id, or a new one."""
     return str(request.scope["state"]["request_id"])
 
 
@@ -89,16 +89,16 @@ def body_too_large(longest: int) -> BodyTooLarge:
 
 
 def unexpected() -> Error:
-    """The error that stands for a fault of ours: it says nothing of its insides."""
+    """Return the error for a programming fault, without details."""
     return Error("INTERNAL")
 
 
 class RequestGuard:
-    """ASGI: names the request, bounds its target, headers and body, adds the security headers, hides tracebacks.
+    """ASGI: gives the request an id, limits its URL, headers and body, adds security headers, hides tracebacks.
 
-    HEAD is served as GET; the server leaves the body out. Responses to a request with a credential are not stored.
+    HEAD is served as GET; the server omits the body. Caches must not store responses to requests with a credential.
 
-    refuse  makes the response to an error
+    refuse  builds the response to an error
     """
 
     def __init__(self, app: ASGIApp, *, refuse: Callable[[Request, Error], Response]) -> None:
@@ -108,8 +108,8 @@ class RequestGuard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        name, has_credential, error = _inspect(scope)
-        scope.setdefault("state", {})["request_id"] = name
+        request_id, has_credential, error = _inspect(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
         started = False
 
         async def send_with_headers(message: Message) -> None:
@@ -119,7 +119,7 @@ class RequestGuard:
                 headers = message["headers"]
                 if has_credential:
                     headers = [*(pair for pair in headers if pair[0] != b"cache-control"), _NO_STORE]
-                message["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", name.encode())]
+                message["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:
@@ -129,10 +129,10 @@ class RequestGuard:
             if scope["method"] == "HEAD":
                 scope = {**scope, "method": "GET"}
             if scope["method"] != "GET":
-                receive = _bounded(scope, receive)
+                receive = _limit_body(scope, receive)
             await self.app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("request_failed", extra={"request_id": name, "path": scope["path"]})
+            log.exception("request_failed", extra={"request_id": request_id, "path": scope["path"]})
             if started:
                 raise
             await self._refuse(Request(scope), unexpected())(scope, receive, send_with_headers)
@@ -142,33 +142,34 @@ _NO_STORE = (b"cache-control", b"no-store")
 
 
 def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:
-    """The request's id, whether it carries a credential, and why it is refused, if it is."""
+    """Return the request's id, whether it has a credential, and the error if it is refused."""
     fields = header_fields(scope)
-    name = fields.get(b"x-request-id", b"")
-    text = name.decode() if _REQUEST_ID.fullmatch(name) else ids.new_id_text()
+    header = fields.get(b"x-request-id", b"")
+    request_id = header.decode() if _REQUEST_ID.fullmatch(header) else ids.new_id_text()
     error: Error | None = None
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_TARGET_BYTES:
         error = AddressTooLong("ADDRESS_TOO_LONG", longest=LONGEST_TARGET_BYTES)
     elif sum(map(len, chain.from_iterable(scope["headers"]))) > LONGEST_HEADERS_BYTES:
         error = HeadersTooLarge("HEADERS_TOO_LARGE", longest=LONGEST_HEADERS_BYTES)
-    elif scope["method"] in READING and (
+    elif scope["method"] in READ_METHODS and (
         b"transfer-encoding" in fields or _content_length(fields) > LONGEST_IGNORED_BODY_BYTES
     ):
         error = body_too_large(LONGEST_IGNORED_BODY_BYTES)
-    return text, b"authorization" in fields, error
+    return request_id, b"authorization" in fields, error
 
 
-def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """`receive` that stops at the route's limit: by Content-Length at once, else as the bytes arrive.
+def _limit_body(scope: Scope, receive: Receive) -> Receive:
+    """Return a `receive` that refuses bodies above the route's limit, by Content-Length or by the bytes received.
 
-    FastAPI's own `max_body_size` is not used: its refusal is plain text.
-    raises  HTTPException  413; the only kind that FastAPI lets through while it reads a body
+    FastAPI's own `max_body_size` is not used, because it refuses with plain text.
+
+    raises  HTTPException  413; FastAPI passes no other kind while it reads a body
     """
     received_bytes = 0
 
-    async def receive_bounded() -> Message:
+    async def receive_limited() -> Message:
         nonlocal received_bytes
-        # Routing has put the endpoint into the scope by the time somebody reads the body.
+        # Routing has put the endpoint into the scope before the body is read.
         longest: int = getattr(scope.get("endpoint"), "longest_body_bytes", LONGEST_BODY_BYTES)
         if not received_bytes and _content_length(header_fields(scope)) > longest:
             raise HTTPException(413) from body_too_large(longest)
@@ -178,10 +179,10 @@ def _bounded(scope: Scope, receive: Receive) -> Receive:
             raise HTTPException(413) from body_too_large(longest)
         return message
 
-    return receive_bounded
+    return receive_limited
 
 
 def _content_length(fields: Mapping[bytes, bytes]) -> int:
-    """0 without a Content-Length; one that is no number counts as endless."""
+    """Return the Content-Length; 0 without one, and a huge number when it is not a number."""
     value = fields.get(b"content-length", b"0")
     return int(value) if value.isdigit() and len(value) < 16 else 1 << 60

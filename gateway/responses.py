@@ -1,4 +1,4 @@
-"""Responses that can be revalidated: a strong ETag of the content, 304, and gzip where it pays."""
+"""Responses with revalidation: a strong ETag of the content, 304, and gzip for larger bodies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.responses import Response
 from gateway.request_guard import header_fields
 
 _XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
-# Smaller bodies fit one packet or two; compressing them costs more than it saves.
+# Smaller bodies fit into one or two packets, so compressing them takes longer than sending them.
 GZIP_FROM_BYTES = {"text/html": 1_000, "application/json": 4_000, **dict.fromkeys(_XML, 4_000)}
 _GZIP_LEVEL = {"text/html": 5, "application/json": 1, **dict.fromkeys(_XML, 1)}
 
@@ -26,16 +26,16 @@ def respond(
     vary: str = "Accept, Accept-Language, Accept-Encoding",
     headers: Mapping[str, str] | None = None,
 ) -> Response:
-    """A 200 with a strong ETag of the body; 304 when the client has it; gzip when that pays.
+    """Respond with 200 and a strong ETag of the body, or with 304 when the client has it; compress larger bodies.
 
-    cache  Cache-Control; the default lets every cache keep the response and revalidate it each time
+    cache  Cache-Control; by default caches may store the response and must revalidate it each time
     """
     family, fields = media_type.split(";", 1)[0], header_fields(request.scope)
     compress = len(body) >= GZIP_FROM_BYTES.get(family, 1 << 40) and b"gzip" in fields.get(b"accept-encoding", b"")
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}{"-gz" if compress else ""}"'
     response_headers = {"ETag": tag, "Cache-Control": cache, "Vary": vary, **(headers or {})}
-    known = fields.get(b"if-none-match")
-    if known and _matches(known.decode("latin-1"), tag):
+    client_tags = fields.get(b"if-none-match")
+    if client_tags and _matches(client_tags.decode("latin-1"), tag):
         return Response(status_code=304, headers=response_headers)
     if compress:
         response_headers["Content-Encoding"] = "gzip"
@@ -49,6 +49,6 @@ def gzip(body: bytes, level: int) -> bytes:
 
 
 def _matches(header: str, tag: str) -> bool:
-    """RFC 9110 §13.1.2: weak comparison against a list, or `*`."""
-    known: Sequence[str] = [piece.strip().removeprefix("W/") for piece in header[:2_000].split(",")]
-    return "*" in known or tag in known
+    """Compare a tag with If-None-Match (RFC 9110 §13.1.2): a list, by weak comparison, or `*`."""
+    client_tags: Sequence[str] = [piece.strip().removeprefix("W/") for piece in header[:2_000].split(",")]
+    return "*" in client_tags or tag in client_tags

@@ -1,4 +1,4 @@
-"""What an operator may set for the gateway."""
+"""The settings of the gateway."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chassis.settings import OwnSettings
 
 
 class GatewaySettings(OwnSettings):
-    """The gateway's settings."""
+    """Settings of the gateway process."""
 
     rate_limit: int = Field(
         default=3_000, ge=0, le=1_000_000, description="requests a minute from one address to one process; 0: no limit"
@@ -19,14 +19,14 @@ class GatewaySettings(OwnSettings):
     cors_origins: str = Field(
         default="",
         pattern=r"^(\*|https?://[^/\s,]+(\s*,\s*https?://[^/\s,]+)*)?$",
-        description="origins whose scripts may read the API in a browser, with commas between; *: any; none if empty",
+        description="origins whose scripts may read the API in a browser, separated by commas; *: any; none if empty",
     )
-    query_log: Literal["on", "off"] = Field(default="on", description="whether searches are kept, without persons")
+    query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     public_url: str = Field(
         default="",
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
-        description="scheme, host and port of links that must be whole; as each request names them if empty",
+        description="scheme, host and port of absolute links; those of each request if empty",
     )
     covers: Path | None = Field(
-        default=None, description="folder of cover pictures, named by ISBN; every cover is drawn if empty"
+        default=None, description="folder of cover images, named by ISBN; all covers are drawn if empty"
     )

@@ -1,4 +1,4 @@
-"""The bus between services: its events, and what an adapter promises. Imports of this module stay light."""
+"""The bus between services: its events, and the interface of its adapters. This module imports little."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ DEAD_ADAPTERS = {
     "amqps": "chassis.bus.amqp_dead:open_dead",
 }
 
-# A handler that fails is tried again after each of these; after the last the event is put on the dead list.
+# A failed handler is tried again after each of these; after the last one the event goes to the dead list.
 BACKOFF_SECONDS = (1, 5, 30, 300, 1800, 7200)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact between its service and its handlers.
+    """An event on its way from a service to its handlers.
 
-    id           UUIDv7 given by emit(); consumers remember it in their inbox
+    id           UUIDv7 made by emit(); consumers store it in their inbox
     type         full name of its protobuf message, `rangkiang.catalog.v1.RecordChanged`: the routing key
     body         that message as protobuf JSON
-    version      of the aggregate, growing; later facts of one aggregate may arrive first
+    version      of the aggregate; it grows, and a later event of the aggregate may arrive first
     traceparent  W3C trace context of the act, "" without tracing
     """
 
@@ -47,18 +47,18 @@ class Event:
 
     @property
     def envelope(self) -> dict[str, Any]:
-        """Everything but the id, by name."""
+        """All fields except the id, by name."""
         return {name: getattr(self, name) for name in ENVELOPE}
 
 
-# What every table and message that keeps an event has, next to the event's id.
+# Fields of each table and message that stores an event, besides the event's id.
 ENVELOPE = tuple(field.name for field in fields(Event) if field.name != "id")
 
 
 class Bus(Protocol):
-    """What each adapter promises: an event accepted by publish() reaches each of its handlers at least once.
+    """The interface of an adapter: an event that publish() accepts reaches each of its handlers at least once.
 
-    writes_databases  it publishes by transactions of its own, so never inside one
+    writes_databases  it publishes in its own transactions, so never call it inside one
     """
 
     writes_databases: bool
@@ -66,13 +66,13 @@ class Bus(Protocol):
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         """Publish events.
 
-        returns  ids that are safe with the bus; the others are to be published again
-        raises   Unavailable  BUS_UNAVAILABLE; nothing is known about any of them
+        returns  ids of the events that the bus has stored; publish the others again
+        raises   Unavailable  BUS_UNAVAILABLE; the bus may have stored any of them
         """
         ...
 
     def check(self) -> None:
-        """Make sure that the bus answers. Raises Unavailable BUS_UNAVAILABLE."""
+        """Check that the bus answers. Raises Unavailable BUS_UNAVAILABLE."""
         ...
 
     def close(self) -> None: ...
@@ -80,11 +80,11 @@ class Bus(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DeadEvent:
-    """An event that one handler could not take, after every attempt.
+    """An event that one handler failed to process in every attempt.
 
     key       its name on the dead list: handler/event id
     occurred  ISO 8601; "" when the message cannot be read
-    error     what the last attempt raised
+    error     the error of the last attempt
     """
 
     key: str
@@ -105,15 +105,15 @@ class DeadList(Protocol):
     """The dead events of one service."""
 
     def find(self) -> list[DeadEvent]:
-        """All of them, by handler, oldest first. Raises Unavailable."""
+        """List them by handler, oldest first. Raises Unavailable."""
         ...
 
     def replay(self, keys: Sequence[str]) -> int:
-        """Give these to their handlers again, counting attempts from zero. Returns how many there were."""
+        """Deliver these events to their handlers again and count attempts from zero. Returns their number."""
         ...
 
     def drop(self, keys: Sequence[str]) -> int:
-        """Delete these. Returns how many there were."""
+        """Delete these events. Returns their number."""
         ...
 
     def close(self) -> None: ...

@@ -1,4 +1,4 @@
-"""The bus of a cluster: RabbitMQ, with its topology and confirmed publishing.
+"""The bus of a cluster: RabbitMQ, its exchanges and queues, and publishing with confirms.
 
     rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ first queue
         └─ no queue bound: rangkiang.unrouted                        └──attempts used up──▶ ….dead
@@ -29,19 +29,19 @@ log = logging.getLogger(__name__)
 
 EXCHANGE = "rangkiang.events"
 UNROUTED = "rangkiang.unrouted"
-UNROUTED_KEPT_MS = 7 * 24 * 3600 * 1000
-UNROUTED_AT_MOST = 100_000
-TOPOLOGY = "v1"  # a queue cannot be declared anew with other arguments: change them and this together
+UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
+UNROUTED_MOST_MESSAGES = 100_000
+TOPOLOGY = "v1"  # a queue cannot be declared again with other arguments: change both together
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
 PERSISTENT = 2
-_PROPERTIES = ("type", "body")  # of an event that are no headers
+_PROPERTIES = ("type", "body")  # fields of an event that are not headers
 _READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": datetime.fromisoformat}
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """A message as the broker has it."""
+class BrokerMessage:
+    """A message of the broker."""
 
     exchange: str
     routing_key: str
@@ -52,7 +52,7 @@ class Letter:
 
 
 class Publisher:
-    """Publishes with confirms, many in flight at once; connects when needed, and again after a failure."""
+    """Publishes with confirms, many messages at once; connects when needed, and again after a failure."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -60,43 +60,43 @@ class Publisher:
         self._connection: Any = None
         self._channel: Any = None
         self._sent = 0
-        self._open: set[int] = set()
+        self._unconfirmed: set[int] = set()
         self._refused: set[int] = set()
         self._returned: set[str] = set()
 
-    def send(self, letters: Sequence[Letter], *, mandatory: bool = False) -> list[bool]:
+    def send(self, messages: Sequence[BrokerMessage], *, mandatory: bool = False) -> list[bool]:
         """Publish messages and wait until the broker has answered for each.
 
-        mandatory  a message that no queue takes counts as refused
-        returns    for each whether the broker has stored it
-        raises     Unavailable  BUS_UNAVAILABLE; some may have arrived nevertheless
+        mandatory  a message that no queue accepts counts as refused
+        returns    for each message whether the broker has stored it
+        raises     Unavailable  BUS_UNAVAILABLE; the broker may have stored some of them
         """
-        with self._lock, _named_outage(self.close):
+        with self._lock, _translate_error(self.close):
             channel = self._confirming_channel()
             self._refused.clear()
             self._returned.clear()
             tags = []
-            for letter in letters:
+            for message in messages:
                 self._sent += 1
-                self._open.add(self._sent)
+                self._unconfirmed.add(self._sent)
                 tags.append(self._sent)
-                _put(channel, letter, mandatory=mandatory)
-            while self._open:
+                _put(channel, message, mandatory=mandatory)
+            while self._unconfirmed:
                 self._connection.drain_events(timeout=CONFIRM_SECONDS)
             return [
-                tag not in self._refused and letter.message_id not in self._returned
-                for tag, letter in zip(tags, letters, strict=True)
+                tag not in self._refused and message.message_id not in self._returned
+                for tag, message in zip(tags, messages, strict=True)
             ]
 
     def channel(self) -> Any:
-        """The open channel, for declaring and fetching. Raises Unavailable BUS_UNAVAILABLE."""
-        with self._lock, _named_outage(self.close):
+        """Return the open channel, for declaring and fetching. Raises Unavailable BUS_UNAVAILABLE."""
+        with self._lock, _translate_error(self.close):
             return self._confirming_channel()
 
     def close(self) -> None:
         connection, self._connection, self._channel = self._connection, None, None
         if connection is not None:
-            # Only our end: the broker may not answer any more.
+            # Close only this end: the broker may not answer.
             connection.collect(socket_timeout=1)
 
     def _confirming_channel(self) -> Any:
@@ -109,26 +109,26 @@ class Publisher:
             self._channel.events["basic_ack"].add(self._on_ack)
             self._channel.events["basic_nack"].add(self._on_nack)
             self._channel.events["basic_return"].add(self._on_return)
-            self._sent, self._open = 0, set()
+            self._sent, self._unconfirmed = 0, set()
         return self._channel
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        self._open -= self._answered(tag, multiple)
+        self._unconfirmed -= self._tags(tag, multiple)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        refused = self._answered(tag, multiple)
+        refused = self._tags(tag, multiple)
         self._refused |= refused
-        self._open -= refused
+        self._unconfirmed -= refused
 
     def _on_return(self, _problem: Exception, _exchange: str, _routing_key: str, message: Any) -> None:
         self._returned.add(message.properties.get("message_id", ""))
 
-    def _answered(self, tag: int, multiple: bool) -> set[int]:
-        return {sent for sent in self._open if sent <= tag} if multiple else {tag}
+    def _tags(self, tag: int, multiple: bool) -> set[int]:
+        return {other for other in self._unconfirmed if other <= tag} if multiple else {tag}
 
 
 class AmqpBus:
-    """Publishes events to `rangkiang.events`; workers of each service take them from there."""
+    """Publishes events to `rangkiang.events`; workers of each service read them there."""
 
     writes_databases = False
 
@@ -138,10 +138,10 @@ class AmqpBus:
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         if not events:
             return []
-        safe = self._publisher.send([letter_of(event) for event in events])
-        if not all(safe):
-            log.warning("events_refused", extra={"refused": safe.count(False), "of": len(safe)})
-        return [event.id for event, taken in zip(events, safe, strict=True) if taken]
+        stored = self._publisher.send([to_message(event) for event in events])
+        if not all(stored):
+            log.warning("events_refused", extra={"refused": stored.count(False), "of": len(stored)})
+        return [event.id for event, is_stored in zip(events, stored, strict=True) if is_stored]
 
     def check(self) -> None:
         self._publisher.close()
@@ -169,8 +169,8 @@ def wait_queue(queue: str, seconds: float) -> str:
 
 
 def declare_events(channel: Any) -> None:
-    """Declare the exchange of all events, and the queue of those that no handler is bound to yet."""
-    limits = {"x-message-ttl": UNROUTED_KEPT_MS, "x-max-length": UNROUTED_AT_MOST}
+    """Declare the exchange of all events, and the queue of events without a handler."""
+    limits = {"x-message-ttl": UNROUTED_TTL_MS, "x-max-length": UNROUTED_MOST_MESSAGES}
     channel.exchange_declare(UNROUTED, "fanout", durable=True, auto_delete=False)
     channel.queue_declare(UNROUTED, durable=True, auto_delete=False, arguments=limits)
     channel.queue_bind(UNROUTED, UNROUTED)
@@ -179,7 +179,7 @@ def declare_events(channel: Any) -> None:
 
 
 def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
-    """Declare a handler's queues: its own, one for each length of waiting, and that of the dead."""
+    """Declare a handler's queues: its own, one for each waiting time, and one for dead events."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
     _declare_dead_lettering(channel, queue, to=dead_queue(queue))
@@ -188,10 +188,10 @@ def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Ite
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
 
 
-def letter_of(event: Event) -> Letter:
-    """The message of an event: everything but its body and type is in headers."""
+def to_message(event: Event) -> BrokerMessage:
+    """Build the message of an event; all fields but body and type become headers."""
     headers = {name: value for name, value in event.envelope.items() if name not in _PROPERTIES}
-    return Letter(
+    return BrokerMessage(
         exchange=EXCHANGE,
         routing_key=event.type,
         body=event.body.encode(),
@@ -201,20 +201,20 @@ def letter_of(event: Event) -> Letter:
     )
 
 
-def event_of(letter: Letter) -> Event:
-    """The event in a message. Raises Invalid EVENT_UNREADABLE."""
-    values = {"traceparent": "", **letter.headers, "type": letter.type}
+def event_of(message: BrokerMessage) -> Event:
+    """Read the event in a message. Raises Invalid EVENT_UNREADABLE."""
+    values = {"traceparent": "", **message.headers, "type": message.type}
     try:
-        values["body"] = letter.body.decode()
+        values["body"] = message.body.decode()
         return Event(id=UUID(values["event_id"]), **{name: _READERS.get(name, str)(values[name]) for name in ENVELOPE})
     except (KeyError, ValueError, TypeError, AttributeError) as problem:
         raise Invalid("EVENT_UNREADABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem
 
 
-def letter_from(message: Any) -> Letter:
-    """A received message (py-amqp's or kombu's), whatever is in it."""
+def from_received(message: Any) -> BrokerMessage:
+    """Convert a received message of py-amqp or kombu, with any content."""
     body, properties, info = message.body, message.properties, message.delivery_info
-    return Letter(
+    return BrokerMessage(
         exchange=str(info.get("exchange", "")),
         routing_key=str(info.get("routing_key", "")),
         body=body.encode() if isinstance(body, str) else bytes(body or b""),
@@ -224,10 +224,10 @@ def letter_from(message: Any) -> Letter:
     )
 
 
-def moved_to(queue: str, letter: Letter, **headers: Any) -> Letter:
-    """The same message for another queue, without the broker's own headers (`x-…`)."""
-    kept = {name: value for name, value in letter.headers.items() if not name.startswith("x-")}
-    return replace(letter, exchange="", routing_key=queue, headers={**kept, **headers})
+def readdress(message: BrokerMessage, queue: str, **headers: Any) -> BrokerMessage:
+    """Return the message for another queue, without the broker's own headers (`x-…`)."""
+    own_headers = {name: value for name, value in message.headers.items() if not name.startswith("x-")}
+    return replace(message, exchange="", routing_key=queue, headers={**own_headers, **headers})
 
 
 def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> None:
@@ -235,15 +235,15 @@ def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[s
     channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
 
 
-def _put(channel: Any, letter: Letter, *, mandatory: bool) -> None:
-    message = channel.prepare_message(
-        letter.body,
+def _put(channel: Any, message: BrokerMessage, *, mandatory: bool) -> None:
+    prepared = channel.prepare_message(
+        message.body,
         content_type="application/json",
         content_encoding="utf-8",
-        headers=dict(letter.headers),
-        properties={"delivery_mode": PERSISTENT, "type": letter.type, "message_id": letter.message_id},
+        headers=dict(message.headers),
+        properties={"delivery_mode": PERSISTENT, "type": message.type, "message_id": message.message_id},
     )
-    channel.basic_publish(message, letter.exchange, letter.routing_key, mandatory=mandatory, timeout=CONFIRM_SECONDS)
+    channel.basic_publish(prepared, message.exchange, message.routing_key, mandatory=mandatory, timeout=CONFIRM_SECONDS)
 
 
 def _ms(seconds: float) -> int:
@@ -251,7 +251,7 @@ def _ms(seconds: float) -> int:
 
 
 @contextmanager
-def _named_outage(close: Callable[[], None]) -> Iterator[None]:
+def _translate_error(close: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     except (OSError, amqp.AMQPError, KombuError) as problem:

@@ -1,8 +1,8 @@
 """The dead list on RabbitMQ: each handler's `.dead` queue.
 
-A queue cannot be read without taking its messages, and returning one counts as a delivery (a quorum queue drops a
-message that was returned too often). So each message is published again at the queue's end, confirmed, and only then
-acknowledged.
+A queue cannot be read without removing its messages, and returning one counts as a delivery (a quorum queue drops a
+message that was returned too often). So each message is published again at the end of the queue, and acknowledged
+after the broker has confirmed it.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from chassis.bus import BACKOFF_SECONDS, DeadEvent
-from chassis.bus.amqp import Letter, Publisher, dead_queue, declare_handler, letter_from, moved_to, queue_of
+from chassis.bus.amqp import BrokerMessage, Publisher, dead_queue, declare_handler, from_received, queue_of, readdress
 from chassis.errors import Unavailable
 from chassis.service import Consumer, Resources
 
-AT_MOST = 10_000
+MOST_MESSAGES = 10_000
 
 
 class AmqpDead:
@@ -26,8 +26,8 @@ class AmqpDead:
     def find(self) -> list[DeadEvent]:
         events: list[DeadEvent] = []
 
-        def keep(consumer: Consumer, letter: Letter) -> str:
-            events.append(_event(consumer, letter))
+        def keep(consumer: Consumer, message: BrokerMessage) -> str:
+            events.append(_event(consumer, message))
             return dead_queue(queue_of(self._service.name, consumer.name))
 
         self._route(keep)
@@ -43,61 +43,62 @@ class AmqpDead:
         self._publisher.close()
 
     def _move(self, keys: Sequence[str], target: Callable[[Consumer], str]) -> int:
-        wanted, moved = set(keys), []
+        moved: list[BrokerMessage] = []
 
-        def move(consumer: Consumer, letter: Letter) -> str:
-            if _key(consumer, letter) in wanted:
-                moved.append(letter)
+        def move(consumer: Consumer, message: BrokerMessage) -> str:
+            if _key(consumer, message) in keys:
+                moved.append(message)
                 return target(consumer)
             return dead_queue(queue_of(self._service.name, consumer.name))
 
         self._route(move)
         return len(moved)
 
-    def _route(self, target: Callable[[Consumer, Letter], str]) -> None:
-        """Take each dead message once and publish it to the queue that `target` names; "" drops it."""
+    def _route(self, target: Callable[[Consumer, BrokerMessage], str]) -> None:
+        """Fetch each dead message once and publish it to the queue that `target` returns; "" drops it."""
         for consumer in self._service.consumers:
             channel = self._publisher.channel()
             declare_handler(channel, self._service.name, consumer, BACKOFF_SECONDS)
             dead = dead_queue(queue_of(self._service.name, consumer.name))
-            for message in _take(channel, dead):
-                letter = letter_from(message)
-                queue = target(consumer, letter)
+            for raw in _fetch(channel, dead):
+                message = from_received(raw)
+                queue = target(consumer, message)
                 if queue:
-                    self._put(moved_to(queue, letter) if queue == dead else moved_to(queue, letter, attempts=0))
-                channel.basic_ack(message.delivery_info["delivery_tag"])
+                    self._put(readdress(message, queue) if queue == dead else readdress(message, queue, attempts=0))
+                channel.basic_ack(raw.delivery_info["delivery_tag"])
 
-    def _put(self, letter: Letter) -> None:
-        if not self._publisher.send([letter], mandatory=True)[0]:
-            raise Unavailable("BUS_REFUSED", queue=letter.routing_key)
+    def _put(self, message: BrokerMessage) -> None:
+        if not self._publisher.send([message], mandatory=True)[0]:
+            raise Unavailable("BUS_REFUSED", queue=message.routing_key)
 
 
-def _take(channel: Any, queue: str) -> Iterator[Any]:
-    """What is in the queue now, without what this pass puts at its end."""
-    waiting = channel.queue_declare(queue, passive=True).message_count
-    for _ in range(min(waiting, AT_MOST)):
+def _fetch(channel: Any, queue: str) -> Iterator[Any]:
+    """Fetch the messages that are in the queue now, without those that this pass adds at its end."""
+    count = channel.queue_declare(queue, passive=True).message_count
+    for _ in range(min(count, MOST_MESSAGES)):
         message = channel.basic_get(queue)
         if message is None:
             return
         yield message
 
 
-def _key(consumer: Consumer, letter: Letter) -> str:
-    return f"{consumer.name}/{letter.message_id or letter.headers.get('event_id', '')}"
+def _key(consumer: Consumer, message: BrokerMessage) -> str:
+    return f"{consumer.name}/{message.message_id or message.headers.get('event_id', '')}"
 
 
-def _event(consumer: Consumer, letter: Letter) -> DeadEvent:
-    headers = letter.headers
+def _event(consumer: Consumer, message: BrokerMessage) -> DeadEvent:
+    headers = message.headers
     return DeadEvent(
-        key=_key(consumer, letter),
+        key=_key(consumer, message),
         handler=consumer.name,
-        type=letter.type,
-        body=letter.body.decode(errors="backslashreplace"),
+        type=message.type,
+        body=message.body.decode(errors="backslashreplace"),
         institution=str(headers.get("institution", "")),
         actor=str(headers.get("actor", "")),
         occurred=str(headers.get("occurred_at", "")),
         attempts=int(headers.get("attempts", 0)),
-        error=str(headers.get("error", "")) or "given up by the broker: its worker died of it several times",
+        error=str(headers.get("error", ""))
+        or "dropped by the broker: its worker process died several times while handling it",
     )
 
 

@@ -1,4 +1,4 @@
-"""The columns of tables that keep events."""
+"""Columns of the tables that store events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chassis.db import BigNumber, UtcTime
 
 
 def envelope_columns() -> list[Column[Any]]:
-    """Columns of a table that keeps events: everything of an event but its id."""
+    """Build the columns of a table that stores events: all fields of an event except its id."""
     return [
         Column("type", String(200), nullable=False),
         Column("body", Text, nullable=False),
@@ -26,5 +26,5 @@ def envelope_columns() -> list[Column[Any]]:
 
 
 def event_of(row: Any, *, event_id: UUID) -> Event:
-    """The event that a row with `envelope_columns` keeps."""
+    """Return the event of a row with `envelope_columns`."""
     return Event(id=event_id, **{name: getattr(row, name) for name in ENVELOPE})

@@ -1,4 +1,4 @@
-"""Running a handler on an event, on either bus."""
+"""Runs a handler on an event, for both buses."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chassis.bus import Event
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.errors import Invalid
-from chassis.inbox import first_time
+from chassis.inbox import record_delivery
 from chassis.service import Consumer
 from chassis.urls import resolve
 
@@ -20,11 +20,11 @@ from chassis.urls import resolve
 def handle(
     database: Database, consumer: Consumer, event: Event, *, claim: Callable[[Session], bool] | None = None
 ) -> bool:
-    """Run a handler on an event: its effect and its inbox row are one transaction, tried twice when two collide.
+    """Run a handler on an event: its effect and its inbox row are one transaction; a write conflict is tried once more.
 
-    claim    called first inside the transaction; when it answers False nothing is done
-    returns  whether the handler ran; not when it had handled the event before
-    raises   Invalid  EVENT_UNREADABLE, and whatever the handler raises
+    claim    called first inside the transaction; when it returns False nothing is done
+    returns  whether the handler ran; False when it has handled the event before
+    raises   Invalid  EVENT_UNREADABLE, and the errors of the handler
     """
     message = read_body(consumer, event)
     handler = resolve(consumer.handler)
@@ -33,7 +33,7 @@ def handle(
     def act(session: Session) -> bool:
         if claim is not None and not claim(session):
             return False
-        if not first_time(session, consumer.name, event.id):
+        if not record_delivery(session, consumer.name, event.id):
             return False
         handler(session, message, context)
         return True
@@ -42,7 +42,7 @@ def handle(
 
 
 def read_body(consumer: Consumer, event: Event) -> Message:
-    """The body as its message, without the fields this release does not know. Raises Invalid EVENT_UNREADABLE."""
+    """Parse the body as its message and ignore unknown fields. Raises Invalid EVENT_UNREADABLE."""
     try:
         return Parse(event.body, consumer.event(), ignore_unknown_fields=True)
     except (ParseError, RecursionError) as problem:

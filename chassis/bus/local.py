@@ -1,4 +1,4 @@
-"""The bus of one machine: an event is a row in the consumer's own database, one for each of its handlers."""
+"""The bus of one machine: an event is a row in the consumer's own database, one row per handler."""
 
 from __future__ import annotations
 
@@ -50,15 +50,15 @@ Index("deliveries_due", deliveries.c.dead, deliveries.c.next_at)
 class LocalBus:
     """Publishes into the databases of the services on this machine.
 
-    consumers  every service whose handlers may want an event
-    opened     those of their databases that belong to the bus, to be closed with it
+    consumers      every service with handlers
+    own_databases  databases that the bus has opened and closes
     """
 
     writes_databases = True
 
-    def __init__(self, consumers: Sequence[Resources], *, opened: Sequence[Database] = ()) -> None:
+    def __init__(self, consumers: Sequence[Resources], *, own_databases: Sequence[Database] = ()) -> None:
         self._consumers = consumers
-        self._opened = opened
+        self._own_databases = own_databases
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
         for resources in self._consumers:
@@ -73,30 +73,30 @@ class LocalBus:
                 session.execute(select(deliveries.c.event_id).limit(1))
 
     def close(self) -> None:
-        for database in self._opened:
+        for database in self._own_databases:
             database.close()
 
 
 def open_local(_url: str, *, resources: Resources) -> LocalBus:
-    """Adapter for `local:`; serves each service of this machine that has handlers, and that of `resources`."""
-    settings, opened, consumers = resources.settings, [], [resources]
+    """Adapter for `local:`; publishes to each service with handlers, and to the service of `resources`."""
+    settings, own_databases, consumers = resources.settings, [], [resources]
     for service in discover():
         if service.consumers and service.name != resources.service.name:
             database = service.open_database(settings, pool_size=2)
             announce_commits(database)
-            opened.append(database)
+            own_databases.append(database)
             consumers.append(Resources(settings=settings, database=database, service=service))
-    return LocalBus(consumers, opened=opened)
+    return LocalBus(consumers, own_databases=own_databases)
 
 
 def deliver(resources: Resources, stop: threading.Event) -> None:
-    """The delivery job of a service with consumers: run its handlers until `stop`."""
+    """Delivery job of a service with consumers: run its handlers until `stop`."""
     with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as pending:
         pending.run(stop, wake)
 
 
 class Deliveries:
-    """The events that wait for one service's handlers.
+    """Waiting events of one service's handlers.
 
     backoff  seconds before each further attempt
     """
@@ -112,19 +112,19 @@ class Deliveries:
         self._crash_marker.close()
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
-        """Run what is due until `stop`."""
+        """Run the handlers of due events until `stop`."""
         while not stop.is_set():
             try:
-                busy = self.run_due(stop)
+                count = self.run_due(stop)
             except (Error, DBAPIError) as problem:
-                log.warning("deliveries_wait", extra={"service": self._service.name, "why": str(problem)})
+                log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(SWEEP_SECONDS)
                 continue
-            if not busy:
+            if not count:
                 wake.wait(SWEEP_SECONDS)
 
     def run_due(self, stop: threading.Event) -> int:
-        """Run the handlers of one batch of rows that are due, oldest first. Returns how many rows there were."""
+        """Run the handlers of one batch of due rows, oldest first. Returns the number of rows."""
         if not self._marker_read:
             self._count_crash()
             self._marker_read = True
@@ -142,7 +142,7 @@ class Deliveries:
         return len(due)
 
     def _attempt(self, row: Any) -> None:
-        consumer = next((known for known in self._service.consumers if known.name == row.handler), None)
+        consumer = next((other for other in self._service.consumers if other.name == row.handler), None)
         event = event_of(row, event_id=row.event_id)
         try:
             if consumer is None:
@@ -157,7 +157,7 @@ class Deliveries:
             with span, self._crash_marker.marking(_key(row)):
                 handle(self._database, consumer, event, claim=_claim(row))
         except Exception as problem:
-            # Whatever it was, the event is kept and tried again: that is what the row is for.
+            # After any error the row stays, and the event is tried again.
             dead = row.attempts >= len(self._backoff) or (
                 isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
             )
@@ -174,7 +174,7 @@ class Deliveries:
             self._put_off(row, error=f"{type(problem).__name__}: {problem}"[:2000], dead=dead)
 
     def _count_crash(self) -> None:
-        """Count the crash of an earlier process as an attempt, so that an event that ends its process is given up."""
+        """Count the crash of an earlier process as an attempt, so that an event that always crashes it becomes dead."""
         handler, _, event_id = self._crash_marker.read().rpartition("/")
         if not handler:
             return
@@ -197,12 +197,12 @@ class Deliveries:
 
 
 class CrashMarker:
-    """The key of the work that this process does, in a file next to its SQLite database: it outlives a crash.
+    """The key of the current work of this process, in a file next to its SQLite database, to be read after a crash.
 
-    One key at a time. The file is not forced to the disk: a power cut is not the fault of the work.
+    One key at a time. The file is not synced to the disk: the work does not cause a power cut.
     """
 
-    # Of every write: ext4 forces a file that is truncated and written anew to the disk, thousands of times.
+    # Every write has this length: ext4 syncs a file that is truncated and written again.
     LENGTH = 256
 
     def __init__(self, database: Database) -> None:
@@ -210,12 +210,12 @@ class CrashMarker:
         self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def read(self) -> str:
-        """The key that an earlier process was at work on when it died, "" when there was none."""
+        """Return the key that an earlier process worked on when it died; "" without one."""
         return os.pread(self._handle, self.LENGTH, 0).decode().strip()
 
     @contextmanager
     def marking(self, key: str) -> Iterator[None]:
-        """Keep the key in the file for the length of the block."""
+        """Store the key in the file for the duration of the block."""
         self._write(key)
         try:
             yield
@@ -252,7 +252,7 @@ def _is(event_id: UUID, handler: str) -> Any:
 
 
 def _claim(row: Any) -> Callable[[Session], bool]:
-    """Delete the row first: a second process finds nothing to do; a handler that fails brings the row back."""
+    """Delete the row first: a second process then has nothing to do; a failed handler rolls the deletion back."""
 
     def claim(session: Session) -> bool:
         deleted = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))

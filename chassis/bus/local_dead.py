@@ -43,19 +43,21 @@ class LocalDead:
         ]
 
     def replay(self, keys: Sequence[str]) -> int:
-        def restart(session: Session, which: Any) -> Any:
-            return session.execute(update(deliveries).where(which).values(dead=False, attempts=0, next_at=clock.now()))
+        def restart(session: Session, condition: Any) -> Any:
+            return session.execute(
+                update(deliveries).where(condition).values(dead=False, attempts=0, next_at=clock.now())
+            )
 
         return self._change(keys, restart)
 
     def drop(self, keys: Sequence[str]) -> int:
-        return self._change(keys, lambda session, which: session.execute(delete(deliveries).where(which)))
+        return self._change(keys, lambda session, condition: session.execute(delete(deliveries).where(condition)))
 
     def close(self) -> None:
-        """Nothing: the database belongs to the caller."""
+        """Do nothing: the caller closes the database."""
 
     def _change(self, keys: Sequence[str], change: Callable[[Session, Any], Any]) -> int:
-        changed = 0
+        count = 0
         with self._database.transaction(LOCAL) as session:
             for key in keys:
                 handler, _, event = key.rpartition("/")
@@ -63,9 +65,9 @@ class LocalDead:
                     event_id = parse_id(event)
                 except Invalid:
                     continue
-                which = and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler, deliveries.c.dead)
-                changed += change(session, which).rowcount
-        return changed
+                condition = and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler, deliveries.c.dead)
+                count += change(session, condition).rowcount
+        return count
 
 
 def open_dead(_url: str, *, resources: Resources) -> LocalDead:

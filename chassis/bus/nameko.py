@@ -1,6 +1,6 @@
 """Workers: `python -m chassis.bus.nameko SERVICE` runs a service's handlers on the messages of the broker.
 
-Run as the main module it makes sockets and waiting green before it imports anything else; imported, it never patches.
+As the main module it patches sockets and waiting with eventlet before other imports; as an import it never patches.
 gRPC must not be imported in this process: under eventlet its calls hang.
 """
 
@@ -10,11 +10,11 @@ import os
 import sys
 
 if __name__ == "__main__":
-    # psycopg waits in C otherwise, and one waiting handler would hold up all the others.
+    # Otherwise psycopg waits in C, and one waiting handler blocks all the others.
     os.environ["PSYCOPG_WAIT_FUNC"] = "wait_select"
     import warnings
 
-    # nameko stands on eventlet; an operator can do nothing about its age.
+    # nameko uses eventlet; an operator cannot change its version.
     warnings.filterwarnings("ignore", message=r"\s*Eventlet is deprecated")
     import eventlet
 
@@ -40,18 +40,19 @@ from sqlalchemy import text
 
 from chassis import bus, telemetry
 from chassis.bus.amqp import (
-    Letter,
+    BrokerMessage,
     Publisher,
     dead_queue,
     declare_events,
     declare_handler,
     event_of,
-    letter_from,
-    moved_to,
+    from_received,
     queue_of,
+    readdress,
     wait_queue,
 )
 from chassis.bus.handling import handle
+from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
@@ -62,14 +63,14 @@ from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 10
+HANDLERS_AT_ONCE = 10
 PAUSE_SECONDS = 1.0
-LONGEST_STALL_SECONDS = 0.2
+LONGEST_BLOCK_SECONDS = 0.2
 DEATHS_AT_MOST = 5
 
 
-class WholeMessages(QueueConsumer):  # type: ignore[misc]
-    """nameko's consumer with two differences: it declares the queues, and passes each message on undecoded."""
+class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
+    """nameko's consumer with two differences: it declares the queues, and does not decode messages."""
 
     def get_consumers(self, consumer_cls: Any, channel: Any) -> Any:
         declare_events(channel)
@@ -84,10 +85,10 @@ class WholeMessages(QueueConsumer):  # type: ignore[misc]
         return self._consumers.values()
 
 
-class FactConsumer(NamekoConsumer):  # type: ignore[misc]
-    """One handler's queue. A message is acknowledged when its effect is committed or it is safe in another queue."""
+class EventConsumer(NamekoConsumer):  # type: ignore[misc]
+    """One handler's queue. A message is acknowledged when its effect is committed or another queue has stored it."""
 
-    queue_consumer = WholeMessages()
+    queue_consumer = RawQueueConsumer()
 
     def __init__(self, service: str, consumer: Consumer, publisher: Publisher) -> None:
         self.service, self.consumer, self._publisher = service, consumer, publisher
@@ -96,23 +97,23 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
     def handle_message(self, _body: None, message: Any) -> None:
         try:
             self.container.spawn_worker(
-                self, (letter_from(message),), {}, handle_result=partial(self.handle_result, message)
+                self, (from_received(message),), {}, handle_result=partial(self.handle_result, message)
             )
         except ContainerBeingKilled:
             self.queue_consumer.requeue_message(message)
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
-        if exc_info is not None and not self._put_off(letter_from(message), exc_info[1]):
-            # Neither handled nor stored in another queue: the broker keeps the message.
+        if exc_info is not None and not self._put_off(from_received(message), exc_info[1]):
+            # No handler and no other queue has the message: the broker keeps it.
             time.sleep(PAUSE_SECONDS)
             self.queue_consumer.requeue_message(message)
         else:
             self.queue_consumer.ack_message(message)
         return result, exc_info
 
-    def _put_off(self, letter: Letter, problem: Exception) -> bool:
-        """Publish a message to the queue of its next attempt or of the dead. Returns whether it is stored."""
-        attempts = _attempts(letter)
+    def _put_off(self, message: BrokerMessage, problem: Exception) -> bool:
+        """Publish a message to the queue of its next attempt or of dead events. Return whether it is stored."""
+        attempts = _attempts(message)
         dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
         queue = queue_of(self.service, self.consumer.name)
         target = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
@@ -120,34 +121,36 @@ class FactConsumer(NamekoConsumer):  # type: ignore[misc]
             "handler_failed",
             extra={
                 "handler": self.consumer.name,
-                "event_id": letter.message_id,
+                "event_id": message.message_id,
                 "attempts": attempts + 1,
                 "dead": dead,
             },
             exc_info=problem,
         )
         error = f"{type(problem).__name__}: {problem}"[:2000]
-        moved = moved_to(target, letter, attempts=attempts + 1, error=error)
+        next_message = readdress(message, target, attempts=attempts + 1, error=error)
         try:
-            return self._publisher.send([moved], mandatory=True)[0]
+            return self._publisher.send([next_message], mandatory=True)[0]
         except Unavailable as outage:
-            log.warning("worker_waits", extra={"handler": self.consumer.name, "why": str(outage)})
+            log.warning("message_not_moved", extra={"handler": self.consumer.name, "why": str(outage)})
             return False
 
 
 def worker_class(resources: Resources, publisher: Publisher) -> type:
     """A nameko service whose entrypoints are the service's handlers."""
     methods = {
-        consumer.name: FactConsumer.decorator(resources.service.name, consumer, publisher)(_method(resources, consumer))
+        consumer.name: EventConsumer.decorator(resources.service.name, consumer, publisher)(
+            _method(resources, consumer)
+        )
         for consumer in resources.service.consumers
     }
     return type("Worker", (), {"name": resources.service.name, **methods})
 
 
-def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, Letter], None]:
-    def run(_worker: Any, letter: Letter) -> None:
-        event = event_of(letter)
-        _refuse_deadly(letter)
+def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, BrokerMessage], None]:
+    def run(_worker: Any, message: BrokerMessage) -> None:
+        event = event_of(message)
+        _refuse_deadly(message)
         with telemetry.span(
             f"process {consumer.name}",
             kind="consumer",
@@ -159,20 +162,20 @@ def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, Letter],
     return run
 
 
-def refuse_when_not_green(database: Database) -> None:
-    """Refuse to start when a handler that waits for PostgreSQL would hold up the others. Raises RuntimeError."""
+def refuse_when_waiting_blocks(database: Database) -> None:
+    """Refuse to start when a handler that waits for PostgreSQL blocks the others. Raises RuntimeError."""
     if database.is_sqlite:
         return
     if psycopg.waiting.wait is not psycopg.waiting.wait_select:
         raise RuntimeError("psycopg was imported before PSYCOPG_WAIT_FUNC was set")
-    waiting = eventlet.spawn(_sleep_in_database, database)
+    query = eventlet.spawn(_sleep_in_database, database)
     longest, before = 0.0, time.monotonic()
-    while not waiting.dead:
+    while not query.dead:
         eventlet.sleep(0.01)
         longest, before = max(longest, time.monotonic() - before), time.monotonic()
-    waiting.wait()
-    if longest > LONGEST_STALL_SECONDS:
-        raise RuntimeError(f"a query stalls the other handlers ({longest:.2f} s)")
+    query.wait()
+    if longest > LONGEST_BLOCK_SECONDS:
+        raise RuntimeError(f"a query blocks the other handlers ({longest:.2f} s)")
 
 
 def _sleep_in_database(database: Database) -> None:
@@ -181,23 +184,23 @@ def _sleep_in_database(database: Database) -> None:
 
 
 def main(name: str, *, json_lines: bool = False) -> None:
-    """Work until SIGTERM or SIGINT; then finish the handlers that run."""
+    """Handle events until SIGTERM or SIGINT; then finish the running handlers."""
     settings = load_settings()
     service = load(name)
     telemetry.start(settings, f"{service.name}-work")
-    # What a handler raised is logged once, as handler_failed.
+    # An exception of a handler is logged once, as handler_failed.
     logging.getLogger("nameko.containers").setLevel(logging.CRITICAL)
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
         raise Invalid("WORKER_NEEDS_BROKER")
-    database = service.open_database(settings, pool_size=AT_ONCE + 2)
-    refuse_when_not_green(database)
+    database = service.open_database(settings, pool_size=HANDLERS_AT_ONCE + 2)
+    refuse_when_waiting_blocks(database)
     announce_commits(database)
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
-    runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": AT_ONCE})
+    runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     runner.add_service(worker_class(resources, publisher))
     for number in (signal.SIGTERM, signal.SIGINT):
-        # The hub runs signal handlers; stopping waits, so it needs a green thread of its own.
+        # eventlet's hub runs signal handlers; stopping waits, so it needs its own green thread.
         signal.signal(number, lambda *_: eventlet.spawn_n(runner.stop))
     runner.start()
     names = [consumer.name for consumer in service.consumers]
@@ -210,23 +213,23 @@ def main(name: str, *, json_lines: bool = False) -> None:
 
 
 def _wait(runner: Any) -> None:
-    waiting = eventlet.spawn(runner.wait)
+    end = eventlet.spawn(runner.wait)
     while True:
         try:
-            # An idle hub sleeps for a minute and would see a signal's green thread only then.
-            while not waiting.dead:
+            # An idle hub sleeps for a minute and would start a signal's green thread only after it.
+            while not end.dead:
                 eventlet.sleep(0.5)
-            waiting.wait()
+            end.wait()
         except OSError as problem:
-            # A signal that comes while the hub waits surfaces here.
+            # A signal during the hub's wait raises here.
             if problem.errno != errno.EINTR:
                 raise
         else:
             return
 
 
-def _attempts(letter: Letter) -> int:
-    attempts = letter.headers.get("attempts", 0)
+def _attempts(message: BrokerMessage) -> int:
+    attempts = message.headers.get("attempts", 0)
     return attempts if isinstance(attempts, int) and attempts >= 0 else 0
 
 
@@ -234,12 +237,12 @@ def _cannot_succeed(problem: Exception) -> bool:
     return isinstance(problem, Invalid) and problem.reason in {"EVENT_UNREADABLE", "EVENT_DEADLY"}
 
 
-def _refuse_deadly(letter: Letter) -> None:
-    """Refuse a message whose worker died of it several times; quorum queues count its deliveries.
+def _refuse_deadly(message: BrokerMessage) -> None:
+    """Refuse a message whose worker process died several times while handling it; quorum queues count its deliveries.
 
     raises  Invalid  EVENT_DEADLY
     """
-    deaths = letter.headers.get("x-delivery-count", 0)
+    deaths = message.headers.get("x-delivery-count", 0)
     if deaths >= DEATHS_AT_MOST:
         raise Invalid("EVENT_DEADLY", deaths=deaths)
 
@@ -251,6 +254,5 @@ def _without_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception],
 if __name__ == "__main__":
     try:
         main(sys.argv[1], json_lines="--json" in sys.argv)
-    except Error as refusal:
-        print(refusal.sentence.speak("id"), refusal.sentence.en, sep="\n", file=sys.stderr)
-        sys.exit(3 if isinstance(refusal, Unavailable) else 2)
+    except Error as error:
+        exit_with(error)

@@ -8,6 +8,6 @@ from chassis.context import READER, Context
 
 
 def context(grpc_context: Any) -> Context:
-    """The chassis' context of a call, for a servicer's method: actor, language and deadline."""
+    """Return the chassis' context of a call, for a servicer's method: actor, language and deadline."""
     caller: Context = getattr(grpc_context, "rangkiang", READER)
     return caller

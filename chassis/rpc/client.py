@@ -1,7 +1,7 @@
 """How a service is called: an aio client for the gateway, a sync one for services, over gRPC or inside one process.
 
-The generated stubs take either kind of channel. Around every call: a deadline, a span, one retry of an idempotent
-method when nobody answered, and the error as the service raised it. `inproc:` and `dns:///` differ only in transport.
+Generated stubs take both kinds of channel. Every call has a deadline and a span, one retry of an idempotent method
+when no service answered, and raises the error of the service. `inproc:` and `dns:///` differ only in transport.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_send_message_length", MESSAGE_BYTES),
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
-    # A peer that vanished is noticed within 25 s, and a restarted one found within 2 s.
+    # The client notices a dead peer within 25 s, and finds a restarted one within 2 s.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -46,7 +46,7 @@ _OPTIONS: list[tuple[str, Any]] = [
 
 
 def aio_channel(url: str, settings: Settings) -> AioChannel:
-    """A channel for generated stubs, to be awaited; open it inside the event loop that will use it.
+    """Open a channel for generated stubs whose calls are awaited, inside the event loop that uses it.
 
     url     inproc:catalog, dns:///host:port, ipv4:…, unix:…
     raises  Invalid  URL_SCHEME_UNKNOWN
@@ -55,15 +55,15 @@ def aio_channel(url: str, settings: Settings) -> AioChannel:
 
 
 def sync_channel(url: str, settings: Settings) -> SyncChannel:
-    """A channel for generated stubs, called from threads. Raises as `aio_channel` does."""
+    """Open a channel for generated stubs that threads call. Raises the errors of `aio_channel`."""
     return SyncChannel(url, resolve(_SYNC[known_scheme(url, _SYNC)])(url, settings))
 
 
 async def check_health(channel: AioChannel, seconds: float) -> None:
     """Check, within `seconds`, that the service at the other end is ready to serve.
 
-    raises  Unavailable  SERVICE_UNAVAILABLE  nothing answers there
-                         NOT_SERVING          the service answers that it is not healthy
+    raises  Unavailable  SERVICE_UNAVAILABLE  no service answers
+                         NOT_SERVING          the service reports that it is not healthy
             TooLate
     """
     stub: Any = health_pb2_grpc.HealthStub(channel)
@@ -100,7 +100,7 @@ def _sync_transport(url: str, settings: Settings) -> grpc.Channel:
 
 
 def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
-    """Mutual TLS with the operator's own authority, when it is set."""
+    """Return credentials of mutual TLS with the operator's own authority; None when it is not set."""
     files = tls_files(settings)
     if files is None:
         return None
@@ -109,9 +109,9 @@ def _credentials(settings: Settings) -> grpc.ChannelCredentials | None:
 
 
 def tls_files(settings: Settings) -> tuple[bytes, bytes, bytes] | None:
-    """Certificate, key and authority of mutual TLS, as PEM; None when none is set.
+    """Read certificate, key and authority of mutual TLS, as PEM; None when none is set.
 
-    raises  Invalid  GRPC_TLS_INCOMPLETE  some are set and some are not, which is always a mistake
+    raises  Invalid  GRPC_TLS_INCOMPLETE  only some of them are set
                      FILE_UNREADABLE
     """
     names = {"GRPC_CERT": settings.grpc_cert, "GRPC_KEY": settings.grpc_key, "GRPC_CA": settings.grpc_ca}
@@ -132,7 +132,7 @@ def _read(variable: str, path: str) -> bytes:
 
 
 class _UnaryOnly:
-    """Streaming methods of a channel: no contract of this project streams, so a call of one is an error."""
+    """Refuses streaming methods: no contract of this project has any."""
 
     def unary_stream(self, method: str, *_serializers: Any, **_options: Any) -> Any:
         def refuse(*_arguments: Any, **_options: Any) -> NoReturn:

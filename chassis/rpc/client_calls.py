@@ -1,4 +1,4 @@
-"""What both kinds of client do around a call: deadline, span, one retry, and the error that the service raised."""
+"""The parts of a call that both kinds of client share: deadline, span, one retry, and the error of the service."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from chassis.nesting import refuse_call_in_transaction
 from chassis.rpc import status
 from chassis.rpc.interceptors import options_of
 
-# How long a call may take when its caller sets no timeout.
+# The timeout of a call when its caller sets none.
 DEFAULT_TIMEOUT_SECONDS = 2.0
-# Before the retry; a service that just restarted answers again by then.
+# The pause before the retry; a restarted service answers again after it.
 RETRY_PAUSE_SECONDS = 0.05
 
 Metadata = Sequence[tuple[str, str]]
 
 
 class ClientMethod:
-    """One method of a service, as a client calls it."""
+    """A method of a service, for clients."""
 
     __slots__ = ("_idempotent", "_path", "_service", "_transport_call")
 
@@ -44,7 +44,7 @@ class ClientMethod:
         return telemetry.span(self._path[1:], kind="client")
 
     def metadata(self, metadata: Metadata | None) -> Metadata:
-        """The caller's metadata, with the traceparent of this call when it is traced."""
+        """Return the caller's metadata, with the traceparent of this call when it is traced."""
         traceparent = telemetry.traceparent()
         if not traceparent:
             return metadata or ()
@@ -54,7 +54,7 @@ class ClientMethod:
         return status.from_call(problem, service=self._service)
 
     def may_retry(self, error: Error, attempts: int, deadline: float) -> bool:
-        """Whether nobody answered (a refusal is final), a second call does no harm, and time is left."""
+        """Return True when no service answered (a refusal is final), the method is idempotent, and time is left."""
         return (
             self._idempotent
             and attempts == 1
@@ -78,9 +78,9 @@ class AioMethod(ClientMethod):
             metadata = self.metadata(metadata)
             while True:
                 attempts += 1
-                left = max(0.0, deadline - time.monotonic())
+                seconds = max(0.0, deadline - time.monotonic())
                 try:
-                    return await self._transport_call(request, timeout=left, metadata=metadata, **options)
+                    return await self._transport_call(request, timeout=seconds, metadata=metadata, **options)
                 except aio.AioRpcError as problem:
                     error = self.error(problem)
                     if not self.may_retry(error, attempts, deadline):
@@ -103,9 +103,9 @@ class SyncMethod(ClientMethod):
             metadata = self.metadata(metadata)
             while True:
                 attempts += 1
-                left = max(0.0, deadline - time.monotonic())
+                seconds = max(0.0, deadline - time.monotonic())
                 try:
-                    return self._transport_call(request, timeout=left, metadata=metadata, **options)
+                    return self._transport_call(request, timeout=seconds, metadata=metadata, **options)
                 except grpc.RpcError as problem:
                     error = self.error(problem)
                     if not self.may_retry(error, attempts, deadline):

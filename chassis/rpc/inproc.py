@@ -1,9 +1,9 @@
-"""`inproc:` calls services inside one process, through the interceptors that they have behind a gRPC server.
+"""`inproc:` calls services inside one process, with the same interceptors as a gRPC server.
 
-`up` fills the registry; this module knows neither manifests nor databases. Messages are passed by reference, not
-copied: a caller does not change its request during the call, and a servicer keeps no request. Message sizes are not
-bounded here. An aio call runs in a thread of a fixed pool, or on the loop itself when its method is `inline`; a sync
-call runs in the caller's thread, so services that call one another cannot exhaust each other's threads.
+`up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied:
+a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit. An
+aio call runs in a thread of a fixed pool, or on the event loop when its method is `inline`. A sync call runs in the
+caller's thread, so services that call one another cannot use up the threads.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def unregister(name: str) -> None:
 
 
 def _health_method(is_healthy: Callable[[], bool]) -> Method:
-    """Check of grpc.health.v1, as a gRPC server has it."""
+    """Build Check of grpc.health.v1, which a gRPC server has too."""
     response = health_pb2.HealthCheckResponse
 
     def check(_request: Any, _context: Any) -> health_pb2.HealthCheckResponse:
@@ -68,7 +68,7 @@ def sync_transport(url: str, settings: Settings) -> SyncTransport:
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    """The one pool of this process; the first channel decides its size."""
+    """Return the pool of this process; the first channel sets its size."""
     global _pool
     with _pool_lock:
         if _pool is None:
@@ -77,7 +77,7 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
 
 class _Transport:
-    """Looks a method up at each call, so that a channel may be opened before its service is registered."""
+    """Looks the method up at each call, so a channel may be opened before its service is registered."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -95,7 +95,7 @@ class _Transport:
 
 
 class AioTransport(_Transport):
-    """What an aio channel calls through, in one process."""
+    """The transport of an aio channel inside one process."""
 
     def __init__(self, name: str, pool: ThreadPoolExecutor) -> None:
         super().__init__(name)
@@ -111,7 +111,7 @@ class AioTransport(_Transport):
         return invoke
 
     async def _reply_in_thread(self, method: Method, request: Any, call: Call) -> Any:
-        """Run the method in a thread of the pool; at the deadline stop waiting and end the servicer's context."""
+        """Run the method in a thread of the pool; at the deadline stop the wait and end the servicer's context."""
         running = asyncio.get_running_loop().run_in_executor(self._pool, _reply, method, request, call)
         try:
             async with asyncio.timeout(call.time_remaining()):
@@ -122,7 +122,7 @@ class AioTransport(_Transport):
             call.end()
 
     async def close(self, grace: float | None = None) -> None:
-        """The pool belongs to the process."""
+        """Do nothing: the pool belongs to the process."""
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         return self._state()
@@ -136,7 +136,7 @@ class AioTransport(_Transport):
 
 
 class SyncTransport(_Transport):
-    """What a sync channel calls through, in one process."""
+    """The transport of a sync channel inside one process."""
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         def invoke(request: Any, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
@@ -145,13 +145,13 @@ class SyncTransport(_Transport):
         return invoke
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: nothing is open."""
 
     def subscribe(self, callback: Callable[[Any], None], try_to_connect: bool = False) -> None:
         callback(self._state())
 
     def unsubscribe(self, callback: Callable[[Any], None]) -> None:
-        """No callback is kept."""
+        """Do nothing: no callback is stored."""
 
 
 def _deadline(timeout: float | None) -> float | None:
@@ -159,7 +159,7 @@ def _deadline(timeout: float | None) -> float | None:
 
 
 def _reply(method: Method, request: Any, call: Call) -> Any:
-    """Call the method with the outcome of a call over the wire: TooLate after the deadline, facts as text."""
+    """Call the method with the result of a call over the network: TooLate after the deadline, facts as text."""
     try:
         reply = method.behaviour(request, call)
         call.check_deadline()

@@ -12,7 +12,7 @@ from chassis.rpc import status
 
 
 class Call(grpc.ServicerContext):
-    """One in-process call, in the place of gRPC's own context."""
+    """The context of one in-process call, instead of gRPC's own."""
 
     def __init__(self, metadata: Sequence[tuple[str, str]] | None, deadline: float | None) -> None:
         """
@@ -30,7 +30,7 @@ class Call(grpc.ServicerContext):
         return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
 
     def check_deadline(self) -> None:
-        """Go on only before the deadline.
+        """Raise an error after the deadline.
 
         raises  TooLate  DEADLINE_PASSED
         """
@@ -41,7 +41,7 @@ class Call(grpc.ServicerContext):
         return self._active and (self._deadline is None or time.monotonic() <= self._deadline)
 
     def end(self) -> None:
-        """Run the callbacks of the end, once, whether the call succeeded or not."""
+        """Run the callbacks once, after success or failure."""
         if self._active:
             self._active = False
             for callback in self._callbacks:
@@ -69,10 +69,10 @@ class Call(grpc.ServicerContext):
         return {}
 
     def send_initial_metadata(self, initial_metadata: Any) -> None:
-        """In-process callers read no metadata of replies."""
+        """Do nothing: in-process callers read no metadata of replies."""
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        """In-process callers read no metadata of replies."""
+        """Do nothing: in-process callers read no metadata of replies."""
 
     def set_code(self, code: Any) -> NoReturn:
         raise NotImplementedError("a servicer raises chassis.errors.Error")

@@ -1,4 +1,4 @@
-"""What runs around every method of every service, over gRPC or in-process: trace, errors, deadline, scope."""
+"""Runs around every method of every service, over gRPC or in-process: trace, errors, deadline, scope."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
-# Without a deadline gRPC reports one that is centuries away.
+# Without a deadline gRPC reports one after centuries.
 _NO_DEADLINE_SECONDS = 1e6
 _MAX_REQUEST_ID_CHARACTERS = 64
 
@@ -31,12 +31,12 @@ Behaviour = Callable[[Any, Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """One method of a service, with everything that runs around it.
+    """A method of a service with its interceptors.
 
     path       /package.Service/Method
-    inline     whether an aio caller in the same process runs it on its event loop
+    inline     an aio caller in the same process runs it on its event loop
     behaviour  (request, grpc context) -> reply; raises only `Error`
-    handler    as generated: the serializers
+    handler    the generated handler with the serializers
     """
 
     path: str
@@ -49,7 +49,7 @@ class Method:
 
 
 def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]:
-    """Every method of a servicer, with the interceptors around it.
+    """Return every method of a servicer with its interceptors.
 
     adder   generated add_…Servicer_to_server
     raises  Invalid  SCOPE_MISSING  a method declares no scope
@@ -63,14 +63,14 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]
         if not options.scope:
             raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
-        behaviour = _guarded(handler, path, options.scope)
+        behaviour = _with_interceptors(handler, path, options.scope)
         methods.append(Method(path, recorder.service, name, options.scope, options.inline, behaviour, handler))
     return methods
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a method declares in its .proto file."""
+    """The options of a method in its .proto file."""
 
     scope: str
     inline: bool
@@ -78,7 +78,7 @@ class Options:
 
 
 def options_of(path: str) -> Options:
-    """Options of the method at `path`; none when its descriptor is not loaded here."""
+    """Return the options of the method at `path`; empty options when its descriptor is not loaded."""
     service, _, name = path.removeprefix("/").partition("/")
     try:
         return _options(descriptor_pool.Default().FindServiceByName(service).methods_by_name[name])
@@ -96,21 +96,21 @@ def _options(method: MethodDescriptor) -> Options:
 
 
 class _HandlerRecorder:
-    """Takes the place of a gRPC server in the generated adder and records the handlers."""
+    """Replaces a gRPC server in the generated adder, and records the handlers."""
 
     service: str = ""
     handlers: dict[str, Any]
 
     def add_generic_rpc_handlers(self, _handlers: Any) -> None:
-        """The registered handlers below are the same ones."""
+        """Do nothing: the registered handlers below are the same."""
 
     def add_registered_method_handlers(self, service: str, handlers: dict[str, Any]) -> None:
         self.service, self.handlers = service, handlers
 
 
-def _guarded(handler: Any, path: str, scope: str) -> Behaviour:
+def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
     def behaviour(request: Any, grpc_context: Any) -> Any:
-        context = _enter(grpc_context)
+        context = _set_context(grpc_context)
         if telemetry.is_tracing():
             with telemetry.span(path[1:], kind="server", parent=dict(grpc_context.invocation_metadata())):
                 return reply(request, grpc_context, context)
@@ -129,10 +129,10 @@ def _guarded(handler: Any, path: str, scope: str) -> Behaviour:
     return behaviour
 
 
-def _enter(grpc_context: Any) -> Context:
-    """Put the chassis' context where `chassis.rpc.context` finds it.
+def _set_context(grpc_context: Any) -> Context:
+    """Store the chassis' context for `chassis.rpc.context`.
 
-    No header is trusted for the actor: that needs a credential, which a service will verify once members exist.
+    The actor is not read from a header: that needs a credential, which services will verify when members exist.
     """
     headers = {key: value for key, value in grpc_context.invocation_metadata() if key.startswith("x-")}
     remaining = grpc_context.time_remaining()
@@ -152,7 +152,7 @@ def _check_access(scope: str, context: Context) -> None:
 
 
 def grpc_handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:
-    """The method for a gRPC server: its errors become statuses."""
+    """Return the method for a gRPC server: its errors become statuses."""
 
     def behaviour(request: Any, grpc_context: grpc.ServicerContext) -> Any:
         try:

@@ -1,4 +1,4 @@
-"""One service behind a gRPC server of threads, with health, reflection and a graceful stop."""
+"""A gRPC server with threads for one service, with health, reflection and a graceful stop."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
 HEALTH_CHECK_SECONDS = 2.0
-# Calls that may wait for a thread, for each thread; further calls are refused as RESOURCE_EXHAUSTED.
+# Calls per thread that may wait for it; further calls are refused as RESOURCE_EXHAUSTED.
 QUEUE_PER_THREAD = 16
 _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
@@ -38,11 +38,11 @@ _OPTIONS: list[tuple[str, Any]] = [
     ("grpc.max_metadata_size", METADATA_BYTES),
     ("grpc.absolute_max_metadata_size", METADATA_BYTES),
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-    # Connections are renewed every minute, so that clients find replicas that started later.
+    # Connections end after a minute, so that clients find replicas that started later.
     ("grpc.max_connection_age_ms", 60_000),
     ("grpc.max_connection_age_grace_ms", 30_000),
 ]
-# Anybody can reach the port for probes: small requests, few calls, and Watch, which would hold them, is not served.
+# Any client can reach the port for probes, so it accepts small requests, few calls and no Watch.
 _HEALTH_OPTIONS: list[tuple[str, Any]] = [
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", 1024),
@@ -52,7 +52,7 @@ _HEALTH_CALLS = 16
 
 
 class Server:
-    """A gRPC server with one service in it; with GRPC_HEALTH_PORT also a plaintext server of its health alone.
+    """A gRPC server with one service; with GRPC_HEALTH_PORT also a plaintext server for health checks only.
 
     is_healthy  called every two seconds; False makes health answer NOT_SERVING
     raises      Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
@@ -89,7 +89,7 @@ class Server:
         self._health_server = self._listen_for_probes(settings) if settings.grpc_health_port else None
 
     def start(self) -> None:
-        """Answer calls; health is right from the first call on."""
+        """Answer calls; health is correct from the first call."""
         self._set_health(self._is_healthy())
         self._server.start()
         if self._health_server is not None:
@@ -97,9 +97,9 @@ class Server:
         self._health_thread.start()
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
-        """Refuse new calls, and return when those under way have ended or after `grace` seconds.
+        """Refuse new calls, and return when the current calls have ended or after `grace` seconds.
 
-        Probes get NOT_SERVING until then.
+        Probes get NOT_SERVING meanwhile.
         """
         self._stopping.set()
         self._health.enter_graceful_shutdown()
@@ -109,7 +109,7 @@ class Server:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _listen_for_probes(self, settings: Settings) -> grpc.Server:
-        """A server of health alone, in plaintext: probes of Kubernetes bring no certificate."""
+        """Build a plaintext server for health checks: probes of Kubernetes have no certificate."""
         server = grpc.server(
             ThreadPoolExecutor(1, thread_name_prefix="grpc-health"),
             options=_HEALTH_OPTIONS,
@@ -125,7 +125,7 @@ class Server:
         return server
 
     def _watch_health(self) -> None:
-        """Check again and again; a check that takes too long counts as unhealthy until it ends."""
+        """Check repeatedly; a check that takes too long counts as unhealthy until it ends."""
         while not self._stopping.wait(HEALTH_CHECK_SECONDS):
             results: list[bool] = []
             check = threading.Thread(target=lambda results=results: results.append(self._is_healthy()), daemon=True)
@@ -155,7 +155,7 @@ def _listen(
 
 
 def server_credentials(settings: Settings, methods: list[Method]) -> grpc.ServerCredentials | None:
-    """Mutual TLS when its files are set; None is accepted on a loopback, and elsewhere when all methods are public.
+    """Return credentials of mutual TLS when its files are set; else None, on a loopback or when all methods are public.
 
     raises  Invalid  GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
     """
@@ -179,13 +179,13 @@ def _is_loopback(host: str) -> bool:
 def serve(service: Service, settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Run one service until SIGTERM or SIGINT: its methods, its relay and its jobs.
 
-    announce  called with host:port once the server answers
-    raises    as `Server` does
+    announce  called with host:port when the server answers
+    raises    the errors of `Server`
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    # A connection for each thread, and one for the health check.
+    # One connection per thread, and one for the health check.
     database = service.open_database(settings, pool_size=settings.grpc_threads + 1)
     resources = Resources(settings=settings, database=database, service=service)
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
@@ -193,7 +193,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     threads = jobs.start(jobs.jobs_of(resources), resources, stop)
     server.start()
     announce(server.address)
-    # A signal may reach a thread of gRPC: then this thread runs the handler only when it wakes up.
+    # A signal may reach a gRPC thread; then this thread runs the handler when it wakes.
     while not stop.wait(1.0):
         pass
     log.info("stopping", extra={"service": service.name})
@@ -204,7 +204,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
 
 
 def database_answers(database: Database) -> bool:
-    """Whether the database answers a query."""
+    """Return True when the database answers a query."""
     try:
         with database.reading(READER) as session:
             return bool(session.scalar(text("SELECT 1")) == 1)

@@ -1,7 +1,7 @@
-"""Errors as gRPC statuses and back: the only module that translates between the two.
+"""Converts errors to gRPC statuses and back; no other module does.
 
-On the wire an error is a google.rpc.Status with these details: an ErrorInfo (reason), a LocalizedMessage for each
-language, and a rangkiang.common.v1.Refusal for each reason, whose facts keep their types.
+An error becomes a google.rpc.Status with these details: an ErrorInfo (reason), a LocalizedMessage per language, and a
+rangkiang.common.v1.Refusal per reason, whose facts keep their types.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from chassis.sentences import LocalText
 from rangkiang.common.v1 import refusal_pb2
 
 DOMAIN = "rangkiang"
-# A status travels base64-encoded in HTTP/2 trailers, which are bounded by METADATA_BYTES in client and server.
+# A status is base64-encoded in HTTP/2 trailers, which METADATA_BYTES limits in client and server.
 _MAX_STATUS_BYTES = 40_000
 _MAX_FACTS = 20
 _MAX_FACT_CHARACTERS = 300
@@ -33,7 +33,7 @@ def abort(grpc_context: grpc.ServicerContext, error: Error) -> NoReturn:
 
 
 def to_status(error: Error) -> status_pb2.Status:
-    """The error as a status: texts cut to what trailers hold, and of many refusals those that fit, the first always."""
+    """Convert an error to a status: texts are shortened, and only refusals that fit the trailers are sent."""
     status = status_pb2.Status(code=grpc.StatusCode[error.grpc_code].value[0], message=error.reason)
     status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN))
     for locale, text in (("id", error.sentence.id), ("en", error.sentence.en)):
@@ -48,20 +48,20 @@ def to_status(error: Error) -> status_pb2.Status:
 
 
 def received(error: Error) -> Error:
-    """The error as a caller receives it, over the network or inside one process."""
+    """Return the error as a caller receives it, over the network or inside one process."""
     return from_status(to_status(error), error.grpc_code) or error
 
 
 def from_call(problem: grpc.RpcError, *, service: str) -> Error:
-    """The error of a failed call.
+    """Return the error of a failed call.
 
-    problem  an RpcError of a sync or an aio client: both have code, details and trailers
-    service  named in the sentence when the service itself does not answer
+    problem  an RpcError of a sync or an aio client; both have code, details and trailers
+    service  the name in the sentence when the service does not answer
     """
     call: Any = problem
     try:
         status = rpc_status.from_call(call)
-    except ValueError:  # code and status contradict each other: neither is reliable
+    except ValueError:  # code and status disagree, so neither is reliable
         status = None
     if status is not None:
         error = from_status(status, call.code().name)
@@ -76,7 +76,7 @@ def from_call(problem: grpc.RpcError, *, service: str) -> Error:
 
 
 def unavailable(service: str, why: str) -> Unavailable:
-    """The service does not answer, or its answer cannot be understood; `why` is a gRPC code's name."""
+    """Return the error for a service without an answer, or with an unreadable one; `why` is the name of a gRPC code."""
     return Unavailable("SERVICE_UNAVAILABLE", service=service, code=why)
 
 
@@ -85,12 +85,12 @@ def too_late() -> TooLate:
 
 
 def internal() -> Error:
-    """An unexpected failure: the log has its cause, the caller does not."""
+    """Return the error of an unexpected failure; only the log has its cause."""
     return Error("INTERNAL")
 
 
 def from_status(status: status_pb2.Status, code: str) -> Error | None:
-    """The error of a status; None when the status is not from one of our services."""
+    """Return the error of a status; None when the status is not from one of our services."""
     info, messages, refusals = error_details_pb2.ErrorInfo(), {"id": "", "en": ""}, []
     for detail in status.details:
         if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
@@ -121,7 +121,7 @@ def _to_wire(refusal: Refusal) -> refusal_pb2.Refusal:
 
 
 def _to_fact(value: Any) -> refusal_pb2.Fact:
-    """A fact with its type; what is none of Fact's types, such as an id or a date, is text."""
+    """Convert a fact with its type; other types, such as ids and dates, become text."""
     match value:
         case None:
             return refusal_pb2.Fact()
@@ -140,7 +140,7 @@ def _to_fact(value: Any) -> refusal_pb2.Fact:
 
 
 def _to_list(values: Sequence[Any]) -> list[refusal_pb2.Fact]:
-    """The values of a list, as many as one fact may have characters."""
+    """Convert the values of a list, up to the longest fact."""
     facts, characters = [], 0
     for value in values:
         characters += min(len(str(value)), _MAX_FACT_CHARACTERS)
@@ -158,5 +158,5 @@ def _from_wire(message: refusal_pb2.Refusal) -> Refusal:
 def _from_fact(fact: refusal_pb2.Fact) -> Any:
     kind = fact.WhichOneof("value")
     if kind == "list":
-        return [_from_fact(each) for each in fact.list.values]
+        return [_from_fact(item) for item in fact.list.values]
     return None if kind is None else getattr(fact, kind)

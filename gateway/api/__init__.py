@@ -1,1 +1,1 @@
-"""REST /api/v1: one file a noun, each with its schema, route and mapping."""
+"""REST /api/v1: one module per noun, with its models, routes and conversions."""

@@ -13,7 +13,7 @@ from chassis.errors import NotFound
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import QueryModel, WholeNumber, number, text
 from gateway.api.schemas import JSON, ClassOfTree, ListedRecord, ResponseModel
-from gateway.api.serializers import class_of_tree, listed
+from gateway.api.serializers import class_of_tree, listed_record
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
@@ -25,7 +25,10 @@ MOST_ENTRIES = 50
 
 
 def check_kind(kind: str) -> str:
-    """raises  NotFound  LIST_NOT_FOUND"""
+    """Return the kind if it is a list.
+
+    raises  NotFound  LIST_NOT_FOUND
+    """
     if kind not in KINDS:
         raise NotFound("LIST_NOT_FOUND", kind=kind[:80])
     return kind
@@ -40,15 +43,17 @@ Kind = Annotated[
 
 
 class BrowseQuery(QueryModel):
-    term: str = text("Where in the list, as typed; its beginning unless given.", example="navis")
-    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Entries before the place.")
-    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Entries from the place on.")
-    cursor: str = text("Go on from here: `previous` or `next` of another page; instead of `term`.", longest=500)
+    term: str = text("Position in the list, as typed; by default its beginning.", example="navis")
+    before: Annotated[int, WholeNumber(0, MOST_ENTRIES)] = number(0, "Entries before the position.")
+    after: Annotated[int, WholeNumber(1, MOST_ENTRIES)] = number(20, "Entries from the position on.")
+    cursor: str = text("`previous` or `next` of another page; replaces `term`.", longest=500)
 
 
 class ClassesQuery(QueryModel):
     parent: str = text(
-        "A class, as `value` or as people write it: its own classes. None: the main ones.", longest=20, example="8"
+        "A class, as `value` or in its usual notation, to list its classes; by default the main classes.",
+        longest=20,
+        example="8",
     )
 
 
@@ -58,13 +63,13 @@ class Heading(ResponseModel):
     text: str
     """The heading."""
     count: int
-    """Records that have it; 0 for a form that is only referred from."""
+    """Records with the heading; 0 for a form that only refers to another."""
     see: list[str]
     """The forms to look under instead."""
     see_also: list[str]
     """Related headings."""
     record: ListedRecord | None = None
-    """The one record, for titles and call numbers."""
+    """The record of a title or call number."""
 
 
 class Headings(ResponseModel):
@@ -107,7 +112,7 @@ class Classes(ResponseModel):
     ),
 )
 async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Query()], catalog: Catalog) -> Response:
-    """Authors, subjects, series, titles or call numbers in order, with how many records each has."""
+    """Authors, subjects, series, titles or call numbers in order, with the number of records of each."""
     message = wire.BrowseRequest(
         kind=kind, term=query.term, before=query.before, after=query.after, cursor=query.cursor
     )
@@ -153,10 +158,10 @@ async def browse(request: Request, kind: Kind, query: Annotated[BrowseQuery, Que
     ),
 )
 async def classes(request: Request, query: Annotated[ClassesQuery, Query()], catalog: Catalog) -> Response:
-    """The ten main classes, or the classes of one, with the library's own captions and how many records each has."""
+    """The ten main classes, or the classes of one, with the library's captions and the number of records of each."""
     reply = await call(request, catalog.ListClasses, wire.ListClassesRequest(parent=query.parent))
-    hits = [class_of_tree(each) for each in reply.classes]
-    path = [class_of_tree(each) for each in reply.path]
+    hits = [class_of_tree(class_) for class_ in reply.classes]
+    path = [class_of_tree(class_) for class_ in reply.path]
     return respond(request, Classes(total=len(hits), hits=hits, path=path, without=reply.without).to_json(), JSON)
 
 
@@ -166,5 +171,5 @@ def _heading(message: wire.Heading) -> Heading:
         count=message.count,
         see=list(message.see),
         see_also=list(message.see_also),
-        record=ListedRecord(**listed(message.record)) if message.HasField("record") else None,
+        record=ListedRecord(**listed_record(message.record)) if message.HasField("record") else None,
     )

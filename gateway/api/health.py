@@ -1,4 +1,4 @@
-"""GET /health/live and /health/ready, for whoever restarts this process and whoever sends readers to it."""
+"""GET /health/live and /health/ready, for process supervisors and load balancers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ READY_WITHIN_SECONDS = 1.0
 
 class Health(ResponseModel):
     status: Literal["live", "ready"]
-    """What was asked about."""
+    """The state that was checked."""
 
 
 @router.get(
@@ -29,7 +29,7 @@ class Health(ResponseModel):
     **documented(operation="live", summary="This process answers", example={"status": "live"}, errors=(400,)),
 )
 async def live(query: Annotated[QueryModel, Query()]) -> Response:
-    """Asks no service."""
+    """Does not check the services."""
     return _response(Health(status="live"))
 
 
@@ -39,7 +39,7 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
 async def ready(query: Annotated[QueryModel, Query()], services: Services) -> Response:
-    """The catalogue is ready; other services may be away."""
+    """The catalogue is ready; other services may not answer."""
     try:
         await services.check("catalog", READY_WITHIN_SECONDS)
     except Error as problem:

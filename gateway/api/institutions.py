@@ -18,12 +18,12 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter(tags=["institutions"], route_class=ApiRoute)
 
-# They change a few times a year; a minute's delay is no harm.
+# They change a few times a year, so a delay of a minute is acceptable.
 CACHE_CONTROL = "public, max-age=60"
 
 
 class BranchesQuery(QueryModel):
-    institution: str = text("Code of one institution; all of them unless given.", longest=32, example="PKS")
+    institution: str = text("Code of one institution; by default all of them.", longest=32, example="PKS")
 
 
 class Institution(ResponseModel):
@@ -40,7 +40,7 @@ class Institution(ResponseModel):
     isil: str
     """ISO 15511 identifier."""
     zone: str
-    """Time zone, as tz has it."""
+    """Time zone, by its name in tz."""
 
 
 class Institutions(ResponseModel):
@@ -56,7 +56,7 @@ class Branch(Institution):
     institution: str
     """Code of the institution it belongs to."""
     confirmed: bool
-    """False when only an import has named it: nobody has described it yet."""
+    """False when only an import has named the branch and it has no description yet."""
 
 
 class Branches(ResponseModel):
@@ -109,7 +109,7 @@ async def branches(request: Request, query: Annotated[BranchesQuery, Query()], c
 
 
 def _members(message: wire.Institution | wire.Branch) -> dict[str, Any]:
-    """What an institution and a branch have in common."""
+    """Return the members that an institution and a branch share."""
     return {
         "code": message.code,
         "name": serializers.text(message.name),

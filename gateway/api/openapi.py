@@ -1,4 +1,4 @@
-"""How a route is documented, and the OpenAPI document as FastAPI makes it, completed."""
+"""Documentation of routes, and additions to the OpenAPI document of FastAPI."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from gateway.api.schemas import Problem
 from gateway.problems import MEDIA_TYPE
 
 _ERRORS = {
-    400: "The request is wrong, and says what about it.",
-    401: "A credential is needed, or this one is not valid.",
+    400: "The request is wrong; `refusals` name every mistake.",
+    401: "A valid credential is needed.",
     403: "The caller may not do this.",
-    404: "There is no such thing.",
-    406: "None of the media types asked for can be given.",
-    409: "Rules object, or it changed meanwhile.",
-    412: "If-Match names a version that is no longer the current one.",
+    404: "The object does not exist.",
+    406: "None of the media types in Accept is available.",
+    409: "Rules refuse the act, or another request changed the data.",
+    412: "If-Match names an earlier version.",
     413: "The body is too large.",
-    422: "This Idempotency-Key came with another request.",
-    429: "Too many requests from this caller; Retry-After says when to ask again.",
-    503: "A part we need does not answer; try again.",
-    504: "It took too long; try again.",
+    422: "The Idempotency-Key belongs to another request.",
+    429: "Too many requests from this caller; Retry-After has the seconds to wait.",
+    503: "A part does not answer; try again.",
+    504: "The call took too long; try again.",
 }
 
 
@@ -38,17 +38,17 @@ def documented(
     errors: tuple[int, ...] = (400, 429, 503, 504),
     content: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
-    """Arguments of a router's decorator that FastAPI cannot read from the signature.
+    """Return arguments of a router's decorator that FastAPI cannot read from the signature.
 
-    operation  operationId: the name of a method in clients generated from the document
-    example    of the good response, in JSON
-    errors     statuses of the problem documents to expect
-    content    further media types of the good response
+    operation  operationId: the name of a method in generated clients
+    example    of the 200 response, in JSON
+    errors     statuses of possible problem documents
+    content    further media types of the 200 response
     """
-    good = dict(content) if example is None else {"application/json": {"example": example}, **content}
+    ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
-        200: {"description": summary, "content": good},
-        304: {"description": "The response you hold (If-None-Match) is still current."},
+        200: {"description": summary, "content": ok_content},
+        304: {"description": "The client's response (If-None-Match) is still current."},
     }
     for status in errors:
         responses[status] = {
@@ -59,7 +59,7 @@ def documented(
 
 
 class ApiRoute(APIRoute):
-    """A route of the API. FastAPI takes the last of a parameter's values; here its model sees them all and objects."""
+    """A route of the API. FastAPI uses the last value of a parameter; here the model gets all values."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -85,7 +85,7 @@ class _EveryValue(QueryParams):
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """What FastAPI cannot say: the problem document, `explode`, and no 422, for which 400 stands here."""
+    """Add to the OpenAPI document the problem document and `explode`; remove 422, which is 400 here."""
     schemas = document["components"]["schemas"]
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs"), "Problem": problem}
@@ -103,14 +103,14 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
 
 def _complete_parameter(parameter: dict[str, Any]) -> None:
     schema = parameter["schema"]
-    for each in (schema, schema.get("items", {})):
-        each.pop("title", None)  # generated clients would name their enumerations by it
+    for part in (schema, schema.get("items", {})):
+        part.pop("title", None)  # generated clients would use it as the name of an enumeration
     if "explode" in schema:
         parameter |= {"style": "form", "explode": schema.pop("explode")}
     examples = schema.pop("examples", None)
     if examples:
         parameter["example"] = examples[0]
-    if schema.get("default") in ("", []):  # not given
+    if schema.get("default") in ("", []):  # the default means that the parameter is absent
         del schema["default"]
     if not parameter["required"]:
         del parameter["required"]

@@ -1,6 +1,6 @@
 """Query parameters as pydantic models.
 
-FastAPI describes and reads them; pages and the hottest routes read them by `read_query`, in a tenth of the time.
+FastAPI documents and reads them; pages and the most frequent routes use `read_query`, which takes a tenth of the time.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from starlette.requests import Request
 from gateway.api.validation import invalid_request
 from gateway.negotiation import LANGUAGES
 
-# Characters that no text has; tabs and line ends come along when text is pasted.
+# Control characters; tabs and line ends are allowed, because pasted text may have them.
 CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 TEXT_PATTERN = f"^[^{CONTROL}]*$"
-# What a URL may hold of one facet's alternatives.
+# Most values of one facet in a URL.
 MOST_VALUES = 20
 # Not a list: pydantic would copy it for every request.
 _NONE: Any = ()
@@ -30,7 +30,7 @@ Model = TypeVar("Model", bound="QueryModel")
 
 @dataclass(frozen=True, slots=True)
 class OneOf:
-    """Annotation of a text that is one of these words."""
+    """Annotation of a text that must be one of these words."""
 
     words: tuple[str, ...]
 
@@ -40,7 +40,7 @@ class OneOf:
 
 @dataclass(frozen=True, slots=True)
 class WholeNumber:
-    """Annotation of a whole number between two bounds, written in ASCII digits alone."""
+    """Annotation of a whole number between two bounds, in ASCII digits only."""
 
     least: int
     most: int
@@ -60,7 +60,7 @@ class WholeNumber:
 
 
 class Flag:
-    """Annotation of a boolean that is written `true` or `false`."""
+    """Annotation of a boolean, `true` or `false`."""
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
@@ -75,7 +75,7 @@ class Flag:
 def text(
     description: str, *, longest: int = 200, example: str | None = None, required: bool = False, **more: Any
 ) -> Any:
-    """A field of text in one line or more, empty unless given."""
+    """Declare a text parameter of one or more lines; by default it is empty."""
     if not required:
         more["default"] = ""
     if example is not None:
@@ -84,21 +84,21 @@ def text(
 
 
 def number(default: int, description: str) -> Any:
-    """A field of a whole number; its bounds are the annotation's."""
+    """Declare a parameter that is a whole number; the annotation has its bounds."""
     return Field(default, description=description)
 
 
 class QueryModel(BaseModel):
-    """Base of all query models: parameters that it does not declare are refused."""
+    """Base of all query models; undeclared parameters are refused."""
 
     model_config = ConfigDict(extra="forbid")
 
     lang: Annotated[str, OneOf(LANGUAGES)] = Field(
-        "", description="Language of sentences for people, before Accept-Language."
+        "", description="Language of texts for people; precedes Accept-Language."
     )
 
     def as_parameters(self) -> dict[str, list[str]]:
-        """The parameters that were given, by name, as text: what a link to the same thing repeats."""
+        """Return the parameters of the request by name, as text, for links to the same page."""
         parameters = {}
         for name, field in type(self).model_fields.items():
             if name in self.model_fields_set:
@@ -111,21 +111,23 @@ class QueryModel(BaseModel):
 
 
 class NearQuery(QueryModel):
-    near: str = text("The reader's branch, INSTITUTION/BRANCH: it comes first.", longest=100, example="PKS/PST")
+    near: str = text("The reader's branch, INSTITUTION/BRANCH; it is listed first.", longest=100, example="PKS/PST")
 
 
 Values = Annotated[list[Annotated[str, Field(max_length=200, pattern=TEXT_PATTERN)]], Field(max_length=MOST_VALUES)]
 
 
-def _filter(whose: str, example: str, **more: Any) -> Any:
-    return Field((), description=f"Keep hits with one of these {whose}.", examples=[[example]], **more)
+def _filter(what: str, example: str, **more: Any) -> Any:
+    return Field((), description=f"Only hits with one of these {what}.", examples=[[example]], **more)
 
 
 class Filters(QueryModel):
-    """What to find, and a filter for each facet: the only list of facets in the gateway."""
+    """A query and a filter for each facet; the gateway has no other list of facets."""
 
-    q: str = text("What to find, as a person types it; empty finds everything.", longest=500, example="surau navis")
-    availability: Values = _filter("answers to “can I have it?”", "can_be_borrowed")
+    q: str = text(
+        "The query, as readers type it; an empty query finds every record.", longest=500, example="surau navis"
+    )
+    availability: Values = _filter("availabilities", "can_be_borrowed")
     institution: Values = _filter("institutions", "PKS")
     branch: Values = _filter("branches, INSTITUTION/BRANCH", "PKS/PST")
     collection: Values = _filter("collections", "reference")
@@ -140,9 +142,9 @@ class Filters(QueryModel):
     ddc: Values = _filter("Dewey numbers", "800")
 
     def filters(self) -> list[tuple[str, list[str]]]:
-        """(facet, values) of each filter that was given."""
-        given = self.model_fields_set
-        return [(facet, getattr(self, name)) for name, facet in _FACET_BY_FIELD.items() if name in given]
+        """Return (facet, values) of each filter of the request."""
+        names = self.model_fields_set
+        return [(facet, getattr(self, name)) for name, facet in _FACET_BY_FIELD.items() if name in names]
 
 
 _FACET_BY_FIELD = {
@@ -161,31 +163,31 @@ def _split_commas(values: list[str]) -> list[str]:
 class SearchQuery(Filters, NearQuery):
     facets: Annotated[list[Facet], BeforeValidator(_split_commas), Field(min_length=1, max_length=len(FACETS))] = Field(
         _NONE,
-        description="Facets to count, with commas between.",
+        description="Facets to count, separated by commas.",
         examples=[["language", "year"]],
         json_schema_extra={"explode": False},
     )
     sort: Annotated[str, OneOf(SORTS)] = Field(
         "relevance", description="Order of the hits: by relevance, newest or oldest first, or by title."
     )
-    cursor: str = text("Go on from here: `next` of the page before.", longest=500)
+    cursor: str = text("`next` of the page before.", longest=500)
     limit: Annotated[int, WholeNumber(1, 100)] = number(10, "Hits on a page.")
     highlight: Annotated[bool, Flag] = Field(False, description="Mark the words of the title and summary that match.")
     by_work: Annotated[bool, Flag] = Field(
-        False, description="One hit a work, its best edition; `total` and facets count records all the same."
+        False, description="One hit per work, its best edition; `total` and facets still count records."
     )
-    explain: Annotated[bool, Flag] = Field(False, description="Say why each hit ranks where it does.")
+    explain: Annotated[bool, Flag] = Field(False, description="Give the reasons for the rank of each hit.")
 
 
 class SuggestQuery(QueryModel):
-    q: str = text("What has been typed so far.", longest=100, example="rob", required=True)
+    q: str = text("The text typed so far.", longest=100, example="rob", required=True)
     limit: Annotated[int, WholeNumber(1, 20)] = number(8, "Most suggestions.")
 
 
 def read_query(model: type[Model], request: Request, *, strict: bool = True) -> Model:
-    """The query parameters of a request, as FastAPI would read them.
+    """Read the query parameters of a request, with the same result as FastAPI.
 
-    strict  refuse parameters that the model does not declare; pages ignore them
+    strict  refuse undeclared parameters; pages ignore them
     raises  Invalid  PARAMETER_UNKNOWN, PARAMETER_REPEATED, PARAMETER_MISSING, PARAMETER_TOO_LONG,
                      PARAMETER_NOT_A_NUMBER, PARAMETER_NOT_A_CHOICE, PARAMETER_NOT_TEXT
     """
@@ -196,7 +198,7 @@ def read_query(model: type[Model], request: Request, *, strict: bool = True) -> 
         if takes_list:
             values.setdefault(name, []).append(value)
         elif name in values:
-            values[name] = [value]  # a list where one value is wanted is a repeated parameter
+            values[name] = [value]  # a list in place of one value is refused as a repeated parameter
         elif strict or takes_list is not None:
             values[name] = value
     try:
@@ -207,5 +209,5 @@ def read_query(model: type[Model], request: Request, *, strict: bool = True) -> 
 
 @cache
 def _parameters(model: type[QueryModel]) -> dict[str, bool]:
-    """Each parameter by name, and whether it takes a list."""
+    """Return the names of the parameters, and whether each takes a list."""
     return {field.alias or name: get_origin(field.annotation) is list for name, field in model.model_fields.items()}

@@ -1,4 +1,4 @@
-"""The model of a record in full, as the API gives it."""
+"""The response model of a full record."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Link(ResponseModel):
     """A link of the record."""
 
     url: str
-    """Where it leads."""
+    """The URL."""
     label: str | None = None
-    """What it is, in the record's own words."""
+    """Its label in the record."""
     relation: str | None = None
     """`resource` (the book itself), `version`, `related` or `none`."""
 
@@ -24,18 +24,18 @@ class SubjectHeading(ResponseModel):
     """A subject with its parts."""
 
     text: str
-    """As the facet `subject` has it."""
+    """The value in the facet `subject`."""
     parts: list[str]
     """The heading and its subdivisions."""
     kind: str
-    """What it names: topic, place, person, …"""
+    """Kind of heading: topic, place, person, …"""
 
 
 class Contributor(ResponseModel):
-    """Somebody who took part."""
+    """A person or organisation that contributed."""
 
     name: str
-    """As the heading has it."""
+    """The name in the heading."""
     role: str | None = None
     """MARC relator code."""
     label: Text | None = None
@@ -43,27 +43,27 @@ class Contributor(ResponseModel):
 
 
 class Parallel(ResponseModel):
-    """The same text in its own script."""
+    """A text of the record in its original script."""
 
     field: str
-    """The member that has the text in Latin script."""
+    """The member with the text in Latin script."""
     text: str
     """The text."""
     script: str
     """ISO 15924 code."""
     rtl: bool
-    """It runs from right to left."""
+    """True for a script from right to left."""
     lang: str | None = None
     """BCP 47 tag."""
 
 
 class LabelledText(ResponseModel):
-    """A text with what it is called."""
+    """A text with its label."""
 
     text: str
     """The text."""
     label: Text
-    """What it is called."""
+    """The label."""
     type: str | None = None
     """The kind of a note or of a statement of publication."""
 
@@ -74,16 +74,16 @@ class Row(ResponseModel):
     key: str
     """Stable, for machines."""
     label: Text
-    """What it is called."""
+    """The label."""
     values: list[str]
     """The data."""
 
 
 class Series(ResponseModel):
-    """A series that it is part of."""
+    """A series of the record."""
 
     text: str
-    """The statement as it is printed."""
+    """The printed statement."""
     title: str
     """Title of the series."""
     volume: str | None = None
@@ -96,7 +96,7 @@ class Relation(ResponseModel):
     """A related record."""
 
     kind: str
-    """How it is related."""
+    """Kind of relation."""
     label: Text
     """Name of the relation."""
     text: str
@@ -114,22 +114,22 @@ class Relation(ResponseModel):
     issn: str | None = None
     """Its ISSN."""
     query: str | None = None
-    """A search that finds it if it is in this catalogue."""
+    """A search that finds the record if this catalogue has it."""
     id: str | None = None
-    """Id of the record, where it is in this catalogue."""
+    """Id of the record, if this catalogue has it."""
 
 
 class Display(Brief):
-    """All that is shown of a record; the MARC formats have all of it."""
+    """The displayed data of a record; the MARC formats have the complete data."""
 
     subjects: list[str] = []
     """Subjects as text."""
     headings: list[SubjectHeading] = []
     """Subjects in parts."""
     contributors: list[Contributor] = []
-    """Everybody who took part."""
+    """All contributors."""
     parallel: list[Parallel] = []
-    """Texts in their own script."""
+    """Texts in their original script."""
     uniform_title: str | None = None
     """Uniform title."""
     titles_other: list[LabelledText] = []
@@ -159,11 +159,11 @@ class Display(Brief):
     class_: Annotated[str | None, Field(alias="class")] = None
     """Class of the tree."""
     source: str | None = None
-    """Where the record comes from."""
+    """The origin of the record."""
 
 
 class FullRecord(ResponseModel):
-    """A record in full, and where it can be had."""
+    """A full record and its holdings."""
 
     id: str
     """Id of the record."""
@@ -172,7 +172,7 @@ class FullRecord(ResponseModel):
     record: Display
     """The record."""
     holdings: list[Holding]
-    """The branches that have it."""
+    """The branches that have the record."""
     updated_at: Annotated[str, Field(json_schema_extra={"format": "date-time"})]
     """When it last changed."""
     source: str
@@ -180,6 +180,6 @@ class FullRecord(ResponseModel):
     institution: str
     """Code of the institution that made it."""
     work_id: str | None = None
-    """The work it belongs to; absent until it has been placed."""
+    """The work of the record; absent until the record is assigned to one."""
     editions: int | None = None
-    """How many editions of that work are here."""
+    """Number of editions of that work in this catalogue."""

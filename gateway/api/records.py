@@ -1,4 +1,4 @@
-"""GET /records/{id}: for display, or in any format by Accept or by the ending of the address; and its items."""
+"""GET /records/{id}: for display, or in another format by Accept or by the ending of the URL; and its items."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rangkiang.catalog.v1 import forms_pb2
 
 router = APIRouter(tags=["records"], route_class=ApiRoute)
 
-# A format that a program may show as text, first: what a generated client reads a response as.
+# Text formats first: generated clients read a response in the first format.
 _AS_TEXT: dict[str, Any] = {
     media_type: {"schema": {"type": "string"}}
     for media_type in sorted(MEDIA_TYPES, key=lambda name: name[:5] != "text/")
@@ -55,22 +55,22 @@ Ending = Annotated[
 
 
 class CallNumber(ResponseModel):
-    """The parts of a call number; those it does not have are empty."""
+    """The parts of a call number; missing parts are empty."""
 
     prefix: str
-    """Before the class, such as R for reference."""
+    """Prefix, such as R for reference."""
     class_number: str
-    """Class, as printed."""
+    """Class number, as printed."""
     author_mark: str
     """Letters of the author's name."""
     title_mark: str
     """Letter of the title."""
     volume: str
-    """Volume, if the call number names it."""
+    """Volume, if the call number has it."""
     copy_number: str
-    """Copy, if the call number names it."""
+    """Copy, if the call number has it."""
     sort_key: str
-    """Sorts as the items stand."""
+    """Sort key in shelf order."""
 
 
 class Item(ResponseModel):
@@ -81,9 +81,9 @@ class Item(ResponseModel):
     barcode: str
     """Its barcode."""
     call_number: str
-    """As it is printed."""
+    """The printed call number."""
     call_number_parts: CallNumber | None = None
-    """The call number in its parts, where it can be read."""
+    """The call number in parts, if it can be parsed."""
     institution: str
     """Code of the institution."""
     branch: str
@@ -93,28 +93,28 @@ class Item(ResponseModel):
     collection: str
     """Code of the collection."""
     room: str
-    """Where in the branch."""
+    """Room in the branch."""
     material: str
     """Kind of material."""
     status: str
-    """Status of the item, as its institution keeps it."""
+    """Status of the item at its institution."""
     availability: AvailabilityAnswer
-    """Whether a reader can have it."""
+    """Whether a reader can use or borrow it."""
     copy_note: str
-    """Which copy."""
+    """Number or note of the copy."""
     enumeration: str
     """Volume, number, part."""
     chronology: str
     """Date of issue."""
     pieces: str
-    """What belongs to it."""
+    """Accompanying material."""
 
 
 class Items(ResponseModel):
     total: int
-    """Items in all."""
+    """Number of items."""
     hits: list[Item]
-    """By branch and call number; those of `near` first."""
+    """In order of branch and call number; the branch of `near` first."""
 
 
 _ITEM_EXAMPLE: dict[str, Any] = {
@@ -158,7 +158,7 @@ _ITEM_EXAMPLE: dict[str, Any] = {
 async def record_file(
     request: Request, record_id: UncheckedRecordId, ending: Ending, query: Annotated[QueryModel, Query()]
 ) -> Response:
-    """The same formats as by Accept, for those who can only write an address."""
+    """The same formats as by Accept, for clients that can only use a URL."""
     return await record_in_format(request, record_id, ending)
 
 
@@ -184,7 +184,7 @@ async def record_file(
     ),
 )
 async def record(request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()]) -> Response:
-    """Accept chooses: application/json for display, or any of the formats that `/records/{record_id}.{ending}` has."""
+    """Accept selects the format: application/json for display, or a format of `/records/{record_id}.{ending}`."""
     media_type = preferred_media_type(request.headers.get("accept", ""), MEDIA_TYPES)
     if media_type is None:
         raise NotAcceptable("MEDIA_TYPE_NOT_OFFERED", offered=", ".join(MEDIA_TYPES))
@@ -194,9 +194,9 @@ async def record(request: Request, record_id: RecordId, query: Annotated[NearQue
 async def record_in_format(
     request: Request, record_id: str, ending: str, *, near: str = "", headers: dict[str, str] | None = None
 ) -> Response:
-    """The response with a record in the format of an ending.
+    """Respond with a record in the format of an ending.
 
-    raises  NotFound  RECORD_NOT_FOUND, for an ending that is no format too
+    raises  NotFound  RECORD_NOT_FOUND, also for an unknown ending
     """
     form = FORMATS.get(ending)
     check_record_id(record_id if form else f"{record_id}.{ending}")
@@ -211,7 +211,7 @@ async def record_in_format(
 
 
 def record_json(reply: wire.GetRecordReply) -> bytes:
-    """A FullRecord as JSON, written directly: this is one of the hottest routes."""
+    """Write a FullRecord as JSON without the model, because this route is one of the most frequent."""
     members: dict[str, Any] = {
         "id": reply.id,
         "version": reply.version,
@@ -239,7 +239,7 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
 async def items(
     request: Request, record_id: RecordId, query: Annotated[NearQuery, Query()], catalog: Catalog
 ) -> Response:
-    """Every piece of the record in every library, by branch and call number; those of `near` first."""
+    """All items of the record in all libraries, by branch and call number; the branch of `near` first."""
     message = wire.ListItemsRequest(record_id=record_id, branch=query.near)
     reply = await call(request, catalog.ListItems, message)
     hits = [_item(item) for item in reply.items]
@@ -289,5 +289,5 @@ async def _record_file(request: Request) -> Response:
     return await record_file(request, request.path_params["record_id"], request.path_params["ending"], query)
 
 
-# Served without FastAPI's layers around them.
+# Served without FastAPI's layers.
 HOT_ROUTES = (Route("/records/{record_id}.{ending}", _record_file), Route("/records/{record_id}", _record))

@@ -1,4 +1,4 @@
-"""GET /records/{id}/similar and /records/{id}/neighbours: what is like a record, and what stands next to it."""
+"""GET /records/{id}/similar and /records/{id}/neighbours: similar records, and records next to it on the shelf."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.responses import Response
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import NearQuery, QueryModel, WholeNumber, number
 from gateway.api.schemas import JSON, LISTED_EXAMPLE, ListedRecord, RecordId, ResponseModel, Text
-from gateway.api.serializers import listed, text
+from gateway.api.serializers import listed_record, text
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import browsing_pb2 as wire
@@ -31,7 +31,7 @@ class NeighboursQuery(NearQuery):
 
 class Similar(ListedRecord):
     reason: Text
-    """Why it is like the record."""
+    """Why it is similar."""
 
 
 class SimilarRecords(ResponseModel):
@@ -43,20 +43,20 @@ class SimilarRecords(ResponseModel):
 
 class Neighbour(ListedRecord):
     call_number: str
-    """Where it stands."""
+    """The call number on the shelf."""
     here: bool
-    """It is the record asked about."""
+    """True for the record of the request."""
 
 
 class Neighbours(ResponseModel):
     total: int
     """Records in `hits`."""
     hits: list[Neighbour]
-    """In the shelf's order, the record itself among them."""
+    """In shelf order, with the record itself."""
     institution: str
-    """Whose shelf it is."""
+    """Institution of the shelf."""
     branch: str
-    """Where the shelf is."""
+    """Branch of the shelf."""
     branch_name: Text
     """Name of that branch."""
 
@@ -77,10 +77,10 @@ class Neighbours(ResponseModel):
 async def similar(
     request: Request, record_id: RecordId, query: Annotated[SimilarQuery, Query()], catalog: Catalog
 ) -> Response:
-    """Each with the reason."""
+    """Similar records, each with the reason."""
     message = wire.ListSimilarRequest(record_id=record_id, limit=query.limit)
     reply = await call(request, catalog.ListSimilar, message)
-    hits = [Similar(**listed(each.record), reason=text(each.reason)) for each in reply.similar]
+    hits = [Similar(**listed_record(entry.record), reason=text(entry.reason)) for entry in reply.similar]
     return respond(request, SimilarRecords(total=len(hits), hits=hits).to_json(), JSON)
 
 
@@ -89,7 +89,7 @@ async def similar(
     response_model=Neighbours,
     **documented(
         operation="list_neighbours",
-        summary="What stands left and right of it",
+        summary="Records next to it on the shelf",
         example={
             "total": 1,
             "hits": [{**LISTED_EXAMPLE, "call_number": "899.221 NAV r", "here": True}],
@@ -103,10 +103,13 @@ async def similar(
 async def neighbours(
     request: Request, record_id: RecordId, query: Annotated[NeighboursQuery, Query()], catalog: Catalog
 ) -> Response:
-    """By call number, on the shelf of `near`; else where the record's first item stands."""
+    """By call number, on the shelf of `near`, or else of the record's first item."""
     message = wire.ListNeighboursRequest(record_id=record_id, branch=query.near, limit=query.limit)
     reply = await call(request, catalog.ListNeighbours, message)
-    hits = [Neighbour(**listed(each.record), call_number=each.call_number, here=each.here) for each in reply.neighbours]
+    hits = [
+        Neighbour(**listed_record(entry.record), call_number=entry.call_number, here=entry.here)
+        for entry in reply.neighbours
+    ]
     shelf = Neighbours(
         total=len(hits),
         hits=hits,

@@ -1,4 +1,4 @@
-"""Response models that several nouns share, types of path parameters, and examples for the OpenAPI document."""
+"""Shared response models, types of path parameters, and examples for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -21,21 +21,27 @@ _ID = re.compile(ID_PATTERN)
 
 
 def check_record_id(record_id: str) -> str:
-    """raises  NotFound  RECORD_NOT_FOUND  it cannot be the id of a record"""
+    """Return the id if it has the form of a record id.
+
+    raises  NotFound  RECORD_NOT_FOUND
+    """
     if not _ID.fullmatch(record_id):
         raise NotFound("RECORD_NOT_FOUND", record=record_id[:80])
     return record_id
 
 
 def check_work_id(work_id: str) -> str:
-    """raises  NotFound  WORK_NOT_FOUND  it cannot be the id of a work"""
+    """Return the id if it has the form of a work id.
+
+    raises  NotFound  WORK_NOT_FOUND
+    """
     if not _ID.fullmatch(work_id):
         raise NotFound("WORK_NOT_FOUND", work=work_id[:80])
     return work_id
 
 
 _ID_SCHEMA = WithJsonSchema({"type": "string", "pattern": ID_PATTERN})
-# Not checked: for addresses that go on after the id.
+# Not checked, because the URL continues after the id.
 UncheckedRecordId = Annotated[
     str, Path(description="A record's identifier (UUID).", examples=[RECORD_ID_EXAMPLE]), _ID_SCHEMA
 ]
@@ -52,7 +58,7 @@ WorkId = Annotated[
     _ID_SCHEMA,
 ]
 
-# A newer catalogue may have more of them, so responses are not held to it.
+# Not checked in responses, because a newer catalogue may have more values.
 AvailabilityAnswer = Annotated[
     str,
     WithJsonSchema({"type": "string", "enum": ["can_be_borrowed", "read_here_only", "out_until", "not_available"]}),
@@ -60,18 +66,18 @@ AvailabilityAnswer = Annotated[
 
 
 class ResponseModel(BaseModel):
-    """Base of what the API answers. Clients must expect members that they do not know yet."""
+    """Base of the API's responses. Clients must accept unknown members."""
 
     model_config = ConfigDict(extra="allow", use_attribute_docstrings=True, arbitrary_types_allowed=True)
 
     def to_json(self) -> bytes:
-        """As JSON; members without a value are left out."""
+        """Write the model as JSON without members that are None."""
         return orjson.dumps(self.model_dump(by_alias=True, exclude_none=True))
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Annotation of JSON that passes through as the catalogue stores it; `model` describes it."""
+    """Annotation of JSON from the catalogue that is sent unchanged; `model` documents it."""
 
     model: Any
 
@@ -97,9 +103,9 @@ class Refusal(ResponseModel):
     reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     """Stable, for machines."""
     facts: dict[str, Any]
-    """What the reason is about; values keep their types."""
+    """Data about the reason; values keep their types."""
     detail: str
-    """A sentence for people, in the language asked for."""
+    """A sentence for people, in the requested language."""
 
 
 class Problem(ResponseModel):
@@ -108,19 +114,19 @@ class Problem(ResponseModel):
     type: str = Field(examples=["about:blank"])
     """Always about:blank: `reason` says more than a URL would."""
     title: str
-    """What the status means, in the language asked for."""
+    """The title of the status, in the requested language."""
     status: int
     """The HTTP status."""
     detail: str
-    """The sentences of all refusals, for people, in the language asked for."""
+    """The sentences of all refusals, for people, in the requested language."""
     reason: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     """Stable, for machines: the first refusal's reason."""
     facts: dict[str, Any]
-    """What the first refusal is about."""
+    """The facts of the first refusal."""
     refusals: list[Refusal] = Field(min_length=1)
-    """Every reason that holds, in a stable order."""
+    """All reasons, in a stable order."""
     instance: str
-    """Names this request in our logs."""
+    """The id of this request in our logs."""
 
 
 class Brief(ResponseModel):
@@ -133,7 +139,7 @@ class Brief(ResponseModel):
     responsibility: str | None = None
     """Statement of responsibility, as on the title page."""
     authors: list[str] = []
-    """Names as their headings have them."""
+    """Names in the form of their headings."""
     publisher: str | None = None
     """Name of the publisher."""
     place: str | None = None
@@ -159,7 +165,7 @@ class Brief(ResponseModel):
 
 
 class Holding(ResponseModel):
-    """Where a record can be had: one entry a branch."""
+    """The items of a record at one branch."""
 
     institution: str
     """Code of the institution."""
@@ -174,46 +180,46 @@ class Holding(ResponseModel):
     available: int
     """Items there that can be borrowed now."""
     answer: AvailabilityAnswer
-    """Whether a reader can have it there."""
+    """Whether a reader can use or borrow it there."""
 
 
 class ListedRecord(ResponseModel):
-    """A record in a list, and where it can be had."""
+    """A record in a list, and its holdings."""
 
     id: str
     """Id of the record."""
     record: Annotated[orjson.Fragment, Stored(Brief)]
     """The record in short."""
     holdings: Annotated[orjson.Fragment, Stored(list[Holding])]
-    """The branches that have it."""
+    """The branches that have the record."""
 
 
 class CountedValue(ResponseModel):
-    """A value of a facet, and how many records have it."""
+    """A value of a facet, and the number of its records."""
 
     value: str
-    """To filter by."""
+    """The value for the filter."""
     count: int
-    """Records that have it."""
+    """Records with the value."""
     label: Text | None = None
-    """Its name, where the value does not speak for itself."""
+    """Its name, if the value is a code."""
     selected: bool
-    """The request filters by it."""
+    """True when the request filters by it."""
 
 
 class ClassOfTree(ResponseModel):
     """A class of the tree."""
 
     value: str
-    """To filter by (`class=`)."""
+    """The value for the filter (`class=`)."""
     notation: str
-    """As people write it."""
+    """The usual notation."""
     caption: Text | None = None
-    """The library's own name of the class."""
+    """The library's own caption of the class."""
     count: int
-    """Records in the class and below."""
+    """Records in the class and its divisions."""
     divided: bool
-    """It has classes of its own."""
+    """True when the class has divisions."""
 
 
 BRIEF_EXAMPLE: dict[str, Any] = {

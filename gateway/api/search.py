@@ -30,12 +30,15 @@ VALUE_SORTS = ("count", "value")
 
 class FacetValuesQuery(Filters):
     sort: Annotated[str, OneOf(VALUE_SORTS)] = Field("count", description="Most frequent first, or by value.")
-    cursor: str = text("Go on from here: `next` of the page before.", longest=20)
+    cursor: str = text("`next` of the page before.", longest=20)
     limit: Annotated[int, WholeNumber(1, 100)] = number(VALUES_A_PAGE, "Values on a page.")
 
 
 def check_facet(facet: str) -> str:
-    """raises  NotFound  FACET_NOT_FOUND"""
+    """Return the name if it is a facet.
+
+    raises  NotFound  FACET_NOT_FOUND
+    """
     if facet not in FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
     return facet
@@ -51,9 +54,9 @@ FacetName = Annotated[
 
 class Suggestion(ResponseModel):
     text: str
-    """What to search for."""
+    """The text to search for."""
     kind: str
-    """What it is: title, author or subject."""
+    """Kind of text: title, author or subject."""
 
 
 class Suggestions(ResponseModel):
@@ -64,7 +67,7 @@ class Suggestions(ResponseModel):
 
 
 class FacetValues(ResponseModel):
-    """A facet's own filter does not narrow its counts."""
+    """A page of a facet's values; the facet's own filter does not reduce the counts."""
 
     total: int
     """Records that match."""
@@ -75,17 +78,17 @@ class FacetValues(ResponseModel):
 
 
 def search_request(query: SearchQuery) -> wire.SearchRequest:
-    """The message for a query; what was not given is left to the catalogue."""
+    """Build the message for a query; the catalogue has the defaults of absent parameters."""
     message = wire.SearchRequest(query=query.q)
-    given = query.model_fields_set
-    if given == {"q"}:
+    names = query.model_fields_set
+    if names == {"q"}:
         return message
     for facet, values in query.filters():
         message.filters.add(facet=facet, values=values)
     message.facets.extend(query.facets)
-    if "sort" in given:
+    if "sort" in names:
         message.sort = query.sort
-    if "limit" in given:
+    if "limit" in names:
         message.limit = query.limit
     message.cursor = query.cursor
     message.highlight, message.by_work, message.explain = query.highlight, query.by_work, query.explain
@@ -109,8 +112,8 @@ def search_request(query: SearchQuery) -> wire.SearchRequest:
     ),
 )
 async def search(request: Request, query: Annotated[SearchQuery, Query()], catalog: Catalog) -> Response:
-    """Words, “phrases”, `-without`, `OR`, and `author:` `title:` `subject:` `isbn:` `year:` `language:` `class:` to
-    narrow. The last word matches as a prefix.
+    """Words, “phrases”, `-without`, `OR`, and the fields `author:` `title:` `subject:` `isbn:` `year:` `language:`
+    `class:`. The last word matches as a prefix.
     """
     reply = await call(request, catalog.Search, search_request(query))
     return respond(request, search_page_json(reply, with_facets="facets" in query.model_fields_set), JSON)
@@ -121,12 +124,12 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     response_model=Suggestions,
     **documented(
         operation="suggest",
-        summary="Complete what is being typed",
+        summary="Completions of the typed text",
         example={"total": 1, "hits": [{"text": "Robohnya Surau Kami", "kind": "title"}]},
     ),
 )
 async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], catalog: Catalog) -> Response:
-    """Titles, authors and subjects that begin so."""
+    """Titles, authors and subjects that begin with the typed text."""
     reply = await call(request, catalog.Suggest, wire.SuggestRequest(prefix=query.q, limit=query.limit))
     hits = [{"text": suggestion.text, "kind": suggestion.kind} for suggestion in reply.suggestions]
     return respond(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
@@ -145,7 +148,7 @@ async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], cat
 async def facet_values(
     request: Request, facet: FacetName, query: Annotated[FacetValuesQuery, Query()], catalog: Catalog
 ) -> Response:
-    """What `/search` counts ten of, page by page."""
+    """All values of a facet in pages; `/search` returns only the first ten."""
     offset = _offset(query.cursor)
     message = browsing_pb2.CountFacetRequest(
         query=query.q,
@@ -181,5 +184,5 @@ async def _suggest(request: Request) -> Response:
     return await suggest(request, read_query(SuggestQuery, request), catalog(request))
 
 
-# Served without FastAPI's layers around them.
+# Served without FastAPI's layers.
 HOT_ROUTES = (Route("/search", _search), Route("/suggest", _suggest))

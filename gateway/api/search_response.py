@@ -1,4 +1,4 @@
-"""What a search answers: its models for the OpenAPI document, and its JSON, written directly from the reply."""
+"""The response of a search: its models for the OpenAPI document, and its JSON, written directly from the reply."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ _FLAGS = ("corrected", "relaxed", "read_as_words", "degraded")
 
 
 class Reason(ResponseModel):
-    """Why a hit ranks where it does."""
+    """A reason for the rank of a hit."""
 
     text: Text
     """The reason."""
     weight: float
-    """This reason's part of the score."""
+    """The share of the score for this reason."""
 
 
 class Hit(ListedRecord):
     score: float
     """How well it matches."""
     highlights: dict[str, list[str]] | None = None
-    """By field, the text in pieces; every second one matches. With `highlight`."""
+    """By field, the text in pieces, of which every second one matches. With `highlight`."""
     work_id: str | None = None
-    """The work it stands for. With `by_work`."""
+    """The work of the hit. With `by_work`."""
     editions: int | None = None
     """How many records of the work match. With `by_work`."""
     reasons: list[Reason] | None = None
@@ -40,53 +40,53 @@ class Alternative(ResponseModel):
     query: str
     """Another query."""
     total: int
-    """How much it finds."""
+    """Number of records that it finds."""
 
 
 class Help(ResponseModel):
-    """What would find something."""
+    """Searches that find something."""
 
     failed: list[str]
-    """Words that no record has."""
+    """Words that are in no record."""
     without: list[Alternative]
     """Queries that find something."""
     without_filters: int
-    """How much the query finds with its filters off."""
+    """Number of records without the filters."""
     elsewhere: list[CountedValue]
-    """Institutions where it finds something."""
+    """Institutions with matching records."""
     classes: list[ClassOfTree]
-    """Classes nearest to the query."""
+    """Classes near the query."""
 
 
 class SearchPage(ResponseModel):
     total: int
     """Records that match."""
     hits: list[Hit]
-    """A page of them."""
+    """A page of the hits."""
     next: str | None = None
     """Cursor of the next page; absent on the last one."""
     changed: bool
-    """The catalogue changed since the cursor was given."""
+    """True when the catalogue has changed since the page of the cursor."""
     facets: dict[str, list[CountedValue]] | None = None
-    """By name, the facets asked for."""
+    """The requested facets by name."""
     understood: str
-    """The query as it was read."""
+    """The interpreted query."""
     did_you_mean: str | None = None
     """A spelling that finds more."""
     corrected: bool | None = None
-    """The hits are already those of `did_you_mean`."""
+    """True when the hits are those of `did_you_mean`."""
     relaxed: bool | None = None
-    """Nothing has all the words; these hits have most of them."""
+    """True when no record has all the words; the hits have most of them."""
     read_as_words: bool | None = None
-    """The query could not be read as it was written; its words were searched."""
+    """True when the query could not be parsed; its words were searched."""
     degraded: bool | None = None
-    """The search engine is away; these are look-ups by identifier, title and author."""
+    """True when the search engine does not answer; the hits are look-ups by identifier, title and author."""
     help: Help | None = None
-    """When nothing matched: what would."""
+    """When no record matches: searches that find something."""
 
 
 def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
-    """A SearchPage as JSON; `with_facets`: facets were asked for, whether there are values or not."""
+    """Write a SearchPage as JSON; `with_facets`: the request has facets, with or without values."""
     page: dict[str, Any] = {"total": reply.total, "hits": [_hit(hit) for hit in reply.hits]}
     if reply.next:
         page["next"] = reply.next
@@ -135,6 +135,6 @@ def _help(message: browsing_pb2.Help) -> dict[str, Any]:
         without=[Alternative(query=other.query, total=other.total) for other in message.without],
         without_filters=message.without_filters,
         elsewhere=[counted_value(value) for value in message.elsewhere],
-        classes=[class_of_tree(each) for each in message.classes],
+        classes=[class_of_tree(class_) for class_ in message.classes],
     )
     return model.model_dump(exclude_none=True)

@@ -1,4 +1,4 @@
-"""From messages of the wire to response models that several nouns share."""
+"""Converts gRPC messages to shared response models."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def text(message: LocalText) -> Text:
     return Text(id=message.id, en=message.en)
 
 
-def listed(message: browsing_pb2.Shown) -> dict[str, Any]:
-    """Members of a ListedRecord."""
+def listed_record(message: browsing_pb2.Shown) -> dict[str, Any]:
+    """Return the members of a ListedRecord."""
     return {
         "id": message.id,
         "record": orjson.Fragment(message.brief),

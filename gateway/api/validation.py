@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a request, as refusals with reasons, facts and sentences."""
+"""Converts pydantic's errors of a request to refusals with reasons, facts and sentences."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from chassis.errors import Invalid, Refusal
 
-# A hostile request may be wrong in a thousand places.
+# A hostile request may have thousands of mistakes.
 MOST_REFUSALS = 20
 _LONGEST_NAME = 80
 
 
 def invalid_request(errors: Iterable[Mapping[str, Any]]) -> Invalid:
-    """The error with a refusal for each thing that is wrong: with a parameter (`loc` begins with "query") or a body.
+    """Return an error with a refusal for each mistake in parameters (`loc` begins with "query") or in the body.
 
-    errors  as ValidationError.errors() has them
+    errors  from ValidationError.errors()
     """
     refusals: dict[str, Refusal] = {}
     for error in errors:
         refusal = _refuse_body(error) if error["loc"][0] == "body" else _refuse_parameter(error)
-        # Several bad values of one parameter are one mistake.
+        # Several wrong values of one parameter count as one mistake.
         refusals.setdefault(repr(refusal), refusal)
     return Invalid(refusals=tuple(refusals.values())[:MOST_REFUSALS])
 
@@ -66,5 +66,5 @@ def _refuse_body(error: Mapping[str, Any]) -> Refusal:
 
 
 def _choices(context: Mapping[str, Any]) -> str:
-    """pydantic writes `'a', 'b' or 'c'`."""
+    """Convert pydantic's list `'a', 'b' or 'c'` to `a, b, c`."""
     return str(context["expected"]).replace("' or '", "', '").replace("'", "")

@@ -19,7 +19,7 @@ from gateway.api.schemas import (
     Text,
     WorkId,
 )
-from gateway.api.serializers import listed, text
+from gateway.api.serializers import listed_record, text
 from gateway.clients import Catalog, call
 from gateway.responses import respond
 from rangkiang.catalog.v1 import works_pb2 as wire
@@ -29,20 +29,20 @@ router = APIRouter(tags=["works"], route_class=ApiRoute)
 
 class Edition(ListedRecord):
     score: int
-    """How sure it is that this is the work, 0 to 100."""
+    """Certainty that the edition belongs to the work, 0 to 100."""
     reasons: list[Text]
-    """Why it counts as the work."""
+    """Why it belongs to the work."""
 
 
 class Work(ResponseModel):
     id: str
-    """Id of the work; of the other one, if it was merged into another."""
+    """Id of the work; for a merged work, the id of the work that replaced it."""
     title: str
     """Title of the work."""
     author: str
     """Its author."""
     editions: list[Edition]
-    """Best first: can be had now, in the reader's language, newest."""
+    """Best first: available, in the reader's language, newest."""
 
 
 @router.get(
@@ -67,11 +67,13 @@ class Work(ResponseModel):
     ),
 )
 async def work(request: Request, work_id: WorkId, query: Annotated[NearQuery, Query()], catalog: Catalog) -> Response:
-    """The id of a work that was merged into another answers with the other one, whose id it then bears."""
+    """For a work that was merged into another, the response is the other work."""
     reply = await call(request, catalog.GetWork, wire.GetWorkRequest(id=work_id, branch=query.near))
     editions = [
-        Edition(**listed(each.record), score=each.score, reasons=[text(reason) for reason in each.reasons])
-        for each in reply.editions
+        Edition(
+            **listed_record(edition.record), score=edition.score, reasons=[text(reason) for reason in edition.reasons]
+        )
+        for edition in reply.editions
     ]
-    whole = Work(id=reply.id, title=reply.title, author=reply.author, editions=editions)
-    return respond(request, whole.to_json(), JSON)
+    response = Work(id=reply.id, title=reply.title, author=reply.author, editions=editions)
+    return respond(request, response.to_json(), JSON)

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from gateway.partners import feed, files, opensearch, sitemap, unapi
 
-PLACES = (files, feed, opensearch, sitemap, unapi)
+MODULES = (files, feed, opensearch, sitemap, unapi)
 
-__all__ = ["PLACES"]
+__all__ = ["MODULES"]

@@ -17,7 +17,7 @@ from gateway.api.search import search_request
 from gateway.clients import call, catalog
 from gateway.links import absolute_url
 from gateway.negotiation import language
-from gateway.partners.xml import put, written
+from gateway.partners.xml import put, serialize
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -47,7 +47,7 @@ async def feed(request: Request) -> Response:
     values_by_name = query.as_parameters()
     parameters = [(name, value) for name in values_by_name if name not in NOT_KEPT for value in values_by_name[name]]
     element = _feed(request, parameters, question, reply)
-    return respond(request, written(element), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
+    return respond(request, serialize(element), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
 
 
 def _feed(

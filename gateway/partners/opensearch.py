@@ -13,7 +13,7 @@ from starlette.responses import Response
 from gateway.api.queries import SuggestQuery, read_query
 from gateway.clients import call, catalog
 from gateway.links import absolute_url
-from gateway.partners.xml import put, written
+from gateway.partners.xml import put, serialize
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -42,7 +42,7 @@ async def description(request: Request) -> Response:
         put(element, "Language", language)
     put(element, "InputEncoding", "UTF-8")
     put(element, "OutputEncoding", "UTF-8")
-    return respond(request, written(element), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+    return respond(request, serialize(element), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/suggestions.json")

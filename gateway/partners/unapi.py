@@ -14,7 +14,7 @@ from gateway.api.queries import QueryModel, read_query, text
 from gateway.api.records import record_in_format
 from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
-from gateway.partners.xml import put, written
+from gateway.partners.xml import put, serialize
 from gateway.problems import NotAcceptable
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -63,4 +63,4 @@ def _formats(identifier: str) -> bytes:
     element = Element("formats", {"id": identifier} if identifier else {})
     for name, ending in FORMATS.items():
         put(element, "format", name=name, type=formats.FORMATS[ending].media_type, docs=DOCUMENTS.get(name, ""))
-    return written(element)
+    return serialize(element)

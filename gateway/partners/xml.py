@@ -20,7 +20,7 @@ def put(parent: Element, name: str, text: str = "", /, **attributes: str) -> Ele
     return child
 
 
-def written(element: Element) -> bytes:
+def serialize(element: Element) -> bytes:
     """Write the document in UTF-8, with its declaration."""
     document: bytes = tostring(element, encoding="utf-8", xml_declaration=True)
     return document + b"\n"

@@ -17,9 +17,9 @@ from gateway.web import (
     style_guide,
     works,
 )
-from gateway.web.rendering import trouble
+from gateway.web.rendering import error_page
 
-PLACES = (
+MODULES = (
     home,
     results,
     filters,
@@ -35,4 +35,4 @@ PLACES = (
     assets,
 )
 
-__all__ = ["PLACES", "trouble"]
+__all__ = ["MODULES", "error_page"]

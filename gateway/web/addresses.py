@@ -28,12 +28,12 @@ def read_page(request: Request, model: type[QueryModel]) -> Params:
     return read_query(model, request, strict=False).as_parameters()
 
 
-def one(params: Params, name: str, default: str = "") -> str:
+def first_value(params: Params, name: str, default: str = "") -> str:
     values = params.get(name, ())
     return values[0] if values else default
 
 
-def kept(params: Params) -> list[tuple[str, str]]:
+def search_parameters(params: Params) -> list[tuple[str, str]]:
     """List the parameters that define a search, in a fixed order."""
     return [(name, value) for name in KEPT for value in params.get(name, ()) if value and value != "false"]
 
@@ -43,7 +43,7 @@ def address(params: Params, *, cursor: str = "", opened: bool = False, path: str
 
     opened  show the filters next to the hits
     """
-    pairs = kept(params)
+    pairs = search_parameters(params)
     if cursor:
         pairs.append(("cursor", cursor))
     if opened and not any(facet in params for facet in FACETS):
@@ -51,7 +51,7 @@ def address(params: Params, *, cursor: str = "", opened: bool = False, path: str
     return f"{path}?{urlencode(pairs)}" if pairs else path
 
 
-def toggled(params: Params, name: str) -> Params:
+def toggle(params: Params, name: str) -> Params:
     """Return the search with a switch (`by_work`, `explain`) toggled."""
     rest = {key: values for key, values in params.items() if key != name}
     return rest if params.get(name) == list(YES) else {**rest, name: list(YES)}

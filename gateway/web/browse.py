@@ -13,7 +13,7 @@ from chassis.errors import NotFound
 from gateway.api.queries import OneOf, QueryModel, read_query, text
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.hits import shown
+from gateway.web.hits import brief_record
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
 
@@ -36,7 +36,7 @@ async def which(request: Request) -> Response:
     """Show the lists; with `kind` redirect to that list."""
     query = read_query(BrowseQuery, request, strict=False)
     if query.kind:
-        return RedirectResponse(at(query.kind, term=query.term), status_code=303)
+        return RedirectResponse(list_address(query.kind, term=query.term), status_code=303)
     return page(request, "browse.html", query="", kind="", kinds=KINDS, term="", headings=[], before="", after="")
 
 
@@ -49,7 +49,7 @@ async def headings(request: Request) -> Response:
     term, cursor = query.term, query.cursor
     message = browsing_pb2.BrowseRequest(kind=kind, term=term, cursor=cursor, before=BEFORE if term else 0, after=AFTER)
     reply = await call(request, catalog(request).Browse, message)
-    speaks = language(request)
+    lang = language(request)
     return page(
         request,
         "browse.html",
@@ -58,34 +58,34 @@ async def headings(request: Request) -> Response:
         kinds=KINDS,
         term=term,
         headings=[
-            _heading(kind, heading, speaks, here=bool(term) and not cursor and place == reply.place)
+            _heading(kind, heading, lang, here=bool(term) and not cursor and place == reply.place)
             for place, heading in enumerate(reply.headings)
         ],
-        before=at(kind, cursor=reply.previous) if reply.previous else "",
-        after=at(kind, cursor=reply.next) if reply.next else "",
+        before=list_address(kind, cursor=reply.previous) if reply.previous else "",
+        after=list_address(kind, cursor=reply.next) if reply.next else "",
     )
 
 
-def at(kind: str, **parameters: str) -> str:
+def list_address(kind: str, **parameters: str) -> str:
     """Return the URL of a position in a list."""
     rest = {name: value for name, value in parameters.items() if value}
     return f"/browse/{kind}?{urlencode(rest)}" if rest else f"/browse/{kind}"
 
 
-def _heading(kind: str, entry: browsing_pb2.Heading, speaks: str, *, here: bool) -> dict[str, Any]:
-    one_record = shown(entry.record, speaks) if entry.HasField("record") else None
+def _heading(kind: str, entry: browsing_pb2.Heading, lang: str, *, here: bool) -> dict[str, Any]:
+    one_record = brief_record(entry.record, lang) if entry.HasField("record") else None
     if one_record:
         address = f"/records/{one_record['id']}"
     elif kind in FACETED:
         address = f"/search?{urlencode({kind: entry.text})}"
     else:
-        address = f"/search?{urlencode({'q': quoted(entry.text)})}"
+        address = f"/search?{urlencode({'q': quote_phrase(entry.text)})}"
     return {
         "text": entry.text,
         "count": entry.count,
         "address": address if entry.count or one_record else "",
-        "see": [(term, at(kind, term=term)) for term in entry.see],
-        "see_also": [(term, at(kind, term=term)) for term in entry.see_also],
+        "see": [(term, list_address(kind, term=term)) for term in entry.see],
+        "see_also": [(term, list_address(kind, term=term)) for term in entry.see_also],
         "beside": _beside(kind, one_record) if one_record else "",
         "here": here,
     }
@@ -96,6 +96,6 @@ def _beside(kind: str, record: dict[str, Any]) -> str:
     return str(record["title"] if kind == "call_number" else (record["authors"] or [""])[0])
 
 
-def quoted(text: str) -> str:
+def quote_phrase(text: str) -> str:
     """Quote a heading as a phrase of a search."""
     return f'"{text.replace(chr(34), " ").strip()}"'

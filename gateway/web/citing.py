@@ -11,18 +11,18 @@ _WORDS = {"id": ("dan", "dkk.", "t.t."), "en": ("and", "et al.", "n.d.")}
 MOST_NAMES = {"apa": 20, "mla": 2, "chicago": 10}
 
 
-def citations(display: dict[str, Any], speaks: str) -> list[tuple[str, str]]:
+def citations(display: dict[str, Any], lang: str) -> list[tuple[str, str]]:
     """Return (style, citation) for each style; missing data is left out."""
-    undated = _WORDS[speaks][2]
+    undated = _WORDS[lang][2]
     people = [name for name in names(display) if name]
     title = _title(display)
     year, publisher = str(display.get("year") or ""), display.get("publisher") or ""
     place, edition = display.get("place") or "", display.get("edition") or ""
     apa = [_apa_names(people), f"({year or undated})", title + (f" ({edition})" if edition else ""), publisher]
-    mla = [_many_names(people, MOST_NAMES["mla"], speaks), title, ", ".join(filter(None, (edition, publisher, year)))]
+    mla = [_many_names(people, MOST_NAMES["mla"], lang), title, ", ".join(filter(None, (edition, publisher, year)))]
     printed = f"{place}: {publisher}" if place and publisher else place or publisher
     chicago = [
-        _many_names(people, MOST_NAMES["chicago"], speaks), title, edition, ", ".join(filter(None, (printed, year)))
+        _many_names(people, MOST_NAMES["chicago"], lang), title, edition, ", ".join(filter(None, (printed, year)))
     ]  # fmt: skip
     return [("apa", _sentences(apa)), ("mla", _sentences(mla)), ("chicago", _sentences(chicago))]
 
@@ -46,18 +46,18 @@ def _initials(name: str) -> str:
     return f"{family.strip()}, {' '.join(letters)}" if letters else family.strip()
 
 
-def _many_names(people: list[str], most: int, speaks: str) -> str:
+def _many_names(people: list[str], most: int, lang: str) -> str:
     """Join names, the first inverted, the others direct; more than `most` become the first name and “et al.”."""
-    conjunction, others, _ = _WORDS[speaks]
+    conjunction, others, _ = _WORDS[lang]
     if not people:
         return ""
     if len(people) > most:
         return f"{people[0]}, {others}"
-    rest = [_straight(name) for name in people[1:]]
+    rest = [_direct_name(name) for name in people[1:]]
     return people[0] if not rest else ", ".join([people[0], *rest[:-1], f"{conjunction} {rest[-1]}"])
 
 
-def _straight(name: str) -> str:
+def _direct_name(name: str) -> str:
     family, comma, forenames = name.partition(",")
     return f"{forenames.strip()} {family.strip()}" if comma and forenames.strip() else family.strip()
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from chassis.errors import NotFound
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.hits import said, shelf
+from gateway.web.hits import local_text, shelf
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
@@ -38,8 +38,8 @@ async def divisions(request: Request) -> Response:
 async def _classes(request: Request, parent: str) -> Response:
     reply = await call(request, catalog(request).ListClasses, browsing_pb2.ListClassesRequest(parent=parent))
     words = wording(language(request))
-    speaks = words.language
-    path = [named(entry, speaks) for entry in reply.path]
+    lang = words.language
+    path = [class_data(entry, lang) for entry in reply.path]
     return page(
         request,
         "classes.html",
@@ -49,23 +49,23 @@ async def _classes(request: Request, parent: str) -> Response:
             ("/golongan", words.say("classes.way")),
             *((entry["divisions"], f"{entry['notation']} {entry['name']}".strip()) for entry in path[:-1]),
         ],
-        classes=[_among(named(class_, speaks), path, words) for class_ in reply.classes],
+        classes=[_with_general_name(class_data(class_, lang), path, words) for class_ in reply.classes],
         without=reply.without,
     )
 
 
-def _among(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
+def _with_general_name(division: dict[str, Any], path: list[dict[str, Any]], words: Wording) -> dict[str, Any]:
     """Name a division without a caption that has its class's number: it has the general records of the class."""
     if division["name"] or not path or division["notation"] != path[-1]["notation"]:
         return division
     return {**division, "name": words.say("classes.in_general", name=path[-1]["name"])}
 
 
-def named(class_: browsing_pb2.Class, speaks: str) -> dict[str, Any]:
+def class_data(class_: browsing_pb2.Class, lang: str) -> dict[str, Any]:
     """Return a class for templates: its name, and the URLs of its divisions and of its records."""
     return {
         "notation": class_.notation,
-        "name": said(class_.caption, speaks),
+        "name": local_text(class_.caption, lang),
         "count": class_.count,
         "shelf": shelf(class_.notation),
         "search": f"/search?{urlencode({'class': class_.value})}",

@@ -32,7 +32,7 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
     scale = (2, 1.5, 3, 2.5)[third % 4]
     band = 96 + second % 3 * 12
     size = _size(title)
-    lines = wrapped(title, _fit(size), MOST_TITLE_LINES)
+    lines = wrap(title, _fit(size), MOST_TITLE_LINES)
     top = band + 22 + size
     side, anchor = _side(title)
     return "".join(
@@ -60,7 +60,7 @@ def cover(*, title: str, author: str, ddc: str) -> bytes:
             *(
                 f'<text x="{side}" y="{HEIGHT - 28 - 18 * back}" font-size="{_AUTHOR_SIZE}" fill="{thread}">'
                 f"{escape(line)}</text>"
-                for back, line in enumerate(reversed(wrapped(author[:LONGEST_AUTHOR], _fit(_AUTHOR_SIZE), 2)))
+                for back, line in enumerate(reversed(wrap(author[:LONGEST_AUTHOR], _fit(_AUTHOR_SIZE), 2)))
             ),
             "</g></svg>",
         )
@@ -93,7 +93,7 @@ def columns(text: str) -> int:
     )
 
 
-def wrapped(text: str, width: int, most: int) -> list[str]:
+def wrap(text: str, width: int, most: int) -> list[str]:
     """Wrap a text into at most `most` lines of at most `width` columns; a text that is too long ends in an ellipsis."""
     lines: list[str] = [""]
     for word in text.split():

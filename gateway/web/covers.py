@@ -46,7 +46,7 @@ async def picture(request: Request) -> Response:
     reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
     display = orjson.loads(reply.display)
     cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
-    cover_file = await run_in_threadpool(real, request.app.state.settings.covers, isbns(display))
+    cover_file = await run_in_threadpool(find_picture, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
         # The image in the folder may change without a new version of the record.
         return respond(request, cover_file[0], cover_file[1], cache="public, max-age=86400", vary="Accept-Encoding")
@@ -58,7 +58,7 @@ async def picture(request: Request) -> Response:
     return respond(request, drawn, SVG, cache=cache, vary="Accept-Encoding")
 
 
-def real(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
+def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] | None:
     """Return the first image `ISBN.webp|jpg|jpeg|png` in the folder, and its media type; None without one.
 
     Images that are too large, or whose content does not match the ending, are ignored.
@@ -88,11 +88,11 @@ def isbns(display: dict[str, Any]) -> list[str]:
         if len(digits) in (10, 13):
             values[digits] = None
             if digits.startswith("978") and len(digits) == 13:
-                values[ten(digits)] = None
+                values[to_isbn10(digits)] = None
     return list(values)
 
 
-def ten(number: str) -> str:
+def to_isbn10(number: str) -> str:
     """Convert an ISBN-13 that begins with 978 to ISBN-10 (ISO 2108)."""
     body = number[3:12]
     check = (11 - sum((10 - at) * int(digit) for at, digit in enumerate(body) if digit.isdigit()) % 11) % 11

@@ -14,8 +14,8 @@ from chassis.errors import NotFound
 from gateway.api.queries import FACETS, OneOf, WholeNumber
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.addresses import PageQuery, Params, address, kept, one, read_page
-from gateway.web.hits import said
+from gateway.web.addresses import PageQuery, Params, address, first_value, read_page, search_parameters
+from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, catalog_pb2, facets_pb2
@@ -40,9 +40,11 @@ class ValuesQuery(PageQuery):
 async def filters(request: Request) -> Response:
     """Return only the filters, for a page that already shows the hits."""
     params = read_page(request, PageQuery)
-    question = catalog_pb2.SearchRequest(query=one(params, "q"), filters=asked(params), facets=SHOWN_FACETS, limit=1)
+    question = catalog_pb2.SearchRequest(
+        query=first_value(params, "q"), filters=filters_of(params), facets=SHOWN_FACETS, limit=1
+    )
     reply = await call(request, catalog(request).Search, question)
-    facets = counted(reply.facets, params, wording(language(request)))
+    facets = facet_data(reply.facets, params, wording(language(request)))
     return page(request, "filters.html", filters=facets, total=reply.total, drawer_open=False)
 
 
@@ -53,13 +55,13 @@ async def values(request: Request) -> Response:
     if facet not in SHOWN_FACETS:
         raise NotFound("FACET_NOT_FOUND", facet=facet[:80])
     params = read_page(request, ValuesQuery)
-    offset, order = int(one(params, "offset", "0")), one(params, "order", ORDERS[0])
+    offset, order = int(first_value(params, "offset", "0")), first_value(params, "order", ORDERS[0])
     reply = await call(
         request,
         catalog(request).CountFacet,
         browsing_pb2.CountFacetRequest(
-            query=one(params, "q"),
-            filters=asked(params),
+            query=first_value(params, "q"),
+            filters=filters_of(params),
             facet=facet,
             sort=order,
             offset=offset,
@@ -68,14 +70,14 @@ async def values(request: Request) -> Response:
     )
 
     def at(start: int, by: str) -> str:
-        pairs = [*kept(params), ("order", by), *([("offset", str(start))] if start else [])]
+        pairs = [*search_parameters(params), ("order", by), *([("offset", str(start))] if start else [])]
         return f"/search/facets/{facet}?{urlencode(pairs)}"
 
     words, after = wording(language(request)), offset + VALUES_A_PAGE
     return page(
         request,
         "facet.html",
-        query=one(params, "q"),
+        query=first_value(params, "q"),
         facet=facet,
         values=[_value(facet, value, params, words) for value in reply.values],
         total=reply.total,
@@ -86,12 +88,12 @@ async def values(request: Request) -> Response:
     )
 
 
-def asked(params: Params) -> list[facets_pb2.Filter]:
+def filters_of(params: Params) -> list[facets_pb2.Filter]:
     """Return the filters of a URL's parameters."""
     return [facets_pb2.Filter(facet=name, values=params[name]) for name in FACETS if name in params]
 
 
-def counted(facets: Iterable[catalog_pb2.Facet], params: Params, words: Wording) -> list[dict[str, Any]]:
+def facet_data(facets: Iterable[catalog_pb2.Facet], params: Params, words: Wording) -> list[dict[str, Any]]:
     """Return the facets for templates, in the order of SHOWN_FACETS; facets without values are left out."""
     by_name = {facet.name: facet for facet in facets}
     return [
@@ -122,9 +124,9 @@ def _depth(value: str) -> int:
     return min(len(value), 3) if value != "none" else 1
 
 
-def called(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
+def value_label(facet: str, value: facets_pb2.FacetValue, words: Wording) -> str:
     """Return the label of a facet's value; a class has its number first."""
-    label = said(value.label, words.language)
+    label = local_text(value.label, words.language)
     if facet in ("class", "ddc") and value.value != "none":
         return f"{notation(value.value)} {label}".strip()
     return label or words.code(facet, value.value)
@@ -155,7 +157,7 @@ def _value(facet: str, value: facets_pb2.FacetValue, params: Params, words: Word
     changed = [other for other in chosen if other != value.value] if on else [*chosen, value.value]
     return {
         "value": value.value,
-        "name": called(facet, value, words),
+        "name": value_label(facet, value, words),
         "count": value.count,
         "level": 1,
         "on": on,

@@ -21,24 +21,24 @@ _PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": ""
                           "address": ""}  # fmt: skip
 
 
-def hit(result: catalog_pb2.Hit, speaks: str) -> dict[str, Any]:
+def hit(result: catalog_pb2.Hit, lang: str) -> dict[str, Any]:
     """Return a hit for templates: the brief record with highlights and holdings, and the reasons for its rank."""
     highlights = {highlight.field: list(highlight.pieces) for highlight in result.highlights}
     return {
-        **listed(result.id, result.brief, result.holdings, speaks, highlights),
+        **_template_record(result.id, result.brief, result.holdings, lang, highlights),
         "work": result.work_id,
         "editions": result.editions,
-        "reasons": [(said(reason.text, speaks), round(reason.weight, 2)) for reason in result.reasons],
+        "reasons": [(local_text(reason.text, lang), round(reason.weight, 2)) for reason in result.reasons],
     }
 
 
-def shown(record: browsing_pb2.Shown, speaks: str, *, reason: str = "") -> dict[str, Any]:
+def brief_record(record: browsing_pb2.Shown, lang: str, *, reason: str = "") -> dict[str, Any]:
     """Return a record for templates of other lists, with the reason why it is listed."""
-    return {**listed(record.id, record.brief, record.holdings, speaks, {}), "reason": reason}
+    return {**_template_record(record.id, record.brief, record.holdings, lang, {}), "reason": reason}
 
 
-def listed(
-    record_id: str, stored: bytes, holdings_stored: bytes, speaks: str, highlights: Mapping[str, Sequence[str]]
+def _template_record(
+    record_id: str, stored: bytes, holdings_stored: bytes, lang: str, highlights: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
     brief = orjson.loads(stored)
     return {
@@ -49,16 +49,16 @@ def listed(
         "title_pieces": highlights.get("title") or [brief["title"]],
         "summary_pieces": highlights.get("summary") or ([brief["summary"]] if brief.get("summary") else []),
         "shelf": shelf(brief.get("ddc", "")),
-        "holdings": holdings(holdings_stored, speaks),
+        "holdings": holdings(holdings_stored, lang),
     }
 
 
-def holdings(stored: bytes, speaks: str) -> list[dict[str, Any]]:
+def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:
     """Return a record's holdings by branch, with the branch's name in the reader's language."""
     data: list[dict[str, Any]] = orjson.loads(stored or b"[]")
     for entry in data:
         name = entry.get("branch_name") or {}
-        entry["name"] = name.get(speaks) or name.get("id") or name.get("en") or entry["branch"]
+        entry["name"] = name.get(lang) or name.get("id") or name.get("en") or entry["branch"]
     return data
 
 
@@ -72,6 +72,6 @@ def shelves(hits: Iterable[dict[str, Any]]) -> list[str]:
     return sorted({record["shelf"] for record in hits})
 
 
-def said(text: Any, speaks: str) -> str:
+def local_text(text: Any, lang: str) -> str:
     """Return a LocalText in this language, else in the other."""
-    return str((text.en or text.id) if speaks == "en" else (text.id or text.en))
+    return str((text.en or text.id) if lang == "en" else (text.id or text.en))

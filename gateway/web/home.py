@@ -11,9 +11,9 @@ from starlette.responses import Response
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
-from gateway.web.classes import named
-from gateway.web.hits import hit, said, shelves
-from gateway.web.record import perhaps
+from gateway.web.classes import class_data
+from gateway.web.hits import hit, local_text, shelves
+from gateway.web.record import optional
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
@@ -28,12 +28,12 @@ async def home(request: Request) -> Response:
     stub = catalog(request)
     newest, classes, branches, institutions = await asyncio.gather(
         call(request, stub.Search, wire.SearchRequest(sort="year", limit=NEWEST, branch=preferences.branch(request))),
-        perhaps(call(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
+        optional(call(request, stub.ListClasses, browsing_pb2.ListClassesRequest())),
         call(request, stub.ListBranches, wire.ListBranchesRequest()),
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
     )
-    speaks = language(request)
-    hits = [hit(result, speaks) for result in newest.hits]
+    lang = language(request)
+    hits = [hit(result, lang) for result in newest.hits]
     return page(
         request,
         "home.html",
@@ -41,12 +41,12 @@ async def home(request: Request) -> Response:
         total=newest.total,
         newest=hits,
         shelves=shelves(hits),
-        classes=[named(class_, speaks) for class_ in classes.classes if class_.count] if classes else [],
+        classes=[class_data(class_, lang) for class_ in classes.classes if class_.count] if classes else [],
         places=[
             (
-                said(institution.name, speaks) or institution.code,
+                local_text(institution.name, lang) or institution.code,
                 [
-                    said(branch.name, speaks) or branch.code
+                    local_text(branch.name, lang) or branch.code
                     for branch in branches.branches
                     if branch.institution == institution.code
                 ],

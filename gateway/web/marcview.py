@@ -14,7 +14,7 @@ from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web.record import downloads
-from gateway.web.record_rows import runs_left
+from gateway.web.record_rows import is_right_to_left
 from gateway.web.rendering import page
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2, forms_pb2
@@ -52,5 +52,5 @@ def _field(tag: str, value: Any) -> dict[str, Any]:
         "tag": tag,
         "indicators": f"{value['ind1']}{value['ind2']}".replace(" ", "#"),
         "value": "",
-        "subfields": [(code, text, runs_left(text)) for code, text in subfields],
+        "subfields": [(code, text, is_right_to_left(text)) for code, text in subfields],
     }

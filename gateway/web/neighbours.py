@@ -12,7 +12,7 @@ from gateway.api.schemas import check_record_id
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web import preferences
-from gateway.web.hits import said, shelves
+from gateway.web.hits import local_text, shelves
 from gateway.web.record import spines
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import browsing_pb2
@@ -31,14 +31,14 @@ async def shelf(request: Request) -> Response:
     branch = parameter if _BRANCH.fullmatch(parameter) else preferences.branch(request)
     message = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
     reply = await call(request, catalog(request).ListNeighbours, message)
-    speaks = language(request)
-    neighbours = spines(reply, speaks)
+    lang = language(request)
+    neighbours = spines(reply, lang)
     return page(
         request,
         "shelf.html",
         query="",
         id=record_id,
-        place=said(reply.branch_name, speaks) or reply.branch,
+        place=local_text(reply.branch_name, lang) or reply.branch,
         branch=f"{reply.institution}/{reply.branch}",
         neighbours=neighbours,
         shelves=shelves(neighbours),

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from chassis.errors import Invalid
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.hits import said
+from gateway.web.hits import local_text
 from gateway.web.rendering import page, remember
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
@@ -42,7 +42,7 @@ async def my_library(request: Request) -> Response:
         response = RedirectResponse(back, status_code=303, headers={"Cache-Control": "no-store"})
         remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")
         return response
-    speaks = language(request)
+    lang = language(request)
     branches = (await call(request, catalog(request).ListBranches, wire.ListBranchesRequest())).branches
     libraries = (await call(request, catalog(request).ListInstitutions, wire.ListInstitutionsRequest())).institutions
     return page(
@@ -53,9 +53,9 @@ async def my_library(request: Request) -> Response:
         mine=branch(request),
         libraries=[
             (
-                said(library.name, speaks) or library.code,
+                local_text(library.name, lang) or library.code,
                 [
-                    (f"{entry.institution}/{entry.code}", said(entry.name, speaks) or entry.code)
+                    (f"{entry.institution}/{entry.code}", local_text(entry.name, lang) or entry.code)
                     for entry in branches
                     if entry.institution == library.code
                 ],

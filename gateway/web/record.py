@@ -22,9 +22,9 @@ from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
 from gateway.web.citing import citations
-from gateway.web.covers import isbns, names, real
-from gateway.web.hits import ABSENT, holdings, said, shelf, shelves, shown
-from gateway.web.record_rows import online, rows, runs_left, titles_beside
+from gateway.web.covers import find_picture, isbns, names
+from gateway.web.hits import ABSENT, brief_record, holdings, local_text, shelf, shelves
+from gateway.web.record_rows import is_right_to_left, online_links, rows, titles_beside
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2, forms_pb2
@@ -56,14 +56,15 @@ async def record(request: Request) -> Response:
         call(request, stub.GetRecord, wire.GetRecordRequest(id=record_id, branch=mine)),
         call(request, stub.ListInstitutions, wire.ListInstitutionsRequest()),
         call(request, stub.ListItems, wire.ListItemsRequest(record_id=record_id, branch=mine)),
-        perhaps(call(request, stub.ListNeighbours, list_neighbours)),
-        perhaps(call(request, stub.ListSimilar, list_similar)),
-        perhaps(call(request, stub.GetForm, get_form)),
+        optional(call(request, stub.ListNeighbours, list_neighbours)),
+        optional(call(request, stub.ListSimilar, list_similar)),
+        optional(call(request, stub.GetForm, get_form)),
     )
     display: dict[str, Any] = {**ABSENT, **orjson.loads(reply.display)}
     places = holdings(reply.holdings, words.language)
     similar_records = [
-        shown(entry.record, words.language, reason=said(entry.reason, words.language)) for entry in _of(similar)
+        brief_record(entry.record, words.language, reason=local_text(entry.reason, words.language))
+        for entry in _similar(similar)
     ]
     return page(
         request,
@@ -72,15 +73,15 @@ async def record(request: Request) -> Response:
         id=reply.id,
         version=reply.version,
         record=display,
-        rtl=runs_left(display["title"]),
+        rtl=is_right_to_left(display["title"]),
         parallel=titles_beside(display, words),
         rows=rows(display, words),
-        online=online(display, words),
+        online=online_links(display, words),
         shelf=shelf(display["ddc"] or ""),
         by=[(name, f"/search?{urlencode({'author': name})}") for name in names(display)],
         places=_with_items(places, items, words.language),
         institutions={
-            institution.code: said(institution.name, words.language) or institution.code
+            institution.code: local_text(institution.name, words.language) or institution.code
             for institution in libraries.institutions
         },
         most_branches=MOST_BRANCHES,
@@ -90,7 +91,7 @@ async def record(request: Request) -> Response:
         work=reply.work_id if reply.editions > 1 else "",
         editions=reply.editions,
         neighbours=spines(neighbours, words.language),
-        shelf_name=said(neighbours.branch_name, words.language) if neighbours else "",
+        shelf_name=local_text(neighbours.branch_name, words.language) if neighbours else "",
         similar=similar_records,
         shelves=shelves(similar_records),
         citations=citations(display, words.language),
@@ -99,7 +100,7 @@ async def record(request: Request) -> Response:
         permalink=permalink,
         coins=title_of(display, address=permalink),
         linked_data=_in_script(linked_data.content) if linked_data else "",
-        pictured=real(request.app.state.settings.covers, isbns(display)) is not None,
+        pictured=find_picture(request.app.state.settings.covers, isbns(display)) is not None,
     )
 
 
@@ -111,7 +112,7 @@ def downloads(record_id: str, words: Wording) -> list[tuple[str, str, str]]:
     ]
 
 
-async def perhaps(reply: Awaitable[Reply]) -> Reply | None:
+async def optional(reply: Awaitable[Reply]) -> Reply | None:
     """Await an optional part of a page; return None when the call fails."""
     try:
         return await reply
@@ -119,12 +120,16 @@ async def perhaps(reply: Awaitable[Reply]) -> Reply | None:
         return None
 
 
-def spines(reply: browsing_pb2.ListNeighboursReply | None, speaks: str) -> list[dict[str, Any]]:
+def spines(reply: browsing_pb2.ListNeighboursReply | None, lang: str) -> list[dict[str, Any]]:
     """Return the shelf neighbours for templates, in shelf order; an empty list for fewer than two."""
     if reply is None or len(reply.neighbours) < 2:
         return []
     return [
-        {**shown(neighbour.record, speaks), "call_number": _on_a_spine(neighbour.call_number), "here": neighbour.here}
+        {
+            **brief_record(neighbour.record, lang),
+            "call_number": _on_a_spine(neighbour.call_number),
+            "here": neighbour.here,
+        }
         for neighbour in reply.neighbours
     ]
 
@@ -134,11 +139,11 @@ def _on_a_spine(call_number: str) -> str:
     return "\u00a0".join(call_number.rsplit(" ", 1))
 
 
-def _of(reply: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
+def _similar(reply: browsing_pb2.ListSimilarReply | None) -> list[browsing_pb2.Similar]:
     return list(reply.similar) if reply else []
 
 
-def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, speaks: str) -> list[dict[str, Any]]:
+def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: str) -> list[dict[str, Any]]:
     """Add the items to each branch, at most MOST_ITEMS in all."""
     by_branch: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for item in reply.items[:MOST_ITEMS]:

@@ -46,14 +46,16 @@ def rows(display: dict[str, Any], words: Wording) -> list[tuple[str, list[Line]]
                 (words.code("identifier", kind), _lines(kind, numbers, data, words)) for kind, numbers in values.items()
             ]
         elif key == "more":
-            named_rows += [(_said(row["label"], words), _lines(key, row["values"], data, words)) for row in values]
+            named_rows += [
+                (_local_text(row["label"], words), _lines(key, row["values"], data, words)) for row in values
+            ]
         else:
             name = words.say(f"record.{FULLER.get(key, key)}")
             named_rows.append((name, _unlabelled(key, name, _lines(key, values, data, words))))
     return [(name, lines) for name, lines in named_rows if lines]
 
 
-def online(display: dict[str, Any], words: Wording) -> list[Line]:
+def online_links(display: dict[str, Any], words: Wording) -> list[Line]:
     """Return the external links as lines: to the title online, or to material about it."""
     return _lines("links", display.get("links") or [], display, words)
 
@@ -94,10 +96,14 @@ def _line(key: str, value: Any, display: dict[str, Any], words: Wording) -> Line
         text = _shortened(text)
     return {
         "text": words.code(CODED[key], text) if key in CODED else text.translate(_CONTROLS),
-        "href": _leads(key, text, facts, display),
+        "href": _link(key, text, facts, display),
         "lang": str(facts.get("lang") or ""),
-        "rtl": bool(facts.get("rtl", runs_left(text))),
-        "label": _said(label, words) if isinstance(label, dict) else _part(facts, words) if key == "parallel" else "",
+        "rtl": bool(facts.get("rtl", is_right_to_left(text))),
+        "label": _local_text(label, words)
+        if isinstance(label, dict)
+        else _part(facts, words)
+        if key == "parallel"
+        else "",
         "outside": key == "links",
     }
 
@@ -108,7 +114,7 @@ def _shortened(url: str) -> str:
     return bare if len(bare) <= LONGEST_ADDRESS else f"{bare[: LONGEST_ADDRESS - 16]}…{bare[-15:]}"
 
 
-def _leads(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -> str:
+def _link(key: str, text: str, facts: dict[str, Any], display: dict[str, Any]) -> str:
     """Return the URL of a line's link; empty without a link."""
     if key == "links":
         url = str(facts.get("url") or "")
@@ -133,7 +139,7 @@ def _part(facts: dict[str, Any], words: Wording) -> str:
     return words.code("parallel", str(facts["field"])) if facts.get("field") else ""
 
 
-def _said(label: dict[str, Any], words: Wording) -> str:
+def _local_text(label: dict[str, Any], words: Wording) -> str:
     return str(label.get(words.language) or label.get("id") or label.get("en") or "")
 
 
@@ -141,7 +147,7 @@ def _published(display: dict[str, Any]) -> str:
     return ", ".join(str(value) for name in ("place", "publisher", "year") if (value := display.get(name)))
 
 
-def runs_left(text: str) -> bool:
+def is_right_to_left(text: str) -> bool:
     """Return True when the first strong character of a text belongs to a right-to-left script."""
     for character in text:
         direction = unicodedata.bidirectional(character)

@@ -52,26 +52,26 @@ def page(request: Request, template: str, /, **facts: Any) -> Response:
     return response
 
 
-def trouble(request: Request, error: Error) -> Response:
+def error_page(request: Request, error: Error) -> Response:
     """Render the error page, with what went wrong and what to do."""
-    speaks = language(request)
+    lang = language(request)
     html = _render(
         request,
-        "trouble.html",
+        "error.html",
         {
             "query": request.query_params.get("q", "")[:500],
             "status": error.http_status,
-            "heading": problems.title(error.http_status, speaks),
-            "sentence": error.sentence.speak(speaks),
+            "heading": problems.title(error.http_status, lang),
+            "sentence": error.sentence.in_language(lang),
             "request_id": request_id(request),
         },
     )
-    return Response(html, status_code=error.http_status, media_type=HTML, headers=problems.headers(error, speaks))
+    return Response(html, status_code=error.http_status, media_type=HTML, headers=problems.headers(error, lang))
 
 
 def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
-    speaks = language(request)
-    words = wording(speaks)
+    lang = language(request)
+    words = wording(lang)
     return (
         _templates.get_template(template)
         .render(
@@ -81,11 +81,11 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             number=words.number,
             code=words.code,
             decimal=words.decimal,
-            language=speaks,
+            language=lang,
             this_page=here(request),
             absolute=partial(absolute_url, request),
             saving=saving(request),
-            other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != speaks],
+            other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != lang],
         )
         .encode()
     )
@@ -102,10 +102,10 @@ def here(request: Request) -> str:
     return f"{request.url.path}?{query}" if query else request.url.path
 
 
-def _in_language(request: Request, speaks: str) -> str:
+def _in_language(request: Request, lang: str) -> str:
     """Return this page's URL in another language."""
     rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
-    return f"{request.url.path}?{urlencode([*rest, ('lang', speaks)])}"
+    return f"{request.url.path}?{urlencode([*rest, ('lang', lang)])}"
 
 
 def remember(request: Request, response: Response, name: str, value: str) -> None:

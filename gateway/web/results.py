@@ -15,9 +15,9 @@ from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
-from gateway.web.addresses import YES, PageQuery, Params, address, kept, one, read_page, toggled
-from gateway.web.filters import SHOWN_FACETS, asked, chips, counted
-from gateway.web.hits import hit, said, shelves
+from gateway.web.addresses import YES, PageQuery, Params, address, first_value, read_page, search_parameters, toggle
+from gateway.web.filters import SHOWN_FACETS, chips, facet_data, filters_of
+from gateway.web.hits import hit, local_text, shelves
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
 from rangkiang.catalog.v1 import browsing_pb2
@@ -36,19 +36,19 @@ async def results(request: Request) -> Response:
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in params for facet in FACETS)
     reply = await call(request, catalog(request).Search, _question(request, params, facets=with_filters))
-    filters = counted(reply.facets, params, words) if with_filters else None
+    filters = facet_data(reply.facets, params, words) if with_filters else None
     hits = [
         {**entry, "coins": title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))}
         for entry in (hit(result, words.language) for result in reply.hits)
     ]
     first = "cursor" not in params
     # While the query log is on, the link of a hit has its rank, and nothing else about the search.
-    if first and query_log.log_search(request, query=one(params, "q"), reply=reply):
+    if first and query_log.log_search(request, query=first_value(params, "q"), reply=reply):
         hits = [{**entry, "rank": rank} for rank, entry in enumerate(hits, 1)]
     return page(
         request,
         "results.html",
-        query=one(params, "q"),
+        query=first_value(params, "q"),
         total=reply.total,
         hits=hits,
         shelves=shelves(hits),
@@ -65,14 +65,18 @@ async def results(request: Request) -> Response:
         relaxed=reply.relaxed,
         help=_help(reply.help, params, words) if reply.HasField("help") else None,
         sorts=[
-            (name, address({**params, "sort": [name]}, opened=with_filters), name == (one(params, "sort") or SORTS[0]))
+            (
+                name,
+                address({**params, "sort": [name]}, opened=with_filters),
+                name == (first_value(params, "sort") or SORTS[0]),
+            )
             for name in SORTS
         ],
         switches=[
-            (name, address(toggled(params, name), opened=with_filters), params.get(name) == list(YES))
+            (name, address(toggle(params, name), opened=with_filters), params.get(name) == list(YES))
             for name in ("by_work", "explain")
         ],
-        explained=one(params, "explain") == "true",
+        explained=first_value(params, "explain") == "true",
         filters=filters,
         drawer_open=opened,
         chips=chips(params, filters or [], words),
@@ -81,7 +85,7 @@ async def results(request: Request) -> Response:
         filters_fragment=address(params, path="/search/filters"),
         feed=address(params, path="/search.atom"),
         saved=address(params),
-        searched=bool(kept(params)),
+        searched=bool(search_parameters(params)),
     )
 
 
@@ -95,15 +99,15 @@ async def suggest(request: Request) -> Response:
 
 def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchRequest:
     return wire.SearchRequest(
-        query=one(params, "q"),
-        filters=asked(params),
+        query=first_value(params, "q"),
+        filters=filters_of(params),
         facets=SHOWN_FACETS if facets else (),
-        sort=one(params, "sort"),
-        cursor=one(params, "cursor"),
+        sort=first_value(params, "sort"),
+        cursor=first_value(params, "cursor"),
         limit=HITS_A_PAGE,
-        highlight=bool(one(params, "q")),
-        by_work=one(params, "by_work") == "true",
-        explain=one(params, "explain") == "true",
+        highlight=bool(first_value(params, "q")),
+        by_work=first_value(params, "by_work") == "true",
+        explain=first_value(params, "explain") == "true",
         branch=preferences.branch(request),
     )
 
@@ -120,7 +124,7 @@ def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict
         "without_filters": (address(without), help_reply.without_filters) if help_reply.without_filters else None,
         "elsewhere": [
             (
-                said(alternative.label, words.language) or alternative.value,
+                local_text(alternative.label, words.language) or alternative.value,
                 address(
                     {
                         **{name: values for name, values in params.items() if name != "branch"},
@@ -134,7 +138,7 @@ def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict
         "classes": [
             (
                 f"{class_.notation} {name}"
-                if (name := said(class_.caption, words.language))
+                if (name := local_text(class_.caption, words.language))
                 else f"{words.say('facet.class')} {class_.notation}",
                 f"/golongan/{class_.value}",
                 class_.count,

@@ -11,7 +11,7 @@ from gateway.clients import call, catalog
 from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.web import preferences
-from gateway.web.hits import said, shelves, shown
+from gateway.web.hits import brief_record, local_text, shelves
 from gateway.web.rendering import page
 from rangkiang.catalog.v1 import works_pb2
 
@@ -26,12 +26,12 @@ async def work(request: Request) -> Response:
     reply = await call(request, catalog(request).GetWork, get_work_request)
     if reply.id != work_id:
         return RedirectResponse(f"/works/{reply.id}", status_code=301)
-    speaks = language(request)
+    lang = language(request)
     editions = [
         {
-            **shown(edition.record, speaks),
+            **brief_record(edition.record, lang),
             "sureness": edition.score,
-            "reasons": [(said(reason, speaks), 0) for reason in edition.reasons],
+            "reasons": [(local_text(reason, lang), 0) for reason in edition.reasons],
         }
         for edition in reply.editions
     ]

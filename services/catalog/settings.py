@@ -15,7 +15,7 @@ class CatalogSettings(OwnSettings):
 
     data: Path = Path("var")
     search_url: Url = Field(default="", description="tantivy:///… or http(s)://…/alias; tantivy in DATA if empty")
-    query_log: Literal["on", "off"] = Field(default="on", description="whether searches are kept, without persons")
+    query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     query_log_days: int = Field(default=90, ge=1, le=3_650, description="days for which searches are kept")
     default_institution: str = Field(
         default="PKS",

@@ -1,4 +1,4 @@
-"""What is particular to RabbitMQ: letters, foreign messages, and where facts go that nobody wants."""
+"""What is particular to RabbitMQ: messages, foreign messages, and where facts go that nobody wants."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import pytest
 from chassis.bus.amqp import (
     UNROUTED,
     AmqpBus,
-    Letter,
+    BrokerMessage,
     Publisher,
     event_of,
-    letter_from,
-    letter_of,
-    moved_to,
+    from_received,
     queue_of,
+    readdress,
+    to_message,
 )
 from chassis.errors import Invalid
 from chassis.settings import load
@@ -34,29 +34,29 @@ def installation(servers: dict[str, str], tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def letter(tmp_path: Path) -> Letter:
+def letter(tmp_path: Path) -> BrokerMessage:
     with open_installation(load({"DATA": str(tmp_path)})) as installation:
-        return letter_of(installation.some_event(body='{"name": "mangga ranum"}'))
+        return to_message(installation.some_event(body='{"name": "mangga ranum"}'))
 
 
-def test_an_event_comes_out_of_its_letter_as_it_went_in(letter: Letter) -> None:
-    assert letter_of(event_of(letter)) == letter
+def test_an_event_comes_out_of_its_letter_as_it_went_in(letter: BrokerMessage) -> None:
+    assert to_message(event_of(letter)) == letter
 
 
 @pytest.mark.parametrize(
     "headers",
     [{}, {"event_id": "x"}, {"event_id": 7}, {"version": "many"}, {"occurred_at": "yesterday"}, {"event_id": None}],
 )
-def test_a_letter_that_is_no_event_is_refused(letter: Letter, headers: dict[str, object]) -> None:
+def test_a_letter_that_is_no_event_is_refused(letter: BrokerMessage, headers: dict[str, object]) -> None:
     broken = replace(letter, headers={**letter.headers, **headers} if headers else {})
     with pytest.raises(Invalid) as refusal:
         event_of(broken)
     assert refusal.value.reason == "EVENT_UNREADABLE"
 
 
-def test_what_the_broker_noted_on_a_letter_is_left_behind_when_it_moves(letter: Letter) -> None:
+def test_what_the_broker_noted_on_a_letter_is_left_behind_when_it_moves(letter: BrokerMessage) -> None:
     noted = replace(letter, headers={**letter.headers, "x-death": [{"count": 3}], "attempts": 1})
-    moved = moved_to("orders.place_order.v1", noted, attempts=2)
+    moved = readdress(noted, "orders.place_order.v1", attempts=2)
     assert moved.headers == {**letter.headers, "attempts": 2}
     assert (moved.exchange, moved.routing_key, moved.type) == ("", "orders.place_order.v1", letter.type)
 
@@ -69,14 +69,14 @@ def test_a_fact_that_nobody_wants_is_kept_for_a_while(installation: Installation
     ):
         assert bus.publish([event]) == [event.id]
         message = publisher.channel().basic_get(UNROUTED, no_ack=True)
-        assert event_of(letter_from(message)) == event
+        assert event_of(from_received(message)) == event
         assert message.properties["delivery_mode"] == 2
 
 
 def test_a_letter_for_a_queue_that_is_not_there_counts_as_refused(installation: Installation) -> None:
     with closing(Publisher(installation.settings.bus_url)) as publisher:
-        there = Letter("", queue_of("stock", "reserve"), b"{}", {}, message_id="1")
-        missing = Letter("", "nowhere", b"{}", {}, message_id="2")
+        there = BrokerMessage("", queue_of("stock", "reserve"), b"{}", {}, message_id="1")
+        missing = BrokerMessage("", "nowhere", b"{}", {}, message_id="2")
         assert publisher.send([there, missing, there], mandatory=True) == [True, False, True]
 
 

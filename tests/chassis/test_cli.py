@@ -15,7 +15,7 @@ import typer.main
 from typer.testing import CliRunner
 
 from chassis import cli
-from chassis.errors import Conflict, Error, Invalid, NotFound, Refused, TooMany, Unavailable
+from chassis.errors import Conflict, Error, Invalid, NotFound, Refusal, Refused, TooMany, Unavailable
 from chassis.service import discover
 from chassis.urls import resolve
 from services.catalog.sample import institutions_path
@@ -275,3 +275,30 @@ def test_errors_have_their_exit_codes(
         cli.main()
     assert ended.value.code == code
     assert json.loads(capsys.readouterr().out)["error"]["facts"] == {"what": "trouble"}
+
+
+def test_every_refusal_of_an_error_is_printed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(**_options: object) -> None:
+        raise Refused(refusals=(Refusal("DISK_FULL"), Refusal("PORT_TAKEN", port=80, variable="PORT")))
+
+    monkeypatch.setattr(cli, "app", refuse)
+    monkeypatch.setenv("LANG", "id_ID.UTF-8")
+    monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor", "--json"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert (error["reason"], error["facts"]) == ("DISK_FULL", {})
+    assert [(refusal["reason"], refusal["facts"]) for refusal in error["refusals"]] == [
+        ("DISK_FULL", {}),
+        ("PORT_TAKEN", {"port": 80, "variable": "PORT"}),
+    ]
+    assert error["refusals"][1]["detail"].startswith("Porta 80 sudah dipakai")
+
+    monkeypatch.setattr(sys, "argv", ["rangkiang", "doctor"])
+    with pytest.raises(SystemExit):
+        cli.main()
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in lines] == ["DISK_FULL", "PORT_TAKEN"]
+    assert "Porta 80" in lines[1]

@@ -19,8 +19,8 @@ from chassis.bus.local import Deliveries, LocalBus, deliveries
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict, Unavailable
-from chassis.lease import Fenced, Lease, Leases
-from chassis.lease_rows import keeper_of
+from chassis.lease import FencedDatabase, Lease, Leases
+from chassis.lease_rows import renewer_of
 from chassis.outbox import Relay
 from chassis.service import Job
 from chassis.wake import open_wake
@@ -85,7 +85,7 @@ def test_a_relay_that_overslept_marks_nothing_and_the_next_one_does_it_again(
 ) -> None:
     database = installation.stock.database
     installation.receive("mango")
-    fenced = Fenced(database, hold(database, "relay"))
+    fenced = FencedDatabase(database, hold(database, "relay"))
     with pytest.raises(Conflict) as refusal:
         Relay(fenced, SlowBus(installation, lambda: oversleep(database, hold, "relay"))).step()
     assert refusal.value.reason == "LEASE_LOST"
@@ -102,7 +102,7 @@ def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
     database = installation.orders.database
     installation.receive("mango")
     installation.on_bus("local:").publish()
-    fenced = replace(installation.orders, database=Fenced(database, hold(database, "deliver")))
+    fenced = replace(installation.orders, database=FencedDatabase(database, hold(database, "deliver")))
     place_order = handlers.place_order
     monkeypatch.setattr(
         handlers, "place_order", lambda *given: (place_order(*given), oversleep(database, hold, "deliver"))
@@ -140,7 +140,7 @@ def test_a_lease_known_to_be_lost_refuses_before_anything_is_done(
     database = installation.stock.database
     role = hold(database, "relay")
     role.release()
-    with pytest.raises(Conflict), Fenced(database, role).transaction(TEST):
+    with pytest.raises(Conflict), FencedDatabase(database, role).transaction(TEST):
         raise AssertionError("nothing is begun")
 
 
@@ -151,7 +151,7 @@ def test_a_holder_that_waits_for_its_broker_keeps_its_lease(
     monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.2)
     database = installation.stock.database
     installation.receive("mango")
-    fenced = Fenced(database, hold(database, "relay"))
+    fenced = FencedDatabase(database, hold(database, "relay"))
     assert Relay(fenced, SlowBus(installation, lambda: time.sleep(2.5))).step() == 1
     assert installation.unpublished() == 0
 
@@ -165,7 +165,7 @@ def test_a_holder_that_stalls_between_check_and_commit_is_waited_for_no_longer_t
     with suppress(Unavailable), database.transaction(TEST) as session:
         installation.receive_in(session, "mango")
         stalled.fence(session)
-        keeper_of(database).drop(stalled)  # type: ignore[arg-type]
+        renewer_of(database).remove(stalled)  # type: ignore[arg-type]
         begun = time.monotonic()
         with Leases(database).hold("relay", threading.Event()) as successor:
             assert successor is not None
@@ -189,7 +189,7 @@ def test_a_takeover_waits_for_a_commit_that_was_checked(
     with database.transaction(TEST) as session:
         installation.receive_in(session, "mango")
         first.fence(session)
-        keeper_of(database).drop(first)  # type: ignore[arg-type]
+        renewer_of(database).remove(first)  # type: ignore[arg-type]
         taker.start()
         # Busy, not idle: a commit that takes long.
         session.execute(text("SELECT pg_sleep(2.5)"))
@@ -206,7 +206,7 @@ def test_commits_through_a_fence_wake_once_like_all_others(
     lease_rows.leases.create(database.writer)
     with database.writer.begin() as connection:
         connection.execute(text("CREATE TABLE notes (name TEXT)"))
-    fenced = Fenced(database, hold(database, "role"))
+    fenced = FencedDatabase(database, hold(database, "role"))
     with closing(open_wake(database)), closing(open_wake(fenced)) as wake:
         assert len(database._after_commit) == 1
         with fenced.transaction(TEST) as session:

@@ -50,12 +50,12 @@ def test_a_held_role_is_not_given_twice_and_is_free_again_after_release(database
     leases = Leases(database)
     first = leases.try_hold("index")
     assert first is not None
-    assert first.held
+    assert first.is_held
     assert leases.try_hold("index") is None
     other = leases.try_hold("relay")
     assert other is not None
     first.release()
-    assert not first.held
+    assert not first.is_held
     second = leases.try_hold("index")
     assert second is not None
     for each in (other, second):
@@ -155,7 +155,7 @@ def test_all_leases_of_a_process_are_renewed_by_one_thread(rows: Database, monke
     held = [Leases(rows).try_hold(f"role{number}") for number in range(8)]
     assert threading.active_count() == others + 1
     time.sleep(2.5)
-    assert all(lease is not None and lease.held for lease in held)
+    assert all(lease is not None and lease.is_held for lease in held)
     assert [Leases(rows).try_hold(f"role{number}") for number in range(8)] == [None] * 8
     for lease in held:
         assert lease is not None
@@ -177,8 +177,8 @@ def test_a_transaction_that_has_checked_its_lease_holds_up_no_renewal(
     with rows.transaction(system("test")) as session:
         first.fence(session)
         session.execute(text("SELECT pg_sleep(3)"))
-    assert first.held
-    assert second.held
+    assert first.is_held
+    assert second.is_held
     first.release()
     second.release()
 
@@ -192,7 +192,7 @@ def test_leases_survive_a_connection_that_breaks(rows: Database, caplog: pytest.
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN rangkiang_lease%'")
         )
     time.sleep(lease_rows.LEASE_SECONDS + 1)
-    assert held.held
+    assert held.is_held
     assert "lease_not_renewed" in caplog.text
     held.release()
 
@@ -211,7 +211,7 @@ def test_a_holder_that_overslept_is_fenced_off(postgres_owner_url: str) -> None:
     with pytest.raises(Conflict) as refusal, database.transaction(system("test")) as session:
         sleeper.fence(session)
     assert refusal.value.reason == "LEASE_LOST"
-    assert not sleeper.held
+    assert not sleeper.is_held
     sleeper.release()
     with database.transaction(system("test")) as session:
         successor.fence(session)

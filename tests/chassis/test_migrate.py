@@ -1,4 +1,4 @@
-"""Migrations: forward, all or nothing, once however many start them, with the app role walled in."""
+"""Migrations: forward, all or nothing, once however many start them, with limited grants for the app role."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from chassis import clock, inbox, outbox
 from chassis.bus import Event
 from chassis.context import system
 from chassis.errors import Unavailable
-from chassis.inbox import first_time
+from chassis.inbox import record_delivery
 from chassis.outbox import Relay, tidy
 from chassis.wake import open_wake
 from tests.example_services.installation import CLERK, Installation, drain, eventually, open_installation, settings_of
@@ -180,14 +180,14 @@ def test_published_facts_are_forgotten_after_a_week_unpublished_ones_never(
 def test_a_consumer_sees_a_fact_for_the_first_time_once(installation: Installation) -> None:
     event = installation.some_event().id
     with installation.stock.database.transaction(TEST) as session:
-        assert first_time(session, "place_order", event)
-        assert not first_time(session, "place_order", event)
-        assert first_time(session, "another", event)
+        assert record_delivery(session, "place_order", event)
+        assert not record_delivery(session, "place_order", event)
+        assert record_delivery(session, "another", event)
 
 
 def test_what_a_consumer_saw_is_forgotten_after_a_month(installation: Installation) -> None:
     with installation.stock.database.transaction(TEST) as session:
-        first_time(session, "place_order", installation.some_event().id)
+        record_delivery(session, "place_order", installation.some_event().id)
     with clock.frozen(clock.now() + timedelta(days=29)):
         tidy(installation.stock, threading.Event())
     assert rows(installation, inbox.inbox) == 1

@@ -8,7 +8,7 @@ import pytest
 
 from chassis.errors import Invalid
 from chassis.service import discover, service_names, settings_models
-from chassis.settings import Misspelt, Settings, load, load_for, misspelt, variables
+from chassis.settings import Misspelt, Settings, find_misspelt, load, load_for, variables
 from gateway.settings import GatewaySettings
 from services.catalog.settings import CatalogSettings
 
@@ -75,7 +75,7 @@ def test_a_misspelt_variable_is_refused_with_the_setting_that_was_meant(name: st
 def test_a_misspelt_variable_beside_the_right_one_is_no_reason_to_refuse() -> None:
     environ = {"DATABASE_URL": "sqlite:///x/{service}.db", "DATABASE_URI": "for:another-program"}
     assert load_for(MODELS, NAMES, environ)
-    assert misspelt(NAMES, environ) == [Misspelt("DATABASE_URI", "DATABASE_URL", lost=False)]
+    assert find_misspelt(NAMES, environ) == [Misspelt("DATABASE_URI", "DATABASE_URL", is_ignored=False)]
 
 
 def test_ordinary_variables_are_no_misspelt_settings() -> None:
@@ -85,7 +85,7 @@ def test_ordinary_variables_are_no_misspelt_settings() -> None:
         "CATALOG_PORT", "CATALOG_SERVICE_HOST", "CATALOG_SERVICE_PORT_GRPC", "CATALOG_PORT_50051_TCP_ADDR",
         "DATABASE_PORT", "SEARCH_HOST", "WORKDIR", "PUBLIC_IP", "COVER", "DATE",
     ]  # fmt: skip
-    assert not misspelt(NAMES, dict.fromkeys(ordinary, "x"))
+    assert not find_misspelt(NAMES, dict.fromkeys(ordinary, "x"))
 
 
 def test_each_service_has_a_database_of_its_own() -> None:

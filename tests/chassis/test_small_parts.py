@@ -22,8 +22,8 @@ def test_an_error_says_its_sentence_in_both_languages_with_its_facts() -> None:
 
 
 def test_a_text_falls_back_to_the_other_language() -> None:
-    assert LocalText("", "only English").speak("id") == "only English"
-    assert LocalText("hanya Indonesia", "").speak("en") == "hanya Indonesia"
+    assert LocalText("", "only English").in_language("id") == "only English"
+    assert LocalText("hanya Indonesia", "").in_language("en") == "hanya Indonesia"
 
 
 def test_errors_are_found_again_by_their_code() -> None:

@@ -1,4 +1,4 @@
-"""An institution reads and writes its own rows of a walled table; rows of an append-only table stay as added."""
+"""An institution reads and writes its own rows of a protected table; rows of an append-only table stay as added."""
 
 from __future__ import annotations
 
@@ -79,9 +79,9 @@ def test_rows_without_a_context_are_nobodys(database: Database) -> None:
 
 
 @pytest.mark.parametrize("table", ["main.notes", 'MAIN."notes"', '"main" . notes', "[main].[notes]"])
-def test_a_walled_table_is_not_read_by_its_schema_on_sqlite(table: str) -> None:
-    with pytest.raises(ValueError, match="without a schema"):
-        limit_to_institution(f"SELECT text FROM {table}", SERVICE.walled)
+def test_a_protected_table_is_not_read_by_its_schema_on_sqlite(table: str) -> None:
+    with pytest.raises(ValueError, match="without its schema"):
+        limit_to_institution(f"SELECT text FROM {table}", SERVICE.protected_tables)
 
 
 def test_statements_of_sqlalchemy_are_limited_as_well(database: Database) -> None:
@@ -170,5 +170,5 @@ def test_the_app_role_does_not_write_which_revisions_were_applied(postgres_url: 
 def test_a_manifest_names_the_tables_that_its_revisions_wall(service: Service, tmp_path: Path) -> None:
     with migrated_database(service, f"sqlite:///{tmp_path}/{service.name}.db") as database:
         triggers = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_own_rows_come'"
-        assert {table for (table,) in database.rows(triggers, ())} == set(service.walled)
+        assert {table for (table,) in database.rows(triggers, ())} == set(service.protected_tables)
         assert set(service.append_only) <= set(inspect(database.reader).get_table_names())

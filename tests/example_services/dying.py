@@ -60,7 +60,7 @@ def after(owner: Any, name: str) -> None:
 
 def _in_handle() -> Any:
     """The module that calls handle(): the worker's is the main one."""
-    return sys.modules["__main__"] if hasattr(sys.modules["__main__"], "FactConsumer") else local
+    return sys.modules["__main__"] if hasattr(sys.modules["__main__"], "EventConsumer") else local
 
 
 def _bus(arm: Callable[..., None], name: str) -> None:

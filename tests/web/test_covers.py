@@ -10,8 +10,8 @@ from xml.etree import ElementTree
 import httpx
 import pytest
 
-from gateway.web.cover_svg import columns, cover, wrapped
-from gateway.web.covers import LARGEST_PICTURE_BYTES, isbns, real, ten
+from gateway.web.cover_svg import columns, cover, wrap
+from gateway.web.covers import LARGEST_PICTURE_BYTES, find_picture, isbns, to_isbn10
 from gateway.web.motifs import WEAVES
 from tests.fakes.books import BOOKS, SCRIPT, Book
 from tests.fakes.catalog import FakeCatalog
@@ -77,7 +77,7 @@ def test_a_title_that_runs_to_the_left_begins_at_the_right() -> None:
 
 def test_lines_are_never_wider_than_the_cloth() -> None:
     for width in (24, 10, 5):
-        lines = wrapped("Bergotong-royong membangun 字字字字字字 negeri antahberantah yang jauh", width, 4)
+        lines = wrap("Bergotong-royong membangun 字字字字字字 negeri antahberantah yang jauh", width, 4)
         assert len(lines) <= 4
         assert all(columns(line) <= width for line in lines)
     assert lines[-1].endswith("…")
@@ -85,18 +85,18 @@ def test_lines_are_never_wider_than_the_cloth() -> None:
 
 def test_the_pictures_of_a_folder_are_found_by_isbn_in_either_length(tmp_path: Path) -> None:
     (tmp_path / "9794030462.png").write_bytes(PNG)
-    assert ten("9789794030462") == "979403046" + ten("9789794030462")[-1]
-    (tmp_path / f"{ten('9789794030462')}.jpg").write_bytes(JPEG)
-    assert real(tmp_path, isbns({"isbn": "978-979-403-046-2"})) in ((JPEG, "image/jpeg"), (PNG, "image/png"))
+    assert to_isbn10("9789794030462") == "979403046" + to_isbn10("9789794030462")[-1]
+    (tmp_path / f"{to_isbn10('9789794030462')}.jpg").write_bytes(JPEG)
+    assert find_picture(tmp_path, isbns({"isbn": "978-979-403-046-2"})) in ((JPEG, "image/jpeg"), (PNG, "image/png"))
     (tmp_path / "9789794030462.webp").write_bytes(WEBP)
-    assert real(tmp_path, isbns({"identifiers": {"isbn": ["9789794030462"]}})) == (WEBP, "image/webp")
+    assert find_picture(tmp_path, isbns({"identifiers": {"isbn": ["9789794030462"]}})) == (WEBP, "image/webp")
 
 
 @pytest.mark.parametrize("body", [b"", b"<svg onload=alert(1)>", PNG, JPEG + b"0" * LARGEST_PICTURE_BYTES])
 def test_a_picture_that_is_not_what_its_name_says_or_too_big_is_passed_over(tmp_path: Path, body: bytes) -> None:
     (tmp_path / "9789794030462.jpg").write_bytes(body)
-    assert real(tmp_path, ["9789794030462"]) is None
-    assert real(None, ["9789794030462"]) is None
+    assert find_picture(tmp_path, ["9789794030462"]) is None
+    assert find_picture(None, ["9789794030462"]) is None
 
 
 def test_an_isbn_never_names_another_file(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from gateway.web.citing import citations
-from gateway.web.record_rows import online, rows, runs_left
+from gateway.web.record_rows import is_right_to_left, online_links, rows
 from gateway.web.texts import wording
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
@@ -105,17 +105,17 @@ def test_citations_follow_their_styles() -> None:
     ("text", "left"), [("Surau", False), ("إحياء", True), ("123 كتاب", True), ("", False), ("שלום a", True)]
 )
 def test_a_script_is_known_by_its_first_strong_letter(text: str, left: bool) -> None:
-    assert runs_left(text) is left
+    assert is_right_to_left(text) is left
 
 
 def test_a_link_with_another_scheme_is_no_link_and_no_line() -> None:
     display = {"links": [{"url": "JavaScript:alert(1)", "label": "x"}, {"url": "https://a.example", "label": "y"}]}
-    assert [line["text"] for line in online(display, wording("id"))] == ["y"]
+    assert [line["text"] for line in online_links(display, wording("id"))] == ["y"]
 
 
 def test_a_long_address_is_read_without_its_middle_and_leads_to_the_whole() -> None:
     url = f"https://perpustakaan.example/{'x' * 80}/halaman-12/"
-    (line,) = online({"links": [{"url": url}]}, wording("id"))
+    (line,) = online_links({"links": [{"url": url}]}, wording("id"))
     assert (len(line["text"]), line["href"]) == (64, url)
     assert line["text"].startswith("perpustakaan.example/x")
     assert line["text"].endswith("…xxxx/halaman-12")

@@ -73,11 +73,11 @@ def searches(
 def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
     screen = Console()
     if not rows:
-        screen.print(sentence("REPORT_NO_SEARCHES", since=since).speak(speaks))
+        screen.print(sentence("REPORT_NO_SEARCHES", since=since).in_language(speaks))
         return
     table = Table()
     for name, title in COLUMNS.items():
-        table.add_column(sentence(title).speak(speaks), justify="left" if name in ("query", "last") else "right")
+        table.add_column(sentence(title).in_language(speaks), justify="left" if name in ("query", "last") else "right")
     for row in rows:
         table.add_row(*("" if row[name] is None else str(row[name]) for name in COLUMNS))
     screen.print(table, markup=False)

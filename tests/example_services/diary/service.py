@@ -23,6 +23,6 @@ SERVICE = Service(
     name="diary",
     tables=metadata,
     migrations="tests.example_services.diary.migrations",
-    walled=("notes",),
+    protected_tables=("notes",),
     append_only=("audit",),
 )

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.db import BigNumber, Id
-from chassis.table_access import wall
+from chassis.table_access import protect_rows
 
 revision = "0001"
 down_revision = None
@@ -24,7 +24,7 @@ def upgrade() -> None:
     _imports()
     _index()
     for table, column in WALLED.items():
-        wall(op, table, column=column, everybody_reads=True)
+        protect_rows(op, table, column=column, public_read=True)
 
 
 def _moment(name: str, *, nullable: bool = False) -> sa.Column[object]:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.db import BigNumber, Id
-from chassis.table_access import wall
+from chassis.table_access import protect_rows
 
 revision = "0002"
 down_revision = "0001"
@@ -23,7 +23,7 @@ def upgrade() -> None:
     _browsing()
     _searches()
     for table in WALLED:
-        wall(op, table, everybody_reads=True)
+        protect_rows(op, table, public_read=True)
 
 
 def _text(name: str, length: int | None = None, *, added: bool = False) -> sa.Column[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict
-from chassis.lease import Fenced, Lease, Leases
+from chassis.lease import FencedDatabase, Lease, Leases
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Change, Index
 from services.catalog.index.rebuilds import request_rebuild
@@ -43,7 +43,7 @@ def oversleep(database: Database) -> None:
 def test_what_it_wrote_stays_queued_for_the_next_holder(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
-    indexer = run_indexer(database, index, Indexer(Fenced(database, lease), index))
+    indexer = run_indexer(database, index, Indexer(FencedDatabase(database, lease), index))
     import_(books("Sitti Nurbaya"))
 
     class Slow(type(index)):  # type: ignore[misc]
@@ -65,7 +65,7 @@ def test_an_index_it_was_building_is_not_put_in_place(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))
-    indexer = run_indexer(database, index, Indexer(Fenced(database, lease), index))
+    indexer = run_indexer(database, index, Indexer(FencedDatabase(database, lease), index))
     live = index.name()
     request_rebuild(database)
     oversleep(database)

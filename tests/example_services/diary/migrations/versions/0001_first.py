@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 from chassis.db import BigNumber, Id
-from chassis.table_access import wall
+from chassis.table_access import protect_rows
 
 revision = "0001"
 down_revision = None
@@ -21,6 +21,6 @@ def upgrade() -> None:
         sa.Column("institution_id", Id, nullable=False),
         sa.Column("text", sa.String(64), nullable=False),
     )
-    wall(op, "notes")
+    protect_rows(op, "notes")
     op.create_table("audit", sa.Column("number", BigNumber, primary_key=True, autoincrement=False))
     op.create_table("copies", sa.Column("text", sa.String(64), primary_key=True))
