@@ -29,22 +29,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """One line: which corpora were read, and what was left out."""
+    """Print one line: which corpora the tests read and which they left out."""
     terminalreporter.write_line(real.report())
 
 
 @pytest.fixture(scope="session")
 def servers() -> dict[str, str]:
-    """Settings of the development servers; without them the test fails and says what to type."""
+    """Settings of the development servers; without running servers the test fails and names the command."""
     try:
         return development.urls()
-    except development.NotUp as trouble:
-        pytest.fail(str(trouble), pytrace=False)
+    except development.NotUp as error:
+        pytest.fail(str(error), pytrace=False)
 
 
 @pytest.fixture
 def postgres_name(servers: dict[str, str]) -> Iterator[str]:
-    """Name of an empty database that lives as long as the test."""
+    """Name of an empty database for one test."""
     name = _fresh_name()
     development.create_database(name)
     yield name
@@ -65,23 +65,23 @@ def postgres_owner_url(postgres_name: str) -> str:
 
 @pytest.fixture
 def postgres_template(servers: dict[str, str]) -> Iterator[dict[str, str]]:
-    """Settings with `{service}` in DATABASE_URL and DATABASE_OWNER_URL, each service's database made and empty."""
+    """Settings with `{service}` in DATABASE_URL and DATABASE_OWNER_URL, with an empty database for each service."""
     name = _fresh_name()
-    names = [f"{name}_{service.name}" for service in discover()]
-    for each in names:
-        development.create_database(each)
+    databases = [f"{name}_{service.name}" for service in discover()]
+    for database in databases:
+        development.create_database(database)
     template = f"{name}_{{service}}"
     yield {
         "DATABASE_URL": development.database_url(template),
         "DATABASE_OWNER_URL": development.database_url(template, owner=True),
     }
-    for each in names:
-        development.drop_database(each)
+    for database in databases:
+        development.drop_database(database)
 
 
 @pytest.fixture(scope="module")
 def amqp_url(servers: dict[str, str]) -> Iterator[str]:
-    """URL of a virtual host of the module's own, whose queues are quorum queues."""
+    """URL of a virtual host for one module; its queues are quorum queues."""
     name = _fresh_name()
     yield development.create_vhost(name)
     development.drop_vhost(name)
@@ -89,7 +89,7 @@ def amqp_url(servers: dict[str, str]) -> Iterator[str]:
 
 @pytest.fixture
 def elasticsearch_url(servers: dict[str, str]) -> Iterator[str]:
-    """URL ending in an index name of the test's own; every index whose name begins so is removed afterwards."""
+    """URL that ends in an index name for one test; indexes whose names begin with it are removed afterwards."""
     name = _fresh_name().replace("_", "-")
     yield f"{servers['SEARCH_ROOT_URL']}/{name}"
     development.drop_indices(name)

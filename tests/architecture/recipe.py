@@ -31,14 +31,14 @@ def blocks() -> list[Block]:
 
 def copy_checkout(folder: Path) -> Path:
     """Copy the tracked and the new files, as a repository with the same environment and what mypy knows of it."""
-    listed = subprocess.run(
+    output = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout
-    for name in filter(None, listed.split("\0")):
+    for name in filter(None, output.split("\0")):
         if (CHECKOUT / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(CHECKOUT / name, folder / name)

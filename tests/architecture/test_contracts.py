@@ -26,15 +26,15 @@ def copy_of_the_tree(folder: Path) -> Path:
 
 
 def test_every_import_contract_is_kept():
-    done = lint(CHECKOUT)
-    assert done.returncode == 0, done.stdout[-4000:]
+    result = lint(CHECKOUT)
+    assert result.returncode == 0, result.stdout[-4000:]
 
 
 def test_a_stray_utils_module_and_a_forbidden_import_fail_the_build(tmp_path):
     tree = copy_of_the_tree(tmp_path)
     (tree / "services" / "catalog" / "utils.py").write_text('"""Stray."""\n')
     (tree / "gateway" / "clients.py").open("a").write("\nimport sqlalchemy\n")
-    done = lint(tree)
-    assert done.returncode != 0
-    assert "services.catalog.utils" in done.stdout
-    assert "gateway.clients -> sqlalchemy" in done.stdout
+    result = lint(tree)
+    assert result.returncode != 0
+    assert "services.catalog.utils" in result.stdout
+    assert "gateway.clients -> sqlalchemy" in result.stdout

@@ -10,13 +10,13 @@ FOLDER = CHECKOUT / "docs" / "adr"
 
 
 def test_decisions_are_numbered_without_gaps_under_their_own_numbers() -> None:
-    pages = sorted(each for each in FOLDER.glob("*.md") if each.name != "README.md")
-    assert [each.name[:4] for each in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
-    for each in pages:
-        assert each.read_text(encoding="utf-8").startswith(f"# {each.name[:4]} · "), each.name
+    pages = sorted(path for path in FOLDER.glob("*.md") if path.name != "README.md")
+    assert [page.name[:4] for page in pages] == [f"{number:04}" for number in range(1, len(pages) + 1)]
+    for page in pages:
+        assert page.read_text(encoding="utf-8").startswith(f"# {page.name[:4]} · "), page.name
 
 
 def test_the_index_leads_to_each_decision() -> None:
     named = re.findall(r"^\| \[(\d{4})\]\((\S+)\)", (FOLDER / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [name for _number, name in named] == sorted(each.name for each in FOLDER.glob("[0-9]*.md"))
+    assert [name for _number, name in named] == sorted(path.name for path in FOLDER.glob("[0-9]*.md"))
     assert all(name.startswith(number) for number, name in named)

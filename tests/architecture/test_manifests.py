@@ -175,8 +175,10 @@ class Cluster:
         if "httpGet" in probe:
             port = self.ports[process.name, process.port(probe["httpGet"]["port"])]
             try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}{probe['httpGet']['path']}", timeout=3) as answer:
-                    return bool(200 <= answer.status < 400)
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{port}{probe['httpGet']['path']}", timeout=3
+                ) as response:
+                    return bool(200 <= response.status < 400)
             except OSError:
                 return False
         command = probe["exec"]["command"]

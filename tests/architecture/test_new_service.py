@@ -100,5 +100,5 @@ CHECKS = {
 @pytest.mark.parametrize("check", CHECKS)
 def test_the_recipe_passes_the_checks_of_the_project(checkout, check):
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    done = subprocess.run(CHECKS[check], cwd=checkout, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, (done.stdout + done.stderr)[-6000:]
+    result = subprocess.run(CHECKS[check], cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, (result.stdout + result.stderr)[-6000:]

@@ -108,8 +108,8 @@ def test_every_make_target_that_a_page_names_exists(page):
         words = words_of(line)
         if words[0] == "make":
             targets = [word for word in words[1:] if "=" not in word]
-            asked = subprocess.run(["make", "-n", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-            assert asked.returncode == 0, f"{named(page)}: {line}: {asked.stderr}"
+            result = subprocess.run(["make", "-n", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
+            assert result.returncode == 0, f"{named(page)}: {line}: {result.stderr}"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
@@ -124,9 +124,9 @@ def test_every_command_that_a_page_prints_runs(page, desk):
         assert words[0] in ("rangkiang", "curl", ".ci/run"), f"{named(page)}: who runs {line!r}?"
         if words[0] == ".ci/run" or words[1] in UNENDING:
             continue
-        done = desk.type(line)
+        result = desk.type(line)
         # 1 is "done, but something was put aside or is unwell".
-        assert done.returncode in (0, 1), f"{named(page)}: {line}\n{done.stdout}{done.stderr}"
+        assert result.returncode in (0, 1), f"{named(page)}: {line}\n{result.stdout}{result.stderr}"
 
 
 def test_the_readme_has_the_two_commands():

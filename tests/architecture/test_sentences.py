@@ -105,7 +105,7 @@ def test_every_reason_raised_has_its_sentence_and_gives_its_facts(package: Path)
             wrong.append(f"{where}: {reason} has no sentence")
         elif all(keyword.arg for keyword in call.keywords):
             facts = {keyword.arg for keyword in call.keywords}
-            wrong += [f"{where}: {reason} lacks the fact {each}" for each in places(texts[reason].id) - facts]
+            wrong += [f"{where}: {reason} lacks the fact {place}" for place in places(texts[reason].id) - facts]
     assert wrong == []
 
 

@@ -80,7 +80,7 @@ def small_modules() -> dict[str, str]:
     A package's `__init__` collects its modules, and a module that is named by a string ("package.module:name")
     is imported on demand: neither is a reason to fold the module.
     """
-    named_by_string = set(re.findall(r'"([\w.]+):\w+"', "".join((CHECKOUT / each).read_text() for each in importers())))
+    named_by_string = set(re.findall(r'"([\w.]+):\w+"', "".join((CHECKOUT / path).read_text() for path in importers())))
     return {
         str(path): str(importer)
         for path, files in importers().items()

@@ -1,4 +1,4 @@
-"""Every route has an entry in matrix.yaml, and every entry is what really happens."""
+"""Every route has an entry in matrix.yaml, and its responses have the status of the entry."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
     ("entry", "caller", "status"),
     [(entry, caller, status) for entry in MATRIX for caller, status in MATRIX[entry].items() if caller != BODY],
 )
-def test_a_caller_gets_what_the_matrix_says(address: str, entry: str, caller: str, status: int) -> None:
+def test_a_caller_gets_the_status_in_the_matrix(address: str, entry: str, caller: str, status: int) -> None:
     assert caller == "anonymous", "there are no other callers until there are members"
     method, _, path = entry.partition(" ")
     response = httpx.request(method, address + path.format_map(SAMPLE), json=MATRIX[entry].get(BODY))

@@ -93,8 +93,8 @@ def test_foreign_and_garbled_messages_go_to_the_dead_and_the_worker_goes_on(inst
             channel.basic_publish(channel.prepare_message(body, **described), "", queue)
         channel.close()
     installation.receive("mango")
-    with installation.at_work("orders"), installation.open_dead("orders") as dead:
+    with installation.at_work("orders"), installation.open_dead("orders") as dead_list:
         eventually(lambda: installation.placed() == ["mango"])
-        eventually(lambda: len(dead.find()) == 4)
-        assert all("EVENT_UNREADABLE" in each.error for each in dead.find())
-        assert "not compressed" in {each.body for each in dead.find()}
+        eventually(lambda: len(dead_list.find()) == 4)
+        assert all("EVENT_UNREADABLE" in event.error for event in dead_list.find())
+        assert "not compressed" in {event.body for event in dead_list.find()}

@@ -54,9 +54,9 @@ def test_handlers_that_wait_for_the_database_wait_side_by_side(installation: Ins
     installation.receive(*articles)
     installation.publish()
     with orders(installation, "SLOW"):
-        begun = time.monotonic()
+        start = time.monotonic()
         eventually(lambda: installation.placed() == articles)
-        assert time.monotonic() - begun < 3  # one after another: 4 s
+        assert time.monotonic() - start < 3  # one after another: 4 s
 
 
 def test_a_worker_told_to_stop_finishes_what_it_has_in_hand(installation: Installation) -> None:
@@ -76,9 +76,9 @@ def test_a_fact_that_kills_its_worker_again_and_again_ends_on_the_dead_list(inst
         worker = start_worker(installation.orders, manifest="tests.example_services.looking:DEADLY")
         worker.communicate(timeout=30)
         assert worker.returncode == -signal.SIGKILL
-    with orders(installation, "DEADLY"), installation.open_dead("orders") as dead:
-        eventually(lambda: len(dead.find()) == 1)
-        assert "EVENT_DEADLY" in dead.find()[0].error
+    with orders(installation, "DEADLY"), installation.open_dead("orders") as dead_list:
+        eventually(lambda: len(dead_list.find()) == 1)
+        assert "EVENT_DEADLY" in dead_list.find()[0].error
 
 
 def test_a_service_without_handlers_has_an_idle_worker(installation: Installation) -> None:

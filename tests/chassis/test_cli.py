@@ -37,7 +37,7 @@ rangkiang import "$2" --source A --json; echo $?
 def ran(folder: Path, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> tuple[int, str, str]:
     """A command with its data in this folder; exit code, standard output, standard error."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    done = subprocess.run(
+    result = subprocess.run(
         [*program, *words],
         env=environment | {"DATA": str(folder), "PORT": "0", "LANG": "C.UTF-8"} | changes,
         cwd=CHECKOUT,
@@ -45,7 +45,7 @@ def ran(folder: Path, *words: str, program: tuple[str, ...] = (RANGKIANG,), **ch
         timeout=60,
         check=False,
     )
-    return done.returncode, done.stdout.decode(), done.stderr.decode()
+    return result.returncode, result.stdout.decode(), result.stderr.decode()
 
 
 def last_line(output: str) -> dict[str, Any]:
@@ -142,9 +142,9 @@ def test_the_program_has_the_commands_of_its_conventions() -> None:
 
 @pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
 def test_every_command_explains_itself_and_can_answer_in_json(words: list[str]) -> None:
-    done = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"})
-    assert done.exit_code == 0
-    assert "--json" in done.output
+    result = CliRunner().invoke(cli.app, [*words, "--help"], env={"COLUMNS": "200"})
+    assert result.exit_code == 0
+    assert "--json" in result.output
 
 
 def test_done_is_zero(tmp_path: Path) -> None:

@@ -166,10 +166,10 @@ def test_a_holder_that_stalls_between_check_and_commit_is_waited_for_no_longer_t
         installation.receive_in(session, "mango")
         stalled.fence(session)
         renewer_of(database).remove(stalled)  # type: ignore[arg-type]
-        begun = time.monotonic()
+        start = time.monotonic()
         with Leases(database).hold("relay", threading.Event()) as successor:
             assert successor is not None
-            assert time.monotonic() - begun < 4
+            assert time.monotonic() - start < 4
     assert installation.unpublished() == 0
 
 
@@ -211,9 +211,9 @@ def test_commits_through_a_fence_wake_once_like_all_others(
         assert len(database._after_commit) == 1
         with fenced.transaction(TEST) as session:
             session.execute(text("INSERT INTO notes VALUES ('a')"))
-        begun = time.monotonic()
+        start = time.monotonic()
         wake.wait(5)
-        assert time.monotonic() - begun < 2
+        assert time.monotonic() - start < 2
     fenced.close()
     with database.reading(TEST) as session:
         assert session.execute(text("SELECT count(*) FROM notes")).scalar_one() == 1

@@ -147,10 +147,10 @@ def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrate
 
 def test_a_part_that_hangs_is_a_finding_in_time(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.5)
-    begun = time.monotonic()
+    start = time.monotonic()
     findings = examine(migrated, [_with("attic")])
     RELEASED.set()
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - start < 3
     assert [finding.message.en for finding in findings if not finding.ok] == ["It does not answer."]
 
 

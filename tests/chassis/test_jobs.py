@@ -41,12 +41,12 @@ class Process:
 
     def end(self) -> float:
         """Tell the jobs to stop; how long they took."""
-        begun = time.monotonic()
+        start = time.monotonic()
         self.stop.set()
         for thread in self.threads:
             thread.join(timeout=10)
         assert not any(thread.is_alive() for thread in self.threads)
-        return time.monotonic() - begun
+        return time.monotonic() - start
 
 
 @pytest.fixture
@@ -74,11 +74,11 @@ def last_run(database: Database) -> str | None:
 
 
 def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
-    begun = time.monotonic()
+    start = time.monotonic()
     while not true():
-        assert time.monotonic() - begun < seconds
+        assert time.monotonic() - start < seconds
         time.sleep(0.01)
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 def test_a_job_runs_until_it_is_told_to_stop(process: Callable[[], Process], tmp_path: Path) -> None:

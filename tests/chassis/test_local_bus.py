@@ -69,8 +69,8 @@ def test_an_event_whose_handler_is_gone_in_this_release_is_kept_as_dead(installa
     installation.publish()
     later = replace(installation.orders, service=replace(installation.orders.service, consumers=()))
     Deliveries(later).run_due(NEVER)
-    with installation.open_dead("orders") as dead:
-        assert [each.error for each in dead.find()] == ["no handler place_order in this release"]
+    with installation.open_dead("orders") as dead_list:
+        assert [event.error for event in dead_list.find()] == ["no handler place_order in this release"]
 
 
 def test_an_event_that_ends_its_process_counts_as_tried_and_is_given_up_in_the_end(installation: Installation) -> None:
@@ -84,8 +84,8 @@ def test_an_event_that_ends_its_process_counts_as_tried_and_is_given_up_in_the_e
     with clock.frozen(clock.now() + timedelta(hours=1)):
         Deliveries(installation.orders, backoff=BACKOFF_SECONDS[:2]).run_due(NEVER)
     assert waiting(installation) == [(3, True)]
-    with installation.open_dead("orders") as dead:
-        assert [each.error for each in dead.find()] == ["its process died while handling it"]
+    with installation.open_dead("orders") as dead_list:
+        assert [event.error for event in dead_list.find()] == ["its process died while handling it"]
 
 
 def test_a_handler_done_leaves_no_row(installation: Installation) -> None:

@@ -133,7 +133,9 @@ def test_the_tables_are_what_the_code_says(url: str) -> None:
     engine = create_engine(url)
     inspector = inspect(engine)
     for table in (*SERVICE.tables.tables.values(), *chassis_tables.tables.values()):
-        assert {column["name"] for column in inspector.get_columns(table.name)} == {each.name for each in table.columns}
+        assert {column["name"] for column in inspector.get_columns(table.name)} == {
+            column.name for column in table.columns
+        }
     engine.dispose()
 
 

@@ -125,10 +125,10 @@ def test_a_running_relay_publishes_soon_after_the_commit(
         thread.start()
         waits = []
         for name in ("a", "b", "c", "d", "e"):
-            begun = time.monotonic()
+            start = time.monotonic()
             installation.receive(name)
             eventually(lambda name=name: name in names(bus))  # type: ignore[misc]
-            waits.append(time.monotonic() - begun)
+            waits.append(time.monotonic() - start)
         stop.set()
         thread.join()
     assert sorted(waits)[2] < 0.5  # sweeping alone would take half a second on average

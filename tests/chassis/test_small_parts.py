@@ -45,7 +45,7 @@ def test_an_adapter_is_imported_only_when_it_is_chosen() -> None:
 def test_ids_sort_by_the_time_they_were_made() -> None:
     identifiers = [new_id() for _ in range(50)]
     assert identifiers == sorted(identifiers)
-    assert all(each.version == 7 for each in identifiers)
+    assert all(identifier.version == 7 for identifier in identifiers)
 
 
 def test_a_bad_id_is_refused_and_cut_short() -> None:

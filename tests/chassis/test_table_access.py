@@ -42,11 +42,11 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     url, owner = f"sqlite:///{tmp_path}/diary.db", ""
     if request.param == "postgresql":
         url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
-    with migrated_database(SERVICE, url, owner_url=owner) as opened:
-        with opened.transaction(SYSTEM) as session:
+    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        with database.transaction(SYSTEM) as session:
             _add(session, 1, SOLOK)
             _add(session, 2, PADANG)
-        yield opened
+        yield database
 
 
 def _add(session: Session, number: int, context: Context) -> None:

@@ -116,7 +116,7 @@ def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExport
     ):
         session.execute(text("SELECT * FROM nowhere"))
     database.close()
-    [span] = [each for each in spans.get_finished_spans() if each.name == "SELECT"]
+    [span] = [span for span in spans.get_finished_spans() if span.name == "SELECT"]
     assert span.status.status_code.name == "ERROR"
 
 
@@ -172,7 +172,7 @@ def test_on_spans_reach_the_collector_over_http(logging_as_before: None, monkeyp
     [resource] = ExportTraceServiceRequest.FromString(body).resource_spans
     assert path == "/v1/traces"
     assert resource.scope_spans[0].spans[0].name == "act"
-    attributes = {each.key: each.value.string_value for each in resource.resource.attributes}
+    attributes = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
     assert attributes["service.name"] == "rangkiang-catalog"
 
 

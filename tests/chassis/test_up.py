@@ -50,8 +50,8 @@ def test_one_process_answers_and_ends_on_a_signal(tmp_path: Path, number: signal
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 def test_a_taken_port_is_named(tmp_path: Path, workers: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         code, error = refusal(start(tmp_path, "--port", str(port), WORKERS=workers))
     assert (code, error["reason"], error["facts"]["port"]) == (3, "PORT_TAKEN", port)
     assert "PORT=" in error["sentence"]["id"]

@@ -54,9 +54,9 @@ def write(database: Database) -> None:
 
 
 def seconds(call: Callable[[], None]) -> float:
-    begun = time.monotonic()
+    start = time.monotonic()
     call()
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 def test_a_commit_of_this_process_wakes_the_waiter(database: Database, wake: Wake) -> None:

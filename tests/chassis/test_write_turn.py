@@ -91,11 +91,11 @@ WRITERS = [writing_in_a_thread, writing_in_a_process]
 @pytest.mark.parametrize("writing", WRITERS)
 def test_a_writer_with_a_deadline_gives_up_at_it(file: Database, writing: type) -> None:
     with writing(file):
-        begun = time.monotonic()
-        with pytest.raises(TooLate) as refusal, file.transaction(Context(deadline=begun + 0.3)):
+        start = time.monotonic()
+        with pytest.raises(TooLate) as refusal, file.transaction(Context(deadline=start + 0.3)):
             raise AssertionError("it has no turn")
         assert refusal.value.reason == "DEADLINE_PASSED"
-        assert 0.3 <= time.monotonic() - begun < 3
+        assert 0.3 <= time.monotonic() - start < 3
     with file.transaction(TEST):
         pass
 

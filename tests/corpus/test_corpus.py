@@ -31,9 +31,9 @@ FEED = (
 
 def test_another_process_makes_the_same_bytes() -> None:
     command = [sys.executable, "-c", DIGEST]
-    made = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    output = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     files = [*corpus.own_sound_files(), *corpus.own_damaged_files()]
-    assert made.splitlines() == [f"{file} {hashlib.sha256(file.read()).hexdigest()}" for file in files]
+    assert output.splitlines() == [f"{file} {hashlib.sha256(file.read()).hexdigest()}" for file in files]
 
 
 def test_generated_records_have_every_tag_of_the_table_every_kind_and_every_script() -> None:

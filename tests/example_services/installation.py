@@ -60,8 +60,8 @@ class Installation:
         self._tag = uuid.uuid4().hex[:8]
         self.break_orders(False)
         for name in ("stock", "orders"):
-            with self.open_dead(name) as dead:
-                dead.drop([each.key for each in dead.find()])
+            with self.open_dead(name) as dead_list:
+                dead_list.drop([event.key for event in dead_list.find()])
 
     def named(self, name: str) -> str:
         return f"{name}{self._tag}"
@@ -99,8 +99,8 @@ class Installation:
     @contextmanager
     def open_dead(self, name: str) -> Iterator[DeadList]:
         resident = self.orders if name == "orders" else self.stock
-        with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resident)) as dead:
-            yield dead
+        with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resident)) as dead_list:
+            yield dead_list
 
     def receive(self, *names: str) -> None:
         with self.stock.database.transaction(CLERK) as session:
@@ -190,8 +190,8 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
         return
     name = f"test_{uuid.uuid4().hex[:12]}"
     databases = [f"{name}_{service.name}" for service in (STOCK, ORDERS)]
-    for each in databases:
-        servers.create_database(each)
+    for database in databases:
+        servers.create_database(database)
     yield load(
         {
             "DATABASE_URL": servers.database_url(f"{name}_{{service}}"),
@@ -200,8 +200,8 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
         }
     )
     servers.drop_vhost(name)
-    for each in databases:
-        servers.drop_database(each)
+    for database in databases:
+        servers.drop_database(database)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""A handful of books, one of them hostile."""
+"""A few books; the title of one is a script."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Book:
     summary: str = ""
     # (institution, branch, collection)
     items: tuple[tuple[str, str, str], ...] = (("KOTASOLOK", "PUSAT", "circulation"),)
-    more: dict[str, Any] = field(default_factory=dict)
-    # What the display has beyond that.
-    shown: dict[str, Any] = field(default_factory=dict)
+    brief_fields: dict[str, Any] = field(default_factory=dict)
+    # Fields that only `display` has.
+    display_fields: dict[str, Any] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
@@ -43,7 +43,7 @@ class Book:
         return f"{self.title} {self.author} {' '.join(self.subjects)} {self.summary}".lower()
 
     def brief(self) -> dict[str, Any]:
-        shown: dict[str, Any] = {
+        fields: dict[str, Any] = {
             "title": self.title,
             "authors": [self.author],
             "publisher": "Balai Pustaka",
@@ -54,7 +54,7 @@ class Book:
             "ddc": self.ddc,
             "institution": "KOTASOLOK",
         }
-        return {**shown, **({"summary": self.summary} if self.summary else {}), **self.more}
+        return {**fields, **({"summary": self.summary} if self.summary else {}), **self.brief_fields}
 
     def display(self) -> dict[str, Any]:
         return {
@@ -71,7 +71,7 @@ class Book:
             "extent": "140 hlm.",
             "titles_other": [],
             "source": "contoh",
-            **self.shown,
+            **self.display_fields,
         }
 
     def holdings(self) -> list[dict[str, Any]]:
@@ -91,9 +91,9 @@ class Book:
     def facets(self) -> dict[str, set[str]]:
         return {
             "availability": {"can_be_borrowed"} if any(i[2] == "circulation" for i in self.items) else set(),
-            "institution": {each[0] for each in self.items},
-            "branch": {f"{each[0]}/{each[1]}" for each in self.items},
-            "collection": {each[2] for each in self.items},
+            "institution": {item[0] for item in self.items},
+            "branch": {f"{item[0]}/{item[1]}" for item in self.items},
+            "collection": {item[2] for item in self.items},
             "material": {"book"},
             "audience": {"general"},
             "language": {self.language},
@@ -133,7 +133,7 @@ BOOKS = (
         ddc="398.2",
         subjects=("Cerita rakyat Minangkabau",),
         items=(CENTRAL_REFERENCE,),
-        shown={
+        display_fields={
             "parallel": [
                 {"field": "title", "text": "کابا چيندوا ماتو", "rtl": True, "lang": "ms-Arab"},
                 {"field": "title", "text": "Каба Чиндуа Мато", "script": "Cyrl", "rtl": False},
@@ -164,7 +164,7 @@ BOOKS = (
         2005,
         ddc="641.5",
         subjects=("Masakan Minangkabau",),
-        more={"subtitle": "resep rumah"},
+        brief_fields={"subtitle": "resep rumah"},
     ),
     Book(
         8,
@@ -173,7 +173,7 @@ BOOKS = (
         1999,
         subjects=(f"Subjek {SCRIPT}",),
         summary=f"Ringkasan {SCRIPT}",
-        more={"subtitle": f"anak {SCRIPT}", "publisher": f"Penerbit {SCRIPT}", "isbn": SCRIPT},
+        brief_fields={"subtitle": f"anak {SCRIPT}", "publisher": f"Penerbit {SCRIPT}", "isbn": SCRIPT},
     ),
     Book(9, "Di Bawah Lindungan Ka'bah", "Hamka", 1938, items=(STACKS,)),
     Book(10, "Merantau", "Naim, Mochtar", 1979, ddc="304.8", subjects=("Minangkabau", "Migrasi")),
@@ -184,7 +184,7 @@ BOOKS = (
         "Negeri 5 Menara",
         "Fuadi, Ahmad",
         2009,
-        more={"authors": ["Fuadi, Ahmad", "Kedua, Penulis", "Ketiga, Penulis", "Keempat, Penulis"]},
-        shown={"contents": [f"Bab {at}" for at in range(1, 15)]},
+        brief_fields={"authors": ["Fuadi, Ahmad", "Kedua, Penulis", "Ketiga, Penulis", "Keempat, Penulis"]},
+        display_fields={"contents": [f"Bab {at}" for at in range(1, 15)]},
     ),
 )

@@ -1,4 +1,4 @@
-"""A catalogue with a handful of records in memory, which behaves as the real one promises to on the wire."""
+"""A catalogue with a few records in memory, which behaves on the wire as the real one does."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.fakes.shelves import WORK, FakeShelves, help_for
 
 
 class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
-    """A Catalog servicer. `down` makes every method refuse, `failing` those that take these requests; `asked` says what
-    it was last asked.
+    """A Catalog servicer. `down` makes every method refuse, `failing` only those of these request types; `broken`
+    raises an error of the programmer. `request` and `context` are those of the last call.
     """
 
     def __init__(self, books: tuple[Book, ...] = BOOKS) -> None:
@@ -29,41 +29,43 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         self.broken = False
         self.degraded = False
         self.failing: set[str] = set()
-        self.asked: Any = None
-        self.told: Any = None
+        self.request: Any = None
+        self.context: Any = None
 
     def Search(self, request: wire.SearchRequest, context: Any) -> wire.SearchReply:
-        self._hear(request, context)
+        self._receive(request, context)
         start = self._start(request)
         words = request.query.lower().split()
-        found = [book for book in self.books if all(word in book.words for word in words)]
-        kept = [book for book in found if all(_fits(book, each.facet, each.values) for each in request.filters)]
+        matches = [book for book in self.books if all(word in book.words for word in words)]
+        hits = [
+            book for book in matches if all(_fits(book, filter_.facet, filter_.values) for filter_ in request.filters)
+        ]
         if request.sort.startswith("year"):
-            kept.sort(key=lambda book: book.year, reverse=request.sort == "year")
+            hits.sort(key=lambda book: book.year, reverse=request.sort == "year")
         elif request.sort == "title":
-            kept.sort(key=lambda book: book.title)
+            hits.sort(key=lambda book: book.title)
         end = start + (request.limit or 10)
         return wire.SearchReply(
-            total=len(kept),
-            hits=[_hit(book, words if request.highlight else [], request) for book in kept[start:end]],
-            next=f"fake-{end}" if end < len(kept) else "",
-            facets=[_counted(name, found, request.filters) for name in request.facets],
+            total=len(hits),
+            hits=[_hit(book, words if request.highlight else [], request) for book in hits[start:end]],
+            next=f"fake-{end}" if end < len(hits) else "",
+            facets=[_facet(name, matches, request.filters) for name in request.facets],
             understood=" ".join(words),
             did_you_mean="surau" if request.query == "suroe" else "",
             read_as_words=request.query.count("(") != request.query.count(")"),
             degraded=self.degraded,
-            help=None if kept else help_for(request.query),
+            help=None if hits else help_for(request.query),
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: Any) -> wire.SuggestReply:
-        self._hear(request, context)
-        matching = [book for book in self.books if book.title.lower().startswith(request.prefix.lower())]
+        self._receive(request, context)
+        books = [book for book in self.books if book.title.lower().startswith(request.prefix.lower())]
         return wire.SuggestReply(
-            suggestions=[wire.Suggestion(text=book.title, kind="title") for book in matching[: request.limit or 8]]
+            suggestions=[wire.Suggestion(text=book.title, kind="title") for book in books[: request.limit or 8]]
         )
 
     def GetRecord(self, request: wire.GetRecordRequest, context: Any) -> wire.GetRecordReply:
-        self._hear(request, context)
+        self._receive(request, context)
         book = self._book(request.id)
         reply = wire.GetRecordReply(
             id=book.id,
@@ -79,14 +81,14 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         return reply
 
     def ListItems(self, request: wire.ListItemsRequest, context: Any) -> wire.ListItemsReply:
-        self._hear(request, context)
+        self._receive(request, context)
         book = self._book(request.record_id)
         return wire.ListItemsReply(
             items=[
                 wire.Item(
-                    id=f"0192f3a4-5b6c-7d8e-9f02-{place:012x}",
-                    barcode=f"KS{book.number:06}{place}",
-                    call_number=book.holdings()[place]["call_number"],
+                    id=f"0192f3a4-5b6c-7d8e-9f02-{position:012x}",
+                    barcode=f"KS{book.number:06}{position}",
+                    call_number=book.holdings()[position]["call_number"],
                     institution=institution,
                     branch=branch,
                     branch_name=_text(BRANCHES[institution, branch]),
@@ -94,17 +96,17 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
                     material="book",
                     status="in_service",
                     availability=ANSWERS[collection],
-                    copy=f"c.{place + 1}",
-                    room="Lantai 2" if place else "",
+                    copy=f"c.{position + 1}",
+                    room="Lantai 2" if position else "",
                     enumeration="Jilid 2" if book.number == 2 else "",
                 )
-                for place, (institution, branch, collection) in enumerate(book.items)
+                for position, (institution, branch, collection) in enumerate(book.items)
             ],
             record_version=3,
         )
 
     def ListInstitutions(self, request: wire.ListInstitutionsRequest, context: Any) -> wire.ListInstitutionsReply:
-        self._hear(request, context)
+        self._receive(request, context)
         return wire.ListInstitutionsReply(
             institutions=[
                 wire.Institution(code=code, name=_text(name), kind="public", zone="Asia/Jakarta")
@@ -113,7 +115,7 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
         )
 
     def ListBranches(self, request: wire.ListBranchesRequest, context: Any) -> wire.ListBranchesReply:
-        self._hear(request, context)
+        self._receive(request, context)
         if request.institution and request.institution not in INSTITUTIONS:
             raise NotFound(
                 "INSTITUTION_NOT_FOUND",
@@ -127,10 +129,10 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
             ]
         )
 
-    def _hear(self, request: Any, context: Any) -> None:
-        self.asked, self.told = request, rpc.context(context)
+    def _receive(self, request: Any, context: Any) -> None:
+        self.request, self.context = request, rpc.context(context)
         if self.broken:
-            raise ZeroDivisionError("secret of the house")
+            raise ZeroDivisionError("secret detail")
         if self.down or type(request).__name__ in self.failing:
             raise Unavailable("SEARCH_DOWN", part="search")
 
@@ -142,13 +144,13 @@ class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
             raise Invalid("CURSOR_FOREIGN")
         return int(start[:6])
 
-    def _book(self, given: str) -> Book:
+    def _book(self, record_id: str) -> Book:
         for book in self.books:
-            if book.id == given:
+            if book.id == record_id:
                 return book
         raise NotFound(
             "RECORD_NOT_FOUND",
-            record=given,
+            record=record_id,
         )
 
 
@@ -165,30 +167,30 @@ def _hit(book: Book, words: list[str], request: wire.SearchRequest) -> wire.Hit:
     if request.by_work and book.number in (1, 2):
         hit.work_id, hit.editions = WORK, 2
     if request.explain:
-        why = _text(("“surau” ada di judul, persis", "“surau” is in the title, exactly"))
-        hit.reasons.append(wire.Reason(text=why, weight=1.25))
+        text = _text(("“surau” ada di judul, persis", "“surau” is in the title, exactly"))
+        hit.reasons.append(wire.Reason(text=text, weight=1.25))
     for word in words:
-        before, found, after = book.title.partition(word.capitalize())
-        if found:
-            hit.highlights.append(wire.Highlight(field="title", pieces=[before, found, after]))
+        start, word_in_title, end = book.title.partition(word.capitalize())
+        if word_in_title:
+            hit.highlights.append(wire.Highlight(field="title", pieces=[start, word_in_title, end]))
             break
     return hit
 
 
-def _counted(name: str, books: list[Book], filters: Any) -> wire.Facet:
-    chosen = {value for each in filters if each.facet == name for value in each.values}
-    others = [each for each in filters if each.facet != name]
+def _facet(name: str, books: list[Book], filters: Any) -> wire.Facet:
+    selected = {value for filter_ in filters if filter_.facet == name for value in filter_.values}
+    other_filters = [filter_ for filter_ in filters if filter_.facet != name]
     counts: dict[str, int] = {}
     for book in books:
-        if all(_fits(book, each.facet, each.values) for each in others):
+        if all(_fits(book, filter_.facet, filter_.values) for filter_ in other_filters):
             for value in book.facets()[name]:
                 counts[value] = counts.get(value, 0) + 1
-    ordered = sorted(counts.items(), key=lambda each: (-each[1], each[0]))[:10]
+    top_values = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))[:10]
     return wire.Facet(
         name=name,
         values=[
-            facets_pb2.FacetValue(value=value, count=count, selected=value in chosen, label=_label(name, value))
-            for value, count in ordered
+            facets_pb2.FacetValue(value=value, count=count, selected=value in selected, label=_label(name, value))
+            for value, count in top_values
         ],
     )
 

@@ -1,4 +1,4 @@
-"""Documents for the index as a catalogue would have them: few common words, many rare ones; the same for a seed."""
+"""Documents for the index with few common and many rare words, as in a catalogue; a seed always gives the same ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ SYLLABLES = ("ba", "ca", "di", "gu", "ha", "ka", "lo", "mi", "nang", "po", "ra",
 
 
 def word(rank: int) -> str:
-    """The word of this rank in the vocabulary; near ranks look nothing alike."""
-    letters, left = "", rank * 7919 + 17
-    while left:
-        left, at = divmod(left, len(SYLLABLES))
+    """The word of this rank in the vocabulary; neighbouring ranks have different words."""
+    letters, number = "", rank * 7919 + 17
+    while number:
+        number, at = divmod(number, len(SYLLABLES))
         letters += SYLLABLES[at]
     return letters
 
 
-def ranks(chance: random.Random, most: int) -> list[int]:
-    return [min(int(chance.paretovariate(0.7)), 4000) for _ in range(chance.randint(0, most))]
+def ranks(rng: random.Random, maximum: int) -> list[int]:
+    return [min(int(rng.paretovariate(0.7)), 4000) for _ in range(rng.randint(0, maximum))]
 
 
 def made(
@@ -34,7 +34,7 @@ def made(
     year: int | None = None,
     title_sort: str = "",
 ) -> Document:
-    """A document that says only this."""
+    """A document with these fields only."""
     return Document(
         number=number,
         text={name: f"{START} {(text or {}).get(name, '')}".strip() for name in TEXT_FIELDS},
@@ -45,32 +45,32 @@ def made(
     )
 
 
-def random_document(number: int, chance: random.Random) -> Document:
-    title = " ".join(word(rank) for rank in [*ranks(chance, 8), chance.randint(1, 4000)])
-    year = chance.choice([None, *range(1990, 2026)])
+def random_document(number: int, rng: random.Random) -> Document:
+    title = " ".join(word(rank) for rank in [*ranks(rng, 8), rng.randint(1, 4000)])
+    year = rng.choice([None, *range(1990, 2026)])
     return made(
         number,
         text={
             "title": title,
-            "author": " ".join(word(rank) for rank in ranks(chance, 3)),
-            "subject": " ".join(word(rank) for rank in ranks(chance, 6)),
-            "text": " ".join((title, *(word(rank) for rank in ranks(chance, 40)))),
-            "any": " ".join(f"{each[:5]} " * 4 + f"#{each[:3]}" for each in title.split()),
+            "author": " ".join(word(rank) for rank in ranks(rng, 3)),
+            "subject": " ".join(word(rank) for rank in ranks(rng, 6)),
+            "text": " ".join((title, *(word(rank) for rank in ranks(rng, 40)))),
+            "any": " ".join(f"{term[:5]} " * 4 + f"#{term[:3]}" for term in title.split()),
         },
         facets={
-            "language": (chance.choice(LANGUAGES),),
-            "author": tuple(f"Pengarang {rank}" for rank in ranks(chance, 3)),
-            "subject": tuple({f"Subjek {rank}" for rank in ranks(chance, 5)}),
+            "language": (rng.choice(LANGUAGES),),
+            "author": tuple(f"Pengarang {rank}" for rank in ranks(rng, 3)),
+            "subject": tuple({f"Subjek {rank}" for rank in ranks(rng, 5)}),
             "year": () if year is None else (str(year),),
-            "availability": ("available",) if chance.random() < 0.5 else (),
+            "availability": ("available",) if rng.random() < 0.5 else (),
         },
         keywords={"isbn": (f"978{number:010d}",)},
         year=year,
-        title_sort=title if chance.random() < 0.9 else "",
+        title_sort=title if rng.random() < 0.9 else "",
     )
 
 
 def random_changes(count: int, *, seed: int, first: int = 1, version: int = 1) -> Iterator[Change]:
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     for number in range(first, first + count):
-        yield Change(number, version, random_document(number, chance))
+        yield Change(number, version, random_document(number, rng))

@@ -18,7 +18,7 @@ UPDATED_SECONDS = 1_795_568_400
 
 
 def entry(book: Book, address: str = "") -> Entry:
-    """A book as a form is written of it."""
+    """The entry from which a form of this book is written."""
     return Entry(
         marc_of(
             f"KS{book.number:06}",
@@ -40,21 +40,21 @@ def entry(book: Book, address: str = "") -> Entry:
 
 
 class FakeForms:
-    """Answers GetForm, ListRecords and NoteSearches. `noted` keeps every search that was told."""
+    """Answers GetForm, ListRecords and NoteSearches. `searches` has every search of NoteSearches."""
 
     books: tuple[Book, ...] = BOOKS
 
     def __init__(self) -> None:
-        self.noted: list[searches_pb2.Searched] = []
+        self.searches: list[searches_pb2.Searched] = []
 
-    def _hear(self, request: Any, context: Any) -> None:
+    def _receive(self, request: Any, context: Any) -> None:
         raise NotImplementedError
 
-    def _book(self, given: str) -> Book:
+    def _book(self, record_id: str) -> Book:
         raise NotImplementedError
 
     def GetForm(self, request: wire.GetFormRequest, context: Any) -> wire.GetFormReply:
-        self._hear(request, context)
+        self._receive(request, context)
         form = FORMS.get(request.form)
         if form is None:
             raise Invalid("FORM_UNKNOWN", form=request.form, known=", ".join(FORMS))
@@ -64,14 +64,14 @@ class FakeForms:
         return reply
 
     def ListRecords(self, request: wire.ListRecordsRequest, context: Any) -> wire.ListRecordsReply:
-        self._hear(request, context)
-        listed = [book for book in self.books if book.number > request.after][: request.limit or 1_000]
+        self._receive(request, context)
+        books = [book for book in self.books if book.number > request.after][: request.limit or 1_000]
         reply = wire.ListRecordsReply(highest=max((book.number for book in self.books), default=0))
-        for book in listed:
+        for book in books:
             reply.records.add(id=book.id, number=book.number).updated_at.seconds = UPDATED_SECONDS
         return reply
 
     def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, context: Any) -> searches_pb2.NoteSearchesReply:
-        self._hear(request, context)
-        self.noted.extend(request.searches)
+        self._receive(request, context)
+        self.searches.extend(request.searches)
         return searches_pb2.NoteSearchesReply()

@@ -42,11 +42,11 @@ def book(
     barcode: str = "",
     call_number: str = "",
 ) -> Record:
-    """A MARC record that says this; ` : ` in the title begins the subtitle."""
-    proper, _, rest = title.partition(" : ")
-    fields = [["008", f"260101s{year:04}    io            000 0 {language} d"], ["245", "00", "a", proper]]
-    if rest:
-        fields[-1] += ["b", rest]
+    """A MARC record with these values; ` : ` in the title begins the subtitle."""
+    title_proper, _, subtitle = title.partition(" : ")
+    fields = [["008", f"260101s{year:04}    io            000 0 {language} d"], ["245", "00", "a", title_proper]]
+    if subtitle:
+        fields[-1] += ["b", subtitle]
     for tag, value in (("020", isbn), ("100", author), ("520", summary), ("650", subject)):
         if value:
             fields.append([tag, "  ", "a", value])
@@ -56,37 +56,39 @@ def book(
 
 @dataclass
 class Library:
-    """One institution, SOLOK, and what stands in it. Record numbers are 1, 2, 3, … in the order they were put in."""
+    """The institution SOLOK and its records. Record numbers are 1, 2, 3, … in the order of `put`."""
 
     database: Database
     index: Index
     numbers: list[int] = field(default_factory=list)
 
     def put(self, records: Iterable[Record], *, institution: str = "SOLOK") -> None:
-        """Into the tables and into the index."""
+        """Write records into the tables and into the index."""
         records = list(records)
         with self.database.transaction(system("test")) as session:
             institution_id = session.scalar(select(Institution.id).where(Institution.code == institution))
             if institution_id is None:
                 institution_id = new_id()
                 names = {"name_id": "Perpustakaan Kota Solok", "name_en": "Solok City Library"}
-                blank = {"kind": "public", "npp": "", "isil": "", "zone": "Asia/Jakarta"}
-                session.execute(insert(Institution).values(id=institution_id, code=institution, **names, **blank))
+                defaults = {"kind": "public", "npp": "", "isil": "", "zone": "Asia/Jakarta"}
+                session.execute(insert(Institution).values(id=institution_id, code=institution, **names, **defaults))
                 source = {"id": institution_id, "institution_id": institution_id, "code": institution}
                 session.execute(insert(Source).values(**source))
                 names = {"name_id": "Pusat", "name_en": "Main library"}
                 branch = {"id": new_id(), "institution_id": institution_id, "code": "PST", "confirmed": True}
-                session.execute(insert(Branch).values(**branch, **names, **blank))
+                session.execute(insert(Branch).values(**branch, **names, **defaults))
             at = session.scalar(select(func.max(Row.number))) or 0
             rows: list[dict[str, Any]] = []
             changes = []
-            found = {number: record_keys_of(record) for number, record in enumerate(records, at + 1)}
-            works = assign_works(session, [KeyedRecord(number, each.keys, True) for number, each in found.items()])
-            HeadingWriter().add(session, [each.headings for each in found.values()])
+            record_keys = {number: record_keys_of(record) for number, record in enumerate(records, at + 1)}
+            works = assign_works(
+                session, [KeyedRecord(number, keys.keys, True) for number, keys in record_keys.items()]
+            )
+            HeadingWriter().add(session, [keys.headings for keys in record_keys.values()])
             for number, record in enumerate(records, at + 1):
                 items, place = items_of(record), works.places[number]
-                made = document(record, number=number, institution=institution, items=items, work=place.work)
-                changes.append(Change(number, 1, made))
+                change_document = document(record, number=number, institution=institution, items=items, work=place.work)
+                changes.append(Change(number, 1, change_document))
                 rows.append(
                     {
                         "number": number,
@@ -104,9 +106,9 @@ class Library:
                         "deleted_at": None,
                         "work_number": place.work,
                         "work_keys": place.keys,
-                        "title_sort": found[number].title_sort,
-                        "author_sort": found[number].author_sort,
-                        "standard_number": found[number].standard_number,
+                        "title_sort": record_keys[number].title_sort,
+                        "author_sort": record_keys[number].author_sort,
+                        "standard_number": record_keys[number].standard_number,
                     }
                 )
             if rows:
@@ -116,20 +118,20 @@ class Library:
         self.index.write(changes)
 
     def lose(self, number: int) -> None:
-        """Delete a record in the tables; the index has not heard of it yet."""
+        """Delete a record in the tables but not in the index."""
         with self.database.transaction(system("test")) as session:
             session.execute(update(Row).where(Row.number == number).values(deleted_at=clock.now()))
 
-    def find(self, query: str = "", *, context: Context = READER, **more: Any) -> SearchResult:
-        return search(self.database, self.index, context=context, query=query, **more)
+    def find(self, query: str = "", *, context: Context = READER, **options: Any) -> SearchResult:
+        return search(self.database, self.index, context=context, query=query, **options)
 
-    def titles(self, query: str = "", **more: Any) -> list[str]:
+    def titles(self, query: str = "", **options: Any) -> list[str]:
         """Titles of the first page."""
-        return [orjson.loads(hit.brief)["title"] for hit in self.find(query, **more).hits]
+        return [orjson.loads(hit.brief)["title"] for hit in self.find(query, **options).hits]
 
     def suggested(self, prefix: str, limit: int = 0) -> list[tuple[str, str]]:
-        found = suggest(self.database, self.index, context=READER, prefix=prefix, limit=limit)
-        return [(each.text, each.kind) for each in found]
+        suggestions = suggest(self.database, self.index, context=READER, prefix=prefix, limit=limit)
+        return [(suggestion.text, suggestion.kind) for suggestion in suggestions]
 
 
 def begun(index: Index) -> Index:

@@ -1,4 +1,4 @@
-"""Forty ways to smuggle a script into a page. Each calls alert(…) or leads away when it is taken for more than text."""
+"""Forty script injections. Each calls alert(…) or opens another page when a browser does not read it as text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A TCP proxy that tests can shut, cut and stall: what a network does."""
+"""A TCP proxy that refuses, breaks or stalls connections, as a network can."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 
 class Proxy:
-    """Listens on `port` and passes bytes to and fro."""
+    """Listens on `port` and passes bytes in both directions."""
 
     def __init__(self, upstream: tuple[str, int]) -> None:
         self._upstream = upstream
@@ -26,7 +26,7 @@ class Proxy:
         self._thread.start()
 
     def shut(self) -> None:
-        """Cut what is open, and cut each new connection at once."""
+        """Break the open connections and each new one."""
         self._shut = True
         self.cut()
 
@@ -36,11 +36,11 @@ class Proxy:
     def cut(self) -> None:
         """Break every open connection."""
         with self._lock:
-            for one in list(self._pairs):
-                self._break(one)
+            for connection in list(self._pairs):
+                self._break(connection)
 
     def stall(self) -> None:
-        """Keep connections open and pass nothing on."""
+        """Keep connections open without passing bytes."""
         self._stalled = True
 
     def close(self) -> None:
@@ -60,33 +60,33 @@ class Proxy:
                         self._pass_on(key.fileobj)  # type: ignore[arg-type]
 
     def _accept(self) -> None:
-        near, _ = self._listener.accept()
+        client, _ = self._listener.accept()
         if self._shut:
-            near.close()
+            client.close()
             return
-        far = socket.create_connection(self._upstream)
-        for one, other in ((near, far), (far, near)):
-            self._pairs[one] = other
-            self._selector.register(one, selectors.EVENT_READ)
+        server = socket.create_connection(self._upstream)
+        for source, target in ((client, server), (server, client)):
+            self._pairs[source] = target
+            self._selector.register(source, selectors.EVENT_READ)
 
-    def _pass_on(self, one: socket.socket) -> None:
+    def _pass_on(self, source: socket.socket) -> None:
         try:
-            data = one.recv(65536)
+            data = source.recv(65536)
             if data:
-                self._pairs[one].sendall(data)
+                self._pairs[source].sendall(data)
                 return
         except OSError:
             data = b""
-        self._break(one)
+        self._break(source)
 
-    def _break(self, one: socket.socket) -> None:
-        other = self._pairs.pop(one, None)
-        for each in (one, other):
-            if each is not None:
-                self._pairs.pop(each, None)
+    def _break(self, connection: socket.socket) -> None:
+        peer = self._pairs.pop(connection, None)
+        for end in (connection, peer):
+            if end is not None:
+                self._pairs.pop(end, None)
                 with contextlib.suppress(KeyError, ValueError):
-                    self._selector.unregister(each)
-                each.close()
+                    self._selector.unregister(end)
+                end.close()
 
 
 @contextmanager

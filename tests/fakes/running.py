@@ -1,4 +1,4 @@
-"""The gateway behind a real socket, in front of a catalogue over real gRPC and of the other services themselves."""
+"""Runs the gateway on a real socket, with a catalogue over real gRPC and the other real services in this process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
 
 @contextmanager
 def served_catalog(servicer: Any) -> Iterator[str]:
-    """A catalogue on a free loopback port; its URL."""
+    """Serve a catalogue on a free loopback port; yield its URL."""
     server = Server(servicer, add_CatalogServicer_to_server, Settings(grpc_port=0))
     server.start()
     try:
@@ -37,15 +37,15 @@ def served_catalog(servicer: Any) -> Iterator[str]:
 
 @contextmanager
 def served_gateway(
-    catalog_url: str, *, routers: Sequence[APIRouter] = (), urls: Mapping[str, str] | None = None, **given: Any
+    catalog_url: str, *, routers: Sequence[APIRouter] = (), urls: Mapping[str, str] | None = None, **options: Any
 ) -> Iterator[str]:
-    """A gateway in front of that catalogue on a free loopback port, without rate limit by default; its address.
+    """Serve a gateway for that catalogue on a free loopback port, by default without rate limit; yield its address.
 
-    Every other service is the real one, in this process, on an empty database.
-    routers  more routes
+    Every other service is real: in this process, with an empty database.
+    routers  additional routes
     urls     of services that these routes call
     """
-    settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **given})
+    settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **options})
     services = ExitStack()
     _serve_inproc(services, without="catalog")
     app = create_app(settings)
@@ -56,10 +56,10 @@ def served_gateway(
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="gateway", daemon=True)
     thread.start()
     try:
-        until = time.monotonic() + 10
+        deadline = time.monotonic() + 10
         while not server.started:
             assert thread.is_alive(), "the gateway did not start"
-            assert time.monotonic() < until, "the gateway takes too long to start"
+            assert time.monotonic() < deadline, "the gateway takes too long to start"
             time.sleep(0.01)
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
@@ -70,7 +70,7 @@ def served_gateway(
 
 
 def _serve_inproc(stack: ExitStack, *, without: str) -> None:
-    """Register every service but one as `inproc:<service>`, without its jobs and handlers, until the stack closes."""
+    """Register every service except one as `inproc:<service>`, without jobs and handlers, until the stack closes."""
     for service in discover():
         if service.name == without or not service.rpc:
             continue

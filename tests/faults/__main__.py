@@ -31,13 +31,13 @@ def main() -> int:
         print(f"{edition}: {loop}", flush=True)
         assert (loop.failed, loop.wrong) == (0, 0)
     for at, edition in enumerate(editions):
-        begun = time.monotonic()
+        start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
         with tempfile.TemporaryDirectory() as folder, soak(edition, Path(folder), seed=seed, records=RECORDS) as one:
             one.run(share, tell=lambda line, edition=edition: print(f"{edition}: {line}", flush=True))
             told = ", ".join(f"{count} {name}" for name, count in sorted(one.killed.items()))
         print(
-            f"{edition}: {share} kills in {time.monotonic() - begun:.0f} s ({told}); {one.rounds} imports of {RECORDS} "
+            f"{edition}: {share} kills in {time.monotonic() - start:.0f} s ({told}); {one.rounds} imports of {RECORDS} "
             "records; nothing lost, nothing doubled, database and index agree",
             flush=True,
         )

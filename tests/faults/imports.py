@@ -188,8 +188,8 @@ def stopped(process: subprocess.Popen[bytes]) -> None:
 
 def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
     """Wait until this is so; how long that took."""
-    begun = time.monotonic()
+    start = time.monotonic()
     while not true():
-        assert time.monotonic() - begun < seconds, "it did not come true"
+        assert time.monotonic() - start < seconds, "it did not come true"
         time.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - start

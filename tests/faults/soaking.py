@@ -124,10 +124,10 @@ class Soak:
         """The records of one round, counted from 1."""
         return [
             Marc(
-                each.leader,
-                [[*f[:3], f"{f[3]} putaran {number}", *f[4:]] if f[0] == "245" else f for f in each.fields],
+                book.leader,
+                [[*f[:3], f"{f[3]} putaran {number}", *f[4:]] if f[0] == "245" else f for f in book.fields],
             )
-            for each in self._books
+            for book in self._books
         ]
 
     def _kill_one(self) -> str:
@@ -204,7 +204,9 @@ class Soak:
             for body in [Parse(fact.body, RecordsChanged())]
             for record, version in zip(body.record_ids, body.versions, strict=True)
         ]
-        assert sorted(told) == sorted((str(each), version) for each in ids for version in range(1, self.rounds + 1))
+        assert sorted(told) == sorted(
+            (str(record_id), version) for record_id in ids for version in range(1, self.rounds + 1)
+        )
         if not self.installation.is_local:
             assert {str(fact.id) for fact in facts} <= self._arrived()
         self._check_the_bus()
@@ -217,8 +219,8 @@ class Soak:
             eventually(lambda: installation.reservations() == received, seconds=PATIENCE_SECONDS)
         assert installation.placed() == received
         for name in ("stock", "orders"):
-            with installation.open_dead(name) as dead:
-                assert dead.find() == []
+            with installation.open_dead(name) as dead_list:
+                assert dead_list.find() == []
 
     def _arrived(self) -> set[str]:
         """Ids of the facts that the broker has; nobody wants them, so they are all in one queue."""

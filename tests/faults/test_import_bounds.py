@@ -70,9 +70,9 @@ def test_a_gzip_bomb_is_put_aside_and_not_unpacked(tmp_path: Path) -> None:
         for _ in range(BOMB_BYTES // 1_000_000):
             file.write(b" " * 1_000_000)
     with embedded(tmp_path) as store:
-        begun = time.monotonic()
+        start = time.monotonic()
         code, said, memory = imported(store, path, "--report", str(tmp_path / "temuan.jsonl"))
-        assert time.monotonic() - begun < SECONDS / 2
+        assert time.monotonic() - start < SECONDS / 2
     assert (code, said["read"], said["created"], said["put_aside"]) == (1, 2, 1, 1)
     assert max(memory.values()) < MOST_MEGABYTES, memory
     found = [json.loads(line) for line in (tmp_path / "temuan.jsonl").read_text().splitlines()]

@@ -28,16 +28,16 @@ ASKED = {
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """A catalogue of generated records on SQLite and tantivy."""
     folder: Path = tmp_path_factory.mktemp("export")
-    with embedded(folder) as opened:
-        yield filled(opened, folder)
+    with embedded(folder) as store:
+        yield filled(store, folder)
 
 
 @pytest.fixture(scope="module")
 def large(servers: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     """The same on PostgreSQL and Elasticsearch."""
     folder: Path = tmp_path_factory.mktemp("export")
-    with cluster(folder) as opened:
-        yield filled(opened, folder)
+    with cluster(folder) as store:
+        yield filled(store, folder)
 
 
 def filled(store: Store, folder: Path) -> Store:
@@ -68,7 +68,7 @@ def is_made_good(store: Store, folder: Path, asked: str, points: Iterable[str]) 
         assert process.returncode == -signal.SIGKILL, complaints.decode()[-3000:]
     assert export(store, broken, *words) == told
     assert broken.read_bytes() == whole.read_bytes()
-    assert [each.name for each in folder.iterdir() if "state" in each.name] == []
+    assert [path.name for path in folder.iterdir() if "state" in path.name] == []
 
 
 def test_an_export_killed_anywhere_is_made_good_by_the_same_command(small: Store, tmp_path: Path) -> None:

@@ -39,8 +39,8 @@ CLUSTER = pytest.param("cluster", marks=pytest.mark.servers)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "cluster":
         request.getfixturevalue("servers")
-    with (cluster if request.param == "cluster" else embedded)(tmp_path) as opened:
-        yield opened
+    with (cluster if request.param == "cluster" else embedded)(tmp_path) as store:
+        yield store
 
 
 def dies(store: Store, point: str, *words: str) -> None:

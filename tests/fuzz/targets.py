@@ -32,9 +32,9 @@ QUESTION = b"8 bytes."
 @contextmanager
 def soon() -> Iterator[None]:
     """What computes for longer than anybody waits is a hang."""
-    begun = time.thread_time()
+    start = time.thread_time()
     yield
-    taken = time.thread_time() - begun
+    taken = time.thread_time() - start
     assert taken < LONGEST_SECONDS, f"{taken:.1f} s"
 
 

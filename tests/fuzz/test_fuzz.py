@@ -31,7 +31,7 @@ from tests.fuzz.targets import TARGETS
 
 HANG_SECONDS = 20
 FIRST = "the-first-record"  # stands for its id until there is one
-BOOKS = [book(f"Robohnya surau kami {each}", author="Navis, A. A.", isbn="9780306406157") for each in range(12)]
+BOOKS = [book(f"Robohnya surau kami {number}", author="Navis, A. A.", isbn="9780306406157") for number in range(12)]
 
 
 def damaged(name: str) -> st.SearchStrategy[bytes]:
@@ -145,8 +145,8 @@ def test_any_question_gets_an_answer_or_a_refusal(
     http: httpx.Client, first: str, path: str, parameters: dict[str, str], language: str
 ) -> None:
     asked = {name: value.replace(FIRST, first) for name, value in parameters.items()}
-    answer = http.get(path.replace(FIRST, first), params=asked, headers={"Accept-Language": language})
-    assert answer.status_code < 500, answer.text
+    response = http.get(path.replace(FIRST, first), params=asked, headers={"Accept-Language": language})
+    assert response.status_code < 500, response.text
 
 
 @given(at=st.integers(0, 200), flip=st.integers(1, 255))
@@ -155,7 +155,7 @@ def test_a_cursor_with_a_changed_character_is_refused_in_words(http: httpx.Clien
     cursor = http.get("/api/v1/search", params={"q": "surau"}).json()["next"]
     place = at % len(cursor)
     other = cursor[:place] + chr(ord(cursor[place]) ^ flip) + cursor[place + 1 :]
-    answer = http.get("/api/v1/search", params={"q": "surau", "cursor": other})
-    assert answer.status_code < 500
-    if answer.status_code == 400:
-        assert answer.json()["reason"] in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")
+    response = http.get("/api/v1/search", params={"q": "surau", "cursor": other})
+    assert response.status_code < 500
+    if response.status_code == 400:
+        assert response.json()["reason"] in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")

@@ -1,4 +1,4 @@
-"""The gateway behind a real socket, before a fake catalogue behind real gRPC."""
+"""The gateway on a real socket, with a fake catalogue over real gRPC."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def address(_catalog: FakeCatalog) -> Iterator[str]:
 
 @pytest.fixture
 def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
-    """The catalogue behind it, well again afterwards."""
+    """The catalogue of that gateway; its faults end with the test."""
     yield _catalog
     _catalog.down = _catalog.broken = _catalog.degraded = False
     _catalog.failing.clear()

@@ -1,4 +1,4 @@
-"""How often one address may ask."""
+"""Rate limits per address."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Clock:
         return self.seconds
 
 
-def test_who_asks_too_often_waits_for_a_token() -> None:
+def test_a_caller_over_the_limit_waits_for_a_token() -> None:
     clock = Clock()
     buckets = Buckets(60, now=clock)
     assert [buckets.take("a") for _ in range(60)][-1] == 0
@@ -40,7 +40,7 @@ def test_who_asks_too_often_waits_for_a_token() -> None:
     assert buckets.take("a") == 59
 
 
-def test_the_address_that_was_silent_longest_is_forgotten() -> None:
+def test_the_least_recently_used_address_is_dropped() -> None:
     buckets = Buckets(60, most=3, now=Clock())
     for address in ("a", "b", "c", "a", "d"):
         buckets.take(address)
@@ -50,7 +50,7 @@ def test_the_address_that_was_silent_longest_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize(
-    ("address", "known"),
+    ("address", "caller"),
     [
         ("192.0.2.7", "192.0.2.7"),
         ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::"),
@@ -60,27 +60,27 @@ def test_the_address_that_was_silent_longest_is_forgotten() -> None:
         ("not:an:address", "not:an:address"),
     ],
 )
-def test_an_ipv6_household_is_one_caller(address: str, known: str) -> None:
-    assert address_of({"client": (address, 1)}) == known
+def test_an_ipv6_prefix_is_one_caller(address: str, caller: str) -> None:
+    assert address_of({"client": (address, 1)}) == caller
     assert address_of({}) == ""
 
 
-def test_answers_say_what_is_left_and_the_last_one_is_refused(address: str) -> None:
-    for left in range(QUOTA - 1, -1, -1):
-        told = httpx.get(f"{address}/api/v1/institutions")
-        assert told.status_code == 200
-        assert told.headers["RateLimit-Policy"] == '"address";q=6;w=60'
-        assert told.headers["RateLimit"].startswith(f'"address";r={left};t=')
-    refused = httpx.get(f"{address}/api/v1/institutions", headers={"Accept-Language": "en"})
-    assert refused.status_code == 429
-    assert refused.json()["reason"] == "TOO_MANY_REQUESTS"
-    assert refused.json()["facts"]["quota"] == QUOTA
-    assert 1 <= int(refused.headers["Retry-After"]) <= 10
-    assert refused.headers["RateLimit"].startswith('"address";r=0;t=')
-    assert refused.headers["X-Request-Id"]
+def test_responses_have_the_remaining_quota_and_a_request_over_it_is_refused(address: str) -> None:
+    for remaining in range(QUOTA - 1, -1, -1):
+        response = httpx.get(f"{address}/api/v1/institutions")
+        assert response.status_code == 200
+        assert response.headers["RateLimit-Policy"] == '"address";q=6;w=60'
+        assert response.headers["RateLimit"].startswith(f'"address";r={remaining};t=')
+    refusal = httpx.get(f"{address}/api/v1/institutions", headers={"Accept-Language": "en"})
+    assert refusal.status_code == 429
+    assert refusal.json()["reason"] == "TOO_MANY_REQUESTS"
+    assert refusal.json()["facts"]["quota"] == QUOTA
+    assert 1 <= int(refusal.headers["Retry-After"]) <= 10
+    assert refusal.headers["RateLimit"].startswith('"address";r=0;t=')
+    assert refusal.headers["X-Request-Id"]
 
 
-def test_pages_say_it_in_words_and_health_and_static_files_do_not_count(address: str) -> None:
+def test_a_page_explains_the_limit_and_health_and_static_files_do_not_count(address: str) -> None:
     for _ in range(QUOTA):
         httpx.get(f"{address}/")
     page = httpx.get(f"{address}/", headers={"Accept": "text/html"})
@@ -88,10 +88,10 @@ def test_pages_say_it_in_words_and_health_and_static_files_do_not_count(address:
     assert "Terlalu banyak permintaan" in page.text
     style = page.text.partition("/static/")[2].partition('"')[0]
     for path in ("/api/v1/health/live", f"/static/{style}"):
-        told = httpx.get(f"{address}{path}")
-        assert (told.status_code, "RateLimit" in told.headers) == (200, False)
+        response = httpx.get(f"{address}{path}")
+        assert (response.status_code, "RateLimit" in response.headers) == (200, False)
 
 
-def test_without_a_limit_nothing_is_said() -> None:
-    with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=0) as free:
-        assert "RateLimit" not in httpx.get(f"{free}/api/v1/institutions").headers
+def test_without_a_limit_responses_have_no_limit_headers() -> None:
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=0) as address:
+        assert "RateLimit" not in httpx.get(f"{address}/api/v1/institutions").headers

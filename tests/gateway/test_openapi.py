@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: whatever it allows or forbids, the gateway answers as it says."""
+"""The gateway behaves as its OpenAPI document describes, for valid and invalid requests."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
 
 @schema.parametrize()
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_answers_are_as_described(case: Case, address: str) -> None:
-    # Only a cursor that was given can be good, and no schema can say which those are.
+def test_responses_are_as_described(case: Case, address: str) -> None:
+    # Only cursors from responses are valid, and a schema cannot express that.
     excluded = [positive_data_acceptance] if "cursor" in (case.query or {}) else []
     case.call_and_validate(base_url=address, excluded_checks=excluded)
 
@@ -32,10 +32,10 @@ def operations(http: httpx.Client) -> list[tuple[str, dict[str, Any]]]:
 
 
 def example_of(operation: dict[str, Any]) -> tuple[Any, dict[str, Any] | None]:
-    """The example of the good answer, and its schema where it is one of ours."""
+    """The example of the 200 response, and its schema when it is JSON of ours."""
     content = operation["responses"]["200"]["content"]
-    (good,) = (each for each in content.values() if "example" in each)
-    return good["example"], good.get("schema")
+    (body,) = (media for media in content.values() if "example" in media)
+    return body["example"], body.get("schema")
 
 
 def test_every_operation_has_a_name_an_example_and_its_refusals(http: httpx.Client) -> None:
@@ -49,7 +49,7 @@ def test_every_operation_has_a_name_an_example_and_its_refusals(http: httpx.Clie
     assert len(set(names)) == len(names)
 
 
-def test_examples_are_what_their_schemas_say(http: httpx.Client) -> None:
+def test_examples_are_valid_against_their_schemas(http: httpx.Client) -> None:
     document = http.get("/openapi.json").json()
     for _, operation in operations(http):
         example, shape = example_of(operation)
@@ -57,14 +57,14 @@ def test_examples_are_what_their_schemas_say(http: httpx.Client) -> None:
         jsonschema.Draft202012Validator(schema).validate(example)
 
 
-def test_every_parameter_says_what_it_is_for(http: httpx.Client) -> None:
+def test_every_parameter_has_a_description(http: httpx.Client) -> None:
     for path, operation in operations(http):
         assert operation["summary"], path
         assert operation["description"], path
-        assert all(each["description"] for each in operation["parameters"]), path
+        assert all(parameter["description"] for parameter in operation["parameters"]), path
 
 
-def test_every_schema_s_properties_are_described(http: httpx.Client) -> None:
+def test_every_property_of_a_schema_has_a_description(http: httpx.Client) -> None:
     schemas = http.get("/openapi.json").json()["components"]["schemas"]
     assert [
         f"{name}.{member}"

@@ -17,11 +17,11 @@ LONG = "a" * 501
 
 
 @pytest.fixture
-def lonely() -> Iterator[str]:
-    """A gateway whose catalogue does not answer: a port nobody listens on."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        with served_gateway(f"dns:///127.0.0.1:{taken.getsockname()[1]}") as address:
+def address_without_catalogue() -> Iterator[str]:
+    """A gateway whose catalogue is a port without a listener."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        with served_gateway(f"dns:///127.0.0.1:{listener.getsockname()[1]}") as address:
             yield address
 
 
@@ -52,67 +52,67 @@ def lonely() -> Iterator[str]:
     ],
 )
 def test_every_refusal_is_a_problem_document(http: httpx.Client, path: str, status: int, reason: str) -> None:
-    answer = http.get(path)
-    problem = answer.json()
-    assert answer.headers["content-type"] == MEDIA_TYPE
+    response = http.get(path)
+    problem = response.json()
+    assert response.headers["content-type"] == MEDIA_TYPE
     assert set(problem) == MEMBERS
-    assert (answer.status_code, problem["status"], problem["reason"]) == (status, status, reason)
-    assert problem["instance"] == f"urn:rangkiang:request:{answer.headers['x-request-id']}"
+    assert (response.status_code, problem["status"], problem["reason"]) == (status, status, reason)
+    assert problem["instance"] == f"urn:rangkiang:request:{response.headers['x-request-id']}"
 
 
 @pytest.mark.parametrize("path", ["/api/v1/search?limit=0", "/api/v1/nope", "/api/v1/records/x", "/api/v1/search?x=1"])
-def test_the_sentence_is_in_the_language_asked_for(http: httpx.Client, path: str) -> None:
+def test_the_sentence_is_in_the_requested_language(http: httpx.Client, path: str) -> None:
     joint = "&" if "?" in path else "?"
-    spoken = {
+    problems = {
         "header": http.get(path, headers={"Accept-Language": "en"}).json(),
         "parameter": http.get(f"{path}{joint}lang=en", headers={"Accept-Language": "id"}).json(),
         "nothing": http.get(path).json(),
         "other": http.get(path, headers={"Accept-Language": "nl"}).json(),
     }
-    assert spoken["header"]["detail"] == spoken["parameter"]["detail"]
-    assert spoken["nothing"]["detail"] == spoken["other"]["detail"]
-    assert spoken["header"]["detail"] != spoken["nothing"]["detail"]
-    assert spoken["header"]["title"] != spoken["nothing"]["title"]
+    assert problems["header"]["detail"] == problems["parameter"]["detail"]
+    assert problems["nothing"]["detail"] == problems["other"]["detail"]
+    assert problems["header"]["detail"] != problems["nothing"]["detail"]
+    assert problems["header"]["title"] != problems["nothing"]["title"]
 
 
 def test_a_refusal_of_the_catalogue_keeps_its_reason_facts_and_sentence(
     http: httpx.Client, catalog: FakeCatalog
 ) -> None:
     catalog.down = True
-    answer = http.get("/api/v1/search", headers={"Accept-Language": "en"})
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "2"
-    assert answer.json()["reason"] == "SEARCH_DOWN"
-    assert answer.json()["facts"]["part"] == "search"
-    assert answer.json()["detail"] == "Search is not available."
+    response = http.get("/api/v1/search", headers={"Accept-Language": "en"})
+    assert response.status_code == 503
+    assert response.headers["retry-after"] == "2"
+    assert response.json()["reason"] == "SEARCH_DOWN"
+    assert response.json()["facts"]["part"] == "search"
+    assert response.json()["detail"] == "Search is not available."
 
 
-def test_a_mistake_of_ours_says_nothing_of_its_insides(http: httpx.Client, catalog: FakeCatalog) -> None:
+def test_an_internal_error_shows_no_internal_details(http: httpx.Client, catalog: FakeCatalog) -> None:
     catalog.broken = True
     for path in ("/api/v1/search", f"/api/v1/records/{BOOKS[0].id}", "/"):
-        answer = http.get(path)
-        assert answer.status_code == 500
-        assert "secret" not in answer.text
-        assert "Traceback" not in answer.text
-        assert "ZeroDivision" not in answer.text
+        response = http.get(path)
+        assert response.status_code == 500
+        assert "secret" not in response.text
+        assert "Traceback" not in response.text
+        assert "ZeroDivision" not in response.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/api/v1/search", f"/api/v1/records/{BOOKS[0].id}", "/", "/static/x.css"])
-def test_only_reading_is_allowed(http: httpx.Client, method: str, path: str) -> None:
-    answer = http.request(method, path)
-    assert (answer.status_code, answer.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
-    assert "GET" in answer.headers["allow"]
+def test_only_reading_methods_are_allowed(http: httpx.Client, method: str, path: str) -> None:
+    response = http.request(method, path)
+    assert (response.status_code, response.json()["reason"]) == (405, "METHOD_NOT_ALLOWED")
+    assert "GET" in response.headers["allow"]
 
 
 def test_bodies_addresses_and_headers_are_bounded(http: httpx.Client) -> None:
-    refused = {
+    refusals = {
         413: http.request("GET", "/api/v1/search", content=b"x" * 5_000),
         414: http.get("/api/v1/search?q=" + "a" * 9_000),
         431: http.get("/api/v1/search", headers={"X-Long": "a" * 17_000}),
     }
-    for status, answer in refused.items():
-        assert (answer.status_code, answer.headers["content-type"]) == (status, MEDIA_TYPE)
+    for status, response in refusals.items():
+        assert (response.status_code, response.headers["content-type"]) == (status, MEDIA_TYPE)
 
 
 def test_a_body_of_unknown_length_is_refused(address: str) -> None:
@@ -125,18 +125,18 @@ def test_a_body_of_unknown_length_is_refused(address: str) -> None:
         assert line.recv(4096).startswith(b"HTTP/1.1 413")
 
 
-def test_a_request_id_that_is_no_id_is_replaced(http: httpx.Client) -> None:
-    answer = http.get("/api/v1/health/live", headers={"X-Request-Id": "<script>"})
-    assert len(answer.headers["x-request-id"]) == 36
+def test_an_invalid_request_id_is_replaced(http: httpx.Client) -> None:
+    response = http.get("/api/v1/health/live", headers={"X-Request-Id": "<script>"})
+    assert len(response.headers["x-request-id"]) == 36
 
 
-def test_without_its_catalogue_the_gateway_lives_but_is_not_ready(lonely: str) -> None:
-    assert httpx.get(f"{lonely}/api/v1/health/live").status_code == 200
-    ready = httpx.get(f"{lonely}/api/v1/health/ready")
+def test_without_its_catalogue_the_gateway_is_live_but_not_ready(address_without_catalogue: str) -> None:
+    assert httpx.get(f"{address_without_catalogue}/api/v1/health/live").status_code == 200
+    ready = httpx.get(f"{address_without_catalogue}/api/v1/health/ready")
     assert (ready.status_code, ready.json()["reason"]) == (503, "NOT_READY")
-    search = httpx.get(f"{lonely}/api/v1/search", timeout=10)
+    search = httpx.get(f"{address_without_catalogue}/api/v1/search", timeout=10)
     assert search.status_code == 503
-    page = httpx.get(f"{lonely}/search?q=surau", headers={"Accept": "text/html"}, timeout=10)
+    page = httpx.get(f"{address_without_catalogue}/search?q=surau", headers={"Accept": "text/html"}, timeout=10)
     assert page.status_code == 503
     assert page.headers["content-type"].startswith("text/html")
     assert 'value="surau"' in page.text
@@ -146,7 +146,7 @@ def test_with_its_catalogue_the_gateway_is_ready(http: httpx.Client) -> None:
     assert http.get("/api/v1/health/ready").json() == {"status": "ready"}
 
 
-def test_every_answer_carries_the_security_headers(http: httpx.Client) -> None:
+def test_every_response_has_the_security_headers(http: httpx.Client) -> None:
     for path in ("/", "/search", "/api/v1/search", "/nope", "/static/nope.css", "/openapi.json"):
         headers = http.get(path).headers
         policy = headers["content-security-policy"]
@@ -159,8 +159,8 @@ def test_every_answer_carries_the_security_headers(http: httpx.Client) -> None:
 
 def test_every_wrong_parameter_is_named_in_both_languages(http: httpx.Client) -> None:
     for path in ("/api/v1/search", "/api/v1/search/facets/subject"):
-        wrong = f"{path}?limit=0&sort=colour&q=a&q=b&cursor={'a' * 501}&language=%00&colour=red"
-        problem = http.get(wrong, headers={"Accept-Language": "en"}).json()
+        address = f"{path}?limit=0&sort=colour&q=a&q=b&cursor={'a' * 501}&language=%00&colour=red"
+        problem = http.get(address, headers={"Accept-Language": "en"}).json()
         assert {(refusal["reason"], refusal["facts"]["parameter"]) for refusal in problem["refusals"]} == {
             ("PARAMETER_NOT_A_NUMBER", "limit"),
             ("PARAMETER_NOT_A_CHOICE", "sort"),
@@ -169,12 +169,12 @@ def test_every_wrong_parameter_is_named_in_both_languages(http: httpx.Client) ->
             ("PARAMETER_NOT_TEXT", "language"),
             ("PARAMETER_UNKNOWN", "colour"),
         }
-        assert {problem["status"], problem["reason"]} <= {400, *(each["reason"] for each in problem["refusals"])}
-        for refusal, other in zip(problem["refusals"], http.get(wrong).json()["refusals"], strict=True):
-            assert refusal["reason"] == other["reason"]
-            assert refusal["detail"] != other["detail"]
+        assert {problem["status"], problem["reason"]} <= {400, *(refusal["reason"] for refusal in problem["refusals"])}
+        for refusal, translation in zip(problem["refusals"], http.get(address).json()["refusals"], strict=True):
+            assert refusal["reason"] == translation["reason"]
+            assert refusal["detail"] != translation["detail"]
 
 
-def test_a_hostile_request_is_told_a_bounded_number_of_mistakes(http: httpx.Client) -> None:
+def test_a_problem_document_names_a_limited_number_of_wrong_parameters(http: httpx.Client) -> None:
     problem = http.get("/api/v1/search", params={f"x{number}": "" for number in range(500)}).json()
     assert len(problem["refusals"]) == 20

@@ -1,4 +1,4 @@
-"""The query log's batches: what is noted, when it is sent, and what is never in it."""
+"""The query log's batches: what is logged, when it is entries_sent, and what is never in it."""
 
 from __future__ import annotations
 
@@ -22,59 +22,63 @@ TODAY = clock.now().date().isoformat()
 
 @dataclass
 class Catalogue:
-    """Takes batches, or is away."""
+    """A catalogue that takes batches, or is unavailable."""
 
     batches: list[list[tuple[str, int, int]]] = field(default_factory=list)
-    away: bool = False
+    unavailable: bool = False
 
     def stub(self, service: str, _make: Any) -> Catalogue:
         assert service == "catalog"
         return self
 
     async def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, **_more: Any) -> None:
-        if self.away:
+        if self.unavailable:
             raise Unavailable("CATALOG_UNAVAILABLE")
-        self.batches.append([(each.query, each.total, each.clicked) for each in request.searches])
+        self.batches.append([(search.query, search.total, search.clicked) for search in request.searches])
 
 
-def asking(kept: QueryLog | None, address: str, *, referer: str = "") -> Request:
+def request_for(log: QueryLog | None, address: str, *, referer: str = "") -> Request:
     path, _, query = address.partition("?")
     headers = [(b"host", b"buku.test"), (b"referer", referer.encode())]
-    app = SimpleNamespace(state=SimpleNamespace(query_log=kept, settings=GatewaySettings()))
+    app = SimpleNamespace(state=SimpleNamespace(query_log=log, settings=GatewaySettings()))
     scope = {"type": "http", "path": path, "query_string": query.encode(), "headers": headers, "app": app}
     return Request({**scope, "method": "GET", "scheme": "http", "server": ("buku.test", 80), "root_path": ""})
 
 
-def sent(catalogue: Catalogue, kept: QueryLog) -> list[tuple[str, int, int]]:
-    asyncio.run(kept.send())
+def entries_sent(catalogue: Catalogue, log: QueryLog) -> list[tuple[str, int, int]]:
+    asyncio.run(log.send())
     return catalogue.batches[-1] if catalogue.batches else []
 
 
-def found(total: int, **more: Any) -> catalog_pb2.SearchReply:
-    return catalog_pb2.SearchReply(total=total, **more)
+def reply_with(total: int, **fields: Any) -> catalog_pb2.SearchReply:
+    return catalog_pb2.SearchReply(total=total, **fields)
 
 
-def test_a_batch_says_the_day_and_nothing_of_the_order() -> None:
+def test_a_batch_has_the_day_but_not_the_order_of_searches() -> None:
     catalogue = Catalogue()
-    kept = QueryLog(catalogue)  # type: ignore[arg-type]
-    request = asking(kept, "/search?q=surau")
-    for query, reply in (("surau", found(3)), ("adat", found(0)), ("surau di kota", found(9, relaxed=True))):
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
+    request = request_for(log, "/search?q=surau")
+    for query, reply in (
+        ("surau", reply_with(3)),
+        ("adat", reply_with(0)),
+        ("surau di kota", reply_with(9, relaxed=True)),
+    ):
         assert log_search(request, query=query, reply=reply)
-    assert sent(catalogue, kept) == [("adat", 0, 0), ("surau", 3, 0), ("surau di kota", 0, 0)]
+    assert entries_sent(catalogue, log) == [("adat", 0, 0), ("surau", 3, 0), ("surau di kota", 0, 0)]
 
 
-def test_everything_and_searches_while_the_engine_is_down_are_not_noted() -> None:
+def test_empty_queries_and_searches_without_the_engine_are_not_logged() -> None:
     catalogue = Catalogue()
-    kept = QueryLog(catalogue)  # type: ignore[arg-type]
-    request = asking(kept, "/search")
-    assert not log_search(request, query=" ", reply=found(9))
-    assert not log_search(request, query="surau", reply=found(0, degraded=True))
-    assert not log_search(asking(None, "/search"), query="surau", reply=found(1))
-    assert sent(catalogue, kept) == []
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
+    request = request_for(log, "/search")
+    assert not log_search(request, query=" ", reply=reply_with(9))
+    assert not log_search(request, query="surau", reply=reply_with(0, degraded=True))
+    assert not log_search(request_for(None, "/search"), query="surau", reply=reply_with(1))
+    assert entries_sent(catalogue, log) == []
 
 
 @pytest.mark.parametrize(
-    ("address", "referer", "noted"),
+    ("address", "referer", "entries"),
     [
         ("/records/1?hit=3", "http://buku.test/search?q=surau+navis&lang=en", [("surau navis", 3, 3)]),
         ("/records/1", "http://buku.test/search?q=surau", []),
@@ -88,37 +92,37 @@ def test_everything_and_searches_while_the_engine_is_down_are_not_noted() -> Non
         ("/records/1?hit=3", "http://[:bad/search?q=x", []),
     ],
 )
-def test_an_opened_hit_is_known_by_its_rank_and_where_the_reader_came_from(
-    address: str, referer: str, noted: list[tuple[str, int, int]]
+def test_an_opened_hit_is_logged_by_its_rank_and_the_referring_search(
+    address: str, referer: str, entries: list[tuple[str, int, int]]
 ) -> None:
     catalogue = Catalogue()
-    kept = QueryLog(catalogue)  # type: ignore[arg-type]
-    log_opened_hit(asking(kept, address, referer=referer))
-    log_opened_hit(asking(None, address, referer=referer))
-    assert sent(catalogue, kept) == noted
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
+    log_opened_hit(request_for(log, address, referer=referer))
+    log_opened_hit(request_for(None, address, referer=referer))
+    assert entries_sent(catalogue, log) == entries
 
 
-def test_a_full_batch_goes_at_once_and_the_rest_when_the_process_ends() -> None:
+def test_a_full_batch_is_sent_at_once_and_the_others_when_the_process_ends() -> None:
     catalogue = Catalogue()
 
-    async def day() -> None:
-        kept = QueryLog(catalogue)  # type: ignore[arg-type]
-        async with send_while_open(kept):
+    async def fill() -> None:
+        log = QueryLog(catalogue)  # type: ignore[arg-type]
+        async with send_while_open(log):
             for at in range(query_log.BATCH_SEARCHES):
-                kept.add(query=f"buku {at}", total=1, clicked=0, language="id")
+                log.add(query=f"buku {at}", total=1, clicked=0, language="id")
             await asyncio.sleep(0.05)
             assert [len(batch) for batch in catalogue.batches] == [query_log.BATCH_SEARCHES]
-            kept.add(query="akhir", total=1, clicked=0, language="id")
+            log.add(query="akhir", total=1, clicked=0, language="id")
 
-    asyncio.run(day())
+    asyncio.run(fill())
     assert catalogue.batches[-1] == [("akhir", 1, 0)]
 
 
-def test_while_the_catalogue_is_away_a_bounded_number_waits() -> None:
-    catalogue = Catalogue(away=True)
-    kept = QueryLog(catalogue)  # type: ignore[arg-type]
+def test_while_the_catalogue_is_unavailable_a_limited_number_of_entries_waits() -> None:
+    catalogue = Catalogue(unavailable=True)
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
     for at in range(query_log.MOST_ENTRIES + 500):
-        kept.add(query=f"buku {at:04}", total=1, clicked=0, language="id")
-    asyncio.run(kept.send())
-    catalogue.away = False
-    assert len(sent(catalogue, kept)) == query_log.MOST_ENTRIES
+        log.add(query=f"buku {at:04}", total=1, clicked=0, language="id")
+    asyncio.run(log.send())
+    catalogue.unavailable = False
+    assert len(entries_sent(catalogue, log)) == query_log.MOST_ENTRIES

@@ -41,10 +41,10 @@ def test_a_record_for_display_has_its_version_and_holdings(http: httpx.Client) -
     ],
 )
 def test_accept_chooses_the_form_of_a_record(http: httpx.Client, accept: str, media: str, begins: bytes) -> None:
-    answer = http.get(PATH, headers={"Accept": accept})
-    assert answer.headers["content-type"] == media
-    assert answer.content.startswith(begins)
-    assert "Accept" in answer.headers["vary"]
+    response = http.get(PATH, headers={"Accept": accept})
+    assert response.headers["content-type"] == media
+    assert response.content.startswith(begins)
+    assert "Accept" in response.headers["vary"]
 
 
 @pytest.mark.parametrize("ending", sorted(FORMATS))
@@ -62,75 +62,77 @@ def test_the_short_form_is_what_a_list_of_hits_shows(http: httpx.Client) -> None
     assert short["record"]["title"] == BOOK.title
 
 
-def test_forms_that_name_a_page_name_it_by_the_address_asked(http: httpx.Client) -> None:
-    there = f"{http.base_url}/records/{BOOK.id}".replace("//records", "/records")
-    assert http.get(f"{PATH}.jsonld").json()["@id"] == there
-    assert f"UR  - {there}\r\n" in http.get(f"{PATH}.ris").text
+def test_forms_link_to_the_page_at_the_requested_address(http: httpx.Client) -> None:
+    page = f"{http.base_url}/records/{BOOK.id}".replace("//records", "/records")
+    assert http.get(f"{PATH}.jsonld").json()["@id"] == page
+    assert f"UR  - {page}\r\n" in http.get(f"{PATH}.ris").text
 
 
-def test_the_reader_s_branch_is_told_to_the_catalogue(http: httpx.Client, catalog: FakeCatalog) -> None:
+def test_the_catalogue_gets_the_reader_s_branch(http: httpx.Client, catalog: FakeCatalog) -> None:
     for path in (PATH, f"{PATH}/items", f"{PATH}/neighbours", "/api/v1/search", f"/api/v1/works/{WORK}"):
         assert http.get(path, params={"near": "KOTASOLOK/LAING"}).status_code == 200
-        assert catalog.asked.branch == "KOTASOLOK/LAING", path
+        assert catalog.request.branch == "KOTASOLOK/LAING", path
 
 
 @pytest.mark.parametrize("accept", ["text/html", "image/png, application/pdf", "application/json;q=0"])
-def test_a_form_nobody_offers_is_refused_with_those_that_are(http: httpx.Client, accept: str) -> None:
-    answer = http.get(PATH, headers={"Accept": accept})
-    assert answer.status_code == 406
-    assert answer.json()["reason"] == "MEDIA_TYPE_NOT_OFFERED"
-    assert "application/marcxml+xml" in answer.json()["facts"]["offered"]
+def test_an_unknown_form_is_refused_with_the_forms_on_offer(http: httpx.Client, accept: str) -> None:
+    response = http.get(PATH, headers={"Accept": accept})
+    assert response.status_code == 406
+    assert response.json()["reason"] == "MEDIA_TYPE_NOT_OFFERED"
+    assert "application/marcxml+xml" in response.json()["facts"]["offered"]
 
 
-@pytest.mark.parametrize("given", ["x", "0192f3a4-5b6c-7d8e-9f01-ffffffffffff", "%00", "..%2f..%2fetc", "a" * 3000])
+@pytest.mark.parametrize("record_id", ["x", "0192f3a4-5b6c-7d8e-9f01-ffffffffffff", "%00", "..%2f..%2fetc", "a" * 3000])
 @pytest.mark.parametrize("tail", ["", "/items"])
-def test_a_record_that_is_not_there_is_a_404_that_says_so(http: httpx.Client, given: str, tail: str) -> None:
-    answer = http.get(f"/api/v1/records/{given}{tail}")
-    assert answer.status_code == 404
-    assert answer.json()["reason"] in ("RECORD_NOT_FOUND", "ROUTE_NOT_FOUND")
+def test_a_missing_record_is_a_404_with_a_reason(http: httpx.Client, record_id: str, tail: str) -> None:
+    response = http.get(f"/api/v1/records/{record_id}{tail}")
+    assert response.status_code == 404
+    assert response.json()["reason"] in ("RECORD_NOT_FOUND", "ROUTE_NOT_FOUND")
 
 
-def test_items_are_listed_with_what_a_reader_is_told(http: httpx.Client) -> None:
-    found = http.get(f"{PATH}/items").json()
-    assert found["total"] == 3
-    assert [item["availability"] for item in found["hits"]] == ["can_be_borrowed", "can_be_borrowed", "read_here_only"]
-    assert found["hits"][0]["branch_name"] == {"id": "Perpustakaan Pusat", "en": "Central Library"}
+def test_items_are_listed_with_availability_and_branch(http: httpx.Client) -> None:
+    page = http.get(f"{PATH}/items").json()
+    assert page["total"] == 3
+    assert [item["availability"] for item in page["hits"]] == ["can_be_borrowed", "can_be_borrowed", "read_here_only"]
+    assert page["hits"][0]["branch_name"] == {"id": "Perpustakaan Pusat", "en": "Central Library"}
 
 
 @pytest.mark.parametrize("path", [PATH, f"{PATH}/items", "/api/v1/search?q=surau", "/api/v1/branches", "/", "/search"])
-def test_what_is_still_true_is_not_sent_again(http: httpx.Client, path: str) -> None:
-    first = http.get(path)
-    tag = first.headers["etag"]
+def test_an_unchanged_resource_is_not_sent_again(http: httpx.Client, path: str) -> None:
+    response = http.get(path)
+    tag = response.headers["etag"]
     assert tag.startswith('"')
-    for known in (tag, f'"other", {tag}', f"W/{tag}", "*"):
-        again = http.get(path, headers={"If-None-Match": known})
-        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    for tags in (tag, f'"other", {tag}', f"W/{tag}", "*"):
+        repeated = http.get(path, headers={"If-None-Match": tags})
+        assert (repeated.status_code, repeated.content, repeated.headers["etag"]) == (304, b"", tag)
     assert http.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
 
 
 def test_another_form_or_coding_has_another_tag(http: httpx.Client) -> None:
-    asked = [
+    headers = [
         {"Accept": "application/json"},
         {"Accept": "application/marc"},
         {"Accept": "application/marcxml+xml"},
     ]
-    tags = {http.get(PATH, headers=each).headers["etag"] for each in asked}
-    pages = {http.get("/search", headers={"Accept-Encoding": each}).headers["etag"] for each in ("gzip", "identity")}
+    tags = {http.get(PATH, headers=header).headers["etag"] for header in headers}
+    pages = {
+        http.get("/search", headers={"Accept-Encoding": coding}).headers["etag"] for coding in ("gzip", "identity")
+    }
     assert (len(tags), len(pages)) == (3, 2)
 
 
-def test_big_answers_are_compressed_for_those_who_ask(http: httpx.Client) -> None:
-    packed = http.get("/api/v1/search", headers={"Accept-Encoding": "gzip"})
+def test_large_responses_are_compressed_on_request(http: httpx.Client) -> None:
+    compressed = http.get("/api/v1/search", headers={"Accept-Encoding": "gzip"})
     plain = http.get("/api/v1/search", headers={"Accept-Encoding": "identity"})
-    assert packed.headers["content-encoding"] == "gzip"
+    assert compressed.headers["content-encoding"] == "gzip"
     assert "content-encoding" not in plain.headers
-    assert packed.json() == plain.json()
-    assert "Accept-Encoding" in packed.headers["vary"]
+    assert compressed.json() == plain.json()
+    assert "Accept-Encoding" in compressed.headers["vary"]
 
 
-def test_head_answers_like_get_without_the_body(http: httpx.Client) -> None:
+def test_head_has_the_headers_of_get_without_the_body(http: httpx.Client) -> None:
     for path in (PATH, "/", "/search", "/nope", "/openapi.json"):
-        got, head = http.get(path), http.head(path)
-        assert head.status_code == got.status_code
+        response, head = http.get(path), http.head(path)
+        assert head.status_code == response.status_code
         assert head.content == b""
-        assert head.headers.get("etag") == got.headers.get("etag")
+        assert head.headers.get("etag") == response.headers.get("etag")

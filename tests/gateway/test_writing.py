@@ -1,4 +1,4 @@
-"""Methods other than GET, by a toy service in this process and over gRPC."""
+"""Methods other than GET, with an example service in this process and over gRPC."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def notes() -> Notes:
 
 @pytest.fixture(scope="module", params=["inproc", "grpc"])
 def writing(request: Any, notes: Notes) -> Iterator[httpx.Client]:
-    """A client of a gateway that has the routes of the notes."""
+    """A client of a gateway with the routes of the notes."""
     with (
         served_notes(notes, request.param) as url,
         served_catalog(FakeCatalog()) as catalog,
@@ -37,15 +37,17 @@ def writing(request: Any, notes: Notes) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_a_write_reaches_its_service_with_all_that_it_needs(writing: httpx.Client, notes: Notes) -> None:
+def test_a_write_reaches_its_service_with_its_headers(writing: httpx.Client, notes: Notes) -> None:
     headers = {**CREDENTIAL, "Idempotency-Key": "k-1", "If-Match": '"3"', "X-Request-Id": "desk-7"}
     response = writing.post("/api/v1/notes", json={"text": "halo"}, headers=headers)
     assert (response.status_code, response.json()) == (201, {"length": 4})
-    sent = {name: notes.metadata.get(name) for name in ("authorization", "idempotency-key", "if-match", "x-request-id")}
-    assert list(sent.values()) == [CREDENTIAL["Authorization"], "k-1", '"3"', "desk-7"]
+    metadata = {
+        name: notes.metadata.get(name) for name in ("authorization", "idempotency-key", "if-match", "x-request-id")
+    }
+    assert list(metadata.values()) == [CREDENTIAL["Authorization"], "k-1", '"3"', "desk-7"]
 
 
-def test_a_read_takes_the_credential_along_and_nothing_of_writes(writing: httpx.Client, notes: Notes) -> None:
+def test_a_read_forwards_the_credential_but_no_headers_of_writes(writing: httpx.Client, notes: Notes) -> None:
     headers = {**CREDENTIAL, "Idempotency-Key": "k-1", "If-Match": '"3"'}
     assert writing.get("/api/v1/notes/mine", headers=headers).text == "catatan"
     assert notes.metadata["authorization"] == CREDENTIAL["Authorization"]
@@ -67,7 +69,7 @@ def test_a_response_to_a_credential_is_not_stored(writing: httpx.Client) -> None
         ("blocked", 409, ["NOTE_TOO_RUDE", "NOTE_LIMIT_REACHED"]),
     ],
 )
-def test_what_the_service_refuses_is_a_problem_document(
+def test_a_refusal_of_the_service_is_a_problem_document(
     writing: httpx.Client, text: str, status: int, reasons: list[str]
 ) -> None:
     response = writing.post("/api/v1/notes", json={"text": text})
@@ -78,11 +80,11 @@ def test_what_the_service_refuses_is_a_problem_document(
     assert problem["title"] != "Error"
 
 
-def test_a_method_for_a_scope_asks_for_a_credential(writing: httpx.Client) -> None:
+def test_a_method_with_a_scope_needs_a_credential(writing: httpx.Client) -> None:
     assert writing.delete("/api/v1/notes/mine").status_code == 401
 
 
-def test_a_wrong_body_is_told_every_wrong_field_in_both_languages(writing: httpx.Client) -> None:
+def test_a_problem_names_every_wrong_field_in_both_languages(writing: httpx.Client) -> None:
     body = {"copies": 10, "paper": "red", "lines": [{"text": "x" * 11}, {"text": 3}], "colour": 1}
     english = writing.post("/api/v1/notes", json=body)
     problem = english.json()
@@ -100,10 +102,10 @@ def test_a_wrong_body_is_told_every_wrong_field_in_both_languages(writing: httpx
     assert facts["FIELD_NOT_A_CHOICE"]["choices"] == "white, blue"
     assert facts["FIELD_TOO_LONG"]["longest"] == 10
     indonesian = writing.post("/api/v1/notes", json=body, headers={"Accept-Language": "id"}).json()
-    for one, other in zip(problem["refusals"], indonesian["refusals"], strict=True):
-        assert one["reason"] == other["reason"]
-        assert one["detail"] != other["detail"]
-        assert one["reason"] not in (one["detail"], other["detail"])
+    for entry, translation in zip(problem["refusals"], indonesian["refusals"], strict=True):
+        assert entry["reason"] == translation["reason"]
+        assert entry["detail"] != translation["detail"]
+        assert entry["reason"] not in (entry["detail"], translation["detail"])
 
 
 @pytest.mark.parametrize(
@@ -116,7 +118,7 @@ def test_a_body_that_is_no_json_is_refused(writing: httpx.Client, content: bytes
     assert (response.status_code, response.json()["reason"]) == (400, "BODY_NOT_JSON")
 
 
-def test_a_body_is_bounded_by_its_route(writing: httpx.Client) -> None:
+def test_each_route_limits_the_size_of_its_body(writing: httpx.Client) -> None:
     def chunked(size: int) -> Iterator[bytes]:
         yield b'{"text": "'
         for _ in range(size // 1_000):
@@ -135,35 +137,35 @@ def test_a_body_is_bounded_by_its_route(writing: httpx.Client) -> None:
     assert (too_long.status_code, too_long.json()["facts"]) == (413, {"longest": LONGEST_NOTE_BYTES})
 
 
-def test_an_endless_body_is_refused_while_it_is_being_sent(writing: httpx.Client) -> None:
+def test_a_body_that_is_too_long_is_refused_before_its_end(writing: httpx.Client) -> None:
     target = urlsplit(str(writing.base_url))
     with socket.create_connection((str(target.hostname), int(target.port or 0)), timeout=10) as line:
         line.sendall(
             b"POST /api/v1/notes HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
             b"Transfer-Encoding: chunked\r\n\r\n"
         )
-        sent = 0
+        sent_bytes = 0
         try:
-            while sent < 100 * LONGEST_BODY_BYTES:
+            while sent_bytes < 100 * LONGEST_BODY_BYTES:
                 line.sendall(b"1000\r\n" + b"x" * 4_096 + b"\r\n")
-                sent += 4_096
+                sent_bytes += 4_096
         except OSError:  # the server closed the connection
             pass
         assert line.recv(4_096).startswith(b"HTTP/1.1 413")
 
 
-def test_a_credential_that_no_header_may_have_is_refused(writing: httpx.Client) -> None:
+def test_a_header_that_is_not_text_is_refused(writing: httpx.Client) -> None:
     response = writing.post("/api/v1/notes", json={"text": "a"}, headers={"Idempotency-Key": "k\xe9".encode("latin-1")})
     assert (response.status_code, response.json()["reason"]) == (400, "HEADER_NOT_TEXT")
 
 
-def test_a_service_that_is_away_takes_only_its_own_routes_along() -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        away = f"dns:///127.0.0.1:{taken.getsockname()[1]}"
+def test_an_unavailable_service_affects_only_its_own_routes() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"dns:///127.0.0.1:{listener.getsockname()[1]}"
         with (
             served_catalog(FakeCatalog()) as catalog,
-            served_gateway(catalog, routers=[router], urls={"notes": away}) as address,
+            served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
         ):
             response = httpx.get(f"{address}/api/v1/notes/mine", timeout=10)
             assert (response.status_code, response.json()["reason"]) == (503, "SERVICE_UNAVAILABLE")
@@ -172,7 +174,7 @@ def test_a_service_that_is_away_takes_only_its_own_routes_along() -> None:
             assert httpx.get(f"{address}/api/v1/health/ready").status_code == 200
 
 
-def test_each_credential_has_its_bucket_and_made_up_ones_lift_an_address_only_so_far() -> None:
+def test_each_credential_has_its_bucket_and_invented_credentials_raise_the_limit_only_so_far() -> None:
     quota = 3
 
     def get(credential: str) -> httpx.Response:
@@ -184,29 +186,31 @@ def test_each_credential_has_its_bucket_and_made_up_ones_lift_an_address_only_so
             assert get("").headers["RateLimit"].startswith('"address";')
             assert get("a").headers["RateLimit"].startswith('"credential";')
         assert [get(credential).status_code for credential in ("", "a", "b")] == [429, 429, 200]
-        started = time.monotonic()
-        statuses = [get(f"made up {number}").status_code for number in range(quota * MOST_CREDENTIALS)]
+        start = time.monotonic()
+        statuses = [get(f"invented {number}").status_code for number in range(quota * MOST_CREDENTIALS)]
         # The address's own bucket is refilled meanwhile.
-        refilled = (time.monotonic() - started) * quota * MOST_CREDENTIALS / WINDOW_SECONDS
+        refilled_tokens = (time.monotonic() - start) * quota * MOST_CREDENTIALS / WINDOW_SECONDS
         assert statuses.index(429) < quota * MOST_CREDENTIALS
-        assert statuses.count(200) <= statuses.index(429) + refilled + 1
+        assert statuses.count(200) <= statuses.index(429) + refilled_tokens + 1
 
 
 @pytest.mark.parametrize(("origins", "allowed"), [("https://opac.test", "https://opac.test"), ("*", "*")])
 def test_scripts_of_the_origins_that_are_set_may_read_the_api(origins: str, allowed: str) -> None:
-    mine, other = {"Origin": "https://opac.test"}, {"Origin": "https://lain.test"}
+    same_origin, other_origin = {"Origin": "https://opac.test"}, {"Origin": "https://lain.test"}
     with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog, cors_origins=origins) as address:
-        response = httpx.get(f"{address}/api/v1/search", headers=mine)
+        response = httpx.get(f"{address}/api/v1/search", headers=same_origin)
         assert response.headers["access-control-allow-origin"] == allowed
         assert "ETag" in response.headers["access-control-expose-headers"]
-        foreign = httpx.get(f"{address}/api/v1/search", headers=other).headers.get("access-control-allow-origin")
-        assert foreign == ("*" if origins == "*" else None)
-        assert "access-control-allow-origin" not in httpx.get(f"{address}/", headers=mine).headers
+        allowed_for_other = httpx.get(f"{address}/api/v1/search", headers=other_origin).headers.get(
+            "access-control-allow-origin"
+        )
+        assert allowed_for_other == ("*" if origins == "*" else None)
+        assert "access-control-allow-origin" not in httpx.get(f"{address}/", headers=same_origin).headers
         for method, status in (("GET", 200), ("POST", 400)):
-            asked = {**mine, "Access-Control-Request-Method": method}
-            assert httpx.options(f"{address}/api/v1/search", headers=asked).status_code == status
+            preflight = {**same_origin, "Access-Control-Request-Method": method}
+            assert httpx.options(f"{address}/api/v1/search", headers=preflight).status_code == status
 
 
-def test_without_origins_no_script_of_another_site_may_read(http: httpx.Client) -> None:
+def test_without_allowed_origins_no_script_of_another_site_may_read(http: httpx.Client) -> None:
     response = http.get("/api/v1/search", headers={"Origin": "https://opac.test"})
     assert not [name for name in response.headers if name.startswith("access-control")]

@@ -16,7 +16,7 @@ def generate(document: bytes, folder: Path) -> None:
     """Make the client in a folder, which is importable from then on. A remark of the generator is a failure."""
     (folder / "openapi.json").write_bytes(document)
     (folder / "config.yaml").write_text("post_hooks: []\n")
-    done = subprocess.run(
+    result = subprocess.run(
         [
             GENERATOR, "generate", "--path", "openapi.json", "--config", "config.yaml",
             "--meta", "none", "--output-path", PACKAGE,
@@ -26,8 +26,8 @@ def generate(document: bytes, folder: Path) -> None:
         text=True,
         timeout=60,
     )  # fmt: skip
-    said = (done.stdout + done.stderr).strip()
-    assert done.returncode == 0, said
+    said = (result.stdout + result.stderr).strip()
+    assert result.returncode == 0, said
     assert said == f"Generating {PACKAGE}", said
     sys.path.insert(0, str(folder))
 
@@ -35,7 +35,7 @@ def generate(document: bytes, folder: Path) -> None:
 def forget(folder: Path) -> None:
     """Make it unknown again."""
     sys.path.remove(str(folder))
-    for name in [each for each in sys.modules if each.partition(".")[0] == PACKAGE]:
+    for name in [module for module in sys.modules if module.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
 

@@ -53,7 +53,7 @@ class Library:
 
     def command(self, *words: str, code: int = 0, stdin: bytes = b"") -> dict[str, Any]:
         """Run a command with --json to its end; what its last line says."""
-        done = subprocess.run(
+        result = subprocess.run(
             [RANGKIANG, *words, "--json"],
             env=self.environment,
             cwd=CHECKOUT,
@@ -61,8 +61,8 @@ class Library:
             capture_output=True,
             timeout=COMMAND_SECONDS,
         )
-        assert done.returncode == code, done.stderr.decode()[-2000:] + done.stdout.decode()[-2000:]
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        assert result.returncode == code, result.stderr.decode()[-2000:] + result.stdout.decode()[-2000:]
+        said: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
         return said
 
     def put(self, records: Iterable[Record], *, source: str) -> dict[str, Any]:
@@ -77,9 +77,9 @@ class Library:
 
     def api(self, path: str, **query: Any) -> Any:
         """Ask the API for JSON; a refusal fails with what it says."""
-        answer = self.get(f"/api/v1{path}", **query)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        response = self.get(f"/api/v1{path}", **query)
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def search(self, q: str = "", **query: Any) -> Any:
         return self.api("/search", q=q, **query)
@@ -95,9 +95,9 @@ class Library:
 
     def page(self, path: str, *, language: str = "id") -> str:
         """A page as a reader gets it who prefers a language."""
-        answer = self.get(path, headers={"Accept": "text/html", "Accept-Language": language})
-        assert answer.status_code == 200, answer.text
-        return answer.text
+        response = self.get(path, headers={"Accept": "text/html", "Accept-Language": language})
+        assert response.status_code == 200, response.text
+        return response.text
 
     def everything(self, q: str, *, limit: int = 100, **query: Any) -> list[str]:
         """Ids of the whole result, page by page; fails when the catalogue is said to have changed on the way."""
@@ -113,11 +113,11 @@ class Library:
 
 def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
     """Wait until this is so; how long that took."""
-    begun = time.monotonic()
+    start = time.monotonic()
     while not true():
-        assert time.monotonic() - begun < seconds, "it did not come true"
+        assert time.monotonic() - start < seconds, "it did not come true"
         time.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - start
 
 
 @contextmanager

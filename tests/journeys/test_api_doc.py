@@ -69,7 +69,7 @@ def test_an_example_answers_what_is_shown(
 ) -> None:
     ours = commands.replace("http://127.0.0.1:8080", embedded_library.address)
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    done = subprocess.run(
+    result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", ours],
         env={**embedded_library.environment, "PATH": path},
         cwd=folder,
@@ -77,11 +77,11 @@ def test_an_example_answers_what_is_shown(
         timeout=60,
         text=True,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     if kind == "json":
-        like(json.loads(expected), json.loads(done.stdout.splitlines()[-1]))
+        like(json.loads(expected), json.loads(result.stdout.splitlines()[-1]))
         return
     at = 0
     for line in expected.splitlines():
-        at = done.stdout.find(line.strip(), at)
-        assert at >= 0, f"{line!r} is not in\n{done.stdout}"
+        at = result.stdout.find(line.strip(), at)
+        assert at >= 0, f"{line!r} is not in\n{result.stdout}"

@@ -52,12 +52,12 @@ def test_from_a_search_to_the_shelf(client: Client) -> None:
     parts = items.hits[0].call_number_parts
     assert parts.class_number in items.hits[0].call_number
     shelf = client.list_neighbours(hit.id, limit=3)
-    assert [each.id for each in shelf.hits if each.here] == [hit.id]
+    assert [hit.id for hit in shelf.hits if hit.here] == [hit.id]
     assert shelf.branch in {held.branch for held in record.holdings}
     similar = client.list_similar(hit.id)
     assert similar.total > 0
-    assert hit.id not in {each.id for each in similar.hits}
-    assert all(each.reason.id and each.reason.en for each in similar.hits)
+    assert hit.id not in {hit.id for hit in similar.hits}
+    assert all(hit.reason.id and hit.reason.en for hit in similar.hits)
 
 
 def test_the_reader_s_branch_comes_first(client: Client) -> None:
@@ -65,7 +65,7 @@ def test_the_reader_s_branch_comes_first(client: Client) -> None:
         held = client.search(q="surau", near=near).hits[0].holdings
         return [f"{each.institution}/{each.branch}" for each in held]
 
-    somewhere = next(each for each in client.search(q="", limit=100).hits if len(each.holdings) > 1)
+    somewhere = next(hit for hit in client.search(q="", limit=100).hits if len(hit.holdings) > 1)
     wanted = somewhere.holdings[-1]
     near = f"{wanted.institution}/{wanted.branch}"
     assert client.get_record(somewhere.id, near=near).holdings[0].branch == wanted.branch
@@ -84,7 +84,7 @@ def test_a_work_has_its_editions(library: Library, client: Client) -> None:
     grouped = client.search(q="krisopras", by_work=True)
     assert (len(grouped.hits), grouped.total, grouped.hits[0].editions) == (1, 2, 2)
     work = client.get_work(grouped.hits[0].work_id)
-    assert [each.record.year for each in work.editions] == [2020, 1990]
+    assert [edition.record.year for edition in work.editions] == [2020, 1990]
     assert client.get_record(grouped.hits[0].id).work_id == work.id
 
 
@@ -93,13 +93,13 @@ def test_lists_in_order_and_classes_as_a_tree(client: Client) -> None:
     authors = client.browse(kinds.AUTHOR, term="navis", before=2, after=5)
     assert "navis" in authors.hits[authors.place].text.lower()
     following = client.browse(kinds.AUTHOR, cursor=authors.next_)
-    assert {each.text for each in authors.hits}.isdisjoint(each.text for each in following.hits)
+    assert {hit.text for hit in authors.hits}.isdisjoint(hit.text for hit in following.hits)
     assert client.browse(kinds.TITLE, term="robohnya").hits[0].record.id
     top = client.list_classes()
-    literature = next(each for each in top.hits if each.value == "8")
+    literature = next(hit for hit in top.hits if hit.value == "8")
     below = client.list_classes(parent=literature.value)
     assert below.path[-1].value == "8"
-    assert 0 < sum(each.count for each in below.hits) <= literature.count
+    assert 0 < sum(hit.count for hit in below.hits) <= literature.count
     assert client.search(q="", class_=["8"]).total == literature.count
 
 
@@ -108,7 +108,7 @@ def test_all_values_of_a_facet_page_by_page(client: Client) -> None:
     seen, cursor = [], client.unset
     while True:
         page = client.count_facet(subject, limit=40, cursor=cursor)
-        seen += [each.value for each in page.hits]
+        seen += [hit.value for hit in page.hits]
         if not page.next_:
             break
         cursor = page.next_

@@ -52,7 +52,7 @@ def test_a_hit_leads_to_the_record_its_page_and_its_items(library: Library) -> N
         1922,
     )
     items = library.api(f"/records/{record_id}/items")["hits"]
-    assert [(each["branch"], each["barcode"], each["availability"]) for each in items] == [
+    assert [(item["branch"], item["barcode"], item["availability"]) for item in items] == [
         ("PST", "TM1", "can_be_borrowed"),
         ("TJH", "TM2", "can_be_borrowed"),
     ]
@@ -67,16 +67,16 @@ def test_marc_is_given_back_as_it_came_in_three_formats(library: Library, folder
     library.put([sent], source="MARC")
     record_id = library.one("spinel")
     for media in MARC_FORMATS:
-        answer = library.get(f"/api/v1/records/{record_id}", headers={"Accept": media})
-        assert answer.headers["content-type"].startswith(media)
-        assert list(_read_by_us(answer.content)) == [sent.fingerprint()], media
-        assert _read_by_pymarc(media, answer.content) == sent.text("245", "a"), media
+        response = library.get(f"/api/v1/records/{record_id}", headers={"Accept": media})
+        assert response.headers["content-type"].startswith(media)
+        assert list(_read_by_us(response.content)) == [sent.fingerprint()], media
+        assert _read_by_pymarc(media, response.content) == sent.text("245", "a"), media
         again = library.get(
-            f"/api/v1/records/{record_id}", headers={"Accept": media, "If-None-Match": answer.headers["etag"]}
+            f"/api/v1/records/{record_id}", headers={"Accept": media, "If-None-Match": response.headers["etag"]}
         )
         assert again.status_code == 304
         if media != "application/marc-in-json":
-            told = _read_by_yaz("marc" if media == "application/marc" else "marcxml", answer.content, folder)
+            told = _read_by_yaz("marc" if media == "application/marc" else "marcxml", response.content, folder)
             assert "Spinel merah dari Ngarai Sianok" in told
             assert "سبينيل أحمر" in told
 
@@ -101,16 +101,16 @@ def _read_by_pymarc(media: str, content: bytes) -> str:
 def _read_by_yaz(form: str, content: bytes, folder: Path) -> str:
     path = folder / f"record.{form}"
     path.write_bytes(content)
-    done = subprocess.run(
+    result = subprocess.run(
         ["yaz-marcdump", "-i", form, "-o", "line", "-f", "utf-8", "-t", "utf-8", str(path)], capture_output=True
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.decode()
+    assert result.returncode == 0, result.stderr
+    return result.stdout.decode()
 
 
 def test_facets_count_and_their_values_are_alternatives(library: Library) -> None:
     def counts(page: Any, facet: str) -> dict[str, int]:
-        return {each["value"]: each["count"] for each in page["facets"][facet]}
+        return {value["value"]: value["count"] for value in page["facets"][facet]}
 
     everything = library.search(facets="language,branch,material")
     languages = counts(everything, "language")
@@ -150,7 +150,7 @@ def test_a_misspelt_word_is_forgiven_and_said_so(library: Library) -> None:
 
 def test_what_is_typed_is_completed(library: Library) -> None:
     found = library.api("/suggest", q="sitti nur")
-    assert any(each["text"].lower().startswith("sitti nurbaya") for each in found["hits"])
+    assert any(hit["text"].lower().startswith("sitti nurbaya") for hit in found["hits"])
 
 
 def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
@@ -224,10 +224,10 @@ def test_the_index_is_rebuilt_under_readers_who_notice_nothing(library: Library)
 
 def _answer(library: Library) -> object:
     """What a search says, or how it failed."""
-    answer = library.get("/api/v1/search", q="sejarah", facets="language", limit=50)
-    if answer.status_code != 200:
-        return answer.text
-    page = answer.json()
+    response = library.get("/api/v1/search", q="sejarah", facets="language", limit=50)
+    if response.status_code != 200:
+        return response.text
+    page = response.json()
     return page["total"], [hit["id"] for hit in page["hits"]], page["facets"]
 
 

@@ -33,6 +33,6 @@ def test_axe_finds_nothing_on_pages_of_real_books(library: Library) -> None:
         for path in ("/", "/search?q=minangkabau", "/search?q=sejarah&language=ind", f"/records/{record}"):
             page.goto(library.address + path)
             page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
-            assert [each["id"] for each in Axe().run(page).response["violations"]] == [], path
+            assert [violation["id"] for violation in Axe().run(page).response["violations"]] == [], path
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         chromium.close()

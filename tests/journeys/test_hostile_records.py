@@ -112,7 +112,7 @@ def harmless(html: str, path: str) -> None:
 def test_covers_and_forms_are_well_formed_and_say_what_they_are(embedded_library: Library, hostile: list[str]) -> None:
     for at, record_id in enumerate(hostile):
         drawn = embedded_library.get(f"/covers/{record_id}/1")
-        assert {each.tag.rpartition("}")[2] for each in lxml.etree.fromstring(drawn.content).iter()} <= {
+        assert {element.tag.rpartition("}")[2] for element in lxml.etree.fromstring(drawn.content).iter()} <= {
             "svg", "defs", "pattern", "path", "rect", "g", "text", "tspan", "use"
         }  # fmt: skip
         api = embedded_library.get(f"/api/v1/records/{record_id}")

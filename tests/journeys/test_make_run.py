@@ -51,8 +51,8 @@ class Run:
     def get(self, path: str) -> dict:
         """Ask the API; a refusal fails with what it says."""
         try:
-            with urllib.request.urlopen(self.address + path, timeout=10) as answer:
-                return json.load(answer)
+            with urllib.request.urlopen(self.address + path, timeout=10) as response:
+                return json.load(response)
         except urllib.error.HTTPError as refusal:
             raise AssertionError(f"{path}: {refusal.code} {refusal.read().decode()}") from None
 
@@ -93,8 +93,8 @@ def test_the_first_run_is_a_library_within_a_minute_and_the_next_is_up_at_once(t
 
 
 def test_a_taken_port_is_a_clear_error(tmp_path):
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        said = words_at_the_end(tmp_path / "var", taken.getsockname()[1])
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        said = words_at_the_end(tmp_path / "var", listener.getsockname()[1])
     assert "PORT_TAKEN" in said
     assert "PORT=" in said
     assert "Traceback" not in said

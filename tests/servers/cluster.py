@@ -67,11 +67,11 @@ class Cluster:
 
     def run(self, *command: str, **changes: str) -> None:
         """Run one command of the CLI to its end in the cluster's settings."""
-        done = subprocess.run(
+        result = subprocess.run(
             [RANGKIANG, *command], env={**self.environment, **changes}, cwd=self.checkout, check=False
         )
-        if done.returncode:
-            raise Trouble(f"rangkiang {' '.join(command)} ended with {done.returncode}")
+        if result.returncode:
+            raise Trouble(f"rangkiang {' '.join(command)} ended with {result.returncode}")
 
     def start(self) -> None:
         """Start serve and work of each service, and the gateway; wait until each is up and the gateway is ready.
@@ -111,8 +111,8 @@ class Cluster:
 
     def _ready(self) -> bool:
         try:
-            with urllib.request.urlopen(f"{self.address}/api/v1/health/ready", timeout=3) as answer:
-                return bool(answer.status == 200)
+            with urllib.request.urlopen(f"{self.address}/api/v1/health/ready", timeout=3) as response:
+                return bool(response.status == 200)
         except OSError:
             return False
 

@@ -45,8 +45,8 @@ def up(entries: dict[str, Entry]) -> dict[str, Entry]:
         # A running container keeps its port; `compose up` leaves it alone when nothing changed.
         fresh[name][field] = entries.get(name, {}).get(field) or processes.free_port()
         environment[variable] = str(fresh[name][field])
-    done = subprocess.run([*COMMAND, "up", "--detach", "--wait", *NAMES], env=environment, check=False)
-    if done.returncode:
+    result = subprocess.run([*COMMAND, "up", "--detach", "--wait", *NAMES], env=environment, check=False)
+    if result.returncode:
         raise Trouble("docker compose could not start the servers; its words are above")
     fresh["postgres"]["psql"] = [*COMMAND, "exec", "-T", "-e", f"PGPASSWORD={PASSWORD}", "postgres"]
     fresh["postgres"]["psql"] += ["psql", "-h", "127.0.0.1", "-U", postgres.OWNER]

@@ -132,8 +132,8 @@ def drop_indices(entry: Entry, prefix: str) -> None:
 def call(entry: Entry, method: str, path: str, *, seconds: float = 20) -> bytes:
     """Ask the node; errors are urllib's, all of them OSErrors."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url(entry) + path, method=method), timeout=seconds) as answer:
-        content: bytes = answer.read()
+    with opener.open(urllib.request.Request(url(entry) + path, method=method), timeout=seconds) as response:
+        content: bytes = response.read()
     return content
 
 

@@ -23,8 +23,8 @@ def _java_missing() -> bool:
 def _java_package() -> str:
     for version in range(elasticsearch.JAVA_MIN, elasticsearch.JAVA_MAX + 1):
         name = f"openjdk-{version}-jre-headless"
-        shown = subprocess.run(["apt-cache", "policy", name], capture_output=True, text=True, check=False).stdout
-        if "Candidate:" in shown and "Candidate: (none)" not in shown:
+        output = subprocess.run(["apt-cache", "policy", name], capture_output=True, text=True, check=False).stdout
+        if "Candidate:" in output and "Candidate: (none)" not in output:
             return name
     return f"openjdk-{elasticsearch.JAVA_MIN}-jre-headless"
 
@@ -64,12 +64,12 @@ def ensure(needed: Mapping[str, Absent]) -> None:
 
 
 def _apt(*arguments: str) -> None:
-    done = subprocess.run(
+    result = subprocess.run(
         ["apt-get", *arguments],
         env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise Trouble(f"apt-get {' '.join(arguments)} failed:\n{done.stderr.strip()[-1500:]}")
+    if result.returncode:
+        raise Trouble(f"apt-get {' '.join(arguments)} failed:\n{result.stderr.strip()[-1500:]}")

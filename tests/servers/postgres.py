@@ -95,9 +95,9 @@ def url(entry: Entry, *, owner: bool) -> str:
 
 def sql(entry: Entry, statement: str) -> None:
     """Run a statement as the owner in the maintenance database."""
-    done = _psql(entry, statement)
-    if done.returncode:
-        raise Trouble(f"PostgreSQL refused: {done.stderr.strip()}")
+    result = _psql(entry, statement)
+    if result.returncode:
+        raise Trouble(f"PostgreSQL refused: {result.stderr.strip()}")
 
 
 def create_database(entry: Entry, name: str) -> None:

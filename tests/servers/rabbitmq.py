@@ -123,6 +123,6 @@ def call(entry: Entry, method: str, path: str, body: object = None) -> bytes:
     request.add_header("Content-Type", "application/json")
     request.data = None if body is None else json.dumps(body).encode()
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request, timeout=20) as answer:
-        content: bytes = answer.read()
+    with opener.open(request, timeout=20) as response:
+        content: bytes = response.read()
     return content

@@ -60,8 +60,8 @@ def test_a_server_that_dies_at_once_shows_the_end_of_its_log(tmp_path):
 
 
 def test_a_taken_port_is_not_kept():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert processes.keep_port(port) != port
     assert processes.keep_port(port) == port
 

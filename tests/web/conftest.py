@@ -126,5 +126,5 @@ def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterat
         if window.page.context not in closing:
             window.page.evaluate("localStorage.clear()")
             window.page.context.clear_cookies()
-    complaints = [each for window in used for each in window.complaints]
-    assert [each for each in complaints if "status of 404" not in each] == []
+    complaints = [complaint for window in used for complaint in window.complaints]
+    assert [complaint for complaint in complaints if "status of 404" not in complaint] == []

@@ -25,19 +25,19 @@ WEBP = b"RIFF\x00\x00\x00\x00WEBP" + b"0" * 100
 
 
 def test_a_cover_has_the_title_the_author_and_the_weave_of_its_class(http: httpx.Client) -> None:
-    answer = http.get(COVER)
-    assert answer.headers["content-type"] == "image/svg+xml"
-    said = " ".join(ElementTree.fromstring(answer.text).itertext())
+    response = http.get(COVER)
+    assert response.headers["content-type"] == "image/svg+xml"
+    said = " ".join(ElementTree.fromstring(response.text).itertext())
     assert "Siti" in said
     assert "Rusli, Marah" in said
-    assert WEAVES["8"].path in answer.text
+    assert WEAVES["8"].path in response.text
 
 
 def test_a_cover_is_kept_for_good_by_version_and_known_by_its_tag(http: httpx.Client) -> None:
-    answer = http.get(COVER)
-    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
-    assert "Cookie" not in answer.headers["vary"]
-    assert http.get(COVER, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
+    response = http.get(COVER)
+    assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert "Cookie" not in response.headers["vary"]
+    assert http.get(COVER, headers={"If-None-Match": response.headers["etag"]}).status_code == 304
     assert "immutable" not in http.get(f"/covers/{BOOK.id}/2").headers["cache-control"]
 
 
@@ -47,14 +47,14 @@ def test_a_cover_that_is_not_there_is_a_404(http: httpx.Client, path: str) -> No
 
 
 def test_a_hostile_title_stays_text_on_its_cover(http: httpx.Client) -> None:
-    answer = http.get(f"/covers/{HOSTILE.id}/3")
-    assert SCRIPT not in answer.text
-    drawn = ElementTree.fromstring(answer.text)
-    assert {each.tag.rpartition("}")[2] for each in drawn.iter()} <= {
+    response = http.get(f"/covers/{HOSTILE.id}/3")
+    assert SCRIPT not in response.text
+    drawn = ElementTree.fromstring(response.text)
+    assert {element.tag.rpartition("}")[2] for element in drawn.iter()} <= {
         "svg", "defs", "pattern", "path", "rect", "g", "text", "tspan", "use"
     }  # fmt: skip
-    assert not [name for each in drawn.iter() for name in each.attrib if name.startswith("on") or name == "style"]
-    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert not [name for element in drawn.iter() for name in element.attrib if name.startswith("on") or name == "style"]
+    assert "default-src 'none'" in response.headers["content-security-policy"]
 
 
 @pytest.mark.parametrize("ddc", ["", "8", "899.221", "2X4.1", "X", "٨٩٩", "Rd 300", "<>&'\""])
@@ -101,13 +101,13 @@ def test_a_picture_that_is_not_what_its_name_says_or_too_big_is_passed_over(tmp_
 
 def test_an_isbn_never_names_another_file(tmp_path: Path) -> None:
     for written in ("../../etc/passwd", "9789794030462/../x", "%2e%2e", "", None, "9" * 200):
-        assert all(re.fullmatch(r"[0-9X]{10}|[0-9X]{13}", each) for each in isbns({"isbn": written}))
+        assert all(re.fullmatch(r"[0-9X]{10}|[0-9X]{13}", isbn) for isbn in isbns({"isbn": written}))
 
 
 @pytest.fixture
 def pictured(tmp_path: Path) -> Iterator[str]:
     """A gateway whose library has a picture of one book; its address."""
-    book = Book(1, "Robohnya Surau Kami", "Navis, A.A.", 1986, more={"isbn": "9789794030462"})
+    book = Book(1, "Robohnya Surau Kami", "Navis, A.A.", 1986, brief_fields={"isbn": "9789794030462"})
     (tmp_path / "9789794030462.png").write_bytes(PNG)
     with (
         served_catalog(FakeCatalog((book,))) as url,
@@ -118,7 +118,7 @@ def pictured(tmp_path: Path) -> Iterator[str]:
 
 def test_a_librarys_own_picture_is_shown_and_is_on_the_card(pictured: str) -> None:
     cover_at = f"/covers/{BOOKS[0].id}/3"
-    answer = httpx.get(f"{pictured}{cover_at}")
-    assert (answer.content, answer.headers["content-type"]) == (PNG, "image/png")
+    response = httpx.get(f"{pictured}{cover_at}")
+    assert (response.content, response.headers["content-type"]) == (PNG, "image/png")
     html = httpx.get(f"{pictured}/records/{BOOKS[0].id}", headers={"Accept": "text/html"}).text
     assert f'<meta property="og:image" content="https://katalog.example{cover_at}">' in html

@@ -20,14 +20,14 @@ def test_a_facet_has_a_page_of_its_own_that_goes_on_and_leads_back(http: httpx.C
     html = http.get("/search/facets/author?q=&language=ind").text
     assert "Kembali ke hasil" in html
     assert "/search?language=ind" in links(html)
-    assert any(each.startswith("/search?language=ind&author=") for each in links(html))
-    onward = next(each for each in links(html) if "offset=50" in each)
+    assert any(link.startswith("/search?language=ind&author=") for link in links(html))
+    onward = next(link for link in links(html) if "offset=50" in link)
     assert onward.startswith("/search/facets/author?language=ind&order=count")
 
 
 def test_a_facet_can_be_read_in_the_order_of_its_values(http: httpx.Client, catalog: FakeCatalog) -> None:
     http.get("/search/facets/author?order=value")
-    assert catalog.asked.sort == "value"
+    assert catalog.request.sort == "value"
 
 
 @pytest.mark.parametrize("path", ["/search/facets/price", "/browse/price", "/golongan/%3Cb%3E", "/works/nope"])
@@ -40,7 +40,7 @@ def test_editions_of_a_work_are_grouped_on_request_and_lead_to_the_work(
 ) -> None:
     assert f"/works/{WORK}" not in links(http.get("/search?q=surau").text)
     html = http.get("/search?q=surau&by_work=true").text
-    assert catalog.asked.by_work
+    assert catalog.request.by_work
     assert f"/works/{WORK}" in links(html)
     assert "2 edisi" in html
     assert "/search?q=surau" in links(html)
@@ -70,7 +70,7 @@ def test_without_hits_the_page_shows_what_would_find_something(http: httpx.Clien
 def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx.Client) -> None:
     html = http.get("/search/filters?q=").text
     shown = html.partition("Klasifikasi</summary>")[2].partition("</details>")[0]
-    found = [each.partition("=")[2].partition("&")[0] for each in links(shown) if each.startswith("/search?class=")]
+    found = [link.partition("=")[2].partition("&")[0] for link in links(shown) if link.startswith("/search?class=")]
     assert len(found) > 3
     assert found == sorted(found)
     assert 'class="level2"' in shown
@@ -102,8 +102,8 @@ def test_a_search_is_its_address_and_can_be_followed(http: httpx.Client) -> None
 
 
 def test_reference_managers_find_each_hit(http: httpx.Client) -> None:
-    spans = [each for each in Outline(http.get("/search?q=siti").text).all("span") if each.get("class") == "Z3988"]
-    assert [parse_qs(str(each["title"]))["rft.btitle"] for each in spans] == [[BOOKS[1].title]]
+    spans = [span for span in Outline(http.get("/search?q=siti").text).all("span") if span.get("class") == "Z3988"]
+    assert [parse_qs(str(span["title"]))["rft.btitle"] for span in spans] == [[BOOKS[1].title]]
 
 
 def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> None:
@@ -111,7 +111,7 @@ def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> N
     assert "/search?author=Hamka" in links(html)
     assert {"/browse/author?term=Navis%2C+A.A.", "/browse/author?term=Hamka"} <= set(links(html))
     assert 'id="here"' in html
-    assert any("cursor=" in each for each in links(html))
+    assert any("cursor=" in link for link in links(html))
 
 
 def test_titles_and_call_numbers_lead_to_their_record(http: httpx.Client) -> None:
@@ -122,8 +122,8 @@ def test_titles_and_call_numbers_lead_to_their_record(http: httpx.Client) -> Non
 
 
 def test_the_form_of_the_lists_leads_to_the_place_in_the_list(http: httpx.Client) -> None:
-    answer = http.get("/browse?kind=series&term=balai+pustaka")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/browse/series?term=balai+pustaka")
+    response = http.get("/browse?kind=series&term=balai+pustaka")
+    assert (response.status_code, response.headers["location"]) == (303, "/browse/series?term=balai+pustaka")
 
 
 def test_the_tree_of_classes_goes_down_and_back_up(http: httpx.Client) -> None:
@@ -142,39 +142,39 @@ def test_a_work_shows_its_editions_with_why_they_are_one(http: httpx.Client) -> 
 
 
 def test_a_work_that_was_merged_leads_to_the_one_it_is_now(http: httpx.Client) -> None:
-    answer = http.get(f"/works/{WORK[:-1]}2")
-    assert (answer.status_code, answer.headers["location"]) == (301, f"/works/{WORK}")
+    response = http.get(f"/works/{WORK[:-1]}2")
+    assert (response.status_code, response.headers["location"]) == (301, f"/works/{WORK}")
 
 
 def test_ones_own_library_is_chosen_kept_and_asked_about(http: httpx.Client, catalog: FakeCatalog) -> None:
     assert "Cabang Laing" in http.get("/my-library?back=/search").text
-    answer = http.get("/my-library?choose=KOTASOLOK/LAING&back=/search?q=surau")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/search?q=surau")
+    response = http.get("/my-library?choose=KOTASOLOK/LAING&back=/search?q=surau")
+    assert (response.status_code, response.headers["location"]) == (303, "/search?q=surau")
     http.get("/search?q=surau")
-    assert catalog.asked.branch == "KOTASOLOK/LAING"
+    assert catalog.request.branch == "KOTASOLOK/LAING"
     html = http.get(f"/records/{BOOKS[1].id}").text
     assert "perpustakaan saya" in html
     http.get("/my-library?choose=&back=/")
     http.get("/search?q=surau")
-    assert catalog.asked.branch == ""
+    assert catalog.request.branch == ""
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "/\\evil.example", "https://evil.example", "/a b", ""])
 def test_a_choice_never_leads_to_another_host(http: httpx.Client, back: str) -> None:
-    answer = http.get("/my-library", params={"choose": "KOTASOLOK/LAING", "back": back})
-    assert answer.headers["location"] == "/"
+    response = http.get("/my-library", params={"choose": "KOTASOLOK/LAING", "back": back})
+    assert response.headers["location"] == "/"
 
 
 def test_a_choice_that_is_no_branch_is_refused(http: httpx.Client) -> None:
-    answer = http.get("/my-library", params={"choose": "x; Path=/admin"})
-    assert answer.status_code == 400
-    assert "set-cookie" not in answer.headers
+    response = http.get("/my-library", params={"choose": "x; Path=/admin"})
+    assert response.status_code == 400
+    assert "set-cookie" not in response.headers
 
 
 def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.Client) -> None:
     folder = Path(gateway.web.__file__).parent / "templates"
     parts = folder.joinpath("parts.html").read_text()
-    others = "".join(each.read_text() for each in folder.glob("*.html") if each.stem not in ("parts", "gaya"))
+    others = "".join(path.read_text() for path in folder.glob("*.html") if path.stem not in ("parts", "gaya"))
     gaya = folder.joinpath("gaya.html").read_text()
     for name in re.findall(r"\{% macro (\w+)\(", parts):
         inside = len(re.findall(rf"\b{name}\(", parts)) > 1
@@ -182,4 +182,4 @@ def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.C
         assert f"parts.{name}(" in gaya or inside or name in ("box", "cover"), name
     html = http.get("/gaya").text
     assert len(Outline(html).all("img")) == 11
-    assert not [each for each in links(html) if each.startswith(("/records/", "/works/"))], "samples lead nowhere"
+    assert not [link for link in links(html) if link.startswith(("/records/", "/works/"))], "samples lead nowhere"

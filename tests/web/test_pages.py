@@ -37,7 +37,7 @@ class Outline(HTMLParser):
 
 
 def links(html: str) -> list[str]:
-    return [each["href"] or "" for each in Outline(html).all("a")]
+    return [link["href"] or "" for link in Outline(html).all("a")]
 
 
 def test_the_front_page_has_one_box_and_says_what_there_is(http: httpx.Client) -> None:
@@ -77,15 +77,15 @@ def test_each_filter_in_use_is_a_chip_that_takes_it_off(http: httpx.Client) -> N
 
 
 def test_a_filter_adds_to_its_facet_and_keeps_the_others(http: httpx.Client) -> None:
-    addresses = [unquote(each) for each in links(http.get("/search?q=kaba&language=ind").text)]
-    assert any("language=ind&language=min" in each and "q=kaba" in each for each in addresses)
+    addresses = [unquote(link) for link in links(http.get("/search?q=kaba&language=ind").text)]
+    assert any("language=ind&language=min" in address and "q=kaba" in address for address in addresses)
 
 
 def test_the_next_page_goes_on_where_this_one_ends(http: httpx.Client) -> None:
     first = http.get("/search?sort=title").text
-    onward = next(each for each in links(first) if "cursor=" in each)
+    onward = next(link for link in links(first) if "cursor=" in link)
     second = http.get(onward.replace("&amp;", "&")).text
-    records = [each for each in links(first) + links(second) if each.startswith("/records/")]
+    records = [link for link in links(first) + links(second) if link.startswith("/records/")]
     assert len(records) == len(set(records)) == len(BOOKS)
     assert "Ke halaman pertama" in second
 
@@ -118,18 +118,18 @@ def test_a_link_that_is_no_web_address_is_left_out(http: httpx.Client) -> None:
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize("spoken", ["id", "en"])
 def test_each_page_speaks_the_language_asked_for(http: httpx.Client, path: str, spoken: str) -> None:
-    answer = http.get(path, headers={"Accept-Language": spoken})
-    html = answer.text
+    response = http.get(path, headers={"Accept-Language": spoken})
+    html = response.text
     assert Outline(html).all("html") == [{"lang": spoken}]
     assert ("Cari" in html, "Search" in html) == (spoken == "id", spoken == "en")
-    assert {"Accept-Language", "Cookie"} <= {each.strip() for each in answer.headers["vary"].split(",")}
+    assert {"Accept-Language", "Cookie"} <= {header.strip() for header in response.headers["vary"].split(",")}
 
 
 def test_a_language_once_chosen_is_remembered(http: httpx.Client) -> None:
-    answer = http.get("/search?q=surau&lang=en", headers={"Accept-Language": "id"})
-    assert "HttpOnly" in answer.headers["set-cookie"]
+    response = http.get("/search?q=surau&lang=en", headers={"Accept-Language": "id"})
+    assert "HttpOnly" in response.headers["set-cookie"]
     assert Outline(http.get("/", headers={"Accept-Language": "id"}).text).all("html") == [{"lang": "en"}]
-    assert "/search?q=surau&lang=id" in links(answer.text)
+    assert "/search?q=surau&lang=id" in links(response.text)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,9 @@ def test_a_script_in_a_record_is_text_everywhere(http: httpx.Client, path: str) 
     assert "alert(" in html
     assert SCRIPT not in html
     assert "<b>tebal" not in html
-    assert all(each.get("src") or each.get("type") == "application/ld+json" for each in Outline(html).all("script"))
+    assert all(
+        script.get("src") or script.get("type") == "application/ld+json" for script in Outline(html).all("script")
+    )
 
 
 @pytest.mark.parametrize("path", ["/search?q=", "/nope?q=", "/search?limit=x&q=", "/search?sort="])
@@ -159,9 +161,9 @@ def test_nothing_on_a_page_needs_an_inline_script_style_or_another_host(http: ht
     assert outline.all("style") == []
     assert all("style" not in attributes for _, attributes in outline.tags)
     for tag, name in (("script", "src"), ("link", "href"), ("img", "src"), ("form", "action")):
-        wanted = [each for each in outline.all(tag) if each.get("rel") != "canonical"]
+        wanted = [element for element in outline.all(tag) if element.get("rel") != "canonical"]
         assert all(str(each.get(name, "/")).startswith("/") for each in wanted)
-    run = [each for each in outline.all("script") if each.get("type") != "application/ld+json"]
+    run = [script for script in outline.all("script") if script.get("type") != "application/ld+json"]
     assert all(each.get("src") for each in run)
 
 
@@ -171,9 +173,9 @@ def test_static_files_are_named_by_their_content_and_kept_for_good(http: httpx.C
     found = set(re.findall(r"/static/[^\"]+", html))
     assert len(found) == 4
     for each in found:
-        answer = http.get(each)
-        assert answer.status_code == 200
-        assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+        response = http.get(each)
+        assert response.status_code == 200
+        assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert http.get("/static/site.000000000000.css").status_code == 404
 
 
@@ -181,11 +183,11 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
     http: httpx.Client, catalog: FakeCatalog
 ) -> None:
     catalog.down = True
-    answer = http.get("/search?q=surau", headers={"Accept-Language": "en"})
-    assert answer.status_code == 503
-    assert "Search is not available." in answer.text
-    assert 'value="surau"' in answer.text
-    assert "/search?q=surau" in links(answer.text)
+    response = http.get("/search?q=surau", headers={"Accept-Language": "en"})
+    assert response.status_code == 503
+    assert "Search is not available." in response.text
+    assert 'value="surau"' in response.text
+    assert "/search?q=surau" in links(response.text)
     assert http.get("/records/nope", headers={"Accept-Language": "en"}).text.count("Try again") == 0
 
 

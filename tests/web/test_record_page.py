@@ -42,7 +42,7 @@ def test_neighbours_on_the_shelf_are_left_and_right_of_it(http: httpx.Client) ->
     standing = standing[: standing.index("</ol>")]
     assert standing.index("Robohnya Surau Kami") < standing.index("di sini") < standing.index("The Tigers")
     walk = http.get(f"{RECORD}/shelf").text
-    assert any(each.endswith("/shelf?branch=KOTASOLOK%2FPUSAT") for each in links(walk))
+    assert any(link.endswith("/shelf?branch=KOTASOLOK%2FPUSAT") for link in links(walk))
 
 
 def test_similar_titles_say_why(http: httpx.Client) -> None:
@@ -61,8 +61,8 @@ def test_a_permanent_link_a_card_and_the_linked_data_are_in_the_page(http: httpx
     html = http.get(f"{RECORD}?hit=3&lang=id", headers={"Referer": str(http.base_url)}).text
     outline = Outline(html)
     permalink = f"{str(http.base_url).rstrip('/')}{RECORD}"
-    assert [each["href"] for each in outline.all("link") if each.get("rel") == "canonical"] == [permalink]
-    card = {str(each["property"]): each["content"] for each in outline.all("meta") if "property" in each}
+    assert [link["href"] for link in outline.all("link") if link.get("rel") == "canonical"] == [permalink]
+    card = {str(meta["property"]): meta["content"] for meta in outline.all("meta") if "property" in meta}
     assert (card["og:title"], card["og:url"], card["og:type"]) == (BOOK.title, permalink, "book")
     assert "hit=3" not in html
     data = re.search(r'<script type="application/ld\+json">(.*?)</script>', html)

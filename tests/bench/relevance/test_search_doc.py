@@ -55,7 +55,7 @@ def rows(kind: str) -> list[Row]:
 
 
 def titles(cell: str) -> list[str]:
-    return [each.strip() for each in cell.split(";") if each.strip()]
+    return [title.strip() for title in cell.split(";") if title.strip()]
 
 
 def results(library: Prepared, query: str, **options: bool) -> tuple[SearchResult, list[str]]:

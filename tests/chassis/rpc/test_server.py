@@ -130,8 +130,8 @@ def test_methods_that_are_not_public_leave_the_loopback_only_with_tls() -> None:
 
 
 def test_a_taken_port_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Unavailable) as raised:
-        Server(Echo(), echo.add, Settings(grpc_port=taken.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(Unavailable) as raised:
+        Server(Echo(), echo.add, Settings(grpc_port=listener.getsockname()[1]))
     assert raised.value.reason == "PORT_TAKEN"
 
 
@@ -157,12 +157,12 @@ def test_probes_without_a_certificate_get_health_and_nothing_else(tmp_path: Path
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
         well.set()
         _soon(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
-        with pytest.raises(grpc.RpcError) as refused:
+        with pytest.raises(grpc.RpcError) as refusal:
             echo.generated()[1].EchoStub(probe).Say(words("hi"))
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
-        with pytest.raises(grpc.RpcError) as refused:
+        assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        with pytest.raises(grpc.RpcError) as refusal:
             next(stub.Watch(health_pb2.HealthCheckRequest()))
-        assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
+        assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
     with grpc.insecure_channel(f"127.0.0.1:{guarded.port}") as bare, pytest.raises(grpc.RpcError):
         health_pb2_grpc.HealthStub(bare).Check(health_pb2.HealthCheckRequest(), timeout=2)
     with sync_channel(f"dns:///localhost:{guarded.port}", secured) as channel:
@@ -188,8 +188,8 @@ def test_probes_get_not_serving_while_calls_under_way_end() -> None:
 
 
 def test_a_taken_health_port_is_named_with_its_variable() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(Unavailable) as raised:
-        Server(Echo(), echo.add, Settings(grpc_port=0, grpc_health_port=taken.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(Unavailable) as raised:
+        Server(Echo(), echo.add, Settings(grpc_port=0, grpc_health_port=listener.getsockname()[1]))
     assert (raised.value.reason, raised.value.facts["variable"]) == ("PORT_TAKEN", "GRPC_HEALTH_PORT")
 
 

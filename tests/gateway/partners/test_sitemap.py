@@ -17,8 +17,8 @@ PUBLIC = "https://katalog.solok.example"
 
 
 @pytest.fixture(scope="module")
-def far() -> Iterator[httpx.Client]:
-    """A gateway with a public address, before records whose numbers fill two pages and a third one partly."""
+def public_client() -> Iterator[httpx.Client]:
+    """A gateway with a public address; the numbers of its records fill two pages and a part of a third."""
     page = sitemap.NUMBERS_A_PAGE
     numbers = (1, 2, page, page + 1, 2 * page + 5)
     books = tuple(replace(BOOKS[0], number=number) for number in numbers)
@@ -30,42 +30,42 @@ def far() -> Iterator[httpx.Client]:
         yield client
 
 
-def found(answer: httpx.Response, path: str) -> list[str]:
-    assert answer.headers["content-type"] == "application/xml"
-    return [str(each) for each in etree.fromstring(answer.content).xpath(path, namespaces=SPACE)]
+def texts_at(response: httpx.Response, path: str) -> list[str]:
+    assert response.headers["content-type"] == "application/xml"
+    return [str(node) for node in etree.fromstring(response.content).xpath(path, namespaces=SPACE)]
 
 
-def test_the_index_names_a_page_for_each_range_of_numbers(far: httpx.Client) -> None:
-    pages = found(far.get("/sitemap.xml"), "/s:sitemapindex/s:sitemap/s:loc/text()")
+def test_the_index_names_a_page_for_each_range_of_numbers(public_client: httpx.Client) -> None:
+    pages = texts_at(public_client.get("/sitemap.xml"), "/s:sitemapindex/s:sitemap/s:loc/text()")
     assert pages == [f"{PUBLIC}/sitemap/{page}.xml" for page in (1, 2, 3)]
 
 
-def test_the_pages_name_every_record_once_with_its_last_change(far: httpx.Client) -> None:
-    sizes, seen = [], []
+def test_the_pages_name_every_record_once_with_its_last_change(public_client: httpx.Client) -> None:
+    sizes, locations = [], []
     for page in (1, 2, 3):
-        answer = far.get(f"/sitemap/{page}.xml")
-        listed = found(answer, "/s:urlset/s:url/s:loc/text()")
-        assert found(answer, "//s:lastmod/text()") == ["2026-11-25T01:00:00Z"] * len(listed)
-        sizes.append(len(listed))
-        seen += listed
+        response = public_client.get(f"/sitemap/{page}.xml")
+        page_locations = texts_at(response, "/s:urlset/s:url/s:loc/text()")
+        assert texts_at(response, "//s:lastmod/text()") == ["2026-11-25T01:00:00Z"] * len(page_locations)
+        sizes.append(len(page_locations))
+        locations += page_locations
     assert sizes == [3, 1, 1]
-    assert len(set(seen)) == 5
-    assert all(each.startswith(f"{PUBLIC}/records/0192f3a4-") for each in seen)
+    assert len(set(locations)) == 5
+    assert all(location.startswith(f"{PUBLIC}/records/0192f3a4-") for location in locations)
 
 
 @pytest.mark.parametrize("page", ["0", "4", "01", "x", "99999", "1e3", "-1", "٣"])
-def test_a_page_that_is_not_there_is_a_404(far: httpx.Client, page: str) -> None:
-    assert far.get(f"/sitemap/{page}.xml").status_code == 404
+def test_a_page_that_is_not_there_is_a_404(public_client: httpx.Client, page: str) -> None:
+    assert public_client.get(f"/sitemap/{page}.xml").status_code == 404
 
 
-def test_an_empty_catalogue_has_one_empty_page() -> None:
+def test_an_empty_catalogue_has_one_empty_sitemap_page() -> None:
     with served_catalog(FakeCatalog(())) as url, served_gateway(url) as address:
-        assert found(httpx.get(f"{address}/sitemap.xml"), "//s:loc/text()") == [f"{address}/sitemap/1.xml"]
-        assert found(httpx.get(f"{address}/sitemap/1.xml"), "//s:loc/text()") == []
+        assert texts_at(httpx.get(f"{address}/sitemap.xml"), "//s:loc/text()") == [f"{address}/sitemap/1.xml"]
+        assert texts_at(httpx.get(f"{address}/sitemap/1.xml"), "//s:loc/text()") == []
 
 
-def test_robots_find_the_sitemap_and_stay_out_of_searches(far: httpx.Client) -> None:
-    lines = far.get("/robots.txt").text.splitlines()
+def test_robots_txt_names_the_sitemap_and_disallows_searches(public_client: httpx.Client) -> None:
+    lines = public_client.get("/robots.txt").text.splitlines()
     assert lines[0] == "User-agent: *"
     assert "Disallow: /search" in lines
     assert f"Sitemap: {PUBLIC}/sitemap.xml" in lines
@@ -73,5 +73,5 @@ def test_robots_find_the_sitemap_and_stay_out_of_searches(far: httpx.Client) -> 
 
 
 def test_links_follow_the_request_where_no_public_address_is_set(http: httpx.Client) -> None:
-    (first,) = found(http.get("/sitemap.xml", headers={"Host": "perpustakaan.example"}), "//s:loc/text()")
-    assert first == "http://perpustakaan.example/sitemap/1.xml"
+    (location,) = texts_at(http.get("/sitemap.xml", headers={"Host": "perpustakaan.example"}), "//s:loc/text()")
+    assert location == "http://perpustakaan.example/sitemap/1.xml"
