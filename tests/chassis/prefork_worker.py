@@ -1,4 +1,4 @@
-"""Processes that answer with their own number, for the supervisor's tests.
+"""Processes that respond with their own id, for the tests of the supervisor.
 
 python -m tests.chassis.prefork_worker supervise WORKERS     prints its port once all workers are ready
 python -m tests.chassis.prefork_worker HANDLE                one worker
@@ -22,7 +22,7 @@ SLOW_SECONDS = 0.7
 
 
 async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    """Answer with the number of this process; /slow takes its time."""
+    """Respond with the id of this process; /slow does so after SLOW_SECONDS."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -31,12 +31,9 @@ async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
                 return
     if scope["path"] == "/slow":
         await asyncio.sleep(SLOW_SECONDS)
-    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(_me()))]})
-    await send({"type": "http.response.body", "body": _me()})
-
-
-def _me() -> bytes:
-    return str(os.getpid()).encode()
+    body = str(os.getpid()).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
 
 
 def work(handle: int) -> None:

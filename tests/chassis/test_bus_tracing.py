@@ -1,4 +1,4 @@
-"""One trace from the act through outbox and bus to the handler, on both buses."""
+"""One trace covers the act, the outbox, the bus and the handler, on both buses."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 @pytest.fixture
 def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
-    """An OTLP endpoint and what came to it."""
+    """The address of an OTLP endpoint and the requests that it received."""
     received: list[ExportTraceServiceRequest] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -47,7 +47,7 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-            """Nothing: the tests' output is for the tests."""
+            """Log nothing."""
 
     server = HTTPServer(("127.0.0.1", 0), Collector)
     thread = threading.Thread(target=server.serve_forever)
@@ -58,24 +58,24 @@ def collector() -> Iterator[tuple[str, list[ExportTraceServiceRequest]]]:
     server.server_close()
 
 
-def fill_in_a_trace(installation: Installation, spans: InMemorySpanExporter) -> str:
-    """Returns the trace's id, 32 hex digits."""
+def receive_in_a_trace(installation: Installation, spans: InMemorySpanExporter) -> str:
+    """Receive an article in a trace; return the trace id, 32 hex digits."""
     with telemetry.span("act"):
         installation.receive("mango")
     act = next(span for span in spans.get_finished_spans() if span.name == "act")
     return format(act.context.trace_id, "032x")
 
 
-def trace_of_the_meal(installation: Installation) -> str:
+def trace_of_the_order(installation: Installation) -> str:
     return installation.placed()[0].split("-")[1]
 
 
 def test_a_handler_on_the_local_bus_continues_the_acts_trace(tmp_path: Path, spans: InMemorySpanExporter) -> None:
     with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
-        trace = fill_in_a_trace(installation, spans)
+        trace = receive_in_a_trace(installation, spans)
         installation.publish()
         Deliveries(replace(installation.orders, service=TRACING)).run_due(threading.Event())
-        assert trace_of_the_meal(installation) == trace
+        assert trace_of_the_order(installation) == trace
 
 
 def test_a_worker_continues_the_acts_trace(
@@ -87,7 +87,7 @@ def test_a_worker_continues_the_acts_trace(
     endpoint, received = collector
     with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
         installation.declare()
-        trace = fill_in_a_trace(installation, spans)
+        trace = receive_in_a_trace(installation, spans)
         installation.publish()
         worker = start_worker(
             installation.orders, manifest="tests.example_services.looking:TRACING", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
@@ -97,7 +97,7 @@ def test_a_worker_continues_the_acts_trace(
             eventually(lambda: len(installation.placed()) == 1)
         finally:
             stop_workers(worker)
-        assert trace_of_the_meal(installation) == trace
+        assert trace_of_the_order(installation) == trace
     names = {
         (span.name, span.trace_id.hex())
         for request in received
@@ -108,7 +108,7 @@ def test_a_worker_continues_the_acts_trace(
     assert ("process place_order", trace) in names
 
 
-def test_without_tracing_a_fact_carries_no_trace(tmp_path: Path) -> None:
+def test_without_tracing_an_event_has_no_trace(tmp_path: Path) -> None:
     with settings_of("local", tmp_path) as settings, open_installation(settings) as installation:
         installation.receive("mango")
         installation.publish()

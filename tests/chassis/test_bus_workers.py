@@ -1,4 +1,4 @@
-"""Worker processes: green, without gRPC, several handlers at a time, and they finish what they have in hand."""
+"""Worker processes: they use eventlet without gRPC, run handlers concurrently and finish them before they stop."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ def orders(installation: Installation, manifest: str) -> Iterator[subprocess.Pop
         stop_workers(worker)
 
 
-def test_a_worker_is_green_and_has_no_grpc(installation: Installation) -> None:
+def test_a_worker_uses_green_threads_and_has_no_grpc(installation: Installation) -> None:
     installation.receive("mango")
     installation.publish()
     with orders(installation, "LOOKING"):
         eventually(lambda: installation.placed() == ["green psycopg", "green sockets"])
 
 
-def test_handlers_that_wait_for_the_database_wait_side_by_side(installation: Installation) -> None:
+def test_handlers_wait_for_the_database_concurrently(installation: Installation) -> None:
     articles = [f"article{number}" for number in range(8)]
     installation.receive(*articles)
     installation.publish()
@@ -59,7 +59,7 @@ def test_handlers_that_wait_for_the_database_wait_side_by_side(installation: Ins
         assert time.monotonic() - start < 3  # one after another: 4 s
 
 
-def test_a_worker_told_to_stop_finishes_what_it_has_in_hand(installation: Installation) -> None:
+def test_a_stopped_worker_finishes_its_handler(installation: Installation) -> None:
     installation.receive("mango")
     with orders(installation, "SLOW") as worker:
         installation.publish()
@@ -69,7 +69,7 @@ def test_a_worker_told_to_stop_finishes_what_it_has_in_hand(installation: Instal
     assert installation.placed() == ["mango"]
 
 
-def test_a_fact_that_kills_its_worker_again_and_again_ends_on_the_dead_list(installation: Installation) -> None:
+def test_an_event_that_kills_its_worker_repeatedly_goes_to_the_dead_list(installation: Installation) -> None:
     installation.receive("mango")
     installation.publish()
     for _ in range(5):

@@ -1,4 +1,4 @@
-"""Transactions keep everything or nothing, on SQLite and PostgreSQL, from many threads and processes."""
+"""Transactions are atomic on SQLite and PostgreSQL, from many threads and processes."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ things = Table(
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
-    opened = Database(url, pool_size=8)
-    metadata.create_all(opened.writer)
-    yield opened
-    opened.close()
+    database = Database(url, pool_size=8)
+    metadata.create_all(database.writer)
+    yield database
+    database.close()
 
 
 def _count(database: Database) -> int:
@@ -49,26 +49,26 @@ def test_a_transaction_that_raises_leaves_nothing(database: Database) -> None:
     assert _count(database) == 0
 
 
-def test_ids_and_moments_come_back_as_they_went(database: Database) -> None:
-    there = new_id()
+def test_ids_and_times_are_read_as_they_were_written(database: Database) -> None:
+    row_id = new_id()
     at = datetime(2026, 5, 1, 9, 0, tzinfo=timezone(timedelta(hours=7)))
     with database.transaction(READER) as session:
-        session.execute(insert(things).values(id=there, number=1, at=at))
+        session.execute(insert(things).values(id=row_id, number=1, at=at))
     with database.reading(READER) as session:
         row = session.execute(select(things)).one()
-    assert row.id == there
+    assert row.id == row_id
     assert row.at == at
     assert row.at.tzinfo == UTC
 
 
-def test_who_waits_is_called_after_a_commit_and_not_after_a_rollback(database: Database) -> None:
-    seen: list[int] = []
-    database.after_commit(lambda: seen.append(_count(database)))
+def test_a_callback_is_called_after_a_commit_but_not_after_a_rollback(database: Database) -> None:
+    counts: list[int] = []
+    database.after_commit(lambda: counts.append(_count(database)))
     with database.transaction(READER) as session:
         session.execute(insert(things).values(id=new_id(), number=1))
     with pytest.raises(RuntimeError), database.transaction(READER):
         raise RuntimeError
-    assert seen == [1]
+    assert counts == [1]
 
 
 def test_many_threads_write_without_a_lost_update(database: Database) -> None:
@@ -78,8 +78,8 @@ def test_many_threads_write_without_a_lost_update(database: Database) -> None:
     def add() -> None:
         for _ in range(25):
             with database.transaction(READER) as session:
-                now = session.execute(select(things.c.id, things.c.number).with_for_update()).one()
-                session.execute(things.update().where(things.c.id == now.id).values(number=now.number + 1))
+                row = session.execute(select(things.c.id, things.c.number).with_for_update()).one()
+                session.execute(things.update().where(things.c.id == row.id).values(number=row.number + 1))
 
     threads = [threading.Thread(target=add) for _ in range(6)]
     for thread in threads:
@@ -115,19 +115,19 @@ def test_two_processes_write_to_one_sqlite_file(tmp_path: Path) -> None:
     database.close()
 
 
-def test_postgresql_knows_for_whom_a_transaction_writes(postgres_url: str) -> None:
+def test_postgresql_has_the_institution_of_a_transaction(postgres_url: str) -> None:
     database = Database(postgres_url)
-    asked = text("SELECT current_setting('rangkiang.institution', true)")
+    statement = text("SELECT current_setting('rangkiang.institution', true)")
     with database.transaction(Context(institution="abc")) as session:
-        assert session.scalar(asked) == "abc"
+        assert session.scalar(statement) == "abc"
     with database.transaction(system("test")) as session:
-        assert session.scalar(asked) == "*"
+        assert session.scalar(statement) == "*"
     with database.reading(READER) as session:
-        assert session.scalar(asked) in ("", None)
+        assert session.scalar(statement) in ("", None)
     database.close()
 
 
-def test_a_database_that_is_away_has_a_name() -> None:
+def test_an_unreachable_database_is_an_error_with_a_reason() -> None:
     database = Database("postgresql+psycopg://nobody:nothing@127.0.0.1:9/nowhere")
     with pytest.raises(Unavailable) as refusal, database.reading(READER):
         pass

@@ -1,4 +1,4 @@
-"""Who overslept a lease on PostgreSQL commits nothing, and holds nobody up."""
+"""A process whose lease has expired on PostgreSQL commits nothing and blocks no other process."""
 
 from __future__ import annotations
 
@@ -33,61 +33,61 @@ TEST = system("test")
 
 @pytest.fixture
 def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
-    """On PostgreSQL, where a holder's term can end without its knowing."""
+    """On PostgreSQL, where a lease can expire without notice to its holder."""
     with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
         yield installation
 
 
 @pytest.fixture
 def hold() -> Iterator[Callable[[Database, str], Lease]]:
-    held: list[Lease] = []
+    leases: list[Lease] = []
 
     def take(database: Database, role: str) -> Lease:
-        taken = Leases(database).try_hold(role)
-        assert taken is not None
-        held.append(taken)
-        return taken
+        lease = Leases(database).try_hold(role)
+        assert lease is not None
+        leases.append(lease)
+        return lease
 
     yield take
-    for each in held:
-        each.release()
+    for held_lease in leases:
+        held_lease.release()
 
 
-def oversleep(database: Database, hold: Callable[[Database, str], Lease], role: str) -> None:
-    """The term ends and another process holds the role; the first holder does not know it yet."""
+def expire_lease(database: Database, hold: Callable[[Database, str], Lease], role: str) -> None:
+    """Let the lease expire and another process take the role, without notice to the first holder."""
 
     def take_over() -> None:
         with database.transaction(TEST) as session:
             session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
         hold(database, role)
 
-    # In another thread, as in another process: the holder may be inside a transaction.
+    # In another thread, because the holder may be inside a transaction.
     successor = threading.Thread(target=take_over)
     successor.start()
     successor.join()
 
 
 class SlowBus(LocalBus):
-    """Takes facts so slowly that the relay's term ends meanwhile."""
+    """A bus that is so slow that the relay's lease expires meanwhile."""
 
     def __init__(self, installation: Installation, sleep: Callable[[], None]) -> None:
         super().__init__([installation.orders])
         self._sleep = sleep
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
-        taken = super().publish(events)
+        published = super().publish(events)
         self._sleep()
-        return taken
+        return published
 
 
-def test_a_relay_that_overslept_marks_nothing_and_the_next_one_does_it_again(
+def test_a_relay_with_an_expired_lease_marks_nothing_and_the_next_one_publishes_again(
     installation: Installation, hold: Callable[[Database, str], Lease]
 ) -> None:
     database = installation.stock.database
     installation.receive("mango")
     fenced = FencedDatabase(database, hold(database, "relay"))
     with pytest.raises(Conflict) as refusal:
-        Relay(fenced, SlowBus(installation, lambda: oversleep(database, hold, "relay"))).step()
+        Relay(fenced, SlowBus(installation, lambda: expire_lease(database, hold, "relay"))).step()
     assert refusal.value.reason == "LEASE_LOST"
     assert installation.unpublished() == 1
     installation.on_bus("local:").publish()
@@ -96,7 +96,7 @@ def test_a_relay_that_overslept_marks_nothing_and_the_next_one_does_it_again(
     assert installation.placed() == ["mango"]
 
 
-def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
+def test_a_handler_with_an_expired_lease_has_no_effect_and_counts_no_attempt(
     installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database = installation.orders.database
@@ -105,7 +105,7 @@ def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
     fenced = replace(installation.orders, database=FencedDatabase(database, hold(database, "deliver")))
     place_order = handlers.place_order
     monkeypatch.setattr(
-        handlers, "place_order", lambda *given: (place_order(*given), oversleep(database, hold, "deliver"))
+        handlers, "place_order", lambda *args: (place_order(*args), expire_lease(database, hold, "deliver"))
     )
     with pytest.raises(Conflict) as refusal:
         Deliveries(fenced).run_due(threading.Event())
@@ -115,18 +115,18 @@ def test_a_handler_whose_process_overslept_has_no_effect_and_costs_no_attempt(
         assert [row.attempts for row in session.execute(select(deliveries))] == [0]
 
 
-def test_a_job_gets_a_database_that_is_fenced(
+def test_a_job_gets_a_fenced_database(
     installation: Installation, hold: Callable[[Database, str], Lease], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     database, stop = installation.stock.database, threading.Event()
     monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 60)
-    monkeypatch.setattr(working, "sleep", lambda: oversleep(database, hold, "role"))
+    monkeypatch.setattr(working, "sleep", lambda: expire_lease(database, hold, "role"))
     settings = installation.settings.model_copy(update={"data": tmp_path})
     job = Job(name="writer", run="tests.chassis.working:writes", lease="role")
     threads = jobs.start((job,), replace(installation.stock, settings=settings, database=database), stop)
-    end = time.monotonic() + 10
+    deadline = time.monotonic() + 10
     while working.notes(tmp_path) != ["began", "LEASE_LOST"]:
-        assert time.monotonic() < end
+        assert time.monotonic() < deadline
         time.sleep(0.02)
     stop.set()
     for thread in threads:
@@ -134,14 +134,14 @@ def test_a_job_gets_a_database_that_is_fenced(
     assert installation.unpublished() == 0
 
 
-def test_a_lease_known_to_be_lost_refuses_before_anything_is_done(
+def test_a_released_lease_refuses_transactions(
     installation: Installation, hold: Callable[[Database, str], Lease]
 ) -> None:
     database = installation.stock.database
     role = hold(database, "relay")
     role.release()
     with pytest.raises(Conflict), FencedDatabase(database, role).transaction(TEST):
-        raise AssertionError("nothing is begun")
+        raise AssertionError("the transaction must not begin")
 
 
 def test_a_holder_that_waits_for_its_broker_keeps_its_lease(
@@ -156,7 +156,7 @@ def test_a_holder_that_waits_for_its_broker_keeps_its_lease(
     assert installation.unpublished() == 0
 
 
-def test_a_holder_that_stalls_between_check_and_commit_is_waited_for_no_longer_than_a_term(
+def test_a_takeover_waits_no_longer_than_a_term_for_a_stalled_holder(
     installation: Installation, hold: Callable[[Database, str], Lease], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
@@ -178,27 +178,27 @@ def test_a_takeover_waits_for_a_commit_that_was_checked(
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
     database = installation.stock.database
-    first = hold(database, "relay")
-    seen: list[int] = []
+    lease = hold(database, "relay")
+    counts: list[int] = []
 
     def take_over() -> None:
         with Leases(database).hold("relay", threading.Event()):
-            seen.append(installation.unpublished())
+            counts.append(installation.unpublished())
 
-    taker = threading.Thread(target=take_over)
+    successor = threading.Thread(target=take_over)
     with database.transaction(TEST) as session:
         installation.receive_in(session, "mango")
-        first.fence(session)
-        renewer_of(database).remove(first)  # type: ignore[arg-type]
-        taker.start()
-        # Busy, not idle: a commit that takes long.
+        lease.fence(session)
+        renewer_of(database).remove(lease)  # type: ignore[arg-type]
+        successor.start()
+        # A statement that takes long, so that the transaction is active.
         session.execute(text("SELECT pg_sleep(2.5)"))
-    taker.join(10)
-    assert seen == [1]
+    successor.join(10)
+    assert counts == [1]
 
 
 @pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def test_commits_through_a_fence_wake_once_like_all_others(
+def test_a_commit_through_a_fence_wakes_waiters_once(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path, hold: Callable[[Database, str], Lease]
 ) -> None:
     url = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else request.getfixturevalue("postgres_owner_url")

@@ -1,4 +1,4 @@
-"""What doctor finds, and what it advises."""
+"""The findings and the advice of doctor."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def migrated(settings: Settings) -> Settings:
 
 
 def lamp(resources: Resources) -> list[Finding]:
-    """A check of a service's own."""
+    """A check of a service."""
     return [LAMP]
 
 
-def fault(resources: Resources) -> list[Finding]:
+def unavailable_check(resources: Resources) -> list[Finding]:
     raise Unavailable("DATABASE_UNAVAILABLE")
 
 
-def cellar(resources: Resources) -> list[Finding]:
-    raise KeyError("nobody foresaw this")
+def failing_check(resources: Resources) -> list[Finding]:
+    raise KeyError("unexpected")
 
 
-def attic(resources: Resources) -> list[Finding]:
+def hanging_check(resources: Resources) -> list[Finding]:
     RELEASED.wait(10)
     return []
 
@@ -66,11 +66,11 @@ def _with(*checks: str) -> Service:
     return replace(ORDERS, checks=tuple(f"{__name__}:{name}" for name in checks))
 
 
-def _unwell(findings: list[Finding]) -> dict[str, Finding]:
+def _failed(findings: list[Finding]) -> dict[str, Finding]:
     return {finding.part: finding for finding in findings if not finding.ok}
 
 
-def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
+def test_every_healthy_part_has_a_finding(migrated: Settings) -> None:
     findings = examine(migrated, [ORDERS])
     parts = [finding.part for finding in findings]
     assert parts == [
@@ -81,11 +81,11 @@ def test_where_all_is_well_every_part_says_so(migrated: Settings) -> None:
         "orders bus",
         "orders dead events",
     ]
-    assert not _unwell(findings)
+    assert not _failed(findings)
 
 
-def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Settings) -> None:
-    finding = _unwell(examine(settings, [ORDERS]))["orders migrations"]
+def test_a_missing_migration_is_found_with_the_command_to_run(settings: Settings) -> None:
+    finding = _failed(examine(settings, [ORDERS]))["orders migrations"]
     assert "chassis/0001" in finding.message.en
     assert "orders/0001" in finding.message.en
     assert "rangkiang migrate orders" in finding.advice.id
@@ -93,36 +93,36 @@ def test_a_missing_migration_is_found_with_the_command_that_helps(settings: Sett
 
 
 def test_a_database_that_does_not_answer_is_found(tmp_path: Path) -> None:
-    gone = Settings(data=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/{service}?connect_timeout=2")
-    finding = _unwell(examine(gone, [ORDERS]))["orders database"]
+    unreachable = Settings(
+        data=tmp_path, database_url="postgresql+psycopg://nobody@127.0.0.1:1/{service}?connect_timeout=2"
+    )
+    finding = _failed(examine(unreachable, [ORDERS]))["orders database"]
     assert "DATABASE_URL" in finding.advice.en
 
 
-def test_a_misspelt_setting_is_found_with_the_one_that_was_meant(
-    migrated: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_misspelt_setting_is_found_with_the_right_name(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RATE_LIMITS", "100")
-    finding = _unwell(examine(migrated, [ORDERS]))["settings"]
+    finding = _failed(examine(migrated, [ORDERS]))["settings"]
     assert "RATE_LIMITS" in finding.message.en
     assert "RATE_LIMIT?" in finding.message.en
 
 
-def test_a_setting_of_the_gateway_that_is_wrong_is_found(migrated: Settings) -> None:
-    wrong = migrated.model_copy(update={"rate_limit": "many"})
-    assert "RATE_LIMIT" in _unwell(examine(wrong, [ORDERS]))["settings"].message.en
+def test_an_invalid_setting_of_the_gateway_is_found(migrated: Settings) -> None:
+    invalid = migrated.model_copy(update={"rate_limit": "many"})
+    assert "RATE_LIMIT" in _failed(examine(invalid, [ORDERS]))["settings"].message.en
 
 
-def test_a_folder_that_cannot_be_written_to_is_found(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("in the way")
-    assert "data folder" in _unwell(examine(Settings(data=tmp_path / "data"), []))
+def test_a_data_folder_that_is_not_writable_is_found(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file")
+    assert "data folder" in _failed(examine(Settings(data=tmp_path / "data"), []))
 
 
 def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
     mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
-    assert "amqp:" in _unwell(examine(mistyped, [ORDERS]))["orders bus"].message.en
+    assert "amqp:" in _failed(examine(mistyped, [ORDERS]))["orders bus"].message.en
 
 
-def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> None:
+def test_dead_events_are_found(migrated: Settings) -> None:
     with closing(Database(migrated.database("orders"))) as database, database.transaction(system("tests")) as session:
         session.execute(
             insert(deliveries).values(
@@ -130,47 +130,47 @@ def test_facts_that_a_handler_could_not_take_are_found(migrated: Settings) -> No
                 actor="", occurred_at=now(), traceparent="", attempts=7, next_at=now(), dead=True, error="no gas",
             )
         )  # fmt: skip
-    finding = _unwell(examine(migrated, [ORDERS]))["orders dead events"]
+    finding = _failed(examine(migrated, [ORDERS]))["orders dead events"]
     assert "1 events" in finding.message.en
     assert "rangkiang dead list --service orders" in finding.advice.en
 
 
-def test_a_services_own_checks_are_asked(migrated: Settings) -> None:
-    assert _unwell(examine(migrated, [_with("lamp")]))["orders lamp"].message.en == "Out."
+def test_the_checks_of_a_service_are_run(migrated: Settings) -> None:
+    assert _failed(examine(migrated, [_with("lamp")]))["orders lamp"].message.en == "Out."
 
 
-def test_a_check_that_raises_or_breaks_is_a_finding_and_the_others_go_on(migrated: Settings) -> None:
-    findings = examine(migrated, [_with("fault", "cellar", "lamp")])
+def test_a_check_that_raises_an_error_is_a_finding_and_the_others_run(migrated: Settings) -> None:
+    findings = examine(migrated, [_with("unavailable_check", "failing_check", "lamp")])
     messages = [finding.message.en for finding in findings if not finding.ok]
-    assert messages == ["The database does not answer. Try again shortly.", "KeyError: 'nobody foresaw this'", "Out."]
+    assert messages == ["The database does not answer. Try again shortly.", "KeyError: 'unexpected'", "Out."]
 
 
-def test_a_part_that_hangs_is_a_finding_in_time(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_hangs_is_a_finding_after_the_timeout(migrated: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(health, "TIMEOUT_SECONDS", 0.5)
     start = time.monotonic()
-    findings = examine(migrated, [_with("attic")])
+    findings = examine(migrated, [_with("hanging_check")])
     RELEASED.set()
     assert time.monotonic() - start < 3
     assert [finding.message.en for finding in findings if not finding.ok] == ["It does not answer."]
 
 
 @pytest.fixture
-def running() -> Iterator[Server]:
-    server = Server(Echo(), echo.add, Settings(grpc_port=0, grpc_threads=2))
-    server.start()
-    yield server
-    server.stop(0)
+def server() -> Iterator[Server]:
+    grpc_server = Server(Echo(), echo.add, Settings(grpc_port=0, grpc_threads=2))
+    grpc_server.start()
+    yield grpc_server
+    grpc_server.stop(0)
 
 
-def test_a_service_elsewhere_is_asked_whether_it_serves(migrated: Settings, running: Server) -> None:
-    there = migrated.model_copy(update={"service_urls": {"orders": f"dns:///{running.address}"}})
-    [finding] = [each for each in examine(there, [ORDERS]) if each.part == "orders channel"]
+def test_the_health_of_a_remote_service_is_checked(migrated: Settings, server: Server) -> None:
+    remote = migrated.model_copy(update={"service_urls": {"orders": f"dns:///{server.address}"}})
+    [finding] = [result for result in examine(remote, [ORDERS]) if result.part == "orders channel"]
     assert finding.ok
-    gone = migrated.model_copy(update={"service_urls": {"orders": "dns:///127.0.0.1:1"}})
-    assert "rangkiang serve" in _unwell(examine(gone, [ORDERS]))["orders channel"].advice.en
+    unreachable = migrated.model_copy(update={"service_urls": {"orders": "dns:///127.0.0.1:1"}})
+    assert "rangkiang serve" in _failed(examine(unreachable, [ORDERS]))["orders channel"].advice.en
 
 
-def test_a_finding_as_json_says_both_languages() -> None:
+def test_a_finding_as_json_has_both_languages() -> None:
     assert LAMP.as_json() == {
         "part": "orders lamp",
         "ok": False,

@@ -1,4 +1,4 @@
-"""Jobs: each in one process at a time, tried again after trouble, and ended when told."""
+"""Jobs: each runs in one process at a time, is retried after an error and ends on request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.chassis.working import SERVICE, notes
 
 @dataclass
 class Process:
-    """As one process of the house: jobs on a database of its own opening."""
+    """Stands for one process: it runs jobs with its own connection to the database."""
 
     folder: Path
     database: Database
@@ -40,7 +40,7 @@ class Process:
         self.threads += jobs.start((job,), resources, self.stop)
 
     def end(self) -> float:
-        """Tell the jobs to stop; how long they took."""
+        """Stop the jobs; return the seconds that it took."""
         start = time.monotonic()
         self.stop.set()
         for thread in self.threads:
@@ -51,20 +51,20 @@ class Process:
 
 @pytest.fixture
 def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], Process]]:
-    """Opens as many as a test wants, all in one folder."""
+    """Return a function that opens one more process in the same folder."""
     monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 0.05)
-    opened: list[Process] = []
+    processes: list[Process] = []
 
-    def open_one() -> Process:
+    def open_process() -> Process:
         database = Database(f"sqlite:///{tmp_path}/working.db")
         job_runs.create(database.writer, checkfirst=True)
-        opened.append(Process(tmp_path, database))
-        return opened[-1]
+        processes.append(Process(tmp_path, database))
+        return processes[-1]
 
-    yield open_one
-    for each in opened:
-        each.end()
-        each.database.close()
+    yield open_process
+    for process in processes:
+        process.end()
+        process.database.close()
 
 
 def last_run(database: Database) -> str | None:
@@ -73,27 +73,27 @@ def last_run(database: Database) -> str | None:
         return session.scalar(select(job_runs.c.outcome))
 
 
-def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
+def eventually(condition: Callable[[], object], *, seconds: float = 10) -> float:
     start = time.monotonic()
-    while not true():
+    while not condition():
         assert time.monotonic() - start < seconds
         time.sleep(0.01)
     return time.monotonic() - start
 
 
-def test_a_job_runs_until_it_is_told_to_stop(process: Callable[[], Process], tmp_path: Path) -> None:
-    one = process()
-    one.start("until_stopped")
+def test_a_job_runs_until_it_is_stopped(process: Callable[[], Process], tmp_path: Path) -> None:
+    worker = process()
+    worker.start("until_stopped")
     eventually(lambda: notes(tmp_path) == ["begun"])
-    assert one.end() < 2
+    assert worker.end() < 2
     assert notes(tmp_path) == ["begun", "ended"]
 
 
-def test_a_job_with_a_period_runs_once_each_period(process: Callable[[], Process], tmp_path: Path) -> None:
-    one = process()
-    one.start("once", every_seconds=0.2)
+def test_a_job_with_a_period_runs_once_in_each_period(process: Callable[[], Process], tmp_path: Path) -> None:
+    worker = process()
+    worker.start("once", every_seconds=0.2)
     time.sleep(1.1)
-    one.end()
+    worker.end()
     assert 3 <= len(notes(tmp_path)) <= 6
 
 
@@ -112,9 +112,7 @@ def test_a_restart_does_not_run_a_job_again_before_its_time(process: Callable[[]
         eventually(lambda: notes(tmp_path) == ["done", "done"])
 
 
-def test_a_job_missed_while_nothing_ran_is_done_once_after_the_start(
-    process: Callable[[], Process], tmp_path: Path
-) -> None:
+def test_a_job_missed_during_downtime_runs_once_after_the_start(process: Callable[[], Process], tmp_path: Path) -> None:
     first = process()
     first.start("once", at="03:00", zone="Asia/Jakarta")
     eventually(lambda: last_run(first.database) == "done")
@@ -127,26 +125,26 @@ def test_a_job_missed_while_nothing_ran_is_done_once_after_the_start(
         assert notes(tmp_path) == ["done", "done"]
 
 
-def test_a_job_for_each_start_runs_after_a_restart(process: Callable[[], Process], tmp_path: Path) -> None:
+def test_a_job_at_start_runs_after_each_restart(process: Callable[[], Process], tmp_path: Path) -> None:
     for runs in (1, 2):
-        one = process()
-        one.start("once", every_seconds=3_600, at_start=True)
+        worker = process()
+        worker.start("once", every_seconds=3_600, at_start=True)
         eventually(lambda runs=runs: notes(tmp_path) == ["done"] * runs)  # type: ignore[misc]
         time.sleep(0.3)
-        one.end()
+        worker.end()
     assert notes(tmp_path) == ["done", "done"]
 
 
 def test_of_many_processes_one_runs_a_job_that_is_due(process: Callable[[], Process], tmp_path: Path) -> None:
-    several = [process() for _ in range(4)]
-    for one in several:
-        one.start("once", every_seconds=3_600)
+    workers = [process() for _ in range(4)]
+    for worker in workers:
+        worker.start("once", every_seconds=3_600)
     eventually(lambda: notes(tmp_path))
     time.sleep(2)
     assert notes(tmp_path) == ["done"]
 
 
-def test_a_job_that_was_stopped_half_way_is_due_again(process: Callable[[], Process], tmp_path: Path) -> None:
+def test_a_job_stopped_before_its_end_is_due_again(process: Callable[[], Process], tmp_path: Path) -> None:
     first = process()
     first.start("until_stopped", every_seconds=3_600)
     eventually(lambda: notes(tmp_path) == ["begun"])
@@ -157,9 +155,9 @@ def test_a_job_that_was_stopped_half_way_is_due_again(process: Callable[[], Proc
 
 
 def test_a_job_that_fails_leaves_its_reason_and_is_tried_again(process: Callable[[], Process], tmp_path: Path) -> None:
-    one = process()
-    one.start("refuses_always", every_seconds=3_600)
-    eventually(lambda: last_run(one.database) == "NOT_YET")
+    worker = process()
+    worker.start("refuses_always", every_seconds=3_600)
+    eventually(lambda: last_run(worker.database) == "NOT_YET")
     eventually(lambda: notes(tmp_path)[:2] == ["tried", "tried"])
 
 
@@ -175,7 +173,7 @@ def test_of_two_processes_one_works_and_the_other_takes_over(process: Callable[[
 
 
 @pytest.mark.parametrize(("name", "event"), [("refuses_once", "job_failed"), ("breaks_once", "job_crashed")])
-def test_a_job_that_fails_says_so_and_is_tried_again(
+def test_a_job_that_fails_is_logged_and_tried_again(
     process: Callable[[], Process], tmp_path: Path, caplog: pytest.LogCaptureFixture, name: str, event: str
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -184,21 +182,21 @@ def test_a_job_that_fails_says_so_and_is_tried_again(
     assert [record.getMessage() for record in caplog.records] == [event]
 
 
-def test_a_job_that_waits_hears_that_its_lease_is_lost() -> None:
+def test_a_waiting_job_is_stopped_when_its_lease_is_lost() -> None:
     class Losing:
-        held = True
+        is_held = True
 
     lease = Losing()
-    ended = jobs._Either(threading.Event(), lease)  # type: ignore[arg-type]
-    assert not ended.wait(0.01)
-    threading.Timer(0.1, lambda: setattr(lease, "held", False)).start()
-    assert ended.wait(5)
-    assert ended.is_set()
+    stop = jobs._StopOrLeaseLost(threading.Event(), lease)  # type: ignore[arg-type]
+    assert not stop.wait(0.01)
+    threading.Timer(0.1, lambda: setattr(lease, "is_held", False)).start()
+    assert stop.wait(5)
+    assert stop.is_set()
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which the jobs of a command work."""
+    """The data folder of the jobs of a command."""
     monkeypatch.setenv("DATA", str(tmp_path))
     monkeypatch.delenv("DATABASE_URL", raising=False)
     return tmp_path
@@ -217,7 +215,7 @@ def test_jobs_of_a_command_end_with_it(folder: Path) -> None:
     assert not Path(f"/proc/{worker}").exists()
 
 
-def test_jobs_of_a_command_do_not_hear_its_ctrl_c(folder: Path) -> None:
+def test_jobs_of_a_command_ignore_its_ctrl_c(folder: Path) -> None:
     with jobs.running_for_command("tests.chassis.working:SERVICE"):
         eventually(lambda: notes(folder) == ["begun"], seconds=40)
         os.kill(_worker(folder), signal.SIGINT)

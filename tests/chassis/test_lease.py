@@ -1,4 +1,4 @@
-"""A role has one holder at a time, and another soon after the holder dies."""
+"""A role has one holder at a time, and a new holder soon after that process dies."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ with Leases(Database(sys.argv[1])).hold("index", threading.Event()):
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
-    opened = Database(url)
-    lease_rows.leases.create(opened.writer)
-    yield opened
-    opened.close()
+    database = Database(url)
+    lease_rows.leases.create(database.writer)
+    yield database
+    database.close()
 
 
-def test_a_held_role_is_not_given_twice_and_is_free_again_after_release(database: Database) -> None:
+def test_a_role_has_one_holder_and_is_free_after_release(database: Database) -> None:
     leases = Leases(database)
     first = leases.try_hold("index")
     assert first is not None
     assert first.is_held
     assert leases.try_hold("index") is None
-    other = leases.try_hold("relay")
-    assert other is not None
+    relay_lease = leases.try_hold("relay")
+    assert relay_lease is not None
     first.release()
     assert not first.is_held
     second = leases.try_hold("index")
     assert second is not None
-    for each in (other, second):
-        each.release()
+    for lease in (relay_lease, second):
+        lease.release()
 
 
-def test_who_waits_gets_the_role_or_hears_stop(database: Database) -> None:
+def test_a_waiter_gets_the_role_or_is_stopped(database: Database) -> None:
     leases, stop = Leases(database), threading.Event()
     first = leases.try_hold("index")
     assert first is not None
@@ -83,66 +83,66 @@ def test_a_killed_holder_is_replaced(database: Database) -> None:
     holder.kill()
     holder.wait()
     died = time.monotonic()
-    with Leases(database).hold("index", threading.Event()) as mine:
-        waited = time.monotonic() - died
-        assert mine is not None
-    # The kernel frees a file at once; a row runs out by the database's clock.
-    assert waited < (2 if database.is_sqlite else lease_rows.LEASE_SECONDS + 2)
+    with Leases(database).hold("index", threading.Event()) as lease:
+        wait_seconds = time.monotonic() - died
+        assert lease is not None
+    # The kernel releases a file lock at once; a row expires by the database's clock.
+    assert wait_seconds < (2 if database.is_sqlite else lease_rows.LEASE_SECONDS + 2)
 
 
 @pytest.fixture
 def rows(postgres_owner_url: str) -> Iterator[Database]:
-    """A database of PostgreSQL, where leases are rows."""
-    opened = Database(postgres_owner_url)
-    lease_rows.leases.create(opened.writer)
-    yield opened
-    opened.close()
+    """A PostgreSQL database, in which leases are rows."""
+    database = Database(postgres_owner_url)
+    lease_rows.leases.create(database.writer)
+    yield database
+    database.close()
 
 
-def test_a_waiter_in_another_process_hears_of_a_release_at_once(rows: Database) -> None:
-    held = Leases(rows).try_hold("index")
-    assert held is not None
+def test_a_waiter_in_another_process_is_notified_of_a_release_at_once(rows: Database) -> None:
+    lease = Leases(rows).try_hold("index")
+    assert lease is not None
     url = rows.url.render_as_string(hide_password=False)
     waiter = subprocess.Popen([sys.executable, "-c", WAITER, url], stdout=subprocess.PIPE, text=True)
     assert waiter.stdout is not None
     assert waiter.stdout.readline() == "waits\n"
-    # Not at a moment when it would look anyhow.
+    # At a moment when the waiter does not poll.
     time.sleep(lease_rows.POLL_SECONDS + 0.3)
-    released = time.time()
-    held.release()
-    taken = float(waiter.communicate(timeout=20)[0])
-    assert taken - released < 1
+    released_at = time.time()
+    lease.release()
+    taken_at = float(waiter.communicate(timeout=20)[0])
+    assert taken_at - released_at < 1
 
 
-def test_holders_and_waiters_at_rest_ask_the_database_for_little(rows: Database) -> None:
+def test_idle_holders_and_waiters_send_few_statements(rows: Database) -> None:
     roles = [f"role{number}" for number in range(8)]
-    held = [Leases(rows).try_hold(role) for role in roles]
-    # As another process: a keeper of its own.
-    other, stop = Database(rows.url.render_as_string(hide_password=False)), threading.Event()
+    leases = [Leases(rows).try_hold(role) for role in roles]
+    # A second connection has its own keeper, as another process has.
+    waiting_database, stop = Database(rows.url.render_as_string(hide_password=False)), threading.Event()
 
     def wait_for(role: str) -> None:
-        with Leases(other).hold(role, stop) as lease:
+        with Leases(waiting_database).hold(role, stop) as lease:
             assert lease is None
 
     waiters = [threading.Thread(target=wait_for, args=(role,)) for role in roles]
     for waiter in waiters:
         waiter.start()
     time.sleep(3)
-    before = transactions(rows)
+    count = transactions(rows)
     time.sleep(6)
-    # One renewal and one look every two seconds, however many roles.
-    assert transactions(rows) - before <= 12
+    # One renewal and one poll every two seconds for any number of roles.
+    assert transactions(rows) - count <= 12
     stop.set()
     for waiter in waiters:
         waiter.join(10)
-    for lease in held:
+    for lease in leases:
         assert lease is not None
         lease.release()
-    other.close()
+    waiting_database.close()
 
 
 def transactions(database: Database) -> int:
-    """How many have ended in this database so far."""
+    """The number of transactions that have ended in this database."""
     with database.reading(system("test")) as session:
         count = text("SELECT xact_commit + xact_rollback FROM pg_stat_database WHERE datname = current_database()")
         return int(session.scalar(count) or 0)
@@ -151,22 +151,22 @@ def transactions(database: Database) -> int:
 def test_all_leases_of_a_process_are_renewed_by_one_thread(rows: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 1)
     monkeypatch.setattr(lease_rows, "RENEW_SECONDS", 0.3)
-    others = threading.active_count()
-    held = [Leases(rows).try_hold(f"role{number}") for number in range(8)]
-    assert threading.active_count() == others + 1
+    thread_count = threading.active_count()
+    leases = [Leases(rows).try_hold(f"role{number}") for number in range(8)]
+    assert threading.active_count() == thread_count + 1
     time.sleep(2.5)
-    assert all(lease is not None and lease.is_held for lease in held)
+    assert all(lease is not None and lease.is_held for lease in leases)
     assert [Leases(rows).try_hold(f"role{number}") for number in range(8)] == [None] * 8
-    for lease in held:
+    for lease in leases:
         assert lease is not None
         lease.release()
     end = time.monotonic() + 10
-    while threading.active_count() > others:
-        assert time.monotonic() < end, "nothing is held, and its thread is still there"
+    while threading.active_count() > thread_count:
+        assert time.monotonic() < end, "the thread still runs without a lease"
         time.sleep(0.05)
 
 
-def test_a_transaction_that_has_checked_its_lease_holds_up_no_renewal(
+def test_a_transaction_that_has_checked_its_lease_blocks_no_renewal(
     rows: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease_rows, "LEASE_SECONDS", 2)
@@ -183,36 +183,36 @@ def test_a_transaction_that_has_checked_its_lease_holds_up_no_renewal(
     second.release()
 
 
-def test_leases_survive_a_connection_that_breaks(rows: Database, caplog: pytest.LogCaptureFixture) -> None:
-    held = Leases(rows).try_hold("index")
-    assert held is not None
+def test_leases_survive_a_broken_connection(rows: Database, caplog: pytest.LogCaptureFixture) -> None:
+    lease = Leases(rows).try_hold("index")
+    assert lease is not None
     time.sleep(0.5)
     with rows.transaction(system("test")) as session:
         session.execute(
             text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN rangkiang_lease%'")
         )
     time.sleep(lease_rows.LEASE_SECONDS + 1)
-    assert held.is_held
+    assert lease.is_held
     assert "lease_not_renewed" in caplog.text
-    held.release()
+    lease.release()
 
 
-def test_a_holder_that_overslept_is_fenced_off(postgres_owner_url: str) -> None:
+def test_a_holder_with_an_expired_lease_is_fenced(postgres_owner_url: str) -> None:
     database = Database(postgres_owner_url)
     lease_rows.leases.create(database.writer)
     leases = Leases(database)
-    sleeper = leases.try_hold("index")
-    assert sleeper is not None
+    expired = leases.try_hold("index")
+    assert expired is not None
     with database.transaction(system("test")) as session:
-        sleeper.fence(session)
+        expired.fence(session)
         session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
     successor = leases.try_hold("index")
     assert successor is not None
     with pytest.raises(Conflict) as refusal, database.transaction(system("test")) as session:
-        sleeper.fence(session)
+        expired.fence(session)
     assert refusal.value.reason == "LEASE_LOST"
-    assert not sleeper.is_held
-    sleeper.release()
+    assert not expired.is_held
+    expired.release()
     with database.transaction(system("test")) as session:
         successor.fence(session)
     successor.release()

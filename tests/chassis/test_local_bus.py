@@ -1,4 +1,4 @@
-"""The local bus: rows, waits that grow, and a dead list."""
+"""The local bus: delivery rows, growing delays and the dead list."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
         yield installation
 
 
-def waiting(installation: Installation) -> list[tuple[int, bool]]:
+def delivery_rows(installation: Installation) -> list[tuple[int, bool]]:
     with installation.orders.database.reading(system("test")) as session:
         return [(row.attempts, row.dead) for row in session.execute(select(deliveries))]
 
 
-def test_waits_grow_until_the_event_is_dead(installation: Installation) -> None:
+def test_delays_grow_until_the_event_is_dead(installation: Installation) -> None:
     installation.break_orders(True)
     installation.receive("mango")
     installation.publish()
@@ -44,18 +44,18 @@ def test_waits_grow_until_the_event_is_dead(installation: Installation) -> None:
     for attempt, seconds in enumerate(BACKOFF_SECONDS, start=1):
         with clock.frozen(moment):
             assert orders.run_due(NEVER) == 1
-        assert waiting(installation) == [(attempt, False)]
+        assert delivery_rows(installation) == [(attempt, False)]
         with clock.frozen(moment + timedelta(seconds=seconds - 0.1)):
             assert orders.run_due(NEVER) == 0
         moment += timedelta(seconds=seconds)
     with clock.frozen(moment):
         assert orders.run_due(NEVER) == 1
-    assert waiting(installation) == [(len(BACKOFF_SECONDS) + 1, True)]
+    assert delivery_rows(installation) == [(len(BACKOFF_SECONDS) + 1, True)]
     with clock.frozen(moment + timedelta(days=1)):
         assert orders.run_due(NEVER) == 0
 
 
-def test_one_event_that_fails_holds_up_no_other(installation: Installation) -> None:
+def test_an_event_that_fails_blocks_no_other(installation: Installation) -> None:
     with installation.open_bus() as bus:
         bus.publish([installation.some_event(body="unreadable")])
     installation.receive("mango")
@@ -64,39 +64,39 @@ def test_one_event_that_fails_holds_up_no_other(installation: Installation) -> N
     assert installation.placed() == ["mango"]
 
 
-def test_an_event_whose_handler_is_gone_in_this_release_is_kept_as_dead(installation: Installation) -> None:
+def test_an_event_without_a_handler_in_this_release_is_dead(installation: Installation) -> None:
     installation.receive("mango")
     installation.publish()
-    later = replace(installation.orders, service=replace(installation.orders.service, consumers=()))
-    Deliveries(later).run_due(NEVER)
+    next_release = replace(installation.orders, service=replace(installation.orders.service, consumers=()))
+    Deliveries(next_release).run_due(NEVER)
     with installation.open_dead("orders") as dead_list:
         assert [event.error for event in dead_list.find()] == ["no handler place_order in this release"]
 
 
-def test_an_event_that_ends_its_process_counts_as_tried_and_is_given_up_in_the_end(installation: Installation) -> None:
+def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_several(installation: Installation) -> None:
     with installation.open_bus() as bus:
         bus.publish([installation.some_event(body='{"name": "mango"}')])
     command = [sys.executable, "-m", "tests.example_services.dying", "handlers", "handler.before_effect"]
     for _ in range(3):
         child = subprocess.run(command, env=environment_of(installation.settings), cwd=CHECKOUT, timeout=30)
         assert child.returncode == -signal.SIGKILL
-    assert waiting(installation) == [(2, False)]
+    assert delivery_rows(installation) == [(2, False)]
     with clock.frozen(clock.now() + timedelta(hours=1)):
         Deliveries(installation.orders, backoff=BACKOFF_SECONDS[:2]).run_due(NEVER)
-    assert waiting(installation) == [(3, True)]
+    assert delivery_rows(installation) == [(3, True)]
     with installation.open_dead("orders") as dead_list:
         assert [event.error for event in dead_list.find()] == ["its process died while handling it"]
 
 
-def test_a_handler_done_leaves_no_row(installation: Installation) -> None:
+def test_a_handled_event_has_no_row(installation: Installation) -> None:
     installation.receive("mango")
     installation.publish()
-    assert waiting(installation) == [(0, False)]
+    assert delivery_rows(installation) == [(0, False)]
     Deliveries(installation.orders).run_due(NEVER)
-    assert waiting(installation) == []
+    assert delivery_rows(installation) == []
 
 
-def test_the_delivery_job_ends_when_told_to(installation: Installation) -> None:
+def test_the_delivery_job_ends_when_stopped(installation: Installation) -> None:
     stop = threading.Event()
     job = threading.Thread(target=deliver, args=(installation.orders, stop))
     job.start()
@@ -115,15 +115,15 @@ def test_a_service_delivers_only_on_the_local_bus_and_only_with_consumers(instal
     assert not delivers(replace(installation.orders, service=replace(installation.orders.service, consumers=())))
 
 
-def test_opened_by_its_url_it_is_well_and_serves_the_service_itself(installation: Installation) -> None:
+def test_a_local_bus_opened_by_its_url_delivers_to_its_own_service(installation: Installation) -> None:
     bus = open_local("local:", resources=installation.orders)
     bus.check()
     assert bus.publish([installation.some_event()])
-    assert waiting(installation) == [(0, False)]
+    assert delivery_rows(installation) == [(0, False)]
     bus.close()
 
 
-def test_the_chassis_jobs_carry_and_handle_under_their_leases(installation: Installation) -> None:
+def test_the_chassis_jobs_publish_and_deliver_under_their_leases(installation: Installation) -> None:
     stop = threading.Event()
     threads = jobs.start(jobs.jobs_of(installation.orders), installation.orders, stop)
     with installation.open_bus() as bus:

@@ -26,10 +26,10 @@ from tests.conftest import CHECKOUT
 REVISION = """
 import sqlalchemy as sa
 from alembic import op
-revision, down_revision, branch_labels, depends_on = "{revision}", {before}, None, None
+revision, down_revision, branch_labels, depends_on = "{revision}", {previous}, None, None
 def upgrade():
     op.create_table("{table}", sa.Column("id", sa.Integer, primary_key=True))
-    {then}
+    {statement}
 """
 
 
@@ -42,18 +42,18 @@ REVISIONS = [*PLATFORM, *_revisions("services/catalog/migrations", "catalog")]
 
 
 @pytest.fixture
-def growing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """A service whose revisions the test writes as it goes."""
-    package = tmp_path / f"growing_{new_id().hex}"
+def evolving(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
+    """A service with revisions that the test writes."""
+    package = tmp_path / f"evolving_{new_id().hex}"
     (package / "versions").mkdir(parents=True)
     (package / "__init__.py").write_text("")
     monkeypatch.syspath_prepend(str(tmp_path))
 
-    def write(revision: str, before: str | None, table: str, then: str = "pass") -> None:
-        body = REVISION.format(revision=revision, before=repr(before), table=table, then=then)
+    def write(revision: str, previous: str | None, table: str, statement: str = "pass") -> None:
+        body = REVISION.format(revision=revision, previous=repr(previous), table=table, statement=statement)
         (package / "versions" / f"{revision}.py").write_text(textwrap.dedent(body))
 
-    return SimpleNamespace(service=Service("growing", MetaData(), package.name), write=write)
+    return SimpleNamespace(service=Service("evolving", MetaData(), package.name), write=write)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
@@ -88,37 +88,39 @@ def _rows(url: str, statement: str) -> list[object]:
     return rows
 
 
-def test_a_good_revision_is_seen_by_a_second_connection(growing: SimpleNamespace, url: str) -> None:
-    growing.write("a1", None, "one")
-    growing.write("a2", "a1", "two")
-    assert migrate(growing.service, owner_url=url) == [*PLATFORM, "growing/a1", "growing/a2"]
+def test_an_applied_revision_is_visible_to_another_connection(evolving: SimpleNamespace, url: str) -> None:
+    evolving.write("a1", None, "one")
+    evolving.write("a2", "a1", "two")
+    assert migrate(evolving.service, owner_url=url) == [*PLATFORM, "evolving/a1", "evolving/a2"]
     assert {"one", "two"} <= _tables(url)
-    assert migrate(growing.service, owner_url=url) == []
+    assert migrate(evolving.service, owner_url=url) == []
 
 
-def test_a_revision_that_raises_half_way_leaves_nothing(growing: SimpleNamespace, url: str) -> None:
-    growing.write("a1", None, "one")
-    migrate(growing.service, owner_url=url)
-    growing.write("a2", "a1", "two", then='op.execute("INSERT INTO nowhere VALUES (1)")')
+def test_a_revision_that_raises_an_error_changes_nothing(evolving: SimpleNamespace, url: str) -> None:
+    evolving.write("a1", None, "one")
+    migrate(evolving.service, owner_url=url)
+    evolving.write("a2", "a1", "two", statement='op.execute("INSERT INTO nowhere VALUES (1)")')
     with pytest.raises(DBAPIError):
-        migrate(growing.service, owner_url=url)
+        migrate(evolving.service, owner_url=url)
     assert "two" not in _tables(url)
     database = Database(url)
-    assert pending(growing.service, database) == ["growing/a2"]
+    assert pending(evolving.service, database) == ["evolving/a2"]
     database.close()
 
 
-def test_migrating_from_several_processes_at_once_is_migrating_once(url: str) -> None:
+def test_several_processes_migrate_once(url: str) -> None:
     script = (
         "import sys; from chassis.migrate import migrate; from services.catalog.service import SERVICE\n"
         "print(len(migrate(SERVICE, owner_url=sys.argv[1])))"
     )
-    runs = [subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    done = sorted(int(run.communicate(timeout=60)[0]) for run in runs)
-    assert done == [0, 0, len(REVISIONS)]
+    children = [
+        subprocess.Popen([sys.executable, "-c", script, url], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
+    counts = sorted(int(process.communicate(timeout=60)[0]) for process in children)
+    assert counts == [0, 0, len(REVISIONS)]
 
 
-def test_a_missing_database_is_made(servers: dict[str, str]) -> None:
+def test_a_missing_database_is_created(servers: dict[str, str]) -> None:
     name = f"test_{new_id().hex[:12]}"
     try:
         url = development.database_url(name, owner=True)
@@ -128,7 +130,7 @@ def test_a_missing_database_is_made(servers: dict[str, str]) -> None:
         development.drop_database(name)
 
 
-def test_the_tables_are_what_the_code_says(url: str) -> None:
+def test_the_tables_have_the_columns_of_the_code(url: str) -> None:
     migrate(SERVICE, owner_url=url)
     engine = create_engine(url)
     inspector = inspect(engine)
@@ -139,18 +141,18 @@ def test_the_tables_are_what_the_code_says(url: str) -> None:
     engine.dispose()
 
 
-def test_a_services_revisions_know_nothing_of_the_platforms_tables(growing: SimpleNamespace, url: str) -> None:
-    growing.write("a1", None, "one")
-    migrate(growing.service, owner_url=url)
+def test_revisions_of_a_service_are_separate_from_those_of_the_platform(evolving: SimpleNamespace, url: str) -> None:
+    evolving.write("a1", None, "one")
+    migrate(evolving.service, owner_url=url)
     assert set(chassis_tables.tables) < _tables(url)
     assert _rows(url, "SELECT version_num FROM chassis_revision") == [PLATFORM[-1].split("/")[1]]
     assert _rows(url, "SELECT version_num FROM alembic_version") == ["a1"]
 
 
-def _as_release_0_1_0_left_it(growing: SimpleNamespace, url: str) -> None:
-    """One history, in which the service's first revision made the platform's tables; a fact waits in the outbox."""
-    growing.write("a1", None, "one")
-    migrate(growing.service, owner_url=url)
+def _prepare_release_0_1_0(evolving: SimpleNamespace, url: str) -> None:
+    """A single history, whose first revision created the platform's tables, which have rows."""
+    evolving.write("a1", None, "one")
+    migrate(evolving.service, owner_url=url)
     _execute(
         url,
         "DROP TABLE chassis_revision",
@@ -160,50 +162,48 @@ def _as_release_0_1_0_left_it(growing: SimpleNamespace, url: str) -> None:
     )
 
 
-def test_platform_tables_that_an_earlier_release_made_are_adopted_with_their_rows(
-    growing: SimpleNamespace, url: str
-) -> None:
-    _as_release_0_1_0_left_it(growing, url)
+def test_platform_tables_of_an_earlier_release_are_adopted_with_their_rows(evolving: SimpleNamespace, url: str) -> None:
+    _prepare_release_0_1_0(evolving, url)
     database = Database(url)
-    assert pending(growing.service, database) == PLATFORM
-    assert migrate(growing.service, owner_url=url) == PLATFORM
-    assert pending(growing.service, database) == []
+    assert pending(evolving.service, database) == PLATFORM
+    assert migrate(evolving.service, owner_url=url) == PLATFORM
+    assert pending(evolving.service, database) == []
     database.close()
     assert _rows(url, "SELECT consumer FROM inbox") == ["cook"]
 
 
-def test_a_platform_table_of_another_form_is_refused_and_nothing_is_changed(growing: SimpleNamespace, url: str) -> None:
-    _as_release_0_1_0_left_it(growing, url)
+def test_a_platform_table_of_another_form_is_refused_without_changes(evolving: SimpleNamespace, url: str) -> None:
+    _prepare_release_0_1_0(evolving, url)
     _execute(url, "ALTER TABLE inbox DROP COLUMN at", "DROP TABLE leases")
     with pytest.raises(Conflict) as refusal:
-        migrate(growing.service, owner_url=url)
+        migrate(evolving.service, owner_url=url)
     assert refusal.value.reason == "TABLES_DIFFER"
     assert "inbox" in refusal.value.facts["difference"]
     assert not {"leases", "chassis_revision"} & _tables(url)
 
 
-def test_an_institution_writes_its_own_rows_only_and_reads_all(postgres_url: str, postgres_owner_url: str) -> None:
+def test_an_institution_writes_only_its_own_rows_and_reads_all(postgres_url: str, postgres_owner_url: str) -> None:
     migrate(SERVICE, owner_url=postgres_owner_url, app_url=postgres_url)
     database = Database(postgres_url)
-    mine, yours = new_id(), new_id()
+    own_id, other_id = new_id(), new_id()
     with database.transaction(system("test")) as session:
-        for number, each in enumerate((mine, yours)):
+        for number, institution_id in enumerate((own_id, other_id)):
             session.execute(
                 insert(Institution).values(
-                    id=each, code=f"I{number}", name_id="", name_en="", kind="", npp="", isil="", zone="UTC"
+                    id=institution_id, code=f"I{number}", name_id="", name_en="", kind="", npp="", isil="", zone="UTC"
                 )
             )
-    as_me = Context(institution=str(mine))
-    with database.transaction(as_me) as session:
-        session.execute(insert(Source).values(id=new_id(), institution_id=mine, code="S"))
-    with pytest.raises(DBAPIError), database.transaction(as_me) as session:
-        session.execute(insert(Source).values(id=new_id(), institution_id=yours, code="T"))
+    context = Context(institution=str(own_id))
+    with database.transaction(context) as session:
+        session.execute(insert(Source).values(id=new_id(), institution_id=own_id, code="S"))
+    with pytest.raises(DBAPIError), database.transaction(context) as session:
+        session.execute(insert(Source).values(id=new_id(), institution_id=other_id, code="T"))
     with pytest.raises(DBAPIError), database.transaction(Context()) as session:
-        session.execute(insert(Source).values(id=new_id(), institution_id=mine, code="U"))
-    with database.reading(as_me) as session:
+        session.execute(insert(Source).values(id=new_id(), institution_id=own_id, code="U"))
+    with database.reading(context) as session:
         assert session.scalar(text("SELECT count(*) FROM institutions")) == 2
-    with database.transaction(as_me) as session:
+    with database.transaction(context) as session:
         session.execute(text("UPDATE institutions SET kind = 'seen'"))
-    with database.reading(as_me) as session:
+    with database.reading(context) as session:
         assert session.scalar(text("SELECT count(*) FROM institutions WHERE kind = 'seen'")) == 1
     database.close()

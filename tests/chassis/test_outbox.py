@@ -1,4 +1,4 @@
-"""Facts are written with their act, carried in order, marked when taken, and forgotten in time."""
+"""Events are written in the transaction of their act, published in order, marked once published and deleted later."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ TEST = system("test")
 
 
 class FakeBus:
-    """Remembers what it was given; can be away, or refuse one type of fact."""
+    """Keeps the published events; can be unavailable, or refuse events with a text."""
 
     writes_databases = False
 
     def __init__(self) -> None:
-        self.taken: list[Event] = []
-        self.away = False
-        self.refused = ""
+        self.published: list[Event] = []
+        self.unavailable = False
+        self.refused_text = ""
 
     def publish(self, events: Sequence[Event]) -> list[UUID]:
-        if self.away:
+        if self.unavailable:
             raise Unavailable("BUS_UNAVAILABLE", why="tests")
-        good = [event for event in events if event.body.find(self.refused) < 0 or not self.refused]
-        self.taken += good
-        return [event.id for event in good]
+        accepted = [event for event in events if event.body.find(self.refused_text) < 0 or not self.refused_text]
+        self.published += accepted
+        return [event.id for event in accepted]
 
     def check(self) -> None: ...
 
@@ -67,49 +67,49 @@ def relay(installation: Installation, bus: FakeBus) -> Relay:
 
 
 def names(bus: FakeBus) -> list[str]:
-    return [json.loads(event.body)["name"] for event in bus.taken]
+    return [json.loads(event.body)["name"] for event in bus.published]
 
 
-def test_a_fact_of_an_act_that_failed_is_never_told(installation: Installation, relay: Relay) -> None:
+def test_an_event_of_a_failed_act_is_never_published(installation: Installation, relay: Relay) -> None:
     with suppress(ZeroDivisionError), installation.stock.database.transaction(CLERK) as session:
         installation.receive_in(session, "mango")
         raise ZeroDivisionError
     assert drain(relay) == 0
 
 
-def test_facts_go_out_in_the_order_they_were_told_whole(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+def test_events_are_published_completely_and_in_order(installation: Installation, relay: Relay, bus: FakeBus) -> None:
     articles = [f"article{number:04}" for number in range(450)]
     installation.receive(*articles)
     assert drain(relay) == 450
     assert names(bus) == articles
-    first = bus.taken[0]
-    assert (first.type, first.institution, first.actor, first.version) == (
+    event = bus.published[0]
+    assert (event.type, event.institution, event.actor, event.version) == (
         "examples.v1.ArticleReceived",
         "SOLOK",
         "amak",
         1,
     )
-    assert json.loads(first.body)["article_id"] == first.aggregate_id
-    assert abs(clock.now() - first.occurred_at) < timedelta(minutes=1)
+    assert json.loads(event.body)["article_id"] == event.aggregate_id
+    assert abs(clock.now() - event.occurred_at) < timedelta(minutes=1)
 
 
-def test_what_was_taken_is_not_published_again(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+def test_a_published_event_is_not_published_again(installation: Installation, relay: Relay, bus: FakeBus) -> None:
     installation.receive("mango")
     assert [relay.step(), relay.step()] == [1, 0]
     assert names(bus) == ["mango"]
 
 
-def test_what_the_bus_refuses_waits_alone(installation: Installation, relay: Relay, bus: FakeBus) -> None:
-    bus.refused = "mango"
+def test_an_event_that_the_bus_refuses_blocks_no_other(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+    bus.refused_text = "mango"
     installation.receive("guava", "mango", "papaya")
     assert drain(relay) == 2
     assert installation.unpublished() == 1
-    bus.refused = ""
+    bus.refused_text = ""
     assert drain(relay) == 1
 
 
-def test_nothing_is_marked_while_the_bus_is_away(installation: Installation, relay: Relay, bus: FakeBus) -> None:
-    bus.away = True
+def test_nothing_is_marked_while_the_bus_is_unavailable(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+    bus.unavailable = True
     installation.receive("mango")
     with pytest.raises(Unavailable):
         relay.step()
@@ -131,10 +131,10 @@ def test_a_running_relay_publishes_soon_after_the_commit(
             waits.append(time.monotonic() - start)
         stop.set()
         thread.join()
-    assert sorted(waits)[2] < 0.5  # sweeping alone would take half a second on average
+    assert sorted(waits)[2] < 0.5  # polling alone would take half a second on average
 
 
-def test_a_running_relay_rests_when_there_is_nothing(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+def test_an_idle_relay_takes_few_steps(installation: Installation, relay: Relay, bus: FakeBus) -> None:
     stop, steps = threading.Event(), []
     step = relay.step
     relay.step = lambda: steps.append(1) or step()  # type: ignore[method-assign,func-returns-value]
@@ -149,7 +149,7 @@ def test_a_running_relay_rests_when_there_is_nothing(installation: Installation,
     assert len(steps) < 8
 
 
-def test_two_relays_at_once_publish_each_fact_once(servers: dict[str, str], tmp_path: Path) -> None:
+def test_two_relays_at_once_publish_each_event_once(servers: dict[str, str], tmp_path: Path) -> None:
     with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
         installation.receive(*(f"article{number}" for number in range(600)))
         buses = [FakeBus(), FakeBus()]
@@ -163,7 +163,7 @@ def test_two_relays_at_once_publish_each_fact_once(servers: dict[str, str], tmp_
         assert len({*names(buses[0]), *names(buses[1])}) == 600
 
 
-def test_published_facts_are_forgotten_after_a_week_unpublished_ones_never(
+def test_published_events_are_deleted_after_a_week_and_unpublished_ones_never(
     installation: Installation, relay: Relay
 ) -> None:
     installation.receive("mango")
@@ -177,7 +177,7 @@ def test_published_facts_are_forgotten_after_a_week_unpublished_ones_never(
     assert installation.unpublished() == 1
 
 
-def test_a_consumer_sees_a_fact_for_the_first_time_once(installation: Installation) -> None:
+def test_an_event_is_new_to_a_consumer_once(installation: Installation) -> None:
     event = installation.some_event().id
     with installation.stock.database.transaction(TEST) as session:
         assert record_delivery(session, "place_order", event)
@@ -185,7 +185,7 @@ def test_a_consumer_sees_a_fact_for_the_first_time_once(installation: Installati
         assert record_delivery(session, "another", event)
 
 
-def test_what_a_consumer_saw_is_forgotten_after_a_month(installation: Installation) -> None:
+def test_inbox_rows_are_deleted_after_a_month(installation: Installation) -> None:
     with installation.stock.database.transaction(TEST) as session:
         record_delivery(session, "place_order", installation.some_event().id)
     with clock.frozen(clock.now() + timedelta(days=29)):

@@ -1,4 +1,4 @@
-"""A parent process passes connections to its workers in turn, and keeps their number."""
+"""A supervisor passes connections to its workers in turn and replaces workers that end."""
 
 from __future__ import annotations
 
@@ -29,60 +29,60 @@ class Running:
         assert self.process.stdout is not None
         self.address = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
 
-    def ask(self) -> int:
-        """Number of the process that answers a fresh connection."""
+    def worker_id(self) -> int:
+        """Id of the process that responds on a new connection."""
         return int(httpx.get(self.address, timeout=10).text)
 
-    def answering(self) -> set[int]:
-        """Numbers of the processes that answer four fresh connections."""
-        return {self.ask() for _ in range(4)}
+    def worker_ids(self) -> set[int]:
+        """Ids of the processes that respond on four new connections."""
+        return {self.worker_id() for _ in range(4)}
 
 
 @pytest.fixture
 def running() -> Iterator[Running]:
-    supervised = Running()
-    yield supervised
-    supervised.process.terminate()
-    supervised.process.communicate(timeout=20)
+    supervisor = Running()
+    yield supervisor
+    supervisor.process.terminate()
+    supervisor.process.communicate(timeout=20)
 
 
-def eventually_two(running: Running, *, without: int) -> bool:
-    until = time.monotonic() + 10
-    while time.monotonic() < until:
+def is_replaced(running: Running, *, without: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
         with suppress(httpx.HTTPError):
-            workers = running.answering()
+            workers = running.worker_ids()
             if len(workers) == 2 and without not in workers:
                 return True
         time.sleep(0.05)
     return False
 
 
-def test_eight_kept_connections_fall_four_and_four(running: Running) -> None:
-    with ExitStack() as kept:
-        clients = [kept.enter_context(httpx.Client(base_url=running.address)) for _ in range(8)]
-        first = [client.get("/").text for client in clients]
-        assert sorted(Counter(first).values()) == [4, 4]
-        assert [client.get("/").text for client in clients] == first
+def test_eight_open_connections_are_shared_equally(running: Running) -> None:
+    with ExitStack() as stack:
+        clients = [stack.enter_context(httpx.Client(base_url=running.address)) for _ in range(8)]
+        process_ids = [client.get("/").text for client in clients]
+        assert sorted(Counter(process_ids).values()) == [4, 4]
+        assert [client.get("/").text for client in clients] == process_ids
 
 
-def test_a_killed_worker_is_replaced_while_the_other_goes_on(running: Running) -> None:
-    with httpx.Client(base_url=running.address) as kept:
-        survivor = int(kept.get("/").text)
-        (victim,) = running.answering() - {survivor}
+def test_a_killed_worker_is_replaced_while_the_other_continues(running: Running) -> None:
+    with httpx.Client(base_url=running.address) as client:
+        survivor = int(client.get("/").text)
+        (victim,) = running.worker_ids() - {survivor}
         os.kill(victim, signal.SIGKILL)
-        assert int(kept.get("/").text) == survivor
-        assert eventually_two(running, without=victim)
-        assert int(kept.get("/").text) == survivor
+        assert int(client.get("/").text) == survivor
+        assert is_replaced(running, without=victim)
+        assert int(client.get("/").text) == survivor
 
 
-def test_a_request_under_way_is_answered_before_the_processes_stop(running: Running) -> None:
-    answers: list[int] = []
-    request = threading.Thread(target=lambda: answers.append(httpx.get(running.address + "/slow").status_code))
+def test_a_running_request_ends_before_the_processes_stop(running: Running) -> None:
+    statuses: list[int] = []
+    request = threading.Thread(target=lambda: statuses.append(httpx.get(running.address + "/slow").status_code))
     request.start()
     time.sleep(0.25)
     running.process.send_signal(signal.SIGTERM)
     request.join(timeout=10)
-    assert answers == [200]
+    assert statuses == [200]
     assert running.process.wait(timeout=10) == 0
 
 

@@ -1,4 +1,4 @@
-"""Settings come from the environment, are checked, and say what is wrong by name."""
+"""Settings come from the environment and are validated; errors name the variable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MODELS = settings_models(discover(), gateway=True)
 NAMES = [variable.name for variable in variables(MODELS, service_names())]
 
 
-def test_nothing_set_is_the_embedded_edition() -> None:
+def test_the_defaults_are_the_embedded_edition() -> None:
     settings = load({})
     assert settings.database("catalog") == "sqlite:///var/catalog.db"
     assert settings.of(CatalogSettings).search == "tantivy:///var/index"
@@ -24,7 +24,7 @@ def test_nothing_set_is_the_embedded_edition() -> None:
     assert settings.service_url("catalog") == "inproc:catalog"
 
 
-def test_data_moves_every_default_and_an_explicit_url_wins() -> None:
+def test_data_changes_every_default_and_an_explicit_url_wins() -> None:
     settings = load({"DATA": "/srv/rk", "SEARCH_URL": "http://es:9200/records"})
     assert settings.data == Path("/srv/rk")
     assert settings.database("catalog") == "sqlite:////srv/rk/catalog.db"
@@ -38,7 +38,7 @@ def test_an_owner_gets_its_own_settings_from_the_same_environment() -> None:
     assert settings.of(GatewaySettings).covers == Path("/srv/covers")
 
 
-def test_an_owners_bad_value_is_named_by_its_variable() -> None:
+def test_an_invalid_value_of_an_owner_is_named_by_its_variable() -> None:
     with pytest.raises(Invalid) as refusal:
         load({"QUERY_LOG_DAYS": "many"}).of(CatalogSettings)
     assert (refusal.value.reason, refusal.value.facts["variable"]) == ("SETTING_INVALID", "QUERY_LOG_DAYS")
@@ -51,12 +51,12 @@ def test_a_variable_that_two_owners_declare_is_the_same_in_both() -> None:
         assert len({(str(field.annotation), str(field.metadata), str(field.default)) for field in fields}) == 1, name
 
 
-def test_the_rest_of_the_environment_is_not_printed_with_the_settings() -> None:
+def test_other_variables_are_not_printed_with_the_settings() -> None:
     assert "hunter2" not in repr(load({"AWS_SECRET": "hunter2"}))
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "suggestion"),
     [
         ("DATABASE_URI", "DATABASE_URL"),
         ("CATALOGUE_URL", "CATALOG_URL"),
@@ -66,19 +66,19 @@ def test_the_rest_of_the_environment_is_not_printed_with_the_settings() -> None:
         ("RATE_LIMITS", "RATE_LIMIT"),
     ],
 )
-def test_a_misspelt_variable_is_refused_with_the_setting_that_was_meant(name: str, meant: str) -> None:
+def test_a_misspelt_variable_is_refused_with_the_right_setting(name: str, suggestion: str) -> None:
     with pytest.raises(Invalid) as refusal:
         load_for(MODELS, NAMES, {name: "x:y"})
-    assert (refusal.value.reason, refusal.value.facts) == ("SETTING_UNKNOWN", {"variable": name, "meant": meant})
+    assert (refusal.value.reason, refusal.value.facts) == ("SETTING_UNKNOWN", {"variable": name, "meant": suggestion})
 
 
-def test_a_misspelt_variable_beside_the_right_one_is_no_reason_to_refuse() -> None:
+def test_a_misspelt_variable_next_to_the_right_one_is_accepted() -> None:
     environ = {"DATABASE_URL": "sqlite:///x/{service}.db", "DATABASE_URI": "for:another-program"}
     assert load_for(MODELS, NAMES, environ)
     assert find_misspelt(NAMES, environ) == [Misspelt("DATABASE_URI", "DATABASE_URL", is_ignored=False)]
 
 
-def test_ordinary_variables_are_no_misspelt_settings() -> None:
+def test_ordinary_variables_are_not_misspelt_settings() -> None:
     ordinary = [
         "HOSTNAME", "HOSTS", "LANGUAGE", "LC_ALL", "PATH", "HOME", "DATABASE_USER", "DATABASE_PASSWORD", "BASE_URL",
         "GRPC_VERBOSITY", "GRPC_TRACE", "OTEL_TRACES_SAMPLER", "OTEL_EXPORTER_OTLP_HEADERS", "LOG_FILE", "HTTP_PROXY",
@@ -88,13 +88,13 @@ def test_ordinary_variables_are_no_misspelt_settings() -> None:
     assert not find_misspelt(NAMES, dict.fromkeys(ordinary, "x"))
 
 
-def test_each_service_has_a_database_of_its_own() -> None:
+def test_each_service_has_its_own_database() -> None:
     settings = load({"DATABASE_URL": "postgresql+psycopg://app:s3cret@db/rk_{service}"})
     assert settings.database("catalog").endswith("/rk_catalog")
     assert settings.database_owner("members").endswith("/rk_members")
 
 
-def test_a_service_is_where_its_url_says() -> None:
+def test_the_address_of_a_service_is_its_url() -> None:
     assert load({"CATALOG_URL": "dns:///catalog:50051"}).service_url("catalog") == "dns:///catalog:50051"
 
 
@@ -102,20 +102,20 @@ def test_a_service_is_where_its_url_says() -> None:
     ("variable", "value"),
     [("PORT", "eighty"), ("PORT", "70000"), ("WORKERS", "0"), ("ENVIRONMENT", "prod"), ("BUS_URL", "localhost")],
 )
-def test_a_bad_value_is_named_by_its_variable(variable: str, value: str) -> None:
+def test_an_invalid_value_is_named_by_its_variable(variable: str, value: str) -> None:
     with pytest.raises(Invalid) as refusal:
         load({variable: value})
     assert refusal.value.reason == "SETTING_INVALID"
     assert refusal.value.facts["variable"] == variable
 
 
-def test_a_bad_secret_is_never_repeated() -> None:
+def test_an_invalid_secret_is_not_in_the_error() -> None:
     with pytest.raises(Invalid) as refusal:
         load({"DATABASE_URL": "hunter2-without-a-scheme"})
     assert "hunter2" not in str(refusal.value) + str(refusal.value.facts)
 
 
-def test_an_empty_variable_is_an_unset_one() -> None:
+def test_an_empty_variable_is_unset() -> None:
     assert load({"PORT": "", "DATA": ""}).port == 8080
 
 

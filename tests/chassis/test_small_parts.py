@@ -1,4 +1,4 @@
-"""Errors, URLs, ids, the clock and the context: small parts that everything stands on."""
+"""Errors, URLs, ids, the clock and the context."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from chassis.sentences import LocalText
 from chassis.urls import open_url
 
 
-def test_an_error_says_its_sentence_in_both_languages_with_its_facts() -> None:
+def test_an_error_has_a_sentence_in_both_languages_with_its_facts() -> None:
     problem = NotFound("BOOK_NOT_FOUND", book="Navis")
     assert problem.sentence == LocalText("Tidak ada buku Navis.", "There is no book Navis.")
     assert problem.facts == {"book": "Navis"}
@@ -26,36 +26,36 @@ def test_a_text_falls_back_to_the_other_language() -> None:
     assert LocalText("hanya Indonesia", "").in_language("en") == "hanya Indonesia"
 
 
-def test_errors_are_found_again_by_their_code() -> None:
+def test_errors_are_found_by_their_code() -> None:
     assert error_for("NOT_FOUND") is NotFound
     assert error_for("DATA_LOSS") is Error
 
 
-def test_an_unknown_scheme_is_met_with_the_nearest_known_one() -> None:
+def test_an_unknown_scheme_is_refused_with_the_nearest_known_one() -> None:
     with pytest.raises(Invalid) as refusal:
         open_url("ampq://host", {"amqp": "x:y", "local": "x:y"})
     assert "Did you mean amqp:?" in refusal.value.sentence.en
 
 
 def test_an_adapter_is_imported_only_when_it_is_chosen() -> None:
-    opened = open_url("plain:somewhere", {"plain": "builtins:str", "broken": "no.such.module:x"})
-    assert opened == "plain:somewhere"
+    adapter = open_url("plain:somewhere", {"plain": "builtins:str", "broken": "no.such.module:x"})
+    assert adapter == "plain:somewhere"
 
 
-def test_ids_sort_by_the_time_they_were_made() -> None:
+def test_ids_sort_by_their_time() -> None:
     identifiers = [new_id() for _ in range(50)]
     assert identifiers == sorted(identifiers)
     assert all(identifier.version == 7 for identifier in identifiers)
 
 
-def test_a_bad_id_is_refused_and_cut_short() -> None:
+def test_an_invalid_id_is_refused_and_shortened() -> None:
     with pytest.raises(Invalid) as refusal:
         parse_id("x" * 1000)
     assert refusal.value.reason == "ID_NOT_READABLE"
     assert len(refusal.value.facts["given"]) == 80
 
 
-def test_an_id_is_read_as_it_was_written() -> None:
+def test_an_id_is_read_in_upper_case() -> None:
     assert parse_id("01890A5D-AC96-774B-BCCE-B302099A8057") == UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 
 

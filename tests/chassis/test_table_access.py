@@ -38,7 +38,7 @@ READS = (
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    """The diary with a note of each of two institutions, as the app role sees it."""
+    """The diary with a note of each of two institutions, opened as the app role."""
     url, owner = f"sqlite:///{tmp_path}/diary.db", ""
     if request.param == "postgresql":
         url, owner = (request.getfixturevalue(name) for name in ("postgres_url", "postgres_owner_url"))
@@ -65,7 +65,7 @@ def _all(database: Database) -> list[str]:
 
 
 @pytest.mark.parametrize("statement", READS)
-def test_a_reader_sees_the_rows_of_its_institution_alone(database: Database, statement: str) -> None:
+def test_a_context_reads_only_the_rows_of_its_institution(database: Database, statement: str) -> None:
     for context, words in ((SOLOK, ["note 1"]), (PADANG, ["note 2"]), (READER, []), (SYSTEM, ["note 1", "note 2"])):
         with database.reading(context) as session:
             assert sorted(session.scalars(text(statement))) == words
@@ -74,7 +74,7 @@ def test_a_reader_sees_the_rows_of_its_institution_alone(database: Database, sta
         assert sorted(words for (words,) in database.rows(statement, (), context)) == words
 
 
-def test_rows_without_a_context_are_nobodys(database: Database) -> None:
+def test_without_a_context_there_are_no_rows(database: Database) -> None:
     assert database.rows("SELECT text FROM notes", ()) == []
 
 
@@ -84,12 +84,12 @@ def test_a_protected_table_is_not_read_by_its_schema_on_sqlite(table: str) -> No
         limit_to_institution(f"SELECT text FROM {table}", SERVICE.protected_tables)
 
 
-def test_statements_of_sqlalchemy_are_limited_as_well(database: Database) -> None:
-    others = notes.alias("others")
+def test_statements_of_sqlalchemy_are_limited_too(database: Database) -> None:
+    alias = notes.alias("others")
     with database.reading(SOLOK) as session:
         assert session.scalars(select(notes.c.text)).all() == ["note 1"]
-        assert session.scalar(select(func.count()).select_from(notes).join(others, others.c.number != 0)) == 1
-        assert session.scalars(select(notes.c.text).where(exists().where(others.c.number == 2))).all() == []
+        assert session.scalar(select(func.count()).select_from(notes).join(alias, alias.c.number != 0)) == 1
+        assert session.scalars(select(notes.c.text).where(exists().where(alias.c.number == 2))).all() == []
 
 
 def test_another_institutions_rows_are_neither_added_nor_changed_nor_deleted(database: Database) -> None:
@@ -98,23 +98,23 @@ def test_another_institutions_rows_are_neither_added_nor_changed_nor_deleted(dat
     with pytest.raises(DBAPIError), database.transaction(READER) as session:
         _add(session, 3, SOLOK)
     with database.transaction(SOLOK) as session:
-        changed = session.execute(text("UPDATE notes SET text = 'mine' WHERE number > 0"))
-        assert changed.rowcount == 1  # type: ignore[attr-defined]
+        result = session.execute(text("UPDATE notes SET text = 'mine' WHERE number > 0"))
+        assert result.rowcount == 1  # type: ignore[attr-defined]
     assert _all(database) == ["mine", "note 2"]
     with database.transaction(PADANG) as session:
-        deleted = session.execute(text("DELETE FROM notes"))
-        assert deleted.rowcount == 1  # type: ignore[attr-defined]
+        result = session.execute(text("DELETE FROM notes"))
+        assert result.rowcount == 1  # type: ignore[attr-defined]
     assert _all(database) == ["mine"]
 
 
-def test_a_row_is_not_given_to_another_institution(database: Database) -> None:
+def test_a_row_cannot_move_to_another_institution(database: Database) -> None:
     with pytest.raises(DBAPIError), database.transaction(SOLOK) as session:
         session.execute(update(notes).values(institution_id=UUID(PADANG.institution)))
     with database.reading(PADANG) as session:
         assert session.scalars(text("SELECT number FROM notes")).all() == [2]
 
 
-def test_a_statement_that_writes_reads_its_institutions_rows_alone(database: Database) -> None:
+def test_a_statement_that_writes_reads_only_the_rows_of_its_institution(database: Database) -> None:
     with database.transaction(SOLOK) as session:
         session.execute(text("INSERT INTO copies SELECT text FROM notes"))
         session.execute(insert(copies).from_select(["text"], select("again " + notes.c.text)))
@@ -138,7 +138,7 @@ def test_many_rows_are_written_by_one_statement(database: Database) -> None:
         session.execute(insert(notes), [{**row, "number": row["number"] + 10} for row in rows])
 
 
-def test_rows_of_an_append_only_table_are_added_and_read_only(database: Database) -> None:
+def test_rows_of_an_append_only_table_are_only_added_and_read(database: Database) -> None:
     with database.transaction(SYSTEM) as session:
         session.execute(text("INSERT INTO audit VALUES (1)"))
     for statement in ("UPDATE audit SET number = 2", "DELETE FROM audit"):
@@ -149,8 +149,8 @@ def test_rows_of_an_append_only_table_are_added_and_read_only(database: Database
 
 
 def test_a_table_may_become_append_only_later(postgres_url: str, postgres_owner_url: str) -> None:
-    before = Service("diary", SERVICE.tables, SERVICE.migrations)
-    migrate(before, owner_url=postgres_owner_url, app_url=postgres_url)
+    first_manifest = Service("diary", SERVICE.tables, SERVICE.migrations)
+    migrate(first_manifest, owner_url=postgres_owner_url, app_url=postgres_url)
     with (
         migrated_database(SERVICE, postgres_url, owner_url=postgres_owner_url) as database,
         pytest.raises(DBAPIError),
@@ -167,7 +167,7 @@ def test_the_app_role_does_not_write_which_revisions_were_applied(postgres_url: 
 
 
 @pytest.mark.parametrize("service", [SERVICE, *discover()], ids=lambda service: service.name)
-def test_a_manifest_names_the_tables_that_its_revisions_wall(service: Service, tmp_path: Path) -> None:
+def test_a_manifest_names_the_tables_that_its_revisions_protect(service: Service, tmp_path: Path) -> None:
     with migrated_database(service, f"sqlite:///{tmp_path}/{service.name}.db") as database:
         triggers = "SELECT tbl_name FROM sqlite_master WHERE type = 'trigger' AND name LIKE '%_own_rows_come'"
         assert {table for (table,) in database.rows(triggers, ())} == set(service.protected_tables)

@@ -1,4 +1,4 @@
-"""Logs always, traces when an endpoint is set."""
+"""Logs, and traces when an endpoint is set."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def logging_as_before() -> Iterator[None]:
     root.handlers[:], root.level = handlers, level
 
 
-class Librarian(Echo):
-    """An Echo that looks into a database before it answers."""
+class DatabaseEcho(Echo):
+    """An Echo that reads from a database before it replies."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
     spans: InMemorySpanExporter, tmp_path: Path, transport: str, method: str
 ) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
-    servicer = Librarian(database)
+    servicer = DatabaseEcho(database)
     inproc.register("echo", servicer, echo.add)
     server = Server(servicer, echo.add, SETTINGS)
     server.start()
@@ -82,10 +82,10 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
     app = FastAPI()
     telemetry.watch_app(app)
 
-    @app.get("/ask/{what}")
-    async def ask(what: str) -> str:
+    @app.get("/ask/{word}")
+    async def ask(word: str) -> str:
         async with aio_channel(url, SETTINGS) as channel:
-            reply = await getattr(echo.generated()[1].EchoStub(channel), method)(words(what))
+            reply = await getattr(echo.generated()[1].EchoStub(channel), method)(words(word))
         return str(reply.text)
 
     async def visit() -> httpx.Response:
@@ -99,12 +99,12 @@ def test_one_trace_goes_from_http_through_grpc_to_sql(
         inproc.unregister("echo")
         database.close()
 
-    finished = spans.get_finished_spans()
+    finished_spans = spans.get_finished_spans()
     path = f"rangkiang.tests.echo.v1.Echo/{method}"
-    assert _chain(finished, "SELECT") == [
-        ("SELECT", "CLIENT"), (path, "SERVER"), (path, "CLIENT"), ("GET /ask/{what}", "SERVER")
+    assert _chain(finished_spans, "SELECT") == [
+        ("SELECT", "CLIENT"), (path, "SERVER"), (path, "CLIENT"), ("GET /ask/{word}", "SERVER")
     ]  # fmt: skip
-    assert len({span.context.trace_id for span in finished}) == 1
+    assert len({span.context.trace_id for span in finished_spans}) == 1
 
 
 def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExporter, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExport
     assert span.status.status_code.name == "ERROR"
 
 
-def test_a_statement_that_is_part_of_nothing_traced_is_not_traced(spans: InMemorySpanExporter, tmp_path: Path) -> None:
+def test_a_statement_outside_a_trace_is_not_traced(spans: InMemorySpanExporter, tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path}/a.db")
     with database.reading(READER) as session:
         session.execute(text("SELECT 1"))
@@ -128,15 +128,15 @@ def test_a_statement_that_is_part_of_nothing_traced_is_not_traced(spans: InMemor
     assert spans.get_finished_spans() == ()
 
 
-def test_a_traceparent_carries_on(spans: InMemorySpanExporter) -> None:
+def test_a_traceparent_continues_the_trace(spans: InMemorySpanExporter) -> None:
     with telemetry.span("act"):
-        carried = telemetry.traceparent()
-    with telemetry.span("effect", kind="consumer", parent={"traceparent": carried}):
+        traceparent = telemetry.traceparent()
+    with telemetry.span("effect", kind="consumer", parent={"traceparent": traceparent}):
         pass
     assert _chain(spans.get_finished_spans(), "effect") == [("effect", "CONSUMER"), ("act", "INTERNAL")]
 
 
-def test_off_nothing_is_traced_and_the_sdk_stays_out() -> None:
+def test_without_an_endpoint_nothing_is_traced_and_the_sdk_is_not_imported() -> None:
     script = (
         "import sys; from chassis import telemetry; from chassis.settings import Settings;"
         "telemetry.start(Settings(), 'tests');\nwith telemetry.span('x'): pass\n"
@@ -147,7 +147,7 @@ def test_off_nothing_is_traced_and_the_sdk_stays_out() -> None:
     assert subprocess.run([sys.executable, "-c", script], timeout=60).returncode == 0
 
 
-def test_on_spans_reach_the_collector_over_http(logging_as_before: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_spans_are_sent_to_the_collector_over_http(logging_as_before: None, monkeypatch: pytest.MonkeyPatch) -> None:
     received: list[tuple[str, bytes]] = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -176,15 +176,15 @@ def test_on_spans_reach_the_collector_over_http(logging_as_before: None, monkeyp
     assert attributes["service.name"] == "rangkiang-catalog"
 
 
-@pytest.mark.parametrize("kept", [True, False])
-def test_the_sampler_is_the_environments_choice(monkeypatch: pytest.MonkeyPatch, kept: bool) -> None:
-    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on" if kept else "always_off")
+@pytest.mark.parametrize("is_sampled", [True, False])
+def test_the_sampler_is_set_in_the_environment(monkeypatch: pytest.MonkeyPatch, is_sampled: bool) -> None:
+    monkeypatch.setenv("OTEL_TRACES_SAMPLER", "always_on" if is_sampled else "always_off")
     exporter = InMemorySpanExporter()
     telemetry.trace_to(SimpleSpanProcessor(exporter), "tests")
     with telemetry.span("act"):
         pass
     telemetry.stop()
-    assert bool(exporter.get_finished_spans()) is kept
+    assert bool(exporter.get_finished_spans()) is is_sampled
 
 
 def test_a_log_line_in_the_cluster_is_one_json_object_with_its_trace(
@@ -204,7 +204,7 @@ def test_a_log_line_in_the_cluster_is_one_json_object_with_its_trace(
     assert "KeyError" in entry["exception"]
 
 
-def test_a_log_line_on_a_terminal_can_be_read(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_on_a_terminal_is_readable(logging_as_before: None, capsys: pytest.CaptureFixture[str]) -> None:
     _start_logging("text")
     logging.getLogger("chassis.tests").info("import_done", extra={"records": 12, "why": "two\nlines"})
     logging.getLogger("chassis.tests").debug("not_shown")
@@ -216,10 +216,10 @@ def _start_logging(form: Any) -> None:
     telemetry.start(Settings(log_format=form), "tests")
 
 
-def _chain(finished: Any, name: str) -> list[tuple[str, str]]:
-    """The span of this name and its parents, upwards."""
-    by_id: dict[int, ReadableSpan] = {span.context.span_id: span for span in finished}
-    [span] = [each for each in finished if each.name == name]
+def _chain(finished_spans: Any, name: str) -> list[tuple[str, str]]:
+    """The span of this name and its ancestors."""
+    by_id: dict[int, ReadableSpan] = {span.context.span_id: span for span in finished_spans}
+    [span] = [candidate for candidate in finished_spans if candidate.name == name]
     chain: list[tuple[str, str]] = []
     current: ReadableSpan | None = span
     while current is not None:

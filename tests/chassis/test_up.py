@@ -1,4 +1,4 @@
-"""`rangkiang up` in one process, and where it cannot listen."""
+"""`rangkiang up` in one process, and the errors of addresses that it cannot use."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def start(folder: Path, *words: str, **changes: str) -> subprocess.Popen[bytes]:
 
 
 def refusal(process: subprocess.Popen[bytes]) -> tuple[int, dict[str, Any]]:
-    """Exit code and error of a run that cannot work."""
+    """Exit code and error of a run that fails."""
     output, _ = process.communicate(timeout=60)
     error: dict[str, Any] = json.loads(output.splitlines()[-1])["error"]
     return process.returncode, error
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
-def test_one_process_answers_and_ends_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
+def test_one_process_serves_and_ends_on_a_signal(tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path)
     try:
         assert process.stdout is not None
@@ -57,12 +57,12 @@ def test_a_taken_port_is_named(tmp_path: Path, workers: str) -> None:
     assert "PORT=" in error["sentence"]["id"]
 
 
-def test_an_address_that_is_not_this_machines_is_named(tmp_path: Path) -> None:
+def test_an_address_of_another_machine_is_named(tmp_path: Path) -> None:
     code, error = refusal(start(tmp_path, HOST="203.0.113.7"))
     assert (code, error["reason"], error["facts"]["host"]) == (2, "ADDRESS_UNUSABLE", "203.0.113.7")
 
 
-def test_a_host_name_that_nobody_knows_is_named(tmp_path: Path) -> None:
+def test_an_unknown_host_name_is_refused(tmp_path: Path) -> None:
     code, error = refusal(start(tmp_path, HOST="nowhere.invalid"))
     assert (code, error["reason"]) == (2, "ADDRESS_UNUSABLE")
 

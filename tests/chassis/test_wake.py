@@ -1,4 +1,4 @@
-"""A transaction that writes wakes the waiters of every process; one that only reads wakes nobody."""
+"""A transaction that writes wakes the waiters of every process; one that only reads wakes none."""
 
 from __future__ import annotations
 
@@ -80,11 +80,11 @@ def test_a_commit_before_the_wait_is_not_missed(database: Database, wake: Wake) 
     assert seconds(lambda: wake.wait(10)) < 5
 
 
-def test_without_a_commit_the_wait_lasts_its_time(wake: Wake) -> None:
+def test_without_a_commit_the_wait_ends_at_its_timeout(wake: Wake) -> None:
     assert 0.2 <= seconds(lambda: wake.wait(0.2)) < 2
 
 
-def test_a_transaction_that_writes_no_row_wakes_nobody(database: Database, wake: Wake) -> None:
+def test_a_transaction_that_writes_no_row_wakes_no_waiter(database: Database, wake: Wake) -> None:
     write(database)
     wake.wait(5)
     with database.transaction(system("test")) as session:
@@ -102,7 +102,7 @@ def test_a_transaction_that_writes_no_row_wakes_nobody(database: Database, wake:
         "WITH lines AS (SELECT 'd' AS line) INSERT INTO notes SELECT line FROM lines",
     ],
 )
-def test_every_kind_of_writing_wakes(database: Database, wake: Wake, statement: str) -> None:
+def test_every_kind_of_write_wakes(database: Database, wake: Wake, statement: str) -> None:
     write(database)
     wake.wait(5)
     with database.transaction(system("test")) as session:
@@ -111,11 +111,11 @@ def test_every_kind_of_writing_wakes(database: Database, wake: Wake, statement: 
 
 
 def test_every_waiter_is_woken(database: Database, wake: Wake) -> None:
-    other = open_wake(database)
+    other_wake = open_wake(database)
     write(database)
     assert seconds(lambda: wake.wait(10)) < 5
-    assert seconds(lambda: other.wait(10)) < 5
-    other.close()
+    assert seconds(lambda: other_wake.wait(10)) < 5
+    other_wake.close()
 
 
 def test_the_socket_of_a_dead_waiter_is_removed(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A writer waits for other writers only as long as its caller does, and never for its own thread."""
+"""A writer waits for other writers until the deadline of its caller, and never for its own thread."""
 
 from __future__ import annotations
 
@@ -35,34 +35,34 @@ with Database(sys.argv[1]).transaction(READER):
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     url = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else request.getfixturevalue("postgres_owner_url")
-    opened = Database(url, pool_size=4)
-    things.create(opened.writer)
-    with opened.transaction(TEST) as session:
+    database = Database(url, pool_size=4)
+    things.create(database.writer)
+    with database.transaction(TEST) as session:
         session.execute(things.insert(), [{"id": 1, "number": 0}, {"id": 2, "number": 0}])
-    yield opened
-    opened.close()
+    yield database
+    database.close()
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> Iterator[Database]:
-    opened = Database(f"sqlite:///{tmp_path}/t.db")
-    yield opened
-    opened.close()
+    database = Database(f"sqlite:///{tmp_path}/t.db")
+    yield database
+    database.close()
 
 
 @contextmanager
 def writing_in_a_thread(database: Database) -> Iterator[None]:
-    """Another thread of this process is in the midst of a transaction."""
-    begun, end = threading.Event(), threading.Event()
+    """Keep a transaction of another thread open."""
+    started, end = threading.Event(), threading.Event()
 
     def write() -> None:
         with database.transaction(TEST):
-            begun.set()
+            started.set()
             end.wait()
 
     thread = threading.Thread(target=write)
     thread.start()
-    begun.wait()
+    started.wait()
     try:
         yield
     finally:
@@ -72,7 +72,7 @@ def writing_in_a_thread(database: Database) -> Iterator[None]:
 
 @contextmanager
 def writing_in_a_process(database: Database) -> Iterator[None]:
-    """Another process is in the midst of a transaction."""
+    """Keep a transaction of another process open."""
     url = database.url.render_as_string(hide_password=False)
     holder = subprocess.Popen(
         [sys.executable, "-c", HOLDER, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -89,11 +89,11 @@ WRITERS = [writing_in_a_thread, writing_in_a_process]
 
 
 @pytest.mark.parametrize("writing", WRITERS)
-def test_a_writer_with_a_deadline_gives_up_at_it(file: Database, writing: type) -> None:
+def test_a_writer_with_a_deadline_ends_at_it(file: Database, writing: type) -> None:
     with writing(file):
         start = time.monotonic()
         with pytest.raises(TooLate) as refusal, file.transaction(Context(deadline=start + 0.3)):
-            raise AssertionError("it has no turn")
+            raise AssertionError("the transaction must not begin")
         assert refusal.value.reason == "DEADLINE_PASSED"
         assert 0.3 <= time.monotonic() - start < 3
     with file.transaction(TEST):
@@ -107,60 +107,60 @@ def test_a_writer_without_a_deadline_waits_for_a_limited_time(
     monkeypatch.setattr(db, "WRITE_WAIT_SECONDS", 0.3)
     with writing(file):
         with pytest.raises(Unavailable) as refusal, file.transaction(TEST):
-            raise AssertionError("it has no turn")
+            raise AssertionError("the transaction must not begin")
         assert refusal.value.reason == "DATABASE_BUSY"
     with file.transaction(TEST):
         pass
 
 
-def test_a_writer_gets_its_turn_when_another_process_ends_its_own(file: Database) -> None:
-    turns: list[float] = []
+def test_a_writer_starts_when_another_process_ends_its_transaction(file: Database) -> None:
+    start_times: list[float] = []
 
     def write() -> None:
         with file.transaction(TEST):
-            turns.append(time.monotonic())
+            start_times.append(time.monotonic())
 
     thread = threading.Thread(target=write)
     with writing_in_a_process(file):
         thread.start()
         time.sleep(0.3)
-        assert turns == []
+        assert start_times == []
     thread.join(10)
-    assert len(turns) == 1
+    assert len(start_times) == 1
 
 
-def test_a_caller_who_waits_no_more_begins_no_transaction(database: Database) -> None:
+def test_after_the_deadline_no_transaction_begins(database: Database) -> None:
     with pytest.raises(TooLate), database.transaction(Context(deadline=time.monotonic() - 1)):
-        raise AssertionError("nothing is begun")
+        raise AssertionError("the transaction must not begin")
 
 
-def test_what_a_transaction_itself_times_out_on_is_its_own_error(database: Database) -> None:
+def test_a_timeout_inside_a_transaction_is_not_translated(database: Database) -> None:
     with pytest.raises(TimeoutError, match="of the block"), database.transaction(TEST):
         raise TimeoutError("of the block")
 
 
-def test_a_transaction_in_a_transaction_is_refused_at_once(database: Database) -> None:
-    again = Database(database.url.render_as_string(hide_password=False))
-    for other in (database, again):
+def test_a_nested_transaction_is_refused_at_once(database: Database) -> None:
+    second_database = Database(database.url.render_as_string(hide_password=False))
+    for inner in (database, second_database):
         with (
             database.transaction(TEST),
             pytest.raises(nesting.NestedWork, match="pass its session down"),
-            other.transaction(TEST),
+            inner.transaction(TEST),
         ):
-            raise AssertionError("nothing is begun")
-    again.close()
+            raise AssertionError("the transaction must not begin")
+    second_database.close()
     with database.transaction(TEST) as session:
         assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
 
 
 def test_transactions_on_two_databases_may_overlap(database: Database, tmp_path: Path) -> None:
-    other = Database(f"sqlite:///{tmp_path}/other.db")
-    with database.transaction(TEST), other.transaction(TEST):
+    other_database = Database(f"sqlite:///{tmp_path}/other.db")
+    with database.transaction(TEST), other_database.transaction(TEST):
         pass
-    other.close()
+    other_database.close()
 
 
-def test_a_full_pool_has_a_name(postgres_owner_url: str) -> None:
+def test_a_full_pool_is_an_error_with_a_reason(postgres_owner_url: str) -> None:
     database = Database(postgres_owner_url, pool_size=1)
     database.writer.pool._timeout = 0.2  # type: ignore[attr-defined]
     with (
@@ -168,13 +168,13 @@ def test_a_full_pool_has_a_name(postgres_owner_url: str) -> None:
         pytest.raises(Unavailable) as refusal,
         database.reading(READER),
     ):
-        raise AssertionError("there is no connection")
+        raise AssertionError("there must be no connection")
     assert refusal.value.reason == "DATABASE_BUSY"
     database.close()
 
 
 def add(session: Session, *ids: int, meet: threading.Barrier | None = None) -> None:
-    """Add one to each number, in this order; wait for the other writer after the first."""
+    """Add one to the numbers of these rows in order; after the first, wait for the other writer."""
     for number in ids:
         session.execute(update(things).where(things.c.id == number).values(number=things.c.number + 1))
         if meet is not None and number == ids[0]:
@@ -182,7 +182,7 @@ def add(session: Session, *ids: int, meet: threading.Barrier | None = None) -> N
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
-def test_of_two_writers_in_a_deadlock_the_refused_one_is_done_again(database: Database) -> None:
+def test_of_two_writers_in_a_deadlock_the_refused_one_is_retried(database: Database) -> None:
     meet, attempts = threading.Barrier(2), []
 
     def write(*ids: int) -> None:
@@ -203,7 +203,7 @@ def test_of_two_writers_in_a_deadlock_the_refused_one_is_done_again(database: Da
 
 
 @pytest.mark.parametrize("database", [pytest.param("postgresql", marks=pytest.mark.servers)], indirect=True)
-def test_a_serialization_failure_is_done_again_once_and_then_named(database: Database) -> None:
+def test_a_serialization_failure_is_retried_once_and_then_raised(database: Database) -> None:
     attempts = []
 
     def act(session: Session) -> None:
@@ -216,7 +216,7 @@ def test_a_serialization_failure_is_done_again_once_and_then_named(database: Dat
     assert len(attempts) == 2
 
 
-def test_a_function_that_refuses_is_not_done_again(database: Database) -> None:
+def test_a_refusal_is_not_retried(database: Database) -> None:
     attempts = []
 
     def act(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Jobs for the tests of jobs: they leave a line in a file beside the database each time they do something."""
+"""Jobs for tests; each step appends a line to the file `notes` in the data folder."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def note(resources: Resources, text: str) -> None:
 
 
 def notes(folder: Path) -> list[str]:
-    """First word of each line."""
+    """The first word of each line."""
     path = folder / "notes"
     return [line.split()[0] for line in path.read_text().splitlines()] if path.exists() else []
 
@@ -56,7 +56,7 @@ def breaks_once(resources: Resources, stop: threading.Event) -> None:
 
 
 def sleep() -> None:
-    """What `writes` does before its commit; a test puts something here."""
+    """Run before the commit of `writes`; tests replace it."""
 
 
 def writes(resources: Resources, stop: threading.Event) -> None:

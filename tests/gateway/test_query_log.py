@@ -1,4 +1,4 @@
-"""The query log's batches: what is logged, when it is entries_sent, and what is never in it."""
+"""The query log's batches: what is logged, when it is sent, and what is never in it."""
 
 from __future__ import annotations
 

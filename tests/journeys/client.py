@@ -1,4 +1,4 @@
-"""The typed client that openapi-python-client makes of our OpenAPI document: what a partner's programmer would use."""
+"""The typed client that openapi-python-client generates from our OpenAPI document, as a partner would use it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ GENERATOR = Path(sys.executable).with_name("openapi-python-client")
 
 
 def generate(document: bytes, folder: Path) -> None:
-    """Make the client in a folder, which is importable from then on. A remark of the generator is a failure."""
+    """Generate the client in a folder and make it importable. A warning of the generator fails the test."""
     (folder / "openapi.json").write_bytes(document)
     (folder / "config.yaml").write_text("post_hooks: []\n")
     result = subprocess.run(
@@ -26,25 +26,25 @@ def generate(document: bytes, folder: Path) -> None:
         text=True,
         timeout=60,
     )  # fmt: skip
-    said = (result.stdout + result.stderr).strip()
-    assert result.returncode == 0, said
-    assert said == f"Generating {PACKAGE}", said
+    messages = (result.stdout + result.stderr).strip()
+    assert result.returncode == 0, messages
+    assert messages == f"Generating {PACKAGE}", messages
     sys.path.insert(0, str(folder))
 
 
 def forget(folder: Path) -> None:
-    """Make it unknown again."""
+    """Remove the client from the imported modules and the path."""
     sys.path.remove(str(folder))
     for name in [module for module in sys.modules if module.partition(".")[0] == PACKAGE]:
         del sys.modules[name]
 
 
 class Client:
-    """Operations by their ids, on one library: `client.search(q="surau").hits[0].record.title`."""
+    """The operations of one library by their ids: `client.search(q="surau").hits[0].record.title`."""
 
     def __init__(self, address: str) -> None:
         self._client = importlib.import_module(PACKAGE).Client(base_url=address, timeout=20)
-        # An operation stands in the folder of its tag.
+        # The module of an operation is in the folder of its tag.
         api = importlib.import_module(f"{PACKAGE}.api")
         self._tags = {path.stem: path.parent.name for path in Path(api.__path__[0]).glob("*/*.py")}
         self.models = importlib.import_module(f"{PACKAGE}.models")
@@ -52,7 +52,7 @@ class Client:
 
     def __getattr__(self, operation: str) -> Any:
         module = importlib.import_module(f"{PACKAGE}.api.{self._tags[operation]}.{operation}")
-        return lambda *args, **named: module.sync(*args, client=self._client, **named)
+        return lambda *args, **options: module.sync(*args, client=self._client, **options)
 
     def operations(self) -> set[str]:
         return {operation for operation in self._tags if operation != "__init__"}

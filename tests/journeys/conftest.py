@@ -1,4 +1,4 @@
-"""Both editions, each started once."""
+"""Libraries of both editions, each started once."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ def cluster_library(servers: dict[str, str], tmp_path_factory: pytest.TempPathFa
 
 @pytest.fixture(scope="package", params=["embedded", pytest.param("cluster", marks=[pytest.mark.servers])])
 def library(request: pytest.FixtureRequest) -> Library:
-    """A running library with the sample library in it: the same tests for each edition."""
-    found: Library = request.getfixturevalue(f"{request.param}_library")
-    return found
+    """A running library with the sample library; each test runs on both editions."""
+    library: Library = request.getfixturevalue(f"{request.param}_library")
+    return library
 
 
 @pytest.fixture

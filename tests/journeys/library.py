@@ -1,4 +1,4 @@
-"""A library that runs as real processes, in either edition; what a test may do with it is the same in both."""
+"""A library that runs as real processes, in either edition, with the same methods for tests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 READY_SECONDS = 60
 COMMAND_SECONDS = 100
 
-# Asked of each edition when it has the sample library and nothing else.
+# Searches of each edition that has only the sample library.
 QUERIES = (
     "minangkabau", "surau", "sitti nurbaya", "siti nurbaya",
     "sejarah indonesia", "cerita anak", "pramoedya", "adat", "islam nusantara",
@@ -42,17 +42,17 @@ class Library:
 
     address      of its pages and its API
     environment  of its commands
-    answers      (query, sort) -> titles and years in order, asked before any test put something in
+    results      (query, sort) -> titles and years in order, before any test imports records
     """
 
     edition: str
     address: str
     environment: dict[str, str]
     folder: Path
-    answers: dict[tuple[str, str], list[tuple[str, int | None]]] = field(default_factory=dict)
+    results: dict[tuple[str, str], list[tuple[str, int | None]]] = field(default_factory=dict)
 
     def command(self, *words: str, code: int = 0, stdin: bytes = b"") -> dict[str, Any]:
-        """Run a command with --json to its end; what its last line says."""
+        """Run a command with --json to its end; return its last line."""
         result = subprocess.run(
             [RANGKIANG, *words, "--json"],
             env=self.environment,
@@ -62,21 +62,21 @@ class Library:
             timeout=COMMAND_SECONDS,
         )
         assert result.returncode == code, result.stderr.decode()[-2000:] + result.stdout.decode()[-2000:]
-        said: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
-        return said
+        summary: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+        return summary
 
     def put(self, records: Iterable[Record], *, source: str) -> dict[str, Any]:
-        """Import these records as a file; what the import says."""
+        """Import these records as a file; return the summary."""
         path = self.folder / f"{source}.mrc"
         path.write_bytes(iso(records))
         return self.command("import", str(path), "--source", source)
 
     def get(self, path: str, *, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
-        """Ask over a connection of its own, so that the workers take turns."""
+        """Send a request on a new connection, so that the workers take turns."""
         return httpx.get(self.address + path, params=query or None, headers=headers, timeout=20)
 
     def api(self, path: str, **query: Any) -> Any:
-        """Ask the API for JSON; a refusal fails with what it says."""
+        """Return the JSON of an API request; a refusal fails the test."""
         response = self.get(f"/api/v1{path}", **query)
         assert response.status_code == 200, response.text
         return response.json()
@@ -87,42 +87,42 @@ class Library:
     def titles(self, q: str, **query: Any) -> list[str]:
         return [hit["record"]["title"] for hit in self.search(q, **query)["hits"]]
 
-    def one(self, q: str) -> str:
-        """The id of the only record that this query finds, as soon as it does."""
+    def only_id(self, q: str) -> str:
+        """Wait until this query has exactly one hit; return its record id."""
         eventually(lambda: self.search(q)["total"] == 1)
-        found: str = self.search(q)["hits"][0]["id"]
-        return found
+        record_id: str = self.search(q)["hits"][0]["id"]
+        return record_id
 
     def page(self, path: str, *, language: str = "id") -> str:
-        """A page as a reader gets it who prefers a language."""
+        """The HTML of a page in a language."""
         response = self.get(path, headers={"Accept": "text/html", "Accept-Language": language})
         assert response.status_code == 200, response.text
         return response.text
 
-    def everything(self, q: str, *, limit: int = 100, **query: Any) -> list[str]:
-        """Ids of the whole result, page by page; fails when the catalogue is said to have changed on the way."""
-        found: list[str] = []
+    def all_ids(self, q: str, *, limit: int = 100, **query: Any) -> list[str]:
+        """Record ids of all pages of a result; fails when a page says that the catalogue changed."""
+        ids: list[str] = []
         page = self.search(q, limit=limit, **query)
         while True:
             assert not page["changed"]
-            found += [hit["id"] for hit in page["hits"]]
+            ids += [hit["id"] for hit in page["hits"]]
             if "next" not in page:
-                return found
+                return ids
             page = self.search(q, limit=limit, cursor=page["next"], **query)
 
 
-def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
-    """Wait until this is so; how long that took."""
+def eventually(condition: Callable[[], object], *, seconds: float = 10) -> float:
+    """Wait until the condition holds; return the seconds that it took."""
     start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it did not come true"
+    while not condition():
+        assert time.monotonic() - start < seconds, "the condition did not hold in time"
         time.sleep(0.02)
     return time.monotonic() - start
 
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Library]:
-    """One machine: `up --workers 2` in a folder."""
+    """Start the embedded edition: `up --workers 2` in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1"}
     with subprocess.Popen(
@@ -131,7 +131,7 @@ def embedded(folder: Path) -> Iterator[Library]:
         try:
             assert process.stdout is not None
             address = json.loads(process.stdout.readline())["address"]
-            yield filled(Library("embedded", address, environment, folder))
+            yield load_sample(Library("embedded", address, environment, folder))
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -139,31 +139,29 @@ def embedded(folder: Path) -> Iterator[Library]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Library]:
-    """`serve catalog`, `work catalog` and `gateway`, on databases, queues and an index of their own."""
+    """Start the cluster edition with its own databases, virtual host and index."""
     prefix = f"journey_{uuid.uuid4().hex[:8]}_"
-    running = Cluster(prefix=prefix)
-    running.environment["DATA"] = str(folder / "var")
+    processes = Cluster(prefix=prefix)
+    processes.environment["DATA"] = str(folder / "var")
     try:
-        running.migrate()
-        running.start()
-        yield filled(Library("cluster", running.address, running.environment, folder))
-        running.check()
+        processes.migrate()
+        processes.start()
+        yield load_sample(Library("cluster", processes.address, processes.environment, folder))
+        processes.check()
     finally:
-        running.stop()
-        running.remove()
+        processes.stop()
+        processes.remove()
 
 
-def filled(library: Library) -> Library:
-    """The library, ready and with the sample library in it."""
+def load_sample(library: Library) -> Library:
+    """Wait until the library is ready and load the sample library."""
     eventually(lambda: library.get("/api/v1/health/ready").status_code == 200, seconds=READY_SECONDS)
-    loaded = library.command("sample", "load")
-    assert loaded["read"] == loaded["created"] > 500
-    books = loaded["created"] - len(
-        list(authorities("PKS"))
-    )  # authority records are found by nobody, they help to find
+    summary = library.command("sample", "load")
+    assert summary["read"] == summary["created"] > 500
+    books = summary["created"] - len(list(authorities("PKS")))  # searches do not return authority records
     eventually(lambda: library.search()["total"] == books)
     for query in QUERIES:
         for sort in SORTS:
             hits = library.search(query, sort=sort, limit=50)["hits"]
-            library.answers[query, sort] = [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
+            library.results[query, sort] = [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
     return library

@@ -21,7 +21,7 @@ COMMAND_SECONDS = 100
 
 
 class ReleaseUnavailable(Exception):
-    """The commit of a release is neither in the history nor to be fetched."""
+    """The commit of a release is neither in the history nor on the remote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Release:
     commit: str
 
 
-def recorded() -> list[Release]:
+def recorded_releases() -> list[Release]:
     """The releases of tests/release.toml, oldest first."""
     entries = tomllib.loads((CHECKOUT / "tests" / "release.toml").read_text())["release"]
     return [Release(**entry) for entry in entries]
@@ -44,11 +44,11 @@ def unpack(release: Release, folder: Path, *, repository: Path = CHECKOUT) -> Pa
     raises  ReleaseUnavailable
     """
     if _git(repository, "cat-file", "-e", f"{release.commit}^{{commit}}").returncode:
-        fetched = _git(repository, "fetch", "--quiet", "--depth=1", "origin", release.commit)
-        if fetched.returncode:
+        fetch = _git(repository, "fetch", "--quiet", "--depth=1", "origin", release.commit)
+        if fetch.returncode:
             raise ReleaseUnavailable(
                 f"release {release.version} (commit {release.commit}) is not in the history of {repository}, and "
-                f"`git fetch origin` did not get it: {fetched.stderr.decode().strip()}"
+                f"`git fetch origin` did not get it: {fetch.stderr.decode().strip()}"
             )
     archive = _git(repository, "archive", "--format=tar", release.commit)
     archive.check_returncode()
@@ -89,19 +89,19 @@ class Program:
         )
 
     def run(self, *words: str) -> Any:
-        """Run a command to its end; returns its last line."""
+        """Run a command to its end; return its last line."""
         return self.result(self.start(*words))
 
     @staticmethod
     def result(process: subprocess.Popen[bytes]) -> Any:
-        """Wait for a command's end, which must be a good one; returns its last line."""
+        """Wait until a command ends with success; return its last line."""
         output, _ = process.communicate(timeout=COMMAND_SECONDS)
         assert process.returncode == 0, output.decode()[-2000:]
         return json.loads(output.splitlines()[-1])
 
     @contextmanager
     def up(self) -> Iterator[str]:
-        """`rangkiang up` as long as the block; gives its address, and fails when it ended by itself."""
+        """Run `rangkiang up` during the block; yield its address; fail when it ends before the block."""
         with self.start("up") as process:
             try:
                 assert process.stdout is not None

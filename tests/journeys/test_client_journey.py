@@ -1,4 +1,4 @@
-"""A partner's programmer: from a search to the shelf, works, lists, classes and forms, with a typed client only."""
+"""A partner uses the API with a typed client only: search, shelf, works, lists, classes and forms."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture
 def client(library: Library, generated: None) -> Client:
-    """The client, for a running edition."""
+    """The client of a running edition."""
     return Client(library.address)
 
 
-def test_the_document_that_is_served_is_the_one_the_client_is_made_of(library: Library, client: Client) -> None:
+def test_the_library_serves_the_document_from_which_the_client_is_generated(library: Library, client: Client) -> None:
     assert library.get("/openapi.json").content == describe()
     assert {"search", "get_record", "get_record_form", "browse", "get_work"} <= client.operations()
 
@@ -48,27 +48,27 @@ def test_from_a_search_to_the_shelf(client: Client) -> None:
     record = client.get_record(hit.id)
     assert (record.id, record.record.title) == (hit.id, hit.record.title)
     items = client.list_items(hit.id)
-    assert items.total == len(items.hits) == sum(held.items for held in record.holdings)
+    assert items.total == len(items.hits) == sum(holding.items for holding in record.holdings)
     parts = items.hits[0].call_number_parts
     assert parts.class_number in items.hits[0].call_number
     shelf = client.list_neighbours(hit.id, limit=3)
-    assert [hit.id for hit in shelf.hits if hit.here] == [hit.id]
-    assert shelf.branch in {held.branch for held in record.holdings}
+    assert [neighbour.id for neighbour in shelf.hits if neighbour.here] == [hit.id]
+    assert shelf.branch in {holding.branch for holding in record.holdings}
     similar = client.list_similar(hit.id)
     assert similar.total > 0
-    assert hit.id not in {hit.id for hit in similar.hits}
-    assert all(hit.reason.id and hit.reason.en for hit in similar.hits)
+    assert hit.id not in {other.id for other in similar.hits}
+    assert all(other.reason.id and other.reason.en for other in similar.hits)
 
 
 def test_the_reader_s_branch_comes_first(client: Client) -> None:
     def branches(near: str) -> list[str]:
-        held = client.search(q="surau", near=near).hits[0].holdings
-        return [f"{each.institution}/{each.branch}" for each in held]
+        holdings = client.search(q="surau", near=near).hits[0].holdings
+        return [f"{holding.institution}/{holding.branch}" for holding in holdings]
 
-    somewhere = next(hit for hit in client.search(q="", limit=100).hits if len(hit.holdings) > 1)
-    wanted = somewhere.holdings[-1]
-    near = f"{wanted.institution}/{wanted.branch}"
-    assert client.get_record(somewhere.id, near=near).holdings[0].branch == wanted.branch
+    elsewhere = next(hit for hit in client.search(q="", limit=100).hits if len(hit.holdings) > 1)
+    last_holding = elsewhere.holdings[-1]
+    near = f"{last_holding.institution}/{last_holding.branch}"
+    assert client.get_record(elsewhere.id, near=near).holdings[0].branch == last_holding.branch
     assert branches("PKS/NOWHERE") == branches("")
 
 
@@ -88,72 +88,72 @@ def test_a_work_has_its_editions(library: Library, client: Client) -> None:
     assert client.get_record(grouped.hits[0].id).work_id == work.id
 
 
-def test_lists_in_order_and_classes_as_a_tree(client: Client) -> None:
+def test_browse_lists_are_ordered_and_classes_are_a_tree(client: Client) -> None:
     kinds = client.models.BrowseKind
     authors = client.browse(kinds.AUTHOR, term="navis", before=2, after=5)
     assert "navis" in authors.hits[authors.place].text.lower()
-    following = client.browse(kinds.AUTHOR, cursor=authors.next_)
-    assert {hit.text for hit in authors.hits}.isdisjoint(hit.text for hit in following.hits)
+    next_page = client.browse(kinds.AUTHOR, cursor=authors.next_)
+    assert {heading.text for heading in authors.hits}.isdisjoint(heading.text for heading in next_page.hits)
     assert client.browse(kinds.TITLE, term="robohnya").hits[0].record.id
     top = client.list_classes()
-    literature = next(hit for hit in top.hits if hit.value == "8")
-    below = client.list_classes(parent=literature.value)
-    assert below.path[-1].value == "8"
-    assert 0 < sum(hit.count for hit in below.hits) <= literature.count
+    literature = next(class_ for class_ in top.hits if class_.value == "8")
+    subclasses = client.list_classes(parent=literature.value)
+    assert subclasses.path[-1].value == "8"
+    assert 0 < sum(class_.count for class_ in subclasses.hits) <= literature.count
     assert client.search(q="", class_=["8"]).total == literature.count
 
 
-def test_all_values_of_a_facet_page_by_page(client: Client) -> None:
+def test_all_values_of_a_facet_are_listed_in_pages(client: Client) -> None:
     subject = client.models.CountFacetFacet.SUBJECT
-    seen, cursor = [], client.unset
+    values, cursor = [], client.unset
     while True:
         page = client.count_facet(subject, limit=40, cursor=cursor)
-        seen += [hit.value for hit in page.hits]
+        values += [value.value for value in page.hits]
         if not page.next_:
             break
         cursor = page.next_
-    assert len(seen) == len(set(seen)) > 40
+    assert len(values) == len(set(values)) > 40
 
 
-def test_a_refusal_is_a_problem_with_its_reason(client: Client) -> None:
+def test_a_refusal_is_a_problem_with_a_reason(client: Client) -> None:
     problem = client.get_record("0192f3a4-0000-7000-8000-000000000000")
     assert isinstance(problem, client.models.Problem)
     assert (problem.status, problem.reason) == (404, "RECORD_NOT_FOUND")
 
 
-def test_nothing_found_comes_with_help(client: Client) -> None:
+def test_a_search_without_hits_has_help(client: Client) -> None:
     page = client.search(q="surau zzqqzzqq", limit=1)
     assert page.help_.failed == ["zzqqzzqq"]
 
 
-def test_a_record_in_every_form(library: Library, client: Client) -> None:
-    found = client.search(q="navis surau").hits[0]
+def test_a_record_is_available_in_every_form(library: Library, client: Client) -> None:
+    hit = client.search(q="navis surau").hits[0]
     for ending in client.models.GetRecordFormEnding:
-        form = client.get_record_form(found.id, ending)
+        form = client.get_record_form(hit.id, ending)
         if ending.value == "ris":
-            (cited,) = rispy.loads(form)
-            assert cited["title"].startswith(found.record.title)
-            assert cited["urls"] == [f"{library.address}/records/{found.id}"]
-        assert found.record.title.split()[0] in form, ending
+            (citation,) = rispy.loads(form)
+            assert citation["title"].startswith(hit.record.title)
+            assert citation["urls"] == [f"{library.address}/records/{hit.id}"]
+        assert hit.record.title.split()[0] in form, ending
 
 
-def test_an_export_gives_what_the_search_finds(library: Library, client: Client) -> None:
+def test_an_export_has_the_records_of_the_search(library: Library, client: Client) -> None:
     path = library.folder / "surau.csv"
-    said = library.command(
+    summary = library.command(
         "export", "--query", "surau", "--filter", "language=ind", "--format", "csv", "--to", str(path)
     )
     rows = list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline="")))
-    found = client.search(q="surau", language=["ind"], limit=100)
-    assert said["written"] == len(rows) == found.total
-    assert {row["id"] for row in rows} == {hit.id for hit in found.hits}
+    page = client.search(q="surau", language=["ind"], limit=100)
+    assert summary["written"] == len(rows) == page.total
+    assert {row["id"] for row in rows} == {hit.id for hit in page.hits}
 
 
-def test_machines_find_every_record_by_the_sitemap_and_news_by_the_feed(library: Library, client: Client) -> None:
+def test_the_sitemap_lists_every_record_and_the_feed_lists_the_hits(library: Library, client: Client) -> None:
     pages = etree.fromstring(library.get("/sitemap.xml").content).xpath("//*[local-name()='loc']/text()")
     assert pages == [f"{library.address}/sitemap/1.xml"]
-    listed = etree.fromstring(library.get("/sitemap/1.xml").content).xpath("//*[local-name()='loc']/text()")
-    assert len(listed) == client.search(q="", limit=1).total
-    assert library.get(listed[-1].removeprefix(library.address)).status_code == 200
+    locations = etree.fromstring(library.get("/sitemap/1.xml").content).xpath("//*[local-name()='loc']/text()")
+    assert len(locations) == client.search(q="", limit=1).total
+    assert library.get(locations[-1].removeprefix(library.address)).status_code == 200
     feed = feedparser.parse(library.get("/search.atom", q="surau").content)
     assert not feed.bozo
     assert [entry.id.rpartition(":")[2] for entry in feed.entries] == [

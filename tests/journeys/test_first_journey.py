@@ -1,4 +1,4 @@
-"""From a file of MARC to a reader's hand: import, search, record page, items, MARC again; the same in both editions."""
+"""From a file of MARC to a reader: import, search, record page, items, MARC export; the same in both editions."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from playwright.sync_api import Browser, sync_playwright
 from services.catalog.marc.readers import decode, frames
 from tests.builders import book
 from tests.journeys.library import QUERIES, SORTS, Library, eventually
-from tests.web.conftest import CHROMIUM, QUIET
+from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")
 VISIBLE_SECONDS = 1.0
-REBUILDS_SEEN = 5
+MIN_RESULTS = 5
 
 
 def test_both_editions_rank_the_same_queries_in_the_same_order(
     embedded_library: Library, cluster_library: Library
 ) -> None:
-    assert set(embedded_library.answers) == {(query, sort) for query in QUERIES for sort in SORTS}
-    different = [key for key, answer in embedded_library.answers.items() if cluster_library.answers[key] != answer]
+    assert set(embedded_library.results) == {(query, sort) for query in QUERIES for sort in SORTS}
+    different = [key for key, result in embedded_library.results.items() if cluster_library.results[key] != result]
     assert different == []
-    assert sum(map(bool, embedded_library.answers.values())) >= len(SORTS) * (len(QUERIES) - 2)
+    assert sum(map(bool, embedded_library.results.values())) >= len(SORTS) * (len(QUERIES) - 2)
 
 
 def test_a_book_imported_while_the_library_runs_is_found_within_a_second(library: Library) -> None:
-    said = library.put([book("1", "Zirkonia di tepi danau", items=[("PST", "ZR1")])], source="SEGERA")
-    assert (said["read"], said["created"], said["put_aside"]) == (1, 1, 0)
-    # Each worker is asked in turn.
-    taken = [eventually(lambda: library.titles("zirkonia") == ["Zirkonia di tepi danau"]) for _ in range(4)]
-    assert sum(taken) < VISIBLE_SECONDS
+    summary = library.put([book("1", "Zirkonia di tepi danau", items=[("PST", "ZR1")])], source="SEGERA")
+    assert (summary["read"], summary["created"], summary["put_aside"]) == (1, 1, 0)
+    # The requests go to the workers in turn.
+    waits = [eventually(lambda: library.titles("zirkonia") == ["Zirkonia di tepi danau"]) for _ in range(4)]
+    assert sum(waits) < VISIBLE_SECONDS
 
 
-def test_a_hit_leads_to_the_record_its_page_and_its_items(library: Library) -> None:
+def test_a_hit_has_its_record_page_and_items(library: Library) -> None:
     library.put(
         [book("1", "Turmalin hijau", author="Rusli, Marah", year="1922", items=[("PST", "TM1"), ("TJH", "TM2")])],
         source="HALAMAN",
     )
-    record_id = library.one("turmalin")
+    record_id = library.only_id("turmalin")
     record = library.api(f"/records/{record_id}")
     assert (record["record"]["title"], record["record"]["authors"], record["record"]["year"]) == (
         "Turmalin hijau",
@@ -61,24 +61,24 @@ def test_a_hit_leads_to_the_record_its_page_and_its_items(library: Library) -> N
     assert "Ruang Baca Tanjung Harapan" in page
 
 
-def test_marc_is_given_back_as_it_came_in_three_formats(library: Library, folder: Path) -> None:
-    sent = book("1", "Spinel merah dari Ngarai Sianok : sebuah kisah", subjects=["Batu mulia", "Bukittinggi"])
-    sent.fields.append(["880", "10", "6", "245-01/(3/r", "a", "سبينيل أحمر"])
-    library.put([sent], source="MARC")
-    record_id = library.one("spinel")
+def test_marc_is_exported_unchanged_in_three_formats(library: Library, folder: Path) -> None:
+    record = book("1", "Spinel merah dari Ngarai Sianok : sebuah kisah", subjects=["Batu mulia", "Bukittinggi"])
+    record.fields.append(["880", "10", "6", "245-01/(3/r", "a", "سبينيل أحمر"])
+    library.put([record], source="MARC")
+    record_id = library.only_id("spinel")
     for media in MARC_FORMATS:
         response = library.get(f"/api/v1/records/{record_id}", headers={"Accept": media})
         assert response.headers["content-type"].startswith(media)
-        assert list(_read_by_us(response.content)) == [sent.fingerprint()], media
-        assert _read_by_pymarc(media, response.content) == sent.text("245", "a"), media
-        again = library.get(
+        assert list(_read_by_us(response.content)) == [record.fingerprint()], media
+        assert _read_by_pymarc(media, response.content) == record.text("245", "a"), media
+        repeated = library.get(
             f"/api/v1/records/{record_id}", headers={"Accept": media, "If-None-Match": response.headers["etag"]}
         )
-        assert again.status_code == 304
+        assert repeated.status_code == 304
         if media != "application/marc-in-json":
-            told = _read_by_yaz("marc" if media == "application/marc" else "marcxml", response.content, folder)
-            assert "Spinel merah dari Ngarai Sianok" in told
-            assert "سبينيل أحمر" in told
+            output = _read_by_yaz("marc" if media == "application/marc" else "marcxml", response.content, folder)
+            assert "Spinel merah dari Ngarai Sianok" in output
+            assert "سبينيل أحمر" in output
 
 
 def _read_by_us(content: bytes) -> list[bytes]:
@@ -86,15 +86,15 @@ def _read_by_us(content: bytes) -> list[bytes]:
 
 
 def _read_by_pymarc(media: str, content: bytes) -> str:
-    read: list[Any]
+    records: list[Any]
     if media == "application/marc":
-        read = list(pymarc.MARCReader(content))
+        records = list(pymarc.MARCReader(content))
     elif media == "application/marcxml+xml":
-        read = pymarc.parse_xml_to_array(io.BytesIO(content))
+        records = pymarc.parse_xml_to_array(io.BytesIO(content))
     else:
-        read = list(pymarc.JSONReader(content.decode()))
-    assert len(read) == 1
-    title: str = read[0]["245"]["a"]
+        records = list(pymarc.JSONReader(content.decode()))
+    assert len(records) == 1
+    title: str = records[0]["245"]["a"]
     return title
 
 
@@ -108,31 +108,34 @@ def _read_by_yaz(form: str, content: bytes, folder: Path) -> str:
     return result.stdout.decode()
 
 
-def test_facets_count_and_their_values_are_alternatives(library: Library) -> None:
+def test_facets_have_counts_and_their_values_are_alternatives(library: Library) -> None:
     def counts(page: Any, facet: str) -> dict[str, int]:
         return {value["value"]: value["count"] for value in page["facets"][facet]}
 
-    everything = library.search(facets="language,branch,material")
-    languages = counts(everything, "language")
+    all_books = library.search(facets="language,branch,material")
+    languages = counts(all_books, "language")
     assert languages["ind"] > languages["eng"] > 0
-    one = library.search(facets="language,branch", language="eng")
-    two = library.search(facets="language,branch", language=["eng", "ind"])
-    assert one["total"] == languages["eng"]
-    assert two["total"] == languages["eng"] + languages["ind"]
-    assert counts(one, "language") == languages
-    assert {each["value"] for each in two["facets"]["language"] if each["selected"]} == {"eng", "ind"}
-    branch, held = next(iter(counts(one, "branch").items()))
-    assert library.search(language="eng", branch=branch)["total"] == held
-    assert everything["facets"]["branch"][0]["label"]["id"] == "Perpustakaan Pusat"
+    english = library.search(facets="language,branch", language="eng")
+    english_or_indonesian = library.search(facets="language,branch", language=["eng", "ind"])
+    assert english["total"] == languages["eng"]
+    assert english_or_indonesian["total"] == languages["eng"] + languages["ind"]
+    assert counts(english, "language") == languages
+    assert {value["value"] for value in english_or_indonesian["facets"]["language"] if value["selected"]} == {
+        "eng",
+        "ind",
+    }
+    branch, count = next(iter(counts(english, "branch").items()))
+    assert library.search(language="eng", branch=branch)["total"] == count
+    assert all_books["facets"]["branch"][0]["label"]["id"] == "Perpustakaan Pusat"
 
 
 @pytest.mark.parametrize("sort", SORTS)
 @pytest.mark.parametrize("query", ["", "indonesia", "year:1950-2010"])
-def test_paging_repeats_nothing_and_misses_nothing(library: Library, query: str, sort: str) -> None:
+def test_pages_repeat_no_record_and_miss_none(library: Library, query: str, sort: str) -> None:
     total = library.search(query)["total"]
-    small, large = library.everything(query, sort=sort, limit=37), library.everything(query, sort=sort, limit=100)
-    assert len(small) == len(set(small)) == total
-    assert small == large
+    small_pages, large_pages = library.all_ids(query, sort=sort, limit=37), library.all_ids(query, sort=sort, limit=100)
+    assert len(small_pages) == len(set(small_pages)) == total
+    assert small_pages == large_pages
 
 
 def test_sorting_is_by_year_and_by_title(library: Library) -> None:
@@ -142,21 +145,21 @@ def test_sorting_is_by_year_and_by_title(library: Library) -> None:
     assert earliest == sorted(earliest)
 
 
-def test_a_misspelt_word_is_forgiven_and_said_so(library: Library) -> None:
-    found = library.search("minangkabu")
-    assert found["did_you_mean"] == "minangkabau"
+def test_a_misspelt_word_gets_a_suggested_spelling(library: Library) -> None:
+    page = library.search("minangkabu")
+    assert page["did_you_mean"] == "minangkabau"
     assert "minangkabau" in library.page("/search?q=minangkabu")
 
 
-def test_what_is_typed_is_completed(library: Library) -> None:
-    found = library.api("/suggest", q="sitti nur")
-    assert any(hit["text"].lower().startswith("sitti nurbaya") for hit in found["hits"])
+def test_a_prefix_gets_suggestions(library: Library) -> None:
+    page = library.api("/suggest", q="sitti nur")
+    assert any(hit["text"].lower().startswith("sitti nurbaya") for hit in page["hits"])
 
 
 def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
     title = "<script>alert('obsidian')</script> & \"obsidian\" <b>hitam</b>"
     library.put([book("1", title, subjects=["<script>alert(2)</script>"], items=[("PST", "OB1")])], source="SKRIP")
-    record_id = library.one("obsidian hitam")
+    record_id = library.only_id("obsidian hitam")
     for path in ("/search?q=obsidian", f"/records/{record_id}", "/search?q=<script>alert(3)</script>", "/"):
         page = library.page(path)
         assert "<script>alert" not in page, path
@@ -171,12 +174,12 @@ def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
 
 def test_an_isbn_in_any_form_finds_its_book(library: Library) -> None:
     library.put([book("1", "Peridot dan keluarganya", isbn="0-306-40615-2 (jil.)")], source="ISBN")
-    library.one("peridot")
+    library.only_id("peridot")
     for isbn in ("9780306406157", "978-0-306-40615-7", "0306406152", "0-306-40615-2", "isbn:0306406152"):
         assert library.titles(isbn) == ["Peridot dan keluarganya"], isbn
 
 
-def test_the_pages_speak_indonesian_and_english(library: Library) -> None:
+def test_the_pages_are_in_indonesian_and_english(library: Library) -> None:
     record = library.search("sitti nurbaya")["hits"][0]["id"]
     for path in ("/", "/search?q=sitti+nurbaya", f"/records/{record}"):
         indonesian, english = library.page(path), library.page(path, language="en")
@@ -188,25 +191,25 @@ def test_the_pages_speak_indonesian_and_english(library: Library) -> None:
     assert (refusal["status"], refusal["reason"]) == (404, "RECORD_NOT_FOUND")
 
 
-def test_a_changed_record_is_found_by_its_new_words_and_no_more_by_the_old(library: Library) -> None:
+def test_a_changed_record_is_found_by_its_new_words_and_not_by_its_old_ones(library: Library) -> None:
     library.put([book("1", "Kalsedon kuartalan"), book("2", "Kalsedon tetap")], source="UBAH")
-    record_id = library.one("kuartalan")
-    said = library.put([book("1", "Kalsedon triwulanan"), book("2", "Kalsedon tetap")], source="UBAH")
-    assert (said["created"], said["updated"], said["unchanged"]) == (0, 1, 1)
-    assert library.one("triwulanan") == record_id
+    record_id = library.only_id("kuartalan")
+    summary = library.put([book("1", "Kalsedon triwulanan"), book("2", "Kalsedon tetap")], source="UBAH")
+    assert (summary["created"], summary["updated"], summary["unchanged"]) == (0, 1, 1)
+    assert library.only_id("triwulanan") == record_id
     eventually(lambda: library.titles("title:kuartalan") == [])
     assert library.api(f"/records/{record_id}")["version"] == 2
     assert "Kalsedon triwulanan" in library.page(f"/records/{record_id}")
 
 
-def test_the_index_is_rebuilt_under_readers_who_notice_nothing(library: Library) -> None:
-    expected = _answer(library)
-    seen: list[object] = []
+def test_searches_do_not_change_while_the_index_is_rebuilt(library: Library) -> None:
+    expected = _result(library)
+    results: list[object] = []
     stop = threading.Event()
 
     def read() -> None:
         while not stop.is_set():
-            seen.append(_answer(library))
+            results.append(_result(library))
 
     readers = [threading.Thread(target=read) for _ in range(2)]
     for reader in readers:
@@ -214,16 +217,16 @@ def test_the_index_is_rebuilt_under_readers_who_notice_nothing(library: Library)
     try:
         written = library.command("index", "rebuild")["written"]
     finally:
-        eventually(lambda: len(seen) >= REBUILDS_SEEN)
+        eventually(lambda: len(results) >= MIN_RESULTS)
         stop.set()
         for reader in readers:
             reader.join()
     assert written == library.search()["total"]
-    assert [answer for answer in seen if answer != expected] == []
+    assert [result for result in results if result != expected] == []
 
 
-def _answer(library: Library) -> object:
-    """What a search says, or how it failed."""
+def _result(library: Library) -> object:
+    """The result of a search, or the text of its error."""
     response = library.get("/api/v1/search", q="sejarah", facets="language", limit=50)
     if response.status_code != 200:
         return response.text
@@ -231,20 +234,20 @@ def _answer(library: Library) -> object:
     return page["total"], [hit["id"] for hit in page["hits"]], page["facets"]
 
 
-def test_doctor_finds_every_part_well_but_for_undescribed_branches(library: Library) -> None:
-    told = library.command("doctor", code=0)
-    assert told["well"], told
+def test_doctor_finds_every_part_healthy(library: Library) -> None:
+    report = library.command("doctor", code=0)
+    assert report["well"], report
 
 
 @pytest.fixture
 def browser() -> Any:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         yield chromium
         chromium.close()
 
 
-def test_a_reader_types_and_clicks(library: Library, browser: Browser) -> None:
+def test_a_reader_searches_and_opens_a_record_in_a_browser(library: Library, browser: Browser) -> None:
     page = browser.new_page(base_url=library.address, locale="id-ID")
     page.goto("/")
     page.fill("#q", "sitti nurbaya")

@@ -1,4 +1,4 @@
-"""The API and the pages before real data: as described, and legible, in both editions."""
+"""The API with real data is as described and its pages are accessible, in both editions."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from gateway.app import describe
 from tests.journeys.library import Library
-from tests.web.conftest import CHROMIUM, QUIET
+from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
 
 
 @schema.parametrize()
 @settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-def test_the_api_is_as_described_before_a_real_catalogue(case: Case, library: Library) -> None:
-    # Only a cursor that was given can be good, and no schema can say which those are.
+def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
+    # Only cursors from responses are valid, and a schema cannot express that.
     excluded = [positive_data_acceptance] if "cursor" in (case.query or {}) else []
     case.call_and_validate(base_url=library.address, excluded_checks=excluded)
 
 
-def test_axe_finds_nothing_on_pages_of_real_books(library: Library) -> None:
+def test_axe_finds_no_violation_on_pages_of_real_books(library: Library) -> None:
     record = library.search("navis")["hits"][0]["id"]
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         page = chromium.new_page(viewport={"width": 360, "height": 640})
         for path in ("/", "/search?q=minangkabau", "/search?q=sejarah&language=ind", f"/records/{record}"):
             page.goto(library.address + path)
-            page.eval_on_selector_all("details", "all => all.forEach(each => each.open = true)")
+            page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
             assert [violation["id"] for violation in Axe().run(page).response["violations"]] == [], path
             assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, path
         chromium.close()

@@ -1,4 +1,4 @@
-"""Scripts smuggled into every MARC field that is shown, by a real import, stay text on every page and in every form."""
+"""Scripts in every displayed MARC field of imported records stay text on every page and in every form."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from gateway.formats import FORMATS
 from services.catalog.marc.record import Record
 from tests.fakes.payloads import PAYLOADS
 from tests.journeys.library import Library, eventually
-from tests.web.conftest import CHROMIUM, QUIET
+from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 WORD = "zamrudkhatulistiwa"
-# What our own templates write; a payload that became markup would add to it.
+# Elements of our own templates; a payload that became markup would add others.
 TAGS = {
     "html", "head", "meta", "title", "link", "script", "body", "a", "header", "div", "svg", "path", "defs", "pattern",
     "symbol", "use", "form", "label", "input", "button", "nav", "main", "section", "article", "aside", "h1", "h2", "h3",
@@ -27,21 +27,21 @@ TAGS = {
     "legend",
 }  # fmt: skip
 HTMX = {"hx-get", "hx-trigger", "hx-target", "hx-swap"}
-LEADING = ("href", "src", "action", "content")
+LINK_ATTRIBUTES = ("href", "src", "action", "content")
 
 
 @pytest.fixture(scope="module")
 def hostile(embedded_library: Library) -> list[str]:
-    """Ids of forty imported records, in the order of the payloads. (What renders them is the same in both editions.)"""
+    """Ids of forty imported records, in the order of the payloads. (Both editions render them with the same code.)"""
     assert len(PAYLOADS) == 40
-    said = embedded_library.put([smuggling(at, payload) for at, payload in enumerate(PAYLOADS)], source="hostile")
-    assert said["created"] == 40
+    summary = embedded_library.put([record_with(at, payload) for at, payload in enumerate(PAYLOADS)], source="hostile")
+    assert summary["created"] == 40
     eventually(lambda: embedded_library.search(WORD)["total"] == 40)
-    found = embedded_library.search(WORD, limit=100, sort="year_asc")["hits"]
-    return [hit["id"] for hit in found]
+    hits = embedded_library.search(WORD, limit=100, sort="year_asc")["hits"]
+    return [hit["id"] for hit in hits]
 
 
-def smuggling(at: int, payload: str) -> Record:
+def record_with(at: int, payload: str) -> Record:
     """A record with the payload in every field that pages, lists and forms show."""
     fields = [
         ["001", f"xss{at}"],
@@ -74,28 +74,28 @@ def smuggling(at: int, payload: str) -> Record:
     return Record("00000nam a2200000   4500", fields)
 
 
-def asking_for(payload: str) -> Iterator[str]:
+def searches_for(payload: str) -> Iterator[str]:
     yield f"/search?q={quote(payload)}&explain=true&by_work=true"
     yield f"/search?q={WORD}&author={quote(payload)}&filters=open"
     yield f"/browse/subject?term={quote(payload)}"
 
 
-def test_every_page_shows_the_text_and_no_element_of_it(embedded_library: Library, hostile: list[str]) -> None:
+def test_every_page_shows_payloads_as_text(embedded_library: Library, hostile: list[str]) -> None:
     lists = [f"/search?q={WORD}&sort=year", f"/search/filters?q={WORD}", f"/search/facets/author?q={WORD}",
              f"/suggest?q={WORD}", "/browse/author?term=%22", "/browse/title?term=zamrud", "/browse/series",
              "/browse/call_number", f"/records/{hostile[0]}/shelf"]  # fmt: skip
     for path in lists:
-        harmless(embedded_library.page(path), path)
+        assert_harmless(embedded_library.page(path), path)
     for at, record_id in enumerate(hostile):
-        for path in (f"/records/{record_id}/marc", *(asking_for(PAYLOADS[at]) if at % 4 == 0 else ())):
-            harmless(embedded_library.page(path), path)
+        for path in (f"/records/{record_id}/marc", *(searches_for(PAYLOADS[at]) if at % 4 == 0 else ())):
+            assert_harmless(embedded_library.page(path), path)
         html = embedded_library.page(f"/records/{record_id}")
-        harmless(html, record_id)
-        shown = " ".join(lxml.html.document_fromstring(html).itertext())
-        assert " ".join(PAYLOADS[at].split()) in " ".join(shown.split())
+        assert_harmless(html, record_id)
+        text = " ".join(lxml.html.document_fromstring(html).itertext())
+        assert " ".join(PAYLOADS[at].split()) in " ".join(text.split())
 
 
-def harmless(html: str, path: str) -> None:
+def assert_harmless(html: str, path: str) -> None:
     page = lxml.html.document_fromstring(html or "<p></p>")
     for element in page.iter(lxml.etree.Element):
         assert element.tag in TAGS, (path, element.tag)
@@ -103,16 +103,18 @@ def harmless(html: str, path: str) -> None:
             assert not name.startswith("on"), (path, name)
             assert name not in ("style", "srcdoc", "formaction", "ping"), (path, name)
             assert not name.startswith("hx-") or name in HTMX, (path, name)
-            if name in LEADING and element.tag != "meta":
+            if name in LINK_ATTRIBUTES and element.tag != "meta":
                 assert value.startswith(("/", "#", "https://", "http://", "ftp://")), (path, name, value)
         if element.tag == "script":
             assert element.get("src", "").startswith("/static/") or json.loads(element.text_content())
 
 
-def test_covers_and_forms_are_well_formed_and_say_what_they_are(embedded_library: Library, hostile: list[str]) -> None:
+def test_covers_and_forms_are_well_formed_and_have_their_media_type(
+    embedded_library: Library, hostile: list[str]
+) -> None:
     for at, record_id in enumerate(hostile):
-        drawn = embedded_library.get(f"/covers/{record_id}/1")
-        assert {element.tag.rpartition("}")[2] for element in lxml.etree.fromstring(drawn.content).iter()} <= {
+        response = embedded_library.get(f"/covers/{record_id}/1")
+        assert {element.tag.rpartition("}")[2] for element in lxml.etree.fromstring(response.content).iter()} <= {
             "svg", "defs", "pattern", "path", "rect", "g", "text", "tspan", "use"
         }  # fmt: skip
         api = embedded_library.get(f"/api/v1/records/{record_id}")
@@ -129,16 +131,16 @@ def test_covers_and_forms_are_well_formed_and_say_what_they_are(embedded_library
     assert not list(feed.iter("{*}script", "{*}img", "{*}svg"))
 
 
-def test_chromium_runs_none_of_it(embedded_library: Library, hostile: list[str]) -> None:
-    ran: list[str] = []
+def test_chromium_runs_no_payload(embedded_library: Library, hostile: list[str]) -> None:
+    messages: list[str] = []
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         page = chromium.new_page()
-        page.on("dialog", lambda dialog: (ran.append(dialog.message), dialog.dismiss()))
-        page.on("console", lambda line: ran.append(line.text) if "Content Security Policy" in line.text else None)
+        page.on("dialog", lambda dialog: (messages.append(dialog.message), dialog.dismiss()))
+        page.on("console", lambda line: messages.append(line.text) if "Content Security Policy" in line.text else None)
         lists = [f"/search?q={WORD}", f"/search?q={WORD}&sort=year", f"/browse/author?term={quote(PAYLOADS[0])}"]
-        for path in (*lists, *(f"/records/{each}" for each in hostile[::8])):
+        for path in (*lists, *(f"/records/{record_id}" for record_id in hostile[::8])):
             page.goto(embedded_library.address + path)
             page.wait_for_load_state("networkidle")
         chromium.close()
-    assert ran == []
+    assert messages == []

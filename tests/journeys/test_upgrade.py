@@ -1,4 +1,4 @@
-"""Each recorded release goes on serving while this checkout migrates its databases; nothing is lost."""
+"""Each recorded release serves while this checkout migrates its databases, and no data is lost."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sqlalchemy import MetaData, create_engine, select
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
 from tests.journeys.library import QUERIES, eventually
-from tests.journeys.releases import Program, Release, ReleaseUnavailable, recorded, unpack
+from tests.journeys.releases import Program, Release, ReleaseUnavailable, recorded_releases, unpack
 
-# What running processes change by themselves, whoever migrates.
-PASSING = {"leases", "searches", "index_queue", "outbox", "alembic_version"}
+# Tables that running processes change at any time.
+VOLATILE_TABLES = {"leases", "searches", "index_queue", "outbox", "alembic_version"}
 READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
@@ -27,44 +27,44 @@ PAUSE_SECONDS = 0.05
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Settings of one machine: databases, index and local bus."""
-    own = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
-    return own | (request.getfixturevalue("postgres_template") if request.param == "postgresql" else {})
+    variables = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
+    return variables | (request.getfixturevalue("postgres_template") if request.param == "postgresql" else {})
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("release", recorded(), ids=lambda release: release.version)
+@pytest.mark.parametrize("release", recorded_releases(), ids=lambda release: release.version)
 def test_a_release_serves_while_its_databases_are_migrated(
     release: Release, settings: dict[str, str], tmp_path: Path
 ) -> None:
-    old, new = Program(unpack(release, tmp_path / "release"), settings), Program(CHECKOUT, settings)
-    with old.up() as address:
-        assert old.run("sample", "load")["created"] > 500
+    old_program, new_program = Program(unpack(release, tmp_path / "release"), settings), Program(CHECKOUT, settings)
+    with old_program.up() as address:
+        assert old_program.run("sample", "load")["created"] > 500
         eventually(lambda: _total(address, "minangkabau") > 0, seconds=READY_SECONDS)
         rows = _rows(settings)
         with _readers(address) as failures:
-            writing = _start_import(old, tmp_path, range(40))
-            applied = new.run("migrate")["applied"]["catalog"]
-            assert old.result(writing)["created"] == 40
-            assert old.result(_start_import(old, tmp_path, range(40, 60)))["created"] == 20
+            import_process = _start_import(old_program, tmp_path, range(40))
+            applied = new_program.run("migrate")["applied"]["catalog"]
+            assert old_program.result(import_process)["created"] == 40
+            assert old_program.result(_start_import(old_program, tmp_path, range(40, 60)))["created"] == 20
         eventually(lambda: _total(address, "selasar") == 60, seconds=READY_SECONDS)
         assert failures == []
         assert applied[0].startswith("chassis/")
         _assert_kept(rows, _rows(settings))
-        rows, answers = _rows(settings), _answers(address)
-    with new.up() as address:
-        eventually(lambda: _answers(address) == answers, seconds=READY_SECONDS)
+        rows, results = _rows(settings), _results(address)
+    with new_program.up() as address:
+        eventually(lambda: _results(address) == results, seconds=READY_SECONDS)
         _assert_kept(rows, _rows(settings))
 
 
 def test_a_shallow_clone_fetches_the_release(tmp_path: Path) -> None:
-    clone, release = tmp_path / "clone", recorded()[0]
-    unpack(release, tmp_path / "here")  # this checkout may be a shallow clone, too
+    clone, release = tmp_path / "clone", recorded_releases()[0]
+    unpack(release, tmp_path / "here")  # this checkout may itself be a shallow clone
     subprocess.run(["git", "clone", "-q", "--depth=1", f"file://{CHECKOUT}", str(clone)], check=True, timeout=60)
     unpack(release, tmp_path / "release", repository=clone)
     assert (tmp_path / "release" / "pyproject.toml").exists()
 
 
-def test_a_release_that_cannot_be_had_fails(tmp_path: Path) -> None:
+def test_a_missing_release_fails(tmp_path: Path) -> None:
     with pytest.raises(ReleaseUnavailable, match=r"release 0\.0\.1"):
         unpack(Release("0.0.1", "0" * 39 + "1"), tmp_path / "release")
 
@@ -87,21 +87,21 @@ def _total(address: str, query: str) -> int:
     return total
 
 
-def _answers(address: str) -> dict[str, Any]:
-    """For each query: its total and the records' ids in their order; for its first record, title and items."""
-    answers = {}
+def _results(address: str) -> dict[str, Any]:
+    """For each query: total and record ids in order, and the title and number of items of the first record."""
+    results = {}
     for query in QUERIES:
         reply = _get(address, "/search", q=query, limit=50, sort="title")
         ids = [hit["id"] for hit in reply["hits"]]
-        first = _get(address, f"/records/{ids[0]}") if ids else {}
-        answers[query] = (reply["total"], ids, first.get("title"), len(first.get("items", ())))
-    assert any(total for total, *_ in answers.values())
-    return answers
+        record = _get(address, f"/records/{ids[0]}") if ids else {}
+        results[query] = (reply["total"], ids, record.get("title"), len(record.get("items", ())))
+    assert any(total for total, *_ in results.values())
+    return results
 
 
 @contextmanager
 def _readers(address: str) -> Iterator[list[str]]:
-    """Ask for pages and records as long as the block; gives the list to which failures are added."""
+    """Request pages and records during the block; yield the list of failures."""
     stop, failures, counts = threading.Event(), [], [0, 0]  # type: ignore[var-annotated]
     record = _get(address, "/search", q="minangkabau")["hits"][0]["id"]
     paths = ("/api/v1/search?q=surau&facets=language", "/", f"/api/v1/records/{record}", "/api/v1/suggest?q=min")
@@ -131,7 +131,7 @@ def _readers(address: str) -> Iterator[list[str]]:
 
 
 def _rows(settings: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
-    """Every row of every table of the catalogue's database, except what running processes change by themselves."""
+    """Every row of the catalogue's database, except of tables that running processes change at any time."""
     template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{settings['DATA']}/{{service}}.db")
     engine = create_engine(template.replace("{service}", "catalog"))
     metadata = MetaData()
@@ -140,7 +140,7 @@ def _rows(settings: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
         rows = {
             table.name: [dict(row) for row in connection.execute(select(table)).mappings()]
             for table in metadata.tables.values()
-            if table.name not in PASSING
+            if table.name not in VOLATILE_TABLES
         }
     engine.dispose()
     assert rows["records"]
@@ -148,11 +148,11 @@ def _rows(settings: dict[str, str]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _assert_kept(before: dict[str, list[dict[str, Any]]], after: dict[str, list[dict[str, Any]]]) -> None:
-    """Each row is there with the values that it had; new columns and rows may have come."""
+    """Assert that each row still has its values; there may be new columns and rows."""
     for table, rows in before.items():
         columns = list(rows[0]) if rows else []
-        gone = [column for column in columns if after[table] and column not in after[table][0]]
-        assert not gone, f"{table}: columns {gone} are gone"
-        kept = {tuple(row[column] for column in columns) for row in after[table]}
-        lost = [row for row in rows if tuple(row.values()) not in kept]
+        missing = [column for column in columns if after[table] and column not in after[table][0]]
+        assert not missing, f"{table}: columns {missing} are gone"
+        remaining = {tuple(row[column] for column in columns) for row in after[table]}
+        lost = [row for row in rows if tuple(row.values()) not in remaining]
         assert not lost, f"{table}: {len(lost)} of {len(rows)} rows lost or changed, such as {lost[0]}"

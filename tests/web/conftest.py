@@ -1,4 +1,4 @@
-"""Pages in a real Chromium, before a fake catalogue behind real gRPC."""
+"""Pages in a real Chromium; the catalogue is a fake over real gRPC."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
 CHROMIUM = "/usr/bin/chromium"
-QUIET = (
+CHROMIUM_ARGS = (
     "--no-sandbox",
     "--disable-gpu",
     "--disable-quic",
@@ -52,7 +52,7 @@ def http(address: str) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_ARGS)
         yield chromium
         chromium.close()
 
@@ -60,39 +60,39 @@ def browser() -> Iterator[Browser]:
 Visit = Callable[..., Page]
 
 
-def settled(page: Page) -> None:
-    """Wait until what follows the hits has come."""
+def wait_for_filters(page: Page) -> None:
+    """Wait until the filters, which load after the hits, are on the page."""
     if page.locator("[hx-trigger=load]").count():
         page.locator("[hx-trigger=load] .drawer").wait_for(state="attached")
 
 
 class Window:
-    """A page and what the browser complained about in it."""
+    """A page and the errors and dialogs of the browser in it."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        self.complaints: list[str] = []
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", lambda line: self.complaints.append(line.text) if line.type == "error" else None)
-        page.on("dialog", lambda dialog: (self.complaints.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.errors: list[str] = []
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda line: self.errors.append(line.text) if line.type == "error" else None)
+        page.on("dialog", lambda dialog: (self.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
 
 
 @pytest.fixture(scope="package")
 def _windows() -> dict[str, Window]:
-    """Windows that stay open, by how they were opened: a new one costs ten times what another page in it does."""
+    """Open windows by their options: to open a new one takes ten times as long as to load a page in it."""
     return {}
 
 
 @pytest.fixture
 def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterator[Visit]:
-    """Open a page as a reader does; complaints of the browser, or of its content policy, fail the test.
+    """Open a page as a reader does; errors of the browser or of its content policy fail the test.
 
-    A window is used again, its size, media, cookies and storage put back; `fresh` asks for one of the test's own.
+    A window is used again after its size, media, cookies and storage are reset; `fresh` opens a new one.
     """
-    used: list[Window] = []
+    windows: list[Window] = []
     closing: list[BrowserContext] = []
 
-    def opened(options: dict[str, object], fresh: bool) -> Window:
+    def open_window(options: dict[str, object], fresh: bool) -> Window:
         name = repr(options)
         if not fresh and name in _windows:
             return _windows[name]
@@ -105,26 +105,26 @@ def visit(browser: Browser, address: str, _windows: dict[str, Window]) -> Iterat
         return window
 
     def visit(
-        path: str, *, size: tuple[int, int] = DESK, locale: str = "id-ID", fresh: bool = False, **more: object
+        path: str, *, size: tuple[int, int] = DESK, locale: str = "id-ID", fresh: bool = False, **options: object
     ) -> Page:
-        window = opened({"locale": locale, **more}, fresh)
+        window = open_window({"locale": locale, **options}, fresh)
         page = window.page
-        if window not in used:
-            used.append(window)
-            window.complaints.clear()
+        if window not in windows:
+            windows.append(window)
+            window.errors.clear()
         page.set_viewport_size({"width": size[0], "height": size[1]})
-        page.emulate_media(media="null", color_scheme="null", reduced_motion=more.get("reduced_motion", "null"))  # type: ignore[arg-type]
+        page.emulate_media(media="null", color_scheme="null", reduced_motion=options.get("reduced_motion", "null"))  # type: ignore[arg-type]
         page.goto(path)
-        if more.get("java_script_enabled", True):
-            settled(page)
+        if options.get("java_script_enabled", True):
+            wait_for_filters(page)
         return page
 
     yield visit
     for context in closing:
         context.close()
-    for window in used:
+    for window in windows:
         if window.page.context not in closing:
             window.page.evaluate("localStorage.clear()")
             window.page.context.clear_cookies()
-    complaints = [complaint for window in used for complaint in window.complaints]
-    assert [complaint for complaint in complaints if "status of 404" not in complaint] == []
+    errors = [error_text for window in windows for error_text in window.errors]
+    assert [error_text for error_text in errors if "status of 404" not in error_text] == []

@@ -1,4 +1,4 @@
-"""One address of every kind of page, for tests that look at all of them."""
+"""One address of every kind of page, for tests of all of them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLACES = {
     "work": f"/works/{WORK}",
     "facet": "/search/facets/author?q=",
     "browse": "/browse",
-    "headings": "/browse/author?term=muis",  # more above, and more below
+    "headings": "/browse/author?term=muis",  # there are headings before and after it
     "classes": "/golongan",
     "division": "/golongan/8",
     "library": "/my-library?back=/search",

@@ -1,4 +1,4 @@
-"""The pages in a real Chromium, as readers use them: with keys, by touch, and without JavaScript."""
+"""The pages in a real Chromium, used with the keyboard, by touch and without JavaScript."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 from playwright.sync_api import Page
 
 from tests.fakes.books import BOOKS
-from tests.web.conftest import Visit, settled
+from tests.web.conftest import Visit, wait_for_filters
 from tests.web.places import BOOK, HOSTILE, RECORD
 
 
-def test_filters_follow_the_hits_and_narrow_them(visit: Visit) -> None:
+def test_filters_load_after_the_hits_and_restrict_them(visit: Visit) -> None:
     page = visit("/search")
     page.wait_for_selector(".facet")
     page.locator(".facet a", has_text="Cabang Laing").click()
@@ -20,7 +20,7 @@ def test_filters_follow_the_hits_and_narrow_them(visit: Visit) -> None:
     assert page.locator(".hit").count() == 2
 
 
-def test_suggestions_come_while_typing(visit: Visit) -> None:
+def test_suggestions_appear_while_typing(visit: Visit) -> None:
     page = visit("/")
     page.get_by_role("searchbox").or_(page.get_by_role("combobox")).type("robo", delay=20)
     page.locator("#suggestions option").first.wait_for(state="attached")
@@ -41,7 +41,7 @@ def test_everything_works_without_javascript(visit: Visit) -> None:
     assert "Availability" in page.content()
 
 
-def test_the_keyboard_alone_leads_from_the_box_to_a_record(visit: Visit) -> None:
+def test_a_record_is_reached_from_the_search_box_with_the_keyboard(visit: Visit) -> None:
     page = visit("/")
     page.keyboard.press("Tab")
     assert focused(page)["text"] == "Langsung ke isi"
@@ -52,25 +52,25 @@ def test_the_keyboard_alone_leads_from_the_box_to_a_record(visit: Visit) -> None
     page.keyboard.type("surau navis")
     page.keyboard.press("Enter")
     page.wait_for_url("**/search?q=surau+navis")
-    settled(page)
-    seen = []
+    wait_for_filters(page)
+    elements = []
     for _ in range(40):
         page.keyboard.press("Tab")
-        seen.append(focused(page))
-        if "Robohnya" in seen[-1]["text"]:
+        elements.append(focused(page))
+        if "Robohnya" in elements[-1]["text"]:
             break
     page.keyboard.press("Enter")
     page.wait_for_url("**/records/**")
-    assert all(each["outline"] for each in seen), "focus must be seen"
+    assert all(element["outline"] for element in elements), "focus must be visible"
 
 
 def test_a_script_in_a_record_never_runs(visit: Visit) -> None:
     hostile = f"/records/{HOSTILE.id}"
     for path in (hostile, f"{hostile}/marc", "/search", "/", "/browse/title", "/search?q=<script>alert(1)</script>"):
-        visit(path)  # a dialog would be a complaint
+        visit(path)  # a dialog fails the test
 
 
-def test_a_slash_searches_and_j_and_k_walk_through_the_hits(visit: Visit) -> None:
+def test_slash_focuses_the_search_box_and_j_and_k_move_through_the_hits(visit: Visit) -> None:
     page = visit("/search")
     page.keyboard.press("j")
     page.keyboard.press("j")
@@ -88,7 +88,7 @@ def test_a_slash_searches_and_j_and_k_walk_through_the_hits(visit: Visit) -> Non
     page.wait_for_url("**/records/**")
 
 
-def test_the_keys_are_explained_and_can_be_turned_off(visit: Visit) -> None:
+def test_keyboard_shortcuts_can_be_turned_off(visit: Visit) -> None:
     page = visit("/search")
     page.get_by_role("button", name="Matikan pintasan").click()
     page.keyboard.press("j")
@@ -96,7 +96,7 @@ def test_the_keys_are_explained_and_can_be_turned_off(visit: Visit) -> None:
     assert focused(page)["text"] != "Robohnya Surau Kami"
 
 
-def test_a_citation_is_copied_with_one_touch(visit: Visit) -> None:
+def test_a_button_copies_a_citation(visit: Visit) -> None:
     page = visit(RECORD, permissions=["clipboard-read", "clipboard-write"])
     page.get_by_text("Kutip", exact=True).click()
     page.get_by_role("button", name="Salin – APA").click()
@@ -104,27 +104,27 @@ def test_a_citation_is_copied_with_one_touch(visit: Visit) -> None:
     assert copied == "Rusli, M. (1922). Siti Nurbaya: Kasih Tak Sampai. Balai Pustaka."
 
 
-def test_on_paper_there_is_what_a_reader_takes_along(visit: Visit) -> None:
+def test_print_shows_the_title_and_branches_without_navigation(visit: Visit) -> None:
     page = visit(RECORD)
     page.emulate_media(media="print")
     assert page.locator("h1").is_visible()
     assert page.locator(".branch").first.is_visible()
-    for left_out in (".box", ".ways", "#beside", ".standing", "#similar", ".foot nav", ".takeaway details"):
-        assert not page.locator(left_out).first.is_visible()
+    for selector in (".box", ".ways", "#beside", ".standing", "#similar", ".foot nav", ".takeaway details"):
+        assert not page.locator(selector).first.is_visible()
 
 
-def test_on_paper_hits_have_the_whole_width_and_folded_lines_are_there(visit: Visit) -> None:
+def test_print_shows_hits_in_full_width_and_all_contents(visit: Visit) -> None:
     page = visit("/search?q=minangkabau")
     page.emulate_media(media="print")
     assert not page.locator(".filters").is_visible()
-    assert page.locator(".hit").first.evaluate("each => each.getBoundingClientRect().width") > 1000
+    assert page.locator(".hit").first.evaluate("hit => hit.getBoundingClientRect().width") > 1000
     page.goto(f"/records/{BOOKS[12].id}")
     assert page.get_by_text("Bab 14").is_visible()
     assert not page.locator(".facts summary").is_visible()
 
 
 def focused(page: Page) -> dict[str, Any]:
-    found: dict[str, Any] = page.evaluate(
+    element: dict[str, Any] = page.evaluate(
         """() => {
             const at = document.activeElement, style = getComputedStyle(at);
             const ring = style.outlineStyle !== 'none' && style.outlineWidth !== '0px';
@@ -133,4 +133,4 @@ def focused(page: Page) -> dict[str, Any]:
             return {id: at.id, text: at.textContent.trim(), outline: ring || glow};
         }"""
     )
-    return found
+    return element

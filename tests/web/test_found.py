@@ -1,4 +1,4 @@
-"""What helps a reader on: filters whole, grouping, explaining, notices, and what to do when nothing is found."""
+"""Search pages beyond the hits: values of filters, grouping, explanations, notices, lists and help without hits."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from tests.fakes.shelves import WORK
 from tests.web.test_pages import Outline, links
 
 
-def test_a_facet_has_a_page_of_its_own_that_goes_on_and_leads_back(http: httpx.Client) -> None:
+def test_a_facet_has_a_page_with_links_to_the_next_values_and_to_the_search(http: httpx.Client) -> None:
     html = http.get("/search/facets/author?q=&language=ind").text
     assert "Kembali ke hasil" in html
     assert "/search?language=ind" in links(html)
     assert any(link.startswith("/search?language=ind&author=") for link in links(html))
-    onward = next(link for link in links(html) if "offset=50" in link)
-    assert onward.startswith("/search/facets/author?language=ind&order=count")
+    next_link = next(link for link in links(html) if "offset=50" in link)
+    assert next_link.startswith("/search/facets/author?language=ind&order=count")
 
 
-def test_a_facet_can_be_read_in_the_order_of_its_values(http: httpx.Client, catalog: FakeCatalog) -> None:
+def test_a_facet_can_be_ordered_by_value(http: httpx.Client, catalog: FakeCatalog) -> None:
     http.get("/search/facets/author?order=value")
     assert catalog.request.sort == "value"
 
 
 @pytest.mark.parametrize("path", ["/search/facets/price", "/browse/price", "/golongan/%3Cb%3E", "/works/nope"])
-def test_a_list_that_does_not_exist_is_said_to_be_missing(http: httpx.Client, path: str) -> None:
+def test_a_missing_list_is_a_404(http: httpx.Client, path: str) -> None:
     assert http.get(path).status_code == 404
 
 
-def test_editions_of_a_work_are_grouped_on_request_and_lead_to_the_work(
+def test_editions_of_a_work_are_grouped_on_request_with_a_link_to_the_work(
     http: httpx.Client, catalog: FakeCatalog
 ) -> None:
     assert f"/works/{WORK}" not in links(http.get("/search?q=surau").text)
@@ -46,7 +46,7 @@ def test_editions_of_a_work_are_grouped_on_request_and_lead_to_the_work(
     assert "/search?q=surau" in links(html)
 
 
-def test_an_explained_search_says_why_each_hit_ranks_where_it_does(http: httpx.Client) -> None:
+def test_an_explained_search_shows_the_reasons_of_each_hit(http: httpx.Client) -> None:
     html = http.get("/search?q=surau&explain=true").text
     assert "“surau” ada di judul, persis" in html
     assert "1,2" in html
@@ -55,58 +55,58 @@ def test_an_explained_search_says_why_each_hit_ranks_where_it_does(http: httpx.C
     assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
 
 
-def test_without_hits_the_page_shows_what_would_find_something(http: httpx.Client) -> None:
+def test_without_hits_the_page_links_to_searches_with_hits(http: httpx.Client) -> None:
     html = http.get("/search?q=surau+xyzzy&language=ind").text
     assert "Tidak ada judul yang memuat “xyzzy”." in html
-    wanted = {
+    expected = {
         "/search?q=surau&language=ind",
         "/search?q=surau+xyzzy",
         "/search?q=surau+xyzzy&institution=UMMY&language=ind",
         "/golongan/8",
     }
-    assert wanted <= set(links(html))
+    assert expected <= set(links(html))
 
 
-def test_classes_among_the_filters_stand_below_what_they_are_part_of(http: httpx.Client) -> None:
+def test_classes_among_the_filters_are_a_tree_and_years_descend(http: httpx.Client) -> None:
     html = http.get("/search/filters?q=").text
-    shown = html.partition("Klasifikasi</summary>")[2].partition("</details>")[0]
-    found = [link.partition("=")[2].partition("&")[0] for link in links(shown) if link.startswith("/search?class=")]
-    assert len(found) > 3
-    assert found == sorted(found)
-    assert 'class="level2"' in shown
+    section = html.partition("Klasifikasi</summary>")[2].partition("</details>")[0]
+    classes = [link.partition("=")[2].partition("&")[0] for link in links(section) if link.startswith("/search?class=")]
+    assert len(classes) > 3
+    assert classes == sorted(classes)
+    assert 'class="level2"' in section
     years = re.findall(r"/search\?year=(\d{4})", html)
     assert years == sorted(years, reverse=True)
     assert len(years) > 3
 
 
-def test_where_nothing_is_found_there_is_nothing_to_filter(http: httpx.Client) -> None:
+def test_without_hits_there_are_no_filters(http: httpx.Client) -> None:
     html = http.get("/search?q=xyzzy").text
     assert "Filter" not in html
     assert Outline(html).all("aside") == []
 
 
-def test_a_query_that_could_not_be_read_is_said_to_be_searched_as_words(http: httpx.Client) -> None:
+def test_the_page_says_when_a_query_is_searched_as_words(http: httpx.Client) -> None:
     assert "dicari sebagai kata biasa" in http.get("/search?q=(surau").text
 
 
-def test_a_degraded_search_says_so(http: httpx.Client, catalog: FakeCatalog) -> None:
+def test_a_degraded_search_has_a_notice(http: httpx.Client, catalog: FakeCatalog) -> None:
     catalog.degraded = True
     assert "Mesin pencari sedang tidak dapat dipakai." in http.get("/search?q=surau").text
 
 
-def test_a_search_is_its_address_and_can_be_followed(http: httpx.Client) -> None:
+def test_a_search_has_an_address_and_a_feed(http: httpx.Client) -> None:
     html = http.get("/search?q=surau&language=ind&cursor=fake-0&utm_source=x").text
     assert "http" in html
     assert "/search.atom?q=surau&amp;language=ind" in html
     assert f"{str(http.base_url).rstrip('/')}/search?q=surau&amp;language=ind</p>" in html
 
 
-def test_reference_managers_find_each_hit(http: httpx.Client) -> None:
+def test_each_hit_has_its_coins(http: httpx.Client) -> None:
     spans = [span for span in Outline(http.get("/search?q=siti").text).all("span") if span.get("class") == "Z3988"]
     assert [parse_qs(str(span["title"]))["rft.btitle"] for span in spans] == [[BOOKS[1].title]]
 
 
-def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> None:
+def test_browsing_shows_the_position_with_see_and_see_also(http: httpx.Client) -> None:
     html = http.get("/browse/author?term=hamka").text
     assert "/search?author=Hamka" in links(html)
     assert {"/browse/author?term=Navis%2C+A.A.", "/browse/author?term=Hamka"} <= set(links(html))
@@ -114,39 +114,39 @@ def test_browsing_shows_the_place_with_see_and_see_also(http: httpx.Client) -> N
     assert any("cursor=" in link for link in links(html))
 
 
-def test_titles_and_call_numbers_lead_to_their_record(http: httpx.Client) -> None:
+def test_titles_and_call_numbers_link_to_their_record(http: httpx.Client) -> None:
     for kind, term in (("title", "robohnya"), ("call_number", "398")):
         html = http.get(f"/browse/{kind}?term={term}").text
         assert f"/records/{BOOKS[0 if kind == 'title' else 2].id}" in links(html)
     assert '<span class="by" dir="auto">Kaba Cindua Mato</span>' in html
 
 
-def test_the_form_of_the_lists_leads_to_the_place_in_the_list(http: httpx.Client) -> None:
+def test_the_browse_form_redirects_to_the_list(http: httpx.Client) -> None:
     response = http.get("/browse?kind=series&term=balai+pustaka")
     assert (response.status_code, response.headers["location"]) == (303, "/browse/series?term=balai+pustaka")
 
 
-def test_the_tree_of_classes_goes_down_and_back_up(http: httpx.Client) -> None:
+def test_a_class_links_to_its_subclasses_and_its_parent(http: httpx.Client) -> None:
     top = http.get("/golongan").text
     assert {"/golongan/8", "/search?class=6"} <= set(links(top))
     assert "2 judul tanpa golongan." in top
-    below = http.get("/golongan/8").text
-    assert {"/golongan", "/search?class=8", "/search?class=89"} <= set(links(below))
-    assert "800 Sastra (umum)" in below
+    subclasses = http.get("/golongan/8").text
+    assert {"/golongan", "/search?class=8", "/search?class=89"} <= set(links(subclasses))
+    assert "800 Sastra (umum)" in subclasses
 
 
-def test_a_work_shows_its_editions_with_why_they_are_one(http: httpx.Client) -> None:
+def test_a_work_shows_its_editions_with_the_reasons(http: httpx.Client) -> None:
     html = http.get(f"/works/{WORK}").text
     assert {f"/records/{BOOKS[0].id}", f"/records/{BOOKS[1].id}"} <= set(links(html))
     assert "Pengarang dan judul sama" in html
 
 
-def test_a_work_that_was_merged_leads_to_the_one_it_is_now(http: httpx.Client) -> None:
+def test_a_merged_work_redirects_to_the_current_one(http: httpx.Client) -> None:
     response = http.get(f"/works/{WORK[:-1]}2")
     assert (response.status_code, response.headers["location"]) == (301, f"/works/{WORK}")
 
 
-def test_ones_own_library_is_chosen_kept_and_asked_about(http: httpx.Client, catalog: FakeCatalog) -> None:
+def test_the_reader_s_branch_is_remembered_and_sent_to_the_catalogue(http: httpx.Client, catalog: FakeCatalog) -> None:
     assert "Cabang Laing" in http.get("/my-library?back=/search").text
     response = http.get("/my-library?choose=KOTASOLOK/LAING&back=/search?q=surau")
     assert (response.status_code, response.headers["location"]) == (303, "/search?q=surau")
@@ -160,12 +160,12 @@ def test_ones_own_library_is_chosen_kept_and_asked_about(http: httpx.Client, cat
 
 
 @pytest.mark.parametrize("back", ["//evil.example", "/\\evil.example", "https://evil.example", "/a b", ""])
-def test_a_choice_never_leads_to_another_host(http: httpx.Client, back: str) -> None:
+def test_the_redirect_after_a_choice_never_leaves_the_site(http: httpx.Client, back: str) -> None:
     response = http.get("/my-library", params={"choose": "KOTASOLOK/LAING", "back": back})
     assert response.headers["location"] == "/"
 
 
-def test_a_choice_that_is_no_branch_is_refused(http: httpx.Client) -> None:
+def test_a_choice_that_is_not_a_branch_is_refused(http: httpx.Client) -> None:
     response = http.get("/my-library", params={"choose": "x; Path=/admin"})
     assert response.status_code == 400
     assert "set-cookie" not in response.headers
@@ -174,12 +174,12 @@ def test_a_choice_that_is_no_branch_is_refused(http: httpx.Client) -> None:
 def test_every_part_is_shown_on_the_style_page_and_used_on_another(http: httpx.Client) -> None:
     folder = Path(gateway.web.__file__).parent / "templates"
     parts = folder.joinpath("parts.html").read_text()
-    others = "".join(path.read_text() for path in folder.glob("*.html") if path.stem not in ("parts", "gaya"))
+    templates = "".join(path.read_text() for path in folder.glob("*.html") if path.stem not in ("parts", "gaya"))
     gaya = folder.joinpath("gaya.html").read_text()
     for name in re.findall(r"\{% macro (\w+)\(", parts):
-        inside = len(re.findall(rf"\b{name}\(", parts)) > 1
-        assert f"parts.{name}(" in others or inside, name
-        assert f"parts.{name}(" in gaya or inside or name in ("box", "cover"), name
+        is_used_in_parts = len(re.findall(rf"\b{name}\(", parts)) > 1
+        assert f"parts.{name}(" in templates or is_used_in_parts, name
+        assert f"parts.{name}(" in gaya or is_used_in_parts or name in ("box", "cover"), name
     html = http.get("/gaya").text
     assert len(Outline(html).all("img")) == 11
-    assert not [link for link in links(html) if link.startswith(("/records/", "/works/"))], "samples lead nowhere"
+    assert not [link for link in links(html) if link.startswith(("/records/", "/works/"))], "samples have no links"

@@ -1,4 +1,4 @@
-"""What the pages say, read as plain HTML."""
+"""The content of the pages, read as plain HTML."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def links(html: str) -> list[str]:
     return [link["href"] or "" for link in Outline(html).all("a")]
 
 
-def test_the_front_page_has_one_box_and_says_what_there_is(http: httpx.Client) -> None:
+def test_the_front_page_has_one_search_box_and_describes_the_collection(http: httpx.Client) -> None:
     html = http.get("/").text
     assert len(Outline(html).all("form")) == 1
     assert "13 judul" in html
@@ -50,25 +50,25 @@ def test_the_front_page_has_one_box_and_says_what_there_is(http: httpx.Client) -
     assert "600 Teknologi" in html
 
 
-def test_results_show_each_hit_with_its_author_year_and_whether_it_can_be_had(http: httpx.Client) -> None:
+def test_results_show_each_hit_with_its_author_year_and_availability(http: httpx.Client) -> None:
     html = http.get("/search?q=siti+nurbaya").text
     assert f"/records/{BOOK.id}?hit=1" in links(html)
-    for said in ("Rusli, Marah", "1922", "Dapat dipinjam", "Perpustakaan Pusat", "899.221 RUS s", "1 judul"):
-        assert said in html
+    for text in ("Rusli, Marah", "1922", "Dapat dipinjam", "Perpustakaan Pusat", "899.221 RUS s", "1 judul"):
+        assert text in html
     assert "dan 1 perpustakaan lain" in html
 
 
-def test_a_title_of_many_authors_names_three_of_them(http: httpx.Client) -> None:
+def test_of_many_authors_three_are_shown(http: httpx.Client) -> None:
     for path in ("/search?q=negeri+menara", f"/records/{BOOKS[12].id}"):
         html = http.get(path).text
         assert "Fuadi, Ahmad; Kedua, Penulis; Ketiga, Penulis dkk." in html
 
 
-def test_words_found_are_marked(http: httpx.Client) -> None:
+def test_matching_words_are_marked(http: httpx.Client) -> None:
     assert "<mark>Surau</mark>" in http.get("/search?q=surau").text
 
 
-def test_each_filter_in_use_is_a_chip_that_takes_it_off(http: httpx.Client) -> None:
+def test_each_active_filter_has_a_link_that_removes_it(http: httpx.Client) -> None:
     html = http.get("/search?q=&language=ind&branch=KOTASOLOK/LAING&sort=title").text
     assert "Filter aktif" in html
     assert "/search?branch=KOTASOLOK%2FLAING&sort=title" in links(html)
@@ -76,56 +76,56 @@ def test_each_filter_in_use_is_a_chip_that_takes_it_off(http: httpx.Client) -> N
     assert "Hapus filter Cabang Laing" in html
 
 
-def test_a_filter_adds_to_its_facet_and_keeps_the_others(http: httpx.Client) -> None:
+def test_a_filter_link_adds_a_value_and_keeps_the_others(http: httpx.Client) -> None:
     addresses = [unquote(link) for link in links(http.get("/search?q=kaba&language=ind").text)]
     assert any("language=ind&language=min" in address and "q=kaba" in address for address in addresses)
 
 
-def test_the_next_page_goes_on_where_this_one_ends(http: httpx.Client) -> None:
+def test_the_next_page_continues_after_the_last_hit(http: httpx.Client) -> None:
     first = http.get("/search?sort=title").text
-    onward = next(link for link in links(first) if "cursor=" in link)
-    second = http.get(onward.replace("&amp;", "&")).text
+    next_link = next(link for link in links(first) if "cursor=" in link)
+    second = http.get(next_link.replace("&amp;", "&")).text
     records = [link for link in links(first) + links(second) if link.startswith("/records/")]
     assert len(records) == len(set(records)) == len(BOOKS)
     assert "Ke halaman pertama" in second
 
 
-def test_without_hits_the_page_says_what_to_try(http: httpx.Client) -> None:
+def test_without_hits_the_page_has_advice(http: httpx.Client) -> None:
     html = http.get("/search?q=xyzzy").text
     assert "Tidak ada hasil." in html
     assert "ejaan lain" in html
 
 
-def test_a_misspelt_word_is_asked_about(http: httpx.Client) -> None:
+def test_a_misspelt_word_gets_a_link_to_its_spelling(http: httpx.Client) -> None:
     assert "/search?q=surau" in links(http.get("/search?q=suroe").text)
 
 
-def test_a_record_says_where_it_is_and_how_to_take_it_away(http: httpx.Client) -> None:
+def test_a_record_page_shows_holdings_and_downloads(http: httpx.Client) -> None:
     html = http.get(f"/records/{BOOK.id}").text
-    for said in ("Perpustakaan Kampus", "Baca di tempat", "4 dari 6 eksemplar", "Fiksi Indonesia", "140 hlm."):
-        assert said in html
+    for text in ("Perpustakaan Kampus", "Baca di tempat", "4 dari 6 eksemplar", "Fiksi Indonesia", "140 hlm."):
+        assert text in html
     for ending in ("mrc", "xml", "marcjson", "ris", "bib"):
         assert f"/records/{BOOK.id}.{ending}" in links(html)
     assert "/search?subject=Fiksi+Indonesia" in links(html)
 
 
-def test_a_link_that_is_no_web_address_is_left_out(http: httpx.Client) -> None:
+def test_a_link_with_another_scheme_is_left_out(http: httpx.Client) -> None:
     html = http.get(f"/records/{BOOK.id}").text
     assert "https://contoh.example/buku" in links(html)
     assert "javascript:" not in html
 
 
 @pytest.mark.parametrize("path", PAGES)
-@pytest.mark.parametrize("spoken", ["id", "en"])
-def test_each_page_speaks_the_language_asked_for(http: httpx.Client, path: str, spoken: str) -> None:
-    response = http.get(path, headers={"Accept-Language": spoken})
+@pytest.mark.parametrize("language", ["id", "en"])
+def test_each_page_is_in_the_requested_language(http: httpx.Client, path: str, language: str) -> None:
+    response = http.get(path, headers={"Accept-Language": language})
     html = response.text
-    assert Outline(html).all("html") == [{"lang": spoken}]
-    assert ("Cari" in html, "Search" in html) == (spoken == "id", spoken == "en")
+    assert Outline(html).all("html") == [{"lang": language}]
+    assert ("Cari" in html, "Search" in html) == (language == "id", language == "en")
     assert {"Accept-Language", "Cookie"} <= {header.strip() for header in response.headers["vary"].split(",")}
 
 
-def test_a_language_once_chosen_is_remembered(http: httpx.Client) -> None:
+def test_the_chosen_language_is_remembered(http: httpx.Client) -> None:
     response = http.get("/search?q=surau&lang=en", headers={"Accept-Language": "id"})
     assert "HttpOnly" in response.headers["set-cookie"]
     assert Outline(http.get("/", headers={"Accept-Language": "id"}).text).all("html") == [{"lang": "en"}]
@@ -148,7 +148,7 @@ def test_a_script_in_a_record_is_text_everywhere(http: httpx.Client, path: str) 
 
 @pytest.mark.parametrize("path", ["/search?q=", "/nope?q=", "/search?limit=x&q=", "/search?sort="])
 @pytest.mark.parametrize("payload", [SCRIPT, '"><img src=x onerror=alert(1)>', "' autofocus onfocus=alert(1) x='"])
-def test_what_a_reader_types_comes_back_as_text(http: httpx.Client, path: str, payload: str) -> None:
+def test_input_is_shown_as_text(http: httpx.Client, path: str, payload: str) -> None:
     html = http.get(path + payload.replace("&", "%26")).text
     assert payload not in html
     assert "<img" not in html
@@ -161,25 +161,25 @@ def test_nothing_on_a_page_needs_an_inline_script_style_or_another_host(http: ht
     assert outline.all("style") == []
     assert all("style" not in attributes for _, attributes in outline.tags)
     for tag, name in (("script", "src"), ("link", "href"), ("img", "src"), ("form", "action")):
-        wanted = [element for element in outline.all(tag) if element.get("rel") != "canonical"]
-        assert all(str(each.get(name, "/")).startswith("/") for each in wanted)
-    run = [script for script in outline.all("script") if script.get("type") != "application/ld+json"]
-    assert all(each.get("src") for each in run)
+        elements = [element for element in outline.all(tag) if element.get("rel") != "canonical"]
+        assert all(str(element.get(name, "/")).startswith("/") for element in elements)
+    scripts = [script for script in outline.all("script") if script.get("type") != "application/ld+json"]
+    assert all(script.get("src") for script in scripts)
 
 
 @pytest.mark.parametrize("path", PAGES)
-def test_static_files_are_named_by_their_content_and_kept_for_good(http: httpx.Client, path: str) -> None:
+def test_static_files_are_named_by_their_content_and_immutable(http: httpx.Client, path: str) -> None:
     html = http.get(path).text
-    found = set(re.findall(r"/static/[^\"]+", html))
-    assert len(found) == 4
-    for each in found:
-        response = http.get(each)
+    addresses = set(re.findall(r"/static/[^\"]+", html))
+    assert len(addresses) == 4
+    for address in addresses:
+        response = http.get(address)
         assert response.status_code == 200
         assert response.headers["cache-control"] == "public, max-age=31536000, immutable"
     assert http.get("/static/site.000000000000.css").status_code == 404
 
 
-def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
+def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_the_query(
     http: httpx.Client, catalog: FakeCatalog
 ) -> None:
     catalog.down = True
@@ -191,13 +191,13 @@ def test_when_the_catalogue_is_down_the_page_says_so_and_keeps_what_was_typed(
     assert http.get("/records/nope", headers={"Accept-Language": "en"}).text.count("Try again") == 0
 
 
-def test_pages_do_not_mind_parameters_that_others_put_into_links(http: httpx.Client) -> None:
+def test_pages_ignore_tracking_parameters(http: httpx.Client) -> None:
     assert http.get("/search?q=surau&utm_source=surel&fbclid=x").status_code == 200
 
 
-def test_vendored_files_are_the_ones_they_are_said_to_be() -> None:
+def test_vendored_files_have_the_listed_checksums() -> None:
     folder = Path(gateway.web.__file__).parent / "static" / "vendor"
-    said = (folder / "VENDORED.md").read_text()
+    listing = (folder / "VENDORED.md").read_text()
     for file in folder.glob("*.js"):
-        assert file.name in said
-        assert hashlib.sha256(file.read_bytes()).hexdigest() in said
+        assert file.name in listing
+        assert hashlib.sha256(file.read_bytes()).hexdigest() in listing

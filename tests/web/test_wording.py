@@ -23,17 +23,17 @@ def test_both_languages_have_the_same_texts() -> None:
     assert set(TEXTS["id"]) == set(TEXTS["en"])
 
 
-def test_no_text_is_empty_and_each_takes_the_same_facts_in_both_languages() -> None:
+def test_no_text_is_empty_and_facts_are_the_same_in_both_languages() -> None:
     for key, text in TEXTS["id"].items():
-        taken = [
-            {name for _, name, _, _ in string.Formatter().parse(each) if name} for each in (text, TEXTS["en"][key])
+        facts = [
+            {name for _, name, _, _ in string.Formatter().parse(value) if name} for value in (text, TEXTS["en"][key])
         ]
-        assert taken[0] == taken[1], key
+        assert facts[0] == facts[1], key
         assert text.strip(), key
         assert TEXTS["en"][key].strip(), key
 
 
-def test_every_text_a_template_names_exists() -> None:
+def test_every_text_of_a_template_exists() -> None:
     for template in (FOLDER / "templates").glob("*.html"):
         html = template.read_text()
         for key in re.findall(r"\bt\('([a-z_.]+)'[,)]", html):
@@ -44,18 +44,18 @@ def test_every_text_a_template_names_exists() -> None:
             assert {f"{key}.one", f"{key}.many"} <= set(TEXTS["id"]), f"{template.name}: {key}"
 
 
-def test_every_text_is_used_somewhere() -> None:
-    source = "".join(each.read_text() for each in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
+def test_every_text_is_used() -> None:
+    source = "".join(path.read_text() for path in (*FOLDER.glob("templates/*.html"), *FOLDER.glob("*.py")))
     for key in TEXTS["id"]:
         stem = key.removesuffix(".one").removesuffix(".many")
         prefix = stem.rpartition(".")[0]
-        named = any(form in source for form in (f"'{stem}'", f'"{stem}"'))
-        built = any(form in source for form in (f"'{prefix}.'", f'f"{prefix}.{{'))
-        assert key.startswith("code.") or named or built, key
+        is_named = any(form in source for form in (f"'{stem}'", f'"{stem}"'))
+        is_built = any(form in source for form in (f"'{prefix}.'", f'f"{prefix}.{{'))
+        assert key.startswith("code.") or is_named or is_built, key
 
 
-def test_every_text_that_a_page_builds_the_name_of_exists() -> None:
-    wanted = {
+def test_every_text_with_a_computed_name_exists() -> None:
+    names_by_prefix = {
         "record.": [FULLER.get(key, key) for key in ROWS if key not in ("identifiers", "more")],
         "record.download.": DOWNLOADS,
         "facet.": FACETS,
@@ -67,19 +67,19 @@ def test_every_text_that_a_page_builds_the_name_of_exists() -> None:
         "language.": LANGUAGES,
         "code.answer.": ("can_be_borrowed", "read_here_only", "out_until", "not_available"),
     }
-    for prefix, names in wanted.items():
+    for prefix, names in names_by_prefix.items():
         for name in names:
             assert f"{prefix}{name}" in TEXTS["id"]
 
 
-def test_a_code_is_called_the_same_beside_the_hits_and_on_the_record() -> None:
+def test_a_code_has_the_same_caption_in_filters_and_on_the_record() -> None:
     for kind in ("language", "material", "audience", "collection"):
         for code, name in CAPTIONS[kind].items():
-            said = [TEXTS[language][f"code.{kind}.{code}"] for language in ("id", "en")]
-            assert said == [name.id, name.en], (kind, code)
+            captions = [TEXTS[language][f"code.{kind}.{code}"] for language in ("id", "en")]
+            assert captions == [name.id, name.en], (kind, code)
 
 
-def test_numbers_are_written_as_each_language_writes_them() -> None:
+def test_numbers_have_the_format_of_the_language() -> None:
     assert (wording("id").number(1234567), wording("en").number(1234567)) == ("1.234.567", "1,234,567")
     assert wording("en").count("record.items", 1) == "1 item"
     assert wording("en").count("record.items", 1200) == "1,200 items"

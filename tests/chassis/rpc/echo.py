@@ -1,4 +1,4 @@
-"""A service that does what its request says: `echo.proto`, its generated code and its servicer."""
+"""A service that behaves as its request demands: `echo.proto`, its generated code and its servicer."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ PROTO = HERE.parents[2] / "proto"
 
 @functools.cache
 def generated() -> tuple[Any, Any]:
-    """echo_pb2 and echo_pb2_grpc, made anew for each run of the tests."""
+    """echo_pb2 and echo_pb2_grpc, generated in each run of the tests."""
     from grpc_tools import protoc
 
     folder = tempfile.mkdtemp(prefix="echo-")
-    failed = protoc.main(
+    exit_code = protoc.main(
         ["protoc", f"-I{HERE}", f"-I{PROTO}", f"-I{Path(protoc.__file__).parent / '_proto'}",
          f"--python_out={folder}", f"--grpc_python_out={folder}", "echo.proto"]
     )  # fmt: skip
-    assert not failed
+    assert not exit_code
     sys.path.insert(0, folder)
     return import_module("echo_pb2"), import_module("echo_pb2_grpc")
 
@@ -39,7 +39,7 @@ def words(text: str = "", number: int = 0) -> Any:
 
 
 class Echo:
-    """The text of a request says what to do: answer, describe the context, refuse, break, or take `number` ms."""
+    """The text of a request decides: echo, describe the context, refuse, raise an error, or sleep for `number` ms."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -62,19 +62,19 @@ class Echo:
             time.sleep(request.number / 1000)
         if request.text == "context":
             caller = rpc.context(context)
-            left = caller.remaining()
-            text = f"{caller.language} {caller.request_id} {caller.actor!r} {left is not None}"
-            return words(text, int((left or 0) * 1000))
+            remaining = caller.remaining()
+            text = f"{caller.language} {caller.request_id} {caller.actor!r} {remaining is not None}"
+            return words(text, int((remaining or 0) * 1000))
         return words(request.text, request.number)
 
     SayInline = SayOnce = Whisper = Say
 
 
 def add(servicer: Any, server: Any) -> None:
-    """The generated adder."""
+    """The generated function that adds a servicer to a server."""
     generated()[1].add_EchoServicer_to_server(servicer, server)
 
 
 def build(_resources: Any) -> Echo:
-    """As a manifest names it."""
+    """Build the servicer, as manifests do."""
     return Echo()

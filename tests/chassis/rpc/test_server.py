@@ -1,4 +1,4 @@
-"""The server around a service: health, reflection, protection, a graceful end."""
+"""The gRPC server of a service: health, reflection, TLS and graceful shutdown."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 
 class Running:
-    """A server with an Echo in it, and a channel to it."""
+    """A server with an Echo servicer, and a channel to it."""
 
     def __init__(self, is_healthy: Callable[[], bool] = lambda: True, **changes: Any) -> None:
         self.echo = Echo()
@@ -59,59 +59,59 @@ def running() -> Iterator[Running]:
     server_and_channel.close()
 
 
-def test_health_answers_for_the_server_and_for_the_service_by_name(running: Running) -> None:
+def test_health_is_reported_for_the_server_and_the_named_service(running: Running) -> None:
     assert running.health() == SERVING
     assert running.health("rangkiang.tests.echo.v1.Echo") == SERVING
 
 
-def test_health_follows_what_the_service_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_health_follows_the_check_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEALTH_CHECK_SECONDS", 0.05)
-    well = threading.Event()
-    running = Running(is_healthy=well.is_set)
+    healthy = threading.Event()
+    running = Running(is_healthy=healthy.is_set)
     assert running.health() == NOT_SERVING
-    well.set()
-    _soon(lambda: running.health() == SERVING)
-    well.clear()
-    _soon(lambda: running.health() == NOT_SERVING)
+    healthy.set()
+    _eventually(lambda: running.health() == SERVING)
+    healthy.clear()
+    _eventually(lambda: running.health() == NOT_SERVING)
     running.close()
 
 
-def test_a_part_that_hangs_is_not_well(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_health_check_that_hangs_is_not_serving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEALTH_CHECK_SECONDS", 0.05)
-    hanging, released = threading.Event(), threading.Event()
+    hangs, released = threading.Event(), threading.Event()
 
-    def well() -> bool:
-        if hanging.is_set():
+    def is_healthy() -> bool:
+        if hangs.is_set():
             released.wait(10)
         return True
 
-    running = Running(is_healthy=well)
-    hanging.set()
-    _soon(lambda: running.health() == NOT_SERVING)
-    hanging.clear()
+    running = Running(is_healthy=is_healthy)
+    hangs.set()
+    _eventually(lambda: running.health() == NOT_SERVING)
+    hangs.clear()
     released.set()
-    _soon(lambda: running.health() == SERVING)
+    _eventually(lambda: running.health() == SERVING)
     running.close()
 
 
-def test_readiness_is_the_same_question_on_every_transport() -> None:
+def test_readiness_is_checked_in_the_same_way_on_every_transport() -> None:
     running = Running(is_healthy=lambda: False)
     with pytest.raises(Unavailable) as raised:
         check_health_sync(running.channel, 1)
     assert raised.value.reason == "NOT_SERVING"
     running.close()
-    for well, reason in ((lambda: False, "NOT_SERVING"), (lambda: True, "")):
-        inproc.register("echo", Echo(), echo.add, is_healthy=well)
+    for is_healthy, reason in ((lambda: False, "NOT_SERVING"), (lambda: True, "")):
+        inproc.register("echo", Echo(), echo.add, is_healthy=is_healthy)
         try:
             check_health_sync(sync_channel("inproc:echo", SETTINGS), 1)
-            answer = ""
+            problem_reason = ""
         except Unavailable as problem:
-            answer = problem.reason
-        assert answer == reason
+            problem_reason = problem.reason
+        assert problem_reason == reason
     inproc.unregister("echo")
 
 
-def test_reflection_tells_the_methods(running: Running) -> None:
+def test_reflection_lists_the_services(running: Running) -> None:
     database = ProtoReflectionDescriptorDatabase(grpc.insecure_channel(running.server.address))
     assert "rangkiang.tests.echo.v1.Echo" in set(database.get_services())
 
@@ -123,7 +123,7 @@ def test_a_method_without_a_scope_refuses_to_start() -> None:
     assert raised.value.facts["method"] == "rangkiang.tests.echo.v1.Careless/Say"
 
 
-def test_methods_that_are_not_public_leave_the_loopback_only_with_tls() -> None:
+def test_methods_that_are_not_public_are_served_beyond_loopback_only_with_tls() -> None:
     with pytest.raises(Invalid) as raised:
         Server(Echo(), echo.add, Settings(grpc_host="0.0.0.0", grpc_port=0))
     assert raised.value.reason == "GRPC_NOT_PROTECTED"
@@ -135,7 +135,7 @@ def test_a_taken_port_is_named() -> None:
     assert raised.value.reason == "PORT_TAKEN"
 
 
-def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
+def test_mutual_tls_accepts_clients_with_a_certificate(tmp_path: Path) -> None:
     secured = Settings(grpc_host="127.0.0.1", grpc_port=0, **_authority(tmp_path))
     secured_server = Server(Echo(), echo.add, secured)
     secured_server.start()
@@ -147,16 +147,16 @@ def test_mutual_tls_lets_in_whoever_has_a_certificate(tmp_path: Path) -> None:
     secured_server.stop(0)
 
 
-def test_probes_without_a_certificate_get_health_and_nothing_else(tmp_path: Path) -> None:
-    well, health_port = threading.Event(), free_port()
+def test_probes_without_a_certificate_get_only_health(tmp_path: Path) -> None:
+    healthy, health_port = threading.Event(), free_port()
     secured = Settings(grpc_port=0, grpc_health_port=health_port, **_authority(tmp_path))
-    guarded = Server(Echo(), echo.add, secured, is_healthy=well.is_set)
+    guarded = Server(Echo(), echo.add, secured, is_healthy=healthy.is_set)
     guarded.start()
     with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
         stub = health_pb2_grpc.HealthStub(probe)
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
-        well.set()
-        _soon(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
+        healthy.set()
+        _eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
         with pytest.raises(grpc.RpcError) as refusal:
             echo.generated()[1].EchoStub(probe).Say(words("hi"))
         assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -170,21 +170,21 @@ def test_probes_without_a_certificate_get_health_and_nothing_else(tmp_path: Path
     guarded.stop(0)
 
 
-def test_probes_get_not_serving_while_calls_under_way_end() -> None:
+def test_probes_get_not_serving_while_running_calls_end() -> None:
     health_port = free_port()
     running = Running(grpc_health_port=health_port)
-    answers: list[Any] = []
-    call = threading.Thread(target=lambda: answers.append(running.stub.Say(words("sleep", 600)).number))
+    replies: list[Any] = []
+    call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 600)).number))
     call.start()
-    _soon(lambda: running.echo.calls == 1)
+    _eventually(lambda: running.echo.calls == 1)
     stop = threading.Thread(target=running.server.stop)
     stop.start()
     with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
         stub = health_pb2_grpc.HealthStub(probe)
-        _soon(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING, seconds=0.5)
+        _eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING, seconds=0.5)
     call.join()
     stop.join(5)
-    assert answers == [600]
+    assert replies == [600]
 
 
 def test_a_taken_health_port_is_named_with_its_variable() -> None:
@@ -194,46 +194,46 @@ def test_a_taken_health_port_is_named_with_its_variable() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "reason"),
+    ("options", "reason"),
     [
         ({"grpc_cert": "cert.pem"}, "GRPC_TLS_INCOMPLETE"),
         ({"grpc_cert": "no.pem", "grpc_key": "no.pem", "grpc_ca": "no.pem"}, "FILE_UNREADABLE"),
     ],
 )
-def test_half_a_tls_is_refused_on_both_sides(given: dict[str, str], reason: str) -> None:
-    for begin in (
+def test_incomplete_tls_settings_are_refused_by_server_and_client(options: dict[str, str], reason: str) -> None:
+    for start in (
         lambda settings: Server(Echo(), echo.add, settings),
         lambda settings: sync_channel("dns:///localhost:1", settings),
     ):
         with pytest.raises(Invalid) as raised:
-            begin(Settings(grpc_port=0, **given))
+            start(Settings(grpc_port=0, **options))
         assert raised.value.reason == reason
 
 
-def test_calls_under_way_are_let_finish_and_new_ones_refused(running: Running) -> None:
-    answers: list[Any] = []
-    asking = threading.Thread(target=lambda: answers.append(running.stub.Say(words("sleep", 400)).number))
-    asking.start()
-    _soon(lambda: running.echo.calls == 1)
-    stopping = threading.Thread(target=running.server.stop)
-    stopping.start()
+def test_at_shutdown_running_calls_finish_and_new_ones_are_refused(running: Running) -> None:
+    replies: list[Any] = []
+    call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 400)).number))
+    call.start()
+    _eventually(lambda: running.echo.calls == 1)
+    stop = threading.Thread(target=running.server.stop)
+    stop.start()
     time.sleep(0.1)
     with pytest.raises((Unavailable, TooLate)):
         running.stub.SayOnce(words("late"), timeout=1)
-    asking.join()
-    stopping.join(5)
-    assert answers == [400]
-    assert not stopping.is_alive()
+    call.join()
+    stop.join(5)
+    assert replies == [400]
+    assert not stop.is_alive()
 
 
-def test_a_read_is_tried_again_when_nobody_answered_and_a_write_is_not() -> None:
-    """A proxy hangs up once on each kind of call; only the read gets through by itself."""
+def test_a_read_is_retried_when_the_connection_breaks_and_a_write_is_not() -> None:
+    """A proxy breaks the first connection of each kind of call; only the read succeeds without the caller."""
     running = Running()
-    for method, gets_through in (("Say", True), ("SayOnce", False)):
-        proxy = _HangsUpFirst(running.server.port)
+    for method, succeeds in (("Say", True), ("SayOnce", False)):
+        proxy = _BreaksFirstConnection(running.server.port)
         with sync_channel(f"dns:///127.0.0.1:{proxy.port}", SETTINGS) as channel:
             call = getattr(echo.generated()[1].EchoStub(channel), method)
-            if gets_through:
+            if succeeds:
                 assert call(words("again")).text == "again"
             else:
                 with pytest.raises(Unavailable):
@@ -256,19 +256,19 @@ def test_sigterm_ends_the_process_and_lets_a_call_finish(tmp_path: Path) -> None
     address = process.stdout.readline().strip()
     with sync_channel(f"dns:///{address}", SETTINGS) as channel:
         check_health_sync(channel, 2)
-        answers: list[Any] = []
+        replies: list[Any] = []
         stub = echo.generated()[1].EchoStub(channel)
-        asking = threading.Thread(target=lambda: answers.append(stub.Say(words("sleep", 500)).number))
-        asking.start()
+        call = threading.Thread(target=lambda: replies.append(stub.Say(words("sleep", 500)).number))
+        call.start()
         time.sleep(0.2)
         process.send_signal(signal.SIGTERM)
-        asking.join()
-    assert answers == [500]
+        call.join()
+    assert replies == [500]
     assert process.wait(10) == 0
 
 
-class _HangsUpFirst:
-    """A TCP proxy that lets its first connection send its request and then cuts it; later ones pass."""
+class _BreaksFirstConnection:
+    """A TCP proxy that breaks its first connection after the request and passes later ones."""
 
     def __init__(self, target: int) -> None:
         self._target, self._count = target, 0
@@ -280,45 +280,58 @@ class _HangsUpFirst:
         while True:
             try:
                 client, _ = self._listener.accept()
-                there = socket.create_connection(("127.0.0.1", self._target))
+                server = socket.create_connection(("127.0.0.1", self._target))
             except OSError:
                 return
             self._count += 1
-            threading.Thread(target=self._carry, args=(there, client), daemon=True).start()
-            threading.Thread(target=self._carry, args=(client, there, self._count == 1), daemon=True).start()
+            threading.Thread(target=self._forward, args=(server, client), daemon=True).start()
+            threading.Thread(target=self._forward, args=(client, server, self._count == 1), daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, cut: bool = False) -> None:
-        seen = b""
-        # Either side may be gone already: that is what this is for.
+    def _forward(self, source: socket.socket, sink: socket.socket, cut: bool = False) -> None:
+        received = b""
+        # Either side may have closed its connection already.
         with contextlib.suppress(OSError):
             while data := source.recv(65536):
-                seen += data
-                sink.sendall(data)
-                # The request is on its way: whether the server has it, the client cannot know.
-                if cut and b"again" in seen:
+                received += data
+                if cut and b"again" in received:
+                    # The server receives the request, but its reply cannot reach the client.
+                    source.shutdown(socket.SHUT_RDWR)
+                    sink.sendall(data)
                     break
-        for each in (source, sink):
+                sink.sendall(data)
+        for connection in (source, sink):
             with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RDWR)
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self._listener.close()
 
 
 def _authority(folder: Path) -> dict[str, str]:
-    """A certificate authority of the test's own, and one certificate for localhost."""
-    run = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"]
+    """A self-signed certificate for localhost, which is also its authority."""
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ]
     names = {"grpc_cert": folder / "cert.pem", "grpc_key": folder / "key.pem", "grpc_ca": folder / "cert.pem"}
     subprocess.run(
-        [*run, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
+        [*command, "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
          "-keyout", str(names["grpc_key"]), "-out", str(names["grpc_cert"])],
         check=True, capture_output=True,
     )  # fmt: skip
     return {name: str(path) for name, path in names.items()}
 
 
-def _soon(holds: Any, *, seconds: float = 5.0) -> None:
+def _eventually(condition: Any, *, seconds: float = 5.0) -> None:
     end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
+    while not condition():
+        assert time.monotonic() < end, "the condition did not hold in time"
         time.sleep(0.02)
