@@ -13,7 +13,7 @@ from chassis.errors import Unavailable
 from chassis.service import Resources
 from chassis.urls import open_url
 from services.catalog.browse import headings
-from services.catalog.importing import backfill, reread_items
+from services.catalog.importing import backfill
 from services.catalog.index.indexer import run
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.query_log import forget_searches
@@ -38,7 +38,7 @@ def delete_old_searches(resources: Resources, _stop: threading.Event) -> None:
 
 def fill_shelves(resources: Resources, stop: threading.Event) -> None:
     """Give items of an older release their shelf positions."""
-    reread_items.fill_missing_items(resources.database, system("shelving"), stop)
+    backfill.fill_missing_items(resources.database, system("shelving"), stop)
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from chassis.db import Database
@@ -15,12 +15,9 @@ from chassis.sentences import LocalText
 from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, inflated
 
 
-def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
-    """Return a record not deleted: number, id, version, marc, holdings, updated_at, codes of source and institution.
-
-    raises  NotFound  RECORD_NOT_FOUND
-    """
-    row = session.execute(
+def select_records() -> Select[*tuple[Any, ...]]:
+    """Select records not deleted: number, id, version, marc, holdings, updated_at, codes of source and institution."""
+    return (
         select(
             Record.number,
             Record.id,
@@ -33,8 +30,16 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
         )
         .join(Source, Source.id == Record.source_id)
         .join(Institution, Institution.id == Record.institution_id)
-        .where(Record.id == record_id, Record.deleted_at.is_(None))
-    ).first()
+        .where(Record.deleted_at.is_(None))
+    )
+
+
+def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
+    """Return the row of select_records for one record.
+
+    raises  NotFound  RECORD_NOT_FOUND
+    """
+    row = session.execute(select_records().where(Record.id == record_id)).first()
     if row is None:
         raise NotFound("RECORD_NOT_FOUND", record=str(record_id))
     return row

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, aliased
 from chassis.errors import Invalid
 from services.catalog.analysis import isbn13
 from services.catalog.tables import Search
-from services.catalog.tables.query_log import MOST_CHARACTERS
+from services.catalog.tables.operations import MOST_CHARACTERS
 
 MOST_ENTRIES = 1_000
 LANGUAGES = ("id", "en")

@@ -31,7 +31,7 @@ TABLES = {
     Path("gateway/problems.py"): problems.TITLES.values(),
     Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS,
     Path("services/catalog/commands/report.py"): report.COLUMNS.values(),
-    Path("services/catalog/rpc/formats.py"): faults.REFUSALS,
+    Path("services/catalog/rpc/records.py"): faults.REFUSALS,
     Path("services/catalog/search/explain.py"): [
         *explain.PLACES.values(),
         *explain.KEYWORDS.values(),

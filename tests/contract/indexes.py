@@ -11,7 +11,7 @@ import pytest
 from chassis.urls import open_url
 from services.catalog.index.matches import And, Match
 from services.catalog.index.port import ENGINES, Change, Index, Request
-from services.catalog.record.index_fields import Document
+from services.catalog.record.index_document import Document
 from tests.fakes.documents import made
 
 EVERYTHING = And(())

@@ -9,7 +9,7 @@ import pytest
 
 from services.catalog.index.matches import Keyword, Term
 from services.catalog.index.port import REACH, Change, Index, Request, Sort
-from services.catalog.record.index_fields import Document
+from services.catalog.record.index_document import Document
 from tests.contract.indexes import EVERYTHING, Elasticsearch, Shelf, Tantivy, changes, filled
 from tests.fakes.documents import made, random_changes
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Final
 
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 
 LEADER: Final = "00000nam a2200000   4500"
 TITLE: Final = ["245", "10", "a", "Cantuman yang tidak lazim"]

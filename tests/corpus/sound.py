@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, NamedTuple
 
 from bench.generate import isbn
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 from tests.corpus.words import (
     BODIES,
     DATES,

@@ -6,7 +6,7 @@ import random
 from collections.abc import Iterator, Mapping
 
 from services.catalog.index.port import Change
-from services.catalog.record.index_fields import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
+from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 LANGUAGES = ("ind", "min", "eng", "ara", "nld")
 SYLLABLES = ("ba", "ca", "di", "gu", "ha", "ka", "lo", "mi", "nang", "po", "ra", "sa", "tu", "wi", "ya", "ter")

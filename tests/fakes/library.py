@@ -26,7 +26,7 @@ from services.catalog.search.search import SearchResult, search
 from services.catalog.tables import Branch, Institution, Source
 from services.catalog.tables import Record as Row
 from services.catalog.works.assignment import KeyedRecord, assign_works
-from services.catalog.works.record_keys import record_keys_of
+from services.catalog.works.keys import record_keys_of
 
 
 def book(

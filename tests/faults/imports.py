@@ -127,7 +127,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
     database = Database(store.database_url, pool_size=2)
     try:
         given = io.BytesIO()
-        list(export.export(database, READER, to=given, asked=export.ExportRequest()))
+        list(export.export(database, READER, to=given, request=export.ExportRequest()))
         given.seek(0)
         assert sorted(decode(frame).record.fingerprint() for frame in frames(given)) == sorted(
             record.fingerprint() for record in records

@@ -11,7 +11,7 @@ from gateway import app
 from gateway.api.queries import FACETS
 from gateway.formats import FORMATS
 from services.catalog.formats import FORMS
-from services.catalog.record.index_fields import FACETS as CATALOGUE_FACETS
+from services.catalog.record.index_document import FACETS as CATALOGUE_FACETS
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway

@@ -16,7 +16,7 @@ from services.catalog.index.port import Index
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Heading, ImportRun, IndexQueue
 from services.catalog.works.assignment import lock_works
-from services.catalog.works.record_keys import KINDS
+from services.catalog.works.keys import KINDS
 
 MOST_REMEMBERED = 300_000  # texts; with more, the cache starts empty again
 WEED_BATCH = 200
@@ -33,7 +33,7 @@ class HeadingWriter:
     def add(self, session: Session, records: Iterable[Iterable[str]]) -> None:
         """Insert new headings.
 
-        records  the headings of each record, each with a letter of record_keys.KINDS before its text
+        records  the headings of each record, each with a letter of works.keys.KINDS before its text
         """
         seen = self._seen
         fresh: dict[str, None] = {}

@@ -19,13 +19,11 @@ from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from services.catalog import institutions, sample
 from services.catalog.browse import class_counts
-from services.catalog.commands.classes import app as classes_app
-from services.catalog.commands.database import Json, open_catalogue
+from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.commands.export import export
+from services.catalog.commands.institutions import classes_app, institutions_app, sources_app
 from services.catalog.commands.progress import bar_for, report_file, show, summary
 from services.catalog.commands.report import app as report_app
-from services.catalog.commands.sources import app as sources_app
-from services.catalog.commands.wait_for_index import wait_until_indexed
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
 from services.catalog.importing.decode import find_files
@@ -38,7 +36,6 @@ PUT_ASIDE = 1
 CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 app = typer.Typer()
-institutions_app = typer.Typer(no_args_is_help=True, help="Institutions and their branches.")
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
 sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items.")
 app.add_typer(institutions_app, name="institutions")
@@ -96,17 +93,6 @@ def import_(
     summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
-
-
-@institutions_app.command("load")
-def institutions_load(file: Path, json: Json = False) -> None:
-    """Load institutions and branches from a TOML file."""
-    found = institutions.read_institutions(file)
-    with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
-        loaded = institutions.load_institutions(session, found)
-    told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
-    line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
-    print(orjson.dumps(told).decode() if json else line)
 
 
 @sample_app.command("load")

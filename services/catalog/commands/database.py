@@ -1,16 +1,27 @@
-"""Opens the catalogue's database for a command, and runs jobs during commands that create work for them."""
+"""Opens the catalogue's database for a command, runs jobs meanwhile, and waits until the index has what was written."""
 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from sqlalchemy import func, select
 
 from chassis import jobs
+from chassis.context import system
+from chassis.db import Database
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
+from services.catalog.commands.progress import bar_for
+from services.catalog.tables import IndexQueue
+
+STALL_SECONDS = 60  # without progress of the index
+
+screen = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
@@ -28,3 +39,27 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
             yield resources
     finally:
         database.close()
+
+
+def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
+    """Wait until the index queue is empty; a running server may be the process that indexes."""
+    deadline = time.monotonic() + STALL_SECONDS
+    total = before = _queued(resources.database)
+    with bar_for(quiet=quiet) as bar:
+        task = bar.add_task("index", total=total, note="")
+        while left := _queued(resources.database):
+            bar.update(task, completed=total - left)
+            if left < before:
+                before, deadline = left, time.monotonic() + STALL_SECONDS
+            elif time.monotonic() > deadline:
+                screen.print(
+                    f"{left} records are not in the index yet; the process that indexes will continue.", style="yellow"
+                )
+                return
+            time.sleep(0.05)
+        bar.update(task, completed=total)
+
+
+def _queued(database: Database) -> int:
+    with database.reading(system("import")) as session:
+        return session.scalar(select(func.count()).select_from(IndexQueue)) or 0

@@ -6,7 +6,7 @@ import contextlib
 import sys
 import time
 from pathlib import Path
-from typing import Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
 import orjson
 import typer
@@ -17,9 +17,15 @@ from chassis.errors import Invalid
 from chassis.urls import open_url
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
+from services.catalog.formats import FORMS
 from services.catalog.formats import export as exports
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.settings import CatalogSettings
+
+if TYPE_CHECKING:
+    FormatName = str
+else:
+    FormatName = Literal[tuple(FORMS)]  # the choices of the option
 
 PUT_ASIDE = 1
 # Seconds between two saved positions; after a kill an export repeats at most this much.
@@ -30,7 +36,7 @@ screen = Console(stderr=True)
 
 def export(
     form: Annotated[
-        exports.Form, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
+        FormatName, typer.Option("--format", help="marcjson, json, brief and jsonld: one record a line.")
     ] = "marc",
     query: Annotated[str, typer.Option(help="Only what this search finds.")] = "",
     filters: Annotated[
@@ -53,21 +59,21 @@ def export(
         settings, database = resources.settings.of(CatalogSettings), resources.database
         public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
-        asked = exports.ExportRequest(form, query, _filters(filters or []), source, address)
+        request = exports.ExportRequest(form, query, _filters(filters or []), source, address)
         index: Index | None = None
-        if asked.searches:
+        if request.searches:
             index = open_url(settings.search, ENGINES)
             stack.callback(index.close)
-        place = stack.enter_context(exports.ExportFile(to, asked)) if to else None
+        place = stack.enter_context(exports.ExportFile(to, request)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file
         context = system("export")
-        total = exports.count_found(index, asked) if index else exports.count(database, context, source=source)
+        total = exports.count_matches(index, request) if index else exports.count(database, context, source=source)
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")
         started = time.monotonic()
         since = place.since if place else None
         reached = since or reached
-        for reached in exports.export(database, context, to=stream, asked=asked, index=index, since=since):
+        for reached in exports.export(database, context, to=stream, request=request, index=index, since=since):
             bar.update(task, completed=reached.written)
             for problem in reached.problems:
                 screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")

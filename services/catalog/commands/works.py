@@ -10,11 +10,10 @@ import typer
 
 from chassis.context import system
 from chassis.ids import parse_id
-from services.catalog.commands.database import Json, open_catalogue
-from services.catalog.commands.wait_for_index import wait_until_indexed
+from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.index.queue import enqueue
+from services.catalog.works.assignment import emit_moved_records
 from services.catalog.works.editions import load_work as load_work
-from services.catalog.works.events import emit_moved_records
 from services.catalog.works.overrides import join_work as join_works
 from services.catalog.works.overrides import split_record as split_work
 

@@ -1,12 +1,43 @@
-"""Export formats: pure crosswalks from MARC that accept any record, one module per format."""
+"""Export formats: pure crosswalks from MARC that accept any record, one module per format; the API's JSON is here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC
 
-from services.catalog.formats import bibtex, csv, dublin_core, json_ld, mods, record_json, ris
+import orjson
+
+from services.catalog.formats import bibtex, csv, dublin_core, json_ld, mods, ris
 from services.catalog.formats.entry import Entry, Form
 from services.catalog.marc import iso2709, marcjson, marcxml
+from services.catalog.record.brief import brief
+from services.catalog.record.display import display
+
+
+def brief_json(entry: Entry) -> bytes:
+    """Write `{"id", "record", "holdings"}` with the brief record, as in the API's lists."""
+    return orjson.dumps(
+        {
+            "id": entry.id,
+            "record": brief(entry.record, institution=entry.institution),
+            "holdings": orjson.Fragment(entry.holdings or b"[]"),
+        }
+    )
+
+
+def full_json(entry: Entry) -> bytes:
+    """Write `{"id", "version", "record", "holdings", "updated_at", "source", "institution"}` with the full record."""
+    return orjson.dumps(
+        {
+            "id": entry.id,
+            "version": entry.version,
+            "record": display(entry.record, institution=entry.institution, source=entry.source),
+            "holdings": orjson.Fragment(entry.holdings or b"[]"),
+            "updated_at": entry.updated_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "source": entry.source,
+            "institution": entry.institution,
+        }
+    )
 
 
 def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:
@@ -23,8 +54,8 @@ def _marcjson(entry: Entry) -> bytes:
 
 
 FORMS: Mapping[str, Form] = {
-    "json": Form("application/json", "json", record_json.full_json, _line(record_json.full_json)),
-    "brief": Form("application/json", "brief", record_json.brief_json, _line(record_json.brief_json)),
+    "json": Form("application/json", "json", full_json, _line(full_json)),
+    "brief": Form("application/json", "brief", brief_json, _line(brief_json)),
     "marc": Form("application/marc", "mrc", _iso2709, _iso2709),
     "marcxml": Form(
         "application/marcxml+xml",

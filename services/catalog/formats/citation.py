@@ -6,8 +6,7 @@ import dataclasses
 import re
 
 from services.catalog.formats.xml_text import clean
-from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, picked
 from services.catalog.record.brief import isbns
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import name_of, subjects_of, tidy, title_of

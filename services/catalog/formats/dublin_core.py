@@ -10,7 +10,7 @@ from xml.etree.ElementTree import Element
 
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean, put, root, serialize
-from services.catalog.marc.fields import Field, by_tag, control, pick
+from services.catalog.marc.record import Field, by_tag, control, pick
 from services.catalog.record.codes import language_of
 from services.catalog.record.headings import name_of, subjects_of, tidy
 

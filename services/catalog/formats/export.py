@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from sqlalchemy import Row, Select, func, select
@@ -26,24 +26,24 @@ from services.catalog.index.port import Index, Request
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.marc.record import Record as MarcRecord
 from services.catalog.search import validation
-from services.catalog.tables import Institution, Record, Source
+from services.catalog.tables import Record, Source
 
-Form = Literal["marc", "marcxml", "marcjson", "json", "brief", "dc", "mods", "jsonld", "ris", "bibtex", "csv"]
 PAGE = 500
 # Record numbers that one index request covers; one reply has all matches among them.
-NUMBERS_A_QUESTION = 2_000
+NUMBERS_PER_REQUEST = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRequest:
     """The records and the format of an export.
 
+    form            a key of FORMS
     query, filters  as in a search, without spelling correction; empty for all records
     source          code of a source, to export only its records
     address         URL of a record's page with `{id}` for the id; "" when the public URL is not configured
     """
 
-    form: Form = "marc"
+    form: str = "marc"
     query: str = ""
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
@@ -55,7 +55,7 @@ class ExportRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class SavedProgress:
+class ExportProblem:
     """A record that the format cannot hold."""
 
     record: UUID
@@ -76,7 +76,7 @@ class ExportProgress:
     after: int = 0
     written: int = 0
     left: int = 0
-    problems: Sequence[SavedProgress] = ()
+    problems: Sequence[ExportProblem] = ()
 
 
 def export(
@@ -84,7 +84,7 @@ def export(
     context: Context,
     *,
     to: BinaryIO,
-    asked: ExportRequest,
+    request: ExportRequest,
     index: Index | None = None,
     since: ExportProgress | None = None,
 ) -> Iterator[ExportProgress]:
@@ -97,25 +97,25 @@ def export(
             Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    form = FORMS[asked.form]
+    form = FORMS[request.form]
     at = since or ExportProgress()
-    if asked.source:
-        check_format(database, context, asked.source)
+    if request.source:
+        check_source(database, context, request.source)
     if since is None:
         to.write(form.head)
     pages = (
-        _entries_by_number(database, context, asked, at.after)
+        _entries_by_number(database, context, request, at.after)
         if index is None
-        else _entries_of_search(database, context, index, asked, at.after)
+        else _entries_of_search(database, context, index, request, at.after)
     )
     for after, rows in pages:
         written, problems = 0, []
         for row in rows:
             try:
-                to.write(form.row(_entry(row, asked.address)))
+                to.write(form.row(_entry(row, request.address)))
                 written += 1
             except NotSerialisable as problem:
-                problems.append(SavedProgress(row.id, problem.reason, problem.detail))
+                problems.append(ExportProblem(row.id, problem.reason, problem.detail))
         at = ExportProgress(after, at.written + written, at.left + len(problems), problems)
         yield at
     to.write(form.tail)
@@ -131,13 +131,13 @@ def count(database: Database, context: Context, *, source: str = "") -> int:
         return session.scalar(statement) or 0
 
 
-def count_found(index: Index, asked: ExportRequest) -> int:
+def count_matches(index: Index, request: ExportRequest) -> int:
     """Count the records that a search finds, in all sources."""
-    match, filters = _match(asked)
+    match, filters = _match(request)
     return index.search(Request(match=match, filters=filters, limit=0)).total
 
 
-def check_format(database: Database, context: Context, source: str) -> None:
+def check_source(database: Database, context: Context, source: str) -> None:
     """Check that the source exists.
 
     raises  NotFound  SOURCE_NOT_FOUND
@@ -156,10 +156,10 @@ class ExportFile:
             Invalid      EXPORT_UNLIKE  an earlier run wrote this file for another request
     """
 
-    def __init__(self, path: Path, asked: ExportRequest) -> None:
+    def __init__(self, path: Path, request: ExportRequest) -> None:
         self._path, self._state = path, path.with_name(path.name + ".state")
         self._new = path.with_name(path.name + ".state.new")
-        self._asked = json.loads(json.dumps(asdict(asked)))
+        self._request = json.loads(json.dumps(asdict(request)))
         self.since: ExportProgress | None = None
 
     def __enter__(self) -> ExportFile:
@@ -183,7 +183,7 @@ class ExportFile:
             return
         self._sync()
         state = {
-            "asked": self._asked,
+            "asked": self._request,
             "bytes": self.file.tell(),
             "after": progress.after,
             "written": progress.written,
@@ -210,7 +210,7 @@ class ExportFile:
         if not self._state.exists():
             return None
         state: dict[str, Any] = json.loads(self._state.read_text())
-        if state["asked"] != self._asked:
+        if state["asked"] != self._request:
             raise Invalid("EXPORT_UNLIKE", path=str(self._path), state=str(self._state))
         if not self._path.exists() or self._path.stat().st_size < state["bytes"]:
             return None
@@ -225,11 +225,11 @@ Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 def _entries_by_number(
-    database: Database, context: Context, export_request: ExportRequest, after: int
+    database: Database, context: Context, request: ExportRequest, after: int
 ) -> Iterator[tuple[int, Rows]]:
     while True:
         with database.reading(context) as session:
-            rows = session.execute(_rows(export_request).where(Record.number > after).limit(PAGE)).all()
+            rows = session.execute(_rows(request).where(Record.number > after).limit(PAGE)).all()
         if not rows:
             return
         after = rows[-1].number
@@ -237,47 +237,32 @@ def _entries_by_number(
 
 
 def _entries_of_search(
-    database: Database, context: Context, index: Index, export_request: ExportRequest, after: int
+    database: Database, context: Context, index: Index, request: ExportRequest, after: int
 ) -> Iterator[tuple[int, Rows]]:
-    match, filters = _match(export_request)
+    match, filters = _match(request)
     with database.reading(context) as session:
         highest = queries.highest_number(session)
     while after < highest:
-        end = after + NUMBERS_A_QUESTION
+        end = after + NUMBERS_PER_REQUEST
         window = And((match, Between("number", after + 1, end)))
-        result = index.search(Request(match=window, filters=filters, sort="year_asc", limit=NUMBERS_A_QUESTION))
+        result = index.search(Request(match=window, filters=filters, sort="year_asc", limit=NUMBERS_PER_REQUEST))
         numbers = sorted(result.numbers)
         for start in range(0, len(numbers), PAGE):
             part = numbers[start : start + PAGE]
             with database.reading(context) as session:
-                rows = session.execute(_rows(export_request).where(Record.number.in_(part))).all()
+                rows = session.execute(_rows(request).where(Record.number.in_(part))).all()
             yield part[-1], rows
         after = end
         yield min(after, highest), ()
 
 
-def _match(export_request: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
-    return validation.parse_query(export_request.query)[1], validation.allowed_filters(export_request.filters)
+def _match(request: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
+    return validation.parse_query(request.query)[1], validation.allowed_filters(request.filters)
 
 
-def _rows(export_request: ExportRequest) -> Select[*tuple[Any, ...]]:
-    statement = (
-        select(
-            Record.number,
-            Record.id,
-            Record.version,
-            Record.marc,
-            Record.holdings,
-            Record.updated_at,
-            Source.code.label("source"),
-            Institution.code.label("institution"),
-        )
-        .join(Source, Source.id == Record.source_id)
-        .join(Institution, Institution.id == Record.institution_id)
-        .where(Record.deleted_at.is_(None))
-        .order_by(Record.number)
-    )
-    return statement.where(Source.code == export_request.source) if export_request.source else statement
+def _rows(request: ExportRequest) -> Select[*tuple[Any, ...]]:
+    statement = queries.select_records().order_by(Record.number)
+    return statement.where(Source.code == request.source) if request.source else statement
 
 
 def _entry(row: Row[*tuple[Any, ...]], address: str) -> Entry:

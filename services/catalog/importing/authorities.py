@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
 from chassis.sql import update_many
-from services.catalog.importing.decode import IncomingAuthority
+from services.catalog.importing.decode import IncomingAuthority, alternative_key
 from services.catalog.record.headings import heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
@@ -69,7 +69,7 @@ def decide(
     session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
 ) -> AuthorityCounts:
     """Decide for each record whether it is new, changed or unchanged; add it to `met`. A dry run calls only this."""
-    keys = [each.key for each in batch] + [_alternative_key(each) for each in batch]
+    keys = [each.key for each in batch] + [alternative_key(each) for each in batch]
     rows = session.execute(
         select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(
             Authority.source_id == source_id, Authority.control_key.in_(keys)
@@ -81,8 +81,8 @@ def decide(
         met.clear()
     for each in batch:
         key = each.key
-        if met.get(key, each.fingerprint) != each.fingerprint or _alternative_key(each) in there:
-            key = _alternative_key(each)
+        if met.get(key, each.fingerprint) != each.fingerprint or alternative_key(each) in there:
+            key = alternative_key(each)
         known = there.get(key)
         if met.get(key) == each.fingerprint:
             continue
@@ -92,10 +92,6 @@ def decide(
         elif known.fingerprint != each.fingerprint:
             decided.updated.append((known.number, known.version, each))
     return decided
-
-
-def _alternative_key(incoming: IncomingAuthority) -> str:
-    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 
 def _said(incoming: IncomingAuthority, at: datetime) -> dict[str, Any]:

@@ -1,24 +1,177 @@
-"""Completes records that an older release imported: works, positions in lists, headings."""
+"""Reads stored records again: items by another item map, and what an older release did not store."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
+from chassis.events import emit
+from chassis.ids import new_id
 from chassis.sql import update_many
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
+from services.catalog.importing.upsert import ImportTarget, open_target
 from services.catalog.index.queue import enqueue
+from services.catalog.items.availability import ItemFacts
+from services.catalog.items.item_maps import USUAL, ItemMap, read_map
+from services.catalog.items.parsing import items_of
+from services.catalog.items.store import StoredItems, holdings_of, open_branches, put_items, resolve_branches
 from services.catalog.marc.record import Record as Marc
-from services.catalog.tables import Record
-from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, lock_works
-from services.catalog.works.events import emit_moved_records
-from services.catalog.works.record_keys import record_keys_of
+from services.catalog.tables import Branch, Institution, Item, Record, Source
+from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, emit_moved_records, lock_works
+from services.catalog.works.keys import record_keys_of
 
 BATCH = 500
+# Fields of an item that the index, the holdings and other services use; the others only appear with the item.
+KNOWN = ("barcode", "call_number", "branch", "collection", "material", "status", "copy")
+_RECORDS = select(Record.number, Record.id, Record.version, Record.marc).where(Record.deleted_at.is_(None))
+_SHOWN = ("room", "enumeration", "chronology", "pieces", "call_sort")
+
+
+def reread_items(
+    database: Database,
+    context: Context,
+    *,
+    source_id: UUID,
+    item_map: ItemMap,
+    tell: Callable[[int], None] = lambda _: None,
+) -> int:
+    """Read the items of all records of a source with this map; one transaction per batch.
+
+    tell     is called after each batch with the number of records read
+    returns  the number of records whose items changed; records with visible changes get a new version
+    emits    RecordsChanged
+    """
+    after, seen, changed, act = 0, 0, 0, new_id()
+    while True:
+        with database.transaction(context) as session:
+            feed = _open(session, source_id)
+            rows = session.execute(
+                _RECORDS.where(Record.source_id == source_id, Record.number > after)
+                .order_by(Record.number)
+                .limit(BATCH)
+            ).all()
+            if rows:
+                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=seen + 1)
+        if not rows:
+            return changed
+        after, seen = rows[-1].number, seen + len(rows)
+        tell(seen)
+
+
+def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
+    """Read again the items of older releases, which have a call number but no sort key.
+
+    returns  records whose items changed
+    """
+    after, changed, act = 0, 0, new_id()
+    while not stop.is_set():
+        with database.reading(context) as session:
+            unplaced = (
+                select(Item.record_number)
+                .where(Item.call_sort == "", Item.call_number != "", Item.record_number > after)
+                .distinct()
+                .order_by(Item.record_number)
+                .limit(BATCH)
+            )
+            numbers = session.scalars(unplaced).all()
+            theirs = session.execute(
+                select(Source.id, Source.item_map)
+                .join(Record, Record.source_id == Source.id)
+                .where(Record.number.in_(numbers))
+                .distinct()
+            )
+            maps = {row.id: row.item_map for row in theirs}
+        for source_id in sorted(maps):
+            item_map = read_map(maps[source_id]) if maps[source_id] else USUAL
+            with database.transaction(context) as session:
+                feed = _open(session, source_id)
+                rows = session.execute(
+                    _RECORDS.where(Record.source_id == source_id, Record.number.in_(numbers)).order_by(Record.number)
+                ).all()
+                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=after + 1)
+        if not numbers:
+            break
+        after = numbers[-1]
+    return changed
+
+
+def _open(session: Session, source_id: UUID) -> ImportTarget:
+    """Lock the source as an import does, so that both alternate batch by batch."""
+    lock_works(session)
+    code, institution = session.execute(
+        select(Source.code, Institution.code)
+        .join(Institution, Institution.id == Source.institution_id)
+        .where(Source.id == source_id)
+        .with_for_update(of=Source)
+    ).one()
+    return open_target(session, source=code, institution=institution)
+
+
+def _reread_batch(
+    session: Session,
+    feed: ImportTarget,
+    rows: Sequence[Any],
+    item_map: ItemMap,
+    *,
+    context: Context,
+    act: UUID,
+    sequence: int,
+) -> int:
+    there = _stored_items(session, [row.number for row in rows])
+    wanted = {row.number: resolve_branches(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
+    different = [row for row in rows if wanted[row.number] != there.get(row.number, [])]
+    if not different:
+        return 0
+    open_branches(session, feed.shelves, (item for row in different for item in wanted[row.number]))
+    put_items(session, feed.shelves, [StoredItems(row.number, 0, wanted[row.number], fresh=False) for row in different])
+    told = [row for row in different if _comparable(wanted[row.number]) != _comparable(there.get(row.number, []))]
+    if told:
+        at = clock.now()
+        changes = [
+            {
+                "number": row.number,
+                "version": row.version + 1,
+                "updated_at": at,
+                "holdings": holdings_of(feed.shelves, wanted[row.number]),
+            }
+            for row in told
+        ]
+        update_many(session, Record, changes, key="number")
+        enqueue(session, [(row.number, row.version + 1) for row in told])
+        fact = RecordsChanged(
+            source=feed.source, record_ids=[str(row.id) for row in told], versions=[row.version + 1 for row in told]
+        )
+        emit(session, fact, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
+    return len(different)
+
+
+def _comparable(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
+    return [tuple(getattr(item, name) for name in KNOWN) for item in items]
+
+
+def _stored_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
+    """Return the stored items of these records."""
+    names = [name for name in (*KNOWN, *_SHOWN) if name != "branch"]
+    rows = session.execute(
+        select(Item.record_number, Branch.code.label("branch"), *(getattr(Item, name) for name in names))
+        .join(Branch, Branch.id == Item.branch_id)
+        .where(Item.record_number.in_(numbers))
+        .order_by(Item.record_number, Item.position)
+    )
+    there: dict[int, list[ItemFacts]] = {}
+    for row in rows:
+        facts = ItemFacts(branch=row.branch, **{name: getattr(row, name) for name in names})
+        there.setdefault(row.record_number, []).append(facts)
+    return there
 
 
 def complete_records(database: Database, context: Context, stop: threading.Event) -> int:
@@ -31,7 +184,7 @@ def complete_records(database: Database, context: Context, stop: threading.Event
     done, headings = 0, HeadingWriter()
     while not stop.is_set():
         with database.transaction(context) as session:
-            filled = _batch(session, headings, context=context)
+            filled = _complete_batch(session, headings, context=context)
         done += filled
         if not filled:
             break
@@ -43,7 +196,7 @@ def count_incomplete(session: Session) -> int:
     return session.scalar(select(func.count()).where(Record.work_number.is_(None), Record.deleted_at.is_(None))) or 0
 
 
-def _batch(session: Session, headings: HeadingWriter, *, context: Context) -> int:
+def _complete_batch(session: Session, headings: HeadingWriter, *, context: Context) -> int:
     lock_works(session)
     rows = session.execute(
         select(Record.number, Record.version, Record.marc)

@@ -20,12 +20,11 @@ from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
 from services.catalog.marc.faults import Frame, MarcError
-from services.catalog.marc.fields import by_tag
 from services.catalog.marc.readers import decode
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief_of
 from services.catalog.record.headings import authority_of, is_authority
-from services.catalog.works.record_keys import RecordKeys, record_keys_of
+from services.catalog.works.keys import RecordKeys, record_keys_of
 
 BATCH = 500
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: a record may have megabytes
@@ -64,6 +63,11 @@ class IncomingAuthority:
     kind: str
     heading: str
     forms: tuple[tuple[str, str], ...]
+
+
+def alternative_key(incoming: Incoming | IncomingAuthority) -> str:
+    """Return the key of a second, different record under the same key in one import run."""
+    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 
 @dataclass(frozen=True, slots=True)

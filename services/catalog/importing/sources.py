@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import NotFound
-from services.catalog.importing import reread_items
+from services.catalog.importing.backfill import reread_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
 from services.catalog.tables import Institution, Record, Source
 
@@ -84,7 +84,7 @@ def set_item_map(
         source_id = changed.scalar()
     if source_id is None:
         raise _source_unknown(code)
-    return reread_items.reread_items(database, context, source_id=source_id, item_map=item_map, tell=tell)
+    return reread_items(database, context, source_id=source_id, item_map=item_map, tell=tell)
 
 
 def _source_unknown(code: str) -> NotFound:

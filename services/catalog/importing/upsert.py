@@ -19,7 +19,7 @@ from chassis.sentences import LocalText
 from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
-from services.catalog.importing.decode import Incoming
+from services.catalog.importing.decode import Incoming, alternative_key
 from services.catalog.index.queue import enqueue
 from services.catalog.items.store import (
     BranchIndex,
@@ -30,8 +30,7 @@ from services.catalog.items.store import (
     resolve_branches,
 )
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
-from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, lock_works
-from services.catalog.works.events import emit_moved_records
+from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, emit_moved_records, lock_works
 
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
@@ -174,11 +173,11 @@ def decide(there: dict[str, StoredRecord], batch: Sequence[Incoming], numbers: I
     for each in batch:
         row, key = there.get(each.key), each.key
         if row is not None and row.fingerprint != each.fingerprint:
-            other = there.get(_alternative_key(each))
+            other = there.get(alternative_key(each))
             if other is not None:
                 row = other
             elif row.in_this_run:
-                row, key = None, _alternative_key(each)
+                row, key = None, alternative_key(each)
                 decided.warnings.append((each.ordinal, DUPLICATE_CONTROL_NUMBER))
         if row is None:
             row = there[key] = StoredRecord(next(numbers), new_id(), each.fingerprint, 1, True)
@@ -203,7 +202,7 @@ def stored_records(
     # Alternative keys matter only where another record has the key; a dry run keeps them in memory.
     taken = {row.control_key: row.fingerprint for row in rows}
     doubtful = [
-        _alternative_key(each)
+        alternative_key(each)
         for each in batch
         if not run or times[each.key] > 1 or taken.get(each.key, each.fingerprint) != each.fingerprint
     ]
@@ -218,11 +217,6 @@ def stored_records(
         )
         for row in rows
     }
-
-
-def _alternative_key(incoming: Incoming) -> str:
-    """Return the key of a second, different record under a control number of this run."""
-    return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
 
 def _write(

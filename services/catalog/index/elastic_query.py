@@ -29,7 +29,7 @@ from services.catalog.index.stored_fields import (
     filter_matches,
     is_unscored,
 )
-from services.catalog.record.index_fields import START, WORD_FIELDS
+from services.catalog.record.index_document import START, WORD_FIELDS
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 
 from chassis.errors import Unavailable
 from services.catalog.index.matches import Match
-from services.catalog.record.index_fields import Document
+from services.catalog.record.index_document import Document
 
 Sort = Literal["relevance", "year", "year_asc", "title"]
 FacetOrder = Literal["count", "value"]

@@ -21,7 +21,7 @@ from services.catalog.index.matches import (
 )
 from services.catalog.index.port import FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
-from services.catalog.record.index_fields import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
+from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 # Increase it when the same record gives another document: existing indexes are then rebuilt automatically.
 FORM_NUMBER = 4

@@ -22,7 +22,7 @@ from services.catalog.index.matches import (
     Term,
 )
 from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS
-from services.catalog.record.index_fields import WORD_FIELDS
+from services.catalog.record.index_document import WORD_FIELDS
 
 # field, token -> documents that have it
 DocumentCount = Callable[[str, str], int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Field
 
 LONGEST = 200
 _LEVELS = "abcdef"

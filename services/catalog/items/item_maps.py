@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.errors import Invalid
-from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
 PLACES = (

@@ -8,8 +8,7 @@ from services.catalog.items.availability import ItemFacts
 from services.catalog.items.call_numbers import shelf_key, shelf_parts
 from services.catalog.items.enumeration import LONGEST, paired, split_date
 from services.catalog.items.item_maps import STATUSES, USUAL, ItemMap, ItemPattern
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 
 _COLLECTION_WORDS = {
     **dict.fromkeys(("circ", "circulation", "sirkulasi", "umum", "general", "fic", "nfic"), "circulation"),

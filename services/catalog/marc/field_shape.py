@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from services.catalog.marc.faults import MarcError
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import BLANK_LEADER, Record
+from services.catalog.marc.record import BLANK_LEADER, Field, Record
 
 CODES = " 0123456789abcdefghijklmnopqrstuvwxyz"
 INDICATORS = frozenset(first + second for first in CODES for second in CODES)

@@ -12,8 +12,7 @@ import orjson
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError
 from services.catalog.marc.field_shape import Decoded, content_warnings, control_field, data_field, leader_from_text
-from services.catalog.marc.fields import Field, is_control, written
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, is_control, written
 
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\n]', re.DOTALL)
 BLANK = re.compile(rb"[ \t\r\n]*+")

@@ -22,8 +22,7 @@ from services.catalog.marc.field_shape import (
     leader_from_text,
     warn,
 )
-from services.catalog.marc.fields import Field, is_control, written
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, is_control, written
 
 MAX_DEPTH = 64
 KEPT_BYTES = 65_536

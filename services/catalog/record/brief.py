@@ -6,8 +6,7 @@ import re
 from typing import Any
 
 from services.catalog.analysis import is_isbn, isbn13
-from services.catalog.marc.fields import Tags, by_tag, pick, picked
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, Tags, by_tag, pick, picked
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import names_of, tidy, title_of
 

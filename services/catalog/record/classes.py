@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chassis.sentences import LocalText
 from services.catalog.items.call_numbers import parse
-from services.catalog.marc.fields import Tags
+from services.catalog.marc.record import Tags
 from services.catalog.record.codes import ddc_of
 
 NONE = "none"  # facet value of records without a class

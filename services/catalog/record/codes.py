@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from services.catalog.analysis import isbn13, issn_of
-from services.catalog.marc.fields import Tags, control, picked
+from services.catalog.marc.record import Tags, control, picked
 
 _YEAR = re.compile(r"(?<!\d)(1[0-9]{3}|20[0-9]{2})(?!\d)")
 _DDC = re.compile(r"(\d)\d\d(?!\d)")
@@ -13,6 +13,7 @@ _LANGUAGE = re.compile(r"[a-z]{3}\Z")
 _A = frozenset("a")
 _ISSN_DIGITS = 7  # the eighth is a check digit and may be an X
 
+READER_LANGUAGES = {"id": "ind", "en": "eng"}  # of the pages and answers -> ISO 639-2
 # ISO 639-2 has two codes for some languages; MARC uses the bibliographic one, and so does the catalogue.
 BIBLIOGRAPHIC = {
     "nld": "dut", "deu": "ger", "fra": "fre", "zho": "chi", "msa": "may", "fas": "per", "ces": "cze", "ell": "gre",

@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.catalog.marc.fields import Field, Tags, by_tag, control, pick, picked
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, picked
 from services.catalog.record.brief import brief_of, isbns, tidy_note
 from services.catalog.record.classes import ISLAM_IN_DDC, class_of, levels
 from services.catalog.record.codes import audience_of, language_of
-from services.catalog.record.contributors import contributors_of
 from services.catalog.record.display_rules import IDENTIFIERS, RULES, Rule, rule_for
-from services.catalog.record.headings import SUBJECT_TAGS, subjects_of, tidy
+from services.catalog.record.headings import SUBJECT_TAGS, contributors_of, subjects_of, tidy
 from services.catalog.record.links import links_of, relations_of
 from services.catalog.record.parallel import parallel_of
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Field
 
 FILE = Path(__file__).parent / "display.toml"
 _NEVER = frozenset("uw")  # addresses and control numbers are not text

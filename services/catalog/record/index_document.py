@@ -1,22 +1,214 @@
-"""Builds the index document of a record."""
+"""The index document of a record: its fields, the signs of its tokens, and how both are computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 
-from services.catalog.analysis import isbn13, squeeze, tokens
+from services.catalog.analysis import as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
 from services.catalog.items.availability import ItemFacts, answer
-from services.catalog.marc.fields import Tags, by_tag, control, pick, picked
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, picked
 from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
 from services.catalog.record.classes import class_of, levels, thousandths
 from services.catalog.record.codes import audience_of, language_of, main_classes, material_of, year_of
-from services.catalog.record.headings import names_of, non_filing, series_of, subjects_of
-from services.catalog.record.index_fields import END, Document
-from services.catalog.record.words import TITLE, name_keys, words_of
+from services.catalog.record.headings import (
+    NAME_TAGS,
+    SUBJECT_TAGS,
+    TITLE,
+    names_of,
+    non_filing,
+    series_of,
+    subjects_of,
+    title_sort_of,
+)
 
-TITLE_SORT_LIMIT = 120
+# Analysed fields: tokens joined by spaces. Each field begins with START in every document.
+START = "^"
+END = "$"  # ends a whole title among the `opening` keywords
+# Words as written: `text` has all words, with a GAP between the kinds that no phrase can cross; the other fields have
+# the words of one kind. `any` has no words but their roots and the other tokens a search can match; no positions.
+WORD_FIELDS = ("title", "author", "subject", "text")
+TEXT_FIELDS = (*WORD_FIELDS, "any")
+GAP = "|"
+# Tokens of `any`, besides roots: BEGUN + the beginning of a word of title, author or subject (or of its root), and
+# BEGUN + the whole root of any word; IN[kind] + a root of that kind. No word contains these signs.
+BEGUN = "#"
+BEGUN_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
+IN = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
+# Occurrences of a root in `any` by kind of words, plus one where the word is the root itself: one look-up gives both
+# the match and its weight.
+STANDING = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
+FACETS = (
+    "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
+    "author", "ddc", "class", "series",
+)  # fmt: skip
+KEYWORDS = ("isbn", "identifier", "opening", "name")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One record for the index.
+
+    number      records.number: unique, positive, below 2**39; breaks ties
+    work        records.work_number; for a record without one, the negative of its own number
+    text        analysed field -> tokens joined by spaces, beginning with START; all of TEXT_FIELDS are present
+    facets      facet -> values as stored (codes or headings); indexed in a field `facet_<name>`
+    keywords    "isbn": ISBN-13 digits · "identifier": ISSN, barcodes, control number, call number, folded ·
+                "opening": the title's first word, and the whole title followed by ` $`, with and without subtitle ·
+                "name": whole names of persons and bodies, see analysis.name_key
+    year        of publication, for sorting and ranges
+    title_sort  folded title without non-filing characters; the adapter appends the number
+    class_number  the class in thousandths, for ranges: 899.2213 is 899221, 2X is 297000; None without a class
+    """
+
+    number: int
+    text: Mapping[str, str]
+    facets: Mapping[str, tuple[str, ...]]
+    keywords: Mapping[str, tuple[str, ...]]
+    year: int | None
+    title_sort: str
+    work: int = 0
+    class_number: int | None = None
+
+
+TEXT_LIMIT = 20_000  # characters of one kind of words; the rest of a very long note does not help a search
+NAMES_LIMIT = 40
+_REMEMBERED = 40_000  # words of each kind, 15 MB: the repeated words of most catalogues
+_NAMES_REMEMBERED = 10_000
+
+_Where = tuple[tuple[str, frozenset[str]], ...]  # kind of words, subfields
+
+
+def _where(tags: str, *kinds: tuple[str, str]) -> dict[str, _Where]:
+    return dict.fromkeys(tags.split(), tuple((kind, frozenset(codes)) for kind, codes in kinds))
+
+
+_KINDS = ("title", "author", "subject", "series", "publisher", "notes")
+# Kinds of words by tag; other tags are not searched. The title in a name-title heading is also a title.
+_WHERE: dict[str, _Where] = {
+    **_where("245", ("title", "abnp"), ("author", "c")),
+    **_where("130 210 222 240 242 246 247 730 740", ("title", "abnpt")),
+    **_where("100 110 111 720", ("author", "abcdq")),
+    **_where("700 710 711", ("author", "abcdq"), ("title", "tnp")),
+    **_where(" ".join(SUBJECT_TAGS), ("subject", "abcdnpqtvxyz")),
+    **_where("440 490 800 810 811 830", ("series", "anptv")),
+    **_where("260 264", ("notes", "a"), ("publisher", "b")),
+    **_where("773 775 776 780 785 787", ("notes", "at")),
+    **_where(
+        "500 501 502 505 508 511 518 520 525 534 545 546 550 580 586 590",
+        ("notes", "abcdgrt"),
+    ),
+    **_where("250", ("notes", "ab")),
+    **_where("856", ("notes", "3yz")),
+}
+_A = frozenset("a")
+_PERSONS = ("100", "700", "600", "720")
+_INITIALS = re.compile(r"(?:\b[^\W\d_]\.\s?){2,}")
+_SHORTEST, _LONGEST = BEGUN_LENGTHS
+
+
+def words_of(tags: Tags) -> dict[str, str]:
+    """Return the tokens of each analysed field of a Document, joined by spaces."""
+    texts: dict[str, list[str]] = {kind: [] for kind in _KINDS}
+    for tag, fields in tags.items():
+        for field in fields:
+            for kind, codes in _WHERE.get(linked_tag(field) if tag == "880" else tag, ()):
+                texts[kind].extend(pick(field, codes))
+    joined = {kind: " ".join(values) for kind, values in texts.items()}
+    words = {kind: tokens(text[:TEXT_LIMIT]) for kind, text in joined.items()}
+    roots = [START]
+    for kind, kind_words in words.items():
+        roots.extend(map(_ROOT_TOKENS[kind].__getitem__, dict.fromkeys(kind_words)))
+    roots.extend(map(_ROOT_TOKENS["author"].__getitem__, _initials(tags, joined["title"] + " " + joined["author"])))
+    roots.extend(map(_ROOT_TOKENS["title"].__getitem__, _old(words["title"])))
+    all_words = [START]
+    for kind_words in words.values():
+        if kind_words:
+            all_words.extend(kind_words)
+            all_words.append(GAP)
+    return {
+        "title": _joined(words["title"]),
+        "author": _joined(words["author"]),
+        "subject": _joined(words["subject"]),
+        "text": " ".join(all_words),
+        "any": " ".join(roots),
+    }
+
+
+def name_keys(tags: Tags) -> tuple[str, ...]:
+    """Return the keys of the contributors' whole names."""
+    keys = dict.fromkeys(_name_key(name[:100]) for tag in NAME_TAGS for name in picked(tags, tag, _A))
+    return tuple(key for key in keys if key)[:NAMES_LIMIT]
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _name_key(name: str) -> str:
+    return name_key([root(token) for token in tokens(name)])
+
+
+def _joined(words: Iterable[str]) -> str:
+    return " ".join((START, *words))
+
+
+def _initials(tags: Tags, text: str) -> list[str]:
+    """List the initials by which a search can match persons of this record."""
+    initials: dict[str, None] = {}
+    for tag in _PERSONS:
+        for name in picked(tags, tag, _A):
+            initials.update(_name_forms(name[:100]))
+    if "." in text:
+        initials.update(("".join(tokens(value)), None) for value in _INITIALS.findall(text))
+    return list(initials)
+
+
+@lru_cache(maxsize=_NAMES_REMEMBERED)
+def _name_forms(name: str) -> tuple[tuple[str, None], ...]:
+    return tuple((form, None) for form in name_forms(name))
+
+
+def _old(title: Sequence[str]) -> list[str]:
+    """Return modern spellings of words with j, if the title has a word in old spelling: then j is old, too."""
+    return [as_old(word) for word in title if "j" in word] if any(map(is_old, title)) else []
+
+
+class _RootTokens(dict[str, str]):
+    """A cache from a word to its tokens in `any`, as text, for one kind of words."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self._standing = STANDING[kind]
+        self._mark = IN.get(kind, "")
+        self._begun = kind in ("title", "author", "subject")
+
+    def __missing__(self, word: str) -> str:
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        stem = root(word)
+        count = self._standing + (stem == word)
+        parts = [stem] * count
+        if _SHORTEST <= len(stem) <= _LONGEST:
+            parts += [BEGUN + stem] * count
+        if self._mark:
+            parts.append(self._mark + stem)
+        if self._begun and word.isalpha():
+            parts += dict.fromkeys(
+                beginning for form in (word, stem) for beginning in _beginnings(form) if beginning != BEGUN + stem
+            )
+        text = self[word] = " ".join(parts)
+        return text
+
+
+_ROOT_TOKENS = {kind: _RootTokens(kind) for kind in _KINDS}
+
+
+def _beginnings(word: str) -> Iterator[str]:
+    for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
+        yield BEGUN + word[:end]
+
+
 OPENING_LIMIT = 200
 FACET_LIMIT = 40  # values of one facet
 FACET_LENGTH = 200  # characters of a facet value
@@ -51,7 +243,7 @@ def document(
             "name": name_keys(tags),
         },
         year=year,
-        title_sort=_title_sort(tags),
+        title_sort=title_sort_of(tags),
         work=-number if work is None else work,
         class_number=thousandths(class_number),
     )
@@ -148,11 +340,3 @@ def _openings(tags: Tags) -> tuple[str, ...]:
                 openings[words[0]] = None
                 openings[f"{' '.join(words)} {END}"] = None
     return tuple(openings)
-
-
-def _title_sort(tags: Tags) -> str:
-    field = next(iter(tags.get("245", ())), None)
-    if field is None:
-        return ""
-    text = " ".join(pick(field, TITLE))
-    return " ".join(tokens(text[non_filing(field) :] or text))[:TITLE_SORT_LIMIT]

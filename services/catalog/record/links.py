@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from services.catalog.analysis import isbn13
-from services.catalog.marc.fields import Field, Tags, control, pick
+from services.catalog.marc.record import Field, Tags, control, pick
 from services.catalog.record.display_rules import RELATIONS, rule_for
 from services.catalog.record.headings import tidy
 

@@ -16,8 +16,8 @@ from chassis.context import Context
 from chassis.db import Database
 from services.catalog import queries
 from services.catalog.items.availability import branch_first, branch_named
-from services.catalog.marc.fields import by_tag
 from services.catalog.marc.record import Record as Marc
+from services.catalog.marc.record import by_tag
 from services.catalog.record.display import display
 from services.catalog.record.links import control_keys
 from services.catalog.tables import Record, Source

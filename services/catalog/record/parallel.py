@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
-from services.catalog.marc.fields import Field, Tags, linked_tag, pick
+from services.catalog.marc.record import Field, Tags, linked_tag, pick
 from services.catalog.record.display_rules import RULES, rule_for
 from services.catalog.record.headings import tidy
 

@@ -1,24 +1,63 @@
-"""The gRPC servicer: translates requests and results. One module per part of the contract."""
+"""The gRPC servicer translates requests and results: institutions here, the other parts in a module each."""
 
 from __future__ import annotations
 
+import grpc
+
+from chassis import rpc
 from chassis.service import Resources
 from chassis.urls import open_url
+from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog import queries
 from services.catalog.index.port import ENGINES
 from services.catalog.rpc.browse import BrowseMethods
-from services.catalog.rpc.formats import FormatMethods
-from services.catalog.rpc.institutions import InstitutionMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
-from services.catalog.rpc.shelves import ShelfMethods
 from services.catalog.settings import CatalogSettings
 
 
-class Catalog(
-    SearchMethods, RecordMethods, FormatMethods, ShelfMethods, BrowseMethods, InstitutionMethods, CatalogServicer
-):
+class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
     """The servicer of the whole contract."""
+
+    def ListInstitutions(
+        self, request: wire.ListInstitutionsRequest, context: grpc.ServicerContext
+    ) -> wire.ListInstitutionsReply:
+        with self._database.reading(rpc.context(context)) as session:
+            institutions = queries.institutions(session)
+        return wire.ListInstitutionsReply(
+            institutions=[
+                wire.Institution(
+                    code=each.code,
+                    name=WireText(id=each.name_id, en=each.name_en),
+                    kind=each.kind,
+                    npp=each.npp,
+                    isil=each.isil,
+                    zone=each.zone,
+                )
+                for each in institutions
+            ]
+        )
+
+    def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
+        with self._database.reading(rpc.context(context)) as session:
+            branches = queries.branches(session, institution=request.institution)
+        return wire.ListBranchesReply(
+            branches=[
+                wire.Branch(
+                    code=branch.code,
+                    institution=institution,
+                    name=WireText(id=branch.name_id, en=branch.name_en),
+                    kind=branch.kind,
+                    npp=branch.npp,
+                    isil=branch.isil,
+                    zone=branch.zone,
+                    confirmed=branch.confirmed,
+                )
+                for branch, institution in branches
+            ]
+        )
 
 
 def servicer(resources: Resources) -> Catalog:

@@ -1,4 +1,4 @@
-"""RPCs for records and their items."""
+"""RPCs for records, their items, records in exchange formats, and the list of all records."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from dataclasses import replace
 import grpc
 
 from chassis import rpc
+from chassis.errors import Invalid
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1 import forms_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
+from services.catalog import queries
+from services.catalog.formats import FORMS, Entry
 from services.catalog.items import call_numbers
 from services.catalog.items.availability import answer
+from services.catalog.marc.faults import NotSerialisable
+from services.catalog.marc.record import Record as Marc
 from services.catalog.record import page
-from services.catalog.rpc.base import ServicerBase, wire_moment
+from services.catalog.rpc.protobuf import ServicerPart, wire_moment
 from services.catalog.works.editions import work_of_record
 
+LONGEST_ADDRESS = 2_000
+MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 
-class RecordMethods(ServicerBase):
+
+class RecordMethods(ServicerPart):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
             found = page.load_record_page(session, parse_id(request.id), branch=request.branch)
@@ -64,6 +73,51 @@ class RecordMethods(ServicerBase):
                 )
                 for item in items
             ],
+        )
+
+    def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
+        form = FORMS.get(request.form)
+        if form is None:
+            raise Invalid("FORM_UNKNOWN", form=request.form[:80], known=", ".join(FORMS))
+        if len(request.address) > LONGEST_ADDRESS:
+            raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.record(session, parse_id(request.id))
+        entry = Entry(
+            Marc.unpack(found.marc),
+            str(found.id),
+            found.version,
+            found.updated_at,
+            found.holdings,
+            found.source,
+            found.institution,
+            request.address.replace("{id}", str(found.id)),
+        )
+        try:
+            content = form.alone(entry)
+        except NotSerialisable as problem:
+            raise Invalid(problem.reason, record=str(found.id), detail=problem.detail) from None
+        return forms_pb2.GetFormReply(
+            content=content,
+            media_type=form.media_type,
+            version=found.version,
+            updated_at=wire_moment(found.updated_at),
+        )
+
+    def ListRecords(
+        self, request: forms_pb2.ListRecordsRequest, context: grpc.ServicerContext
+    ) -> forms_pb2.ListRecordsReply:
+        if request.after < 0 or request.limit > MOST_LISTED:
+            raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=request.limit, most=MOST_LISTED)
+        with self._database.reading(rpc.context(context)) as session:
+            found = queries.listed(session, after=request.after, limit=request.limit or USUALLY_LISTED)
+            highest = queries.highest_number(session)
+        return forms_pb2.ListRecordsReply(
+            records=[
+                forms_pb2.Listed(id=str(row.id), number=row.number, updated_at=wire_moment(row.updated_at))
+                for row in found
+            ],
+            highest=highest,
         )
 
 

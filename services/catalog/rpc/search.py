@@ -10,8 +10,7 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from services.catalog.query_log import SearchEntry, log_searches
-from services.catalog.rpc.base import ServicerBase, wire_text
-from services.catalog.rpc.shelves import wire_class
+from services.catalog.rpc.protobuf import ServicerPart, wire_class, wire_text
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.facets import FacetValue, count_facet
 from services.catalog.search.search import search
@@ -19,7 +18,7 @@ from services.catalog.search.similar import similar
 from services.catalog.search.zero_results import ZeroResultHelp
 
 
-class SearchMethods(ServicerBase):
+class SearchMethods(ServicerPart):
     def Search(self, request: wire.SearchRequest, context: grpc.ServicerContext) -> wire.SearchReply:
         result = search(
             self._database,

@@ -7,8 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 from services.catalog.sample.books_toml import Book, Name
 
 # Language code (ISO 639-2/B): its name in Indonesian notes, and after a uniform title.

@@ -19,7 +19,7 @@ from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, T
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
-from services.catalog.record.index_fields import BEGUN, END, IN
+from services.catalog.record.index_document import BEGUN, END, IN
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word

@@ -21,7 +21,7 @@ from services.catalog.index.matches import (
     Term,
 )
 from services.catalog.index.stored_fields import stored_fields
-from services.catalog.record.index_fields import START, Document
+from services.catalog.record.index_document import START, Document
 
 Leaf = Term | Prefix | Phrase | Keyword | Between
 _K1, _B = 1.2, 0.75  # BM25 as both engines have it

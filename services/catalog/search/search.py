@@ -14,6 +14,7 @@ from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
 from services.catalog.items.availability import branch_first
+from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.search import validation
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
@@ -24,8 +25,6 @@ from services.catalog.search.fallback import ENGINE_DOWN, search_tables
 from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
-
-LANGUAGES = {"id": "ind", "en": "eng"}  # the reader's language -> ISO 639-2
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def search(
         offset=offset,
         limit=min(size, REACH - offset),
         by_work=by_work,
-        language=LANGUAGES.get(context.language, ""),
+        language=READER_LANGUAGES.get(context.language, ""),
     )
     degraded = False
     try:

@@ -9,11 +9,11 @@ from typing import cast
 from chassis.errors import Invalid
 from services.catalog.index.matches import Match
 from services.catalog.index.port import FacetOrder, Sort
-from services.catalog.record.index_fields import FACETS
+from services.catalog.record.index_document import FACETS
 from services.catalog.search.query.parser import MOST_DEPTH, depth, parse
 from services.catalog.search.query.tree import Query
 from services.catalog.search.ranking.build import rank
-from services.catalog.tables.query_log import MOST_CHARACTERS
+from services.catalog.tables.operations import MOST_CHARACTERS
 
 MOST_WORDS = 32
 MOST_WILDCARDS = 4

@@ -1,4 +1,4 @@
-"""Bibliographic records and their items."""
+"""Bibliographic records with their items and works, headings for lists in order, and authority records."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.catalog.tables.base import SortKey, Table
-from services.catalog.tables.compression import Deflated
+from services.catalog.tables.base import Deflated, SortKey, Table
 
 
 class Record(Table):
@@ -88,3 +87,87 @@ class Item(Table):
     enumeration: Mapped[str] = mapped_column(server_default="")
     chronology: Mapped[str] = mapped_column(server_default="")
     pieces: Mapped[str] = mapped_column(server_default="")
+
+
+class Work(Table):
+    """A creation whose editions are records, whatever their language, year and carrier.
+
+    number       small and dense, for the index; when two works are merged the lower number stays
+    merged_into  number of the work this one was merged into, never of a merged one; its id leads there
+    """
+
+    __tablename__ = "works"
+    __table_args__ = (Index("works_by_merged", "merged_into"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    merged_into: Mapped[int | None] = mapped_column(ForeignKey("works.number"))
+
+
+class WorkKey(Table):
+    """The work of the records with this key; a key is a 63-bit hash (works.keys).
+
+    Records store their own keys, so this table has one row per key, whatever the number of editions.
+    """
+
+    __tablename__ = "work_keys"
+    key: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    work_number: Mapped[int]
+
+
+class WorkRuling(Table):
+    """A librarian's decision on a record and a work, which no rule overrides. ruling: "apart" or "together".
+
+    A record with a decision stays where the newest decision put it, and its keys attract no other record.
+    """
+
+    __tablename__ = "work_rulings"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    record_number: Mapped[int] = mapped_column(ForeignKey("records.number"), index=True)
+    work_number: Mapped[int] = mapped_column(ForeignKey("works.number"))
+    ruling: Mapped[str] = mapped_column(String(16))
+    reason: Mapped[str]
+    made_at: Mapped[datetime]
+
+
+class Heading(Table):
+    """A heading that records use, once, for browse lists; the index counts its records.
+
+    kind  "author", "subject" or "series"
+    sort  folded; text: as the facets have it; both of at most 200 characters
+    """
+
+    __tablename__ = "headings"
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    sort: Mapped[str] = mapped_column(SortKey, primary_key=True)
+    text: Mapped[str] = mapped_column(SortKey, primary_key=True)
+
+
+class Authority(Table):
+    """An authority record (MARC 21 Authority), stored whole; its heading is the form that records should use."""
+
+    __tablename__ = "authorities"
+    __table_args__ = (UniqueConstraint("source_id", "control_key"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    id: Mapped[UUID] = mapped_column(unique=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
+    control_key: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(16))
+    heading: Mapped[str]
+    fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
+    marc: Mapped[bytes]
+    version: Mapped[int]
+    updated_at: Mapped[datetime]
+
+
+class AuthorityForm(Table):
+    """A form that an authority record names: "heading" (1XX), "see" (4XX: not used) or "see_also" (5XX: related)."""
+
+    __tablename__ = "authority_forms"
+    __table_args__ = (Index("authority_forms_in_order", "kind", "sort"),)
+    authority_number: Mapped[int] = mapped_column(ForeignKey("authorities.number"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(16))
+    relation: Mapped[str] = mapped_column(String(16))
+    text: Mapped[str] = mapped_column(SortKey)
+    sort: Mapped[str] = mapped_column(SortKey)

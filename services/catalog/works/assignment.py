@@ -1,4 +1,4 @@
-"""Records find their work by their keys, in the transaction that writes them; works merge, and part again."""
+"""Assigns records to works by their keys, in the transaction that writes them; merges and separates works."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import delete, func, or_, select, text, update
 from sqlalchemy.orm import Session
 
+from chassis.context import Context
 from chassis.db import Id
+from chassis.events import emit
 from chassis.ids import new_id
-from services.catalog.tables import Record, Work, WorkKey, WorkRuling, fresh_numbers
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.tables import Record, Source, Work, WorkKey, WorkRuling, fresh_numbers
 from services.catalog.works.keys import pack, unpack
 
 FIRST_TEMPORARY = 1 << 62  # temporary numbers of this batch's new works, until all merges are known
@@ -90,7 +93,7 @@ MOST_LOOKED_AT = 2_000
 
 
 class KeyedRecord(NamedTuple):
-    """A record that comes, or comes changed; keys: of works.record_keys. fresh: it has no row yet."""
+    """A record that comes, or comes changed; keys: of works.keys. fresh: it has no row yet."""
 
     number: int
     keys: tuple[int, ...]
@@ -292,3 +295,27 @@ def _insert(session: Session, into: str, rows: list[tuple[Any, Any]]) -> None:
     costs more than to write them."""
     mark = "%s" if session.get_bind().dialect.name == "postgresql" else "?"
     session.connection().exec_driver_sql(f"INSERT INTO {into} VALUES ({mark}, {mark})", rows)  # noqa: S608  # our own
+
+
+AT_ONCE = 500
+
+
+def emit_moved_records(session: Session, moved: Sequence[MovedRecord], *, context: Context) -> None:
+    """One fact for at most 500 records of a source.
+
+    emits  RecordsChanged
+    """
+    for at in range(0, len(moved), AT_ONCE):
+        numbers = [each.number for each in moved[at : at + AT_ONCE]]
+        rows = session.execute(
+            select(Record.id, Record.version, Source.code)
+            .join(Source, Source.id == Record.source_id)
+            .where(Record.number.in_(numbers))
+            .order_by(Record.number)
+        ).all()
+        for source in sorted({row.code for row in rows}):
+            of = [row for row in rows if row.code == source]
+            fact = RecordsChanged(
+                source=source, record_ids=[str(row.id) for row in of], versions=[row.version for row in of]
+            )
+            emit(session, fact, aggregate_id=f"works:{new_id()}", version=1, context=context)

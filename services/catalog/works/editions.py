@@ -17,12 +17,12 @@ from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.items.availability import branch_named
 from services.catalog.marc.record import Record as Marc
+from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.tables import Record, Work, WorkRuling
 from services.catalog.works.likeness import Likeness, compare, compared_record
 
 MOST_EDITIONS = 200
 COMPARED = 10  # editions that share a key; of a large work not all are compared
-LANGUAGES = {"id": "ind", "en": "eng"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def load_work(
         )
         for row in rows
     }
-    reader_language = LANGUAGES.get(language, "ind")
+    reader_language = READER_LANGUAGES.get(language, "ind")
     order = sorted(
         editions,
         key=lambda number: sort_editions(

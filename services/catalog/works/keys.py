@@ -1,16 +1,26 @@
-"""Work keys of a record: records that share a key are of one work."""
+"""The keys of a record: work keys, which the records of a work share, sort keys, headings and standard number."""
 
 from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from services.catalog.analysis import isbn13, issn_of
-from services.catalog.marc.fields import Field, Tags, pick, picked
-from services.catalog.record.headings import non_filing
+from services.catalog.analysis import isbn13, issn_of, tokens
+from services.catalog.marc.record import Field, Record, Tags, by_tag, pick, picked
+from services.catalog.record.codes import standard_number_of
+from services.catalog.record.headings import (
+    NAME_TAGS,
+    TITLE_SORT_LENGTH,
+    names_of,
+    non_filing,
+    series_of,
+    subjects_of,
+    title_sort_of,
+)
 from services.catalog.works.names import author_key, author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
@@ -43,7 +53,7 @@ class Key(NamedTuple):
 def keys_of(leader: str, tags: Tags) -> list[Key]:
     """List a record's work keys, at most MOST_KEYS, without repetition; none when it has too few data.
 
-    tags  marc.fields.by_tag of the record
+    tags  marc.record.by_tag of the record
     """
     field = next(iter(tags.get("245", ())), None)
     if field is None:
@@ -157,3 +167,56 @@ def _put_anonymous(keys: dict[int, str], tags: Tags, field: Field, material: str
         if publisher:
             _put(keys, "anonymous", "n", material, " ".join(whole), part, publisher[0])
             return
+
+
+HEADING_LENGTH, MOST_HEADINGS = 200, 40  # as the facets have them
+KINDS = {"a": "author", "s": "subject", "e": "series"}
+
+_NAME = frozenset("abcq")
+_SERIES = frozenset(("440", "490", "800", "810", "811", "830"))
+
+
+class RecordKeys(NamedTuple):
+    """The keys of one record; plain data, because processes exchange thousands.
+
+    title_sort, author_sort   folded title (without non-filing characters) and main entry, shortened
+    headings                  a letter of KINDS before each text, as the facets have it
+    keys                      numbers of keys.keys_of
+    standard_number           record.codes.standard_number_of
+    """
+
+    title_sort: str
+    author_sort: str
+    headings: tuple[str, ...]
+    keys: tuple[int, ...]
+    standard_number: int | None = None
+
+
+def record_keys_of(record: Record, tags: Tags | None = None, names: Sequence[str] | None = None) -> RecordKeys:
+    """Compute the keys of any record; never raises.
+
+    tags, names  its fields by tag, and their headings.names_of, if the caller has them
+    """
+    tags = by_tag(record.fields) if tags is None else tags
+    headings = [
+        f"a{heading[:HEADING_LENGTH]}" for heading in (names_of(tags) if names is None else names)[:MOST_HEADINGS]
+    ]
+    headings += [f"s{heading[:HEADING_LENGTH]}" for heading in subjects_of(tags)[:MOST_HEADINGS]]
+    if not _SERIES.isdisjoint(tags):
+        headings += [f"e{heading[:HEADING_LENGTH]}" for heading in series_of(tags)[:MOST_HEADINGS]]
+    keys = tuple([key.number for key in keys_of(record.leader, tags)])
+    return RecordKeys(title_sort_of(tags), _author_sort(tags), tuple(headings), keys, standard_number_of(tags))
+
+
+def _author_sort(tags: Tags) -> str:
+    for tag in NAME_TAGS:
+        for field in tags.get(tag, ()):
+            folded = _folded(" ".join(pick(field, _NAME)))
+            if folded:
+                return folded
+    return ""
+
+
+@lru_cache(maxsize=4096)
+def _folded(name: str) -> str:
+    return " ".join(tokens(name))[:TITLE_SORT_LENGTH]

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.marc.fields import by_tag, pick
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, by_tag, pick
 from services.catalog.works.keys import Key, keys_of, kind_of
 from services.catalog.works.names import author_of, is_generic_title, part_of, title_words
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 from services.catalog.analysis import tokens
-from services.catalog.marc.fields import Field, Tags, pick
+from services.catalog.marc.record import Field, Tags, pick
 
 LONGEST = 300  # characters of a title or name that are compared
 

@@ -6,7 +6,7 @@ from typing import Final
 from xml.etree.ElementTree import Element
 
 from services.catalog.formats.entry import Entry
-from services.catalog.formats.mods import description, subjects, titles
+from services.catalog.formats.mods import access_points, description
 from services.catalog.formats.mods.fields import Fields
 from services.catalog.formats.xml_text import root, serialize
 
@@ -33,16 +33,16 @@ def row(entry: Entry) -> bytes:
 def _element(entry: Entry, attributes: dict[str, str]) -> Element:
     parent = root("mods", attributes)
     fields = Fields(entry.record)
-    titles.put_titles(parent, fields)
-    titles.put_names(parent, fields)
+    access_points.put_titles(parent, fields)
+    access_points.put_names(parent, fields)
     description.put_type(parent, fields)
     description.put_origin(parent, fields)
     description.put_languages(parent, fields)
     description.put_physical(parent, fields)
     description.put_notes(parent, fields)
-    subjects.put_subjects(parent, fields)
-    subjects.put_classes(parent, fields)
-    titles.put_related(parent, fields)
+    access_points.put_subjects(parent, fields)
+    access_points.put_classes(parent, fields)
+    access_points.put_related(parent, fields)
     description.put_identifiers(parent, fields)
     description.put_location(parent, fields, entry)
     description.put_record_info(parent, fields, entry)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-from services.catalog.marc.fields import Field, control
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, control
 
 SCRIPTS: Final = {"(3": "Arab", "(B": "Latn", "$1": "Hani", "(N": "Cyrl", "(S": "Grek", "(2": "Hebr"}
 

@@ -21,7 +21,7 @@ from services.catalog.analysis import (
     tokens,
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
-from services.catalog.record.index_fields import BEGUN, BEGUN_LENGTHS, END, IN
+from services.catalog.record.index_document import BEGUN, BEGUN_LENGTHS, END, IN
 from services.catalog.search.query.fields import FACETS
 from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identifier, Isbn, Part, Query, Word, Years
 from services.catalog.search.query.tree import Phrase as Quoted

@@ -8,8 +8,7 @@ from functools import cache
 import orjson
 
 from services.catalog.formats import FORMS, Entry
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 from tests import corpus
 
 HELD = {

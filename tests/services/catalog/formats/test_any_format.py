@@ -14,8 +14,7 @@ from hypothesis import strategies as some
 from lxml import etree
 
 from services.catalog.formats import FORMS
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 from tests.corpus import schemas
 from tests.services.catalog.formats.entries import of
 

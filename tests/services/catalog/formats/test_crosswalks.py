@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from services.catalog.formats import FORMS
-from services.catalog.marc.fields import Field
+from services.catalog.marc.record import Field
 from tests.services.catalog.formats.entries import alone, entry
 
 MODS = [

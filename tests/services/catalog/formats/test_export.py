@@ -18,14 +18,14 @@ from services.catalog.marc.record import Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
 
-FORMS: list[export.Form] = ["marc", "marcxml", "marcjson"]
+FORMS: list[str] = ["marc", "marcxml", "marcjson"]
 BEYOND_ISO_2709 = 10_000  # a field that its directory has no room for
 
 
-def exported(database: Database, form: export.Form, source: str = "") -> tuple[bytes, int, list[export.SavedProgress]]:
+def exported(database: Database, form: str, source: str = "") -> tuple[bytes, int, list[export.ExportProblem]]:
     """The bytes, how many records were written, and those that were not."""
     to, written, left = io.BytesIO(), 0, []
-    for reached in export.export(database, READER, to=to, asked=export.ExportRequest(form, source=source)):
+    for reached in export.export(database, READER, to=to, request=export.ExportRequest(form, source=source)):
         written = reached.written
         left += reached.problems
         assert reached.left == len(left)
@@ -41,7 +41,7 @@ def fingerprints(records: list[Record]) -> list[bytes]:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_each_format_read_again_is_what_was_imported(import_: Importer, database: Database, form: export.Form) -> None:
+def test_each_format_read_again_is_what_was_imported(import_: Importer, database: Database, form: str) -> None:
     records = [
         book(str(number), f"Judul {number} <&> \"'", subjects=["Saudagar — Minangkabau", "İstanbul é"])
         for number in range(export.PAGE + 3)
@@ -56,7 +56,7 @@ def test_each_format_read_again_is_what_was_imported(import_: Importer, database
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_export_is_imported_again_without_a_change(
-    import_: Importer, database: Database, form: export.Form, tmp_path: Path
+    import_: Importer, database: Database, form: str, tmp_path: Path
 ) -> None:
     import_([book("1"), book("2", "Dua"), book(None, "Tanpa nomor")])
     path = tmp_path / "kembali"
@@ -66,9 +66,7 @@ def test_an_export_is_imported_again_without_a_change(
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_only_the_records_of_a_source_when_one_is_named(
-    import_: Importer, database: Database, form: export.Form
-) -> None:
+def test_only_the_records_of_a_source_when_one_is_named(import_: Importer, database: Database, form: str) -> None:
     mine, theirs = [book("1", "Punya A"), book("2", "Juga A")], [book("1", "Punya B")]
     import_(mine, source="A")
     import_(theirs, source="B")
@@ -84,7 +82,7 @@ def test_a_source_that_is_not_there_is_named(database: Database) -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_an_empty_catalogue_is_an_empty_export(database: Database, form: export.Form) -> None:
+def test_an_empty_catalogue_is_an_empty_export(database: Database, form: str) -> None:
     content, written, left = exported(database, form)
     assert (read_back(content), written, left) == ([], 0, [])
 
@@ -101,7 +99,7 @@ def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Impo
 
 
 @pytest.mark.parametrize("form", sorted(FORMS_THERE_ARE))
-def test_every_form_gives_every_record(import_: Importer, database: Database, form: export.Form) -> None:
+def test_every_form_gives_every_record(import_: Importer, database: Database, form: str) -> None:
     import_([book("1", "Judul satu"), book("2", "Judul dua")])
     content, written, left = exported(database, form)
     assert (written, left) == (2, [])
@@ -113,17 +111,17 @@ def test_every_form_gives_every_record(import_: Importer, database: Database, fo
 
 def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, database: Database, tmp_path: Path) -> None:
     import_([book(str(number)) for number in range(export.PAGE * 3)])
-    asked = export.ExportRequest("marcxml")
+    request = export.ExportRequest("marcxml")
     path = tmp_path / "semua.xml"
-    with export.ExportFile(path, asked) as place:
+    with export.ExportFile(path, request) as place:
         assert place.since is None
-        pages = export.export(database, READER, to=place.file, asked=asked)
+        pages = export.export(database, READER, to=place.file, request=request)
         place.keep(next(pages))
         next(pages)
         # Here it dies: the second page is in the file, but nobody is sure of it.
-    with export.ExportFile(path, asked) as place:
+    with export.ExportFile(path, request) as place:
         assert place.since == export.ExportProgress(export.PAGE, export.PAGE)
-        *_, last = export.export(database, READER, to=place.file, asked=asked, since=place.since)
+        *_, last = export.export(database, READER, to=place.file, request=request, since=place.since)
         place.done()
     whole, written, _ = exported(database, "marcxml")
     assert path.read_bytes() == whole

@@ -11,8 +11,7 @@ from lxml import etree
 
 from services.catalog.formats import FORMS, Entry
 from services.catalog.marc.faults import NotSerialisable
-from services.catalog.marc.fields import Field, is_control, written
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, is_control, written
 from tests import corpus
 from tests.corpus import schemas
 from tests.services.catalog.formats.entries import entries

@@ -25,7 +25,7 @@ from tests.services.catalog.conftest import Importer
 def _all(database: Database) -> list[Marc]:
     """The records as an export gives them back."""
     to = io.BytesIO()
-    list(export.export(database, READER, to=to, asked=export.ExportRequest()))
+    list(export.export(database, READER, to=to, request=export.ExportRequest()))
     return [decode(frame).record for frame in frames(io.BytesIO(to.getvalue()))]
 
 

@@ -23,7 +23,7 @@ from services.catalog.importing.upsert import Decision, StoredRecord, decide, op
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
-from services.catalog.works.record_keys import record_keys_of
+from services.catalog.works.keys import record_keys_of
 from tests.builders import book, iso
 from tests.services.catalog.conftest import Importer
 

@@ -6,8 +6,7 @@ import pytest
 
 from services.catalog.items.availability import ItemFacts, answer, holdings
 from services.catalog.items.parsing import items_of
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 
 
 def items(*fields: Field) -> list[ItemFacts]:

@@ -11,8 +11,7 @@ from services.catalog.items.availability import ItemFacts
 from services.catalog.items.enumeration import split_date
 from services.catalog.items.item_maps import USUAL, read_map
 from services.catalog.items.parsing import items_of
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 
 
 def items(*fields: Field, by: str = "") -> list[ItemFacts]:

@@ -14,8 +14,7 @@ from unicodedata import normalize
 import pymarc
 
 from services.catalog.marc import iso2709
-from services.catalog.marc.fields import Field, is_control, subfields
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, is_control, subfields
 
 # Written after each record, so that we know what was said of which, however many records yaz makes of one.
 _END = "end of record"

@@ -10,8 +10,8 @@ from unicodedata import normalize
 
 import pytest
 
-from services.catalog.marc.fields import Field
 from services.catalog.marc.readers import MarcError, decode
+from services.catalog.marc.record import Field
 from tests import corpus
 from tests.corpus import MarcFile
 

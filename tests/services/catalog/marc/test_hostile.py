@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 from chassis.sentences import sentence
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import WARNINGS
-from services.catalog.marc.fields import is_control
 from services.catalog.marc.readers import Decoded, MarcError, decode, frames
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, is_control
 
 from .samples import ENCODERS, attempt, book, iso, one
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.marc.fields import field_text, is_control, subfields
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, field_text, is_control, subfields
 
 from .samples import book
 

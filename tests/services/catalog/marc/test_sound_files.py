@@ -13,9 +13,8 @@ import pytest
 from chassis.sentences import sentence
 from services.catalog.marc import iso2709, marcxml
 from services.catalog.marc.faults import REASONS
-from services.catalog.marc.fields import Field, is_control, subfields
 from services.catalog.marc.readers import decode
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record, is_control, subfields
 from tests import corpus
 from tests.corpus import MarcFile
 

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from services.catalog.items.availability import holdings
 from services.catalog.items.item_maps import USUAL
 from services.catalog.items.parsing import items_in, items_of
-from services.catalog.marc.fields import by_tag
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief
 from services.catalog.record.classes import class_of, levels, thousandths
 from services.catalog.record.display import display

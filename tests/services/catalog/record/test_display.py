@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.catalog.marc.fields import Field
-from services.catalog.marc.record import Record
+from services.catalog.marc.record import Field, Record
 from services.catalog.record.brief import brief
 from services.catalog.record.display import display
 from services.catalog.record.display_rules import FILE, IDENTIFIERS, RELATIONS, RULES, rule_for

@@ -14,7 +14,7 @@ from services.catalog import queries
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
-from services.catalog.tables.compression import deflated, inflated
+from services.catalog.tables.base import deflated, inflated
 from tests.fakes.library import Library, book
 
 SAID = (

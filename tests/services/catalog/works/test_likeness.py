@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.marc.fields import by_tag
-from services.catalog.marc.record import Record
-from services.catalog.works.keys import keys_of, pack, unpack
+from services.catalog.marc.record import Record, by_tag
+from services.catalog.works.keys import keys_of, pack, record_keys_of, unpack
 from services.catalog.works.likeness import compare, compared_record
 from services.catalog.works.names import author_key, plain_number
-from services.catalog.works.record_keys import record_keys_of
 from tests.builders import book
 
 BUMI = book("1", "Bumi manusia", author="Toer, Pramoedya Ananta", year="1980", isbn="9789799731234")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
-from services.catalog.record.index_fields import KEYWORDS, TEXT_FIELDS
+from services.catalog.record.index_document import KEYWORDS, TEXT_FIELDS
 from services.catalog.search.query.parser import parse
 from services.catalog.search.ranking.build import match_of, rank
 

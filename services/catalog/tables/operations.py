@@ -1,11 +1,11 @@
-"""Imports: their progress and their rejected records."""
+"""What the catalogue does: imports, the index queue, rebuilds of the index, and the query log."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Table
@@ -52,3 +52,48 @@ class PutAside(Table):
     reason: Mapped[str] = mapped_column(String(64))
     detail: Mapped[str]
     raw: Mapped[bytes]
+
+
+class IndexQueue(Table):
+    """Records to write to the index; a row is deleted by (number, version) after the write."""
+
+    __tablename__ = "index_queue"
+    record_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    version: Mapped[int]
+
+
+class IndexRebuild(Table):
+    """A request for a new index and its progress; the holder of the index lease carries it out.
+
+    state  "wanted", "running", "done" or "failed"
+    """
+
+    __tablename__ = "index_rebuilds"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    asked_at: Mapped[datetime]
+    state: Mapped[str] = mapped_column(String(16))
+    reached: Mapped[int]
+    written: Mapped[int]
+    total: Mapped[int]
+    error: Mapped[str]
+    finished_at: Mapped[datetime | None]
+
+
+MOST_CHARACTERS = 500  # of a stored query
+
+
+class Search(Table):
+    """A search of one day, or an opened hit of one; without data about the reader.
+
+    total    hits found; of an opened hit at least its rank
+    clicked  rank of the hit that was opened, from 1 on the first page; 0: this row is the search itself
+    """
+
+    __tablename__ = "searches"
+    __table_args__ = (Index("searches_by_day", "day"),)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    day: Mapped[str] = mapped_column(String(10))
+    query: Mapped[str] = mapped_column(String(MOST_CHARACTERS))
+    total: Mapped[int]
+    clicked: Mapped[int]
+    language: Mapped[str] = mapped_column(String(2))

@@ -1,4 +1,4 @@
-"""What every part of the servicer needs: the database, the index, and conversions to protobuf."""
+"""What every part of the servicer has, and conversions to protobuf messages that several parts use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.db import Database
 from chassis.sentences import LocalText
 from chassis.service import Resources
+from rangkiang.catalog.v1 import browsing_pb2
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.index.port import Index
+from services.catalog.queries import Brief
+from services.catalog.record.classes import Class
 
 
-class ServicerBase:
-    """Resources of one servicer, shared by its parts."""
+class ServicerPart:
+    """The resources that the parts of the servicer share."""
 
     def __init__(self, resources: Resources, index: Index) -> None:
         self._database: Database = resources.database
@@ -29,3 +32,17 @@ def wire_moment(at: datetime) -> Timestamp:
     moment = Timestamp()
     moment.FromDatetime(at)
     return moment
+
+
+def wire_brief(record: Brief) -> browsing_pb2.Shown:
+    return browsing_pb2.Shown(id=record.id, brief=record.brief, holdings=record.holdings)
+
+
+def wire_class(class_: Class) -> browsing_pb2.Class:
+    return browsing_pb2.Class(
+        value=class_.value,
+        notation=class_.notation,
+        caption=wire_text(class_.caption),
+        count=class_.count,
+        divided=class_.divided,
+    )

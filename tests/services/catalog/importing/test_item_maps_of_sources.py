@@ -13,7 +13,7 @@ from sqlalchemy import Row, select, text, update
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
-from services.catalog.importing import reread_items, sources
+from services.catalog.importing import backfill, sources
 from services.catalog.items.item_maps import USUAL
 from services.catalog.tables import Branch, IndexQueue, Item, Record, Source
 from tests.builders import book
@@ -149,7 +149,7 @@ def test_items_of_an_older_release_find_their_places(database: Database, import_
     before = items(database)
     with database.transaction(CONTEXT) as session:
         session.execute(update(Item).values(call_sort="", enumeration=""))
-    assert reread_items.fill_missing_items(database, CONTEXT, threading.Event()) == 1
+    assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 1
     assert items(database) == before
     assert {each.version for each in records(database).values()} == {1}
-    assert reread_items.fill_missing_items(database, CONTEXT, threading.Event()) == 0
+    assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 0

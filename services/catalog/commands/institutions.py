@@ -1,0 +1,145 @@
+"""`institutions`, `classes` and `sources`: institutions, their captions of classes, their sources of records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from chassis.context import system
+from chassis.errors import Invalid, NotFound
+from services.catalog import institutions
+from services.catalog.browse import class_counts
+from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
+from services.catalog.commands.progress import bar_for
+from services.catalog.importing import sources as stored_sources
+from services.catalog.items import shelves
+from services.catalog.items.item_maps import USUAL_FILE
+from services.catalog.record.classes import notation
+from services.catalog.settings import CatalogSettings
+
+institutions_app = typer.Typer(no_args_is_help=True, help="Institutions and their branches.")
+classes_app = typer.Typer(no_args_is_help=True, help="A library's own captions of classes.")
+sources_app = typer.Typer(no_args_is_help=True, help="Sources of records, and how items are read from them.")
+
+
+@institutions_app.command("load")
+def load_institutions(file: Path, json: Json = False) -> None:
+    """Load institutions and branches from a TOML file."""
+    found = institutions.read_institutions(file)
+    with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
+        loaded = institutions.load_institutions(session, found)
+    told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
+    line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
+    print(orjson.dumps(told).decode() if json else line)
+
+
+@classes_app.callback()
+def classes() -> None:
+    """A library's own captions of classes."""
+
+
+@classes_app.command("load")
+def load_classes(
+    file: Annotated[Path, typer.Argument(help="A TOML file; services/catalog/sample/classes.toml is one.")],
+    institution: Annotated[str, typer.Option(help="Whose captions they are, when the file does not say.")] = "",
+    json: Json = False,
+) -> None:
+    """Replace an institution's captions with those of a file."""
+    named, captions = class_counts.read_captions(file)
+    with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
+        owner = named or institution or resources.settings.of(CatalogSettings).default_institution
+        loaded = class_counts.load_captions(session, owner, captions)
+    told = {"institution": owner, "classes": loaded}
+    print(orjson.dumps(told).decode() if json else f"{owner}: {loaded} classes")
+
+
+@classes_app.command("show")
+def show_classes(json: Json = False) -> None:
+    """List the captions in shelf order."""
+    with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
+        found = shelves.class_captions(session)
+    ordered = sorted(found.items(), key=lambda pair: (notation(pair[0]), pair[0]))
+    if json:
+        print(
+            orjson.dumps([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered]).decode()
+        )
+        return
+    table = Table("Kelas / Class", "Indonesia", "English")
+    for value, name in ordered:
+        table.add_row(notation(value), name.id, name.en)
+    Console().print(table)
+
+
+@sources_app.callback()
+def sources() -> None:
+    """Sources of records, and how items are read from them."""
+
+
+@sources_app.command("list")
+def list_sources(json: Json = False) -> None:
+    """List the sources with institution, number of records, and whether they have an item map of their own."""
+    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
+        found = stored_sources.sources(session)
+    if json:
+        told = [
+            {"source": each.code, "institution": each.institution, "records": each.records, "map": bool(each.item_map)}
+            for each in found
+        ]
+        print(orjson.dumps(told).decode())
+        return
+    table = Table("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map")
+    for each in found:
+        table.add_row(each.code, each.institution, str(each.records), "sendiri / own" if each.item_map else "–")
+    Console().print(table)
+
+
+@sources_app.command("show")
+def show_source(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
+    """Print the item map of a source, to edit and load with `sources map`."""
+    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
+        found = stored_sources.source(session, code)
+    text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
+    if json:
+        print(orjson.dumps({"source": found.code, "own": bool(found.item_map), "map": text}).decode())
+    else:
+        print(text, end="")
+
+
+@sources_app.command("map")
+def map_source(
+    code: Annotated[str, typer.Argument(help="Code of the source.")],
+    file: Annotated[Path | None, typer.Argument(help="The map, a TOML file.")] = None,
+    usual: Annotated[bool, typer.Option("--usual", help="Forget the source's own map.")] = False,
+    json: Json = False,
+) -> None:
+    """Store an item map for a source and read the items of its records again; later imports use it."""
+    if (file is None) != usual:
+        raise Invalid("ARGUMENTS_INVALID")
+    text = "" if file is None else _read(file)
+    with open_catalogue(working=True) as resources:
+        with bar_for(quiet=json) as bar:
+            task = bar.add_task("records", total=None, note="")
+            changed = stored_sources.set_item_map(
+                resources.database,
+                system("sources"),
+                code=code,
+                text=text,
+                tell=lambda seen: bar.update(task, completed=seen),
+            )
+        wait_until_indexed(resources, quiet=json)
+    told = {"source": code, "own": bool(text), "changed": changed}
+    print(orjson.dumps(told).decode() if json else f"{code}: items of {changed} records changed")
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
+    except (UnicodeDecodeError, OSError) as problem:
+        raise Invalid("ITEM_MAP_UNREADABLE", path=str(path), why=str(problem)) from None
