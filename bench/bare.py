@@ -22,7 +22,7 @@ import uvicorn
 import uvloop
 
 from services.catalog.analysis import tokens
-from services.catalog.tables import inflated
+from services.catalog.tables import decompress
 
 FIELDS = (("title", 3.0), ("author", 2.5), ("subject", 1.5), ("text", 1.0))
 SELECT = "SELECT number, id, brief, holdings FROM records WHERE number IN ({})"
@@ -59,7 +59,7 @@ class Bare:
         for row in self.database.execute(SELECT.format(",".join("?" * len(numbers))), numbers):
             rows[row[0]] = row
         hits = [
-            {"record": orjson.Fragment(inflated(row[2])), "holdings": orjson.Fragment(inflated(row[3]))}
+            {"record": orjson.Fragment(decompress(row[2])), "holdings": orjson.Fragment(decompress(row[3]))}
             for number in numbers
             if (row := rows.get(number))
         ]

@@ -78,8 +78,8 @@ def _load(database: Database) -> None:
             institution=institution,
             files=[Path("-")],
             processes=0,
-            stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.everything(source))),
+            stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.all_records(source))),
             dry_run=False,
-            tell=lambda _: None,
+            on_progress=lambda _: None,
             report=lambda _: None,
         ).run()

@@ -15,7 +15,7 @@ from services.catalog.importing import backfill
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
-from services.catalog.tables import Branch, ImportRun, IndexQueue, PutAside, Record
+from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord
 
 BACKLOG = 5_000  # queued records from which on search results are noticeably late
 
@@ -56,7 +56,7 @@ def imports(resources: Resources) -> list[Finding]:
     with resources.database.reading(READER) as session:
         open_runs = session.scalar(select(func.count()).select_from(ImportRun).where(ImportRun.finished_at.is_(None)))
         newest = select(func.max(ImportRun.number)).where(ImportRun.finished_at.is_not(None)).scalar_subquery()
-        aside = session.scalar(select(func.count()).select_from(PutAside).where(PutAside.run == newest))
+        aside = session.scalar(select(func.count()).select_from(RejectedRecord).where(RejectedRecord.run == newest))
     return [
         Finding(
             "catalog imports",

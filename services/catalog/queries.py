@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.sentences import LocalText
-from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, inflated
+from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, decompress
 
 
 def select_records() -> Select[*tuple[Any, ...]]:
@@ -45,7 +45,7 @@ def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
     return row
 
 
-def listed(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+def list_records(session: Session, *, after: int, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
     """List records not deleted with a number above `after`, by number: number, id, updated_at."""
     return session.execute(
         select(Record.number, Record.id, Record.updated_at)
@@ -77,11 +77,11 @@ def work_number(session: Session, work_id: UUID) -> int:
     if number is None:
         number = session.scalar(select(Record.work_number).where(Record.id == work_id, Record.deleted_at.is_(None)))
     if number is None:
-        raise no_work(work_id)
+        raise work_not_found(work_id)
     return int(number)
 
 
-def no_work(work_id: UUID) -> NotFound:
+def work_not_found(work_id: UUID) -> NotFound:
     return NotFound("WORK_NOT_FOUND", work=str(work_id))
 
 
@@ -122,12 +122,12 @@ def branches(session: Session, *, institution: str = "") -> Sequence[tuple[Branc
 
     raises  NotFound  INSTITUTION_NOT_FOUND
     """
-    asked = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
+    statement = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
     if institution:
         if session.scalar(select(Institution.id).where(Institution.code == institution)) is None:
             raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
-        asked = asked.where(Institution.code == institution)
-    return [(row[0], row[1]) for row in session.execute(asked.order_by(Institution.code, Branch.code))]
+        statement = statement.where(Institution.code == institution)
+    return [(row[0], row[1]) for row in session.execute(statement.order_by(Institution.code, Branch.code))]
 
 
 class Brief(NamedTuple):
@@ -149,12 +149,12 @@ def briefs(database: Database, numbers: Sequence[int]) -> dict[int, Brief]:
     if database.is_sqlite:
         rows = database.rows(_BRIEFS + f"number IN ({','.join('?' * len(numbers))})", numbers)
         return {
-            number: Brief(_id_text(record_id), inflated(brief), inflated(holdings))
+            number: Brief(_id_text(record_id), decompress(brief), decompress(holdings))
             for number, record_id, brief, holdings in rows
         }
     rows = database.rows(_BRIEFS + "number = ANY(%s)", (list(numbers),))
     return {
-        number: Brief(str(record_id), inflated(bytes(brief)), inflated(bytes(holdings)))
+        number: Brief(str(record_id), decompress(bytes(brief)), decompress(bytes(holdings)))
         for number, record_id, brief, holdings in rows
     }
 
@@ -164,38 +164,38 @@ def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
-    asked = "SELECT number, id FROM works WHERE number "
+    statement = "SELECT number, id FROM works WHERE number "
     if database.is_sqlite:
-        rows = database.rows(f"{asked} IN ({','.join('?' * len(numbers))})", numbers)
+        rows = database.rows(f"{statement} IN ({','.join('?' * len(numbers))})", numbers)
         return {number: _id_text(work_id) for number, work_id in rows}
-    return {number: str(work_id) for number, work_id in database.rows(f"{asked} = ANY(%s)", (list(numbers),))}
+    return {number: str(work_id) for number, work_id in database.rows(f"{statement} = ANY(%s)", (list(numbers),))}
 
 
-def titles_from(database: Database, beginning: str, limit: int) -> list[bytes]:
+def titles_with_prefix(database: Database, beginning: str, limit: int) -> list[bytes]:
     """Return brief records whose folded title has this prefix, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
-    asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
-    rows = database.rows(_TITLES.format(*asked), (beginning, beginning + _AFTER, limit))
-    return [inflated(bytes(brief)) for (brief,) in rows]
+    marks = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
+    rows = database.rows(_TITLES.format(*marks), (beginning, beginning + _AFTER, limit))
+    return [decompress(bytes(brief)) for (brief,) in rows]
 
 
-def headings_from(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
+def headings_with_prefix(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
     """Return headings of a kind with this folded prefix, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
-    asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
-    rows = database.rows(_HEADINGS.format(*asked), (kind, beginning, beginning + _AFTER, limit))
+    marks = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
+    rows = database.rows(_HEADINGS.format(*marks), (kind, beginning, beginning + _AFTER, limit))
     return [text for (text,) in rows]
 
 
-def headings_led_to(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
+def preferred_headings(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
     """Return the headings to use instead of forms with this prefix, in the order of the forms, each once.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
-    asked = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
-    rows = database.rows(_LED_TO.format(*asked), (kind, beginning, beginning + _AFTER, limit))
+    marks = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
+    rows = database.rows(_PREFERRED.format(*marks), (kind, beginning, beginning + _AFTER, limit))
     return list(dict.fromkeys(text for (text,) in rows))
 
 
-def forms(database: Database, limit: int) -> list[str]:
+def authority_forms(database: Database, limit: int) -> list[str]:
     """Return at most `limit` sort keys of forms of authors and subjects, including headings.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
@@ -203,14 +203,14 @@ def forms(database: Database, limit: int) -> list[str]:
     return [sort for (sort,) in database.rows(_FORMS.format("?" if database.is_sqlite else "%s"), (limit,))]
 
 
-def other_forms(database: Database, said: list[str]) -> list[tuple[str, str]]:
+def other_forms(database: Database, forms: list[str]) -> list[tuple[str, str]]:
     """Return pairs (sort key of a form, another form of the same heading), the heading first.
 
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     if database.is_sqlite:
-        return database.rows(_OTHER_FORMS.format(f"IN ({','.join('?' * len(said))})"), said)
-    return database.rows(_OTHER_FORMS.format("= ANY(%s)"), (said,))
+        return database.rows(_OTHER_FORMS.format(f"IN ({','.join('?' * len(forms))})"), forms)
+    return database.rows(_OTHER_FORMS.format("= ANY(%s)"), (forms,))
 
 
 def _id_text(raw: bytes) -> str:
@@ -226,20 +226,20 @@ _TITLES = (
     " ORDER BY title_sort, number LIMIT {}"
 )
 _HEADINGS = "SELECT text FROM headings WHERE kind = {} AND sort >= {} AND sort < {} ORDER BY sort, text LIMIT {}"
-_LED_TO = """
-SELECT used.text FROM authority_forms said
-JOIN authority_forms used ON used.authority_number = said.authority_number AND used.relation = 'heading'
-WHERE said.relation = 'see' AND said.kind = {} AND said.sort >= {} AND said.sort < {} ORDER BY said.sort LIMIT {}
+_PREFERRED = """
+SELECT used.text FROM authority_forms form
+JOIN authority_forms used ON used.authority_number = form.authority_number AND used.relation = 'heading'
+WHERE form.relation = 'see' AND form.kind = {} AND form.sort >= {} AND form.sort < {} ORDER BY form.sort LIMIT {}
 """
 _FORMS = """
-SELECT said.sort FROM authority_forms said
-WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' LIMIT {}
+SELECT form.sort FROM authority_forms form
+WHERE form.kind IN ('author', 'subject') AND form.relation <> 'see_also' LIMIT {}
 """
 _OTHER_FORMS = """
-SELECT said.sort, other.text FROM authority_forms said
-JOIN authority_forms other ON other.authority_number = said.authority_number AND other.position <> said.position
-WHERE said.kind IN ('author', 'subject') AND said.relation <> 'see_also' AND other.relation <> 'see_also'
-AND said.sort {} ORDER BY other.position, other.authority_number
+SELECT form.sort, other.text FROM authority_forms form
+JOIN authority_forms other ON other.authority_number = form.authority_number AND other.position <> form.position
+WHERE form.kind IN ('author', 'subject') AND form.relation <> 'see_also' AND other.relation <> 'see_also'
+AND form.sort {} ORDER BY other.position, other.authority_number
 """
 _BRIEFS = "SELECT number, id, brief, holdings FROM records WHERE deleted_at IS NULL AND "
 

@@ -72,9 +72,9 @@ def strip_personal_data(text: str, *, has_hits: bool) -> str:
     return _MAIL.sub(HIDDEN, text)[:MOST_CHARACTERS]
 
 
-def _is_valid(each: SearchEntry) -> bool:
+def _is_valid(entry: SearchEntry) -> bool:
     try:
-        return date.fromisoformat(each.day).isoformat() == each.day and each.language in LANGUAGES
+        return date.fromisoformat(entry.day).isoformat() == entry.day and entry.language in LANGUAGES
     except ValueError:
         return False
 

@@ -40,7 +40,7 @@ Records = tuple[Record, ...]
 @cache
 def _library() -> Records:
     """The sample library: bibliographic records of every source, authorities with the first one's."""
-    return tuple(record for source, _ in sample.sources() for record in sample.everything(source))
+    return tuple(record for source, _ in sample.sources() for record in sample.all_records(source))
 
 
 @cache

@@ -57,7 +57,7 @@ def documents() -> dict[str, str]:
         ["264", " 1", "a", "Bukittinggi :", "b", "Nusantara,", "c", "1956"],
         ["650", " 4", "a", "Kesusastraan"],
     )
-    return {form: FORMS[form].alone(record).decode() for form in ("dc", "mods", "marcxml")} | {"atom": FEED}
+    return {form: FORMS[form].document(record).decode() for form in ("dc", "mods", "marcxml")} | {"atom": FEED}
 
 
 @pytest.mark.parametrize(

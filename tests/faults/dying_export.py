@@ -15,9 +15,9 @@ from tests.example_services.dying import after, before
 
 POINTS: dict[str, Callable[[], None]] = {
     "file.opened": lambda: after(exports.ExportFile, "__enter__"),
-    "page.not_kept": lambda: before(exports.ExportFile, "keep", call=2),
+    "page.not_kept": lambda: before(exports.ExportFile, "save", call=2),
     "page.flushed": lambda: before(exports.json, "dump", call=2),
-    "page.kept": lambda: after(exports.ExportFile, "keep"),
+    "page.kept": lambda: after(exports.ExportFile, "save"),
     "end.not_kept": lambda: before(exports.ExportFile, "done"),
     "end.flushed": lambda: before(exports.Path, "unlink", call=2),
 }

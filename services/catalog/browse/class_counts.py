@@ -19,7 +19,7 @@ from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
 from services.catalog.items import shelves
 from services.catalog.record.captions import caption
-from services.catalog.record.classes import NONE, Class, above, is_under, notation, value_of
+from services.catalog.record.classes import NONE, Class, class_path, is_under, notation, value_of
 from services.catalog.tables import ClassCaption, Institution
 
 MAIN = tuple("0123456789")
@@ -52,14 +52,14 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     with database.reading(context) as session:
         captions = shelves.class_captions(session)
     children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
-    divided = {above(code)[-2] for code in counts if len(above(code)) > 1}
+    divided = {class_path(code)[-2] for code in counts if len(class_path(code)) > 1}
 
     def build_class(code: str) -> Class:
         return Class(code, captions.get(code) or caption("class", code), counts.get(code, 0), code in divided)
 
     return Classes(
         classes=[build_class(child) for child in sorted(children, key=notation)],
-        path=[build_class(code) for code in above(value)] if value else [],
+        path=[build_class(code) for code in class_path(value)] if value else [],
         without=counts.get(NONE, 0),
     )
 

@@ -50,10 +50,10 @@ app.add_typer(works_app, name="works")
 screen = Console(stderr=True)
 
 
-def _code(given: str) -> str:
-    if CODE.fullmatch(given):
-        return given
-    raise Invalid("CODE_INVALID", given=given[:80])
+def _code(code: str) -> str:
+    if CODE.fullmatch(code):
+        return code
+    raise Invalid("CODE_INVALID", given=code[:80])
 
 
 @app.command("import")
@@ -84,7 +84,7 @@ def import_(
                 processes=max(1, (os.cpu_count() or 1) - 1),
                 stdin=sys.stdin.buffer,
                 dry_run=dry_run,
-                tell=lambda progress: show(bar, progress),
+                on_progress=lambda progress: show(bar, progress),
                 report=write,
             )
             counts = run.run()
@@ -121,9 +121,9 @@ def sample_load(
                     institution=institution,
                     files=[Path("-")],
                     processes=0,
-                    stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.everything(source))),
+                    stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.all_records(source))),
                     dry_run=False,
-                    tell=lambda progress: show(bar, progress),
+                    on_progress=lambda progress: show(bar, progress),
                     report=lambda _: None,
                 )
                 total.plus(run.run())

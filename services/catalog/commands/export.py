@@ -78,22 +78,22 @@ def export(
             for problem in reached.problems:
                 screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
             if place and time.monotonic() - started > KEEP_SECONDS:
-                place.keep(reached)
+                place.save(reached)
                 started = time.monotonic()
         if place:
-            place.done()
+            place.finish()
     if json:
         print(orjson.dumps({"written": reached.written, "left": reached.left}).decode())
     if reached.left:
         raise typer.Exit(PUT_ASIDE)
 
 
-def _filters(given: list[str]) -> dict[str, tuple[str, ...]]:
+def _filters(values: list[str]) -> dict[str, tuple[str, ...]]:
     """`facet=value` as often as it stands, values of one facet together."""
     filters: dict[str, tuple[str, ...]] = {}
-    for each in given:
-        facet, equals, value = each.partition("=")
+    for text in values:
+        facet, equals, value = text.partition("=")
         if not equals or not value:
-            raise Invalid("FILTER_INVALID", given=each[:80])
+            raise Invalid("FILTER_INVALID", given=text[:80])
         filters[facet] = (*filters.get(facet, ()), value)
     return filters

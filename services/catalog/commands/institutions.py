@@ -30,12 +30,12 @@ sources_app = typer.Typer(no_args_is_help=True, help="Sources of records, and ho
 @institutions_app.command("load")
 def load_institutions(file: Path, json: Json = False) -> None:
     """Load institutions and branches from a TOML file."""
-    found = institutions.read_institutions(file)
+    entries = institutions.read_institutions(file)
     with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
-        loaded = institutions.load_institutions(session, found)
-    told = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
+        loaded = institutions.load_institutions(session, entries)
+    result = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
-    print(orjson.dumps(told).decode() if json else line)
+    print(orjson.dumps(result).decode() if json else line)
 
 
 @classes_app.callback()
@@ -50,20 +50,20 @@ def load_classes(
     json: Json = False,
 ) -> None:
     """Replace an institution's captions with those of a file."""
-    named, captions = class_counts.read_captions(file)
+    file_institution, captions = class_counts.read_captions(file)
     with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
-        owner = named or institution or resources.settings.of(CatalogSettings).default_institution
+        owner = file_institution or institution or resources.settings.of(CatalogSettings).default_institution
         loaded = class_counts.load_captions(session, owner, captions)
-    told = {"institution": owner, "classes": loaded}
-    print(orjson.dumps(told).decode() if json else f"{owner}: {loaded} classes")
+    result = {"institution": owner, "classes": loaded}
+    print(orjson.dumps(result).decode() if json else f"{owner}: {loaded} classes")
 
 
 @classes_app.command("show")
 def show_classes(json: Json = False) -> None:
     """List the captions in shelf order."""
     with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
-        found = shelves.class_captions(session)
-    ordered = sorted(found.items(), key=lambda pair: (notation(pair[0]), pair[0]))
+        captions = shelves.class_captions(session)
+    ordered = sorted(captions.items(), key=lambda pair: (notation(pair[0]), pair[0]))
     if json:
         print(
             orjson.dumps([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered]).decode()
@@ -84,17 +84,24 @@ def sources() -> None:
 def list_sources(json: Json = False) -> None:
     """List the sources with institution, number of records, and whether they have an item map of their own."""
     with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
-        found = stored_sources.sources(session)
+        summaries = stored_sources.sources(session)
     if json:
-        told = [
-            {"source": each.code, "institution": each.institution, "records": each.records, "map": bool(each.item_map)}
-            for each in found
+        result = [
+            {
+                "source": summary.code,
+                "institution": summary.institution,
+                "records": summary.records,
+                "map": bool(summary.item_map),
+            }
+            for summary in summaries
         ]
-        print(orjson.dumps(told).decode())
+        print(orjson.dumps(result).decode())
         return
     table = Table("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map")
-    for each in found:
-        table.add_row(each.code, each.institution, str(each.records), "sendiri / own" if each.item_map else "–")
+    for summary in summaries:
+        table.add_row(
+            summary.code, summary.institution, str(summary.records), "sendiri / own" if summary.item_map else "–"
+        )
     Console().print(table)
 
 
@@ -102,10 +109,10 @@ def list_sources(json: Json = False) -> None:
 def show_source(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
     """Print the item map of a source, to edit and load with `sources map`."""
     with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
-        found = stored_sources.source(session, code)
-    text = found.item_map or USUAL_FILE.read_text(encoding="utf-8")
+        summary = stored_sources.source(session, code)
+    text = summary.item_map or USUAL_FILE.read_text(encoding="utf-8")
     if json:
-        print(orjson.dumps({"source": found.code, "own": bool(found.item_map), "map": text}).decode())
+        print(orjson.dumps({"source": summary.code, "own": bool(summary.item_map), "map": text}).decode())
     else:
         print(text, end="")
 
@@ -129,11 +136,11 @@ def map_source(
                 system("sources"),
                 code=code,
                 text=text,
-                tell=lambda seen: bar.update(task, completed=seen),
+                on_progress=lambda seen: bar.update(task, completed=seen),
             )
         wait_until_indexed(resources, quiet=json)
-    told = {"source": code, "own": bool(text), "changed": changed}
-    print(orjson.dumps(told).decode() if json else f"{code}: items of {changed} records changed")
+    result = {"source": code, "own": bool(text), "changed": changed}
+    print(orjson.dumps(result).decode() if json else f"{code}: items of {changed} records changed")
 
 
 def _read(path: Path) -> str:

@@ -77,19 +77,19 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
         return
     with open_report(path) as file:
 
-        def write(found: Rejected) -> None:
-            text = sentence(found.reason) if found.reason in REASONS | REMARKS else None
+        def write(finding: Rejected) -> None:
+            text = sentence(finding.reason) if finding.reason in REASONS | REMARKS else None
             file.write(
                 orjson.dumps(
                     {
-                        "path": found.path,
-                        "record": found.ordinal,
-                        "position": found.position,
-                        "put_aside": not found.loaded,
-                        "reason": found.reason,
-                        "detail": found.detail,
+                        "path": finding.path,
+                        "record": finding.ordinal,
+                        "position": finding.position,
+                        "put_aside": not finding.loaded,
+                        "reason": finding.reason,
+                        "detail": finding.detail,
                         "sentence": None if text is None else {"id": text.id, "en": text.en},
-                        "raw": base64.b64encode(found.raw).decode(),
+                        "raw": base64.b64encode(finding.raw).decode(),
                     }
                 )
                 + b"\n"
@@ -100,7 +100,7 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
 
 def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> None:
     """Print the summary."""
-    told = {
+    result = {
         "read": counts.read,
         "created": counts.created,
         "updated": counts.updated,
@@ -109,7 +109,7 @@ def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> Non
         "seconds": round(seconds, 3),
     }
     if json:
-        print(orjson.dumps(told).decode())
+        print(orjson.dumps(result).decode())
         return
     print(
         f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "

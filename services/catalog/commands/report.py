@@ -57,9 +57,9 @@ def searches(
     with open_catalogue() as resources:
         first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
         with resources.database.reading(system("report")) as session:
-            found = report_searches(session, since=first, failed=failed, limit=limit)
+            queries = report_searches(session, since=first, failed=failed, limit=limit)
         speaks = resources.settings.language
-    rows = [each._asdict() for each in found]
+    rows = [query._asdict() for query in queries]
     if json:
         print(orjson.dumps({"since": first, "searches": rows}).decode())
     elif form is Form.csv:
@@ -88,8 +88,8 @@ def _inert(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 
-def _day(given: str) -> str:
+def _day(text: str) -> str:
     try:
-        return date.fromisoformat(given).isoformat()
+        return date.fromisoformat(text).isoformat()
     except ValueError:
-        raise Invalid("DAY_INVALID", given=given[:40]) from None
+        raise Invalid("DAY_INVALID", given=text[:40]) from None

@@ -34,31 +34,31 @@ def works() -> None:
 def show(work: WorkId, json: Json = False) -> None:
     """Show a work's editions, best first, each with its score and reasons."""
     with open_catalogue() as resources:
-        found = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
-    editions = [(edition, orjson.loads(edition.record.brief)) for edition in found.editions]
+        page = load_work(resources.database, context=ACTOR, work_id=parse_id(work))
+    editions = [(edition, orjson.loads(edition.record.brief)) for edition in page.editions]
     if json:
-        told = {
-            "id": str(found.id),
-            "title": found.title,
-            "author": found.author,
+        result = {
+            "id": str(page.id),
+            "title": page.title,
+            "author": page.author,
             "editions": [
                 {
-                    "id": each.record.id,
+                    "id": edition.record.id,
                     "title": brief["title"],
                     "year": brief.get("year"),
                     "language": brief.get("language", ""),
-                    "score": each.score,
-                    "reasons": [{"id": reason.id, "en": reason.en} for reason in each.reasons],
+                    "score": edition.score,
+                    "reasons": [{"id": reason.id, "en": reason.en} for reason in edition.reasons],
                 }
-                for each, brief in editions
+                for edition, brief in editions
             ],
         }
-        print(orjson.dumps(told).decode())
+        print(orjson.dumps(result).decode())
         return
-    print(f"{found.title} — {found.author}  {found.id}" if found.author else f"{found.title}  {found.id}")
-    for each, brief in editions:
-        print(f"{each.score:3} %  {each.record.id}  {brief['title']} ({brief.get('year', '–')})")
-        for reason in each.reasons:
+    print(f"{page.title} — {page.author}  {page.id}" if page.author else f"{page.title}  {page.id}")
+    for edition, brief in editions:
+        print(f"{edition.score:3} %  {edition.record.id}  {brief['title']} ({brief.get('year', '–')})")
+        for reason in edition.reasons:
             print(f"       {reason.id} / {reason.en}")
 
 
@@ -72,7 +72,7 @@ def split(record: RecordId, reason: Reason, json: Json = False) -> None:
             enqueue(session, moved)
             emit_moved_records(session, moved, context=ACTOR)
         wait_until_indexed(resources, quiet=json)
-    _tell(work_id, len(moved), json=json)
+    _print_result(work_id, len(moved), json=json)
 
 
 @app.command()
@@ -85,9 +85,9 @@ def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> 
             enqueue(session, moved)
             emit_moved_records(session, moved, context=ACTOR)
         wait_until_indexed(resources, quiet=json)
-    _tell(work_id, len(moved), json=json)
+    _print_result(work_id, len(moved), json=json)
 
 
-def _tell(work: UUID, moved: int, *, json: bool) -> None:
+def _print_result(work: UUID, moved: int, *, json: bool) -> None:
     line = f"work {work}: {moved} records moved"
     print(orjson.dumps({"work": str(work), "moved": moved}).decode() if json else line)

@@ -69,16 +69,16 @@ FORMS: Mapping[str, Form] = {
     "dc": Form(
         "application/dc+xml",
         "dc",
-        dublin_core.alone,
+        dublin_core.document,
         dublin_core.row,
         dublin_core.COLLECTION_HEAD,
         dublin_core.COLLECTION_TAIL,
     ),
-    "mods": Form("application/mods+xml", "mods", mods.alone, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
-    "jsonld": Form("application/ld+json", "jsonld", json_ld.alone, json_ld.row),
-    "ris": Form("application/x-research-info-systems", "ris", ris.alone, ris.alone),
-    "bibtex": Form("application/x-bibtex", "bib", bibtex.alone, bibtex.alone),
-    "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.alone, csv.row, csv.head()),
+    "mods": Form("application/mods+xml", "mods", mods.document, mods.row, mods.COLLECTION_HEAD, mods.COLLECTION_TAIL),
+    "jsonld": Form("application/ld+json", "jsonld", json_ld.document, json_ld.row),
+    "ris": Form("application/x-research-info-systems", "ris", ris.document, ris.document),
+    "bibtex": Form("application/x-bibtex", "bib", bibtex.document, bibtex.document),
+    "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.document, csv.row, csv.head()),
 }
 
 __all__ = ["FORMS", "Entry", "Form"]

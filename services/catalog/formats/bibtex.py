@@ -20,7 +20,7 @@ _NOT_KEY = re.compile(r"[^A-Za-z0-9]+")
 _AND = re.compile(r"\band\b", re.IGNORECASE)
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write one entry; its key is the first author's surname, the year and the end of the record's id."""
     details = citation(entry.record)
     lines = [f"  {name} = {{{value}}}" for name, value in _fields(details, entry) if value]
@@ -38,23 +38,23 @@ def _fields(details: Citation, entry: Entry) -> list[tuple[str, str]]:
         ("author", _names(details.by_role("author"))),
         ("editor", _names(details.by_role("editor"))),
         ("translator", _names(details.by_role("translator"))),
-        ("title", _braced(details.whole_title or "Tanpa judul")),
-        ("journal" if details.material == "article" else "booktitle", _escaped(details.host)),
-        ("school" if thesis else "publisher", _escaped(details.publisher)),
-        ("address", _escaped(details.place)),
+        ("title", _brace(details.whole_title or "Tanpa judul")),
+        ("journal" if details.material == "article" else "booktitle", _escape(details.host)),
+        ("school" if thesis else "publisher", _escape(details.publisher)),
+        ("address", _escape(details.place)),
         ("year", details.year),
-        ("edition", _escaped(details.edition)),
-        ("series", _escaped(details.series)),
-        ("volume", _escaped(details.volume or details.series_volume)),
-        ("number", _escaped(details.issue)),
-        ("pages", _escaped(details.pages.replace("-", "--"))),
+        ("edition", _escape(details.edition)),
+        ("series", _escape(details.series)),
+        ("volume", _escape(details.volume or details.series_volume)),
+        ("number", _escape(details.issue)),
+        ("pages", _escape(details.pages.replace("-", "--"))),
         ("pagetotal", details.page_count),
-        ("isbn", _escaped(", ".join(details.isbn))),
-        ("issn", _escaped("".join(details.issn[:1]))),
-        ("language", _escaped(details.language)),
-        ("keywords", _escaped("; ".join(details.subjects))),
-        ("abstract", _escaped(details.summary)),
-        ("note", _escaped(" ".join(notes))),
+        ("isbn", _escape(", ".join(details.isbn))),
+        ("issn", _escape("".join(details.issn[:1]))),
+        ("language", _escape(details.language)),
+        ("keywords", _escape("; ".join(details.subjects))),
+        ("abstract", _escape(details.summary)),
+        ("note", _escape(" ".join(notes))),
         ("url", _address(entry.address or next(iter(details.links), ""))),
     ]
 
@@ -62,18 +62,18 @@ def _fields(details: Citation, entry: Entry) -> list[tuple[str, str]]:
 def _names(names: list[Name]) -> str:
     """Join names by " and "; braces protect the name of a body and a name that contains the word "and"."""
     return " and ".join(
-        f"{{{_escaped(name.text)}}}" if name.kind != "person" or _AND.search(name.text) else _escaped(name.text)
+        f"{{{_escape(name.text)}}}" if name.kind != "person" or _AND.search(name.text) else _escape(name.text)
         for name in names
     )
 
 
-def _escaped(text: str) -> str:
+def _escape(text: str) -> str:
     return text.translate(_ESCAPES)
 
 
-def _braced(title: str) -> str:
+def _brace(title: str) -> str:
     """Put the title in braces, so that BibTeX keeps its capitals."""
-    return f"{{{_escaped(title)}}}"
+    return f"{{{_escape(title)}}}"
 
 
 def _address(url: str) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import re
 
 from services.catalog.formats.xml_text import clean
-from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, picked
+from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import name_of, subjects_of, tidy, title_of
@@ -109,25 +109,25 @@ def citation(record: Record) -> Citation:
         publisher=clean(tidy(next(iter(pick(imprint, _B)), ""))),
         place=clean(tidy(next(iter(pick(imprint, _A)), "")).strip("[]")),
         year=str(year) if year is not None else "",
-        edition=clean(tidy(next(picked(tags, "250", _A), ""))),
+        edition=clean(tidy(next(pick_all(tags, "250", _A), ""))),
         language=clean(language_of(tags)),
         series=series,
         series_volume=volume,
         isbn=[clean(isbn) for isbn in isbns(tags)],
-        issn=_plain_each(tidy(value) for value in picked(tags, "022", _A)),
+        issn=_clean_all(tidy(value) for value in pick_all(tags, "022", _A)),
         ddc=clean(ddc_of(tags)),
-        subjects=_plain_each(subjects_of(tags)),
+        subjects=_clean_all(subjects_of(tags)),
         extent=clean(extent),
         page_count=pages.group(1) if pages else "",
-        summary=clean(" ".join(picked(tags, "520", frozenset("ab")))),
-        notes=_plain_each(_lettered(field) for tag in NOTES for field in tags.get(tag, ())),
-        links=[link for value in picked(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
+        summary=clean(" ".join(pick_all(tags, "520", frozenset("ab")))),
+        notes=_clean_all(_lettered_text(field) for tag in NOTES for field in tags.get(tag, ())),
+        links=[link for value in pick_all(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
         control_number=clean(control(tags, "001")),
         host=host,
-        volume=_found(_VOLUME, part),
-        issue=_found(_ISSUE, part),
-        pages=_found(_PAGES, part),
-        other_titles=_plain_each(
+        volume=_first_match(_VOLUME, part),
+        issue=_first_match(_ISSUE, part),
+        pages=_first_match(_PAGES, part),
+        other_titles=_clean_all(
             tidy(" ".join(pick(field, frozenset("anp"))))
             for tag in ("240", "246", "740")
             for field in tags.get(tag, ())
@@ -185,14 +185,14 @@ def _host(tags: Tags) -> tuple[str, str]:
     return "", ""
 
 
-def _lettered(field: Field) -> str:
+def _lettered_text(field: Field) -> str:
     return " ".join(field[at + 1] for at in range(2, len(field) - 1, 2) if field[at].isalpha())
 
 
-def _plain_each(texts: object) -> list[str]:
+def _clean_all(texts: object) -> list[str]:
     return list(dict.fromkeys(text for value in texts if (text := clean(value))))  # type: ignore[attr-defined]
 
 
-def _found(pattern: re.Pattern[str], text: str) -> str:
+def _first_match(pattern: re.Pattern[str], text: str) -> str:
     match = pattern.search(text)
     return " ".join(match.group(1).split()) if match else ""

@@ -24,24 +24,24 @@ COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("title", lambda cited, _: cited.title),
     ("subtitle", lambda cited, _: cited.subtitle),
     ("responsibility", lambda cited, _: cited.responsibility),
-    ("authors", lambda cited, _: _joined(name.text for name in cited.names)),
+    ("authors", lambda cited, _: _join(name.text for name in cited.names)),
     ("edition", lambda cited, _: cited.edition),
     ("place", lambda cited, _: cited.place),
     ("publisher", lambda cited, _: cited.publisher),
     ("year", lambda cited, _: cited.year),
     ("extent", lambda cited, _: cited.extent),
-    ("series", lambda cited, _: _joined(text for text in (cited.series, cited.series_volume) if text)),
-    ("isbn", lambda cited, _: _joined(cited.isbn)),
-    ("issn", lambda cited, _: _joined(cited.issn)),
+    ("series", lambda cited, _: _join(text for text in (cited.series, cited.series_volume) if text)),
+    ("isbn", lambda cited, _: _join(cited.isbn)),
+    ("issn", lambda cited, _: _join(cited.issn)),
     ("language", lambda cited, _: cited.language),
     ("material", lambda cited, _: cited.material),
     ("ddc", lambda cited, _: cited.ddc),
-    ("subjects", lambda cited, _: _joined(cited.subjects)),
+    ("subjects", lambda cited, _: _join(cited.subjects)),
     ("summary", lambda cited, _: cited.summary),
-    ("call_numbers", lambda _, entry: _joined(_held(entry, "call_number"))),
+    ("call_numbers", lambda _, entry: _join(_distinct(entry, "call_number"))),
     (
         "branches",
-        lambda _, entry: _joined(f"{holding['institution']}/{holding['branch']}" for holding in _holdings(entry)),
+        lambda _, entry: _join(f"{holding['institution']}/{holding['branch']}" for holding in _holdings(entry)),
     ),
     ("items", lambda _, entry: str(sum(holding.get("items", 0) for holding in _holdings(entry)))),
     ("address", lambda _, entry: entry.address),
@@ -61,7 +61,7 @@ def row(entry: Entry) -> bytes:
     return _line(_safe(value(details, entry)) for _, value in COLUMNS)
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write the column names and one record."""
     return head() + row(entry)
 
@@ -78,7 +78,7 @@ def _safe(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) else text
 
 
-def _joined(texts: Iterable[str]) -> str:
+def _join(texts: Iterable[str]) -> str:
     return SEPARATOR.join(texts)
 
 
@@ -87,5 +87,5 @@ def _holdings(entry: Entry) -> list[dict[str, Any]]:
     return data
 
 
-def _held(entry: Entry, key: str) -> Iterable[str]:
+def _distinct(entry: Entry, key: str) -> Iterable[str]:
     return dict.fromkeys(str(holding[key]) for holding in _holdings(entry) if holding.get(key))

@@ -62,7 +62,7 @@ TYPES: Final = {
 _PUBLICATION = ("1", " ")
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write one oai_dc:dc element as a document."""
     return serialize(_element(entry), declare=True)
 

@@ -150,8 +150,8 @@ def check_source(database: Database, context: Context, source: str) -> None:
 class ExportFile:
     """The file of an export, with `FILE.state`: the request and the progress that is safely on disk.
 
-    A context manager. `since` is the progress of an earlier run, None for a new file. `keep` flushes the file and saves
-    the progress; `done` flushes it and removes the state.
+    A context manager. `since` is the progress of an earlier run, None for a new file. `save` flushes the file and saves
+    the progress; `finish` flushes it and removes the state.
     raises  Unavailable  FILE_UNUSABLE
             Invalid      EXPORT_UNLIKE  an earlier run wrote this file for another request
     """
@@ -164,7 +164,7 @@ class ExportFile:
 
     def __enter__(self) -> ExportFile:
         try:
-            state = self._begun()
+            state = self._read_state()
             self.file: BinaryIO = self._path.open("wb" if state is None else "r+b")
             if state is not None:
                 self.file.truncate(state["bytes"])
@@ -177,7 +177,7 @@ class ExportFile:
     def __exit__(self, *_: object) -> None:
         self.file.close()
 
-    def keep(self, progress: ExportProgress) -> None:
+    def save(self, progress: ExportProgress) -> None:
         """Save the progress, so that a later run continues after this record; does nothing for a device or a pipe."""
         if not self._path.is_file():
             return
@@ -195,7 +195,7 @@ class ExportFile:
             os.fsync(file.fileno())
         self._new.replace(self._state)
 
-    def done(self) -> None:
+    def finish(self) -> None:
         if self._path.is_file():
             self._sync()
             self._new.unlink(missing_ok=True)
@@ -205,7 +205,7 @@ class ExportFile:
         self.file.flush()
         os.fsync(self.file.fileno())
 
-    def _begun(self) -> dict[str, Any] | None:
+    def _read_state(self) -> dict[str, Any] | None:
         """Read the state of an unfinished run; None without one, or when its file is missing or too short."""
         if not self._state.exists():
             return None

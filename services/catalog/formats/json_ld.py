@@ -37,17 +37,17 @@ LANGUAGES: Final = {
 }  # fmt: skip
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write one record as an object with its context; safe inside an HTML script element."""
-    return orjson.dumps({"@context": CONTEXT, **_described(entry)}).replace(b"<", b"\\u003c")
+    return orjson.dumps({"@context": CONTEXT, **_describe(entry)}).replace(b"<", b"\\u003c")
 
 
 def row(entry: Entry) -> bytes:
     """Write one record with its context as a line."""
-    return alone(entry) + b"\n"
+    return document(entry) + b"\n"
 
 
-def _described(entry: Entry) -> dict[str, Any]:
+def _describe(entry: Entry) -> dict[str, Any]:
     details = citation(entry.record)
     kind = TYPES.get(details.material, "CreativeWork")
     description: dict[str, Any] = {

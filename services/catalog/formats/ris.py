@@ -15,7 +15,7 @@ GENERIC: Final = "GEN"
 BY_ROLE: Final = {"author": "AU", "editor": "A2", "translator": "A4"}
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write one record; a collection is a sequence of them."""
     lines = [f"{tag}  - {text}" for tag, text in _lines(citation(entry.record), entry) if text]
     return ("\r\n".join([*lines, "ER  - "]) + "\r\n\r\n").encode("utf-8", "replace")

@@ -21,7 +21,7 @@ REMEMBERED = 300_000  # keys of one run; a forgotten key would be updated instea
 
 
 @dataclass(slots=True)
-class AuthorityCounts:
+class AuthorityDecision:
     """The changes of one batch: (key, incoming) of new records; (number, version, incoming) of changed ones."""
 
     created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
@@ -36,65 +36,66 @@ def store_authorities(
     institution_id: UUID,
     met: dict[str, bytes],
     at: datetime,
-) -> AuthorityCounts:
+) -> AuthorityDecision:
     """Store at most 500 authority records of one source with their forms. The caller holds lock_works.
 
     met  keys of this run with their fingerprints: a second, different record under one key is another record
     """
-    decided = decide(session, batch, source_id=source_id, met=met)
+    decision = decide(session, batch, source_id=source_id, met=met)
     rows: list[dict[str, Any]] = []
     forms: list[dict[str, Any]] = []
-    for number, (key, each) in zip(
-        fresh_numbers(session, Authority.number, len(decided.created)), decided.created, strict=True
+    for number, (key, incoming) in zip(
+        fresh_numbers(session, Authority.number, len(decision.created)), decision.created, strict=True
     ):
         identity = {"number": number, "id": new_id(), "institution_id": institution_id, "source_id": source_id}
-        rows.append({**identity, "control_key": key, "version": 1, **_said(each, at)})
-        forms += _forms(number, each)
+        rows.append({**identity, "control_key": key, "version": 1, **_columns(incoming, at)})
+        forms += _forms(number, incoming)
     if rows:
         session.execute(insert(Authority.__table__), rows)  # type: ignore[arg-type]
-    if decided.updated:
+    if decision.updated:
         changes = [
-            {"number": number, "version": version + 1, **_said(each, at)} for number, version, each in decided.updated
+            {"number": number, "version": version + 1, **_columns(incoming, at)}
+            for number, version, incoming in decision.updated
         ]
         update_many(session, Authority, changes, key="number")
-        changed = [number for number, _version, _each in decided.updated]
+        changed = [number for number, _version, _each in decision.updated]
         session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(changed)))
-        forms += [row for number, _version, each in decided.updated for row in _forms(number, each)]
+        forms += [row for number, _version, incoming in decision.updated for row in _forms(number, incoming)]
     if forms:
         session.execute(insert(AuthorityForm.__table__), forms)  # type: ignore[arg-type]
-    return decided
+    return decision
 
 
 def decide(
     session: Session, batch: Sequence[IncomingAuthority], *, source_id: UUID | None, met: dict[str, bytes]
-) -> AuthorityCounts:
+) -> AuthorityDecision:
     """Decide for each record whether it is new, changed or unchanged; add it to `met`. A dry run calls only this."""
-    keys = [each.key for each in batch] + [alternative_key(each) for each in batch]
+    keys = [incoming.key for incoming in batch] + [alternative_key(incoming) for incoming in batch]
     rows = session.execute(
         select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(
             Authority.source_id == source_id, Authority.control_key.in_(keys)
         )
     ).all()
-    there = {row.control_key: row for row in rows}
-    decided = AuthorityCounts()
+    stored = {row.control_key: row for row in rows}
+    decision = AuthorityDecision()
     if len(met) > REMEMBERED:
         met.clear()
-    for each in batch:
-        key = each.key
-        if met.get(key, each.fingerprint) != each.fingerprint or alternative_key(each) in there:
-            key = alternative_key(each)
-        known = there.get(key)
-        if met.get(key) == each.fingerprint:
+    for incoming in batch:
+        key = incoming.key
+        if met.get(key, incoming.fingerprint) != incoming.fingerprint or alternative_key(incoming) in stored:
+            key = alternative_key(incoming)
+        row = stored.get(key)
+        if met.get(key) == incoming.fingerprint:
             continue
-        met[key] = each.fingerprint
-        if known is None:
-            decided.created.append((key, each))
-        elif known.fingerprint != each.fingerprint:
-            decided.updated.append((known.number, known.version, each))
-    return decided
+        met[key] = incoming.fingerprint
+        if row is None:
+            decision.created.append((key, incoming))
+        elif row.fingerprint != incoming.fingerprint:
+            decision.updated.append((row.number, row.version, incoming))
+    return decision
 
 
-def _said(incoming: IncomingAuthority, at: datetime) -> dict[str, Any]:
+def _columns(incoming: IncomingAuthority, at: datetime) -> dict[str, Any]:
     return {
         "kind": incoming.kind,
         "heading": incoming.heading,

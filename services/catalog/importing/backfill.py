@@ -42,13 +42,13 @@ def reread_items(
     *,
     source_id: UUID,
     item_map: ItemMap,
-    tell: Callable[[int], None] = lambda _: None,
+    on_progress: Callable[[int], None] = lambda _: None,
 ) -> int:
     """Read the items of all records of a source with this map; one transaction per batch.
 
-    tell     is called after each batch with the number of records read
-    returns  the number of records whose items changed; records with visible changes get a new version
-    emits    RecordsChanged
+    on_progress  is called after each batch with the number of records read
+    returns      the number of records whose items changed; records with visible changes get a new version
+    emits        RecordsChanged
     """
     after, seen, changed, act = 0, 0, 0, new_id()
     while True:
@@ -64,7 +64,7 @@ def reread_items(
         if not rows:
             return changed
         after, seen = rows[-1].number, seen + len(rows)
-        tell(seen)
+        on_progress(seen)
 
 
 def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
@@ -83,13 +83,13 @@ def fill_missing_items(database: Database, context: Context, stop: threading.Eve
                 .limit(BATCH)
             )
             numbers = session.scalars(unplaced).all()
-            theirs = session.execute(
+            sources = session.execute(
                 select(Source.id, Source.item_map)
                 .join(Record, Record.source_id == Source.id)
                 .where(Record.number.in_(numbers))
                 .distinct()
             )
-            maps = {row.id: row.item_map for row in theirs}
+            maps = {row.id: row.item_map for row in sources}
         for source_id in sorted(maps):
             item_map = read_map(maps[source_id]) if maps[source_id] else USUAL
             with database.transaction(context) as session:
@@ -126,29 +126,31 @@ def _reread_batch(
     act: UUID,
     sequence: int,
 ) -> int:
-    there = _stored_items(session, [row.number for row in rows])
-    wanted = {row.number: resolve_branches(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
-    different = [row for row in rows if wanted[row.number] != there.get(row.number, [])]
+    stored = _stored_items(session, [row.number for row in rows])
+    items = {row.number: resolve_branches(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
+    different = [row for row in rows if items[row.number] != stored.get(row.number, [])]
     if not different:
         return 0
-    open_branches(session, feed.shelves, (item for row in different for item in wanted[row.number]))
-    put_items(session, feed.shelves, [StoredItems(row.number, 0, wanted[row.number], fresh=False) for row in different])
-    told = [row for row in different if _comparable(wanted[row.number]) != _comparable(there.get(row.number, []))]
-    if told:
+    open_branches(session, feed.shelves, (item for row in different for item in items[row.number]))
+    put_items(session, feed.shelves, [StoredItems(row.number, 0, items[row.number], fresh=False) for row in different])
+    visible = [row for row in different if _comparable(items[row.number]) != _comparable(stored.get(row.number, []))]
+    if visible:
         at = clock.now()
         changes = [
             {
                 "number": row.number,
                 "version": row.version + 1,
                 "updated_at": at,
-                "holdings": holdings_of(feed.shelves, wanted[row.number]),
+                "holdings": holdings_of(feed.shelves, items[row.number]),
             }
-            for row in told
+            for row in visible
         ]
         update_many(session, Record, changes, key="number")
-        enqueue(session, [(row.number, row.version + 1) for row in told])
+        enqueue(session, [(row.number, row.version + 1) for row in visible])
         fact = RecordsChanged(
-            source=feed.source, record_ids=[str(row.id) for row in told], versions=[row.version + 1 for row in told]
+            source=feed.source,
+            record_ids=[str(row.id) for row in visible],
+            versions=[row.version + 1 for row in visible],
         )
         emit(session, fact, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
     return len(different)
@@ -167,11 +169,11 @@ def _stored_items(session: Session, numbers: Sequence[int]) -> dict[int, list[It
         .where(Item.record_number.in_(numbers))
         .order_by(Item.record_number, Item.position)
     )
-    there: dict[int, list[ItemFacts]] = {}
+    items: dict[int, list[ItemFacts]] = {}
     for row in rows:
         facts = ItemFacts(branch=row.branch, **{name: getattr(row, name) for name in names})
-        there.setdefault(row.record_number, []).append(facts)
-    return there
+        items.setdefault(row.record_number, []).append(facts)
+    return items
 
 
 def complete_records(database: Database, context: Context, stop: threading.Event) -> int:
@@ -206,18 +208,20 @@ def _complete_batch(session: Session, headings: HeadingWriter, *, context: Conte
     ).all()
     if not rows:
         return 0
-    found = {row.number: record_keys_of(Marc.unpack(row.marc)) for row in rows}
-    works = assign_works(session, [KeyedRecord(number, each.keys, fresh=False) for number, each in found.items()])
-    headings.add(session, [each.headings for each in found.values()])
+    keys = {row.number: record_keys_of(Marc.unpack(row.marc)) for row in rows}
+    works = assign_works(
+        session, [KeyedRecord(number, record_keys.keys, fresh=False) for number, record_keys in keys.items()]
+    )
+    headings.add(session, [record_keys.headings for record_keys in keys.values()])
     changes = [
         {
             "number": row.number,
             "version": row.version + 1,
             "work_number": works.places[row.number].work,
             "work_keys": works.places[row.number].keys,
-            "title_sort": found[row.number].title_sort,
-            "author_sort": found[row.number].author_sort,
-            "standard_number": found[row.number].standard_number,
+            "title_sort": keys[row.number].title_sort,
+            "author_sort": keys[row.number].author_sort,
+            "standard_number": keys[row.number].standard_number,
         }
         for row in rows
     ]

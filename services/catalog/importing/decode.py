@@ -32,12 +32,12 @@ GIVE_WAY = 5  # of a decoding process: writing, indexing and answering have prio
 
 
 @dataclass(slots=True)
-class Incoming:
+class IncomingRecord:
     """One record ready to be stored.
 
-    key    import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
-    marc   marc.Record.pack()
-    found  its positions in lists, its headings and the keys of its work
+    key          import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
+    marc         marc.Record.pack()
+    record_keys  its positions in lists, its headings and the keys of its work
     """
 
     ordinal: int
@@ -47,13 +47,13 @@ class Incoming:
     marc: bytes
     brief: bytes
     items: list[ItemFacts]
-    found: RecordKeys
+    record_keys: RecordKeys
     warnings: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class IncomingAuthority:
-    """One authority record ready to be stored: as Incoming, with its kind, heading and forms."""
+    """One authority record ready to be stored: like IncomingRecord, with its kind, heading and forms."""
 
     ordinal: int
     position: int
@@ -65,7 +65,7 @@ class IncomingAuthority:
     forms: tuple[tuple[str, str], ...]
 
 
-def alternative_key(incoming: Incoming | IncomingAuthority) -> str:
+def alternative_key(incoming: IncomingRecord | IncomingAuthority) -> str:
     """Return the key of a second, different record under the same key in one import run."""
     return f"{incoming.key}#{incoming.fingerprint.hex()[:32]}"
 
@@ -84,16 +84,16 @@ class Rejected:
 
 
 @dataclass(slots=True)
-class Prepared:
+class PreparedBatch:
     """A decoded chunk of one file: records to store, and rejected ones."""
 
-    incoming: list[Incoming] = field(default_factory=list)
+    incoming: list[IncomingRecord] = field(default_factory=list)
     authorities: list[IncomingAuthority] = field(default_factory=list)
-    aside: list[Rejected] = field(default_factory=list)
+    rejected: list[Rejected] = field(default_factory=list)
 
     def ordinals(self) -> list[int]:
         """Ordinals of all records of the chunk, rejected ones included."""
-        return [each.ordinal for part in (self.incoming, self.authorities, self.aside) for each in part]
+        return [record.ordinal for part in (self.incoming, self.authorities, self.rejected) for record in part]
 
 
 def follow_parent() -> None:
@@ -110,17 +110,17 @@ def follow_parent() -> None:
     os.nice(GIVE_WAY)
 
 
-def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> Prepared:
+def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap = USUAL) -> PreparedBatch:
     """Decode frames and compute all that a row needs. Takes and returns plain data: it runs in other processes.
 
     institution  code of the source's institution
     item_map     how items are read from its records
     """
-    done = Prepared()
+    done = PreparedBatch()
     for frame in chunk:
         if frame.fault is not None:
             fault = frame.fault
-            done.aside.append(Rejected(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
+            done.rejected.append(Rejected(path, frame.number, frame.position, fault.reason, fault.detail, frame.raw))
             continue
         try:
             decoded = decode(frame)
@@ -129,13 +129,13 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 done.authorities.append(_authority(frame, record))
                 continue
         except MarcError as bad:
-            done.aside.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
+            done.rejected.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
         fingerprint = record.fingerprint()
         tags = by_tag(record.fields)
         brief = brief_of(record, tags, institution)
         done.incoming.append(
-            Incoming(
+            IncomingRecord(
                 ordinal=frame.number,
                 position=frame.position,
                 key=record.control_key() or f"sha256:{fingerprint.hex()}",
@@ -143,7 +143,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 marc=record.pack(),
                 brief=orjson.dumps(brief),
                 items=items_in(tags, item_map),
-                found=record_keys_of(record, tags, brief["authors"]),
+                record_keys=record_keys_of(record, tags, brief["authors"]),
                 warnings=decoded.warnings,
             )
         )
@@ -151,16 +151,16 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
 
 
 def _authority(frame: Frame, record: Record) -> IncomingAuthority:
-    said, fingerprint = authority_of(record), record.fingerprint()
+    authority, fingerprint = authority_of(record), record.fingerprint()
     return IncomingAuthority(
         ordinal=frame.number,
         position=frame.position,
         key=record.control_key() or f"sha256:{fingerprint.hex()}",
         fingerprint=fingerprint,
         marc=record.pack(),
-        kind=said.kind,
-        heading=said.heading,
-        forms=said.forms,
+        kind=authority.kind,
+        heading=authority.heading,
+        forms=authority.forms,
     )
 
 
@@ -169,22 +169,22 @@ def find_files(paths: list[str]) -> list[Path]:
 
     raises  NotFound  PATH_NOT_FOUND
     """
-    found: list[Path] = []
+    files: list[Path] = []
     for path in map(Path, paths):
         if str(path) == "-" or path.is_file():
-            found.append(path)
+            files.append(path)
         elif path.is_dir():
-            found += sorted(each for each in path.rglob("*") if each.is_file() and not each.name.startswith("."))
+            files += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
         else:
             raise NotFound("PATH_NOT_FOUND", path=str(path))
-    return found
+    return files
 
 
-def chunks(found: Iterator[Frame]) -> Iterator[list[Frame]]:
+def chunks(frames: Iterator[Frame]) -> Iterator[list[Frame]]:
     """Yield frames in batches of at most BATCH frames and about CHUNK_BYTES bytes."""
     chunk: list[Frame] = []
     size = 0
-    for frame in found:
+    for frame in frames:
         chunk.append(frame)
         size += len(frame.raw)
         if len(chunk) == BATCH or size >= CHUNK_BYTES:

@@ -21,9 +21,9 @@ from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import new_id
-from services.catalog.importing.authorities import AuthorityCounts, store_authorities
+from services.catalog.importing.authorities import AuthorityDecision, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
-from services.catalog.importing.decode import BATCH, Prepared, Rejected, chunks, follow_parent, prepare
+from services.catalog.importing.decode import BATCH, PreparedBatch, Rejected, chunks, follow_parent, prepare
 from services.catalog.importing.sources import item_map_of
 from services.catalog.importing.upsert import (
     ImportTarget,
@@ -36,7 +36,7 @@ from services.catalog.importing.upsert import (
 )
 from services.catalog.items.item_maps import USUAL
 from services.catalog.marc.readers import frames
-from services.catalog.tables import ImportRun, ImportSeen, PutAside, Source
+from services.catalog.tables import ImportRun, ImportSeen, RejectedRecord, Source
 
 log = logging.getLogger(__name__)
 
@@ -56,13 +56,13 @@ class Counts:
     warnings: int = 0
     new_branches: list[str] = field(default_factory=list)
 
-    def add(self, prepared: Prepared, outcome: Outcome, warnings: int) -> None:
+    def add(self, prepared: PreparedBatch, outcome: Outcome, warnings: int) -> None:
         """Add one batch."""
         self.read += len(prepared.ordinals())
         self.created += outcome.created
         self.updated += outcome.updated
         self.unchanged += outcome.unchanged
-        self.put_aside += len(prepared.aside)
+        self.put_aside += len(prepared.rejected)
         self.warnings += warnings
         self.new_branches += outcome.new_branches
 
@@ -95,21 +95,21 @@ class Import:
         processes: int,
         stdin: BinaryIO,
         dry_run: bool,
-        tell: Callable[[Progress], None],
+        on_progress: Callable[[Progress], None],
         report: Callable[[Rejected], None],
     ) -> None:
         """
-        files      in order; `-` reads `stdin`
-        processes  number of decoding processes; 0 decodes in this process
-        dry_run    decide and count, write nothing
-        tell       is called after each batch
-        report     is called with each rejected record and each warning
+        files        in order; `-` reads `stdin`
+        processes    number of decoding processes; 0 decodes in this process
+        dry_run      decide and count, write nothing
+        on_progress  is called after each batch
+        report       is called with each rejected record and each warning
         """
         self._database, self._context = database, context
         self._source, self._institution = source, institution
         self._files, self._processes, self._stdin = files, processes, stdin
-        self._tell, self._report = tell, report
-        self._rehearsal: dict[str, StoredRecord] | None = {} if dry_run else None
+        self._on_progress, self._report = on_progress, report
+        self._simulated: dict[str, StoredRecord] | None = {} if dry_run else None
         self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
         self._authorities_met: dict[str, bytes] = {}
         self._bytes_before = 0
@@ -136,7 +136,7 @@ class Import:
         finally:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
-        if self._rehearsal is None:
+        if self._simulated is None:
             with self._database.transaction(self._context) as session:
                 session.execute(update(ImportRun).where(ImportRun.number == run).values(finished_at=clock.now()))
                 session.execute(delete(ImportSeen).where(ImportSeen.run == run))
@@ -144,7 +144,7 @@ class Import:
 
     def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
         """Return the source, the run's number, and the file and record it has reached."""
-        if self._rehearsal is not None:
+        if self._simulated is not None:
             return None, 0, 0, 0
         with self._database.transaction(self._context) as session:
             feed = open_target(session, source=self._source, institution=self._institution)
@@ -153,7 +153,7 @@ class Import:
     def _run(self, session: Session, feed: ImportTarget) -> tuple[int, int, int]:
         """Find the unfinished run of the same files or start one; return its number, file and record."""
         inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
-        seen = [_seen(path) for path in self._files if str(path) != "-"]
+        seen = [_file_identity(path) for path in self._files if str(path) != "-"]
         fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
         resumable = len(seen) == len(self._files)
         row = session.scalars(
@@ -194,7 +194,7 @@ class Import:
         stream: BinaryIO,
         skip: int,
     ) -> None:
-        under_way: deque[Future[Prepared]] = deque()
+        under_way: deque[Future[PreparedBatch]] = deque()
         # An existing source keeps its institution, whatever the command names.
         owner = self._institution if feed is None else feed.shelves.institution
 
@@ -211,18 +211,18 @@ class Import:
                 settle(IN_FLIGHT - 1)
         settle(0)
 
-    def _put(self, feed: ImportTarget | None, run: int, at: int, prepared: Prepared, stream: BinaryIO) -> None:
-        outcome = self._rehearse(prepared) if feed is None else self._commit(feed, run, at, prepared)
+    def _put(self, feed: ImportTarget | None, run: int, at: int, prepared: PreparedBatch, stream: BinaryIO) -> None:
+        outcome = self._simulate(prepared) if feed is None else self._commit(feed, run, at, prepared)
         path = str(self._files[at])
-        places = {each.ordinal: each.position for each in prepared.incoming}
-        for each in prepared.aside:
-            self._report(each)
+        places = {record.ordinal: record.position for record in prepared.incoming}
+        for record in prepared.rejected:
+            self._report(record)
         for ordinal, code in outcome.warnings:
             self._report(Rejected(path, ordinal, places[ordinal], code, "", loaded=True))
         read = stream.tell() if stream.seekable() else 0
-        self._tell(Progress(self._bytes_before + read, self._bytes_total, self.counts))
+        self._on_progress(Progress(self._bytes_before + read, self._bytes_total, self.counts))
 
-    def _commit(self, feed: ImportTarget, run: int, at: int, prepared: Prepared) -> Outcome:
+    def _commit(self, feed: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
         """Write one batch in one transaction: records, rejected records and the run's progress."""
         reached = max(prepared.ordinals())
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
@@ -231,7 +231,7 @@ class Import:
             outcome = upsert_batch(
                 session, feed, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
             )
-            outcome.warnings += [(each.ordinal, code) for each in prepared.incoming for code in each.warnings]
+            outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
             if prepared.authorities:
                 established = store_authorities(
                     session,
@@ -242,38 +242,40 @@ class Import:
                     at=clock.now(),
                 )
                 _count(outcome, prepared, established)
-            if prepared.aside:
-                session.execute(insert(PutAside), [_aside_row(each, feed, run) for each in prepared.aside])
+            if prepared.rejected:
+                session.execute(
+                    insert(RejectedRecord), [_rejected_row(record, feed, run) for record in prepared.rejected]
+                )
             counts.add(prepared, outcome, len(outcome.warnings))
             done = {"done": orjson.dumps([at, reached]).decode(), **{name: getattr(counts, name) for name in COLUMNS}}
             session.execute(update(ImportRun).where(ImportRun.number == run).values(**done))
         self.counts = counts
         return outcome
 
-    def _rehearse(self, prepared: Prepared) -> Outcome:
+    def _simulate(self, prepared: PreparedBatch) -> Outcome:
         """Decide as `upsert_batch` does; keep the result in memory instead of writing it."""
-        assert self._rehearsal is not None
+        assert self._simulated is not None
         batch = prepared.incoming
         with self._database.reading(self._context) as session:
             source_id = session.scalar(select(Source.id).where(Source.code == self._source))
-            there = {**stored_records(session, source_id, batch, 0), **self._rehearsal}
-            established = decide_authorities(
+            stored = {**stored_records(session, source_id, batch, 0), **self._simulated}
+            authorities = decide_authorities(
                 session, prepared.authorities, source_id=source_id, met=self._authorities_met
             )
-        decided = decide(there, batch, repeat(0))
-        self._rehearsal = there
-        created = sum(to.fresh for to in decided.touched)
-        updated = len(decided.touched) - created
-        outcome = Outcome(created, updated, len(batch) - created - updated, decided.warnings)
-        _count(outcome, prepared, established)
-        outcome.warnings += [(each.ordinal, code) for each in batch for code in each.warnings]
+        decision = decide(stored, batch, repeat(0))
+        self._simulated = stored
+        created = sum(to.fresh for to in decision.touched)
+        updated = len(decision.touched) - created
+        outcome = Outcome(created, updated, len(batch) - created - updated, decision.warnings)
+        _count(outcome, prepared, authorities)
+        outcome.warnings += [(record.ordinal, code) for record in batch for code in record.warnings]
         self.counts.add(prepared, outcome, len(outcome.warnings))
         return outcome
 
 
-def _count(outcome: Outcome, prepared: Prepared, established: AuthorityCounts) -> None:
+def _count(outcome: Outcome, prepared: PreparedBatch, authorities: AuthorityDecision) -> None:
     """Count records and authority records together."""
-    created, updated = len(established.created), len(established.updated)
+    created, updated = len(authorities.created), len(authorities.updated)
     outcome.created += created
     outcome.updated += updated
     outcome.unchanged += len(prepared.authorities) - created - updated
@@ -283,21 +285,21 @@ def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
 
 
-def _seen(path: Path) -> tuple[str, int, int]:
+def _file_identity(path: Path) -> tuple[str, int, int]:
     """What identifies a file and its version."""
     stored_records = path.stat()
     return str(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
 
 
-def _aside_row(each: Rejected, feed: ImportTarget, run: int) -> dict[str, object]:
+def _rejected_row(rejected: Rejected, feed: ImportTarget, run: int) -> dict[str, object]:
     return {
         "id": new_id(),
         "institution_id": feed.shelves.institution_id,
         "run": run,
-        "path": each.path,
-        "ordinal": each.ordinal,
-        "position": each.position,
-        "reason": each.reason,
-        "detail": each.detail,
-        "raw": each.raw,
+        "path": rejected.path,
+        "ordinal": rejected.ordinal,
+        "position": rejected.position,
+        "reason": rejected.reason,
+        "detail": rejected.detail,
+        "raw": rejected.raw,
     }

@@ -62,21 +62,21 @@ def source(session: Session, code: str) -> SourceSummary:
 
     raises  NotFound  SOURCE_NOT_FOUND
     """
-    found = next((each for each in sources(session) if each.code == code), None)
-    if found is None:
+    summary = next((item for item in sources(session) if item.code == code), None)
+    if summary is None:
         raise _source_unknown(code)
-    return found
+    return summary
 
 
 def set_item_map(
-    database: Database, context: Context, *, code: str, text: str, tell: Callable[[int], None] = lambda _: None
+    database: Database, context: Context, *, code: str, text: str, on_progress: Callable[[int], None] = lambda _: None
 ) -> int:
     """Store an item map for a source ("": the usual one) and read the items of its records again.
 
-    tell     is called after each batch with the number of records read
-    returns  the number of records whose items changed
-    raises   Invalid   ITEM_MAP; then nothing is changed
-             NotFound  SOURCE_NOT_FOUND
+    on_progress  is called after each batch with the number of records read
+    returns      the number of records whose items changed
+    raises       Invalid   ITEM_MAP; then nothing is changed
+                 NotFound  SOURCE_NOT_FOUND
     """
     item_map = read_map(text) if text else USUAL
     with database.transaction(context) as session:
@@ -84,7 +84,7 @@ def set_item_map(
         source_id = changed.scalar()
     if source_id is None:
         raise _source_unknown(code)
-    return reread_items(database, context, source_id=source_id, item_map=item_map, tell=tell)
+    return reread_items(database, context, source_id=source_id, item_map=item_map, on_progress=on_progress)
 
 
 def _source_unknown(code: str) -> NotFound:

@@ -19,7 +19,7 @@ from chassis.sentences import LocalText
 from chassis.sql import insert_ignore, update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
-from services.catalog.importing.decode import Incoming, alternative_key
+from services.catalog.importing.decode import IncomingRecord, alternative_key
 from services.catalog.index.queue import enqueue
 from services.catalog.items.store import (
     BranchIndex,
@@ -74,7 +74,7 @@ class RecordChange:
 
     row: StoredRecord
     key: str
-    incoming: Incoming
+    incoming: IncomingRecord
     version: int
     fresh: bool
 
@@ -90,15 +90,15 @@ class Decision:
 
 def open_target(session: Session, *, source: str, institution: str) -> ImportTarget:
     """Look up a source; create it under `institution` when it is new, and the institution with its code as name."""
-    found = _source(session, source)
-    if found is None:
+    row = _source(session, source)
+    if row is None:
         fresh = {"name_id": institution, "name_en": institution, "kind": "", "npp": "", "isil": "", "zone": ZONE}
         _make(session, Institution, {"id": new_id(), "code": institution, **fresh})
         owner_id = session.scalar(select(Institution.id).where(Institution.code == institution))
         _make(session, Source, {"id": new_id(), "institution_id": owner_id, "code": source})
-        found = _source(session, source)
-    assert found is not None
-    source_id, owner = found
+        row = _source(session, source)
+    assert row is not None
+    source_id, owner = row
     rows = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(Branch.institution_id == owner.id)
     )
@@ -120,7 +120,7 @@ def _make(session: Session, table: type[Institution | Source], row: dict[str, An
 def upsert_batch(
     session: Session,
     feed: ImportTarget,
-    batch: Sequence[Incoming],
+    batch: Sequence[IncomingRecord],
     *,
     run: int,
     sequence: int,
@@ -136,75 +136,80 @@ def upsert_batch(
     lock_works(session)
     # Two imports of one source alternate, batch by batch.
     session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
-    for each in batch:
-        each.items = resolve_branches(feed.shelves, each.items)
-    new_branches = open_branches(session, feed.shelves, (item for each in batch for item in each.items))
+    for incoming in batch:
+        incoming.items = resolve_branches(feed.shelves, incoming.items)
+    new_branches = open_branches(session, feed.shelves, (item for incoming in batch for item in incoming.items))
     numbers = iter(fresh_numbers(session, Record.number, len(batch)))
-    decided = decide(stored_records(session, feed.source_id, batch, run), batch, numbers)
-    arrivals = [KeyedRecord(to.row.number, to.incoming.found.keys, to.fresh) for to in decided.touched]
+    decision = decide(stored_records(session, feed.source_id, batch, run), batch, numbers)
+    arrivals = [
+        KeyedRecord(change.row.number, change.incoming.record_keys.keys, change.fresh) for change in decision.touched
+    ]
     works = assign_works(session, arrivals)
-    _write(session, feed, decided, works.places, run, at)
-    feed.headings.add(session, (to.incoming.found.headings for to in decided.touched))
-    stocks = [StoredItems(to.row.number, to.incoming.ordinal, to.incoming.items, to.fresh) for to in decided.touched]
-    warnings = decided.warnings + put_items(session, feed.shelves, stocks)
-    if decided.seen:
-        session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decided.seen])
-    if decided.touched:
-        enqueue(session, [*((to.row.number, to.version) for to in decided.touched), *works.moved])
+    _write(session, feed, decision, works.places, run, at)
+    feed.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
+    stocks = [
+        StoredItems(change.row.number, change.incoming.ordinal, change.incoming.items, change.fresh)
+        for change in decision.touched
+    ]
+    warnings = decision.warnings + put_items(session, feed.shelves, stocks)
+    if decision.seen:
+        session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decision.seen])
+    if decision.touched:
+        enqueue(session, [*((change.row.number, change.version) for change in decision.touched), *works.moved])
         fact = RecordsChanged(
             source=feed.source,
-            record_ids=[str(to.row.id) for to in decided.touched],
-            versions=[to.version for to in decided.touched],
+            record_ids=[str(change.row.id) for change in decision.touched],
+            versions=[change.version for change in decision.touched],
         )
         emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
         emit_moved_records(session, works.moved, context=context)
-    created = sum(to.fresh for to in decided.touched)
-    updated = len(decided.touched) - created
+    created = sum(change.fresh for change in decision.touched)
+    updated = len(decision.touched) - created
     return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
 
 
-def decide(there: dict[str, StoredRecord], batch: Sequence[Incoming], numbers: Iterator[int]) -> Decision:
+def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], numbers: Iterator[int]) -> Decision:
     """Decide for each record of a batch whether it is new, changed or unchanged, and update `there`.
 
     The second of two different records under one key in one run is another record, stored under the key and its hash;
     only a later run updates.
     """
-    decided = Decision()
-    for each in batch:
-        row, key = there.get(each.key), each.key
-        if row is not None and row.fingerprint != each.fingerprint:
-            other = there.get(alternative_key(each))
+    decision = Decision()
+    for incoming in batch:
+        row, key = stored.get(incoming.key), incoming.key
+        if row is not None and row.fingerprint != incoming.fingerprint:
+            other = stored.get(alternative_key(incoming))
             if other is not None:
                 row = other
             elif row.in_this_run:
-                row, key = None, alternative_key(each)
-                decided.warnings.append((each.ordinal, DUPLICATE_CONTROL_NUMBER))
+                row, key = None, alternative_key(incoming)
+                decision.warnings.append((incoming.ordinal, DUPLICATE_CONTROL_NUMBER))
         if row is None:
-            row = there[key] = StoredRecord(next(numbers), new_id(), each.fingerprint, 1, True)
-            decided.touched.append(RecordChange(row, key, each, 1, fresh=True))
-        elif row.fingerprint != each.fingerprint:
-            row.fingerprint, row.version, row.in_this_run = each.fingerprint, row.version + 1, True
-            decided.touched.append(RecordChange(row, key, each, row.version, fresh=False))
+            row = stored[key] = StoredRecord(next(numbers), new_id(), incoming.fingerprint, 1, True)
+            decision.touched.append(RecordChange(row, key, incoming, 1, fresh=True))
+        elif row.fingerprint != incoming.fingerprint:
+            row.fingerprint, row.version, row.in_this_run = incoming.fingerprint, row.version + 1, True
+            decision.touched.append(RecordChange(row, key, incoming, row.version, fresh=False))
         elif not row.in_this_run:
             row.in_this_run = True
-            decided.seen.append(row.number)
-    return decided
+            decision.seen.append(row.number)
+    return decision
 
 
 def stored_records(
-    session: Session, source_id: UUID | None, batch: Sequence[Incoming], run: int
+    session: Session, source_id: UUID | None, batch: Sequence[IncomingRecord], run: int
 ) -> dict[str, StoredRecord]:
     """Return the stored records with the keys of this batch; the source's row lock keeps the result valid."""
     columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
     of_source = select(*columns).where(Record.source_id == source_id)
-    times = Counter(each.key for each in batch)
+    times = Counter(incoming.key for incoming in batch)
     rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
     # Alternative keys matter only where another record has the key; a dry run keeps them in memory.
     taken = {row.control_key: row.fingerprint for row in rows}
     doubtful = [
-        alternative_key(each)
-        for each in batch
-        if not run or times[each.key] > 1 or taken.get(each.key, each.fingerprint) != each.fingerprint
+        alternative_key(incoming)
+        for incoming in batch
+        if not run or times[incoming.key] > 1 or taken.get(incoming.key, incoming.fingerprint) != incoming.fingerprint
     ]
     if doubtful:
         rows += session.execute(of_source.where(Record.control_key.in_(doubtful)))
@@ -220,38 +225,38 @@ def stored_records(
 
 
 def _write(
-    session: Session, feed: ImportTarget, decided: Decision, places: dict[int, Assignment], run: int, at: datetime
+    session: Session, feed: ImportTarget, decision: Decision, places: dict[int, Assignment], run: int, at: datetime
 ) -> None:
     created: list[dict[str, Any]] = []
     updated: list[dict[str, Any]] = []
-    for to in decided.touched:
-        found, place = to.incoming.found, places[to.row.number]
+    for change in decision.touched:
+        keys, place = change.incoming.record_keys, places[change.row.number]
         row = {
-            "fingerprint": to.incoming.fingerprint,
-            "marc": to.incoming.marc,
-            "brief": to.incoming.brief,
-            "holdings": holdings_of(feed.shelves, to.incoming.items),
-            "version": to.version,
+            "fingerprint": change.incoming.fingerprint,
+            "marc": change.incoming.marc,
+            "brief": change.incoming.brief,
+            "holdings": holdings_of(feed.shelves, change.incoming.items),
+            "version": change.version,
             "run": run,
             "updated_at": at,
             "deleted_at": None,
             "work_number": place.work,
             "work_keys": place.keys,
-            "title_sort": found.title_sort,
-            "author_sort": found.author_sort,
-            "standard_number": found.standard_number,
+            "title_sort": keys.title_sort,
+            "author_sort": keys.author_sort,
+            "standard_number": keys.standard_number,
         }
-        if to.fresh:
+        if change.fresh:
             row |= {
-                "number": to.row.number,
-                "id": to.row.id,
+                "number": change.row.number,
+                "id": change.row.id,
                 "institution_id": feed.shelves.institution_id,
                 "source_id": feed.source_id,
-                "control_key": to.key,
+                "control_key": change.key,
             }
             created.append(row)
         else:
-            updated.append(row | {"number": to.row.number})
+            updated.append(row | {"number": change.row.number})
     if created:
         session.execute(insert(Record.__table__), created)  # type: ignore[arg-type]
     update_many(session, Record, updated, key="number")

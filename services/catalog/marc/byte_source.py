@@ -37,7 +37,7 @@ class Source:
         self.ended = False
         self.fault: Fault | None = None
         self._origin = 0
-        self._chunks = self._recoded(self._unpacked(stream))
+        self._chunks = self._convert(self._decompress(stream))
 
     @property
     def position(self) -> int:
@@ -62,18 +62,18 @@ class Source:
         self.at = 0
         return True
 
-    def _unpacked(self, stream: BinaryIO) -> Iterator[bytes]:
+    def _decompress(self, stream: BinaryIO) -> Iterator[bytes]:
         first = stream.read(CHUNK)
         while 0 < len(first) < 4 and (rest := stream.read(CHUNK)):
             first += rest
         if first[:2] == b"\x1f\x8b":
-            yield from self._gunzipped(stream, first)
+            yield from self._gunzip(stream, first)
             return
         while first:
             yield first
             first = stream.read(CHUNK)
 
-    def _gunzipped(self, stream: BinaryIO, packed: bytes) -> Iterator[bytes]:
+    def _gunzip(self, stream: BinaryIO, packed: bytes) -> Iterator[bytes]:
         """Decompress gzip members, also with zero padding between them; stops with a fault at damage or at a bomb."""
         consumed = produced = 0
         inflater = zlib.decompressobj(31)
@@ -106,7 +106,7 @@ class Source:
                     self.fault = Fault("GZIP_DAMAGED", f"cut off after {produced} bytes")
                     return
 
-    def _recoded(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+    def _convert(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         """Convert the stream to UTF-8 without a byte order mark; ISO 2709 has neither and is unchanged."""
         first = next(chunks, b"")
         if first.startswith(codecs.BOM_UTF8):

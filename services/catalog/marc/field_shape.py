@@ -18,7 +18,7 @@ REPLACEMENT = "\ufffd".encode()
 
 
 @dataclass(frozen=True, slots=True)
-class Decoded:
+class DecodedRecord:
     """A decoded record and its warnings, codes of WARNINGS."""
 
     record: Record

@@ -13,11 +13,18 @@ from dataclasses import dataclass
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
-from services.catalog.marc.field_shape import INDICATORS, Decoded, content_warnings, odd_field, warn
+from services.catalog.marc.field_shape import INDICATORS, DecodedRecord, content_warnings, odd_field, warn
 from services.catalog.marc.record import Field, Record, is_control
 
 ENTRY = 12
 FIELD_END = b"\x1e"
+RECORD_END = b"\x1d"
+BETWEEN = b"\r\n \t\0\x1a"
+GAP = re.compile(rb"[\r\n \t\0\x1a]*+")
+PLAUSIBLE = re.compile(rb"[0-9]{5}[^\x1d-\x1f]{7}([0-9]{5}|[^\x1d-\x1f]{8}4)[^\x1d-\x1f]")
+LEADER = re.compile(rb"[0-9]{5}[acdnopsx ][ -~]{3}[ a]22[0-9]{5}[ -~]{3}4500[0-9]{3}")
+LONG_LENGTH = re.compile(rb"[0-9]{6,8}(?=[^0-9])")
+Piece = tuple[int, bytes, Fault | None, str]
 
 
 @dataclass(slots=True)
@@ -139,28 +146,20 @@ def _are_tags(tags: list[str]) -> bool:
     return len(joined) == 3 * len(tags) and joined.isascii() and joined.isprintable()
 
 
-END = b"\x1d"
-BETWEEN = b"\r\n \t\0\x1a"
-GAP = re.compile(rb"[\r\n \t\0\x1a]*+")
-PLAUSIBLE = re.compile(rb"[0-9]{5}[^\x1d-\x1f]{7}([0-9]{5}|[^\x1d-\x1f]{8}4)[^\x1d-\x1f]")
-LEADER = re.compile(rb"[0-9]{5}[acdnopsx ][ -~]{3}[ a]22[0-9]{5}[ -~]{3}4500[0-9]{3}")
-Piece = tuple[int, bytes, Fault | None, str]
-
-
 def pieces(source: Source) -> Iterator[Piece]:
     """Yield position, bytes and fault of each record and of each section between records."""
     while True:
         window, at = source.window, source.at
-        end = window.find(END, at)
+        end = window.find(RECORD_END, at)
         if end >= 0 and window[at : at + 5] == b"%05d" % (end + 1 - at):
             position = source.position
             source.at = end + 1
             yield position, window[at : end + 1], None, ""
-        elif not (yield from _uneasy(source)):
+        elif not (yield from _irregular_pieces(source)):
             return
 
 
-def _uneasy(source: Source) -> Generator[Piece, None, bool]:
+def _irregular_pieces(source: Source) -> Generator[Piece, None, bool]:
     """Yield the next piece when it is not a regular, fully buffered record; returns False at the end of the stream."""
     while (gap := GAP.match(source.window, source.at)) and gap.end() == len(source.window):
         source.at = gap.end()
@@ -185,7 +184,7 @@ def _find_end(source: Source) -> int | None:
     the first.
     """
     searched = 0
-    while (end := source.window.find(END, source.at + searched) - source.at) < 0:
+    while (end := source.window.find(RECORD_END, source.at + searched) - source.at) < 0:
         searched = source.size
         if searched > MAX_RECORD_BYTES or not source.more():
             return None
@@ -196,7 +195,11 @@ def _find_end(source: Source) -> int | None:
     while source.size < max(stated, end + 40) and source.more():
         pass
     following = source.window[source.at + end + 1 : source.at + end + 40].lstrip(BETWEEN)
-    if not following or PLAUSIBLE.match(following) or source.window[source.at + stated - 1 : source.at + stated] != END:
+    if (
+        not following
+        or PLAUSIBLE.match(following)
+        or source.window[source.at + stated - 1 : source.at + stated] != RECORD_END
+    ):
         return end + 1
     return stated
 
@@ -223,7 +226,7 @@ def _too_big(source: Source) -> Piece:
     """Return the beginning of a section over the size limit; skip the rest up to a terminator."""
     position = source.position
     raw = source.window[source.at : source.at + MAX_RECORD_BYTES]
-    while (end := source.window.find(END, source.at)) < 0:
+    while (end := source.window.find(RECORD_END, source.at)) < 0:
         source.at = len(source.window)
         if not source.more():
             break
@@ -233,11 +236,7 @@ def _too_big(source: Source) -> Piece:
     return position, raw, Fault("RECORD_TOO_BIG", f"{size} bytes up to a record terminator"), ""
 
 
-RECORD_END = b"\x1d"
-LONG_LENGTH = re.compile(rb"[0-9]{6,8}(?=[^0-9])")
-
-
-def decode(raw: bytes) -> Decoded:
+def decode(raw: bytes) -> DecodedRecord:
     """Decode one record; the final record terminator may be missing.
 
     raises  MarcError  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, BAD_UTF8, BAD_MARC8,
@@ -275,7 +274,7 @@ def decode(raw: bytes) -> Decoded:
         else:
             fields.append(odd_field(tag, parts, warnings))
     record = Record(leader, fields)
-    return Decoded(record, content_warnings(record, layout.data, warnings))
+    return DecodedRecord(record, content_warnings(record, layout.data, warnings))
 
 
 def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:

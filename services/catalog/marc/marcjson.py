@@ -11,8 +11,14 @@ import orjson
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError
-from services.catalog.marc.field_shape import Decoded, content_warnings, control_field, data_field, leader_from_text
-from services.catalog.marc.record import Field, Record, is_control, written
+from services.catalog.marc.field_shape import (
+    DecodedRecord,
+    content_warnings,
+    control_field,
+    data_field,
+    leader_from_text,
+)
+from services.catalog.marc.record import Field, Record, is_control, subfields_to_write
 
 TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|["{}\n]', re.DOTALL)
 BLANK = re.compile(rb"[ \t\r\n]*+")
@@ -141,7 +147,7 @@ def _too_big(source: Source, until: bytes) -> Piece:
 KEY = re.compile(rb'"\s*:')
 
 
-def decode(raw: bytes) -> Decoded:
+def decode(raw: bytes) -> DecodedRecord:
     """Decode the record of one JSON object.
 
     raises  MarcError  JSON_MALFORMED, NOT_MARCJSON, DUPLICATE_KEYS, LEADER_BAD, FIELD_BAD, NO_FIELDS, RECORD_TOO_BIG
@@ -162,7 +168,7 @@ def decode(raw: bytes) -> Decoded:
     if warnings[:1] == ["UNKNOWN_ELEMENT"] or len(KEY.findall(raw)) != _count_keys(document):
         json.loads(raw, object_pairs_hook=_refuse_duplicates)
     text = "\x1e".join([value for field in fields for value in field])
-    return Decoded(record, content_warnings(record, text.encode(), warnings))
+    return DecodedRecord(record, content_warnings(record, text.encode(), warnings))
 
 
 def _field(entry: Any, warnings: list[str]) -> Field:
@@ -215,6 +221,6 @@ def encode(record: Record) -> bytes:
         if is_control(field):
             fields.append({field[0]: field[1]})
             continue
-        subfields = [{code: value} for code, value in written(field)]
+        subfields = [{code: value} for code, value in subfields_to_write(field)]
         fields.append({field[0]: {"ind1": field[1][0], "ind2": field[1][1], "subfields": subfields}})
     return orjson.dumps({"leader": f"{record.leader[:9]}a{record.leader[10:]}", "fields": fields})

@@ -15,14 +15,14 @@ from xml.sax.saxutils import escape
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
 from services.catalog.marc.field_shape import (
-    Decoded,
+    DecodedRecord,
     content_warnings,
     control_field,
     data_field,
     leader_from_text,
     warn,
 )
-from services.catalog.marc.record import Field, Record, is_control, written
+from services.catalog.marc.record import Field, Record, is_control, subfields_to_write
 
 MAX_DEPTH = 64
 KEPT_BYTES = 65_536
@@ -135,7 +135,7 @@ def pieces(source: Source) -> Iterator[Piece]:
         if stop is None and not fresh:
             break
         if stop is None:
-            stop = _leave_behind(source, current, fed)
+            stop = _drop_parsed(source, current, fed)
             if stop is None:
                 continue
         offset = source.at + stop.at - source.position
@@ -164,7 +164,7 @@ def _take(source: Source, current: _Pass) -> Iterator[Piece]:
     current.complete.clear()
 
 
-def _leave_behind(source: Source, current: _Pass, fed: int) -> _Stop | None:
+def _drop_parsed(source: Source, current: _Pass, fed: int) -> _Stop | None:
     """Drop bytes before the open record or the parser's position; an endless record or token returns a stop."""
     if current.record is not None and current.record > source.position:
         source.at += current.record - source.position
@@ -211,7 +211,7 @@ IN_TEXT = {"\r": "&#13;"}
 IN_ATTRIBUTE = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 
 
-def decode(raw: bytes, *, namespace: str = NAMESPACE) -> Decoded:
+def decode(raw: bytes, *, namespace: str = NAMESPACE) -> DecodedRecord:
     """Decode one record element in UTF-8.
 
     namespace  namespace of the element's prefix in the enclosing elements; the element's own declaration has priority
@@ -228,7 +228,7 @@ def decode(raw: bytes, *, namespace: str = NAMESPACE) -> Decoded:
         raise MarcError("NO_FIELDS" if reading.leader is not None else "NOT_MARCXML", "a record element without fields")
     record = Record(leader_from_text(reading.leader, reading.warnings), reading.fields)
     text = "\x1e".join([value for field in reading.fields for value in field])
-    return Decoded(record, content_warnings(record, text.encode(), reading.warnings))
+    return DecodedRecord(record, content_warnings(record, text.encode(), reading.warnings))
 
 
 class _Reading:
@@ -325,7 +325,7 @@ def encode(record: Record, *, declare: bool = True) -> bytes:
             continue
         first, second = escape(field[1][0], IN_ATTRIBUTE), escape(field[1][1], IN_ATTRIBUTE)
         lines.append(f'  <datafield tag="{tag}" ind1="{first}" ind2="{second}">')
-        for code, value in written(field):
+        for code, value in subfields_to_write(field):
             lines.append(f'    <subfield code="{escape(code, IN_ATTRIBUTE)}">{escape(value, IN_TEXT)}</subfield>')
         lines.append("  </datafield>")
     lines.append("</record>\n")

@@ -9,9 +9,9 @@ from typing import BinaryIO
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import Fault, Frame, MarcError
-from services.catalog.marc.field_shape import Decoded
+from services.catalog.marc.field_shape import DecodedRecord
 
-__all__ = ["Decoded", "Fault", "Frame", "MarcError", "decode", "frames"]
+__all__ = ["DecodedRecord", "Fault", "Frame", "MarcError", "decode", "frames"]
 
 Pieces = Callable[[Source], Iterator[tuple[int, bytes, Fault | None, str]]]
 
@@ -46,7 +46,7 @@ def _sniff(source: Source) -> tuple[str, Pieces]:
     return "marc", iso2709.pieces
 
 
-def decode(frame: Frame) -> Decoded:
+def decode(frame: Frame) -> DecodedRecord:
     """Decode the record of a frame. Depends only on the frame, so it can run in another process.
 
     raises  MarcError  with a code of faults.FAULTS, also for the fault of a frame

@@ -29,7 +29,7 @@ def subfields(field: Field) -> Iterator[tuple[str, str]]:
     return zip(field[2::2], field[3::2], strict=True)
 
 
-def written(field: Field) -> Iterator[tuple[str, str]]:
+def subfields_to_write(field: Field) -> Iterator[tuple[str, str]]:
     """Iterate over the pairs to write in XML or JSON: all except an empty text before the first subfield."""
     pairs = subfields(field)
     if len(field) > 2 and not field[2] and not field[3]:
@@ -65,7 +65,7 @@ def pick(field: Field, codes: frozenset[str]) -> list[str]:
     return [field[index + 1] for index in range(2, len(field) - 1, 2) if field[index] in codes]
 
 
-def picked(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
+def pick_all(tags: Tags, tag: str, codes: frozenset[str]) -> Iterator[str]:
     """Iterate over the values of these subfields in every field with this tag."""
     for field in tags.get(tag, ()):
         yield from pick(field, codes)

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from services.catalog.analysis import is_isbn, isbn13
-from services.catalog.marc.record import Record, Tags, by_tag, pick, picked
+from services.catalog.marc.record import Record, Tags, by_tag, pick, pick_all
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import names_of, tidy, title_of
 
@@ -44,12 +44,12 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
     published = "264" if any(field[1][1:2] == "1" for field in tags.get("264", ()) if len(field) > 2) else "260"
     if published == "260" and "260" not in tags and "264" in tags:
         published = "264"
-    _put(shown, "publisher", tidy(next(picked(tags, published, _B), "")))
-    _put(shown, "place", tidy(next(picked(tags, published, _A), "")))
+    _put(shown, "publisher", tidy(next(pick_all(tags, published, _B), "")))
+    _put(shown, "place", tidy(next(pick_all(tags, published, _A), "")))
     year = year_of(tags)
     if year is not None:
         shown["year"] = year
-    _put(shown, "edition", tidy(next(picked(tags, "250", _A), "")))
+    _put(shown, "edition", tidy(next(pick_all(tags, "250", _A), "")))
     _put(shown, "language", language_of(tags))
     shown["material"] = material_of(record.leader, tags)
     numbers = isbns(tags)
@@ -59,7 +59,7 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
         if tag in tags:
             _put(shown, "series", tidy(" ".join(value.strip(" ;,") for value in pick(tags[tag][0], _SERIES))))
             break
-    summary = next(picked(tags, "520", _A), "")
+    summary = next(pick_all(tags, "520", _A), "")
     if summary:
         summary = tidy_note(summary)
         _put(
@@ -74,7 +74,7 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
 def isbns(tags: Tags) -> list[str]:
     """Collect the ISBNs of 020 $a as thirteen digits; an invalid ISBN keeps its digits as written."""
     values: dict[str, None] = {}
-    for value in picked(tags, "020", _A):
+    for value in pick_all(tags, "020", _A):
         number = isbn13(value[:24])
         if number is None:
             match = _DIGITS.match(value.strip())

@@ -90,7 +90,7 @@ def notation(value: str) -> str:
     return value.ljust(3, "0") if value.isdigit() else value
 
 
-def above(value: str) -> list[str]:
+def class_path(value: str) -> list[str]:
     """List the classes from the widest to this one: "813" is "8", "81", "813"; "2X4.1" is "2X", "2X4", "2X4.1"."""
     if value[:2] == "2X":
         return list(levels(value)[: -len(levels(ISLAM_IN_DDC))])
@@ -99,7 +99,7 @@ def above(value: str) -> list[str]:
 
 def is_under(value: str, parent: str) -> bool:
     """Tell whether a class is a direct child of another; the children of "" are the ten main classes and 2X."""
-    return above(value)[-2:-1] == ([parent] if parent else [])
+    return class_path(value)[-2:-1] == ([parent] if parent else [])
 
 
 @dataclass(frozen=True, slots=True)

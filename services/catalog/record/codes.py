@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from services.catalog.analysis import isbn13, issn_of
-from services.catalog.marc.record import Tags, control, picked
+from services.catalog.marc.record import Tags, control, pick_all
 
 _YEAR = re.compile(r"(?<!\d)(1[0-9]{3}|20[0-9]{2})(?!\d)")
 _DDC = re.compile(r"(\d)\d\d(?!\d)")
@@ -117,11 +117,11 @@ def standard_number_of(tags: Tags) -> int | None:
 
     The tables keep this number: the look-up works while the search engine is down.
     """
-    for value in picked(tags, "020", _A):
+    for value in pick_all(tags, "020", _A):
         isbn = isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0])
         if isbn:
             return int(isbn)
-    for value in picked(tags, "022", _A):
+    for value in pick_all(tags, "022", _A):
         issn = issn_of(value[:40])
         if issn:
             return int(issn[:_ISSN_DIGITS])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, picked
+from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all
 from services.catalog.record.brief import brief_of, isbns, tidy_note
 from services.catalog.record.classes import ISLAM_IN_DDC, class_of, levels
 from services.catalog.record.codes import audience_of, language_of
@@ -134,7 +134,7 @@ def _identifiers(tags: Tags) -> dict[str, list[str]]:
             rule = rule_for(IDENTIFIERS, tag, field)
             if rule is not None:
                 identifiers.setdefault(rule.kind, []).append(tidy(" ".join(rule.values(field))))
-    control_numbers = picked(tags, "035", frozenset("a"))
+    control_numbers = pick_all(tags, "035", frozenset("a"))
     identifiers["oclc"] = [value[7:].strip() for value in control_numbers if value.startswith("(OCoLC)")]
     identifiers["control_number"] = [control(tags, "001").strip()]
     return {kind: texts for kind, values in identifiers.items() if (texts := list(dict.fromkeys(filter(None, values))))}
@@ -142,7 +142,7 @@ def _identifiers(tags: Tags) -> dict[str, list[str]]:
 
 def _originals(tags: Tags) -> list[str]:
     """Return the original languages of a translation: 041 $h, also where several codes share one subfield."""
-    text = "".join(value.strip().lower() for value in picked(tags, "041", _ORIGINALS))
+    text = "".join(value.strip().lower() for value in pick_all(tags, "041", _ORIGINALS))
     codes = (text[start : start + 3] for start in range(0, len(text) - 2, 3))
     return list(dict.fromkeys(code for code in codes if code.isalpha()))[:10]
 

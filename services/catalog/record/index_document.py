@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from services.catalog.analysis import as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
 from services.catalog.items.availability import ItemFacts, answer
-from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, picked
+from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
 from services.catalog.record.classes import class_of, levels, thousandths
@@ -130,9 +130,9 @@ def words_of(tags: Tags) -> dict[str, str]:
             all_words.extend(kind_words)
             all_words.append(GAP)
     return {
-        "title": _joined(words["title"]),
-        "author": _joined(words["author"]),
-        "subject": _joined(words["subject"]),
+        "title": _join(words["title"]),
+        "author": _join(words["author"]),
+        "subject": _join(words["subject"]),
         "text": " ".join(all_words),
         "any": " ".join(roots),
     }
@@ -140,7 +140,7 @@ def words_of(tags: Tags) -> dict[str, str]:
 
 def name_keys(tags: Tags) -> tuple[str, ...]:
     """Return the keys of the contributors' whole names."""
-    keys = dict.fromkeys(_name_key(name[:100]) for tag in NAME_TAGS for name in picked(tags, tag, _A))
+    keys = dict.fromkeys(_name_key(name[:100]) for tag in NAME_TAGS for name in pick_all(tags, tag, _A))
     return tuple(key for key in keys if key)[:NAMES_LIMIT]
 
 
@@ -149,7 +149,7 @@ def _name_key(name: str) -> str:
     return name_key([root(token) for token in tokens(name)])
 
 
-def _joined(words: Iterable[str]) -> str:
+def _join(words: Iterable[str]) -> str:
     return " ".join((START, *words))
 
 
@@ -157,7 +157,7 @@ def _initials(tags: Tags, text: str) -> list[str]:
     """List the initials by which a search can match persons of this record."""
     initials: dict[str, None] = {}
     for tag in _PERSONS:
-        for name in picked(tags, tag, _A):
+        for name in pick_all(tags, tag, _A):
             initials.update(_name_forms(name[:100]))
     if "." in text:
         initials.update(("".join(tokens(value)), None) for value in _INITIALS.findall(text))
@@ -290,7 +290,7 @@ def _values(values: Iterable[str]) -> tuple[str, ...]:
 
 def _isbns(tags: Tags) -> tuple[str, ...]:
     numbers = dict.fromkeys(isbns(tags))
-    for value in picked(tags, "020", frozenset("z")):  # cancelled or invalid, but may be printed in the book
+    for value in pick_all(tags, "020", frozenset("z")):  # cancelled or invalid, but may be printed in the book
         if number := isbn13(value[:24]):
             numbers[number] = None
     return tuple(numbers)
@@ -300,12 +300,12 @@ def _identifiers(tags: Tags, items: Sequence[ItemFacts]) -> tuple[str, ...]:
     identifiers: dict[str, None] = {}
     for value in (
         control(tags, "001"),
-        *picked(tags, "010", frozenset("a")),
-        *picked(tags, "022", frozenset("alyz")),
-        *picked(tags, "024", frozenset("a")),
-        *picked(tags, "027", frozenset("a")),
-        *picked(tags, "028", frozenset("a")),
-        *(value.rpartition(")")[2] for value in picked(tags, "035", frozenset("a"))),
+        *pick_all(tags, "010", frozenset("a")),
+        *pick_all(tags, "022", frozenset("alyz")),
+        *pick_all(tags, "024", frozenset("a")),
+        *pick_all(tags, "027", frozenset("a")),
+        *pick_all(tags, "028", frozenset("a")),
+        *(value.rpartition(")")[2] for value in pick_all(tags, "035", frozenset("a"))),
         *(
             " ".join(pick(field, frozenset("ab")))
             for tag in ("050", "082", "090", "092", "099")

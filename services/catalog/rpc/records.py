@@ -94,7 +94,7 @@ class RecordMethods(ServicerPart):
             request.address.replace("{id}", str(found.id)),
         )
         try:
-            content = form.alone(entry)
+            content = form.document(entry)
         except NotSerialisable as problem:
             raise Invalid(problem.reason, record=str(found.id), detail=problem.detail) from None
         return forms_pb2.GetFormReply(
@@ -110,7 +110,7 @@ class RecordMethods(ServicerPart):
         if request.after < 0 or request.limit > MOST_LISTED:
             raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=request.limit, most=MOST_LISTED)
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.listed(session, after=request.after, limit=request.limit or USUALLY_LISTED)
+            found = queries.list_records(session, after=request.after, limit=request.limit or USUALLY_LISTED)
             highest = queries.highest_number(session)
         return forms_pb2.ListRecordsReply(
             records=[

@@ -37,7 +37,7 @@ def records(source: str) -> Iterator[Record]:
             yield describe(book, institution)
 
 
-def everything(source: str) -> Iterator[Record]:
+def all_records(source: str) -> Iterator[Record]:
     """Yield the records of a source; the first source also has all authority records.
 
     raises  KeyError  no such source

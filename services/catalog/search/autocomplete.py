@@ -65,7 +65,8 @@ def suggest(database: Database, index: Index, *, context: Context, prefix: str, 
 def _titles(database: Database, index: Index, words: Sequence[str], enough: int) -> list[str]:
     """List titles that begin with the words, in order; where they are few, also the newest that contain them."""
     beginning = (
-        orjson.loads(brief)["title"] for brief in queries.titles_from(database, " ".join(words), _MOST_CANDIDATES)
+        orjson.loads(brief)["title"]
+        for brief in queries.titles_with_prefix(database, " ".join(words), _MOST_CANDIDATES)
     )
     titles = _best_first(beginning, words)
     if len(titles) < enough:
@@ -87,8 +88,8 @@ def _headings(database: Database, index: Index, kind: str, words: Sequence[str],
     """List headings that begin with the words, the most frequent first; where they are few, also those that contain
     the words; then the preferred forms of unused forms that begin with them."""
     text = " ".join(words)
-    headings = queries.headings_from(database, kind, text, _MOST_HEADINGS)
-    preferred = queries.headings_led_to(database, kind, text, _MOST_CANDIDATES) if has_forms(database) else []
+    headings = queries.headings_with_prefix(database, kind, text, _MOST_HEADINGS)
+    preferred = queries.preferred_headings(database, kind, text, _MOST_CANDIDATES) if has_forms(database) else []
     try:
         counts = index.count_values(FACET_FIELDS[kind], [*headings, *preferred]) if headings or preferred else {}
         preferred = [heading for heading in preferred if counts[heading]]

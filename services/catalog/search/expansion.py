@@ -126,7 +126,7 @@ def _load_cache(database: Database) -> _Cache:
     if cache is None or cache.until < now:
         if cache is not None:  # other callers use the old forms meanwhile
             _caches[database] = cache._replace(until=now + CACHE_SECONDS)
-        forms_in_order = queries.forms(database, MOST_CACHED_FORMS + 1)
+        forms_in_order = queries.authority_forms(database, MOST_CACHED_FORMS + 1)
         forms = None if len(forms_in_order) > MOST_CACHED_FORMS else frozenset(map(hash, forms_in_order))
         read_at = time.monotonic()
         kept_for = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read_at - now), MOST_CACHE_SECONDS))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from services.catalog.tables.base import Table, fresh_numbers, inflated
+from services.catalog.tables.base import Table, decompress, fresh_numbers
 from services.catalog.tables.institutions import Branch, ClassCaption, Institution, Source
-from services.catalog.tables.operations import ImportRun, ImportSeen, IndexQueue, IndexRebuild, PutAside, Search
+from services.catalog.tables.operations import ImportRun, ImportSeen, IndexQueue, IndexRebuild, RejectedRecord, Search
 from services.catalog.tables.records import Authority, AuthorityForm, Heading, Item, Record, Work, WorkKey, WorkRuling
 
 __all__ = [
@@ -19,14 +19,14 @@ __all__ = [
     "IndexRebuild",
     "Institution",
     "Item",
-    "PutAside",
     "Record",
+    "RejectedRecord",
     "Search",
     "Source",
     "Table",
     "Work",
     "WorkKey",
     "WorkRuling",
+    "decompress",
     "fresh_numbers",
-    "inflated",
 ]

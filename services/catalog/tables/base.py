@@ -55,24 +55,24 @@ class _Tools(threading.local):
 _tools = _Tools()
 
 
-def deflated(data: bytes) -> bytes:
+def compress(data: bytes) -> bytes:
     """Compress a value: to half for MARC and brief records, to a quarter for holdings."""
     return _MARK_1 + _tools.deflate(data)
 
 
-def inflated(kept: bytes) -> bytes:
+def decompress(kept: bytes) -> bytes:
     """Decompress a value; a value stored before compression existed is returned unchanged."""
     return _tools.inflate(kept[1:]) if kept[:1] == _MARK_1 else kept
 
 
-class Deflated(TypeDecorator[bytes]):
+class Compressed(TypeDecorator[bytes]):
     """Bytes that are compressed in the table."""
 
     impl = LargeBinary
     cache_ok = True
 
     def process_bind_param(self, value: bytes | None, dialect: Dialect) -> Any:
-        return None if value is None else deflated(value)
+        return None if value is None else compress(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
-        return None if value is None else inflated(bytes(value))
+        return None if value is None else decompress(bytes(value))

@@ -38,7 +38,7 @@ class ImportSeen(Table):
     record_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
 
 
-class PutAside(Table):
+class RejectedRecord(Table):
     """A record that could not be loaded, with the reason and its bytes."""
 
     __tablename__ = "put_aside"

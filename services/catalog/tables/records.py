@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from services.catalog.tables.base import Deflated, SortKey, Table
+from services.catalog.tables.base import Compressed, SortKey, Table
 
 
 class Record(Table):
@@ -43,9 +43,9 @@ class Record(Table):
     source_id: Mapped[UUID] = mapped_column(ForeignKey("sources.id"))
     control_key: Mapped[str]
     fingerprint: Mapped[bytes] = mapped_column(LargeBinary(32))
-    marc: Mapped[bytes] = mapped_column(Deflated)
-    brief: Mapped[bytes] = mapped_column(Deflated)
-    holdings: Mapped[bytes] = mapped_column(Deflated)
+    marc: Mapped[bytes] = mapped_column(Compressed)
+    brief: Mapped[bytes] = mapped_column(Compressed)
+    holdings: Mapped[bytes] = mapped_column(Compressed)
     version: Mapped[int]
     run: Mapped[int]
     updated_at: Mapped[datetime]

@@ -18,6 +18,11 @@ from services.catalog.tables import Record, Source, Work, WorkKey, WorkRuling, f
 from services.catalog.works.keys import pack, unpack
 
 FIRST_TEMPORARY = 1 << 62  # temporary numbers of this batch's new works, until all merges are known
+# Advisory lock of PostgreSQL: two transactions that assigned one new key at the same time would create two works.
+WORKS_LOCK = 4_210_001
+# A work of more records than this is not separated when one of them changes: to read them would cost too much.
+MOST_SEPARATED = 2_000
+RECORDS_PER_EVENT = 500
 
 
 @dataclass(slots=True)
@@ -67,7 +72,7 @@ class Net:
         return lowest
 
 
-def parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
+def connected_parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
     """Return the connected parts of records, (number, keys) each: lists of numbers, that of the lowest number first."""
     net = Net()
     assigned = [(number, net.add(keys, None)) for number, keys in members]
@@ -77,23 +82,17 @@ def parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
     return sorted(values.values(), key=min)
 
 
-def keys_held(members: Sequence[tuple[int, tuple[int, ...]]]) -> set[int]:
+def all_keys(members: Sequence[tuple[int, tuple[int, ...]]]) -> set[int]:
     return {key for _number, keys in members for key in keys}
 
 
-def numbered(temporary: Iterable[int], numbers: Iterable[int]) -> Mapping[int, int]:
+def final_numbers(temporary: Iterable[int], numbers: Iterable[int]) -> Mapping[int, int]:
     """Return temporary -> final numbers of the new works that remain."""
     return dict(zip(sorted(temporary), numbers, strict=False))
 
 
-# Whoever gives works out takes turns, all imports together: two that brought one new key would make two works of it.
-TURN = 4_210_001
-# A work of more records than this does not part again when one of them changes: looking would cost too much.
-MOST_LOOKED_AT = 2_000
-
-
 class KeyedRecord(NamedTuple):
-    """A record that comes, or comes changed; keys: of works.keys. fresh: it has no row yet."""
+    """A new or changed record. keys: numbers of works.keys; fresh: it has no row yet."""
 
     number: int
     keys: tuple[int, ...]
@@ -101,14 +100,14 @@ class KeyedRecord(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """What a record's row gets: records.work_number and work_keys."""
+    """The values of a record's row: records.work_number and work_keys."""
 
     work: int
     keys: bytes
 
 
 class MovedRecord(NamedTuple):
-    """A record of another work than before, written already, and its new version."""
+    """A record that is now in another work, with its new version; its row is already written."""
 
     number: int
     version: int
@@ -116,7 +115,7 @@ class MovedRecord(NamedTuple):
 
 @dataclass(slots=True)
 class AssignmentResult:
-    """Arrivals' places by record number, and who else moved: the index and others have to hear of those."""
+    """The assignments by record number, and the other records that moved, which the index and other services need."""
 
     places: dict[int, Assignment] = field(default_factory=dict)
     moved: list[MovedRecord] = field(default_factory=list)
@@ -129,28 +128,28 @@ class _StoredAssignment(NamedTuple):
 
 
 def lock_works(session: Session) -> None:
-    """Wait until nobody else gives works out; until the transaction ends. First in it, before any row is locked."""
+    """Lock the assignment of works until the transaction ends. Call it first, before any row is locked."""
     if session.get_bind().dialect.name == "postgresql":
-        session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": TURN})
+        session.execute(text("SELECT pg_advisory_xact_lock(:turn)"), {"turn": WORKS_LOCK})
 
 
 def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> AssignmentResult:
-    """Find or make the work of each of these records; `take_turn` was called.
+    """Find or create the work of each record. The caller holds lock_works.
 
-    A record that connects two works merges the younger into the older, whose id leads on. A changed record leaves
-    first, and what it alone held together parts. A record ruled on stays where the ruling put it.
+    A record that connects two works merges the younger into the older. A changed record leaves its work first, and
+    records that only it connected are separated. A record with a ruling stays where the ruling put it.
     """
     result = AssignmentResult()
     assignments = _stored_assignments(session, [arrival.number for arrival in arrivals if not arrival.fresh])
-    leavers = {
+    leaving = {
         arrival.number: stored
         for arrival in arrivals
         if (stored := assignments.get(arrival.number))
         and stored.work is not None
         and not set(stored.keys) <= set(arrival.keys)
     }
-    owns = {number: stored.work for number, stored in assignments.items() if number not in leavers}
-    owns |= _detach(session, leavers, result)
+    current_works = {number: stored.work for number, stored in assignments.items() if number not in leaving}
+    current_works |= _detach(session, leaving, result)
     net = Net(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
     works_of: dict[int, tuple[int, bytes]] = {}
     for row in arrivals:
@@ -159,11 +158,11 @@ def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> Assignmen
             work = stored.work if stored.work is not None else _ruled_work(session, row.number) or net.make()
             works_of[row.number] = work, b""
         else:
-            works_of[row.number] = net.add(row.keys, owns.get(row.number)), pack(row.keys)
+            works_of[row.number] = net.add(row.keys, current_works.get(row.number)), pack(row.keys)
     roots = _write(session, net, [work for work, _keys in works_of.values()], result)
     result.places = {number: Assignment(roots[net.root(work)], keys) for number, (work, keys) in works_of.items()}
-    arrived = set(result.places)
-    result.moved = [row for row in result.moved if row.number not in arrived]
+    assigned = set(result.places)
+    result.moved = [row for row in result.moved if row.number not in assigned]
     return result
 
 
@@ -202,11 +201,13 @@ def _stored_assignments(session: Session, numbers: Sequence[int]) -> dict[int, _
     return {number: _StoredAssignment(work, unpack(keys), number in ruled) for number, work, keys in rows}
 
 
-def _detach(session: Session, leavers: dict[int, _StoredAssignment], result: AssignmentResult) -> dict[int, int | None]:
-    """Delete these records' keys from their works. Returns record -> work of those that were alone: they keep it."""
-    owns: dict[int, int | None] = {}
+def _detach(
+    session: Session, leaving_records: dict[int, _StoredAssignment], result: AssignmentResult
+) -> dict[int, int | None]:
+    """Delete the keys of these records from their works; returns record -> work of those that were alone in it."""
+    lone_works: dict[int, int | None] = {}
     by_work: dict[int, list[int]] = {}
-    for number, stored in leavers.items():
+    for number, stored in leaving_records.items():
         if stored.work is not None:
             by_work.setdefault(stored.work, []).append(number)
     for work, leaving in by_work.items():
@@ -214,26 +215,26 @@ def _detach(session: Session, leavers: dict[int, _StoredAssignment], result: Ass
             select(Record.number, Record.work_keys)
             .where(Record.work_number == work, Record.number.not_in(leaving), Record.deleted_at.is_(None))
             .order_by(Record.number)
-            .limit(MOST_LOOKED_AT + 1)
+            .limit(MOST_SEPARATED + 1)
         ).all()
-        if len(rows) > MOST_LOOKED_AT:
+        if len(rows) > MOST_SEPARATED:
             continue
         remaining = [(number, keys) for number, packed in rows if (keys := unpack(packed))]
         if not rows:
-            owns[min(leaving)] = work
-        _forget(session, {key for number in leaving for key in leavers[number].keys} - keys_held(remaining))
+            lone_works[min(leaving)] = work
+        _forget(session, {key for number in leaving for key in leaving_records[number].keys} - all_keys(remaining))
         _part(session, remaining, result)
-    return owns
+    return lone_works
 
 
 def _part(session: Session, members: Sequence[tuple[int, tuple[int, ...]]], result: AssignmentResult) -> None:
-    """Give each connected part but the oldest a work of its own."""
+    """Move each connected part, except the oldest, to a new work."""
     keys = dict(members)
-    new_parts = parts(members)[1:]
+    new_parts = connected_parts(members)[1:]
     for numbers, work in zip(new_parts, new_works(session, len(new_parts)), strict=True):
         _move(session, Record.number.in_(numbers), work, result)
-        held = {key for number in numbers for key in keys[number]}
-        session.execute(update(WorkKey).where(WorkKey.key.in_(held)).values(work_number=work))
+        part_keys = {key for number in numbers for key in keys[number]}
+        session.execute(update(WorkKey).where(WorkKey.key.in_(part_keys)).values(work_number=work))
 
 
 def _forget(session: Session, keys: set[int]) -> None:
@@ -274,8 +275,8 @@ def _ruled_work(session: Session, number: int) -> int | None:
 def _write(session: Session, net: Net, used: Sequence[int], result: AssignmentResult) -> dict[int, int]:
     """Write new and merged works and the keys; returns each root of the net -> its number."""
     roots = {net.root(work) for work in used}
-    coming = {work for work in roots if work > FIRST_TEMPORARY}
-    numbers = dict(numbered(coming, new_works(session, len(coming))))
+    temporary = {work for work in roots if work > FIRST_TEMPORARY}
+    numbers = dict(final_numbers(temporary, new_works(session, len(temporary))))
     number_of = {root: numbers.get(root, root) for root in roots}
     if net.fresh:
         _insert(
@@ -291,22 +292,22 @@ def _write(session: Session, net: Net, used: Sequence[int], result: AssignmentRe
 
 
 def _insert(session: Session, into: str, rows: list[tuple[Any, Any]]) -> None:
-    """Two columns of many rows in the driver's own words: each record makes three such rows, and to have them built
-    costs more than to write them."""
+    """Insert rows of two columns with the driver's SQL.
+
+    Each record has about three such rows, and SQLAlchemy takes longer to build the statement than the database to run
+    it.
+    """
     mark = "%s" if session.get_bind().dialect.name == "postgresql" else "?"
     session.connection().exec_driver_sql(f"INSERT INTO {into} VALUES ({mark}, {mark})", rows)  # noqa: S608  # our own
 
 
-AT_ONCE = 500
-
-
 def emit_moved_records(session: Session, moved: Sequence[MovedRecord], *, context: Context) -> None:
-    """One fact for at most 500 records of a source.
+    """Emit one event for at most 500 records of a source.
 
     emits  RecordsChanged
     """
-    for at in range(0, len(moved), AT_ONCE):
-        numbers = [each.number for each in moved[at : at + AT_ONCE]]
+    for at in range(0, len(moved), RECORDS_PER_EVENT):
+        numbers = [record.number for record in moved[at : at + RECORDS_PER_EVENT]]
         rows = session.execute(
             select(Record.id, Record.version, Source.code)
             .join(Source, Source.id == Record.source_id)
@@ -314,8 +315,8 @@ def emit_moved_records(session: Session, moved: Sequence[MovedRecord], *, contex
             .order_by(Record.number)
         ).all()
         for source in sorted({row.code for row in rows}):
-            of = [row for row in rows if row.code == source]
-            fact = RecordsChanged(
-                source=source, record_ids=[str(row.id) for row in of], versions=[row.version for row in of]
+            changed = [row for row in rows if row.code == source]
+            event = RecordsChanged(
+                source=source, record_ids=[str(row.id) for row in changed], versions=[row.version for row in changed]
             )
-            emit(session, fact, aggregate_id=f"works:{new_id()}", version=1, context=context)
+            emit(session, event, aggregate_id=f"works:{new_id()}", version=1, context=context)

@@ -64,7 +64,7 @@ def load_work(
         ).all()
         rulings = _rulings(session, [row.number for row in rows])
     if not rows:
-        raise queries.no_work(work_id)
+        raise queries.work_not_found(work_id)
     briefs = {row.number: orjson.loads(row.brief) for row in rows}
     sure = _likeness({row.number: row.marc for row in rows}, rulings)
     editions = {

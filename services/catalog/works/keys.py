@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from services.catalog.analysis import isbn13, issn_of, tokens
-from services.catalog.marc.record import Field, Record, Tags, by_tag, pick, picked
+from services.catalog.marc.record import Field, Record, Tags, by_tag, pick, pick_all
 from services.catalog.record.codes import standard_number_of
 from services.catalog.record.headings import (
     NAME_TAGS,
@@ -138,21 +138,21 @@ def _other_titles(tags: Tags, author: str, part: str) -> Iterator[tuple[str, lis
             by = next(iter(pick(field, _A)), "")
             for title in pick(field, _T):
                 yield (author_key(by, inverted=True) if by else author), title_words(title), part
-    for value in picked(tags, "500", _A):
+    for value in pick_all(tags, "500", _A):
         if match := _ORIGINAL.match(value):
             yield author, title_words(match.group(1)), part
 
 
 def _isbns(tags: Tags) -> Iterator[str]:
     for tag, code in (("020", _A), ("776", _Z)):
-        for value in picked(tags, tag, code):
+        for value in pick_all(tags, tag, code):
             if isbn := isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0]):
                 yield isbn
 
 
 def _issns(tags: Tags) -> Iterator[str]:
     for tag, code in (("022", _AL), ("776", _X)):
-        for value in picked(tags, tag, code):
+        for value in pick_all(tags, tag, code):
             if issn := issn_of(value[:40]):
                 yield issn
 
@@ -163,7 +163,7 @@ def _put_anonymous(keys: dict[int, str], tags: Tags, field: Field, material: str
     if len(whole) < 3 or is_generic_title(whole):
         return
     for tag in ("264", "260"):
-        publisher = words(next(picked(tags, tag, _B), ""))
+        publisher = words(next(pick_all(tags, tag, _B), ""))
         if publisher:
             _put(keys, "anonymous", "n", material, " ".join(whole), part, publisher[0])
             return
@@ -211,12 +211,12 @@ def record_keys_of(record: Record, tags: Tags | None = None, names: Sequence[str
 def _author_sort(tags: Tags) -> str:
     for tag in NAME_TAGS:
         for field in tags.get(tag, ()):
-            folded = _folded(" ".join(pick(field, _NAME)))
+            folded = _fold_name(" ".join(pick(field, _NAME)))
             if folded:
                 return folded
     return ""
 
 
 @lru_cache(maxsize=4096)
-def _folded(name: str) -> str:
+def _fold_name(name: str) -> str:
     return " ".join(tokens(name))[:TITLE_SORT_LENGTH]

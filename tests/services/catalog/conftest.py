@@ -58,7 +58,7 @@ class Importer:
             processes=0,
             stdin=stdin,
             dry_run=dry_run,
-            tell=tell,
+            on_progress=tell,
             report=self.found.append,
         )
         return run.run()

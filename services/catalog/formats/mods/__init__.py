@@ -20,7 +20,7 @@ COLLECTION_HEAD: Final = f'<?xml version="1.0" encoding="UTF-8"?>\n<modsCollecti
 COLLECTION_TAIL: Final = b"</modsCollection>\n"
 
 
-def alone(entry: Entry) -> bytes:
+def document(entry: Entry) -> bytes:
     """Write one mods element as a document."""
     return serialize(_element(entry, {**_DECLARED, "version": "3.7"}), declare=True)
 

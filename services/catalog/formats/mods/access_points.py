@@ -26,7 +26,7 @@ def put_titles(parent: Element, fields: Fields) -> None:
     """Append 245, then the uniform, abbreviated, translated and other titles; "[Tanpa judul]" for a record without."""
     before = len(parent)
     for field in fields.all("245"):
-        _put_title(parent, field, "abfgks", _skipped(field.indicator(2)), **field.attributes)
+        _put_title(parent, field, "abfgks", _non_filing(field.indicator(2)), **field.attributes)
     for tag, (kind, codes) in OTHER_TITLES.items():
         for field in fields.all(tag):
             if field.text(codes):
@@ -100,7 +100,7 @@ def _put_title(parent: Element, field: LinkedField, codes: str, skip: int = 0, /
         put(element, "title", "[Tanpa judul]")
 
 
-def _skipped(indicator: str) -> int:
+def _non_filing(indicator: str) -> int:
     return int(indicator) if indicator.isascii() and indicator.isdigit() else 0
 
 

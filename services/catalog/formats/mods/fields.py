@@ -53,7 +53,7 @@ class Fields:
             if len(field) == 2:
                 self._controls.setdefault(field[0], []).append(field)
                 continue
-            linked = _tied(field)
+            linked = _linked_field(field)
             tag = field[0]
             if tag == "880":
                 tag = _linkage(field)[:3]
@@ -69,7 +69,7 @@ class Fields:
         return control(self._controls, tag)
 
 
-def _tied(field: Field) -> LinkedField:
+def _linked_field(field: Field) -> LinkedField:
     linkage = _linkage(field)
     number = linkage[4:6]
     group = number if number.isascii() and number.isdigit() and number != "00" else ""

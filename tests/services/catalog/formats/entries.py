@@ -35,9 +35,9 @@ def of(record: Record, number: int = 1) -> Entry:
     return Entry(record, record_id, 3, AT, orjson.dumps([HELD]), "contoh", "PKS", address)
 
 
-def alone(form: str, *fields: Field, leader: str = LEADER) -> str:
+def document(form: str, *fields: Field, leader: str = LEADER) -> str:
     """What this form makes of these fields, as text."""
-    return FORMS[form].alone(entry(*fields, leader=leader)).decode()
+    return FORMS[form].document(entry(*fields, leader=leader)).decode()
 
 
 @cache

@@ -59,7 +59,7 @@ RECORDS = some.builds(Record, LEADERS, some.lists(CONTROLS | DATA, max_size=12))
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_dublin_core_and_mods_are_valid(record: Record) -> None:
     for form in ("dc", "mods"):
-        document = etree.fromstring(FORMS[form].alone(of(record)))
+        document = etree.fromstring(FORMS[form].document(of(record)))
         assert schemas.faults(form, document) == []
 
 
@@ -67,20 +67,20 @@ def test_dublin_core_and_mods_are_valid(record: Record) -> None:
 @settings(max_examples=120, deadline=None, derandomize=True)
 def test_the_rest_can_be_read_back(record: Record) -> None:
     entry = of(record)
-    assert len(rispy.loads(FORMS["ris"].alone(entry).decode())) == 1
-    library = bibtexparser.parse_string(FORMS["bibtex"].alone(entry).decode())
+    assert len(rispy.loads(FORMS["ris"].document(entry).decode())) == 1
+    library = bibtexparser.parse_string(FORMS["bibtex"].document(entry).decode())
     assert (len(library.entries), library.failed_blocks) == (1, [])
-    assert len(list(csv.DictReader(io.StringIO(FORMS["csv"].alone(entry).decode("utf-8-sig"), newline="")))) == 1
+    assert len(list(csv.DictReader(io.StringIO(FORMS["csv"].document(entry).decode("utf-8-sig"), newline="")))) == 1
     for form in ("jsonld", "json", "brief"):
-        assert orjson.loads(FORMS[form].alone(entry))
+        assert orjson.loads(FORMS[form].document(entry))
 
 
 @pytest.mark.parametrize("form", [name for name in FORMS if not name.startswith("marc")])
 def test_an_empty_record_can_be_written(form: str) -> None:
-    assert FORMS[form].alone(of(Record("", [])))
+    assert FORMS[form].document(of(Record("", [])))
 
 
 def test_a_field_of_one_part_only_is_no_trouble() -> None:
     fields: list[Field] = [["245", "x"], ["100", "  "], ["264", " "], ["880", "  ", "6", ""]]
     for form in ("dc", "mods", "ris", "bibtex", "csv", "jsonld"):
-        assert FORMS[form].alone(of(Record("00000nam", fields)))
+        assert FORMS[form].document(of(Record("00000nam", fields)))

@@ -7,7 +7,7 @@ import pytest
 
 from services.catalog.formats import FORMS
 from services.catalog.marc.record import Field
-from tests.services.catalog.formats.entries import alone, entry
+from tests.services.catalog.formats.entries import document, entry
 
 MODS = [
     (["245", "14", "a", "The tigers /", "c", "Hadler."], "<nonSort>The</nonSort><title>tigers</title>"),
@@ -73,14 +73,14 @@ CASES = {"mods": MODS, "dc": DUBLIN_CORE, "ris": RIS, "bibtex": BIBTEX}
 )
 def test_a_field_becomes(form: str, field: Field, expected: str) -> None:
     title: list[Field] = [] if field[0] == "245" else [["245", "10", "a", "Judul"]]
-    written = alone(form, *title, field)
+    written = document(form, *title, field)
     assert expected in written
     if not expected:
         assert field[-1] not in written
 
 
 def test_a_title_in_arabic_script_stands_beside_its_transliteration() -> None:
-    written = alone(
+    written = document(
         "mods",
         ["245", "10", "6", "880-01", "a", "Kaba"],
         ["880", "10", "6", "245-01/(3/r", "a", "كابا"],
@@ -91,25 +91,25 @@ def test_a_title_in_arabic_script_stands_beside_its_transliteration() -> None:
 
 def test_an_illustrator_is_one_in_a_book_and_a_contributor_elsewhere() -> None:
     drawn = ["700", "1 ", "a", "Raden", "4", "ill"]
-    assert orjson.loads(alone("jsonld", drawn))["illustrator"] == [{"@type": "Person", "name": "Raden"}]
-    assert "contributor" in orjson.loads(alone("jsonld", drawn, leader="00000ckm a2200000   4500"))
+    assert orjson.loads(document("jsonld", drawn))["illustrator"] == [{"@type": "Person", "name": "Raden"}]
+    assert "contributor" in orjson.loads(document("jsonld", drawn, leader="00000ckm a2200000   4500"))
 
 
 def test_languages_of_the_web_have_two_letters_where_there_are_some() -> None:
     for code, expected in (("ind", "id"), ("min", "min"), ("may", "ms")):
-        assert orjson.loads(alone("jsonld", ["008", " " * 35 + code]))["inLanguage"] == expected
+        assert orjson.loads(document("jsonld", ["008", " " * 35 + code]))["inLanguage"] == expected
 
 
 def test_a_cell_that_a_spreadsheet_would_calculate_is_text() -> None:
-    assert ",'+SUM(A1)," in alone("csv", ["245", "10", "a", "+SUM(A1)"])
+    assert ",'+SUM(A1)," in document("csv", ["245", "10", "a", "+SUM(A1)"])
 
 
 def test_an_unsafe_link_is_in_none_of_the_citations() -> None:
     for form in ("ris", "bibtex", "jsonld", "mods"):
-        assert "javascript" not in alone(form, ["856", "40", "u", "javascript:alert(1)"])
+        assert "javascript" not in document(form, ["856", "40", "u", "javascript:alert(1)"])
 
 
 def test_without_an_address_a_record_is_named_by_its_id() -> None:
     given = entry(["245", "10", "a", "Kaba"])
-    nowhere = FORMS["jsonld"].alone(given.__class__(given.record, given.id, 1, given.updated_at))
+    nowhere = FORMS["jsonld"].document(given.__class__(given.record, given.id, 1, given.updated_at))
     assert orjson.loads(nowhere)["@id"] == f"urn:uuid:{given.id}"

@@ -116,13 +116,13 @@ def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, datab
     with export.ExportFile(path, request) as place:
         assert place.since is None
         pages = export.export(database, READER, to=place.file, request=request)
-        place.keep(next(pages))
+        place.save(next(pages))
         next(pages)
         # Here it dies: the second page is in the file, but nobody is sure of it.
     with export.ExportFile(path, request) as place:
         assert place.since == export.ExportProgress(export.PAGE, export.PAGE)
         *_, last = export.export(database, READER, to=place.file, request=request, since=place.since)
-        place.done()
+        place.finish()
     whole, written, _ = exported(database, "marcxml")
     assert path.read_bytes() == whole
     assert last.written == written
@@ -132,7 +132,7 @@ def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, datab
 def test_a_file_begun_with_another_question_is_not_written_over(database: Database, tmp_path: Path) -> None:
     path = tmp_path / "semua.mrc"
     with export.ExportFile(path, export.ExportRequest(source="A")) as place:
-        place.keep(export.ExportProgress(7, 7))
+        place.save(export.ExportProgress(7, 7))
     with pytest.raises(Invalid) as refusal, export.ExportFile(path, export.ExportRequest(source="B")):
         pass
     assert refusal.value.reason == "EXPORT_UNLIKE"
@@ -146,7 +146,7 @@ def test_a_file_that_is_less_than_it_was_is_begun_anew(database: Database, tmp_p
     path = tmp_path / "semua.mrc"
     with export.ExportFile(path, export.ExportRequest()) as place:
         place.file.write(b"a record")
-        place.keep(export.ExportProgress(7, 1))
+        place.save(export.ExportProgress(7, 1))
     if lost == "file":
         path.unlink()
     else:

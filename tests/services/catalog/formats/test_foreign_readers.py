@@ -75,7 +75,7 @@ def test_the_csv_module_reads_every_record_strictly(records: str) -> None:
 @SETS
 def test_json_ld_uses_the_words_of_schema_org(records: str) -> None:
     for entry in entries(records):
-        made: dict[str, Any] = orjson.loads(FORMS["jsonld"].alone(entry))
+        made: dict[str, Any] = orjson.loads(FORMS["jsonld"].document(entry))
         assert made["@context"] == "https://schema.org"
         assert set(made) <= CREATIVE_WORK | MORE[made["@type"]], made["@type"]
         assert made["@id"] == made["url"] == entry.address
@@ -86,7 +86,7 @@ def test_json_ld_uses_the_words_of_schema_org(records: str) -> None:
 
 @SETS
 def test_json_ld_cannot_end_the_script_it_stands_in(records: str) -> None:
-    assert not any(b"<" in FORMS["jsonld"].alone(entry) for entry in entries(records))
+    assert not any(b"<" in FORMS["jsonld"].document(entry) for entry in entries(records))
 
 
 @SETS

@@ -30,7 +30,7 @@ def test_there_are_many_records_to_write(records: str) -> None:
 def test_every_record_is_valid(records: str, form: str) -> None:
     faults: Counter[str] = Counter()
     for entry in entries(records):
-        faults.update(schemas.faults(form, etree.fromstring(FORMS[form].alone(entry))))
+        faults.update(schemas.faults(form, etree.fromstring(FORMS[form].document(entry))))
     assert not faults
 
 
@@ -64,7 +64,7 @@ def _is_regular(field: Field) -> bool:
 def marcxml(entry: Entry) -> Any:
     """The record as MARCXML; None when it holds what XML cannot."""
     try:
-        return etree.fromstring(FORMS["marcxml"].alone(entry))
+        return etree.fromstring(FORMS["marcxml"].document(entry))
     except NotSerialisable:
         return None
 

@@ -16,7 +16,7 @@ from services.catalog.formats import export
 from services.catalog.importing.decode import find_files
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
-from services.catalog.tables import Branch, ImportSeen, IndexQueue, Item, PutAside, Record
+from services.catalog.tables import Branch, ImportSeen, IndexQueue, Item, Record, RejectedRecord
 from tests import corpus
 from tests.builders import book, iso
 from tests.services.catalog.conftest import Importer
@@ -84,7 +84,9 @@ def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_
     bad = iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
     assert _counts(import_(iso([book("1")]) + bad + iso([book("3")]))) == (3, 2, 0, 0, 1)
     with database.reading(READER) as session:
-        aside = session.execute(select(PutAside.ordinal, PutAside.position, PutAside.reason, PutAside.raw)).one()
+        aside = session.execute(
+            select(RejectedRecord.ordinal, RejectedRecord.position, RejectedRecord.reason, RejectedRecord.raw)
+        ).one()
     assert (aside.ordinal, aside.position, aside.reason, aside.raw) == (2, len(iso([book("1")])), "BAD_UTF8", bad)
 
 

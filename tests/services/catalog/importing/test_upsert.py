@@ -17,7 +17,7 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.outbox import outbox
-from services.catalog.importing.decode import Incoming
+from services.catalog.importing.decode import IncomingRecord
 from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.upsert import Decision, StoredRecord, decide, open_target, upsert_batch
 from services.catalog.items.parsing import items_of
@@ -30,9 +30,9 @@ from tests.services.catalog.conftest import Importer
 CONTEXT = system("test")
 
 
-def incoming(key: str, content: str = "a", ordinal: int = 1) -> Incoming:
+def incoming(key: str, content: str = "a", ordinal: int = 1) -> IncomingRecord:
     record = book(key, content, items=[("PST", f"B{key}")])
-    return Incoming(
+    return IncomingRecord(
         ordinal=ordinal,
         position=0,
         key=key,
@@ -40,11 +40,11 @@ def incoming(key: str, content: str = "a", ordinal: int = 1) -> Incoming:
         marc=record.pack(),
         brief=orjson.dumps(brief(record, institution="PKS")),
         items=items_of(record),
-        found=record_keys_of(record),
+        record_keys=record_keys_of(record),
     )
 
 
-def decided(there: dict[str, StoredRecord], *batch: Incoming) -> Decision:
+def decided(there: dict[str, StoredRecord], *batch: IncomingRecord) -> Decision:
     return decide(there, batch, count(100))
 
 
@@ -96,7 +96,7 @@ def test_a_record_changed_twice_in_one_run_is_not_overwritten_by_its_twin() -> N
     assert outline(found) == [(1, 2, False), (100, 1, True)]
 
 
-def put_in(database: Database, batch: Iterable[Incoming], *, run: int = 1) -> Any:
+def put_in(database: Database, batch: Iterable[IncomingRecord], *, run: int = 1) -> Any:
     with database.transaction(CONTEXT) as session:
         feed = open_target(session, source="TEST", institution="PKS")
         return upsert_batch(session, feed, list(batch), run=run, sequence=run, at=clock.now(), context=CONTEXT)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import REFUSALS, NotSerialisable
-from services.catalog.marc.readers import Decoded, Frame, decode, frames
+from services.catalog.marc.readers import DecodedRecord, Frame, decode, frames
 from services.catalog.marc.record import Record
 
 ENCODERS: dict[str, Callable[[Record], bytes]] = {
@@ -30,7 +30,7 @@ def read(raw: bytes, *, skip_to: int = 0) -> list[Frame]:
     return list(frames(io.BytesIO(raw), skip_to=skip_to))
 
 
-def one(raw: bytes) -> Decoded:
+def one(raw: bytes) -> DecodedRecord:
     """The only record of these bytes."""
     (frame,) = read(raw)
     return decode(frame)

@@ -9,7 +9,7 @@ import pytest
 from pymarc.marc8 import marc8_to_unicode
 
 from services.catalog.marc.faults import FAULTS, WARNINGS
-from services.catalog.marc.readers import Decoded, MarcError, decode
+from services.catalog.marc.readers import DecodedRecord, MarcError, decode
 from services.catalog.marc.record import Record
 from tests import corpus
 from tests.corpus import DamagedFile, MarcFile, real
@@ -21,7 +21,7 @@ FILES = corpus.damaged_files()
 MARC8 = {"marc8_sets": 120, "marc8_or_latin1_nonascii": 5000}
 
 
-def load(file: MarcFile) -> tuple[list[Decoded], list[MarcError]]:
+def load(file: MarcFile) -> tuple[list[DecodedRecord], list[MarcError]]:
     loaded, bad = [], []
     for frame in read(file.read()):
         try:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from chassis.sentences import sentence
 from services.catalog.marc import iso2709, marcjson, marcxml
 from services.catalog.marc.faults import WARNINGS
-from services.catalog.marc.readers import Decoded, MarcError, decode, frames
+from services.catalog.marc.readers import DecodedRecord, MarcError, decode, frames
 from services.catalog.marc.record import Record, is_control
 
 from .samples import ENCODERS, attempt, book, iso, one
@@ -42,9 +42,9 @@ def records(values: st.SearchStrategy[str]) -> st.SearchStrategy[Record]:
     )
 
 
-def judge(raw: bytes) -> list[Decoded | str]:
+def judge(raw: bytes) -> list[DecodedRecord | str]:
     """Read these bytes; nothing but records and named reasons may come of it."""
-    results: list[Decoded | str] = []
+    results: list[DecodedRecord | str] = []
     for expected, frame in enumerate(frames(io.BytesIO(raw)), start=1):
         assert frame.number == expected
         try:
@@ -131,5 +131,5 @@ def test_a_file_cut_anywhere_gives_the_records_before_the_cut(name: str, at: flo
     raw = SEEDS[name]
     cut = int(at * len(raw))
     whole = [frame for frame in frames(io.BytesIO(raw)) if frame.position + len(frame.raw) <= cut]
-    loaded = [each for each in judge(raw[:cut]) if isinstance(each, Decoded)]
+    loaded = [each for each in judge(raw[:cut]) if isinstance(each, DecodedRecord)]
     assert [each.record for each in loaded][: len(whole)] == [decode(frame).record for frame in whole]

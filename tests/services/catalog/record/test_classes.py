@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from services.catalog.record.captions import caption
-from services.catalog.record.classes import above, class_of, is_under, levels, notation, thousandths, value_of
+from services.catalog.record.classes import class_of, class_path, is_under, levels, notation, thousandths, value_of
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_people_write_a_class_with_three_digits(said: str, value: str | None) ->
 
 
 def test_the_way_down_to_a_class() -> None:
-    assert above("813") == ["8", "81", "813"]
-    assert above("2X4.1") == ["2X", "2X4", "2X4.1"]
+    assert class_path("813") == ["8", "81", "813"]
+    assert class_path("2X4.1") == ["2X", "2X4", "2X4.1"]
     assert is_under("81", "8")
     assert is_under("2X", "")
     assert not is_under("813", "8")

@@ -14,7 +14,7 @@ from services.catalog import queries
 from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
-from services.catalog.tables.base import deflated, inflated
+from services.catalog.tables.base import compress, decompress
 from tests.fakes.library import Library, book
 
 SAID = (
@@ -30,23 +30,23 @@ KEPT = bytes.fromhex(
 
 @given(st.binary(max_size=5_000).map(lambda data: b"[" + data))
 def test_everything_comes_back(data: bytes) -> None:
-    assert inflated(deflated(data)) == data
+    assert decompress(compress(data)) == data
 
 
 def test_what_was_kept_at_first_can_be_read_for_ever() -> None:
-    assert inflated(KEPT) == SAID
+    assert decompress(KEPT) == SAID
     assert len(KEPT) < len(SAID) / 2
 
 
 def test_what_was_kept_before_there_was_such_a_thing_comes_as_it_is() -> None:
-    assert inflated(b'{"title":"Kemarau"}') == b'{"title":"Kemarau"}'
-    assert inflated(b"") == b""
+    assert decompress(b'{"title":"Kemarau"}') == b'{"title":"Kemarau"}'
+    assert decompress(b"") == b""
 
 
 def test_threads_do_not_get_in_each_others_way() -> None:
     said = [SAID * times for times in range(1, 200)]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(lambda each: inflated(deflated(each)), said * 20)) == said * 20
+        assert list(threads.map(lambda each: decompress(compress(each)), said * 20)) == said * 20
 
 
 def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(database: Database, index: Index) -> None:
@@ -56,7 +56,7 @@ def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(databas
     select = "SELECT marc, brief, holdings FROM records ORDER BY number"
     new = [bytes(each) for row in library.database.rows(select, ()) for each in row]
     assert all(each[:1] == b"\x01" for each in new)
-    plain = [inflated(each) for each in new]
+    plain = [decompress(each) for each in new]
     with library.database.transaction(system("test")) as session:
         update = text("UPDATE records SET marc = :marc, brief = :brief, holdings = :holdings WHERE number = 1")
         session.execute(update, dict(zip(("marc", "brief", "holdings"), plain[:3], strict=True)))
