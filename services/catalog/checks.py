@@ -71,14 +71,14 @@ def branches(resources: Resources) -> list[Finding]:
     """Check for branches that an import named and no institutions file describes."""
     with resources.database.reading(READER) as session:
         codes = session.scalars(select(Branch.code).where(Branch.confirmed.is_(False)).order_by(Branch.code)).all()
-    shown = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
+    listing = ", ".join(codes[:10]) + (" …" if len(codes) > 10 else "")
     if not codes:
         return [Finding("catalog branches", True, sentence("CHECK_BRANCHES"))]
     return [
         Finding(
             "catalog branches",
             False,
-            sentence("CHECK_BRANCHES_UNKNOWN", branches=shown),
+            sentence("CHECK_BRANCHES_UNKNOWN", branches=listing),
             sentence("CHECK_BRANCHES_UNKNOWN_ADVICE"),
         )
     ]

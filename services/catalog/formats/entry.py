@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from services.catalog.marc.record import Record
 
@@ -28,6 +29,20 @@ class Entry:
     source: str = ""
     institution: str = ""
     address: str = ""
+
+    @classmethod
+    def of_row(cls, row: Any, address: str) -> Entry:
+        """Build the entry of a row of queries.select_records; `{id}` in the address is replaced by the record's id."""
+        return cls(
+            record=Record.unpack(row.marc),
+            id=str(row.id),
+            version=row.version,
+            updated_at=row.updated_at,
+            holdings=row.holdings,
+            source=row.source,
+            institution=row.institution,
+            address=address.replace("{id}", str(row.id)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

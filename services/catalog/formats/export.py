@@ -24,7 +24,6 @@ from services.catalog.formats import FORMS, Entry
 from services.catalog.index.matches import And, Between, Match
 from services.catalog.index.port import Index, Request
 from services.catalog.marc.faults import NotSerialisable
-from services.catalog.marc.record import Record as MarcRecord
 from services.catalog.search import validation
 from services.catalog.tables import Record, Source
 
@@ -112,7 +111,7 @@ def export(
         written, problems = 0, []
         for row in rows:
             try:
-                to.write(form.row(_entry(row, request.address)))
+                to.write(form.row(Entry.of_row(row, request.address)))
                 written += 1
             except NotSerialisable as problem:
                 problems.append(ExportProblem(row.id, problem.reason, problem.detail))
@@ -263,16 +262,3 @@ def _match(request: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
 def _rows(request: ExportRequest) -> Select[*tuple[Any, ...]]:
     statement = queries.select_records().order_by(Record.number)
     return statement.where(Source.code == request.source) if request.source else statement
-
-
-def _entry(row: Row[*tuple[Any, ...]], address: str) -> Entry:
-    return Entry(
-        MarcRecord.unpack(row.marc),
-        str(row.id),
-        row.version,
-        row.updated_at,
-        row.holdings,
-        row.source,
-        row.institution,
-        address.replace("{id}", str(row.id)),
-    )

@@ -37,38 +37,38 @@ def tidy_note(text: str) -> str:
 def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
     """Build the brief record from fields that are already grouped by tag; see brief."""
     title, subtitle, responsibility = title_of(tags)
-    shown: dict[str, Any] = {"title": title or UNTITLED}
-    _put(shown, "subtitle", subtitle)
-    _put(shown, "responsibility", responsibility)
-    shown["authors"] = names_of(tags)
+    record_brief: dict[str, Any] = {"title": title or UNTITLED}
+    _put(record_brief, "subtitle", subtitle)
+    _put(record_brief, "responsibility", responsibility)
+    record_brief["authors"] = names_of(tags)
     published = "264" if any(field[1][1:2] == "1" for field in tags.get("264", ()) if len(field) > 2) else "260"
     if published == "260" and "260" not in tags and "264" in tags:
         published = "264"
-    _put(shown, "publisher", tidy(next(pick_all(tags, published, _B), "")))
-    _put(shown, "place", tidy(next(pick_all(tags, published, _A), "")))
+    _put(record_brief, "publisher", tidy(next(pick_all(tags, published, _B), "")))
+    _put(record_brief, "place", tidy(next(pick_all(tags, published, _A), "")))
     year = year_of(tags)
     if year is not None:
-        shown["year"] = year
-    _put(shown, "edition", tidy(next(pick_all(tags, "250", _A), "")))
-    _put(shown, "language", language_of(tags))
-    shown["material"] = material_of(record.leader, tags)
+        record_brief["year"] = year
+    _put(record_brief, "edition", tidy(next(pick_all(tags, "250", _A), "")))
+    _put(record_brief, "language", language_of(tags))
+    record_brief["material"] = material_of(record.leader, tags)
     numbers = isbns(tags)
-    _put(shown, "isbn", next((number for number in numbers if is_isbn(number)), numbers[0] if numbers else ""))
-    _put(shown, "ddc", ddc_of(tags))
+    _put(record_brief, "isbn", next((number for number in numbers if is_isbn(number)), numbers[0] if numbers else ""))
+    _put(record_brief, "ddc", ddc_of(tags))
     for tag in ("490", "440", "830"):
         if tag in tags:
-            _put(shown, "series", tidy(" ".join(value.strip(" ;,") for value in pick(tags[tag][0], _SERIES))))
+            _put(record_brief, "series", tidy(" ".join(value.strip(" ;,") for value in pick(tags[tag][0], _SERIES))))
             break
     summary = next(pick_all(tags, "520", _A), "")
     if summary:
         summary = tidy_note(summary)
         _put(
-            shown,
+            record_brief,
             "summary",
             summary if len(summary) <= SUMMARY_LENGTH else summary[: SUMMARY_LENGTH - 1].rstrip() + "…",
         )
-    shown["institution"] = institution
-    return shown
+    record_brief["institution"] = institution
+    return record_brief
 
 
 def isbns(tags: Tags) -> list[str]:
@@ -85,6 +85,6 @@ def isbns(tags: Tags) -> list[str]:
     return list(values)
 
 
-def _put(shown: dict[str, Any], name: str, value: str) -> None:
+def _put(record_brief: dict[str, Any], name: str, value: str) -> None:
     if value:
-        shown[name] = value
+        record_brief[name] = value

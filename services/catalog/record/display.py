@@ -43,26 +43,26 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     relations, identifiers and source are always present; the other keys only with a value.
     """
     tags = by_tag(record.fields)
-    shown = brief_of(record, tags, institution)
-    shown["subjects"] = subjects_of(tags)
-    shown["headings"] = _headings(tags)
-    shown["contributors"] = contributors_of(tags)
+    full = brief_of(record, tags, institution)
+    full["subjects"] = subjects_of(tags)
+    full["headings"] = _headings(tags)
+    full["contributors"] = contributors_of(tags)
     originals = _originals(tags)
-    shown["parallel"] = parallel_of(tags, language_of(tags), originals[0] if originals else "")
-    shown |= {key: [] for key in ("titles_other", "publication", "notes", "more")}
-    shown |= _by_rules(record, tags, shown["title"])
-    shown["links"] = links_of(tags)
-    shown["relations"] = relations_of(tags)
-    shown["identifiers"] = _identifiers(tags)
+    full["parallel"] = parallel_of(tags, language_of(tags), originals[0] if originals else "")
+    full |= {key: [] for key in ("titles_other", "publication", "notes", "more")}
+    full |= _by_rules(record, tags, full["title"])
+    full["links"] = links_of(tags)
+    full["relations"] = relations_of(tags)
+    full["identifiers"] = _identifiers(tags)
     for key, value in (
         ("audience", audience_of(record.leader, tags)),
         ("translated_from", originals),
         ("class", _narrowest(class_of(tags))),
     ):
         if value:
-            shown[key] = value
-    shown["source"] = source
-    return shown
+            full[key] = value
+    full["source"] = source
+    return full
 
 
 def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:

@@ -71,9 +71,9 @@ def control_keys(number: str, tags: Tags) -> list[str]:
     if not plain:
         return []
     default_agency = control(tags, "003").strip()
-    named = [f"{agency})"] if agency else []
-    default = [f"({default_agency})"] if default_agency else []
-    prefixes = (*named, *default, "()" if plain.startswith("(") else "")
+    own_prefix = [f"{agency})"] if agency else []
+    default_prefix = [f"({default_agency})"] if default_agency else []
+    prefixes = (*own_prefix, *default_prefix, "()" if plain.startswith("(") else "")
     return list(dict.fromkeys(f"{prefix}{plain}" for prefix in prefixes))
 
 

@@ -49,13 +49,13 @@ def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> 
     """
     row = queries.record(session, record_id)
     record = Marc.unpack(row.marc)
-    shown = display(record, institution=row.institution, source=row.source)
-    _lead(session, shown["relations"], row.source, record)
+    full = display(record, institution=row.institution, source=row.source)
+    _lead(session, full["relations"], row.source, record)
     return RecordPage(
         id=row.id,
         number=row.number,
         version=row.version,
-        display=orjson.dumps(shown),
+        display=orjson.dumps(full),
         holdings=branch_first(row.holdings, branch) if branch else row.holdings,
         updated_at=row.updated_at,
         source=row.source,

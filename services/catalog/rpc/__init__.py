@@ -29,14 +29,14 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
         return wire.ListInstitutionsReply(
             institutions=[
                 wire.Institution(
-                    code=each.code,
-                    name=WireText(id=each.name_id, en=each.name_en),
-                    kind=each.kind,
-                    npp=each.npp,
-                    isil=each.isil,
-                    zone=each.zone,
+                    code=institution.code,
+                    name=WireText(id=institution.name_id, en=institution.name_en),
+                    kind=institution.kind,
+                    npp=institution.npp,
+                    isil=institution.isil,
+                    zone=institution.zone,
                 )
-                for each in institutions
+                for institution in institutions
             ]
         )
 

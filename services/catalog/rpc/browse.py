@@ -16,7 +16,7 @@ from services.catalog.works.editions import load_work
 
 class BrowseMethods(ServicerPart):
     def Browse(self, request: browsing_pb2.BrowseRequest, context: grpc.ServicerContext) -> browsing_pb2.BrowseReply:
-        found = browse(
+        page = browse(
             self._database,
             self._index,
             context=rpc.context(context),
@@ -35,29 +35,33 @@ class BrowseMethods(ServicerPart):
                     see_also=heading.see_also,
                     record=None if heading.record is None else wire_brief(heading.record),
                 )
-                for heading in found.headings
+                for heading in page.headings
             ],
-            previous=found.previous,
-            next=found.next,
-            place=found.place,
+            previous=page.previous,
+            next=page.next,
+            place=page.place,
         )
 
     def GetWork(self, request: works_pb2.GetWorkRequest, context: grpc.ServicerContext) -> works_pb2.GetWorkReply:
-        asker = rpc.context(context)
-        found = load_work(
-            self._database, context=asker, work_id=parse_id(request.id), branch=request.branch, language=asker.language
+        reader = rpc.context(context)
+        work = load_work(
+            self._database,
+            context=reader,
+            work_id=parse_id(request.id),
+            branch=request.branch,
+            language=reader.language,
         )
         return works_pb2.GetWorkReply(
-            id=str(found.id),
-            title=found.title,
-            author=found.author,
+            id=str(work.id),
+            title=work.title,
+            author=work.author,
             editions=[
                 works_pb2.Edition(
                     record=wire_brief(edition.record),
                     score=edition.score,
                     reasons=[text for reason in edition.reasons if (text := wire_text(reason)) is not None],
                 )
-                for edition in found.editions
+                for edition in work.editions
             ],
         )
 
@@ -67,14 +71,14 @@ class BrowseMethods(ServicerPart):
         classes = class_counts.classes(self._database, self._index, context=rpc.context(context), parent=request.parent)
         return browsing_pb2.ListClassesReply(
             classes=[wire_class(class_) for class_ in classes.classes],
-            path=[wire_class(each) for each in classes.path],
+            path=[wire_class(class_) for class_ in classes.path],
             without=classes.without,
         )
 
     def ListNeighbours(
         self, request: browsing_pb2.ListNeighboursRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.ListNeighboursReply:
-        found = neighbours.neighbours(
+        shelf = neighbours.neighbours(
             self._database,
             context=rpc.context(context),
             record_id=request.record_id,
@@ -88,9 +92,9 @@ class BrowseMethods(ServicerPart):
                     call_number=neighbour.call_number,
                     here=neighbour.here,
                 )
-                for neighbour in found.neighbours
+                for neighbour in shelf.neighbours
             ],
-            institution=found.institution,
-            branch=found.branch,
-            branch_name=wire_text(found.branch_name),
+            institution=shelf.institution,
+            branch=shelf.branch,
+            branch_name=wire_text(shelf.branch_name),
         )

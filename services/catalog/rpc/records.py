@@ -17,7 +17,6 @@ from services.catalog.formats import FORMS, Entry
 from services.catalog.items import call_numbers
 from services.catalog.items.availability import answer
 from services.catalog.marc.faults import NotSerialisable
-from services.catalog.marc.record import Record as Marc
 from services.catalog.record import page
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
 from services.catalog.works.editions import work_of_record
@@ -29,16 +28,16 @@ MOST_LISTED, USUALLY_LISTED = 50_000, 1_000
 class RecordMethods(ServicerPart):
     def GetRecord(self, request: wire.GetRecordRequest, context: grpc.ServicerContext) -> wire.GetRecordReply:
         with self._database.reading(rpc.context(context)) as session:
-            found = page.load_record_page(session, parse_id(request.id), branch=request.branch)
-            work_id, editions = work_of_record(session, found.number)
+            record = page.load_record_page(session, parse_id(request.id), branch=request.branch)
+            work_id, editions = work_of_record(session, record.number)
         return wire.GetRecordReply(
-            id=str(found.id),
-            version=found.version,
-            display=found.display,
-            holdings=found.holdings,
-            updated_at=wire_moment(found.updated_at),
-            source=found.source,
-            institution=found.institution,
+            id=str(record.id),
+            version=record.version,
+            display=record.display,
+            holdings=record.holdings,
+            updated_at=wire_moment(record.updated_at),
+            source=record.source,
+            institution=record.institution,
             work_id=work_id,
             editions=editions,
         )
@@ -82,26 +81,16 @@ class RecordMethods(ServicerPart):
         if len(request.address) > LONGEST_ADDRESS:
             raise Invalid("RECORD_ADDRESS_TOO_LONG", most=LONGEST_ADDRESS)
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.record(session, parse_id(request.id))
-        entry = Entry(
-            Marc.unpack(found.marc),
-            str(found.id),
-            found.version,
-            found.updated_at,
-            found.holdings,
-            found.source,
-            found.institution,
-            request.address.replace("{id}", str(found.id)),
-        )
+            row = queries.record(session, parse_id(request.id))
         try:
-            content = form.document(entry)
+            content = form.document(Entry.of_row(row, request.address))
         except NotSerialisable as problem:
-            raise Invalid(problem.reason, record=str(found.id), detail=problem.detail) from None
+            raise Invalid(problem.reason, record=str(row.id), detail=problem.detail) from None
         return forms_pb2.GetFormReply(
             content=content,
             media_type=form.media_type,
-            version=found.version,
-            updated_at=wire_moment(found.updated_at),
+            version=row.version,
+            updated_at=wire_moment(row.updated_at),
         )
 
     def ListRecords(
@@ -110,12 +99,12 @@ class RecordMethods(ServicerPart):
         if request.after < 0 or request.limit > MOST_LISTED:
             raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=request.limit, most=MOST_LISTED)
         with self._database.reading(rpc.context(context)) as session:
-            found = queries.list_records(session, after=request.after, limit=request.limit or USUALLY_LISTED)
+            rows = queries.list_records(session, after=request.after, limit=request.limit or USUALLY_LISTED)
             highest = queries.highest_number(session)
         return forms_pb2.ListRecordsReply(
             records=[
                 forms_pb2.Listed(id=str(row.id), number=row.number, updated_at=wire_moment(row.updated_at))
-                for row in found
+                for row in rows
             ],
             highest=highest,
         )

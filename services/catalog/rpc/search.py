@@ -25,7 +25,7 @@ class SearchMethods(ServicerPart):
             self._index,
             context=rpc.context(context),
             query=request.query,
-            filters={each.facet: tuple(each.values) for each in request.filters},
+            filters={item.facet: tuple(item.values) for item in request.filters},
             facets=tuple(request.facets),
             sort=request.sort,
             cursor=request.cursor,
@@ -69,10 +69,12 @@ class SearchMethods(ServicerPart):
         )
 
     def Suggest(self, request: wire.SuggestRequest, context: grpc.ServicerContext) -> wire.SuggestReply:
-        found = suggest(
+        suggestions = suggest(
             self._database, self._index, context=rpc.context(context), prefix=request.prefix, limit=request.limit
         )
-        return wire.SuggestReply(suggestions=[wire.Suggestion(text=each.text, kind=each.kind) for each in found])
+        return wire.SuggestReply(
+            suggestions=[wire.Suggestion(text=suggestion.text, kind=suggestion.kind) for suggestion in suggestions]
+        )
 
     def CountFacet(
         self, request: browsing_pb2.CountFacetRequest, context: grpc.ServicerContext
@@ -82,7 +84,7 @@ class SearchMethods(ServicerPart):
             self._index,
             context=rpc.context(context),
             query=request.query,
-            filters={each.facet: tuple(each.values) for each in request.filters},
+            filters={item.facet: tuple(item.values) for item in request.filters},
             facet=request.facet,
             sort=request.sort,
             offset=request.offset,
@@ -95,7 +97,7 @@ class SearchMethods(ServicerPart):
     def ListSimilar(
         self, request: browsing_pb2.ListSimilarRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.ListSimilarReply:
-        found = similar(
+        records = similar(
             self._database,
             self._index,
             context=rpc.context(context),
@@ -105,22 +107,22 @@ class SearchMethods(ServicerPart):
         return browsing_pb2.ListSimilarReply(
             similar=[
                 browsing_pb2.Similar(
-                    record=browsing_pb2.Shown(id=each.id, brief=each.brief, holdings=each.holdings),
-                    reason=wire_text(each.reason),
+                    record=browsing_pb2.Shown(id=record.id, brief=record.brief, holdings=record.holdings),
+                    reason=wire_text(record.reason),
                 )
-                for each in found
+                for record in records
             ]
         )
 
     def NoteSearches(
         self, request: searches_pb2.NoteSearchesRequest, context: grpc.ServicerContext
     ) -> searches_pb2.NoteSearchesReply:
-        noted = [
-            SearchEntry(logged.day, logged.query, logged.total, logged.clicked, logged.language)
-            for logged in request.searches
+        entries = [
+            SearchEntry(search.day, search.query, search.total, search.clicked, search.language)
+            for search in request.searches
         ]
         with self._database.transaction(system("noting")) as session:
-            log_searches(session, noted)
+            log_searches(session, entries)
         return searches_pb2.NoteSearchesReply()
 
 
@@ -130,11 +132,11 @@ def wire_facet_value(value: FacetValue) -> facets_pb2.FacetValue:
     )
 
 
-def _help(found: ZeroResultHelp) -> browsing_pb2.Help:
+def _help(help_: ZeroResultHelp) -> browsing_pb2.Help:
     return browsing_pb2.Help(
-        failed=found.failed,
-        without=[browsing_pb2.Alternative(query=query, total=total) for query, total in found.without],
-        without_filters=found.without_filters,
-        elsewhere=[wire_facet_value(each) for each in found.elsewhere],
-        classes=[wire_class(class_) for class_ in found.classes],
+        failed=help_.failed,
+        without=[browsing_pb2.Alternative(query=query, total=total) for query, total in help_.without],
+        without_filters=help_.without_filters,
+        elsewhere=[wire_facet_value(value) for value in help_.elsewhere],
+        classes=[wire_class(class_) for class_ in help_.classes],
     )

@@ -28,9 +28,9 @@ SortKey = String().with_variant(String(collation="C"), "postgresql")
 def fresh_numbers(session: Session, column: InstrumentedAttribute[int], count: int) -> list[int]:
     """Return ascending numbers for new rows. On SQLite the caller holds the write lock, so no one else takes them."""
     if session.get_bind().dialect.name == "postgresql":
-        drawn = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
-        named = {"table": column.class_.__tablename__, "column": column.key, "count": count}
-        return sorted(session.scalars(drawn, named))
+        statement = text("SELECT nextval(pg_get_serial_sequence(:table, :column)) FROM generate_series(1, :count)")
+        parameters = {"table": column.class_.__tablename__, "column": column.key, "count": count}
+        return sorted(session.scalars(statement, parameters))
     highest = session.scalar(select(func.max(column))) or 0
     return list(range(highest + 1, highest + 1 + count))
 
@@ -60,9 +60,9 @@ def compress(data: bytes) -> bytes:
     return _MARK_1 + _tools.deflate(data)
 
 
-def decompress(kept: bytes) -> bytes:
+def decompress(stored: bytes) -> bytes:
     """Decompress a value; a value stored before compression existed is returned unchanged."""
-    return _tools.inflate(kept[1:]) if kept[:1] == _MARK_1 else kept
+    return _tools.inflate(stored[1:]) if stored[:1] == _MARK_1 else stored
 
 
 class Compressed(TypeDecorator[bytes]):
