@@ -86,7 +86,7 @@ class Library:
             )
             HeadingWriter().add(session, [keys.headings for keys in record_keys.values()])
             for number, record in enumerate(records, at + 1):
-                items, place = items_of(record), works.places[number]
+                items, place = items_of(record), works.assignments[number]
                 change_document = document(record, number=number, institution=institution, items=items, work=place.work)
                 changes.append(Change(number, 1, change_document))
                 rows.append(

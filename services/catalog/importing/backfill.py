@@ -53,14 +53,14 @@ def reread_items(
     after, seen, changed, act = 0, 0, 0, new_id()
     while True:
         with database.transaction(context) as session:
-            feed = _open(session, source_id)
+            target = _open(session, source_id)
             rows = session.execute(
                 _RECORDS.where(Record.source_id == source_id, Record.number > after)
                 .order_by(Record.number)
                 .limit(BATCH)
             ).all()
             if rows:
-                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=seen + 1)
+                changed += _reread_batch(session, target, rows, item_map, context=context, act=act, sequence=seen + 1)
         if not rows:
             return changed
         after, seen = rows[-1].number, seen + len(rows)
@@ -93,11 +93,11 @@ def fill_missing_items(database: Database, context: Context, stop: threading.Eve
         for source_id in sorted(maps):
             item_map = read_map(maps[source_id]) if maps[source_id] else USUAL
             with database.transaction(context) as session:
-                feed = _open(session, source_id)
+                target = _open(session, source_id)
                 rows = session.execute(
                     _RECORDS.where(Record.source_id == source_id, Record.number.in_(numbers)).order_by(Record.number)
                 ).all()
-                changed += _reread_batch(session, feed, rows, item_map, context=context, act=act, sequence=after + 1)
+                changed += _reread_batch(session, target, rows, item_map, context=context, act=act, sequence=after + 1)
         if not numbers:
             break
         after = numbers[-1]
@@ -118,7 +118,7 @@ def _open(session: Session, source_id: UUID) -> ImportTarget:
 
 def _reread_batch(
     session: Session,
-    feed: ImportTarget,
+    target: ImportTarget,
     rows: Sequence[Any],
     item_map: ItemMap,
     *,
@@ -127,12 +127,14 @@ def _reread_batch(
     sequence: int,
 ) -> int:
     stored = _stored_items(session, [row.number for row in rows])
-    items = {row.number: resolve_branches(feed.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
+    items = {row.number: resolve_branches(target.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
     different = [row for row in rows if items[row.number] != stored.get(row.number, [])]
     if not different:
         return 0
-    open_branches(session, feed.shelves, (item for row in different for item in items[row.number]))
-    put_items(session, feed.shelves, [StoredItems(row.number, 0, items[row.number], fresh=False) for row in different])
+    open_branches(session, target.shelves, (item for row in different for item in items[row.number]))
+    put_items(
+        session, target.shelves, [StoredItems(row.number, 0, items[row.number], fresh=False) for row in different]
+    )
     visible = [row for row in different if _comparable(items[row.number]) != _comparable(stored.get(row.number, []))]
     if visible:
         at = clock.now()
@@ -141,14 +143,14 @@ def _reread_batch(
                 "number": row.number,
                 "version": row.version + 1,
                 "updated_at": at,
-                "holdings": holdings_of(feed.shelves, items[row.number]),
+                "holdings": holdings_of(target.shelves, items[row.number]),
             }
             for row in visible
         ]
         update_many(session, Record, changes, key="number")
         enqueue(session, [(row.number, row.version + 1) for row in visible])
         fact = RecordsChanged(
-            source=feed.source,
+            source=target.source,
             record_ids=[str(row.id) for row in visible],
             versions=[row.version + 1 for row in visible],
         )
@@ -217,8 +219,8 @@ def _complete_batch(session: Session, headings: HeadingWriter, *, context: Conte
         {
             "number": row.number,
             "version": row.version + 1,
-            "work_number": works.places[row.number].work,
-            "work_keys": works.places[row.number].keys,
+            "work_number": works.assignments[row.number].work,
+            "work_keys": works.assignments[row.number].keys,
             "title_sort": keys[row.number].title_sort,
             "author_sort": keys[row.number].author_sort,
             "standard_number": keys[row.number].standard_number,

@@ -123,14 +123,14 @@ class Import:
         raises   Invalid      ITEM_MAP: the source's item map is not valid
                  Unavailable  DATABASE_UNAVAILABLE: committed batches stay, the next run continues after them
         """
-        feed, run, file, ordinal = self._begin()
+        target, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
             self._item_map = item_map_of(session, self._source)
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
                 if at >= file:
-                    self._load(pool, feed, run, at, path, skip=ordinal if at == file else 0)
+                    self._load(pool, target, run, at, path, skip=ordinal if at == file else 0)
                 if str(path) != "-":
                     self._bytes_before += path.stat().st_size
         finally:
@@ -147,10 +147,10 @@ class Import:
         if self._simulated is not None:
             return None, 0, 0, 0
         with self._database.transaction(self._context) as session:
-            feed = open_target(session, source=self._source, institution=self._institution)
-            return feed, *self._run(session, feed)
+            target = open_target(session, source=self._source, institution=self._institution)
+            return target, *self._run(session, target)
 
-    def _run(self, session: Session, feed: ImportTarget) -> tuple[int, int, int]:
+    def _run(self, session: Session, target: ImportTarget) -> tuple[int, int, int]:
         """Find the unfinished run of the same files or start one; return its number, file and record."""
         inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
         seen = [_file_identity(path) for path in self._files if str(path) != "-"]
@@ -158,7 +158,7 @@ class Import:
         resumable = len(seen) == len(self._files)
         row = session.scalars(
             select(ImportRun)
-            .where(ImportRun.source_id == feed.source_id, ImportRun.finished_at.is_(None), ImportRun.inputs == inputs)
+            .where(ImportRun.source_id == target.source_id, ImportRun.finished_at.is_(None), ImportRun.inputs == inputs)
             .order_by(ImportRun.number.desc())
         ).first()
         if row is not None and resumable and row.fingerprint == fingerprint:
@@ -168,7 +168,7 @@ class Import:
             log.info("import_resumed", extra={"run": row.number, "file": file, "record": ordinal})
             return row.number, file, ordinal
         started = ImportRun(
-            source_id=feed.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
+            source_id=target.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
             updated=0, unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),
         )  # fmt: skip
         session.add(started)
@@ -176,18 +176,18 @@ class Import:
         return started.number, 0, 0
 
     def _load(
-        self, pool: ProcessPoolExecutor | None, feed: ImportTarget | None, run: int, at: int, path: Path, *, skip: int
+        self, pool: ProcessPoolExecutor | None, target: ImportTarget | None, run: int, at: int, path: Path, *, skip: int
     ) -> None:
         if str(path) == "-":
-            self._drain(pool, feed, run, at, "-", self._stdin, skip)
+            self._drain(pool, target, run, at, "-", self._stdin, skip)
         else:
             with path.open("rb") as stream:
-                self._drain(pool, feed, run, at, str(path), stream, skip)
+                self._drain(pool, target, run, at, str(path), stream, skip)
 
     def _drain(
         self,
         pool: ProcessPoolExecutor | None,
-        feed: ImportTarget | None,
+        target: ImportTarget | None,
         run: int,
         at: int,
         path: str,
@@ -196,23 +196,23 @@ class Import:
     ) -> None:
         under_way: deque[Future[PreparedBatch]] = deque()
         # An existing source keeps its institution, whatever the command names.
-        owner = self._institution if feed is None else feed.shelves.institution
+        owner = self._institution if target is None else target.shelves.institution
 
         def settle(keep: int) -> None:
             while len(under_way) > keep:
-                self._put(feed, run, at, under_way.popleft().result(), stream)
+                self._put(target, run, at, under_way.popleft().result(), stream)
 
         for chunk in chunks(frames(stream, skip_to=skip)):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
-                self._put(feed, run, at, prepare(path, owner, chunk, self._item_map), stream)
+                self._put(target, run, at, prepare(path, owner, chunk, self._item_map), stream)
             else:
                 under_way.append(pool.submit(prepare, path, owner, chunk, self._item_map))
                 settle(IN_FLIGHT - 1)
         settle(0)
 
-    def _put(self, feed: ImportTarget | None, run: int, at: int, prepared: PreparedBatch, stream: BinaryIO) -> None:
-        outcome = self._simulate(prepared) if feed is None else self._commit(feed, run, at, prepared)
+    def _put(self, target: ImportTarget | None, run: int, at: int, prepared: PreparedBatch, stream: BinaryIO) -> None:
+        outcome = self._simulate(prepared) if target is None else self._commit(target, run, at, prepared)
         path = str(self._files[at])
         places = {record.ordinal: record.position for record in prepared.incoming}
         for record in prepared.rejected:
@@ -222,29 +222,29 @@ class Import:
         read = stream.tell() if stream.seekable() else 0
         self._on_progress(Progress(self._bytes_before + read, self._bytes_total, self.counts))
 
-    def _commit(self, feed: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
+    def _commit(self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
         """Write one batch in one transaction: records, rejected records and the run's progress."""
         reached = max(prepared.ordinals())
         counts = replace(self.counts, new_branches=list(self.counts.new_branches))
         with self._database.transaction(self._context) as session:
             sequence = counts.read + len(prepared.ordinals())
             outcome = upsert_batch(
-                session, feed, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
+                session, target, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
             )
             outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
             if prepared.authorities:
                 established = store_authorities(
                     session,
                     prepared.authorities,
-                    source_id=feed.source_id,
-                    institution_id=feed.shelves.institution_id,
+                    source_id=target.source_id,
+                    institution_id=target.shelves.institution_id,
                     met=self._authorities_met,
                     at=clock.now(),
                 )
                 _count(outcome, prepared, established)
             if prepared.rejected:
                 session.execute(
-                    insert(RejectedRecord), [_rejected_row(record, feed, run) for record in prepared.rejected]
+                    insert(RejectedRecord), [_rejected_row(record, target, run) for record in prepared.rejected]
                 )
             counts.add(prepared, outcome, len(outcome.warnings))
             done = {"done": orjson.dumps([at, reached]).decode(), **{name: getattr(counts, name) for name in COLUMNS}}
@@ -291,10 +291,10 @@ def _file_identity(path: Path) -> tuple[str, int, int]:
     return str(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
 
 
-def _rejected_row(rejected: Rejected, feed: ImportTarget, run: int) -> dict[str, object]:
+def _rejected_row(rejected: Rejected, target: ImportTarget, run: int) -> dict[str, object]:
     return {
         "id": new_id(),
-        "institution_id": feed.shelves.institution_id,
+        "institution_id": target.shelves.institution_id,
         "run": run,
         "path": rejected.path,
         "ordinal": rejected.ordinal,

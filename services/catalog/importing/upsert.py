@@ -119,7 +119,7 @@ def _make(session: Session, table: type[Institution | Source], row: dict[str, An
 
 def upsert_batch(
     session: Session,
-    feed: ImportTarget,
+    target: ImportTarget,
     batch: Sequence[IncomingRecord],
     *,
     run: int,
@@ -135,29 +135,29 @@ def upsert_batch(
     """
     lock_works(session)
     # Two imports of one source alternate, batch by batch.
-    session.execute(select(Source.id).where(Source.id == feed.source_id).with_for_update())
+    session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
     for incoming in batch:
-        incoming.items = resolve_branches(feed.shelves, incoming.items)
-    new_branches = open_branches(session, feed.shelves, (item for incoming in batch for item in incoming.items))
+        incoming.items = resolve_branches(target.shelves, incoming.items)
+    new_branches = open_branches(session, target.shelves, (item for incoming in batch for item in incoming.items))
     numbers = iter(fresh_numbers(session, Record.number, len(batch)))
-    decision = decide(stored_records(session, feed.source_id, batch, run), batch, numbers)
+    decision = decide(stored_records(session, target.source_id, batch, run), batch, numbers)
     arrivals = [
         KeyedRecord(change.row.number, change.incoming.record_keys.keys, change.fresh) for change in decision.touched
     ]
     works = assign_works(session, arrivals)
-    _write(session, feed, decision, works.places, run, at)
-    feed.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
+    _write(session, target, decision, works.assignments, run, at)
+    target.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
     stocks = [
         StoredItems(change.row.number, change.incoming.ordinal, change.incoming.items, change.fresh)
         for change in decision.touched
     ]
-    warnings = decision.warnings + put_items(session, feed.shelves, stocks)
+    warnings = decision.warnings + put_items(session, target.shelves, stocks)
     if decision.seen:
         session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decision.seen])
     if decision.touched:
         enqueue(session, [*((change.row.number, change.version) for change in decision.touched), *works.moved])
         fact = RecordsChanged(
-            source=feed.source,
+            source=target.source,
             record_ids=[str(change.row.id) for change in decision.touched],
             versions=[change.version for change in decision.touched],
         )
@@ -225,17 +225,22 @@ def stored_records(
 
 
 def _write(
-    session: Session, feed: ImportTarget, decision: Decision, places: dict[int, Assignment], run: int, at: datetime
+    session: Session,
+    target: ImportTarget,
+    decision: Decision,
+    assignments: dict[int, Assignment],
+    run: int,
+    at: datetime,
 ) -> None:
     created: list[dict[str, Any]] = []
     updated: list[dict[str, Any]] = []
     for change in decision.touched:
-        keys, place = change.incoming.record_keys, places[change.row.number]
+        keys, place = change.incoming.record_keys, assignments[change.row.number]
         row = {
             "fingerprint": change.incoming.fingerprint,
             "marc": change.incoming.marc,
             "brief": change.incoming.brief,
-            "holdings": holdings_of(feed.shelves, change.incoming.items),
+            "holdings": holdings_of(target.shelves, change.incoming.items),
             "version": change.version,
             "run": run,
             "updated_at": at,
@@ -250,8 +255,8 @@ def _write(
             row |= {
                 "number": change.row.number,
                 "id": change.row.id,
-                "institution_id": feed.shelves.institution_id,
-                "source_id": feed.source_id,
+                "institution_id": target.shelves.institution_id,
+                "source_id": target.source_id,
                 "control_key": change.key,
             }
             created.append(row)

@@ -26,7 +26,7 @@ RECORDS_PER_EVENT = 500
 
 
 @dataclass(slots=True)
-class Net:
+class WorkSets:
     """The works of this batch's keys, and their changes.
 
     works   known key -> work; grows
@@ -45,7 +45,7 @@ class Net:
             work = lower
         return work
 
-    def make(self) -> int:
+    def new_work(self) -> int:
         self._made += 1
         return FIRST_TEMPORARY + self._made
 
@@ -62,7 +62,7 @@ class Net:
                 unknown.append(key)
             else:
                 roots.add(self.root(work))
-        lowest = min(roots) if roots else self.make()
+        lowest = min(roots) if roots else self.new_work()
         for root in roots:
             if root != lowest:
                 self.merged[root] = lowest
@@ -74,11 +74,11 @@ class Net:
 
 def connected_parts(members: Sequence[tuple[int, tuple[int, ...]]]) -> list[list[int]]:
     """Return the connected parts of records, (number, keys) each: lists of numbers, that of the lowest number first."""
-    net = Net()
-    assigned = [(number, net.add(keys, None)) for number, keys in members]
+    sets = WorkSets()
+    assigned = [(number, sets.add(keys, None)) for number, keys in members]
     values: dict[int, list[int]] = {}
     for number, work in assigned:
-        values.setdefault(net.root(work), []).append(number)
+        values.setdefault(sets.root(work), []).append(number)
     return sorted(values.values(), key=min)
 
 
@@ -117,7 +117,7 @@ class MovedRecord(NamedTuple):
 class AssignmentResult:
     """The assignments by record number, and the other records that moved, which the index and other services need."""
 
-    places: dict[int, Assignment] = field(default_factory=dict)
+    assignments: dict[int, Assignment] = field(default_factory=dict)
     moved: list[MovedRecord] = field(default_factory=list)
 
 
@@ -150,18 +150,18 @@ def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> Assignmen
     }
     current_works = {number: stored.work for number, stored in assignments.items() if number not in leaving}
     current_works |= _detach(session, leaving, result)
-    net = Net(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
+    sets = WorkSets(_works_under(session, {key for arrival in arrivals for key in arrival.keys}))
     works_of: dict[int, tuple[int, bytes]] = {}
     for row in arrivals:
         stored = assignments.get(row.number)
         if stored is not None and stored.ruled:
-            work = stored.work if stored.work is not None else _ruled_work(session, row.number) or net.make()
+            work = stored.work if stored.work is not None else _ruled_work(session, row.number) or sets.new_work()
             works_of[row.number] = work, b""
         else:
-            works_of[row.number] = net.add(row.keys, current_works.get(row.number)), pack(row.keys)
-    roots = _write(session, net, [work for work, _keys in works_of.values()], result)
-    result.places = {number: Assignment(roots[net.root(work)], keys) for number, (work, keys) in works_of.items()}
-    assigned = set(result.places)
+            works_of[row.number] = sets.add(row.keys, current_works.get(row.number)), pack(row.keys)
+    roots = _write(session, sets, [work for work, _keys in works_of.values()], result)
+    result.assignments = {number: Assignment(roots[sets.root(work)], keys) for number, (work, keys) in works_of.items()}
+    assigned = set(result.assignments)
     result.moved = [row for row in result.moved if row.number not in assigned]
     return result
 
@@ -272,19 +272,21 @@ def _ruled_work(session: Session, number: int) -> int | None:
     return session.scalar(select(func.coalesce(Work.merged_into, Work.number)).where(Work.number == newest.work_number))
 
 
-def _write(session: Session, net: Net, used: Sequence[int], result: AssignmentResult) -> dict[int, int]:
-    """Write new and merged works and the keys; returns each root of the net -> its number."""
-    roots = {net.root(work) for work in used}
+def _write(session: Session, sets: WorkSets, used: Sequence[int], result: AssignmentResult) -> dict[int, int]:
+    """Write new and merged works and the keys; returns each root of the sets -> its number."""
+    roots = {sets.root(work) for work in used}
     temporary = {work for work in roots if work > FIRST_TEMPORARY}
     numbers = dict(final_numbers(temporary, new_works(session, len(temporary))))
     number_of = {root: numbers.get(root, root) for root in roots}
-    if net.fresh:
+    if sets.fresh:
         _insert(
-            session, "work_keys (key, work_number)", [(key, number_of[net.root(net.works[key])]) for key in net.fresh]
+            session,
+            "work_keys (key, work_number)",
+            [(key, number_of[sets.root(sets.works[key])]) for key in sets.fresh],
         )
-    for younger in net.merged:
+    for younger in sets.merged:
         if younger < FIRST_TEMPORARY:
-            older = net.root(younger)
+            older = sets.root(younger)
             condition = or_(Work.number == younger, Work.merged_into == younger)
             session.execute(update(Work).where(condition).values(merged_into=older))
             _move(session, Record.work_number == younger, older, result)

@@ -98,15 +98,15 @@ def test_a_record_changed_twice_in_one_run_is_not_overwritten_by_its_twin() -> N
 
 def put_in(database: Database, batch: Iterable[IncomingRecord], *, run: int = 1) -> Any:
     with database.transaction(CONTEXT) as session:
-        feed = open_target(session, source="TEST", institution="PKS")
-        return upsert_batch(session, feed, list(batch), run=run, sequence=run, at=clock.now(), context=CONTEXT)
+        target = open_target(session, source="TEST", institution="PKS")
+        return upsert_batch(session, target, list(batch), run=run, sequence=run, at=clock.now(), context=CONTEXT)
 
 
 def test_a_source_makes_its_institution_once_and_keeps_its_owner(database: Database) -> None:
     for institution in ("PKS", "LAIN"):
         with database.transaction(CONTEXT) as session:
-            feed = open_target(session, source="TEST", institution=institution)
-            assert feed.shelves.institution == "PKS"
+            target = open_target(session, source="TEST", institution=institution)
+            assert target.shelves.institution == "PKS"
     with database.reading(READER) as session:
         assert list(session.scalars(select(Institution.code))) == ["PKS"]
         assert session.scalar(select(func.count()).select_from(Source)) == 1
@@ -137,8 +137,8 @@ def test_a_batch_that_changes_nothing_says_nothing(database: Database) -> None:
 
 def test_an_act_that_fails_leaves_nothing(database: Database) -> None:
     with suppress(ZeroDivisionError), database.transaction(CONTEXT) as session:
-        feed = open_target(session, source="TEST", institution="PKS")
-        upsert_batch(session, feed, [incoming("1")], run=1, sequence=1, at=clock.now(), context=CONTEXT)
+        target = open_target(session, source="TEST", institution="PKS")
+        upsert_batch(session, target, [incoming("1")], run=1, sequence=1, at=clock.now(), context=CONTEXT)
         raise ZeroDivisionError
     with database.reading(READER) as session:
         for table in (Record, Item, Source, Institution, Branch, IndexQueue, outbox):
@@ -180,5 +180,5 @@ def test_two_first_imports_of_a_source_make_it_once(database: Database) -> None:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert len({feed.source_id for feed in made}) == 1
+    assert len({target.source_id for target in made}) == 1
     assert len(made) == 2

@@ -16,7 +16,7 @@ from chassis.db import Database
 from chassis.outbox import outbox
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import IndexQueue, Record, Work
-from services.catalog.works.assignment import Net, parts
+from services.catalog.works.assignment import WorkSets, connected_parts
 from tests.builders import book
 from tests.services.catalog.works.conftest import Works, of
 
@@ -148,7 +148,9 @@ def test_works_depend_on_the_records_and_not_on_how_they_came(works: Works, step
         now[number] = keys
         works.put(made(f"{prefix}{number}", *(f"{prefix} {key}" for key in keys)))
     hashes = {key: at for at, key in enumerate(["satu", "dua", "tiga", "empat", "lima"])}
-    expected = parts([(int(number), tuple(hashes[key] for key in keys)) for number, keys in sorted(now.items())])
+    expected = connected_parts(
+        [(int(number), tuple(hashes[key] for key in keys)) for number, keys in sorted(now.items())]
+    )
     found = {each for each in works.partition() if any(key.startswith(prefix) for key in each)}
     assert found == {frozenset(f"{prefix}{number}" for number in each) for each in expected}
 
@@ -158,15 +160,17 @@ def test_the_parts_of_a_net_are_the_same_in_any_order(keys: list[list[int]], cha
     members = [(at, tuple(each)) for at, each in enumerate(keys)]
     shuffled = list(members)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert {frozenset(each) for each in parts(members)} == {frozenset(each) for each in parts(shuffled)}
+    assert {frozenset(each) for each in connected_parts(members)} == {
+        frozenset(each) for each in connected_parts(shuffled)
+    }
 
 
 def test_a_net_keeps_the_lowest_work() -> None:
-    net = Net({1: 7, 2: 3})
-    assert net.add((1, 2, 9), None) == 3
-    assert (net.root(7), net.works[9]) == (3, 3)
-    assert net.add((9,), 5) == 3
-    assert net.merged == {7: 3, 5: 3}
+    sets = WorkSets({1: 7, 2: 3})
+    assert sets.add((1, 2, 9), None) == 3
+    assert (sets.root(7), sets.works[9]) == (3, 3)
+    assert sets.add((9,), 5) == 3
+    assert sets.merged == {7: 3, 5: 3}
 
 
 def test_two_imports_at_once_that_bring_one_key_make_one_work(database: Database, works: Works) -> None:
