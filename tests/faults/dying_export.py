@@ -18,7 +18,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "page.not_kept": lambda: before(exports.ExportFile, "save", call=2),
     "page.flushed": lambda: before(exports.json, "dump", call=2),
     "page.kept": lambda: after(exports.ExportFile, "save"),
-    "end.not_kept": lambda: before(exports.ExportFile, "done"),
+    "end.not_kept": lambda: before(exports.ExportFile, "finish"),
     "end.flushed": lambda: before(exports.Path, "unlink", call=2),
 }
 
