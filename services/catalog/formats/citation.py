@@ -9,7 +9,8 @@ from services.catalog.formats.xml_text import clean
 from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
-from services.catalog.record.headings import name_of, subjects_of, tidy, title_of
+from services.catalog.record.headings import NAME_TAGS, name_of, subjects_of, tidy, title_of
+from services.catalog.record.links import SAFE_ADDRESS
 
 # MARC relator codes and the Indonesian and English terms of $e, for the roles that citations distinguish.
 ROLES = {
@@ -26,7 +27,6 @@ _VOLUME = re.compile(r"\bv(?:ol(?:ume)?)?\.?\s*([0-9]+)", re.IGNORECASE)
 _ISSUE = re.compile(r"\b(?:no|nr|num|issue)\.?\s*([0-9]+)", re.IGNORECASE)
 _PAGES = re.compile(r"\b(?:p|pp|h|hlm|hal)\.?\s*([0-9]+(?:\s*[-–]\s*[0-9]+)?)", re.IGNORECASE)
 _PAGE_COUNT = re.compile(r"([0-9]{1,5})\s*(?:p\b|pages|hlm|hal|halaman|h\b)", re.IGNORECASE)
-_SAFE_LINK = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
 _YEAR = re.compile(r"[0-9]{4}")
 _ENDS = " \t:;,/="
 
@@ -121,7 +121,7 @@ def citation(record: Record) -> Citation:
         page_count=pages.group(1) if pages else "",
         summary=clean(" ".join(pick_all(tags, "520", frozenset("ab")))),
         notes=_clean_all(_lettered_text(field) for tag in NOTES for field in tags.get(tag, ())),
-        links=[link for value in pick_all(tags, "856", _U) if _SAFE_LINK.match(link := value.strip())],
+        links=[link for value in pick_all(tags, "856", _U) if SAFE_ADDRESS.match(link := value.strip())],
         control_number=clean(control(tags, "001")),
         host=host,
         volume=_first_match(_VOLUME, part),
@@ -148,7 +148,7 @@ def role_of(field: Field) -> str:
 
 def _names(tags: Tags) -> list[Name]:
     names: dict[tuple[str, str], Name] = {}
-    for tag in ("100", "110", "111", "700", "710", "711", "720"):
+    for tag in NAME_TAGS:
         for field in tags.get(tag, ()):
             text = clean(name_of(field))
             if text and not pick(field, frozenset("t")):

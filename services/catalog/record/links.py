@@ -12,7 +12,7 @@ from services.catalog.record.headings import tidy
 
 LONGEST_ADDRESS = 2000
 MOST_RELATIONS = 200
-_SAFE = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
+SAFE_ADDRESS = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
 _RELATIONS_OF_LINKS = {"0": "resource", "1": "version", "2": "related", "8": "none"}
 _ISSN = re.compile(r"([0-9]{4})-?([0-9]{3}[0-9Xx])\Z")
 _AUTHOR, _TITLES, _NUMBERS = frozenset("a"), ("t", "s"), frozenset("w")
@@ -32,7 +32,7 @@ def links_of(tags: Tags) -> list[dict[str, str]]:
         relation = _RELATIONS_OF_LINKS.get(field[1][1:2], "related") if len(field) > 2 else "related"
         for url in pick(field, _ADDRESS):
             address = url.strip()
-            if len(address) <= LONGEST_ADDRESS and _SAFE.match(address):
+            if len(address) <= LONGEST_ADDRESS and SAFE_ADDRESS.match(address):
                 links.append({"url": address, "label": label or address, "relation": relation})
     return links
 

@@ -12,6 +12,7 @@ from services.catalog.formats.entry import Entry
 from services.catalog.formats.mods.fields import Fields, LinkedField
 from services.catalog.formats.xml_text import clean, put, put_text
 from services.catalog.record.headings import tidy
+from services.catalog.record.links import SAFE_ADDRESS
 
 # Tag -> type of note; "" for a note of no type.
 NOTES: Final = {
@@ -36,7 +37,6 @@ NUMBERS: Final = {
     "010": "lccn", "020": "isbn", "022": "issn", "027": "stock number", "037": "stock number",
 }  # fmt: skip
 ACCESS: Final = {"506": "restriction on access", "540": "use and reproduction"}
-_SAFE_LINK = re.compile(r"(?:https?|ftp)://[^\s\"'<>\\]+\Z", re.IGNORECASE)
 _CREATED = re.compile(r"[0-9]{6}")
 _CHANGED = re.compile(r"([0-9]{14})(?:\.[0-9])?")
 
@@ -102,7 +102,7 @@ def put_location(parent: Element, fields: Fields, entry: Entry) -> None:
         put(put(parent, "location"), "url", entry.address, usage="primary display", access="object in context")
     for field in fields.all("856"):
         for value in field.has("u"):
-            if _SAFE_LINK.match(value.strip()):
+            if SAFE_ADDRESS.match(value.strip()):
                 put(put(parent, "location"), "url", value, displayLabel=field.text("3yz"))
     for holding in orjson.loads(entry.holdings):
         location = put(parent, "location")
