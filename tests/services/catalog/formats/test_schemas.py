@@ -11,7 +11,7 @@ from lxml import etree
 
 from services.catalog.formats import FORMS, Entry
 from services.catalog.marc.faults import NotSerialisable
-from services.catalog.marc.record import Field, Record, is_control, written
+from services.catalog.marc.record import Field, Record, is_control, subfields_to_write
 from tests import corpus
 from tests.corpus import schemas
 from tests.services.catalog.formats.entries import entries
@@ -56,7 +56,7 @@ def keeps_to_marc21(record: Record) -> bool:
 def _is_regular(field: Field) -> bool:
     if is_control(field):
         return bool(CONTROL_TAG.fullmatch(field[0]))
-    codes = [code for code, _ in written(field)]
+    codes = [code for code, _ in subfields_to_write(field)]
     shape = DATA_TAG.fullmatch(field[0]) and INDICATORS.fullmatch(field[1])
     return bool(shape and codes and all(map(CODE.fullmatch, codes)))
 
