@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.sentences import LocalText
-from services.catalog.tables import Branch, Institution, Item, Record, Source, Work, decompress
+from services.catalog.tables import Branch, ClassCaption, Institution, Item, Record, Source, Work, decompress
 
 
 def select_records() -> Select[*tuple[Any, ...]]:
@@ -259,3 +259,13 @@ def place_names(session: Session) -> dict[tuple[str, str], LocalText]:
     ):
         names["branch", f"{code}/{branch}"] = LocalText(name_id, name_en)
     return names
+
+
+def class_captions(session: Session) -> dict[str, LocalText]:
+    """Return captions by value of the facet "class"; the first institution by code wins."""
+    rows = session.execute(
+        select(ClassCaption.notation, ClassCaption.name_id, ClassCaption.name_en)
+        .join(Institution, Institution.id == ClassCaption.institution_id)
+        .order_by(Institution.code.desc())
+    )
+    return {row.notation: LocalText(row.name_id, row.name_en) for row in rows}

@@ -15,9 +15,9 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.sentences import LocalText
+from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
-from services.catalog.items import shelves
 from services.catalog.record.captions import caption
 from services.catalog.record.classes import NONE, Class, class_path, is_under, notation, value_of
 from services.catalog.tables import ClassCaption, Institution
@@ -50,7 +50,7 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     hits = index.search(Request(match=And(()), facets=("class",), facet_size=MOST_CLASSES, limit=0))
     counts = dict(hits.facets["class"])
     with database.reading(context) as session:
-        captions = shelves.class_captions(session)
+        captions = queries.class_captions(session)
     children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
     divided = {class_path(code)[-2] for code in counts if len(class_path(code)) > 1}
 

@@ -1,31 +1,48 @@
-"""A page of a list around a position."""
+"""Lists of headings, titles and call numbers: a page of entries around a position, and its cursors."""
 
 from __future__ import annotations
 
+import binascii
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from heapq import merge
+from itertools import islice
+from typing import Any, NamedTuple, TypeVarTuple
 
 import orjson
+from sqlalchemy import ColumnElement, Select, func, select, tuple_, union_all
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid
 from services.catalog import queries
-from services.catalog.browse import list_queries
 from services.catalog.browse.headings import FIELDS
-from services.catalog.browse.list_queries import Row
-from services.catalog.browse.positions import Position, position_from_cursor, position_of
 from services.catalog.index.port import Index
+from services.catalog.items.call_numbers import sort_key
+from services.catalog.record.headings import heading_sort
+from services.catalog.tables import Authority, AuthorityForm, Branch, Heading, Item, Record
 
+KINDS = ("author", "subject", "series", "title", "call_number")
 USUAL, MOST = 20, 50
+LONGEST_TERM = 200
 EXTRA_ROWS = 10  # read beyond the limit, because some headings may have no record any more
 ROUNDS = 5  # with more, the page is short; its cursor continues
+BRANCHES_AT_ONCE = 50  # SELECTs in one statement
+_LONGEST_CURSOR = 2_000
+
+Columns = TypeVarTuple("Columns")
 
 
 @dataclass(frozen=True, slots=True)
-class Heading:
-    """An entry. count: records that have it, 0 for an unused form; record: of titles and call numbers."""
+class ListEntry:
+    """An entry of a list.
+
+    count         number of records with this heading; 0 for an unused form
+    see, see_also  the headings to use instead; related headings
+    record        of a title or a call number
+    """
 
     text: str
     count: int
@@ -36,9 +53,13 @@ class Heading:
 
 @dataclass(frozen=True, slots=True)
 class BrowsePage:
-    """previous, next: cursors, "" at the ends. place: index of the first entry at or after the term."""
+    """One page of a list.
 
-    headings: list[Heading]
+    previous, next  cursors; "" at the start and at the end of the list
+    place           index of the first entry at or after the term
+    """
+
+    headings: list[ListEntry]
     previous: str
     next: str
     place: int
@@ -75,7 +96,7 @@ def browse(
         after = after or USUAL
     context.check_deadline()
     with database.reading(context) as session:
-        reader = _Reader(session, index, position.kind)
+        reader = _ListReader(session, index, position.kind)
         earlier = reader.read(replace(position, back=True), before + 1)
         later = reader.read(replace(position, back=False, past=position.past and not position.back), after + 1)
         rows = [*reversed(earlier[:before]), *later[:after]]
@@ -93,8 +114,69 @@ def browse(
     )
 
 
-class _Reader:
-    """Reads a list with the number of records of each heading."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A position in a list.
+
+    sort, tie  sort key of the entry at the position, and what orders entries of the same key: a heading or a number
+    back       read backwards from the position
+    past       leave out the entry at the position
+    """
+
+    kind: str
+    sort: str = ""
+    tie: str = ""
+    back: bool = False
+    past: bool = False
+
+    def __str__(self) -> str:
+        packed = orjson.dumps([self.kind, self.sort, self.tie, self.back])
+        return urlsafe_b64encode(packed).decode().rstrip("=")
+
+
+def position_of(kind: str, term: str) -> Position:
+    """Return the position of a typed term in a list.
+
+    raises  Invalid  BROWSE_KIND_UNKNOWN, TERM_TOO_LONG
+    """
+    if kind not in KINDS:
+        raise Invalid("BROWSE_KIND_UNKNOWN", kind=kind[:80], known=", ".join(KINDS))
+    if len(term) > LONGEST_TERM:
+        raise Invalid("TERM_TOO_LONG", most=LONGEST_TERM)
+    return Position(kind, sort_key(term) if kind == "call_number" else heading_sort(term))
+
+
+def position_from_cursor(text: str) -> Position:
+    """Decode the cursor of a list.
+
+    raises  Invalid  CURSOR_FOREIGN
+    """
+    try:
+        packed = urlsafe_b64decode(text[:_LONGEST_CURSOR] + "=" * (-len(text[:_LONGEST_CURSOR]) % 4))
+        kind, sort, tie, back = orjson.loads(packed)
+    except (binascii.Error, ValueError, TypeError):
+        raise _cursor_foreign() from None
+    has_valid_types = kind in KINDS and isinstance(sort, str) and isinstance(tie, str) and isinstance(back, bool)
+    if not has_valid_types or "\x00" in sort + tie:
+        raise _cursor_foreign()
+    return Position(kind, sort, tie, back, past=True)
+
+
+def _cursor_foreign() -> Invalid:
+    return Invalid("CURSOR_FOREIGN")
+
+
+class Row(NamedTuple):
+    """A row of a list, at (sort, tie). record: number of its record for titles and call numbers, else 0."""
+
+    sort: str
+    tie: str
+    text: str
+    record: int = 0
+
+
+class _ListReader:
+    """Reads the entries of a list, and counts the records of each heading."""
 
     def __init__(self, session: Session, index: Index, kind: str) -> None:
         self._session, self._index, self._kind = session, index, kind
@@ -104,10 +186,10 @@ class _Reader:
     def read(self, position: Position, limit: int) -> list[Row]:
         """Read at most `limit` entries with a record or a reference, nearest first."""
         if self._kind not in FIELDS:
-            return list_queries.read(self._session, position, limit)
+            return _read_rows(self._session, position, limit)
         entries: list[Row] = []
         for _ in range(ROUNDS):
-            rows = list_queries.read(self._session, position, limit + EXTRA_ROWS)
+            rows = _read_rows(self._session, position, limit + EXTRA_ROWS)
             self._load_counts(rows)
             entries += [row for row in rows if self._counts.get(row.text) or (row.sort, row.text) in self._see]
             if len(entries) >= limit or len(rows) < limit + EXTRA_ROWS:
@@ -115,12 +197,12 @@ class _Reader:
             position = replace(position, sort=rows[-1].sort, tie=rows[-1].tie, past=True)
         return entries[:limit]
 
-    def headings(self, rows: Sequence[Row]) -> list[Heading]:
+    def headings(self, rows: Sequence[Row]) -> list[ListEntry]:
         if self._kind not in FIELDS:
-            return [Heading(row.text, 1) for row in rows]
-        related = list_queries.see_also(self._session, self._kind, rows) if rows else {}
+            return [ListEntry(row.text, 1) for row in rows]
+        related = see_also_references(self._session, self._kind, rows) if rows else {}
         return [
-            Heading(
+            ListEntry(
                 row.text,
                 self._counts.get(row.text, 0),
                 self._see.get((row.sort, row.text), []),
@@ -132,10 +214,10 @@ class _Reader:
     def _load_counts(self, rows: Sequence[Row]) -> None:
         if rows:
             self._counts |= self._index.count_values(FIELDS[self._kind], [row.text for row in rows])
-            self._see |= list_queries.see(self._session, self._kind, rows)
+            self._see |= see_references(self._session, self._kind, rows)
 
 
-def _with_records(database: Database, rows: Sequence[Row], headings: Sequence[Heading]) -> list[Heading]:
+def _with_records(database: Database, rows: Sequence[Row], headings: Sequence[ListEntry]) -> list[ListEntry]:
     briefs = queries.briefs(database, [row.record for row in rows])
     return [
         replace(heading, text=heading.text or _title(briefs, row.record), record=briefs.get(row.record))
@@ -146,3 +228,117 @@ def _with_records(database: Database, rows: Sequence[Row], headings: Sequence[He
 def _title(briefs: Mapping[int, queries.Brief], number: int) -> str:
     brief = briefs.get(number)
     return "" if brief is None else str(orjson.loads(brief.brief)["title"])
+
+
+def _read_rows(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read at most `limit` entries from a position, in its direction, the nearest first."""
+    if position.kind == "title":
+        return _titles(session, position, limit)
+    if position.kind == "call_number":
+        return _call_numbers(session, position, limit)
+    return _headings(session, position, limit)
+
+
+def see_references(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
+    """Return (sort, text) of an unused form -> the headings to use instead."""
+    statement = (
+        select(AuthorityForm.sort, AuthorityForm.text, Authority.heading)
+        .join(Authority, Authority.number == AuthorityForm.authority_number)
+        .where(*_forms(kind, "see", rows))
+        .order_by(Authority.heading)
+    )
+    references: dict[tuple[str, str], list[str]] = {}
+    for sort, text, heading in session.execute(statement):
+        if heading != text and heading not in (headings := references.setdefault((sort, text), [])):
+            headings.append(heading)
+    return references
+
+
+def see_also_references(session: Session, kind: str, rows: Sequence[Row]) -> dict[tuple[str, str], list[str]]:
+    """Return (sort, text) of a heading -> the related headings of its authority record."""
+    forms = (
+        select(AuthorityForm.authority_number, AuthorityForm.sort, AuthorityForm.text)
+        .where(*_forms(kind, "heading", rows))
+        .subquery()
+    )
+    statement = (
+        select(forms.c.sort, forms.c.text, AuthorityForm.text)
+        .join(forms, forms.c.authority_number == AuthorityForm.authority_number)
+        .where(AuthorityForm.relation == "see_also")
+        .order_by(AuthorityForm.sort)
+    )
+    references: dict[tuple[str, str], list[str]] = {}
+    for sort, text, heading in session.execute(statement):
+        if heading not in (headings := references.setdefault((sort, text), [])):
+            headings.append(heading)
+    return references
+
+
+def _forms(kind: str, relation: str, rows: Sequence[Row]) -> tuple[ColumnElement[bool], ...]:
+    return (
+        AuthorityForm.kind == kind,
+        AuthorityForm.relation == relation,
+        AuthorityForm.sort.in_({row.sort for row in rows}),
+    )
+
+
+def _titles(session: Session, position: Position, limit: int) -> list[Row]:
+    number = _number_of(position)
+    statement = select(Record.title_sort, Record.number).where(Record.title_sort != "", Record.deleted_at.is_(None))
+    statement = _entries_from(statement, position, (Record.title_sort, Record.number), (position.sort, number), limit)
+    return [Row(sort, str(number), "", number) for sort, number in session.execute(statement)]
+
+
+def _headings(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read the headings that records use, and the unused forms of authority records."""
+    start = (position.sort, position.tie)
+    headings = select(Heading.sort, Heading.text).where(Heading.kind == position.kind)
+    headings = _entries_from(headings, position, (Heading.sort, Heading.text), start, limit)
+    forms = select(AuthorityForm.sort, AuthorityForm.text).where(
+        AuthorityForm.kind == position.kind, AuthorityForm.relation == "see"
+    )
+    forms = _entries_from(forms.distinct(), position, (AuthorityForm.sort, AuthorityForm.text), start, limit)
+    entries = merge(
+        [(sort, text) for sort, text in session.execute(headings)],
+        [(sort, text) for sort, text in session.execute(forms)],
+        reverse=position.back,
+    )
+    return [Row(sort, text, text) for sort, text in islice(dict.fromkeys(entries), limit)]
+
+
+def _call_numbers(session: Session, position: Position, limit: int) -> list[Row]:
+    """Read branch by branch, in the order of the table's index, and sort the entries of all branches."""
+    branches = session.scalars(select(Branch.id).order_by(Branch.id)).all()
+    number = _number_of(position)
+    values: set[tuple[str, int, str]] = set()
+    for start in range(0, len(branches), BRANCHES_AT_ONCE):
+        parts = []
+        for branch_id in branches[start : start + BRANCHES_AT_ONCE]:
+            statement = select(Item.call_sort, Item.record_number, func.min(Item.call_number)).where(
+                Item.branch_id == branch_id, Item.call_sort != "", Item.status != "withdrawn"
+            )
+            statement = statement.group_by(Item.call_sort, Item.record_number)
+            statement = _entries_from(
+                statement, position, (Item.call_sort, Item.record_number), (position.sort, number), limit
+            )
+            parts.append(select(statement.subquery()))
+        values.update((sort, record, call_number) for sort, record, call_number in session.execute(union_all(*parts)))
+    rows: dict[tuple[str, int], Row] = {}
+    for sort, record, call_number in sorted(values, reverse=position.back):
+        rows.setdefault((sort, record), Row(sort, str(record), call_number, record))
+    return list(rows.values())[:limit]
+
+
+def _number_of(position: Position) -> int:
+    """Return the record number of a position among titles or call numbers; 0 when its tie is no number."""
+    return int(position.tie) if position.tie.isascii() and position.tie.isdigit() and len(position.tie) < 19 else 0
+
+
+def _entries_from(
+    statement: Select[*Columns], position: Position, columns: tuple[Any, Any], start: tuple[Any, Any], limit: int
+) -> Select[*Columns]:
+    """Restrict a statement to the entries from a position in its direction, nearest first."""
+    entry, bound = tuple_(*columns), tuple_(*start)
+    if position.back:
+        return statement.where(entry < bound).order_by(*(column.desc() for column in columns)).limit(limit)
+    return statement.where(entry > bound if position.past else entry >= bound).order_by(*columns).limit(limit)

@@ -12,12 +12,11 @@ from rich.table import Table
 
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
-from services.catalog import institutions
+from services.catalog import institutions, queries
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.commands.progress import bar_for
 from services.catalog.importing import sources as stored_sources
-from services.catalog.items import shelves
 from services.catalog.items.item_maps import USUAL_FILE
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
@@ -62,7 +61,7 @@ def load_classes(
 def show_classes(json: Json = False) -> None:
     """List the captions in shelf order."""
     with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
-        captions = shelves.class_captions(session)
+        captions = queries.class_captions(session)
     ordered = sorted(captions.items(), key=lambda pair: (notation(pair[0]), pair[0]))
     if json:
         print(

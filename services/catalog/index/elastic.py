@@ -15,7 +15,6 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError
 from chassis.errors import Invalid
 from chassis.ids import new_id
 from services.catalog.index.circuit_breaker import CircuitBreaker
-from services.catalog.index.edit_distance import edits
 from services.catalog.index.elastic_query import (
     EVERYTHING,
     STATE,
@@ -27,7 +26,7 @@ from services.catalog.index.elastic_query import (
     value_counts_body,
 )
 from services.catalog.index.elastic_writing import ElasticRebuild, bulk_write, rebuild_alias, write_errors
-from services.catalog.index.port import Change, Hits, Index, Request, index_building, search_unavailable
+from services.catalog.index.port import Change, Hits, Index, Request, edit_distance, index_building, search_unavailable
 from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
 
@@ -117,7 +116,7 @@ class ElasticIndex:
         size = max(NEIGHBOURS, limit)
         suggested = self._ask(near_tokens_body(token, fields, distance, size)).get("suggest", {})
         words = {option["text"] for entry in suggested.values() for part in entry for option in part.get("options", [])}
-        distances = {word: edits(token, word, distance) for word in words}
+        distances = {word: edit_distance(token, word, distance) for word in words}
         near = sorted((distances[word], word) for word in words if 0 < distances[word] <= distance)
         if not near:
             return []

@@ -169,3 +169,32 @@ def search_unavailable(why: object) -> Unavailable:
 
 def index_not_written(why: object) -> Unavailable:
     return Unavailable("INDEX_NOT_WRITTEN", why=str(why))
+
+
+def edit_distance(left: str, right: str, limit: int) -> int:
+    """Count insertions, deletions, substitutions and swaps of adjacent letters between two tokens.
+
+    Each letter is edited once at most (optimal string alignment), as in the Levenshtein automata of Lucene and tantivy.
+    returns  `limit` + 1 for every distance above `limit`
+    """
+    if abs(len(left) - len(right)) > limit or len(set(left) - set(right)) > limit:
+        return limit + 1
+    row_before_last: list[int] = []
+    last_row = list(range(len(right) + 1))
+    for row, letter in enumerate(left, 1):
+        current_row = [row]
+        for column, other_letter in enumerate(right, 1):
+            cost = min(last_row[column] + 1, current_row[-1] + 1, last_row[column - 1] + (letter != other_letter))
+            if row > 1 and column > 1 and letter == right[column - 2] and left[row - 2] == other_letter:
+                cost = min(cost, row_before_last[column - 2] + 1)
+            current_row.append(cost)
+        if min(current_row) > limit and min(last_row) > limit:
+            return limit + 1
+        row_before_last, last_row = last_row, current_row
+    return min(last_row[-1], limit + 1)
+
+
+def nearest_tokens(token: str, candidates: Iterable[str], limit: int) -> list[tuple[int, str]]:
+    """List the candidates within `limit` edits as (edits, candidate), nearest first; the token itself has 0."""
+    pairs = ((edit_distance(token, candidate, limit), candidate) for candidate in set(candidates))
+    return sorted(pair for pair in pairs if pair[0] <= limit)

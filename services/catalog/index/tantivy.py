@@ -14,8 +14,15 @@ from tantivy import Query, Searcher
 
 from chassis.errors import Invalid, Unavailable
 from services.catalog.index import tantivy_files as files
-from services.catalog.index.edit_distance import nearest
-from services.catalog.index.port import Change, Hits, Request, index_building, index_not_written, search_unavailable
+from services.catalog.index.port import (
+    Change,
+    Hits,
+    Request,
+    index_building,
+    index_not_written,
+    nearest_tokens,
+    search_unavailable,
+)
 from services.catalog.index.stored_fields import filter_matches
 from services.catalog.index.tantivy_query import QueryTranslator, engine_errors
 from services.catalog.index.tantivy_search import (
@@ -263,7 +270,7 @@ def _near_tokens(snapshot: Snapshot, field: str, token: str, limit: int) -> list
     near = snapshot.near_tokens.get(key)
     if near is None:
         words = (word for word, _count in snapshot.searcher.terms_with_prefix(field, token[:1]))
-        near = nearest(token, words, limit)
+        near = nearest_tokens(token, words, limit)
         if len(snapshot.near_tokens) < MOST_NEAR_LOOKUPS:
             snapshot.near_tokens[key] = near
     return near

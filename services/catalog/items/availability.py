@@ -22,8 +22,8 @@ class ItemFacts(NamedTuple):
     institution  code of its institution; "" for the institution of the source
     branch       code of its branch; "" when the record has none
     collection   circulation, children, reference, closed_stacks, local, thesis, serials, audiovisual, or a code as
-                 written in the source; "" when the source has none. An item that may not be lent is `reference`:
-                 until circulation has policies, only the collection means "read here only"
+                 written in the source; "" when the source has none. An item that may not be lent is in
+                 `reference`: until circulation has policies, only the collection says "read here only"
     material     a code of record.codes.material_of; "" for the record's own material
     status       one of STATUSES
     copy         copy number, as written in the source
@@ -49,7 +49,7 @@ class ItemFacts(NamedTuple):
 
 
 def answer(status: str, collection: str) -> str:
-    """Return the availability of an item, one of ANSWERS. "out_until" needs circulation and is never returned here."""
+    """Return the availability of an item, one of ANSWERS; never "out_until", which only circulation knows."""
     if status != "in_service":
         return "not_available"
     return "read_here_only" if collection in _READ_HERE else "can_be_borrowed"
@@ -107,6 +107,6 @@ def branch_first(holdings_json: bytes, branch: str) -> bytes:
 
 
 def branch_named(text: str) -> tuple[str, str] | None:
-    """Split "INSTITUTION/BRANCH" into its codes; None for other text, because an old bookmark is not an error."""
+    """Split "INSTITUTION/BRANCH" into its codes; None for other text: a bookmark of an old address is no error."""
     institution, slash, branch = text.partition("/")
     return (institution, branch) if slash and institution and branch else None

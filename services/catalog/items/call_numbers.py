@@ -28,7 +28,7 @@ _VOLUME_NUMBER = r"([0-9]+)([a-z]?(?:\s?[-/]\s?[0-9]+)?)|(?<=[\s.])((?-i:[IVX])+
 _VOLUME = re.compile(rf"(?<![^\s/])(?:{_VOLUME_WORDS})(?:{_VOLUME_NUMBER})(?![^\s/,])", re.IGNORECASE)
 _COPY = re.compile(rf"(?<![^\s/])(?:{_COPY_WORDS})([0-9]+)(?![^\s/,])", re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]+")
-# The most common form, parsed with one match.
+# The most common form of a call number.
 _USUAL = re.compile(r"(?:([A-Z]{1,6}) )?([0-9]{3}(?:\.[0-9]+)?|2X[0-9]?(?:\.[0-9]+)?) ([A-Za-z]{2,4}) ([a-z])\Z")
 _BLANKS = re.compile(r"[\x00-\x20\s]+")
 _PRIMES = str.maketrans("", "", "'’′`")
@@ -60,7 +60,7 @@ class CallNumber:
 
     @property
     def sort_key(self) -> str:
-        """Return a key that sorts by code point, part by part: R after A, 813 before 813.5 before 814, NAV before NAZ.
+        """A key that sorts by code point, part by part: A before R, 813 before 813.5 before 814, NAV before NAZ.
 
         Volumes sort by number: jil. 2 before jil. 10. 2X sorts between 299 and 300. "" for an empty call number.
         """
@@ -80,12 +80,12 @@ class CallNumber:
 
 
 @lru_cache(maxsize=1024)
-def parse(written: str) -> CallNumber:
+def parse(text: str) -> CallNumber:
     """Parse a call number in any common form: `R 899.221 3 NAV r jil. 2 c.2`, `813/NAV/r`, `2X4.1 HAM t`, `F NAV`.
 
     Accepts any text and never raises; characters after LONGEST are ignored.
     """
-    text = unicodedata.normalize("NFC", written[:LONGEST]).replace("\x1f", " ")
+    text = unicodedata.normalize("NFC", text[:LONGEST]).replace("\x1f", " ")
     copy = _COPY.search(text)
     number = ""
     if copy is not None and copy.start() > 0:
@@ -102,23 +102,23 @@ def parse(written: str) -> CallNumber:
     return CallNumber(prefix, class_number, author, title, volume, number, " ".join(words))
 
 
-def sort_key(written: str) -> str:
+def sort_key(text: str) -> str:
     """Return the sort key of a call number: parse(written).sort_key."""
-    return shelf_key(*shelf_parts(written))
+    return shelf_key(*shelf_parts(text))
 
 
 @lru_cache(maxsize=8192)
-def shelf_parts(written: str) -> tuple[str, str, str]:
+def shelf_parts(text: str) -> tuple[str, str, str]:
     """Return the beginning of the sort key (equal for all copies of a book), the volume and the copy.
 
     A call number without a known part sorts last; a blank one has no sort key.
     """
-    match = _USUAL.match(written)
+    match = _USUAL.match(text)
     if match is not None:
         prefix, number, author, title = match.groups("")
         return f"{prefix} {number} {author.upper()} {title.upper()} ", "", ""
-    parts = parse(written)
-    return parts._start or (_NOWHERE if written.strip() else ""), parts.volume, parts.copy
+    parts = parse(text)
+    return parts._start or (_NOWHERE if text.strip() else ""), parts.volume, parts.copy
 
 
 def shelf_key(start: str, volume: str, copy: str) -> str:
@@ -156,12 +156,12 @@ def _is_class(word: str) -> bool:
     return any(letter.isdigit() for letter in word) and (word[0].isdigit() or not _CUTTER.match(word))
 
 
-def _marks(words: list[str], placed: bool) -> tuple[str, str, list[str]]:
+def _marks(words: list[str], has_class: bool) -> tuple[str, str, list[str]]:
     """Split off author mark and title mark; a single lower-case letter is the title mark."""
     author = title = ""
     if words and (_LETTERS.match(words[0]) or _CUTTER.match(words[0])):
         word = words[0].rstrip(".,")
-        if not (len(word) == 1 and word.islower() and placed):
+        if not (len(word) == 1 and word.islower() and has_class):
             author, words = word.upper(), words[1:]
     if words and _TITLE_MARK.match(words[0]):
         title, words = words[0].lower(), words[1:]

@@ -40,20 +40,21 @@ class StoredItems:
     fresh: bool
 
 
-def resolve_branches(shelves: BranchIndex, items: Sequence[ItemFacts]) -> list[ItemFacts]:
+def resolve_branches(branch_index: BranchIndex, items: Sequence[ItemFacts]) -> list[ItemFacts]:
     """Assign items without a branch to the branch with the institution's code."""
-    return [facts if facts.branch else facts._replace(branch=shelves.institution) for facts in items]
+    return [facts if facts.branch else facts._replace(branch=branch_index.institution) for facts in items]
 
 
-def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFacts]) -> list[str]:
+def open_branches(session: Session, branch_index: BranchIndex, items: Iterable[ItemFacts]) -> list[str]:
     """Create an unconfirmed branch for each unknown code; returns the new codes."""
-    codes = sorted({facts.branch for facts in items} - set(shelves.branches))
+    codes = sorted({facts.branch for facts in items} - set(branch_index.branches))
     if not codes:
         return []
     rows = [
         {
-            "id": new_id(), "institution_id": shelves.institution_id, "code": code, "name_id": code, "name_en": code,
-            "kind": "", "npp": "", "isil": "", "zone": shelves.zone, "confirmed": False,
+            "id": new_id(), "institution_id": branch_index.institution_id, "code": code,
+            "name_id": code, "name_en": code, "kind": "", "npp": "", "isil": "",
+            "zone": branch_index.zone, "confirmed": False,
         }
         for code in codes
     ]  # fmt: skip
@@ -61,45 +62,47 @@ def open_branches(session: Session, shelves: BranchIndex, items: Iterable[ItemFa
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
     result = session.execute(
         select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
-            Branch.institution_id == shelves.institution_id, Branch.code.in_(codes)
+            Branch.institution_id == branch_index.institution_id, Branch.code.in_(codes)
         )
     )
-    shelves.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
-    return [str(row["code"]) for row in rows if shelves.branches[str(row["code"])][0] == row["id"]]
+    branch_index.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
+    return [str(row["code"]) for row in rows if branch_index.branches[str(row["code"])][0] == row["id"]]
 
 
-def holdings_of(shelves: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
+def holdings_of(branch_index: BranchIndex, items: Sequence[ItemFacts]) -> bytes:
     """Return a record's holdings as JSON. Call open_branches with the items first."""
     if not items:
         return b"[]"
-    names = {(shelves.institution, code): (name.id, name.en) for code, (_, name) in shelves.branches.items()}
-    return orjson.dumps(holdings(items, names, institution=shelves.institution))
+    names = {(branch_index.institution, code): (name.id, name.en) for code, (_, name) in branch_index.branches.items()}
+    return orjson.dumps(holdings(items, names, institution=branch_index.institution))
 
 
-def put_items(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> list[tuple[int, str]]:
+def put_items(
+    session: Session, branch_index: BranchIndex, stored_items: Sequence[StoredItems]
+) -> list[tuple[int, str]]:
     """Replace the items of these records.
 
     An item keeps its id while its record has the same barcode, or, without a barcode, the same position.
-    The records are stored, and open_branches was called with their items.
+    Call it after the records are stored and open_branches was called with their items.
     returns  warnings (ordinal, BARCODE_IN_USE): a barcode of another item of the institution is left out
     """
     warnings: list[tuple[int, str]] = []
-    ids = _kept_ids(session, [stock.record_number for stock in stocks if not stock.fresh])
-    barcode_owners = _barcodes_elsewhere(session, shelves, stocks)
+    ids = _delete_items(session, [stored.record_number for stored in stored_items if not stored.fresh])
+    barcode_owners = _barcodes_elsewhere(session, branch_index, stored_items)
     rows: list[dict[str, Any]] = []
-    for stock in stocks:
-        for position, facts in enumerate(stock.items):
+    for stored in stored_items:
+        for position, facts in enumerate(stored.items):
             barcode: str | None = facts.barcode or None
-            if barcode is not None and barcode_owners.setdefault(barcode, stock.record_number) != stock.record_number:
-                warnings.append((stock.ordinal, BARCODE_IN_USE))
+            if barcode is not None and barcode_owners.setdefault(barcode, stored.record_number) != stored.record_number:
+                warnings.append((stored.ordinal, BARCODE_IN_USE))
                 barcode = None
-            existing_id = ids.pop((stock.record_number, barcode or str(position)), None)
+            existing_id = ids.pop((stored.record_number, barcode or str(position)), None)
             rows.append(
                 {
                     "id": existing_id or new_id(),
-                    "institution_id": shelves.institution_id,
-                    "record_number": stock.record_number,
-                    "branch_id": shelves.branches[facts.branch][0],
+                    "institution_id": branch_index.institution_id,
+                    "record_number": stored.record_number,
+                    "branch_id": branch_index.branches[facts.branch][0],
                     "barcode": barcode,
                     "call_number": facts.call_number,
                     "collection": facts.collection,
@@ -119,7 +122,7 @@ def put_items(session: Session, shelves: BranchIndex, stocks: Sequence[StoredIte
     return warnings
 
 
-def _kept_ids(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str], UUID]:
+def _delete_items(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str], UUID]:
     """Delete the items of these records and return their ids by (record number, barcode or position)."""
     if not numbers:
         return {}
@@ -129,14 +132,16 @@ def _kept_ids(session: Session, numbers: Sequence[int]) -> dict[tuple[int, str],
     return {(row.record_number, row.barcode or str(row.position)): row.id for row in rows}
 
 
-def _barcodes_elsewhere(session: Session, shelves: BranchIndex, stocks: Sequence[StoredItems]) -> dict[str, int]:
-    """Map those barcodes that other records already use to the record number."""
-    barcodes = {facts.barcode for stock in stocks for facts in stock.items if facts.barcode}
+def _barcodes_elsewhere(
+    session: Session, branch_index: BranchIndex, stored_items: Sequence[StoredItems]
+) -> dict[str, int]:
+    """Return barcode -> record number, for barcodes that other records already use."""
+    barcodes = {facts.barcode for stored in stored_items for facts in stored.items if facts.barcode}
     if not barcodes:
         return {}
     rows = session.execute(
         select(Item.barcode, Item.record_number).where(
-            Item.institution_id == shelves.institution_id, Item.barcode.in_(barcodes)
+            Item.institution_id == branch_index.institution_id, Item.barcode.in_(barcodes)
         )
     )
     return {str(row.barcode): row.record_number for row in rows}

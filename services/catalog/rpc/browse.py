@@ -9,7 +9,7 @@ from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, works_pb2
 from services.catalog.browse import class_counts
 from services.catalog.browse.lists import browse
-from services.catalog.items import neighbours
+from services.catalog.items import shelves
 from services.catalog.rpc.protobuf import ServicerPart, wire_brief, wire_class, wire_text
 from services.catalog.works.editions import load_work
 
@@ -78,7 +78,7 @@ class BrowseMethods(ServicerPart):
     def ListNeighbours(
         self, request: browsing_pb2.ListNeighboursRequest, context: grpc.ServicerContext
     ) -> browsing_pb2.ListNeighboursReply:
-        shelf = neighbours.neighbours(
+        shelf = shelves.list_neighbours(
             self._database,
             context=rpc.context(context),
             record_id=request.record_id,

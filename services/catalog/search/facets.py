@@ -13,7 +13,6 @@ from chassis.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import Index, Request
-from services.catalog.items import shelves
 from services.catalog.record.captions import caption
 from services.catalog.search import validation
 from services.catalog.search.execution import run_query
@@ -119,7 +118,7 @@ def load_names(database: Database) -> Names:
     if cached is None or cached[0] < now:
         with database.reading(READER) as session:
             names = queries.place_names(session)
-            names |= {("class", value): name for value, name in shelves.class_captions(session).items()}
+            names |= {("class", value): name for value, name in queries.class_captions(session).items()}
         cached = now + NAMES_SECONDS, names
         _cached_names[database] = cached
     return cached[1]

@@ -107,7 +107,7 @@ def weigh(match: Match, fields: Fields, rarity: Rarity) -> list[Part] | None:
         case Boosted(match=inner, bonus=bonus):
             needed = weigh(inner, fields, rarity)
             return (
-                None if needed is None else _all_parts([needed, *(weigh(each, fields, rarity) or [] for each in bonus)])
+                None if needed is None else _all_parts([needed, *(weigh(bonu, fields, rarity) or [] for bonu in bonus)])
             )
 
 

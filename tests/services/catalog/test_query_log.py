@@ -52,7 +52,7 @@ def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> Non
         assert log_searches(session, [searched("surau"), searched("  "), searched("081234567890", total=0)]) == 1
     with database.reading(READER) as session:
         rows = session.scalars(select(Search)).all()
-    assert [(each.day, each.query, each.total, each.clicked, each.language) for each in rows] == [
+    assert [(row.day, row.query, row.total, row.clicked, row.language) for row in rows] == [
         ("2026-11-25", "surau", 1, 0, "id")
     ]
 

@@ -41,7 +41,7 @@ def test_a_name_is_found_by_its_initials(name: str, forms: set[str]) -> None:
     ],
 )
 def test_a_turned_name_has_the_same_key(names: tuple[str, ...]) -> None:
-    assert len({name_key(tokens(each)) for each in names}) == 1
+    assert len({name_key(tokens(name)) for name in names}) == 1
 
 
 def test_a_name_of_nothing_but_titles_is_still_a_name() -> None:

@@ -14,11 +14,10 @@ from chassis.ids import new_id
 from chassis.sentences import LocalText
 from chassis.testing import migrated_database
 from chassis.urls import open_url
-from services.catalog import sample
+from services.catalog import queries, sample
 from services.catalog.browse import class_counts
 from services.catalog.browse.class_counts import Classes
 from services.catalog.index.port import ENGINES, Index
-from services.catalog.items import shelves
 from services.catalog.service import SERVICE
 from tests import servers as development
 from tests.builders import book
@@ -56,18 +55,18 @@ def asked(counted: tuple[Database, Index], parent: str = "") -> Classes:
 
 
 def figures(found: Classes) -> dict[str, int]:
-    return {each.notation: each.count for each in found.classes if each.count}
+    return {class_.notation: class_.count for class_ in found.classes if class_.count}
 
 
 def test_at_the_top_stand_the_ten_main_classes_and_2x(counted: tuple[Database, Index]) -> None:
     found = asked(counted)
-    assert [each.notation for each in found.classes] == [
+    assert [class_.notation for class_ in found.classes] == [
         "000", "100", "200", "2X", "300", "400", "500", "600", "700", "800", "900",
     ]  # fmt: skip
     assert figures(found) == {"200": 3, "2X": 2, "800": 4}
     assert (found.path, found.without) == ([], 1)
-    assert all(each.caption for each in found.classes)
-    assert [each.notation for each in found.classes if each.divided] == ["200", "2X", "800"]
+    assert all(class_.caption for class_ in found.classes)
+    assert [class_.notation for class_ in found.classes if class_.divided] == ["200", "2X", "800"]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_the_librarys_captions_come_with_the_classes_and_others_have_none(
     database, _ = library
     with database.transaction(system("test")) as session:
         class_counts.load_captions(session, "PKS", {"89": LocalText("Sastra kita", "Our literature")})
-    captions = {each.notation: each.caption for each in asked(counted, "8").classes}
+    captions = {class_.notation: class_.caption for class_ in asked(counted, "8").classes}
     assert captions == {"810": None, "820": None, "890": LocalText("Sastra kita", "Our literature")}
 
 
@@ -112,7 +111,7 @@ def test_captions_are_an_institutions_and_replace_its_former_ones(database: Data
     with database.transaction(system("test")) as session:
         assert class_counts.load_captions(session, "PKS", {"8": LocalText("A", "A"), "81": LocalText("B", "B")}) == 2
         assert class_counts.load_captions(session, "PKS", {"81": LocalText("C", "C")}) == 1
-        assert shelves.class_captions(session) == {"81": LocalText("C", "C")}
+        assert queries.class_captions(session) == {"81": LocalText("C", "C")}
         with pytest.raises(NotFound):
             class_counts.load_captions(session, "NIHIL", {"81": LocalText("C", "C")})
 

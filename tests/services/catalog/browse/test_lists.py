@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy import func, select, update
 
 from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
+from chassis.errors import Invalid
 from chassis.urls import open_url
 from services.catalog.browse.headings import delete_unused_headings
-from services.catalog.browse.lists import BrowsePage, browse
+from services.catalog.browse.lists import KINDS, BrowsePage, Position, browse, position_from_cursor, position_of
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Heading, ImportRun, IndexQueue, Record
@@ -24,6 +28,15 @@ from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import eventually, run_indexer
 
 CONTEXT = system("test")
+REFUSED = (
+    ({"kind": "colour"}, "BROWSE_KIND_UNKNOWN"),
+    ({"kind": "author", "term": "x" * 201}, "TERM_TOO_LONG"),
+    ({"kind": "author", "before": 51}, "LIMIT_OUT_OF_BOUNDS"),
+    ({"kind": "author", "after": 51}, "LIMIT_OUT_OF_BOUNDS"),
+    ({"kind": "author", "cursor": "bukan"}, "CURSOR_FOREIGN"),
+    ({"kind": "author", "cursor": "WzEsMiwzLDRd"}, "CURSOR_FOREIGN"),
+    ({"kind": "author", "cursor": "é" * 3000}, "CURSOR_FOREIGN"),
+)
 
 
 @dataclass
@@ -45,7 +58,7 @@ class Shelf:
         return browse(self.database, self.index, context=READER, kind=kind, term=term, **more)  # type: ignore[arg-type]
 
     def texts(self, kind: str, term: str = "", **more: int | str) -> list[str]:
-        return [each.text for each in self.browse(kind, term, **more).headings]
+        return [heading.text for heading in self.browse(kind, term, **more).headings]
 
 
 @pytest.fixture
@@ -77,7 +90,7 @@ def shelf(database: Database, index: Index, import_: Importer) -> Shelf:
 
 def test_headings_come_in_folded_order_around_the_term_with_counts(shelf: Shelf) -> None:
     found = shelf.browse("author", "nav", before=2, after=2)
-    assert [(each.text, each.count) for each in found.headings] == [
+    assert [(heading.text, heading.count) for heading in found.headings] == [
         ("Naim, Mochtar", 1),
         ("Nasroen, M.", 1),
         ("Navis, A. A.", 2),
@@ -100,18 +113,18 @@ def test_cursors_lead_on_and_back_and_neither_repeat_nor_miss(shelf: Shelf) -> N
     page = shelf.browse("subject", after=2)
     while page.next:
         page = shelf.browse("", cursor=page.next, after=2)
-        seen += [each.text for each in page.headings]
+        seen += [heading.text for heading in page.headings]
     assert seen == shelf.texts("subject")
     back: list[str] = []
     while page.previous:
         page = shelf.browse("", cursor=page.previous, before=2)
-        back = [each.text for each in page.headings] + back
+        back = [heading.text for heading in page.headings] + back
     assert back == seen[: len(seen) - 1]
 
 
 def test_titles_come_without_articles_each_with_its_record(shelf: Shelf) -> None:
     found = shelf.browse("title", "me", before=1, after=2)
-    assert [each.text for each in found.headings] == ["Kemarau", "Merantau", "Robohnya surau kami"]
+    assert [heading.text for heading in found.headings] == ["Kemarau", "Merantau", "Robohnya surau kami"]
     assert found.place == 1
     record = found.headings[1].record
     assert record is not None
@@ -127,10 +140,10 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
     )
     assert shelf.texts("call_number") == ["297 HAM t", "813 HAM t", "899.221 NAV r", "R 030 ENS e"]
     found = shelf.browse("call_number", "813", before=1, after=1)
-    assert [each.text for each in found.headings] == ["297 HAM t", "813 HAM t"]
+    assert [heading.text for heading in found.headings] == ["297 HAM t", "813 HAM t"]
     assert found.headings[0].record is not None
     following = shelf.browse("", cursor=found.next)
-    assert [each.text for each in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
+    assert [heading.text for heading in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
 
 
 def test_a_heading_that_nobody_uses_any_more_is_not_shown_and_is_weeded(shelf: Shelf) -> None:
@@ -152,3 +165,26 @@ def test_nothing_is_weeded_while_the_index_is_behind(shelf: Shelf) -> None:
         session.execute(update(ImportRun).values(finished_at=clock.now().replace(year=2020)))
         session.add(IndexQueue(record_number=session.scalars(select(Record.number)).first(), version=1))
     assert delete_unused_headings(shelf.database, shelf.index) == 0
+
+
+def test_invalid_parameters_are_refused_by_name(database: Database, index: Index) -> None:
+    for parameters, reason in REFUSED:
+        with pytest.raises(Invalid, match=reason):
+            browse(database, index, context=READER, **parameters)  # type: ignore[arg-type]
+
+
+@given(st.sampled_from(KINDS), st.text(max_size=200), st.text(max_size=200), st.booleans())
+def test_a_cursor_decodes_to_its_position(kind: str, sort: str, tie: str, back: bool) -> None:
+    position = Position(kind, sort.replace("\x00", ""), tie.replace("\x00", ""), back, past=True)
+    assert position_from_cursor(str(position)) == position
+
+
+@given(st.text(max_size=300))
+def test_any_text_is_a_cursor_or_is_refused(text: str) -> None:
+    with suppress(Invalid):
+        assert str(position_from_cursor(text))
+
+
+def test_terms_are_folded_as_lists_are() -> None:
+    assert position_of("author", "Qur'ān, A.").sort == "quran a"
+    assert position_of("call_number", "813.5 NAV") != position_of("author", "813.5 NAV")

@@ -48,7 +48,7 @@ def test_captions_that_are_wrong_change_nothing(rangkiang: Rangkiang, tmp_path: 
 
 def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_path: Path) -> None:
     usual = rangkiang("sources", "show", "A").out.decode()
-    assert read_map(usual).ways
+    assert read_map(usual).patterns
     file = tmp_path / "a.toml"
     file.write_text(OWN)
     assert rangkiang("sources", "map", "A", str(file), "--json").line == {"source": "A", "own": True, "changed": 1}

@@ -89,7 +89,7 @@ def test_an_empty_catalogue_is_an_empty_export(database: Database, form: str) ->
 
 def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Importer, database: Database) -> None:
     records = [book("1"), book("2", more=[["520", "  ", "a", "x" * BEYOND_ISO_2709]]), book("3")]
-    import_(b"".join([marcxml.COLLECTION_HEAD, *(marcxml.encode(each, declare=False) for each in records),
+    import_(b"".join([marcxml.COLLECTION_HEAD, *(marcxml.encode(record, declare=False) for record in records),
                       marcxml.COLLECTION_TAIL]))  # fmt: skip
     content, written, left = exported(database, "marc")
     assert (written, len(left)) == (2, 1)

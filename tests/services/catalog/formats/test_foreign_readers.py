@@ -55,7 +55,7 @@ def test_rispy_reads_every_record_with_its_title_and_names(records: str) -> None
 def test_bibtexparser_reads_every_record_under_a_key_of_its_own(records: str) -> None:
     library = bibtexparser.parse_string(collection("bibtex", records))
     assert library.failed_blocks == []
-    assert len({each.key for each in library.entries}) == len(library.entries) == len(entries(records))
+    assert len({entry.key for entry in library.entries}) == len(library.entries) == len(entries(records))
     for entry, seen in zip(entries(records), library.entries, strict=True):
         assert seen.fields_dict["url"].value == entry.address
         # Balanced: every brace we open is ours to close.

@@ -9,8 +9,7 @@ from sqlalchemy import func, select
 
 from chassis.context import READER
 from chassis.db import Database
-from services.catalog.browse import list_queries
-from services.catalog.browse.list_queries import Row
+from services.catalog.browse.lists import Row, see_also_references, see_references
 from services.catalog.marc.faults import REASONS, MarcError
 from services.catalog.marc.record import Record
 from services.catalog.record.headings import authority_of, heading_sort
@@ -115,6 +114,6 @@ def test_lists_know_what_to_see_and_to_see_also(database: Database, import_: Imp
     import_([HAMKA, authority("a2", "Karim Amrullah, Abdul", also=["Hamka"])])
     with database.reading(READER) as session:
         variant = [Row(heading_sort(text), text, text) for text in ("Buya Hamka", "Hamka")]
-        assert list_queries.see(session, "author", variant) == {("buya hamka", "Buya Hamka"): ["Hamka"]}
-        assert list_queries.see_also(session, "author", variant) == {("hamka", "Hamka"): ["Karim Amrullah, Abdul"]}
-        assert list_queries.see(session, "subject", variant) == {}
+        assert see_references(session, "author", variant) == {("buya hamka", "Buya Hamka"): ["Hamka"]}
+        assert see_also_references(session, "author", variant) == {("hamka", "Hamka"): ["Karim Amrullah, Abdul"]}
+        assert see_references(session, "subject", variant) == {}

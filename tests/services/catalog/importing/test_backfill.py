@@ -45,7 +45,7 @@ def test_everything_is_made_as_an_import_would(works: Works) -> None:
         headings = session.execute(select(Heading.kind, Heading.text).order_by(Heading.kind)).all()
         queued = session.scalar(select(func.count()).select_from(IndexQueue))
     assert (row.title_sort, row.author_sort, row.version) == ("the surau", "navis a a", 2)
-    assert [tuple(each) for each in headings] == [("author", "Navis, A. A."), ("subject", "Surau")]
+    assert [tuple(heading) for heading in headings] == [("author", "Navis, A. A."), ("subject", "Surau")]
     assert queued == 4
 
 

@@ -67,7 +67,7 @@ def queued(database: Database) -> dict[int, int]:
 
 def test_a_map_reads_the_records_that_are_there_anew(database: Database, import_: Importer) -> None:
     import_(BOOKS)
-    assert [each.barcode for each in items(database)] == ["K2"]
+    assert [item.barcode for item in items(database)] == ["K2"]
     assert map_(database, OWN) == 2
     (item,) = items(database)
     assert (item.barcode, item.branch, item.call_number) == ("K1", "PST", "813 NAV r")
@@ -75,7 +75,7 @@ def test_a_map_reads_the_records_that_are_there_anew(database: Database, import_
     found = records(database)
     assert {each.version for each in found.values()} == {2}
     assert queued(database) == {each.number: 2 for each in found.values()}
-    assert [each["branch"] for each in orjson.loads(bytes(found["(TEST)1"].holdings))] == ["PST"]
+    assert [load["branch"] for load in orjson.loads(bytes(found["(TEST)1"].holdings))] == ["PST"]
     assert orjson.loads(bytes(found["(TEST)2"].holdings)) == []
 
 
@@ -93,7 +93,7 @@ def test_the_same_map_again_changes_nothing(database: Database, import_: Importe
     before = items(database)
     assert map_(database, OWN) == 0
     assert items(database) == before
-    assert {each.version for each in records(database).values()} == {2}
+    assert {record.version for record in records(database).values()} == {2}
 
 
 def test_an_item_keeps_its_id_and_the_usual_map_comes_back(database: Database, import_: Importer) -> None:
@@ -110,7 +110,7 @@ def test_imports_use_the_sources_map(database: Database, import_: Importer) -> N
     import_(BOOKS[1:])
     map_(database, OWN)
     import_(BOOKS[:1])
-    assert [each.barcode for each in items(database)] == ["K1"]
+    assert [item.barcode for item in items(database)] == ["K1"]
     with database.reading(READER) as session:
         assert sources.item_map_of(session, "TEST") != USUAL
         assert sources.item_map_of(session, "ANOTHER") == USUAL
@@ -140,7 +140,10 @@ def test_sources_are_listed_with_what_they_have(database: Database, import_: Imp
     import_([], source="KOSONG")
     map_(database, OWN)
     with database.reading(READER) as session:
-        found = [(each.code, each.institution, each.records, bool(each.item_map)) for each in sources.sources(session)]
+        found = [
+            (source.code, source.institution, source.records, bool(source.item_map))
+            for source in sources.sources(session)
+        ]
     assert found == [("KOSONG", "PKS", 0, False), ("TEST", "PKS", 2, True)]
 
 
@@ -151,5 +154,5 @@ def test_items_of_an_older_release_find_their_places(database: Database, import_
         session.execute(update(Item).values(call_sort="", enumeration=""))
     assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 1
     assert items(database) == before
-    assert {each.version for each in records(database).values()} == {1}
+    assert {record.version for record in records(database).values()} == {1}
     assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 0

@@ -36,7 +36,7 @@ def _counts(counts: object) -> tuple[int, ...]:
 def test_what_goes_in_comes_out_field_for_field(import_: Importer, database: Database) -> None:
     records = [book(str(number), f"Judul {number}", items=[("PST", f"B{number}")]) for number in range(1200)]
     assert _counts(import_(records)) == (1200, 1200, 0, 0, 0)
-    assert [each.fingerprint() for each in _all(database)] == [each.fingerprint() for each in records]
+    assert [each.fingerprint() for each in _all(database)] == [record.fingerprint() for record in records]
 
 
 def test_the_same_file_again_changes_nothing(import_: Importer, database: Database) -> None:
@@ -150,7 +150,7 @@ def test_a_stopped_import_goes_on_where_it_was(
     counts = import_(path, tell=told.append)
     assert _counts(counts) == (1700, 1700, 0, 0, 0)
     assert len(told) == 4 - batches
-    assert [each.fingerprint() for each in _all(database)] == [each.fingerprint() for each in records]
+    assert [each.fingerprint() for each in _all(database)] == [record.fingerprint() for record in records]
     assert _counts(import_(path)) == (1700, 0, 0, 1700, 0)
 
 

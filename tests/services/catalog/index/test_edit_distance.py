@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.catalog.index.edit_distance import edits, nearest
+from services.catalog.index.port import edit_distance, nearest_tokens
 
 
 @pytest.mark.parametrize(
@@ -25,19 +25,19 @@ from services.catalog.index.edit_distance import edits, nearest
     ],
 )
 def test_edits_count_swaps_once_and_stop_beyond_the_limit(one: str, other: str, limit: int, found: int) -> None:
-    assert edits(one, other, limit) == found
+    assert edit_distance(one, other, limit) == found
 
 
 @given(st.text("abc", max_size=7), st.text("abc", max_size=7))
 def test_a_limit_changes_nothing_below_it(one: str, other: str) -> None:
-    exact = edits(one, other, 20)
-    assert exact == edits(other, one, 20)
+    exact = edit_distance(one, other, 20)
+    assert exact == edit_distance(other, one, 20)
     for limit in range(4):
-        assert edits(one, other, limit) == min(exact, limit + 1)
+        assert edit_distance(one, other, limit) == min(exact, limit + 1)
 
 
 def test_the_nearest_come_first() -> None:
-    assert nearest("kabau", ["kabar", "kaba", "kabau", "surau", "kabar"], 1) == [
+    assert nearest_tokens("kabau", ["kabar", "kaba", "kabau", "surau", "kabar"], 1) == [
         (0, "kabau"),
         (1, "kaba"),
         (1, "kabar"),

@@ -8,9 +8,8 @@ import pytest
 
 from chassis.errors import Invalid
 from services.catalog.items.availability import ItemFacts
-from services.catalog.items.enumeration import split_date
 from services.catalog.items.item_maps import USUAL, read_map
-from services.catalog.items.parsing import items_of
+from services.catalog.items.parsing import items_of, split_date
 from services.catalog.marc.record import Field, Record
 
 
@@ -82,7 +81,7 @@ def test_fields_that_lack_what_an_item_has_are_none() -> None:
 
 def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_processes() -> None:
     assert pickle.loads(pickle.dumps(USUAL)) == USUAL
-    assert [way.tag for way in USUAL.ways] == ["952", "852"]
+    assert [way.tag for way in USUAL.patterns] == ["952", "852"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +92,7 @@ def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_proce
         ("[[way]]\nfield = ", "TOML", ""),
         ("[[way]]\nfield = '99'\nbarcode = 'a'", "way 1: field", "three digits"),
         ("[[way]]\nfield = '001'\nbarcode = 'a'", "way 1: field", "three digits"),
-        ("[[way]]\nname = 'Kami'\nfield = '990'", "way 1 (Kami)", "nothing stands"),
+        ("[[way]]\nname = 'Kami'\nfield = '990'", "way 1 (Kami)", "names no subfield"),
         ("[[way]]\nfield = '990'\nbarcod = 'a'", "way 1", "unknown: barcod"),
         ("[[way]]\nfield = '990'\nbarcode = ''", "way 1: barcode", "subfield codes"),
         ("[[way]]\nfield = '990'\nbarcode = 'ab'", "way 1: barcode", "“ab”"),

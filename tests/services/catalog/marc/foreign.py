@@ -61,8 +61,8 @@ def _only(made: list[Any]) -> list[Field] | None:
     if len(made) != 1 or made[0] is None:
         return None
     fields: list[Field] = []
-    for each in made[0]["fields"]:
-        ((tag, content),) = each.items()
+    for field in made[0]["fields"]:
+        ((tag, content),) = field.items()
         if isinstance(content, str):
             fields.append([tag, content])
         else:
@@ -80,7 +80,7 @@ def by_pymarc(raw: bytes) -> list[Field] | None:
     return [
         [field.tag, field.data or ""]
         if field.control_field
-        else [field.tag, "".join(field.indicators), *(part for each in field.subfields for part in each)]
+        else [field.tag, "".join(field.indicators), *(part for subfield in field.subfields for part in subfield)]
         for field in record.fields
     ]
 

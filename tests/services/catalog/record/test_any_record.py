@@ -52,15 +52,15 @@ def test_any_record_is_described_and_shelved(record: Record) -> None:
     shown = display(record, institution="PKS", source="S")
     assert brief(record, institution="PKS").keys() <= shown.keys()
     json.dumps(shown)
-    assert all(isinstance(each, str) for each in _leaves(shown))
-    assert all(each["url"].lower().startswith(("http://", "https://", "ftp://")) for each in shown["links"])
+    assert all(isinstance(leaf, str) for leaf in _leaves(shown))
+    assert all(link["url"].lower().startswith(("http://", "https://", "ftp://")) for link in shown["links"])
     items = items_of(record)
     assert items == items_in(by_tag(record.fields), USUAL)
-    barcodes = [each.barcode for each in items if each.barcode]
+    barcodes = [item.barcode for item in items if item.barcode]
     assert len(barcodes) == len(set(barcodes))
-    assert all(bool(each.call_sort) == bool(each.call_number.strip()) for each in items)
+    assert all(bool(item.call_sort) == bool(item.call_number.strip()) for item in items)
     holdings(items, institution="PKS")
-    found = class_of(by_tag(record.fields), [each.call_number for each in items])
+    found = class_of(by_tag(record.fields), [item.call_number for item in items])
     assert bool(levels(found)) == (thousandths(found) is not None)
 
 

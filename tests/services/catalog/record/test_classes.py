@@ -70,8 +70,8 @@ def test_a_records_class_is_looked_for_where_it_may_stand(
     fields: list[list[str]], call_numbers: list[str], found: str
 ) -> None:
     tags: dict[str, list[list[str]]] = {}
-    for each in fields:
-        tags.setdefault(each[0], []).append(each)
+    for field in fields:
+        tags.setdefault(field[0], []).append(field)
     assert class_of(tags, call_numbers) == found
 
 

@@ -194,11 +194,11 @@ def test_subjects_lead_to_the_facet_they_are() -> None:
         ["653", "  ", "a", "Surau", "a", "Kakek"],
         ["655", " 7", "a", "Novel", "2", "local"],
     )
-    assert [each["text"] for each in found["headings"]] == found["subjects"]
+    assert [heading["text"] for heading in found["headings"]] == found["subjects"]
     assert ("topic", ["Cerita pendek Indonesia", "Sumatra Barat"]) in [
-        (each["kind"], each["parts"]) for each in found["headings"]
+        (heading["kind"], heading["parts"]) for heading in found["headings"]
     ]
-    assert [each["kind"] for each in found["headings"]] == ["person", "topic", "free", "free", "genre"]
+    assert [heading["kind"] for heading in found["headings"]] == ["person", "topic", "free", "free", "genre"]
 
 
 def test_who_did_what_is_said_in_both_languages() -> None:

@@ -58,7 +58,7 @@ def test_related_records_of_the_same_source_are_found_by_their_number(database: 
     display, _ = shown(database, "(TEST)8")
     with database.reading(READER) as session:
         host = session.scalars(select(Record.id).where(Record.control_key == "(TEST)7").order_by(Record.number)).first()
-    assert [each.get("id") for each in display["relations"]] == [str(host), str(host), None]
+    assert [relation.get("id") for relation in display["relations"]] == [str(host), str(host), None]
 
 
 def test_the_readers_branch_comes_first(database: Database, import_: Importer) -> None:
@@ -118,7 +118,7 @@ def record_id(resources: Resources, key: str) -> str:
 def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any, resources: Resources) -> None:
     one = record_id(resources, "(TEST)8")
     items = call("ListItems", wire.ListItemsRequest(record_id=one, branch="PKS/TJH")).items
-    assert [(each.branch, each.room, each.availability) for each in items] == [
+    assert [(item.branch, item.room, item.availability) for item in items] == [
         ("TJH", "Lantai 2", "read_here_only"),
         ("PST", "", "can_be_borrowed"),
     ]
@@ -132,11 +132,14 @@ def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any,
 def test_neighbours_and_classes_over_the_wire(call: Any, resources: Resources) -> None:
     asked = browsing.ListNeighboursRequest(record_id=record_id(resources, "(TEST)9"))
     found = call("ListNeighbours", asked)
-    assert [(each.call_number, each.here) for each in found.neighbours] == [("050 HOR h", False), ("398.2", True)]
+    assert [(neighbour.call_number, neighbour.here) for neighbour in found.neighbours] == [
+        ("050 HOR h", False),
+        ("398.2", True),
+    ]
     assert (found.institution, found.branch, found.branch_name.id) == ("PKS", "PST", "PST")
     assert orjson.loads(found.neighbours[0].record.brief)["title"] == "Surau itu roboh"
     classes = call("ListClasses", browsing.ListClassesRequest())
-    counts = {each.notation: each.count for each in classes.classes if each.count}
+    counts = {class_.notation: class_.count for class_ in classes.classes if class_.count}
     assert counts == {"000": 1, "300": 1}
     assert classes.without == 1
     path = call("ListClasses", browsing.ListClassesRequest(parent="398")).path
@@ -148,4 +151,4 @@ def test_the_display_over_the_wire(call: Any, resources: Resources) -> None:
     asked = wire.GetRecordRequest(id=record_id(resources, "(TEST)8"), branch="PKS/TJH")
     found = call("GetRecord", asked)
     assert orjson.loads(found.display)["relations"][0]["id"] == record_id(resources, "(TEST)7")
-    assert [each["branch"] for each in orjson.loads(found.holdings)] == ["TJH", "PST"]
+    assert [load["branch"] for load in orjson.loads(found.holdings)] == ["TJH", "PST"]

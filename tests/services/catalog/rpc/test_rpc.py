@@ -97,7 +97,7 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     assert (reply.total, len(reply.hits), reply.next) == (1, 1, "")
     brief = orjson.loads(reply.hits[0].brief)
     assert (brief["title"], brief["institution"]) == ("Kaba Cindua Mato", "PKS")
-    assert [each["branch"] for each in orjson.loads(reply.hits[0].holdings)] == ["PST", "TJH"]
+    assert [load["branch"] for load in orjson.loads(reply.hits[0].holdings)] == ["PST", "TJH"]
     labels = {value.value: (value.count, value.label.id) for value in reply.facets[0].values}
     assert labels["PKS/PST"] == (1, "Perpustakaan Pusat")
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
@@ -105,7 +105,7 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
 
 def test_suggestions(call: Call) -> None:
     reply = call("Suggest", wire.SuggestRequest(prefix="kaba"))
-    assert "Kaba Cindua Mato" in [each.text for each in reply.suggestions]
+    assert "Kaba Cindua Mato" in [suggestion.text for suggestion in reply.suggestions]
 
 
 def test_a_record_for_display(call: Call) -> None:
@@ -139,14 +139,14 @@ def test_records_are_listed_by_number(call: Call) -> None:
     whole = call("ListRecords", forms_pb2.ListRecordsRequest())
     first = call("ListRecords", forms_pb2.ListRecordsRequest(limit=1))
     rest = call("ListRecords", forms_pb2.ListRecordsRequest(after=first.records[0].number))
-    assert [each.id for each in whole.records] == [each.id for each in (*first.records, *rest.records)]
+    assert [record.id for record in whole.records] == [each.id for each in (*first.records, *rest.records)]
     assert whole.highest == whole.records[-1].number
-    assert all(each.updated_at.seconds > 0 for each in whole.records)
+    assert all(record.updated_at.seconds > 0 for record in whole.records)
 
 
 def test_items_by_branch_with_their_names(call: Call) -> None:
     reply = call("ListItems", wire.ListItemsRequest(record_id=found(call).hits[0].id))
-    assert [(each.barcode, each.branch, each.branch_name.en, each.availability) for each in reply.items] == [
+    assert [(item.barcode, item.branch, item.branch_name.en, item.availability) for item in reply.items] == [
         ("K1", "PST", "Central Library", "can_be_borrowed"),
         ("K2", "TJH", "Tanjung Harapan Reading Room", "can_be_borrowed"),
     ]
@@ -156,8 +156,8 @@ def test_institutions_and_the_branches_of_one(call: Call) -> None:
     listed = call("ListInstitutions", wire.ListInstitutionsRequest()).institutions
     assert "PKS" in [each.code for each in listed]
     branches = call("ListBranches", wire.ListBranchesRequest(institution="PKS")).branches
-    assert {each.code for each in branches} == {"PST", "TJH", "KLL"}
-    assert all(each.confirmed for each in branches)
+    assert {branch.code for branch in branches} == {"PST", "TJH", "KLL"}
+    assert all(branch.confirmed for branch in branches)
     assert len(call("ListBranches", wire.ListBranchesRequest()).branches) > len(branches)
 
 

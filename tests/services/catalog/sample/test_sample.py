@@ -49,7 +49,7 @@ def test_there_are_at_least_five_hundred_and_twenty_books():
 
 
 def test_at_least_a_hundred_and_twenty_have_a_summary():
-    assert sum(bool(each.summary) for each in books()) >= 120
+    assert sum(bool(book.summary) for book in books()) >= 120
 
 
 def test_at_least_a_hundred_are_about_minangkabau_or_from_it():
@@ -61,38 +61,38 @@ def test_at_least_a_hundred_are_about_minangkabau_or_from_it():
 
 
 def test_every_main_class_of_ddc_is_there():
-    classes = {"200" if each.ddc.startswith("2X") else f"{each.ddc[0]}00" for each in books()}
+    classes = {"200" if book.ddc.startswith("2X") else f"{book.ddc[0]}00" for book in books()}
     assert classes == {f"{first}00" for first in range(10)}
 
 
 def test_no_number_is_given_twice_though_files_grow():
-    assert [number for number, times in Counter(each.number for each in books()).items() if times > 1] == []
+    assert [number for number, times in Counter(book.number for book in books()).items() if times > 1] == []
 
 
 def test_every_isbn_has_the_right_check_digit():
-    assert [each.isbn for each in books() if each.isbn and not check_digit_is_right(each.isbn)] == []
+    assert [book.isbn for book in books() if book.isbn and not check_digit_is_right(book.isbn)] == []
 
 
 def test_no_isbn_names_two_books():
-    assert [isbn for isbn, times in Counter(each.isbn for each in books() if each.isbn).items() if times > 1] == []
+    assert [isbn for isbn, times in Counter(book.isbn for book in books() if book.isbn).items() if times > 1] == []
 
 
 def test_every_year_is_unknown_or_plausible():
-    assert [(each.title, each.year) for each in books() if each.year and not 1700 <= each.year <= THIS_YEAR] == []
+    assert [(book.title, book.year) for book in books() if book.year and not 1700 <= book.year <= THIS_YEAR] == []
 
 
 def test_every_class_is_well_formed():
-    assert [(each.title, each.ddc) for each in books() if not DDC.fullmatch(each.ddc)] == []
+    assert [(book.title, book.ddc) for book in books() if not DDC.fullmatch(book.ddc)] == []
 
 
 def test_every_language_is_one_of_iso_639_2_b():
-    said = {each.language for each in books()} | {each.original_language for each in books() if each.original_language}
+    said = {book.language for book in books()} | {book.original_language for book in books() if book.original_language}
     assert said <= LANGUAGES.keys()
 
 
 def test_no_book_is_written_down_twice():
     keys = Counter(
-        (each.title.lower(), each.part, each.subtitle.lower(), each.by, each.publisher, each.year) for each in books()
+        (book.title.lower(), book.part, book.subtitle.lower(), book.by, book.publisher, book.year) for book in books()
     )
     assert [key for key, times in keys.items() if times > 1] == []
 
@@ -101,12 +101,12 @@ def test_a_summary_is_at_most_two_sentences_and_ends_as_one():
     def sentences(text: str) -> int:
         return len(re.findall(r"[.!?]\"?(?= [A-Z\"]|$)", re.sub(r"\b(Dr|H|K|A|R|M|S)\.", r"\1", text)))
 
-    wrong = [each.title for each in books() if each.summary and sentences(each.summary) not in (1, 2)]
+    wrong = [book.title for book in books() if book.summary and sentences(book.summary) not in (1, 2)]
     assert wrong == []
 
 
 def test_every_text_is_trimmed_and_without_doubled_spaces():
-    texts = [text for each in books() for text in (each.title, each.subtitle, each.publisher, each.place, each.summary)]
+    texts = [text for book in books() for text in (book.title, book.subtitle, book.publisher, book.place, book.summary)]
     assert [text for text in texts if text != " ".join(text.split())] == []
 
 
@@ -117,7 +117,7 @@ def test_a_book_that_is_written_wrongly_is_named(tmp_path: Path):
 
 
 def test_every_copy_stands_at_a_branch_of_the_institutions_file():
-    told = {(copies.institution, copies.branch) for each in books() for copies in each.copies}
+    told = {(copies.institution, copies.branch) for book in books() for copies in book.copies}
     assert told == branches()
 
 
@@ -130,7 +130,7 @@ def test_the_city_has_three_branches_and_two_partners_have_one_each():
 def test_no_barcode_is_used_twice():
     barcodes = [value for record in every_record() for value in record.values("852", "p")]
     assert len(barcodes) == len(set(barcodes))
-    assert all(re.fullmatch(r"[A-Z]{2}\d{7}", each) for each in barcodes)
+    assert all(re.fullmatch(r"[A-Z]{2}\d{7}", barcode) for barcode in barcodes)
 
 
 def test_the_same_records_come_out_every_time():
@@ -181,7 +181,7 @@ def test_a_book_that_only_has_an_editor_is_filed_under_its_title():
 
 
 def test_salah_asuhan_is_catalogued_by_the_rules():
-    record = next(each for each in sample.records("PKS") if each.text("245", "a") == "Salah Asuhan /")
+    record = next(record for record in sample.records("PKS") if record.text("245", "a") == "Salah Asuhan /")
     assert record.first("100") == ["100", "1 ", "a", "Moeis, Abdoel,", "e", "pengarang.", "4", "aut"]
     assert record.first("245") == ["245", "10", "a", "Salah Asuhan /", "c", "Abdoel Moeis."]
     assert record.text("264", "c") == "1928"
@@ -190,7 +190,7 @@ def test_salah_asuhan_is_catalogued_by_the_rules():
 
 
 def test_a_translation_names_its_original_and_both_languages():
-    record = next(each for each in sample.records("PKS") if each.text("245", "a") == "Pangeran Cilik /")
+    record = next(record for record in sample.records("PKS") if record.text("245", "a") == "Pangeran Cilik /")
     assert record.texts("041", "ah") == ["ind fre"]
     assert record.text("240", "a") == "Le petit prince."
     assert record.texts("700", "ae") == ["Chambert-Loir, Henri, penerjemah."]

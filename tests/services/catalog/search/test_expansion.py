@@ -80,7 +80,7 @@ def test_other_words_of_the_query_still_count(shelf: Library) -> None:
 
 def test_facets_are_counted_of_the_same_hits(shelf: Library) -> None:
     found = shelf.find("ali akbar navis", facets=("author",))
-    assert [(each.value, each.count) for each in found.facets[0].values] == [("Navis, A. A.", 1)]
+    assert [(value.value, value.count) for value in found.facets[0].values] == [("Navis, A. A.", 1)]
 
 
 def test_without_authorities_nothing_is_asked_and_nothing_changes(library: Library) -> None:
@@ -96,8 +96,8 @@ def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
     assert reason.text.id == "Dikenal juga sebagai “Navis, A. A.”"
     assert reason.weight == pytest.approx(hit.score, abs=2e-3)
     typed = next(hit for hit in shelf.find("buya hamka", explain=True).hits if b"novel" in hit.brief)
-    assert {each.text.en for each in typed.reasons} >= {"“buya” in the title", "Also known as “Hamka”"}
-    assert sum(each.weight for each in typed.reasons) == pytest.approx(typed.score, abs=0.02)
+    assert {reason.text.en for reason in typed.reasons} >= {"“buya” in the title", "Also known as “Hamka”"}
+    assert sum(reason.weight for reason in typed.reasons) == pytest.approx(typed.score, abs=0.02)
 
 
 def test_what_it_was_found_by_is_marked(shelf: Library) -> None:
@@ -192,9 +192,10 @@ def test_who_begins_a_form_is_offered_the_heading(shelf: Library) -> None:
 def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
     assert heading_variants(shelf.database, parse('"buya hamka"')) == []
     assert heading_variants(shelf.database, parse("marah rusli")) == []
-    assert [(each.form, str(each.query)) for each in heading_variants(shelf.database, parse("hamka"))] == [
-        ("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")
-    ]
+    assert [
+        (heading_variant.form, str(heading_variant.query))
+        for heading_variant in heading_variants(shelf.database, parse("hamka"))
+    ] == [("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")]
 
 
 def test_the_samples_authorities_are_headings_that_its_books_use(stocked: Library) -> None:
@@ -203,5 +204,5 @@ def test_the_samples_authorities_are_headings_that_its_books_use(stocked: Librar
     }
     for record in authorities("PKS"):
         assert record.text("100", "a").removesuffix(",") in headings
-        for each in record.values("500", "a"):
-            assert each in headings
+        for value in record.values("500", "a"):
+            assert value in headings

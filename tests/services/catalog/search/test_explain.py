@@ -28,7 +28,9 @@ def shelf(open_library: Callable[[], Library]) -> Library:
 
 
 def said(library: Library, query: str, place: int = 0, **more: object) -> list[tuple[str, str]]:
-    return [(each.text.id, each.text.en) for each in library.find(query, explain=True, **more).hits[place].reasons]
+    return [
+        (reason.text.id, reason.text.en) for reason in library.find(query, explain=True, **more).hits[place].reasons
+    ]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +70,7 @@ def test_a_reason_is_said_in_words(shelf: Library, query: str, place: int, reaso
 def test_the_heaviest_comes_first_and_all_add_up_to_the_score(stocked: Library) -> None:
     for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "penulis:hamka", "anak -novel", "pram"):
         for hit in stocked.find(query, explain=True).hits:
-            weights = [each.weight for each in hit.reasons]
+            weights = [reason.weight for reason in hit.reasons]
             assert weights == sorted(weights, reverse=True)
             assert sum(weights) == pytest.approx(hit.score, rel=0.01)
 
@@ -109,9 +111,9 @@ def on_elasticsearch(shelf: Library, elasticsearch_url: str) -> Iterator[Library
 def test_both_engines_say_the_same(shelf: Library, on_elasticsearch: Library) -> None:
     for query in ("surau", "robohnya surau kami", "penulisan", "robohn", "kitab", "surau kitab zzzz kami"):
         one, other = (each.find(query, explain=True) for each in (shelf, on_elasticsearch))
-        assert [[each.text for each in hit.reasons] for hit in one.hits] == [
-            [each.text for each in hit.reasons] for hit in other.hits
+        assert [[reason.text for reason in hit.reasons] for hit in one.hits] == [
+            [reason.text for reason in hit.reasons] for hit in other.hits
         ]
         for mine, theirs in zip(one.hits, other.hits, strict=True):
-            weights = [[each.weight for each in hit.reasons] for hit in (mine, theirs)]
+            weights = [[reason.weight for reason in hit.reasons] for hit in (mine, theirs)]
             assert weights[0] == pytest.approx(weights[1], abs=0.02)

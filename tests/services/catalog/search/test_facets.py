@@ -17,7 +17,7 @@ def counted(library: Library, query: str = "", *, facet: str = "subject", **more
 
 
 def pairs(page: FacetPage) -> list[tuple[str, int]]:
-    return [(each.value, each.count) for each in page.values]
+    return [(value.value, value.count) for value in page.values]
 
 
 def test_pages_of_a_facet_are_one_list_of_every_value(stocked: Library) -> None:
@@ -40,7 +40,7 @@ def test_its_own_filter_does_not_narrow_a_facet_and_others_do(stocked: Library) 
     free = counted(stocked, "minangkabau", facet="language")
     chosen = counted(stocked, "minangkabau", facet="language", filters={"language": ("eng",)})
     assert pairs(free) == pairs(chosen)
-    assert [each.value for each in chosen.values if each.selected] == ["eng"]
+    assert [value.value for value in chosen.values if value.selected] == ["eng"]
     assert chosen.total == dict(pairs(free))["eng"]
     narrowed = counted(stocked, "minangkabau", facet="subject", filters={"language": ("eng",)}, limit=100)
     assert max(count for _value, count in pairs(narrowed)) <= chosen.total
@@ -56,7 +56,7 @@ def test_a_chosen_value_of_a_later_page_stays_there(library: Library) -> None:
 def test_what_was_misspelt_is_forgiven_as_beside_the_hits(stocked: Library) -> None:
     found = stocked.find("minangkabua", facets=("language",))
     assert pairs(counted(stocked, "minangkabua", facet="language")) == [
-        (each.value, each.count) for each in found.facets[0].values
+        (value.value, value.count) for value in found.facets[0].values
     ]
 
 

@@ -138,7 +138,7 @@ def test_facets_are_counted_when_asked_for_and_speak_both_languages(stocked: Lib
 
 def test_a_chosen_facet_value_restricts_and_shows_the_others(stocked: Library) -> None:
     found = stocked.find("minangkabau", filters={"language": ("eng",)}, facets=("language",))
-    values = {each.value: each for each in found.facets[0].values}
+    values = {value.value: value for value in found.facets[0].values}
     assert found.total == values["eng"].count
     assert values["eng"].selected
     assert not values["ind"].selected

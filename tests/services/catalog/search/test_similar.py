@@ -72,7 +72,7 @@ def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) ->
 
 def many_subjects(title: str, *subjects: str) -> Record:
     record = book(title)
-    record.fields += [["650", "  ", "a", each] for each in subjects]
+    record.fields += [["650", "  ", "a", subject] for subject in subjects]
     return record
 
 

@@ -79,7 +79,7 @@ def test_classes_are_those_whose_caption_says_so_then_those_of_the_words(shelf: 
     assert (found.classes[0].value, found.classes[0].count) == ("799", 1)
     assert found.classes[0].caption is not None
     assert found.classes[0].caption.en == "Fishing and hunting"
-    assert {each.value for each in helped(shelf, "robohnya xyzzyx").classes} >= {"899"}
+    assert {class_.value for class_ in helped(shelf, "robohnya xyzzyx").classes} >= {"899"}
     assert helped(shelf, "xyzzyx").classes == []
 
 

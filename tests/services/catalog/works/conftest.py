@@ -98,4 +98,4 @@ def works(database: Database, import_: Importer) -> Works:
 
 
 def of(*groups: Iterable[str]) -> set[frozenset[str]]:
-    return {frozenset(each) for each in groups}
+    return {frozenset(group) for group in groups}

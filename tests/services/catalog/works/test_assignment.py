@@ -28,7 +28,7 @@ def made(number: str, *keys: str) -> Marc:
         number,
         f"Kitab {own}",
         author="Navis, A. A.",
-        more=[["246", "1 ", "i", "Asli:", "a", f"Kitab {each}"] for each in others],
+        more=[["246", "1 ", "i", "Asli:", "a", f"Kitab {other}"] for other in others],
     )
 
 
@@ -160,8 +160,8 @@ def test_the_parts_of_a_net_are_the_same_in_any_order(keys: list[list[int]], cha
     members = [(at, tuple(each)) for at, each in enumerate(keys)]
     shuffled = list(members)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert {frozenset(each) for each in connected_parts(members)} == {
-        frozenset(each) for each in connected_parts(shuffled)
+    assert {frozenset(part) for part in connected_parts(members)} == {
+        frozenset(part) for part in connected_parts(shuffled)
     }
 
 
@@ -179,8 +179,8 @@ def test_two_imports_at_once_that_bring_one_key_make_one_work(database: Database
         Thread(target=lambda source=source: type(works.import_)(database)([made(source, "satu")], source=source))
         for source in sources
     ]
-    for each in threads:
-        each.start()
+    for thread in threads:
+        thread.start()
     for each in threads:
         each.join()
     assert works.partition() == of("ABCD")

@@ -24,7 +24,7 @@ def with_leader(record: Record, leader: str) -> Record:
 def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: str) -> Record:
     """A record whose 245 says more: subfields after $a."""
     made = book("9", title, author=author, **other)
-    field = next(each for each in made.fields if each[0] == "245")
+    field = next(field for field in made.fields if field[0] == "245")
     for each in more:
         field += each
     return made
@@ -138,7 +138,7 @@ def test_reasons_are_said_in_both_languages_surest_first() -> None:
     assert found.reasons[0].id == "Pengarang dan judul sama"
     assert found.reasons[0].en == "Same author and title"
     against = compare(compared_record(BUMI), compared_record(titled("Bumi manusia", ["n", "2"], author="Hamka")))
-    assert [each.en for each in against.reasons] == ["Different author", "Different volume or part"]
+    assert [reason.en for reason in against.reasons] == ["Different author", "Different volume or part"]
 
 
 def test_two_signs_are_surer_than_one() -> None:

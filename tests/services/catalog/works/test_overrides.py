@@ -64,7 +64,7 @@ def test_the_newest_word_counts(works: Works) -> None:
 def test_an_edition_ruled_on_says_so_with_the_reason(works: Works) -> None:
     works.put(made("1", "satu"), made("2"))
     works.join("2", into="1")
-    (ruled,) = [each for each in works.shown("1").editions if each.record.id == str(works.record_id("2"))]
+    (ruled,) = [edition for edition in works.shown("1").editions if edition.record.id == str(works.record_id("2"))]
     assert (ruled.score, ruled.reasons[0].en) == (100, "Decided by a librarian: terjemahan")
 
 
@@ -92,11 +92,11 @@ def test_editions_come_with_the_one_to_be_had_first_then_the_readers_language_th
     )
     ids = {str(works.record_id(key)): key for key in ("old", "new", "eng", "lent")}
     shown = works.shown("old")
-    assert [ids[each.record.id] for each in shown.editions] == ["lent", "new", "old", "eng"]
+    assert [ids[edition.record.id] for edition in shown.editions] == ["lent", "new", "old", "eng"]
     english = works.shown("eng", language="en", branch="PKS/LAIN")
-    assert [ids[each.record.id] for each in english.editions] == ["lent", "eng", "new", "old"]
+    assert [ids[edition.record.id] for edition in english.editions] == ["lent", "eng", "new", "old"]
     assert (shown.title, shown.author) == ("Bumi manusia", "Toer, Pramoedya Ananta")
-    assert {each.score for each in shown.editions} == {90, 95}
+    assert {edition.score for edition in shown.editions} == {90, 95}
 
 
 def test_the_id_of_a_merged_work_shows_the_other(works: Works) -> None:

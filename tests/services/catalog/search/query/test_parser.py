@@ -120,7 +120,7 @@ A, B, C = Word("a"), Word("b"), Word("c")
 
 
 def either(*choices: tuple[Part, ...]) -> AnyOf:
-    return AnyOf(tuple(Query(each) for each in choices))
+    return AnyOf(tuple(Query(choice) for choice in choices))
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from services.catalog.search.ranking.build import match_of, rank
 def leaves(match: Match) -> Iterator[Match]:
     match match:
         case DisMax(choices=parts) | And(of=parts) | Or(of=parts):
-            for each in parts:
-                yield from leaves(each)
+            for part in parts:
+                yield from leaves(part)
         case Not(match=inner, without=more) | Boosted(match=inner, bonus=more):
             for each in (inner, *more):
                 yield from leaves(each)
@@ -29,12 +29,12 @@ def leaves(match: Match) -> Iterator[Match]:
 def demanded(match: Match) -> set[str]:
     """Tokens that a record must have, or one of each choice."""
     match = match.match if isinstance(match, Boosted) else match
-    return {each.token for each in leaves(match) if isinstance(each, Term)}
+    return {leaf.token for leaf in leaves(match) if isinstance(leaf, Term)}
 
 
 def bonuses(match: Match) -> set[tuple[str, str]]:
     assert isinstance(match, Boosted)
-    return {(each.field, each.token) for part in match.bonus for each in leaves(part) if isinstance(each, Term)}
+    return {(leaf.field, leaf.token) for part in match.bonus for leaf in leaves(part) if isinstance(leaf, Term)}
 
 
 def test_nothing_asked_for_is_everything() -> None:
@@ -158,7 +158,7 @@ def test_either_is_asked_for_as_two_queries() -> None:
 def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
     match = rank(parse('seri:"balai pustaka"'))
     assert demanded(match) == {"e=balai", "e=pustaka"}
-    assert [each for each in leaves(match) if isinstance(each, Phrase)] == [Phrase("text", ("balai", "pustaka"), 1.0)]
+    assert [leaf for leaf in leaves(match) if isinstance(leaf, Phrase)] == [Phrase("text", ("balai", "pustaka"), 1.0)]
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
     [("0012345", "0012345"), ("0126-1234", "01261234"), ("F 899.221 3 NAV k", "f8992213navk")],
 )
 def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name: str) -> None:
-    asked = {value for each in leaves(rank(parse(query))) if isinstance(each, Keyword) for value in each.values}
+    asked = {value for leaf in leaves(rank(parse(query))) if isinstance(leaf, Keyword) for value in leaf.values}
     assert name in asked
 
 
@@ -185,7 +185,7 @@ def test_only_fields_that_documents_have_are_asked_for(pieces: list[str]) -> Non
     known = {*TEXT_FIELDS, *KEYWORDS}
     for part in query.parts:
         assert match_of(part, begun=True) is not None
-    for each in leaves(rank(query)):
-        assert not isinstance(each, Term | Phrase) or each.field in TEXT_FIELDS
-        assert not isinstance(each, Keyword | Prefix) or each.field in known or each.field.startswith("facet_")
-        assert not isinstance(each, Phrase) or each.tokens
+    for leaf in leaves(rank(query)):
+        assert not isinstance(leaf, Term | Phrase) or leaf.field in TEXT_FIELDS
+        assert not isinstance(leaf, Keyword | Prefix) or leaf.field in known or leaf.field.startswith("facet_")
+        assert not isinstance(leaf, Phrase) or leaf.tokens

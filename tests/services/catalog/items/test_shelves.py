@@ -14,8 +14,7 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
-from services.catalog.items import shelves
-from services.catalog.items.neighbours import Shelf, neighbours
+from services.catalog.items.shelves import Shelf, list_neighbours, shelf_query
 from services.catalog.marc.record import Record as Marc
 from services.catalog.tables import Branch, Item, Record
 from tests.builders import book
@@ -54,17 +53,17 @@ def _standing(number: str, title: str, branch: str, call_numbers: list[str]) -> 
 
 
 def titles(found: Shelf) -> list[str]:
-    return [orjson.loads(bytes(each.record.brief))["title"] for each in found.neighbours]
+    return [orjson.loads(bytes(neighbour.record.brief))["title"] for neighbour in found.neighbours]
 
 
 def beside(database: Database, record_id: str, **how: Any) -> Shelf:
-    return neighbours(database, context=READER, record_id=record_id, **how)
+    return list_neighbours(database, context=READER, record_id=record_id, **how)
 
 
 def test_books_stand_by_their_call_numbers_each_once(database: Database, shelf: dict[str, str]) -> None:
     found = beside(database, shelf["Bianglala"])
     assert titles(found) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
-    assert [each.call_number for each in found.neighbours if each.here] == ["813 NAV b"]
+    assert [neighbour.call_number for neighbour in found.neighbours if neighbour.here] == ["813 NAV b"]
     assert (found.institution, found.branch) == ("PKS", "PST")
     assert found.branch_name is not None
 
@@ -134,7 +133,7 @@ def _plan(session: Session, branch_id: UUID, *, leftwards: bool) -> str:
 
     event.listen(connection, "before_cursor_execute", explain, retval=True)
     try:
-        asked = shelves.walk(branch_id, (" 813.01500    ", 1), leftwards=leftwards, limit=60)
+        asked = shelf_query(branch_id, (" 813.01500    ", 1), leftwards=leftwards, limit=60)
         cursor = connection.execute(asked).cursor
         assert cursor is not None
         return "\n".join(str(row) for row in cursor.fetchall())
