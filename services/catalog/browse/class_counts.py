@@ -23,7 +23,7 @@ from services.catalog.record.classes import NONE, Class, class_path, is_under, n
 from services.catalog.tables import ClassCaption, Institution
 
 MAIN = tuple("0123456789")
-MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and what is under 2X
+MOST_CLASSES = 5_000  # ten, a hundred, a thousand, and those under 2X
 MOST_CAPTIONS = 5_000
 LONGEST_CAPTION = 200
 
@@ -52,10 +52,10 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     with database.reading(context) as session:
         captions = queries.class_captions(session)
     children = {code for code in counts if is_under(code, value)} | (set() if value else set(MAIN))
-    divided = {class_path(code)[-2] for code in counts if len(class_path(code)) > 1}
+    divided_classes = {class_path(code)[-2] for code in counts if len(class_path(code)) > 1}
 
     def build_class(code: str) -> Class:
-        return Class(code, captions.get(code) or caption("class", code), counts.get(code, 0), code in divided)
+        return Class(code, captions.get(code) or caption("class", code), counts.get(code, 0), code in divided_classes)
 
     return Classes(
         classes=[build_class(child) for child in sorted(children, key=notation)],
@@ -90,13 +90,13 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     if len(table) > MOST_CAPTIONS:
         raise _file_error(path, f"at most {MOST_CAPTIONS} classes")
     captions: dict[str, LocalText] = {}
-    for written, name in table.items():
-        value = value_of(written)
-        if value is None or ("." in written and "." not in value):
-            raise _file_error(path, f'"{written}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
+    for key, name in table.items():
+        value = value_of(key)
+        if value is None or ("." in key and "." not in value):
+            raise _file_error(path, f'"{key}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
         if value in captions:
-            raise _file_error(path, f'"{written}" is there twice')
-        captions[value] = _caption(path, written, name)
+            raise _file_error(path, f'"{key}" is there twice')
+        captions[value] = _caption(path, key, name)
     return institution, captions
 
 
@@ -117,12 +117,12 @@ def load_captions(session: Session, institution: str, captions: Mapping[str, Loc
     return len(rows)
 
 
-def _caption(path: Path, written: str, name: Any) -> LocalText:
+def _caption(path: Path, key: str, name: Any) -> LocalText:
     texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
-    results = [text.strip() for text in texts if isinstance(text, str)]
-    if len(results) != 2 or not all(0 < len(text) <= LONGEST_CAPTION for text in results):
-        raise _file_error(path, f'"{written}" needs id and en, each of at most {LONGEST_CAPTION} characters')
-    return LocalText(*results)
+    texts = [text.strip() for text in texts if isinstance(text, str)]
+    if len(texts) != 2 or not all(0 < len(text) <= LONGEST_CAPTION for text in texts):
+        raise _file_error(path, f'"{key}" needs id and en, each of at most {LONGEST_CAPTION} characters')
+    return LocalText(*texts)
 
 
 def _file_error(path: Path, why: str) -> Invalid:

@@ -1,4 +1,4 @@
-"""The table of headings: adds those of new records, deletes those that no record uses any more."""
+"""The table of headings: adds the headings of new records, deletes headings that no record uses any more."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ from services.catalog.tables import Heading, ImportRun, IndexQueue
 from services.catalog.works.assignment import lock_works
 from services.catalog.works.keys import KINDS
 
-MOST_REMEMBERED = 300_000  # texts; with more, the cache starts empty again
-WEED_BATCH = 200
-QUIET_SECONDS = 60
+MOST_CACHED_HEADINGS = 300_000  # texts; with more, the cache starts empty again
+DELETE_BATCH = 200
+IDLE_SECONDS = 60
 FIELDS = {"author": "facet_author", "subject": "facet_subject", "series": "facet_series"}
 
 
 class HeadingWriter:
-    """Adds headings to the table; remembers those of one run, because most headings repeat."""
+    """Adds headings to the table; caches the headings of one run, because most headings repeat."""
 
     def __init__(self) -> None:
-        self._seen: set[str] = set()
+        self._known_headings: set[str] = set()
 
     def add(self, session: Session, records: Iterable[Iterable[str]]) -> None:
         """Insert new headings.
 
         records  the headings of each record, each with a letter of works.keys.KINDS before its text
         """
-        seen = self._seen
-        fresh: dict[str, None] = {}
+        known_headings = self._known_headings
+        new_headings: dict[str, None] = {}
         for headings in records:
             for heading in headings:
-                if heading not in seen:
-                    fresh[heading] = None
-        if not fresh:
+                if heading not in known_headings:
+                    new_headings[heading] = None
+        if not new_headings:
             return
-        if len(seen) > MOST_REMEMBERED:
-            seen.clear()
-        seen.update(fresh)
+        if len(known_headings) > MOST_CACHED_HEADINGS:
+            known_headings.clear()
+        known_headings.update(new_headings)
         rows = [
             {"kind": KINDS[heading[0]], "sort": sort, "text": heading[1:]}
-            for heading in sorted(fresh)
+            for heading in sorted(new_headings)
             if (sort := heading_sort(heading[1:])) and "\x00" not in heading
         ]
         insert_ignore(session, Heading, rows)
@@ -61,14 +61,16 @@ def delete_unused_headings(database: Database, index: Index) -> int:
     be deleted; ends early when an import starts.
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
     """
-    deleted, entry, reached = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")
+    deleted, entry, position = 0, tuple_(Heading.kind, Heading.sort, Heading.text), ("", "", "")
     while True:
         with database.reading(READER) as session:
-            statement = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*reached))
-            rows = session.execute(statement.order_by(Heading.kind, Heading.sort, Heading.text).limit(WEED_BATCH)).all()
+            statement = select(Heading.kind, Heading.sort, Heading.text).where(entry > tuple_(*position))
+            rows = session.execute(
+                statement.order_by(Heading.kind, Heading.sort, Heading.text).limit(DELETE_BATCH)
+            ).all()
         if not rows:
             return deleted
-        reached = (rows[-1].kind, rows[-1].sort, rows[-1].text)
+        position = (rows[-1].kind, rows[-1].sort, rows[-1].text)
         headings = [(row.kind, row.sort, row.text) for row in rows]
         if not _unused(index, headings):
             continue
@@ -92,7 +94,7 @@ def _unused(index: Index, headings: Sequence[tuple[str, str, str]]) -> list[tupl
 
 def _is_idle(session: Session) -> bool:
     """Tell whether no import runs or has just ended, and the index queue is empty."""
-    since = clock.now() - timedelta(seconds=QUIET_SECONDS)
+    since = clock.now() - timedelta(seconds=IDLE_SECONDS)
     active_runs = select(ImportRun.number).where(or_(ImportRun.finished_at.is_(None), ImportRun.finished_at > since))
     queue = select(IndexQueue.record_number)
     return session.scalar(active_runs.limit(1)) is None and session.scalar(queue.limit(1)) is None

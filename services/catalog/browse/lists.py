@@ -98,7 +98,9 @@ def browse(
     with database.reading(context) as session:
         reader = _ListReader(session, index, position.kind)
         earlier = reader.read(replace(position, back=True), before + 1)
-        later = reader.read(replace(position, back=False, past=position.past and not position.back), after + 1)
+        later = reader.read(
+            replace(position, back=False, after_entry=position.after_entry and not position.back), after + 1
+        )
         rows = [*reversed(earlier[:before]), *later[:after]]
         headings = reader.headings(rows)
     if position.kind in ("title", "call_number"):
@@ -118,16 +120,16 @@ def browse(
 class Position:
     """A position in a list.
 
-    sort, tie  sort key of the entry at the position, and what orders entries of the same key: a heading or a number
-    back       read backwards from the position
-    past       leave out the entry at the position
+    sort, tie    sort key of the entry at the position, and what orders entries of the same key: a heading or a number
+    back         read backwards from the position
+    after_entry  leave out the entry at the position
     """
 
     kind: str
     sort: str = ""
     tie: str = ""
     back: bool = False
-    past: bool = False
+    after_entry: bool = False
 
     def __str__(self) -> str:
         packed = orjson.dumps([self.kind, self.sort, self.tie, self.back])
@@ -159,7 +161,7 @@ def position_from_cursor(text: str) -> Position:
     has_valid_types = kind in KINDS and isinstance(sort, str) and isinstance(tie, str) and isinstance(back, bool)
     if not has_valid_types or "\x00" in sort + tie:
         raise _cursor_foreign()
-    return Position(kind, sort, tie, back, past=True)
+    return Position(kind, sort, tie, back, after_entry=True)
 
 
 def _cursor_foreign() -> Invalid:
@@ -194,7 +196,7 @@ class _ListReader:
             entries += [row for row in rows if self._counts.get(row.text) or (row.sort, row.text) in self._see]
             if len(entries) >= limit or len(rows) < limit + EXTRA_ROWS:
                 break
-            position = replace(position, sort=rows[-1].sort, tie=rows[-1].tie, past=True)
+            position = replace(position, sort=rows[-1].sort, tie=rows[-1].tie, after_entry=True)
         return entries[:limit]
 
     def headings(self, rows: Sequence[Row]) -> list[ListEntry]:
@@ -341,4 +343,4 @@ def _entries_from(
     entry, bound = tuple_(*columns), tuple_(*start)
     if position.back:
         return statement.where(entry < bound).order_by(*(column.desc() for column in columns)).limit(limit)
-    return statement.where(entry > bound if position.past else entry >= bound).order_by(*columns).limit(limit)
+    return statement.where(entry > bound if position.after_entry else entry >= bound).order_by(*columns).limit(limit)

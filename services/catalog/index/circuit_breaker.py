@@ -36,16 +36,16 @@ class CircuitBreaker:
         self._closed = threading.Event()
 
     def search(self, request: Request) -> Hits:
-        return self._ask(lambda: self._index.search(request))
+        return self._call(lambda: self._index.search(request))
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
-        return self._ask(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))
+        return self._call(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
-        return self._ask(lambda: self._index.count_values(field, values))
+        return self._call(lambda: self._index.count_values(field, values))
 
     def count(self) -> int:
-        return self._ask(self._index.count)
+        return self._call(self._index.count)
 
     def name(self) -> str:
         return self._index.name()
@@ -69,7 +69,7 @@ class CircuitBreaker:
         self._closed.set()
         self._index.close()
 
-    def _ask(self, call: Callable[[], T]) -> T:
+    def _call(self, call: Callable[[], T]) -> T:
         if self._error:
             raise search_unavailable(self._error)
         try:

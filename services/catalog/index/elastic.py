@@ -30,7 +30,7 @@ from services.catalog.index.port import Change, Hits, Index, Request, edit_dista
 from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
 
-SEARCH_SECONDS = 3  # a reader gets an answer within five
+SEARCH_SECONDS = 3  # readers get an answer within five seconds
 CONNECTIONS = 32
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
@@ -41,7 +41,7 @@ ANSWER = (
 
 
 def open_index(url: str) -> Index:
-    """http(s)://[user:password@]host:port/alias
+    """Open the index of a URL: http(s)://[user:password@]host:port/alias
 
     raises  Invalid  SEARCH_URL_INVALID
     """
@@ -73,40 +73,41 @@ class ElasticIndex:
         return self._by_work(request) if request.by_work else self._records(request)
 
     def _records(self, request: Request) -> Hits:
-        answer = self._ask(search_body(request))
-        hits = answer["hits"].get("hits", [])
+        response = self._search_alias(search_body(request))
+        hits = response["hits"].get("hits", [])
         relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 2
         return Hits(
-            total=answer["hits"]["total"]["value"],
+            total=response["hits"]["total"]["value"],
             numbers=[hit["sort"][-1] for hit in hits],
             scores=[hit["sort"][0] if relevance else 0.0 for hit in hits],
-            facets=_facets_of(request, answer.get("aggregations", {})),
-            generation=_generation_of(answer),
+            facets=_facets_of(request, response.get("aggregations", {})),
+            generation=_generation_of(response),
         )
 
     def _by_work(self, request: Request) -> Hits:
-        answer: dict[str, Any] = {}
+        response: dict[str, Any] = {}
 
         def first_hits(limit: int) -> list[ScoredHit]:
-            nonlocal answer
-            answer = self._ask(first_works_body(request, limit))
-            hits = answer["hits"].get("hits", [])
-            scored = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 2
+            nonlocal response
+            response = self._search_alias(first_works_body(request, limit))
+            hits = response["hits"].get("hits", [])
+            has_scores = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 2
             return [
-                ScoredHit(hit["sort"][0] if scored else 0.0, hit["sort"][-1], hit["fields"]["work"][0]) for hit in hits
+                ScoredHit(hit["sort"][0] if has_scores else 0.0, hit["sort"][-1], hit["fields"]["work"][0])
+                for hit in hits
             ]
 
         def editions(works: Sequence[int]) -> list[Edition]:
-            hits = self._ask(editions_body(request, works))["hits"].get("hits", [])
+            hits = self._search_alias(editions_body(request, works))["hits"].get("hits", [])
             return [Edition(hit["sort"][-1], hit["fields"]["work"][0], hit["fields"]["edition"][0]) for hit in hits]
 
         page = group_by_work(request, first_hits, editions)
         return Hits(
-            total=answer["hits"]["total"]["value"],
+            total=response["hits"]["total"]["value"],
             numbers=page.numbers,
             scores=page.scores,
-            facets=_facets_of(request, answer.get("aggregations", {})),
-            generation=_generation_of(answer),
+            facets=_facets_of(request, response.get("aggregations", {})),
+            generation=_generation_of(response),
             works=page.works,
             editions=page.editions,
             more=page.more,
@@ -114,22 +115,24 @@ class ElasticIndex:
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         size = max(NEIGHBOURS, limit)
-        suggested = self._ask(near_tokens_body(token, fields, distance, size)).get("suggest", {})
-        words = {option["text"] for entry in suggested.values() for part in entry for option in part.get("options", [])}
+        suggestions = self._search_alias(near_tokens_body(token, fields, distance, size)).get("suggest", {})
+        words = {
+            option["text"] for entry in suggestions.values() for part in entry for option in part.get("options", [])
+        }
         distances = {word: edit_distance(token, word, distance) for word in words}
-        near = sorted((distances[word], word) for word in words if 0 < distances[word] <= distance)
-        if not near:
+        ranked_words = sorted((distances[word], word) for word in words if 0 < distances[word] <= distance)
+        if not ranked_words:
             return []
-        nearest = [word for _edits, word in near[:size]]
-        buckets = self._ask(token_counts_body(nearest, fields))["aggregations"]["words"]["buckets"]
-        counts = {word: buckets[word]["doc_count"] for word in nearest}
-        ranked = sorted((distances[word], -counts[word], word) for word in nearest if counts[word])
-        return [(word, -negative) for _edits, negative, word in ranked[:limit]]
+        candidates = [word for _edits, word in ranked_words[:size]]
+        buckets = self._search_alias(token_counts_body(candidates, fields))["aggregations"]["words"]["buckets"]
+        counts = {word: buckets[word]["doc_count"] for word in candidates}
+        ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
+        return [(word, -negative) for _edits, negative, word in ranking[:limit]]
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         if not values:
             return {}
-        buckets = self._ask(value_counts_body(field, values))["aggregations"]["values"]["buckets"]
+        buckets = self._search_alias(value_counts_body(field, values))["aggregations"]["values"]["buckets"]
         return {value: bucket["doc_count"] for value, bucket in zip(values, buckets, strict=True)}
 
     def count(self) -> int:
@@ -137,10 +140,10 @@ class ElasticIndex:
             return int(self._client.count(index=self._alias, query=EVERYTHING)["count"])
 
     def name(self) -> str:
-        return self._behind(self._alias).removeprefix(f"{self._alias}-")
+        return self._index_behind(self._alias).removeprefix(f"{self._alias}-")
 
     def fault(self) -> str:
-        index = self._behind(self._alias)
+        index = self._index_behind(self._alias)
         if not index:
             return "INDEX_MISSING"
         with _search_errors():
@@ -156,7 +159,7 @@ class ElasticIndex:
         return ElasticRebuild.begin(self._client, self._alias, name)
 
     def unfinished_rebuild(self) -> ElasticRebuild | None:
-        index = self._behind(rebuild_alias(self._alias))
+        index = self._index_behind(rebuild_alias(self._alias))
         if not index:
             return None
         with _search_errors():
@@ -166,7 +169,7 @@ class ElasticIndex:
         return ElasticRebuild(self._client, self._alias, index.removeprefix(f"{self._alias}-"))
 
     def retire(self) -> None:
-        live = self._behind(self._alias)
+        live = self._index_behind(self._alias)
         if live:
             with write_errors():
                 self._client.options(ignore_status=404).indices.delete(index=live)
@@ -174,28 +177,31 @@ class ElasticIndex:
     def close(self) -> None:
         self._client.close()
 
-    def _ask(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one search. Pages of one query go to the same copy of the shard: copies differ in deleted documents."""
+    def _search_alias(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Send one search to the live index.
+
+        All pages of a query go to the same copy of the shard, because copies differ in deleted documents.
+        """
         preference = f"{zlib.crc32(orjson.dumps({k: v for k, v in body.items() if k != 'from'})):08x}"
         with _search_errors():
             for last in (False, True):
                 try:
-                    answer = self._client.perform_request(
+                    response = self._client.perform_request(
                         "POST",
                         f"/{self._alias}/_search",
                         params={"preference": preference, "filter_path": ANSWER},
                         headers={"accept": "application/json", "content-type": "application/json"},
                         body=body,
                     ).body
-                    if not answer["_shards"]["failed"]:
-                        return dict(answer)
+                    if not response["_shards"]["failed"]:
+                        return dict(response)
                 except NotFoundError:
                     # The index was swapped and deleted after Elasticsearch had resolved the alias.
                     if last:
                         raise
         raise search_unavailable("shards failed")
 
-    def _behind(self, alias: str) -> str:
+    def _index_behind(self, alias: str) -> str:
         """Return the index behind an alias; "" when there is none."""
         with _search_errors():
             try:
@@ -206,20 +212,20 @@ class ElasticIndex:
 
 def _facets_of(request: Request, aggregations: Mapping[str, Any]) -> dict[str, list[tuple[str, int]]]:
     facets: dict[str, list[tuple[str, int]]] = {}
-    chosen = filter_matches(request)
+    filters = filter_matches(request)
     for facet in request.facets:
         counts = {bucket["key"]: bucket["doc_count"] for bucket in aggregations[facet]["top"]["buckets"]}
-        if facet in chosen:
+        if facet in filters:
             buckets = aggregations[facet]["chosen"]["buckets"]
             counts.update((value, bucket["doc_count"]) for value, bucket in buckets.items())
         facets[facet] = sort_facet_values(counts.items(), request.facet_order)
     return facets
 
 
-def _generation_of(answer: Mapping[str, Any]) -> str:
-    options = [option for part in answer.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
+def _generation_of(response: Mapping[str, Any]) -> str:
+    options = [option for part in response.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
     if not options:
-        # The state is unknown: every page then says that the index may have changed.
+        # The state is unknown: every page then reports that the index may have changed.
         return new_id().hex
     return f"{options[0]['_index'].rpartition('-')[2]}.{options[0]['text'].removeprefix(STATE)}"
 

@@ -1,4 +1,4 @@
-"""Mappings, matches and searches as Elasticsearch's JSON; only features that every build of it has."""
+"""Mappings, matches and searches as Elasticsearch's JSON, with features that every build of Elasticsearch has."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ from services.catalog.record.index_document import START, WORD_FIELDS
 
 Json = dict[str, Any]
 
-# One document of the index is not of a record: it has the name of the index's state, which a completion suggester
-# returns with every answer, from the same snapshot and at a cost that does not grow with the hits.
+# One document of the index, the marker, belongs to no record: it stores the name of the index's state. A completion
+# suggester returns that name with every response, from the same snapshot, at a cost that does not grow with the hits.
 MARKER = "state"
 STATE = "state"
-# The suggester reads deleted states too, newest first; with a size of one it may read only those and find nothing.
+# The suggester reads deleted states too, newest first; with a size of one it may read a deleted one and return nothing.
 STATES = 50
 NOTHING: Json = {"match_none": {}}
 # Every document of a record begins each analysed field with START; the marker does not.
@@ -76,20 +76,24 @@ def mappings() -> Json:
 
 
 def search_body(request: Request) -> Json:
-    """Build the whole search in one body: hits, total, facets, and the name of the state that answers."""
-    chosen = filter_matches(request)
-    counted = {facet: chosen[facet] for facet in chosen if facet in request.facets}
-    uncounted = [chosen[facet] for facet in chosen if facet not in counted]
+    """Build a search in one body: hits, total, facets, and the name of the index state."""
+    filters = filter_matches(request)
+    facet_filters = {facet: filters[facet] for facet in filters if facet in request.facets}
+    other_filters = [filters[facet] for facet in filters if facet not in facet_filters]
     return {
-        "query": {"bool": {"must": [match_query(request.match)], "filter": _queries(uncounted)}},
+        "query": {"bool": {"must": [match_query(request.match)], "filter": _queries(other_filters)}},
         "from": request.offset,
         "size": max(0, min(request.limit, REACH - request.offset)),
         "sort": _sort(request),
         "_source": False,
         "track_total_hits": True,
         "suggest": {STATE: {"prefix": STATE, "completion": {"field": STATE, "size": STATES}}},
-        **({"post_filter": {"bool": {"filter": _queries(counted.values())}}} if counted else {}),
-        **({"aggs": {facet: _facet(request, facet, counted) for facet in request.facets}} if request.facets else {}),
+        **({"post_filter": {"bool": {"filter": _queries(facet_filters.values())}}} if facet_filters else {}),
+        **(
+            {"aggs": {facet: _facet(request, facet, facet_filters) for facet in request.facets}}
+            if request.facets
+            else {}
+        ),
     }
 
 
@@ -100,9 +104,9 @@ def first_works_body(request: Request, limit: int) -> Json:
 
 def editions_body(request: Request, works: Iterable[int]) -> Json:
     """Search for the records of these works that match, filters included."""
-    narrowed = [*_queries(filter_matches(request).values()), {"terms": {"work": list(works)}}]
+    filters = [*_queries(filter_matches(request).values()), {"terms": {"work": list(works)}}]
     return {
-        "query": {"bool": {"filter": [match_query(request.match), *narrowed]}},
+        "query": {"bool": {"filter": [match_query(request.match), *filters]}},
         "size": REACH,
         "sort": [{"number": "asc"}],
         "_source": False,
@@ -127,13 +131,13 @@ def match_query(match: Match) -> Json:
 
 
 def near_tokens_body(token: str, fields: Iterable[str], distance: int, size: int) -> Json:
-    """Ask for tokens of each field's dictionary with the same first letter and few edits."""
+    """Search each field's dictionary for tokens with the same first letter and few edits."""
     term = {
         "suggest_mode": "always",
         "prefix_length": 1,
         "min_word_length": 1,
         "max_edits": distance,
-        "max_term_freq": 1_000_000_000,  # however common the token itself
+        "max_term_freq": 1_000_000_000,  # also for common tokens
         "accuracy": 0.01,
         "size": size,
     }
@@ -141,10 +145,10 @@ def near_tokens_body(token: str, fields: Iterable[str], distance: int, size: int
 
 
 def token_counts_body(words: Iterable[str], fields: Iterable[str]) -> Json:
-    """Count the documents that have each word in any of the fields: a term's own count has deleted documents."""
-    listed = list(fields)
+    """Count the documents that have each word in any of the fields; a term's own count includes deleted documents."""
+    field_names = list(fields)
     filters = {
-        word: {"bool": {"should": [{"term": {field: word}} for field in listed], "minimum_should_match": 1}}
+        word: {"bool": {"should": [{"term": {field: word}} for field in field_names], "minimum_should_match": 1}}
         for word in words
     }
     return {"size": 0, "aggs": {"words": {"filters": {"filters": filters}}}}
@@ -182,7 +186,7 @@ def _constant(condition: Json, boost: float) -> Json:
 
 
 def _sort(request: Request) -> list[Json]:
-    """Sort by the number last: it identifies the hit, so that no field need be fetched."""
+    """Sort by the number last: it identifies the hit, so that no field must be fetched."""
     field = SORT_FIELDS.get(request.sort)
     if field is not None:
         return [{field: "desc" if request.sort == "year" else "asc"}, {"number": "asc"}]
@@ -191,13 +195,13 @@ def _sort(request: Request) -> list[Json]:
     return [{"_score": "desc"}, {"number": "asc"}]
 
 
-def _facet(request: Request, facet: str, counted: dict[str, Keyword]) -> Json:
-    """Count values under the other facets' filters, and separately the chosen values."""
+def _facet(request: Request, facet: str, facet_filters: dict[str, Keyword]) -> Json:
+    """Count a facet's values under the filters of the other facets, and its chosen values separately."""
     field = f"facet_{facet}"
     order = [{"_key": "asc"}] if request.facet_order == "value" else [{"_count": "desc"}, {"_key": "asc"}]
     inner: Json = {"top": {"terms": {"field": field, "size": request.facet_size, "order": order}}}
-    if facet in counted:
-        values = list(counted[facet].values)
+    if facet in facet_filters:
+        values = list(facet_filters[facet].values)
         inner["chosen"] = {"filters": {"filters": {value: {"term": {field: value}} for value in values}}}
-    narrowed = {"bool": {"filter": _queries(counted[name] for name in counted if name != facet)}}
-    return {"filter": narrowed, "aggs": inner}
+    other_filters = {"bool": {"filter": _queries(facet_filters[name] for name in facet_filters if name != facet)}}
+    return {"filter": other_filters, "aggs": inner}

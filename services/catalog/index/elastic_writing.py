@@ -36,9 +36,9 @@ class ElasticRebuild:
     def begin(cls, client: Elasticsearch, alias: str, name: str) -> ElasticRebuild:
         index = f"{alias}-{name}"
         with write_errors():
-            for leftover, aliases in list_indexes(client, alias).items():
+            for old_index, aliases in list_indexes(client, alias).items():
                 if alias not in aliases:
-                    client.options(ignore_status=404).indices.delete(index=leftover)
+                    client.options(ignore_status=404).indices.delete(index=old_index)
             client.indices.create(
                 index=index, settings=settings(), mappings=mappings(), aliases={rebuild_alias(alias): {}}
             )
@@ -49,7 +49,7 @@ class ElasticRebuild:
     def _index(self) -> str:
         return f"{self._alias}-{self.name}"
 
-    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # a bulk always is
+    def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # a bulk is always durable
         bulk_write(self._client, rebuild_alias(self._alias), changes)
 
     def swap(self) -> None:
@@ -73,7 +73,7 @@ class ElasticRebuild:
 
 
 def list_indexes(client: Elasticsearch, alias: str) -> dict[str, list[str]]:
-    """Return the indexes that this program made for the alias, each with its aliases."""
+    """Return the indexes that Rangkiang made for the alias, each with its aliases."""
     indexes = client.options(ignore_status=404).indices.get(index=f"{alias}-*", features=["aliases", "mappings"]).body
     return {
         name: list(index["aliases"])
@@ -83,7 +83,7 @@ def list_indexes(client: Elasticsearch, alias: str) -> dict[str, list[str]]:
 
 
 def bulk_write(client: Elasticsearch, alias: str, changes: Iterable[Change]) -> None:
-    """Write in bulk under the records' own versions, so that late writes of a former lease holder are refused."""
+    """Write in bulk with the records' versions, so that Elasticsearch refuses late writes of a former lease holder."""
     size, lines = 0, list[bytes]()
     for change in changes:
         lines.extend(_bulk_lines(change))
@@ -108,22 +108,22 @@ def _state_document(stamp: str) -> Json:
 
 
 def _send_bulk(client: Elasticsearch, alias: str, lines: list[bytes]) -> None:
-    """Send one bulk. A refresh may happen in the middle, so the state gets a new name before and after the changes."""
+    """Send one bulk. A refresh may happen during it, so the state gets a new name before the changes and after them."""
     stamp = new_id().hex
-    mark = orjson.dumps({"index": {"_id": MARKER}})
-    before, after = (orjson.dumps(_state_document(f"{stamp}{part}")) for part in ("a", "b"))
-    operations: Any = [mark, before, *lines, mark, after]
+    action = orjson.dumps({"index": {"_id": MARKER}})
+    first_state, last_state = (orjson.dumps(_state_document(f"{stamp}{part}")) for part in ("a", "b"))
+    operations: Any = [action, first_state, *lines, action, last_state]
     with write_errors():
-        answer = client.options(request_timeout=WRITE_SECONDS).bulk(
+        response = client.options(request_timeout=WRITE_SECONDS).bulk(
             index=alias,
             operations=operations,
             require_alias=True,
             filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
         )
-    if answer["errors"]:
-        for item in answer["items"]:
+    if response["errors"]:
+        for item in response["items"]:
             (result,) = item.values()
-            # 409: the index has a newer version. Deleting what is not there is a 404 without an error.
+            # 409: the index has a newer version. Deleting a missing document is a 404 without an error.
             if "error" in result and result["status"] != 409:
                 raise index_not_written(result["error"])
 

@@ -1,4 +1,4 @@
-"""The indexer: brings queued changes into the index and builds new indexes, with all progress in the tables."""
+"""The indexer: writes queued changes to the index and builds new indexes; its progress is in the tables."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ from services.catalog.tables import IndexRebuild, Record
 log = logging.getLogger(__name__)
 
 BATCH = 500
-# Each commit costs 90 ms and leaves a segment that every search reads, so one commit takes as much as can wait this
-# long. During a command no reader waits for the changes: there a commit waits longer, until no more changes come.
+# Each commit costs 90 ms and adds a segment that every search reads, so a commit collects changes for this long.
+# During a command no reader waits for the changes: a commit collects for longer, until no more changes come.
 COMMIT_SECONDS = 1.0
-PATIENT_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
+COMMAND_COMMIT_SECONDS, QUIET_SECONDS = 20.0, 0.3
 MOST_RECORDS_A_COMMIT = 10_000  # of average size: 40 MB of the writer's memory
 SCAN_BATCH = 2_000
 PACE_SECONDS = 0.2  # between two steps
 SWEEP_SECONDS = 1.0
-TRIES = 5
-SETTLED_SECONDS = 2.0  # after a write, until the index counts all its documents
+MOST_FAILURES = 5
+SETTLED_SECONDS = 2.0  # after a write, until the index counts all documents
 
 
 @dataclass(slots=True)
@@ -62,12 +62,12 @@ class ScanProgress:
 
 
 class Indexer:
-    """Keeps one index up to date with one database; all its progress is in the tables, so a new one may continue.
+    """Keeps one index up to date with one database. Its progress is in the tables, so another indexer can continue.
 
-    Each change of the live index follows a commit, which a former holder of the lease cannot make; documents that a
-    former holder still writes are refused by their versions.
+    A former holder of the lease cannot commit, and each swap or deletion of the live index follows a commit. Documents
+    that a former holder still writes are refused by their versions.
 
-    has_backlog  more work is ready: the next step need not wait for a larger batch
+    has_backlog  more work is ready, so the next step need not wait for a larger batch
     """
 
     def __init__(self, database: Database, index: Index, *, readers_wait: bool = True) -> None:
@@ -78,21 +78,26 @@ class Indexer:
         self._readers_wait = readers_wait
         self._rebuild: Rebuild | None = None
         self._request: UUID | None = None
-        self._checked = self._sound = self._compared = self.has_backlog = False
+        self._is_checked = self._is_sound = self._is_compared = self.has_backlog = False
         self._written_at = 0.0
         self._scan = ScanProgress()
 
     def step(self) -> bool:
         """Write one batch of the queue and, during a rebuild, one of the scan. Returns False when there was no work."""
-        if not self._checked:
+        if not self._is_checked:
             self._check_index()
         self._open_rebuild()
-        drained = self._drain_queue()
+        count = self._drain_queue()
         if self._rebuild is not None:
             self._scan_batch(self._rebuild)
-        busy = bool(drained) or self._rebuild is not None
-        self.has_backlog = drained >= BATCH or self._rebuild is not None
-        if not busy and self._sound and not self._compared and time.monotonic() - self._written_at > SETTLED_SECONDS:
+        busy = bool(count) or self._rebuild is not None
+        self.has_backlog = count >= BATCH or self._rebuild is not None
+        if (
+            not busy
+            and self._is_sound
+            and not self._is_compared
+            and time.monotonic() - self._written_at > SETTLED_SECONDS
+        ):
             self._compare_counts()
         return busy
 
@@ -111,9 +116,9 @@ class Indexer:
             with self._database.reading(READER) as session:
                 fault = "" if was_built_here(session, self._index.name()) else "INDEX_STRANGE"
         if fault in ("INDEX_ROTTEN", "INDEX_STRANGE"):
-            # Its answers would be wrong. An index of an older release goes on answering until the swap.
+            # Its results would be wrong. The index of an older release is used until the swap.
             self._index.retire()
-        self._checked, self._sound = True, not fault
+        self._is_checked, self._is_sound = True, not fault
         if fault:
             self._repair(fault)
         self._abandon_leftover()
@@ -122,12 +127,12 @@ class Indexer:
         """Delete an unfinished index whose request has failed."""
         with self._database.reading(READER) as session:
             request = next_request(session)
-        leftover = self._index.unfinished_rebuild()
-        if leftover is not None and (request is None or request.id.hex != leftover.name):
-            leftover.abandon()
+        unfinished = self._index.unfinished_rebuild()
+        if unfinished is not None and (request is None or request.id.hex != unfinished.name):
+            unfinished.abandon()
 
     def _compare_counts(self) -> None:
-        self._compared = True
+        self._is_compared = True
         fault = index_fault(self._database, self._index)
         if fault:
             self._repair(fault)
@@ -142,7 +147,7 @@ class Indexer:
             log.warning("index_unsound", extra={"reason": fault})
 
     def _open_rebuild(self) -> None:
-        """Take the oldest unfinished request, and continue its index if it was begun."""
+        """Take the oldest unfinished request; continue its index if there is one."""
         if self._rebuild is not None:
             return
         with self._database.reading(READER) as session:
@@ -154,14 +159,14 @@ class Indexer:
             # The process died between the swap and the update of the request.
             self._update_request(request.id, state="done", finished_at=clock.now())
             return
-        leftover = self._index.unfinished_rebuild()
-        if request.state == "running" and leftover is not None and leftover.name == request.id.hex:
-            self._rebuild = leftover
+        unfinished = self._index.unfinished_rebuild()
+        if request.state == "running" and unfinished is not None and unfinished.name == request.id.hex:
+            self._rebuild = unfinished
         else:
             self._update_request(request.id, state="running", reached=0, written=0, total=total, error="")
             self._rebuild = self._index.begin_rebuild(request.id.hex)
         self._request = request.id
-        self._scan = self._progress_at(request.reached) if self._rebuild is leftover else ScanProgress()
+        self._scan = self._progress_at(request.reached) if self._rebuild is unfinished else ScanProgress()
 
     def _progress_at(self, reached: int) -> ScanProgress:
         with self._database.reading(READER) as session:
@@ -178,62 +183,62 @@ class Indexer:
                 .limit(SCAN_BATCH)
             ).all()
             changes = load_changes(session, dict.fromkeys(numbers, 0))
-        ended = len(numbers) < SCAN_BATCH
+        is_last = len(numbers) < SCAN_BATCH
         scan.pending |= {change.number: change.version for change in changes}
-        durable = ended or len(scan.pending) >= MOST_RECORDS_A_COMMIT
+        durable = is_last or len(scan.pending) >= MOST_RECORDS_A_COMMIT
         rebuild.write(changes, durable=durable)
         scan.reached = max([scan.reached, *numbers])
         scan.written += len(numbers)
         durable_values = {"reached": scan.reached} if durable else {}
         self._update_request(self._request, written=scan.written, **durable_values)
         if durable:
-            if not self._sound:
-                # There is no live index that needs these changes too.
+            if not self._is_sound:
+                # No live index needs these changes.
                 self._dequeue(scan.pending)
             scan.pending = {}
-        if ended:
+        if is_last:
             rebuild.swap()
             self._update_request(self._request, state="done", finished_at=clock.now())
             self._rebuild, self._request = None, None
-            self._sound, self._compared, self._written_at = True, False, time.monotonic()
+            self._is_sound, self._is_compared, self._written_at = True, False, time.monotonic()
 
     def _drain_queue(self) -> int:
-        """Write the queue, as much of it as fits one commit, to the index; only then delete its rows.
+        """Write queued changes, as many as fit one commit, to the index; then delete their rows. Returns how many.
 
-        Without a sound index the queue waits for the rebuild.
+        Without a sound index the rows stay until the rebuild.
         """
-        if not self._sound:
+        if not self._is_sound:
             return 0
-        written: dict[int, int] = {}
+        versions: dict[int, int] = {}
         if self._rebuild is None:
-            self._index.write(self._queued_changes(written, MOST_RECORDS_A_COMMIT))
-        elif changes := list(self._queued_changes(written, BATCH)):
+            self._index.write(self._queued_changes(versions, MOST_RECORDS_A_COMMIT))
+        elif changes := list(self._queued_changes(versions, BATCH)):
             self._index.write(changes)
             self._rebuild.write(changes)
-        if written:
-            self._dequeue(written)
-            self._written_at, self._compared = time.monotonic(), False
-        return len(written)
+        if versions:
+            self._dequeue(versions)
+            self._written_at, self._is_compared = time.monotonic(), False
+        return len(versions)
 
     def _dequeue(self, versions: dict[int, int]) -> None:
         with self._database.transaction(ACTOR) as session:
             dequeue(session, list(versions.items()))
 
     def _queued_changes(self, versions: dict[int, int], most: int) -> Iterator[Change]:
-        """Yield queued changes batch by batch, up to `most` or until time is up; adds their versions to `versions`."""
-        end = time.monotonic() + (COMMIT_SECONDS if self._readers_wait else PATIENT_COMMIT_SECONDS)
-        reached, quiet = 0, False
-        while len(versions) < most and time.monotonic() < end:
+        """Yield queued changes batch by batch, at most `most`, for a limited time; add their versions to `versions`."""
+        deadline = time.monotonic() + (COMMIT_SECONDS if self._readers_wait else COMMAND_COMMIT_SECONDS)
+        last_number, is_quiet = 0, False
+        while len(versions) < most and time.monotonic() < deadline:
             with self._database.reading(READER) as session:
-                batch = queued_versions(session, BATCH, after=reached)
+                batch = queued_versions(session, BATCH, after=last_number)
                 changes = load_changes(session, batch)
             versions.update(batch)
             yield from changes
             if len(batch) < BATCH:
-                if self._readers_wait or not versions or (quiet and not batch):
+                if self._readers_wait or not versions or (is_quiet and not batch):
                     return
                 time.sleep(QUIET_SECONDS)
-            reached, quiet = max([reached, *batch]), not batch
+            last_number, is_quiet = max([last_number, *batch]), not batch
 
     def _update_request(self, request: UUID, **values: Any) -> None:
         with self._database.transaction(ACTOR) as session:
@@ -241,14 +246,14 @@ class Indexer:
 
 
 def run(resources: Resources, stop: threading.Event) -> None:
-    """Keep the index up to date until `stop`, as the holder of its lease; woken by commits, and once a second."""
+    """Keep the index up to date until `stop`, as the holder of its lease; a step after each commit and each second."""
     index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
     wake = open_wake(resources.database)
     failures = 0
     indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
     try:
         while not stop.is_set():
-            start = time.monotonic()
+            started_at = time.monotonic()
             try:
                 busy = indexer.step()
                 failures = 0
@@ -257,15 +262,15 @@ def run(resources: Resources, stop: threading.Event) -> None:
                     raise
                 failures += 1
                 log.warning("index_not_followed", extra={"reason": problem.reason, "facts": problem.facts})
-                if failures == TRIES:
+                if failures == MOST_FAILURES:
                     indexer.give_up(problem)
-                stop.wait(min(failures, TRIES))
+                stop.wait(min(failures, MOST_FAILURES))
                 indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
                 continue
             if not busy:
                 wake.wait(SWEEP_SECONDS)
             elif not indexer.has_backlog:
-                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - start)))
+                stop.wait(max(0.0, PACE_SECONDS - (time.monotonic() - started_at)))
     finally:
         wake.close()
         index.close()

@@ -1,8 +1,8 @@
 """The match tree: the conditions and weights of a search, which each engine translates node by node.
 
 Both engines score a Term by BM25 (k1 1.2, b 0.75) over the field's tokens and multiply by its boost; Prefix, Phrase
-and Keyword score a constant. With the constant first token of every analysed field and one shard, both editions rank
-alike.
+and Keyword score a constant. Both engines rank alike, because every analysed field begins with the same token and an
+index has one shard.
 """
 
 from __future__ import annotations
@@ -65,21 +65,21 @@ class DisMax:
 
 @dataclass(frozen=True, slots=True)
 class And:
-    """Every one of these; scores add up. Of none: everything, scoring 0."""
+    """All of these; scores add up. Without parts: every document, with score 0."""
 
     of: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
-    """At least one of these; scores add up. Of none: nothing."""
+    """At least one of these; scores add up. Without parts: no document."""
 
     of: tuple[Match, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """What matches `match` and none of `without`."""
+    """Documents that match `match` and none of `without`."""
 
     match: Match
     without: tuple[Match, ...]
@@ -87,7 +87,7 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class Boosted:
-    """What matches `match`, and nothing else; each bonus that also matches adds its score."""
+    """Documents that match `match`; each bonus that also matches adds its score."""
 
     match: Match
     bonus: tuple[Match, ...]

@@ -1,4 +1,4 @@
-"""The index port: what a search engine does for the catalogue, and the errors that every engine raises."""
+"""The index port: the interface of a search engine, its errors, and the edit distance that engines count alike."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Hits:
     numbers     record numbers in order; ties by number, lowest first
     scores      as long as numbers; 0.0 unless sorted by relevance
     facets      facet -> (value, count), in the requested order; a chosen value is always in the list
-    generation  name of the index state that answered: changes with every change a reader can see
+    generation  name of the index state that answered; it changes with every change that a reader can see
     works, editions   only by work, as long as numbers: the work, and how many of its records match
     more        only by work: more works follow
     """
@@ -112,23 +112,23 @@ class Index(Protocol):
         ...
 
     def fault(self) -> str:
-        """Return what is wrong with this index as a reason code; "" when it is sound. Checks every byte where it can.
+        """Return the fault of this index as a reason code; "" when it is sound. Checks every byte where the engine can.
 
-        INDEX_MISSING  there is none
+        INDEX_MISSING  there is no index
         INDEX_FOREIGN  another release or another program made it
-        INDEX_ROTTEN   its bytes are not those that were written, or a part is missing
+        INDEX_ROTTEN   its bytes have changed since they were written, or a part is missing
         """
         ...
 
     def write(self, changes: Iterable[Change]) -> None:
-        """Write these in order, replacing by number; durable on return and visible within a second.
+        """Write changes in order, replacing by number; durable on return and visible within a second.
 
-        Few large writes make a better index than many small ones: each leaves a segment that every search reads.
+        Few large writes make a faster index than many small ones: each write adds a segment that every search reads.
         """
         ...
 
     def begin_rebuild(self, name: str) -> Rebuild:
-        """Start an empty second index and delete an unfinished one. `name`: lower-case, unique."""
+        """Start an empty second index, and delete an unfinished one. `name`: lower-case, unique."""
         ...
 
     def unfinished_rebuild(self) -> Rebuild | None:
@@ -149,11 +149,11 @@ class Rebuild(Protocol):
     def name(self) -> str: ...
 
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
-        """Write these. Without `durable` a kill may lose them, until a durable write or the swap."""
+        """Write changes. Without `durable`, a kill may lose them, until the next durable write or the swap."""
         ...
 
     def swap(self) -> None:
-        """Make it the live index in one step: no search fails or sees half of it. Deletes the old one afterwards."""
+        """Make it the live index in one step: no search fails or reads a part of it. Then delete the old index."""
         ...
 
     def abandon(self) -> None: ...

@@ -17,19 +17,19 @@ from services.catalog.tables import Branch, IndexQueue, Institution, Item, Recor
 DELETE_BATCH = 1_000
 
 
-def enqueue(session: Session, changed: Iterable[tuple[int, int]]) -> None:
+def enqueue(session: Session, versions: Iterable[tuple[int, int]]) -> None:
     """Queue records for the index, as (number, version), in the transaction that wrote them."""
     # Sorted, so that two writers do not deadlock.
-    rows = [{"record_number": number, "version": version} for number, version in sorted(changed)]
+    rows = [{"record_number": number, "version": version} for number, version in sorted(versions)]
     if not rows:
         return
-    put = insert_for(session, IndexQueue)
-    newer = put.on_conflict_do_update(
+    insert = insert_for(session, IndexQueue)
+    upsert = insert.on_conflict_do_update(
         index_elements=["record_number"],
-        set_={"version": put.excluded.version},
-        where=IndexQueue.version < put.excluded.version,
+        set_={"version": insert.excluded.version},
+        where=IndexQueue.version < insert.excluded.version,
     )
-    session.execute(newer, rows)
+    session.execute(upsert, rows)
 
 
 def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:
@@ -39,14 +39,14 @@ def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int
     return {row.record_number: row.version for row in session.execute(rows)}
 
 
-def dequeue(session: Session, written: Sequence[tuple[int, int]]) -> None:
-    """Delete the rows whose version is still the one that was written to the index."""
+def dequeue(session: Session, versions: Sequence[tuple[int, int]]) -> None:
+    """Delete rows of the queue, given as (number, version); a row whose version has changed stays."""
     row = tuple_(IndexQueue.record_number, IndexQueue.version)
-    for start in range(0, len(written), DELETE_BATCH):
+    for start in range(0, len(versions), DELETE_BATCH):
         # Locked in the order of enqueue(), so that the two do not deadlock.
         locked = (
             select(IndexQueue.record_number)
-            .where(row.in_(written[start : start + DELETE_BATCH]))
+            .where(row.in_(versions[start : start + DELETE_BATCH]))
             .order_by(IndexQueue.record_number)
             .with_for_update()
         )

@@ -21,7 +21,7 @@ RECOUNT_SECONDS = 1.0
 
 
 def request_rebuild(database: Database) -> UUID:
-    """Request a new index, which the holder of the index lease builds; a pending request is returned instead."""
+    """Request a new index, which the holder of the index lease builds; returns the pending request if there is one."""
     with database.transaction(ACTOR) as session:
         return pending_request(session)
 
@@ -40,10 +40,10 @@ def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
 
 
 def index_fault(database: Database, index: Index) -> str:
-    """Return what is wrong with the index as a reason code, "" when nothing is: the port's codes and two more.
+    """Return the fault of the index as a reason code, "" when it is sound: the codes of the port and two more.
 
-    INDEX_STRANGE     sound, but built from another database: its numbers name other records
-    INDEX_INCOMPLETE  it has more or fewer documents than there are records, and the queue is empty
+    INDEX_STRANGE     built from another database: its numbers are those of other records
+    INDEX_INCOMPLETE  the queue is empty, and the number of documents is not the number of records
     """
     fault = index.fault()
     if fault:
@@ -63,7 +63,7 @@ def index_fault(database: Database, index: Index) -> str:
 
 
 def pending_request(session: Session) -> UUID:
-    """Return the id of the pending request, and add one if there is none."""
+    """Return the id of the pending request; add a request if there is none."""
     pending = session.scalars(select(IndexRebuild.id).where(IndexRebuild.state == "wanted").limit(1)).first()
     if pending is not None:
         return pending

@@ -23,11 +23,11 @@ from services.catalog.index.port import FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
-# Increase it when the same record gives another document: existing indexes are then rebuilt automatically.
+# Increase it when the same record would give another document: existing indexes are then rebuilt automatically.
 FORM_NUMBER = 4
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
-# One integer or key sorts and breaks ties by the number; records without a year come last in both orders.
+# Each field sorts and breaks ties by the record number; records without a year come last in both orders.
 SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "title": "title_key"}
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
@@ -85,7 +85,7 @@ def sort_facet_values(counts: Iterable[tuple[str, int]], order: FacetOrder) -> l
 
 
 def is_unscored(match: Match) -> bool:
-    """Tell whether all that matches scores 0, so that hits are sorted by number alone."""
+    """Tell whether every hit scores 0, so that hits are sorted by number alone."""
     match match:
         case Keyword(boost=boost) | Prefix(boost=boost) | Phrase(boost=boost):
             return boost == 0

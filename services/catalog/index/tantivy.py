@@ -36,7 +36,7 @@ from services.catalog.index.tantivy_search import (
 )
 from services.catalog.index.tantivy_writing import FolderWriter, TantivyRebuild
 
-REFRESH_SECONDS = 0.2  # the greatest age of an answer while another process writes
+REFRESH_SECONDS = 0.2  # how old a result may be while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
@@ -44,7 +44,7 @@ MOST_NEAR_LOOKUPS = 256  # cached with one state of the index
 
 
 def open_index(url: str) -> TantivyIndex:
-    """tantivy:///path for a relative path, tantivy:////path for an absolute one, as SQLAlchemy writes SQLite's.
+    """Open the index of a URL: tantivy:///path for a relative path, tantivy:////path for an absolute path.
 
     raises  Invalid  SEARCH_URL_INVALID
     """
@@ -85,39 +85,39 @@ class TantivyIndex:
 
     def search(self, request: Request) -> Hits:
         with self._snapshot() as snapshot:
-            searcher, fields, chosen = snapshot.searcher, snapshot.index.schema, filter_matches(request)
+            searcher, fields, filters = snapshot.searcher, snapshot.index.schema, filter_matches(request)
             translator = QueryTranslator(fields, searcher.doc_freq)
             query = translator.query(request.match)
-            narrowed = translator.narrowed(query, chosen.values())
+            filtered_query = translator.restrict(query, filters.values())
             find = find_works if request.by_work else find_records
-            total, page = find(searcher, fields, request, narrowed)
+            total, page = find(searcher, fields, request, filtered_query)
             counts: dict[str, list[tuple[str, int]]] = {}
-            unfiltered = [facet for facet in request.facets if facet not in chosen]
+            other_facets = [facet for facet in request.facets if facet not in filters]
             count = first_facet_values if request.facet_order == "value" else most_frequent_values
-            if unfiltered:
-                counts.update(count(searcher, narrowed, unfiltered, request.facet_size))
+            if other_facets:
+                counts.update(count(searcher, filtered_query, other_facets, request.facet_size))
             for facet in request.facets:
-                if facet in chosen:
-                    others = translator.narrowed(query, [chosen[name] for name in chosen if name != facet])
-                    top = count(searcher, others, [facet], request.facet_size)[facet]
-                    values, order = chosen[facet].values, request.facet_order
-                    counts[facet] = add_chosen_values(searcher, others, facet, values, top, order)
+                if facet in filters:
+                    query_of_others = translator.restrict(query, [filters[name] for name in filters if name != facet])
+                    top = count(searcher, query_of_others, [facet], request.facet_size)[facet]
+                    values, order = filters[facet].values, request.facet_order
+                    counts[facet] = add_chosen_values(searcher, query_of_others, facet, values, top, order)
             facets = {facet: counts[facet] for facet in request.facets}
             generation = snapshot.generation
             return Hits(total, page.numbers, page.scores, facets, generation, page.works, page.editions, page.more)
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         with self._snapshot() as snapshot:
-            near = {
+            distances = {
                 word: edits
                 for field in fields
                 for edits, word in _near_tokens(snapshot, field, token, distance)
                 if edits
             }
-            closest = sorted(near, key=lambda word: (near[word], word))[: max(NEIGHBOURS, limit)]
-            counts = {word: _count_documents(snapshot, fields, word) for word in closest}
-            ranked = sorted((near[word], -counts[word], word) for word in closest if counts[word])
-            return [(word, -negative) for _edits, negative, word in ranked[:limit]]
+            candidates = sorted(distances, key=lambda word: (distances[word], word))[: max(NEIGHBOURS, limit)]
+            counts = {word: _count_documents(snapshot, fields, word) for word in candidates}
+            ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
+            return [(word, -negative) for _edits, negative, word in ranking[:limit]]
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._snapshot() as snapshot:
@@ -191,12 +191,12 @@ class TantivyIndex:
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
-        snapshot = self._fresh()
+        snapshot = self._current_snapshot()
         with engine_errors(search_unavailable):
             yield snapshot
 
-    def _fresh(self) -> Snapshot:
-        """Return the newest state, or one that was newest 200 ms ago; one thread refreshes it for all."""
+    def _current_snapshot(self) -> Snapshot:
+        """Return a state that was the newest at most 200 ms ago; one thread refreshes it for all."""
         snapshot = self._newest
         if snapshot is not None and time.monotonic() < self._refresh_at:
             return snapshot
@@ -210,14 +210,14 @@ class TantivyIndex:
             self._newest = snapshot
             return snapshot
         except Unavailable:
-            # No thread may go on with an index that was retired.
+            # No thread may use a retired index.
             self._newest = None
             raise
         finally:
             self._refreshing.release()
 
     def _open_newest(self, current: Snapshot | None) -> Snapshot:
-        """Raises Unavailable INDEX_BUILDING when there is no sound index."""
+        """Open the newest state, or return the current one. Raises Unavailable INDEX_BUILDING without a sound index."""
         for _attempt in range(OPEN_TRIES):
             name = self.name()
             if not name:
@@ -233,7 +233,7 @@ class TantivyIndex:
                 with engine_errors(search_unavailable):
                     newest = _open_snapshot(self._root / name, stamp, current)
             except (FileNotFoundError, Unavailable):
-                # A swap or a merge deleted files meanwhile.
+                # A swap or a merge deleted files during the opening.
                 time.sleep(0.005)
                 continue
             if newest is not None:
@@ -244,7 +244,7 @@ class TantivyIndex:
 
 
 def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -> Snapshot | None:
-    """Open the state of the folder; None when it changed meanwhile."""
+    """Open the state of the folder; None when it changed during the opening."""
     before = files.read_meta(folder)
     if current is not None and current.folder == folder:
         index = current.index

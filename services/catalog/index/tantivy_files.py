@@ -44,7 +44,7 @@ def delete_pointer(root: Path, pointer: str) -> None:
 
 
 def stamp(root: Path, name: str) -> Stamp:
-    """Return what changes with every new live index and every commit; two stats. Raises FileNotFoundError."""
+    """Return numbers that change with every new live index and every commit; two stats. Raises FileNotFoundError."""
     pointer, read_meta = (root / "current").stat(), (root / name / "meta.json").stat()
     return (pointer.st_ino, pointer.st_mtime_ns, read_meta.st_ino, read_meta.st_mtime_ns)
 
@@ -56,8 +56,8 @@ def read_meta(folder: Path) -> bytes:
 def generation(folder: Path, meta_json: bytes) -> str:
     """Return the name of the state that this meta.json describes.
 
-    The commit's stamp identifies the content. The total with deleted documents changes when a merge drops some of
-    those: they count in BM25's statistics, so scores change then without a commit.
+    The commit's stamp identifies the content. The number of documents, deleted ones included, changes when a merge
+    drops deleted documents: BM25 counts them, so scores may change without a commit.
     """
     state = json.loads(meta_json)
     return f"{folder.name}.{state['opstamp']}.{sum(segment['max_doc'] for segment in state['segments'])}"
@@ -109,16 +109,16 @@ def _is_intact(path: Path) -> bool:
             file.seek(size - 8 - length)
             expected = json.loads(file.read(length))["crc"]
             file.seek(0)
-            remaining, crc = size - 8 - length, 0
-            while remaining > 0 and (chunk := file.read(min(remaining, CHUNK))):
-                crc, remaining = zlib.crc32(chunk, crc), remaining - len(chunk)
+            rest, crc = size - 8 - length, 0
+            while rest > 0 and (chunk := file.read(min(rest, CHUNK))):
+                crc, rest = zlib.crc32(chunk, crc), rest - len(chunk)
     except (OSError, ValueError, KeyError, TypeError, struct.error):
         return False
     return bool(crc == expected)
 
 
 def delete_indexes_except(root: Path, *keep: str) -> None:
-    """Delete every index but these. Readers of a deleted index go on: its files stay mapped until they close it."""
+    """Delete every index but these. Readers can still use a deleted index: they have mapped its files."""
     for folder in root.iterdir():
         if folder.is_dir() and folder.name not in keep and (folder / MANIFEST).exists():
             shutil.rmtree(folder, ignore_errors=True)

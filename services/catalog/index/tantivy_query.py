@@ -46,7 +46,7 @@ def schema() -> Schema:
 
 @contextmanager
 def engine_errors(error: Callable[[object], Unavailable]) -> Iterator[None]:
-    """Raise tantivy's errors as one of ours. A panic of its Rust code arrives as a BaseException."""
+    """Translate tantivy's errors to one of the port. A panic of its Rust code arrives as a BaseException."""
     try:
         yield
     except (ValueError, OverflowError, OSError) as problem:
@@ -87,14 +87,14 @@ class QueryTranslator:
             case Boosted(match=inner, bonus=bonus):
                 return self._boosted(self.query(inner), bonus)
 
-    def narrowed(self, query: Query, parts: Iterable[Match]) -> Query:
+    def restrict(self, query: Query, parts: Iterable[Match]) -> Query:
         """Restrict a query to what each of the parts matches."""
         return _boolean([(Occur.Must, query), *((Occur.Must, part) for part in self._queries(parts))])
 
     def _boosted(self, query: Query, bonus: Iterable[Match]) -> Query:
-        """Nest one bonus a level: each is then tested at the query's hits only; those of one level are all read.
+        """Nest one bonus per level, so that each is tested at the query's hits only; bonuses of one level are all read.
 
-        A bonus without any document is still tested at every hit, a tenth of a search; it is left out.
+        A bonus that no document has is left out: to test it at every hit takes a tenth of a search.
         """
         for part in filter(self._may_match, bonus):
             query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(part))])
@@ -136,5 +136,9 @@ class QueryTranslator:
 
 
 def _boolean(clauses: Iterable[tuple[Occur, Query]]) -> Query:
-    listed = list(clauses)
-    return listed[0][1] if len(listed) == 1 and listed[0][0] is not Occur.MustNot else Query.boolean_query(listed)
+    clause_list = list(clauses)
+    return (
+        clause_list[0][1]
+        if len(clause_list) == 1 and clause_list[0][0] is not Occur.MustNot
+        else Query.boolean_query(clause_list)
+    )

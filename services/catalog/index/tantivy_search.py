@@ -13,10 +13,10 @@ from services.catalog.index.port import REACH, FacetOrder, Request
 from services.catalog.index.stored_fields import LONGEST_VALUE, SORT_FIELDS, is_unscored, sort_facet_values
 from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, group_by_work
 
-TIE_MARGIN = 40  # hits read beyond the page, in case they tie with its last hit
-SCORE_DIGITS = 4  # the same words, added in another order, may differ in the sixth digit
-USUAL_EDITIONS = 500  # of a page of works
-SEGMENT_VALUES = 300  # of each segment's most frequent values that are read first
+TIE_MARGIN = 40  # hits read beyond the page, because they may tie with its last hit
+SCORE_DIGITS = 4  # scores of the same words, added in another order, may differ in the sixth digit
+USUAL_EDITIONS = 500  # most pages of works have fewer
+SEGMENT_VALUES = 300  # most frequent values of each segment that are read first
 MOST_BUCKETS = 65_000  # tantivy's own limit
 
 # (score, number, address of the document)
@@ -45,9 +45,9 @@ def find_works(searcher: Searcher, fields: Schema, request: Request, query: Quer
     def editions(works: Sequence[int]) -> list[Edition]:
         any_work = [(Occur.Should, Query.term_query(fields, "work", work)) for work in works]
         of_works = Query.const_score_query(Query.boolean_query(any_work), 0.0)
-        narrowed = Query.boolean_query([(Occur.Must, query), (Occur.Must, of_works)])
+        query_of_works = Query.boolean_query([(Occur.Must, query), (Occur.Must, of_works)])
         for limit in (USUAL_EDITIONS, REACH):
-            result = searcher.search(narrowed, limit=limit, order_by_field="number", order=Order.Asc)
+            result = searcher.search(query_of_works, limit=limit, order_by_field="number", order=Order.Asc)
             if total_of(result) <= limit:
                 break
         addresses = [address for _key, address in result.hits]
@@ -79,15 +79,15 @@ def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[in
 
 def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[TantivyHit]]:
     """Sort ties by number; tantivy leaves them in the order of the last merge, so read to the end of the last tie."""
-    wanted = offset + limit
-    size = wanted + TIE_MARGIN
+    page_end = offset + limit
+    size = page_end + TIE_MARGIN
     while True:
         result = searcher.search(query, limit=size)
         hits = result.hits
-        if len(hits) < size or round(hits[-1][0], SCORE_DIGITS) < round(hits[wanted - 1][0], SCORE_DIGITS):
+        if len(hits) < size or round(hits[-1][0], SCORE_DIGITS) < round(hits[page_end - 1][0], SCORE_DIGITS):
             break
         size *= 4
-    end = min(wanted, len(hits))
+    end = min(page_end, len(hits))
     while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
         end += 1
     numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
@@ -96,51 +96,51 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
         for position, (hit, number) in enumerate(zip(hits[:end], numbers, strict=True))
     )
     return total_of(result), [
-        (float(hits[position][0]), number, hits[position][1]) for _rounded, number, position in ranked[offset:wanted]
+        (float(hits[position][0]), number, hits[position][1]) for _rounded, number, position in ranked[offset:page_end]
     ]
 
 
 def first_facet_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, ValueCounts]:
-    """facet -> its first `size` values in sorting order. Exact: each segment's shortened list still has all of them."""
+    """Return facet -> its first `size` values in sorting order. Counts are exact, because every segment lists them."""
     options = {
         facet: {"terms": {"field": f"facet_{facet}", "order": {"_key": "asc"}, "size": size, "segment_size": size}}
         for facet in facets
     }
-    answer = searcher.aggregate(query, options)
-    return {facet: sorted(_value_counts(answer[facet]))[:size] for facet in facets}
+    aggregations = searcher.aggregate(query, options)
+    return {facet: sorted(_value_counts(aggregations[facet]))[:size] for facet in facets}
 
 
 def most_frequent_values(searcher: Searcher, query: Query, facets: Sequence[str], size: int) -> dict[str, ValueCounts]:
-    """facet -> its `size` most frequent values, with exact counts, ties by value.
+    """Return facet -> its `size` most frequent values, with exact counts, ties by value.
 
-    The terms aggregation cuts each segment's list short and says by how much a count may be wrong. Where that could
-    change the result, one second aggregation counts the candidates of all facets exactly.
+    The terms aggregation shortens each segment's list and returns the possible error of the counts. Where the error
+    could change the result, a second aggregation counts the candidates of all facets exactly.
     """
     candidates = 3 * size + 10
     options = {
         facet: _terms_aggregation(facet, size=candidates, segment_size=max(SEGMENT_VALUES, candidates))
         for facet in facets
     }
-    answer = searcher.aggregate(query, options)
-    counts = {facet: _value_counts(answer[facet]) for facet in facets}
-    recounts = {facet: _recount_options(answer[facet], counts[facet], size) for facet in facets}
-    second = {facet: _terms_aggregation(facet, **terms) for facet, terms in recounts.items() if terms is not None}
-    if second:
-        answer = searcher.aggregate(query, second)
-        counts.update((facet, _value_counts(answer[facet])) for facet in second)
+    aggregations = searcher.aggregate(query, options)
+    counts = {facet: _value_counts(aggregations[facet]) for facet in facets}
+    recounts = {facet: _recount_options(aggregations[facet], counts[facet], size) for facet in facets}
+    recount = {facet: _terms_aggregation(facet, **terms) for facet, terms in recounts.items() if terms is not None}
+    if recount:
+        aggregations = searcher.aggregate(query, recount)
+        counts.update((facet, _value_counts(aggregations[facet])) for facet in recount)
     return {facet: sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:size] for facet, pairs in counts.items()}
 
 
 def count_facet_values(searcher: Searcher, query: Query, facet: str, values: Sequence[str]) -> dict[str, int]:
     """Count these values of a facet exactly; 0 where no document has the value."""
-    answer = searcher.aggregate(query, {facet: _terms_aggregation(facet, **_include(values))})
-    return {**dict.fromkeys(values, 0), **dict(_value_counts(answer[facet]))}
+    aggregations = searcher.aggregate(query, {facet: _terms_aggregation(facet, **_include(values))})
+    return {**dict.fromkeys(values, 0), **dict(_value_counts(aggregations[facet]))}
 
 
 def count_keyword_values(searcher: Searcher, schema: Schema, field: str, values: Sequence[str]) -> dict[str, int]:
     """Count these values of a keyword field exactly; 0 where no document has the value.
 
-    One search a value: an aggregation would read every document, and cost a hundred times as much at 100,000.
+    One search per value: an aggregation would read every document, a hundred times the cost at 100,000 documents.
     """
     return {
         value: total_of(searcher.search(Query.term_query(schema, field, value[:LONGEST_VALUE]), limit=1))
@@ -151,22 +151,22 @@ def count_keyword_values(searcher: Searcher, schema: Schema, field: str, values:
 def add_chosen_values(
     searcher: Searcher, query: Query, facet: str, chosen: Sequence[str], counts: ValueCounts, order: FacetOrder
 ) -> ValueCounts:
-    """Add the values that a reader has chosen, however rare they are now."""
-    missing = set(chosen) - {value for value, _count in counts}
-    extra = count_facet_values(searcher, query, facet, sorted(missing)) if missing else {}
-    return sort_facet_values([*counts, *extra.items()], order)
+    """Add the values that a reader has chosen, even when no hit has them."""
+    missing_values = set(chosen) - {value for value, _count in counts}
+    missing_counts = count_facet_values(searcher, query, facet, sorted(missing_values)) if missing_values else {}
+    return sort_facet_values([*counts, *missing_counts.items()], order)
 
 
-def _recount_options(answer: dict[str, Any], counts: ValueCounts, size: int) -> dict[str, Any] | None:
-    """Options of the second aggregation that makes a facet's counts exact; None when they are exact already."""
-    error, more = answer.get("doc_count_error_upper_bound") or 0, answer["sum_other_doc_count"]
-    if len(counts) > size and more:
-        last, least = counts[-1][1], counts[size - 1][1]
-        if last + error >= least:
+def _recount_options(aggregation: dict[str, Any], counts: ValueCounts, size: int) -> dict[str, Any] | None:
+    """Return options of the second aggregation, which makes a facet's counts exact; None when they are exact."""
+    error, other_count = aggregation.get("doc_count_error_upper_bound") or 0, aggregation["sum_other_doc_count"]
+    if len(counts) > size and other_count:
+        last_count, least_count = counts[-1][1], counts[size - 1][1]
+        if last_count + error >= least_count:
             # A value outside the list may belong to the first `size`.
             return {"size": MOST_BUCKETS, "segment_size": MOST_BUCKETS}
         if error:
-            return _include([value for value, count in counts if count + error >= least])
+            return _include([value for value, count in counts if count + error >= least_count])
     return _include([value for value, _count in counts]) if error else None
 
 
@@ -178,5 +178,5 @@ def _terms_aggregation(facet: str, **options: Any) -> dict[str, Any]:
     return {"terms": {"field": f"facet_{facet}", "order": {"_count": "desc"}, **options}}
 
 
-def _value_counts(answer: dict[str, Any]) -> ValueCounts:
-    return [(bucket["key"], bucket["doc_count"]) for bucket in answer["buckets"]]
+def _value_counts(aggregation: dict[str, Any]) -> ValueCounts:
+    return [(bucket["key"], bucket["doc_count"]) for bucket in aggregation["buckets"]]

@@ -19,7 +19,7 @@ HEAP_BYTES = 64_000_000
 class FolderWriter:
     """The writer of one folder, opened when first needed.
 
-    tantivy's own lock keeps a second writer out; the lock of a killed writer is free.
+    tantivy locks the folder against a second writer; the kernel frees the lock of a killed writer.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,7 +37,7 @@ class FolderWriter:
                     self._writer.commit()
                 self._uncommitted = False
         except BaseException:
-            # The next commit must not include half of this batch.
+            # The next commit must not include a part of this batch.
             self._writer, self._uncommitted = None, False
             raise
 

@@ -1,4 +1,4 @@
-"""Hits grouped by work: read hits in order until there are enough works, then choose the best edition of each."""
+"""Groups hits by work: reads hits in order until there are enough works, then chooses the best edition of each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from services.catalog.index.port import REACH, Request
 
-# How many records are read first for a page of works; both engines stop at the same record.
+# How many records are read first for a page of works. Both engines use the same number, so they return the same works.
 WINDOW_FACTOR, WINDOW_MARGIN = 4, 20
 _LETTERS = " abcdefghijklmnopqrstuvwxyz"
 
@@ -33,8 +33,8 @@ class Edition(NamedTuple):
 class HitPage:
     """One page of hits; lists of the same length, `works` and `editions` only by work.
 
-    numbers   the record, or the work's best edition
-    scores    the record's, or that of the work's first record
+    numbers   record numbers; by work, of the work's best edition
+    scores    score of the record; by work, of the work's first record
     editions  how many records of the work match
     more      only by work: more works follow
     """
@@ -47,7 +47,7 @@ class HitPage:
 
 
 def pack_edition(*, available: bool, year: int | None, language: str) -> int:
-    """Pack what decides which edition is the best into one integer: availability, year, language."""
+    """Pack availability, year and language, which decide the best edition of a work, into one integer."""
     code = 0
     for letter in language[:3]:
         code = code * 27 + max(_LETTERS.find(letter), 0)
@@ -64,19 +64,19 @@ def group_by_work(
     first_hits  returns the first N hits in the request's order; a larger N returns the same hits first
     editions    returns every matching record of these works
     """
-    wanted = request.offset + request.limit
-    window = min(WINDOW_FACTOR * wanted + WINDOW_MARGIN, REACH)
+    page_end = request.offset + request.limit
+    window = min(WINDOW_FACTOR * page_end + WINDOW_MARGIN, REACH)
     while True:
         hits = first_hits(window)
         first_of_work: dict[int, ScoredHit] = {}
         for hit in hits:
             first_of_work.setdefault(hit.work, hit)
-        if len(first_of_work) > wanted or len(hits) < window or window == REACH:
+        if len(first_of_work) > page_end or len(hits) < window or window == REACH:
             break
         window = min(window * 4, REACH)
-    page = list(first_of_work.values())[request.offset : wanted]
+    first_hits_of_page = list(first_of_work.values())[request.offset : page_end]
     by_work: dict[int, list[Edition]] = {}
-    for edition in editions([hit.work for hit in page]) if page else ():
+    for edition in editions([hit.work for hit in first_hits_of_page]) if first_hits_of_page else ():
         by_work.setdefault(edition.work, []).append(edition)
     language = pack_edition(available=False, year=None, language=request.language)
     # A record may have moved to another work between the two requests.
@@ -84,18 +84,18 @@ def group_by_work(
         min(by_work[hit.work], key=lambda edition: _edition_order(edition, language)).number
         if hit.work in by_work
         else hit.number
-        for hit in page
+        for hit in first_hits_of_page
     ]
     return HitPage(
         numbers=best,
-        scores=[hit.score for hit in page],
-        works=[hit.work for hit in page],
-        editions=[max(len(by_work.get(hit.work, ())), 1) for hit in page],
-        more=len(first_of_work) > wanted,
+        scores=[hit.score for hit in first_hits_of_page],
+        works=[hit.work for hit in first_hits_of_page],
+        editions=[max(len(by_work.get(hit.work, ())), 1) for hit in first_hits_of_page],
+        more=len(first_of_work) > page_end,
     )
 
 
 def _edition_order(edition: Edition, language: int) -> tuple[bool, bool, int, int]:
-    """Available now, the reader's language, newest, lowest number."""
+    """Sort editions: available now, in the reader's language, newest, lowest number first."""
     packed = edition.packed
     return not packed >> 32, packed & 0xFFFF != language, -(packed >> 16 & 0xFFFF), edition.number

@@ -33,14 +33,14 @@ END = "$"  # ends a whole title among the `opening` keywords
 WORD_FIELDS = ("title", "author", "subject", "text")
 TEXT_FIELDS = (*WORD_FIELDS, "any")
 GAP = "|"
-# Tokens of `any`, besides roots: BEGUN + the beginning of a word of title, author or subject (or of its root), and
-# BEGUN + the whole root of any word; IN[kind] + a root of that kind. No word contains these signs.
-BEGUN = "#"
-BEGUN_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
-IN = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
+# Tokens of `any`, besides roots: BEGINNING + the beginning of a word of title, author or subject (or of its root), and
+# BEGINNING + the whole root of any word; KIND_SIGNS[kind] + a root of that kind. No word contains these signs.
+BEGINNING = "#"
+BEGINNING_LENGTHS = (3, 12)  # characters of the shortest and the longest beginning
+KIND_SIGNS = {"title": "t=", "author": "a=", "subject": "s=", "series": "e=", "publisher": "p="}
 # Occurrences of a root in `any` by kind of words, plus one where the word is the root itself: one look-up gives both
 # the match and its weight.
-STANDING = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
+ROOT_COUNTS = {"title": 4, "author": 4, "subject": 2, "series": 1, "publisher": 1, "notes": 1}
 FACETS = (
     "availability", "institution", "branch", "collection", "material", "audience", "language", "year", "subject",
     "author", "ddc", "class", "series",
@@ -107,7 +107,7 @@ _WHERE: dict[str, _Where] = {
 _A = frozenset("a")
 _PERSONS = ("100", "700", "600", "720")
 _INITIALS = re.compile(r"(?:\b[^\W\d_]\.\s?){2,}")
-_SHORTEST, _LONGEST = BEGUN_LENGTHS
+_SHORTEST, _LONGEST = BEGINNING_LENGTHS
 
 
 def words_of(tags: Tags) -> dict[str, str]:
@@ -179,23 +179,23 @@ class _RootTokens(dict[str, str]):
 
     def __init__(self, kind: str) -> None:
         super().__init__()
-        self._standing = STANDING[kind]
-        self._mark = IN.get(kind, "")
-        self._begun = kind in ("title", "author", "subject")
+        self._root_count = ROOT_COUNTS[kind]
+        self._sign = KIND_SIGNS.get(kind, "")
+        self._has_beginnings = kind in ("title", "author", "subject")
 
     def __missing__(self, word: str) -> str:
         if len(self) >= _REMEMBERED:
             self.clear()
         stem = root(word)
-        count = self._standing + (stem == word)
+        count = self._root_count + (stem == word)
         parts = [stem] * count
         if _SHORTEST <= len(stem) <= _LONGEST:
-            parts += [BEGUN + stem] * count
-        if self._mark:
-            parts.append(self._mark + stem)
-        if self._begun and word.isalpha():
+            parts += [BEGINNING + stem] * count
+        if self._sign:
+            parts.append(self._sign + stem)
+        if self._has_beginnings and word.isalpha():
             parts += dict.fromkeys(
-                beginning for form in (word, stem) for beginning in _beginnings(form) if beginning != BEGUN + stem
+                beginning for form in (word, stem) for beginning in _beginnings(form) if beginning != BEGINNING + stem
             )
         text = self[word] = " ".join(parts)
         return text
@@ -206,7 +206,7 @@ _ROOT_TOKENS = {kind: _RootTokens(kind) for kind in _KINDS}
 
 def _beginnings(word: str) -> Iterator[str]:
     for end in range(_SHORTEST, min(len(word), _LONGEST) + 1):
-        yield BEGUN + word[:end]
+        yield BEGINNING + word[:end]
 
 
 OPENING_LIMIT = 200

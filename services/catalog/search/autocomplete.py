@@ -1,7 +1,7 @@
 """Autocomplete: titles, authors and subjects that begin with the typed text, then those that contain its words.
 
-The first are read from the tables in their order, the second from the index. A heading is suggested only while the
-index has records with it. The beginning of an unused form (Buya H…) suggests the preferred form.
+Texts that begin with the typed text are read from the tables in their order, the others from the index. A heading is
+suggested only if the index has records with it. The beginning of an unused form (Buya H…) suggests the preferred form.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from services.catalog.search.fallback import ENGINE_DOWN
 
 USUAL, MOST = 8, 20
 KINDS = ("title", "author", "subject")
-_SHORTEST = 2  # characters; one letter begins too many words
+_SHORTEST = 2  # characters; too many words begin with one letter
 _MOST_CANDIDATES = 30  # hits, titles or facet values from which the best are chosen
 _MOST_HEADINGS = 60  # in order, from which the most frequent are chosen
 
@@ -40,36 +40,36 @@ class Suggestion:
 
 
 def suggest(database: Database, index: Index, *, context: Context, prefix: str, limit: int = 0) -> list[Suggestion]:
-    """Complete the typed text; the kinds alternate, each with what begins with the text first.
+    """Complete the typed text. The kinds alternate; of each kind, texts that begin with the typed text come first.
 
-    Texts that only contain the words cost a search, which runs when the others do not fill a kind's share. While the
-    search engine is down, they are left out.
+    Texts that only contain the words cost a search, which runs when the others do not fill the share of a kind. While
+    the search engine is down, they are left out.
     limit   1 to 20; 0 for 8
     raises  Invalid      QUERY_TOO_LONG, LIMIT_OUT_OF_BOUNDS
             Unavailable  DATABASE_UNAVAILABLE
     """
-    limit_ = validation.allowed_limit(limit, usual=USUAL, most=MOST)
+    size = validation.allowed_limit(limit, usual=USUAL, most=MOST)
     words = tokens(validation.check_length(prefix))[: validation.MOST_WORDS]
     if not words or max(map(len, words)) < _SHORTEST:
         return []
     context.check_deadline()
-    enough = -(-limit_ // len(KINDS))
+    share = -(-size // len(KINDS))
     kinds = (
-        [Suggestion(text, "title") for text in _titles(database, index, words, enough)],
-        [Suggestion(text, "author") for text in _headings(database, index, "author", words, enough)],
-        [Suggestion(text, "subject") for text in _headings(database, index, "subject", words, enough)],
+        [Suggestion(text, "title") for text in _titles(database, index, words, share)],
+        [Suggestion(text, "author") for text in _headings(database, index, "author", words, share)],
+        [Suggestion(text, "subject") for text in _headings(database, index, "subject", words, share)],
     )
-    return list(_interleave(kinds))[:limit_]
+    return list(_interleave(kinds))[:size]
 
 
-def _titles(database: Database, index: Index, words: Sequence[str], enough: int) -> list[str]:
+def _titles(database: Database, index: Index, words: Sequence[str], share: int) -> list[str]:
     """List titles that begin with the words, in order; where they are few, also the newest that contain them."""
-    beginning = (
+    titles_in_order = (
         orjson.loads(brief)["title"]
         for brief in queries.titles_with_prefix(database, " ".join(words), _MOST_CANDIDATES)
     )
-    titles = _best_first(beginning, words)
-    if len(titles) < enough:
+    titles = _best_first(titles_in_order, words)
+    if len(titles) < share:
         try:
             numbers = index.search(
                 Request(_match_beginning("title", words), sort="year", limit=_MOST_CANDIDATES)
@@ -79,14 +79,14 @@ def _titles(database: Database, index: Index, words: Sequence[str], enough: int)
                 raise
             return titles
         briefs = queries.briefs(database, numbers)
-        with_words = (orjson.loads(briefs[number].brief)["title"] for number in numbers if number in briefs)
-        titles = _best_first((*titles, *with_words), words)
+        titles_with_words = (orjson.loads(briefs[number].brief)["title"] for number in numbers if number in briefs)
+        titles = _best_first((*titles, *titles_with_words), words)
     return titles
 
 
-def _headings(database: Database, index: Index, kind: str, words: Sequence[str], enough: int) -> list[str]:
+def _headings(database: Database, index: Index, kind: str, words: Sequence[str], share: int) -> list[str]:
     """List headings that begin with the words, the most frequent first; where they are few, also those that contain
-    the words; then the preferred forms of unused forms that begin with them."""
+    the words; then the preferred forms of unused forms that begin with the words."""
     text = " ".join(words)
     headings = queries.headings_with_prefix(database, kind, text, _MOST_HEADINGS)
     preferred = queries.preferred_headings(database, kind, text, _MOST_CANDIDATES) if has_forms(database) else []
@@ -96,7 +96,7 @@ def _headings(database: Database, index: Index, kind: str, words: Sequence[str],
         headings = sorted(
             (heading for heading in headings if counts[heading]), key=lambda heading: (-counts[heading], heading)
         )
-        if len(headings) < enough:
+        if len(headings) < share:
             request = Request(_match_beginning(kind, words), facets=(kind,), facet_size=_MOST_CANDIDATES, limit=0)
             # A record has other headings too, which are left out.
             headings += [value for value, _count in index.search(request).facets[kind]]
@@ -119,10 +119,10 @@ def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:
     """List the texts that have the words, without repetition, those that begin with them first."""
     beginning: dict[str, str] = {}
     containing: dict[str, str] = {}
-    start = " ".join(words)
+    text_of_words = " ".join(words)
     for text in texts:
         tokens_of_text = tokens(text)
-        if " ".join(tokens_of_text).startswith(start):
+        if " ".join(tokens_of_text).startswith(text_of_words):
             beginning.setdefault(" ".join(tokens_of_text), text)
         elif set(words[:-1]) <= set(tokens_of_text) and any(token.startswith(words[-1]) for token in tokens_of_text):
             containing.setdefault(" ".join(tokens_of_text), text)
@@ -130,5 +130,5 @@ def _best_first(texts: Iterable[str], words: Sequence[str]) -> list[str]:
 
 
 def _interleave(kinds: Iterable[list[Suggestion]]) -> Iterator[Suggestion]:
-    for turn in zip_longest(*kinds):
-        yield from (suggestion for suggestion in turn if suggestion is not None)
+    for suggestions in zip_longest(*kinds):
+        yield from (suggestion for suggestion in suggestions if suggestion is not None)

@@ -1,4 +1,4 @@
-"""Cursors: opaque texts that name where the next page of a query begins, and the index state of the last one."""
+"""Cursors: opaque texts that store where the next page of a query begins, and the index state of the page before."""
 
 from __future__ import annotations
 
@@ -23,19 +23,21 @@ _LONGEST = 512
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """offset      hits to skip
-    question    see query_digest
+    """A place in the hits of a query.
+
+    offset      hits to skip
+    digest      of the query; see query_digest
     generation  index state of the page before
     mode        how the first page was answered; later pages are answered the same way
     """
 
     offset: int
-    question: bytes
+    digest: bytes
     generation: str
     mode: Mode = ""
 
     def __str__(self) -> str:
-        head = _HEAD.pack(_FORM | _MODES[self.mode], self.offset, self.question)
+        head = _HEAD.pack(_FORM | _MODES[self.mode], self.offset, self.digest)
         return urlsafe_b64encode(head + self.generation.encode()).decode().rstrip("=")
 
 
@@ -45,22 +47,22 @@ def query_digest(text: str, filters: Mapping[str, tuple[str, ...]], sort: str) -
     return blake2b(content.encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
-def decode_cursor(text: str, question: bytes) -> Cursor:
+def decode_cursor(text: str, digest: bytes) -> Cursor:
     """Decode a cursor that belongs to this query.
 
     raises  Invalid  CURSOR_FOREIGN, PAGING_TOO_DEEP
     """
     try:
         packed = urlsafe_b64decode(text[:_LONGEST] + "=" * (-len(text[:_LONGEST]) % 4))
-        form, offset, digest = _HEAD.unpack_from(packed)
+        form, offset, cursor_digest = _HEAD.unpack_from(packed)
         generation = packed[_HEAD.size :].decode()
     except (binascii.Error, struct.error, ValueError):
         raise _cursor_foreign() from None
     mode = _MODE_OF.get(form & _MODE_BITS)
     if mode is None:
         raise _cursor_foreign()
-    cursor = Cursor(offset, digest, generation, mode)
-    if form & ~_MODE_BITS != _FORM or digest != question or not offset or str(cursor) != text:
+    cursor = Cursor(offset, cursor_digest, generation, mode)
+    if form & ~_MODE_BITS != _FORM or cursor_digest != digest or not offset or str(cursor) != text:
         raise _cursor_foreign()
     if offset >= REACH:
         raise Invalid("PAGING_TOO_DEEP", most=REACH)

@@ -18,27 +18,31 @@ from services.catalog.search.ranking.build import rank
 
 MOST_WORDS = 7  # of a form
 MOST_VARIANTS = 4  # of a query
-# The factor on a variant's weights: variants rank below what matches as typed.
+# A factor of a variant's weights: variants rank below hits of the typed query.
 VARIANT_WEIGHT = 0.3
 CACHE_SECONDS = 30.0
-CACHE_SECONDS_PER_READ_SECOND = (
-    1_000  # as long as it took to read them: 50,000 forms take 0.1 s, and are read again after 100 s
-)
+# A cache of forms that takes longer to read is used for longer: 50,000 forms take 0.1 s, and are used for 100 s.
+CACHE_SECONDS_PER_READ_SECOND = 1_000
 MOST_CACHE_SECONDS = 300.0
 MOST_CACHED_FORMS = 50_000  # forms whose hashes are cached: 5 MB; with more, every query reads the tables
-MOST_CACHED_MATCHES = 1_000  # readers and their next pages repeat queries
+MOST_CACHED_MATCHES = 1_000  # readers repeat queries, and so do their next pages
 _MOST_INVERTED = 2  # last words of a name that its heading may have first
 
 
 class Variant(NamedTuple):
-    """A query with one heading replaced by another form. form: as the authority record has it."""
+    """A query with one heading replaced by another form. form: as in the authority record."""
 
     form: str
     query: Query
 
 
 class _Cache(NamedTuple):
-    """until: when to read again. forms: hashes of all forms, None for too many. matches: variant_matches by query."""
+    """What is read once for many queries.
+
+    until    when to read the forms again
+    forms    hashes of all forms; None when there are too many
+    matches  results of variant_matches
+    """
 
     until: float
     forms: frozenset[int] | None
@@ -87,28 +91,32 @@ def heading_variants(database: Database, query: Query) -> list[Variant]:
     the query has a form. Forms of every institution are used, because every search finds the records of all.
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
-    known = _load_cache(database).forms
-    if known is not None and not known:
+    hashes = _load_cache(database).forms
+    if hashes is not None and not hashes:
         return []
-    spans = [span for span in _spans(query.parts) if known is None or any(hash(form) in known for form in span.forms)]
+    spans = [span for span in _spans(query.parts) if hashes is None or any(hash(form) in hashes for form in span.forms)]
     if not spans:
         return []
     texts_of: dict[str, list[str]] = {}
     for sort, text in queries.other_forms(database, list(dict.fromkeys(form for span in spans for form in span.forms))):
         texts_of.setdefault(sort, []).append(text)
     variants: dict[Query, str] = {}  # longest heading first, and of one heading its preferred form first
-    replaced: list[tuple[int, int]] = []
+    replaced_spans: list[tuple[int, int]] = []
     for start, end, forms in sorted(spans, key=lambda span: span.start - span.end):
-        if any(other_start <= start and end <= other_end for other_start, other_end in replaced):
-            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is not another heading
-        typed = {token for part in query.parts[start:end] if isinstance(part, Word) for token in tokens(part.text)}
-        token_sets = [typed]
+        if any(other_start <= start and end <= other_end for other_start, other_end in replaced_spans):
+            continue  # Amrullah in Haji Abdul Malik Karim Amrullah is no other heading
+        typed_tokens = {
+            token for part in query.parts[start:end] if isinstance(part, Word) for token in tokens(part.text)
+        }
+        token_sets = [typed_tokens]
         texts = list(dict.fromkeys(text for form in forms for text in texts_of.get(form, ())))
         if texts:
-            replaced.append((start, end))
+            replaced_spans.append((start, end))
         for text in texts:
             words = tokens(text)
-            if not any(known_tokens.issubset(words) for known_tokens in token_sets):  # else it finds nothing new
+            if not any(
+                known_tokens.issubset(words) for known_tokens in token_sets
+            ):  # else the variant has no other hits
                 token_sets.append(set(words))
                 variants.setdefault(_replace_span(query, start, end, words), text)
     return [Variant(text, variant) for variant, text in islice(variants.items(), MOST_VARIANTS)]
@@ -129,26 +137,26 @@ def _load_cache(database: Database) -> _Cache:
         forms_in_order = queries.authority_forms(database, MOST_CACHED_FORMS + 1)
         forms = None if len(forms_in_order) > MOST_CACHED_FORMS else frozenset(map(hash, forms_in_order))
         read_at = time.monotonic()
-        kept_for = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read_at - now), MOST_CACHE_SECONDS))
-        cache = _caches[database] = _Cache(read_at + kept_for, forms, {})
+        seconds = max(CACHE_SECONDS, min(CACHE_SECONDS_PER_READ_SECOND * (read_at - now), MOST_CACHE_SECONDS))
+        cache = _caches[database] = _Cache(read_at + seconds, forms, {})
     return cache
 
 
 def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
     """Yield every run of words of one field. A name is looked up as typed, and with its last word or two first."""
-    words_of = [_heading_words(part) for part in parts]
+    words_of_parts = [_heading_words(part) for part in parts]
     for start, first_part in enumerate(parts):
-        if not words_of[start] or not isinstance(first_part, Word):
+        if not words_of_parts[start] or not isinstance(first_part, Word):
             continue
         words: list[str] = []
-        deciding = False
+        has_content = False
         for end in range(start + 1, min(start + MOST_WORDS, len(parts)) + 1):
             part = parts[end - 1]
-            if not words_of[end - 1] or not isinstance(part, Word) or part.field != first_part.field:
+            if not words_of_parts[end - 1] or not isinstance(part, Word) or part.field != first_part.field:
                 break
-            words += words_of[end - 1]
-            deciding = deciding or not all(map(is_stop_word, words_of[end - 1]))
-            if deciding:
+            words += words_of_parts[end - 1]
+            has_content = has_content or not all(map(is_stop_word, words_of_parts[end - 1]))
+            if has_content:
                 inverted = (
                     [*words[-count:], *words[:-count]] for count in range(1, min(_MOST_INVERTED, len(words) - 1) + 1)
                 )

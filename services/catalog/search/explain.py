@@ -19,14 +19,14 @@ from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, T
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
-from services.catalog.record.index_document import BEGUN, END, IN
+from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
 MOST_REASONS = 12
-# Fields by weight; `text` has all words, so it is named for words that the other fields do not have.
+# Fields by weight. `text` has all words, so it is named for words that no other field has.
 PLACES = {
     "title": "WHY_IN_TITLE",
     "author": "WHY_IN_AUTHOR",
@@ -48,7 +48,7 @@ SORTED = {
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """weight: its part of the score; 0 unless sorted by relevance"""
+    """A reason of a hit's rank. weight: its part of the score; 0 unless sorted by relevance."""
 
     text: LocalText
     weight: float
@@ -81,26 +81,26 @@ def explain_hits(
             lengths[field] = fmean(len(document.tokens(field)) + 1 for document in documents.values())
         return lengths[field]
 
-    rarity, typed = bm25(index.count(), frequency, length), dict(_typed_words(answer.query.parts))
+    rarity, typed_words = bm25(index.count(), frequency, length), dict(_typed_words(answer.query.parts))
     typed_match, variants = _split_variants(answer.match, variant_matches(database, answer.query))
-    explained = {}
+    reasons_by_number = {}
     for number, fields in documents.items():
         parts = weigh(typed_match, fields, rarity) or []
         variant_score, form = max(
             ((total_weight(weigh(variant, fields, rarity) or []), form) for variant, form in variants),
             default=(0.0, ""),
         )
-        computed = total_weight(parts) + variant_score
-        scale = scores[number] / computed if computed > 0 else 0.0
+        computed_score = total_weight(parts) + variant_score
+        scale = scores[number] / computed_score if computed_score > 0 else 0.0
         weights: dict[LocalText, float] = defaultdict(float)
         for leaf, weight in parts:
             if weight > 0:
-                weights[_describe(leaf, fields, typed)] += weight * scale
+                weights[_describe(leaf, fields, typed_words)] += weight * scale
         if variant_score > 0:
             weights[sentence("WHY_KNOWN_AS", form=form)] += variant_score * scale
         reasons = [Reason(text, round(weight, 3)) for text, weight in weights.items()]
-        explained[number] = sorted(reasons, key=lambda reason: (-reason.weight, reason.text.en))[:MOST_REASONS]
-    return explained
+        reasons_by_number[number] = sorted(reasons, key=lambda reason: (-reason.weight, reason.text.en))[:MOST_REASONS]
+    return reasons_by_number
 
 
 def _split_variants(match: Match, variants: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:
@@ -124,14 +124,14 @@ def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
                 yield from _typed_words(choice.parts)
 
 
-def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText:
+def _describe(leaf: Leaf, fields: Fields, typed_words: Mapping[str, str]) -> LocalText:
     match leaf:
         case Term():
-            return _describe_term(leaf, fields, typed)
+            return _describe_term(leaf, fields, typed_words)
         case Prefix(field="identifier"):
             return sentence("WHY_NUMBER_BEGINS")
         case Prefix(field=field, token=token) if field in PLACES:
-            return _describe_place(fields, (field,), token, typed, begun=True)
+            return _describe_place(fields, (field,), token, typed_words, as_beginning=True)
         case SideBySide(field=field, tokens=words):
             field_name = next((name for name in PLACES if _has_phrase(fields.tokens(name), words)), field)
             return sentence("WHY_TOGETHER", word=" ".join(words), place=sentence(PLACES[field_name]))
@@ -143,47 +143,53 @@ def _describe(leaf: Leaf, fields: Fields, typed: Mapping[str, str]) -> LocalText
             return sentence("WHY_OTHER")
 
 
-def _describe_term(term: Term, fields: Fields, typed: Mapping[str, str]) -> LocalText:
-    """Describe where a term matches. Terms of `any` are roots, roots of one kind of words, or beginnings."""
+def _describe_term(term: Term, fields: Fields, typed_words: Mapping[str, str]) -> LocalText:
+    """Describe where a term matches. A term of `any` is a root, a root of one kind of words, or a beginning."""
     if term.field != "any":
         return _describe_place(
-            fields, [place for place in PLACES if term.field in (place, "text")], term.token, typed, exact=True
+            fields,
+            [place for place in PLACES if term.field in (place, "text")],
+            term.token,
+            typed_words,
+            only_as_typed=True,
         )
-    for kind, sign in IN.items():
+    for kind, sign in KIND_SIGNS.items():
         if term.token.startswith(sign):
             places = (kind,) if kind in PLACES else ("text",)
-            return _describe_place(fields, places, term.token.removeprefix(sign), typed)
-    begun = term.token.startswith(BEGUN)
-    return _describe_place(fields, tuple(PLACES), term.token.removeprefix(BEGUN), typed, begun=begun)
+            return _describe_place(fields, places, term.token.removeprefix(sign), typed_words)
+    is_beginning = term.token.startswith(BEGINNING)
+    return _describe_place(
+        fields, tuple(PLACES), term.token.removeprefix(BEGINNING), typed_words, as_beginning=is_beginning
+    )
 
 
 def _describe_place(
     fields: Fields,
     places: Sequence[str],
     word: str,
-    typed: Mapping[str, str],
+    typed_words: Mapping[str, str],
     *,
-    begun: bool = False,
-    exact: bool = False,
+    as_beginning: bool = False,
+    only_as_typed: bool = False,
 ) -> LocalText:
     """Describe the field of the greatest weight that has the word as typed, in another form, or as a beginning.
 
-    exact  only as typed
+    only_as_typed  do not look for other forms
     """
-    as_typed = typed.get(word, word)
+    typed_word = typed_words.get(word, word)
     for place in places:
         field_tokens = fields.tokens(place)
-        if as_typed in field_tokens:
-            return sentence("WHY_EXACT", word=as_typed, place=sentence(PLACES[place]))
-        if exact:
+        if typed_word in field_tokens:
+            return sentence("WHY_EXACT", word=typed_word, place=sentence(PLACES[place]))
+        if only_as_typed:
             continue
-        form = next((token for token in field_tokens if root(token) == word or root(token) == root(as_typed)), "")
+        form = next((token for token in field_tokens if root(token) == word or root(token) == root(typed_word)), "")
         if form:
-            return sentence("WHY_FORM", word=as_typed, form=form, place=sentence(PLACES[place]))
-        beginning = next((token for token in field_tokens if begun and token.startswith(word)), "")
+            return sentence("WHY_FORM", word=typed_word, form=form, place=sentence(PLACES[place]))
+        beginning = next((token for token in field_tokens if as_beginning and token.startswith(word)), "")
         if beginning:
-            return sentence("WHY_STARTS", word=as_typed, form=beginning, place=sentence(PLACES[place]))
-    return sentence("WHY_SOMEWHERE", word=as_typed)
+            return sentence("WHY_STARTS", word=typed_word, form=beginning, place=sentence(PLACES[place]))
+    return sentence("WHY_SOMEWHERE", word=typed_word)
 
 
 def _has_phrase(tokens: Sequence[str], words: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Facets of a search: values with counts and names; ten with the hits, all of one facet page by page."""
+"""Facets of a search: values with counts and names; ten values with the hits, or all of one facet page by page."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _cached_names: WeakKeyDictionary[Database, tuple[float, Names]] = WeakKeyDiction
 
 @dataclass(frozen=True, slots=True)
 class FacetValue:
-    """label  the value for people; None when the value itself is readable"""
+    """A value of a facet. label: the value for people; None when the value itself is readable."""
 
     value: str
     count: int
@@ -75,24 +75,31 @@ def count_facet(
                     Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING, DATABASE_UNAVAILABLE
                     TooLate      DEADLINE_PASSED
     """
-    parsed, match = validation.parse_query(query)
-    allowed = validation.allowed_filters(filters or {})
+    parsed_query, match = validation.parse_query(query)
+    allowed_filters = validation.allowed_filters(filters or {})
     (name,) = validation.allowed_facets((facet,))
     order = validation.allowed_facet_order(sort)
-    start = validation.allowed_offset(offset)
+    first_value = validation.allowed_offset(offset)
     size = validation.allowed_limit(limit, usual=USUAL_VALUES, most=MOST_VALUES)
     context.check_deadline()
-    end = start + size
+    end_value = first_value + size
     widen = partial(expand, database)
     request = Request(
-        widen(parsed, match), filters=allowed, facets=(name,), facet_size=end + 1, facet_order=order, limit=0
+        widen(parsed_query, match),
+        filters=allowed_filters,
+        facets=(name,),
+        facet_size=end_value + 1,
+        facet_order=order,
+        limit=0,
     )
-    hits = run_query(index, parsed, request, widen=widen).hits
-    # A chosen value that comes later in the order is at the end of the list all the same.
-    values = hits.facets[name][: end + 1]
+    hits = run_query(index, parsed_query, request, widen=widen).hits
+    # The index adds a chosen value of a later page to the end of the list.
+    values = hits.facets[name][: end_value + 1]
     names = load_names(database) if name in NAMED else {}
     return FacetPage(
-        label_facet(name, values[start:end], allowed.get(name, ()), names).values, len(values) > end, hits.total
+        label_facet(name, values[first_value:end_value], allowed_filters.get(name, ()), names).values,
+        len(values) > end_value,
+        hits.total,
     )
 
 
@@ -114,11 +121,11 @@ def load_names(database: Database) -> Names:
     raises  Unavailable  DATABASE_UNAVAILABLE
     """
     now = time.monotonic()
-    cached = _cached_names.get(database)
-    if cached is None or cached[0] < now:
+    entry = _cached_names.get(database)
+    if entry is None or entry[0] < now:
         with database.reading(READER) as session:
             names = queries.place_names(session)
             names |= {("class", value): name for value, name in queries.class_captions(session).items()}
-        cached = now + NAMES_SECONDS, names
-        _cached_names[database] = cached
-    return cached[1]
+        entry = now + NAMES_SECONDS, names
+        _cached_names[database] = entry
+    return entry[1]

@@ -1,7 +1,7 @@
 """Search in the tables while the search engine is down: by identifier, and by the beginning of titles and names.
 
-Candidates come from the tables' own indexes; the query's match tree decides which of them match and in what order.
-Not found this way: titles by a word in the middle, subjects, notes.
+Indexes of the tables give candidates; the query's match tree decides which of them are hits, and their order. This
+search finds no words in the middle of a title, no subjects and no notes.
 """
 
 from __future__ import annotations
@@ -45,19 +45,19 @@ def search_tables(
     with database.reading(context) as session:
         numbers = list(dict.fromkeys(islice(_candidates(session, text, others), MOST_CANDIDATES)))
         documents = [change.document for change in load_changes(session, dict.fromkeys(numbers, 0))]
-    scored = [
+    scored_documents = [
         (document, round(total_weight(parts), 4))
         for document in documents
         if document is not None and (parts := weigh(match, Fields(document), constant_rarity)) is not None
     ]
     key = SORT_FIELDS.get(request.sort)
     if key is None:
-        scored.sort(key=lambda pair: (-pair[1], pair[0].number))
+        scored_documents.sort(key=lambda pair: (-pair[1], pair[0].number))
     else:
-        scored.sort(key=lambda pair: stored_fields(pair[0])[key], reverse=request.sort == "year")
-    page = scored[request.offset : request.offset + request.limit]
+        scored_documents.sort(key=lambda pair: stored_fields(pair[0])[key], reverse=request.sort == "year")
+    page = scored_documents[request.offset : request.offset + request.limit]
     return Hits(
-        total=len(scored),
+        total=len(scored_documents),
         numbers=[document.number for document, _score in page],
         scores=[score if key is None else 0.0 for _document, score in page],
         facets={},
@@ -78,12 +78,23 @@ def _candidates(session: Session, text: str, others: Sequence[str]) -> Iterator[
 
 
 def _by_number(session: Session, text: str) -> Iterator[Select[int]]:
-    """Look up by ISBN, ISSN, barcode and control number; a number may be one word of the query or all of it."""
-    texts = list(dict.fromkeys(text_ for text_ in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if text_))
-    numbers = {number for text_ in texts if (number := standard_number(text_)) is not None}
+    """Look up ISBN, ISSN, barcode and control number, each from one word of the query or from the whole query."""
+    texts = list(
+        dict.fromkeys(
+            number_text for number_text in (text.strip(), *_without_fields(text).split()[:MOST_WORDS]) if number_text
+        )
+    )
+    numbers = {number for number_text in texts if (number := standard_number(number_text)) is not None}
     if numbers:
         yield _select_records(Record.standard_number.in_(numbers), MOST_OF_A_WORD)
-    forms = sorted({form for text_ in texts for form in (text_, text_.upper(), text_.lower()) if len(text_) <= 64})
+    forms = sorted(
+        {
+            form
+            for number_text in texts
+            for form in (number_text, number_text.upper(), number_text.lower())
+            if len(number_text) <= 64
+        }
+    )
     barcodes = Item.institution_id.in_(select(Institution.id)), Item.barcode.in_(forms)
     yield select(Item.record_number).where(*barcodes).limit(MOST_OF_A_WORD)
     keys = [f"{agency}{form}" for agency in _agencies(session) for form in forms]
@@ -94,18 +105,22 @@ def _by_beginning(words: list[str]) -> Iterator[Select[int]]:
     """Look up titles and names that begin with all of the words, or with one of them."""
     if not words:
         return
-    typed = " ".join(words)
-    inverted = " ".join((words[-1], *words[:-1]))  # headings of names begin with the last part
-    for condition in (*_title_begins(typed), _begins(Record.author_sort, typed), _begins(Record.author_sort, inverted)):
+    beginning = " ".join(words)
+    inverted = " ".join((words[-1], *words[:-1]))  # headings of names begin with the last word
+    for condition in (
+        *_title_begins(beginning),
+        _begins(Record.author_sort, beginning),
+        _begins(Record.author_sort, inverted),
+    ):
         yield _select_records(condition, MOST_OF_ALL_WORDS)
-    deciding = [word_ for word_ in dict.fromkeys(words) if len(word_) > 1 and not is_stop_word(word_)]
-    for word in deciding[:MOST_WORDS]:
+    content_words = [token for token in dict.fromkeys(words) if len(token) > 1 and not is_stop_word(token)]
+    for word in content_words[:MOST_WORDS]:
         for condition in (_begins(Record.author_sort, word), *_title_begins(word)):
             yield _select_records(condition, MOST_OF_A_WORD)
 
 
 def _title_begins(beginning: str) -> list[ColumnElement[bool]]:
-    """Match the beginning of a title, also after an English article that the second indicator did not skip."""
+    """Match the beginning of a title, also after an English article that the second indicator does not skip."""
     return [_begins(Record.title_sort, f"{article}{beginning}") for article in ("", "the ", "a ")]
 
 

@@ -27,24 +27,24 @@ _QUERY_FIELDS = {
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """What is marked in one field. exact: tokens; roots: of tokens; begun: beginnings of tokens."""
+    """The marks of one field: tokens as typed, roots of tokens, and beginnings of tokens."""
 
     exact: frozenset[str]
     roots: frozenset[str]
-    begun: tuple[str, ...]
+    beginnings: tuple[str, ...]
 
     def __contains__(self, word: str) -> bool:
         word_tokens, roots = _forms(word)
         return (
             not self.exact.isdisjoint(word_tokens)
             or not self.roots.isdisjoint(roots)
-            or (bool(self.begun) and any(token.startswith(self.begun) for token in word_tokens))
+            or (bool(self.beginnings) and any(token.startswith(self.beginnings) for token in word_tokens))
         )
 
 
 @lru_cache(maxsize=65_536)
 def _forms(word: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the tokens of a word in a text, and their roots. Cached: lists of hits repeat the same words."""
+    """Return the tokens of a word and their roots. Cached, because hits repeat the same words."""
     word_tokens = tuple(tokens(word))
     return word_tokens, tuple(map(root, word_tokens))
 
@@ -72,7 +72,7 @@ def split_at_marks(text: str, marks: Marks) -> list[str]:
         if span.group() not in marks:
             continue
         between = text[end : span.start()]
-        if len(pieces) > 1 and between.isspace():  # words side by side are one mark
+        if len(pieces) > 1 and between.isspace():  # adjacent words are one mark
             pieces[-2] += between + span.group()
         else:
             pieces[-1] += between
@@ -83,18 +83,20 @@ def split_at_marks(text: str, marks: Marks) -> list[str]:
 
 
 def marks_for(query: Query) -> dict[str, Marks]:
-    """Return what a query marks in each field of the brief record. Stop words mark nothing beside other words."""
-    searched = list(_searched_parts(query))
-    deciding = [
-        part_ for part_ in searched if not (isinstance(part_, Word) and is_stop_word(part_.text.lower()))
-    ] or searched
+    """Return the marks of a query in each field of the brief record; stop words only in a query of stop words."""
+    searched_parts = list(_searched_parts(query))
+    content_parts = [
+        searched_part
+        for searched_part in searched_parts
+        if not (isinstance(searched_part, Word) and is_stop_word(searched_part.text.lower()))
+    ] or searched_parts
     last_part = query.parts[-1] if query.parts else None
     marks = {}
     for field, query_fields in _QUERY_FIELDS.items():
         exact: set[str] = set()
         roots: set[str] = set()
-        begun: list[str] = []
-        for part in deciding:
+        beginnings: list[str] = []
+        for part in content_parts:
             if part.field not in query_fields:
                 continue
             words = tokens(part.text)
@@ -102,9 +104,9 @@ def marks_for(query: Query) -> dict[str, Marks]:
             if isinstance(part, Word):
                 roots.update(map(root, words))
                 if (part is last_part or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
-                    begun.append(words[-1])
+                    beginnings.append(words[-1])
         if exact:
-            marks[field] = Marks(frozenset(exact), frozenset(roots), tuple(begun))
+            marks[field] = Marks(frozenset(exact), frozenset(roots), tuple(beginnings))
     return marks
 
 

@@ -28,7 +28,7 @@ _K1, _B = 1.2, 0.75  # BM25 as both engines have it
 
 
 class Part(NamedTuple):
-    """A leaf of the tree that matches the document, and what it adds to the score."""
+    """A leaf of the match tree that matches the document, and its part of the score."""
 
     leaf: Leaf
     weight: float
@@ -61,12 +61,12 @@ class Fields:
         return value
 
 
-# What a Term adds, before its boost.
+# Returns the score of a Term in a document, before its boost.
 Rarity = Callable[[Term, Fields], float]
 
 
 def constant_rarity(_term: Term, _fields: Fields) -> float:
-    """Weigh every word alike, where no index has document frequencies."""
+    """Weigh every word alike: for a search without an index, which has the document frequencies."""
     return 5.0
 
 
@@ -80,34 +80,36 @@ def bm25(documents: int, frequency: Callable[[Term], int], lengths: Callable[[st
 
     def rarity(term: Term, fields: Fields) -> float:
         tokens = fields.tokens(term.field)
-        having = min(frequency(term), documents)
-        idf = math.log1p((documents - having + 0.5) / (having + 0.5))
-        times, length = tokens.count(term.token), (len(tokens) + 1) / max(1.0, lengths(term.field))
-        return idf * times * (_K1 + 1) / (times + _K1 * (1 - _B + _B * length))
+        documents_with_term = min(frequency(term), documents)
+        idf = math.log1p((documents - documents_with_term + 0.5) / (documents_with_term + 0.5))
+        occurrences, length = tokens.count(term.token), (len(tokens) + 1) / max(1.0, lengths(term.field))
+        return idf * occurrences * (_K1 + 1) / (occurrences + _K1 * (1 - _B + _B * length))
 
     return rarity
 
 
 def weigh(match: Match, fields: Fields, rarity: Rarity) -> list[Part] | None:
-    """List each leaf that matches the document, with what it adds; None when the document does not match."""
+    """List each leaf that matches the document, with its part of the score; None when the document does not match."""
     match match:
         case Term() | Prefix() | Phrase() | Keyword() | Between():
             return _weigh_leaf(match, fields, rarity)
         case And(of=parts):
             return _all_parts([weigh(part, fields, rarity) for part in parts])
         case Or(of=parts):
-            matching = [each for part in parts if (each := weigh(part, fields, rarity)) is not None]
-            return _all_parts(matching) if matching else None
+            part_lists = [part_list for part in parts if (part_list := weigh(part, fields, rarity)) is not None]
+            return _all_parts(part_lists) if part_lists else None
         case DisMax(choices=choices, tie=tie):
             return _best_parts([weigh(choice, fields, rarity) for choice in choices], tie)
         case Not(match=inner, without=without):
-            if any(weigh(each, fields, rarity) is not None for each in without):
+            if any(weigh(exclusion, fields, rarity) is not None for exclusion in without):
                 return None
             return weigh(inner, fields, rarity)
         case Boosted(match=inner, bonus=bonus):
-            needed = weigh(inner, fields, rarity)
+            inner_parts = weigh(inner, fields, rarity)
             return (
-                None if needed is None else _all_parts([needed, *(weigh(bonu, fields, rarity) or [] for bonu in bonus)])
+                None
+                if inner_parts is None
+                else _all_parts([inner_parts, *(weigh(part, fields, rarity) or [] for part in bonus)])
             )
 
 
@@ -117,22 +119,22 @@ def total_weight(parts: Sequence[Part]) -> float:
 
 def _all_parts(lists: Sequence[list[Part] | None]) -> list[Part] | None:
     parts: list[Part] = []
-    for list_ in lists:
-        if list_ is None:
+    for part_list in lists:
+        if part_list is None:
             return None
-        parts += list_
+        parts += part_list
     return parts
 
 
 def _best_parts(lists: Sequence[list[Part] | None], tie: float) -> list[Part] | None:
-    matching = [list_ for list_ in lists if list_ is not None]
-    if not matching:
+    part_lists = [part_list for part_list in lists if part_list is not None]
+    if not part_lists:
         return None
-    best = max(range(len(matching)), key=lambda index: total_weight(matching[index]))
+    best = max(range(len(part_lists)), key=lambda index: total_weight(part_lists[index]))
     return [
         part if index == best else Part(part.leaf, part.weight * tie)
-        for index, list_ in enumerate(matching)
-        for part in list_
+        for index, part_list in enumerate(part_lists)
+        for part in part_list
     ]
 
 

@@ -107,18 +107,18 @@ def search(
                Unavailable  DATABASE_UNAVAILABLE
                TooLate      DEADLINE_PASSED
     """
-    parsed, match = validation.parse_query(query)
-    allowed = validation.allowed_filters(filters or {})
+    parsed_query, match = validation.parse_query(query)
+    allowed_filters = validation.allowed_filters(filters or {})
     order = validation.allowed_sort(sort)
     size = validation.allowed_limit(limit)
-    question = query_digest(query, allowed, f"{order} by work" if by_work else order)
-    page_before = decode_cursor(cursor, question) if cursor else None
-    offset = page_before.offset if page_before else 0
+    digest = query_digest(query, allowed_filters, f"{order} by work" if by_work else order)
+    previous_page = decode_cursor(cursor, digest) if cursor else None
+    offset = previous_page.offset if previous_page else 0
     context.check_deadline()
     widen = partial(expand, database)
     request = Request(
-        match=widen(parsed, match),
-        filters=allowed,
+        match=widen(parsed_query, match),
+        filters=allowed_filters,
         facets=validation.allowed_facets(facets),
         sort=order,
         offset=offset,
@@ -128,43 +128,48 @@ def search(
     )
     degraded = False
     try:
-        answer = run_query(index, parsed, request, mode=page_before.mode if page_before else None, widen=widen)
+        answer = run_query(
+            index, parsed_query, request, mode=previous_page.mode if previous_page else None, widen=widen
+        )
     except Unavailable as problem:
         if problem.reason not in ENGINE_DOWN:
             raise
-        other_forms = [variant.form for variant in heading_variants(database, parsed)]
+        other_forms = [variant.form for variant in heading_variants(database, parsed_query)]
         table_hits = search_tables(database, request, context=context, text=query, others=other_forms)
-        answer, degraded = Answer(table_hits, parsed, request.match), True
+        answer, degraded = Answer(table_hits, parsed_query, request.match), True
     record_numbers = answer.hits.numbers
     end = offset + len(record_numbers)
     has_more = bool(record_numbers) and end < REACH and (answer.hits.more if by_work else end < answer.hits.total)
-    needs_help = not degraded and page_before is None and (answer.mode == "relaxed" or not answer.hits.total)
+    needs_help = not degraded and previous_page is None and (answer.mode == "relaxed" or not answer.hits.total)
     names = load_names(database) if needs_help or not set(NAMED).isdisjoint(request.facets) else {}
-    suggestion = answer.query if answer.mode == "corrected" else answer.offered
+    suggestion = answer.query if answer.mode == "corrected" else answer.suggestion
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
         reasons = explain_hits(database, index, context=context, answer=answer, sort=order)
     return SearchResult(
         total=answer.hits.total,
         hits=_load_hits(database, answer, reasons, highlight=highlight, branch=branch),
-        next=str(Cursor(end, question, answer.hits.generation, answer.mode)) if has_more else "",
-        changed=page_before is not None and page_before.generation != answer.hits.generation,
-        facets=[label_facet(name, values, allowed.get(name, ()), names) for name, values in answer.hits.facets.items()],
-        understood=str(parsed),
+        next=str(Cursor(end, digest, answer.hits.generation, answer.mode)) if has_more else "",
+        changed=previous_page is not None and previous_page.generation != answer.hits.generation,
+        facets=[
+            label_facet(name, values, allowed_filters.get(name, ()), names)
+            for name, values in answer.hits.facets.items()
+        ],
+        understood=str(parsed_query),
         did_you_mean=str(suggestion) if suggestion else "",
         corrected=answer.mode == "corrected",
         relaxed=answer.mode == "relaxed",
         degraded=degraded,
-        help=explain_zero_results(index, parsed, request, names) if needs_help and parsed.parts else None,
-        read_as_words=parsed.read_as_words,
+        help=explain_zero_results(index, parsed_query, request, names) if needs_help and parsed_query.parts else None,
+        read_as_words=parsed_query.read_as_words,
     )
 
 
 def _load_hits(
     database: Database, answer: Answer, reasons: Mapping[int, list[Reason]], *, highlight: bool, branch: str
 ) -> list[Hit]:
-    """Load the hits in the index's order; records that were deleted meanwhile are left out."""
-    loaded, hits = [], answer.hits
+    """Load the hits in the index's order, without records that were deleted since."""
+    loaded_hits, hits = [], answer.hits
     briefs = queries.briefs(database, hits.numbers)
     works = queries.work_ids(database, hits.works) if hits.works else {}
     marks = marks_for(_with_variants(database, answer.query)) if highlight else {}
@@ -176,10 +181,10 @@ def _load_hits(
         holdings = branch_first(row.holdings, branch) if branch else row.holdings
         work_id = works.get(hits.works[position], "") if hits.works else ""
         editions = hits.editions[position] if hits.works else 0
-        loaded.append(
+        loaded_hits.append(
             Hit(row.id, score, row.brief, holdings, marked_fields, work_id, editions, reasons.get(number, ()))
         )
-    return loaded
+    return loaded_hits
 
 
 def _with_variants(database: Database, query: Query) -> Query:

@@ -1,4 +1,4 @@
-"""Similar records: those that share subjects, authors, series or class, rare ones with more weight; with a reason."""
+"""Similar records: records that share subjects, authors, series or classes; rare ones have more weight."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from services.catalog.record.index_document import document
 from services.catalog.search import validation
 
 USUAL, MOST = 6, 20
-MOST_HEADINGS = 12  # of one kind; a record with more is about everything
+MOST_HEADINGS = 12  # of one kind; more would make every record similar
 MOST_EDITIONS = 30  # extra hits, because some are editions of the same work
-# The weight of a shared heading, multiplied by its rarity. A subject says most about a book; an author's other books
-# may be about anything, as may a series; a class is shared together with its broader classes, whose weights add up.
+# The weight of a shared heading, multiplied by its rarity. A subject describes a book best. Other books of the author
+# or the series may have other subjects. A class is shared together with its broader classes, whose weights add up.
 WEIGHTS = {"subject": 1.0, "author": 0.8, "series": 0.5, "class": 0.3}
 REASONS = {
     "subject": "SIMILAR_SUBJECT",
@@ -69,14 +69,16 @@ def similar(
     )
     numbers = index.search(Request(match, limit=size + MOST_EDITIONS)).numbers
     with database.reading(context) as session:
-        loaded = queries.marc_and_work(session, numbers)
-    candidates = _one_per_work([candidate for candidate in numbers if candidate in loaded], loaded, work)
-    reasoned = (
+        marc_and_works = queries.marc_and_work(session, numbers)
+    candidates = _one_per_work(
+        [candidate for candidate in numbers if candidate in marc_and_works], marc_and_works, work
+    )
+    candidates_with_reason = (
         (candidate, reason)
         for candidate in candidates
-        if (reason := _reason(loaded[candidate][0], weights)) is not None
+        if (reason := _reason(marc_and_works[candidate][0], weights)) is not None
     )
-    reasons = dict(islice(reasoned, size))
+    reasons = dict(islice(candidates_with_reason, size))
     briefs = queries.briefs(database, list(reasons))
     return [
         SimilarRecord(row.id, row.brief, row.holdings, reason)
@@ -86,26 +88,26 @@ def similar(
 
 
 def _one_per_work(
-    numbers: Sequence[int], loaded: Mapping[int, tuple[bytes, int | None]], work: int | None
+    numbers: Sequence[int], marc_and_works: Mapping[int, tuple[bytes, int | None]], work: int | None
 ) -> list[int]:
     """List the first record of each work but `work`, and every record without a work."""
-    seen: set[int | None] = {work}
+    works: set[int | None] = {work}
     first_records = []
     for number in numbers:
-        record_work = loaded[number][1]
-        if record_work is None or record_work not in seen:
+        record_work = marc_and_works[number][1]
+        if record_work is None or record_work not in works:
             first_records.append(number)
-            seen.add(record_work)
+            works.add(record_work)
     return first_records
 
 
 def _headings(packed: bytes) -> dict[str, tuple[str, ...]]:
-    indexed = document(Record.unpack(packed), number=1, institution="")
-    return {kind: tuple(value for value in indexed.facets[kind] if value != NONE) for kind in WEIGHTS}
+    index_document = document(Record.unpack(packed), number=1, institution="")
+    return {kind: tuple(value for value in index_document.facets[kind] if value != NONE) for kind in WEIGHTS}
 
 
 def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], float]:
-    """Return (kind, value) -> the weight of sharing it, the heaviest first; without what no other record has."""
+    """Return (kind, value) -> weight of a shared value, the heaviest first; without values of no other record."""
     total = index.count()
     weights = {}
     for kind, values in headings.items():
@@ -122,17 +124,18 @@ def _weights(index: Index, headings: Mapping[str, Sequence[str]]) -> dict[tuple[
 def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalText | None:
     """Name the shared headings of the kind with the greatest total weight.
 
-    returns  None when nothing is shared: the record has changed, and the index is older
+    returns  None when the records share no heading: the record has changed since it was indexed
     """
     headings = _headings(packed)
-    shared = {heading: weight for heading, weight in weights.items() if heading[1] in headings[heading[0]]}
-    if not shared:
+    shared_weights = {heading: weight for heading, weight in weights.items() if heading[1] in headings[heading[0]]}
+    if not shared_weights:
         return None
-    kinds = {kind for kind, _value in shared}
+    kinds = {kind for kind, _value in shared_weights}
     best = max(
-        sorted(kinds), key=lambda kind: sum(weight for other_kind, weight in shared.items() if other_kind[0] == kind)
+        sorted(kinds),
+        key=lambda kind: sum(weight for other_kind, weight in shared_weights.items() if other_kind[0] == kind),
     )
-    values = [value for kind, value in shared if kind == best]
-    # Of a class and its broader ones, which are shared too, only the class.
+    values = [value for kind, value in shared_weights if kind == best]
+    # Of a class and its broader classes only the class is named.
     values = [notation(max(values, key=len))] if best == "class" else values[:_MOST_NAMED]
     return sentence(REASONS[best], values="; ".join(values))

@@ -18,11 +18,11 @@ from services.catalog.search.ranking.build import match_of
 FEW_HITS = 5  # a query with as many hits needs no correction
 MOST_CORRECTIONS = 8  # searched; each costs one request
 _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in ("title", "author", "subject")}}
-_SHORTEST = 4  # letters; a shorter word is near half of all words
-_LONG = 7  # letters from which two edits leave the word recognisable
+_SHORTEST = 4  # letters; a shorter word is near to half of all words
+_LONG = 7  # letters; from this length two edits are tried
 _MOST_WORDS = 6
 _NEIGHBOURS = 4  # near words tried for one word
-_MOST_NEAR = 24  # near words from which they are chosen
+_MOST_NEAR = 24  # near words from which _NEIGHBOURS are chosen
 _DOUBLED = re.compile(r"(.)\1+")
 
 Key = TypeVar("Key")
@@ -31,24 +31,24 @@ Spelling = Mapping[tuple[int, str], str]  # (position of the part, token) -> its
 
 @dataclass(frozen=True, slots=True)
 class _QueryWord:
-    """A word of the query that may be misspelt. records: how many have it, a form of it, or a word that it begins."""
+    """A word of the query that may be misspelt. records: how many have the word, a form of it, or a longer word."""
 
-    place: int
+    position: int
     token: str
     field: str
     records: int
 
     @property
     def at(self) -> tuple[int, str]:
-        return self.place, self.token
+        return self.position, self.token
 
 
 def corrections(index: Index, query: Query) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
-    First every unknown word is replaced by the nearest known one, then by the next ones; spaces may be missing or
-    superfluous. Then, because words may be known but not together (Siti Nurbaya: the book is Sitti Nurbaya), each
-    known word in turn is replaced by a near one. Words in quotes are corrected too.
+    First every unknown word is replaced by the nearest known word, then by the next nearest; spaces are added and
+    removed. Then each known word in turn is replaced by a near word, because no record may have all of them (Siti
+    Nurbaya: the book is Sitti Nurbaya). Words in quotes are corrected, too.
     """
     words = list(_query_words(index, query))
     unknown = {word.at: candidates for word in words if not word.records and (candidates := _candidates(index, word))}
@@ -76,7 +76,7 @@ def commoner_spellings(index: Index, query: Query) -> Iterator[Query]:
 
 
 def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
-    remaining = _MOST_WORDS
+    words_left = _MOST_WORDS
     for position, part in enumerate(query.parts):
         if not isinstance(part, Word | Phrase) or (isinstance(part, Word) and part.prefix):
             continue
@@ -84,11 +84,11 @@ def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
         if isinstance(part, Word) and len(word_tokens) != 1:
             continue
         for token in dict.fromkeys(word_tokens):
-            if len(token) < _SHORTEST or any(map(str.isdigit, token)) or not remaining:
+            if len(token) < _SHORTEST or any(map(str.isdigit, token)) or not words_left:
                 continue
-            remaining -= 1
-            begun = isinstance(part, Word) and position == len(query.parts) - 1
-            request = Request(match_of(Word(token, part.field), begun=begun), limit=0)
+            words_left -= 1
+            may_be_beginning = isinstance(part, Word) and position == len(query.parts) - 1
+            request = Request(match_of(Word(token, part.field), may_be_beginning=may_be_beginning), limit=0)
             yield _QueryWord(position, token, part.field, index.search(request).total)
 
 
@@ -98,7 +98,7 @@ def _candidates(index: Index, word: _QueryWord) -> list[str]:
 
 
 def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
-    """List words near this one: first those that differ only in doubled letters, the commonest mistake; then nearest.
+    """List near words: first those that differ in doubled letters, the most common mistake; then the nearest.
 
     least  records that must have a word
     """
@@ -106,12 +106,12 @@ def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
     fields = _FIELDS.get(word.field, _FIELDS[""])
     near_tokens = index.near_words(word.token, fields=fields, distance=distance, limit=_MOST_NEAR)
     frequent = [token for token, records in near_tokens if records >= least]
-    single = _DOUBLED.sub(r"\1", word.token)
-    return sorted(frequent, key=lambda token: _DOUBLED.sub(r"\1", token) != single)[:_NEIGHBOURS]
+    word_without_doubles = _DOUBLED.sub(r"\1", word.token)
+    return sorted(frequent, key=lambda token: _DOUBLED.sub(r"\1", token) != word_without_doubles)[:_NEIGHBOURS]
 
 
 def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
-    """List known words whose beginning differs, which the index does not find: another letter, one more, one less."""
+    """List known words with another beginning: another first letter, one letter more or less. near_words finds none."""
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
@@ -123,7 +123,7 @@ def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
 
 
 def _split_words(index: Index, word: _QueryWord) -> list[str]:
-    """List pairs of adjacent words that the token joins."""
+    """List pairs of known adjacent words that the token joins."""
     token, fields = word.token, _FIELDS.get(word.field, _FIELDS[""])
     matches: dict[str, Match] = {
         f"{token[:cut]} {token[cut:]}": Or(tuple(SideBySide(field, (token[:cut], token[cut:])) for field in fields))
@@ -150,18 +150,18 @@ def _join_words(index: Index, query: Query) -> Query | None:
 
 
 def _matching_keys(index: Index, matches: Mapping[Key, Match]) -> list[Key]:
-    """List the keys whose match has hits, at most four; one request when none has, else by halves."""
-    matching: list[Key] = []
-    pending = [list(matches)]
-    while pending and len(matching) < _NEIGHBOURS:
-        group = pending.pop()
+    """List the keys whose match has hits, at most four: searches all keys together, then by halves."""
+    keys: list[Key] = []
+    groups = [list(matches)]
+    while groups and len(keys) < _NEIGHBOURS:
+        group = groups.pop()
         if not group or not index.search(Request(Or(tuple(matches[key] for key in group)), limit=0)).total:
             continue
         if len(group) == 1:
-            matching += group
+            keys += group
         else:
-            pending += [group[len(group) // 2 :], group[: len(group) // 2]]
-    return matching
+            groups += [group[len(group) // 2 :], group[: len(group) // 2]]
+    return keys
 
 
 def _replace_words(query: Query, spelling: Spelling) -> Query:

@@ -1,4 +1,4 @@
-"""Checks the parameters of a search; refuses what is out of bounds, by name."""
+"""Checks the parameters of a search; each error names the parameter that is out of bounds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from services.catalog.tables.operations import MOST_CHARACTERS
 
 MOST_WORDS = 32
 MOST_WILDCARDS = 4
-SHORTEST_WILDCARD = 3  # letters before the star; half of all words begin with fewer
+SHORTEST_WILDCARD = 3  # letters before the star; half of all words begin with one of fewer letters
 MOST_HITS = 100
 USUAL_HITS = 10
 MOST_FACET_VALUES = 50
@@ -120,13 +120,13 @@ def allowed_filters(filters: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[s
     raises  Invalid  FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
     """
     allowed_facets(tuple(filters))
-    allowed = {}
+    checked = {}
     for name, values in filters.items():
         if len(values) > MOST_FACET_VALUES or any(len(value) > LONGEST_VALUE for value in values):
             raise Invalid("FACET_VALUES_OUT_OF_BOUNDS", facet=name, most=MOST_FACET_VALUES, longest=LONGEST_VALUE)
         if values:
-            allowed[name] = tuple(dict.fromkeys(values))
-    return allowed
+            checked[name] = tuple(dict.fromkeys(values))
+    return checked
 
 
 def _query_too_long(characters: int) -> Invalid:

@@ -1,4 +1,4 @@
-"""Help for a search without hits: the words without hits, and other searches that have some."""
+"""Help for a search without hits: the words that no record has, and other searches that have hits."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from services.catalog.search.facets import PLACES, FacetValue, Names
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 
-MOST_PARTS = 8  # a longer query would take too long
-MOST_SHORTER_QUERIES = 10  # shorter queries tried
+MOST_PARTS = 8  # of a longer query only the first parts are examined
+MOST_SHORTER_QUERIES = 10
 MOST_SHOWN = 3
-MOST_CLASSES = 40  # looked at
+MOST_CLASSES = 40  # of the records with the words
 MAIN_CLASSES = tuple("0123456789")
 
 
@@ -41,25 +41,27 @@ class ZeroResultHelp:
 
 
 def explain_zero_results(index: Index, query: Query, request: Request, names: Names) -> ZeroResultHelp:
-    """Find out why a request has no hits and what would have some; about a dozen small requests.
+    """Find the parts of a request that no record has, and searches that have hits; about a dozen small requests.
 
     names   see load_names
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
-    narrow = replace(request, facets=(), offset=0, limit=0)
-    unfiltered = replace(narrow, filters={})
+    filtered = replace(request, facets=(), offset=0, limit=0)
+    unfiltered = replace(filtered, filters={})
     parts = query.parts[:MOST_PARTS]
     totals = {part: _count_hits(index, unfiltered, Query((part,))) for part in dict.fromkeys(parts)}
-    failed = [part for part in totals if not totals[part]]
-    shorter = (
-        (shorter_query, _count_hits(index, narrow, shorter_query))
-        for shorter_query in islice(_shorter_queries(query, failed), MOST_SHORTER_QUERIES)
+    failed_parts = [part for part in totals if not totals[part]]
+    shorter_queries = (
+        (shorter_query, _count_hits(index, filtered, shorter_query))
+        for shorter_query in islice(_shorter_queries(query, failed_parts), MOST_SHORTER_QUERIES)
     )
     return ZeroResultHelp(
-        failed=[str(part) for part in failed],
-        without=list(islice(((str(shorter_query), total) for shorter_query, total in shorter if total), MOST_SHOWN)),
+        failed=[str(part) for part in failed_parts],
+        without=list(
+            islice(((str(shorter_query), total) for shorter_query, total in shorter_queries if total), MOST_SHOWN)
+        ),
         without_filters=index.search(unfiltered).total if request.filters else 0,
-        elsewhere=_other_institutions(index, narrow, names),
+        elsewhere=_other_institutions(index, filtered, names),
         classes=_related_classes(index, unfiltered, [part for part in totals if totals[part]], query, names),
     )
 
@@ -68,50 +70,55 @@ def _count_hits(index: Index, request: Request, query: Query) -> int:
     return index.search(replace(request, match=rank(query))).total
 
 
-def _shorter_queries(query: Query, failed: list[Part]) -> Iterator[Query]:
+def _shorter_queries(query: Query, failed_parts: list[Part]) -> Iterator[Query]:
     """Yield the query without its failed parts; then without one more, the last first; then each part alone."""
-    remaining = tuple(part for part in query.parts if part not in failed)
-    yielded = {query.parts, ()}
+    remaining = tuple(part for part in query.parts if part not in failed_parts)
+    earlier = {query.parts, ()}
     for parts in (
         remaining,
         *(remaining[:position] + remaining[position + 1 :] for position in reversed(range(len(remaining)))),
         *((part,) for part in remaining),
     ):
-        if parts not in yielded:
-            yielded.add(parts)
+        if parts not in earlier:
+            earlier.add(parts)
             yield Query(parts, query.without)
 
 
-def _other_institutions(index: Index, narrow: Request, names: Names) -> list[FacetValue]:
-    chosen = {name: values for name, values in narrow.filters.items() if name in PLACES}
-    if not chosen:
+def _other_institutions(index: Index, filtered: Request, names: Names) -> list[FacetValue]:
+    chosen_places = {name: values for name, values in filtered.filters.items() if name in PLACES}
+    if not chosen_places:
         return []
-    filters = {name: values for name, values in narrow.filters.items() if name not in PLACES}
-    request = replace(narrow, filters=filters, facets=("institution",))
-    excluded = {*chosen.get("institution", ()), *(branch.partition("/")[0] for branch in chosen.get("branch", ()))}
+    filters = {name: values for name, values in filtered.filters.items() if name not in PLACES}
+    request = replace(filtered, filters=filters, facets=("institution",))
+    chosen_institutions = {
+        *chosen_places.get("institution", ()),
+        *(branch.partition("/")[0] for branch in chosen_places.get("branch", ())),
+    }
     return [
         FacetValue(value, count, names.get(("institution", value)), False)
         for value, count in index.search(request).facets["institution"]
-        if count and value not in excluded
+        if count and value not in chosen_institutions
     ]
 
 
 def _related_classes(
-    index: Index, unfiltered: Request, found_parts: list[Part], query: Query, names: Names
+    index: Index, unfiltered: Request, known_parts: list[Part], query: Query, names: Names
 ) -> list[Class]:
     """List classes whose caption has one of the words, then those of most records with one of the words."""
     captions = {value: text for (facet, value), text in names.items() if facet == "class"}
     captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
     roots = set(_roots(part.text for part in query.parts if isinstance(part, Word | Phrase)))
-    about = [value for value, text in captions.items() if not roots.isdisjoint(_roots((text.id, text.en)))]
-    by_caption = sorted(about, key=lambda value: (-len(value), value))
+    classes_by_caption = [value for value, text in captions.items() if not roots.isdisjoint(_roots((text.id, text.en)))]
+    by_caption = sorted(classes_by_caption, key=lambda value: (-len(value), value))
     by_records: dict[str, int] = {}
-    if found_parts:
-        request = replace(unfiltered, match=Or(tuple(match_of(part) for part in found_parts)), facets=("class",))
-        counted = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
-        by_records = {value: count for value, count in counted if value != NONE and value not in about}
+    if known_parts:
+        request = replace(unfiltered, match=Or(tuple(match_of(part) for part in known_parts)), facets=("class",))
+        counts_by_class = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
+        by_records = {
+            value: count for value, count in counts_by_class if value != NONE and value not in classes_by_caption
+        }
     counts = index.count_values("facet_class", [*by_caption, *by_records]) if by_caption or by_records else {}
-    # The share of a class's records with one of the words counts, or classes with many records would come first.
+    # Sorted by the share of a class's records with one of the words: else classes with many records would come first.
     ranked = sorted(
         (value for value in by_records if counts[value]),
         key=lambda value: (-by_records[value] / counts[value] ** 0.5, -len(value), value),
@@ -125,7 +132,7 @@ def _related_classes(
 
 
 def _roots(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the roots of words of four letters and more: "dan" and "the" are in every caption."""
+    """Yield the roots of words of four letters and more; "dan" and "the" are in many captions."""
     for text in texts:
         for token in tokens(text):
             if len(token) >= 4:

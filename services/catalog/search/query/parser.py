@@ -40,19 +40,19 @@ def parse(text: str) -> Query:
     text = unicodedata.normalize("NFC", text).translate(_QUOTES)
     query = _parse_text(text)
     if sum(map(str.isdigit, text)) >= 10:
-        # str() has removed punctuation between digits, so an ISBN may appear.
+        # str() has removed punctuation between digits, so the text may have an ISBN now.
         query = replace(_parse_text(str(query)), read_as_words=query.read_as_words)
     return query
 
 
 def depth(text: str) -> int:
     """Return the depth of nested brackets, without those in quotes."""
-    deepest = open_now = 0
+    deepest = open_brackets = 0
     for at, piece in enumerate(text.translate(_QUOTES).split('"')):
         if at % 2 == 0:
             for sign in piece:
-                open_now = max(0, open_now + (sign == "(") - (sign == ")"))
-                deepest = max(deepest, open_now)
+                open_brackets = max(0, open_brackets + (sign == "(") - (sign == ")"))
+                deepest = max(deepest, open_brackets)
     return deepest
 
 
@@ -67,7 +67,7 @@ def _parse_text(text: str) -> Query:
         return _Parser(text).query()
     except _Unreadable:
         if "|" not in text and not _OR_WORDS.search(text) and "-(" not in text:
-            # Brackets that group nothing are punctuation, as in a copied title.
+            # Brackets without OR and exclusion are punctuation, as in a copied title.
             return _Parser(re.sub(r"[()]", " ", text)).query()
     plain = _OR_WORDS.sub(lambda operator: operator.group().lower(), text)
     plain = _MINUS.sub(" ", _SIGNS.sub(" ", _ANY_FIELD.sub(r"\1 ", plain)))
@@ -132,18 +132,18 @@ class _Parser:
 
     def _brackets(self) -> list[Query] | None:
         """Parse brackets, perhaps after a field, which then applies to every word in them without a field."""
-        named = _FIELD.match(self._text, self._at)
-        field = FIELDS[named.group(1).lower()] if named is not None else self._field
-        start = named.end() if named is not None and field in WORDS else self._at
+        field_match = _FIELD.match(self._text, self._at)
+        field = FIELDS[field_match.group(1).lower()] if field_match is not None else self._field
+        start = field_match.end() if field_match is not None and field in WORDS else self._at
         if self._text[start : start + 1] != "(":
             return None
         self._at = start + 1
-        before, self._field = self._field, field
+        outer_field, self._field = self._field, field
         choices = self._either()
         if self._at == len(self._text) or self._text[self._at] != ")":
             raise _Unreadable
         self._at += 1
-        self._field = before
+        self._field = outer_field
         return choices
 
     def _skip(self, stop: str) -> bool:
@@ -161,7 +161,7 @@ class _Parser:
         return chunk is not None and _TAIL.sub("", chunk.group()) in _OR
 
     def _or(self) -> bool:
-        """Skip an OR, if there is one here."""
+        """Skip an OR at the current position; False when there is none."""
         text = self._text
         if self._at == len(text):
             return False
@@ -187,18 +187,23 @@ class _Parser:
         if span := _RANGE.match(text, at):
             self._at = span.end()
             return [year_range(span.group(1), span.group(2))]
-        named = _FIELD.match(text, at)
-        if named is None:
+        field_match = _FIELD.match(text, at)
+        if field_match is None:
             return self._word(self._field)
-        self._at = named.end()
-        return self._fielded(FIELDS[named.group(1).lower()]) or self._unfielded(named)
+        self._at = field_match.end()
+        return self._fielded(FIELDS[field_match.group(1).lower()]) or self._unfielded(field_match)
 
-    def _unfielded(self, named: re.Match[str]) -> list[Part]:
-        """Read a field without a valid value as a word, and set read_as_words if a text follows the colon directly."""
-        follows = self._text[named.end() : named.end() + 1]
-        self._as_words |= not named.group(2) and bool(follows) and not follows.isspace() and follows not in '")|'
-        self._at = named.end()
-        return [Word(named.group(1), self._field)]
+    def _unfielded(self, field_match: re.Match[str]) -> list[Part]:
+        """Read a field without a valid value as a word; set read_as_words if text follows the colon directly."""
+        next_character = self._text[field_match.end() : field_match.end() + 1]
+        self._as_words |= (
+            not field_match.group(2)
+            and bool(next_character)
+            and not next_character.isspace()
+            and next_character not in '")|'
+        )
+        self._at = field_match.end()
+        return [Word(field_match.group(1), self._field)]
 
     def _fielded(self, field: str) -> list[Part] | None:
         text = self._text
@@ -225,9 +230,9 @@ class _Parser:
     def _phrase(self, field: str) -> list[Part]:
         text, at = self._text, self._at
         end = text.find('"', at + 1)
-        inside = text[at + 1 : end if end >= 0 else len(text)]
+        content = text[at + 1 : end if end >= 0 else len(text)]
         self._at = end + 1 if end >= 0 else len(text)
-        words = " ".join(inside.split())
+        words = " ".join(content.split())
         return [Phrase(words, field)] if tokens(words) else []
 
     def _word(self, field: str) -> list[Part]:

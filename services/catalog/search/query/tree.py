@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """One word as typed, perhaps of several tokens (laki-laki), in one field or anywhere; `prefix`: its beginning."""
+    """One word as typed, perhaps of several tokens (laki-laki), in one field or any. prefix: a beginning of words."""
 
     text: str
     field: str = ""
@@ -108,7 +108,7 @@ Part = Word | Phrase | Isbn | Identifier | Years | Classes | FacetCode | AnyOf
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All of `parts`, none of `without`. Without any part: everything.
+    """All of `parts`, none of `without`. A query without parts matches every record.
 
     read_as_words  a part of the text could not be parsed, and was read as plain words
     """

@@ -21,29 +21,29 @@ from services.catalog.analysis import (
     tokens,
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
-from services.catalog.record.index_document import BEGUN, BEGUN_LENGTHS, END, IN
+from services.catalog.record.index_document import BEGINNING, BEGINNING_LENGTHS, END, KIND_SIGNS
 from services.catalog.search.query.fields import FACETS
 from services.catalog.search.query.tree import AnyOf, Classes, FacetCode, Identifier, Isbn, Part, Query, Word, Years
 from services.catalog.search.query.tree import Phrase as Quoted
 from services.catalog.search.ranking import weights
 
-_MOST_CLOSE_WORDS = 8  # a longer query is no name or call number
+_MOST_CLOSE_WORDS = 8  # a longer query is neither a name nor a call number
 _ENDINGS = ("an", "nya", "lah", "kah")
-_SHORTEST, _LONGEST = BEGUN_LENGTHS
+_SHORTEST, _LONGEST = BEGINNING_LENGTHS
 
 
 @dataclass(slots=True)
 class _Token:
     """A folded word of the query.
 
-    begun  it may be the beginning of a word
-    light  a stop word: other words decide
-    old    it is among words in old spelling
+    may_be_beginning  it may be the beginning of a word
+    light             a stop word: the other words decide
+    old               another word of the query is in old spelling
     """
 
     word: str
     field: str
-    begun: bool
+    may_be_beginning: bool
     light: bool
     old: bool = False
 
@@ -51,19 +51,19 @@ class _Token:
 def rank(query: Query) -> Match:
     """Build the match tree of a query: which records match, and what each scores."""
     last = len(query.parts) - 1
-    part_tokens = [_tokens(part, begun=position == last) for position, part in enumerate(query.parts)]
+    part_tokens = [_tokens(part, may_be_beginning=position == last) for position, part in enumerate(query.parts)]
     words = [token for tokens_ in part_tokens if tokens_ for token in tokens_]
     _mark_context(words)
     if not query.parts or any(tokens_ is None for tokens_ in part_tokens) or not all(word.light for word in words):
-        deciding = [word for word in words if not word.light]
+        content_words = [word for word in words if not word.light]
     else:
-        deciding = words
+        content_words = words
     required: list[Match] = [
         match_of(part) for part, tokens_ in zip(query.parts, part_tokens, strict=True) if tokens_ is None
     ]
-    required.extend(_required(deciding))
-    bonus = [match for token in deciding if (match := _as_typed(token)) is not None]
-    light = dict.fromkeys(word.word for word in words if word.light) if deciding is not words else ()
+    required.extend(_required(content_words))
+    bonus = [match for token in content_words if (match := _as_typed(token)) is not None]
+    light = dict.fromkeys(word.word for word in words if word.light) if content_words is not words else ()
     bonus.extend(Term("title", word, weights.COMMON) for word in light)
     bonus.extend(_closeness_bonuses(query, words))
     match = _or_identifier(query, words, required[0] if len(required) == 1 else And(tuple(required)))
@@ -75,7 +75,7 @@ def rank(query: Query) -> Match:
 
 
 def _mark_context(words: Sequence[_Token]) -> None:
-    """Mark what depends on other words: adjacent initials, a j among words in old spelling."""
+    """Mark adjacent initials as no stop words, and words with j beside words in old spelling as old."""
     for start, end in _initial_runs(words):
         for word in words[start:end]:
             word.light = False
@@ -93,11 +93,11 @@ def _initial_runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
     return [word for word in runs if not any(start < word[0] < end for start, end in runs)]
 
 
-def match_of(part: Part, *, begun: bool = False) -> Match:
-    """Match records that have this part. `begun`: it is the last part and may be typed in part."""
+def match_of(part: Part, *, may_be_beginning: bool = False) -> Match:
+    """Match records that have this part. may_be_beginning: the reader may still be typing it."""
     match part:
         case Word():
-            part_tokens = _tokens(part, begun=begun) or []
+            part_tokens = _tokens(part, may_be_beginning=may_be_beginning) or []
             required = _required([token for token in part_tokens if not token.light] or part_tokens)
             return required[0] if len(required) == 1 else And(tuple(required))
         case Quoted():
@@ -119,14 +119,14 @@ def match_of(part: Part, *, begun: bool = False) -> Match:
             return Or(tuple(rank(token) for token in choices))
 
 
-def _tokens(part: Part, *, begun: bool) -> list[_Token] | None:
+def _tokens(part: Part, *, may_be_beginning: bool) -> list[_Token] | None:
     """Return the tokens of a Word, without repetition; None for another part."""
     if not isinstance(part, Word):
         return None
     words = tokens(part.text)
-    typed_last = begun or part.prefix
+    is_last = may_be_beginning or part.prefix
     return [
-        _Token(token, part.field, typed_last and position == len(words) - 1, not part.prefix and _is_light(token, part))
+        _Token(token, part.field, is_last and position == len(words) - 1, not part.prefix and _is_light(token, part))
         for position, token in enumerate(words)
         if token not in words[:position] or len(token) == 1
     ]
@@ -137,7 +137,7 @@ def _is_light(token: str, word: Word) -> bool:
 
 
 def _required(words: Sequence[_Token]) -> list[Match]:
-    """Build one match a word; adjacent initials are one."""
+    """Build one match for each word, and one for adjacent initials."""
     ends = dict(_initial_runs(words))
     matches: list[Match] = []
     position = 0
@@ -154,19 +154,19 @@ def _required(words: Sequence[_Token]) -> list[Match]:
 
 
 def _any_form(token: _Token) -> Match:
-    """Match one word in any field and any form; a begun word also as a beginning."""
+    """Match one word in any field and any form; also as a beginning, if it may be one."""
     roots = [root(token.word)]
     if token.old and (modern := root(as_old(token.word))) != roots[0]:
         roots.append(modern)
     field = token.field
     choices: list[Match]
     if field:
-        choices = [Term("any", IN[field] + form, weights.ANYWHERE) for form in roots]
-        if token.begun and field in weights.BEGUN and len(token.word) >= weights.PREFIX_LENGTH:
-            choices.append(Prefix(field, token.word, weights.BEGUN[field]))
-    elif token.begun and _SHORTEST <= len(token.word) <= _LONGEST and not _is_whole(token.word):
-        # The beginning also matches the whole root, so most words need one look-up.
-        beginning = Term("any", BEGUN + token.word, weights.ANYWHERE)
+        choices = [Term("any", KIND_SIGNS[field] + form, weights.ANYWHERE) for form in roots]
+        if token.may_be_beginning and field in weights.BEGINNING and len(token.word) >= weights.PREFIX_LENGTH:
+            choices.append(Prefix(field, token.word, weights.BEGINNING[field]))
+    elif token.may_be_beginning and _SHORTEST <= len(token.word) <= _LONGEST and not _is_whole(token.word):
+        # The beginning also matches the whole root, so that most words need one look-up.
+        beginning = Term("any", BEGINNING + token.word, weights.ANYWHERE)
         choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.word)]
     else:
         choices = [Term("any", form, weights.ANYWHERE) for form in roots]
@@ -174,7 +174,7 @@ def _any_form(token: _Token) -> Match:
 
 
 def _is_whole(word: str) -> bool:
-    """Tell whether a word is complete: it ends in a suffix that its root has not, so more letters are unlikely."""
+    """Tell whether a word is complete: it ends in a suffix that its root lacks, so more letters are unlikely."""
     return len(word) >= 6 and word.endswith(_ENDINGS) and root(word) != word
 
 
@@ -183,7 +183,7 @@ def _as_typed(token: _Token) -> Match | None:
     if token.field:
         boost = weights.AS_TYPED.get(token.field)
         return Term(token.field, token.word, boost) if boost is not None else None
-    # A word that is its own root already counts more: see STANDING.
+    # A word that is its own root already has a higher count: see ROOT_COUNTS.
     return Term("text", token.word, weights.AS_TYPED[""]) if root(token.word) != token.word else None
 
 
@@ -197,7 +197,8 @@ def _phrase(phrase: Quoted) -> Match:
         return Phrase(phrase.field, words, weights.PHRASE_IN[phrase.field])
     anywhere = Phrase("text", words, weights.PHRASE)
     if phrase.field:
-        return And((*(Term("any", IN[phrase.field] + root(word), weights.ANYWHERE) for word in words), anywhere))
+        sign = KIND_SIGNS[phrase.field]
+        return And((*(Term("any", sign + root(word), weights.ANYWHERE) for word in words), anywhere))
     return Boosted(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.PHRASE_IN.items()))
 
 
@@ -222,9 +223,9 @@ def _class_range(classes: Classes) -> Match:
     )
 
 
-def _class_digits(written: str) -> str:
+def _class_digits(notation: str) -> str:
     """Return the digits of a class; the local class 2X is sorted at 297."""
-    return "297" if written[:2] == "2X" else written.replace(".", "")
+    return "297" if notation[:2] == "2X" else notation.replace(".", "")
 
 
 def _closeness_bonuses(query: Query, words: Sequence[_Token]) -> list[Match]:
@@ -244,7 +245,7 @@ def _closeness_bonuses(query: Query, words: Sequence[_Token]) -> list[Match]:
 
 
 def _or_identifier(query: Query, words: Sequence[_Token], match: Match) -> Match:
-    """Match the whole query as an identifier too: a call number may be several words, `899.221 3 NAV k`."""
+    """Match the whole query as an identifier, too: a call number may have several words, `899.221 3 NAV k`."""
     if len(query.parts) > _MOST_CLOSE_WORDS or not all(
         isinstance(part, Word) and not part.field for part in query.parts
     ):

@@ -1,33 +1,36 @@
 """Every weight of the search, with its reason.
 
-A word is required once, by its root anywhere in the record (`any`), which is the cheapest search; how often the root
-occurs there depends on the fields that have it. Bonuses are added. Sums, not the best of several: for sums an index
-skips from hit to hit, for a best-of it reads every record that has any of the words. BM25
-of a rare word is about 8 to 12, of a common one 2 to 4; weights multiply that, constants add to it.
+A query requires each of its words once, by the word's root anywhere in the record (field `any`), because that is the
+cheapest search. How often the root occurs in `any` depends on the fields that have the word. Bonuses are added to the
+score. They are summed, because an index can skip hits for a sum; to take the best of several, it reads every record
+that has any of the words. BM25 of a rare word is about 8 to 12, of a common word 2 to 4; weights multiply BM25, and
+constants are added to it.
 """
 
 from __future__ import annotations
 
-# A word, in any form, in any field. How often its root occurs in `any` (STANDING of record.index_document) is the
-# weight of the field: title and author 4, subject 2, notes 1, and 1 more where the word is the root itself. BM25
-# turns 1, 2, 4, 5 into about 0.45, 0.63, 0.77, 0.81 of the word's rarity.
-# Measured on the tuning half: 3, 3, 2 and 4, 4, 3 gain 0.001 of nDCG@10 in all, by five and four searches of 166 that
-# move, and let a word as a subject outrank an author called so. With 6, 6, 2 success@1 falls from 0.988 to 0.963.
+# A word in any form in any field. The number of times that its root occurs in `any` (ROOT_COUNTS of
+# record.index_document) is the weight of the field: title and author 4, subject 2, notes 1, and 1 more where the word
+# is the root itself. BM25 turns 1, 2, 4, 5 into about 0.45, 0.63, 0.77, 0.81 of the word's rarity.
+# Measured on the tuning half: counts of 3, 3, 2 and 4, 4, 3 gain 0.001 of nDCG@10, because five and four of 166
+# searches change, but then a word in a subject outranks an author of that name. With 6, 6, 2 success@1 falls from 0.988
+# to 0.963.
 ANYWHERE = 3.0
-# The word as typed, where that is not its root: above its other forms and spellings; by field, "" for anywhere.
+# The word as typed, where it is not its own root: ranks above its other forms. By field; "" for any field.
 AS_TYPED = {"": 0.7, "title": 1.2, "author": 1.0, "subject": 0.7}
-# The last word of a field may still be being typed. A constant, below any whole word: finding, not ranking.
-BEGUN = {"title": 1.2, "author": 1.0, "subject": 0.5}
-PREFIX_LENGTH = 3  # characters; what is shorter begins half of all words
-# Of matches where one will do (a form or a beginning) the best decides and the others help a little.
+# The last word of a field, which the reader may still be typing. A constant, lower than the score of any whole word.
+BEGINNING = {"title": 1.2, "author": 1.0, "subject": 0.5}
+PREFIX_LENGTH = 3  # characters; a shorter beginning matches half of all words
+# The share of the other matches where one is enough (a form or a beginning): the best match decides.
 TIE = 0.1
-# A title that is the query (subtitle or not), one that has its words side by side, an author who is called so: added to
-# what the words score. The second walks through positions, so it is done for titles only; the others are looked up.
+# Added to the scores of the words: for a title that is the whole query (with or without subtitle), for a title that
+# has the words side by side, and for an author whose name is the query. TITLE_HAS reads positions, so it is for titles
+# only; the other two are look-ups.
 WHOLE_TITLE, TITLE_HAS, WHOLE_NAME = 12.0, 4.0, 6.0
-# Words in quotes, found anywhere, and by field; somebody asked for just this.
+# Words in quotes, in any field, and by field.
 PHRASE = 1.0
 PHRASE_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
-# A barcode, an ISSN or a call number names one thing: above anything that words can reach.
+# A barcode, an ISSN or a call number identifies one record: ranks above every score of words.
 IDENTIFIER = 60.0
-# A word too common to decide anything helps the order a little, and never excludes.
+# A stop word changes the order a little, and never excludes a record.
 COMMON = 0.1

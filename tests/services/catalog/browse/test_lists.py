@@ -175,7 +175,7 @@ def test_invalid_parameters_are_refused_by_name(database: Database, index: Index
 
 @given(st.sampled_from(KINDS), st.text(max_size=200), st.text(max_size=200), st.booleans())
 def test_a_cursor_decodes_to_its_position(kind: str, sort: str, tie: str, back: bool) -> None:
-    position = Position(kind, sort.replace("\x00", ""), tie.replace("\x00", ""), back, past=True)
+    position = Position(kind, sort.replace("\x00", ""), tie.replace("\x00", ""), back, after_entry=True)
     assert position_from_cursor(str(position)) == position
 
 

@@ -184,7 +184,7 @@ def test_only_fields_that_documents_have_are_asked_for(pieces: list[str]) -> Non
     query = parse(" ".join(pieces))
     known = {*TEXT_FIELDS, *KEYWORDS}
     for part in query.parts:
-        assert match_of(part, begun=True) is not None
+        assert match_of(part, may_be_beginning=True) is not None
     for leaf in leaves(rank(query)):
         assert not isinstance(leaf, Term | Phrase) or leaf.field in TEXT_FIELDS
         assert not isinstance(leaf, Keyword | Prefix) or leaf.field in known or leaf.field.startswith("facet_")
