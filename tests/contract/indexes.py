@@ -58,20 +58,20 @@ def changes(documents: list[Document], version: int = 1) -> list[Change]:
     return [Change(document.number, version, document) for document in documents]
 
 
-def filled(index: Index, wanted: list[Change]) -> Index:
+def filled(index: Index, changes: list[Change]) -> Index:
     rebuild = index.begin_rebuild("first")
-    rebuild.write(wanted)
+    rebuild.write(changes)
     rebuild.swap()
     return index
 
 
-def eventually(true: Callable[[], bool], seconds: float = 3) -> float:
+def eventually(condition: Callable[[], bool], seconds: float = 3) -> float:
     """Wait until it is true and tell how long that took."""
-    begun = time.monotonic()
-    while not true():
-        assert time.monotonic() - begun < seconds, "it did not come true in time"
+    started_at = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started_at < seconds, "it did not come true in time"
         time.sleep(0.02)
-    return time.monotonic() - begun
+    return time.monotonic() - started_at
 
 
 def numbers(index: Index, match: Match, **more: object) -> list[int]:
@@ -88,9 +88,9 @@ class Shelf:
 
     @pytest.fixture
     def index(self, url: str) -> Iterator[Index]:
-        opened = open_url(url, ENGINES)
-        yield opened
-        opened.close()
+        index = open_url(url, ENGINES)
+        yield index
+        index.close()
 
     @pytest.fixture
     def books(self, index: Index) -> Index:

@@ -71,12 +71,16 @@ class TestBus:
         with installation.open_dead("orders") as dead:
             installation.receive("mango")
             eventually(lambda: len(dead.find()) == 1)
-            found = dead.find()[0]
-            assert (found.handler, found.type, found.attempts) == ("place_order", "examples.v1.ArticleReceived", 3)
-            assert "orders are broken" in found.error
-            assert f'"{installation.named("mango")}"' in found.body
+            message = dead.find()[0]
+            assert (message.handler, message.type, message.attempts) == (
+                "place_order",
+                "examples.v1.ArticleReceived",
+                3,
+            )
+            assert "orders are broken" in message.error
+            assert f'"{installation.named("mango")}"' in message.body
             installation.break_orders(False)
-            assert dead.replay([found.key]) == 1
+            assert dead.replay([message.key]) == 1
             eventually(lambda: installation.reservations() == ["mango"])
             assert dead.find() == []
             assert installation.placed() == ["mango"]
@@ -86,24 +90,24 @@ class TestBus:
         with installation.open_dead("orders") as dead:
             installation.receive("mango", "guava")
             eventually(lambda: len(dead.find()) == 2)
-            first, second = dead.find()
-            assert dead.drop([first.key, "place_order/unknown"]) == 1
-            assert dead.find() == [second]
+            first_fact, second_fact = dead.find()
+            assert dead.drop([first_fact.key, "place_order/unknown"]) == 1
+            assert dead.find() == [second_fact]
 
     def test_a_body_that_cannot_be_read_goes_to_the_dead_at_once(self, installation: Installation) -> None:
         with installation.open_dead("orders") as dead, installation.open_bus() as bus:
             bus.publish([installation.some_event(body="no protobuf JSON")])
             eventually(lambda: len(dead.find()) == 1)
-            found = dead.find()[0]
-            assert (found.body, found.attempts) == ("no protobuf JSON", 1)
-            assert "EVENT_UNREADABLE" in found.error
+            message = dead.find()[0]
+            assert (message.body, message.attempts) == ("no protobuf JSON", 1)
+            assert "EVENT_UNREADABLE" in message.error
 
     def test_the_list_may_be_looked_at_often(self, installation: Installation) -> None:
         with installation.open_dead("orders") as dead, installation.open_bus() as bus:
             bus.publish([installation.some_event(body="1"), installation.some_event(body="2")])
             eventually(lambda: len(dead.find()) == 2)
             for _ in range(30):
-                assert [each.body for each in dead.find()] == ["1", "2"]
+                assert [message.body for message in dead.find()] == ["1", "2"]
 
     def test_a_field_of_a_later_release_is_passed_over(self, installation: Installation) -> None:
         with installation.open_bus() as bus:

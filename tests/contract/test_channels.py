@@ -118,10 +118,10 @@ class TestChannel:
         assert "secret" not in f"{raised.value} {raised.value.facts} {raised.value.sentence}"
 
     def test_a_method_that_is_not_public_wants_a_credential(self, caller: Sync | Aio, servicer: Echo) -> None:
-        before = servicer.calls
+        calls_before = servicer.calls
         with pytest.raises(Unauthenticated):
             caller.call("Whisper", words("hush"), metadata=[("authorization", "Bearer forged")])
-        assert servicer.calls == before
+        assert servicer.calls == calls_before
 
     @pytest.mark.parametrize("method", METHODS)
     def test_the_context_says_who_asks_and_how_long(self, caller: Sync | Aio, method: str) -> None:

@@ -44,15 +44,15 @@ class Contract(Shelf):
     """What every engine does with a question."""
 
     def test_without_an_index_it_says_that_one_is_being_built(self, index: Index) -> None:
-        with pytest.raises(Unavailable) as trouble:
+        with pytest.raises(Unavailable) as error:
             index.search(Request(EVERYTHING))
-        assert trouble.value.reason == "INDEX_BUILDING"
+        assert error.value.reason == "INDEX_BUILDING"
         assert (index.fault(), index.name()) == ("INDEX_MISSING", "")
 
     def test_without_an_index_nothing_is_written(self, index: Index) -> None:
-        with pytest.raises(Unavailable) as trouble:
+        with pytest.raises(Unavailable) as error:
             index.write(changes(BOOKS))
-        assert trouble.value.reason == "INDEX_NOT_WRITTEN"
+        assert error.value.reason == "INDEX_NOT_WRITTEN"
         assert index.fault() == "INDEX_MISSING"
 
     def test_an_empty_index_is_sound_and_finds_nothing(self, index: Index) -> None:
@@ -62,7 +62,7 @@ class Contract(Shelf):
         assert (index.fault(), index.count(), index.name()) == ("", 0, "first")
 
     @pytest.mark.parametrize(
-        ("match", "found"),
+        ("match", "expected"),
         [
             (EVERYTHING, [1, 2, 3, 4, 5]),
             (Term("title", "pelangi"), [1]),
@@ -89,11 +89,11 @@ class Contract(Shelf):
             (Boosted(EVERYTHING, ()), [1, 2, 3, 4, 5]),
         ],
     )
-    def test_each_kind_of_match_finds_what_it_says(self, books: Index, match: Match, found: list[int]) -> None:
-        assert numbers(books, match) == found
+    def test_each_kind_of_match_finds_what_it_says(self, books: Index, match: Match, expected: list[int]) -> None:
+        assert numbers(books, match) == expected
 
     @pytest.mark.parametrize(
-        ("token", "distance", "near"),
+        ("token", "distance", "expected"),
         [
             ("pelanggi", 1, ["pelangi"]),
             ("palengi", 1, []),
@@ -102,10 +102,10 @@ class Contract(Shelf):
         ],
     )
     def test_near_words_have_the_same_first_letter_and_at_most_so_many_edits(
-        self, books: Index, token: str, distance: int, near: list[str]
+        self, books: Index, token: str, distance: int, expected: list[str]
     ) -> None:
         words = books.near_words(token, fields=("title",), distance=distance, limit=5)
-        assert [word for word, _documents in words] == near
+        assert [word for word, _documents in words] == expected
 
     def test_constants_score_as_they_are_boosted(self, books: Index) -> None:
         match = Boosted(
@@ -177,13 +177,13 @@ class Contract(Shelf):
 
     def test_facet_counts_are_exact_however_the_index_is_split(self, index: Index) -> None:
         filled(index, [])
-        wanted = list(random_changes(1500, seed=9))
+        changes = list(random_changes(1500, seed=9))
         for at in range(0, 1500, 250):
-            index.write(wanted[at : at + 250])
+            index.write(changes[at : at + 250])
         eventually(lambda: index.count() == 1500)
         for facet in ("author", "subject", "year", "language", "availability"):
-            counted = Counter(value for change in wanted for value in facet_of(change, facet))
-            exact = sorted(counted.items(), key=lambda pair: (-pair[1], pair[0]))
+            counts = Counter(value for change in changes for value in facet_of(change, facet))
+            exact = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
             for size in (3, 10, 60):
                 hits = index.search(Request(EVERYTHING, facets=(facet,), facet_size=size))
                 assert list(hits.facets[facet]) == exact[:size]
@@ -200,18 +200,18 @@ class Contract(Shelf):
 class TestTantivy(Tantivy, Contract):
     @pytest.mark.parametrize("nonsense", [Phrase("title", ()), Term("nowhere", "x"), Between("title", 1, 2)])
     def test_a_panic_or_a_refusal_is_named_and_nothing_breaks(self, books: Index, nonsense: Match) -> None:
-        with pytest.raises(Unavailable) as trouble:
+        with pytest.raises(Unavailable) as error:
             books.search(Request(nonsense))
-        assert trouble.value.reason == "SEARCH_UNAVAILABLE"
+        assert error.value.reason == "SEARCH_UNAVAILABLE"
         assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
 
 
 class TestElasticsearch(Elasticsearch, Contract):
     def test_a_server_that_is_down_is_named_quickly(self) -> None:
         index = open_url("http://127.0.0.1:9/records", ENGINES)
-        begun = time.monotonic()
-        with pytest.raises(Unavailable) as trouble:
+        started_at = time.monotonic()
+        with pytest.raises(Unavailable) as error:
             index.search(Request(EVERYTHING))
-        assert trouble.value.reason == "SEARCH_UNAVAILABLE"
-        assert time.monotonic() - begun < 2
+        assert error.value.reason == "SEARCH_UNAVAILABLE"
+        assert time.monotonic() - started_at < 2
         index.close()

@@ -31,8 +31,10 @@ class Contract(Shelf):
     """What every engine does with what it is given."""
 
     def test_what_is_written_is_seen_within_a_second(self, books: Index) -> None:
-        other = made(6, text={"title": "tenggelamnya kapal"})
-        books.write([Change(6, 1, other), Change(2, 2, None), Change(1, 2, made(1, text={"title": "laskar baru"}))])
+        new_document = made(6, text={"title": "tenggelamnya kapal"})
+        books.write(
+            [Change(6, 1, new_document), Change(2, 2, None), Change(1, 2, made(1, text={"title": "laskar baru"}))]
+        )
         took = eventually(lambda: numbers(books, EVERYTHING) == [1, 3, 4, 5, 6])
         assert took < 1
         assert numbers(books, Term("title", "pelangi")) == []
@@ -46,44 +48,44 @@ class Contract(Shelf):
         assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
 
     def test_another_process_sees_it_too(self, books: Index, url: str) -> None:
-        other = open_url(url, ENGINES)
-        assert numbers(other, EVERYTHING) == [1, 2, 3, 4, 5]
+        second_index = open_url(url, ENGINES)
+        assert numbers(second_index, EVERYTHING) == [1, 2, 3, 4, 5]
         books.write([Change(5, 2, None)])
-        assert eventually(lambda: numbers(other, EVERYTHING) == [1, 2, 3, 4]) < 1
-        assert other.search(Request(EVERYTHING)).generation == books.search(Request(EVERYTHING)).generation
-        other.close()
+        assert eventually(lambda: numbers(second_index, EVERYTHING) == [1, 2, 3, 4]) < 1
+        assert second_index.search(Request(EVERYTHING)).generation == books.search(Request(EVERYTHING)).generation
+        second_index.close()
 
     def test_the_generation_stays_while_nothing_changes_and_changes_with_every_write(self, books: Index) -> None:
         def generation() -> str:
             return books.search(Request(EVERYTHING, limit=1)).generation
 
-        seen = [generation()]
-        assert books.search(Request(Term("title", "nothing"), facets=("language",))).generation == seen[0]
+        generations = [generation()]
+        assert books.search(Request(Term("title", "nothing"), facets=("language",))).generation == generations[0]
         for change in (Change(6, 1, made(6)), Change(6, 2, None), Change(1, 2, BOOKS[0])):
             books.write([change])
-            eventually(lambda: generation() != seen[-1])
+            eventually(lambda: generation() != generations[-1])
             time.sleep(0.6)
-            seen.append(generation())
+            generations.append(generation())
         rebuild = books.begin_rebuild("second")
         rebuild.write(changes(BOOKS))
-        assert generation() == seen[-1]
+        assert generation() == generations[-1]
         rebuild.swap()
-        seen.append(generation())
-        assert len(set(seen)) == 5
+        generations.append(generation())
+        assert len(set(generations)) == 5
 
     def test_the_generation_is_known_after_many_writes_in_a_row(self, books: Index) -> None:
         for at in range(30):
             books.write([Change(10 + at, 1, made(10 + at))])
         eventually(lambda: books.count() == 35)
         time.sleep(0.6)
-        first, second = (books.search(Request(EVERYTHING, limit=1)).generation for _ in range(2))
-        assert first == second
+        first_generation, second_generation = (books.search(Request(EVERYTHING, limit=1)).generation for _ in range(2))
+        assert first_generation == second_generation
 
     def test_near_words_come_nearest_then_commonest_first(self, index: Index) -> None:
         titles = ["minang kabau", "minang kabau", "minang kaba", "minang kabar", "minang kabar", "kayu", "sabau"]
         filled(index, changes([made(at, text={"title": title}) for at, title in enumerate(titles, 1)]))
-        near = index.near_words("kabao", fields=("title", "subject"), distance=2, limit=5)
-        assert near == [("kabar", 2), ("kabau", 2), ("kaba", 1)]
+        words = index.near_words("kabao", fields=("title", "subject"), distance=2, limit=5)
+        assert words == [("kabar", 2), ("kabau", 2), ("kaba", 1)]
         assert index.near_words("kabao", fields=("title", "subject"), distance=2, limit=1) == [("kabar", 2)]
         assert index.near_words("kabau", fields=("title",), distance=1, limit=5) == [("kabar", 2), ("kaba", 1)]
         assert index.near_words("zzzzzz", fields=("title",), distance=2, limit=5) == []
@@ -113,62 +115,62 @@ class Contract(Shelf):
     def test_a_rebuild_is_gone_on_with_after_a_restart(self, books: Index, url: str) -> None:
         books.begin_rebuild("second").write(changes(BOOKS[:2]))
         books.close()
-        again = open_url(url, ENGINES)
-        rebuild = again.unfinished_rebuild()
+        reopened_index = open_url(url, ENGINES)
+        rebuild = reopened_index.unfinished_rebuild()
         assert rebuild is not None
         assert rebuild.name == "second"
         rebuild.write(changes(BOOKS[1:4]))
         rebuild.swap()
-        assert numbers(again, EVERYTHING) == [1, 2, 3, 4]
-        again.close()
+        assert numbers(reopened_index, EVERYTHING) == [1, 2, 3, 4]
+        reopened_index.close()
 
     def test_an_abandoned_or_restarted_rebuild_leaves_nothing(self, books: Index) -> None:
         books.begin_rebuild("second").abandon()
         assert books.unfinished_rebuild() is None
-        first = books.begin_rebuild("third")
-        first.write(changes(BOOKS[:3]))
-        second = books.begin_rebuild("fourth")
-        second.swap()
+        first_rebuild = books.begin_rebuild("third")
+        first_rebuild.write(changes(BOOKS[:3]))
+        second_rebuild = books.begin_rebuild("fourth")
+        second_rebuild.swap()
         assert (books.name(), books.count()) == ("fourth", 0)
 
     def test_a_retired_index_answers_no_more(self, books: Index, url: str) -> None:
-        other = open_url(url, ENGINES)
-        assert other.count() == 5
+        second_index = open_url(url, ENGINES)
+        assert second_index.count() == 5
         books.retire()
         time.sleep(0.3)
-        for each in (books, other, books, other):
-            with pytest.raises(Unavailable) as trouble:
-                each.search(Request(EVERYTHING))
-            assert trouble.value.reason == "INDEX_BUILDING"
+        for index in (books, second_index, books, second_index):
+            with pytest.raises(Unavailable) as error:
+                index.search(Request(EVERYTHING))
+            assert error.value.reason == "INDEX_BUILDING"
         assert books.fault() == "INDEX_MISSING"
         filled(books, changes(BOOKS))
-        assert other.count() == 5
-        other.close()
+        assert second_index.count() == 5
+        second_index.close()
 
     def test_no_search_fails_while_an_index_is_swapped_in(self, books: Index, url: str) -> None:
         answers, failures, stop = [0], list[Exception](), threading.Event()
 
         def reader() -> None:
-            other = open_url(url, ENGINES)
+            second_index = open_url(url, ENGINES)
             with suppress(StopIteration):
                 while not stop.is_set():
                     try:
-                        assert numbers(other, EVERYTHING) == [1, 2, 3, 4, 5]
+                        assert numbers(second_index, EVERYTHING) == [1, 2, 3, 4, 5]
                         answers[0] += 1
                     except Exception as failure:
                         failures.append(failure)
-            other.close()
+            second_index.close()
 
         readers = [threading.Thread(target=reader) for _ in range(2)]
-        for each in readers:
-            each.start()
+        for thread in readers:
+            thread.start()
         for name in ("second", "third", "fourth", "fifth"):
             rebuild = books.begin_rebuild(name)
             rebuild.write(changes(BOOKS))
             rebuild.swap()
         stop.set()
-        for each in readers:
-            each.join()
+        for thread in readers:
+            thread.join()
         assert failures == []
         assert answers[0] > 20
 
@@ -189,14 +191,14 @@ class TestTantivy(Tantivy, Contract):
 
     def test_two_writers_keep_each_other_out(self, books: Index, url: str) -> None:
         books.write(changes(BOOKS))
-        other = open_url(url, ENGINES)
-        with pytest.raises(Unavailable) as trouble:
-            other.write(changes(BOOKS))
-        assert trouble.value.reason == "INDEX_NOT_WRITTEN"
+        second_index = open_url(url, ENGINES)
+        with pytest.raises(Unavailable) as error:
+            second_index.write(changes(BOOKS))
+        assert error.value.reason == "INDEX_NOT_WRITTEN"
         books.close()
-        other.write([Change(5, 2, None)])
+        second_index.write([Change(5, 2, None)])
         assert numbers(books, EVERYTHING) == [1, 2, 3, 4]
-        other.close()
+        second_index.close()
 
 
 class TestElasticsearch(Elasticsearch, Contract):

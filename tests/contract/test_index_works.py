@@ -39,18 +39,18 @@ class Contract(Shelf):
         return filled(index, changes(SHELF))
 
     def test_each_work_is_one_hit_and_records_are_counted(self, shelf: Index) -> None:
-        found = shelf.search(Request(EVERYTHING, by_work=True, facets=("language",)))
-        assert (found.total, list(found.works), list(found.editions)) == (6, [1, 4, 5], [3, 1, 2])
-        assert found.facets == {"language": [("ind", 5), ("eng", 1)]}
-        assert not found.more
+        hits = shelf.search(Request(EVERYTHING, by_work=True, facets=("language",)))
+        assert (hits.total, list(hits.works), list(hits.editions)) == (6, [1, 4, 5], [3, 1, 2])
+        assert hits.facets == {"language": [("ind", 5), ("eng", 1)]}
+        assert not hits.more
 
     def test_the_best_edition_can_be_had_or_is_in_the_readers_language_or_is_the_newest(self, shelf: Index) -> None:
         assert list(shelf.search(Request(EVERYTHING, by_work=True)).numbers) == [2, 4, 5]
         assert list(shelf.search(Request(EVERYTHING, by_work=True, language="eng")).numbers) == [3, 4, 5]
 
     def test_only_editions_that_match_are_shown_and_counted(self, shelf: Index) -> None:
-        found = shelf.search(Request(Term("title", "bumi"), by_work=True, language="eng"))
-        assert sorted(zip(found.works, found.numbers, found.editions, strict=True)) == [(1, 2, 2), (4, 4, 1), (5, 5, 2)]
+        hits = shelf.search(Request(Term("title", "bumi"), by_work=True, language="eng"))
+        assert sorted(zip(hits.works, hits.numbers, hits.editions, strict=True)) == [(1, 2, 2), (4, 4, 1), (5, 5, 2)]
         filtered = shelf.search(Request(EVERYTHING, filters={"language": ("eng",)}, by_work=True))
         assert (list(filtered.works), list(filtered.numbers), filtered.total) == ([1], [3], 1)
 
@@ -64,10 +64,10 @@ class Contract(Shelf):
         assert list(newest.works) == [5, 1, 4]
 
     def test_no_page_of_no_works(self, shelf: Index) -> None:
-        found = shelf.search(Request(EVERYTHING, by_work=True, limit=0))
-        assert (found.total, list(found.numbers), found.more) == (6, [], True)
-        nothing = shelf.search(Request(Keyword("isbn", ()), by_work=True))
-        assert (nothing.total, list(nothing.works), nothing.more) == (0, [], False)
+        hits = shelf.search(Request(EVERYTHING, by_work=True, limit=0))
+        assert (hits.total, list(hits.numbers), hits.more) == (6, [], True)
+        hits_of_nothing = shelf.search(Request(Keyword("isbn", ()), by_work=True))
+        assert (hits_of_nothing.total, list(hits_of_nothing.works), hits_of_nothing.more) == (0, [], False)
 
     def test_a_record_without_a_work_is_its_own(self, index: Index) -> None:
         filled(index, changes([edition(1, 0), edition(2, 0), edition(3, 1)]))
@@ -75,26 +75,28 @@ class Contract(Shelf):
 
     @pytest.mark.parametrize("sort", ["relevance", "title"])
     def test_pages_of_works_neither_repeat_nor_miss_one(self, index: Index, sort: Sort) -> None:
-        many = _many(400)
-        filled(index, many)
-        match = Term("title", _commonest(many))
-        total, seen = index.search(Request(match)).total, list[int]()
+        changes = _many(400)
+        filled(index, changes)
+        match = Term("title", _commonest(changes))
+        total, works = index.search(Request(match)).total, list[int]()
         while True:
-            page = index.search(Request(match, by_work=True, sort=sort, offset=len(seen), limit=7))
-            seen += page.works
+            page = index.search(Request(match, by_work=True, sort=sort, offset=len(works), limit=7))
+            works += page.works
             if not page.more:
                 break
             assert len(page.works) == 7
-        expected = {each.document.work for each in many if each.document and _has(each.document, match.token)}
-        assert len(seen) == len(set(seen))
-        assert set(seen) == expected
-        whole = index.search(Request(match, by_work=True, sort=sort, limit=100))
-        assert seen[:100] == list(whole.works)
+        expected = {
+            change.document.work for change in changes if change.document and _has(change.document, match.token)
+        }
+        assert len(works) == len(set(works))
+        assert set(works) == expected
+        all_works = index.search(Request(match, by_work=True, sort=sort, limit=100))
+        assert works[:100] == list(all_works.works)
         assert sum(index.search(Request(match, by_work=True, limit=REACH)).editions) == total
 
     def test_single_values_are_counted(self, shelf: Index) -> None:
-        asked = ["ind", "eng", "min", "x" * 2000]
-        assert shelf.count_values("facet_language", asked) == {"ind": 5, "eng": 1, "min": 0, "x" * 2000: 0}
+        languages = ["ind", "eng", "min", "x" * 2000]
+        assert shelf.count_values("facet_language", languages) == {"ind": 5, "eng": 1, "min": 0, "x" * 2000: 0}
         assert shelf.count_values("facet_language", []) == {}
         assert shelf.count_values("facet_availability", ["can_be_borrowed"]) == {"can_be_borrowed": 1}
 
@@ -108,16 +110,16 @@ class TestElasticsearch(Elasticsearch, Contract):
 
 
 def _many(count: int) -> list[Change]:
-    chance = random.Random(7)
-    found = []
+    generator = random.Random(7)
+    changes = []
     for change in random_changes(count, seed=7):
         assert change.document is not None
-        found.append(Change(change.number, 1, replace(change.document, work=chance.randint(1, count // 2))))
-    return found
+        changes.append(Change(change.number, 1, replace(change.document, work=generator.randint(1, count // 2))))
+    return changes
 
 
-def _commonest(many: list[Change]) -> str:
-    words = [word for each in many if each.document for word in set(each.document.text["title"].split()[1:])]
+def _commonest(changes: list[Change]) -> str:
+    words = [word for change in changes if change.document for word in set(change.document.text["title"].split()[1:])]
     return max(set(words), key=lambda word: (words.count(word), word))
 
 

@@ -25,8 +25,8 @@ def proto(tmp_path: Path) -> Path:
 
 
 def test_the_contract_as_it_stands_breaks_nobody() -> None:
-    found = _breaking(CHECKOUT / "proto")
-    assert found.returncode == 0, found.stdout + found.stderr
+    result = _breaking(CHECKOUT / "proto")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 def test_a_new_field_breaks_nobody(proto: Path) -> None:
@@ -38,6 +38,6 @@ def test_a_new_field_breaks_nobody(proto: Path) -> None:
 def test_a_field_that_changes_its_number_is_refused(proto: Path) -> None:
     text = proto / "rangkiang/common/v1/text.proto"
     text.write_text(text.read_text().replace("string en = 2;", "string en = 3;"))
-    found = _breaking(proto)
-    assert found.returncode != 0
-    assert "text.proto" in found.stdout
+    result = _breaking(proto)
+    assert result.returncode != 0
+    assert "text.proto" in result.stdout

@@ -31,13 +31,13 @@ CLASSES = ["899.221", "899.221", "813", "823", "2X4.1", "2X1.3", "297.1", ""]
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Path]]:
     folder = tmp_path_factory.mktemp("classes")
     with migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database:
-        classed = [["082", "04", "a", number] for number in CLASSES]
-        Importer(database)([book(str(at), more=[field] if field[3] else []) for at, field in enumerate(classed)])
+        class_fields = [["082", "04", "a", number] for number in CLASSES]
+        Importer(database)([book(str(at), more=[field] if field[3] else []) for at, field in enumerate(class_fields)])
         yield database, folder
 
 
 @pytest.fixture(scope="module", params=["tantivy", pytest.param("elasticsearch", marks=pytest.mark.servers)])
-def counted(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> Iterator[tuple[Database, Index]]:
+def counted_library(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> Iterator[tuple[Database, Index]]:
     database, folder = library
     name = f"test-classes-{new_id().hex}"
     root = request.getfixturevalue("servers")["SEARCH_ROOT_URL"] if request.param == "elasticsearch" else ""
@@ -49,28 +49,28 @@ def counted(request: pytest.FixtureRequest, library: tuple[Database, Path]) -> I
         development.drop_indices(name)
 
 
-def asked(counted: tuple[Database, Index], parent: str = "") -> Classes:
-    database, index = counted
+def list_classes(counted_library: tuple[Database, Index], parent: str = "") -> Classes:
+    database, index = counted_library
     return class_counts.classes(database, index, context=READER, parent=parent)
 
 
-def figures(found: Classes) -> dict[str, int]:
-    return {class_.notation: class_.count for class_ in found.classes if class_.count}
+def counts_by_class(page: Classes) -> dict[str, int]:
+    return {class_.notation: class_.count for class_ in page.classes if class_.count}
 
 
-def test_at_the_top_stand_the_ten_main_classes_and_2x(counted: tuple[Database, Index]) -> None:
-    found = asked(counted)
-    assert [class_.notation for class_ in found.classes] == [
+def test_at_the_top_stand_the_ten_main_classes_and_2x(counted_library: tuple[Database, Index]) -> None:
+    page = list_classes(counted_library)
+    assert [class_.notation for class_ in page.classes] == [
         "000", "100", "200", "2X", "300", "400", "500", "600", "700", "800", "900",
     ]  # fmt: skip
-    assert figures(found) == {"200": 3, "2X": 2, "800": 4}
-    assert (found.path, found.without) == ([], 1)
-    assert all(class_.caption for class_ in found.classes)
-    assert [class_.notation for class_ in found.classes if class_.divided] == ["200", "2X", "800"]
+    assert counts_by_class(page) == {"200": 3, "2X": 2, "800": 4}
+    assert (page.path, page.without) == ([], 1)
+    assert all(class_.caption for class_ in page.classes)
+    assert [class_.notation for class_ in page.classes if class_.divided] == ["200", "2X", "800"]
 
 
 @pytest.mark.parametrize(
-    ("parent", "under", "path"),
+    ("parent", "children", "path"),
     [
         ("8", {"810": 1, "820": 1, "890": 2}, ["800"]),
         ("800", {"810": 1, "820": 1, "890": 2}, ["800"]),
@@ -83,26 +83,26 @@ def test_at_the_top_stand_the_ten_main_classes_and_2x(counted: tuple[Database, I
     ],
 )
 def test_under_a_class_stand_those_that_hold_records(
-    counted: tuple[Database, Index], parent: str, under: dict[str, int], path: list[str]
+    counted_library: tuple[Database, Index], parent: str, children: dict[str, int], path: list[str]
 ) -> None:
-    found = asked(counted, parent)
-    assert figures(found) == under
-    assert [each.notation for each in found.path] == path
+    page = list_classes(counted_library, parent)
+    assert counts_by_class(page) == children
+    assert [class_.notation for class_ in page.path] == path
 
 
-def test_what_is_no_class_is_refused(counted: tuple[Database, Index]) -> None:
+def test_what_is_no_class_is_refused(counted_library: tuple[Database, Index]) -> None:
     with pytest.raises(NotFound) as refusal:
-        asked(counted, "sastra")
+        list_classes(counted_library, "sastra")
     assert refusal.value.reason == "CLASS_UNKNOWN"
 
 
 def test_the_librarys_captions_come_with_the_classes_and_others_have_none(
-    counted: tuple[Database, Index], library: tuple[Database, Path]
+    counted_library: tuple[Database, Index], library: tuple[Database, Path]
 ) -> None:
     database, _ = library
     with database.transaction(system("test")) as session:
         class_counts.load_captions(session, "PKS", {"89": LocalText("Sastra kita", "Our literature")})
-    captions = {class_.notation: class_.caption for class_ in asked(counted, "8").classes}
+    captions = {class_.notation: class_.caption for class_ in list_classes(counted_library, "8").classes}
     assert captions == {"810": None, "820": None, "890": LocalText("Sastra kita", "Our literature")}
 
 
@@ -124,7 +124,7 @@ def test_the_samples_captions_can_be_loaded() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "why"),
+    ("text", "why"),
     [
         ("", "[classes]"),
         ("[classes]", "[classes]"),
@@ -141,9 +141,9 @@ def test_the_samples_captions_can_be_loaded() -> None:
         ("[classes\n", ""),
     ],
 )
-def test_a_file_of_captions_that_is_wrong_is_refused_with_why(tmp_path: Path, written: str, why: str) -> None:
+def test_a_file_of_captions_that_is_wrong_is_refused_with_why(tmp_path: Path, text: str, why: str) -> None:
     file = tmp_path / "classes.toml"
-    file.write_text(written)
+    file.write_text(text)
     with pytest.raises(Invalid) as refusal:
         class_counts.read_captions(file)
     assert refusal.value.reason == "CLASSES_FILE"

@@ -65,17 +65,17 @@ class Shelf:
 def index(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Index]:
     """The embedded engine beside SQLite, the cluster's beside PostgreSQL."""
     url = f"tantivy:///{tmp_path}/index" if database.is_sqlite else request.getfixturevalue("elasticsearch_url")
-    opened = open_url(url, ENGINES)
-    yield opened
-    opened.close()
+    index = open_url(url, ENGINES)
+    yield index
+    index.close()
 
 
 @pytest.fixture
 def shelf(database: Database, index: Index, import_: Importer) -> Shelf:
     """Six books by four authors."""
-    made = Shelf(database, index, import_)
+    shelf = Shelf(database, index, import_)
     series = [["490", "0 ", "a", "Seri adat ;", "v", "1"]]
-    made.put(
+    shelf.put(
         [
             book("1", "Robohnya surau kami", author="Navis, A. A.", subjects=["Surau", "Adat -- Minangkabau"]),
             book("2", "Kemarau", author="Navis, A. A.", subjects=["Petani"]),
@@ -85,19 +85,19 @@ def shelf(database: Database, index: Index, import_: Importer) -> Shelf:
             book("6", "Zaman", author="Rusli, Marah"),
         ]
     )
-    return made
+    return shelf
 
 
 def test_headings_come_in_folded_order_around_the_term_with_counts(shelf: Shelf) -> None:
-    found = shelf.browse("author", "nav", before=2, after=2)
-    assert [(heading.text, heading.count) for heading in found.headings] == [
+    page = shelf.browse("author", "nav", before=2, after=2)
+    assert [(heading.text, heading.count) for heading in page.headings] == [
         ("Naim, Mochtar", 1),
         ("Nasroen, M.", 1),
         ("Navis, A. A.", 2),
         ("Rusli, Marah", 2),
     ]
-    assert found.place == 2
-    assert (found.previous, found.next) == ("", "")
+    assert page.place == 2
+    assert (page.previous, page.next) == ("", "")
 
 
 def test_without_a_term_a_list_begins_at_its_head(shelf: Shelf) -> None:
@@ -109,24 +109,24 @@ def test_without_a_term_a_list_begins_at_its_head(shelf: Shelf) -> None:
 
 
 def test_cursors_lead_on_and_back_and_neither_repeat_nor_miss(shelf: Shelf) -> None:
-    seen = list(shelf.texts("subject", after=2))
+    texts = list(shelf.texts("subject", after=2))
     page = shelf.browse("subject", after=2)
     while page.next:
         page = shelf.browse("", cursor=page.next, after=2)
-        seen += [heading.text for heading in page.headings]
-    assert seen == shelf.texts("subject")
+        texts += [heading.text for heading in page.headings]
+    assert texts == shelf.texts("subject")
     back: list[str] = []
     while page.previous:
         page = shelf.browse("", cursor=page.previous, before=2)
         back = [heading.text for heading in page.headings] + back
-    assert back == seen[: len(seen) - 1]
+    assert back == texts[: len(texts) - 1]
 
 
 def test_titles_come_without_articles_each_with_its_record(shelf: Shelf) -> None:
-    found = shelf.browse("title", "me", before=1, after=2)
-    assert [heading.text for heading in found.headings] == ["Kemarau", "Merantau", "Robohnya surau kami"]
-    assert found.place == 1
-    record = found.headings[1].record
+    page = shelf.browse("title", "me", before=1, after=2)
+    assert [heading.text for heading in page.headings] == ["Kemarau", "Merantau", "Robohnya surau kami"]
+    assert page.place == 1
+    record = page.headings[1].record
     assert record is not None
     assert orjson.loads(record.brief)["title"] == "Merantau"
     assert shelf.texts("title")[0] == "Ádat Minang"
@@ -139,10 +139,10 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
         [book("7", "Tasawuf", more=items[:1]), book("8", "Tafsir", more=items[1:3]), book("9", "E", more=items[3:])]
     )
     assert shelf.texts("call_number") == ["297 HAM t", "813 HAM t", "899.221 NAV r", "R 030 ENS e"]
-    found = shelf.browse("call_number", "813", before=1, after=1)
-    assert [heading.text for heading in found.headings] == ["297 HAM t", "813 HAM t"]
-    assert found.headings[0].record is not None
-    following = shelf.browse("", cursor=found.next)
+    page = shelf.browse("call_number", "813", before=1, after=1)
+    assert [heading.text for heading in page.headings] == ["297 HAM t", "813 HAM t"]
+    assert page.headings[0].record is not None
+    following = shelf.browse("", cursor=page.next)
     assert [heading.text for heading in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
 
 

@@ -10,7 +10,7 @@ from services.catalog.index.port import edit_distance, nearest_tokens
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "limit", "found"),
+    ("left", "right", "limit", "edits"),
     [
         ("kabau", "kabau", 0, 0),
         ("kabau", "kabao", 1, 1),
@@ -24,16 +24,16 @@ from services.catalog.index.port import edit_distance, nearest_tokens
         ("", "ab", 2, 2),
     ],
 )
-def test_edits_count_swaps_once_and_stop_beyond_the_limit(one: str, other: str, limit: int, found: int) -> None:
-    assert edit_distance(one, other, limit) == found
+def test_edits_count_swaps_once_and_stop_beyond_the_limit(left: str, right: str, limit: int, edits: int) -> None:
+    assert edit_distance(left, right, limit) == edits
 
 
 @given(st.text("abc", max_size=7), st.text("abc", max_size=7))
-def test_a_limit_changes_nothing_below_it(one: str, other: str) -> None:
-    exact = edit_distance(one, other, 20)
-    assert exact == edit_distance(other, one, 20)
+def test_a_limit_changes_nothing_below_it(left: str, right: str) -> None:
+    exact = edit_distance(left, right, 20)
+    assert exact == edit_distance(right, left, 20)
     for limit in range(4):
-        assert edit_distance(one, other, limit) == min(exact, limit + 1)
+        assert edit_distance(left, right, limit) == min(exact, limit + 1)
 
 
 def test_the_nearest_come_first() -> None:

@@ -98,10 +98,10 @@ def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
     import_(many(10))
     indexer = run_indexer(database, index)
     import_(books("Jilid lain"))
-    asked = request_rebuild(database)
+    rebuild_id = request_rebuild(database)
     run_indexer(database, index, indexer)
     eventually(lambda: len(numbers(index, "lain")) == 1, 3)
-    assert (len(numbers(index)), index.name(), queued_rows(database)) == (10, asked.hex, {})
+    assert (len(numbers(index)), index.name(), queued_rows(database)) == (10, rebuild_id.hex, {})
     index.retire()
     with pytest.raises(Unavailable):
         index.search(EVERYTHING)

@@ -28,9 +28,9 @@ def database(database: Database) -> Database:
 
 @pytest.fixture
 def lease(database: Database) -> Iterator[Lease]:
-    with Leases(database).hold(ROLE, threading.Event()) as held:
-        assert held is not None
-        yield held
+    with Leases(database).hold(ROLE, threading.Event()) as lease:
+        assert lease is not None
+        yield lease
 
 
 def oversleep(database: Database) -> None:

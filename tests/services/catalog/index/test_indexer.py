@@ -42,9 +42,9 @@ def test_changed_records_are_replaced_and_deleted_ones_leave_the_index(
     indexer = run_indexer(database, index)
     import_(books("Sitti Nurbaya", "Salah Pilih"))
     with database.transaction(system("test")) as session:
-        (gone,) = numbers(index, "azab")
-        session.execute(update(Record).where(Record.number == gone).values(deleted_at=clock.now(), version=2))
-        enqueue(session, [(gone, 2)])
+        (number,) = numbers(index, "azab")
+        session.execute(update(Record).where(Record.number == number).values(deleted_at=clock.now(), version=2))
+        enqueue(session, [(number, 2)])
     run_indexer(database, index, indexer)
     assert (len(numbers(index)), numbers(index, "asuhan"), numbers(index, "azab")) == (2, [], [])
     assert len(numbers(index, "pilih")) == 1

@@ -41,10 +41,10 @@ def boosts(node: object) -> Iterator[float]:
 
 def test_scaling_changes_every_boost_and_nothing_else() -> None:
     years = Between("year", 1950, 1960)
-    whole = Boosted(Not(And((Or(LEAVES), years, DisMax(LEAVES, 0.2))), (Term("any", "baru", 9.0),)), LEAVES)
-    part = scaled(whole, 0.5)
+    match = Boosted(Not(And((Or(LEAVES), years, DisMax(LEAVES, 0.2))), (Term("any", "baru", 9.0),)), LEAVES)
+    part = scaled(match, 0.5)
     halves = tuple(replace(leaf, boost=leaf.boost / 2) for leaf in LEAVES if not isinstance(leaf, Between))
     # What is excluded scores nothing.
     assert part == Boosted(Not(And((Or(halves), years, DisMax(halves, 0.2))), (Term("any", "baru", 9.0),)), halves)
-    assert len(list(boosts(whole))) == len(list(boosts(part))) == 13
-    assert scaled(part, 2) == whole
+    assert len(list(boosts(match))) == len(list(boosts(part))) == 13
+    assert scaled(part, 2) == match

@@ -27,22 +27,22 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     indexer = run_indexer(database, index)
-    before = index.name()
-    asked = request_rebuild(database)
-    assert request_rebuild(database) == asked
+    old_name = index.name()
+    rebuild_id = request_rebuild(database)
+    assert request_rebuild(database) == rebuild_id
     indexer.step()
-    now = rebuild_progress(database, asked)
-    assert (now.state, now.written, now.total, now.finished_at) == ("running", 4, 10, None)
+    request = rebuild_progress(database, rebuild_id)
+    assert (request.state, request.written, request.total, request.finished_at) == ("running", 4, 10, None)
     assert len(numbers(index)) == 10
     import_([*books("Jilid baru"), *many(12)[10:]], source="TEST")
     indexer.step()
     assert queued_rows(database) == {}
     assert len(numbers(index, "baru")) == 1
     run_indexer(database, index, indexer)
-    now = rebuild_progress(database, asked)
-    assert (now.state, now.error) == ("done", "")
-    assert now.finished_at is not None
-    assert index.name() == asked.hex != before
+    request = rebuild_progress(database, rebuild_id)
+    assert (request.state, request.error) == ("done", "")
+    assert request.finished_at is not None
+    assert index.name() == rebuild_id.hex != old_name
     assert (len(numbers(index)), len(numbers(index, "baru"))) == (12, 1)
     assert index_fault(database, index) == ""
 
@@ -54,21 +54,21 @@ def test_an_interrupted_rebuild_is_gone_on_with(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     indexer = run_indexer(database, index)
-    asked = request_rebuild(database)
+    rebuild_id = request_rebuild(database)
     indexer.step()
     index.close()
-    written, write = list[int](), TantivyRebuild.write
+    sizes, write = list[int](), TantivyRebuild.write
 
-    def counted(self: TantivyRebuild, given: Sequence[Change], *, durable: bool = True) -> None:
-        written.append(len(given))
-        write(self, given, durable=durable)
+    def counted(self: TantivyRebuild, changes: Sequence[Change], *, durable: bool = True) -> None:
+        sizes.append(len(changes))
+        write(self, changes, durable=durable)
 
     monkeypatch.setattr(TantivyRebuild, "write", counted)
-    again = open_url(f"tantivy:///{folder}", ENGINES)
-    run_indexer(database, again)
-    assert written == [4, 2]
-    assert (len(numbers(again)), again.name()) == (10, asked.hex)
-    again.close()
+    second_index = open_url(f"tantivy:///{folder}", ENGINES)
+    run_indexer(database, second_index)
+    assert sizes == [4, 2]
+    assert (len(numbers(second_index)), second_index.name()) == (10, rebuild_id.hex)
+    second_index.close()
 
 
 def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
@@ -78,13 +78,13 @@ def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     indexer = run_indexer(database, index)
-    asked = request_rebuild(database)
+    rebuild_id = request_rebuild(database)
     indexer.step()
     index.close()
-    shutil.rmtree(folder / asked.hex)
+    shutil.rmtree(folder / rebuild_id.hex)
     run_indexer(database, index)
-    assert (len(numbers(index)), index.name()) == (10, asked.hex)
-    assert rebuild_progress(database, asked).written == 10
+    assert (len(numbers(index)), index.name()) == (10, rebuild_id.hex)
+    assert rebuild_progress(database, rebuild_id).written == 10
 
 
 def test_a_lost_index_is_built_again(
@@ -111,15 +111,15 @@ def test_a_rotten_index_answers_no_garbage_and_is_built_again(
     sound[len(sound) // 3] ^= 0xFF
     rotten.chmod(0o600)
     rotten.write_bytes(sound)
-    again = open_url(f"tantivy:///{folder}", ENGINES)
-    assert index_fault(database, again) == "INDEX_ROTTEN"
-    with pytest.raises(Unavailable) as trouble:
-        again.search(EVERYTHING)
-    assert trouble.value.reason == "INDEX_BUILDING"
-    run_indexer(database, again)
-    assert len(numbers(again)) == 10
-    assert index_fault(database, again) == ""
-    again.close()
+    second_index = open_url(f"tantivy:///{folder}", ENGINES)
+    assert index_fault(database, second_index) == "INDEX_ROTTEN"
+    with pytest.raises(Unavailable) as error:
+        second_index.search(EVERYTHING)
+    assert error.value.reason == "INDEX_BUILDING"
+    run_indexer(database, second_index)
+    assert len(numbers(second_index)) == 10
+    assert index_fault(database, second_index) == ""
+    second_index.close()
 
 
 def test_an_index_of_another_database_is_not_asked_and_built_again(
@@ -145,15 +145,15 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     run_indexer(database, index)
-    before = index.name()
-    manifest = folder / before / "rangkiang.json"
+    old_name = index.name()
+    manifest = folder / old_name / "rangkiang.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "form": "older"}))
     assert index_fault(database, index) == "INDEX_FOREIGN"
     indexer = Indexer(database, index)
     indexer.step()
-    assert (index.name(), len(numbers(index))) == (before, 10)
+    assert (index.name(), len(numbers(index))) == (old_name, 10)
     run_indexer(database, index, indexer)
-    assert index.name() != before
+    assert index.name() != old_name
     assert (len(numbers(index)), index_fault(database, index)) == (10, "")
 
 
@@ -172,12 +172,12 @@ def test_an_index_that_misses_a_record_is_noticed_at_rest(
 
 
 def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
-    asked = request_rebuild(database)
+    rebuild_id = request_rebuild(database)
     Indexer(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
-    now = rebuild_progress(database, asked)
-    assert now.state == "failed"
-    assert "disk full" in now.error
-    assert now.finished_at is not None
+    request = rebuild_progress(database, rebuild_id)
+    assert request.state == "failed"
+    assert "disk full" in request.error
+    assert request.finished_at is not None
     with pytest.raises(NotFound):
         rebuild_progress(database, new_id())
 
@@ -189,10 +189,10 @@ def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
     monkeypatch.setattr("services.catalog.index.indexer.MOST_RECORDS_A_COMMIT", 4)
     import_(many(10))
     indexer = run_indexer(database, index)
-    asked = request_rebuild(database)
+    rebuild_id = request_rebuild(database)
     indexer.step()
-    assert (folder / asked.hex).is_dir()
+    assert (folder / rebuild_id.hex).is_dir()
     indexer.give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
     run_indexer(database, index)
-    assert not (folder / asked.hex).exists()
+    assert not (folder / rebuild_id.hex).exists()
     assert len(numbers(index)) == 10

@@ -48,14 +48,14 @@ def test_an_852_is_an_item() -> None:
 
 
 def test_876s_are_the_items_of_the_852_they_are_linked_to() -> None:
-    found = items(
+    parsed_items = items(
         ["852", "  ", "8", "1.1", "b", "PST", "h", "813"],
         ["852", "  ", "8", "2.1", "b", "TJH", "h", "814"],
         ["876", "  ", "8", "1.1", "p", "A1", "t", "1"],
         ["876", "  ", "8", "1.2", "p", "A2", "t", "2", "j", "in repair"],
         ["876", "  ", "8", "2.1", "p", "B1"],
     )
-    assert [(each.barcode, each.branch, each.call_number, each.status) for each in found] == [
+    assert [(item.barcode, item.branch, item.call_number, item.status) for item in parsed_items] == [
         ("A1", "PST", "813", "in_service"),
         ("A2", "PST", "813", "in_repair"),
         ("B1", "TJH", "814", "in_service"),
@@ -63,8 +63,8 @@ def test_876s_are_the_items_of_the_852_they_are_linked_to() -> None:
 
 
 def test_876s_without_a_link_belong_to_the_only_852() -> None:
-    found = items(["852", "  ", "b", "PST"], ["876", "  ", "p", "A1"], ["876", "  ", "p", "A2"])
-    assert [each.barcode for each in found] == ["A1", "A2"]
+    parsed_items = items(["852", "  ", "b", "PST"], ["876", "  ", "p", "A1"], ["876", "  ", "p", "A2"])
+    assert [item.barcode for item in parsed_items] == ["A1", "A2"]
 
 
 KOHA = ["952", "  ", "0", "0", "1", "0", "4", "0", "7", "0", "8", "ANAK", "a", "PST", "b", "TJH", "o", "813 NAV r",
@@ -86,7 +86,7 @@ def test_a_952_of_koha_is_an_item() -> None:
 
 
 @pytest.mark.parametrize(
-    ("code", "value", "status", "told"),
+    ("code", "value", "status", "expected"),
     [
         ("0", "1", "withdrawn", "not_available"),
         ("1", "4", "missing", "not_available"),
@@ -96,12 +96,12 @@ def test_a_952_of_koha_is_an_item() -> None:
         ("7", "0", "in_service", "can_be_borrowed"),
     ],
 )
-def test_kohas_flags_become_a_status(code: str, value: str, status: str, told: str) -> None:
+def test_kohas_flags_become_a_status(code: str, value: str, status: str, expected: str) -> None:
     field = list(KOHA)
     field[field.index(code, 2) + 1] = value
     (item,) = items(field)
     assert item.status == status
-    assert answer(item.status, item.collection) == told
+    assert answer(item.status, item.collection) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_what_only_looks_like_an_item_is_none(field: Field) -> None:
 
 
 def test_a_barcode_names_one_item() -> None:
-    found = items(["852", "  ", "b", "PST", "p", "1"], ["852", "  ", "b", "TJH", "p", "1"])
-    assert [each.barcode for each in found] == ["1", None]
+    parsed_items = items(["852", "  ", "b", "PST", "p", "1"], ["852", "  ", "b", "TJH", "p", "1"])
+    assert [item.barcode for item in parsed_items] == ["1", None]
 
 
 def test_codes_are_no_longer_than_the_tables_hold() -> None:
@@ -130,7 +130,7 @@ def test_codes_are_no_longer_than_the_tables_hold() -> None:
 
 
 def test_holdings_say_by_branch_what_can_be_had() -> None:
-    found = holdings(
+    entries = holdings(
         [
             ItemFacts(branch="TJH", call_number="813"),
             ItemFacts(branch="PST", collection="reference", call_number="R 813"),
@@ -141,7 +141,7 @@ def test_holdings_say_by_branch_what_can_be_had() -> None:
         {("PKS", "PST"): ("Pusat", "Main library")},
         institution="PKS",
     )
-    assert found == [
+    assert entries == [
         {
             "institution": "PKS",
             "branch": "PST",

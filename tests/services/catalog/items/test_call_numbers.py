@@ -12,7 +12,7 @@ from services.catalog.items.call_numbers import CallNumber, parse, sort_key
 
 
 @pytest.mark.parametrize(
-    ("written", "parts"),
+    ("text", "parts"),
     [
         ("R 899.221 3 NAV r jil. 2 c.2", ("R", "899.2213", "NAV", "r", "jil. 2", "2", "")),
         ("899.221/3 NAV r".replace("/3", "'3"), ("", "899.2213", "NAV", "r", "", "", "")),
@@ -38,8 +38,8 @@ from services.catalog.items.call_numbers import CallNumber, parse, sort_key
         (" / ", ("", "", "", "", "", "", "")),
     ],
 )
-def test_a_call_number_is_read_in_its_parts(written: str, parts: tuple[str, ...]) -> None:
-    assert astuple(parse(written)) == parts
+def test_a_call_number_is_read_in_its_parts(text: str, parts: tuple[str, ...]) -> None:
+    assert astuple(parse(text)) == parts
 
 
 def test_they_stand_as_on_the_shelf() -> None:
@@ -82,7 +82,7 @@ def test_they_stand_as_on_the_shelf() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("left", "right"),
     [
         ("813 NAV r", "813/nav/R"),
         ("899.221 3 NAV r", "899.2213 NAV r"),
@@ -91,8 +91,8 @@ def test_they_stand_as_on_the_shelf() -> None:
         ("813 Édi r", "813 EDI r"),
     ],
 )
-def test_ways_of_writing_one_number_stand_together(one: str, other: str) -> None:
-    assert sort_key(one) == sort_key(other)
+def test_ways_of_writing_one_number_stand_together(left: str, right: str) -> None:
+    assert sort_key(left) == sort_key(right)
 
 
 def test_only_a_blank_one_has_no_place() -> None:
@@ -124,10 +124,10 @@ def as_written(number: CallNumber) -> str:
 
 def in_order(number: CallNumber) -> tuple[object, ...]:
     """What a librarian compares, one after the other."""
-    whole, _, decimals = number.class_number.partition(".")
+    integer, _, decimals = number.class_number.partition(".")
     volume = int(number.volume.rpartition(" ")[2]) if number.volume else 0
     return (
-        number.prefix, whole, decimals, number.author_mark, number.title_mark, volume, int(number.copy or 0),
+        number.prefix, integer, decimals, number.author_mark, number.title_mark, volume, int(number.copy or 0),
     )  # fmt: skip
 
 
@@ -137,15 +137,15 @@ def test_what_is_written_is_read_back(number: CallNumber) -> None:
 
 
 @given(NUMBERS, NUMBERS)
-def test_keys_order_as_the_parts_do(one: CallNumber, other: CallNumber) -> None:
-    assert (one.sort_key < other.sort_key) == (in_order(one) < in_order(other))
-    assert (one.sort_key == other.sort_key) == (in_order(one) == in_order(other))
+def test_keys_order_as_the_parts_do(left: CallNumber, right: CallNumber) -> None:
+    assert (left.sort_key < right.sort_key) == (in_order(left) < in_order(right))
+    assert (left.sort_key == right.sort_key) == (in_order(left) == in_order(right))
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_read_and_has_a_place_unless_it_is_blank(written: str) -> None:
-    parse(written)
-    key = sort_key(written)
+def test_any_text_is_read_and_has_a_place_unless_it_is_blank(text: str) -> None:
+    parse(text)
+    key = sort_key(text)
     assert len(key) <= 300
-    assert (key == "") == (written.strip() == "")
+    assert (key == "") == (text.strip() == "")
     assert "\x00" not in key

@@ -13,8 +13,8 @@ from services.catalog.items.parsing import items_of, split_date
 from services.catalog.marc.record import Field, Record
 
 
-def items(*fields: Field, by: str = "") -> list[ItemFacts]:
-    return items_of(Record(fields=list(fields)), read_map(by) if by else USUAL)
+def items(*fields: Field, item_map: str = "") -> list[ItemFacts]:
+    return items_of(Record(fields=list(fields)), read_map(item_map) if item_map else USUAL)
 
 
 SCHOOL = """
@@ -51,7 +51,7 @@ def test_a_source_may_write_items_in_its_own_way() -> None:
     (item,) = items(
         ["990", "  ", "a", "0007", "b", "01", "k", "R", "d", "813", "m", "NAV r", "f", "ruj", "g", "Kaset", "r", "A",
          "r", "Lantai 2", "n", "2", "v", "Jilid 2, 2019", "e", "1 CD", "e", "1 peta", "s", "diperbaiki"],
-        by=SCHOOL,
+        item_map=SCHOOL,
     )  # fmt: skip
     assert item == ItemFacts(
         barcode="0007", call_number="R 813 NAV r", branch="PST", collection="reference", material="sound",
@@ -71,21 +71,21 @@ def test_a_source_may_write_items_in_its_own_way() -> None:
     ],
 )
 def test_conditions_say_the_status_and_what_is_read_here(field: Field, status: str, collection: str) -> None:
-    (item,) = items(field, by=SCHOOL)
+    (item,) = items(field, item_map=SCHOOL)
     assert (item.status, item.collection) == (status, collection)
 
 
 def test_fields_that_lack_what_an_item_has_are_none() -> None:
-    assert items(["990", "  ", "b", "01"], ["990", "  ", "a", " "], ["852", "  ", "b", "PST"], by=SCHOOL) == []
+    assert items(["990", "  ", "b", "01"], ["990", "  ", "a", " "], ["852", "  ", "b", "PST"], item_map=SCHOOL) == []
 
 
 def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_processes() -> None:
     assert pickle.loads(pickle.dumps(USUAL)) == USUAL
-    assert [way.tag for way in USUAL.patterns] == ["952", "852"]
+    assert [pattern.tag for pattern in USUAL.patterns] == ["952", "852"]
 
 
 @pytest.mark.parametrize(
-    ("written", "where", "why"),
+    ("text", "where", "why"),
     [
         ("", "way", "at least one"),
         ("way = 3", "way", "at least one"),
@@ -109,9 +109,9 @@ def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_proce
         ("#" * 100_001, "file", "longer"),
     ],
 )
-def test_a_map_that_is_wrong_is_refused_with_where_and_why(written: str, where: str, why: str) -> None:
+def test_a_map_that_is_wrong_is_refused_with_where_and_why(text: str, where: str, why: str) -> None:
     with pytest.raises(Invalid) as refusal:
-        read_map(written)
+        read_map(text)
     assert refusal.value.reason == "ITEM_MAP"
     assert refusal.value.facts["where"] == where
     assert why in str(refusal.value.facts["why"])
@@ -120,7 +120,7 @@ def test_a_map_that_is_wrong_is_refused_with_where_and_why(written: str, where: 
 
 
 def test_numbers_are_read_with_their_captions() -> None:
-    found = items(
+    parsed_items = items(
         ["852", "  ", "8", "1", "b", "PST", "h", "050"],
         ["853", "20", "8", "1", "a", "Vol.", "b", "No.", "i", "(year)", "j", "(month)"],
         ["863", "40", "8", "1.1", "a", "3", "b", "2", "i", "2026", "j", "05"],
@@ -129,7 +129,7 @@ def test_numbers_are_read_with_their_captions() -> None:
         ["876", "  ", "8", "1.2", "p", "A2"],
         ["876", "  ", "8", "1.9", "p", "A3"],
     )
-    assert [(each.enumeration, each.chronology) for each in found] == [
+    assert [(item.enumeration, item.chronology) for item in parsed_items] == [
         ("Vol. 3 No. 2", "Mei 2026"),
         ("Vol. 3 No. 3", "Juni/Juli 2026"),
         ("", ""),
@@ -137,18 +137,18 @@ def test_numbers_are_read_with_their_captions() -> None:
 
 
 def test_holdings_without_item_records_say_their_one_volume_or_their_text() -> None:
-    (one,) = items(
+    (item,) = items(
         ["852", "  ", "8", "1", "b", "PST"],
         ["853", "20", "8", "1", "a", "Jilid"],
         ["863", "40", "8", "1.1", "a", "2"],
     )
-    assert one.enumeration == "Jilid 2"
-    pair = items(
+    assert item.enumeration == "Jilid 2"
+    items_of_branches = items(
         ["852", "  ", "8", "1", "b", "PST"],
         ["852", "  ", "8", "2", "b", "TJH"],
         ["866", "40", "8", "2", "a", "Vol. 1–9 (1990–1998)"],
     )
-    assert [(each.enumeration, each.chronology) for each in pair] == [("", ""), ("Vol. 1–9", "1990–1998")]
+    assert [(item.enumeration, item.chronology) for item in items_of_branches] == [("", ""), ("Vol. 1–9", "1990–1998")]
 
 
 def test_koha_says_which_issue_and_what_comes_with_it() -> None:
@@ -168,13 +168,13 @@ def test_what_only_the_call_number_or_the_record_says_counts_too() -> None:
 
 
 def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_them() -> None:
-    found = items(
+    parsed_items = items(
         ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 10", "t", "1"],
         ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 2", "t", "2"],
         ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 2", "t", "1"],
     )
-    ordered = sorted(found, key=lambda each: each.call_sort)
-    assert [(each.enumeration, each.copy) for each in ordered] == [
+    sorted_items = sorted(parsed_items, key=lambda item: item.call_sort)
+    assert [(item.enumeration, item.copy) for item in sorted_items] == [
         ("Jilid 2", "1"),
         ("Jilid 2", "2"),
         ("Jilid 10", "1"),
@@ -182,7 +182,7 @@ def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_t
 
 
 @pytest.mark.parametrize(
-    ("said", "found"),
+    ("text", "parts"),
     [
         ("Vol. 3 No. 2, Mei 2026", ("Vol. 3 No. 2", "Mei 2026")),
         ("No. 7 (1998)", ("No. 7", "1998")),
@@ -193,8 +193,8 @@ def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_t
         ("", ("", "")),
     ],
 )
-def test_a_date_at_the_end_of_a_numbering_is_its_date(said: str, found: tuple[str, str]) -> None:
-    assert split_date(said) == found
+def test_a_date_at_the_end_of_a_numbering_is_its_date(text: str, parts: tuple[str, str]) -> None:
+    assert split_date(text) == parts
 
 
 def test_longer_than_the_tables_is_cut() -> None:
@@ -202,6 +202,6 @@ def test_longer_than_the_tables_is_cut() -> None:
     (item,) = items(
         ["952", "  ", "p", long, "o", long, "a", long, "c", long, "h", long, "t", long, "3", long, "y", "BK"]
     )
-    lengths = [len(each or "") for each in (item.barcode, item.branch, item.room, item.collection)]
+    lengths = [len(value or "") for value in (item.barcode, item.branch, item.room, item.collection)]
     assert lengths == [64, 64, 64, 32]
-    assert max(len(each or "") for each in item) <= 500
+    assert max(len(value or "") for value in item) <= 500

@@ -37,44 +37,44 @@ SHELF = [
 @pytest.fixture
 def shelf(database: Database, import_: Importer) -> dict[str, str]:
     """Title -> id of the records of SHELF."""
-    import_([_standing(str(at), *each) for at, each in enumerate(SHELF)])
+    import_([_record_at(str(at), *columns) for at, columns in enumerate(SHELF)])
     with database.transaction(system("test")) as session:
         session.execute(text("UPDATE items SET status = 'withdrawn' WHERE call_number = '813 NAV c'"))
         rows = session.execute(select(Record.id, Record.brief)).all()
     return {orjson.loads(bytes(row.brief))["title"]: str(row.id) for row in rows}
 
 
-def _standing(number: str, title: str, branch: str, call_numbers: list[str]) -> Marc:
+def _record_at(number: str, title: str, branch: str, call_numbers: list[str]) -> Marc:
     copies = [
-        ["852", "  ", "b", branch, *(["h", written] if written else []), "p", f"K{number}{at}"]
-        for at, written in enumerate(call_numbers)
+        ["852", "  ", "b", branch, *(["h", call_number] if call_number else []), "p", f"K{number}{at}"]
+        for at, call_number in enumerate(call_numbers)
     ]
     return book(number, title, more=copies)
 
 
-def titles(found: Shelf) -> list[str]:
-    return [orjson.loads(bytes(neighbour.record.brief))["title"] for neighbour in found.neighbours]
+def titles(section: Shelf) -> list[str]:
+    return [orjson.loads(bytes(neighbour.record.brief))["title"] for neighbour in section.neighbours]
 
 
-def beside(database: Database, record_id: str, **how: Any) -> Shelf:
-    return list_neighbours(database, context=READER, record_id=record_id, **how)
+def neighbours_of(database: Database, record_id: str, **parameters: Any) -> Shelf:
+    return list_neighbours(database, context=READER, record_id=record_id, **parameters)
 
 
 def test_books_stand_by_their_call_numbers_each_once(database: Database, shelf: dict[str, str]) -> None:
-    found = beside(database, shelf["Bianglala"])
-    assert titles(found) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
-    assert [neighbour.call_number for neighbour in found.neighbours if neighbour.here] == ["813 NAV b"]
-    assert (found.institution, found.branch) == ("PKS", "PST")
-    assert found.branch_name is not None
+    section = neighbours_of(database, shelf["Bianglala"])
+    assert titles(section) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
+    assert [neighbour.call_number for neighbour in section.neighbours if neighbour.here] == ["813 NAV b"]
+    assert (section.institution, section.branch) == ("PKS", "PST")
+    assert section.branch_name is not None
 
 
 def test_only_so_many_on_each_side(database: Database, shelf: dict[str, str]) -> None:
-    assert titles(beside(database, shelf["Bianglala"], limit=1)) == ["Fikih", "Bianglala", "Sama nomornya"]
-    assert titles(beside(database, shelf["Agama"], limit=1)) == ["Agama", "Fikih"]
+    assert titles(neighbours_of(database, shelf["Bianglala"], limit=1)) == ["Fikih", "Bianglala", "Sama nomornya"]
+    assert titles(neighbours_of(database, shelf["Agama"], limit=1)) == ["Agama", "Fikih"]
 
 
 def test_books_under_one_number_find_one_another(database: Database, shelf: dict[str, str]) -> None:
-    assert titles(beside(database, shelf["Sama nomornya"], limit=1)) == [
+    assert titles(neighbours_of(database, shelf["Sama nomornya"], limit=1)) == [
         "Bianglala",
         "Sama nomornya",
         "Robohnya surau kami",
@@ -84,30 +84,30 @@ def test_books_under_one_number_find_one_another(database: Database, shelf: dict
 def test_a_branch_where_the_book_is_not_gives_way_to_the_one_where_it_is(
     database: Database, shelf: dict[str, str]
 ) -> None:
-    assert beside(database, shelf["Agama"], branch="PKS/TJH").branch == "PST"
-    assert titles(beside(database, shelf["Di tempat lain"], branch="nonsense")) == ["Di tempat lain"]
+    assert neighbours_of(database, shelf["Agama"], branch="PKS/TJH").branch == "PST"
+    assert titles(neighbours_of(database, shelf["Di tempat lain"], branch="nonsense")) == ["Di tempat lain"]
 
 
 def test_without_a_call_number_there_is_no_shelf(database: Database, shelf: dict[str, str]) -> None:
-    assert beside(database, shelf["Tanpa nomor"]).neighbours == []
+    assert neighbours_of(database, shelf["Tanpa nomor"]).neighbours == []
 
 
 def test_what_cannot_be_asked_is_refused(database: Database, shelf: dict[str, str]) -> None:
     with pytest.raises(NotFound):
-        beside(database, str(new_id()))
+        neighbours_of(database, str(new_id()))
     with pytest.raises(Invalid) as refusal:
-        beside(database, shelf["Agama"], limit=21)
+        neighbours_of(database, shelf["Agama"], limit=21)
     assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
 
 
 def test_the_shelf_is_walked_by_its_index(database: Database, import_: Importer) -> None:
-    import_([_standing("1", "Satu", "PST", ["813 NAV r"])])
+    import_([_record_at("1", "Satu", "PST", ["813 NAV r"])])
     with database.transaction(system("test")) as session:
-        first = session.scalars(select(Item)).one()
-        branch = session.get_one(Branch, first.branch_id)
+        item = session.scalars(select(Item)).one()
+        branch = session.get_one(Branch, item.branch_id)
         rows = [
             {
-                "id": new_id(), "institution_id": branch.institution_id, "record_number": first.record_number,
+                "id": new_id(), "institution_id": branch.institution_id, "record_number": item.record_number,
                 "branch_id": branch.id, "barcode": None, "call_number": f"813.{at:05}", "collection": "",
                 "material": "", "status": "in_service", "copy": "", "position": at, "call_sort": f" 813.{at:05}    ",
             }
@@ -128,13 +128,13 @@ def _plan(session: Session, branch_id: UUID, *, leftwards: bool) -> str:
     connection = session.connection()
     word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
 
-    def explain(*given: Any) -> tuple[str, Any]:
-        return word + given[2], given[3]
+    def explain(*arguments: Any) -> tuple[str, Any]:
+        return word + arguments[2], arguments[3]
 
     event.listen(connection, "before_cursor_execute", explain, retval=True)
     try:
-        asked = shelf_query(branch_id, (" 813.01500    ", 1), leftwards=leftwards, limit=60)
-        cursor = connection.execute(asked).cursor
+        query = shelf_query(branch_id, (" 813.01500    ", 1), leftwards=leftwards, limit=60)
+        cursor = connection.execute(query).cursor
         assert cursor is not None
         return "\n".join(str(row) for row in cursor.fetchall())
     finally:

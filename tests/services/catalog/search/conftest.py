@@ -19,13 +19,13 @@ from tests.fakes.library import Library, begun
 @pytest.fixture(scope="session")
 def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Library]]:
     """Makes an empty library, on SQLite and tantivy, that lives as long as the tests."""
-    with ExitStack() as kept:
+    with ExitStack() as stack:
 
         def make() -> Library:
             folder: Path = tmp_path_factory.mktemp("library")
-            database = kept.enter_context(migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db"))
+            database = stack.enter_context(migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db"))
             index = begun(open_url(f"tantivy:///{folder}/index", ENGINES))
-            kept.callback(index.close)
+            stack.callback(index.close)
             return Library(database, index)
 
         yield make
@@ -38,7 +38,7 @@ def library(open_library: Callable[[], Library]) -> Library:
 
 
 @pytest.fixture(scope="session")
-def stocked(open_library: Callable[[], Library]) -> Library:
+def sample_library(open_library: Callable[[], Library]) -> Library:
     """The sample library; nobody may change it."""
     library = open_library()
     for source, institution in sample.sources():

@@ -26,39 +26,41 @@ from tests.services.catalog.indexes import run_indexer
         ("PUI", ("Puisi", "subject")),
     ],
 )
-def test_titles_authors_and_subjects_are_completed(stocked: Library, typed: str, expected: tuple[str, str]) -> None:
-    assert expected in stocked.suggested(typed)
+def test_titles_authors_and_subjects_are_completed(
+    sample_library: Library, typed: str, expected: tuple[str, str]
+) -> None:
+    assert expected in sample_library.suggested(typed)
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "r", "zzzzqq", "-", '"'])
-def test_what_begins_nothing_is_not_completed(stocked: Library, typed: str) -> None:
-    assert stocked.suggested(typed) == []
+def test_what_begins_nothing_is_not_completed(sample_library: Library, typed: str) -> None:
+    assert sample_library.suggested(typed) == []
 
 
-def test_no_more_than_wanted_and_none_twice(stocked: Library) -> None:
-    found = stocked.suggested("mi", limit=20)
-    assert len(found) == 20
-    assert len(set(found)) == 20
-    assert len(stocked.suggested("mi")) == 8
+def test_no_more_than_wanted_and_none_twice(sample_library: Library) -> None:
+    suggestions = sample_library.suggested("mi", limit=20)
+    assert len(suggestions) == 20
+    assert len(set(suggestions)) == 20
+    assert len(sample_library.suggested("mi")) == 8
 
 
-def test_a_title_that_begins_so_comes_before_one_that_only_has_it(stocked: Library) -> None:
-    titles = [text for text, kind in stocked.suggested("bumi", limit=20) if kind == "title"]
+def test_a_title_that_begins_so_comes_before_one_that_only_has_it(sample_library: Library) -> None:
+    titles = [text for text, kind in sample_library.suggested("bumi", limit=20) if kind == "title"]
     assert titles[0].lower().startswith("bumi")
 
 
-def test_too_many_are_refused(stocked: Library) -> None:
+def test_too_many_are_refused(sample_library: Library) -> None:
     with pytest.raises(Invalid) as refusal:
-        stocked.suggested("bumi", limit=21)
+        sample_library.suggested("bumi", limit=21)
     assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
 
 
-def test_it_keeps_up_with_typing(stocked: Library) -> None:
-    stocked.suggested("bu")
-    begun = time.perf_counter()
+def test_it_keeps_up_with_typing(sample_library: Library) -> None:
+    sample_library.suggested("bu")
+    started_at = time.perf_counter()
     for typed in ("ro", "rob", "nav", "minang", "pe", "ka"):
-        stocked.suggested(typed)
-    assert (time.perf_counter() - begun) / 6 < 0.1  # aimed at 20 ms; a busy machine is given five times that
+        sample_library.suggested(typed)
+    assert (time.perf_counter() - started_at) / 6 < 0.1  # aimed at 20 ms; a busy machine is given five times that
 
 
 def test_folding_any_words_beginning_and_what_is_there_are_known(

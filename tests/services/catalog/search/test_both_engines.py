@@ -25,31 +25,33 @@ QUERIES = (
 
 
 @pytest.fixture
-def on_elasticsearch(stocked: Library, elasticsearch_url: str) -> Iterator[Library]:
+def on_elasticsearch(sample_library: Library, elasticsearch_url: str) -> Iterator[Library]:
     """The sample library once more, from the same tables."""
     index = open_url(elasticsearch_url, ENGINES)
     building = index.begin_rebuild("alike-1")
-    with stocked.database.reading(READER) as session:
+    with sample_library.database.reading(READER) as session:
         rows = session.execute(
             select(Row.number, Row.marc, Institution.code).join(Institution, Institution.id == Row.institution_id)
         ).all()
     changes = []
     for number, packed, institution in rows:
         record = Record.unpack(packed)
-        made = document(record, number=number, institution=institution, items=items_of(record))
-        changes.append(Change(number, 1, made))
+        index_document = document(record, number=number, institution=institution, items=items_of(record))
+        changes.append(Change(number, 1, index_document))
     building.write(changes)
     building.swap()
-    yield Library(stocked.database, index)
+    yield Library(sample_library.database, index)
     index.close()
 
 
-def test_both_engines_find_the_same_in_the_same_order(stocked: Library, on_elasticsearch: Library) -> None:
+def test_both_engines_find_the_same_in_the_same_order(sample_library: Library, on_elasticsearch: Library) -> None:
     for query in QUERIES:
         facets = ("language", "subject", "year")
-        one, other = (each.find(query, limit=50, facets=facets) for each in (stocked, on_elasticsearch))
-        assert (query, one.total, one.did_you_mean) == (query, other.total, other.did_you_mean)
-        assert (query, one.facets) == (query, other.facets)
-        assert (query, [hit.id for hit in one.hits]) == (query, [hit.id for hit in other.hits])
+        result, other_result = (
+            library.find(query, limit=50, facets=facets) for library in (sample_library, on_elasticsearch)
+        )
+        assert (query, result.total, result.did_you_mean) == (query, other_result.total, other_result.did_you_mean)
+        assert (query, result.facets) == (query, other_result.facets)
+        assert (query, [hit.id for hit in result.hits]) == (query, [hit.id for hit in other_result.hits])
     for typed in ("ro", "minang", "nav", "bumi m"):
-        assert stocked.suggested(typed) == on_elasticsearch.suggested(typed)
+        assert sample_library.suggested(typed) == on_elasticsearch.suggested(typed)

@@ -12,10 +12,10 @@ from tests.fakes.library import Library, book
 
 
 def edition(title: str, *, year: int, language: str = "ind", original: str = "") -> Record:
-    made = book(title, author="Toer, Pramoedya Ananta", year=year, language=language)
+    record = book(title, author="Toer, Pramoedya Ananta", year=year, language=language)
     if original:
-        made.fields.insert(3, ["240", "10", "a", original])
-    return made
+        record.fields.insert(3, ["240", "10", "a", original])
+    return record
 
 
 @pytest.fixture
@@ -32,11 +32,11 @@ def shelf(library: Library) -> Library:
 
 
 def test_works_are_hits_with_their_ids_and_editions_and_records_are_counted(shelf: Library) -> None:
-    found = shelf.find("bumi", by_work=True)
-    assert found.total == 4
-    assert sorted(hit.editions for hit in found.hits) == [1, 3]
-    assert len({hit.work_id for hit in found.hits} - {""}) == 2
-    assert found.next == ""
+    result = shelf.find("bumi", by_work=True)
+    assert result.total == 4
+    assert sorted(hit.editions for hit in result.hits) == [1, 3]
+    assert len({hit.work_id for hit in result.hits} - {""}) == 2
+    assert result.next == ""
 
 
 def test_the_readers_language_chooses_the_edition(shelf: Library) -> None:
@@ -54,15 +54,15 @@ def test_without_the_wish_hits_are_records(shelf: Library) -> None:
 
 def test_pages_of_works_follow_one_another(library: Library) -> None:
     library.put(book(f"Surau {at // 2}", author="Navis, A. A.", year=2000 + at) for at in range(30))
-    seen: list[str] = []
+    work_ids: list[str] = []
     cursor = ""
     while True:
-        found = library.find("surau", by_work=True, limit=4, cursor=cursor)
-        seen += [hit.work_id for hit in found.hits]
-        cursor = found.next
+        result = library.find("surau", by_work=True, limit=4, cursor=cursor)
+        work_ids += [hit.work_id for hit in result.hits]
+        cursor = result.next
         if not cursor:
             break
-    assert len(seen) == len(set(seen)) == 15
+    assert len(work_ids) == len(set(work_ids)) == 15
 
 
 def test_a_cursor_of_records_is_foreign_to_works(shelf: Library) -> None:

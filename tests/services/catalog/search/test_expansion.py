@@ -32,7 +32,7 @@ from tests.services.catalog.indexes import run_indexer
 
 def know(library: Library, *records: Record) -> None:
     """Authority records, as an import puts them in."""
-    frames = [Frame("marc", at, 0, iso2709.encode(each), None) for at, each in enumerate(records, 1)]
+    frames = [Frame("marc", at, 0, iso2709.encode(record), None) for at, record in enumerate(records, 1)]
     with library.database.transaction(system("test")) as session:
         institution_id = session.query(Institution.id).limit(1).scalar()
         store_authorities(
@@ -61,9 +61,9 @@ def shelf(library: Library) -> Library:
 
 
 def test_a_variant_finds_what_stands_under_the_heading(shelf: Library) -> None:
-    found = shelf.titles("haji abdul malik karim amrullah")
-    assert found[0] == "Tasawuf perkembangan", "which says it as it was typed"
-    assert set(found[1:]) == {"Tasawuf modern", "Buya Hamka"}
+    titles = shelf.titles("haji abdul malik karim amrullah")
+    assert titles[0] == "Tasawuf perkembangan", "which says it as it was typed"
+    assert set(titles[1:]) == {"Tasawuf modern", "Buya Hamka"}
     assert shelf.titles("ali akbar navis") == ["Kemarau"]
     assert shelf.titles("author:navis author:ali author:akbar") == ["Kemarau"]
 
@@ -79,8 +79,8 @@ def test_other_words_of_the_query_still_count(shelf: Library) -> None:
 
 
 def test_facets_are_counted_of_the_same_hits(shelf: Library) -> None:
-    found = shelf.find("ali akbar navis", facets=("author",))
-    assert [(value.value, value.count) for value in found.facets[0].values] == [("Navis, A. A.", 1)]
+    result = shelf.find("ali akbar navis", facets=("author",))
+    assert [(value.value, value.count) for value in result.facets[0].values] == [("Navis, A. A.", 1)]
 
 
 def test_without_authorities_nothing_is_asked_and_nothing_changes(library: Library) -> None:
@@ -101,19 +101,19 @@ def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
 
 
 def test_what_it_was_found_by_is_marked(shelf: Library) -> None:
-    found = shelf.find("haji abdul malik karim amrullah", highlight=True)
-    assert [hit.highlights["authors"] for hit in found.hits if b"modern" in hit.brief] == [["", "Hamka", ""]]
+    result = shelf.find("haji abdul malik karim amrullah", highlight=True)
+    assert [hit.highlights["authors"] for hit in result.hits if b"modern" in hit.brief] == [["", "Hamka", ""]]
 
 
 def test_what_a_variant_finds_is_neither_corrected_nor_relaxed(shelf: Library) -> None:
-    found = shelf.find("ali akbar navis")
-    assert (found.total, found.relaxed, found.corrected, found.did_you_mean) == (1, False, False, "")
-    assert found.help is None
+    result = shelf.find("ali akbar navis")
+    assert (result.total, result.relaxed, result.corrected, result.did_you_mean) == (1, False, False, "")
+    assert result.help is None
 
 
 def test_a_misspelt_word_beside_a_variant_is_forgiven(shelf: Library) -> None:
-    found = shelf.find("kemarua ali akbar navis")
-    assert (found.corrected, found.did_you_mean) == (True, "kemarau ali akbar navis")
+    result = shelf.find("kemarua ali akbar navis")
+    assert (result.corrected, result.did_you_mean) == (True, "kemarau ali akbar navis")
     assert shelf.titles("kemarua ali akbar navis") == ["Kemarau"]
 
 
@@ -126,9 +126,9 @@ def test_a_name_of_two_parts_is_known_whichever_stands_first(library: Library) -
 
 def test_while_the_engine_is_down_a_variant_is_looked_up_too(shelf: Library, tmp_path: Path) -> None:
     away = open_url(f"tantivy:///{tmp_path}/nowhere", ENGINES)
-    found = Library(shelf.database, away).find("ali akbar navis")
-    assert found.degraded
-    assert [orjson.loads(hit.brief)["title"] for hit in found.hits] == ["Kemarau"]
+    result = Library(shelf.database, away).find("ali akbar navis")
+    assert result.degraded
+    assert [orjson.loads(hit.brief)["title"] for hit in result.hits] == ["Kemarau"]
     away.close()
 
 
@@ -155,26 +155,28 @@ def test_the_cache_of_forms_is_read_again_when_it_is_old(shelf: Library, monkeyp
     know(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
     expansion._caches[shelf.database] = cache
     assert heading_variants(shelf.database, parse("marah roesli")) == [], "not yet"
-    later = cache.until + 1
-    monkeypatch.setattr(expansion.time, "monotonic", lambda: later)
+    time_after_expiry = cache.until + 1
+    monkeypatch.setattr(expansion.time, "monotonic", lambda: time_after_expiry)
     assert [variant.form for variant in heading_variants(shelf.database, parse("marah roesli"))] == ["Rusli, Marah"]
 
 
 def test_both_engines_and_both_databases_answer_alike(database: Database, index: Index, elasticsearch_url: str) -> None:
-    named = [book(f"Tulisan ke-{at}", author="Hamka", barcode=f"B{at}") for at in range(3)]
-    said = [book("Haji Abdul Malik Karim Amrullah"), book("Buya Hamka"), book("Buya dan surau")]
-    for number, record in enumerate([*named, *said]):
+    books_of_author = [book(f"Tulisan ke-{at}", author="Hamka", barcode=f"B{at}") for at in range(3)]
+    books_about_author = [book("Haji Abdul Malik Karim Amrullah"), book("Buya Hamka"), book("Buya dan surau")]
+    for number, record in enumerate([*books_of_author, *books_about_author]):
         record.fields[:0] = [["001", f"b{number}"], ["003", "TEST"]]
-    Importer(database)([*named, *said, HAMKA])
-    with closing(open_url(elasticsearch_url, ENGINES)) as other:
-        libraries = [Library(database, each) for each in (index, other)]
+    Importer(database)([*books_of_author, *books_about_author, HAMKA])
+    with closing(open_url(elasticsearch_url, ENGINES)) as other_index:
+        libraries = [Library(database, library_index) for library_index in (index, other_index)]
         for library in libraries:
             run_indexer(database, library.index)
         for query in ("haji abdul malik karim amrullah", "buya hamka", "hamka", "amrullah -surau"):
-            one, two = (library.find(query, explain=True, facets=("author",)) for library in libraries)
-            assert (query, one.total, one.facets) == (query, two.total, two.facets)
-            assert (query, [hit.id for hit in one.hits]) == (query, [hit.id for hit in two.hits])
-            assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in two.hits], abs=1e-3)
+            result, other_result = (library.find(query, explain=True, facets=("author",)) for library in libraries)
+            assert (query, result.total, result.facets) == (query, other_result.total, other_result.facets)
+            assert (query, [hit.id for hit in result.hits]) == (query, [hit.id for hit in other_result.hits])
+            assert [hit.score for hit in result.hits] == pytest.approx(
+                [hit.score for hit in other_result.hits], abs=1e-3
+            )
         assert libraries[0].titles("haji abdul malik karim amrullah") == [
             "Haji Abdul Malik Karim Amrullah",
             *(f"Tulisan ke-{at}" for at in range(3)),
@@ -198,9 +200,11 @@ def test_quoted_and_unknown_names_stay_as_they_are(shelf: Library) -> None:
     ] == [("Amrullah, Haji Abdul Malik Karim", "amrullah haji abdul malik karim")]
 
 
-def test_the_samples_authorities_are_headings_that_its_books_use(stocked: Library) -> None:
+def test_the_samples_authorities_are_headings_that_its_books_use(sample_library: Library) -> None:
     headings = {
-        name for row in stocked.database.rows("SELECT text FROM headings WHERE kind = 'author'", ()) for name in row
+        name
+        for row in sample_library.database.rows("SELECT text FROM headings WHERE kind = 'author'", ())
+        for name in row
     }
     for record in authorities("PKS"):
         assert record.text("100", "a").removesuffix(",") in headings

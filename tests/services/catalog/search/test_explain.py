@@ -27,7 +27,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
     return library
 
 
-def said(library: Library, query: str, place: int = 0, **more: object) -> list[tuple[str, str]]:
+def reasons_of(library: Library, query: str, place: int = 0, **more: object) -> list[tuple[str, str]]:
     return [
         (reason.text.id, reason.text.en) for reason in library.find(query, explain=True, **more).hits[place].reasons
     ]
@@ -64,40 +64,42 @@ def said(library: Library, query: str, place: int = 0, **more: object) -> list[t
     ],
 )
 def test_a_reason_is_said_in_words(shelf: Library, query: str, place: int, reason: tuple[str, str]) -> None:
-    assert reason in said(shelf, query, place)
+    assert reason in reasons_of(shelf, query, place)
 
 
-def test_the_heaviest_comes_first_and_all_add_up_to_the_score(stocked: Library) -> None:
+def test_the_heaviest_comes_first_and_all_add_up_to_the_score(sample_library: Library) -> None:
     for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "penulis:hamka", "anak -novel", "pram"):
-        for hit in stocked.find(query, explain=True).hits:
+        for hit in sample_library.find(query, explain=True).hits:
             weights = [reason.weight for reason in hit.reasons]
             assert weights == sorted(weights, reverse=True)
             assert sum(weights) == pytest.approx(hit.score, rel=0.01)
 
 
-def test_what_is_computed_here_is_what_the_engine_computes(stocked: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_computed_here_is_what_the_engine_computes(
+    sample_library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Before scaling: only the mean length of fields is not known here."""
     computed: list[float] = []
 
-    def watched(*asked: object) -> object:
-        parts = weigh(*asked)  # type: ignore[arg-type]
+    def watched(*arguments: object) -> object:
+        parts = weigh(*arguments)  # type: ignore[arg-type]
         computed.append(total_weight(parts or []))
         return parts
 
     monkeypatch.setattr("services.catalog.search.explain.weigh", watched)
     for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "cerita rakyat", "tulisan"):
         computed.clear()
-        hits = stocked.find(query, explain=True).hits
+        hits = sample_library.find(query, explain=True).hits
         assert computed == pytest.approx([hit.score for hit in hits], rel=0.35)
 
 
 def test_in_another_order_that_order_is_the_reason(shelf: Library) -> None:
-    assert said(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "Sorted by title")]
+    assert reasons_of(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "Sorted by title")]
 
 
 def test_nothing_is_explained_unless_asked(shelf: Library) -> None:
     assert list(shelf.find("surau").hits[0].reasons) == []
-    assert said(shelf, "") == []
+    assert reasons_of(shelf, "") == []
 
 
 @pytest.fixture
@@ -110,10 +112,10 @@ def on_elasticsearch(shelf: Library, elasticsearch_url: str) -> Iterator[Library
 
 def test_both_engines_say_the_same(shelf: Library, on_elasticsearch: Library) -> None:
     for query in ("surau", "robohnya surau kami", "penulisan", "robohn", "kitab", "surau kitab zzzz kami"):
-        one, other = (each.find(query, explain=True) for each in (shelf, on_elasticsearch))
-        assert [[reason.text for reason in hit.reasons] for hit in one.hits] == [
-            [reason.text for reason in hit.reasons] for hit in other.hits
+        result, other_result = (library.find(query, explain=True) for library in (shelf, on_elasticsearch))
+        assert [[reason.text for reason in hit.reasons] for hit in result.hits] == [
+            [reason.text for reason in hit.reasons] for hit in other_result.hits
         ]
-        for mine, theirs in zip(one.hits, other.hits, strict=True):
-            weights = [[reason.weight for reason in hit.reasons] for hit in (mine, theirs)]
+        for own_hit, other_hit in zip(result.hits, other_result.hits, strict=True):
+            weights = [[reason.weight for reason in hit.reasons] for hit in (own_hit, other_hit)]
             assert weights[0] == pytest.approx(weights[1], abs=0.02)

@@ -39,8 +39,8 @@ BOOKS = [
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
     """An index that is not there yet."""
-    with closing(open_url(f"tantivy:///{tmp_path}/index", ENGINES)) as opened:
-        yield opened
+    with closing(open_url(f"tantivy:///{tmp_path}/index", ENGINES)) as index:
+        yield index
 
 
 @pytest.fixture
@@ -53,12 +53,12 @@ def find(database: Database, index: Index, query: str = "", **more: Any) -> Sear
     return search(database, index, context=READER, query=query, **more)
 
 
-def titles(found: SearchResult) -> list[str]:
-    return [orjson.loads(hit.brief)["title"] for hit in found.hits]
+def titles(result: SearchResult) -> list[str]:
+    return [orjson.loads(hit.brief)["title"] for hit in result.hits]
 
 
 @pytest.mark.parametrize(
-    ("query", "first"),
+    ("query", "first_title"),
     [
         ("978-602-8811-30-9", "Robohnya surau kami"),
         ("isbn:6028811300", "Robohnya surau kami"),
@@ -79,16 +79,16 @@ def titles(found: SearchResult) -> list[str]:
     ],
 )
 def test_identifiers_titles_and_authors_are_looked_up(
-    looked_up: tuple[Database, Index], query: str, first: str
+    sample_tables: tuple[Database, Index], query: str, first_title: str
 ) -> None:
-    found = find(*looked_up, query)
-    assert found.degraded
-    assert titles(found)[:1] == [first]
-    assert (found.facets, found.help, found.did_you_mean) == ([], None, "")
+    result = find(*sample_tables, query)
+    assert result.degraded
+    assert titles(result)[:1] == [first_title]
+    assert (result.facets, result.help, result.did_you_mean) == ([], None, "")
 
 
 @pytest.fixture(scope="module")
-def looked_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Index]]:
+def sample_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Database, Index]]:
     folder = tmp_path_factory.mktemp("degraded")
     with (
         migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db") as database,
@@ -99,19 +99,19 @@ def looked_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Databa
 
 
 def test_on_both_databases_it_pages_filters_sorts_and_completes(tables: Database, index: Index) -> None:
-    first = find(tables, index, "kartini", facets=("language",))
-    second = find(tables, index, "kartini", cursor=first.next)
-    assert (first.degraded, first.total, second.total, second.changed) == (True, 30, 30, False)
-    assert len({hit.id for hit in (*first.hits, *second.hits)}) == 20
+    page = find(tables, index, "kartini", facets=("language",))
+    next_page = find(tables, index, "kartini", cursor=page.next)
+    assert (page.degraded, page.total, next_page.total, next_page.changed) == (True, 30, 30, False)
+    assert len({hit.id for hit in (*page.hits, *next_page.hits)}) == 20
     assert titles(find(tables, index, "navis", sort="year")) == ["Kemarau", "Robohnya surau kami"]
     assert titles(find(tables, index, "navis", filters={"branch": ("PKS/TJH",)})) == ["Robohnya surau kami"]
     assert find(tables, index, "navis", filters={"language": ("eng",)}).hits == []
     assert find(tables, index).total == len(BOOKS)
     assert titles(find(tables, index, "978-602-8811-30-9")) == ["Robohnya surau kami"]
-    found = suggest(tables, index, context=READER, prefix="nav")
-    assert [(each.text, each.kind) for each in found] == [("Navis, A. A.", "author")]
-    found = suggest(tables, index, context=READER, prefix="robohnya s")
-    assert [(each.text, each.kind) for each in found] == [("Robohnya surau kami", "title")]
+    suggestions = suggest(tables, index, context=READER, prefix="nav")
+    assert [(suggestion.text, suggestion.kind) for suggestion in suggestions] == [("Navis, A. A.", "author")]
+    suggestions = suggest(tables, index, context=READER, prefix="robohnya s")
+    assert [(suggestion.text, suggestion.kind) for suggestion in suggestions] == [("Robohnya surau kami", "title")]
 
 
 def test_what_is_out_of_bounds_is_refused_all_the_same(tables: Database, index: Index) -> None:
@@ -131,21 +131,21 @@ def test_a_silent_engine_costs_nobody_its_timeout_but_the_first(
     tables: Database, far: Proxy, elasticsearch_url: str
 ) -> None:
     alias = urlsplit(elasticsearch_url).path
-    with closing(open_url(elasticsearch_url, ENGINES)) as near:
-        run_indexer(tables, near)
+    with closing(open_url(elasticsearch_url, ENGINES)) as direct_index:
+        run_indexer(tables, direct_index)
     with closing(open_url(f"http://127.0.0.1:{far.port}{alias}", ENGINES)) as index:
         assert not find(tables, index, "kami").degraded
-        for trouble in (far.shut, far.stall):
-            trouble()
+        for fault in (far.shut, far.stall):
+            fault()
             assert find(tables, index, "robohnya").degraded
-            begun = time.monotonic()
+            started_at = time.monotonic()
             for _ in range(10):
                 assert titles(find(tables, index, "robohnya")) == ["Robohnya surau kami"]
-            assert time.monotonic() - begun < 12  # thirty, if each had waited
+            assert time.monotonic() - started_at < 12  # thirty, if each had waited
             far.open()
             far.cut()
             until = time.monotonic() + 10
-            while (found := find(tables, index, "kami")).degraded:
+            while (result := find(tables, index, "kami")).degraded:
                 assert time.monotonic() < until, "it did not come back"
                 time.sleep(0.05)
-            assert titles(found) == ["Robohnya surau kami"]
+            assert titles(result) == ["Robohnya surau kami"]

@@ -23,7 +23,7 @@ from tests.fakes.library import Library, begun, book
 
 
 @pytest.mark.parametrize(
-    ("query", "first"),
+    ("query", "first_title"),
     [
         ("robohnya surau kami", "Robohnya Surau Kami"),
         ("ROBOHNYA SURAU", "Robohnya Surau Kami"),
@@ -37,8 +37,8 @@ from tests.fakes.library import Library, begun, book
         ("tenggelamnya kapal van der wijck", "Tenggelamnya Kapal van der Wijck"),
     ],
 )
-def test_a_known_book_is_the_first_hit(stocked: Library, query: str, first: str) -> None:
-    assert stocked.titles(query)[0] == first
+def test_a_known_book_is_the_first_hit(sample_library: Library, query: str, first_title: str) -> None:
+    assert sample_library.titles(query)[0] == first_title
 
 
 def test_exact_words_rank_above_stems(library: Library) -> None:
@@ -127,49 +127,49 @@ def test_a_hit_says_where_it_can_be_had(books: Library) -> None:
     assert orjson.loads(hit.brief)["authors"] == ["Hamka"]
 
 
-def test_facets_are_counted_when_asked_for_and_speak_both_languages(stocked: Library) -> None:
-    assert stocked.find("novel").facets == []
-    language, branch = stocked.find("novel", facets=("language", "branch")).facets
+def test_facets_are_counted_when_asked_for_and_speak_both_languages(sample_library: Library) -> None:
+    assert sample_library.find("novel").facets == []
+    language, branch = sample_library.find("novel", facets=("language", "branch")).facets
     assert (language.name, language.values[0].value) == ("language", "ind")
     assert language.values[0].label is not None
     assert language.values[0].label.en == "Indonesian"
     assert branch.values[0].value.startswith("PKS/")
 
 
-def test_a_chosen_facet_value_restricts_and_shows_the_others(stocked: Library) -> None:
-    found = stocked.find("minangkabau", filters={"language": ("eng",)}, facets=("language",))
-    values = {value.value: value for value in found.facets[0].values}
-    assert found.total == values["eng"].count
+def test_a_chosen_facet_value_restricts_and_shows_the_others(sample_library: Library) -> None:
+    result = sample_library.find("minangkabau", filters={"language": ("eng",)}, facets=("language",))
+    values = {value.value: value for value in result.facets[0].values}
+    assert result.total == values["eng"].count
     assert values["eng"].selected
     assert not values["ind"].selected
 
 
 @pytest.mark.parametrize("sort", ["", "year", "year_asc", "title"])
-def test_pages_repeat_nothing_and_miss_nothing(stocked: Library, sort: str) -> None:
-    seen: list[object] = []
+def test_pages_repeat_nothing_and_miss_nothing(sample_library: Library, sort: str) -> None:
+    ids: list[object] = []
     cursor = ""
     while True:
-        page = stocked.find("novel", sort=sort, limit=37, cursor=cursor)
-        seen += [hit.id for hit in page.hits]
+        page = sample_library.find("novel", sort=sort, limit=37, cursor=cursor)
+        ids += [hit.id for hit in page.hits]
         cursor = page.next
         if not cursor:
             break
         assert not page.changed
-    assert len(seen) == len(set(seen)) == stocked.find("novel").total
+    assert len(ids) == len(set(ids)) == sample_library.find("novel").total
 
 
 def test_a_cursor_says_that_the_index_changed(library: Library) -> None:
-    library.put(book(f"Buku {each}") for each in range(30))
+    library.put(book(f"Buku {number}") for number in range(30))
     page = library.find("buku")
     library.put([book("Buku lagi")])
     assert library.find("buku", cursor=page.next).changed
 
 
-def test_a_cursor_belongs_to_its_question(stocked: Library) -> None:
-    cursor = stocked.find("novel").next
-    for other in ({"query": "puisi"}, {"sort": "year"}, {"filters": {"language": ("ind",)}}):
+def test_a_cursor_belongs_to_its_question(sample_library: Library) -> None:
+    cursor = sample_library.find("novel").next
+    for parameters in ({"query": "puisi"}, {"sort": "year"}, {"filters": {"language": ("ind",)}}):
         with pytest.raises(Invalid) as refusal:
-            stocked.find(**{"query": "novel", "cursor": cursor, **other})
+            sample_library.find(**{"query": "novel", "cursor": cursor, **parameters})
         assert refusal.value.reason == "CURSOR_FOREIGN"
 
 
@@ -188,7 +188,7 @@ def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "reason"),
+    ("parameters", "reason"),
     [
         ({"query": "x" * 501}, "QUERY_TOO_LONG"),
         ({"query": "kata " * 33}, "QUERY_TOO_MANY_WORDS"),
@@ -201,19 +201,21 @@ def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
         ({"cursor": "abc"}, "CURSOR_FOREIGN"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_by_name(stocked: Library, asked: dict[str, object], reason: str) -> None:
+def test_what_is_out_of_bounds_is_refused_by_name(
+    sample_library: Library, parameters: dict[str, object], reason: str
+) -> None:
     with pytest.raises(Invalid) as refusal:
-        stocked.find(**asked)
+        sample_library.find(**parameters)
     assert refusal.value.reason == reason
 
 
-def test_nobody_is_searched_for_who_stopped_waiting(stocked: Library) -> None:
+def test_nobody_is_searched_for_who_stopped_waiting(sample_library: Library) -> None:
     with pytest.raises(TooLate):
-        stocked.find("novel", context=replace(READER, deadline=0.0))
+        sample_library.find("novel", context=replace(READER, deadline=0.0))
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant", "title"),
+    ("typed", "correction", "title"),
     [
         ("robohna surau", "robohnya surau", "Robohnya Surau Kami"),
         ("siti nurbaya", "sitti nurbaya", "Sitti Nurbaya"),
@@ -222,29 +224,31 @@ def test_nobody_is_searched_for_who_stopped_waiting(stocked: Library) -> None:
         ("tengelamnya kapal", "tenggelamnya kapal", "Tenggelamnya Kapal van der Wijck"),
     ],
 )
-def test_a_misspelt_word_is_forgiven_and_we_say_so(stocked: Library, typed: str, meant: str, title: str) -> None:
-    found = stocked.find(typed)
-    assert found.did_you_mean == meant
-    assert found.understood == typed
-    assert orjson.loads(found.hits[0].brief)["title"] == title
+def test_a_misspelt_word_is_forgiven_and_we_say_so(
+    sample_library: Library, typed: str, correction: str, title: str
+) -> None:
+    result = sample_library.find(typed)
+    assert result.did_you_mean == correction
+    assert result.understood == typed
+    assert orjson.loads(result.hits[0].brief)["title"] == title
 
 
-def test_forgiven_words_stay_forgiven_on_the_next_page(stocked: Library) -> None:
-    first = stocked.find("minangkabua", limit=5)
-    second = stocked.find("minangkabua", limit=5, cursor=first.next)
-    assert first.did_you_mean == second.did_you_mean == "minangkabau"
-    assert {hit.id for hit in first.hits}.isdisjoint(hit.id for hit in second.hits)
+def test_forgiven_words_stay_forgiven_on_the_next_page(sample_library: Library) -> None:
+    page = sample_library.find("minangkabua", limit=5)
+    next_page = sample_library.find("minangkabua", limit=5, cursor=page.next)
+    assert page.did_you_mean == next_page.did_you_mean == "minangkabau"
+    assert {hit.id for hit in page.hits}.isdisjoint(hit.id for hit in next_page.hits)
 
 
 @pytest.mark.parametrize("query", ["robohnya surau kami", "zzzzzzzz qqqqqqq", "1234567", "-novel", "", "tahun:1300"])
-def test_a_query_spelt_right_or_beyond_help_is_left_alone(stocked: Library, query: str) -> None:
-    assert stocked.find(query).did_you_mean == ""
+def test_a_query_spelt_right_or_beyond_help_is_left_alone(sample_library: Library, query: str) -> None:
+    assert sample_library.find(query).did_you_mean == ""
 
 
-def test_found_words_are_marked_when_asked(stocked: Library) -> None:
-    found = stocked.find("robohnya sur", highlight=True)
-    assert found.hits[0].highlights["title"] == ["", "Robohnya Surau", " Kami"]
-    assert stocked.find("robohnya sur").hits[0].highlights == {}
+def test_found_words_are_marked_when_asked(sample_library: Library) -> None:
+    result = sample_library.find("robohnya sur", highlight=True)
+    assert result.hits[0].highlights["title"] == ["", "Robohnya Surau", " Kami"]
+    assert sample_library.find("robohnya sur").hits[0].highlights == {}
 
 
 PIECES = st.sampled_from(
@@ -254,28 +258,28 @@ PIECES = st.sampled_from(
 
 @given(st.one_of(st.text(max_size=40), st.lists(PIECES, max_size=8).map("".join)))
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_text_can_be_searched_for(stocked: Library, text: str) -> None:
-    stars = parse(text).wildcards
-    too_short = any(word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD for word in stars)
-    if len(stars) > MOST_WILDCARDS or too_short:
+def test_any_text_can_be_searched_for(sample_library: Library, text: str) -> None:
+    wildcards = parse(text).wildcards
+    too_short = any(word.isascii() and sum(map(str.isalnum, word)) < SHORTEST_WILDCARD for word in wildcards)
+    if len(wildcards) > MOST_WILDCARDS or too_short:
         with pytest.raises(Invalid, match=r"WILDCARD"):
-            stocked.find(text)
+            sample_library.find(text)
         return
-    found = stocked.find(text, facets=("language",), highlight=True)
-    assert len(found.hits) == min(found.total, 10)
+    result = sample_library.find(text, facets=("language",), highlight=True)
+    assert len(result.hits) == min(result.total, 10)
 
 
-def test_it_is_the_same_on_both_databases(both: Library) -> None:
-    both.put([book("Satu", author="Navis"), book("Dua", author="Navis")])
-    both.lose(1)
-    found = both.find("navis", facets=("branch",))
-    assert [orjson.loads(hit.brief)["title"] for hit in found.hits] == ["Dua"]
-    assert found.facets[0].values[0].label is not None
-    assert found.facets[0].values[0].label.id == "Pusat"
+def test_it_is_the_same_on_both_databases(library_on_each_database: Library) -> None:
+    library_on_each_database.put([book("Satu", author="Navis"), book("Dua", author="Navis")])
+    library_on_each_database.lose(1)
+    result = library_on_each_database.find("navis", facets=("branch",))
+    assert [orjson.loads(hit.brief)["title"] for hit in result.hits] == ["Dua"]
+    assert result.facets[0].values[0].label is not None
+    assert result.facets[0].values[0].label.id == "Pusat"
 
 
 @pytest.fixture
-def both(database: Database, tmp_path: Path) -> Iterator[Library]:
+def library_on_each_database(database: Database, tmp_path: Path) -> Iterator[Library]:
     index = begun(open_url(f"tantivy:///{tmp_path}/index", ENGINES))
     yield Library(database, index)
     index.close()

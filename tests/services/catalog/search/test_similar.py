@@ -21,30 +21,33 @@ from tests.services.catalog.conftest import Importer
 from tests.services.catalog.indexes import run_indexer
 
 
-def like(library: Library, query: str, limit: int = 0) -> list[SimilarRecord]:
+def list_similar(library: Library, query: str, limit: int = 0) -> list[SimilarRecord]:
     record_id = UUID(library.find(query).hits[0].id)
     return similar(library.database, library.index, context=READER, record_id=record_id, limit=limit)
 
 
-def titles(found: list[SimilarRecord]) -> list[str]:
-    return [orjson.loads(each.brief)["title"] for each in found]
+def titles(records: list[SimilarRecord]) -> list[str]:
+    return [orjson.loads(record.brief)["title"] for record in records]
 
 
 def test_a_rare_subject_says_more_than_a_common_one(library: Library) -> None:
     library.put([book("Awal", subject="Surau"), book("Jauh", subject="Surau"), book("Dekat", author="Navis, A. A.")])
-    library.put(book(f"Lain {each}", author="Navis, A. A.") for each in range(20))
+    library.put(book(f"Lain {number}", author="Navis, A. A.") for number in range(20))
     library.put([book("Asal", subject="Surau", author="Navis, A. A.")])
-    found = like(library, "asal")
-    assert titles(found)[:2] == ["Awal", "Jauh"]
-    assert (found[0].reason.id, found[0].reason.en) == ("Subjek yang sama: Surau", "Same subject: Surau")
-    assert found[2].reason.id == "Pengarang yang sama: Navis, A. A."
+    similar_records = list_similar(library, "asal")
+    assert titles(similar_records)[:2] == ["Awal", "Jauh"]
+    assert (similar_records[0].reason.id, similar_records[0].reason.en) == (
+        "Subjek yang sama: Surau",
+        "Same subject: Surau",
+    )
+    assert similar_records[2].reason.id == "Pengarang yang sama: Navis, A. A."
 
 
 def test_editions_of_one_work_are_one(database: Database, import_: Importer, index: Index) -> None:
-    first = made("r1", "Robohnya surau kami", subjects=["Surau"])
+    record = made("r1", "Robohnya surau kami", subjects=["Surau"])
     import_(
         [
-            first,
+            record,
             made("r2", "Robohnya surau kami", year="1986", subjects=["Surau"]),
             made("r3", "Kemarau", subjects=["Surau"]),
             made("r4", "Kemarau", year="1992", subjects=["Surau"]),
@@ -52,8 +55,8 @@ def test_editions_of_one_work_are_one(database: Database, import_: Importer, ind
         ]
     )
     run_indexer(database, index)
-    found = like(Library(database, index), "robohnya tahun:1956")
-    assert titles(found) == ["Kemarau", "Rumah gadang"]
+    similar_records = list_similar(Library(database, index), "robohnya tahun:1956")
+    assert titles(similar_records) == ["Kemarau", "Rumah gadang"]
 
 
 def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, index: Index) -> None:
@@ -61,13 +64,13 @@ def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, i
         import_([made(number, title, author="", more=[["082", "  ", "a", "899.221"]])], source=number)
     import_([made(f"x{at}", f"Lain {at}", author="") for at in range(4)], source="x")
     run_indexer(database, index)
-    found = like(Library(database, index), "satu")
-    assert [each.reason.en for each in found] == ["Same class: 899"]
+    similar_records = list_similar(Library(database, index), "satu")
+    assert [record.reason.en for record in similar_records] == ["Same class: 899"]
 
 
 def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) -> None:
     library.put([book("Sendiri", subject="Surau", author="Navis, A. A."), book("Lain", subject="Adat")])
-    assert like(library, "sendiri") == []
+    assert list_similar(library, "sendiri") == []
 
 
 def many_subjects(title: str, *subjects: str) -> Record:
@@ -79,10 +82,10 @@ def many_subjects(title: str, *subjects: str) -> Record:
 def test_what_they_share_may_be_the_last_of_many_headings(library: Library) -> None:
     others = [f"Hal {at}" for at in range(30)]
     library.put([book("Asal", subject="Surau"), many_subjects("Segala hal", *others, "Surau"), book("Lain")])
-    found = like(library, "asal")
-    assert titles(found) == ["Segala hal"]
-    assert found[0].reason.en == "Same subject: Surau"
-    assert titles(like(library, "segala")) == [], "who is about everything is like little"
+    similar_records = list_similar(library, "asal")
+    assert titles(similar_records) == ["Segala hal"]
+    assert similar_records[0].reason.en == "Same subject: Surau"
+    assert titles(list_similar(library, "segala")) == [], "who is about everything is like little"
 
 
 def test_what_shares_nothing_any_more_is_left_out(library: Library) -> None:
@@ -90,18 +93,18 @@ def test_what_shares_nothing_any_more_is_left_out(library: Library) -> None:
     with library.database.transaction(system("test")) as session:  # and the index has not heard of it yet
         changed = book("Dulu", subject="Adat").pack()
         session.execute(update(Row).where(Row.number == 2).values(marc=changed))
-    assert titles(like(library, "asal")) == ["Kini"]
+    assert titles(list_similar(library, "asal")) == ["Kini"]
 
 
-def test_no_more_than_wanted(stocked: Library) -> None:
-    assert len(like(stocked, "robohnya surau kami")) == 6
-    found = like(stocked, "robohnya surau kami", limit=20)
-    assert len(found) == len({each.id for each in found}) == 20
-    assert all(each.reason.id and each.reason.en for each in found)
+def test_no_more_than_wanted(sample_library: Library) -> None:
+    assert len(list_similar(sample_library, "robohnya surau kami")) == 6
+    similar_records = list_similar(sample_library, "robohnya surau kami", limit=20)
+    assert len(similar_records) == len({record.id for record in similar_records}) == 20
+    assert all(record.reason.id and record.reason.en for record in similar_records)
 
 
-def test_a_record_that_is_not_there_is_like_nothing(stocked: Library) -> None:
+def test_a_record_that_is_not_there_is_like_nothing(sample_library: Library) -> None:
     with pytest.raises(NotFound):
-        similar(stocked.database, stocked.index, context=READER, record_id=uuid4())
+        similar(sample_library.database, sample_library.index, context=READER, record_id=uuid4())
     with pytest.raises(Invalid):
-        like(stocked, "robohnya surau kami", limit=21)
+        list_similar(sample_library, "robohnya surau kami", limit=21)

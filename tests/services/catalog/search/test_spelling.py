@@ -27,7 +27,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"),
+    ("typed", "correction"),
     [
         ("robohnua surau", "robohnya surau"),  # another letter
         ("robhonya surau", "robohnya surau"),  # two letters changed places
@@ -46,10 +46,10 @@ def shelf(open_library: Callable[[], Library]) -> Library:
         ("kemarau -surau navsi", "kemarau navis -surau"),
     ],
 )
-def test_a_slip_is_understood(shelf: Library, typed: str, meant: str) -> None:
-    found = shelf.find(typed)
-    assert (found.did_you_mean, found.corrected) == (meant, True)
-    assert found.total > 0
+def test_a_slip_is_understood(shelf: Library, typed: str, correction: str) -> None:
+    result = shelf.find(typed)
+    assert (result.did_you_mean, result.corrected) == (correction, True)
+    assert result.total > 0
 
 
 def test_a_field_is_respected(shelf: Library) -> None:
@@ -59,8 +59,8 @@ def test_a_field_is_respected(shelf: Library) -> None:
 
 @pytest.mark.parametrize("typed", ["xyzzyx", "navis minangkabua", "surau kemarai adat", "abc", "12345", "tahun:1300"])
 def test_what_finds_nothing_is_never_offered(shelf: Library, typed: str) -> None:
-    found = shelf.find(typed)
-    assert not found.did_you_mean or shelf.find(found.did_you_mean).total
+    result = shelf.find(typed)
+    assert not result.did_you_mean or shelf.find(result.did_you_mean).total
 
 
 def test_an_offer_finds_something_with_the_filters_that_are_set(shelf: Library) -> None:
@@ -71,24 +71,26 @@ def test_an_offer_finds_something_with_the_filters_that_are_set(shelf: Library) 
 @given(st.text(alphabet="abnorshuyk ", min_size=1, max_size=24))
 @settings(max_examples=60, deadline=None)
 def test_whatever_is_offered_is_there(shelf: Library, typed: str) -> None:
-    found = shelf.find(typed)
-    if found.did_you_mean:
-        assert shelf.find(found.did_you_mean).total >= (found.total if found.corrected else found.total + 1)
+    result = shelf.find(typed)
+    if result.did_you_mean:
+        assert shelf.find(result.did_you_mean).total >= (result.total if result.corrected else result.total + 1)
 
 
 @pytest.mark.parametrize(
-    ("typed", "first"),
+    ("typed", "first_title"),
     [
         ("robohnya surau mereka navis", "Robohnya surau kami"),  # three of four
         ("cerita pendek surau terbakar", "Robohnya surau kami"),
         ("adat istiadat zzzz minangkabau", "Adat Minangkabau"),
     ],
 )
-def test_where_nothing_has_all_the_words_most_will_do_and_it_says_so(shelf: Library, typed: str, first: str) -> None:
-    found = shelf.find(typed)
-    assert (found.relaxed, found.corrected, found.did_you_mean) == (True, False, "")
-    assert shelf.titles(typed)[0] == first
-    assert found.help is not None
+def test_where_nothing_has_all_the_words_most_will_do_and_it_says_so(
+    shelf: Library, typed: str, first_title: str
+) -> None:
+    result = shelf.find(typed)
+    assert (result.relaxed, result.corrected, result.did_you_mean) == (True, False, "")
+    assert shelf.titles(typed)[0] == first_title
+    assert result.help is not None
 
 
 @pytest.mark.parametrize("typed", ["belajar python", "kriptografi kuantum surau", "kemarau surat nurbaya"])
@@ -103,7 +105,7 @@ def test_what_else_a_query_says_stays_demanded(shelf: Library) -> None:
 
 def test_pages_of_most_words_follow_one_another(library: Library) -> None:
     library.put(book(f"Satu dua tiga {at}") for at in range(15))
-    first = library.find("satu dua tiga zzzz")
-    second = library.find("satu dua tiga zzzz", cursor=first.next)
-    assert (first.relaxed, second.relaxed, first.total, second.help) == (True, True, 15, None)
-    assert len({hit.id for hit in (*first.hits, *second.hits)}) == 15
+    page = library.find("satu dua tiga zzzz")
+    next_page = library.find("satu dua tiga zzzz", cursor=page.next)
+    assert (page.relaxed, next_page.relaxed, page.total, next_page.help) == (True, True, 15, None)
+    assert len({hit.id for hit in (*page.hits, *next_page.hits)}) == 15

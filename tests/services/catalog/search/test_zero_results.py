@@ -33,54 +33,54 @@ def shelf(open_library: Callable[[], Library]) -> Library:
     return library
 
 
-def helped(library: Library, query: str, **more: object) -> ZeroResultHelp:
-    found = library.find(query, **more)
-    assert found.help is not None
-    return found.help
+def find_help(library: Library, query: str, **more: object) -> ZeroResultHelp:
+    result = library.find(query, **more)
+    assert result.help is not None
+    return result.help
 
 
 def test_the_word_that_nothing_has_is_named_and_the_rest_is_offered_with_what_it_finds(shelf: Library) -> None:
-    found = helped(shelf, "surau xyzzyx")
-    assert found.failed == ["xyzzyx"]
-    assert found.without == [("surau", 3)]
+    zero_result_help = find_help(shelf, "surau xyzzyx")
+    assert zero_result_help.failed == ["xyzzyx"]
+    assert zero_result_help.without == [("surau", 3)]
 
 
 def test_words_that_are_never_together_are_offered_apart(shelf: Library) -> None:
-    found = helped(shelf, "robohnya memancing")
-    assert found.failed == []
-    assert found.without == [("robohnya", 1), ("memancing", 1)]
+    zero_result_help = find_help(shelf, "robohnya memancing")
+    assert zero_result_help.failed == []
+    assert zero_result_help.without == [("robohnya", 1), ("memancing", 1)]
 
 
 def test_a_phrase_may_be_what_fails(shelf: Library) -> None:
-    found = helped(shelf, '"surau kita" navis')
-    assert found.failed == ['"surau kita"']
-    assert found.without == [("navis", 1)]
+    zero_result_help = find_help(shelf, '"surau kita" navis')
+    assert zero_result_help.failed == ['"surau kita"']
+    assert zero_result_help.without == [("navis", 1)]
 
 
 def test_what_is_offered_is_found_with_the_filters_as_they_are(shelf: Library) -> None:
-    found = helped(shelf, "surau xyzzyx", filters={"language": ("min",)})
-    assert found.without == []
-    assert found.without_filters == 0
-    found = helped(shelf, "surau", filters={"language": ("min",)})
-    assert found.without_filters == 3
+    zero_result_help = find_help(shelf, "surau xyzzyx", filters={"language": ("min",)})
+    assert zero_result_help.without == []
+    assert zero_result_help.without_filters == 0
+    zero_result_help = find_help(shelf, "surau", filters={"language": ("min",)})
+    assert zero_result_help.without_filters == 3
 
 
 def test_other_institutions_that_have_it_are_named(shelf: Library) -> None:
-    found = helped(shelf, "robohnya", filters={"institution": ("KAMPUS",)})
-    assert [(each.value, each.count, each.label and each.label.en) for each in found.elsewhere] == [
+    zero_result_help = find_help(shelf, "robohnya", filters={"institution": ("KAMPUS",)})
+    assert [(value.value, value.count, value.label and value.label.en) for value in zero_result_help.elsewhere] == [
         ("SOLOK", 1, "Solok City Library")
     ]
-    assert helped(shelf, "robohnya", filters={"branch": ("KAMPUS/PST",)}).elsewhere[0].value == "SOLOK"
-    assert helped(shelf, "robohnya xyzzyx").elsewhere == []
+    assert find_help(shelf, "robohnya", filters={"branch": ("KAMPUS/PST",)}).elsewhere[0].value == "SOLOK"
+    assert find_help(shelf, "robohnya xyzzyx").elsewhere == []
 
 
 def test_classes_are_those_whose_caption_says_so_then_those_of_the_words(shelf: Library) -> None:
-    found = helped(shelf, "pancingan xyzzyx")
-    assert (found.classes[0].value, found.classes[0].count) == ("799", 1)
-    assert found.classes[0].caption is not None
-    assert found.classes[0].caption.en == "Fishing and hunting"
-    assert {class_.value for class_ in helped(shelf, "robohnya xyzzyx").classes} >= {"899"}
-    assert helped(shelf, "xyzzyx").classes == []
+    zero_result_help = find_help(shelf, "pancingan xyzzyx")
+    assert (zero_result_help.classes[0].value, zero_result_help.classes[0].count) == ("799", 1)
+    assert zero_result_help.classes[0].caption is not None
+    assert zero_result_help.classes[0].caption.en == "Fishing and hunting"
+    assert {class_.value for class_ in find_help(shelf, "robohnya xyzzyx").classes} >= {"899"}
+    assert find_help(shelf, "xyzzyx").classes == []
 
 
 def test_where_something_is_found_nobody_needs_help(shelf: Library) -> None:
@@ -90,13 +90,13 @@ def test_where_something_is_found_nobody_needs_help(shelf: Library) -> None:
 
 def test_few_hits_stay_and_a_likelier_spelling_is_only_offered(library: Library) -> None:
     library.put([book("Siti dan ibu"), *(book(f"Sitti {at}") for at in range(6))])
-    found = library.find("siti")
-    assert (found.total, found.did_you_mean, found.corrected) == (1, "sitti", False)
+    result = library.find("siti")
+    assert (result.total, result.did_you_mean, result.corrected) == (1, "sitti", False)
     assert library.titles("siti") == ["Siti dan ibu"]
-    found = library.find("sittti")
-    assert (found.total, found.did_you_mean, found.corrected) == (6, "sitti", True)
+    result = library.find("sittti")
+    assert (result.total, result.did_you_mean, result.corrected) == (6, "sitti", True)
 
 
 @pytest.mark.parametrize("query", ["xyzzyx qqqqqq", "-surau xyzzyx", '""', "tahun:1300", " ".join("abcdefghijkl")])
-def test_any_failing_query_can_be_helped(stocked: Library, query: str) -> None:
-    assert stocked.find(query, filters={"language": ("ind",)}).degraded is False
+def test_any_failing_query_can_be_helped(sample_library: Library, query: str) -> None:
+    assert sample_library.find(query, filters={"language": ("ind",)}).degraded is False

@@ -20,8 +20,8 @@ def leaves(match: Match) -> Iterator[Match]:
             for part in parts:
                 yield from leaves(part)
         case Not(match=inner, without=more) | Boosted(match=inner, bonus=more):
-            for each in (inner, *more):
-                yield from leaves(each)
+            for branch in (inner, *more):
+                yield from leaves(branch)
         case _:
             yield match
 
@@ -152,7 +152,7 @@ def test_each_kind_of_part_is_asked_for_in_its_way(query: str, match: Match) -> 
 def test_either_is_asked_for_as_two_queries() -> None:
     match = rank(parse("surau OR masjid"))
     assert isinstance(match, Or)
-    assert [demanded(each) for each in match.of] == [{"#surau"}, {"#masjid"}]
+    assert [demanded(choice) for choice in match.of] == [{"#surau"}, {"#masjid"}]
 
 
 def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
@@ -166,8 +166,8 @@ def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
     [("0012345", "0012345"), ("0126-1234", "01261234"), ("F 899.221 3 NAV k", "f8992213navk")],
 )
 def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name: str) -> None:
-    asked = {value for leaf in leaves(rank(parse(query))) if isinstance(leaf, Keyword) for value in leaf.values}
-    assert name in asked
+    values = {value for leaf in leaves(rank(parse(query))) if isinstance(leaf, Keyword) for value in leaf.values}
+    assert name in values
 
 
 @given(
@@ -182,10 +182,10 @@ def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name:
 )  # fmt: skip
 def test_only_fields_that_documents_have_are_asked_for(pieces: list[str]) -> None:
     query = parse(" ".join(pieces))
-    known = {*TEXT_FIELDS, *KEYWORDS}
+    known_fields = {*TEXT_FIELDS, *KEYWORDS}
     for part in query.parts:
         assert match_of(part, may_be_beginning=True) is not None
     for leaf in leaves(rank(query)):
         assert not isinstance(leaf, Term | Phrase) or leaf.field in TEXT_FIELDS
-        assert not isinstance(leaf, Keyword | Prefix) or leaf.field in known or leaf.field.startswith("facet_")
+        assert not isinstance(leaf, Keyword | Prefix) or leaf.field in known_fields or leaf.field.startswith("facet_")
         assert not isinstance(leaf, Phrase) or leaf.tokens
