@@ -28,27 +28,29 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
         url, owner = f"sqlite:///{tmp_path}/catalog.db", ""
     else:
         url, owner = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_owner_url")
-    with migrated_database(SERVICE, url, owner_url=owner) as opened:
-        yield opened
+    with migrated_database(SERVICE, url, owner_url=owner) as database:
+        yield database
 
 
 @dataclass
 class Importer:
-    """Imports as the command does, without its terminal; `found` collects what was put aside and each warning."""
+    """Imports as the command does, without a terminal. problems: rejected records and warnings of the last import."""
 
     database: Database
-    found: list[Rejected] = field(default_factory=list)
+    problems: list[Rejected] = field(default_factory=list)
 
     def __call__(
         self,
-        what: bytes | Path | Iterable[Record],
+        content: bytes | Path | Iterable[Record],
         *,
         source: str = "TEST",
         dry_run: bool = False,
-        tell: Callable[[object], None] = lambda _: None,
+        on_progress: Callable[[object], None] = lambda _: None,
     ) -> Counts:
-        self.found.clear()
-        files, stdin = ([what], io.BytesIO()) if isinstance(what, Path) else ([Path("-")], io.BytesIO(_bytes(what)))
+        self.problems.clear()
+        files, stdin = (
+            ([content], io.BytesIO()) if isinstance(content, Path) else ([Path("-")], io.BytesIO(_bytes(content)))
+        )
         run = Import(
             self.database,
             system("test"),
@@ -58,18 +60,18 @@ class Importer:
             processes=0,
             stdin=stdin,
             dry_run=dry_run,
-            on_progress=tell,
-            report=self.found.append,
+            on_progress=on_progress,
+            report=self.problems.append,
         )
         return run.run()
 
     @property
     def reasons(self) -> list[str]:
-        return [each.reason for each in self.found]
+        return [problem.reason for problem in self.problems]
 
 
-def _bytes(what: bytes | Iterable[Record]) -> bytes:
-    return what if isinstance(what, bytes) else iso(what)
+def _bytes(content: bytes | Iterable[Record]) -> bytes:
+    return content if isinstance(content, bytes) else iso(content)
 
 
 @pytest.fixture
@@ -84,6 +86,6 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def index(folder: Path) -> Iterator[Index]:
-    opened = open_url(f"tantivy:///{folder}", ENGINES)
-    yield opened
-    opened.close()
+    index = open_url(f"tantivy:///{folder}", ENGINES)
+    yield index
+    index.close()

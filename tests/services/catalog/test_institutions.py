@@ -42,10 +42,10 @@ def read(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
     return institutions.read_institutions(path)
 
 
-def load(database: Database, found: list[dict[str, Any]]) -> tuple[int, int, int]:
+def load(database: Database, institutions_data: list[dict[str, Any]]) -> tuple[int, int, int]:
     with database.transaction(system("test")) as session:
-        loaded = institutions.load_institutions(session, found)
-    return loaded.institutions, loaded.branches, loaded.changed
+        counts = institutions.load_institutions(session, institutions_data)
+    return counts.institutions, counts.branches, counts.changed
 
 
 def branches(database: Database) -> dict[str, tuple[str, str, str, bool]]:
@@ -88,10 +88,10 @@ def test_a_branch_that_an_import_named_becomes_confirmed_and_its_name_follows_to
     assert branches(database)["PST"] == ("Pusat", "Main", "Asia/Jakarta", True)
     assert branches(database)["LAIN"][3] is False
     with database.reading(READER) as session:
-        held = [orjson.loads(text)[0] for text in session.scalars(select(Record.holdings).order_by(Record.number))]
-    assert held[0]["branch_name"] == {"id": "Pusat", "en": "Main"}
-    assert held[1]["branch"] == "LAIN"
-    assert held[1]["branch_name"] != {"id": "Pusat", "en": "Main"}
+        holdings = [orjson.loads(text)[0] for text in session.scalars(select(Record.holdings).order_by(Record.number))]
+    assert holdings[0]["branch_name"] == {"id": "Pusat", "en": "Main"}
+    assert holdings[1]["branch"] == "LAIN"
+    assert holdings[1]["branch_name"] != {"id": "Pusat", "en": "Main"}
 
 
 def test_the_sample_library_has_five_branches_of_three_institutions(database: Database) -> None:
@@ -101,7 +101,7 @@ def test_the_sample_library_has_five_branches_of_three_institutions(database: Da
 
 
 @pytest.mark.parametrize(
-    ("text", "named"),
+    ("text", "expected"),
     [
         ("", "no [[institution]]"),
         ("a = = 1", "line 1"),
@@ -121,11 +121,13 @@ def test_the_sample_library_has_five_branches_of_three_institutions(database: Da
         (GOOD.replace('"JYP"', '"PST"'), "branch PKS/PST is there twice"),
     ],
 )  # fmt: skip
-def test_a_bad_file_is_refused_as_a_whole_and_says_what_is_wrong(tmp_path: Path, text: str | bytes, named: str) -> None:
+def test_a_bad_file_is_refused_as_a_whole_and_says_what_is_wrong(
+    tmp_path: Path, text: str | bytes, expected: str
+) -> None:
     with pytest.raises(Invalid) as refusal:
         read(tmp_path, text)
     assert refusal.value.reason == "INSTITUTIONS_FILE"
-    assert named in refusal.value.facts["why"]
+    assert expected in refusal.value.facts["why"]
     assert str(tmp_path) in refusal.value.sentence.id
 
 

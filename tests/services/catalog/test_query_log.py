@@ -19,7 +19,7 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
 
 
 @pytest.mark.parametrize(
-    ("typed", "kept"),
+    ("typed", "expected"),
     [
         ("  Robohnya   SURAU kami ", "robohnya surau kami"),
         ("1371031502900001", "…"),
@@ -32,8 +32,8 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
         ("1945..1950 sejarah", "1945..1950 sejarah"),
     ],
 )
-def test_what_may_be_a_persons_is_struck_out(typed: str, kept: str) -> None:
-    assert strip_personal_data(typed, has_hits=False) == kept
+def test_what_may_be_a_persons_is_struck_out(typed: str, expected: str) -> None:
+    assert strip_personal_data(typed, has_hits=False) == expected
 
 
 def test_a_long_number_that_finds_something_is_a_barcode() -> None:

@@ -92,12 +92,12 @@ MINANGKABAU = (
 
 @pytest.mark.parametrize("words", ONE_WORD)
 def test_forms_and_spellings_of_a_word_are_found_under_one_root(words: str) -> None:
-    assert len({root(each) for each in words.split()}) == 1
+    assert len({root(word) for word in words.split()}) == 1
 
 
-@pytest.mark.parametrize(("one", "others"), APART)
-def test_words_of_another_meaning_keep_apart(one: str, others: str) -> None:
-    assert root(one) not in {root(each) for each in others.split() if not each.startswith(one)}
+@pytest.mark.parametrize(("word", "others"), APART)
+def test_words_of_another_meaning_keep_apart(word: str, others: str) -> None:
+    assert root(word) not in {root(other_word) for other_word in others.split() if not other_word.startswith(word)}
 
 
 @pytest.mark.parametrize("word", MINANGKABAU.split())
@@ -122,10 +122,10 @@ def test_a_plain_j_is_old_only_among_old_words() -> None:
 @given(st.text(max_size=40))
 def test_every_token_has_a_root_that_is_no_sign_of_ours(text: str) -> None:
     for token in tokens(text):
-        found = root(token)
-        assert found
-        assert not set("^$#|= ").intersection(found)
-        assert root(token) == found
+        root_of_token = root(token)
+        assert root_of_token
+        assert not set("^$#|= ").intersection(root_of_token)
+        assert root(token) == root_of_token
 
 
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=20))

@@ -29,18 +29,18 @@ Rangkiang = Callable[..., "Said"]
 class Said:
     """What a command said and how it ended."""
 
-    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
-        self.code, self.out, self.complaints = done.returncode, done.stdout, done.stderr.decode()
+    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
+        self.code, self.out, self.complaints = process.returncode, process.stdout, process.stderr.decode()
 
     @property
     def line(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.out.splitlines()[-1])
-        return found
+        result: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return result
 
 
 def run(data: Path, *words: str, stdin: bytes = b"") -> Said:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    done = subprocess.run(
+    process = subprocess.run(
         [RANGKIANG, *words],
         env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
         cwd=CHECKOUT,
@@ -48,7 +48,7 @@ def run(data: Path, *words: str, stdin: bytes = b"") -> Said:
         capture_output=True,
         timeout=60,
     )
-    return Said(done)
+    return Said(process)
 
 
 @pytest.fixture(scope="module")
@@ -75,77 +75,77 @@ def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Ran
         marcxml.COLLECTION_HEAD + marcxml.encode(book("4"), declare=False) + marcxml.COLLECTION_TAIL
     )
     (folder / "d.json").write_bytes(marcjson.encode(book("5")))
-    said = rangkiang("import", str(folder), "--source", "A", "--json")
-    assert said.code == 0, said.complaints
-    assert list(said.line) == ["read", "created", "updated", "unchanged", "put_aside", "seconds"]
-    assert [said.line[name] for name in list(said.line)[:-1]] == [5, 5, 0, 0, 0]
-    again = rangkiang("import", str(folder), "--source", "A", "--json")
-    assert [again.line[name] for name in list(said.line)[:-1]] == [5, 0, 0, 5, 0]
+    command = rangkiang("import", str(folder), "--source", "A", "--json")
+    assert command.code == 0, command.complaints
+    assert list(command.line) == ["read", "created", "updated", "unchanged", "put_aside", "seconds"]
+    assert [command.line[name] for name in list(command.line)[:-1]] == [5, 5, 0, 0, 0]
+    second_command = rangkiang("import", str(folder), "--source", "A", "--json")
+    assert [second_command.line[name] for name in list(command.line)[:-1]] == [5, 0, 0, 5, 0]
 
 
 def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(rangkiang: Rangkiang) -> None:
     records = [book("1", "Satu"), book("2", "Dua")]
-    said = rangkiang("import", "-", "--source", "A", "--json", stdin=iso(records))
-    assert said.line["created"] == 2
+    command = rangkiang("import", "-", "--source", "A", "--json", stdin=iso(records))
+    assert command.line["created"] == 2
     piped = rangkiang("export", "--format", "marcxml", "--source", "A")
-    found = [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(piped.out))]
-    assert found == [record.fingerprint() for record in records]
+    fingerprints = [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(piped.out))]
+    assert fingerprints == [record.fingerprint() for record in records]
 
 
 def test_a_search_can_be_exported_in_any_form(rangkiang: Rangkiang, tmp_path: Path) -> None:
     records = [book("1", "Kaba Cindua Mato", language="min"), book("2", "Kaba lain"), book("3", "Surau")]
     rangkiang("import", "-", "--source", "A", stdin=iso(records))
     path = tmp_path / "kaba.bib"
-    asked = ("export", "--query", "kaba", "--format", "bibtex", "--to", str(path), "--json")
-    assert rangkiang(*asked).line == {"written": 2, "left": 0}
+    arguments = ("export", "--query", "kaba", "--format", "bibtex", "--to", str(path), "--json")
+    assert rangkiang(*arguments).line == {"written": 2, "left": 0}
     assert path.read_text().count("@book{") == 2
-    assert rangkiang(*asked, "--filter", "language=min").line == {"written": 1, "left": 0}
+    assert rangkiang(*arguments, "--filter", "language=min").line == {"written": 1, "left": 0}
     assert "Cindua Mato" in path.read_text()
     piped = rangkiang("export", "--to", os.devnull, "--format", "csv", "--json")
     assert piped.line == {"written": 3, "left": 0}
 
 
 def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
-    said = rangkiang("import", "-", "--source", "A", "--dry-run", stdin=iso([book("1")]))
-    assert b"(dry run) 1 read: 1 created" in said.out
-    missing = rangkiang("export", "--source", "A", "--to", os.devnull, "--json")
-    assert (missing.code, missing.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
+    command = rangkiang("import", "-", "--source", "A", "--dry-run", stdin=iso([book("1")]))
+    assert b"(dry run) 1 read: 1 created" in command.out
+    failed_command = rangkiang("export", "--source", "A", "--to", os.devnull, "--json")
+    assert (failed_command.code, failed_command.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
 
 
 def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangkiang: Rangkiang, tmp_path: Path) -> None:
     good = iso([book("1", "Satu"), book("1", "Dua")])
     bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
     report = tmp_path / "temuan.jsonl"
-    said = rangkiang("import", "-", "--source", "A", "--report", str(report), "--json", stdin=good + bad)
-    assert (said.code, said.line["created"], said.line["put_aside"]) == (1, 2, 1)
-    found = {each["reason"]: each for each in map(json.loads, report.read_text().splitlines())}
-    assert {reason: each["put_aside"] for reason, each in found.items()} == {
+    command = rangkiang("import", "-", "--source", "A", "--report", str(report), "--json", stdin=good + bad)
+    assert (command.code, command.line["created"], command.line["put_aside"]) == (1, 2, 1)
+    problems = {problem["reason"]: problem for problem in map(json.loads, report.read_text().splitlines())}
+    assert {reason: problem["put_aside"] for reason, problem in problems.items()} == {
         "BAD_UTF8": True,
         "DUPLICATE_CONTROL_NUMBER": False,
     }
-    assert (found["BAD_UTF8"]["record"], found["BAD_UTF8"]["position"]) == (3, len(good))
-    assert all(each["sentence"]["id"] and each["sentence"]["en"] for each in found.values())
+    assert (problems["BAD_UTF8"]["record"], problems["BAD_UTF8"]["position"]) == (3, len(good))
+    assert all(problem["sentence"]["id"] and problem["sentence"]["en"] for problem in problems.values())
 
 
 def test_branches_nobody_described_are_reported_and_then_described(rangkiang: Rangkiang) -> None:
-    said = rangkiang("import", "-", "--source", "A", stdin=iso([book("1", items=[("PST", "B1"), ("BARU", "B2")])]))
-    assert b"New branches" in said.out
-    assert b"PST" in said.out
-    loaded = rangkiang("institutions", "load", str(institutions_path()), "--json").line
-    assert loaded["institutions"] == 3
-    assert loaded["changed"] > 0
+    command = rangkiang("import", "-", "--source", "A", stdin=iso([book("1", items=[("PST", "B1"), ("BARU", "B2")])]))
+    assert b"New branches" in command.out
+    assert b"PST" in command.out
+    counts = rangkiang("institutions", "load", str(institutions_path()), "--json").line
+    assert counts["institutions"] == 3
+    assert counts["changed"] > 0
     assert rangkiang("institutions", "load", str(institutions_path()), "--json").line["changed"] == 0
 
 
 def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rangkiang) -> None:
-    first = rangkiang("sample", "load", "--if-empty", "--json").line
-    assert first["read"] == first["created"] >= 500
+    counts = rangkiang("sample", "load", "--if-empty", "--json").line
+    assert counts["read"] == counts["created"] >= 500
     assert rangkiang("sample", "load", "--if-empty", "--json").line["read"] == 0
-    assert rangkiang("sample", "load", "--json").line["unchanged"] == first["read"]
-    books = first["read"] - len(list(authorities("PKS")))  # authority records are of the tables, not of the index
+    assert rangkiang("sample", "load", "--json").line["unchanged"] == counts["read"]
+    books = counts["read"] - len(list(authorities("PKS")))  # authority records are of the tables, not of the index
     assert rangkiang("index", "rebuild", "--json").line == {"written": books}
-    told = rangkiang("doctor", "--json")
-    assert told.line["well"], told.line
+    report = rangkiang("doctor", "--json")
+    assert report.line["well"], report.line
 
 
 @pytest.mark.parametrize(
@@ -167,6 +167,6 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rang
 def test_what_cannot_be_done_is_said_with_its_reason(
     rangkiang: Rangkiang, words: list[str], code: int, reason: str
 ) -> None:
-    said = rangkiang(*words, "--json")
-    assert (said.code, said.line["error"]["reason"]) == (code, reason)
-    assert "Traceback" not in said.complaints
+    command = rangkiang(*words, "--json")
+    assert (command.code, command.line["error"]["reason"]) == (code, reason)
+    assert "Traceback" not in command.complaints

@@ -61,23 +61,23 @@ def test_a_report_counts_searches_failures_and_opened_hits(database: Database) -
         QueryReport("surau", 2, 0, 5, 2, 3.5, "2026-11-22"),
         QueryReport("=1+1", 1, 1, 0, 0, None, "2026-11-22"),
     ]
-    assert [each.query for each in reported(database, failed=True)] == ["belajar python", "=1+1"]
-    assert [each.query for each in reported(database, failed=True, since="2026-01-01", limit=2)] == [
+    assert [row.query for row in reported(database, failed=True)] == ["belajar python", "=1+1"]
+    assert [row.query for row in reported(database, failed=True, since="2026-01-01", limit=2)] == [
         "belajar python",
         "=1+1",
     ]
 
 
-@pytest.mark.parametrize(("log", "left"), [("on", 9), ("off", 0)])
+@pytest.mark.parametrize(("log", "remaining"), [("on", 9), ("off", 0)])
 def test_old_searches_are_forgotten_and_all_of_them_when_the_log_is_off(
-    database: Database, log: Any, left: int
+    database: Database, log: Any, remaining: int
 ) -> None:
     noted(database)
     resources = Resources(settings=Settings(query_log=log, query_log_days=90), database=database, service=SERVICE)
     with clock.frozen(NOW):
         jobs.delete_old_searches(resources, threading.Event())
     with database.reading(READER) as session:
-        assert session.scalar(select(func.count()).select_from(Search)) == left
+        assert session.scalar(select(func.count()).select_from(Search)) == remaining
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_the_command_speaks_both_languages(asked: Any) -> None:
 
 
 def test_the_command_gives_data_too(asked: Any) -> None:
-    told = json.loads(asked("searches", "--failed", "--json").output)
-    assert told["since"] == "2026-10-26"
-    assert told["searches"][0]["query"] == "belajar python"
+    report = json.loads(asked("searches", "--failed", "--json").output)
+    assert report["since"] == "2026-10-26"
+    assert report["searches"][0]["query"] == "belajar python"
     rows = list(csv.DictReader(io.StringIO(asked("searches", "--format", "csv").output)))
     assert rows[2] == {
         "query": "surau",

@@ -22,26 +22,26 @@ def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     data = tmp_path_factory.mktemp("shelves") / "var"
     assert run(data, "migrate").code == 0
     record = book("1", more=[["990", "  ", "a", "K1", "b", "PST", "c", "813 NAV r"]])
-    said = run(data, "import", "-", "--source", "A", "--institution", "PKS", "--json", stdin=iso([record]))
-    assert said.code == 0, said.complaints
+    command = run(data, "import", "-", "--source", "A", "--institution", "PKS", "--json", stdin=iso([record]))
+    assert command.code == 0, command.complaints
     return partial(run, data)
 
 
 def test_captions_are_loaded_and_listed_in_shelf_order(rangkiang: Rangkiang) -> None:
-    said = rangkiang("classes", "load", str(classes_path()), "--json")
-    assert said.line["institution"] == "PKS"
-    assert said.line["classes"] > 100
-    listed = json.loads(rangkiang("classes", "show", "--json").out)
-    assert [each["class"] for each in listed][:3] == ["000", "001", "005"]
+    command = rangkiang("classes", "load", str(classes_path()), "--json")
+    assert command.line["institution"] == "PKS"
+    assert command.line["classes"] > 100
+    rows = json.loads(rangkiang("classes", "show", "--json").out)
+    assert [row["class"] for row in rows][:3] == ["000", "001", "005"]
     assert b"Kesusastraan" in rangkiang("classes", "show").out
 
 
 def test_captions_that_are_wrong_change_nothing(rangkiang: Rangkiang, tmp_path: Path) -> None:
     file = tmp_path / "classes.toml"
     file.write_text('[classes]\nSastra = { id = "a", en = "b" }\n')
-    said = rangkiang("classes", "load", str(file))
-    assert said.code == 2
-    assert "CLASSES_FILE" in said.complaints
+    command = rangkiang("classes", "load", str(file))
+    assert command.code == 2
+    assert "CLASSES_FILE" in command.complaints
     file.write_text('institution = "NIHIL"\n[classes]\n810 = { id = "a", en = "b" }\n')
     assert "INSTITUTION_NOT_FOUND" in rangkiang("classes", "load", str(file)).complaints
 
@@ -53,8 +53,8 @@ def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_
     file.write_text(OWN)
     assert rangkiang("sources", "map", "A", str(file), "--json").line == {"source": "A", "own": True, "changed": 1}
     assert rangkiang("sources", "show", "A").out.decode() == OWN
-    listed = json.loads(rangkiang("sources", "list", "--json").out)
-    assert listed == [{"source": "A", "institution": "PKS", "records": 1, "map": True}]
+    rows = json.loads(rangkiang("sources", "list", "--json").out)
+    assert rows == [{"source": "A", "institution": "PKS", "records": 1, "map": True}]
     assert b"own" in rangkiang("sources", "list").out
     assert rangkiang("sources", "map", "A", "--usual", "--json").line == {"source": "A", "own": False, "changed": 1}
 
@@ -62,9 +62,9 @@ def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_
 def test_what_cannot_be_a_map_is_refused(rangkiang: Rangkiang, tmp_path: Path) -> None:
     file = tmp_path / "a.toml"
     file.write_text('[[way]]\nfield = "990"\nbarkod = "a"\n')
-    said = rangkiang("sources", "map", "A", str(file))
-    assert said.code == 2
-    assert "barkod" in said.complaints
+    command = rangkiang("sources", "map", "A", str(file))
+    assert command.code == 2
+    assert "barkod" in command.complaints
     assert "SOURCE_NOT_FOUND" in rangkiang("sources", "show", "B").complaints
     assert "PATH_NOT_FOUND" in rangkiang("sources", "map", "A", str(tmp_path / "none")).complaints
     assert rangkiang("sources", "map", "A").code == 2

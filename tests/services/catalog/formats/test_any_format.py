@@ -44,7 +44,7 @@ TEXT = some.text(some.characters(exclude_categories=("Cs",)), max_size=20) | som
 CODES = some.sampled_from("abcdefgnpqtuvwxyz02456") | some.sampled_from(["", "<", "é"])
 CONTROLS = some.builds(lambda tag, text: [tag, text], some.sampled_from(["001", "003", "005", "008"]), TEXT)
 DATA = some.builds(
-    lambda tag, indicators, parts: [tag, indicators, *(each for part in parts for each in part)],
+    lambda tag, indicators, parts: [tag, indicators, *(item for part in parts for item in part)],
     some.sampled_from(TAGS),
     some.text(" 0123456789", min_size=2, max_size=2),
     some.lists(some.tuples(CODES, TEXT), min_size=1, max_size=5),

@@ -73,26 +73,26 @@ CASES = {"mods": MODS, "dc": DUBLIN_CORE, "ris": RIS, "bibtex": BIBTEX}
 )
 def test_a_field_becomes(form: str, field: Field, expected: str) -> None:
     title: list[Field] = [] if field[0] == "245" else [["245", "10", "a", "Judul"]]
-    written = document(form, *title, field)
-    assert expected in written
+    output = document(form, *title, field)
+    assert expected in output
     if not expected:
-        assert field[-1] not in written
+        assert field[-1] not in output
 
 
 def test_a_title_in_arabic_script_stands_beside_its_transliteration() -> None:
-    written = document(
+    output = document(
         "mods",
         ["245", "10", "6", "880-01", "a", "Kaba"],
         ["880", "10", "6", "245-01/(3/r", "a", "كابا"],
     )
-    assert '<titleInfo altRepGroup="01"><title>Kaba</title></titleInfo>' in written
-    assert '<titleInfo altRepGroup="01" script="Arab"><title>كابا</title></titleInfo>' in written
+    assert '<titleInfo altRepGroup="01"><title>Kaba</title></titleInfo>' in output
+    assert '<titleInfo altRepGroup="01" script="Arab"><title>كابا</title></titleInfo>' in output
 
 
 def test_an_illustrator_is_one_in_a_book_and_a_contributor_elsewhere() -> None:
-    drawn = ["700", "1 ", "a", "Raden", "4", "ill"]
-    assert orjson.loads(document("jsonld", drawn))["illustrator"] == [{"@type": "Person", "name": "Raden"}]
-    assert "contributor" in orjson.loads(document("jsonld", drawn, leader="00000ckm a2200000   4500"))
+    illustrator = ["700", "1 ", "a", "Raden", "4", "ill"]
+    assert orjson.loads(document("jsonld", illustrator))["illustrator"] == [{"@type": "Person", "name": "Raden"}]
+    assert "contributor" in orjson.loads(document("jsonld", illustrator, leader="00000ckm a2200000   4500"))
 
 
 def test_languages_of_the_web_have_two_letters_where_there_are_some() -> None:
@@ -110,6 +110,8 @@ def test_an_unsafe_link_is_in_none_of_the_citations() -> None:
 
 
 def test_without_an_address_a_record_is_named_by_its_id() -> None:
-    given = entry(["245", "10", "a", "Kaba"])
-    nowhere = FORMS["jsonld"].document(given.__class__(given.record, given.id, 1, given.updated_at))
-    assert orjson.loads(nowhere)["@id"] == f"urn:uuid:{given.id}"
+    record_entry = entry(["245", "10", "a", "Kaba"])
+    nowhere = FORMS["jsonld"].document(
+        record_entry.__class__(record_entry.record, record_entry.id, 1, record_entry.updated_at)
+    )
+    assert orjson.loads(nowhere)["@id"] == f"urn:uuid:{record_entry.id}"

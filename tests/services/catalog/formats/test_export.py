@@ -24,12 +24,12 @@ BEYOND_ISO_2709 = 10_000  # a field that its directory has no room for
 
 def exported(database: Database, form: str, source: str = "") -> tuple[bytes, int, list[export.ExportProblem]]:
     """The bytes, how many records were written, and those that were not."""
-    to, written, left = io.BytesIO(), 0, []
-    for reached in export.export(database, READER, to=to, request=export.ExportRequest(form, source=source)):
-        written = reached.written
-        left += reached.problems
-        assert reached.left == len(left)
-    return to.getvalue(), written, left
+    to, count, problems = io.BytesIO(), 0, []
+    for progress in export.export(database, READER, to=to, request=export.ExportRequest(form, source=source)):
+        count = progress.written
+        problems += progress.problems
+        assert progress.left == len(problems)
+    return to.getvalue(), count, problems
 
 
 def read_back(content: bytes) -> list[bytes]:
@@ -48,8 +48,8 @@ def test_each_format_read_again_is_what_was_imported(import_: Importer, database
     ]
     records[7].fields.append(["880", "10", "6", "245-01/(3/r", "a", "روبوهنيا سوراو كامي"])
     import_(records)
-    content, written, left = exported(database, form)
-    assert (written, left) == (len(records), [])
+    content, count, problems = exported(database, form)
+    assert (count, problems) == (len(records), [])
     assert read_back(content) == fingerprints(records)
     assert export.count(database, READER) == len(records)
 
@@ -67,11 +67,11 @@ def test_an_export_is_imported_again_without_a_change(
 
 @pytest.mark.parametrize("form", FORMS)
 def test_only_the_records_of_a_source_when_one_is_named(import_: Importer, database: Database, form: str) -> None:
-    mine, theirs = [book("1", "Punya A"), book("2", "Juga A")], [book("1", "Punya B")]
-    import_(mine, source="A")
-    import_(theirs, source="B")
-    assert read_back(exported(database, form, "A")[0]) == fingerprints(mine)
-    assert read_back(exported(database, form, "B")[0]) == fingerprints(theirs)
+    records_of_a, records_of_b = [book("1", "Punya A"), book("2", "Juga A")], [book("1", "Punya B")]
+    import_(records_of_a, source="A")
+    import_(records_of_b, source="B")
+    assert read_back(exported(database, form, "A")[0]) == fingerprints(records_of_a)
+    assert read_back(exported(database, form, "B")[0]) == fingerprints(records_of_b)
     assert (export.count(database, READER, source="A"), export.count(database, READER)) == (2, 3)
 
 
@@ -83,17 +83,17 @@ def test_a_source_that_is_not_there_is_named(database: Database) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_an_empty_catalogue_is_an_empty_export(database: Database, form: str) -> None:
-    content, written, left = exported(database, form)
-    assert (read_back(content), written, left) == ([], 0, [])
+    content, count, problems = exported(database, form)
+    assert (read_back(content), count, problems) == ([], 0, [])
 
 
 def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Importer, database: Database) -> None:
     records = [book("1"), book("2", more=[["520", "  ", "a", "x" * BEYOND_ISO_2709]]), book("3")]
     import_(b"".join([marcxml.COLLECTION_HEAD, *(marcxml.encode(record, declare=False) for record in records),
                       marcxml.COLLECTION_TAIL]))  # fmt: skip
-    content, written, left = exported(database, "marc")
-    assert (written, len(left)) == (2, 1)
-    assert left[0].reason
+    content, count, problems = exported(database, "marc")
+    assert (count, len(problems)) == (2, 1)
+    assert problems[0].reason
     assert read_back(content) == fingerprints([records[0], records[2]])
     assert read_back(exported(database, "marcjson")[0]) == fingerprints(records)
 
@@ -101,8 +101,8 @@ def test_what_a_format_cannot_hold_is_said_and_the_rest_is_written(import_: Impo
 @pytest.mark.parametrize("form", sorted(FORMS_THERE_ARE))
 def test_every_form_gives_every_record(import_: Importer, database: Database, form: str) -> None:
     import_([book("1", "Judul satu"), book("2", "Judul dua")])
-    content, written, left = exported(database, form)
-    assert (written, left) == (2, [])
+    content, count, problems = exported(database, form)
+    assert (count, problems) == (2, [])
     assert content.startswith(FORMS_THERE_ARE[form].head)
     assert content.endswith(FORMS_THERE_ARE[form].tail)
     assert b"Judul satu" in content
@@ -123,9 +123,9 @@ def test_an_interrupted_export_goes_on_where_it_is_sure(import_: Importer, datab
         assert place.since == export.ExportProgress(export.PAGE, export.PAGE)
         *_, last = export.export(database, READER, to=place.file, request=request, since=place.since)
         place.finish()
-    whole, written, _ = exported(database, "marcxml")
-    assert path.read_bytes() == whole
-    assert last.written == written
+    complete, count, _ = exported(database, "marcxml")
+    assert path.read_bytes() == complete
+    assert last.written == count
     assert list(tmp_path.glob("*.state*")) == []
 
 
@@ -141,13 +141,13 @@ def test_a_file_begun_with_another_question_is_not_written_over(database: Databa
         assert place.since.after == 7
 
 
-@pytest.mark.parametrize("lost", ["file", "bytes"])
-def test_a_file_that_is_less_than_it_was_is_begun_anew(database: Database, tmp_path: Path, lost: str) -> None:
+@pytest.mark.parametrize("loss", ["file", "bytes"])
+def test_a_file_that_is_less_than_it_was_is_begun_anew(database: Database, tmp_path: Path, loss: str) -> None:
     path = tmp_path / "semua.mrc"
     with export.ExportFile(path, export.ExportRequest()) as place:
         place.file.write(b"a record")
         place.save(export.ExportProgress(7, 1))
-    if lost == "file":
+    if loss == "file":
         path.unlink()
     else:
         path.write_bytes(b"a rec")

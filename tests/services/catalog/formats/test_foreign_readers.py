@@ -35,20 +35,22 @@ SETS = pytest.mark.parametrize("records", corpus.sets())
 
 
 def collection(form: str, records: str) -> str:
-    made = FORMS[form]
-    return (made.head + b"".join(made.row(entry) for entry in entries(records)) + made.tail).decode("utf-8-sig")
+    exporter = FORMS[form]
+    return (exporter.head + b"".join(exporter.row(entry) for entry in entries(records)) + exporter.tail).decode(
+        "utf-8-sig"
+    )
 
 
 @SETS
 def test_rispy_reads_every_record_with_its_title_and_names(records: str) -> None:
     read = rispy.loads(collection("ris", records))
     assert len(read) == len(entries(records))
-    for entry, seen in zip(entries(records), read, strict=True):
-        cited = citation(entry.record)
-        assert seen["id"] == entry.id
-        assert seen.get("title", "") == cited.whole_title
-        assert seen.get("authors", []) == [name.text for name in cited.by_role("author")]
-        assert seen.get("unknown_tag", {}) == {}
+    for entry, reading in zip(entries(records), read, strict=True):
+        cited_record = citation(entry.record)
+        assert reading["id"] == entry.id
+        assert reading.get("title", "") == cited_record.whole_title
+        assert reading.get("authors", []) == [name.text for name in cited_record.by_role("author")]
+        assert reading.get("unknown_tag", {}) == {}
 
 
 @SETS
@@ -56,10 +58,10 @@ def test_bibtexparser_reads_every_record_under_a_key_of_its_own(records: str) ->
     library = bibtexparser.parse_string(collection("bibtex", records))
     assert library.failed_blocks == []
     assert len({entry.key for entry in library.entries}) == len(library.entries) == len(entries(records))
-    for entry, seen in zip(entries(records), library.entries, strict=True):
-        assert seen.fields_dict["url"].value == entry.address
+    for entry, reading in zip(entries(records), library.entries, strict=True):
+        assert reading.fields_dict["url"].value == entry.address
         # Balanced: every brace we open is ours to close.
-        assert seen.fields_dict["title"].value.startswith("{")
+        assert reading.fields_dict["title"].value.startswith("{")
 
 
 @SETS
@@ -75,12 +77,12 @@ def test_the_csv_module_reads_every_record_strictly(records: str) -> None:
 @SETS
 def test_json_ld_uses_the_words_of_schema_org(records: str) -> None:
     for entry in entries(records):
-        made: dict[str, Any] = orjson.loads(FORMS["jsonld"].document(entry))
-        assert made["@context"] == "https://schema.org"
-        assert set(made) <= CREATIVE_WORK | MORE[made["@type"]], made["@type"]
-        assert made["@id"] == made["url"] == entry.address
-        assert made["name"]
-        for offer in made["offers"]:
+        data: dict[str, Any] = orjson.loads(FORMS["jsonld"].document(entry))
+        assert data["@context"] == "https://schema.org"
+        assert set(data) <= CREATIVE_WORK | MORE[data["@type"]], data["@type"]
+        assert data["@id"] == data["url"] == entry.address
+        assert data["name"]
+        for offer in data["offers"]:
             assert offer["availability"] == "https://schema.org/InStock"
 
 

@@ -49,8 +49,8 @@ CODE = re.compile(r"[!-~]")
 def keeps_to_marc21(record: Record) -> bool:
     """By the MARC 21 record structure alone: leader, tags, indicators, codes, and control fields before the others."""
     controls = [is_control(field) for field in record.fields]
-    ordered = controls == sorted(controls, reverse=True)
-    return bool(LEADER.fullmatch(record.leader)) and ordered and all(map(_is_regular, record.fields))
+    is_sorted = controls == sorted(controls, reverse=True)
+    return bool(LEADER.fullmatch(record.leader)) and is_sorted and all(map(_is_regular, record.fields))
 
 
 def _is_regular(field: Field) -> bool:
@@ -90,8 +90,10 @@ def test_marcxml_is_valid_but_for_what_the_record_itself_has_wrong(records: str)
 @SETS
 def test_a_collection_is_valid(records: str, form: str) -> None:
     table = FORMS[form]
-    kept = [entry for entry in entries(records)[:300] if keeps_to_marc21(entry.record) and marcxml(entry) is not None]
-    tree = etree.fromstring(table.head + b"".join(table.row(entry) for entry in kept[:50]) + table.tail)
+    valid_entries = [
+        entry for entry in entries(records)[:300] if keeps_to_marc21(entry.record) and marcxml(entry) is not None
+    ]
+    tree = etree.fromstring(table.head + b"".join(table.row(entry) for entry in valid_entries[:50]) + table.tail)
     assert schemas.faults(form, tree) == []
     assert len(tree) == 50
 

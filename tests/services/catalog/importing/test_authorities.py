@@ -24,8 +24,8 @@ def authority(
     number: str, heading: str, *, tag: str = "100", see: Iterable[str] = (), also: Iterable[str] = ()
 ) -> Record:
     fields = [["001", number], ["003", "TEST"], [tag, "1 ", "a", heading]]
-    fields += [[f"4{tag[1:]}", "1 ", "a", each] for each in see]
-    fields += [[f"5{tag[1:]}", "1 ", "a", each] for each in also]
+    fields += [[f"4{tag[1:]}", "1 ", "a", form] for form in see]
+    fields += [[f"5{tag[1:]}", "1 ", "a", form] for form in also]
     return Record(LEADER, fields)
 
 
@@ -58,8 +58,8 @@ def counts(database: Database) -> tuple[int, int]:
     ],
 )  # fmt: skip
 def test_what_an_authority_record_says(fields: list[list[str]], kind: str, forms: list[tuple[str, str]]) -> None:
-    found = authority_of(Record(LEADER, fields))
-    assert (found.kind, found.heading, list(found.forms)) == (kind, forms[0][1], forms)
+    authority_record = authority_of(Record(LEADER, fields))
+    assert (authority_record.kind, authority_record.heading, list(authority_record.forms)) == (kind, forms[0][1], forms)
 
 
 @pytest.mark.parametrize(
@@ -77,16 +77,16 @@ def test_what_says_too_little_is_put_aside_with_its_reason(
         authority_of(Record(LEADER, fields))
     assert bad.value.reason == reason
     assert reason in REASONS
-    counted = import_([Record(LEADER, [["001", "x"], *fields])])
-    assert (counted.read, counted.put_aside, import_.reasons) == (1, 1, [reason])
+    counts = import_([Record(LEADER, [["001", "x"], *fields])])
+    assert (counts.read, counts.put_aside, import_.reasons) == (1, 1, [reason])
 
 
 def test_authorities_are_counted_with_the_others_and_put_in_once(database: Database, import_: Importer) -> None:
     records = [HAMKA, book("b1"), authority("a2", "Navis, A. A.")]
-    first = import_(records)
-    assert (first.read, first.created, first.unchanged) == (3, 3, 0)
-    again = import_(records)
-    assert (again.read, again.created, again.updated, again.unchanged) == (3, 0, 0, 3)
+    first_counts = import_(records)
+    assert (first_counts.read, first_counts.created, first_counts.unchanged) == (3, 3, 0)
+    second_counts = import_(records)
+    assert (second_counts.read, second_counts.created, second_counts.updated, second_counts.unchanged) == (3, 0, 0, 3)
     assert counts(database) == (2, 5)
 
 

@@ -27,14 +27,14 @@ BOOKS = [made("1", "satu"), made("2", "satu", "dua"), made("3", "dua"), book("4"
 @pytest.fixture
 def works(database: Database, import_: Importer) -> Works:
     """BOOKS as the first release left them."""
-    found = Works(database, import_)
-    found.put(*BOOKS)
-    nothing = {"work_number": None, "work_keys": None, "title_sort": "", "author_sort": ""}
+    works = Works(database, import_)
+    works.put(*BOOKS)
+    empty_columns = {"work_number": None, "work_keys": None, "title_sort": "", "author_sort": ""}
     with database.transaction(CONTEXT) as session:
-        session.execute(update(Record).values(**nothing))
+        session.execute(update(Record).values(**empty_columns))
         for table in (WorkKey, Work, Heading, IndexQueue):
             session.execute(delete(table))
-    return found
+    return works
 
 
 def test_everything_is_made_as_an_import_would(works: Works) -> None:

@@ -56,8 +56,8 @@ def records(database: Database) -> dict[str, Row[Any]]:
     return {row.control_key: row for row in rows}
 
 
-def map_(database: Database, written: str) -> int:
-    return sources.set_item_map(database, CONTEXT, code="TEST", text=written)
+def map_(database: Database, text: str) -> int:
+    return sources.set_item_map(database, CONTEXT, code="TEST", text=text)
 
 
 def queued(database: Database) -> dict[int, int]:
@@ -72,38 +72,38 @@ def test_a_map_reads_the_records_that_are_there_anew(database: Database, import_
     (item,) = items(database)
     assert (item.barcode, item.branch, item.call_number) == ("K1", "PST", "813 NAV r")
     assert (item.enumeration, item.chronology) == ("Jilid 2", "2019")
-    found = records(database)
-    assert {each.version for each in found.values()} == {2}
-    assert queued(database) == {each.number: 2 for each in found.values()}
-    assert [load["branch"] for load in orjson.loads(bytes(found["(TEST)1"].holdings))] == ["PST"]
-    assert orjson.loads(bytes(found["(TEST)2"].holdings)) == []
+    records_by_key = records(database)
+    assert {record.version for record in records_by_key.values()} == {2}
+    assert queued(database) == {record.number: 2 for record in records_by_key.values()}
+    assert [holding["branch"] for holding in orjson.loads(bytes(records_by_key["(TEST)1"].holdings))] == ["PST"]
+    assert orjson.loads(bytes(records_by_key["(TEST)2"].holdings)) == []
 
 
 def test_reading_anew_tells_others_which_records_changed(database: Database, import_: Importer) -> None:
     import_(BOOKS)
     map_(database, OWN)
     with database.reading(READER) as session:
-        told = session.execute(text("SELECT aggregate_id FROM outbox ORDER BY id")).scalars().all()
-    assert [each.partition(":")[0] for each in told] == ["import-run", "reshelving"]
+        aggregate_ids = session.execute(text("SELECT aggregate_id FROM outbox ORDER BY id")).scalars().all()
+    assert [aggregate_id.partition(":")[0] for aggregate_id in aggregate_ids] == ["import-run", "reshelving"]
 
 
 def test_the_same_map_again_changes_nothing(database: Database, import_: Importer) -> None:
     import_(BOOKS)
     map_(database, OWN)
-    before = items(database)
+    old_items = items(database)
     assert map_(database, OWN) == 0
-    assert items(database) == before
+    assert items(database) == old_items
     assert {record.version for record in records(database).values()} == {2}
 
 
 def test_an_item_keeps_its_id_and_the_usual_map_comes_back(database: Database, import_: Importer) -> None:
     import_(BOOKS[1:])
-    (before,) = items(database)
+    (old_item,) = items(database)
     map_(database, '[[way]]\nfield = "852"\nhas = ["p"]\nbarcode = "p"\nbranch = "b"')
     (meanwhile,) = items(database)
-    assert (meanwhile.id, meanwhile.call_number) == (before.id, "")
+    assert (meanwhile.id, meanwhile.call_number) == (old_item.id, "")
     map_(database, "")
-    assert items(database) == [before]
+    assert items(database) == [old_item]
 
 
 def test_imports_use_the_sources_map(database: Database, import_: Importer) -> None:
@@ -140,19 +140,19 @@ def test_sources_are_listed_with_what_they_have(database: Database, import_: Imp
     import_([], source="KOSONG")
     map_(database, OWN)
     with database.reading(READER) as session:
-        found = [
+        source_rows = [
             (source.code, source.institution, source.records, bool(source.item_map))
             for source in sources.sources(session)
         ]
-    assert found == [("KOSONG", "PKS", 0, False), ("TEST", "PKS", 2, True)]
+    assert source_rows == [("KOSONG", "PKS", 0, False), ("TEST", "PKS", 2, True)]
 
 
 def test_items_of_an_older_release_find_their_places(database: Database, import_: Importer) -> None:
     import_(BOOKS)
-    before = items(database)
+    old_items = items(database)
     with database.transaction(CONTEXT) as session:
         session.execute(update(Item).values(call_sort="", enumeration=""))
     assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 1
-    assert items(database) == before
+    assert items(database) == old_items
     assert {record.version for record in records(database).values()} == {1}
     assert backfill.fill_missing_items(database, CONTEXT, threading.Event()) == 0

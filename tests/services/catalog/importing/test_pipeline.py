@@ -36,7 +36,9 @@ def _counts(counts: object) -> tuple[int, ...]:
 def test_what_goes_in_comes_out_field_for_field(import_: Importer, database: Database) -> None:
     records = [book(str(number), f"Judul {number}", items=[("PST", f"B{number}")]) for number in range(1200)]
     assert _counts(import_(records)) == (1200, 1200, 0, 0, 0)
-    assert [each.fingerprint() for each in _all(database)] == [record.fingerprint() for record in records]
+    assert [stored_record.fingerprint() for stored_record in _all(database)] == [
+        record.fingerprint() for record in records
+    ]
 
 
 def test_the_same_file_again_changes_nothing(import_: Importer, database: Database) -> None:
@@ -51,11 +53,11 @@ def test_the_same_file_again_changes_nothing(import_: Importer, database: Databa
 def test_a_changed_record_is_a_new_version_of_the_old_one(import_: Importer, database: Database) -> None:
     import_([book("1", "Lama")])
     with database.reading(READER) as session:
-        before = session.execute(select(Record.id, Record.number)).one()
+        old_row = session.execute(select(Record.id, Record.number)).one()
     assert _counts(import_([book("1", "Baru")])) == (1, 0, 1, 0, 0)
     with database.reading(READER) as session:
-        after = session.execute(select(Record.id, Record.number, Record.version)).one()
-    assert (after.id, after.number, after.version) == (before.id, before.number, 2)
+        new_row = session.execute(select(Record.id, Record.number, Record.version)).one()
+    assert (new_row.id, new_row.number, new_row.version) == (old_row.id, old_row.number, 2)
     assert _all(database)[0].text("245", "a") == "Baru"
 
 
@@ -71,7 +73,7 @@ def test_two_different_records_under_one_number_are_both_kept(import_: Importer,
 def test_a_later_run_updates_the_first_of_two_twins_and_keeps_the_second(import_: Importer, database: Database) -> None:
     import_([book("7", "Satu"), book("7", "Dua")])
     assert _counts(import_([book("7", "Satu, edisi baru"), book("7", "Dua")])) == (2, 0, 1, 1, 0)
-    assert {each.text("245", "a") for each in _all(database)} == {"Satu, edisi baru", "Dua"}
+    assert {record.text("245", "a") for record in _all(database)} == {"Satu, edisi baru", "Dua"}
 
 
 def test_sources_do_not_share_control_numbers(import_: Importer, database: Database) -> None:
@@ -84,18 +86,23 @@ def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_
     bad = iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
     assert _counts(import_(iso([book("1")]) + bad + iso([book("3")]))) == (3, 2, 0, 0, 1)
     with database.reading(READER) as session:
-        aside = session.execute(
+        problem = session.execute(
             select(RejectedRecord.ordinal, RejectedRecord.position, RejectedRecord.reason, RejectedRecord.raw)
         ).one()
-    assert (aside.ordinal, aside.position, aside.reason, aside.raw) == (2, len(iso([book("1")])), "BAD_UTF8", bad)
+    assert (problem.ordinal, problem.position, problem.reason, problem.raw) == (
+        2,
+        len(iso([book("1")])),
+        "BAD_UTF8",
+        bad,
+    )
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(import_: Importer, database: Database) -> None:
     records = [book("1"), book("2"), book("2", "Lain"), book("2"), book(None)]
-    rehearsed = _counts(import_(records, dry_run=True))
+    counts_of_dry_run = _counts(import_(records, dry_run=True))
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 0
-    assert _counts(import_(records)) == rehearsed
+    assert _counts(import_(records)) == counts_of_dry_run
     assert _counts(import_(records, dry_run=True)) == (5, 0, 0, 5, 0)
 
 
@@ -112,13 +119,13 @@ def test_each_batch_is_one_fact_and_each_new_version_waits_for_the_index(import_
 def test_items_come_with_their_record_and_keep_their_ids(import_: Importer, database: Database) -> None:
     import_([book("1", items=[("PST", "0001"), ("TJH", "0002")])])
     with database.reading(READER) as session:
-        before = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
+        old_ids = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
     import_([book("1", items=[("TJH", "0002"), ("PST", "0003")])])
     with database.reading(READER) as session:
-        after = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
+        new_ids = {row.barcode: row.id for row in session.execute(select(Item.barcode, Item.id))}
         branches = {row.code: row.confirmed for row in session.execute(select(Branch.code, Branch.confirmed))}
-    assert set(after) == {"0002", "0003"}
-    assert after["0002"] == before["0002"]
+    assert set(new_ids) == {"0002", "0003"}
+    assert new_ids["0002"] == old_ids["0002"]
     assert branches == {"PST": False, "TJH": False}
 
 
@@ -137,20 +144,22 @@ def test_a_stopped_import_goes_on_where_it_was(
     records = [book(str(number % 1400), f"Judul {number}") for number in range(1700)]
     path = tmp_path / "besar.mrc"
     path.write_bytes(iso(records))
-    told: list[object] = []
+    progress_reports: list[object] = []
 
     def die(progress: object) -> None:
-        told.append(progress)
-        if len(told) == batches:
+        progress_reports.append(progress)
+        if len(progress_reports) == batches:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_(path, tell=die)
-    told.clear()
-    counts = import_(path, tell=told.append)
+        import_(path, on_progress=die)
+    progress_reports.clear()
+    counts = import_(path, on_progress=progress_reports.append)
     assert _counts(counts) == (1700, 1700, 0, 0, 0)
-    assert len(told) == 4 - batches
-    assert [each.fingerprint() for each in _all(database)] == [record.fingerprint() for record in records]
+    assert len(progress_reports) == 4 - batches
+    assert [stored_record.fingerprint() for stored_record in _all(database)] == [
+        record.fingerprint() for record in records
+    ]
     assert _counts(import_(path)) == (1700, 0, 0, 1700, 0)
 
 
@@ -162,7 +171,7 @@ def test_a_file_that_changed_after_the_stop_is_read_from_its_beginning(import_: 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        import_(path, tell=die)
+        import_(path, on_progress=die)
     path.write_bytes(iso([book(str(number), "Baru") for number in range(1000)]))
     assert _counts(import_(path)) == (1000, 500, 500, 0, 0)
 
@@ -191,5 +200,5 @@ def test_every_sound_record_is_loaded_and_given_back(
         sent += [record.fingerprint() for record in loaded if record.leader[6] != "z"]
         counts = import_(path, source=file.name[:32].replace("_", "-"))
         assert counts.put_aside == 0, import_.reasons
-    given = [each.fingerprint() for each in _all(database)]
-    assert set(given) == set(sent)
+    fingerprints = [stored_record.fingerprint() for stored_record in _all(database)]
+    assert set(fingerprints) == set(sent)

@@ -52,9 +52,9 @@ def known(content: str, *, in_this_run: bool = False, number: int = 1, version: 
     return StoredRecord(number, new_id(), content.encode().ljust(32, b"."), version, in_this_run)
 
 
-def outline(found: Decision) -> list[tuple[int, int, bool]]:
+def outline(decision: Decision) -> list[tuple[int, int, bool]]:
     """(number, version, fresh) of each record to write."""
-    return [(to.row.number, to.version, to.fresh) for to in found.touched]
+    return [(to.row.number, to.version, to.fresh) for to in decision.touched]
 
 
 def test_a_new_key_is_a_new_record() -> None:
@@ -66,34 +66,34 @@ def test_a_changed_record_is_the_next_version() -> None:
 
 
 def test_an_unchanged_record_is_only_remembered_as_met() -> None:
-    found = decided({"1": known("a", number=9)}, incoming("1", "a"))
-    assert (outline(found), found.seen, found.warnings) == ([], [9], [])
+    decision = decided({"1": known("a", number=9)}, incoming("1", "a"))
+    assert (outline(decision), decision.seen, decision.warnings) == ([], [9], [])
 
 
 def test_an_unchanged_record_met_again_is_not_remembered_twice() -> None:
-    found = decided({"1": known("a", number=9)}, incoming("1", "a"), incoming("1", "a"))
-    assert found.seen == [9]
+    decision = decided({"1": known("a", number=9)}, incoming("1", "a"), incoming("1", "a"))
+    assert decision.seen == [9]
 
 
 def test_a_second_different_record_in_one_run_is_another_record_with_a_warning() -> None:
-    found = decided({}, incoming("1", "a"), incoming("1", "b", ordinal=2))
-    assert outline(found) == [(100, 1, True), (101, 1, True)]
-    assert found.warnings == [(2, "DUPLICATE_CONTROL_NUMBER")]
-    assert found.touched[1].key.startswith("1#")
+    decision = decided({}, incoming("1", "a"), incoming("1", "b", ordinal=2))
+    assert outline(decision) == [(100, 1, True), (101, 1, True)]
+    assert decision.warnings == [(2, "DUPLICATE_CONTROL_NUMBER")]
+    assert decision.touched[1].key.startswith("1#")
 
 
 def test_twins_are_told_apart_in_a_later_run_whatever_their_order() -> None:
-    first = decided({}, incoming("1", "a"), incoming("1", "b"))
-    rows = {to.key: to.row for to in first.touched}
+    first_decision = decided({}, incoming("1", "a"), incoming("1", "b"))
+    rows = {to.key: to.row for to in first_decision.touched}
     for row in rows.values():
         row.in_this_run = False
-    found = decided(rows, incoming("1", "b"), incoming("1", "a"))
-    assert (outline(found), sorted(found.seen)) == ([], [100, 101])
+    decision = decided(rows, incoming("1", "b"), incoming("1", "a"))
+    assert (outline(decision), sorted(decision.seen)) == ([], [100, 101])
 
 
 def test_a_record_changed_twice_in_one_run_is_not_overwritten_by_its_twin() -> None:
-    found = decided({"1": known("old")}, incoming("1", "new"), incoming("1", "other"))
-    assert outline(found) == [(1, 2, False), (100, 1, True)]
+    decision = decided({"1": known("old")}, incoming("1", "new"), incoming("1", "other"))
+    assert outline(decision) == [(1, 2, False), (100, 1, True)]
 
 
 def put_in(database: Database, batch: Iterable[IncomingRecord], *, run: int = 1) -> Any:
@@ -121,10 +121,10 @@ def test_a_batch_is_one_act_with_its_items_its_queue_and_its_fact(database: Data
         assert set(session.scalars(select(IndexQueue.record_number))) == set(records)
         assert session.scalars(select(Branch.confirmed)).all() == [False]
         fact = session.execute(select(outbox.c.body, outbox.c.version)).one()
-    told = orjson.loads(fact.body)
-    assert (told["source"], fact.version) == ("TEST", 1)
-    assert sorted(told["record_ids"]) == sorted(record_id for record_id, _ in records.values())
-    assert [int(version) for version in told["versions"]] == [1, 1]
+    event = orjson.loads(fact.body)
+    assert (event["source"], fact.version) == ("TEST", 1)
+    assert sorted(event["record_ids"]) == sorted(record_id for record_id, _ in records.values())
+    assert [int(version) for version in event["versions"]] == [1, 1]
 
 
 def test_a_batch_that_changes_nothing_says_nothing(database: Database) -> None:
@@ -148,37 +148,37 @@ def test_an_act_that_fails_leaves_nothing(database: Database) -> None:
 def test_two_imports_of_one_source_at_once_make_each_record_once(database: Database, tmp_path: Path) -> None:
     records = [book(str(number), f"Judul {number}", items=[("PST", f"B{number}")]) for number in range(1200)]
     Importer(database)([book("awal")])
-    done: list[Counts] = []
+    results: list[Counts] = []
 
     def run(name: str) -> None:
         path = tmp_path / name
         path.write_bytes(iso(records))
-        done.append(Importer(database)(path))
+        results.append(Importer(database)(path))
 
     threads = [threading.Thread(target=run, args=(name,)) for name in ("satu.mrc", "dua.mrc")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert [counts.read for counts in done] == [1200, 1200]
-    assert sum(counts.created for counts in done) == sum(counts.unchanged for counts in done) == 1200
+    assert [counts.read for counts in results] == [1200, 1200]
+    assert sum(counts.created for counts in results) == sum(counts.unchanged for counts in results) == 1200
     with database.reading(READER) as session:
         assert session.scalar(select(func.count()).select_from(Record)) == 1201
         assert session.scalar(select(func.count()).select_from(Item)) == 1200
 
 
 def test_two_first_imports_of_a_source_make_it_once(database: Database) -> None:
-    together, made = threading.Barrier(2), []
+    together, source_ids = threading.Barrier(2), []
 
     def first() -> None:
         together.wait(timeout=10)
         with database.transaction(CONTEXT) as session:
-            made.append(open_target(session, source="NEW", institution="NEW"))
+            source_ids.append(open_target(session, source="NEW", institution="NEW"))
 
     threads = [threading.Thread(target=first) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(timeout=30)
-    assert len({target.source_id for target in made}) == 1
-    assert len(made) == 2
+    assert len({target.source_id for target in source_ids}) == 1
+    assert len(source_ids) == 2

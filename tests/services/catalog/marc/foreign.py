@@ -33,35 +33,35 @@ def by_yaz(raws: Sequence[bytes], folder: Path, *, marc8: bool = False) -> list[
         path.write_bytes(raw)
         paths += [path.name, sentinel.name]
     convert = ["-f", "marc8", "-t", "utf-8"] if marc8 else []
-    done = subprocess.run([marcdump, *convert, "-o", "json", *paths], cwd=folder, capture_output=True, check=False)
-    return [_only(said) for said in _said(done.stdout.decode("utf-8", "surrogateescape"))]
+    process = subprocess.run([marcdump, *convert, "-o", "json", *paths], cwd=folder, capture_output=True, check=False)
+    return [_single_record(output) for output in _parse_output(process.stdout.decode("utf-8", "surrogateescape"))]
 
 
-def _said(text: str) -> list[list[Any]]:
+def _parse_output(text: str) -> list[list[Any]]:
     """The records that yaz made of each of its files."""
     reader, at = json.JSONDecoder(strict=False), 0
-    found: list[list[Any]] = []
-    made: list[Any] = []
+    outputs: list[list[Any]] = []
+    parsed_records: list[Any] = []
     while (at := text.find('{\n  "leader"', at)) >= 0:
         try:
             record, at = reader.raw_decode(text, at)
         except json.JSONDecodeError:
-            made.append(None)
+            parsed_records.append(None)
             at += 1
             continue
         if record["fields"] and record["fields"][0] == {"001": _END}:
-            found.append(made)
-            made = []
+            outputs.append(parsed_records)
+            parsed_records = []
         else:
-            made.append(record)
-    return found
+            parsed_records.append(record)
+    return outputs
 
 
-def _only(made: list[Any]) -> list[Field] | None:
-    if len(made) != 1 or made[0] is None:
+def _single_record(records: list[Any]) -> list[Field] | None:
+    if len(records) != 1 or records[0] is None:
         return None
     fields: list[Field] = []
-    for field in made[0]["fields"]:
+    for field in records[0]["fields"]:
         ((tag, content),) = field.items()
         if isinstance(content, str):
             fields.append([tag, content])

@@ -22,13 +22,13 @@ MARC8 = {"marc8_sets": 120, "marc8_or_latin1_nonascii": 5000}
 
 
 def load(file: MarcFile) -> tuple[list[DecodedRecord], list[MarcError]]:
-    loaded, bad = [], []
+    records, bad = [], []
     for frame in read(file.read()):
         try:
-            loaded.append(decode(frame))
+            records.append(decode(frame))
         except MarcError as reason:
             bad.append(reason)
-    return loaded, bad
+    return records, bad
 
 
 def test_our_own_files_have_every_reason_there_is() -> None:
@@ -49,9 +49,9 @@ def test_every_file_is_judged() -> None:
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) -> None:
-    loaded, bad = load(file)
-    assert (len(loaded), Counter(refusal.reason for refusal in bad)) == (file.loaded, Counter(file.put_aside))
-    warnings = Counter(code for decoded in loaded for code in decoded.warnings)
+    records, bad = load(file)
+    assert (len(records), Counter(refusal.reason for refusal in bad)) == (file.loaded, Counter(file.put_aside))
+    warnings = Counter(code for decoded in records for code in decoded.warnings)
     for code, count in file.warned.items():
         assert warnings[code] == count, code
     assert set(warnings) <= WARNINGS
@@ -61,21 +61,21 @@ def test_what_becomes_of_each_record_is_what_its_bytes_say(file: DamagedFile) ->
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_what_is_loaded_comes_back_or_is_refused_by_name(file: DamagedFile) -> None:
-    loaded, _ = load(file)
-    for decoded in loaded:
+    records, _ = load(file)
+    for decoded in records:
         assert Record.unpack(decoded.record.pack()) == decoded.record
         for encode in ENCODERS.values():
-            if written := attempt(encode, decoded.record):
-                assert one(written).record.fingerprint() == decoded.record.fingerprint()
+            if encoded := attempt(encode, decoded.record):
+                assert one(encoded).record.fingerprint() == decoded.record.fingerprint()
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.framed], ids=str)
 def test_every_byte_of_a_file_is_in_a_frame(file: DamagedFile) -> None:
     raw = file.read()
-    seen = read(raw)
-    assert b"".join(frame.raw for frame in seen) == raw
-    assert all(raw[frame.position :].startswith(frame.raw) for frame in seen)
-    assert [frame.number for frame in seen] == list(range(1, len(seen) + 1))
+    frames_of_file = read(raw)
+    assert b"".join(frame.raw for frame in frames_of_file) == raw
+    assert all(raw[frame.position :].startswith(frame.raw) for frame in frames_of_file)
+    assert [frame.number for frame in frames_of_file] == list(range(1, len(frames_of_file) + 1))
 
 
 @pytest.mark.parametrize("file", [file for file in FILES if file.name in MARC8], ids=str)
@@ -88,9 +88,9 @@ def test_pymarc_converts_the_same_text_from_marc8(file: DamagedFile) -> None:
             continue
         data = frame.raw[frame.raw.index(b"\x1e") + 1 :].split(b"\x1e")[:-1]
         for field, piece in zip(record.fields, data, strict=True):
-            theirs = [marc8_to_unicode(part[1:], hide_utf8_warnings=True) for part in piece.split(b"\x1f")[1:]]
-            ours = ["".join(c for c in value if c not in "\x98\x9c\x88\x89") for value in field[3::2]]
+            their_values = [marc8_to_unicode(part[1:], hide_utf8_warnings=True) for part in piece.split(b"\x1f")[1:]]
+            our_values = ["".join(c for c in value if c not in "\x98\x9c\x88\x89") for value in field[3::2]]
             if len(field) > 2 and all(c >= " " for value in field[2:] for c in value):
-                assert [normalize("NFC", value) for value in ours] == theirs
+                assert [normalize("NFC", value) for value in our_values] == their_values
                 compared += 1
     assert compared > MARC8[file.name]

@@ -29,13 +29,13 @@ TIED = re.compile("\ufe20(.)\ufe21")
 
 def exceptions(reader: str, name: str) -> dict[int, str]:
     """Record number -> how it is checked."""
-    found: dict[int, str] = {}
+    checks: dict[int, str] = {}
     for row in OWN[reader] + REAL[reader]:
         if row["file"] == name:
             for part in row["records"].split(", "):
-                first, _, last = part.partition("-")
-                found |= dict.fromkeys(range(int(first), int(last or first) + 1), row["check"])
-    return found
+                first_number, _, last_number = part.partition("-")
+                checks |= dict.fromkeys(range(int(first_number), int(last_number or first_number) + 1), row["check"])
+    return checks
 
 
 def unsound(raw: bytes, _ours: list[Field], _theirs: list[Field]) -> bool:
@@ -46,8 +46,8 @@ def unsound(raw: bytes, _ours: list[Field], _theirs: list[Field]) -> bool:
     for piece in data:
         numbers += b"%04d%05d" % (len(piece) + 1, start)
         start += len(piece) + 1
-    said = b"".join(entries[at + 3 : at + 12] for at in range(0, len(entries), 12))
-    return not (raw[:5] == b"%05d" % len(raw) and raw[12:17] == b"%05d" % (end + 1) and said == numbers)
+    directory = b"".join(entries[at + 3 : at + 12] for at in range(0, len(entries), 12))
+    return not (raw[:5] == b"%05d" % len(raw) and raw[12:17] == b"%05d" % (end + 1) and directory == numbers)
 
 
 def codes(_raw: bytes, ours: list[Field], theirs: list[Field]) -> bool:
@@ -77,19 +77,19 @@ CHECKS: dict[str, Callable[[bytes, list[Field], list[Field]], bool]] = {
 def test_they_read_what_we_read(reader: str, file: MarcFile, tmp_path: Path) -> None:
     raws = [frame.raw for frame in read(file.read())]
     if reader == "yaz":
-        seen = by_yaz(raws, tmp_path, marc8=file.name.startswith("marc8"))
+        readings = by_yaz(raws, tmp_path, marc8=file.name.startswith("marc8"))
     else:
-        seen = [by_pymarc(raw) for raw in raws]
-    excepted = exceptions(reader, file.name)
+        readings = [by_pymarc(raw) for raw in raws]
+    checks = exceptions(reader, file.name)
     differ = {}
-    for number, (raw, fields) in enumerate(zip(raws, seen, strict=True), start=1):
+    for number, (raw, fields) in enumerate(zip(raws, readings, strict=True), start=1):
         ours, theirs = _ours(raw), None if fields is None else alike(fields)
         if theirs is None or theirs == ours:
             continue
-        check = excepted.get(number, "look")
+        check = checks.get(number, "look")
         assert CHECKS[check](raw, ours or [], theirs), f"record {number} is no case of `{check}`"
         differ[number] = check
-    assert differ == excepted
+    assert differ == checks
 
 
 def _ours(raw: bytes) -> list[Field] | None:

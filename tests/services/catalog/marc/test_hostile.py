@@ -60,8 +60,8 @@ def judge(raw: bytes) -> list[DecodedRecord | str]:
         assert all(is_control(field) or len(field[1]) == 2 for field in record.fields)
         assert Record.unpack(record.pack()) == record
         for encode in ENCODERS.values():
-            written = attempt(encode, record)
-            assert written is None or one(written).record.fingerprint() == record.fingerprint()
+            encoded = attempt(encode, record)
+            assert encoded is None or one(encoded).record.fingerprint() == record.fingerprint()
         results.append(decoded)
     return results
 
@@ -69,17 +69,17 @@ def judge(raw: bytes) -> list[DecodedRecord | str]:
 @given(records(SAFE))
 def test_any_record_comes_back_through_every_format(record: Record) -> None:
     for encode in ENCODERS.values():
-        again = one(encode(record)).record
-        assert again.fields == record.fields
-        assert again.fingerprint() == record.fingerprint()
+        decoded_again = one(encode(record)).record
+        assert decoded_again.fields == record.fields
+        assert decoded_again.fingerprint() == record.fingerprint()
 
 
 @given(records(UNICODE))
 def test_any_characters_come_back_or_are_refused_by_name(record: Record) -> None:
     for encode in ENCODERS.values():
-        written = attempt(encode, record)
-        if written is not None:
-            assert one(written).record.fingerprint() == record.fingerprint()
+        encoded = attempt(encode, record)
+        if encoded is not None:
+            assert one(encoded).record.fingerprint() == record.fingerprint()
 
 
 @given(st.binary(max_size=400))
@@ -130,6 +130,8 @@ def test_any_damage_to_sound_records_gives_records_or_reasons(name: str, data: A
 def test_a_file_cut_anywhere_gives_the_records_before_the_cut(name: str, at: float) -> None:
     raw = SEEDS[name]
     cut = int(at * len(raw))
-    whole = [frame for frame in frames(io.BytesIO(raw)) if frame.position + len(frame.raw) <= cut]
-    loaded = [each for each in judge(raw[:cut]) if isinstance(each, DecodedRecord)]
-    assert [each.record for each in loaded][: len(whole)] == [decode(frame).record for frame in whole]
+    complete_frames = [frame for frame in frames(io.BytesIO(raw)) if frame.position + len(frame.raw) <= cut]
+    decoded_records = [outcome for outcome in judge(raw[:cut]) if isinstance(outcome, DecodedRecord)]
+    assert [outcome.record for outcome in decoded_records][: len(complete_frames)] == [
+        decode(frame).record for frame in complete_frames
+    ]

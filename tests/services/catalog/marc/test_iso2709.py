@@ -37,9 +37,9 @@ def test_a_wrong_length_is_read_when_directory_and_terminators_agree() -> None:
 
 def test_entries_in_another_order_than_the_data_are_followed() -> None:
     raw = iso(b"1", TITLE)
-    swapped = raw[:24] + raw[36:48] + raw[24:36] + raw[48:]
-    assert one(swapped).record.fields == [["245", "10", "a", "Siti Nurbaya"], ["001", "1"]]
-    assert one(swapped).warnings == ("DIRECTORY_ORDER",)
+    swapped_entries = raw[:24] + raw[36:48] + raw[24:36] + raw[48:]
+    assert one(swapped_entries).record.fields == [["245", "10", "a", "Siti Nurbaya"], ["001", "1"]]
+    assert one(swapped_entries).warnings == ("DIRECTORY_ORDER",)
 
 
 def test_a_field_terminator_inside_a_value_is_kept_when_the_directory_vouches_for_it() -> None:
@@ -143,10 +143,10 @@ def test_odd_fields_are_kept_whole(tag: str, value: bytes, field: list[str], war
     assert decoded.warnings == ((warning,) if warning else ())
     assert iso2709.encode(decoded.record).split(b"\x1e")[3].strip() == value.strip()
     for encode in ENCODERS.values():
-        if written := attempt(encode, decoded.record):
-            again = one(written)
-            assert again.record.fields == decoded.record.fields
-            assert (warning == "EMPTY_SUBFIELD") == ("EMPTY_SUBFIELD" in again.warnings)
+        if encoded := attempt(encode, decoded.record):
+            decoded_again = one(encoded)
+            assert decoded_again.record.fields == decoded.record.fields
+            assert (warning == "EMPTY_SUBFIELD") == ("EMPTY_SUBFIELD" in decoded_again.warnings)
 
 
 def test_a_record_without_a_title_is_read_with_a_warning() -> None:

@@ -104,10 +104,10 @@ def test_every_character_comes_back() -> None:
 
 def test_pymarc_reads_what_is_written_and_is_read() -> None:
     record = book("1", "Layar terkembang", ["500", " 1", "a", "x", "a", "y"])
-    (theirs,) = pymarc.JSONReader(f"[{marcjson.encode(record).decode()}]")
-    assert theirs["245"]["a"] == "Layar terkembang /"
-    again = one(theirs.as_json().encode()).record
-    assert (again.fields, again.fingerprint()) == (record.fields, record.fingerprint())
+    (their_record,) = pymarc.JSONReader(f"[{marcjson.encode(record).decode()}]")
+    assert their_record["245"]["a"] == "Layar terkembang /"
+    decoded_again = one(their_record.as_json().encode()).record
+    assert (decoded_again.fields, decoded_again.fingerprint()) == (record.fields, record.fingerprint())
 
 
 def test_an_object_over_the_limit_is_one_fault_and_reading_goes_on() -> None:

@@ -17,11 +17,11 @@ from tests.services.catalog.marc.samples import ENCODERS, book, one, read, reaso
 
 BOOKS = [book(str(number)) for number in range(1, 6)]
 FILES = {
-    "marc": b"".join(iso2709.encode(each) for each in BOOKS),
+    "marc": b"".join(iso2709.encode(record) for record in BOOKS),
     "marcxml": marcxml.COLLECTION_HEAD
-    + b"".join(marcxml.encode(each, declare=False) for each in BOOKS)
+    + b"".join(marcxml.encode(record, declare=False) for record in BOOKS)
     + marcxml.COLLECTION_TAIL,
-    "json": b"".join(marcjson.encode(each) + b"\n" for each in BOOKS),
+    "json": b"".join(marcjson.encode(record) + b"\n" for record in BOOKS),
 }
 
 
@@ -38,18 +38,18 @@ class Endless(io.RawIOBase):
     def read(self, size: int = -1) -> bytes:
         while len(self._held) < size and (piece := next(self._rest, b"")):
             self._held += piece
-        given, self._held = self._held[:size], self._held[size:]
-        return given
+        chunk, self._held = self._held[:size], self._held[size:]
+        return chunk
 
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("packed", [False, True])
 def test_the_format_is_found_by_looking(name: str, packed: bool) -> None:
     raw = gzip.compress(FILES[name]) if packed else FILES[name]
-    seen = read(raw)
-    assert {frame.format for frame in seen} == {name}
-    assert [decode(frame).record.control("001") for frame in seen] == ["1", "2", "3", "4", "5"]
-    assert all(FILES[name][frame.position :].startswith(frame.raw) for frame in seen)
+    frames_of_stream = read(raw)
+    assert {frame.format for frame in frames_of_stream} == {name}
+    assert [decode(frame).record.control("001") for frame in frames_of_stream] == ["1", "2", "3", "4", "5"]
+    assert all(FILES[name][frame.position :].startswith(frame.raw) for frame in frames_of_stream)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -75,8 +75,8 @@ def test_frames_faults_and_reasons_cross_processes(name: str) -> None:
     (frame,) = read(ENCODERS[name](BOOKS[0]))
     assert pickle.loads(pickle.dumps(frame)) == frame
     assert pickle.loads(pickle.dumps(decode(frame))) == decode(frame)
-    again = pickle.loads(pickle.dumps(MarcError("TRUNCATED", "x")))
-    assert (again.reason, again.detail) == ("TRUNCATED", "x")
+    copy = pickle.loads(pickle.dumps(MarcError("TRUNCATED", "x")))
+    assert (copy.reason, copy.detail) == ("TRUNCATED", "x")
 
 
 def test_decoding_a_fault_raises_it() -> None:
@@ -111,12 +111,12 @@ def test_a_gzip_bomb_is_stopped_early() -> None:
         [squeeze.compress(iso2709.encode(book())), *(squeeze.compress(zeros) for _ in range(400)), squeeze.flush()]
     )
     tracemalloc.start()
-    seen = reasons(packed)
+    reasons_of_bomb = reasons(packed)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert seen[0] == ""
-    assert seen[-1] == "GZIP_BOMB"
-    assert len(seen) <= 3
+    assert reasons_of_bomb[0] == ""
+    assert reasons_of_bomb[-1] == "GZIP_BOMB"
+    assert len(reasons_of_bomb) <= 3
     assert peak < 60_000_000
 
 
@@ -147,11 +147,11 @@ def test_memory_stays_constant_whatever_the_length(name: str) -> None:
 def test_a_stream_without_an_end_of_anything_is_bounded(raw: bytes) -> None:
     stream = Endless(raw + b"x" * 100_000, 300)
     tracemalloc.start()
-    seen = list(frames(stream))  # type: ignore[arg-type]
+    frames_of_stream = list(frames(stream))  # type: ignore[arg-type]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert all(frame.fault for frame in seen)
-    assert sum(len(frame.raw) for frame in seen) <= 40_000_000
+    assert all(frame.fault for frame in frames_of_stream)
+    assert sum(len(frame.raw) for frame in frames_of_stream) <= 40_000_000
     assert peak < 90_000_000
 
 

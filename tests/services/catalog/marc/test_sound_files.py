@@ -32,14 +32,14 @@ def load(file: MarcFile) -> list[Record]:
 
 @pytest.mark.parametrize("file", corpus.own_sound_files(), ids=str)
 def test_what_was_written_is_read(file: MarcFile) -> None:
-    written = corpus.own_records(file.name)
-    assert [record.fingerprint() for record in load(file)] == [record.fingerprint() for record in written]
+    own_records = corpus.own_records(file.name)
+    assert [record.fingerprint() for record in load(file)] == [record.fingerprint() for record in own_records]
 
 
 @pytest.mark.parametrize("records", corpus.sets())
 def test_all_records_load(records: str) -> None:
-    written = sum(len(corpus.own_records(file.name)) for file in corpus.own_sound_files())
-    count = {"own": written, "real": REAL_RECORDS}[records]
+    count_of_records = sum(len(corpus.own_records(file.name)) for file in corpus.own_sound_files())
+    count = {"own": count_of_records, "real": REAL_RECORDS}[records]
     assert sum(len(load(file)) for file in corpus.sound_set(records)) == count
 
 
@@ -48,11 +48,11 @@ def test_records_come_back_through_every_format(file: MarcFile) -> None:
     for record in load(file):
         assert Record.unpack(record.pack()) == record
         for name, encode in ENCODERS.items():
-            written = attempt(encode, record)
-            if written is None:
+            encoded = attempt(encode, record)
+            if encoded is None:
                 assert name == "marcxml"
                 continue
-            assert one(written).record.fingerprint() == record.fingerprint(), (name, record)
+            assert one(encoded).record.fingerprint() == record.fingerprint(), (name, record)
 
 
 # Record numbers in a file that are not written as they came: 020 has no indicators at all, two blanks are written.
@@ -70,9 +70,9 @@ def test_iso2709_comes_back_byte_for_byte_after_the_leader(file: MarcFile) -> No
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_pymarc_reads_what_is_written(file: MarcFile) -> None:
     for record in load(file)[:40]:
-        (other,) = pymarc.MARCReader(io.BytesIO(iso2709.encode(record)), to_unicode=True)
-        assert other is not None
-        for ours_field, theirs_field in zip(record.fields, other.fields, strict=True):
+        (their_record,) = pymarc.MARCReader(io.BytesIO(iso2709.encode(record)), to_unicode=True)
+        assert their_record is not None
+        for ours_field, theirs_field in zip(record.fields, their_record.fields, strict=True):
             if all(code.isascii() for code in ours_field[2::2]):
                 assert comparable(ours_field) == plain(theirs_field)
 
@@ -95,16 +95,16 @@ def test_yaz_reads_what_is_written(source: str, arguments: list[str], tmp_path: 
     marcdump = shutil.which("yaz-marcdump")
     assert marcdump, "yaz-marcdump is missing: apt-get install yaz"
     records = [record for file in FILES for record in load(file)[:25] if _fits_xml(record)]
-    written = tmp_path / f"written.{source}"
+    path = tmp_path / f"written.{source}"
     if source == "marc":
-        written.write_bytes(b"".join(iso2709.encode(record) for record in records))
+        path.write_bytes(b"".join(iso2709.encode(record) for record in records))
     else:
         body = b"".join(marcxml.encode(record, declare=False) for record in records)
-        written.write_bytes(marcxml.COLLECTION_HEAD + body + marcxml.COLLECTION_TAIL)
-    done = subprocess.run([marcdump, *arguments, "-o", "marcxml", str(written)], capture_output=True, check=True)
-    assert done.stderr == b""
-    seen = [decode(frame).record for frame in read(done.stdout)]
-    assert [record.fields for record in seen] == [record.fields for record in records]
+        path.write_bytes(marcxml.COLLECTION_HEAD + body + marcxml.COLLECTION_TAIL)
+    process = subprocess.run([marcdump, *arguments, "-o", "marcxml", str(path)], capture_output=True, check=True)
+    assert process.stderr == b""
+    records_of_yaz = [decode(frame).record for frame in read(process.stdout)]
+    assert [record.fields for record in records_of_yaz] == [record.fields for record in records]
 
 
 def _fits_xml(record: Record) -> bool:

@@ -49,24 +49,24 @@ RECORDS = st.builds(
 @settings(max_examples=250, deadline=None)
 @given(RECORDS)
 def test_any_record_is_described_and_shelved(record: Record) -> None:
-    shown = display(record, institution="PKS", source="S")
-    assert brief(record, institution="PKS").keys() <= shown.keys()
-    json.dumps(shown)
-    assert all(isinstance(leaf, str) for leaf in _leaves(shown))
-    assert all(link["url"].lower().startswith(("http://", "https://", "ftp://")) for link in shown["links"])
+    displayed = display(record, institution="PKS", source="S")
+    assert brief(record, institution="PKS").keys() <= displayed.keys()
+    json.dumps(displayed)
+    assert all(isinstance(leaf, str) for leaf in _leaves(displayed))
+    assert all(link["url"].lower().startswith(("http://", "https://", "ftp://")) for link in displayed["links"])
     items = items_of(record)
     assert items == items_in(by_tag(record.fields), USUAL)
     barcodes = [item.barcode for item in items if item.barcode]
     assert len(barcodes) == len(set(barcodes))
     assert all(bool(item.call_sort) == bool(item.call_number.strip()) for item in items)
     holdings(items, institution="PKS")
-    found = class_of(by_tag(record.fields), [item.call_number for item in items])
-    assert bool(levels(found)) == (thousandths(found) is not None)
+    class_value = class_of(by_tag(record.fields), [item.call_number for item in items])
+    assert bool(levels(class_value)) == (thousandths(class_value) is not None)
 
 
-def _leaves(shown: Any) -> list[Any]:
-    if isinstance(shown, dict):
-        return [leaf for value in shown.values() for leaf in _leaves(value)]
-    if isinstance(shown, list):
-        return [leaf for value in shown for leaf in _leaves(value)]
-    return [] if isinstance(shown, bool | int) else [shown]
+def _leaves(node: Any) -> list[Any]:
+    if isinstance(node, dict):
+        return [leaf for value in node.values() for leaf in _leaves(value)]
+    if isinstance(node, list):
+        return [leaf for value in node for leaf in _leaves(value)]
+    return [] if isinstance(node, bool | int) else [node]

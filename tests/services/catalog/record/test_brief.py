@@ -39,11 +39,11 @@ NAVIS = Record(
 
 
 def test_a_list_shows_the_brief_record() -> None:
-    shown = brief(NAVIS, institution="PKS")
-    summary = shown.pop("summary")
+    brief_record = brief(NAVIS, institution="PKS")
+    summary = brief_record.pop("summary")
     assert len(summary) <= 300
     assert summary.startswith("Seorang penjaga surau tua tua")
-    assert shown == {
+    assert brief_record == {
         "title": "Robohnya surau kami",
         "subtitle": "kumpulan cerpen",
         "responsibility": "A.A. Navis ; kata pengantar, X.",
@@ -62,7 +62,7 @@ def test_a_list_shows_the_brief_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "read"),
+    ("text", "read"),
     [
         ("Robohnya surau kami /", "Robohnya surau kami"),
         ("Navis, A. A.,", "Navis, A. A."),
@@ -73,8 +73,8 @@ def test_a_list_shows_the_brief_record() -> None:
         ("", ""),
     ],
 )
-def test_isbd_punctuation_is_left_out(written: str, read: str) -> None:
-    assert tidy(written) == read
+def test_isbd_punctuation_is_left_out(text: str, read: str) -> None:
+    assert tidy(text) == read
 
 
 @pytest.mark.parametrize(
@@ -119,17 +119,17 @@ def test_a_record_without_a_title_says_so() -> None:
 
 
 def test_codes_have_captions_in_both_languages() -> None:
-    found = caption("ddc", "800")
-    assert found is not None
-    assert (found.id, found.en) == ("Kesusastraan", "Literature")
+    caption_text = caption("ddc", "800")
+    assert caption_text is not None
+    assert (caption_text.id, caption_text.en) == ("Kesusastraan", "Literature")
     assert caption("subject", "Surau") is None
     assert caption("language", "qqq") is None
 
 
 @pytest.mark.parametrize(
-    ("said", "code"),
+    ("text", "code"),
     [("Indonesia", "ind"), ("inggris", "eng"), ("English", "eng"), ("nld", "dut"), ("dut", "dut"), ("id", "ind"),
      ("Minang", "min"), ("klingon", None), ("", None)],
 )  # fmt: skip
-def test_a_language_is_known_by_name_or_code(said: str, code: str | None) -> None:
-    assert language_code(said) == code
+def test_a_language_is_known_by_name_or_code(text: str, code: str | None) -> None:
+    assert language_code(text) == code

@@ -9,7 +9,7 @@ from services.catalog.record.classes import class_of, class_path, is_under, leve
 
 
 @pytest.mark.parametrize(
-    ("number", "found"),
+    ("number", "classes"),
     [
         ("899.2213", ("8", "89", "899")),
         ("813", ("8", "81", "813")),
@@ -21,25 +21,25 @@ from services.catalog.record.classes import class_of, class_path, is_under, leve
         ("", ()),
     ],
 )
-def test_a_number_stands_under_its_classes_and_2x_under_297_as_well(number: str, found: tuple[str, ...]) -> None:
-    assert levels(number) == found
+def test_a_number_stands_under_its_classes_and_2x_under_297_as_well(number: str, classes: tuple[str, ...]) -> None:
+    assert levels(number) == classes
 
 
 @pytest.mark.parametrize(
-    ("number", "found"),
+    ("number", "expected"),
     [("899.2213", 899221), ("813", 813000), ("813.5", 813500), ("2X4.1", 297000), ("Fic", None), ("", None)],
 )
-def test_a_range_counts_in_thousandths(number: str, found: int | None) -> None:
-    assert thousandths(number) == found
+def test_a_range_counts_in_thousandths(number: str, expected: int | None) -> None:
+    assert thousandths(number) == expected
 
 
 @pytest.mark.parametrize(
-    ("said", "value"),
+    ("text", "value"),
     [("800", "8"), ("810", "81"), ("813", "813"), ("000", "0"), ("8", "8"), ("81", "81"), ("899.221", "899"),
      ("2x4", "2X4"), ("2X4.1", "2X4.1"), ("", None), ("abc", None), ("8123", None), ("2XA", None)],
 )  # fmt: skip
-def test_people_write_a_class_with_three_digits(said: str, value: str | None) -> None:
-    assert value_of(said) == value
+def test_people_write_a_class_with_three_digits(text: str, value: str | None) -> None:
+    assert value_of(text) == value
     if value is not None:
         assert value_of(notation(value)) == value
 
@@ -55,7 +55,7 @@ def test_the_way_down_to_a_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "call_numbers", "found"),
+    ("fields", "call_numbers", "value"),
     [
         ([["082", "04", "a", "899.221/3"]], [], "899.2213"),
         ([["084", "  ", "a", "899.221"]], [], "899.221"),
@@ -67,18 +67,18 @@ def test_the_way_down_to_a_class() -> None:
     ],
 )
 def test_a_records_class_is_looked_for_where_it_may_stand(
-    fields: list[list[str]], call_numbers: list[str], found: str
+    fields: list[list[str]], call_numbers: list[str], value: str
 ) -> None:
     tags: dict[str, list[list[str]]] = {}
     for field in fields:
         tags.setdefault(field[0], []).append(field)
-    assert class_of(tags, call_numbers) == found
+    assert class_of(tags, call_numbers) == value
 
 
 def test_the_main_classes_have_captions() -> None:
     for value in (*"0123456789", "2X", "none"):
-        found = caption("class", value)
-        assert found is not None
-        assert found.id
-        assert found.en
+        caption_text = caption("class", value)
+        assert caption_text is not None
+        assert caption_text.id
+        assert caption_text.en
     assert caption("class", "81") is None

@@ -15,13 +15,15 @@ from services.catalog.record.links import control_keys
 
 
 def shown(*fields: Field, leader: str = "00000nam a2200000   4500") -> dict[str, Any]:
-    found = display(Record(leader, [["245", "10", "a", "Hikayat Abdullah"], *fields]), institution="PKS", source="S")
-    json.dumps(found)
-    return found
+    displayed = display(
+        Record(leader, [["245", "10", "a", "Hikayat Abdullah"], *fields]), institution="PKS", source="S"
+    )
+    json.dumps(displayed)
+    return displayed
 
 
-def texts(found: list[dict[str, Any]]) -> list[str]:
-    return [each["text"] for each in found]
+def texts(rows: list[dict[str, Any]]) -> list[str]:
+    return [row["text"] for row in rows]
 
 
 def test_everything_a_list_shows_is_in_the_full_display() -> None:
@@ -30,9 +32,9 @@ def test_everything_a_list_shows_is_in_the_full_display() -> None:
 
 
 def test_an_empty_record_has_a_display() -> None:
-    found = display(Record())
-    assert found["title"] == "[Tanpa judul]"
-    always = (
+    displayed = display(Record())
+    assert displayed["title"] == "[Tanpa judul]"
+    fixed_keys = (
         "subjects",
         "headings",
         "contributors",
@@ -43,7 +45,7 @@ def test_an_empty_record_has_a_display() -> None:
         "more",
         "links",
     )
-    assert all(found[key] == [] for key in always)
+    assert all(displayed[key] == [] for key in fixed_keys)
 
 
 def test_no_field_is_shown_by_two_rows() -> None:
@@ -83,8 +85,14 @@ def test_a_title_in_its_own_script_stands_beside_the_roman_one(
     six: str, value: str, script: str, rtl: bool, lang: str | None
 ) -> None:
     fixed = ["008", "260101s1849    si            000 1 may d"]
-    (found,) = shown(fixed, ["880", "10", "6", six, "a", f"{value} /"])["parallel"]
-    assert found == {"field": "title", "text": value, "script": script, "rtl": rtl, **({"lang": lang} if lang else {})}
+    (parallel_title,) = shown(fixed, ["880", "10", "6", six, "a", f"{value} /"])["parallel"]
+    assert parallel_title == {
+        "field": "title",
+        "text": value,
+        "script": script,
+        "rtl": rtl,
+        **({"lang": lang} if lang else {}),
+    }
 
 
 def test_an_arabic_book_is_in_arabic() -> None:
@@ -93,7 +101,7 @@ def test_an_arabic_book_is_in_arabic() -> None:
 
 
 def test_each_880_says_what_it_is_parallel_to_and_the_title_comes_first() -> None:
-    found = shown(
+    displayed = shown(
         ["880", "  ", "6", "500-03", "a", "نوت"],
         ["880", "1 ", "6", "100-02", "a", "عبد الله"],
         ["880", "10", "6", "245-01", "a", "حكاية /", "c", "عبد الله"],
@@ -103,13 +111,13 @@ def test_each_880_says_what_it_is_parallel_to_and_the_title_comes_first() -> Non
         ["880", "  ", "6", "999-07", "a", "x"],
         ["880", "  ", "a", "x"],
     )["parallel"]
-    assert [each["field"] for each in found] == [
+    assert [entry["field"] for entry in displayed] == [
         "title", "note", "author", "responsibility", "series", "publication", "subject",
     ]  # fmt: skip
 
 
 def test_titles_are_told_apart() -> None:
-    found = shown(
+    displayed = shown(
         ["130", "0 ", "a", "Hikayat Abdullah.", "l", "Inggris"],
         ["246", "1 ", "i", "Judul asli:", "a", "The Hikayat"],
         ["246", "14", "a", "Hikayat di sampul"],
@@ -117,8 +125,8 @@ def test_titles_are_told_apart() -> None:
         ["730", "02", "a", "Syair"],
         ["740", "  ", "a", "Kisah"],
     )
-    assert found["uniform_title"] == "Hikayat Abdullah. Inggris"
-    assert [(each["label"]["en"], each["text"]) for each in found["titles_other"]] == [
+    assert displayed["uniform_title"] == "Hikayat Abdullah. Inggris"
+    assert [(entry["label"]["en"], entry["text"]) for entry in displayed["titles_other"]] == [
         ("Judul asli", "The Hikayat"),
         ("Cover title", "Hikayat di sampul"),
         ("Contains", "Syair"),
@@ -127,12 +135,12 @@ def test_titles_are_told_apart() -> None:
 
 
 def test_a_series_has_its_volume_and_a_traced_statement_is_not_said_twice() -> None:
-    found = shown(
+    displayed = shown(
         ["490", "1 ", "a", "Seri sastra ;", "v", "jil. 3"],
         ["830", " 0", "a", "Sastra Nusantara ;", "v", "3.", "x", "1234-5679"],
         ["490", "0 ", "a", "Buku saku"],
     )
-    assert found["in_series"] == [
+    assert displayed["in_series"] == [
         {
             "text": "Sastra Nusantara ; 3", "title": "Sastra Nusantara", "volume": "3", "issn": "1234-5679",
         },
@@ -144,7 +152,7 @@ def test_a_series_has_its_volume_and_a_traced_statement_is_not_said_twice() -> N
 
 
 def test_notes_stand_in_the_records_order_with_what_they_are() -> None:
-    found = shown(
+    displayed = shown(
         ["586", "  ", "a", "Hadiah Sastra 1955."],
         ["500", "  ", "a", "Terbit pertama kali 1955."],
         ["502", "  ", "a", "Skripsi", "c", "Universitas Andalas"],
@@ -153,7 +161,7 @@ def test_notes_stand_in_the_records_order_with_what_they_are() -> None:
         ["561", "0 ", "a", "Rahasia"],
         ["500", "  ", "a", "  "],
     )["notes"]
-    assert [(each["type"], each["text"]) for each in found] == [
+    assert [(entry["type"], entry["text"]) for entry in displayed] == [
         ("awards", "Hadiah Sastra 1955."),
         ("general", "Terbit pertama kali 1955."),
         ("thesis", "Skripsi Universitas Andalas"),
@@ -163,23 +171,23 @@ def test_notes_stand_in_the_records_order_with_what_they_are() -> None:
 
 
 def test_contents_are_a_list() -> None:
-    found = shown(
+    displayed = shown(
         ["505", "0 ", "a", "Anak kebanggaan / A. A. -- Nasihat-nasihat -- Datangnya dan perginya."],
         ["505", "80", "g", "2.", "t", "Surau --", "t", "Kakek."],
     )
-    assert found["contents"] == [
+    assert displayed["contents"] == [
         "Anak kebanggaan / A. A.", "Nasihat-nasihat", "Datangnya dan perginya", "2. Surau", "Kakek",
     ]  # fmt: skip
 
 
 def test_rows_of_their_own_come_in_the_tables_order() -> None:
-    found = shown(
+    displayed = shown(
         ["362", "0 ", "a", "Vol. 1, no. 1 (Jan. 1990)-"],
         ["255", "  ", "a", "Skala 1:50.000"],
         ["310", "  ", "a", "Bulanan"],
         ["321", "  ", "a", "Dwibulanan,", "b", "1990-1995"],
     )["more"]
-    assert [(each["key"], each["values"]) for each in found] == [
+    assert [(entry["key"], entry["values"]) for entry in displayed] == [
         ("scale", ["Skala 1:50.000"]),
         ("frequency", ["Bulanan"]),
         ("former_frequency", ["Dwibulanan, 1990-1995"]),
@@ -188,28 +196,28 @@ def test_rows_of_their_own_come_in_the_tables_order() -> None:
 
 
 def test_subjects_lead_to_the_facet_they_are() -> None:
-    found = shown(
+    displayed = shown(
         ["650", " 4", "a", "Cerita pendek Indonesia", "x", "Sumatra Barat."],
         ["600", "14", "a", "Hatta, Mohammad,", "d", "1902-1980"],
         ["653", "  ", "a", "Surau", "a", "Kakek"],
         ["655", " 7", "a", "Novel", "2", "local"],
     )
-    assert [heading["text"] for heading in found["headings"]] == found["subjects"]
+    assert [heading["text"] for heading in displayed["headings"]] == displayed["subjects"]
     assert ("topic", ["Cerita pendek Indonesia", "Sumatra Barat"]) in [
-        (heading["kind"], heading["parts"]) for heading in found["headings"]
+        (heading["kind"], heading["parts"]) for heading in displayed["headings"]
     ]
-    assert [heading["kind"] for heading in found["headings"]] == ["person", "topic", "free", "free", "genre"]
+    assert [heading["kind"] for heading in displayed["headings"]] == ["person", "topic", "free", "free", "genre"]
 
 
 def test_who_did_what_is_said_in_both_languages() -> None:
-    found = shown(
+    displayed = shown(
         ["100", "1 ", "a", "Navis, A. A.,", "e", "pengarang."],
         ["700", "1 ", "a", "Hill, A. H.,", "4", "trl"],
         ["700", "1 ", "a", "Navis, A. A."],
         ["710", "2 ", "a", "Balai Pustaka,", "e", "pemilik lama."],
         ["711", "2 ", "a", "Kongres Bahasa"],
     )["contributors"]
-    assert [(each["name"], each.get("label", {}).get("en")) for each in found] == [
+    assert [(entry["name"], entry.get("label", {}).get("en")) for entry in displayed] == [
         ("Navis, A. A.", "author"),
         ("Hill, A. H.", "translator"),
         ("Balai Pustaka", "pemilik lama"),
@@ -218,28 +226,28 @@ def test_who_did_what_is_said_in_both_languages() -> None:
 
 
 def test_only_links_that_are_safe_to_follow_are_shown() -> None:
-    found = shown(
+    displayed = shown(
         ["856", "40", "u", "https://example.org/surau", "y", "Teks penuh"],
         ["856", "42", "u", "FTP://example.org/x"],
         ["856", "40", "u", "javascript:alert(1)", "y", "Jahat"],
         ["856", "40", "u", "https://example.org/\"onclick='x'"],
         ["856", "40", "u", "data:text/html,x", "u", "//example.org"],
     )["links"]
-    assert found == [
+    assert displayed == [
         {"url": "https://example.org/surau", "label": "Teks penuh", "relation": "resource"},
         {"url": "FTP://example.org/x", "label": "FTP://example.org/x", "relation": "related"},
     ]
 
 
 def test_relations_say_which_way_and_how_to_find_the_other() -> None:
-    found = shown(
+    displayed = shown(
         ["773", "0 ", "a", "Jassin, H. B.", "t", "Horison.", "g", "Vol. 3, no. 2", "x", "01259016", "w", "(PKS)7"],
         ["780", "01", "t", "Pandji Islam"],
         ["785", "00", "t", "Gema", "z", "0-306-40615-2"],
         ["787", "08", "i", "Bandingkan dengan:", "t", 'Kata "kunci"'],
         ["776", "08", "x", "1234-5679"],
     )["relations"]
-    assert [(each["kind"], each["label"]["en"], each["text"], each["query"]) for each in found] == [
+    assert [(entry["kind"], entry["label"]["en"], entry["text"], entry["query"]) for entry in displayed] == [
         ("host", "In", "Jassin, H. B. Horison, Vol. 3, no. 2", "0125-9016"),
         ("earlier", "Continues in part", "Pandji Islam", 'title:"Pandji Islam"'),
         ("later", "Continued by", "Gema", "isbn:9780306406157"),
@@ -248,7 +256,7 @@ def test_relations_say_which_way_and_how_to_find_the_other() -> None:
 
 
 def test_numbers_are_told_apart() -> None:
-    found = shown(
+    displayed = shown(
         ["001", "42"],
         ["020", "  ", "a", "979-433-111-0"],
         ["022", "  ", "a", "1234-5679"],
@@ -258,7 +266,7 @@ def test_numbers_are_told_apart() -> None:
         ["028", "02", "a", "BP 17", "b", "Lokananta"],
         ["035", "  ", "a", "(OCoLC)123"],
     )["identifiers"]
-    assert found == {
+    assert displayed == {
         "isbn": ["9794331110"],
         "issn": ["1234-5679"],
         "doi": ["10.1000/182"],

@@ -22,20 +22,20 @@ def indexed(*fields: Field, items: tuple[ItemFacts, ...] = (), leader: str = "00
     return document(Record(leader, list(fields)), number=1, institution="PKS", items=items)
 
 
-def words(found: Document, field: str) -> set[str]:
-    return set(found.text[field].split()) - {START}
+def words(document: Document, field: str) -> set[str]:
+    return set(document.text[field].split()) - {START}
 
 
 def test_every_field_begins_with_the_constant_token_empty_ones_too() -> None:
-    found = indexed()
-    assert set(found.text) == set(TEXT_FIELDS)
-    assert set(found.text.values()) == {START}
-    assert set(found.facets) == set(FACETS)
-    assert set(found.keywords) == set(KEYWORDS)
+    indexed_document = indexed()
+    assert set(indexed_document.text) == set(TEXT_FIELDS)
+    assert set(indexed_document.text.values()) == {START}
+    assert set(indexed_document.facets) == set(FACETS)
+    assert set(indexed_document.keywords) == set(KEYWORDS)
 
 
 def test_words_stand_where_they_belong() -> None:
-    found = indexed(
+    indexed_document = indexed(
         ["008", "260101s1956    io            000 1 ind d"],
         ["100", "1 ", "a", "Navis, A. A.", "e", "pengarang"],
         ["245", "10", "a", "Robohnya surau kami :", "b", "cerpen /", "c", "oleh Ali Akbar"],
@@ -47,66 +47,71 @@ def test_words_stand_where_they_belong() -> None:
         ["700", "1 ", "a", "Hamka", "t", "Tasawuf"],
         ["999", "  ", "a", "rahasia"],
     )
-    assert {"robohnya", "surau", "cerpen", "roboh", "tasawuf"} <= words(found, "title")
-    assert {"navis", "ali", "akbar", "hamka"} <= words(found, "author")
-    assert words(found, "subject") == {"kesusastraan", "sumatra"}
-    assert {"nusantara", "seri", "kakek", "navis", "surau"} <= words(found, "text")
-    assert not any("rahasia" in words(found, field) or "pengarang" in words(found, field) for field in TEXT_FIELDS)
+    assert {"robohnya", "surau", "cerpen", "roboh", "tasawuf"} <= words(indexed_document, "title")
+    assert {"navis", "ali", "akbar", "hamka"} <= words(indexed_document, "author")
+    assert words(indexed_document, "subject") == {"kesusastraan", "sumatra"}
+    assert {"nusantara", "seri", "kakek", "navis", "surau"} <= words(indexed_document, "text")
+    assert not any(
+        "rahasia" in words(indexed_document, field) or "pengarang" in words(indexed_document, field)
+        for field in TEXT_FIELDS
+    )
 
 
 def test_words_in_another_script_are_found_where_their_field_belongs() -> None:
-    found = indexed(
+    indexed_document = indexed(
         ["245", "10", "6", "880-01", "a", "Tafsir"],
         ["880", "10", "6", "245-01/(3/r", "a", "تفسير"],
         ["880", "1 ", "6", "100-02/(3/r", "a", "همكا"],
     )
-    assert "تفسير" in words(found, "title")
-    assert "همكا" in words(found, "author")
+    assert "تفسير" in words(indexed_document, "title")
+    assert "همكا" in words(indexed_document, "author")
 
 
 def test_a_root_stands_as_often_as_its_place_counts() -> None:
-    found = indexed(
+    indexed_document = indexed(
         ["245", "10", "a", "Penulisan surau"],
         ["650", " 4", "a", "Surau"],
         ["520", "  ", "a", "Penulis dan kakek penulis"],
     )
-    counted = Counter(found.text["any"].split())
-    assert (counted["surau"], counted["tulis"], counted["kakek"]) == (5 + 3, 4 + 1, 2)
-    assert counted["#surau"] == counted["surau"]
-    assert {"#pen", "#penulisan", "#tul", "#tulis", "t=surau", "t=tulis", "s=surau", "#kakek"} <= set(counted)
-    assert not {"#kak", "s=tulis", "penulisan"} & set(counted)
+    counts = Counter(indexed_document.text["any"].split())
+    assert (counts["surau"], counts["tulis"], counts["kakek"]) == (5 + 3, 4 + 1, 2)
+    assert counts["#surau"] == counts["surau"]
+    assert {"#pen", "#penulisan", "#tul", "#tulis", "t=surau", "t=tulis", "s=surau", "#kakek"} <= set(counts)
+    assert not {"#kak", "s=tulis", "penulisan"} & set(counts)
 
 
 def test_series_publishers_initials_and_old_spelling_are_found() -> None:
-    found = indexed(
+    indexed_document = indexed(
         ["100", "1 ", "a", "Alisjahbana, Sutan Takdir,", "d", "1908-1994"],
         ["245", "10", "a", "Tjerita Hari Raja /", "c", "S. T. Alisjahbana ; H.B. Jassin"],
         ["260", "  ", "b", "Balai Poestaka"],
         ["490", "0 ", "a", "Seri sastra"],
     )
-    assert {"cerita", "raja", "raya", "st", "hb", "s", "t", "e=sastra", "p=pustaka", "p=balai"} <= words(found, "any")
-    assert found.keywords["name"] == ("alisyahbana sutan takdir",)
+    assert {"cerita", "raja", "raya", "st", "hb", "s", "t", "e=sastra", "p=pustaka", "p=balai"} <= words(
+        indexed_document, "any"
+    )
+    assert indexed_document.keywords["name"] == ("alisyahbana sutan takdir",)
 
 
 def test_no_phrase_reaches_from_one_kind_of_words_into_another() -> None:
-    found = indexed(["100", "1 ", "a", "Hamka"], ["245", "10", "a", "Tasawuf"], ["520", "  ", "a", "Modern"])
-    assert found.text["text"] == "^ tasawuf | hamka | modern |"
+    indexed_document = indexed(["100", "1 ", "a", "Hamka"], ["245", "10", "a", "Tasawuf"], ["520", "  ", "a", "Modern"])
+    assert indexed_document.text["text"] == "^ tasawuf | hamka | modern |"
 
 
 def test_items_make_facets_and_identifiers() -> None:
-    found = indexed(
+    indexed_document = indexed(
         items=(
             ItemFacts(barcode="00-12", branch="PST", collection="local", call_number="F 813 NAV r"),
             ItemFacts(institution="UMMY", branch="KPS", status="in_repair", material="video"),
             ItemFacts(branch="TJH", status="withdrawn"),
         )
     )
-    assert found.facets["availability"] == ("can_be_borrowed",)
-    assert found.facets["branch"] == ("PKS/PST", "UMMY/KPS")
-    assert found.facets["institution"] == ("PKS", "UMMY")
-    assert found.facets["collection"] == ("local",)
-    assert found.facets["material"] == ("book", "video")
-    assert found.keywords["identifier"] == ("0012", "f813navr", "813navr")
+    assert indexed_document.facets["availability"] == ("can_be_borrowed",)
+    assert indexed_document.facets["branch"] == ("PKS/PST", "UMMY/KPS")
+    assert indexed_document.facets["institution"] == ("PKS", "UMMY")
+    assert indexed_document.facets["collection"] == ("local",)
+    assert indexed_document.facets["material"] == ("book", "video")
+    assert indexed_document.keywords["identifier"] == ("0012", "f813navr", "813navr")
 
 
 def test_nothing_is_available_that_is_only_read_here() -> None:
@@ -142,8 +147,10 @@ def test_sorting_skips_what_the_indicator_says() -> None:
 
 
 def test_isbns_are_kept_as_thirteen_digits_wrong_ones_as_written() -> None:
-    found = indexed(["020", "  ", "a", "602-8811-30-0 (jil. 1)", "z", "0306406152"], ["020", "  ", "a", "9794331119"])
-    assert found.keywords["isbn"] == ("9786028811309", "9794331119", "9780306406157")
+    indexed_document = indexed(
+        ["020", "  ", "a", "602-8811-30-0 (jil. 1)", "z", "0306406152"], ["020", "  ", "a", "9794331119"]
+    )
+    assert indexed_document.keywords["isbn"] == ("9786028811309", "9794331119", "9780306406157")
 
 
 def everything(record: Record) -> Document:
@@ -161,14 +168,14 @@ AS_MANY_AS = {("own", "sound"): 1_500, ("own", "damaged"): 100, ("real", "sound"
 @pytest.mark.parametrize("records", corpus.sets())
 def test_every_record_that_loads_has_a_document(records: str, kind: str) -> None:
     count = 0
-    begun = time.process_time()
+    started_at = time.process_time()
     for record in corpus.loaded(records, sound=kind == "sound", damaged=kind == "damaged"):
-        found = everything(record)
-        assert all(value.split(" ")[0] == START for value in found.text.values())
-        assert all(len(values) == len(set(values)) for values in found.facets.values())
+        indexed_document = everything(record)
+        assert all(value.split(" ")[0] == START for value in indexed_document.text.values())
+        assert all(len(values) == len(set(values)) for values in indexed_document.facets.values())
         count += 1
     assert count >= AS_MANY_AS[records, kind]
-    assert (time.process_time() - begun) / count < 3e-3
+    assert (time.process_time() - started_at) / count < 3e-3
 
 
 TAGS = st.one_of(

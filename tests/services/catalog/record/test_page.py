@@ -48,8 +48,8 @@ ARTICLE = book(
 def shown(database: Database, key: str, branch: str = "") -> tuple[dict[str, Any], list[dict[str, Any]]]:
     with database.reading(READER) as session:
         record_id = session.scalars(select(Record.id).where(Record.control_key == key)).one()
-        found = page.load_record_page(session, record_id, branch=branch)
-    return orjson.loads(found.display), orjson.loads(found.holdings)
+        reply = page.load_record_page(session, record_id, branch=branch)
+    return orjson.loads(reply.display), orjson.loads(reply.holdings)
 
 
 def test_related_records_of_the_same_source_are_found_by_their_number(database: Database, import_: Importer) -> None:
@@ -63,9 +63,9 @@ def test_related_records_of_the_same_source_are_found_by_their_number(database: 
 
 def test_the_readers_branch_comes_first(database: Database, import_: Importer) -> None:
     import_([ARTICLE])
-    assert [each["branch"] for each in shown(database, "(TEST)8")[1]] == ["PST", "TJH"]
-    assert [each["branch"] for each in shown(database, "(TEST)8", "PKS/TJH")[1]] == ["TJH", "PST"]
-    assert [each["branch"] for each in shown(database, "(TEST)8", "nonsense")[1]] == ["PST", "TJH"]
+    assert [entry["branch"] for entry in shown(database, "(TEST)8")[1]] == ["PST", "TJH"]
+    assert [entry["branch"] for entry in shown(database, "(TEST)8", "PKS/TJH")[1]] == ["TJH", "PST"]
+    assert [entry["branch"] for entry in shown(database, "(TEST)8", "nonsense")[1]] == ["PST", "TJH"]
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_the_readers_branch_comes_first(database: Database, import_: Importer) -
 )
 def test_holdings_put_the_readers_branch_and_then_its_institution_first(branch: str, order: list[str]) -> None:
     entries = [{"institution": place[0], "branch": place[2]} for place in ("A/1", "B/1", "B/2", "C/1")]
-    found = orjson.loads(branch_first(orjson.dumps(entries), branch))
-    assert [f"{each['institution']}/{each['branch']}" for each in found] == order
+    reply = orjson.loads(branch_first(orjson.dumps(entries), branch))
+    assert [f"{entry['institution']}/{entry['branch']}" for entry in reply] == order
     assert branch_first(b"[]", branch) == b"[]"
 
 
@@ -116,8 +116,8 @@ def record_id(resources: Resources, key: str) -> str:
 
 
 def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any, resources: Resources) -> None:
-    one = record_id(resources, "(TEST)8")
-    items = call("ListItems", wire.ListItemsRequest(record_id=one, branch="PKS/TJH")).items
+    id_of_record = record_id(resources, "(TEST)8")
+    items = call("ListItems", wire.ListItemsRequest(record_id=id_of_record, branch="PKS/TJH")).items
     assert [(item.branch, item.room, item.availability) for item in items] == [
         ("TJH", "Lantai 2", "read_here_only"),
         ("PST", "", "can_be_borrowed"),
@@ -130,25 +130,25 @@ def test_items_say_all_that_is_known_of_them_the_readers_branch_first(call: Any,
 
 
 def test_neighbours_and_classes_over_the_wire(call: Any, resources: Resources) -> None:
-    asked = browsing.ListNeighboursRequest(record_id=record_id(resources, "(TEST)9"))
-    found = call("ListNeighbours", asked)
-    assert [(neighbour.call_number, neighbour.here) for neighbour in found.neighbours] == [
+    request = browsing.ListNeighboursRequest(record_id=record_id(resources, "(TEST)9"))
+    reply = call("ListNeighbours", request)
+    assert [(neighbour.call_number, neighbour.here) for neighbour in reply.neighbours] == [
         ("050 HOR h", False),
         ("398.2", True),
     ]
-    assert (found.institution, found.branch, found.branch_name.id) == ("PKS", "PST", "PST")
-    assert orjson.loads(found.neighbours[0].record.brief)["title"] == "Surau itu roboh"
+    assert (reply.institution, reply.branch, reply.branch_name.id) == ("PKS", "PST", "PST")
+    assert orjson.loads(reply.neighbours[0].record.brief)["title"] == "Surau itu roboh"
     classes = call("ListClasses", browsing.ListClassesRequest())
     counts = {class_.notation: class_.count for class_ in classes.classes if class_.count}
     assert counts == {"000": 1, "300": 1}
     assert classes.without == 1
     path = call("ListClasses", browsing.ListClassesRequest(parent="398")).path
-    assert [each.notation for each in path] == ["300", "390", "398"]
+    assert [entry.notation for entry in path] == ["300", "390", "398"]
     assert path[0].caption.en == "Social sciences"
 
 
 def test_the_display_over_the_wire(call: Any, resources: Resources) -> None:
-    asked = wire.GetRecordRequest(id=record_id(resources, "(TEST)8"), branch="PKS/TJH")
-    found = call("GetRecord", asked)
-    assert orjson.loads(found.display)["relations"][0]["id"] == record_id(resources, "(TEST)7")
-    assert [load["branch"] for load in orjson.loads(found.holdings)] == ["TJH", "PST"]
+    request = wire.GetRecordRequest(id=record_id(resources, "(TEST)8"), branch="PKS/TJH")
+    reply = call("GetRecord", request)
+    assert orjson.loads(reply.display)["relations"][0]["id"] == record_id(resources, "(TEST)7")
+    assert [holding["branch"] for holding in orjson.loads(reply.holdings)] == ["TJH", "PST"]

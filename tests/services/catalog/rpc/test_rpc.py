@@ -97,7 +97,7 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     assert (reply.total, len(reply.hits), reply.next) == (1, 1, "")
     brief = orjson.loads(reply.hits[0].brief)
     assert (brief["title"], brief["institution"]) == ("Kaba Cindua Mato", "PKS")
-    assert [load["branch"] for load in orjson.loads(reply.hits[0].holdings)] == ["PST", "TJH"]
+    assert [holding["branch"] for holding in orjson.loads(reply.hits[0].holdings)] == ["PST", "TJH"]
     labels = {value.value: (value.count, value.label.id) for value in reply.facets[0].values}
     assert labels["PKS/PST"] == (1, "Perpustakaan Pusat")
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
@@ -111,9 +111,9 @@ def test_suggestions(call: Call) -> None:
 def test_a_record_for_display(call: Call) -> None:
     record_id = found(call).hits[0].id
     reply = call("GetRecord", wire.GetRecordRequest(id=record_id))
-    shown = orjson.loads(reply.display)
+    display_json = orjson.loads(reply.display)
     assert (reply.id, reply.version, reply.source, reply.institution) == (record_id, 1, "TEST", "PKS")
-    assert shown["title"] == "Kaba Cindua Mato"
+    assert display_json["title"] == "Kaba Cindua Mato"
     assert reply.updated_at.seconds > 0
 
 
@@ -136,12 +136,14 @@ def test_a_record_in_each_form_with_the_address_of_its_page(call: Call, form: st
 
 
 def test_records_are_listed_by_number(call: Call) -> None:
-    whole = call("ListRecords", forms_pb2.ListRecordsRequest())
-    first = call("ListRecords", forms_pb2.ListRecordsRequest(limit=1))
-    rest = call("ListRecords", forms_pb2.ListRecordsRequest(after=first.records[0].number))
-    assert [record.id for record in whole.records] == [each.id for each in (*first.records, *rest.records)]
-    assert whole.highest == whole.records[-1].number
-    assert all(record.updated_at.seconds > 0 for record in whole.records)
+    all_records = call("ListRecords", forms_pb2.ListRecordsRequest())
+    first_page = call("ListRecords", forms_pb2.ListRecordsRequest(limit=1))
+    rest = call("ListRecords", forms_pb2.ListRecordsRequest(after=first_page.records[0].number))
+    assert [record.id for record in all_records.records] == [
+        record.id for record in (*first_page.records, *rest.records)
+    ]
+    assert all_records.highest == all_records.records[-1].number
+    assert all(record.updated_at.seconds > 0 for record in all_records.records)
 
 
 def test_items_by_branch_with_their_names(call: Call) -> None:
@@ -153,8 +155,8 @@ def test_items_by_branch_with_their_names(call: Call) -> None:
 
 
 def test_institutions_and_the_branches_of_one(call: Call) -> None:
-    listed = call("ListInstitutions", wire.ListInstitutionsRequest()).institutions
-    assert "PKS" in [each.code for each in listed]
+    institutions = call("ListInstitutions", wire.ListInstitutionsRequest()).institutions
+    assert "PKS" in [institution.code for institution in institutions]
     branches = call("ListBranches", wire.ListBranchesRequest(institution="PKS")).branches
     assert {branch.code for branch in branches} == {"PST", "TJH", "KLL"}
     assert all(branch.confirmed for branch in branches)

@@ -25,23 +25,25 @@ def every_record() -> list[Record]:
 
 
 def branches() -> set[tuple[str, str]]:
-    said = tomllib.loads(sample.institutions_path().read_text(encoding="utf-8"))
-    return {(each["code"], branch["code"]) for each in said["institution"] for branch in each["branch"]}
+    data = tomllib.loads(sample.institutions_path().read_text(encoding="utf-8"))
+    return {
+        (institution["code"], branch["code"]) for institution in data["institution"] for branch in institution["branch"]
+    }
 
 
 def check_digit_is_right(isbn: str) -> bool:
-    digits = [10 if each == "X" else int(each) for each in isbn.replace("-", "")]
+    digits = [10 if character == "X" else int(character) for character in isbn.replace("-", "")]
     if len(digits) == 10:
         return sum(weight * digit for weight, digit in zip(range(10, 0, -1), digits, strict=True)) % 11 == 0
     return len(digits) == 13 and sum(digit * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10 == 0
 
 
 def book(**fields: object) -> Book:
-    given: dict[str, object] = {
+    values: dict[str, object] = {
         "number": 1, "title": "Merantau", "ddc": "304.8", "language": "ind", "audience": "umum",
         "collection": "sirkulasi", "copies": (Copies("PKS", "PST", 1),), "by": (Name("Naim, Mochtar"),),
     }  # fmt: skip
-    return Book(**(given | fields))  # type: ignore[arg-type]
+    return Book(**(values | fields))  # type: ignore[arg-type]
 
 
 def test_there_are_at_least_five_hundred_and_twenty_books():
@@ -53,16 +55,16 @@ def test_at_least_a_hundred_and_twenty_have_a_summary():
 
 
 def test_at_least_a_hundred_are_about_minangkabau_or_from_it():
-    def is_minangkabau(each: Book) -> bool:
-        words = (each.title, each.subtitle, *each.subjects, *each.places)
-        return each.collection == "lokal" or bool(MINANGKABAU.search(" ".join(words)))
+    def is_minangkabau(sample_book: Book) -> bool:
+        words = (sample_book.title, sample_book.subtitle, *sample_book.subjects, *sample_book.places)
+        return sample_book.collection == "lokal" or bool(MINANGKABAU.search(" ".join(words)))
 
     assert sum(map(is_minangkabau, books())) >= 100
 
 
 def test_every_main_class_of_ddc_is_there():
     classes = {"200" if book.ddc.startswith("2X") else f"{book.ddc[0]}00" for book in books()}
-    assert classes == {f"{first}00" for first in range(10)}
+    assert classes == {f"{digit}00" for digit in range(10)}
 
 
 def test_no_number_is_given_twice_though_files_grow():
@@ -86,8 +88,10 @@ def test_every_class_is_well_formed():
 
 
 def test_every_language_is_one_of_iso_639_2_b():
-    said = {book.language for book in books()} | {book.original_language for book in books() if book.original_language}
-    assert said <= LANGUAGES.keys()
+    languages = {book.language for book in books()} | {
+        book.original_language for book in books() if book.original_language
+    }
+    assert languages <= LANGUAGES.keys()
 
 
 def test_no_book_is_written_down_twice():
@@ -117,8 +121,8 @@ def test_a_book_that_is_written_wrongly_is_named(tmp_path: Path):
 
 
 def test_every_copy_stands_at_a_branch_of_the_institutions_file():
-    told = {(copies.institution, copies.branch) for book in books() for copies in book.copies}
-    assert told == branches()
+    branches_of_copies = {(copies.institution, copies.branch) for book in books() for copies in book.copies}
+    assert branches_of_copies == branches()
 
 
 def test_the_city_has_three_branches_and_two_partners_have_one_each():
@@ -176,8 +180,8 @@ def test_a_call_number_has_prefix_class_three_letters_and_one():
 
 
 def test_a_book_that_only_has_an_editor_is_filed_under_its_title():
-    edited = book(title="The Kaba", language="eng", by=(Name("Jassin, H. B.", "ed"),))
-    assert call_number(edited)[2] == "KAB k"
+    edited_book = book(title="The Kaba", language="eng", by=(Name("Jassin, H. B.", "ed"),))
+    assert call_number(edited_book)[2] == "KAB k"
 
 
 def test_salah_asuhan_is_catalogued_by_the_rules():

@@ -17,7 +17,7 @@ from services.catalog.marc.record import Record
 from services.catalog.tables.base import compress, decompress
 from tests.fakes.library import Library, book
 
-SAID = (
+TEXT = (
     b'["00733nam a2200169   4500",["001","1"],["245","10","a","Kemarau /","c","A.A. Navis"],'
     b'["852","  ","b","PST","c","sirkulasi"]]'
 )
@@ -34,8 +34,8 @@ def test_everything_comes_back(data: bytes) -> None:
 
 
 def test_what_was_kept_at_first_can_be_read_for_ever() -> None:
-    assert decompress(KEPT) == SAID
-    assert len(KEPT) < len(SAID) / 2
+    assert decompress(KEPT) == TEXT
+    assert len(KEPT) < len(TEXT) / 2
 
 
 def test_what_was_kept_before_there_was_such_a_thing_comes_as_it_is() -> None:
@@ -44,9 +44,9 @@ def test_what_was_kept_before_there_was_such_a_thing_comes_as_it_is() -> None:
 
 
 def test_threads_do_not_get_in_each_others_way() -> None:
-    said = [SAID * times for times in range(1, 200)]
+    texts = [TEXT * times for times in range(1, 200)]
     with ThreadPoolExecutor(8) as threads:
-        assert list(threads.map(lambda each: decompress(compress(each)), said * 20)) == said * 20
+        assert list(threads.map(lambda data: decompress(compress(data)), texts * 20)) == texts * 20
 
 
 def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(database: Database, index: Index) -> None:
@@ -54,9 +54,9 @@ def test_a_catalogue_from_before_is_read_and_what_is_new_stands_deflated(databas
     library = Library(database, index)
     library.put([book("Kemarau", author="Navis, A. A."), book("Siti Nurbaya")])
     select = "SELECT marc, brief, holdings FROM records ORDER BY number"
-    new = [bytes(each) for row in library.database.rows(select, ()) for each in row]
-    assert all(each[:1] == b"\x01" for each in new)
-    plain = [decompress(each) for each in new]
+    new = [bytes(value) for row in library.database.rows(select, ()) for value in row]
+    assert all(value[:1] == b"\x01" for value in new)
+    plain = [decompress(value) for value in new]
     with library.database.transaction(system("test")) as session:
         update = text("UPDATE records SET marc = :marc, brief = :brief, holdings = :holdings WHERE number = 1")
         session.execute(update, dict(zip(("marc", "brief", "holdings"), plain[:3], strict=True)))

@@ -35,15 +35,15 @@ class Works:
 
     def partition(self) -> set[frozenset[str]]:
         """The works: control numbers together."""
-        found: dict[int, set[str]] = {}
+        keys_by_work: dict[int, set[str]] = {}
         with self.database.reading(READER) as session:
             rows = session.execute(
                 select(Record.control_key, Record.work_number).where(Record.deleted_at.is_(None))
             ).all()
         for key, number in rows:
             assert number is not None
-            found.setdefault(number, set()).add(key.partition(")")[2])
-        return {frozenset(each) for each in found.values()}
+            keys_by_work.setdefault(number, set()).add(key.partition(")")[2])
+        return {frozenset(keys) for keys in keys_by_work.values()}
 
     def number(self, key: str) -> int:
         """The work of a record."""
@@ -53,8 +53,8 @@ class Works:
         return int(self._of(key, Record.version))
 
     def record_id(self, key: str) -> UUID:
-        found: UUID = self._of(key, Record.id)
-        return found
+        record_id: UUID = self._of(key, Record.id)
+        return record_id
 
     def work_id(self, key: str) -> UUID:
         with self.database.reading(READER) as session:
@@ -73,15 +73,15 @@ class Works:
             lock_works(session)
             number = session.scalars(select(Record.number).where(Record.id == self.record_id(key))).one()
             remove_records(session, [number])
-            gone = {"deleted_at": clock.now(), "work_number": None, "work_keys": None}
-            session.execute(update(Record).where(Record.number == number).values(**gone))
+            columns = {"deleted_at": clock.now(), "work_number": None, "work_keys": None}
+            session.execute(update(Record).where(Record.number == number).values(**columns))
 
-    def shown(self, key: str, **asked: str) -> WorkPage:
+    def shown(self, key: str, **parameters: str) -> WorkPage:
         """A record's work."""
-        return self.shown_by(self.work_id(key), **asked)
+        return self.shown_by(self.work_id(key), **parameters)
 
-    def shown_by(self, work_id: UUID, **asked: str) -> WorkPage:
-        return load_work(self.database, context=READER, work_id=work_id, **asked)
+    def shown_by(self, work_id: UUID, **parameters: str) -> WorkPage:
+        return load_work(self.database, context=READER, work_id=work_id, **parameters)
 
     def keys(self) -> int:
         with self.database.reading(READER) as session:

@@ -63,9 +63,9 @@ def test_who_moves_gets_a_new_version_and_the_index_and_others_hear_of_it(works:
     with works.database.reading(READER) as session:
         number = session.scalars(select(Record.number).where(Record.id == works.record_id("2"))).one()
         queued = session.scalars(select(IndexQueue.version).where(IndexQueue.record_number == number)).one()
-        told = session.scalars(select(outbox.c.body).where(outbox.c.aggregate_id.like("works:%"))).all()
+        events = session.scalars(select(outbox.c.body).where(outbox.c.aggregate_id.like("works:%"))).all()
     assert queued == 2
-    assert [str(works.record_id("2")) in each for each in told] == [True]
+    assert [str(works.record_id("2")) in event for event in events] == [True]
 
 
 def test_a_merged_work_that_merges_on_leads_to_the_last(works: Works) -> None:
@@ -94,10 +94,10 @@ def test_a_changed_record_leaves_and_joins_another(works: Works) -> None:
 
 def test_what_only_a_changed_record_held_together_parts(works: Works) -> None:
     works.put(made("1", "satu"), made("2", "satu", "dua"), made("3", "dua"), made("4", "dua"))
-    first, version = works.work_id("1"), works.version("4")
+    first_work, version = works.work_id("1"), works.version("4")
     works.put(made("2", "lain"))
     assert works.partition() == of("1", "2", "34")
-    assert works.work_id("1") == first
+    assert works.work_id("1") == first_work
     assert works.version("4") == version + 1
     works.put(made("5", "dua"))
     assert works.partition() == of("1", "2", "345")
@@ -123,15 +123,15 @@ def test_a_record_that_goes_pulls_nobody_any_more(works: Works) -> None:
 def test_an_unchanged_import_moves_nobody(works: Works) -> None:
     records = [made("1", "satu"), made("2", "satu"), made("3")]
     works.put(*records)
-    before = [works.number(each) for each in "123"]
+    old_numbers = [works.number(key) for key in "123"]
     works.put(*records)
-    assert [(works.number(each), works.version(each)) for each in "123"] == [(number, 1) for number in before]
+    assert [(works.number(key), works.version(key)) for key in "123"] == [(number, 1) for number in old_numbers]
 
 
 @pytest.mark.parametrize("order", list(permutations("123"))[3:5])
 def test_any_order_in_one_batch_gives_the_same_works(works: Works, order: tuple[str, ...]) -> None:
     records = {"1": made("1", "satu"), "2": made("2", "satu", "dua"), "3": made("3", "dua")}
-    works.put(*(records[each] for each in order))
+    works.put(*(records[at] for at in order))
     assert works.partition() == of("123")
 
 
@@ -143,23 +143,23 @@ KEYS = st.lists(st.sampled_from(["satu", "dua", "tiga", "empat", "lima"]), min_s
 def test_works_depend_on_the_records_and_not_on_how_they_came(works: Works, steps: list[tuple[str, list[str]]]) -> None:
     """Whatever came and changed, in whatever batches: the works are the connected parts of what is there now."""
     prefix = uuid4().hex  # one database for all examples: each has keys of its own
-    now: dict[str, list[str]] = {}
+    keys_by_work: dict[str, list[str]] = {}
     for number, keys in steps:
-        now[number] = keys
+        keys_by_work[number] = keys
         works.put(made(f"{prefix}{number}", *(f"{prefix} {key}" for key in keys)))
     hashes = {key: at for at, key in enumerate(["satu", "dua", "tiga", "empat", "lima"])}
     expected = connected_parts(
-        [(int(number), tuple(hashes[key] for key in keys)) for number, keys in sorted(now.items())]
+        [(int(number), tuple(hashes[key] for key in keys)) for number, keys in sorted(keys_by_work.items())]
     )
-    found = {each for each in works.partition() if any(key.startswith(prefix) for key in each)}
-    assert found == {frozenset(f"{prefix}{number}" for number in each) for each in expected}
+    works_of_prefix = {work for work in works.partition() if any(key.startswith(prefix) for key in work)}
+    assert works_of_prefix == {frozenset(f"{prefix}{number}" for number in work) for work in expected}
 
 
 @given(st.lists(st.lists(st.integers(0, 9), max_size=3), max_size=12), st.randoms())
-def test_the_parts_of_a_net_are_the_same_in_any_order(keys: list[list[int]], chance: object) -> None:
-    members = [(at, tuple(each)) for at, each in enumerate(keys)]
+def test_the_parts_of_a_net_are_the_same_in_any_order(keys: list[list[int]], generator: object) -> None:
+    members = [(at, tuple(values)) for at, values in enumerate(keys)]
     shuffled = list(members)
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    generator.shuffle(shuffled)  # type: ignore[attr-defined]
     assert {frozenset(part) for part in connected_parts(members)} == {
         frozenset(part) for part in connected_parts(shuffled)
     }
@@ -181,6 +181,6 @@ def test_two_imports_at_once_that_bring_one_key_make_one_work(database: Database
     ]
     for thread in threads:
         thread.start()
-    for each in threads:
-        each.join()
+    for thread in threads:
+        thread.join()
     assert works.partition() == of("ABCD")

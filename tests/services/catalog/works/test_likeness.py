@@ -23,11 +23,11 @@ def with_leader(record: Record, leader: str) -> Record:
 
 def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: str) -> Record:
     """A record whose 245 says more: subfields after $a."""
-    made = book("9", title, author=author, **other)
-    field = next(field for field in made.fields if field[0] == "245")
-    for each in more:
-        field += each
-    return made
+    record = book("9", title, author=author, **other)
+    field = next(field for field in record.fields if field[0] == "245")
+    for extra_field in more:
+        field += extra_field
+    return record
 
 
 ONE_WORK = {
@@ -117,48 +117,48 @@ APART = {
 
 @pytest.mark.parametrize("name", ONE_WORK)
 def test_of_one_work(name: str) -> None:
-    one, other = (compared_record(each) for each in ONE_WORK[name])
-    found = compare(one, other)
-    assert found.score > 0
-    assert found.reasons
-    assert compare(other, one) == found
+    left, right = (compared_record(record) for record in ONE_WORK[name])
+    likeness = compare(left, right)
+    assert likeness.score > 0
+    assert likeness.reasons
+    assert compare(right, left) == likeness
 
 
 @pytest.mark.parametrize("name", APART)
 def test_apart(name: str) -> None:
-    one, other = (compared_record(each) for each in APART[name])
-    found = compare(one, other)
-    assert found.score == 0
-    assert compare(other, one) == found
+    left, right = (compared_record(record) for record in APART[name])
+    likeness = compare(left, right)
+    assert likeness.score == 0
+    assert compare(right, left) == likeness
 
 
 def test_reasons_are_said_in_both_languages_surest_first() -> None:
     twin = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="979-9731-23-4 (jil. 1)")
-    found = compare(compared_record(BUMI), compared_record(twin))
-    assert found.reasons[0].id == "Pengarang dan judul sama"
-    assert found.reasons[0].en == "Same author and title"
+    likeness = compare(compared_record(BUMI), compared_record(twin))
+    assert likeness.reasons[0].id == "Pengarang dan judul sama"
+    assert likeness.reasons[0].en == "Same author and title"
     against = compare(compared_record(BUMI), compared_record(titled("Bumi manusia", ["n", "2"], author="Hamka")))
     assert [reason.en for reason in against.reasons] == ["Different author", "Different volume or part"]
 
 
 def test_two_signs_are_surer_than_one() -> None:
     same = book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", isbn="9789799731234")
-    one = compare(compared_record(BUMI), compared_record(book("4", "Bumi manusia", author="Toer, P.")))
-    assert compare(compared_record(BUMI), compared_record(same)).score > one.score == 95
+    likeness = compare(compared_record(BUMI), compared_record(book("4", "Bumi manusia", author="Toer, P.")))
+    assert compare(compared_record(BUMI), compared_record(same)).score > likeness.score == 95
 
 
 @pytest.mark.parametrize(
-    ("name", "found"),
+    ("name", "mark"),
     [("Navis, A.A.", "navis a"), ("Hamka", "hamka"), ("Prof. Dr. Hamka", "hamka"), ("H. Agus Salim", "salim a"),
      ("Toer, Pramoedya Ananta,", "tur p"), ("", ""), (",", "")],
 )  # fmt: skip
-def test_a_name_s_mark(name: str, found: str) -> None:
-    assert author_key(name, inverted=True) == found
+def test_a_name_s_mark(name: str, mark: str) -> None:
+    assert author_key(name, inverted=True) == mark
 
 
-@pytest.mark.parametrize(("word", "found"), [("xiv", "14"), ("007", "7"), ("000", "0"), ("satu", "satu"), ("ix", "9")])
-def test_numbers_in_one_form(word: str, found: str) -> None:
-    assert plain_number(word) == found
+@pytest.mark.parametrize(("word", "form"), [("xiv", "14"), ("007", "7"), ("000", "0"), ("satu", "satu"), ("ix", "9")])
+def test_numbers_in_one_form(word: str, form: str) -> None:
+    assert plain_number(word) == form
 
 
 def test_keys_are_few_fit_a_column_and_come_back_from_their_row() -> None:
@@ -176,6 +176,6 @@ def test_what_is_found_of_a_record() -> None:
         more=[["490", "0 ", "a", "Seri adat ;", "v", "3"]],
     )  # fmt: skip
     record.first("245")[1] = "14"  # type: ignore[index]
-    found = record_keys_of(record)
-    assert (found.title_sort, found.author_sort) == ("tigers of minangkabau", "hadler jeffrey")
-    assert found.headings == ("aHadler, Jeffrey", "sHarimau", "eSeri adat")
+    keys = record_keys_of(record)
+    assert (keys.title_sort, keys.author_sort) == ("tigers of minangkabau", "hadler jeffrey")
+    assert keys.headings == ("aHadler, Jeffrey", "sHarimau", "eSeri adat")

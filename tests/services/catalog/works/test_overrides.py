@@ -64,8 +64,8 @@ def test_the_newest_word_counts(works: Works) -> None:
 def test_an_edition_ruled_on_says_so_with_the_reason(works: Works) -> None:
     works.put(made("1", "satu"), made("2"))
     works.join("2", into="1")
-    (ruled,) = [edition for edition in works.shown("1").editions if edition.record.id == str(works.record_id("2"))]
-    assert (ruled.score, ruled.reasons[0].en) == (100, "Decided by a librarian: terjemahan")
+    (edition,) = [edition for edition in works.shown("1").editions if edition.record.id == str(works.record_id("2"))]
+    assert (edition.score, edition.reasons[0].en) == (100, "Decided by a librarian: terjemahan")
 
 
 def test_what_cannot_be_ruled_is_refused_by_name(works: Works) -> None:
@@ -91,12 +91,12 @@ def test_editions_come_with_the_one_to_be_had_first_then_the_readers_language_th
         book("lent", "Bumi manusia", year="1990", items=[("PST", "1")], **toer),
     )
     ids = {str(works.record_id(key)): key for key in ("old", "new", "eng", "lent")}
-    shown = works.shown("old")
-    assert [ids[edition.record.id] for edition in shown.editions] == ["lent", "new", "old", "eng"]
+    page = works.shown("old")
+    assert [ids[edition.record.id] for edition in page.editions] == ["lent", "new", "old", "eng"]
     english = works.shown("eng", language="en", branch="PKS/LAIN")
     assert [ids[edition.record.id] for edition in english.editions] == ["lent", "eng", "new", "old"]
-    assert (shown.title, shown.author) == ("Bumi manusia", "Toer, Pramoedya Ananta")
-    assert {edition.score for edition in shown.editions} == {90, 95}
+    assert (page.title, page.author) == ("Bumi manusia", "Toer, Pramoedya Ananta")
+    assert {edition.score for edition in page.editions} == {90, 95}
 
 
 def test_the_id_of_a_merged_work_shows_the_other(works: Works) -> None:
@@ -110,8 +110,8 @@ def test_the_id_of_a_merged_work_shows_the_other(works: Works) -> None:
 
 def test_a_work_nobody_knows_or_without_records_is_not_found(works: Works) -> None:
     works.put(made("1"))
-    left = works.work_id("1")
+    work = works.work_id("1")
     works.delete("1")
-    for work_id in (new_id(), left):
+    for work_id in (new_id(), work):
         with pytest.raises(NotFound, match="WORK_NOT_FOUND"):
             works.shown_by(work_id)
