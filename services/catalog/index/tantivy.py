@@ -245,7 +245,7 @@ class TantivyIndex:
 
 def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -> Snapshot | None:
     """Open the state of the folder; None when it changed during the opening."""
-    before = files.read_meta(folder)
+    meta_json = files.read_meta(folder)
     if current is not None and current.folder == folder:
         index = current.index
     else:
@@ -253,9 +253,9 @@ def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -
         index.config_reader("manual")
     index.reload()
     searcher = index.searcher()
-    if files.read_meta(folder) != before:
+    if files.read_meta(folder) != meta_json:
         return None
-    return Snapshot(folder, index, searcher, files.generation(folder, before), stamp)
+    return Snapshot(folder, index, searcher, files.generation(folder, meta_json), stamp)
 
 
 def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> int:
@@ -267,10 +267,10 @@ def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> in
 def _near_tokens(snapshot: Snapshot, field: str, token: str, limit: int) -> list[tuple[int, str]]:
     """List tokens of the field with the same first letter within `limit` edits, as (edits, token)."""
     key = (field, token, limit)
-    near = snapshot.near_tokens.get(key)
-    if near is None:
+    tokens = snapshot.near_tokens.get(key)
+    if tokens is None:
         words = (word for word, _count in snapshot.searcher.terms_with_prefix(field, token[:1]))
-        near = nearest_tokens(token, words, limit)
+        tokens = nearest_tokens(token, words, limit)
         if len(snapshot.near_tokens) < MOST_NEAR_LOOKUPS:
-            snapshot.near_tokens[key] = near
-    return near
+            snapshot.near_tokens[key] = tokens
+    return tokens

@@ -83,13 +83,13 @@ def damaged_file(folder: Path) -> str:
     """
     while True:
         try:
-            before = read_meta(folder)
-            segments = [segment["segment_id"].replace("-", "") for segment in json.loads(before)["segments"]]
+            meta_json = read_meta(folder)
+            segments = [segment["segment_id"].replace("-", "") for segment in json.loads(meta_json)["segments"]]
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "meta.json"
         damaged = next((name for segment in segments if (name := _damaged_file_of(folder, segment))), "")
         # A merge may have replaced the segments during the check.
-        if not damaged or read_meta(folder) == before:
+        if not damaged or read_meta(folder) == meta_json:
             return damaged
 
 

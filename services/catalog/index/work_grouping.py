@@ -80,14 +80,14 @@ def group_by_work(
         by_work.setdefault(edition.work, []).append(edition)
     language = pack_edition(available=False, year=None, language=request.language)
     # A record may have moved to another work between the two requests.
-    best = [
+    best_numbers = [
         min(by_work[hit.work], key=lambda edition: _edition_order(edition, language)).number
         if hit.work in by_work
         else hit.number
         for hit in first_hits_of_page
     ]
     return HitPage(
-        numbers=best,
+        numbers=best_numbers,
         scores=[hit.score for hit in first_hits_of_page],
         works=[hit.work for hit in first_hits_of_page],
         editions=[max(len(by_work.get(hit.work, ())), 1) for hit in first_hits_of_page],

@@ -9,9 +9,9 @@ import orjson
 
 from services.catalog.items.item_maps import STATUSES
 
-__all__ = ["ANSWERS", "STATUSES", "ItemFacts", "answer", "branch_first", "branch_named", "holdings"]
+__all__ = ["AVAILABILITIES", "STATUSES", "ItemFacts", "availability_of", "holdings", "sort_holdings", "split_branch"]
 
-ANSWERS = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
+AVAILABILITIES = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
 _READ_HERE = frozenset({"reference", "closed_stacks"})
 
 
@@ -48,8 +48,8 @@ class ItemFacts(NamedTuple):
     call_sort: str = ""
 
 
-def answer(status: str, collection: str) -> str:
-    """Return the availability of an item, one of ANSWERS; never "out_until", which only circulation knows."""
+def availability_of(status: str, collection: str) -> str:
+    """Return the availability of an item, one of AVAILABILITIES; never "out_until", which only circulation knows."""
     if status != "in_service":
         return "not_available"
     return "read_here_only" if collection in _READ_HERE else "can_be_borrowed"
@@ -82,31 +82,34 @@ def holdings(
                 "available": 0,
                 "answer": "not_available",
             }
-        availability = answer(item.status, item.collection)
+        availability = availability_of(item.status, item.collection)
         entry["items"] += 1
         entry["available"] += availability == "can_be_borrowed"
         entry["call_number"] = entry["call_number"] or item.call_number
-        entry["answer"] = min(entry["answer"], availability, key=ANSWERS.index)
+        entry["answer"] = min(entry["answer"], availability, key=AVAILABILITIES.index)
     return [entries[key] for key in sorted(entries)]
 
 
-def branch_first(holdings_json: bytes, branch: str) -> bytes:
+def sort_holdings(holdings_json: bytes, branch: str) -> bytes:
     """Sort holdings: the reader's branch ("INSTITUTION/BRANCH") first, then other branches of its institution.
 
     holdings_json  JSON of holdings(); returned unchanged when the order does not change
     """
-    preferred = branch_named(branch)
-    if preferred is None or len(holdings_json) < 3:
+    reader_branch = split_branch(branch)
+    if reader_branch is None or len(holdings_json) < 3:
         return holdings_json
     entries = orjson.loads(holdings_json)
-    ordered = sorted(
+    sorted_entries = sorted(
         entries,
-        key=lambda entry: (entry["institution"] != preferred[0], (entry["institution"], entry["branch"]) != preferred),
+        key=lambda entry: (
+            entry["institution"] != reader_branch[0],
+            (entry["institution"], entry["branch"]) != reader_branch,
+        ),
     )
-    return holdings_json if ordered == entries else orjson.dumps(ordered)
+    return holdings_json if sorted_entries == entries else orjson.dumps(sorted_entries)
 
 
-def branch_named(text: str) -> tuple[str, str] | None:
+def split_branch(text: str) -> tuple[str, str] | None:
     """Split "INSTITUTION/BRANCH" into its codes; None for other text: a bookmark of an old address is no error."""
     institution, slash, branch = text.partition("/")
     return (institution, branch) if slash and institution and branch else None

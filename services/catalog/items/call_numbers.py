@@ -133,9 +133,9 @@ def _prefix(words: list[str]) -> tuple[str, list[str]]:
         count += 1
     if count and count < len(words) and _is_class(words[count]):
         return " ".join(word.rstrip(".").upper() for word in words[:count]), words[count:]
-    first = words[0].rstrip(".") if words else ""
-    if len(words) > 1 and first.upper() == first and first in _PREFIXES:
-        return first, words[1:]
+    first_word = words[0].rstrip(".") if words else ""
+    if len(words) > 1 and first_word.upper() == first_word and first_word in _PREFIXES:
+        return first_word, words[1:]
     return "", words
 
 

@@ -15,7 +15,7 @@ from chassis.errors import Invalid
 from chassis.ids import parse_id
 from chassis.sentences import LocalText
 from services.catalog import queries
-from services.catalog.items.availability import branch_named
+from services.catalog.items.availability import split_branch
 from services.catalog.tables import Branch, Institution, Item
 
 MOST_EACH_SIDE = 20
@@ -56,13 +56,13 @@ def list_neighbours(database: Database, *, context: Context, record_id: str, bra
         raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=limit, most=MOST_EACH_SIDE)
     with database.reading(context) as session:
         number = queries.record(session, parse_id(record_id)).number
-        position = shelf_position_of(session, number, branch_named(branch))
+        position = shelf_position_of(session, number, split_branch(branch))
         if position is None:
             return Shelf([])
         count = limit or USUAL_EACH_SIDE
-        seen = {number}
-        left = _records_along_shelf(session, position, seen, count, leftwards=True)
-        right = _records_along_shelf(session, position, seen, count, leftwards=False)
+        known_numbers = {number}
+        left = _records_along_shelf(session, position, known_numbers, count, leftwards=True)
+        right = _records_along_shelf(session, position, known_numbers, count, leftwards=False)
     entries = [*reversed(left), (number, position.call_number), *right]
     briefs = queries.briefs(database, [entry for entry, _ in entries])
     return Shelf(
@@ -74,7 +74,7 @@ def list_neighbours(database: Database, *, context: Context, record_id: str, bra
 
 
 def _records_along_shelf(
-    session: Session, position: ShelfPosition, seen: set[int], count: int, *, leftwards: bool
+    session: Session, position: ShelfPosition, known_numbers: set[int], count: int, *, leftwards: bool
 ) -> Sequence[tuple[int, str]]:
     """List records from a shelf position in one direction, nearest first, with the call number of the item."""
     entries: list[tuple[int, str]] = []
@@ -83,8 +83,8 @@ def _records_along_shelf(
         items = items_along_shelf(session, position.branch_id, at, leftwards=leftwards, limit=PAGE)
         for call_sort, record_number, call_number in items:
             at = call_sort, record_number
-            if record_number not in seen:
-                seen.add(record_number)
+            if record_number not in known_numbers:
+                known_numbers.add(record_number)
                 entries.append((record_number, call_number))
                 if len(entries) == count:
                     return entries
@@ -128,11 +128,11 @@ def shelf_position_of(session: Session, record_number: int, branch: tuple[str, s
     ).all()
     if not rows:
         return None
-    preferred = [row for row in rows if (row.institution, row.branch) == branch]
-    first = preferred[0] if preferred else rows[0]
-    name = LocalText(first.name_id, first.name_en)
+    preferred_rows = [row for row in rows if (row.institution, row.branch) == branch]
+    row = preferred_rows[0] if preferred_rows else rows[0]
+    name = LocalText(row.name_id, row.name_en)
     return ShelfPosition(
-        first.branch_id, first.institution, first.branch, name, first.call_sort, record_number, first.call_number
+        row.branch_id, row.institution, row.branch, name, row.call_sort, record_number, row.call_number
     )
 
 

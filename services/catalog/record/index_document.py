@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from services.catalog.analysis import as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
-from services.catalog.items.availability import ItemFacts, answer
+from services.catalog.items.availability import ItemFacts, availability_of
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
 from services.catalog.record.classes import NONE as WITHOUT_CLASS
@@ -279,7 +279,7 @@ def _facets(
 
 
 def _can_be_had(item: ItemFacts) -> bool:
-    return answer(item.status, item.collection) == "can_be_borrowed"
+    return availability_of(item.status, item.collection) == "can_be_borrowed"
 
 
 def _values(values: Iterable[str]) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from services.catalog import queries
-from services.catalog.items.availability import branch_first, branch_named
+from services.catalog.items.availability import sort_holdings, split_branch
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.record.display import display
@@ -56,7 +56,7 @@ def load_record_page(session: Session, record_id: UUID, *, branch: str = "") -> 
         number=row.number,
         version=row.version,
         display=orjson.dumps(full),
-        holdings=branch_first(row.holdings, branch) if branch else row.holdings,
+        holdings=sort_holdings(row.holdings, branch) if branch else row.holdings,
         updated_at=row.updated_at,
         source=row.source,
         institution=row.institution,
@@ -73,7 +73,7 @@ def load_items(
     with database.reading(context) as session:
         record = queries.record(session, record_id)
         items = queries.items(session, record.number)
-    first = branch_named(branch)
+    first = split_branch(branch)
     if first is not None:
         items = sorted(items, key=lambda item: (item.institution, item.branch) != first)
     return record.version, items

@@ -15,7 +15,7 @@ from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
 from services.catalog.items import call_numbers
-from services.catalog.items.availability import answer
+from services.catalog.items.availability import availability_of
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.record import page
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
@@ -62,7 +62,7 @@ class RecordMethods(ServicerPart):
                     collection=item.collection,
                     material=item.material,
                     status=item.status,
-                    availability=answer(item.status, item.collection),
+                    availability=availability_of(item.status, item.collection),
                     copy=item.copy,
                     room=item.room,
                     enumeration=item.enumeration,

@@ -13,7 +13,7 @@ from chassis.db import Database
 from chassis.errors import Unavailable
 from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
-from services.catalog.items.availability import branch_first
+from services.catalog.items.availability import sort_holdings
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.search import validation
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
@@ -178,7 +178,7 @@ def _load_hits(
         if row is None:
             continue
         marked_fields = highlights(marks, orjson.loads(row.brief)) if marks else {}
-        holdings = branch_first(row.holdings, branch) if branch else row.holdings
+        holdings = sort_holdings(row.holdings, branch) if branch else row.holdings
         work_id = works.get(hits.works[position], "") if hits.works else ""
         editions = hits.editions[position] if hits.works else 0
         loaded_hits.append(

@@ -131,11 +131,11 @@ def _reason(packed: bytes, weights: Mapping[tuple[str, str], float]) -> LocalTex
     if not shared_weights:
         return None
     kinds = {kind for kind, _value in shared_weights}
-    best = max(
+    best_kind = max(
         sorted(kinds),
         key=lambda kind: sum(weight for other_kind, weight in shared_weights.items() if other_kind[0] == kind),
     )
-    values = [value for kind, value in shared_weights if kind == best]
+    values = [value for kind, value in shared_weights if kind == best_kind]
     # Of a class and its broader classes only the class is named.
-    values = [notation(max(values, key=len))] if best == "class" else values[:_MOST_NAMED]
-    return sentence(REASONS[best], values="; ".join(values))
+    values = [notation(max(values, key=len))] if best_kind == "class" else values[:_MOST_NAMED]
+    return sentence(REASONS[best_kind], values="; ".join(values))

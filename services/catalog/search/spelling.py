@@ -55,9 +55,9 @@ def corrections(index: Index, query: Query) -> Iterator[Query]:
     spelling = {position: candidates[0] for position, candidates in unknown.items()}
     if spelling:
         yield _replace_words(query, spelling)
-    joined = _join_words(index, query)
-    if joined is not None:
-        yield joined
+    joined_query = _join_words(index, query)
+    if joined_query is not None:
+        yield joined_query
     for position, candidates in unknown.items():
         for candidate in candidates[1:]:
             yield _replace_words(query, {**spelling, position: candidate})
@@ -144,8 +144,8 @@ def _join_words(index: Index, query: Query) -> Query | None:
     for position in _matching_keys(index, matches):
         left, right = query.parts[position : position + 2]
         if isinstance(left, Word) and isinstance(right, Word):
-            joined = Word("".join((*tokens(left.text), *tokens(right.text))), left.field, right.prefix)
-            return replace(query, parts=(*query.parts[:position], joined, *query.parts[position + 2 :]))
+            joined_word = Word("".join((*tokens(left.text), *tokens(right.text))), left.field, right.prefix)
+            return replace(query, parts=(*query.parts[:position], joined_word, *query.parts[position + 2 :]))
     return None
 
 

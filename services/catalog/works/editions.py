@@ -15,7 +15,7 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog import queries
-from services.catalog.items.availability import branch_named
+from services.catalog.items.availability import split_branch
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.tables import Record, Work, WorkRuling
@@ -93,7 +93,7 @@ def sort_editions(
     holdings: Sequence[Mapping[str, Any]], brief: Mapping[str, Any], number: int, *, branch: str, language: str
 ) -> tuple[int, ...]:
     """Sort key of editions: available (at the reader's branch, elsewhere), reader's language, newest, number."""
-    reader_branch = branch_named(branch)
+    reader_branch = split_branch(branch)
     available = [entry for entry in holdings if entry["available"]]
     available_here = any((entry["institution"], entry["branch"]) == reader_branch for entry in available)
     return (

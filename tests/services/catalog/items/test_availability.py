@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.items.availability import ItemFacts, answer, holdings
+from services.catalog.items.availability import ItemFacts, availability_of, holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Field, Record
 
@@ -101,7 +101,7 @@ def test_kohas_flags_become_a_status(code: str, value: str, status: str, expecte
     field[field.index(code, 2) + 1] = value
     (item,) = items(field)
     assert item.status == status
-    assert answer(item.status, item.collection) == expected
+    assert availability_of(item.status, item.collection) == expected
 
 
 @pytest.mark.parametrize(

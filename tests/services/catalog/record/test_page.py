@@ -22,7 +22,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import rpc
 from services.catalog.index.port import ENGINES
-from services.catalog.items.availability import branch_first
+from services.catalog.items.availability import sort_holdings
 from services.catalog.record import page
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
@@ -82,9 +82,9 @@ def test_the_readers_branch_comes_first(database: Database, import_: Importer) -
 )
 def test_holdings_put_the_readers_branch_and_then_its_institution_first(branch: str, order: list[str]) -> None:
     entries = [{"institution": place[0], "branch": place[2]} for place in ("A/1", "B/1", "B/2", "C/1")]
-    reply = orjson.loads(branch_first(orjson.dumps(entries), branch))
+    reply = orjson.loads(sort_holdings(orjson.dumps(entries), branch))
     assert [f"{entry['institution']}/{entry['branch']}" for entry in reply] == order
-    assert branch_first(b"[]", branch) == b"[]"
+    assert sort_holdings(b"[]", branch) == b"[]"
 
 
 @pytest.fixture(scope="module")
