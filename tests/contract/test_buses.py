@@ -37,7 +37,7 @@ class TestBus:
         installation.receive("mango")
         eventually(lambda: installation.placed() == ["mango"])
 
-    def test_a_handlers_own_fact_travels_back(self, installation: Installation) -> None:
+    def test_a_fact_that_a_handler_emits_reaches_the_first_service(self, installation: Installation) -> None:
         installation.receive("mango", "guava")
         eventually(lambda: installation.reservations() == ["guava", "mango"])
 
@@ -50,7 +50,7 @@ class TestBus:
         time.sleep(0.3)
         assert installation.placed() == ["guava", "mango"]
 
-    def test_a_handler_that_fails_is_tried_again_and_leaves_nothing_meanwhile(self, installation: Installation) -> None:
+    def test_a_failed_handler_is_tried_again_and_its_changes_are_rolled_back(self, installation: Installation) -> None:
         installation.break_orders(True)
         installation.receive("mango")
         eventually(lambda: installation.unpublished() == 0)
@@ -59,7 +59,7 @@ class TestBus:
         eventually(lambda: installation.placed() == ["mango"])
         eventually(lambda: installation.reservations() == ["mango"])
 
-    def test_a_fact_that_nobody_wants_is_no_error(self, installation: Installation) -> None:
+    def test_a_fact_without_a_consumer_is_no_error(self, installation: Installation) -> None:
         with installation.open_bus() as bus:
             event = installation.some_event(kind="examples.v1.NobodyKnowsThis")
             assert bus.publish([event]) == [event.id]
@@ -85,7 +85,7 @@ class TestBus:
             assert dead.find() == []
             assert installation.placed() == ["mango"]
 
-    def test_a_dropped_fact_is_gone_and_the_others_stay(self, installation: Installation) -> None:
+    def test_a_dropped_fact_is_deleted_and_the_others_stay(self, installation: Installation) -> None:
         installation.break_orders(True)
         with installation.open_dead("orders") as dead:
             installation.receive("mango", "guava")
@@ -94,7 +94,7 @@ class TestBus:
             assert dead.drop([first_fact.key, "place_order/unknown"]) == 1
             assert dead.find() == [second_fact]
 
-    def test_a_body_that_cannot_be_read_goes_to_the_dead_at_once(self, installation: Installation) -> None:
+    def test_a_body_that_cannot_be_decoded_is_dead_at_once(self, installation: Installation) -> None:
         with installation.open_dead("orders") as dead, installation.open_bus() as bus:
             bus.publish([installation.some_event(body="no protobuf JSON")])
             eventually(lambda: len(dead.find()) == 1)
@@ -102,24 +102,24 @@ class TestBus:
             assert (message.body, message.attempts) == ("no protobuf JSON", 1)
             assert "EVENT_UNREADABLE" in message.error
 
-    def test_the_list_may_be_looked_at_often(self, installation: Installation) -> None:
+    def test_the_dead_list_can_be_read_repeatedly(self, installation: Installation) -> None:
         with installation.open_dead("orders") as dead, installation.open_bus() as bus:
             bus.publish([installation.some_event(body="1"), installation.some_event(body="2")])
             eventually(lambda: len(dead.find()) == 2)
             for _ in range(30):
                 assert [message.body for message in dead.find()] == ["1", "2"]
 
-    def test_a_field_of_a_later_release_is_passed_over(self, installation: Installation) -> None:
+    def test_a_field_of_a_later_release_is_ignored(self, installation: Installation) -> None:
         with installation.open_bus() as bus:
             bus.publish(
                 [installation.some_event(body=f'{{"name": "{installation.named("durian")}", "not_known_yet": 7}}')]
             )
             eventually(lambda: installation.placed() == ["durian"])
 
-    def test_the_handler_is_told_whose_act_it_was(self, installation: Installation) -> None:
+    def test_the_handler_receives_the_actor(self, installation: Installation) -> None:
         installation.receive("mango")
         eventually(lambda: ("SOLOK", "amak") in installation.clerks())
 
-    def test_the_bus_says_that_it_is_well(self, installation: Installation) -> None:
+    def test_the_bus_reports_its_health(self, installation: Installation) -> None:
         with installation.open_bus() as bus:
             bus.check()

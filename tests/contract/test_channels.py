@@ -111,30 +111,30 @@ class TestChannel:
         assert (error.sentence.id, error.sentence.en) == ("“{x}” tidak ada 3", "no “{x}” 3")
 
     @pytest.mark.parametrize("method", METHODS)
-    def test_what_nobody_foresaw_tells_the_caller_nothing_of_the_inside(self, caller: Sync | Aio, method: str) -> None:
+    def test_an_unexpected_error_shows_the_caller_no_internals(self, caller: Sync | Aio, method: str) -> None:
         with pytest.raises(Error) as raised:
             caller.call(method, words("break"))
         assert raised.value.reason == "INTERNAL"
         assert "secret" not in f"{raised.value} {raised.value.facts} {raised.value.sentence}"
 
-    def test_a_method_that_is_not_public_wants_a_credential(self, caller: Sync | Aio, servicer: Echo) -> None:
+    def test_a_method_that_is_not_public_requires_a_credential(self, caller: Sync | Aio, servicer: Echo) -> None:
         calls_before = servicer.calls
         with pytest.raises(Unauthenticated):
             caller.call("Whisper", words("hush"), metadata=[("authorization", "Bearer forged")])
         assert servicer.calls == calls_before
 
     @pytest.mark.parametrize("method", METHODS)
-    def test_the_context_says_who_asks_and_how_long(self, caller: Sync | Aio, method: str) -> None:
+    def test_the_context_has_the_caller_and_the_deadline(self, caller: Sync | Aio, method: str) -> None:
         metadata = [("x-language", "en"), ("x-request-id", "r-1"), ("x-actor", "somebody")]
         reply = caller.call(method, words("context"), timeout=5, metadata=metadata)
         assert reply.text == "en r-1 '' True"
         assert 3000 < reply.number <= 5100
 
-    def test_who_sets_no_deadline_is_given_one(self, caller: Sync | Aio) -> None:
+    def test_a_call_without_a_deadline_gets_the_default(self, caller: Sync | Aio) -> None:
         assert 1000 < caller.call("Say", words("context")).number <= 2100
 
     @pytest.mark.parametrize("method", METHODS)
-    def test_an_answer_after_the_deadline_is_too_late(self, caller: Sync | Aio, method: str) -> None:
+    def test_a_reply_after_the_deadline_is_too_late(self, caller: Sync | Aio, method: str) -> None:
         with pytest.raises(TooLate) as raised:
             caller.call(method, words("sleep", 200), timeout=0.05)
         assert raised.value.reason == "DEADLINE_PASSED"
@@ -203,7 +203,7 @@ class TestRefusals:
         assert numbers == list(range(len(numbers)))
 
 
-def test_an_error_of_the_last_release_is_understood() -> None:
+def test_an_error_of_the_last_release_is_decoded() -> None:
     """Its service sends no Refusal: facts are text in ErrorInfo, the sentence is in LocalizedMessage."""
     old = status_pb2.Status(code=5, message="BOOK_NOT_FOUND")
     old.details.add().Pack(ErrorInfo(reason="BOOK_NOT_FOUND", domain="rangkiang", metadata={"book": "{x}"}))
@@ -221,7 +221,7 @@ class TestAddress:
         return channel_kind
 
     @pytest.mark.parametrize("url", ["inproc:nowhere", "dns:///127.0.0.1:1"])
-    def test_a_service_that_is_not_there_is_named(self, kind: type[Sync] | type[Aio], url: str) -> None:
+    def test_an_unreachable_service_is_named(self, kind: type[Sync] | type[Aio], url: str) -> None:
         caller = kind(url)
         with pytest.raises(Unavailable) as raised:
             caller.call("Say", words())
@@ -229,12 +229,12 @@ class TestAddress:
         assert raised.value.reason == "SERVICE_UNAVAILABLE"
         assert raised.value.facts["service"] in {"nowhere", "echo"}
 
-    def test_an_unknown_scheme_is_answered_with_the_nearest(self, kind: type[Sync] | type[Aio]) -> None:
+    def test_an_unknown_scheme_is_refused_with_the_nearest_one(self, kind: type[Sync] | type[Aio]) -> None:
         with pytest.raises(Invalid, match="Did you mean inproc:"):
             kind("inprocess:echo")
 
 
-def test_over_the_wire_a_message_is_bounded(urls: dict[str, str]) -> None:
+def test_the_size_of_a_message_is_limited(urls: dict[str, str]) -> None:
     caller = Sync(urls["dns"])
     with pytest.raises(Invalid) as raised:
         caller.call("Say", words("x" * (MESSAGE_BYTES + 1)))
@@ -242,7 +242,7 @@ def test_over_the_wire_a_message_is_bounded(urls: dict[str, str]) -> None:
     assert raised.value.reason == "MESSAGE_TOO_LARGE"
 
 
-def test_a_call_from_inside_a_transaction_is_refused_at_once(url: str, servicer: Echo, tmp_path: Path) -> None:
+def test_a_call_inside_a_transaction_is_refused_at_once(url: str, servicer: Echo, tmp_path: Path) -> None:
     calls, sync = servicer.calls, Sync(url)
     with (
         closing(Database(f"sqlite:///{tmp_path}/t.db")) as database,

@@ -43,7 +43,7 @@ from tests.fakes.documents import made, random_changes
 class Contract(Shelf):
     """What every engine does with a question."""
 
-    def test_without_an_index_it_says_that_one_is_being_built(self, index: Index) -> None:
+    def test_without_an_index_searches_report_that_it_is_being_built(self, index: Index) -> None:
         with pytest.raises(Unavailable) as error:
             index.search(Request(EVERYTHING))
         assert error.value.reason == "INDEX_BUILDING"
@@ -89,7 +89,7 @@ class Contract(Shelf):
             (Boosted(EVERYTHING, ()), [1, 2, 3, 4, 5]),
         ],
     )
-    def test_each_kind_of_match_finds_what_it_says(self, books: Index, match: Match, expected: list[int]) -> None:
+    def test_each_kind_of_match_finds_its_records(self, books: Index, match: Match, expected: list[int]) -> None:
         assert numbers(books, match) == expected
 
     @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ class Contract(Shelf):
             ("melangi", 1, []),
         ],
     )
-    def test_near_words_have_the_same_first_letter_and_at_most_so_many_edits(
+    def test_near_words_have_the_same_first_letter_and_at_most_the_given_edits(
         self, books: Index, token: str, distance: int, expected: list[str]
     ) -> None:
         words = books.near_words(token, fields=("title",), distance=distance, limit=5)
         assert [word for word, _documents in words] == expected
 
-    def test_constants_score_as_they_are_boosted(self, books: Index) -> None:
+    def test_constant_matches_score_their_boost(self, books: Index) -> None:
         match = Boosted(
             DisMax((Phrase("title", ("sang",), 2.0), Prefix("title", "pem", 4.0)), tie=0.1),
             (Keyword("facet_language", ("ind",), 0.5), Prefix("author", "andr", 0.25), Keyword("isbn", ("1",), 9.0)),
@@ -149,7 +149,7 @@ class Contract(Shelf):
         assert list(hits.facets["subject"]) == [("Belitung", 1), ("Novel", 1)]
         assert list(hits.facets["author"]) == [("Andrea Hirata", 1)]
 
-    def test_a_chosen_value_is_listed_even_when_it_is_rare_or_counts_nothing(self, books: Index) -> None:
+    def test_a_chosen_value_is_listed_even_when_no_hit_has_it(self, books: Index) -> None:
         hits = books.search(
             Request(EVERYTHING, filters={"language": ("min", "ara")}, facets=("language",), facet_size=1)
         )
@@ -188,18 +188,18 @@ class Contract(Shelf):
                 hits = index.search(Request(EVERYTHING, facets=(facet,), facet_size=size))
                 assert list(hits.facets[facet]) == exact[:size]
 
-    def test_no_hits_may_be_asked_for(self, books: Index) -> None:
+    def test_a_limit_of_zero_gives_no_hits(self, books: Index) -> None:
         hits = books.search(Request(Term("author", "andrea"), facets=("language",), limit=0))
         assert (hits.total, list(hits.numbers), len(hits.facets["language"])) == (3, [], 2)
 
-    def test_pages_reach_to_the_end_of_the_reach(self, books: Index) -> None:
+    def test_paging_reaches_the_last_allowed_hit(self, books: Index) -> None:
         hits = books.search(Request(EVERYTHING, offset=REACH - 10, limit=10))
         assert (hits.total, list(hits.numbers)) == (5, [])
 
 
 class TestTantivy(Tantivy, Contract):
     @pytest.mark.parametrize("nonsense", [Phrase("title", ()), Term("nowhere", "x"), Between("title", 1, 2)])
-    def test_a_panic_or_a_refusal_is_named_and_nothing_breaks(self, books: Index, nonsense: Match) -> None:
+    def test_a_panic_of_the_engine_is_an_error_and_later_searches_work(self, books: Index, nonsense: Match) -> None:
         with pytest.raises(Unavailable) as error:
             books.search(Request(nonsense))
         assert error.value.reason == "SEARCH_UNAVAILABLE"
@@ -207,7 +207,7 @@ class TestTantivy(Tantivy, Contract):
 
 
 class TestElasticsearch(Elasticsearch, Contract):
-    def test_a_server_that_is_down_is_named_quickly(self) -> None:
+    def test_a_server_that_is_down_is_reported_within_two_seconds(self) -> None:
         index = open_url("http://127.0.0.1:9/records", ENGINES)
         started_at = time.monotonic()
         with pytest.raises(Unavailable) as error:

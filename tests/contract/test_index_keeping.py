@@ -30,7 +30,7 @@ from tests.fakes.documents import made
 class Contract(Shelf):
     """What every engine does with what it is given."""
 
-    def test_what_is_written_is_seen_within_a_second(self, books: Index) -> None:
+    def test_a_write_is_visible_within_a_second(self, books: Index) -> None:
         new_document = made(6, text={"title": "tenggelamnya kapal"})
         books.write(
             [Change(6, 1, new_document), Change(2, 2, None), Change(1, 2, made(1, text={"title": "laskar baru"}))]
@@ -41,13 +41,13 @@ class Contract(Shelf):
         assert numbers(books, Term("title", "baru")) == [1]
         assert books.count() == 5
 
-    def test_writing_the_same_again_changes_nothing(self, books: Index) -> None:
+    def test_a_repeated_write_changes_nothing(self, books: Index) -> None:
         books.write(changes(BOOKS))
         books.write([*changes(BOOKS), Change(99, 1, None)])
         eventually(lambda: books.count() == 5)
         assert numbers(books, EVERYTHING) == [1, 2, 3, 4, 5]
 
-    def test_another_process_sees_it_too(self, books: Index, url: str) -> None:
+    def test_another_process_reads_the_write(self, books: Index, url: str) -> None:
         second_index = open_url(url, ENGINES)
         assert numbers(second_index, EVERYTHING) == [1, 2, 3, 4, 5]
         books.write([Change(5, 2, None)])
@@ -55,7 +55,7 @@ class Contract(Shelf):
         assert second_index.search(Request(EVERYTHING)).generation == books.search(Request(EVERYTHING)).generation
         second_index.close()
 
-    def test_the_generation_stays_while_nothing_changes_and_changes_with_every_write(self, books: Index) -> None:
+    def test_the_generation_changes_with_every_write_and_only_then(self, books: Index) -> None:
         def generation() -> str:
             return books.search(Request(EVERYTHING, limit=1)).generation
 
@@ -81,7 +81,7 @@ class Contract(Shelf):
         first_generation, second_generation = (books.search(Request(EVERYTHING, limit=1)).generation for _ in range(2))
         assert first_generation == second_generation
 
-    def test_near_words_come_nearest_then_commonest_first(self, index: Index) -> None:
+    def test_near_words_are_sorted_by_distance_then_by_frequency(self, index: Index) -> None:
         titles = ["minang kabau", "minang kabau", "minang kaba", "minang kabar", "minang kabar", "kayu", "sabau"]
         filled(index, changes([made(at, text={"title": title}) for at, title in enumerate(titles, 1)]))
         words = index.near_words("kabao", fields=("title", "subject"), distance=2, limit=5)
@@ -90,12 +90,12 @@ class Contract(Shelf):
         assert index.near_words("kabau", fields=("title",), distance=1, limit=5) == [("kabar", 2), ("kaba", 1)]
         assert index.near_words("zzzzzz", fields=("title",), distance=2, limit=5) == []
 
-    def test_words_only_deleted_documents_had_are_not_near(self, books: Index) -> None:
+    def test_near_words_exclude_words_of_deleted_documents(self, books: Index) -> None:
         books.write([Change(5, 2, None)])
         eventually(lambda: books.count() == 4)
         assert books.near_words("cindu", fields=("title",), distance=1, limit=5) == []
 
-    def test_very_long_values_are_kept_shortened_and_still_found(self, index: Index) -> None:
+    def test_very_long_values_are_shortened_and_found(self, index: Index) -> None:
         long = "x" * 40_000
         filled(index, changes([made(1, facets={"subject": (long,)}, title_sort=long)]))
         hits = index.search(Request(EVERYTHING, filters={"subject": (long,)}, facets=("subject",), sort="title"))
@@ -112,7 +112,7 @@ class Contract(Shelf):
         books.write(changes(BOOKS[2:3]))
         eventually(lambda: numbers(books, EVERYTHING) == [1, 2, 3])
 
-    def test_a_rebuild_is_gone_on_with_after_a_restart(self, books: Index, url: str) -> None:
+    def test_a_rebuild_continues_after_a_restart(self, books: Index, url: str) -> None:
         books.begin_rebuild("second").write(changes(BOOKS[:2]))
         books.close()
         reopened_index = open_url(url, ENGINES)
@@ -133,7 +133,7 @@ class Contract(Shelf):
         second_rebuild.swap()
         assert (books.name(), books.count()) == ("fourth", 0)
 
-    def test_a_retired_index_answers_no_more(self, books: Index, url: str) -> None:
+    def test_a_retired_index_refuses_searches(self, books: Index, url: str) -> None:
         second_index = open_url(url, ENGINES)
         assert second_index.count() == 5
         books.retire()

@@ -91,12 +91,12 @@ class TestBothEngines:
             same += list(engines[0].search(request).numbers) == list(engines[1].search(request).numbers)
         return same / self.REQUESTS
 
-    def test_they_find_score_count_and_order_alike(self, engines: tuple[Index, Index]) -> None:
+    def test_both_find_score_count_and_sort_alike(self, engines: tuple[Index, Index]) -> None:
         for index in engines:
             filled(index, list(random_changes(3000, seed=1)))
         assert self.compare(engines, seed=2) > 0.9
 
-    def test_they_still_do_after_updates_deletions_and_a_rebuild(self, engines: tuple[Index, Index]) -> None:
+    def test_both_rank_alike_after_updates_deletions_and_a_rebuild(self, engines: tuple[Index, Index]) -> None:
         for index in engines:
             filled(index, list(random_changes(3000, seed=1)))
             index.write(list(random_changes(1000, seed=3, first=2001, version=2)))
@@ -110,7 +110,7 @@ class TestBothEngines:
         self.settle(engines, 2700)
         assert self.compare(engines, seed=4) > 0.9
 
-    def test_they_know_the_same_words(self, engines: tuple[Index, Index]) -> None:
+    def test_both_have_the_same_near_words(self, engines: tuple[Index, Index]) -> None:
         for index in engines:
             filled(index, list(random_changes(1500, seed=5)))
         generator = random.Random(6)

@@ -44,7 +44,7 @@ class Contract(Shelf):
         assert hits.facets == {"language": [("ind", 5), ("eng", 1)]}
         assert not hits.more
 
-    def test_the_best_edition_can_be_had_or_is_in_the_readers_language_or_is_the_newest(self, shelf: Index) -> None:
+    def test_the_best_edition_is_available_or_in_the_readers_language_or_the_newest(self, shelf: Index) -> None:
         assert list(shelf.search(Request(EVERYTHING, by_work=True)).numbers) == [2, 4, 5]
         assert list(shelf.search(Request(EVERYTHING, by_work=True, language="eng")).numbers) == [3, 4, 5]
 
@@ -63,13 +63,13 @@ class Contract(Shelf):
         newest = shelf.search(Request(EVERYTHING, by_work=True, sort="year"))
         assert list(newest.works) == [5, 1, 4]
 
-    def test_no_page_of_no_works(self, shelf: Index) -> None:
+    def test_a_limit_of_zero_gives_no_works(self, shelf: Index) -> None:
         hits = shelf.search(Request(EVERYTHING, by_work=True, limit=0))
         assert (hits.total, list(hits.numbers), hits.more) == (6, [], True)
         hits_of_nothing = shelf.search(Request(Keyword("isbn", ()), by_work=True))
         assert (hits_of_nothing.total, list(hits_of_nothing.works), hits_of_nothing.more) == (0, [], False)
 
-    def test_a_record_without_a_work_is_its_own(self, index: Index) -> None:
+    def test_a_record_without_a_work_is_a_work_of_its_own(self, index: Index) -> None:
         filled(index, changes([edition(1, 0), edition(2, 0), edition(3, 1)]))
         assert list(index.search(Request(EVERYTHING, by_work=True)).works) == [-1, -2, 1]
 

@@ -58,7 +58,7 @@ def counts_by_class(page: Classes) -> dict[str, int]:
     return {class_.notation: class_.count for class_ in page.classes if class_.count}
 
 
-def test_at_the_top_stand_the_ten_main_classes_and_2x(counted_library: tuple[Database, Index]) -> None:
+def test_the_first_level_has_the_ten_main_classes_and_2x(counted_library: tuple[Database, Index]) -> None:
     page = list_classes(counted_library)
     assert [class_.notation for class_ in page.classes] == [
         "000", "100", "200", "2X", "300", "400", "500", "600", "700", "800", "900",
@@ -82,7 +82,7 @@ def test_at_the_top_stand_the_ten_main_classes_and_2x(counted_library: tuple[Dat
         ("5", {}, ["500"]),
     ],
 )
-def test_under_a_class_stand_those_that_hold_records(
+def test_a_class_lists_its_classes_that_have_records(
     counted_library: tuple[Database, Index], parent: str, children: dict[str, int], path: list[str]
 ) -> None:
     page = list_classes(counted_library, parent)
@@ -90,13 +90,13 @@ def test_under_a_class_stand_those_that_hold_records(
     assert [class_.notation for class_ in page.path] == path
 
 
-def test_what_is_no_class_is_refused(counted_library: tuple[Database, Index]) -> None:
+def test_an_unknown_class_is_refused(counted_library: tuple[Database, Index]) -> None:
     with pytest.raises(NotFound) as refusal:
         list_classes(counted_library, "sastra")
     assert refusal.value.reason == "CLASS_UNKNOWN"
 
 
-def test_the_librarys_captions_come_with_the_classes_and_others_have_none(
+def test_classes_have_the_captions_of_the_library_or_none(
     counted_library: tuple[Database, Index], library: tuple[Database, Path]
 ) -> None:
     database, _ = library
@@ -150,7 +150,7 @@ def test_a_file_of_captions_that_is_wrong_is_refused_with_why(tmp_path: Path, te
     assert why in str(refusal.value.facts["why"])
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as refusal:
         class_counts.read_captions(tmp_path / "none.toml")
     assert refusal.value.reason == "PATH_NOT_FOUND"

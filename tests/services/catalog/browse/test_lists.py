@@ -100,7 +100,7 @@ def test_headings_come_in_folded_order_around_the_term_with_counts(shelf: Shelf)
     assert (page.previous, page.next) == ("", "")
 
 
-def test_without_a_term_a_list_begins_at_its_head(shelf: Shelf) -> None:
+def test_without_a_term_a_list_begins_at_its_first_entry(shelf: Shelf) -> None:
     assert shelf.texts("subject") == [
         "Adat -- Minangkabau", "adat -- Minangkabau", "Migrasi", "Petani", "Surau",
     ]  # fmt: skip
@@ -108,7 +108,7 @@ def test_without_a_term_a_list_begins_at_its_head(shelf: Shelf) -> None:
     assert shelf.browse("series").headings[0].count == 2
 
 
-def test_cursors_lead_on_and_back_and_neither_repeat_nor_miss(shelf: Shelf) -> None:
+def test_cursors_page_forwards_and_backwards_without_gaps_or_repetition(shelf: Shelf) -> None:
     texts = list(shelf.texts("subject", after=2))
     page = shelf.browse("subject", after=2)
     while page.next:
@@ -146,7 +146,7 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
     assert [heading.text for heading in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
 
 
-def test_a_heading_that_nobody_uses_any_more_is_not_shown_and_is_weeded(shelf: Shelf) -> None:
+def test_an_unused_heading_is_not_listed_and_is_deleted(shelf: Shelf) -> None:
     shelf.put([book("6", "Zaman", author="Toer, Pramoedya"), book("5", "Siti Nurbaya", author="Toer, Pramoedya")])
     eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"], seconds=3)
     assert delete_unused_headings(shelf.database, shelf.index) == 0, "an import has only just ended"
@@ -159,7 +159,7 @@ def test_a_heading_that_nobody_uses_any_more_is_not_shown_and_is_weeded(shelf: S
     assert delete_unused_headings(shelf.database, shelf.index) == 0
 
 
-def test_nothing_is_weeded_while_the_index_is_behind(shelf: Shelf) -> None:
+def test_no_heading_is_deleted_while_changes_are_queued(shelf: Shelf) -> None:
     with shelf.database.transaction(CONTEXT) as session:
         session.add(Heading(kind="author", sort="zz", text="Zz"))
         session.execute(update(ImportRun).values(finished_at=clock.now().replace(year=2020)))

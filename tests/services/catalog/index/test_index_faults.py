@@ -59,7 +59,7 @@ while indexer.step():
 
 
 @pytest.mark.parametrize("point", ["before the queue rows go", "before progress is noted", "before done is noted"])
-def test_killed_at_any_point_it_goes_on_without_loss_or_double(
+def test_after_a_kill_at_any_point_the_indexer_continues_without_loss_or_duplicates(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], point: str
 ) -> None:
     import_(many(10))
@@ -89,7 +89,7 @@ def test_killed_at_any_point_it_goes_on_without_loss_or_double(
     assert index_fault(database, index) == ""
 
 
-def test_elasticsearch_is_followed_rebuilt_and_healed_the_same_way(
+def test_elasticsearch_is_updated_rebuilt_and_repaired_like_tantivy(
     database: Database, elasticsearch_url: str, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)

@@ -40,7 +40,7 @@ def oversleep(database: Database) -> None:
     assert Leases(database).try_hold(ROLE) is not None
 
 
-def test_what_it_wrote_stays_queued_for_the_next_holder(
+def test_changes_that_a_former_holder_wrote_stay_queued_for_the_next_holder(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
     indexer = run_indexer(database, index, Indexer(FencedDatabase(database, lease), index))
@@ -61,7 +61,7 @@ def test_what_it_wrote_stays_queued_for_the_next_holder(
     assert (len(queued_rows(database)), len(numbers(index))) == (0, 1)
 
 
-def test_an_index_it_was_building_is_not_put_in_place(
+def test_a_former_holder_cannot_swap_its_new_index(
     database: Database, index: Index, lease: Lease, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))

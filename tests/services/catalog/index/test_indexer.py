@@ -23,7 +23,7 @@ from services.catalog.tables import Record
 from tests.services.catalog.indexes import books, eventually, many, numbers, queued_rows, run_indexer
 
 
-def test_the_first_index_is_made_by_itself_and_filled_from_the_queue(
+def test_the_first_index_is_created_automatically_with_all_records(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     import_(books("Sitti Nurbaya", "Salah Asuhan"))
@@ -58,7 +58,7 @@ def test_the_queue_keeps_the_newest_version(database: Database) -> None:
     assert queued_rows(database) == {7: 3, 8: 2}
 
 
-def test_a_row_whose_record_changed_meanwhile_stays_queued(database: Database) -> None:
+def test_a_row_whose_record_has_changed_since_stays_queued(database: Database) -> None:
     with database.transaction(system("test")) as session:
         enqueue(session, [(number, 1) for number in range(1, 2501)])
         enqueue(session, [(7, 2)])
@@ -82,7 +82,7 @@ def test_rows_stay_queued_when_the_index_cannot_be_written(
     assert len(queued_rows(database)) == 1
 
 
-def test_beside_a_command_one_commit_waits_for_what_trickles_in(
+def test_during_a_command_one_commit_waits_for_later_changes(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     run_indexer(database, index)
@@ -103,7 +103,7 @@ def test_beside_a_command_one_commit_waits_for_what_trickles_in(
     assert commits == [7]
 
 
-def test_what_is_committed_is_found_within_a_second(
+def test_a_committed_record_is_found_within_a_second(
     database: Database, index: Index, folder: Path, import_: Callable[..., object]
 ) -> None:
     settings = load({"SEARCH_URL": f"tantivy:///{folder}"})

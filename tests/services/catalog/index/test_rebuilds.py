@@ -47,7 +47,7 @@ def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
     assert index_fault(database, index) == ""
 
 
-def test_an_interrupted_rebuild_is_gone_on_with(
+def test_an_interrupted_rebuild_continues(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
@@ -71,7 +71,7 @@ def test_an_interrupted_rebuild_is_gone_on_with(
     second_index.close()
 
 
-def test_a_rebuild_whose_unfinished_index_is_lost_starts_anew(
+def test_a_rebuild_whose_unfinished_index_is_lost_starts_again(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)
@@ -100,7 +100,7 @@ def test_a_lost_index_is_built_again(
 
 
 @pytest.mark.parametrize("part", [".idx", ".term", ".fast"])
-def test_a_rotten_index_answers_no_garbage_and_is_built_again(
+def test_a_damaged_index_refuses_searches_and_is_built_again(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], part: str
 ) -> None:
     import_(many(10))
@@ -122,7 +122,7 @@ def test_a_rotten_index_answers_no_garbage_and_is_built_again(
     second_index.close()
 
 
-def test_an_index_of_another_database_is_not_asked_and_built_again(
+def test_an_index_of_another_database_is_not_searched_and_is_built_again(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
     foreign = index.begin_rebuild(new_id().hex)
@@ -134,7 +134,7 @@ def test_an_index_of_another_database_is_not_asked_and_built_again(
     assert index_fault(database, index) == ""
 
 
-def test_an_index_of_another_release_answers_until_the_new_one_is_there(
+def test_an_index_of_another_release_is_searched_until_the_new_one_is_ready(
     database: Database,
     index: Index,
     folder: Path,
@@ -157,7 +157,7 @@ def test_an_index_of_another_release_answers_until_the_new_one_is_there(
     assert (len(numbers(index)), index_fault(database, index)) == (10, "")
 
 
-def test_an_index_that_misses_a_record_is_noticed_at_rest(
+def test_an_index_without_one_record_is_detected_when_the_queue_is_empty(
     database: Database, index: Index, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SETTLED_SECONDS", 0.0)
@@ -171,7 +171,7 @@ def test_an_index_that_misses_a_record_is_noticed_at_rest(
     assert len(numbers(index)) == 3
 
 
-def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
+def test_a_failed_rebuild_stores_its_error(database: Database, index: Index) -> None:
     rebuild_id = request_rebuild(database)
     Indexer(database, index).give_up(Unavailable("INDEX_NOT_WRITTEN", why="disk full"))
     request = rebuild_progress(database, rebuild_id)
@@ -182,7 +182,7 @@ def test_a_rebuild_given_up_says_why(database: Database, index: Index) -> None:
         rebuild_progress(database, new_id())
 
 
-def test_an_unfinished_index_that_nobody_waits_for_is_thrown_away(
+def test_an_unfinished_index_without_a_request_is_deleted(
     database: Database, index: Index, folder: Path, import_: Callable[..., object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("services.catalog.index.indexer.SCAN_BATCH", 4)

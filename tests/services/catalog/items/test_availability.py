@@ -115,7 +115,7 @@ def test_kohas_flags_become_a_status(code: str, value: str, status: str, expecte
         ["852", "teks"],
     ],
 )
-def test_what_only_looks_like_an_item_is_none(field: Field) -> None:
+def test_a_field_that_only_resembles_an_item_is_ignored(field: Field) -> None:
     assert items(field) == []
 
 
@@ -124,12 +124,12 @@ def test_a_barcode_names_one_item() -> None:
     assert [item.barcode for item in parsed_items] == ["1", None]
 
 
-def test_codes_are_no_longer_than_the_tables_hold() -> None:
+def test_codes_are_shortened_to_the_length_of_the_columns() -> None:
     (item,) = items(["852", "  ", "b", "B" * 100, "c", "C" * 100, "p", "P" * 100])
     assert (len(item.branch), len(item.collection), len(item.barcode or "")) == (64, 32, 64)
 
 
-def test_holdings_say_by_branch_what_can_be_had() -> None:
+def test_holdings_count_available_items_by_branch() -> None:
     entries = holdings(
         [
             ItemFacts(branch="TJH", call_number="813"),

@@ -38,11 +38,11 @@ from services.catalog.items.call_numbers import CallNumber, parse, sort_key
         (" / ", ("", "", "", "", "", "", "")),
     ],
 )
-def test_a_call_number_is_read_in_its_parts(text: str, parts: tuple[str, ...]) -> None:
+def test_a_call_number_is_split_into_its_parts(text: str, parts: tuple[str, ...]) -> None:
     assert astuple(parse(text)) == parts
 
 
-def test_they_stand_as_on_the_shelf() -> None:
+def test_sort_keys_give_the_shelf_order() -> None:
     shelf = [
         "NAV r",
         "001 SUR f",
@@ -91,11 +91,11 @@ def test_they_stand_as_on_the_shelf() -> None:
         ("813 Édi r", "813 EDI r"),
     ],
 )
-def test_ways_of_writing_one_number_stand_together(left: str, right: str) -> None:
+def test_spellings_of_one_call_number_have_the_same_sort_key(left: str, right: str) -> None:
     assert sort_key(left) == sort_key(right)
 
 
-def test_only_a_blank_one_has_no_place() -> None:
+def test_only_a_blank_call_number_has_no_sort_key() -> None:
     assert sort_key("") == sort_key("  ") == ""
     assert sort_key("/") > sort_key("SKR 999 ZZZ z")
 
@@ -132,18 +132,18 @@ def in_order(number: CallNumber) -> tuple[object, ...]:
 
 
 @given(NUMBERS)
-def test_what_is_written_is_read_back(number: CallNumber) -> None:
+def test_a_printed_call_number_is_parsed_to_its_parts(number: CallNumber) -> None:
     assert parse(as_written(number)) == number
 
 
 @given(NUMBERS, NUMBERS)
-def test_keys_order_as_the_parts_do(left: CallNumber, right: CallNumber) -> None:
+def test_sort_keys_compare_like_the_parts(left: CallNumber, right: CallNumber) -> None:
     assert (left.sort_key < right.sort_key) == (in_order(left) < in_order(right))
     assert (left.sort_key == right.sort_key) == (in_order(left) == in_order(right))
 
 
 @given(st.text(max_size=300))
-def test_any_text_is_read_and_has_a_place_unless_it_is_blank(text: str) -> None:
+def test_any_text_is_parsed_and_has_a_sort_key_unless_it_is_blank(text: str) -> None:
     parse(text)
     key = sort_key(text)
     assert len(key) <= 300

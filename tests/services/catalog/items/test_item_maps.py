@@ -47,7 +47,7 @@ read_here = [{ code = "l", begins_not = "P" }]
 """
 
 
-def test_a_source_may_write_items_in_its_own_way() -> None:
+def test_a_source_may_have_its_own_item_map() -> None:
     (item,) = items(
         ["990", "  ", "a", "0007", "b", "01", "k", "R", "d", "813", "m", "NAV r", "f", "ruj", "g", "Kaset", "r", "A",
          "r", "Lantai 2", "n", "2", "v", "Jilid 2, 2019", "e", "1 CD", "e", "1 peta", "s", "diperbaiki"],
@@ -70,16 +70,16 @@ def test_a_source_may_write_items_in_its_own_way() -> None:
         (["990", "  ", "a", "1", "l", "0"], "in_service", ""),
     ],
 )
-def test_conditions_say_the_status_and_what_is_read_here(field: Field, status: str, collection: str) -> None:
+def test_conditions_give_the_status_and_items_that_are_read_here(field: Field, status: str, collection: str) -> None:
     (item,) = items(field, item_map=SCHOOL)
     assert (item.status, item.collection) == (status, collection)
 
 
-def test_fields_that_lack_what_an_item_has_are_none() -> None:
+def test_fields_without_the_required_subfields_are_no_items() -> None:
     assert items(["990", "  ", "b", "01"], ["990", "  ", "a", " "], ["852", "  ", "b", "PST"], item_map=SCHOOL) == []
 
 
-def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_processes() -> None:
+def test_the_default_map_has_the_same_form_and_can_be_pickled() -> None:
     assert pickle.loads(pickle.dumps(USUAL)) == USUAL
     assert [pattern.tag for pattern in USUAL.patterns] == ["952", "852"]
 
@@ -109,7 +109,7 @@ def test_the_usual_map_is_written_in_the_same_way_and_can_be_sent_to_other_proce
         ("#" * 100_001, "file", "longer"),
     ],
 )
-def test_a_map_that_is_wrong_is_refused_with_where_and_why(text: str, where: str, why: str) -> None:
+def test_an_invalid_map_is_refused_with_place_and_problem(text: str, where: str, why: str) -> None:
     with pytest.raises(Invalid) as refusal:
         read_map(text)
     assert refusal.value.reason == "ITEM_MAP"
@@ -136,7 +136,7 @@ def test_numbers_are_read_with_their_captions() -> None:
     ]
 
 
-def test_holdings_without_item_records_say_their_one_volume_or_their_text() -> None:
+def test_items_without_item_records_have_the_only_863_or_the_text_of_866() -> None:
     (item,) = items(
         ["852", "  ", "8", "1", "b", "PST"],
         ["853", "20", "8", "1", "a", "Jilid"],
@@ -151,7 +151,7 @@ def test_holdings_without_item_records_say_their_one_volume_or_their_text() -> N
     assert [(item.enumeration, item.chronology) for item in items_of_branches] == [("", ""), ("Vol. 1–9", "1990–1998")]
 
 
-def test_koha_says_which_issue_and_what_comes_with_it() -> None:
+def test_koha_items_have_their_issue_and_accompanying_material() -> None:
     (item,) = items(
         ["952", "  ", "a", "PST", "c", "LT2", "8", "BERKALA", "o", "050 HOR h", "p", "H1", "y", "CR",
          "h", "Vol. 3 No. 2, Mei 2026", "3", "1 poster", "t", "1"],
@@ -160,14 +160,14 @@ def test_koha_says_which_issue_and_what_comes_with_it() -> None:
     assert (item.chronology, item.pieces, item.copy) == ("Mei 2026", "1 poster", "1")
 
 
-def test_what_only_the_call_number_or_the_record_says_counts_too() -> None:
+def test_volume_copy_and_material_also_come_from_call_number_and_record() -> None:
     (item,) = items(
         ["300", "  ", "a", "2 jil. +", "e", "1 CD-ROM."], ["852", "  ", "b", "PST", "h", "813 NAV r jil. 2 c.3"]
     )
     assert (item.enumeration, item.copy, item.pieces) == ("jil. 2", "3", "1 CD-ROM")
 
 
-def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_them() -> None:
+def test_items_sort_by_volume_and_copy_that_the_call_number_lacks() -> None:
     parsed_items = items(
         ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 10", "t", "1"],
         ["852", "  ", "b", "PST", "h", "813", "i", "NAV r", "3", "Jilid 2", "t", "2"],
@@ -193,11 +193,11 @@ def test_volumes_and_copies_stand_in_order_though_the_call_number_does_not_say_t
         ("", ("", "")),
     ],
 )
-def test_a_date_at_the_end_of_a_numbering_is_its_date(text: str, parts: tuple[str, str]) -> None:
+def test_a_date_at_the_end_of_a_numbering_is_split_off(text: str, parts: tuple[str, str]) -> None:
     assert split_date(text) == parts
 
 
-def test_longer_than_the_tables_is_cut() -> None:
+def test_texts_longer_than_the_columns_are_cut() -> None:
     long = "x" * 9_000
     (item,) = items(
         ["952", "  ", "p", long, "o", long, "a", long, "c", long, "h", long, "t", long, "3", long, "y", "BK"]

@@ -60,7 +60,7 @@ def neighbours_of(database: Database, record_id: str, **parameters: Any) -> Shel
     return list_neighbours(database, context=READER, record_id=record_id, **parameters)
 
 
-def test_books_stand_by_their_call_numbers_each_once(database: Database, shelf: dict[str, str]) -> None:
+def test_books_are_sorted_by_call_number_without_repetition(database: Database, shelf: dict[str, str]) -> None:
     section = neighbours_of(database, shelf["Bianglala"])
     assert titles(section) == ["Agama", "Fikih", "Bianglala", "Sama nomornya", "Robohnya surau kami", "Ensiklopedia"]
     assert [neighbour.call_number for neighbour in section.neighbours if neighbour.here] == ["813 NAV b"]
@@ -68,12 +68,12 @@ def test_books_stand_by_their_call_numbers_each_once(database: Database, shelf: 
     assert section.branch_name is not None
 
 
-def test_only_so_many_on_each_side(database: Database, shelf: dict[str, str]) -> None:
+def test_the_limit_is_the_maximum_on_each_side(database: Database, shelf: dict[str, str]) -> None:
     assert titles(neighbours_of(database, shelf["Bianglala"], limit=1)) == ["Fikih", "Bianglala", "Sama nomornya"]
     assert titles(neighbours_of(database, shelf["Agama"], limit=1)) == ["Agama", "Fikih"]
 
 
-def test_books_under_one_number_find_one_another(database: Database, shelf: dict[str, str]) -> None:
+def test_books_with_the_same_call_number_are_neighbours(database: Database, shelf: dict[str, str]) -> None:
     assert titles(neighbours_of(database, shelf["Sama nomornya"], limit=1)) == [
         "Bianglala",
         "Sama nomornya",
@@ -81,18 +81,16 @@ def test_books_under_one_number_find_one_another(database: Database, shelf: dict
     ]
 
 
-def test_a_branch_where_the_book_is_not_gives_way_to_the_one_where_it_is(
-    database: Database, shelf: dict[str, str]
-) -> None:
+def test_a_branch_without_the_book_is_replaced_by_a_branch_with_it(database: Database, shelf: dict[str, str]) -> None:
     assert neighbours_of(database, shelf["Agama"], branch="PKS/TJH").branch == "PST"
     assert titles(neighbours_of(database, shelf["Di tempat lain"], branch="nonsense")) == ["Di tempat lain"]
 
 
-def test_without_a_call_number_there_is_no_shelf(database: Database, shelf: dict[str, str]) -> None:
+def test_a_record_without_call_number_has_no_neighbours(database: Database, shelf: dict[str, str]) -> None:
     assert neighbours_of(database, shelf["Tanpa nomor"]).neighbours == []
 
 
-def test_what_cannot_be_asked_is_refused(database: Database, shelf: dict[str, str]) -> None:
+def test_invalid_requests_for_neighbours_are_refused(database: Database, shelf: dict[str, str]) -> None:
     with pytest.raises(NotFound):
         neighbours_of(database, str(new_id()))
     with pytest.raises(Invalid) as refusal:
@@ -100,7 +98,7 @@ def test_what_cannot_be_asked_is_refused(database: Database, shelf: dict[str, st
     assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
 
 
-def test_the_shelf_is_walked_by_its_index(database: Database, import_: Importer) -> None:
+def test_the_shelf_query_uses_its_database_index(database: Database, import_: Importer) -> None:
     import_([_record_at("1", "Satu", "PST", ["813 NAV r"])])
     with database.transaction(system("test")) as session:
         item = session.scalars(select(Item)).one()

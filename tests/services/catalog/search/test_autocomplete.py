@@ -33,29 +33,29 @@ def test_titles_authors_and_subjects_are_completed(
 
 
 @pytest.mark.parametrize("typed", ["", "  ", "r", "zzzzqq", "-", '"'])
-def test_what_begins_nothing_is_not_completed(sample_library: Library, typed: str) -> None:
+def test_a_text_that_begins_no_heading_is_not_completed(sample_library: Library, typed: str) -> None:
     assert sample_library.suggested(typed) == []
 
 
-def test_no_more_than_wanted_and_none_twice(sample_library: Library) -> None:
+def test_suggestions_are_at_most_the_limit_without_repetition(sample_library: Library) -> None:
     suggestions = sample_library.suggested("mi", limit=20)
     assert len(suggestions) == 20
     assert len(set(suggestions)) == 20
     assert len(sample_library.suggested("mi")) == 8
 
 
-def test_a_title_that_begins_so_comes_before_one_that_only_has_it(sample_library: Library) -> None:
+def test_titles_that_begin_with_the_text_come_before_titles_that_contain_it(sample_library: Library) -> None:
     titles = [text for text, kind in sample_library.suggested("bumi", limit=20) if kind == "title"]
     assert titles[0].lower().startswith("bumi")
 
 
-def test_too_many_are_refused(sample_library: Library) -> None:
+def test_a_limit_above_the_maximum_is_refused(sample_library: Library) -> None:
     with pytest.raises(Invalid) as refusal:
         sample_library.suggested("bumi", limit=21)
     assert refusal.value.reason == "LIMIT_OUT_OF_BOUNDS"
 
 
-def test_it_keeps_up_with_typing(sample_library: Library) -> None:
+def test_a_completion_takes_less_than_a_tenth_of_a_second(sample_library: Library) -> None:
     sample_library.suggested("bu")
     started_at = time.perf_counter()
     for typed in ("ro", "rob", "nav", "minang", "pe", "ka"):
@@ -63,7 +63,7 @@ def test_it_keeps_up_with_typing(sample_library: Library) -> None:
     assert (time.perf_counter() - started_at) / 6 < 0.1  # aimed at 20 ms; a busy machine is given five times that
 
 
-def test_folding_any_words_beginning_and_what_is_there_are_known(
+def test_folded_texts_words_in_the_middle_and_unused_headings(
     database: Database, import_: Importer, index: Index
 ) -> None:
     import_(

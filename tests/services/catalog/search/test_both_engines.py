@@ -44,7 +44,9 @@ def on_elasticsearch(sample_library: Library, elasticsearch_url: str) -> Iterato
     index.close()
 
 
-def test_both_engines_find_the_same_in_the_same_order(sample_library: Library, on_elasticsearch: Library) -> None:
+def test_both_engines_find_the_same_records_in_the_same_order(
+    sample_library: Library, on_elasticsearch: Library
+) -> None:
     for query in QUERIES:
         facets = ("language", "subject", "year")
         result, other_result = (

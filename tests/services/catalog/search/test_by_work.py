@@ -47,7 +47,7 @@ def test_the_readers_language_chooses_the_edition(shelf: Library) -> None:
     assert shown(Context(language="en")) == {"Earth of mankind, of bumi", "Anak bumi"}
 
 
-def test_without_the_wish_hits_are_records(shelf: Library) -> None:
+def test_without_by_work_hits_are_records(shelf: Library) -> None:
     hits = shelf.find("bumi").hits
     assert [(hit.work_id, hit.editions) for hit in hits] == [("", 0)] * 4
 

@@ -60,7 +60,7 @@ def shelf(library: Library) -> Library:
     return library
 
 
-def test_a_variant_finds_what_stands_under_the_heading(shelf: Library) -> None:
+def test_a_variant_finds_the_records_of_its_heading(shelf: Library) -> None:
     titles = shelf.titles("haji abdul malik karim amrullah")
     assert titles[0] == "Tasawuf perkembangan", "which says it as it was typed"
     assert set(titles[1:]) == {"Tasawuf modern", "Buya Hamka"}
@@ -68,12 +68,12 @@ def test_a_variant_finds_what_stands_under_the_heading(shelf: Library) -> None:
     assert shelf.titles("author:navis author:ali author:akbar") == ["Kemarau"]
 
 
-def test_what_says_it_as_typed_comes_first(shelf: Library) -> None:
+def test_records_with_the_typed_words_come_first(shelf: Library) -> None:
     assert shelf.titles("buya hamka")[0] == "Buya Hamka"
     assert "Tasawuf modern" in shelf.titles("buya hamka")
 
 
-def test_other_words_of_the_query_still_count(shelf: Library) -> None:
+def test_other_words_of_the_query_stay_required(shelf: Library) -> None:
     assert set(shelf.titles("buya hamka tasawuf")) == {"Tasawuf modern", "Tasawuf perkembangan"}
     assert shelf.titles("tasawuf -modern buya hamka") == ["Tasawuf perkembangan"]
 
@@ -83,13 +83,13 @@ def test_facets_are_counted_of_the_same_hits(shelf: Library) -> None:
     assert [(value.value, value.count) for value in result.facets[0].values] == [("Navis, A. A.", 1)]
 
 
-def test_without_authorities_nothing_is_asked_and_nothing_changes(library: Library) -> None:
+def test_without_authority_records_nothing_is_read_and_nothing_changes(library: Library) -> None:
     query = parse("buya hamka")
     assert expand(library.database, query, rank(query)) == rank(query)
     assert heading_variants(library.database, query) == []
 
 
-def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
+def test_the_reasons_of_a_hit_name_the_variant(shelf: Library) -> None:
     (hit,) = shelf.find("ali akbar navis", explain=True).hits
     (reason,) = hit.reasons
     assert reason.text.en == "Also known as “Navis, A. A.”"
@@ -100,24 +100,24 @@ def test_a_hit_says_as_what_it_was_found(shelf: Library) -> None:
     assert sum(reason.weight for reason in typed.reasons) == pytest.approx(typed.score, abs=0.02)
 
 
-def test_what_it_was_found_by_is_marked(shelf: Library) -> None:
+def test_the_words_of_the_variant_are_marked(shelf: Library) -> None:
     result = shelf.find("haji abdul malik karim amrullah", highlight=True)
     assert [hit.highlights["authors"] for hit in result.hits if b"modern" in hit.brief] == [["", "Hamka", ""]]
 
 
-def test_what_a_variant_finds_is_neither_corrected_nor_relaxed(shelf: Library) -> None:
+def test_a_query_with_hits_of_a_variant_is_neither_corrected_nor_relaxed(shelf: Library) -> None:
     result = shelf.find("ali akbar navis")
     assert (result.total, result.relaxed, result.corrected, result.did_you_mean) == (1, False, False, "")
     assert result.help is None
 
 
-def test_a_misspelt_word_beside_a_variant_is_forgiven(shelf: Library) -> None:
+def test_a_misspelt_word_beside_a_variant_is_corrected(shelf: Library) -> None:
     result = shelf.find("kemarua ali akbar navis")
     assert (result.corrected, result.did_you_mean) == (True, "kemarau ali akbar navis")
     assert shelf.titles("kemarua ali akbar navis") == ["Kemarau"]
 
 
-def test_a_name_of_two_parts_is_known_whichever_stands_first(library: Library) -> None:
+def test_a_name_of_two_words_is_known_in_either_order(library: Library) -> None:
     library.put([book("Bumi manusia", author="Toer, Pramoedya Ananta")])
     know(library, authority("a1", "Toer, Pramoedya Ananta", see=["Ananta Tur, Pramudya", "Pram"]))
     for typed in ("pramudya ananta tur", "ananta tur pramudya", "pram"):
@@ -184,7 +184,7 @@ def test_both_engines_and_both_databases_answer_alike(database: Database, index:
         ]
 
 
-def test_who_begins_a_form_is_offered_the_heading(shelf: Library) -> None:
+def test_the_beginning_of_a_form_suggests_its_heading(shelf: Library) -> None:
     assert shelf.suggested("buya h") == [("Buya Hamka", "title"), ("Hamka", "author")]
     assert shelf.suggested("navis al") == [("Navis, A. A.", "author")]
     know(shelf, authority("a4", "Tak berbuku", see=["Zamzam"]))

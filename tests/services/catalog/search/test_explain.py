@@ -63,11 +63,11 @@ def reasons_of(library: Library, query: str, place: int = 0, **more: object) -> 
         ("9786028811309", 0, ("ISBN cocok persis", "The ISBN matches exactly")),
     ],
 )
-def test_a_reason_is_said_in_words(shelf: Library, query: str, place: int, reason: tuple[str, str]) -> None:
+def test_reasons_are_sentences(shelf: Library, query: str, place: int, reason: tuple[str, str]) -> None:
     assert reason in reasons_of(shelf, query, place)
 
 
-def test_the_heaviest_comes_first_and_all_add_up_to_the_score(sample_library: Library) -> None:
+def test_reasons_are_sorted_by_weight_and_their_sum_is_the_score(sample_library: Library) -> None:
     for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "penulis:hamka", "anak -novel", "pram"):
         for hit in sample_library.find(query, explain=True).hits:
             weights = [reason.weight for reason in hit.reasons]
@@ -75,9 +75,7 @@ def test_the_heaviest_comes_first_and_all_add_up_to_the_score(sample_library: Li
             assert sum(weights) == pytest.approx(hit.score, rel=0.01)
 
 
-def test_what_is_computed_here_is_what_the_engine_computes(
-    sample_library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_computed_score_is_the_engines_score(sample_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before scaling: only the mean length of fields is not known here."""
     computed: list[float] = []
 
@@ -93,11 +91,11 @@ def test_what_is_computed_here_is_what_the_engine_computes(
         assert computed == pytest.approx([hit.score for hit in hits], rel=0.35)
 
 
-def test_in_another_order_that_order_is_the_reason(shelf: Library) -> None:
+def test_in_another_order_the_order_is_the_reason(shelf: Library) -> None:
     assert reasons_of(shelf, "surau", sort="title") == [("Diurutkan menurut judul", "Sorted by title")]
 
 
-def test_nothing_is_explained_unless_asked(shelf: Library) -> None:
+def test_hits_have_no_reasons_without_explain(shelf: Library) -> None:
     assert list(shelf.find("surau").hits[0].reasons) == []
     assert reasons_of(shelf, "") == []
 
@@ -110,7 +108,7 @@ def on_elasticsearch(shelf: Library, elasticsearch_url: str) -> Iterator[Library
     index.close()
 
 
-def test_both_engines_say_the_same(shelf: Library, on_elasticsearch: Library) -> None:
+def test_both_engines_give_the_same_reasons(shelf: Library, on_elasticsearch: Library) -> None:
     for query in ("surau", "robohnya surau kami", "penulisan", "robohn", "kitab", "surau kitab zzzz kami"):
         result, other_result = (library.find(query, explain=True) for library in (shelf, on_elasticsearch))
         assert [[reason.text for reason in hit.reasons] for hit in result.hits] == [

@@ -36,7 +36,7 @@ def test_pages_of_a_facet_are_one_list_of_every_value(sample_library: Library) -
     assert by_value == sorted(values)[:100]
 
 
-def test_its_own_filter_does_not_narrow_a_facet_and_others_do(sample_library: Library) -> None:
+def test_other_filters_narrow_a_facet_and_its_own_filter_does_not(sample_library: Library) -> None:
     page = count_values(sample_library, "minangkabau", facet="language")
     chosen = count_values(sample_library, "minangkabau", facet="language", filters={"language": ("eng",)})
     assert pairs(page) == pairs(chosen)
@@ -46,21 +46,21 @@ def test_its_own_filter_does_not_narrow_a_facet_and_others_do(sample_library: Li
     assert max(count for _value, count in pairs(narrowed)) <= chosen.total
 
 
-def test_a_chosen_value_of_a_later_page_stays_there(library: Library) -> None:
+def test_a_chosen_value_of_a_later_page_stays_on_that_page(library: Library) -> None:
     library.put(book(f"Buku {value}", subject=subject) for value, subject in enumerate(["Adat", "Adat", "Surau"]))
     page = count_values(library, filters={"subject": ("Surau",)}, limit=1)
     assert (pairs(page), page.more) == ([("Adat", 2)], True)
     assert pairs(count_values(library, filters={"subject": ("Surau",)}, offset=1)) == [("Surau", 1)]
 
 
-def test_what_was_misspelt_is_forgiven_as_beside_the_hits(sample_library: Library) -> None:
+def test_a_misspelt_query_is_corrected_as_for_hits(sample_library: Library) -> None:
     result = sample_library.find("minangkabua", facets=("language",))
     assert pairs(count_values(sample_library, "minangkabua", facet="language")) == [
         (value.value, value.count) for value in result.facets[0].values
     ]
 
 
-def test_places_are_named(library: Library) -> None:
+def test_institutions_and_branches_have_labels(library: Library) -> None:
     library.put([book("Satu")])
     (value,) = count_values(library, facet="branch").values
     assert value.label is not None
@@ -78,7 +78,7 @@ def test_places_are_named(library: Library) -> None:
         ({"filters": {"colour": ("red",)}}, "FACET_UNKNOWN"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_by_name(
+def test_parameters_out_of_bounds_are_refused_by_name(
     sample_library: Library, parameters: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:

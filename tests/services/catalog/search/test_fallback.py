@@ -114,7 +114,7 @@ def test_on_both_databases_it_pages_filters_sorts_and_completes(tables: Database
     assert [(suggestion.text, suggestion.kind) for suggestion in suggestions] == [("Robohnya surau kami", "title")]
 
 
-def test_what_is_out_of_bounds_is_refused_all_the_same(tables: Database, index: Index) -> None:
+def test_without_the_engine_parameters_out_of_bounds_are_refused(tables: Database, index: Index) -> None:
     with pytest.raises(Invalid):
         find(tables, index, "x" * 501)
 
@@ -127,7 +127,7 @@ def far(servers: dict[str, str]) -> Iterator[Proxy]:
         yield proxy
 
 
-def test_a_silent_engine_costs_nobody_its_timeout_but_the_first(
+def test_only_the_first_search_waits_for_the_timeout_of_a_silent_engine(
     tables: Database, far: Proxy, elasticsearch_url: str
 ) -> None:
     alias = urlsplit(elasticsearch_url).path

@@ -35,7 +35,7 @@ BRIEF: dict[str, Any] = {
         ("", {}),
     ],
 )
-def test_found_words_are_every_second_piece(query: str, expected: dict[str, list[str]]) -> None:
+def test_matching_words_are_every_second_piece(query: str, expected: dict[str, list[str]]) -> None:
     assert highlights(marks_for(parse(query)), BRIEF) == expected
 
 

@@ -81,7 +81,7 @@ def test_titles_and_authors_rank_above_subjects_and_those_above_notes(library: L
         ("yang tafsir", "Tafsir Al-Qurʾān"),
     ],
 )
-def test_a_book_is_found_however_it_is_asked_for(books: Library, query: str, title: str) -> None:
+def test_a_book_is_found_by_each_kind_of_query(books: Library, query: str, title: str) -> None:
     assert books.titles(query) == [title]
 
 
@@ -111,23 +111,23 @@ def test_a_word_after_minus_excludes(books: Library) -> None:
     assert "Menulis itu mudah" not in books.titles("-mudah")
 
 
-def test_nothing_typed_finds_everything(books: Library) -> None:
+def test_an_empty_query_finds_every_record(books: Library) -> None:
     assert books.find().total == 4
 
 
-def test_a_record_deleted_since_is_left_out(library: Library) -> None:
+def test_a_record_deleted_after_indexing_is_left_out(library: Library) -> None:
     library.put([book("Satu buku"), book("Dua buku"), book("Tiga buku")])
     library.lose(2)
     assert library.titles("buku", sort="title") == ["Satu buku", "Tiga buku"]
 
 
-def test_a_hit_says_where_it_can_be_had(books: Library) -> None:
+def test_a_hit_has_the_holdings_of_its_record(books: Library) -> None:
     hit = books.find("tafsir").hits[0]
     assert orjson.loads(hit.holdings)[0]["answer"] == "can_be_borrowed"
     assert orjson.loads(hit.brief)["authors"] == ["Hamka"]
 
 
-def test_facets_are_counted_when_asked_for_and_speak_both_languages(sample_library: Library) -> None:
+def test_requested_facets_are_counted_and_labelled_in_both_languages(sample_library: Library) -> None:
     assert sample_library.find("novel").facets == []
     language, branch = sample_library.find("novel", facets=("language", "branch")).facets
     assert (language.name, language.values[0].value) == ("language", "ind")
@@ -158,14 +158,14 @@ def test_pages_repeat_nothing_and_miss_nothing(sample_library: Library, sort: st
     assert len(ids) == len(set(ids)) == sample_library.find("novel").total
 
 
-def test_a_cursor_says_that_the_index_changed(library: Library) -> None:
+def test_a_page_reports_that_the_index_has_changed(library: Library) -> None:
     library.put(book(f"Buku {number}") for number in range(30))
     page = library.find("buku")
     library.put([book("Buku lagi")])
     assert library.find("buku", cursor=page.next).changed
 
 
-def test_a_cursor_belongs_to_its_question(sample_library: Library) -> None:
+def test_a_cursor_belongs_to_its_query(sample_library: Library) -> None:
     cursor = sample_library.find("novel").next
     for parameters in ({"query": "puisi"}, {"sort": "year"}, {"filters": {"language": ("ind",)}}):
         with pytest.raises(Invalid) as refusal:
@@ -173,7 +173,7 @@ def test_a_cursor_belongs_to_its_question(sample_library: Library) -> None:
         assert refusal.value.reason == "CURSOR_FOREIGN"
 
 
-def test_pages_reach_to_hit_ten_thousand_and_it_says_so() -> None:
+def test_paging_ends_at_ten_thousand_hits_with_a_named_error() -> None:
     assert decode_cursor(str(Cursor(9_999, b"8 bytes.", "1")), b"8 bytes.").offset == 9_999
     with pytest.raises(Invalid) as refusal:
         decode_cursor(str(Cursor(10_000, b"8 bytes.", "1")), b"8 bytes.")
@@ -201,7 +201,7 @@ def test_any_text_as_a_cursor_is_foreign(text: str) -> None:
         ({"cursor": "abc"}, "CURSOR_FOREIGN"),
     ],
 )
-def test_what_is_out_of_bounds_is_refused_by_name(
+def test_parameters_out_of_bounds_are_refused_by_name(
     sample_library: Library, parameters: dict[str, object], reason: str
 ) -> None:
     with pytest.raises(Invalid) as refusal:
@@ -209,7 +209,7 @@ def test_what_is_out_of_bounds_is_refused_by_name(
     assert refusal.value.reason == reason
 
 
-def test_nobody_is_searched_for_who_stopped_waiting(sample_library: Library) -> None:
+def test_a_request_after_its_deadline_is_not_searched(sample_library: Library) -> None:
     with pytest.raises(TooLate):
         sample_library.find("novel", context=replace(READER, deadline=0.0))
 
@@ -224,7 +224,7 @@ def test_nobody_is_searched_for_who_stopped_waiting(sample_library: Library) -> 
         ("tengelamnya kapal", "tenggelamnya kapal", "Tenggelamnya Kapal van der Wijck"),
     ],
 )
-def test_a_misspelt_word_is_forgiven_and_we_say_so(
+def test_a_misspelt_word_is_corrected_and_the_result_reports_it(
     sample_library: Library, typed: str, correction: str, title: str
 ) -> None:
     result = sample_library.find(typed)
@@ -233,7 +233,7 @@ def test_a_misspelt_word_is_forgiven_and_we_say_so(
     assert orjson.loads(result.hits[0].brief)["title"] == title
 
 
-def test_forgiven_words_stay_forgiven_on_the_next_page(sample_library: Library) -> None:
+def test_the_next_page_has_the_same_correction(sample_library: Library) -> None:
     page = sample_library.find("minangkabua", limit=5)
     next_page = sample_library.find("minangkabua", limit=5, cursor=page.next)
     assert page.did_you_mean == next_page.did_you_mean == "minangkabau"
@@ -241,11 +241,11 @@ def test_forgiven_words_stay_forgiven_on_the_next_page(sample_library: Library) 
 
 
 @pytest.mark.parametrize("query", ["robohnya surau kami", "zzzzzzzz qqqqqqq", "1234567", "-novel", "", "tahun:1300"])
-def test_a_query_spelt_right_or_beyond_help_is_left_alone(sample_library: Library, query: str) -> None:
+def test_a_correct_or_hopeless_query_is_not_corrected(sample_library: Library, query: str) -> None:
     assert sample_library.find(query).did_you_mean == ""
 
 
-def test_found_words_are_marked_when_asked(sample_library: Library) -> None:
+def test_matching_words_are_marked_on_request(sample_library: Library) -> None:
     result = sample_library.find("robohnya sur", highlight=True)
     assert result.hits[0].highlights["title"] == ["", "Robohnya Surau", " Kami"]
     assert sample_library.find("robohnya sur").hits[0].highlights == {}
@@ -269,7 +269,7 @@ def test_any_text_can_be_searched_for(sample_library: Library, text: str) -> Non
     assert len(result.hits) == min(result.total, 10)
 
 
-def test_it_is_the_same_on_both_databases(library_on_each_database: Library) -> None:
+def test_both_databases_give_the_same_result(library_on_each_database: Library) -> None:
     library_on_each_database.put([book("Satu", author="Navis"), book("Dua", author="Navis")])
     library_on_each_database.lose(1)
     result = library_on_each_database.find("navis", facets=("branch",))

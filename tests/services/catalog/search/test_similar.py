@@ -30,7 +30,7 @@ def titles(records: list[SimilarRecord]) -> list[str]:
     return [orjson.loads(record.brief)["title"] for record in records]
 
 
-def test_a_rare_subject_says_more_than_a_common_one(library: Library) -> None:
+def test_a_rare_subject_has_more_weight_than_a_common_one(library: Library) -> None:
     library.put([book("Awal", subject="Surau"), book("Jauh", subject="Surau"), book("Dekat", author="Navis, A. A.")])
     library.put(book(f"Lain {number}", author="Navis, A. A.") for number in range(20))
     library.put([book("Asal", subject="Surau", author="Navis, A. A.")])
@@ -43,7 +43,7 @@ def test_a_rare_subject_says_more_than_a_common_one(library: Library) -> None:
     assert similar_records[2].reason.id == "Pengarang yang sama: Navis, A. A."
 
 
-def test_editions_of_one_work_are_one(database: Database, import_: Importer, index: Index) -> None:
+def test_editions_of_one_work_are_one_similar_record(database: Database, import_: Importer, index: Index) -> None:
     record = made("r1", "Robohnya surau kami", subjects=["Surau"])
     import_(
         [
@@ -68,7 +68,7 @@ def test_a_class_is_the_last_of_reasons(database: Database, import_: Importer, i
     assert [record.reason.en for record in similar_records] == ["Same class: 899"]
 
 
-def test_it_is_never_like_itself_and_nothing_shares_nothing(library: Library) -> None:
+def test_a_record_is_not_similar_to_itself_or_to_records_without_shared_headings(library: Library) -> None:
     library.put([book("Sendiri", subject="Surau", author="Navis, A. A."), book("Lain", subject="Adat")])
     assert list_similar(library, "sendiri") == []
 
@@ -79,7 +79,7 @@ def many_subjects(title: str, *subjects: str) -> Record:
     return record
 
 
-def test_what_they_share_may_be_the_last_of_many_headings(library: Library) -> None:
+def test_a_shared_heading_may_be_the_last_of_many(library: Library) -> None:
     others = [f"Hal {at}" for at in range(30)]
     library.put([book("Asal", subject="Surau"), many_subjects("Segala hal", *others, "Surau"), book("Lain")])
     similar_records = list_similar(library, "asal")
@@ -88,7 +88,7 @@ def test_what_they_share_may_be_the_last_of_many_headings(library: Library) -> N
     assert titles(list_similar(library, "segala")) == [], "who is about everything is like little"
 
 
-def test_what_shares_nothing_any_more_is_left_out(library: Library) -> None:
+def test_a_record_that_shares_nothing_any_more_is_left_out(library: Library) -> None:
     library.put([book("Asal", subject="Surau"), book("Dulu", subject="Surau"), book("Kini", subject="Surau")])
     with library.database.transaction(system("test")) as session:  # and the index has not heard of it yet
         changed = book("Dulu", subject="Adat").pack()
@@ -96,14 +96,14 @@ def test_what_shares_nothing_any_more_is_left_out(library: Library) -> None:
     assert titles(list_similar(library, "asal")) == ["Kini"]
 
 
-def test_no_more_than_wanted(sample_library: Library) -> None:
+def test_similar_records_are_at_most_the_limit(sample_library: Library) -> None:
     assert len(list_similar(sample_library, "robohnya surau kami")) == 6
     similar_records = list_similar(sample_library, "robohnya surau kami", limit=20)
     assert len(similar_records) == len({record.id for record in similar_records}) == 20
     assert all(record.reason.id and record.reason.en for record in similar_records)
 
 
-def test_a_record_that_is_not_there_is_like_nothing(sample_library: Library) -> None:
+def test_an_unknown_record_is_refused(sample_library: Library) -> None:
     with pytest.raises(NotFound):
         similar(sample_library.database, sample_library.index, context=READER, record_id=uuid4())
     with pytest.raises(Invalid):

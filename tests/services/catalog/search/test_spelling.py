@@ -46,31 +46,31 @@ def shelf(open_library: Callable[[], Library]) -> Library:
         ("kemarau -surau navsi", "kemarau navis -surau"),
     ],
 )
-def test_a_slip_is_understood(shelf: Library, typed: str, correction: str) -> None:
+def test_a_misspelt_query_is_corrected(shelf: Library, typed: str, correction: str) -> None:
     result = shelf.find(typed)
     assert (result.did_you_mean, result.corrected) == (correction, True)
     assert result.total > 0
 
 
-def test_a_field_is_respected(shelf: Library) -> None:
+def test_a_word_of_a_field_is_corrected_within_the_field(shelf: Library) -> None:
     assert shelf.find("judul:kemarua").did_you_mean == "title:kemarau"
     assert shelf.find("penulis:robohnua").did_you_mean == ""
 
 
 @pytest.mark.parametrize("typed", ["xyzzyx", "navis minangkabua", "surau kemarai adat", "abc", "12345", "tahun:1300"])
-def test_what_finds_nothing_is_never_offered(shelf: Library, typed: str) -> None:
+def test_a_correction_without_hits_is_never_suggested(shelf: Library, typed: str) -> None:
     result = shelf.find(typed)
     assert not result.did_you_mean or shelf.find(result.did_you_mean).total
 
 
-def test_an_offer_finds_something_with_the_filters_that_are_set(shelf: Library) -> None:
+def test_a_suggestion_has_hits_under_the_current_filters(shelf: Library) -> None:
     assert shelf.find("robohnua", filters={"language": ("eng",)}).did_you_mean == ""
     assert shelf.find("robohnua", filters={"language": ("ind",)}).did_you_mean == "robohnya"
 
 
 @given(st.text(alphabet="abnorshuyk ", min_size=1, max_size=24))
 @settings(max_examples=60, deadline=None)
-def test_whatever_is_offered_is_there(shelf: Library, typed: str) -> None:
+def test_every_suggestion_has_hits(shelf: Library, typed: str) -> None:
     result = shelf.find(typed)
     if result.did_you_mean:
         assert shelf.find(result.did_you_mean).total >= (result.total if result.corrected else result.total + 1)
@@ -84,7 +84,7 @@ def test_whatever_is_offered_is_there(shelf: Library, typed: str) -> None:
         ("adat istiadat zzzz minangkabau", "Adat Minangkabau"),
     ],
 )
-def test_where_nothing_has_all_the_words_most_will_do_and_it_says_so(
+def test_when_no_record_has_all_words_most_of_them_suffice_and_the_result_reports_it(
     shelf: Library, typed: str, first_title: str
 ) -> None:
     result = shelf.find(typed)
@@ -98,12 +98,12 @@ def test_too_few_of_the_words_are_not_most(shelf: Library, typed: str) -> None:
     assert (shelf.find(typed).total, shelf.find(typed).relaxed) == (0, False)
 
 
-def test_what_else_a_query_says_stays_demanded(shelf: Library) -> None:
+def test_other_parts_of_a_relaxed_query_stay_required(shelf: Library) -> None:
     assert shelf.find("robohnya surau mereka navis bahasa:inggris").total == 0
     assert shelf.find("robohnya surau mereka navis -kami").total == 0
 
 
-def test_pages_of_most_words_follow_one_another(library: Library) -> None:
+def test_the_next_page_of_a_relaxed_query_is_relaxed(library: Library) -> None:
     library.put(book(f"Satu dua tiga {at}") for at in range(15))
     page = library.find("satu dua tiga zzzz")
     next_page = library.find("satu dua tiga zzzz", cursor=page.next)

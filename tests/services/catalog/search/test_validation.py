@@ -28,7 +28,7 @@ from services.catalog.search.validation import MOST_WORDS, parse_query
         ("penulis:na*", "WILDCARD_TOO_SHORT", {"least": 3, "word": "na"}),
     ],
 )
-def test_what_is_too_much_is_refused_with_its_measure(text: str, reason: str, facts: dict[str, object]) -> None:
+def test_queries_above_a_limit_are_refused_with_that_limit(text: str, reason: str, facts: dict[str, object]) -> None:
     with pytest.raises(Invalid) as refusal:
         parse_query(text)
     assert (refusal.value.reason, refusal.value.facts) == (reason, facts)
@@ -36,12 +36,12 @@ def test_what_is_too_much_is_refused_with_its_measure(text: str, reason: str, fa
 
 
 @pytest.mark.parametrize("text", ["日*", "sura* masji* ada* kab*", "(((((a OR b)))))", "kata " * 32, "*", "* surau"])
-def test_what_is_within_bounds_is_not(text: str) -> None:
+def test_queries_within_the_limits_are_accepted(text: str) -> None:
     assert parse_query(text)[0] == parse(text)
 
 
 @given(st.text(alphabet='ab *"()|:-. OR', max_size=120))
-def test_any_text_is_understood_or_refused_by_name(text: str) -> None:
+def test_any_text_is_parsed_or_refused_by_name(text: str) -> None:
     refused = depth(text) > MOST_DEPTH or parse(text).size > MOST_WORDS or bool(parse(text).wildcards)
     with suppress(Invalid) if refused else nullcontext():
         assert parse_query(text)[0] == parse(text)

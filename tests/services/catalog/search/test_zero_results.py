@@ -39,13 +39,13 @@ def find_help(library: Library, query: str, **more: object) -> ZeroResultHelp:
     return result.help
 
 
-def test_the_word_that_nothing_has_is_named_and_the_rest_is_offered_with_what_it_finds(shelf: Library) -> None:
+def test_a_failed_word_is_named_and_the_other_words_are_offered_with_their_hits(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "surau xyzzyx")
     assert zero_result_help.failed == ["xyzzyx"]
     assert zero_result_help.without == [("surau", 3)]
 
 
-def test_words_that_are_never_together_are_offered_apart(shelf: Library) -> None:
+def test_words_of_no_common_record_are_offered_separately(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "robohnya memancing")
     assert zero_result_help.failed == []
     assert zero_result_help.without == [("robohnya", 1), ("memancing", 1)]
@@ -57,7 +57,7 @@ def test_a_phrase_may_be_what_fails(shelf: Library) -> None:
     assert zero_result_help.without == [("navis", 1)]
 
 
-def test_what_is_offered_is_found_with_the_filters_as_they_are(shelf: Library) -> None:
+def test_offered_queries_have_hits_under_the_current_filters(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "surau xyzzyx", filters={"language": ("min",)})
     assert zero_result_help.without == []
     assert zero_result_help.without_filters == 0
@@ -65,7 +65,7 @@ def test_what_is_offered_is_found_with_the_filters_as_they_are(shelf: Library) -
     assert zero_result_help.without_filters == 3
 
 
-def test_other_institutions_that_have_it_are_named(shelf: Library) -> None:
+def test_other_institutions_with_hits_are_named(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "robohnya", filters={"institution": ("KAMPUS",)})
     assert [(value.value, value.count, value.label and value.label.en) for value in zero_result_help.elsewhere] == [
         ("SOLOK", 1, "Solok City Library")
@@ -74,7 +74,7 @@ def test_other_institutions_that_have_it_are_named(shelf: Library) -> None:
     assert find_help(shelf, "robohnya xyzzyx").elsewhere == []
 
 
-def test_classes_are_those_whose_caption_says_so_then_those_of_the_words(shelf: Library) -> None:
+def test_classes_with_the_words_in_their_caption_come_before_classes_of_records(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "pancingan xyzzyx")
     assert (zero_result_help.classes[0].value, zero_result_help.classes[0].count) == ("799", 1)
     assert zero_result_help.classes[0].caption is not None
@@ -83,12 +83,12 @@ def test_classes_are_those_whose_caption_says_so_then_those_of_the_words(shelf: 
     assert find_help(shelf, "xyzzyx").classes == []
 
 
-def test_where_something_is_found_nobody_needs_help(shelf: Library) -> None:
+def test_a_search_with_hits_has_no_help(shelf: Library) -> None:
     for query in ("surau", "", "robohna", "language:ind"):
         assert shelf.find(query).help is None
 
 
-def test_few_hits_stay_and_a_likelier_spelling_is_only_offered(library: Library) -> None:
+def test_few_hits_are_kept_and_a_more_common_spelling_is_suggested(library: Library) -> None:
     library.put([book("Siti dan ibu"), *(book(f"Sitti {at}") for at in range(6))])
     result = library.find("siti")
     assert (result.total, result.did_you_mean, result.corrected) == (1, "sitti", False)
@@ -98,5 +98,5 @@ def test_few_hits_stay_and_a_likelier_spelling_is_only_offered(library: Library)
 
 
 @pytest.mark.parametrize("query", ["xyzzyx qqqqqq", "-surau xyzzyx", '""', "tahun:1300", " ".join("abcdefghijkl")])
-def test_any_failing_query_can_be_helped(sample_library: Library, query: str) -> None:
+def test_any_query_without_hits_has_help(sample_library: Library, query: str) -> None:
     assert sample_library.find(query, filters={"language": ("ind",)}).degraded is False

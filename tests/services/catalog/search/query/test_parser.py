@@ -146,7 +146,7 @@ def either(*choices: tuple[Part, ...]) -> AnyOf:
         ("1990..2000|a", Query((either((Years(1990, 2000),), (A,)),))),
     ],
 )
-def test_or_parts_what_stands_together(text: str, query: Query) -> None:
+def test_or_separates_groups_of_adjacent_words(text: str, query: Query) -> None:
     assert parse(text) == query
     assert not parse(text).read_as_words
 
@@ -171,14 +171,14 @@ def test_or_parts_what_stands_together(text: str, query: Query) -> None:
         ("((((((a OR b))))))", "a or b"),
     ],
 )
-def test_what_cannot_be_read_is_plain_words_and_says_so(text: str, words: str) -> None:
+def test_a_text_that_cannot_be_parsed_is_read_as_words_and_reported(text: str, words: str) -> None:
     query = parse(text)
     assert str(query) == words
     assert query.read_as_words
 
 
 @pytest.mark.parametrize("text", ["surau", "(surau", "bahasa: sebuah", "judul:", 'a "b', "tahun:1990", "x:y", "a - b"])
-def test_what_can_be_read_does_not(text: str) -> None:
+def test_a_text_that_can_be_parsed_is_not_reported(text: str) -> None:
     assert not parse(text).read_as_words
 
 
@@ -187,7 +187,7 @@ def test_depth_is_that_of_brackets_within_brackets(text: str, deep: int) -> None
     assert depth(text) == deep
 
 
-def test_size_and_wildcards_count_what_stands_in_brackets() -> None:
+def test_size_and_wildcards_include_words_in_brackets() -> None:
     query = parse('a* ("b c" OR judul:d*) -(e f)')
     assert (query.size, query.wildcards) == (6, ["a", "d"])
 
@@ -214,6 +214,6 @@ def test_every_text_is_a_query_that_prints_back(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["(" * 500, "(a OR " * 80, "-" * 500, '"' * 499, "a|" * 250, "judul:(" * 70])
-def test_hostile_texts_are_read_all_the_same(text: str) -> None:
+def test_hostile_texts_are_parsed(text: str) -> None:
     query = parse(text)
     assert parse(str(query)) == query

@@ -37,11 +37,11 @@ def bonuses(match: Match) -> set[tuple[str, str]]:
     return {(leaf.field, leaf.token) for part in match.bonus for leaf in leaves(part) if isinstance(leaf, Term)}
 
 
-def test_nothing_asked_for_is_everything() -> None:
+def test_an_empty_query_matches_everything() -> None:
     assert rank(parse("")) == And(())
 
 
-def test_a_word_is_demanded_once_by_its_root() -> None:
+def test_a_word_is_required_once_by_its_root() -> None:
     match = rank(parse("penulisan surau"))
     assert isinstance(match, Boosted)
     assert isinstance(match.match, And)
@@ -67,7 +67,7 @@ def test_a_word_that_is_not_its_root_is_preferred_as_typed() -> None:
         ("perpustakaannya1234", {"perpustakaannya1234"}),  # longer than beginnings are kept
     ],
 )
-def test_the_last_word_and_a_starred_one_may_be_begun(query: str, tokens: set[str]) -> None:
+def test_the_last_word_and_a_word_with_a_star_may_be_beginnings(query: str, tokens: set[str]) -> None:
     assert demanded(rank(parse(query))) == tokens
 
 
@@ -86,7 +86,7 @@ def test_the_last_word_and_a_starred_one_may_be_begun(query: str, tokens: set[st
         ("yang 1990..", set()),
     ],
 )
-def test_words_that_decide_nothing_are_not_demanded_where_others_are(query: str, tokens: set[str]) -> None:
+def test_stop_words_are_not_required_beside_other_words(query: str, tokens: set[str]) -> None:
     assert demanded(rank(parse(query))) == tokens
 
 
@@ -101,17 +101,17 @@ def test_words_that_decide_nothing_are_not_demanded_where_others_are(query: str,
         ("vitamin C", {"vitamin", "c"}),
     ],
 )
-def test_initials_side_by_side_are_one(query: str, tokens: set[str]) -> None:
+def test_adjacent_initials_are_one_match(query: str, tokens: set[str]) -> None:
     assert demanded(rank(parse(query))) == tokens
 
 
-def test_a_turned_name_is_preferred() -> None:
+def test_an_inverted_name_gets_a_bonus() -> None:
     for query in ("Andrea Hirata", "Hirata, Andrea"):
         match = rank(parse(query))
         assert Keyword("name", ("andrea hirata",), 6.0) in list(leaves(match))
 
 
-def test_among_old_words_a_plain_j_is_either() -> None:
+def test_beside_words_in_old_spelling_a_j_has_both_readings() -> None:
     assert demanded(rank(parse("tjerita raja djawa"))) == {"cerita", "raja", "raya", "#djawa", "jawa"}
     assert demanded(rank(parse("cerita raja jawa"))) == {"cerita", "raja", "#jawa"}
 
@@ -145,17 +145,17 @@ def test_a_field_restricts() -> None:
         ("-tahun:1990..", Not(And(()), (Between("year", 1990, None),))),
     ],
 )
-def test_each_kind_of_part_is_asked_for_in_its_way(query: str, match: Match) -> None:
+def test_each_kind_of_part_has_its_match(query: str, match: Match) -> None:
     assert rank(parse(query)) == match
 
 
-def test_either_is_asked_for_as_two_queries() -> None:
+def test_alternatives_are_ranked_as_two_queries() -> None:
     match = rank(parse("surau OR masjid"))
     assert isinstance(match, Or)
     assert [demanded(choice) for choice in match.of] == [{"#surau"}, {"#masjid"}]
 
 
-def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
+def test_a_series_in_quotes_is_a_phrase_of_the_record_with_words_of_the_series() -> None:
     match = rank(parse('seri:"balai pustaka"'))
     assert demanded(match) == {"e=balai", "e=pustaka"}
     assert [leaf for leaf in leaves(match) if isinstance(leaf, Phrase)] == [Phrase("text", ("balai", "pustaka"), 1.0)]
@@ -165,7 +165,7 @@ def test_a_series_in_quotes_stands_so_in_the_record_and_in_its_series() -> None:
     ("query", "name"),
     [("0012345", "0012345"), ("0126-1234", "01261234"), ("F 899.221 3 NAV k", "f8992213navk")],
 )
-def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name: str) -> None:
+def test_a_query_that_may_be_an_identifier_is_looked_up_as_one(query: str, name: str) -> None:
     values = {value for leaf in leaves(rank(parse(query))) if isinstance(leaf, Keyword) for value in leaf.values}
     assert name in values
 
@@ -180,7 +180,7 @@ def test_what_may_name_one_thing_is_looked_up_as_an_identifier(query: str, name:
         max_size=8,
     )
 )  # fmt: skip
-def test_only_fields_that_documents_have_are_asked_for(pieces: list[str]) -> None:
+def test_matches_use_only_fields_that_documents_have(pieces: list[str]) -> None:
     query = parse(" ".join(pieces))
     known_fields = {*TEXT_FIELDS, *KEYWORDS}
     for part in query.parts:
