@@ -1,4 +1,4 @@
-"""What the index contracts share: a small shelf of documents, the two engines, and ways to ask."""
+"""Helpers of the index contracts: a few documents, the two engines, and short requests."""
 
 from __future__ import annotations
 
@@ -66,10 +66,10 @@ def filled(index: Index, changes: list[Change]) -> Index:
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 3) -> float:
-    """Wait until it is true and tell how long that took."""
+    """Wait until the condition is true; returns the seconds."""
     started_at = time.monotonic()
     while not condition():
-        assert time.monotonic() - started_at < seconds, "it did not come true in time"
+        assert time.monotonic() - started_at < seconds, "the condition is not true in time"
         time.sleep(0.02)
     return time.monotonic() - started_at
 
@@ -84,7 +84,7 @@ def facet_of(change: Change, facet: str) -> tuple[str, ...]:
 
 
 class Shelf:
-    """An index of the test's own, empty or with BOOKS."""
+    """An index for one test, empty or with BOOKS."""
 
     @pytest.fixture
     def index(self, url: str) -> Iterator[Index]:
@@ -106,7 +106,7 @@ class Tantivy:
 
     @pytest.fixture(autouse=True)
     def short_lists(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Cut each segment's list of values short, as a big catalogue's are, so that counts must be made exact."""
+        """Shorten each segment's list of values, as in a large catalogue, so that counts need a second aggregation."""
         monkeypatch.setattr("services.catalog.index.tantivy_search.SEGMENT_VALUES", 3)
 
 

@@ -1,4 +1,4 @@
-"""What every bus promises, on each of them: the local one on SQLite, RabbitMQ with PostgreSQL and real workers."""
+"""The contract of every bus: the local bus on SQLite, and RabbitMQ with PostgreSQL and real workers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.example_services.installation import Installation, eventually, open_i
 def busy_installation(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """One for all tests here: its workers take seconds to start and stop."""
+    """One installation for all tests, because its workers take seconds to start and stop."""
     if request.param == "amqp":
         request.getfixturevalue("servers")
     folder = tmp_path_factory.mktemp("installation")

@@ -1,4 +1,4 @@
-"""One contract for every transport to a service: in this process or over sockets, awaited or from threads."""
+"""The contract of every transport to a service: in process or over sockets, from coroutines or from threads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def url(request: pytest.FixtureRequest, urls: dict[str, str]) -> str:
 
 
 class Sync:
-    """Calls from this thread."""
+    """Calls from the current thread."""
 
     def __init__(self, url: str) -> None:
         self.channel = sync_channel(url, SETTINGS)
@@ -65,7 +65,7 @@ class Sync:
 
 
 class Aio:
-    """The same calls, awaited on a loop of their own."""
+    """The same calls, awaited on an event loop."""
 
     def __init__(self, url: str) -> None:
         self.loop = asyncio.new_event_loop()
@@ -204,7 +204,7 @@ class TestRefusals:
 
 
 def test_an_error_of_the_last_release_is_decoded() -> None:
-    """Its service sends no Refusal: facts are text in ErrorInfo, the sentence is in LocalizedMessage."""
+    """The last release sends no Refusal: facts are text in ErrorInfo, the sentence is in LocalizedMessage."""
     old = status_pb2.Status(code=5, message="BOOK_NOT_FOUND")
     old.details.add().Pack(ErrorInfo(reason="BOOK_NOT_FOUND", domain="rangkiang", metadata={"book": "{x}"}))
     old.details.add().Pack(LocalizedMessage(locale="id", message="Tidak ada {x}."))

@@ -1,4 +1,4 @@
-"""Both engines rank alike: random questions to both, scores and lists compared."""
+"""Both engines rank alike: their hits and scores for random requests are compared."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.fakes.documents import random_changes, word
 
 
 def random_word(generator: random.Random) -> Match:
-    """One word of a search box: in any field, the best counts; sometimes also a prefix or a phrase."""
+    """Match a random word in its best field; sometimes with a prefix or a phrase."""
     title, token = word(generator.choice([1, 2, 3, 8, 30, 200])), word(min(int(generator.paretovariate(0.7)), 4000))
     fields = (("title", 4.0), ("any", 3.0), ("author", 3.5), ("subject", 2.0), ("text", 0.7))
     choices: list[Match] = [Term(field, token[:5] if field == "any" else token, boost) for field, boost in fields]
@@ -66,7 +66,7 @@ def assert_alike(left_index: Index, right_index: Index, request: Request) -> Non
 
 
 class TestBothEngines:
-    """The two editions rank alike."""
+    """Both engines rank random requests alike."""
 
     REQUESTS = 200
 
@@ -79,7 +79,7 @@ class TestBothEngines:
 
     @staticmethod
     def settle(engines: tuple[Index, Index], count: int) -> None:
-        """Wait until both have refreshed after the last write."""
+        """Wait until both engines have refreshed after the last write."""
         eventually(lambda: all(index.count() == count for index in engines))
         time.sleep(0.6)
 

@@ -1,4 +1,4 @@
-"""The index port: hits as works, each by its best edition; and counts of single values."""
+"""The index port: hits by work, each with its best edition; and counts of single values."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SHELF = [
 
 
 class Contract(Shelf):
-    """What every engine does with works."""
+    """Searches by work on every engine."""
 
     @pytest.fixture
     def shelf(self, index: Index) -> Index:

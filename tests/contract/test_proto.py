@@ -1,4 +1,4 @@
-"""The wire contract may grow and never break: what was released stays readable."""
+"""Changes of the wire contract are compatible with the released contract."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _breaking(proto: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def proto(tmp_path: Path) -> Path:
-    """A copy of the contract to change."""
+    """A copy of the contract for changes."""
     return Path(shutil.copytree(CHECKOUT / "proto", tmp_path / "proto"))
 
 

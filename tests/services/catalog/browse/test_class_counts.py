@@ -1,4 +1,4 @@
-"""The tree of classes, counted by the index, with the libraries' own captions."""
+"""The tree of classes with counts of the index and captions of the libraries."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ REFUSED = (
 
 @dataclass
 class Shelf:
-    """A catalogue and its index, which follows when it is told to."""
+    """A catalogue and its index, which put() updates."""
 
     database: Database
     index: Index
@@ -63,7 +63,7 @@ class Shelf:
 
 @pytest.fixture
 def index(request: pytest.FixtureRequest, database: Database, tmp_path: Path) -> Iterator[Index]:
-    """The embedded engine beside SQLite, the cluster's beside PostgreSQL."""
+    """An index: tantivy with SQLite, Elasticsearch with PostgreSQL."""
     url = f"tantivy:///{tmp_path}/index" if database.is_sqlite else request.getfixturevalue("elasticsearch_url")
     index = open_url(url, ENGINES)
     yield index
@@ -72,7 +72,7 @@ def index(request: pytest.FixtureRequest, database: Database, tmp_path: Path) ->
 
 @pytest.fixture
 def shelf(database: Database, index: Index, import_: Importer) -> Shelf:
-    """Six books by four authors."""
+    """A catalogue of six books by four authors."""
     shelf = Shelf(database, index, import_)
     series = [["490", "0 ", "a", "Seri adat ;", "v", "1"]]
     shelf.put(

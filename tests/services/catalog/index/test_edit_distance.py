@@ -1,4 +1,4 @@
-"""Edits between tokens."""
+"""The edit distance of tokens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indexing killed anywhere goes on without loss or double, and Elasticsearch is followed the same way."""
+"""An indexer that is killed at any point continues without loss or duplicates; indexing with Elasticsearch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An index holder that overslept its lease on PostgreSQL takes nothing off the queue and swaps no index."""
+"""A holder whose index lease on PostgreSQL has ended deletes no rows of the queue and swaps no index."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ROLE = "index"
 
 @pytest.fixture(params=[pytest.param("postgresql", marks=pytest.mark.servers)])
 def database(database: Database) -> Database:
-    """Only there a holder's term can end without its knowing."""
+    """PostgreSQL: only there a lease can end while its holder runs."""
     return database
 
 
@@ -34,7 +34,7 @@ def lease(database: Database) -> Iterator[Lease]:
 
 
 def oversleep(database: Database) -> None:
-    """The term ends and another process holds the role; the first holder does not know it yet."""
+    """Let the lease end and another process take the role, unknown to the first holder."""
     with database.transaction(system("test")) as session:
         session.execute(text("UPDATE leases SET until = clock_timestamp() - interval '1 minute'"))
     assert Leases(database).try_hold(ROLE) is not None

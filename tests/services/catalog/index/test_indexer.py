@@ -1,4 +1,4 @@
-"""Indexing: the queue reaches the index, soon, in order and in batches."""
+"""The indexer writes the queue to the index, in order, in batches and within a second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Matches as values."""
+"""The match tree."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LEAVES: tuple[Match, ...] = (
 
 
 def boosts(node: object) -> Iterator[float]:
-    """Every boost in a match."""
+    """Yield every boost of a match."""
     if isinstance(node, tuple):
         for part in node:
             yield from boosts(part)
@@ -44,7 +44,7 @@ def test_scaling_changes_every_boost_and_nothing_else() -> None:
     match = Boosted(Not(And((Or(LEAVES), years, DisMax(LEAVES, 0.2))), (Term("any", "baru", 9.0),)), LEAVES)
     part = scaled(match, 0.5)
     halves = tuple(replace(leaf, boost=leaf.boost / 2) for leaf in LEAVES if not isinstance(leaf, Between))
-    # What is excluded scores nothing.
+    # An exclusion has no score.
     assert part == Boosted(Not(And((Or(halves), years, DisMax(halves, 0.2))), (Term("any", "baru", 9.0),)), halves)
     assert len(list(boosts(match))) == len(list(boosts(part))) == 13
     assert scaled(part, 2) == match

@@ -1,4 +1,4 @@
-"""A new index is built beside the old one: when asked, and when the old one is lost, rotten or foreign."""
+"""A new index is built on request, and when the old one is missing, damaged or of another release or database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Items from a record, and what readers are told about them."""
+"""Items of a record, their availability and the holdings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Call numbers: their parts, and the order in which they stand on the shelf."""
+"""Call numbers: their parts, and the shelf order."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def as_written(number: CallNumber) -> str:
 
 
 def in_order(number: CallNumber) -> tuple[object, ...]:
-    """What a librarian compares, one after the other."""
+    """Return the parts that a librarian compares, in that order."""
     integer, _, decimals = number.class_number.partition(".")
     volume = int(number.volume.rpartition(" ")[2]) if number.volume else 0
     return (

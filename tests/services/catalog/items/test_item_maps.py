@@ -1,4 +1,4 @@
-"""Maps of items: how they are written, what is refused, and what they make of records."""
+"""Item maps: their form, refused maps, and the items that they read from records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands beside a book, on both databases."""
+"""Neighbours of a record on its shelf, on both databases."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_shelf_query_uses_its_database_index(database: Database, import_: Im
 
 
 def _plan(session: Session, branch_id: UUID, *, leftwards: bool) -> str:
-    """How the database goes about the walk: the statement is explained instead of run."""
+    """Return the database's plan of the shelf query: the statement is explained instead of run."""
     connection = session.connection()
     word = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
 

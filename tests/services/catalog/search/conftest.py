@@ -1,4 +1,4 @@
-"""Libraries to search in."""
+"""Fixtures: libraries with an index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.fakes.library import Library, begun
 
 @pytest.fixture(scope="session")
 def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Library]]:
-    """Makes an empty library, on SQLite and tantivy, that lives as long as the tests."""
+    """Opens empty libraries on SQLite and tantivy, which are closed after the last test."""
     with ExitStack() as stack:
 
         def make() -> Library:
@@ -33,13 +33,13 @@ def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[
 
 @pytest.fixture
 def library(open_library: Callable[[], Library]) -> Library:
-    """An empty library of the test's own."""
+    """An empty library for one test."""
     return open_library()
 
 
 @pytest.fixture(scope="session")
 def sample_library(open_library: Callable[[], Library]) -> Library:
-    """The sample library; nobody may change it."""
+    """The sample library; tests must not change it."""
     library = open_library()
     for source, institution in sample.sources():
         library.put(sample.records(source), institution=institution)

@@ -1,4 +1,4 @@
-"""Completing what is being typed."""
+"""Autocomplete."""
 
 from __future__ import annotations
 
@@ -60,7 +60,9 @@ def test_a_completion_takes_less_than_a_tenth_of_a_second(sample_library: Librar
     started_at = time.perf_counter()
     for typed in ("ro", "rob", "nav", "minang", "pe", "ka"):
         sample_library.suggested(typed)
-    assert (time.perf_counter() - started_at) / 6 < 0.1  # aimed at 20 ms; a busy machine is given five times that
+    assert (
+        time.perf_counter() - started_at
+    ) / 6 < 0.1  # the target is 20 ms; a busy machine may take five times as long
 
 
 def test_folded_texts_words_in_the_middle_and_unused_headings(
@@ -88,9 +90,9 @@ def test_folded_texts_words_in_the_middle_and_unused_headings(
         ("surau", ("Surau", "subject")),
     ):
         assert expected in library.suggested(typed), typed
-    # The commonest first.
+    # The most frequent heading comes first.
     assert library.suggested("navis") == [("Navis, Z.", "author"), ("Navis, A. A.", "author")]
-    # A heading that no record has any more finds nothing, and is not offered.
+    # A heading that no record has any more is not suggested.
     import_([made("b2", "Sitti Nurbaya", author="Rusli, Marah")])
     run_indexer(database, index)
     assert ("Surau", "subject") not in library.suggested("surau")

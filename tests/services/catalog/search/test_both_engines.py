@@ -1,4 +1,4 @@
-"""The sample library answers alike on tantivy and on Elasticsearch."""
+"""Searches of the sample library have the same hits on tantivy and on Elasticsearch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ QUERIES = (
 
 @pytest.fixture
 def on_elasticsearch(sample_library: Library, elasticsearch_url: str) -> Iterator[Library]:
-    """The sample library once more, from the same tables."""
+    """The sample library with an index on Elasticsearch, from the same tables."""
     index = open_url(elasticsearch_url, ENGINES)
     building = index.begin_rebuild("alike-1")
     with sample_library.database.reading(READER) as session:

@@ -1,4 +1,4 @@
-"""Searches whose hits are works."""
+"""Searches by work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A query that says another form of a heading finds what stands under the heading, below what says it as typed."""
+"""A query with another form of a heading also finds records of the heading, below records with the typed words."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.services.catalog.indexes import run_indexer
 
 
 def know(library: Library, *records: Record) -> None:
-    """Authority records, as an import puts them in."""
+    """Import authority records."""
     frames = [Frame("marc", at, 0, iso2709.encode(record), None) for at, record in enumerate(records, 1)]
     with library.database.transaction(system("test")) as session:
         institution_id = session.query(Institution.id).limit(1).scalar()

@@ -1,4 +1,4 @@
-"""Why a hit ranks where it does."""
+"""The reasons of a hit's rank."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_reasons_are_sorted_by_weight_and_their_sum_is_the_score(sample_library:
 
 
 def test_the_computed_score_is_the_engines_score(sample_library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Before scaling: only the mean length of fields is not known here."""
+    """Compare scores before scaling; only the mean length of fields differs from the engine's."""
     computed: list[float] = []
 
     def watched(*arguments: object) -> object:

@@ -1,4 +1,4 @@
-"""A facet page by page."""
+"""Pages of one facet."""
 
 from __future__ import annotations
 

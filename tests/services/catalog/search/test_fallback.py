@@ -1,4 +1,4 @@
-"""While the search engine is down: look-ups in the tables, on both databases, and back without a restart."""
+"""Searches in the tables while the search engine is down, on both databases, and the return to the engine."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ BOOKS = [
 
 @pytest.fixture
 def index(tmp_path: Path) -> Iterator[Index]:
-    """An index that is not there yet."""
+    """An index before the first rebuild."""
     with closing(open_url(f"tantivy:///{tmp_path}/index", ENGINES)) as index:
         yield index
 
@@ -121,7 +121,7 @@ def test_without_the_engine_parameters_out_of_bounds_are_refused(tables: Databas
 
 @pytest.fixture
 def far(servers: dict[str, str]) -> Iterator[Proxy]:
-    """The road to Elasticsearch."""
+    """A proxy in front of Elasticsearch."""
     root = urlsplit(servers["SEARCH_ROOT_URL"])
     with proxy_to(root.hostname or "", root.port or 0) as proxy:
         yield proxy
@@ -141,7 +141,7 @@ def test_only_the_first_search_waits_for_the_timeout_of_a_silent_engine(
             started_at = time.monotonic()
             for _ in range(10):
                 assert titles(find(tables, index, "robohnya")) == ["Robohnya surau kami"]
-            assert time.monotonic() - started_at < 12  # thirty, if each had waited
+            assert time.monotonic() - started_at < 12  # thirty seconds, if each search had waited
             far.open()
             far.cut()
             until = time.monotonic() + 10

@@ -1,4 +1,4 @@
-"""Which words of a brief record are marked."""
+"""Marked words of a brief record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Finding records, on a real database and a real index."""
+"""Searches on a real database and a real index."""
 
 from __future__ import annotations
 

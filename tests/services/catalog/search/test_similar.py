@@ -1,4 +1,4 @@
-"""Records like a record."""
+"""Similar records."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_shared_heading_may_be_the_last_of_many(library: Library) -> None:
 
 def test_a_record_that_shares_nothing_any_more_is_left_out(library: Library) -> None:
     library.put([book("Asal", subject="Surau"), book("Dulu", subject="Surau"), book("Kini", subject="Surau")])
-    with library.database.transaction(system("test")) as session:  # and the index has not heard of it yet
+    with library.database.transaction(system("test")) as session:  # without a change of the index
         changed = book("Dulu", subject="Adat").pack()
         session.execute(update(Row).where(Row.number == 2).values(marc=changed))
     assert titles(list_similar(library, "asal")) == ["Kini"]

@@ -1,4 +1,4 @@
-"""Misspelt words, and what is offered for them."""
+"""Corrections of misspelt words, and relaxed queries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
     ("typed", "correction"),
     [
         ("robohnua surau", "robohnya surau"),  # another letter
-        ("robhonya surau", "robohnya surau"),  # two letters changed places
+        ("robhonya surau", "robohnya surau"),  # two letters swapped
         ("robohnyaa surau", "robohnya surau"),  # one too many
         ("roohnya surau", "robohnya surau"),  # one too few
         ("robohnua sureu", "robohnya surau"),  # two words at once

@@ -1,4 +1,4 @@
-"""What a question may ask for."""
+"""Limits of a search's parameters."""
 
 from __future__ import annotations
 

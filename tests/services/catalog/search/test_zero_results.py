@@ -1,4 +1,4 @@
-"""What helps when nothing was found."""
+"""Help for searches without hits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people type, understood."""
+"""Typed texts and their query trees."""
 
 from __future__ import annotations
 

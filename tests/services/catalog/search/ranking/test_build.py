@@ -1,4 +1,4 @@
-"""A query becomes what the index is asked."""
+"""Queries and their match trees."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def leaves(match: Match) -> Iterator[Match]:
 
 
 def demanded(match: Match) -> set[str]:
-    """Tokens that a record must have, or one of each choice."""
+    """Return the tokens that a record must have, and those of alternatives."""
     match = match.match if isinstance(match, Boosted) else match
     return {leaf.token for leaf in leaves(match) if isinstance(leaf, Term)}
 
@@ -59,12 +59,12 @@ def test_a_word_that_is_not_its_root_is_preferred_as_typed() -> None:
     ("query", "tokens"),
     [
         ("robohnya surau kam", {"roboh", "surau", "#kam"}),
-        ("robohnya ka", {"roboh", "ka"}),  # too short to begin anything
-        ('kam "surau kami"', {"kam"}),  # the last part is no word
+        ("robohnya ka", {"roboh", "ka"}),  # too short for a beginning
+        ('kam "surau kami"', {"kam"}),  # the last part is a phrase
         ("roboh* surau x", {"#roboh", "surau", "x"}),
-        ("penulisan", {"tulis"}),  # at its end: its suffix says so
-        ("bermai", {"#bermai", "mai"}),  # or only begun, whatever its root is
-        ("perpustakaannya1234", {"perpustakaannya1234"}),  # longer than beginnings are kept
+        ("penulisan", {"tulis"}),  # complete, because it ends in a suffix
+        ("bermai", {"#bermai", "mai"}),  # a beginning, or the root
+        ("perpustakaannya1234", {"perpustakaannya1234"}),  # longer than the longest beginning
     ],
 )
 def test_the_last_word_and_a_word_with_a_star_may_be_beginnings(query: str, tokens: set[str]) -> None:

@@ -1,4 +1,4 @@
-"""The index port: what every engine keeps, rebuilds and knows of its own state."""
+"""The index port: writes, rebuilds and the index state on every engine."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.fakes.documents import made
 
 
 class Contract(Shelf):
-    """What every engine does with what it is given."""
+    """Writes and rebuilds on every engine."""
 
     def test_a_write_is_visible_within_a_second(self, books: Index) -> None:
         new_document = made(6, text={"title": "tenggelamnya kapal"})

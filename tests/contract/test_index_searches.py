@@ -1,4 +1,4 @@
-"""The index port: what every engine finds, scores, counts and orders."""
+"""The index port: hits, scores, counts and order on every engine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from tests.fakes.documents import made, random_changes
 
 
 class Contract(Shelf):
-    """What every engine does with a question."""
+    """Searches on every engine."""
 
     def test_without_an_index_searches_report_that_it_is_being_built(self, index: Index) -> None:
         with pytest.raises(Unavailable) as error:
