@@ -37,36 +37,37 @@ class _Token:
     """A folded word of the query.
 
     may_be_beginning  it may be the beginning of a word
-    light             a stop word: the other words decide
-    old               another word of the query is in old spelling
+    is_light          a stop word, a title or an article: the other words decide
+    may_be_old        another word of the query is in old spelling, and this one has a j
     """
 
-    word: str
+    text: str
     field: str
     may_be_beginning: bool
-    light: bool
-    old: bool = False
+    is_light: bool
+    may_be_old: bool = False
 
 
 def rank(query: Query) -> Match:
-    """Build the match tree of a query: which records match, and what each scores."""
+    """Build the match tree of a query: which records match, and the score of each."""
     last = len(query.parts) - 1
-    part_tokens = [_tokens(part, may_be_beginning=position == last) for position, part in enumerate(query.parts)]
-    words = [token for tokens_ in part_tokens if tokens_ for token in tokens_]
-    _mark_context(words)
-    if not query.parts or any(tokens_ is None for tokens_ in part_tokens) or not all(word.light for word in words):
-        content_words = [word for word in words if not word.light]
+    tokens_of_parts = [_tokens(part, may_be_beginning=position == last) for position, part in enumerate(query.parts)]
+    query_tokens = [token for part_tokens in tokens_of_parts if part_tokens for token in part_tokens]
+    _mark_context(query_tokens)
+    has_other_parts = not query.parts or None in tokens_of_parts
+    if has_other_parts or not all(token.is_light for token in query_tokens):
+        content_tokens = [token for token in query_tokens if not token.is_light]
+        light_words = dict.fromkeys(token.text for token in query_tokens if token.is_light)
     else:
-        content_words = words
+        content_tokens, light_words = query_tokens, {}
     required: list[Match] = [
-        match_of(part) for part, tokens_ in zip(query.parts, part_tokens, strict=True) if tokens_ is None
+        match_of(part) for part, part_tokens in zip(query.parts, tokens_of_parts, strict=True) if part_tokens is None
     ]
-    required.extend(_required(content_words))
-    bonus = [match for token in content_words if (match := _as_typed(token)) is not None]
-    light = dict.fromkeys(word.word for word in words if word.light) if content_words is not words else ()
-    bonus.extend(Term("title", word, weights.COMMON) for word in light)
-    bonus.extend(_closeness_bonuses(query, words))
-    match = _or_identifier(query, words, required[0] if len(required) == 1 else And(tuple(required)))
+    required.extend(_required(content_tokens))
+    bonus = [match for token in content_tokens if (match := _as_typed(token)) is not None]
+    bonus.extend(Term("title", word, weights.COMMON) for word in light_words)
+    bonus.extend(_closeness_bonuses(query, query_tokens))
+    match = _or_identifier(query, query_tokens, required[0] if len(required) == 1 else And(tuple(required)))
     if bonus:
         match = Boosted(match, tuple(bonus))
     if query.without:
@@ -74,23 +75,23 @@ def rank(query: Query) -> Match:
     return match
 
 
-def _mark_context(words: Sequence[_Token]) -> None:
-    """Mark adjacent initials as no stop words, and words with j beside words in old spelling as old."""
-    for start, end in _initial_runs(words):
-        for word in words[start:end]:
-            word.light = False
-    if any(is_old(word.word) for word in words):
-        for word in words:
-            word.old = "j" in word.word
+def _mark_context(query_tokens: Sequence[_Token]) -> None:
+    """Mark adjacent initials as content, and words with a j beside words in old spelling as perhaps old."""
+    for start, end in _initial_runs(query_tokens):
+        for token in query_tokens[start:end]:
+            token.is_light = False
+    if any(is_old(token.text) for token in query_tokens):
+        for token in query_tokens:
+            token.may_be_old = "j" in token.text
 
 
-def _initial_runs(words: Sequence[_Token]) -> list[tuple[int, int]]:
+def _initial_runs(query_tokens: Sequence[_Token]) -> list[tuple[int, int]]:
     """Return (start, end) of adjacent initials."""
-    letters = [word.word if not word.field else "" for word in words]
-    if sum(len(word) == 1 for word in letters) < 2:
+    letters = [token.text if not token.field else "" for token in query_tokens]
+    if sum(len(letter) == 1 for letter in letters) < 2:
         return []
     runs = [(position, position + run) for position in range(len(letters)) if (run := initials(letters, position))]
-    return [word for word in runs if not any(start < word[0] < end for start, end in runs)]
+    return [run for run in runs if not any(start < run[0] < end for start, end in runs)]
 
 
 def match_of(part: Part, *, may_be_beginning: bool = False) -> Match:
@@ -98,7 +99,7 @@ def match_of(part: Part, *, may_be_beginning: bool = False) -> Match:
     match part:
         case Word():
             part_tokens = _tokens(part, may_be_beginning=may_be_beginning) or []
-            required = _required([token for token in part_tokens if not token.light] or part_tokens)
+            required = _required([token for token in part_tokens if not token.is_light] or part_tokens)
             return required[0] if len(required) == 1 else And(tuple(required))
         case Quoted():
             return _phrase(part)
@@ -116,7 +117,7 @@ def match_of(part: Part, *, may_be_beginning: bool = False) -> Match:
         case FacetCode(field=field, code=code):
             return Keyword(f"facet_{FACETS[field]}", (code,))
         case AnyOf(choices=choices):
-            return Or(tuple(rank(token) for token in choices))
+            return Or(tuple(rank(choice) for choice in choices))
 
 
 def _tokens(part: Part, *, may_be_beginning: bool) -> list[_Token] | None:
@@ -136,38 +137,38 @@ def _is_light(token: str, word: Word) -> bool:
     return not word.field and (is_stop_word(token) or token in TITLES or token in ARTICLES)
 
 
-def _required(words: Sequence[_Token]) -> list[Match]:
+def _required(query_tokens: Sequence[_Token]) -> list[Match]:
     """Build one match for each word, and one for adjacent initials."""
-    ends = dict(_initial_runs(words))
+    ends = dict(_initial_runs(query_tokens))
     matches: list[Match] = []
     position = 0
-    while position < len(words):
+    while position < len(query_tokens):
         end = ends.get(position, position)
         if end > position:
-            letters = tuple(Term("any", word.word, weights.ANYWHERE) for word in words[position:end])
-            joined = Term("any", "".join(word.word for word in words[position:end]), weights.ANYWHERE)
+            letters = tuple(Term("any", token.text, weights.ANYWHERE) for token in query_tokens[position:end])
+            joined = Term("any", "".join(token.text for token in query_tokens[position:end]), weights.ANYWHERE)
             matches.append(DisMax((joined, And(letters)), weights.TIE))
         else:
-            matches.append(_any_form(words[position]))
+            matches.append(_any_form(query_tokens[position]))
         position = max(end, position + 1)
-    return matches if len({word.word for word in words}) == len(words) else list(dict.fromkeys(matches))
+    return matches if len({token.text for token in query_tokens}) == len(query_tokens) else list(dict.fromkeys(matches))
 
 
 def _any_form(token: _Token) -> Match:
     """Match one word in any field and any form; also as a beginning, if it may be one."""
-    roots = [root(token.word)]
-    if token.old and (modern := root(as_old(token.word))) != roots[0]:
+    roots = [root(token.text)]
+    if token.may_be_old and (modern := root(as_old(token.text))) != roots[0]:
         roots.append(modern)
     field = token.field
     choices: list[Match]
     if field:
         choices = [Term("any", KIND_SIGNS[field] + form, weights.ANYWHERE) for form in roots]
-        if token.may_be_beginning and field in weights.BEGINNING and len(token.word) >= weights.PREFIX_LENGTH:
-            choices.append(Prefix(field, token.word, weights.BEGINNING[field]))
-    elif token.may_be_beginning and _SHORTEST <= len(token.word) <= _LONGEST and not _is_whole(token.word):
+        if token.may_be_beginning and field in weights.BEGINNING and len(token.text) >= weights.PREFIX_LENGTH:
+            choices.append(Prefix(field, token.text, weights.BEGINNING[field]))
+    elif token.may_be_beginning and _SHORTEST <= len(token.text) <= _LONGEST and not _is_whole(token.text):
         # The beginning also matches the whole root, so that most words need one look-up.
-        beginning = Term("any", BEGINNING + token.word, weights.ANYWHERE)
-        choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.word)]
+        beginning = Term("any", BEGINNING + token.text, weights.ANYWHERE)
+        choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.text)]
     else:
         choices = [Term("any", form, weights.ANYWHERE) for form in roots]
     return _best_of(choices)
@@ -182,9 +183,9 @@ def _as_typed(token: _Token) -> Match | None:
     """Build the bonus for a word that matches as typed."""
     if token.field:
         boost = weights.AS_TYPED.get(token.field)
-        return Term(token.field, token.word, boost) if boost is not None else None
+        return Term(token.field, token.text, boost) if boost is not None else None
     # A word that is its own root already has a higher count: see ROOT_COUNTS.
-    return Term("text", token.word, weights.AS_TYPED[""]) if root(token.word) != token.word else None
+    return Term("text", token.text, weights.AS_TYPED[""]) if root(token.text) != token.text else None
 
 
 def _best_of(choices: list[Match]) -> Match:
@@ -228,29 +229,31 @@ def _class_digits(notation: str) -> str:
     return "297" if notation[:2] == "2X" else notation.replace(".", "")
 
 
-def _closeness_bonuses(query: Query, words: Sequence[_Token]) -> list[Match]:
+def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Match]:
     """Build bonuses for records whose title or author is close to the whole query."""
-    typed = tuple(word.word for word in words)
-    if not typed or not all(isinstance(part, Word) and part.field in ("", "title", "author") for part in query.parts):
+    typed_words = tuple(token.text for token in query_tokens)
+    if not typed_words or not all(
+        isinstance(part, Word) and part.field in ("", "title", "author") for part in query.parts
+    ):
         return []
-    fields = {word.field for word in words}
+    fields = {token.field for token in query_tokens}
     bonuses: list[Match] = []
     if "author" not in fields:
-        bonuses.append(Keyword("opening", (" ".join((*typed, END)),), weights.WHOLE_TITLE))
-        if len(typed) > 1:
-            bonuses.append(Phrase("title", typed, weights.TITLE_HAS))
-    if "title" not in fields and len(typed) <= _MOST_CLOSE_WORDS:
-        bonuses.append(Keyword("name", (name_key([root(part) for part in typed]),), weights.WHOLE_NAME))
+        bonuses.append(Keyword("opening", (" ".join((*typed_words, END)),), weights.WHOLE_TITLE))
+        if len(typed_words) > 1:
+            bonuses.append(Phrase("title", typed_words, weights.TITLE_HAS))
+    if "title" not in fields and len(typed_words) <= _MOST_CLOSE_WORDS:
+        bonuses.append(Keyword("name", (name_key([root(word) for word in typed_words]),), weights.WHOLE_NAME))
     return bonuses
 
 
-def _or_identifier(query: Query, words: Sequence[_Token], match: Match) -> Match:
+def _or_identifier(query: Query, query_tokens: Sequence[_Token], match: Match) -> Match:
     """Match the whole query as an identifier, too: a call number may have several words, `899.221 3 NAV k`."""
     if len(query.parts) > _MOST_CLOSE_WORDS or not all(
         isinstance(part, Word) and not part.field for part in query.parts
     ):
         return match
-    if not any(any(map(str.isdigit, word.word)) for word in words):
+    if not any(any(map(str.isdigit, token.text)) for token in query_tokens):
         return match
     identifier = squeeze(" ".join(part.text for part in query.parts if isinstance(part, Word)))
     if len(identifier) < 4:
