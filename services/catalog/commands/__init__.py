@@ -17,7 +17,7 @@ from rich.console import Console
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
-from services.catalog import institutions, sample
+from services.catalog import sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.commands.export import export
@@ -29,6 +29,7 @@ from services.catalog.formats import export as exports
 from services.catalog.importing.decode import find_files
 from services.catalog.importing.pipeline import Counts, Import
 from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
+from services.catalog.institutions import load_institutions, read_institutions
 from services.catalog.marc import iso2709
 from services.catalog.settings import CatalogSettings
 
@@ -110,7 +111,7 @@ def sample_load(
                 summary(total, 0.0, json=True, dry_run=False)
             return
         with resources.database.transaction(context) as session:
-            institutions.load_institutions(session, institutions.read_institutions(sample.institutions_path()))
+            load_institutions(session, read_institutions(sample.institutions_path()))
             class_counts.load_captions(session, *class_counts.read_captions(sample.classes_path()))
         with bar_for(quiet=json, in_bytes=True) as bar:
             for source, institution in sample.sources():
