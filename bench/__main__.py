@@ -16,65 +16,71 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench import cluster, generate, load, parts, picture
-from bench.report import Row, renew
+from bench.report import Row, replace_tables
 
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 CLIENTS = (1, 8, 32)
 FACETS = "&facets=language,year,subject,branch,material"
-PLACE = Path("var") / "bench"
+FOLDER = Path("var") / "bench"
 
 
 def main() -> None:
-    load.be_there()
+    load.require_wrk()
     names = (os.environ.get("BENCH") or "10k,100k").split(",")
     if unknown := [name for name in names if name not in SIZES]:
         raise SystemExit(f"BENCH: {', '.join(unknown)} is none of {', '.join(SIZES)}")
     for name in names:
-        renew(name, [*embedded(name, SIZES[name]), *clustered(name, SIZES[name])])
+        replace_tables(name, [*embedded_edition(name, SIZES[name]), *cluster_edition(name, SIZES[name])])
     picture.draw()
 
 
-def embedded(name: str, size: int) -> Iterator[Row]:
+def embedded_edition(name: str, size: int) -> Iterator[Row]:
     """Measure the embedded edition with one size; yield the rows of its table."""
-    data = PLACE / name
+    data = FOLDER / name
     shutil.rmtree(data, ignore_errors=True)
-    file = generate.write(PLACE / f"{name}.mrc", size)
-    yield show(parts.showing_help())
-    yield show(parts.importing(data, file, size))
-    yield from searching(data)
+    file = generate.write(FOLDER / f"{name}.mrc", size)
+    yield show(parts.help_time())
+    yield show(parts.import_file(data, file, size))
+    yield from searches(data)
 
 
-def searching(data: Path) -> Iterator[Row]:
+def searches(data: Path) -> Iterator[Row]:
     """Measure searches of the imported records, then the memory of `up`; yield the rows."""
     queries = generate.queries(2_000)
-    with parts.bare(data) as limit, parts.up(data, workers=1) as one, parts.up(data, workers=2) as two:
-        yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NOTHING))
+    with parts.bare(data) as limit, parts.up(data, workers=1) as one_worker, parts.up(data, workers=2) as two_workers:
+        yield show(Row("bare tantivy, no HTTP, one process", 1, parts.bare_tantivy(data, queries), parts.NO_FIGURE))
         for clients in CLIENTS:
-            best = load.ask(limit.address, queries, clients=clients)
+            best = load.measure_searches(limit.address, queries, clients=clients)
             yield show(Row("bare path over HTTP, one process", clients, best.per_second, best))
-            for label, address in (("search, --workers 1", one.address), ("search, --workers 2", two.address)):
-                figure = load.ask(address, queries, clients=clients)
+            for label, address in (
+                ("search, --workers 1", one_worker.address),
+                ("search, --workers 2", two_workers.address),
+            ):
+                figure = load.measure_searches(address, queries, clients=clients)
                 yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
-            best = load.ask(limit.address, queries, clients=clients, more=FACETS)
+            best = load.measure_searches(limit.address, queries, clients=clients, parameters=FACETS)
             yield show(Row("bare path with five facets", clients, best.per_second, best))
-            facets = (("with five facets, --workers 1", one.address), ("with five facets, --workers 2", two.address))
+            facets = (
+                ("with five facets, --workers 1", one_worker.address),
+                ("with five facets, --workers 2", two_workers.address),
+            )
             for label, address in facets:
-                figure = load.ask(address, queries, clients=clients, more=FACETS)
+                figure = load.measure_searches(address, queries, clients=clients, parameters=FACETS)
                 yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
-        yield show(parts.memory("memory of `up --workers 2` after all this", two))
+        yield show(parts.memory("memory of `up --workers 2` after all this", two_workers))
 
 
-def clustered(name: str, size: int) -> Iterator[Row]:
+def cluster_edition(name: str, size: int) -> Iterator[Row]:
     """Measure the cluster edition; yield the rows. The ratio compares with the same queries sent to Elasticsearch."""
     queries = generate.queries(2_000)
-    with cluster.cluster() as running:
-        yield show(cluster.importing(running, PLACE / f"{name}.mrc", size))
+    with cluster.cluster() as processes:
+        yield show(cluster.import_file(processes, FOLDER / f"{name}.mrc", size))
         for clients in CLIENTS:
-            best = cluster.engine(running, queries, clients=clients)
+            best = cluster.elasticsearch_alone(processes, queries, clients=clients)
             yield show(Row("Elasticsearch alone", clients, best.per_second, best))
-            for label, more in (("cluster: search", ""), ("cluster: with five facets", FACETS)):
-                figure = load.ask(running.address, queries, clients=clients, more=more)
-                ratio = None if more else figure.per_second / best.per_second
+            for label, parameters in (("cluster: search", ""), ("cluster: with five facets", FACETS)):
+                figure = load.measure_searches(processes.address, queries, clients=clients, parameters=parameters)
+                ratio = None if parameters else figure.per_second / best.per_second
                 yield show(Row(label, clients, figure.per_second, figure, ratio))
 
 

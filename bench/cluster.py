@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from bench import load
-from bench.parts import NOTHING, RANGKIANG
+from bench.parts import NO_FIGURE, RANGKIANG
 from bench.report import Row
 from services.catalog.index.elastic import ANSWER
 from services.catalog.index.elastic_query import search_body
@@ -48,12 +48,12 @@ def _drop() -> None:
     servers.drop_indices(PREFIX.replace("_", "-"))
 
 
-def importing(running: Cluster, file: Path, size: int) -> Row:
+def import_file(processes: Cluster, file: Path, size: int) -> Row:
     """Measure the import: records per second from a file to PostgreSQL and Elasticsearch."""
     start = time.perf_counter()
     process = subprocess.run(
         [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"],
-        env=running.environment,
+        env=processes.environment,
         capture_output=True,
         text=True,
         check=False,
@@ -61,14 +61,14 @@ def importing(running: Cluster, file: Path, size: int) -> Row:
     seconds = time.perf_counter() - start
     summary = orjson.loads(process.stdout.splitlines()[-1]) if process.stdout else {"error": process.stderr[-500:]}
     if process.returncode or summary["created"] != size:
-        raise SystemExit(f"the import did not do what it should: {summary}")
-    return Row("import, file to PostgreSQL and Elasticsearch", 1, size / seconds, NOTHING, note=f"{seconds:.1f} s")
+        raise SystemExit(f"the import did not load every record: {summary}")
+    return Row("import, file to PostgreSQL and Elasticsearch", 1, size / seconds, NO_FIGURE, note=f"{seconds:.1f} s")
 
 
-def engine(running: Cluster, queries: list[str], *, clients: int) -> load.Figure:
+def elasticsearch_alone(processes: Cluster, queries: list[str], *, clients: int) -> load.Figure:
     """Measure Elasticsearch alone, with the request bodies that the catalogue sends."""
     bodies = [
         orjson.dumps(search_body(Request(validation.parse_query(query)[1], limit=10))).decode() for query in queries
     ]
-    root, _, alias = running.environment["SEARCH_URL"].rpartition("/")
+    root, _, alias = processes.environment["SEARCH_URL"].rpartition("/")
     return load.measure(root, [f"/{alias}/_search?filter_path={ANSWER} {body}" for body in bodies], clients=clients)

@@ -25,18 +25,20 @@ class Figure:
     p99_ms: float
 
 
-def be_there() -> None:
+def require_wrk() -> None:
     """Check that wrk is installed; exit otherwise."""
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is missing: apt-get install -y wrk")
 
 
-def ask(address: str, queries: list[str], *, clients: int, more: str = "", seconds: int = SECONDS) -> Figure:
+def measure_searches(
+    address: str, queries: list[str], *, clients: int, parameters: str = "", seconds: int = SECONDS
+) -> Figure:
     """Load `address` with these searches.
 
     raises  RuntimeError  a response was not 200
     """
-    lines = [f"/api/v1/search?q={quote(query)}{more}" for query in queries]
+    lines = [f"/api/v1/search?q={quote(query)}{parameters}" for query in queries]
     return measure(address, lines, clients=clients, seconds=seconds)
 
 

@@ -19,7 +19,7 @@ from bench.load import Figure
 from bench.report import Row
 
 RANGKIANG = [sys.executable, "-m", "chassis.cli"]
-NOTHING = Figure(0, 0, 0)
+NO_FIGURE = Figure(0, 0, 0)
 
 
 class Running(NamedTuple):
@@ -29,7 +29,7 @@ class Running(NamedTuple):
     pid: int
 
 
-def showing_help() -> Row:
+def help_time() -> Row:
     """Measure the time of `rangkiang --help`, which is the start-up time of every command."""
     times = []
     for _ in range(11):
@@ -40,52 +40,52 @@ def showing_help() -> Row:
     return Row("rangkiang --help", 1, 1_000 / p50, Figure(1_000 / p50, p50, max(times)))
 
 
-def importing(data: Path, file: Path, size: int) -> Row:
+def import_file(data: Path, file: Path, size: int) -> Row:
     """Measure the import: records per second from a file to database and index, and peak memory of all processes."""
     environ = {**os.environ, "DATA": str(data)}
     subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
         [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"], env=environ, stdout=subprocess.PIPE, text=True
     )
-    peak, own, stop = [0], [0], threading.Event()
+    peak, anonymous, stop = [0], [0], threading.Event()
 
-    def watch() -> None:
+    def measure_memory() -> None:
         while not stop.wait(0.2):
             peak[0] = max(peak[0], resident(process.pid))
-            own[0] = max(own[0], resident(process.pid, "Pss_Anon:"))
+            anonymous[0] = max(anonymous[0], resident(process.pid, "Pss_Anon:"))
 
-    watcher = threading.Thread(target=watch)
+    watcher = threading.Thread(target=measure_memory)
     watcher.start()
     start = time.perf_counter()
-    out, _ = process.communicate()
+    output, _ = process.communicate()
     seconds = time.perf_counter() - start
     stop.set()
     watcher.join()
-    summary = json.loads(out.splitlines()[-1])
+    summary = json.loads(output.splitlines()[-1])
     if process.returncode or summary["created"] != size:
-        raise SystemExit(f"the import did not do what it should: {summary}")
+        raise SystemExit(f"the import did not load every record: {summary}")
     disk = sum(path.stat().st_size for path in data.rglob("*") if path.is_file())
-    memory = f"peak {peak[0] // 1024} MB in all processes, {own[0] // 1024} without mapped files"
+    memory = f"peak {peak[0] // 1024} MB in all processes, {anonymous[0] // 1024} without mapped files"
     note = f"{seconds:.1f} s; {memory}; {disk // 1_000_000} MB on disk"
-    return Row("import, file to database and index", 1, size / seconds, NOTHING, note=note)
+    return Row("import, file to database and index", 1, size / seconds, NO_FIGURE, note=note)
 
 
-def memory(label: str, running: Running) -> Row:
+def memory(label: str, server: Running) -> Row:
     """Measure the memory of a server's processes, in all and without mapped files."""
-    whole, own = resident(running.pid) // 1024, resident(running.pid, "Pss_Anon:") // 1024
-    return Row(label, 0, 0, NOTHING, note=f"{whole:,} MB in all, {own:,} MB without mapped files")
+    total, anonymous = resident(server.pid) // 1024, resident(server.pid, "Pss_Anon:") // 1024
+    return Row(label, 0, 0, NO_FIGURE, note=f"{total:,} MB in all, {anonymous:,} MB without mapped files")
 
 
-def resident(pid: int, what: str = "Pss:") -> int:
+def resident(pid: int, field: str = "Pss:") -> int:
     """Return the proportional set size of a process and its descendants in KiB; 0 for an ended process."""
     total = 0
     with contextlib.suppress(OSError, ValueError):
         for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith(what):
+            if line.startswith(field):
                 total += int(line.split()[1])
         for task in Path(f"/proc/{pid}/task").iterdir():
             for child in (task / "children").read_text().split():
-                total += resident(int(child), what)
+                total += resident(int(child), field)
     return total
 
 

@@ -38,12 +38,12 @@ def draw() -> None:
             rates[row["what"], int(row["clients"]), size] = float(row["rate"].replace(",", ""))
     largest = next(size for size in reversed(SIZES) if any(key[2] == size for key in rates))
     by_records = {
-        what: [Point(SIZES[size], rates[what, 8, size]) for size in SIZES if (what, 8, size) in rates]
-        for what, _colour in LINES
+        label: [Point(SIZES[size], rates[label, 8, size]) for size in SIZES if (label, 8, size) in rates]
+        for label, _colour in LINES
     }
     by_clients = {
-        what: [Point(count, rates[what, count, largest]) for count in (1, 8, 32) if (what, count, largest) in rates]
-        for what, _colour in LINES
+        label: [Point(count, rates[label, count, largest]) for count in (1, 8, 32) if (label, count, largest) in rates]
+        for label, _colour in LINES
     }
     head = f'viewBox="0 0 {2 * WIDTH} {HEIGHT + 12}" font-family="sans-serif" font-size="11" fill="#222"'
     PICTURE.write_text(
@@ -62,26 +62,26 @@ def draw() -> None:
 
 def _chart(left: int, title: str, lines: dict[str, list[Point]]) -> Iterator[str]:
     highest = max(point.rate for points in lines.values() for point in points)
-    places = sorted({point.at for points in lines.values() for point in points})
+    positions = sorted({point.at for points in lines.values() for point in points})
     yield f'<text x="{left + LEFT}" y="20" font-size="13">{title}</text>'
     step = 10 ** int(math.log10(highest))
     for rate in range(0, int(highest) + 1, step if highest / step > 2 else step // 2):
         y = _y(rate, highest)
         yield f'<path d="M{left + LEFT} {y:.0f}H{left + WIDTH - 20}" stroke="#ddd"/>'
         yield f'<text x="{left + LEFT - 4}" y="{y + 4:.0f}" text-anchor="end">{rate:,}</text>'
-    for place in places:
-        x = _x(left, place, places)
-        yield f'<text x="{x:.0f}" y="{BOTTOM + 16}" text-anchor="middle">{place:,}</text>'
-    for what, colour in LINES:
-        spots = [(_x(left, point.at, places), _y(point.rate, highest)) for point in lines[what]]
+    for position in positions:
+        x = _x(left, position, positions)
+        yield f'<text x="{x:.0f}" y="{BOTTOM + 16}" text-anchor="middle">{position:,}</text>'
+    for label, colour in LINES:
+        spots = [(_x(left, point.at, positions), _y(point.rate, highest)) for point in lines[label]]
         if spots:
             path = "L".join(f"{x:.0f} {y:.0f}" for x, y in spots)
             yield f'<path d="M{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
             yield from (f'<circle cx="{x:.0f}" cy="{y:.0f}" r="3" fill="{colour}"/>' for x, y in spots)
 
 
-def _x(left: int, place: int, places: Sequence[int]) -> float:
-    return left + LEFT + 24 + places.index(place) * (WIDTH - LEFT - 90) / max(1, len(places) - 1)
+def _x(left: int, position: int, positions: Sequence[int]) -> float:
+    return left + LEFT + 24 + positions.index(position) * (WIDTH - LEFT - 90) / max(1, len(positions) - 1)
 
 
 def _y(rate: float, highest: float) -> float:
@@ -89,7 +89,7 @@ def _y(rate: float, highest: float) -> float:
 
 
 def _legend() -> Iterator[str]:
-    for place, (what, colour) in enumerate(LINES):
-        x = LEFT + place * 190 + (30 if place else 0)
+    for row, (label, colour) in enumerate(LINES):
+        x = LEFT + row * 190 + (30 if row else 0)
         yield f'<rect x="{x}" y="{HEIGHT - 10}" width="12" height="12" fill="{colour}"/>'
-        yield f'<text x="{x + 18}" y="{HEIGHT}">{what.replace("--", "&#8211;&#8211;")}</text>'
+        yield f'<text x="{x + 18}" y="{HEIGHT}">{label.replace("--", "&#8211;&#8211;")}</text>'

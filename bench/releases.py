@@ -1,4 +1,4 @@
-"""Compares this checkout with a recorded release: import, search, suggestions, records and pages, in one run.
+"""Compares this checkout with a recorded_releases release: import, search, suggestions, records and pages, in one run.
 
     BENCH=100k RELEASE=0.1.0 python -m bench.releases       (or make bench-releases; the last release unless named)
 
@@ -21,11 +21,11 @@ from urllib.parse import quote
 import httpx
 
 from bench import generate, load
-from bench.__main__ import FACETS, PLACE, SIZES
-from bench.report import put
+from bench.__main__ import FACETS, FOLDER, SIZES
+from bench.report import replace_section
 from chassis import clock
 from tests.conftest import CHECKOUT
-from tests.journeys.releases import Program, recorded, unpack
+from tests.journeys.releases import Program, recorded_releases, unpack
 
 ROUNDS = 9
 SECONDS = 3
@@ -34,11 +34,11 @@ HEAD = "| what | {version} per second | this checkout | ratio |\n|---|--:|--:|--
 
 
 def main() -> None:
-    load.be_there()
+    load.require_wrk()
     name = os.environ.get("BENCH") or "100k"
-    releases = {release.version: release for release in recorded()}
-    release = releases[os.environ.get("RELEASE") or recorded()[-1].version]
-    place = PLACE / "releases"
+    releases = {release.version: release for release in recorded_releases()}
+    release = releases[os.environ.get("RELEASE") or recorded_releases()[-1].version]
+    place = FOLDER / "releases"
     shutil.rmtree(place, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         sources = unpack(release, Path(folder))
@@ -46,7 +46,7 @@ def main() -> None:
         lines = list(compare(*programs, size=SIZES[name], place=place))
     title = f"### This checkout beside release {release.version}, {name} records"
     when = f"{clock.now():%Y-%m-%d}, {CLIENTS} clients, --workers 2"
-    put("releases", f"{title}\n\n{when}\n\n" + HEAD.format(version=release.version) + "".join(lines))
+    replace_section("releases", f"{title}\n\n{when}\n\n" + HEAD.format(version=release.version) + "".join(lines))
 
 
 def compare(old: Program, new: Program, *, size: int, place: Path) -> Iterator[str]:

@@ -39,16 +39,18 @@ class Row:
         return "| " + " | ".join(cells) + " |"
 
 
-def renew(size: str, rows: list[Row]) -> None:
+def replace_tables(size: str, rows: list[Row]) -> None:
     """Replace the README's section of this size with these rows."""
     when = f"{clock.now():%Y-%m-%d}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    put(size, f"### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows))
+    replace_section(size, f"### {size} records\n\n{when}\n\n{HEAD}" + "".join(f"{row.line()}\n" for row in rows))
 
 
-def put(name: str, text: str) -> None:
+def replace_section(name: str, text: str) -> None:
     """Replace the text between the README's marks of this name; append a new section without them."""
-    before = README.read_text()
+    old_text = README.read_text()
     section = f"<!-- {name} -->\n{text}<!-- /{name} -->"
     pattern = re.compile(rf"<!-- {name} -->.*?<!-- /{name} -->", re.DOTALL)
-    after = pattern.sub(lambda _: section, before) if pattern.search(before) else f"{before.rstrip()}\n\n{section}\n"
-    README.write_text(after)
+    new_text = (
+        pattern.sub(lambda _: section, old_text) if pattern.search(old_text) else f"{old_text.rstrip()}\n\n{section}\n"
+    )
+    README.write_text(new_text)

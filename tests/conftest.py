@@ -38,7 +38,7 @@ def servers() -> dict[str, str]:
     """Settings of the development servers; without running servers the test fails and names the command."""
     try:
         return development.urls()
-    except development.NotUp as error:
+    except development.NotRunning as error:
         pytest.fail(str(error), pytrace=False)
 
 

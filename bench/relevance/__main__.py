@@ -19,7 +19,7 @@ from uuid import uuid4
 from bench.relevance.figures import Figure, figures, ndcg
 from bench.relevance.judging import HALVES, NOTHING, Judged, read
 from bench.relevance.library import Prepared, prepared
-from bench.report import put
+from bench.report import replace_section
 from services.catalog.sample.books_toml import books
 from tests import servers
 
@@ -31,25 +31,25 @@ def main() -> None:
     reader = argparse.ArgumentParser("python -m bench.relevance", description=__doc__, formatter_class=form)
     reader.add_argument("half", nargs="?", choices=["tuning"])
     only = reader.parse_args().half
-    with on("tantivy") as embedded:
+    with prepared_on("tantivy") as embedded:
         if only:
-            tell(embedded.answer(read(HALVES["tuning"])))
+            print_imperfect(embedded.answer(read(HALVES["tuning"])))
             return
-        with on("elasticsearch") as cluster:
+        with prepared_on("elasticsearch") as cluster:
             table = "\n".join(section(half, read(path), embedded, cluster) for half, path in HALVES.items())
     print(table)
-    put("relevance", f"### Relevance\n\n{table}")
+    replace_section("relevance", f"### Relevance\n\n{table}")
 
 
 @contextmanager
-def on(engine: str) -> Iterator[Prepared]:
+def prepared_on(engine: str) -> Iterator[Prepared]:
     """Prepare the sample library on this engine; remove it afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         name = f"relevance-{uuid4().hex[:12]}"
         url = f"tantivy:///{folder}/index" if engine == "tantivy" else f"{servers.urls()['SEARCH_ROOT_URL']}/{name}"
         try:
-            with prepared(Path(folder), url) as ready:
-                yield ready
+            with prepared(Path(folder), url) as library:
+                yield library
         finally:
             if engine == "elasticsearch":
                 servers.drop_indices(name)
@@ -57,24 +57,26 @@ def on(engine: str) -> Iterator[Prepared]:
 
 def section(half: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
     """Return the table of one half."""
-    one, other = figures(embedded.answer(searches)), figures(cluster.answer(searches))
-    return HEAD.format(half=half) + "".join(line(kind, one[kind], other[kind]) for kind in one)
+    embedded_figures, cluster_figures = figures(embedded.answer(searches)), figures(cluster.answer(searches))
+    return HEAD.format(half=half) + "".join(
+        line(kind, embedded_figures[kind], cluster_figures[kind]) for kind in embedded_figures
+    )
 
 
-def line(kind: str, one: Figure, other: Figure) -> str:
-    cells = [kind, str(one.searches), str(one.known or ""), shown(one.success)]
+def line(kind: str, embedded: Figure, cluster: Figure) -> str:
+    cells = [kind, str(embedded.searches), str(embedded.known or ""), decimal(embedded.success)]
     if kind == NOTHING:
-        cells += [f"{shown(one.right)} right", f"{shown(other.right)} right"]
+        cells += [f"{decimal(embedded.right)} right", f"{decimal(cluster.right)} right"]
     else:
-        cells += [shown(one.ndcg), shown(other.ndcg)]
+        cells += [decimal(embedded.ndcg), decimal(cluster.ndcg)]
     return f"| {' | '.join(cells)} |\n"
 
 
-def shown(value: float | None) -> str:
+def decimal(value: float | None) -> str:
     return "" if value is None else f"{value:.3f}"
 
 
-def tell(answers: list[tuple[Judged, list[int]]]) -> None:
+def print_imperfect(answers: list[tuple[Judged, list[int]]]) -> None:
     """Print the searches without a perfect result: the books found with their grades, and those missing."""
     titles = {book.number: book.title for book in books()}
     for search, numbers in answers:
@@ -87,7 +89,7 @@ def tell(answers: list[tuple[Judged, list[int]]]) -> None:
         for number in sorted(search.grades.keys() - set(numbers), key=lambda book: -search.grades[book])[:5]:
             print(f"     -  {search.grades[number]}  {number} {titles[number]}")
     for kind, figure in figures(answers).items():
-        print(kind, figure.searches, shown(figure.success), shown(figure.ndcg), shown(figure.right))
+        print(kind, figure.searches, decimal(figure.success), decimal(figure.ndcg), decimal(figure.right))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Reads the processes of k8s/ and docker-compose.yml: their commands, environments and probes."""
+"""Reads the processes of k8s/ and docker-compose.yml: commands, environments and probes."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ class Process:
         """Probes by kind: startupProbe, readinessProbe, livenessProbe."""
         return {name: self.container[name] for name in self.container if name.endswith("Probe")}
 
-    def port(self, named: int | str) -> int:
-        """Number of a container port, given by number or name."""
+    def port(self, port_name: int | str) -> int:
+        """Number of a container port, which a probe names by number or name."""
         numbers = {port["name"]: port["containerPort"] for port in self.container.get("ports", ())}
-        return numbers[named] if isinstance(named, str) else named
+        return numbers[port_name] if isinstance(port_name, str) else port_name
 
 
 @cache
 def rendered(overlay: str) -> list[dict[str, Any]]:
-    """Every object of an overlay as kustomize builds it."""
+    """Every object of an overlay, built by kustomize."""
     output = subprocess.run(
         [KUBECTL, "kustomize", f"k8s/overlays/{overlay}"], cwd=CHECKOUT, capture_output=True, text=True, check=True
     ).stdout
@@ -50,7 +50,7 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
 
 
 def kubernetes(overlay: str) -> dict[str, Process]:
-    """Our own processes in an overlay, by name."""
+    """The processes of this project in an overlay, by name."""
     objects = {(item["kind"], item["metadata"]["name"]): item for item in rendered(overlay)}
     processes: dict[str, Process] = {}
     for (kind, name), item in objects.items():
@@ -72,11 +72,11 @@ def _value(variable: dict[str, Any], objects: dict[tuple[str, str], dict[str, An
         return str(variable["value"])
     reference = variable["valueFrom"]["secretKeyRef"]
     secret = objects.get(("Secret", reference["name"]))
-    # In production the Secret is the operator's: only its name is known here.
+    # In production the Secret belongs to the operator; the manifests have only its name.
     return base64.b64decode(secret["data"][reference["key"]]).decode() if secret else f"secret:{reference['name']}"
 
 
 def compose() -> dict[str, dict[str, Any]]:
-    """Our own services in docker-compose.yml, by name."""
+    """The services of this project in docker-compose.yml, by name."""
     services: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
     return {name: service for name, service in services.items() if str(service.get("image", "")).startswith(IMAGE)}

@@ -25,12 +25,12 @@ class Block:
 
 
 def blocks() -> list[Block]:
-    """The recipe's blocks in their order."""
+    """The blocks of the recipe in order."""
     return [Block(**match.groupdict()) for match in _BLOCK.finditer(RECIPE.read_text())]
 
 
 def copy_checkout(folder: Path) -> Path:
-    """Copy the tracked and the new files, as a repository with the same environment and what mypy knows of it."""
+    """Copy the tracked and new files into a repository with the same environment and the cache of mypy."""
     output = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=CHECKOUT,
@@ -50,7 +50,7 @@ def copy_checkout(folder: Path) -> Path:
 
 
 def follow(folder: Path) -> None:
-    """Write every block of the recipe into a copy of the checkout, and generate what `proto/` says."""
+    """Write every block of the recipe into a copy of the checkout, and generate the code of `proto/`."""
     for block in blocks():
         path = folder / block.path
         if block.kind == "diff":
@@ -59,17 +59,19 @@ def follow(folder: Path) -> None:
             assert not path.exists(), f"{block.path} is there already"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(block.text)
-    # As `make proto` does, which would install the environment for the copy.
+    # Like `make proto`, but without installing the environment.
     subprocess.run([".ci/proto", "generate"], cwd=folder, check=True, timeout=60)
 
 
 def _with_changes(text: str, block: Block) -> str:
-    """The text with the block's `-` lines replaced by its `+` lines; at the end when it has only `+` lines."""
+    """Replace the `-` lines of the block by its `+` lines; append the `+` lines when there are no others."""
     lines = block.text.splitlines(keepends=True)
     assert all(line[0] in "+- " for line in lines), f"{block.path}: a line of a diff begins with +, - or a space"
-    before = "".join(line[1:] for line in lines if line[0] != "+")
-    after = "".join(line[1:] for line in lines if line[0] != "-")
-    if not before:
-        return text + after
-    assert text.count(before) == 1, f"{block.path} has these lines {text.count(before)} times, not once:\n{before}"
-    return text.replace(before, after)
+    old_lines = "".join(line[1:] for line in lines if line[0] != "+")
+    new_lines = "".join(line[1:] for line in lines if line[0] != "-")
+    if not old_lines:
+        return text + new_lines
+    assert text.count(old_lines) == 1, (
+        f"{block.path} has these lines {text.count(old_lines)} times, not once:\n{old_lines}"
+    )
+    return text.replace(old_lines, new_lines)

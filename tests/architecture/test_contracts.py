@@ -1,4 +1,4 @@
-"""Who may import whom: the contracts of .importlinter hold, and they would notice a stray room."""
+"""The import contracts of .importlinter hold, and they find a new module outside the layers."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ LINT_IMPORTS = str(Path(sys.executable).with_name("lint-imports"))
 
 
 def lint(folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run import-linter on a tree, without a cache of another tree's imports."""
+    """Run import-linter on a tree, without the cache of another tree."""
     return subprocess.run([LINT_IMPORTS, "--no-cache"], cwd=folder, capture_output=True, text=True, check=False)
 
 
 def copy_of_the_tree(folder: Path) -> Path:
     """Copy the four root packages and the contracts."""
-    for room in ("chassis", "services", "gateway", "rangkiang"):
-        shutil.copytree(CHECKOUT / room, folder / room, ignore=shutil.ignore_patterns("__pycache__", "static"))
+    for package in ("chassis", "services", "gateway", "rangkiang"):
+        shutil.copytree(CHECKOUT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__", "static"))
     shutil.copy(CHECKOUT / ".importlinter", folder)
     return folder
 
 
-def test_every_import_contract_is_kept():
+def test_every_import_contract_holds():
     result = lint(CHECKOUT)
     assert result.returncode == 0, result.stdout[-4000:]
 
 
-def test_a_stray_utils_module_and_a_forbidden_import_fail_the_build(tmp_path):
+def test_a_utils_module_and_a_forbidden_import_fail_the_build(tmp_path):
     tree = copy_of_the_tree(tmp_path)
-    (tree / "services" / "catalog" / "utils.py").write_text('"""Stray."""\n')
+    (tree / "services" / "catalog" / "utils.py").write_text('"""Helpers."""\n')
     (tree / "gateway" / "clients.py").open("a").write("\nimport sqlalchemy\n")
     result = lint(tree)
     assert result.returncode != 0

@@ -16,7 +16,7 @@ def test_decisions_are_numbered_without_gaps_under_their_own_numbers() -> None:
         assert page.read_text(encoding="utf-8").startswith(f"# {page.name[:4]} · "), page.name
 
 
-def test_the_index_leads_to_each_decision() -> None:
-    named = re.findall(r"^\| \[(\d{4})\]\((\S+)\)", (FOLDER / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert [name for _number, name in named] == sorted(path.name for path in FOLDER.glob("[0-9]*.md"))
-    assert all(name.startswith(number) for number, name in named)
+def test_the_index_links_to_each_decision() -> None:
+    entries = re.findall(r"^\| \[(\d{4})\]\((\S+)\)", (FOLDER / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [name for _number, name in entries] == sorted(path.name for path in FOLDER.glob("[0-9]*.md"))
+    assert all(name.startswith(number) for number, name in entries)

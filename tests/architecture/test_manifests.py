@@ -1,4 +1,4 @@
-"""The manifests: Kubernetes and Compose run every service that there is, least privileged, and those processes run."""
+"""The manifests of Kubernetes and Compose run every service with few privileges, and their processes start."""
 
 from __future__ import annotations
 
@@ -46,17 +46,19 @@ def test_compose_runs_the_same_processes():
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_every_variable_is_a_setting(overlay):
     models = settings_models(discover(), gateway=True)
-    known = {variable.name for variable in variables(models, service_names())}
-    unknown = {name: set(process.environment) - known for name, process in kubernetes(overlay).items()}
-    unknown |= {f"compose {name}": set(service["environment"]) - known for name, service in compose().items()}
-    assert not {name: variables for name, variables in unknown.items() if variables}
+    settings = {variable.name for variable in variables(models, service_names())}
+    unknown_variables = {name: set(process.environment) - settings for name, process in kubernetes(overlay).items()}
+    unknown_variables |= {
+        f"compose {name}": set(service["environment"]) - settings for name, service in compose().items()
+    }
+    assert not {name: variables for name, variables in unknown_variables.items() if variables}
 
 
 def test_compose_and_kubernetes_agree_on_the_environment():
-    # The cluster logs for machines, compose logs for people.
-    ignored = {"LOG_FORMAT"}
-    deployed = {name: set(process.environment) - ignored for name, process in kubernetes("dev").items()}
-    assert {name: set(service["environment"]) - ignored for name, service in compose().items()} == deployed
+    # The cluster logs JSON, compose logs text.
+    differing = {"LOG_FORMAT"}
+    variables = {name: set(process.environment) - differing for name, process in kubernetes("dev").items()}
+    assert {name: set(service["environment"]) - differing for name, service in compose().items()} == variables
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
@@ -72,10 +74,10 @@ def test_every_process_is_locked_down(overlay):
 
 
 def test_only_migrate_knows_the_owner_and_the_gateway_no_database():
-    deployed = kubernetes("prod")
-    owners = {name for name, process in deployed.items() if "DATABASE_OWNER_URL" in process.environment}
+    processes_by_name = kubernetes("prod")
+    owners = {name for name, process in processes_by_name.items() if "DATABASE_OWNER_URL" in process.environment}
     assert owners == {f"{name}-migrate" for name in SERVICES}
-    assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(deployed["gateway"].environment)
+    assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(processes_by_name["gateway"].environment)
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
@@ -92,7 +94,7 @@ def test_the_gateway_knows_the_address_of_every_service(overlay):
     assert set(compose()["gateway"]["environment"]) >= ADDRESSES
 
 
-def test_probes_of_a_service_ask_where_no_certificate_is_needed():
+def test_probes_of_a_service_use_the_port_without_tls():
     for name in SERVICES:
         serve = kubernetes("prod")[f"{name}-serve"]
         port = int(serve.environment["GRPC_HEALTH_PORT"])
@@ -110,12 +112,12 @@ def test_probes_of_a_service_ask_where_no_certificate_is_needed():
         assert {"ports": [{"port": "health", "protocol": "TCP"}]} in policy["spec"]["ingress"]
 
 
-def test_production_limits_who_calls_a_service_and_keeps_it_through_evictions():
-    deployed = {name for name, process in kubernetes("prod").items() if process.kind == "Deployment"}
-    limited = {_selected(item, "podSelector") for item in rendered("prod") if item["kind"] == "NetworkPolicy"}
-    kept = {_selected(item, "selector") for item in rendered("prod") if item["kind"] == "PodDisruptionBudget"}
-    assert limited == deployed - {"gateway"}
-    assert kept == deployed
+def test_production_has_network_policies_and_disruption_budgets():
+    deployments = {name for name, process in kubernetes("prod").items() if process.kind == "Deployment"}
+    with_policy = {_selected(item, "podSelector") for item in rendered("prod") if item["kind"] == "NetworkPolicy"}
+    with_budget = {_selected(item, "selector") for item in rendered("prod") if item["kind"] == "PodDisruptionBudget"}
+    assert with_policy == deployments - {"gateway"}
+    assert with_budget == deployments
 
 
 def _selected(item: dict[str, Any], selector: str) -> str:
@@ -130,11 +132,11 @@ def test_production_is_production_and_has_no_secret_in_the_tree():
 
 
 class Cluster:
-    """The dev overlay's processes on this machine: servers' URLs and ports are translated, nothing else."""
+    """The processes of the dev overlay on this machine; only URLs and ports of servers are changed."""
 
     def __init__(self, urls: dict[str, str], name: str, data: Path) -> None:
         self.urls, self.name, self.data = urls, name, data
-        # By process and the port that its manifest names.
+        # Keys: process and port of its manifest.
         self.ports: dict[tuple[str, int], int] = defaultdict(processes.free_port)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -145,23 +147,23 @@ class Cluster:
             "BUS_URL": development.vhost_url(self.name),
             "SEARCH_URL": f"{self.urls['SEARCH_ROOT_URL']}/{self.name.replace('_', '-')}",
         }
-        own = dict(process.environment)
+        environment = dict(process.environment)
         for name, value in process.environment.items():
             if name in local:
-                own[name] = local[name]
+                environment[name] = local[name]
             elif name in PORTS:
-                own[name] = str(self.ports[process.name, int(value)])
+                environment[name] = str(self.ports[process.name, int(value)])
             elif name in ADDRESSES:
                 serve, port = f"{name.removesuffix('_URL').lower()}-serve", int(value.rpartition(":")[2])
-                own[name] = f"dns:///127.0.0.1:{self.ports[serve, port]}"
-        return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **own}
+                environment[name] = f"dns:///127.0.0.1:{self.ports[serve, port]}"
+        return {"PATH": os.environ["PATH"], "DATA": str(self.data / process.name), **environment}
 
     def run(self, process: Process) -> subprocess.Popen[bytes]:
-        started = subprocess.Popen(
+        child = subprocess.Popen(
             [RANGKIANG, *process.command], env=self.environment(process), cwd=self.data, stdout=subprocess.PIPE
         )
-        self.running[process.name] = started
-        return started
+        self.running[process.name] = child
+        return child
 
     def probe(self, process: Process, probe: dict[str, Any]) -> bool:
         if "grpc" in probe:
@@ -184,7 +186,7 @@ class Cluster:
         command = probe["exec"]["command"]
         return subprocess.run(command, env=self.environment(process), cwd=self.data, check=False).returncode == 0
 
-    def until_well(self, process: Process) -> None:
+    def wait_until_healthy(self, process: Process) -> None:
         stdout = self.running[process.name].stdout
         assert stdout is not None
         assert stdout.readline(), f"{process.name} ended before it was up"
@@ -198,16 +200,16 @@ class Cluster:
 
 @pytest.fixture
 def cluster(servers: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
-    """The dev overlay's processes, on a database, a virtual host and an index of their own."""
+    """The dev overlay's processes, with their own database, virtual host and index."""
     name = f"manifests_{os.getpid()}"
     for service in SERVICES:
         development.create_database(f"{name}_{service}")
     development.create_vhost(name)
     cluster = Cluster(servers, name, tmp_path)
     yield cluster
-    for running in cluster.running.values():
-        running.kill()
-        running.communicate()
+    for child in cluster.running.values():
+        child.kill()
+        child.communicate()
     for service in SERVICES:
         development.drop_database(f"{name}_{service}")
     development.drop_vhost(name)
@@ -220,13 +222,13 @@ def test_every_process_of_the_manifests_runs_passes_its_probes_and_stops_on_sigt
     deployments = [process for process in manifests.values() if process.kind == "Deployment"]
     for process in jobs:
         assert cluster.run(process).wait(timeout=60) == 0
-    # The gateway last: it is ready once the services are.
+    # The gateway is last: it is ready after the services.
     deployments.sort(key=lambda process: process.name == "gateway")
     for process in deployments:
         cluster.run(process)
     for process in deployments:
-        cluster.until_well(process)
+        cluster.wait_until_healthy(process)
     for process in reversed(deployments):
-        running = cluster.running[process.name]
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=process.pod["terminationGracePeriodSeconds"]) == 0, process.name
+        child = cluster.running[process.name]
+        child.send_signal(signal.SIGTERM)
+        assert child.wait(timeout=process.pod["terminationGracePeriodSeconds"]) == 0, process.name

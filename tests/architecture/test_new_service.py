@@ -1,4 +1,4 @@
-"""docs/new-service.md, followed in a copy of the checkout: the checks pass, the service runs in both editions."""
+"""docs/new-service.md works in a copy of the checkout: the checks pass and the service runs in both editions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.servers.cluster import Cluster
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 HANDLED_SECONDS = 30
 
-# The copy takes minutes: it is for `make test`, not for `make unit`.
+# The copy takes minutes: it runs in `make test`, not in `make unit`.
 pytestmark = [pytest.mark.timeout(300), pytest.mark.cluster]
 
 
@@ -34,7 +34,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def embedded(checkout: Path, tmp_path: Path) -> Iterator[str]:
-    """Address of the embedded edition of that checkout."""
+    """Address of the embedded edition of the copy."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"PYTHONPATH": str(checkout), "DATA": str(tmp_path), "PORT": "0", "HOST": "127.0.0.1"}
     with subprocess.Popen([RANGKIANG, "up", "--json"], env=environment, cwd=tmp_path, stdout=subprocess.PIPE) as up:
@@ -48,16 +48,18 @@ def embedded(checkout: Path, tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def cluster(servers: dict[str, str], checkout: Path) -> Iterator[str]:
-    """Address of the cluster edition of that checkout."""
-    running = Cluster(prefix=f"recipe_{uuid.uuid4().hex[:8]}_", services=("catalog", "acquisitions"), checkout=checkout)
+    """Address of the cluster edition of the copy."""
+    processes = Cluster(
+        prefix=f"recipe_{uuid.uuid4().hex[:8]}_", services=("catalog", "acquisitions"), checkout=checkout
+    )
     try:
-        running.migrate()
-        running.start()
-        yield running.address
-        running.check()
+        processes.migrate()
+        processes.start()
+        yield processes.address
+        processes.check()
     finally:
-        running.stop()
-        running.remove()
+        processes.stop()
+        processes.remove()
 
 
 def propose(address: str, title: str) -> httpx.Response:
@@ -66,24 +68,24 @@ def propose(address: str, title: str) -> httpx.Response:
     return httpx.post(f"{address}/api/v1/proposals", json={"title": title}, headers=headers, timeout=20)
 
 
-def handled(address: str) -> None:
+def assert_handled(address: str) -> None:
     """Propose a title, and wait until the handler has acknowledged it."""
-    first = propose(address, "Bumi Manusia")
-    assert first.status_code == 200, first.text
-    until = time.monotonic() + HANDLED_SECONDS
+    response = propose(address, "Bumi Manusia")
+    assert response.status_code == 200, response.text
+    deadline = time.monotonic() + HANDLED_SECONDS
     while not (proposal := propose(address, " Bumi  Manusia ").json())["acknowledged"]:
-        assert time.monotonic() < until, "the fact was not handled"
+        assert time.monotonic() < deadline, "the event was not handled"
         time.sleep(0.1)
-    assert proposal == {**first.json(), "acknowledged": True}
+    assert proposal == {**response.json(), "acknowledged": True}
     assert propose(address, " ").status_code == 400
 
 
 def test_the_recipe_in_the_embedded_edition(embedded):
-    handled(embedded)
+    assert_handled(embedded)
 
 
 def test_the_recipe_in_the_cluster_edition(cluster):
-    handled(cluster)
+    assert_handled(cluster)
 
 
 CHECKS = {

@@ -1,7 +1,7 @@
-"""Commands printed for readers really run: every line of a ```sh block in README, CONTRIBUTING and docs/.
+"""The documented commands run: every line of a ```sh block in README, CONTRIBUTING and docs/.
 
-`rangkiang` and `curl` lines of one page run in order, on one embedded library beside `rangkiang up`; the files they
-name are made here (a MARC file). `make` targets must exist; `make run` is run by tests/journeys.
+`rangkiang` and `curl` lines of one page run in order, on one embedded library with a running `rangkiang up`; the test
+writes the MARC files that they name. `make` targets must exist; tests/journeys runs `make run`.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from tests.servers import processes
 
 BIN = Path(sys.executable).parent
 PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
-# Lines that start a process which only Ctrl-C ends, or belong to the machine: checked to be known, not run here.
-UNENDING = {"up", "serve", "work", "gateway"}
+# Commands that do not end or change the machine: the test checks only that it knows them.
+ENDLESS = {"up", "serve", "work", "gateway"}
 MACHINE = {"git", "cd", "sudo", "apt-get", "apt", "docker", "kubectl", "export"}
 
 
 def commands(page: Path) -> list[str]:
-    """Command lines of a page's ```sh blocks, continued lines joined, comments cut off."""
+    """Command lines of a page's ```sh blocks, with continued lines joined and comments removed."""
     blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
     lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    stripped = [re.sub(r"\s+#\s.*$", "", line).strip().removeprefix("$ ") for line in lines]
-    return [line for line in stripped if line and not line.startswith("#")]
+    command_lines = [re.sub(r"\s+#\s.*$", "", line).strip().removeprefix("$ ") for line in lines]
+    return [line for line in command_lines if line and not line.startswith("#")]
 
 
 def words_of(line: str) -> list[str]:
@@ -43,13 +43,13 @@ def words_of(line: str) -> list[str]:
     return words
 
 
-def named(page: Path) -> str:
-    """Page relative to the checkout, for test ids."""
+def page_id(page: Path) -> str:
+    """Path of a page in the checkout, for test ids."""
     return str(page.relative_to(CHECKOUT))
 
 
-class Desk:
-    """A folder in which a reader tries out a page: an embedded library, its server, and the files that pages name."""
+class Sandbox:
+    """A folder in which the commands of a page run: an embedded library, its server and the files of the page."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, processes.free_port()
@@ -64,7 +64,7 @@ class Desk:
         self.server: subprocess.Popen[str] | None = None
 
     def open(self) -> None:
-        """Make the files and start the server; returns once it has printed its address."""
+        """Write the files and start the server; return when it has printed its address."""
         sample = next(file for file in corpus.own_sound_files() if file.name == "library")
         for name in ("katalog.mrc", "catalogue.mrc"):
             (self.folder / name).write_bytes(sample.read())
@@ -81,10 +81,10 @@ class Desk:
             assert self.server.wait(timeout=20) == 0
 
     def type(self, line: str) -> subprocess.CompletedProcess[str]:
-        """Run a line in a shell, the page's address replaced by ours."""
-        ours = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
+        """Run a line in a shell, with the address of this server instead of that of the page."""
+        command = re.sub(r"(127\.0\.0\.1|localhost):8080", f"127.0.0.1:{self.port}", line)
         return subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", ours],
+            ["bash", "-euo", "pipefail", "-c", command],
             env=self.environment,
             cwd=self.folder,
             capture_output=True,
@@ -95,38 +95,38 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    """A reader's folder."""
-    made = Desk(tmp_path)
-    yield made
-    made.close()
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """The folder for one page."""
+    page_sandbox = Sandbox(tmp_path)
+    yield page_sandbox
+    page_sandbox.close()
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_make_target_that_a_page_names_exists(page):
     for line in commands(page):
         words = words_of(line)
         if words[0] == "make":
             targets = [word for word in words[1:] if "=" not in word]
             result = subprocess.run(["make", "-n", *targets], cwd=CHECKOUT, capture_output=True, text=True, check=False)
-            assert result.returncode == 0, f"{named(page)}: {line}: {result.stderr}"
+            assert result.returncode == 0, f"{page_id(page)}: {line}: {result.stderr}"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=named)
-def test_every_command_that_a_page_prints_runs(page, desk):
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
+def test_every_command_that_a_page_prints_runs(page, sandbox):
     lines = [line for line in commands(page) if words_of(line)[0] != "make"]
     if any(words_of(line)[0] in ("rangkiang", "curl") for line in lines):
-        desk.open()
+        sandbox.open()
     for line in lines:
         words = words_of(line)
         if words[0] in MACHINE:
             continue
-        assert words[0] in ("rangkiang", "curl", ".ci/run"), f"{named(page)}: who runs {line!r}?"
-        if words[0] == ".ci/run" or words[1] in UNENDING:
+        assert words[0] in ("rangkiang", "curl", ".ci/run"), f"{page_id(page)}: unknown command {line!r}"
+        if words[0] == ".ci/run" or words[1] in ENDLESS:
             continue
-        result = desk.type(line)
-        # 1 is "done, but something was put aside or is unwell".
-        assert result.returncode in (0, 1), f"{named(page)}: {line}\n{result.stdout}{result.stderr}"
+        result = sandbox.type(line)
+        # 1: done, but records were put aside or a check failed.
+        assert result.returncode in (0, 1), f"{page_id(page)}: {line}\n{result.stdout}{result.stderr}"
 
 
 def test_the_readme_has_the_two_commands():

@@ -1,4 +1,4 @@
-"""Every reason in code has its sentence in the package's sentences.toml, and every sentence there has its use."""
+"""Every reason in code has a sentence in the package's sentences.toml, and every sentence there is used."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from services.catalog.works import likeness
 ROOT = Path(__file__).parents[2]
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
 PACKAGES = [Path("chassis"), Path("gateway"), *(Path("services", name) for name in service_names())]
-# Here an error that came from elsewhere is built again with the sentence it brought.
+# This module rebuilds an error of another process with the sentence that it received.
 REBUILT = Path("chassis/rpc/status.py")
-# Modules that look sentences up by a table, and what the table holds.
+# Modules that take reasons from a table, and the reasons in it.
 TABLES = {
     Path("chassis/health.py"): health.ADVICE.values(),
     Path("gateway/problems.py"): problems.TITLES.values(),
@@ -42,14 +42,14 @@ TABLES = {
 }
 
 
-def kinds(kind: type = Error) -> Iterator[str]:
+def error_names(kind: type = Error) -> Iterator[str]:
     yield kind.__name__
-    for each in kind.__subclasses__():
-        if each.__module__.partition(".")[0] != "tests":
-            yield from kinds(each)
+    for subclass in kind.__subclasses__():
+        if subclass.__module__.partition(".")[0] != "tests":
+            yield from error_names(subclass)
 
 
-ERRORS = set(kinds())
+ERRORS = set(error_names())
 assert problems.NotAcceptable.__name__ in ERRORS
 
 
@@ -59,54 +59,56 @@ def modules(package: Path) -> dict[Path, ast.Module]:
 
 
 def uses(package: Path) -> Iterator[tuple[str, ast.Call, ast.expr]]:
-    """Where, the call, and its reason: of errors raised and of sentences asked for."""
+    """Place, call and reason of every error and sentence in the code."""
     for path, tree in modules(package).items():
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and node.args and isinstance(node.func, ast.Name | ast.Attribute):
                 name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
                 if name in ERRORS or name == "sentence":
-                    first = node.args[0]
-                    for reason in (first.body, first.orelse) if isinstance(first, ast.IfExp) else (first,):
+                    argument = node.args[0]
+                    for reason in (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,):
                         yield f"{path}:{node.lineno}", node, reason
 
 
-def own(package: Path) -> dict[str, sentences.LocalText]:
-    """The package's sentences; a service that raises nothing needs no file."""
+def own_sentences(package: Path) -> dict[str, sentences.LocalText]:
+    """The package's sentences; a service without errors needs no file."""
     path = ROOT / package / sentences.FILE
     return sentences.read(path) if path.exists() else {}
 
 
-def known(package: Path) -> dict[str, sentences.LocalText]:
-    """What the package may use: its own and the chassis'."""
-    return own(Path("chassis")) | own(package)
+def known_sentences(package: Path) -> dict[str, sentences.LocalText]:
+    """The sentences of the package and of the chassis, which it may use."""
+    return own_sentences(Path("chassis")) | own_sentences(package)
 
 
-def places(text: str) -> set[str]:
+def placeholders(text: str) -> set[str]:
     parts = list(string.Formatter().parse(text))
     assert all(not spec and conversion is None for _, name, spec, conversion in parts if name is not None), text
     return {name for _, name, _, _ in parts if name is not None}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
-def test_every_reason_raised_has_its_sentence_and_gives_its_facts(package: Path) -> None:
-    texts, wrong = known(package), []
-    for where, call, first in uses(package):
-        if not (isinstance(first, ast.Constant) and isinstance(first.value, str)):
-            path = Path(where.partition(":")[0])
+def test_every_reason_has_a_sentence_and_gives_its_facts(package: Path) -> None:
+    texts, faults_found = known_sentences(package), []
+    for location, call, reason_node in uses(package):
+        if not (isinstance(reason_node, ast.Constant) and isinstance(reason_node.value, str)):
+            path = Path(location.partition(":")[0])
             if path in TABLES:
-                wrong += [f"{path}: {reason} has no sentence" for reason in TABLES[path] if reason not in texts]
+                faults_found += [f"{path}: {reason} has no sentence" for reason in TABLES[path] if reason not in texts]
             elif path != REBUILT:
-                wrong.append(f"{where}: the reason is not a constant")
+                faults_found.append(f"{location}: the reason is not a constant")
             continue
-        reason = first.value
+        reason = reason_node.value
         if len(call.args) > 1:
-            wrong.append(f"{where}: {reason} has its sentence in the code")
+            faults_found.append(f"{location}: {reason} has its sentence in the code")
         elif reason not in texts:
-            wrong.append(f"{where}: {reason} has no sentence")
+            faults_found.append(f"{location}: {reason} has no sentence")
         elif all(keyword.arg for keyword in call.keywords):
             facts = {keyword.arg for keyword in call.keywords}
-            wrong += [f"{where}: {reason} lacks the fact {place}" for place in places(texts[reason].id) - facts]
-    assert wrong == []
+            faults_found += [
+                f"{location}: {reason} lacks the fact {fact}" for fact in placeholders(texts[reason].id) - facts
+            ]
+    assert faults_found == []
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
@@ -117,22 +119,22 @@ def test_every_sentence_is_used(package: Path) -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
-    assert sorted(set(own(package)) - constants) == []
+    assert sorted(set(own_sentences(package)) - constants) == []
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=str)
-def test_every_sentence_is_whole_in_both_languages(package: Path) -> None:
-    texts = own(package)
+def test_every_sentence_is_complete_in_both_languages(package: Path) -> None:
+    texts = own_sentences(package)
     for reason, text in texts.items():
         assert REASON.fullmatch(reason), reason
         assert text.id, reason
         assert text.en, reason
-        assert places(text.id) == places(text.en), reason
+        assert placeholders(text.id) == placeholders(text.en), reason
     assert list(texts) == sorted(texts)
 
 
 def test_a_reason_of_two_packages_has_one_sentence() -> None:
     texts: dict[str, sentences.LocalText] = {}
     for package in PACKAGES:
-        for reason, text in own(package).items():
+        for reason, text in own_sentences(package).items():
             assert texts.setdefault(reason, text) == text, f"{package}: {reason}"

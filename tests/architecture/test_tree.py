@@ -1,4 +1,4 @@
-"""Rules of the tree that no import contract can state, read from the sources."""
+"""Rules for the source tree that import contracts cannot express."""
 
 from __future__ import annotations
 
@@ -14,42 +14,42 @@ MAX_LINES = 400
 # A module with fewer lines belongs in its importer, if it has one importer.
 MIN_LINES = 60
 PACKAGES = ("chassis", "services", "gateway")
-# Small modules with one importer that stay: why.
+# Small modules with one importer that may stay, and the reason.
 SMALL_MODULES: dict[str, str] = {}
 
 
 def sources(*packages: str) -> list[Path]:
-    """Our own Python files, relative to the checkout: tracked or new, without what is generated or ignored."""
-    listed = subprocess.run(
+    """The Python files of these packages, tracked or new, relative to the checkout; without ignored files."""
+    names = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", *packages],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
         check=True,
     ).stdout.split("\n")
-    return [Path(name) for name in listed if name.endswith(".py") and (CHECKOUT / name).exists()]
+    return [Path(name) for name in names if name.endswith(".py") and (CHECKOUT / name).exists()]
 
 
-def offenders(*packages: str, wrong: Callable[[ast.AST], bool], allowed: tuple[str, ...]) -> list[str]:
-    """Places `file:line` where a node of the syntax tree is wrong, outside the files where it is allowed."""
+def offenders(*packages: str, is_offender: Callable[[ast.AST], bool], allowed_paths: tuple[str, ...]) -> list[str]:
+    """Places `file:line` of offending nodes of the syntax tree, outside the allowed paths."""
     return [
         f"{path}:{node.lineno}"
         for path in sources(*packages)
-        if not any(path.is_relative_to(place) for place in allowed)
+        if not any(path.is_relative_to(allowed_path) for allowed_path in allowed_paths)
         for node in walk(path)
-        if wrong(node)
+        if is_offender(node)
     ]
 
 
 def walk(path: Path) -> Iterator[ast.expr | ast.stmt]:
-    """Every expression and statement of a file."""
+    """Yield every expression and statement of a file."""
     for node in ast.walk(ast.parse((CHECKOUT / path).read_text())):
         if isinstance(node, ast.expr | ast.stmt):
             yield node
 
 
 def attribute_of(node: ast.AST, owners: set[str], names: set[str]) -> bool:
-    """Whether a node is `owner.name`, the owner itself a name or an attribute."""
+    """Return True for a node `owner.name`, where the owner is a name or an attribute."""
     if not isinstance(node, ast.Attribute) or node.attr not in names:
         return False
     owner = node.value
@@ -57,10 +57,10 @@ def attribute_of(node: ast.AST, owners: set[str], names: set[str]) -> bool:
 
 
 def importers() -> dict[Path, set[Path]]:
-    """For each module of ours: the files that import it."""
+    """For each module of the packages, the files that import it."""
     files = sources(*PACKAGES)
     modules = {".".join(path.with_suffix("").parts).removesuffix(".__init__"): path for path in files}
-    found: dict[Path, set[Path]] = {path: set() for path in files}
+    importing: dict[Path, set[Path]] = {path: set() for path in files}
     for path in files:
         for node in ast.walk(ast.parse((CHECKOUT / path).read_text())):
             names = []
@@ -70,15 +70,15 @@ def importers() -> dict[Path, set[Path]]:
                 names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
             for name in names:
                 if name in modules and modules[name] != path:
-                    found[modules[name]].add(path)
-    return found
+                    importing[modules[name]].add(path)
+    return importing
 
 
 def small_modules() -> dict[str, str]:
-    """Modules with few lines and one importer, and that importer.
+    """Modules with fewer than MIN_LINES lines and one importer, and that importer.
 
-    A package's `__init__` collects its modules, and a module that is named by a string ("package.module:name")
-    is imported on demand: neither is a reason to fold the module.
+    The `__init__` of a package does not count as importer. A module that is named by a string
+    ("package.module:name") may be small, as it is imported on demand.
     """
     named_by_string = set(re.findall(r'"([\w.]+):\w+"', "".join((CHECKOUT / path).read_text() for path in importers())))
     return {
@@ -92,48 +92,50 @@ def small_modules() -> dict[str, str]:
     }
 
 
-def test_no_module_is_longer_than_a_reader_can_hold():
-    ours = [path for path in sources(*PACKAGES, "tests", "bench") if "versions" not in path.parts]
-    lines = {str(path): len((CHECKOUT / path).read_text().splitlines()) for path in ours}
+def test_no_module_is_too_long():
+    paths = [path for path in sources(*PACKAGES, "tests", "bench") if "versions" not in path.parts]
+    lines = {str(path): len((CHECKOUT / path).read_text().splitlines()) for path in paths}
     assert not {path: count for path, count in lines.items() if count > MAX_LINES}
 
 
 def test_a_small_module_with_one_importer_is_part_of_its_importer():
     small = small_modules()
-    allowed = set(SMALL_MODULES)
-    assert not {path: importer for path, importer in small.items() if path not in allowed}
-    assert not set(SMALL_MODULES) - set(small), "exceptions that are none any more"
+    exceptions = set(SMALL_MODULES)
+    assert not {path: importer for path, importer in small.items() if path not in exceptions}
+    assert not set(SMALL_MODULES) - set(small), "unnecessary exceptions"
 
 
 def test_only_the_database_module_commits():
-    def commits(node: ast.AST) -> bool:
+    def is_commit(node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
 
-    # An index has no transaction of ours: its commit makes a batch visible.
-    assert not offenders(*PACKAGES, wrong=commits, allowed=("chassis/db.py", "services/catalog/index"))
+    # The commit of an index makes a batch visible and is no transaction.
+    assert not offenders(*PACKAGES, is_offender=is_commit, allowed_paths=("chassis/db.py", "services/catalog/index"))
 
 
-def test_a_services_database_is_opened_with_what_its_manifest_says_of_its_tables():
-    def opens(node: ast.AST) -> bool:
+def test_the_database_of_a_service_is_opened_with_the_tables_of_its_manifest():
+    def is_database(node: ast.AST) -> bool:
         return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Database"
 
-    # On SQLite a database that was opened otherwise would let every institution read every row.
-    assert not offenders(*PACKAGES, wrong=opens, allowed=("chassis/migrate.py", "chassis/testing.py"))
+    # On SQLite any other way to open a database would let every institution read every row.
+    assert not offenders(*PACKAGES, is_offender=is_database, allowed_paths=("chassis/migrate.py", "chassis/testing.py"))
 
 
-def test_only_the_clock_asks_what_time_it_is():
-    def asks(node: ast.AST) -> bool:
+def test_only_the_clock_reads_the_time():
+    def reads_time(node: ast.AST) -> bool:
         return attribute_of(node, {"datetime", "date"}, {"now", "utcnow", "today"})
 
-    assert not offenders(*PACKAGES, wrong=asks, allowed=("chassis/clock.py",))
+    assert not offenders(*PACKAGES, is_offender=reads_time, allowed_paths=("chassis/clock.py",))
 
 
 def test_only_the_settings_read_the_environment():
-    def reads(node: ast.AST) -> bool:
+    def reads_environment(node: ast.AST) -> bool:
         return attribute_of(node, {"os"}, {"environ", "getenv", "putenv"})
 
     # The worker must set PSYCOPG_WAIT_FUNC before anything else is imported.
-    assert not offenders(*PACKAGES, wrong=reads, allowed=("chassis/settings.py", "chassis/bus/nameko.py"))
+    assert not offenders(
+        *PACKAGES, is_offender=reads_environment, allowed_paths=("chassis/settings.py", "chassis/bus/nameko.py")
+    )
 
 
 def test_no_package_is_empty():
@@ -148,7 +150,7 @@ def test_no_package_is_empty():
     assert not empty
 
 
-def test_every_module_states_its_purpose():
+def test_every_module_has_a_docstring():
     undocumented = [
         str(path)
         for path in sources(*PACKAGES)

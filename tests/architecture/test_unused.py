@@ -1,4 +1,4 @@
-"""Names that nothing uses, as vulture finds them; `.ci/lint` runs this too."""
+"""vulture finds no unused name; `.ci/lint` runs this test too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vulture import Vulture
 from tests.conftest import CHECKOUT
 
 PACKAGES = ("chassis", "services", "gateway")
-# "package.module:name" in manifests, adapter tables and pyproject.toml is a use that only chassis.urls.resolve sees.
+# "package.module:name" in manifests, adapter tables and pyproject.toml counts as a use by chassis.urls.resolve.
 NAMED_BY_STRING = re.compile(r'"\w+(?:\.\w+)+:(\w+)"')
 # Commands, routes and validators are called by their framework.
 DECORATORS = ["@*.command", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@field_validator", "@event.*"]
@@ -32,10 +32,10 @@ ALLOWED = {
         "CharacterDataHandler", "EndElementHandler", "StartDoctypeDeclHandler", "StartElementHandler", "buffer_text",
     ),
     "fields of a problem document, set by name": ("instance",),
-    "for routes that take long bodies; a toy of the tests has the first": ("accept_bodies",),
+    "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "a service's manifest, found by its module": ("SERVICE",),
     "documents the signature that a manifest's handlers have": ("Handler",),
-    "for tests: a clock that stands still, a migrated database": ("frozen", "migrated_database"),
+    "for tests: a stopped clock, a migrated database": ("frozen", "migrated_database"),
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def named_by_string() -> set[str]:
 
 
 def field_lines(path: Path) -> set[int]:
-    """Lines of fields in classes with a base: pydantic models and tables, which their base reads."""
+    """Lines of fields in classes with a base class, such as pydantic models and tables, which read them."""
     return {
         line
         for node in ast.walk(ast.parse(path.read_text()))
@@ -63,19 +63,19 @@ def field_lines(path: Path) -> set[int]:
 def test_every_name_is_used():
     finder = Vulture(ignore_decorators=DECORATORS)
     finder.scavenge([str(path) for path in sources()])
-    used = {name for names in ALLOWED.values() for name in names} | named_by_string()
+    used_names = {name for names in ALLOWED.values() for name in names} | named_by_string()
     fields = {str(path): field_lines(path) for path in sources()}
-    unused = [
+    unused_items = [
         f"{item.filename}:{item.first_lineno} {item.typ} {item.name}"
         for item in finder.get_unused_code(min_confidence=60)
-        if item.name not in used
+        if item.name not in used_names
         and item.first_lineno not in fields[str(item.filename)]
         and "versions" not in item.filename.parts  # Alembic reads revisions
     ]
-    assert not unused
+    assert not unused_items
 
 
-def test_the_allowlist_names_nothing_that_is_gone():
+def test_every_name_of_the_allowlist_is_in_the_code():
     text = "\n".join(path.read_text() for path in sources())
     names = {name for names in ALLOWED.values() for name in names}
     assert not {name for name in names if not re.search(rf"\b{name}\b", text)}

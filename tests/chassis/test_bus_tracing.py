@@ -24,7 +24,7 @@ from tests.example_services.installation import (
     stop_workers,
     wait_until_ready,
 )
-from tests.example_services.looking import TRACING
+from tests.example_services.special_orders import TRACING
 
 
 @pytest.fixture
@@ -90,7 +90,9 @@ def test_a_worker_continues_the_acts_trace(
         trace = receive_in_a_trace(installation, spans)
         installation.publish()
         worker = start_worker(
-            installation.orders, manifest="tests.example_services.looking:TRACING", OTEL_EXPORTER_OTLP_ENDPOINT=endpoint
+            installation.orders,
+            manifest="tests.example_services.special_orders:TRACING",
+            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
         )
         try:
             wait_until_ready(worker)

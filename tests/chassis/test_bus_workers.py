@@ -34,7 +34,7 @@ def installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installati
 
 @contextmanager
 def orders(installation: Installation, manifest: str) -> Iterator[subprocess.Popen[bytes]]:
-    worker = start_worker(installation.orders, manifest=f"tests.example_services.looking:{manifest}")
+    worker = start_worker(installation.orders, manifest=f"tests.example_services.special_orders:{manifest}")
     try:
         wait_until_ready(worker)
         yield worker
@@ -73,7 +73,7 @@ def test_an_event_that_kills_its_worker_repeatedly_goes_to_the_dead_list(install
     installation.receive("mango")
     installation.publish()
     for _ in range(5):
-        worker = start_worker(installation.orders, manifest="tests.example_services.looking:DEADLY")
+        worker = start_worker(installation.orders, manifest="tests.example_services.special_orders:DEADLY")
         worker.communicate(timeout=30)
         assert worker.returncode == -signal.SIGKILL
     with orders(installation, "DEADLY"), installation.open_dead("orders") as dead_list:

@@ -24,7 +24,7 @@ from chassis.lease_rows import renewer_of
 from chassis.outbox import Relay
 from chassis.service import Job
 from chassis.wake import open_wake
-from tests.chassis import working
+from tests.chassis import example_jobs
 from tests.example_services.installation import Installation, open_installation, settings_of
 from tests.example_services.orders import handlers
 
@@ -120,12 +120,12 @@ def test_a_job_gets_a_fenced_database(
 ) -> None:
     database, stop = installation.stock.database, threading.Event()
     monkeypatch.setattr(jobs, "BACK_OFF_SECONDS", 60)
-    monkeypatch.setattr(working, "sleep", lambda: expire_lease(database, hold, "role"))
+    monkeypatch.setattr(example_jobs, "sleep", lambda: expire_lease(database, hold, "role"))
     settings = installation.settings.model_copy(update={"data": tmp_path})
-    job = Job(name="writer", run="tests.chassis.working:writes", lease="role")
+    job = Job(name="writer", run="tests.chassis.example_jobs:writes", lease="role")
     threads = jobs.start((job,), replace(installation.stock, settings=settings, database=database), stop)
     deadline = time.monotonic() + 10
-    while working.notes(tmp_path) != ["began", "LEASE_LOST"]:
+    while example_jobs.notes(tmp_path) != ["began", "LEASE_LOST"]:
         assert time.monotonic() < deadline
         time.sleep(0.02)
     stop.set()

@@ -22,7 +22,8 @@ from chassis.db import Database
 from chassis.job_runs import job_runs
 from chassis.service import Job, Resources
 from chassis.settings import Settings
-from tests.chassis.working import SERVICE, notes
+from tests.chassis.example_jobs import SERVICE, notes
+from tests.conditions import eventually
 
 
 @dataclass
@@ -35,7 +36,7 @@ class Process:
     threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self, name: str, **schedule: Any) -> None:
-        job = Job(name=name, run=f"tests.chassis.working:{name}", lease="role", **schedule)
+        job = Job(name=name, run=f"tests.chassis.example_jobs:{name}", lease="role", **schedule)
         resources = Resources(settings=Settings(data=self.folder), database=self.database, service=SERVICE)
         self.threads += jobs.start((job,), resources, self.stop)
 
@@ -56,7 +57,7 @@ def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     processes: list[Process] = []
 
     def open_process() -> Process:
-        database = Database(f"sqlite:///{tmp_path}/working.db")
+        database = Database(f"sqlite:///{tmp_path}/jobs.db")
         job_runs.create(database.writer, checkfirst=True)
         processes.append(Process(tmp_path, database))
         return processes[-1]
@@ -71,14 +72,6 @@ def last_run(database: Database) -> str | None:
     """Outcome of the only job; None before it has started."""
     with database.reading(READER) as session:
         return session.scalar(select(job_runs.c.outcome))
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 10) -> float:
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds
-        time.sleep(0.01)
-    return time.monotonic() - start
 
 
 def test_a_job_runs_until_it_is_stopped(process: Callable[[], Process], tmp_path: Path) -> None:
@@ -207,7 +200,7 @@ def _worker(folder: Path) -> int:
 
 
 def test_jobs_of_a_command_end_with_it(folder: Path) -> None:
-    with jobs.running_for_command("tests.chassis.working:SERVICE"):
+    with jobs.running_for_command("tests.chassis.example_jobs:SERVICE"):
         eventually(lambda: notes(folder) == ["begun"], seconds=40)
         worker = _worker(folder)
         assert worker != os.getpid()
@@ -216,7 +209,7 @@ def test_jobs_of_a_command_end_with_it(folder: Path) -> None:
 
 
 def test_jobs_of_a_command_ignore_its_ctrl_c(folder: Path) -> None:
-    with jobs.running_for_command("tests.chassis.working:SERVICE"):
+    with jobs.running_for_command("tests.chassis.example_jobs:SERVICE"):
         eventually(lambda: notes(folder) == ["begun"], seconds=40)
         os.kill(_worker(folder), signal.SIGINT)
         time.sleep(0.3)

@@ -76,7 +76,7 @@ def test_an_event_without_a_handler_in_this_release_is_dead(installation: Instal
 def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_several(installation: Installation) -> None:
     with installation.open_bus() as bus:
         bus.publish([installation.some_event(body='{"name": "mango"}')])
-    command = [sys.executable, "-m", "tests.example_services.dying", "handlers", "handler.before_effect"]
+    command = [sys.executable, "-m", "tests.example_services.kill_points", "handlers", "handler.before_effect"]
     for _ in range(3):
         child = subprocess.run(command, env=environment_of(installation.settings), cwd=CHECKOUT, timeout=30)
         assert child.returncode == -signal.SIGKILL

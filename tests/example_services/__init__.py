@@ -1,1 +1,1 @@
-"""Two small services for the tests of the chassis: each handles what the other emits."""
+"""Small services for the tests of the chassis: stock and orders handle each other's events."""

@@ -1,4 +1,4 @@
-"""An installation of two services, stock and orders: their databases, their relays, and their handlers at work."""
+"""An installation of two services, stock and orders: their databases, relays and handlers."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def drain(relay: Relay) -> int:
-    """Publish until the outbox is empty or the bus takes no more; returns how many."""
+    """Publish until the outbox is empty or the bus refuses; return the number of published events."""
     return sum(iter(relay.step, 0))
 
 
@@ -56,7 +56,7 @@ class Installation:
         self._tag = ""
 
     def begin_afresh(self) -> None:
-        """Prepare for the next test in the same installation: names of its own, no faults, no dead events."""
+        """Prepare for the next test in the same installation: new names, no faults, no dead events."""
         self._tag = uuid.uuid4().hex[:8]
         self.break_orders(False)
         for name in ("stock", "orders"):
@@ -67,7 +67,7 @@ class Installation:
         return f"{name}{self._tag}"
 
     def on_bus(self, url: str) -> Installation:
-        """The same installation, reaching its bus by another way."""
+        """The same installation with another address of its bus."""
         settings = self.settings.model_copy(update={"bus_url": url})
         return Installation(replace(self.stock, settings=settings), replace(self.orders, settings=settings))
 
@@ -85,12 +85,12 @@ class Installation:
         return Event(new_id(), kind, body, "a", 1, CLERK.institution, CLERK.actor, clock.now())
 
     def declare(self) -> None:
-        """Let the broker know who wants what, as workers that have run once do."""
+        """Declare the queues of the handlers, as workers do at their start."""
         if not self.is_local:
             with closing(Publisher(self.settings.bus_url)) as publisher:
-                for resident in (self.stock, self.orders):
-                    for consumer in resident.service.consumers:
-                        declare_handler(publisher.channel(), resident.service.name, consumer, BACKOFF_SECONDS)
+                for resources in (self.stock, self.orders):
+                    for consumer in resources.service.consumers:
+                        declare_handler(publisher.channel(), resources.service.name, consumer, BACKOFF_SECONDS)
 
     def publish(self) -> None:
         with self.open_bus() as bus:
@@ -98,8 +98,8 @@ class Installation:
 
     @contextmanager
     def open_dead(self, name: str) -> Iterator[DeadList]:
-        resident = self.orders if name == "orders" else self.stock
-        with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resident)) as dead_list:
+        resources = self.orders if name == "orders" else self.stock
+        with closing(open_url(self.settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead_list:
             yield dead_list
 
     def receive(self, *names: str) -> None:
@@ -120,38 +120,42 @@ class Installation:
         with self.orders.database.reading(system("test")) as session:
             return [(row.institution, row.actor) for row in session.execute(select(placed_orders))]
 
-    def break_orders(self, out: bool) -> None:
+    def break_orders(self, is_broken: bool) -> None:
         with self.orders.database.transaction(system("test")) as session:
             session.execute(delete(faults))
-            if out:
+            if is_broken:
                 session.execute(insert(faults).values(name="fault"))
 
     def publish_again(self) -> None:
-        """As after a relay that died between publishing and marking."""
+        """Mark all events as unpublished, as if a relay had ended between publishing and marking."""
         with self.stock.database.transaction(system("test")) as session:
             session.execute(update(outbox).values(published_at=None))
 
     def unpublished(self) -> int:
         return self.unpublished_of(self.stock)
 
-    def unpublished_of(self, resident: Resources) -> int:
-        with resident.database.reading(system("test")) as session:
+    def unpublished_of(self, resources: Resources) -> int:
+        with resources.database.reading(system("test")) as session:
             count = select(func.count()).select_from(outbox).where(outbox.c.published_at.is_(None))
             return session.execute(count).scalar_one()
 
     @contextmanager
     def at_work(self, *names: str) -> Iterator[None]:
-        """Both relays in threads, and the handlers of these services (of both when none is named): in threads on the
-        local bus, on RabbitMQ in worker processes, which are killed in the end (a gentle end takes seconds).
+        """Run both relays in threads, and the handlers of these services (by default of both): in threads on the
+        local bus, on RabbitMQ in worker processes, which are killed at the end (a graceful end takes seconds).
         """
         stop = threading.Event()
         self.declare()
-        busy = [each for each in (self.stock, self.orders) if each.service.name in (names or ("stock", "orders"))]
-        runs = [partial(self.run_relay, resident) for resident in (self.stock, self.orders)]
+        active = [
+            candidate
+            for candidate in (self.stock, self.orders)
+            if candidate.service.name in (names or ("stock", "orders"))
+        ]
+        loops = [partial(self.run_relay, resources) for resources in (self.stock, self.orders)]
         if self.is_local:
-            runs += [partial(self.run_handlers, resident) for resident in busy]
-        threads = [threading.Thread(target=run, args=(stop,)) for run in runs]
-        workers = [] if self.is_local else [start_worker(resident) for resident in busy]
+            loops += [partial(self.run_handlers, resources) for resources in active]
+        threads = [threading.Thread(target=loop, args=(stop,)) for loop in loops]
+        workers = [] if self.is_local else [start_worker(resources) for resources in active]
         try:
             for worker in workers:
                 wait_until_ready(worker)
@@ -167,19 +171,19 @@ class Installation:
                 if thread.ident is not None:
                     thread.join()
 
-    def run_relay(self, resident: Resources, stop: threading.Event) -> None:
-        with self.open_bus() as bus, closing(open_wake(resident.database)) as wake:
-            Relay(resident.database, bus).run(stop, wake)
+    def run_relay(self, resources: Resources, stop: threading.Event) -> None:
+        with self.open_bus() as bus, closing(open_wake(resources.database)) as wake:
+            Relay(resources.database, bus).run(stop, wake)
 
-    def run_handlers(self, resident: Resources, stop: threading.Event) -> None:
-        deliveries = Deliveries(resident, backoff=BACKOFF_SECONDS)
-        with closing(open_wake(resident.database)) as wake, closing(deliveries):
+    def run_handlers(self, resources: Resources, stop: threading.Event) -> None:
+        deliveries = Deliveries(resources, backoff=BACKOFF_SECONDS)
+        with closing(open_wake(resources.database)) as wake, closing(deliveries):
             deliveries.run(stop, wake)
 
     def _names(self, database: Database, table: Any) -> list[str]:
         with database.reading(system("test")) as session:
-            found = session.execute(select(table.c.name)).scalars()
-            return sorted(name.removesuffix(self._tag) for name in found if name.endswith(self._tag))
+            names = session.execute(select(table.c.name)).scalars()
+            return sorted(name.removesuffix(self._tag) for name in names if name.endswith(self._tag))
 
 
 @contextmanager
@@ -206,28 +210,28 @@ def settings_of(bus: str, folder: Path) -> Iterator[Settings]:
 
 @contextmanager
 def open_installation(settings: Settings) -> Iterator[Installation]:
-    """An installation on migrated databases of its own."""
+    """Open an installation on its own migrated databases."""
     with ExitStack() as stack:
-        residents = [
+        all_resources = [
             Resources(settings=settings, database=stack.enter_context(_database(service, settings)), service=service)
             for service in (STOCK, ORDERS)
         ]
-        yield Installation(*residents)
+        yield Installation(*all_resources)
 
 
 def _database(service: Service, settings: Settings) -> Any:
     return migrated_database(service, settings.database(service.name), owner_url=settings.database_owner(service.name))
 
 
-def eventually(holds: Callable[[], bool], *, seconds: float = 20) -> None:
-    """Wait until it holds, and fail when it does not."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come true in time"
+def eventually(condition: Callable[[], bool], *, seconds: float = 20) -> None:
+    """Wait until the condition holds; fail after the timeout."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the condition did not hold in time"
         time.sleep(0.02)
 
 
-# A worker is the module that runs in production, with short waits.
+# The module that runs in production, with short delays.
 WORKER = """
 import sys, chassis.bus
 chassis.bus.BACKOFF_SECONDS = {backoff}
@@ -237,27 +241,27 @@ runpy.run_module("chassis.bus.nameko", run_name="__main__", alter_sys=True)
 """
 
 
-def start_worker(resident: Resources, *, manifest: str = "", **more: str) -> subprocess.Popen[bytes]:
-    """A `work` process of this service, in a session of its own, with `more` in its environment: wait_until_ready()."""
-    manifest = manifest or f"tests.example_services.{resident.service.name}.service:SERVICE"
+def start_worker(resources: Resources, *, manifest: str = "", **variables: str) -> subprocess.Popen[bytes]:
+    """Start a `work` process of this service in a new session, with additional environment variables."""
+    manifest = manifest or f"tests.example_services.{resources.service.name}.service:SERVICE"
     source = WORKER.format(backoff=BACKOFF_SECONDS, service=manifest)
     return subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", source],
-        env=environment_of(resident.settings, **more),
+        env=environment_of(resources.settings, **variables),
         cwd=CHECKOUT,
         stdout=subprocess.PIPE,
         start_new_session=True,
     )
 
 
-def environment_of(settings: Settings, **more: str) -> dict[str, str]:
-    """For a child process with the same settings."""
+def environment_of(settings: Settings, **variables: str) -> dict[str, str]:
+    """The environment of a child process with the same settings."""
     return environment_with(
         DATA=str(settings.data),
         DATABASE_URL=settings.database("{service}"),
         BUS_URL=settings.bus_url,
         LOG_FORMAT="json",
-        **more,
+        **variables,
     )
 
 
@@ -267,7 +271,7 @@ def wait_until_ready(worker: subprocess.Popen[bytes]) -> None:
 
 
 def stop_workers(*workers: subprocess.Popen[bytes]) -> None:
-    """Stop them as Kubernetes would; they must end well by themselves."""
+    """Stop workers with SIGTERM, as Kubernetes does; each must end with exit code 0."""
     for worker in workers:
         worker.terminate()
     try:

@@ -1,4 +1,4 @@
-"""A service that writes, and its routes at the gateway: what later services will do, in small."""
+"""A service with writing methods, and its routes at the gateway: an example for later services."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ REFUSED: dict[str, Error] = {
 
 
 class Notes(NotesServicer):
-    """Writes nothing down but what it was called with."""
+    """A servicer that keeps only the metadata of the last call."""
 
     def __init__(self) -> None:
         self.metadata: dict[str, str] = {}
@@ -58,9 +58,9 @@ class Notes(NotesServicer):
 
 
 @contextmanager
-def served_notes(notes: Notes, way: Literal["inproc", "grpc"]) -> Iterator[str]:
-    """The service, in this process or behind a gRPC server; its URL."""
-    if way == "inproc":
+def served_notes(notes: Notes, transport: Literal["inproc", "grpc"]) -> Iterator[str]:
+    """Serve the notes in this process or over gRPC; yield the URL."""
+    if transport == "inproc":
         inproc.register("notes", notes, add_NotesServicer_to_server)
         try:
             yield "inproc:notes"

@@ -1,6 +1,6 @@
-"""`make soak`: an index rebuilt under readers for a minute, then random kills, on both editions.
+"""`make soak`: rebuild an index while clients search for a minute, then kill processes at random, on both editions.
 
-As many kills as KILLS says, the way SOAK_SEED says; no rebuilding with REBUILD_SECONDS=0.
+KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from tests.faults.rebuilding import opened, rebuild_under_readers
-from tests.faults.soaking import EDITIONS, soak
+from tests.faults.random_kills import EDITIONS, soak
+from tests.faults.rebuild_loop import open_library, rebuild_under_readers
 
 RECORDS = 5_000
 
@@ -26,19 +26,22 @@ def main() -> int:
     print(f"make soak KILLS={kills} SOAK_SEED={seed}", flush=True)
     os.environ["RATE_LIMIT"] = "0"
     for edition in editions if seconds else ():
-        with tempfile.TemporaryDirectory() as folder, opened(edition, Path(folder)) as library:
+        with tempfile.TemporaryDirectory() as folder, open_library(edition, Path(folder)) as library:
             loop = rebuild_under_readers(library, seconds=seconds)
         print(f"{edition}: {loop}", flush=True)
-        assert (loop.failed, loop.wrong) == (0, 0)
+        assert (loop.failures, loop.differences) == (0, 0)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
-        with tempfile.TemporaryDirectory() as folder, soak(edition, Path(folder), seed=seed, records=RECORDS) as one:
-            one.run(share, tell=lambda line, edition=edition: print(f"{edition}: {line}", flush=True))
-            told = ", ".join(f"{count} {name}" for name, count in sorted(one.killed.items()))
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            soak(edition, Path(folder), seed=seed, records=RECORDS) as run,
+        ):
+            run.run(share, report=lambda line, edition=edition: print(f"{edition}: {line}", flush=True))
+            kill_counts = ", ".join(f"{count} {name}" for name, count in sorted(run.killed.items()))
         print(
-            f"{edition}: {share} kills in {time.monotonic() - start:.0f} s ({told}); {one.rounds} imports of {RECORDS} "
-            "records; nothing lost, nothing doubled, database and index agree",
+            f"{edition}: {share} kills in {time.monotonic() - start:.0f} s ({kill_counts}); "
+            f"{run.rounds} imports of {RECORDS} records; no record lost or duplicated, database and index agree",
             flush=True,
         )
     return 0

@@ -1,4 +1,4 @@
-"""Imports as real processes into a store of their own, on either edition's adapters, and what must hold afterwards."""
+"""Imports as real processes into an empty store, on the adapters of either edition, and the checks after them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,17 +36,18 @@ from services.catalog.settings import CatalogSettings
 from services.catalog.tables import ImportRun, ImportSeen, IndexQueue, Item, Record
 from tests import servers
 from tests.builders import iso
+from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SOURCE = "UJI"
-EVERYTHING = And(())
-SAMPLED = 20  # records that are searched for by their ISBN
+ALL_RECORDS = And(())
+SAMPLED = 20  # records that the check finds by ISBN
 
 
 @dataclass
 class Store:
-    """Database, bus and index of one edition, and the settings by which processes reach them."""
+    """Database, bus and index of one edition, and the settings of its processes."""
 
     environment: dict[str, str]
 
@@ -60,7 +60,7 @@ class Store:
         return self.settings.database("catalog")
 
     def start(self, *words: str, program: tuple[str, ...] = (RANGKIANG,), **changes: str) -> subprocess.Popen[bytes]:
-        """Start a command in a session of its own: killing its group kills its children too."""
+        """Start a command in a new session, so that killing its group also kills its children."""
         return subprocess.Popen(
             [*program, *words],
             env={**self.environment, **changes},
@@ -70,21 +70,21 @@ class Store:
             start_new_session=True,
         )
 
-    def start_import(self, path: Path, **more: Any) -> subprocess.Popen[bytes]:
-        return self.start("import", str(path), "--source", SOURCE, "--json", **more)
+    def start_import(self, path: Path, **options: Any) -> subprocess.Popen[bytes]:
+        return self.start("import", str(path), "--source", SOURCE, "--json", **options)
 
     def import_(self, path: Path) -> dict[str, Any]:
-        """Import to the end; the closing line."""
+        """Run an import to its end; return its last line."""
         process = self.start_import(path)
-        said, complaints = process.communicate(timeout=100)
-        assert process.returncode == 0, complaints.decode()[-3000:]
-        closing_line: dict[str, Any] = json.loads(said.splitlines()[-1])
-        return closing_line
+        output, errors = process.communicate(timeout=100)
+        assert process.returncode == 0, errors.decode()[-3000:]
+        summary: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return summary
 
 
 @contextmanager
 def embedded(folder: Path) -> Iterator[Store]:
-    """SQLite and tantivy in a folder."""
+    """Make a store with SQLite and tantivy in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     store = Store(environment | {"DATA": str(folder / "var"), "PORT": "0"})
     migrate(SERVICE, owner_url=store.database_url, app_url=store.database_url)
@@ -93,7 +93,7 @@ def embedded(folder: Path) -> Iterator[Store]:
 
 @contextmanager
 def cluster(folder: Path) -> Iterator[Store]:
-    """A database, a virtual host and an index name of their own on the development servers."""
+    """Make a store with its own database, virtual host and index on the development servers."""
     name = f"fault_{uuid.uuid4().hex[:10]}"
     servers.create_database(f"{name}_catalog")
     search = f"{servers.urls()['SEARCH_ROOT_URL']}/{name.replace('_', '-')}"
@@ -114,22 +114,22 @@ def cluster(folder: Path) -> Iterator[Store]:
         servers.drop_indices(name.replace("_", "-"))
 
 
-def written(folder: Path, count: int) -> tuple[Path, list[Marc]]:
-    """A file of so many generated records."""
+def write_records(folder: Path, count: int) -> tuple[Path, list[Marc]]:
+    """Write a file with this number of generated records; return its path and the records."""
     records = list(generate.records(count))
     path = folder / "koleksi.mrc"
     path.write_bytes(iso(records))
     return path, records
 
 
-def everything_is_there_once(store: Store, records: list[Marc]) -> None:
-    """Database and index have these records, their items too, each once, and nothing is left over."""
+def assert_complete(store: Store, records: list[Marc]) -> None:
+    """Assert that database and index have exactly these records and items, each once, and that no work is left."""
     database = Database(store.database_url, pool_size=2)
     try:
-        given = io.BytesIO()
-        list(export.export(database, READER, to=given, request=export.ExportRequest()))
-        given.seek(0)
-        assert sorted(decode(frame).record.fingerprint() for frame in frames(given)) == sorted(
+        exported = io.BytesIO()
+        list(export.export(database, READER, to=exported, request=export.ExportRequest()))
+        exported.seek(0)
+        assert sorted(decode(frame).record.fingerprint() for frame in frames(exported)) == sorted(
             record.fingerprint() for record in records
         )
         with database.reading(READER) as session:
@@ -146,8 +146,8 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
             assert len(facts) == len(set(facts))
         with closing(open_url(store.settings.of(CatalogSettings).search, ENGINES)) as index:
             eventually(lambda: index.count() == len(records))
-            found = index.search(Request(EVERYTHING, limit=len(records)))
-            assert (found.total, set(found.numbers)) == (len(records), numbers)
+            result = index.search(Request(ALL_RECORDS, limit=len(records)))
+            assert (result.total, set(result.numbers)) == (len(records), numbers)
             for record in records[:: max(1, len(records) // SAMPLED)]:
                 hits = search(database, index, context=READER, query=f"isbn:{record.text('020', 'a')}").hits
                 assert len(hits) == 1
@@ -156,7 +156,7 @@ def everything_is_there_once(store: Store, records: list[Marc]) -> None:
 
 
 def queue_again(store: Store) -> None:
-    """Have every record wait for the index, as after an edit: the import's own jobs may have indexed them all."""
+    """Put every record into the index queue again, as after an edit; the jobs of the import may have emptied it."""
     with (
         closing(Database(store.database_url, pool_size=2)) as database,
         database.transaction(system("test")) as session,
@@ -166,30 +166,21 @@ def queue_again(store: Store) -> None:
 
 
 def session_of(leader: int) -> list[int]:
-    """Processes of the session that this process leads, or led."""
-    found = []
+    """Ids of the processes in the session of this leader, which may have ended."""
+    pids = []
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit():
             try:
-                after_name = (folder / "stat").read_text().rpartition(") ")[2].split()
+                status = (folder / "stat").read_text().rpartition(") ")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue
-            if after_name[3] == str(leader) and after_name[0] != "Z":
-                found.append(int(folder.name))
-    return found
+            if status[3] == str(leader) and status[0] != "Z":
+                pids.append(int(folder.name))
+    return pids
 
 
-def stopped(process: subprocess.Popen[bytes]) -> None:
-    """Make an end of a process and of all that it started."""
-    for each in session_of(process.pid):
-        os.kill(each, signal.SIGKILL)
+def kill_session(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process and every process of its session."""
+    for pid in session_of(process.pid):
+        os.kill(pid, signal.SIGKILL)
     process.communicate(timeout=30)
-
-
-def eventually(true: Callable[[], object], *, seconds: float = 10) -> float:
-    """Wait until this is so; how long that took."""
-    start = time.monotonic()
-    while not true():
-        assert time.monotonic() - start < seconds, "it did not come true"
-        time.sleep(0.02)
-    return time.monotonic() - start

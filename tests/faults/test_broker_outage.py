@@ -1,4 +1,4 @@
-"""A broker that is away, cut off, silent or full: facts wait in the outbox, and nothing is lost or done twice."""
+"""A broker that is stopped, disconnected, unresponsive or full: events wait in the outbox and are handled once."""
 
 from __future__ import annotations
 
@@ -28,27 +28,27 @@ ARTICLES = ["guava", "mango", "rambutan"]
 
 
 @pytest.fixture
-def direct(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
+def direct_installation(servers: dict[str, str], tmp_path: Path) -> Iterator[Installation]:
     with settings_of("amqp", tmp_path) as settings, open_installation(settings) as installation:
         yield installation
 
 
 @pytest.fixture
-def proxy(direct: Installation) -> Iterator[Proxy]:
-    url = urlsplit(direct.settings.bus_url)
+def proxy(direct_installation: Installation) -> Iterator[Proxy]:
+    url = urlsplit(direct_installation.settings.bus_url)
     with proxy_to(str(url.hostname), int(url.port or 0)) as proxy:
         yield proxy
 
 
 @pytest.fixture
-def installation(direct: Installation, proxy: Proxy) -> Installation:
-    """The same installation, whose way to the broker leads through the proxy."""
-    url = urlsplit(direct.settings.bus_url)
-    through = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{proxy.port}").geturl()
-    return direct.on_bus(through)
+def installation(direct_installation: Installation, proxy: Proxy) -> Installation:
+    """The same installation, connected to the broker through the proxy."""
+    url = urlsplit(direct_installation.settings.bus_url)
+    proxy_url = url._replace(netloc=f"{url.username}:{url.password}@127.0.0.1:{proxy.port}").geturl()
+    return direct_installation.on_bus(proxy_url)
 
 
-def test_the_relay_waits_for_a_broker_that_is_away_and_says_so(
+def test_the_relay_waits_for_a_stopped_broker_and_logs_it(
     installation: Installation, proxy: Proxy, caplog: pytest.LogCaptureFixture
 ) -> None:
     proxy.shut()
@@ -67,9 +67,7 @@ def test_the_relay_waits_for_a_broker_that_is_away_and_says_so(
     assert "relay_goes_on" in caplog.messages
 
 
-def test_connections_cut_again_and_again_lose_nothing_and_double_nothing(
-    installation: Installation, proxy: Proxy
-) -> None:
+def test_repeatedly_broken_connections_lose_and_duplicate_no_event(installation: Installation, proxy: Proxy) -> None:
     names = [f"article{number:03}" for number in range(60)]
     with installation.at_work():
         for start in range(0, 60, 10):
@@ -80,7 +78,7 @@ def test_connections_cut_again_and_again_lose_nothing_and_double_nothing(
         assert installation.placed() == names
 
 
-def test_a_worker_starts_before_its_broker_and_gets_on_with_it_later(installation: Installation, proxy: Proxy) -> None:
+def test_a_worker_starts_before_its_broker_and_connects_later(installation: Installation, proxy: Proxy) -> None:
     installation.declare()
     installation.receive(*ARTICLES)
     installation.publish()
@@ -96,7 +94,7 @@ def test_a_worker_starts_before_its_broker_and_gets_on_with_it_later(installatio
         stop_workers(worker)
 
 
-def test_a_worker_that_waits_for_its_broker_still_ends_when_told_to(installation: Installation, proxy: Proxy) -> None:
+def test_a_worker_that_waits_for_its_broker_still_stops(installation: Installation, proxy: Proxy) -> None:
     proxy.shut()
     worker = start_worker(installation.orders)
     eventually(lambda: catches_sigterm(worker.pid))
@@ -105,13 +103,13 @@ def test_a_worker_that_waits_for_its_broker_still_ends_when_told_to(installation
 
 
 def catches_sigterm(pid: int) -> bool:
-    """Whether a process has its own handler for SIGTERM by now."""
+    """Return True when the process handles SIGTERM itself."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = int(status.partition("SigCgt:")[2].split()[0], 16)
     return bool(caught >> (signal.SIGTERM - 1) & 1)
 
 
-def test_a_silent_broker_is_given_up_in_time(
+def test_publishing_to_an_unresponsive_broker_times_out(
     installation: Installation, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(amqp, "CONFIRM_SECONDS", 0.5)
@@ -128,16 +126,19 @@ def test_a_silent_broker_is_given_up_in_time(
         assert bus.publish([event]) == [event.id]
 
 
-def test_a_fact_the_broker_refuses_stays_in_the_outbox_and_the_others_go(direct: Installation) -> None:
-    with direct.open_bus() as bus:
+def test_an_event_that_the_broker_refuses_blocks_no_other(direct_installation: Installation) -> None:
+    with direct_installation.open_bus() as bus:
         bus.check()
-        publisher = amqp.Publisher(direct.settings.bus_url)
+        publisher = amqp.Publisher(direct_installation.settings.bus_url)
         channel = publisher.channel()
-        full = {"x-max-length": 0, "x-overflow": "reject-publish", "x-queue-type": "classic"}
-        channel.queue_declare("full", durable=True, auto_delete=False, arguments=full)
+        arguments = {"x-max-length": 0, "x-overflow": "reject-publish", "x-queue-type": "classic"}
+        channel.queue_declare("full", durable=True, auto_delete=False, arguments=arguments)
         channel.queue_bind("full", amqp.EXCHANGE, "examples.v1.Refused")
-        refused, taken = direct.some_event(kind="examples.v1.Refused"), direct.some_event()
-        assert bus.publish([refused, taken]) == [taken.id]
+        refused_event, published_event = (
+            direct_installation.some_event(kind="examples.v1.Refused"),
+            direct_installation.some_event(),
+        )
+        assert bus.publish([refused_event, published_event]) == [published_event.id]
         channel.queue_delete("full")
-        assert bus.publish([refused]) == [refused.id]
+        assert bus.publish([refused_event]) == [refused_event.id]
         publisher.close()

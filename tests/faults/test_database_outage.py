@@ -1,4 +1,4 @@
-"""A database that goes away in the midst of the work: callers are told so, and it heals by itself."""
+"""A database connection that breaks during a call: the caller gets an error, and the next call works."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.chassis.rpc.echo import Echo, words
 SETTINGS = Settings(grpc_port=0, grpc_threads=2)
 
 
-class Keeper(Echo):
-    """An Echo whose connection is cut between two statements when it is told to."""
+class BrokenConnectionEcho(Echo):
+    """An Echo whose database connection is broken between two statements on request."""
 
     def __init__(self, database: Database, owner_url: str) -> None:
         super().__init__()
@@ -47,13 +47,13 @@ class Keeper(Echo):
 @pytest.fixture
 def stub(servers: dict[str, str], postgres_url: str, postgres_owner_url: str) -> Iterator[Any]:
     database = Database(postgres_url, pool_size=3)
-    keeper = Keeper(database, postgres_owner_url)
-    server = Server(keeper, echo.add, SETTINGS, is_healthy=partial(database_answers, database))
+    servicer = BrokenConnectionEcho(database, postgres_owner_url)
+    server = Server(servicer, echo.add, SETTINGS, is_healthy=partial(database_answers, database))
     server.start()
     with sync_channel(f"dns:///{server.address}", SETTINGS) as channel:
         yield echo.generated()[1].EchoStub(channel)
     server.stop(1)
-    keeper.close()
+    servicer.close()
     database.close()
 
 
@@ -65,7 +65,7 @@ def test_a_connection_lost_between_two_statements_is_an_outage_and_the_next_call
     assert stub.SayOnce(words(act, 0)).text == act
 
 
-def test_a_database_that_is_not_there_does_not_answer() -> None:
-    gone = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing?connect_timeout=2")
-    assert not database_answers(gone)
-    gone.close()
+def test_an_unreachable_database_fails_its_check() -> None:
+    unreachable = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing?connect_timeout=2")
+    assert not database_answers(unreachable)
+    unreachable.close()

@@ -1,4 +1,4 @@
-"""An import beside a running library whose processes are killed: nothing is lost, and the library heals by itself."""
+"""An import while processes of the running library are killed: no record is lost, and the library recovers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.faults.imports import Store, embedded, eventually, everything_is_there_once, stopped, written
+from tests.conditions import eventually
+from tests.faults.imports import Store, assert_complete, embedded, kill_session, write_records
 
 RECORDS = 6_000
 REPLACED_SECONDS = 2.0
 
 
 class Up:
-    """`up --workers 2` on a store."""
+    """A running `up --workers 2` on a store."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -29,22 +30,22 @@ class Up:
         self.address = json.loads(self.process.stdout.readline())["address"]
 
     def workers(self) -> list[int]:
-        """The supervisor's living children."""
+        """Ids of the supervisor's running children."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
-        return [int(child) for child in children.read_text().split() if _lives(int(child))]
+        return [int(child) for child in children.read_text().split() if _is_running(int(child))]
 
     def holder(self, role: str = "index") -> int:
-        """Which process holds a lease, as its file says; 0 when none does."""
+        """Id of the process that holds a lease; 0 without a holder."""
         path = Path(f"{self.store.database_url.removeprefix('sqlite:///')}.{role}.lease")
-        said = path.read_text().strip()
-        return int(said) if said and _lives(int(said)) else 0
+        content = path.read_text().strip()
+        return int(content) if content and _is_running(int(content)) else 0
 
     def total(self) -> int:
-        found: int = httpx.get(f"{self.address}/api/v1/search", timeout=10).json()["total"]
-        return found
+        total: int = httpx.get(f"{self.address}/api/v1/search", timeout=10).json()["total"]
+        return total
 
 
-def _lives(pid: int) -> bool:
+def _is_running(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -54,26 +55,26 @@ def _lives(pid: int) -> bool:
 @pytest.fixture
 def up(tmp_path: Path) -> Iterator[Up]:
     with embedded(tmp_path) as store:
-        running = Up(store)
-        yield running
-        stopped(running.process)
+        library = Up(store)
+        yield library
+        kill_session(library.process)
 
 
-def test_the_lease_holder_is_killed_while_an_import_runs_beside_it(up: Up, tmp_path: Path) -> None:
-    path, records = written(tmp_path, RECORDS)
+def test_the_lease_holder_is_killed_during_an_import(up: Up, tmp_path: Path) -> None:
+    path, records = write_records(tmp_path, RECORDS)
     eventually(lambda: up.holder() in up.workers())
-    importing = up.store.start_import(path)
+    import_process = up.store.start_import(path)
     eventually(lambda: up.total() > 0, seconds=30)
-    first = up.holder()
-    os.kill(first, signal.SIGKILL)
-    assert eventually(lambda: up.holder() not in (0, first)) < REPLACED_SECONDS
-    said, complaints = importing.communicate(timeout=90)
-    assert importing.returncode == 0, complaints.decode()[-2000:]
-    counts = json.loads(said.splitlines()[-1])
-    assert (counts["read"], counts["created"], counts["put_aside"]) == (RECORDS, RECORDS, 0)
+    old_holder = up.holder()
+    os.kill(old_holder, signal.SIGKILL)
+    assert eventually(lambda: up.holder() not in (0, old_holder)) < REPLACED_SECONDS
+    output, errors = import_process.communicate(timeout=90)
+    assert import_process.returncode == 0, errors.decode()[-2000:]
+    summary = json.loads(output.splitlines()[-1])
+    assert (summary["read"], summary["created"], summary["put_aside"]) == (RECORDS, RECORDS, 0)
     eventually(lambda: len(up.workers()) == 2)
-    everything_is_there_once(up.store, records)
-    # Each of the workers answers, the new one too.
+    assert_complete(up.store, records)
+    # Each worker responds, including the new one.
     eventually(lambda: [_total_or_refusal(up) for _ in range(4)] == [RECORDS] * 4)
 
 
@@ -87,16 +88,16 @@ def test_workers_end_when_their_supervisor_is_killed(up: Up) -> None:
     workers = up.workers()
     assert len(workers) == 2
     os.kill(up.process.pid, signal.SIGKILL)
-    eventually(lambda: not any(map(_lives, workers)), seconds=15)
+    eventually(lambda: not any(map(_is_running, workers)), seconds=15)
     with pytest.raises(httpx.TransportError):
         up.total()
 
 
-def test_a_told_supervisor_ends_its_workers_and_says_so_with_zero(up: Up) -> None:
+def test_a_stopped_supervisor_ends_its_workers_and_exits_with_zero(up: Up) -> None:
     workers = up.workers()
     up.process.send_signal(signal.SIGTERM)
     try:
         assert up.process.wait(timeout=20) == 0
     except subprocess.TimeoutExpired:
         pytest.fail("it did not stop")
-    assert not any(map(_lives, workers))
+    assert not any(map(_is_running, workers))

@@ -1,4 +1,4 @@
-"""kill -9 during an import, anywhere, then the same command again: everything is there, once, and the counts add up."""
+"""SIGKILL during an import, then the same command again: every record is there once, and the counts are right."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any
 
 import pytest
 
+from tests.conditions import eventually
 from tests.faults.imports import (
     Store,
+    assert_complete,
     cluster,
     embedded,
-    eventually,
-    everything_is_there_once,
+    kill_session,
     queue_again,
     session_of,
-    stopped,
-    written,
+    write_records,
 )
 
-DYING = (sys.executable, "-m", "tests.faults.dying_import")
+KILLED_IMPORT = (sys.executable, "-m", "tests.faults.killed_import")
 THREE_BATCHES = 1_300
-MANY = 5_000
+MANY_RECORDS = 5_000
 SEED = 20261125
 LINGER_SECONDS = 10
 
@@ -43,20 +43,20 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def dies(store: Store, point: str, *words: str) -> None:
-    """Run this and see it killed at the point."""
-    process = store.start(point, *words, program=DYING)
+def run_until_killed(store: Store, point: str, *words: str) -> None:
+    """Run this command and assert that it is killed at the point."""
+    process = store.start(point, *words, program=KILLED_IMPORT)
     try:
-        _, complaints = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=60)
     finally:
-        stopped(process)
-    assert process.returncode == -signal.SIGKILL, complaints.decode()[-3000:]
+        kill_session(process)
+    assert process.returncode == -signal.SIGKILL, errors.decode()[-3000:]
 
 
-def adds_up(said: dict[str, Any], *, read: int) -> None:
-    assert said["read"] == read
-    assert said["created"] + said["unchanged"] == read
-    assert (said["updated"], said["put_aside"]) == (0, 0)
+def assert_counts(summary: dict[str, Any], *, count: int) -> None:
+    assert summary["read"] == count
+    assert summary["created"] + summary["unchanged"] == count
+    assert (summary["updated"], summary["put_aside"]) == (0, 0)
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def adds_up(said: dict[str, Any], *, read: int) -> None:
         "end.after_commit",
     ],
 )
-def test_an_import_killed_at_a_named_point_is_made_good_by_the_same_command(
+def test_an_import_killed_at_a_named_point_is_completed_by_the_same_command(
     store: Store, tmp_path: Path, point: str
 ) -> None:
-    path, records = written(tmp_path, THREE_BATCHES)
-    dies(store, point, "import", str(path), "--source", "UJI", "--json")
-    said = store.import_(path)
-    adds_up(said, read=THREE_BATCHES)
-    # An import that was killed before its end goes on with its counts; one that had ended is repeated.
-    assert said["created"] == (0 if point == "end.after_commit" else THREE_BATCHES)
-    everything_is_there_once(store, records)
+    path, records = write_records(tmp_path, THREE_BATCHES)
+    run_until_killed(store, point, "import", str(path), "--source", "UJI", "--json")
+    summary = store.import_(path)
+    assert_counts(summary, count=THREE_BATCHES)
+    # An import that was killed before its end continues with its counts; a finished one is repeated.
+    assert summary["created"] == (0 if point == "end.after_commit" else THREE_BATCHES)
+    assert_complete(store, records)
 
 
 @pytest.mark.parametrize(
@@ -94,32 +94,32 @@ def test_an_import_killed_at_a_named_point_is_made_good_by_the_same_command(
     ],
     indirect=["store"],
 )
-def test_an_indexer_killed_at_a_named_point_leaves_nothing_out(store: Store, tmp_path: Path, point: str) -> None:
-    path, records = written(tmp_path, THREE_BATCHES)
-    dies(store, "end.after_commit", "import", str(path), "--source", "UJI", "--json")
+def test_an_indexer_killed_at_a_named_point_leaves_out_no_record(store: Store, tmp_path: Path, point: str) -> None:
+    path, records = write_records(tmp_path, THREE_BATCHES)
+    run_until_killed(store, "end.after_commit", "import", str(path), "--source", "UJI", "--json")
     queue_again(store)
-    dies(store, point, "jobs")
-    adds_up(store.import_(path), read=THREE_BATCHES)
-    everything_is_there_once(store, records)
+    run_until_killed(store, point, "jobs")
+    assert_counts(store.import_(path), count=THREE_BATCHES)
+    assert_complete(store, records)
 
 
-def test_an_import_killed_at_any_moment_three_times_over(store: Store, tmp_path: Path) -> None:
-    path, records = written(tmp_path, MANY)
-    moments = random.Random(SEED)
-    killed = 0
+def test_an_import_killed_three_times_at_random_is_completed(store: Store, tmp_path: Path) -> None:
+    path, records = write_records(tmp_path, MANY_RECORDS)
+    rng = random.Random(SEED)
+    kills = 0
     for attempt in range(3):
         process = store.start_import(path)
-        # Past the start of Python, which takes a second, and well before the end.
-        time.sleep(moments.uniform(0.7, 2.5))
+        # After the start of Python, which takes a second, and well before the end.
+        time.sleep(rng.uniform(0.7, 2.5))
         if attempt % 2:
             os.killpg(process.pid, signal.SIGKILL)
         else:
             process.kill()
         process.wait(timeout=10)
-        killed += process.returncode == -signal.SIGKILL
-        # Nothing that it started outlives it for long.
+        kills += process.returncode == -signal.SIGKILL
+        # The processes that it started end soon after it.
         eventually(lambda leader=process.pid: session_of(leader) == [], seconds=LINGER_SECONDS)
         process.communicate(timeout=10)
-    assert killed
-    adds_up(store.import_(path), read=MANY)
-    everything_is_there_once(store, records)
+    assert kills
+    assert_counts(store.import_(path), count=MANY_RECORDS)
+    assert_complete(store, records)

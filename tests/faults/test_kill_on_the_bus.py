@@ -1,4 +1,4 @@
-"""kill -9 at every point between an act and its effect elsewhere: then everything is there, once."""
+"""SIGKILL at every point between an act and its effect in the other service: the effect happens once."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
         yield installation
 
 
-def dies(installation: Installation, role: str, point: str) -> None:
-    """Run this part of the installation in a process of its own, and see it killed at the point."""
+def run_until_killed(installation: Installation, role: str, point: str) -> None:
+    """Run this part of the installation in a new process and assert that it is killed at the point."""
     if role == "handlers" and not installation.is_local:
-        process = start_worker(installation.orders, manifest="tests.example_services.dying:ORDERS", DYING_AT=point)
+        process = start_worker(installation.orders, manifest="tests.example_services.kill_points:ORDERS", KILL_AT=point)
     else:
-        command = [sys.executable, "-m", "tests.example_services.dying", role, point]
+        command = [sys.executable, "-m", "tests.example_services.kill_points", role, point]
         process = subprocess.Popen(
             command, env=environment_of(installation.settings), cwd=CHECKOUT, stdout=subprocess.PIPE
         )
@@ -48,24 +48,24 @@ def dies(installation: Installation, role: str, point: str) -> None:
     assert process.returncode == -signal.SIGKILL
 
 
-def everything_is_there_once(installation: Installation, expected: list[str]) -> None:
+def assert_handled_once(installation: Installation, expected: list[str]) -> None:
     with installation.at_work("orders"):
         eventually(lambda: installation.unpublished() == 0 and installation.placed() == expected)
-        # The last in line: whatever was on its way before it has arrived.
+        # The last event: when it is handled, all events before it are handled too.
         installation.receive("zucchini")
         eventually(lambda: "zucchini" in installation.placed())
     assert installation.placed() == [*expected, "zucchini"]
 
 
-def test_an_act_killed_before_its_commit_never_was(installation: Installation) -> None:
-    dies(installation, "act", "act.before_commit")
+def test_an_act_killed_before_its_commit_has_no_effect(installation: Installation) -> None:
+    run_until_killed(installation, "act", "act.before_commit")
     installation.receive(*ARTICLES)
-    everything_is_there_once(installation, ARTICLES)
+    assert_handled_once(installation, ARTICLES)
 
 
-def test_an_act_killed_after_its_commit_has_its_effect(installation: Installation) -> None:
-    dies(installation, "act", "act.after_commit")
-    everything_is_there_once(installation, ["papaya"])
+def test_an_act_killed_after_its_commit_has_its_effect_once(installation: Installation) -> None:
+    run_until_killed(installation, "act", "act.after_commit")
+    assert_handled_once(installation, ["papaya"])
 
 
 @pytest.mark.parametrize(
@@ -78,28 +78,32 @@ def test_an_act_killed_after_its_commit_has_its_effect(installation: Installatio
         "relay.after_mark",
     ],
 )
-def test_a_relay_killed(installation: Installation, point: str) -> None:
+def test_after_a_killed_relay_each_event_is_handled_once(installation: Installation, point: str) -> None:
     installation.declare()
     installation.receive(*ARTICLES)
-    dies(installation, "relay", point)
-    everything_is_there_once(installation, ARTICLES)
+    run_until_killed(installation, "relay", point)
+    assert_handled_once(installation, ARTICLES)
 
 
 @pytest.mark.parametrize("point", ["handler.before_effect", "handler.after_effect", "handler.after_commit"])
-def test_a_handler_killed(installation: Installation, point: str) -> None:
+def test_after_a_killed_handler_each_event_is_handled_once(installation: Installation, point: str) -> None:
     installation.declare()
     installation.receive(*ARTICLES)
     installation.publish()
-    dies(installation, "handlers", point)
-    everything_is_there_once(installation, ARTICLES)
+    run_until_killed(installation, "handlers", point)
+    assert_handled_once(installation, ARTICLES)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
-def test_killed_while_putting_off_a_handler_that_failed(installation: Installation, moment: str) -> None:
+def test_a_worker_killed_while_it_postpones_a_failed_handler_loses_no_event(
+    installation: Installation, moment: str
+) -> None:
     installation.declare()
     installation.break_orders(True)
     installation.receive(*ARTICLES)
     installation.publish()
-    dies(installation, "handlers", f"handler.{moment}_put_off" if installation.is_local else f"handler.{moment}_move")
+    run_until_killed(
+        installation, "handlers", f"handler.{moment}_put_off" if installation.is_local else f"handler.{moment}_move"
+    )
     installation.break_orders(False)
-    everything_is_there_once(installation, ARTICLES)
+    assert_handled_once(installation, ARTICLES)

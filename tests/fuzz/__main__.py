@@ -1,7 +1,7 @@
-"""`make fuzz`: each target for FUZZ_SECONDS, guided by coverage; what breaks one is kept in var/fuzz.
+"""`make fuzz`: run each target for FUZZ_SECONDS, guided by coverage; inputs that break a target are kept in var/fuzz.
 
-python -m tests.fuzz            all of them, one after the other
-python -m tests.fuzz TARGET …   one, with libFuzzer's own arguments; a file's name runs that file again
+python -m tests.fuzz            all targets, one after the other
+python -m tests.fuzz TARGET …   one target with arguments of libFuzzer; the name of a file runs that file again
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ LONGEST_BYTES = 4_096
 
 
 def fuzz(name: str, arguments: list[str]) -> None:
-    """Never returns: libFuzzer ends the process."""
+    """Run one target; does not return, as libFuzzer ends the process."""
     target = TARGETS[name]
 
     def one(raw: bytes) -> None:
@@ -44,14 +44,14 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         for number, seed in enumerate(SEEDS[name]):
             (folder / f"seed{number}").write_bytes(seed)
-        words = FOLDER / f"{name}.dict"
-        words.write_text("".join(f'"{_escaped(token)}"\n' for token in TOKENS[name]))
-        arguments = [f"-max_total_time={seconds}", f"-max_len={LONGEST_BYTES}", f"-dict={words}", "-timeout=10"]
+        dictionary = FOLDER / f"{name}.dict"
+        dictionary.write_text("".join(f'"{_escaped(token)}"\n' for token in TOKENS[name]))
+        arguments = [f"-max_total_time={seconds}", f"-max_len={LONGEST_BYTES}", f"-dict={dictionary}", "-timeout=10"]
         arguments += [f"-artifact_prefix={folder}-broken-", "-print_final_stats=1", str(folder)]
         print(f"fuzzing {name} for {seconds} s", flush=True)
         if subprocess.run([sys.executable, "-m", "tests.fuzz", name, *arguments]).returncode:
             failed.append(name)
-    print(f"broken: {', '.join(failed)}; see {FOLDER}" if failed else "nothing broke")
+    print(f"broken: {', '.join(failed)}; see {FOLDER}" if failed else "no target broke")
     return len(failed)
 
 

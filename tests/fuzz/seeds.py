@@ -1,4 +1,4 @@
-"""Where fuzzing begins: sound input of each kind, and the pieces that matter in it."""
+"""Inputs with which fuzzing begins: valid ones of each kind, and their significant tokens."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ SEEDS: dict[str, list[bytes]] = {
     "marc": [
         iso(_BOOKS),
         _MARC8,
-        marcxml.COLLECTION_HEAD + b"".join(marcxml.encode(each, declare=False) for each in _BOOKS) + b"</collection>",
+        marcxml.COLLECTION_HEAD
+        + b"".join(marcxml.encode(record, declare=False) for record in _BOOKS)
+        + b"</collection>",
         b"[" + b",".join(map(marcjson.encode, _BOOKS)) + b"]",
         b"\n".join(map(marcjson.encode, _BOOKS)),
         iso2709.encode(_BOOKS[0]),

@@ -1,6 +1,6 @@
-"""What is fuzzed: functions of any bytes that come back quickly, with nothing but what their callers expect.
+"""Fuzz targets: functions that must return quickly for any bytes and raise only the documented errors.
 
-Each is run by hypothesis in the tests and, guided by coverage, by `make fuzz`.
+The tests run each target with hypothesis; `make fuzz` runs it guided by coverage.
 """
 
 from __future__ import annotations
@@ -30,53 +30,53 @@ QUESTION = b"8 bytes."
 
 
 @contextmanager
-def soon() -> Iterator[None]:
-    """What computes for longer than anybody waits is a hang."""
+def time_limit() -> Iterator[None]:
+    """Fail when the block uses more than LONGEST_SECONDS of processor time."""
     start = time.thread_time()
     yield
-    taken = time.thread_time() - start
-    assert taken < LONGEST_SECONDS, f"{taken:.1f} s"
+    seconds = time.thread_time() - start
+    assert seconds < LONGEST_SECONDS, f"{seconds:.1f} s"
 
 
 def read_marc(raw: bytes) -> int:
-    """Frames cover the bytes; each is a record, which can be shown, indexed and written again, or a reason to name."""
-    loaded = 0
-    with soon():
-        for expected, frame in enumerate(frames(io.BytesIO(raw)), start=1):
-            assert frame.number == expected
+    """Frame and decode the bytes: each record can be displayed, indexed and encoded; other frames have a reason."""
+    loaded_records = 0
+    with time_limit():
+        for expected_number, frame in enumerate(frames(io.BytesIO(raw)), start=1):
+            assert frame.number == expected_number
             try:
                 decoded = decode(frame)
-            except MarcError as bad:
-                _expect(bad.reason in FAULTS)
+            except MarcError as error:
+                _expect(error.reason in FAULTS)
                 continue
             assert set(decoded.warnings) <= WARNINGS
-            _use(decoded.record)
-            loaded += 1
-    return loaded
+            _check_record(decoded.record)
+            loaded_records += 1
+    return loaded_records
 
 
-def _expect(true: bool) -> None:
-    assert true
+def _expect(condition: bool) -> None:
+    assert condition
 
 
-def _use(record: Record) -> None:
+def _check_record(record: Record) -> None:
     assert Record.unpack(record.pack()) == record
     brief(record, institution="PKS")
     display(record)
     document(record, number=1, institution="PKS", items=items_of(record))
     for encode in (iso2709.encode, marcxml.encode, marcjson.encode):
         try:
-            written = encode(record)
+            encoded = encode(record)
         except NotSerialisable:
             continue
-        (frame,) = frames(io.BytesIO(written))
+        (frame,) = frames(io.BytesIO(encoded))
         assert decode(frame).record.fingerprint() == record.fingerprint()
 
 
 def read_query(raw: bytes) -> int:
-    """Any text is a query, which prints back as itself, can be ranked, and marks what it finds."""
+    """Parse any text as a query that is equal after printing, can be ranked and marks its matches."""
     text = raw.decode("utf-8", "replace")[:MOST_CHARACTERS]
-    with soon():
+    with time_limit():
         query = parse(text)
         assert parse(str(query)) == query
         rank(query)
@@ -85,11 +85,11 @@ def read_query(raw: bytes) -> int:
 
 
 def read_cursor(raw: bytes) -> int:
-    """A cursor is one that was given, and then prints back as itself, or is refused as foreign or too deep."""
+    """Decode the text as a cursor: it is equal after printing, or is refused as foreign or too deep."""
     text = raw.decode("utf-8", "replace")
-    with soon():
-        given = Cursor(1 + len(raw) % 9_000, QUESTION, text[:40], mode="relaxed" if len(raw) % 2 else "")
-        assert decode_cursor(str(given), QUESTION) == given
+    with time_limit():
+        own_cursor = Cursor(1 + len(raw) % 9_000, QUESTION, text[:40], mode="relaxed" if len(raw) % 2 else "")
+        assert decode_cursor(str(own_cursor), QUESTION) == own_cursor
         try:
             cursor = decode_cursor(text, QUESTION)
         except Invalid as refusal:

@@ -1,4 +1,4 @@
-"""Whatever bytes and texts come: no crash, no hang, and through the gateway no 500."""
+"""Arbitrary bytes and texts cause no crash and no hang, and no status 500 of the gateway."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from tests.fuzz.seeds import SEEDS, TOKENS
 from tests.fuzz.targets import TARGETS
 
 HANG_SECONDS = 20
-FIRST = "the-first-record"  # stands for its id until there is one
+RECORD_ID = "the-first-record"  # placeholder for the id of a record
 BOOKS = [book(f"Robohnya surau kami {number}", author="Navis, A. A.", isbn="9780306406157") for number in range(12)]
 
 
 def damaged(name: str) -> st.SearchStrategy[bytes]:
-    """Sound bytes of this kind with pieces cut out and others put in; or any bytes."""
+    """Valid bytes of this kind with pieces replaced, or any bytes."""
     pieces = st.lists(st.sampled_from(TOKENS[name]) | st.binary(max_size=3), max_size=6).map(b"".join)
     cuts = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 30), pieces), min_size=1, max_size=5)
 
-    def damage(given: tuple[bytes, list[tuple[float, int, bytes]]]) -> bytes:
-        raw, blows = given
-        for place, cut, put in blows:
-            at = int(place * len(raw))
-            raw = raw[:at] + put + raw[at + cut :]
+    def damage(parts: tuple[bytes, list[tuple[float, int, bytes]]]) -> bytes:
+        raw, replacements = parts
+        for position, cut, replacement in replacements:
+            at = int(position * len(raw))
+            raw = raw[:at] + replacement + raw[at + cut :]
         return raw
 
     return st.one_of(st.tuples(st.sampled_from(SEEDS[name]), cuts).map(damage), st.binary(max_size=300))
@@ -52,26 +52,26 @@ def damaged(name: str) -> st.SearchStrategy[bytes]:
 @pytest.mark.parametrize("name", TARGETS)
 @given(data=st.data())
 @settings(max_examples=300, deadline=None)
-def test_any_bytes_are_dealt_with(name: str, data: Any) -> None:
+def test_any_bytes_are_handled(name: str, data: Any) -> None:
     TARGETS[name](data.draw(damaged(name)))
 
 
 @pytest.mark.parametrize("name", TARGETS)
-def test_sound_seeds_are_understood(name: str) -> None:
+def test_valid_seeds_are_accepted(name: str) -> None:
     assert all(TARGETS[name](seed) for seed in SEEDS[name]) or name == "cursor"
 
 
 @pytest.fixture(scope="module")
 def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """The whole way: a gateway before a real catalogue with real books, over sockets."""
+    """A client of a gateway with a real catalogue and real records, over sockets."""
     folder: Path = tmp_path_factory.mktemp("fuzz")
-    here = Settings(data=folder)
+    settings_ = Settings(data=folder)
     with (
-        migrated_database(SERVICE, here.database("catalog")) as database,
-        closing(begun(open_url(here.of(CatalogSettings).search, ENGINES))) as index,
+        migrated_database(SERVICE, settings_.database("catalog")) as database,
+        closing(begun(open_url(settings_.of(CatalogSettings).search, ENGINES))) as index,
     ):
         Library(database, index).put(BOOKS)
-        servicer = rpc.servicer(Resources(settings=here, database=database, service=SERVICE))
+        servicer = rpc.servicer(Resources(settings=settings_, database=database, service=SERVICE))
         with (
             served_catalog(servicer) as url,
             served_gateway(url) as address,
@@ -81,10 +81,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def first(http: httpx.Client) -> str:
-    """Id of a record that there is."""
-    found: str = http.get("/api/v1/search").json()["hits"][0]["id"]
-    return found
+def record_id(http: httpx.Client) -> str:
+    """Id of an existing record."""
+    record_id: str = http.get("/api/v1/search").json()["hits"][0]["id"]
+    return record_id
 
 
 TEXT = st.one_of(
@@ -103,7 +103,7 @@ PARAMETERS = st.fixed_dictionaries(
         "year": st.text(max_size=12),
         "class": st.text(max_size=12),
         "highlight": st.text(max_size=5),
-        "id": st.just(FIRST) | st.text(max_size=40),
+        "id": st.just(RECORD_ID) | st.text(max_size=40),
         "format": st.sampled_from(["mods", "marcxml", "oai_dc"]) | st.text(max_size=10),
         "at": st.text(max_size=30),
         "group": st.sampled_from(["work", ""]) | st.text(max_size=5),
@@ -112,7 +112,7 @@ PARAMETERS = st.fixed_dictionaries(
         "hit": st.integers(-1, 11).map(str) | st.text(max_size=5),
     },
 )
-# A degraded or unready house says 503 by design; this one is well.
+# A degraded or unready library responds with 503 by design; this one is ready.
 ROUTES = sorted(
     {
         route.path
@@ -120,42 +120,42 @@ ROUTES = sorted(
         if route.path
     }
 )
-# Two known records, texts that mean something somewhere, and any text.
+# A known record, texts with a meaning in some route, and any text.
 PIECE = st.one_of(
-    st.sampled_from([FIRST, "titles", "subject", "800", "2X4", "mods", "1", "language", "0", "none"]),
+    st.sampled_from([RECORD_ID, "titles", "subject", "800", "2X4", "mods", "1", "language", "0", "none"]),
     st.text(min_size=1, max_size=30),
 ).map(lambda text: quote(text, safe=""))
 
 
-def filled(given: tuple[str, list[str]]) -> str:
-    """The route's path with a piece for each of its parameters."""
-    route, pieces = given
+def path_of(parts: tuple[str, list[str]]) -> str:
+    """The path of a route with a text for each of its parameters."""
+    route, pieces = parts
     return re.sub(r"\{[^}]*\}", lambda _: pieces.pop(), route)
 
 
 PATHS = st.one_of(
-    st.tuples(st.sampled_from(ROUTES), st.lists(PIECE, min_size=3, max_size=3)).map(filled),
+    st.tuples(st.sampled_from(ROUTES), st.lists(PIECE, min_size=3, max_size=3)).map(path_of),
     st.text(max_size=30).map(lambda text: "/" + quote(text)),
 )
 
 
 @given(path=PATHS, parameters=PARAMETERS, language=st.sampled_from(["id", "en", "*", "x" * 80]))
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_question_gets_an_answer_or_a_refusal(
-    http: httpx.Client, first: str, path: str, parameters: dict[str, str], language: str
+def test_any_request_gets_a_result_or_a_refusal(
+    http: httpx.Client, record_id: str, path: str, parameters: dict[str, str], language: str
 ) -> None:
-    asked = {name: value.replace(FIRST, first) for name, value in parameters.items()}
-    response = http.get(path.replace(FIRST, first), params=asked, headers={"Accept-Language": language})
+    params = {name: value.replace(RECORD_ID, record_id) for name, value in parameters.items()}
+    response = http.get(path.replace(RECORD_ID, record_id), params=params, headers={"Accept-Language": language})
     assert response.status_code < 500, response.text
 
 
 @given(at=st.integers(0, 200), flip=st.integers(1, 255))
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_cursor_with_a_changed_character_is_refused_in_words(http: httpx.Client, at: int, flip: int) -> None:
+def test_a_cursor_with_a_changed_character_is_accepted_or_refused(http: httpx.Client, at: int, flip: int) -> None:
     cursor = http.get("/api/v1/search", params={"q": "surau"}).json()["next"]
-    place = at % len(cursor)
-    other = cursor[:place] + chr(ord(cursor[place]) ^ flip) + cursor[place + 1 :]
-    response = http.get("/api/v1/search", params={"q": "surau", "cursor": other})
+    position = at % len(cursor)
+    changed_cursor = cursor[:position] + chr(ord(cursor[position]) ^ flip) + cursor[position + 1 :]
+    response = http.get("/api/v1/search", params={"q": "surau", "cursor": changed_cursor})
     assert response.status_code < 500
     if response.status_code == 400:
         assert response.json()["reason"] in ("CURSOR_FOREIGN", "PAGING_TOO_DEEP", "PARAMETER_NOT_TEXT")

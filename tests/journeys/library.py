@@ -6,9 +6,8 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import httpx
 from services.catalog.marc.record import Record
 from services.catalog.sample import authorities
 from tests.builders import iso
+from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.servers.cluster import Cluster
 
@@ -109,15 +109,6 @@ class Library:
             if "next" not in page:
                 return ids
             page = self.search(q, limit=limit, cursor=page["next"], **query)
-
-
-def eventually(condition: Callable[[], object], *, seconds: float = 10) -> float:
-    """Wait until the condition holds; return the seconds that it took."""
-    start = time.monotonic()
-    while not condition():
-        assert time.monotonic() - start < seconds, "the condition did not hold in time"
-        time.sleep(0.02)
-    return time.monotonic() - start
 
 
 @contextmanager

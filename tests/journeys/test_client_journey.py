@@ -13,8 +13,9 @@ from lxml import etree
 
 from gateway.app import describe
 from tests.builders import book
+from tests.conditions import eventually
 from tests.journeys.client import Client, forget, generate
-from tests.journeys.library import Library, eventually
+from tests.journeys.library import Library
 
 
 @pytest.fixture(scope="package")

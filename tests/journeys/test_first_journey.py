@@ -14,7 +14,8 @@ from playwright.sync_api import Browser, sync_playwright
 
 from services.catalog.marc.readers import decode, frames
 from tests.builders import book
-from tests.journeys.library import QUERIES, SORTS, Library, eventually
+from tests.conditions import eventually
+from tests.journeys.library import QUERIES, SORTS, Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 MARC_FORMATS = ("application/marc", "application/marcxml+xml", "application/marc-in-json")

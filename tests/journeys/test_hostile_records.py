@@ -13,8 +13,9 @@ from playwright.sync_api import sync_playwright
 
 from gateway.formats import FORMATS
 from services.catalog.marc.record import Record
+from tests.conditions import eventually
 from tests.fakes.payloads import PAYLOADS
-from tests.journeys.library import Library, eventually
+from tests.journeys.library import Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 WORD = "zamrudkhatulistiwa"

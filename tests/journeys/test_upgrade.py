@@ -14,8 +14,9 @@ import pytest
 from sqlalchemy import MetaData, create_engine, select
 
 from tests.builders import book, iso
+from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.journeys.library import QUERIES, eventually
+from tests.journeys.library import QUERIES
 from tests.journeys.releases import Program, Release, ReleaseUnavailable, recorded_releases, unpack
 
 # Tables that running processes change at any time.

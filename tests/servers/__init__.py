@@ -8,7 +8,7 @@ from __future__ import annotations
 from tests.servers import elasticsearch, postgres, rabbitmq, state
 
 __all__ = [
-    "NotUp",
+    "NotRunning",
     "create_database",
     "create_vhost",
     "database_url",
@@ -20,15 +20,15 @@ __all__ = [
     "vhost_url",
 ]
 
-NotUp = state.NotUp
+NotRunning = state.NotRunning
 
 
 def urls() -> dict[str, str]:
-    """Say where the servers are, as settings.
+    """Return the addresses of the servers as settings.
 
     returns   DATABASE_URL (app role) and DATABASE_OWNER_URL, both with `{service}` for the database's name; BUS_URL;
               SEARCH_URL ending in an index name; SEARCH_ROOT_URL without one
-    raises    NotUp   `make services` has not been run, or a server has died
+    raises    NotRunning   `make services` has not been run, or a server has ended
     """
     return state.urls(state.read_all())
 
@@ -73,5 +73,5 @@ def vhost_url(name: str) -> str:
 
 
 def drop_indices(prefix: str) -> None:
-    """Delete every index whose name begins so."""
+    """Delete every index whose name begins with the prefix."""
     elasticsearch.drop_indices(state.read("elasticsearch"), prefix)

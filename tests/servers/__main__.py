@@ -13,27 +13,27 @@ LOCAL: dict[str, ModuleType] = {"postgres": postgres, "rabbitmq": rabbitmq, "ela
 
 
 def up() -> None:
-    """Start what does not answer; leave alone what does."""
+    """Start the servers that do not respond."""
     with state.locked():
         entries = state.load()
-        sick = [name for name in LOCAL if not (entries.get(name) and LOCAL[name].healthy(entries[name]))]
-        contained = compose.serves(entries)
-        packages.ensure(packages.TOOLS if contained else packages.TOOLS | packages.SERVERS)
-        if sick and contained:
+        unavailable = [name for name in LOCAL if not (entries.get(name) and LOCAL[name].healthy(entries[name]))]
+        in_containers = compose.serves(entries)
+        packages.ensure(packages.TOOLS if in_containers else packages.TOOLS | packages.SERVERS)
+        if unavailable and in_containers:
             state.save(compose.up(entries))
-            sick = []
-        for name in sick:
-            began = time.monotonic()
+            unavailable = []
+        for name in unavailable:
+            start = time.monotonic()
             if name in entries:
                 LOCAL[name].stop(entries[name])
             entries[name] = LOCAL[name].start(entries.get(name, {}))
             state.save(entries)
-            print(f"{name} is up ({time.monotonic() - began:.0f} s)", flush=True)
+            print(f"{name} is up ({time.monotonic() - start:.0f} s)", flush=True)
     show()
 
 
 def down() -> None:
-    """Stop exactly what `up` started."""
+    """Stop the servers that `up` started."""
     with state.locked():
         entries = state.load()
         if compose.started(entries):
@@ -61,14 +61,14 @@ COMMANDS = {"up": up, "down": down, "urls": show, "env": env}
 
 
 def main() -> int:
-    """Run one command; trouble is one sentence and exit code 3."""
+    """Run one command; an error is one sentence and exit code 3."""
     if len(sys.argv) != 2 or sys.argv[1] not in COMMANDS:
         print("usage: python -m tests.servers " + "|".join(COMMANDS), file=sys.stderr)
         return 2
     try:
         COMMANDS[sys.argv[1]]()
-    except (state.NotUp, state.Trouble) as trouble:
-        print(f"error: {trouble}", file=sys.stderr)
+    except (state.NotRunning, state.ServerError) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 3
     return 0
 

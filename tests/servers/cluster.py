@@ -1,4 +1,4 @@
-"""`make cluster`: the cluster edition on the development servers, each service its own processes, until Ctrl-C."""
+"""`make cluster`: the cluster edition on the development servers, each service in its own processes, until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from chassis.service import discover
 from tests import servers
 from tests.servers import processes
-from tests.servers.state import CHECKOUT, Trouble
+from tests.servers.state import CHECKOUT, ServerError
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
@@ -23,11 +23,11 @@ READY_SECONDS = 60
 
 
 class Cluster:
-    """The processes of the cluster edition, on databases, queues and an index of one name.
+    """The processes of the cluster edition, with databases, queues and an index of one prefix.
 
-    prefix    goes before each service's database, the virtual host and the index; empty for the development ones
-    services  which services run
-    checkout  folder of the sources that run
+    prefix    prefix of the names of databases, virtual host and index; empty for those of development
+    services  the services that run
+    checkout  folder of their sources
     """
 
     def __init__(
@@ -56,27 +56,27 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """Where the gateway answers."""
+        """Address of the gateway."""
         return f"http://127.0.0.1:{self.port}"
 
     def migrate(self) -> None:
-        """Make the databases that are missing and bring them to the newest revision."""
+        """Create missing databases and migrate all of them."""
         for service in self.ports:
             servers.ensure_database(self.prefix + service)
             self.run("migrate", service, DATABASE_OWNER_URL=self.owner_url)
 
     def run(self, *command: str, **changes: str) -> None:
-        """Run one command of the CLI to its end in the cluster's settings."""
+        """Run a command of the CLI to its end with the settings of the cluster."""
         result = subprocess.run(
             [RANGKIANG, *command], env={**self.environment, **changes}, cwd=self.checkout, check=False
         )
         if result.returncode:
-            raise Trouble(f"rangkiang {' '.join(command)} ended with {result.returncode}")
+            raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}")
 
     def start(self) -> None:
         """Start serve and work of each service, and the gateway; wait until each is up and the gateway is ready.
 
-        A fact is kept for a handler from the moment its worker first ran.
+        The broker keeps events for a handler from the first start of its worker.
         """
         addresses = {}
         for service, port in self.ports.items():
@@ -84,20 +84,20 @@ class Cluster:
             self._start(f"{service}-work", "work", service)
             addresses[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
         self._start("gateway", "gateway", PORT=str(self.port), **addresses)
-        until = time.monotonic() + READY_SECONDS
+        deadline = time.monotonic() + READY_SECONDS
         for name, process in self.processes.items():
-            line = _first_line(process, seconds=until - time.monotonic())
+            line = _first_line(process, seconds=deadline - time.monotonic())
             if not line:
-                raise Trouble(f"{name} was not up within {READY_SECONDS} s")
+                raise ServerError(f"{name} was not up within {READY_SECONDS} s")
             print(line, flush=True)
         while not self._ready():
             self.check()
-            if time.monotonic() > until:
-                raise Trouble(f"the gateway was not ready within {READY_SECONDS} s")
+            if time.monotonic() > deadline:
+                raise ServerError(f"the gateway was not ready within {READY_SECONDS} s")
             time.sleep(0.2)
 
     def remove(self) -> None:
-        """Drop the databases, the virtual host and the indices of a prefix of one's own."""
+        """Drop the databases, the virtual host and the indices of the prefix."""
         for service in self.ports:
             servers.drop_database(self.prefix + service)
         servers.drop_vhost(f"{self.prefix}rangkiang")
@@ -120,10 +120,10 @@ class Cluster:
         """Raise when one of the processes has ended."""
         for name, process in self.processes.items():
             if process.poll() is not None:
-                raise Trouble(f"{name} ended with {process.returncode}")
+                raise ServerError(f"{name} ended with {process.returncode}")
 
     def stop(self) -> None:
-        """Tell every process to stop, the gateway first; kill those that do not within 15 s."""
+        """Stop every process, the gateway first; kill those that still run after 15 s."""
         for process in reversed(self.processes.values()):
             if process.poll() is None:
                 process.terminate()
@@ -138,7 +138,7 @@ class Cluster:
 
 
 def _first_line(process: subprocess.Popen[bytes], *, seconds: float) -> str:
-    """What a process prints when it is up; empty when it has not within that time."""
+    """The first line of a process; empty after the timeout."""
     assert process.stdout is not None
     readable, _, _ = select.select([process.stdout], [], [], max(seconds, 0))
     return process.stdout.readline().decode().strip() if readable else ""
@@ -146,8 +146,8 @@ def _first_line(process: subprocess.Popen[bytes], *, seconds: float) -> str:
 
 def _without_database(name: str, environment: Mapping[str, str]) -> dict[str, str]:
     """Environment of one process: the gateway gets no database, bus or index."""
-    hidden = ("DATABASE_URL", "BUS_URL", "SEARCH_URL") if name == "gateway" else ()
-    return {key: value for key, value in environment.items() if key not in hidden}
+    removed = ("DATABASE_URL", "BUS_URL", "SEARCH_URL") if name == "gateway" else ()
+    return {key: value for key, value in environment.items() if key not in removed}
 
 
 def main() -> int:
@@ -164,8 +164,8 @@ def main() -> int:
             time.sleep(1)
     except KeyboardInterrupt:
         return 0
-    except (Trouble, servers.NotUp) as trouble:
-        print(f"error: {trouble}", file=sys.stderr)
+    except (ServerError, servers.NotRunning) as error:
+        print(f"error: {error}", file=sys.stderr)
         return 3
     finally:
         cluster.stop()

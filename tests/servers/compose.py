@@ -7,7 +7,7 @@ import shutil
 import subprocess
 
 from tests.servers import postgres, processes, rabbitmq
-from tests.servers.state import CHECKOUT, KEY, NAMES, PASSWORD, Entry, Trouble
+from tests.servers.state import CHECKOUT, KEY, NAMES, PASSWORD, Entry, ServerError
 
 PROJECT = f"rangkiang-{KEY}"
 FILES = ["-f", str(CHECKOUT / "docker-compose.yml"), "-f", str(CHECKOUT / "tests" / "servers" / "compose.yml")]
@@ -21,12 +21,12 @@ PORTS = {
 
 
 def started(entries: dict[str, Entry]) -> bool:
-    """Whether what runs now was started by Docker Compose."""
+    """Return True when Docker Compose started the running servers."""
     return any("compose" in entry for entry in entries.values())
 
 
 def serves(entries: dict[str, Entry]) -> bool:
-    """Whether Docker Compose should start the servers: it started them before, or it can and nothing runs yet."""
+    """Return True when Docker Compose started the servers, or when it works and no server runs."""
     if entries:
         return started(entries)
     if not shutil.which("docker"):
@@ -39,21 +39,21 @@ def serves(entries: dict[str, Entry]) -> bool:
 
 def up(entries: dict[str, Entry]) -> dict[str, Entry]:
     """Start the three containers, wait until they are healthy, return their entries."""
-    fresh: dict[str, Entry] = {name: {"compose": PROJECT} for name in NAMES}
+    new_entries: dict[str, Entry] = {name: {"compose": PROJECT} for name in NAMES}
     environment = dict(os.environ)
     for variable, (name, field) in PORTS.items():
         # A running container keeps its port; `compose up` leaves it alone when nothing changed.
-        fresh[name][field] = entries.get(name, {}).get(field) or processes.free_port()
-        environment[variable] = str(fresh[name][field])
+        new_entries[name][field] = entries.get(name, {}).get(field) or processes.free_port()
+        environment[variable] = str(new_entries[name][field])
     result = subprocess.run([*COMMAND, "up", "--detach", "--wait", *NAMES], env=environment, check=False)
     if result.returncode:
-        raise Trouble("docker compose could not start the servers; its words are above")
-    fresh["postgres"]["psql"] = [*COMMAND, "exec", "-T", "-e", f"PGPASSWORD={PASSWORD}", "postgres"]
-    fresh["postgres"]["psql"] += ["psql", "-h", "127.0.0.1", "-U", postgres.OWNER]
-    fresh["rabbitmq"]["rabbitmqctl"] = [*COMMAND, "exec", "-T", "rabbitmq", "rabbitmqctl"]
-    postgres.sql(fresh["postgres"], postgres.ROLES)
-    rabbitmq.create_vhost(fresh["rabbitmq"], rabbitmq.VHOST)
-    return fresh
+        raise ServerError("docker compose could not start the servers; its messages are above")
+    new_entries["postgres"]["psql"] = [*COMMAND, "exec", "-T", "-e", f"PGPASSWORD={PASSWORD}", "postgres"]
+    new_entries["postgres"]["psql"] += ["psql", "-h", "127.0.0.1", "-U", postgres.OWNER]
+    new_entries["rabbitmq"]["rabbitmqctl"] = [*COMMAND, "exec", "-T", "rabbitmq", "rabbitmqctl"]
+    postgres.sql(new_entries["postgres"], postgres.ROLES)
+    rabbitmq.create_vhost(new_entries["rabbitmq"], rabbitmq.VHOST)
+    return new_entries
 
 
 def down() -> None:

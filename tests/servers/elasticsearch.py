@@ -11,18 +11,18 @@ import zipfile
 from pathlib import Path
 
 from tests.servers import processes
-from tests.servers.state import Entry, Trouble
+from tests.servers.state import Entry, ServerError
 
 VERSION = "8.19.8"
 ARTIFACT = f"org.elasticsearch.distribution.integ-test-zip:elasticsearch:{VERSION}:zip"
 SIZE = 98379909
 SHA256 = "8d943e94cef02cbceb6e39cd00175bb04e5f882fa32783a473880b8691a54376"
-# 8.19 runs on these; on later ones it has not been tried.
+# Elasticsearch 8.19 runs on these versions; later ones are not tested.
 JAVA_MIN, JAVA_MAX = 17, 21
 
 
 def java() -> Path:
-    """Home of an installed Java that this Elasticsearch runs on."""
+    """Home of an installed Java that this Elasticsearch supports."""
     for home in sorted(Path("/usr/lib/jvm").glob("*")):
         release = home / "release"
         if not release.exists() or not (home / "bin" / "java").exists():
@@ -30,34 +30,36 @@ def java() -> Path:
         values = dict(line.split("=", 1) for line in release.read_text().splitlines() if "=" in line)
         if JAVA_MIN <= int(values.get("JAVA_VERSION", '"0"').strip('"').split(".")[0]) <= JAVA_MAX:
             return home
-    raise Trouble(f"no Java {JAVA_MIN} to {JAVA_MAX} is installed")
+    raise ServerError(f"no Java {JAVA_MIN} to {JAVA_MAX} is installed")
 
 
 def archive() -> Path:
-    """Return the checked zip, fetching it into the user's cache when it is not there."""
+    """Return the verified zip file, which Maven downloads into the user's cache if necessary."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "rangkiang"
-    zipped = cache / f"elasticsearch-{VERSION}.zip"
-    if zipped.exists() and _sound(zipped):
-        return zipped
+    archive_path = cache / f"elasticsearch-{VERSION}.zip"
+    if archive_path.exists() and _is_valid(archive_path):
+        return archive_path
     if not shutil.which("mvn"):
-        raise Trouble("Maven is not installed")
+        raise ServerError("Maven is not installed")
     cache.mkdir(parents=True, exist_ok=True)
     print(f"Fetching Elasticsearch {VERSION} from Maven Central (98 MB) …", flush=True)
-    fetched = subprocess.run(
+    download = subprocess.run(
         ["mvn", "-B", "-q", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={cache}"],
         capture_output=True,
         text=True,
         check=False,
         cwd="/",
     )
-    if fetched.returncode:
-        raise Trouble(f"Maven could not fetch {ARTIFACT}: {(fetched.stdout + fetched.stderr).strip()[-800:]}")
-    if not _sound(zipped):
-        raise Trouble(f"{zipped} has another size or hash than Elasticsearch {VERSION}: remove it and try again")
-    return zipped
+    if download.returncode:
+        raise ServerError(f"Maven could not fetch {ARTIFACT}: {(download.stdout + download.stderr).strip()[-800:]}")
+    if not _is_valid(archive_path):
+        raise ServerError(
+            f"{archive_path} has another size or hash than Elasticsearch {VERSION}: remove it and try again"
+        )
+    return archive_path
 
 
-def _sound(zipped: Path) -> bool:
+def _is_valid(zipped: Path) -> bool:
     if zipped.stat().st_size != SIZE:
         return False
     with zipped.open("rb") as file:
@@ -116,7 +118,7 @@ action.auto_create_index: false
 
 
 def healthy(entry: Entry) -> bool:
-    """Whether the node answers about its cluster."""
+    """Return True when the node reports the health of its cluster."""
     try:
         return b'"status"' in call(entry, "GET", "/_cluster/health?timeout=1s", seconds=5)
     except OSError:
@@ -124,13 +126,13 @@ def healthy(entry: Entry) -> bool:
 
 
 def drop_indices(entry: Entry, prefix: str) -> None:
-    """Delete every index whose name begins so, with its aliases."""
+    """Delete every index whose name begins with the prefix, with its aliases."""
     for name in call(entry, "GET", f"/_cat/indices/{prefix}*?h=index").decode().split():
         call(entry, "DELETE", f"/{name}")
 
 
 def call(entry: Entry, method: str, path: str, *, seconds: float = 20) -> bytes:
-    """Ask the node; errors are urllib's, all of them OSErrors."""
+    """Send a request to the node; errors are those of urllib, all OSErrors."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(urllib.request.Request(url(entry) + path, method=method), timeout=seconds) as response:
         content: bytes = response.read()

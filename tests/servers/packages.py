@@ -1,4 +1,4 @@
-"""What the servers and the tests need of the machine: Debian packages, installed as root, else named."""
+"""Debian packages of the servers and tests: installed when the user is root, otherwise named."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from tests.servers import elasticsearch
-from tests.servers.state import Trouble
+from tests.servers.state import ServerError
 
 
 def _java_missing() -> bool:
     try:
         elasticsearch.java()
-    except Trouble:
+    except ServerError:
         return True
     return False
 
@@ -31,7 +31,7 @@ def _java_package() -> str:
 
 Absent = Callable[[], bool]
 
-# The tests ask these; Chromium's driver links to libatomic, which minimal machines lack.
+# Programs of the tests; the driver of Chromium links to libatomic, which minimal systems do not have.
 TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
     "curl": lambda: shutil.which("curl") is None,
@@ -47,18 +47,18 @@ SERVERS: dict[str, Absent] = {
 
 
 def ensure(needed: Mapping[str, Absent]) -> None:
-    """Install what is missing when we are root; else raise with the one line to type."""
+    """Install missing packages as root; other users get an error with the command."""
     missing = [name for name, absent in needed.items() if absent()]
     if not missing:
         return
     if not shutil.which("apt-get"):
-        raise Trouble("missing: " + ", ".join(missing) + ", and this machine has no apt-get: start a Docker engine")
+        raise ServerError("missing: " + ", ".join(missing) + ", and this machine has no apt-get: start a Docker engine")
     if os.geteuid() == 0:
         _apt("update", "-qq")
     names = [_java_package() if name == "java" else name for name in missing]
     line = "apt-get install -y --no-install-recommends " + " ".join(names)
     if os.geteuid() != 0:
-        raise Trouble(f"the servers and the tests need Debian packages. Type once:\n\n    sudo {line}\n")
+        raise ServerError(f"the servers and the tests need Debian packages. Type once:\n\n    sudo {line}\n")
     print(line, flush=True)
     _apt("install", "-y", "-qq", "--no-install-recommends", *names)
 
@@ -72,4 +72,4 @@ def _apt(*arguments: str) -> None:
         check=False,
     )
     if result.returncode:
-        raise Trouble(f"apt-get {' '.join(arguments)} failed:\n{result.stderr.strip()[-1500:]}")
+        raise ServerError(f"apt-get {' '.join(arguments)} failed:\n{result.stderr.strip()[-1500:]}")

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 from tests.servers import processes
-from tests.servers.state import PASSWORD, Entry, Trouble
+from tests.servers.state import PASSWORD, Entry, ServerError
 
 OWNER, APP = "rangkiang_owner", "rangkiang_app"
 SETTINGS = """
@@ -30,7 +30,7 @@ def binaries() -> Path:
     """Folder of the newest installed PostgreSQL server."""
     programs = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[-3]))
     if not programs:
-        raise Trouble("PostgreSQL is not installed")
+        raise ServerError("PostgreSQL is not installed")
     return programs[-1].parent
 
 
@@ -42,9 +42,9 @@ def start(previous: Entry) -> Entry:
     if not (data / "PG_VERSION").exists():
         secret = home / "password"
         processes.write(secret, PASSWORD + "\n", user)
-        initdb = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}", "--auth=scram-sha-256"]
+        command = [str(programs / "initdb"), "-D", str(data), "-U", OWNER, f"--pwfile={secret}", "--auth=scram-sha-256"]
         initdb = subprocess.run(
-            [*processes.as_user(user), *initdb, "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
+            [*processes.as_user(user), *command, "--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"],
             cwd="/",
             capture_output=True,
             text=True,
@@ -52,7 +52,7 @@ def start(previous: Entry) -> Entry:
         )
         secret.unlink()
         if initdb.returncode:
-            raise Trouble(f"initdb failed: {initdb.stderr.strip()}")
+            raise ServerError(f"initdb failed: {initdb.stderr.strip()}")
         with (data / "postgresql.conf").open("a") as settings:
             settings.write(SETTINGS)
     _clear_stale_lock(data / "postmaster.pid")
@@ -68,22 +68,22 @@ def start(previous: Entry) -> Entry:
 
 
 def _clear_stale_lock(lock: Path) -> None:
-    """Remove a dead postmaster's lock file; PostgreSQL takes a zombie that was not reaped for a running process."""
+    """Remove the lock file of an ended postmaster, because PostgreSQL takes a zombie for a running process."""
     if not lock.exists():
         return
     pid = int(lock.read_text().split()[0])
     if processes.birth(pid):
-        raise Trouble(f"another PostgreSQL (process {pid}) uses {lock.parent}: stop it first")
+        raise ServerError(f"another PostgreSQL (process {pid}) uses {lock.parent}: stop it first")
     lock.unlink()
 
 
 def healthy(entry: Entry) -> bool:
-    """Whether the server answers a query."""
+    """Return True when the server responds to a query."""
     return _psql(entry, "SELECT 1").returncode == 0
 
 
 def stop(entry: Entry) -> None:
-    """Stop the server at once, cutting its clients, with a clean checkpoint."""
+    """Stop the server with a clean checkpoint and disconnect its clients."""
     processes.stop(entry, signal.SIGINT)
 
 
@@ -97,7 +97,7 @@ def sql(entry: Entry, statement: str) -> None:
     """Run a statement as the owner in the maintenance database."""
     result = _psql(entry, statement)
     if result.returncode:
-        raise Trouble(f"PostgreSQL refused: {result.stderr.strip()}")
+        raise ServerError(f"PostgreSQL refused: {result.stderr.strip()}")
 
 
 def create_database(entry: Entry, name: str) -> None:
@@ -106,7 +106,7 @@ def create_database(entry: Entry, name: str) -> None:
 
 
 def has_database(entry: Entry, name: str) -> bool:
-    """Whether a database of this name is there."""
+    """Return True when a database of this name exists."""
     statement = f"DO $$ BEGIN ASSERT EXISTS (SELECT FROM pg_database WHERE datname = '{name}'); END $$"
     return _psql(entry, statement).returncode == 0
 

@@ -1,4 +1,4 @@
-"""RabbitMQ of this checkout: a node, its own epmd and the management API, which makes virtual hosts in milliseconds."""
+"""RabbitMQ of this checkout: a node with its own epmd, and the management API, which creates virtual hosts fast."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from tests.servers import processes
-from tests.servers.state import KEY, PASSWORD, Entry, Trouble
+from tests.servers.state import KEY, PASSWORD, Entry, ServerError
 
 USER, VHOST = "rangkiang", "rangkiang"
 PROGRAMS = Path("/usr/lib/rabbitmq/bin")
@@ -21,7 +21,7 @@ PROGRAMS = Path("/usr/lib/rabbitmq/bin")
 def start(previous: Entry) -> Entry:
     """Start epmd and the node, and make the default virtual host."""
     if not (PROGRAMS / "rabbitmq-server").exists() or not shutil.which("epmd"):
-        raise Trouble("RabbitMQ is not installed")
+        raise ServerError("RabbitMQ is not installed")
     user = processes.account("rabbitmq")
     home = processes.home("rabbitmq", user)
     ports = {
@@ -42,7 +42,7 @@ def start(previous: Entry) -> Entry:
     }
     log = home / "log"
     epmd = processes.spawn(["epmd", "-relaxed_command_check"], user=user, environment=environment, log=log)
-    # A node without an epmd starts one as a daemon, which nothing would stop.
+    # A node without epmd would start a daemon, which `down` cannot stop.
     processes.wait("epmd", lambda: not processes.port_is_free(ports["epmd_port"]), epmd, log, seconds=10)
     node = processes.spawn([str(PROGRAMS / "rabbitmq-server")], user=user, environment=environment, log=log)
     settings = [f"{name}={value}" for name, value in environment.items()]
@@ -54,7 +54,7 @@ def start(previous: Entry) -> Entry:
     }
     try:
         processes.wait("RabbitMQ", lambda: healthy(entry), entry, log)
-    except Trouble:
+    except ServerError:
         processes.stop(epmd)
         raise
     create_vhost(entry, VHOST)
@@ -76,7 +76,7 @@ disk_free_limit.absolute = 200MB
 
 
 def healthy(entry: Entry) -> bool:
-    """Whether the broker greets an AMQP client and the management API answers."""
+    """Return True when the broker accepts an AMQP client and the management API responds."""
     try:
         with socket.create_connection(("127.0.0.1", entry["port"]), timeout=3) as client:
             client.sendall(b"AMQP\x00\x00\x09\x01")
@@ -99,12 +99,12 @@ def url(entry: Entry, vhost: str) -> str:
 
 
 def create_vhost(entry: Entry, name: str) -> None:
-    """Create a virtual host with quorum queues by default; an existing one is left alone."""
+    """Create a virtual host with quorum queues by default; an existing one stays as it is."""
     # RabbitMQ before 3.12 spells the field without underscores.
     body = {"default_queue_type": "quorum", "defaultqueuetype": "quorum"}
     call(entry, "PUT", f"/api/vhosts/{quote(name, safe='')}", body)
-    everything = {"configure": ".*", "write": ".*", "read": ".*"}
-    call(entry, "PUT", f"/api/permissions/{quote(name, safe='')}/{USER}", everything)
+    permissions = {"configure": ".*", "write": ".*", "read": ".*"}
+    call(entry, "PUT", f"/api/permissions/{quote(name, safe='')}/{USER}", permissions)
 
 
 def drop_vhost(entry: Entry, name: str) -> None:
@@ -117,7 +117,7 @@ def drop_vhost(entry: Entry, name: str) -> None:
 
 
 def call(entry: Entry, method: str, path: str, body: object = None) -> bytes:
-    """Ask the management API; errors are urllib's, all of them OSErrors."""
+    """Send a request to the management API; errors are those of urllib, all OSErrors."""
     request = urllib.request.Request(f"http://127.0.0.1:{entry['management_port']}{path}", method=method)
     request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
     request.add_header("Content-Type", "application/json")

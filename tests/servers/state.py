@@ -1,4 +1,4 @@
-"""What is running for this checkout: one JSON file, `var/services/state.json`."""
+"""The running servers of this checkout, in one JSON file: `var/services/state.json`."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 FOLDER = CHECKOUT / "var" / "services"
 FILE = FOLDER / "state.json"
 KEY = hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:10]
-# Loopback only and data that may be thrown away: a fixed secret, which the settings refuse outside development.
+# A fixed secret for loopback and test data; the settings refuse it outside development.
 PASSWORD = "rangkiang-development"
 NAMES = ("postgres", "rabbitmq", "elasticsearch")
 
 Entry = dict[str, Any]
 
 
-class NotUp(RuntimeError):
-    """The servers are not running; the sentence says what to type."""
+class NotRunning(RuntimeError):
+    """The servers are not running; the message names the command."""
 
 
-class Trouble(RuntimeError):
-    """A server could not be started; the sentence says why and what to do."""
+class ServerError(RuntimeError):
+    """A server could not be started; the message has the reason and the remedy."""
 
 
 def load() -> dict[str, Entry]:
-    """Return the entries by server name; empty when nothing was started."""
+    """Return the entries by server name; empty when no server was started."""
     return json.loads(FILE.read_text()) if FILE.exists() else {}
 
 
@@ -40,22 +40,22 @@ def save(entries: dict[str, Entry]) -> None:
     if not entries:
         FILE.unlink(missing_ok=True)
         return
-    fresh = FILE.with_suffix(".new")
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps(entries, indent=2) + "\n")
-    fresh.replace(FILE)
+    new_file = FILE.with_suffix(".new")
+    new_file.touch(mode=0o600)
+    new_file.write_text(json.dumps(entries, indent=2) + "\n")
+    new_file.replace(FILE)
 
 
 def read(name: str) -> Entry:
-    """Return one server's entry, or raise NotUp."""
+    """Return one server's entry, or raise NotRunning."""
     entry = load().get(name)
     if entry is None:
-        raise NotUp(f"{name} is not running for this checkout: run `make services`")
+        raise NotRunning(f"{name} is not running for this checkout: run `make services`")
     return entry
 
 
 def read_all() -> dict[str, Entry]:
-    """Return every server's entry, or raise NotUp."""
+    """Return every server's entry, or raise NotRunning."""
     return {name: read(name) for name in NAMES}
 
 
@@ -74,7 +74,7 @@ def urls(entries: dict[str, Entry]) -> dict[str, str]:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Let one `up` or `down` at a time touch this checkout's servers."""
+    """Lock the servers of this checkout: one `up` or `down` at a time."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(FOLDER / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -1,4 +1,4 @@
-"""The sample library made ready once for all tests here."""
+"""The sample library, prepared once for all tests of this package."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ from bench.relevance.library import Prepared, prepared
 @pytest.fixture(scope="package")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prepared]:
     folder: Path = tmp_path_factory.mktemp("relevance")
-    with prepared(folder, f"tantivy:///{folder}/index") as ready:
-        yield ready
+    with prepared(folder, f"tantivy:///{folder}/index") as library:
+        yield library

@@ -1,4 +1,4 @@
-"""The judged searches are whole: readable, enough of each kind, and the halves apart."""
+"""The judged searches are valid, there are enough of each kind, and no search is in both halves."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import pytest
 
 from bench.relevance.judging import HALVES, KINDS, read
 
-LEAST_OF_A_KIND = 4
+MIN_OF_A_KIND = 4
 
 
 @pytest.mark.parametrize("half", HALVES)
 def test_a_half_has_searches_of_every_kind(half):
     searches = read(HALVES[half])
-    counted = Counter(search.kind for search in searches)
+    counts = Counter(search.kind for search in searches)
     assert len(searches) >= 80
-    assert {kind: counted[kind] for kind in KINDS if counted[kind] < LEAST_OF_A_KIND} == {}
+    assert {kind: counts[kind] for kind in KINDS if counts[kind] < MIN_OF_A_KIND} == {}
     assert sum(search.known for search in searches) >= 30
 
 
@@ -26,7 +26,7 @@ def test_no_search_is_in_both_halves():
 
 
 @pytest.mark.parametrize(
-    ("said", "trouble"),
+    ("entry", "message"),
     [
         ('text = "a"\nkind = "title"\n3 = ["1281 Laskar Palangi"]', "no such book"),
         ('text = "a"\nkind = "title"\n3 = ["1281 Laskar Pelangi"]\n2 = ["1281 Laskar Pelangi"]', "two grades"),
@@ -36,8 +36,8 @@ def test_no_search_is_in_both_halves():
         ('text = "a"\nkind = "nothing"\n[[query]]\ntext = "a"\nkind = "nothing"', "twice"),
     ],
 )
-def test_a_slip_in_the_file_is_named_with_its_search(tmp_path, said, trouble):
+def test_an_error_in_the_file_is_named_with_its_search(tmp_path, entry, message):
     path = tmp_path / "own.toml"
-    path.write_text(f"[[query]]\n{said}\n")
-    with pytest.raises(ValueError, match=f"own.toml: 'a': .*{trouble}"):
+    path.write_text(f"[[query]]\n{entry}\n")
+    with pytest.raises(ValueError, match=f"own.toml: 'a': .*{message}"):
         read(path)

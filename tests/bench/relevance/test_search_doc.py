@@ -1,4 +1,4 @@
-"""docs/search.md is true: every search in its tables finds in the sample library what the page says."""
+"""Every search in the tables of docs/search.md finds in the sample library the books of the table."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ CELLS = re.compile(r"(?<!\\)\|")
 
 
 class Row(NamedTuple):
-    """A line of a table: the search, titles in their order, and what the third cell says."""
+    """A line of a table: the search, titles in order, and the third cell."""
 
     search: str
     finds: list[str]
-    says: str
+    note: str
 
 
 def lines(kind: str, page: str = PAGE) -> Iterator[list[str]]:
@@ -51,7 +51,7 @@ def lines(kind: str, page: str = PAGE) -> Iterator[list[str]]:
 
 
 def rows(kind: str) -> list[Row]:
-    return [Row(search.removeprefix("`").removesuffix("`"), titles(finds), says) for search, finds, says in lines(kind)]
+    return [Row(search.removeprefix("`").removesuffix("`"), titles(finds), note) for search, finds, note in lines(kind)]
 
 
 def titles(cell: str) -> list[str]:
@@ -59,54 +59,54 @@ def titles(cell: str) -> list[str]:
 
 
 def results(library: Prepared, query: str, **options: bool) -> tuple[SearchResult, list[str]]:
-    """The result of a search, and the titles of the first hundred hits."""
+    """Return the result of a search and the titles of the first hundred hits."""
     result = search(library.database, library.index, context=READER, query=query, limit=100, **options)
     return result, list(dict.fromkeys(orjson.loads(hit.brief)["title"] for hit in result.hits))
 
 
-def in_order(wanted: list[str], there: list[str]) -> bool:
-    """Whether the first is the first, and the others follow in their order."""
-    return [each for each in there if each in wanted] == wanted and there[:1] == wanted[:1]
+def in_order(expected: list[str], found: list[str]) -> bool:
+    """Return True when the found titles begin with the first expected one and have the others in order."""
+    return [title for title in found if title in expected] == expected and found[:1] == expected[:1]
 
 
 @pytest.mark.parametrize("row", rows("finding"), ids=lambda row: row.search)
-def test_a_search_finds_what_the_page_says(embedded: Prepared, row: Row) -> None:
-    found, there = results(embedded, row.search)
-    assert in_order(row.finds, there)
-    assert (found.corrected, found.relaxed, found.read_as_words) == (False, False, False)
-    if row.says:
-        assert found.total <= 100
-        assert set(titles(row.says)).isdisjoint(there)
+def test_a_search_finds_the_titles_of_the_page(embedded: Prepared, row: Row) -> None:
+    result, found_titles = results(embedded, row.search)
+    assert in_order(row.finds, found_titles)
+    assert (result.corrected, result.relaxed, result.read_as_words) == (False, False, False)
+    if row.note:
+        assert result.total <= 100
+        assert set(titles(row.note)).isdisjoint(found_titles)
 
 
-@pytest.mark.parametrize("row", rows("answering"), ids=lambda row: f"{row.search}: {row.says}")
-def test_a_search_is_answered_as_the_page_says(embedded: Prepared, row: Row) -> None:
-    what, _, value = row.says.partition(": ")
-    grouped = what in ("edisi", "editions")
-    found, there = results(embedded, row.search, by_work=grouped, explain=True)
-    assert in_order(row.finds, there)
-    meant = found.did_you_mean
+@pytest.mark.parametrize("row", rows("answering"), ids=lambda row: f"{row.search}: {row.note}")
+def test_a_search_behaves_as_the_page_says(embedded: Prepared, row: Row) -> None:
+    label, _, value = row.note.partition(": ")
+    grouped = label in ("edisi", "editions")
+    result, found_titles = results(embedded, row.search, by_work=grouped, explain=True)
+    assert in_order(row.finds, found_titles)
+    suggestion = result.did_you_mean
     reasons = [
-        text for reason in (found.hits[0].reasons if found.hits else ()) for text in (reason.text.id, reason.text.en)
+        text for reason in (result.hits[0].reasons if result.hits else ()) for text in (reason.text.id, reason.text.en)
     ]
-    true = {
-        "diganti": found.corrected and meant == value,
-        "ditawarkan": not found.corrected and meant == value,
-        "sebagian besar kata": found.relaxed,
-        "sebagai kata biasa": found.read_as_words,
-        "tidak ada": not found.total,
+    behaviours = {
+        "diganti": result.corrected and suggestion == value,
+        "ditawarkan": not result.corrected and suggestion == value,
+        "sebagian besar kata": result.relaxed,
+        "sebagai kata biasa": result.read_as_words,
+        "tidak ada": not result.total,
         "sebab": value in reasons,
-        "edisi": found.hits[0].editions == int(value) if grouped else False,
+        "edisi": result.hits[0].editions == int(value) if grouped else False,
     }
     english = ("replaced", "offered", "most words", "as plain words", "nothing", "reason", "editions")
-    true |= dict(zip(english, list(true.values()), strict=True))
-    assert true[what]
+    behaviours |= dict(zip(english, list(behaviours.values()), strict=True))
+    assert behaviours[label]
 
 
 def test_both_languages_have_the_same_examples() -> None:
     for kind in HEADS.values():
-        counted = [len(list(lines(kind, page))) for page in (INDONESIAN, ENGLISH)]
-        assert counted[0] == counted[1] > 0
+        counts = [len(list(lines(kind, page))) for page in (INDONESIAN, ENGLISH)]
+        assert counts[0] == counts[1] > 0
 
 
 def test_every_field_is_named_in_both_languages() -> None:
@@ -115,7 +115,7 @@ def test_every_field_is_named_in_both_languages() -> None:
 
 
 @pytest.mark.parametrize("page", [INDONESIAN, ENGLISH], ids=["id", "en"])
-def test_judging_is_shown_by_a_search_that_can_be_read(page: str, tmp_path: Path) -> None:
+def test_the_example_of_a_judged_search_is_valid(page: str, tmp_path: Path) -> None:
     (example,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     (tmp_path / "own.toml").write_text(example)
     (search,) = read(tmp_path / "own.toml")
@@ -125,7 +125,7 @@ def test_judging_is_shown_by_a_search_that_can_be_read(page: str, tmp_path: Path
 
 def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
     days = CatalogSettings.model_fields["query_log_days"].default
-    said = {
+    statements = {
         (f"{validation.MOST_CHARACTERS} huruf dan {validation.MOST_WORDS} kata", INDONESIAN),
         (f"{validation.MOST_CHARACTERS} characters and {validation.MOST_WORDS} words", ENGLISH),
         (
@@ -140,6 +140,6 @@ def test_the_numbers_in_the_page_are_those_of_the_code() -> None:
         (f"{days} hari", INDONESIAN),
         (f"{days} days", ENGLISH),
     }
-    assert [text for text, page in said if text not in page] == []
-    # Those that the page says in words.
+    assert [text for text, page in statements if text not in page] == []
+    # Numbers that the page has in words.
     assert (execution.LEAST_WORDS, execution.SHARE, spelling.FEW_HITS) == (3, 0.6, 5)

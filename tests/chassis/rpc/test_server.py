@@ -26,6 +26,7 @@ from chassis.rpc.server import Server
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
+from tests.conditions import eventually
 from tests.servers.processes import free_port
 
 SETTINGS = Settings(grpc_port=0, grpc_threads=2)
@@ -70,9 +71,9 @@ def test_health_follows_the_check_of_the_service(monkeypatch: pytest.MonkeyPatch
     running = Running(is_healthy=healthy.is_set)
     assert running.health() == NOT_SERVING
     healthy.set()
-    _eventually(lambda: running.health() == SERVING)
+    eventually(lambda: running.health() == SERVING, seconds=5)
     healthy.clear()
-    _eventually(lambda: running.health() == NOT_SERVING)
+    eventually(lambda: running.health() == NOT_SERVING, seconds=5)
     running.close()
 
 
@@ -87,10 +88,10 @@ def test_a_health_check_that_hangs_is_not_serving(monkeypatch: pytest.MonkeyPatc
 
     running = Running(is_healthy=is_healthy)
     hangs.set()
-    _eventually(lambda: running.health() == NOT_SERVING)
+    eventually(lambda: running.health() == NOT_SERVING, seconds=5)
     hangs.clear()
     released.set()
-    _eventually(lambda: running.health() == SERVING)
+    eventually(lambda: running.health() == SERVING, seconds=5)
     running.close()
 
 
@@ -156,7 +157,7 @@ def test_probes_without_a_certificate_get_only_health(tmp_path: Path) -> None:
         stub = health_pb2_grpc.HealthStub(probe)
         assert stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING
         healthy.set()
-        _eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
+        eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == SERVING, seconds=10)
         with pytest.raises(grpc.RpcError) as refusal:
             echo.generated()[1].EchoStub(probe).Say(words("hi"))
         assert refusal.value.code() is grpc.StatusCode.UNIMPLEMENTED
@@ -176,12 +177,12 @@ def test_probes_get_not_serving_while_running_calls_end() -> None:
     replies: list[Any] = []
     call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 600)).number))
     call.start()
-    _eventually(lambda: running.echo.calls == 1)
+    eventually(lambda: running.echo.calls == 1, seconds=5)
     stop = threading.Thread(target=running.server.stop)
     stop.start()
     with grpc.insecure_channel(f"127.0.0.1:{health_port}") as probe:
         stub = health_pb2_grpc.HealthStub(probe)
-        _eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING, seconds=0.5)
+        eventually(lambda: stub.Check(health_pb2.HealthCheckRequest()).status == NOT_SERVING, seconds=0.5)
     call.join()
     stop.join(5)
     assert replies == [600]
@@ -214,7 +215,7 @@ def test_at_shutdown_running_calls_finish_and_new_ones_are_refused(running: Runn
     replies: list[Any] = []
     call = threading.Thread(target=lambda: replies.append(running.stub.Say(words("sleep", 400)).number))
     call.start()
-    _eventually(lambda: running.echo.calls == 1)
+    eventually(lambda: running.echo.calls == 1, seconds=5)
     stop = threading.Thread(target=running.server.stop)
     stop.start()
     time.sleep(0.1)
@@ -328,10 +329,3 @@ def _authority(folder: Path) -> dict[str, str]:
         check=True, capture_output=True,
     )  # fmt: skip
     return {name: str(path) for name, path in names.items()}
-
-
-def _eventually(condition: Any, *, seconds: float = 5.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not hold in time"
-        time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""What the orders service does when articles are received."""
+"""The handler of ArticleReceived in orders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.example_services.proto.examples_pb2 import ArticleReceived, OrderPlac
 
 
 def place_order(session: Session, fact: ArticleReceived, context: Context) -> None:
-    """One row for each time this ran: a fact handled twice would show. Emits OrderPlaced."""
+    """Add one row for each call, so that tests see an event that is handled twice. Emits OrderPlaced."""
     session.execute(insert(placed_orders).values(name=fact.name, institution=context.institution, actor=context.actor))
     emit(
         session,

@@ -1,4 +1,4 @@
-"""What the stock service does when an order is placed."""
+"""The handler of OrderPlaced in stock."""
 
 from __future__ import annotations
 
@@ -11,5 +11,5 @@ from tests.example_services.stock.tables import reservations
 
 
 def reserve(session: Session, fact: OrderPlaced, _context: Context) -> None:
-    """One row for each time this ran: a fact handled twice would show."""
+    """Add one row for each call, so that tests see an event that is handled twice."""
     session.execute(insert(reservations).values(name=fact.name))

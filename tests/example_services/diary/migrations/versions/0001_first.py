@@ -1,4 +1,4 @@
-"""The diary's first form."""
+"""The first tables of the diary."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The orders' first form."""
+"""The first tables of orders."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The stock's first form."""
+"""The first tables of stock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An orders whose handlers tell what sort of process they run in, or take their time."""
+"""Services of orders whose handlers inspect their process, record their trace, are slow, or kill their worker."""
 
 from __future__ import annotations
 
@@ -21,33 +21,35 @@ from tests.example_services.proto.examples_pb2 import ArticleReceived
 SLOW_SECONDS = 0.5
 
 
-def look(session: Session, _fact: ArticleReceived, context: Context) -> None:
-    """Orders named by what is true of this process."""
-    truths = {
+def inspect_process(session: Session, _fact: ArticleReceived, context: Context) -> None:
+    """Place an order for each property of this process."""
+    properties = {
         "green sockets": sys.modules["eventlet.patcher"].is_monkey_patched("socket"),
         "green psycopg": psycopg.waiting.wait is psycopg.waiting.wait_select,
         "grpc": any(name == "grpc" or name.startswith("grpc.") for name in sys.modules),
     }
-    for name in [truth for truth, holds in truths.items() if holds]:
+    for name in [name for name, is_true in properties.items() if is_true]:
         session.execute(insert(placed_orders).values(name=name, institution="", actor=""))
 
 
-def trace(session: Session, fact: ArticleReceived, context: Context) -> None:
-    """An order named by the trace it is placed in."""
+def record_trace(session: Session, fact: ArticleReceived, context: Context) -> None:
+    """Place an order named by the current trace."""
     session.execute(insert(placed_orders).values(name=telemetry.traceparent(), institution="", actor=""))
 
 
-def slowly(session: Session, fact: ArticleReceived, context: Context) -> None:
+def place_order_slowly(session: Session, fact: ArticleReceived, context: Context) -> None:
     session.execute(text("SELECT pg_sleep(:seconds)"), {"seconds": SLOW_SECONDS})
     session.execute(insert(placed_orders).values(name=fact.name, institution="", actor=""))
 
 
-def deadly(_session: Session, _fact: ArticleReceived, _context: Context) -> None:
+def kill_worker(_session: Session, _fact: ArticleReceived, _context: Context) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 LOOKING, TRACING, SLOW, DEADLY = (
-    replace(SERVICE, consumers=(Consumer("place_order", ArticleReceived, f"tests.example_services.looking:{name}"),))
-    for name in ("look", "trace", "slowly", "deadly")
+    replace(
+        SERVICE, consumers=(Consumer("place_order", ArticleReceived, f"tests.example_services.special_orders:{name}"),)
+    )
+    for name in ("inspect_process", "record_trace", "place_order_slowly", "kill_worker")
 )
 IDLE = replace(SERVICE, consumers=())

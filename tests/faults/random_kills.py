@@ -1,6 +1,6 @@
-"""Kill processes of a library and of an installation of example services at random; check what must hold in the end.
+"""Kill processes of a library and of an installation of example services at random; check their data at the end.
 
-Seeds make the same choices again: how long to wait, whom to kill, what to begin. The machine makes the rest.
+A seed repeats the choices of delays, processes and rebuilds, but not the timing of the machine.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from services.catalog.marc.record import Record as Marc
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 from tests.builders import iso
+from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.example_services.installation import (
     Installation,
@@ -42,43 +43,33 @@ from tests.example_services.installation import (
     start_worker,
 )
 from tests.example_services.stock.tables import articles
-from tests.faults.imports import (
-    RANGKIANG,
-    SOURCE,
-    Store,
-    cluster,
-    embedded,
-    eventually,
-    everything_is_there_once,
-    session_of,
-    stopped,
-)
+from tests.faults.imports import RANGKIANG, SOURCE, Store, assert_complete, cluster, embedded, kill_session, session_of
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
-REBUILDS = 0.1  # how often, before a kill, somebody wishes for a new index
-PATIENCE_SECONDS = 150
+REBUILDS = 0.1  # probability of an index rebuild before a kill
+TIMEOUT_SECONDS = 150
 
 
 @dataclass
 class Part:
-    """One process at work, and all that it starts.
+    """One running process and its children.
 
-    hit  one of them was killed, so it may end in any way
+    was_hit  one of them was killed, so any exit code is correct
     """
 
     process: subprocess.Popen[bytes]
     log: Path
-    hit: bool = False
+    was_hit: bool = False
 
-    def last_words(self) -> str:
+    def log_end(self) -> str:
         return self.log.read_text(errors="replace")[-3000:] if self.log.exists() else ""
 
 
 class Soak:
-    """One edition at work.
+    """A running edition whose processes are killed at random.
 
-    records  of one import; each further round imports them changed
+    records  number of records of an import; each further round imports them with changes
     """
 
     def __init__(self, store: Store, installation: Installation, folder: Path, *, seed: int, records: int) -> None:
@@ -103,22 +94,22 @@ class Soak:
                 "orders worker": lambda: self._worker("orders"),
             }
 
-    def run(self, kills: int, *, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Kill so many processes, then let everything come to rest, and look."""
+    def run(self, kills: int, *, report: Callable[[str], None] = lambda _: None) -> None:
+        """Kill this number of processes, wait until all work is done, and check the data."""
         self.installation.declare()
         self._write_round()
         try:
             for kill in range(1, kills + 1):
-                self._keep_going()
+                self._restart_ended()
                 time.sleep(self._random.uniform(*PAUSE_SECONDS))
                 if self._random.random() < REBUILDS and "rebuild" not in self._parts:
                     self._start("rebuild", lambda: self._command("rebuild", RANGKIANG, "index", "rebuild", "--json"))
-                tell(f"kill {kill}: {self._kill_one()}; import {self.rounds + 1}")
-            self._rest()
+                report(f"kill {kill}: {self._kill_one()}; import {self.rounds + 1}")
+            self._finish_work()
         finally:
             for part in self._parts.values():
-                stopped(part.process)
-        self._look()
+                kill_session(part.process)
+        self._check_data()
 
     def books(self, number: int) -> list[Marc]:
         """The records of one round, counted from 1."""
@@ -131,66 +122,66 @@ class Soak:
         ]
 
     def _kill_one(self) -> str:
-        """Kill one process of one part, each part as likely as another; says which."""
-        living = {name: sorted(session_of(part.process.pid)) for name, part in sorted(self._parts.items())}
-        name = self._random.choice([name for name, processes in living.items() if processes])
-        part, victim = self._parts[name], self._random.choice(living[name])
-        part.hit = True
+        """Kill one process of a random part; return its name."""
+        pids_by_name = {name: sorted(session_of(part.process.pid)) for name, part in sorted(self._parts.items())}
+        name = self._random.choice([name for name, pids in pids_by_name.items() if pids])
+        part, pid = self._parts[name], self._random.choice(pids_by_name[name])
+        part.was_hit = True
         with suppress(ProcessLookupError):
-            os.kill(victim, signal.SIGKILL)
-        which = name if victim == part.process.pid else f"child of {name}"
-        self.killed[which] += 1
-        return which
+            os.kill(pid, signal.SIGKILL)
+        killed_name = name if pid == part.process.pid else f"child of {name}"
+        self.killed[killed_name] += 1
+        return killed_name
 
-    def _keep_going(self) -> None:
-        """Whoever has ended is started again, as its supervisor or its operator would."""
+    def _restart_ended(self) -> None:
+        """Start each part that has ended again, as its supervisor or operator would."""
         for name in [*self._roles, "rebuild"]:
             part = self._parts.get(name)
             if part is not None and part.process.poll() is None:
                 continue
             if part is not None:
-                self._ended(name, part)
+                self._handle_end(name, part)
             if name in self._roles:
                 self._start(name, self._roles[name])
 
-    def _ended(self, name: str, part: Part) -> None:
+    def _handle_end(self, name: str, part: Part) -> None:
         code = part.process.returncode
         del self._parts[name]
         if name == "import" and code == 0:
             self.rounds += 1
             self._write_round()
         elif code != 0 or name not in ("import", "rebuild"):
-            assert part.hit, f"{name} ended by itself with {code}: {part.last_words()}"
+            assert part.was_hit, f"{name} ended by itself with {code}: {part.log_end()}"
 
-    def _rest(self) -> None:
-        """The import under way ends; index and bus come to rest."""
-        begun, last = time.monotonic(), self.rounds + 1
-        while self.rounds < last or "rebuild" in self._parts:
-            self._keep_going()
-            assert time.monotonic() - begun < PATIENCE_SECONDS, f"no end of {sorted(self._parts)}"
+    def _finish_work(self) -> None:
+        """Wait until the running import ends and index and bus have no work left."""
+        start, last_round = time.monotonic(), self.rounds + 1
+        while self.rounds < last_round or "rebuild" in self._parts:
+            self._restart_ended()
+            assert time.monotonic() - start < TIMEOUT_SECONDS, f"still running: {sorted(self._parts)}"
             time.sleep(0.05)
-        # The next one has begun by now; it is given again, and goes on where it was killed.
-        stopped(self._parts.pop("import").process)
+        # The next import has already begun: kill it and run it again; it continues where it was killed.
+        kill_session(self._parts.pop("import").process)
         self.store.import_(self._file())
         self.rounds += 1
         with self._database() as database:
-            eventually(lambda: self._waiting(database) == 0, seconds=PATIENCE_SECONDS)
+            eventually(lambda: self._count_waiting(database) == 0, seconds=TIMEOUT_SECONDS)
 
-    def _waiting(self, database: Database) -> int:
-        """Rows that somebody has to do something about."""
+    def _count_waiting(self, database: Database) -> int:
+        """The number of rows that wait for indexing, publishing or a rebuild."""
         with database.reading(READER) as session:
             return sum(
-                session.scalar(each) or 0
-                for each in (
+                session.scalar(query) or 0
+                for query in (
                     select(func.count()).select_from(IndexQueue),
                     select(func.count()).select_from(outbox).where(outbox.c.published_at.is_(None)),
                     select(func.count()).select_from(IndexRebuild).where(IndexRebuild.finished_at.is_(None)),
                 )
             )
 
-    def _look(self) -> None:
-        """Database and index agree; every change was told of once, and every article became one order."""
-        everything_is_there_once(self.store, self.books(self.rounds))
+    def _check_data(self) -> None:
+        """Assert that database and index agree, each change was published once and each article became one order."""
+        assert_complete(self.store, self.books(self.rounds))
         with self._database() as database:
             with closing(open_url(self.store.settings.of(CatalogSettings).search, ENGINES)) as index:
                 assert index_fault(database, index) == ""
@@ -198,38 +189,36 @@ class Soak:
                 assert set(session.scalars(select(Record.version))) == {self.rounds}
                 ids = session.scalars(select(Record.id)).all()
                 facts = session.execute(select(outbox)).all()
-        told = [
+        versions = [
             (record, version)
             for fact in facts
             for body in [Parse(fact.body, RecordsChanged())]
             for record, version in zip(body.record_ids, body.versions, strict=True)
         ]
-        assert sorted(told) == sorted(
-            (str(record_id), version) for record_id in ids for version in range(1, self.rounds + 1)
-        )
+        assert sorted(versions) == sorted((str(id_), version) for id_ in ids for version in range(1, self.rounds + 1))
         if not self.installation.is_local:
-            assert {str(fact.id) for fact in facts} <= self._arrived()
-        self._check_the_bus()
+            assert {str(fact.id) for fact in facts} <= self._published_ids()
+        self._check_bus()
 
-    def _check_the_bus(self) -> None:
+    def _check_bus(self) -> None:
         installation = self.installation
         received = installation._names(installation.stock.database, articles)
         assert received
         with installation.at_work():
-            eventually(lambda: installation.reservations() == received, seconds=PATIENCE_SECONDS)
+            eventually(lambda: installation.reservations() == received, seconds=TIMEOUT_SECONDS)
         assert installation.placed() == received
         for name in ("stock", "orders"):
             with installation.open_dead(name) as dead_list:
                 assert dead_list.find() == []
 
-    def _arrived(self) -> set[str]:
-        """Ids of the facts that the broker has; nobody wants them, so they are all in one queue."""
-        found = set()
+    def _published_ids(self) -> set[str]:
+        """Ids of the events at the broker; they have no consumer, so all of them are in one queue."""
+        ids = set()
         with closing(Publisher(self.store.settings.bus_url)) as publisher:
             channel = publisher.channel()
             while (message := channel.basic_get(UNROUTED, no_ack=True)) is not None:
-                found.add(str(message.properties["message_id"]))
-        return found
+                ids.add(str(message.properties["message_id"]))
+        return ids
 
     @contextmanager
     def _database(self) -> Iterator[Database]:
@@ -268,7 +257,9 @@ class Soak:
 
     def _example_service(self, name: str) -> subprocess.Popen[bytes]:
         environment = environment_of(self.installation.settings)
-        return self._command(name, sys.executable, "-m", "tests.example_services.living", name, environment=environment)
+        return self._command(
+            name, sys.executable, "-m", "tests.example_services.service_process", name, environment=environment
+        )
 
     def _worker(self, name: str) -> subprocess.Popen[bytes]:
         return start_worker(self.installation.stock if name == "stock" else self.installation.orders)
@@ -276,7 +267,7 @@ class Soak:
 
 @contextmanager
 def soak(edition: str, folder: Path, *, seed: int, records: int) -> Iterator[Soak]:
-    """An edition with a store, a bus and an installation of its own."""
+    """Run an edition with its own store, bus and installation."""
     local = edition == "embedded"
     with (
         (embedded if local else cluster)(folder) as store,

@@ -71,8 +71,8 @@ def writes(resources: Resources, stop: threading.Event) -> None:
 
 
 SERVICE = Service(
-    name="working",
+    name="jobs",
     tables=MetaData(),
     migrations="",
-    jobs=(Job(name="until_stopped", run="tests.chassis.working:until_stopped", lease="until_stopped"),),
+    jobs=(Job(name="until_stopped", run="tests.chassis.example_jobs:until_stopped", lease="until_stopped"),),
 )
