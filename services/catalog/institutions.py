@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
+from chassis.sentences import LocalText, sentence
 from chassis.sql import update_many
 from services.catalog.tables import Branch, Institution, Record
 
@@ -41,13 +42,13 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise _file_error(path, str(problem)) from None
+        raise _file_error(path, sentence("FILE_CONTENT_UNREADABLE", message=str(problem))) from None
     if not entries:
-        raise _file_error(path, "no [[institution]] in it")
+        raise _file_error(path, sentence("INSTITUTIONS_FILE_EMPTY"))
     institutions = _tables(path, entries, "institution")
     for institution in institutions:
         _check(path, institution, f"institution {institution.get('code', '?')}")
-        branches = _tables(path, institution.get("branch", []), f"branch of {institution['code']}")
+        branches = _tables(path, institution.get("branch", []), f"branch {institution['code']}")
         for branch in branches:
             branch.setdefault("zone", institution["zone"])
             _check(path, branch, f"branch {institution['code']}/{branch.get('code', '?')}")
@@ -129,24 +130,22 @@ def _describe(place: Institution | Branch, entry: dict[str, Any]) -> bool:
 def _check(path: Path, entry: dict[str, Any], where: str) -> None:
     name = entry.get("name")
     if not isinstance(name, dict) or not all(name.get(lang) and isinstance(name[lang], str) for lang in ("id", "en")):
-        raise _file_error(path, f'{where}: name needs id and en, such as name = {{ id = "…", en = "…" }}')
+        raise _file_error(path, sentence("INSTITUTIONS_FILE_NAME", where=where))
     for field, limit in LIMITS.items():
         value = entry.get(field, "")
         if not isinstance(value, str) or len(value) > limit:
-            raise _file_error(path, f"{where}: {field} must be a text of at most {limit} characters")
+            raise _file_error(path, sentence("INSTITUTIONS_FILE_TEXT", where=where, field=field, most=limit))
     if not entry.get("code"):
-        raise _file_error(path, f"{where}: it needs a code")
+        raise _file_error(path, sentence("INSTITUTIONS_FILE_CODE", where=where))
     try:
         ZoneInfo(entry.get("zone", ""))
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _file_error(
-            path, f"{where}: zone must be one such as Asia/Jakarta, Asia/Makassar or Asia/Jayapura"
-        ) from None
+        raise _file_error(path, sentence("INSTITUTIONS_FILE_ZONE", where=where)) from None
 
 
 def _tables(path: Path, value: object, where: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-        raise _file_error(path, f"{where}: it must be a table, such as [[institution]] and [[institution.branch]]")
+        raise _file_error(path, sentence("INSTITUTIONS_FILE_TABLE", where=where))
     return value
 
 
@@ -154,8 +153,8 @@ def _refuse_duplicates(path: Path, entries: list[dict[str, Any]], where: str) ->
     codes = [entry["code"] for entry in entries]
     for code in codes:
         if codes.count(code) > 1:
-            raise _file_error(path, f"{where}{code} is there twice")
+            raise _file_error(path, sentence("INSTITUTIONS_FILE_DUPLICATE", where=f"{where}{code}"))
 
 
-def _file_error(path: Path, why: str) -> Invalid:
+def _file_error(path: Path, why: LocalText) -> Invalid:
     return Invalid("INSTITUTIONS_FILE", path=str(path), why=why)

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
-from chassis.sentences import LocalText
+from chassis.sentences import LocalText, sentence
 from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
@@ -79,23 +79,23 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
-        raise _file_error(path, str(problem)) from None
+        raise _file_error(path, sentence("FILE_CONTENT_UNREADABLE", message=str(problem))) from None
     if unknown := sorted(data.keys() - {"institution", "classes"}):
-        raise _file_error(path, f"unknown: {', '.join(unknown)}")
+        raise _file_error(path, sentence("CLASSES_FILE_KEYS", unknown=", ".join(unknown)))
     institution, table = data.get("institution", ""), data.get("classes")
     if not isinstance(institution, str):
-        raise _file_error(path, "institution must be a code in quotes")
+        raise _file_error(path, sentence("CLASSES_FILE_INSTITUTION"))
     if not isinstance(table, dict) or not table:
-        raise _file_error(path, 'it needs [classes] with lines such as "810" = { id = "…", en = "…" }')
+        raise _file_error(path, sentence("CLASSES_FILE_EMPTY"))
     if len(table) > MOST_CAPTIONS:
-        raise _file_error(path, f"at most {MOST_CAPTIONS} classes")
+        raise _file_error(path, sentence("CLASSES_FILE_TOO_LONG", most=MOST_CAPTIONS))
     captions: dict[str, LocalText] = {}
     for key, name in table.items():
         value = value_of(key)
         if value is None or ("." in key and "." not in value):
-            raise _file_error(path, f'"{key}" is no class of the tree: three digits, or 2X, 2X4, 2X4.1')
+            raise _file_error(path, sentence("CLASSES_FILE_CLASS", written=key))
         if value in captions:
-            raise _file_error(path, f'"{key}" is there twice')
+            raise _file_error(path, sentence("CLASSES_FILE_DUPLICATE", written=key))
         captions[value] = _caption(path, key, name)
     return institution, captions
 
@@ -121,9 +121,9 @@ def _caption(path: Path, key: str, name: Any) -> LocalText:
     texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
     texts = [text.strip() for text in texts if isinstance(text, str)]
     if len(texts) != 2 or not all(0 < len(text) <= LONGEST_CAPTION for text in texts):
-        raise _file_error(path, f'"{key}" needs id and en, each of at most {LONGEST_CAPTION} characters')
+        raise _file_error(path, sentence("CLASSES_FILE_CAPTION", written=key, most=LONGEST_CAPTION))
     return LocalText(*texts)
 
 
-def _file_error(path: Path, why: str) -> Invalid:
+def _file_error(path: Path, why: LocalText) -> Invalid:
     return Invalid("CLASSES_FILE", path=str(path), why=why)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from chassis.errors import Invalid
+from chassis.sentences import LocalText, sentence
 from services.catalog.marc.record import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
@@ -121,11 +122,11 @@ def read_map(text: str) -> ItemMap:
     raises  Invalid  ITEM_MAP, with the place and the problem
     """
     if len(text) > LONGEST_MAP:
-        raise _map_error("file", f"longer than {LONGEST_MAP} characters")
+        raise _map_error("file", sentence("ITEM_MAP_TOO_LONG", most=LONGEST_MAP))
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise _map_error("TOML", str(problem)) from None
+        raise _map_error("TOML", sentence("FILE_CONTENT_UNREADABLE", message=str(problem))) from None
     _check_keys("file", data, ("way", *_TABLES))
     tables_of_patterns = data.get("way")
     if (
@@ -133,7 +134,7 @@ def read_map(text: str) -> ItemMap:
         or not tables_of_patterns
         or not all(isinstance(table, dict) for table in tables_of_patterns)
     ):
-        raise _map_error("way", "a map needs at least one [[way]]")
+        raise _map_error("way", sentence("ITEM_MAP_EMPTY"))
     tables = {name: _read_words(name, data.get(name, {})) for name in _TABLES}
     for word, status in tables["statuses"].items():
         _check_status(f"statuses.{word}", status)
@@ -149,13 +150,13 @@ def _read_pattern(where: str, table: dict[str, Any]) -> ItemPattern:
     )
     tag = table.get("field")
     if not isinstance(tag, str) or not _TAG.match(tag) or tag < "010":
-        raise _map_error(f"{where}: field", "a tag of three digits, such as 952")
+        raise _map_error(f"{where}: field", sentence("ITEM_MAP_TAG"))
     tags = table.get("items_in", [])
     if not isinstance(tags, list) or not all(isinstance(tag, str) and _TAG.match(tag) for tag in tags):
-        raise _map_error(f"{where}: items_in", "a list of tags of three digits")
+        raise _map_error(f"{where}: items_in", sentence("ITEM_MAP_TAGS"))
     item = table.get("item")
     if bool(tags) != isinstance(item, dict):
-        raise _map_error(where, "items_in and [way.item] go together")
+        raise _map_error(where, sentence("ITEM_MAP_LINKED"))
     inner = _read_item_record_pattern(f"{where}: item", tag, item) if isinstance(item, dict) else None
     return _build_pattern(where, tag, table, items_in=tuple(tags), item=inner)
 
@@ -168,11 +169,11 @@ def _read_item_record_pattern(where: str, tag: str, table: dict[str, Any]) -> It
 def _build_pattern(where: str, tag: str, table: dict[str, Any], **more: Any) -> ItemPattern:
     texts = {name: _read_text_rule(f"{where}: {name}", table[name]) for name in PLACES if name in table}
     if not texts:
-        raise _map_error(where, f"it names no subfield; it can name the subfields of: {', '.join(PLACES)}")
+        raise _map_error(where, sentence("ITEM_MAP_WITHOUT_SUBFIELDS", known=", ".join(PLACES)))
     words = table.get("status_words")
     has = table.get("has", [])
     if not isinstance(has, list) or not all(isinstance(group, str) and group.split() for group in has):
-        raise _map_error(f"{where}: has", 'a list of texts of subfield codes, such as ["p", "a o"]')
+        raise _map_error(f"{where}: has", sentence("ITEM_MAP_GROUPS"))
     codes = [frozenset(group.split()) for group in has]
     for code in (code for group in codes for code in group):
         _check_code(f"{where}: has", code)
@@ -189,14 +190,14 @@ def _build_pattern(where: str, tag: str, table: dict[str, Any], **more: Any) -> 
 
 def _read_text_rule(where: str, text: Any) -> TextRule:
     if not isinstance(text, str) or not text.strip():
-        raise _map_error(where, 'a text of subfield codes, such as "a | b" or "k h i+"')
+        raise _map_error(where, sentence("ITEM_MAP_TEXT"))
     parts = []
     for part in re.sub(r"\s*\|\s*", "|", text.strip()).split():
         choices = []
         for choice in part.split("|"):
             match = _CHOICE.match(choice)
             if match is None:
-                raise _map_error(where, f"“{choice}” is no subfield: a code, with + for every one or :2 for the second")
+                raise _map_error(where, sentence("ITEM_MAP_SUBFIELD", choice=choice))
             occurrence = match.group(2)
             choices.append(
                 (
@@ -210,12 +211,12 @@ def _read_text_rule(where: str, text: Any) -> TextRule:
 
 def _read_conditions(where: str, tables: Any, *, with_status: bool) -> tuple[Condition, ...]:
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
-        raise _map_error(where, 'a list such as [{ code = "0" }]')
+        raise _map_error(where, sentence("ITEM_MAP_CONDITIONS"))
     conditions = []
     for table in tables:
         _check_keys(where, table, ("code", "begins", "begins_not", *(("is",) if with_status else ())))
         if not all(isinstance(value, str) for value in table.values()):
-            raise _map_error(where, "its values are texts in quotes")
+            raise _map_error(where, sentence("ITEM_MAP_QUOTES"))
         _check_code(where, table.get("code", ""))
         if with_status:
             _check_status(where, table.get("is", ""))
@@ -227,26 +228,26 @@ def _read_conditions(where: str, tables: Any, *, with_status: bool) -> tuple[Con
 
 def _read_words(name: str, table: Any) -> dict[str, str]:
     if not isinstance(table, dict) or not all(isinstance(meaning, str) for meaning in table.values()):
-        raise _map_error(name, 'lines such as "01" = "PST"')
+        raise _map_error(name, sentence("ITEM_MAP_WORDS"))
     return {word.strip().casefold(): meaning.strip() for word, meaning in table.items()}
 
 
 def _check_status(where: str, status: str) -> None:
     if status not in STATUSES:
-        raise _map_error(where, f"“{status}” is no status; there are: {', '.join(STATUSES)}")
+        raise _map_error(where, sentence("ITEM_MAP_STATUS", status=status, known=", ".join(STATUSES)))
 
 
 def _check_code(where: str, code: str) -> None:
     if not _CODE.match(code):
-        raise _map_error(where, f"“{code}” is no subfield code")
+        raise _map_error(where, sentence("ITEM_MAP_SUBFIELD_CODE", code=code))
 
 
 def _check_keys(where: str, table: Mapping[str, Any], names: tuple[str, ...]) -> None:
     if unknown := sorted(table.keys() - set(names)):
-        raise _map_error(where, f"unknown: {', '.join(unknown)}; there are: {', '.join(names)}")
+        raise _map_error(where, sentence("ITEM_MAP_KEYS", unknown=", ".join(unknown), known=", ".join(names)))
 
 
-def _map_error(where: str, why: str) -> Invalid:
+def _map_error(where: str, why: LocalText) -> Invalid:
     return Invalid("ITEM_MAP", where=where, why=why)
 
 

@@ -115,7 +115,7 @@ def test_the_sample_library_has_five_branches_of_three_institutions(database: Da
         (GOOD.replace('"1371"', "1371"), "npp must be a text"),
         (GOOD.replace('"PST"', f'"{"P" * 65}"'), "code"),
         ('institution = "PKS"', "institution: it must be a table"),
-        (GOOD.split("[[institution.branch]]")[0] + 'branch = "PST"', "branch of PKS: it must be a table"),
+        (GOOD.split("[[institution.branch]]")[0] + 'branch = "PST"', "branch PKS: it must be a table"),
         (GOOD + GOOD, "institution PKS is there twice"),
         (GOOD.replace("Asia/Jakarta", "Asia"), "zone must be one such as Asia/Jakarta"),
         (GOOD.replace('"JYP"', '"PST"'), "branch PKS/PST is there twice"),
@@ -127,7 +127,10 @@ def test_a_bad_file_is_refused_as_a_whole_and_says_what_is_wrong(
     with pytest.raises(Invalid) as refusal:
         read(tmp_path, text)
     assert refusal.value.reason == "INSTITUTIONS_FILE"
-    assert expected in refusal.value.facts["why"]
+    why = refusal.value.facts["why"]
+    assert expected in why.en
+    assert why.id != why.en
+    assert why.id in refusal.value.sentence.id
     assert str(tmp_path) in refusal.value.sentence.id
 
 

@@ -147,7 +147,10 @@ def test_a_file_of_captions_that_is_wrong_is_refused_with_why(tmp_path: Path, te
     with pytest.raises(Invalid) as refusal:
         class_counts.read_captions(file)
     assert refusal.value.reason == "CLASSES_FILE"
-    assert why in str(refusal.value.facts["why"])
+    detail = refusal.value.facts["why"]
+    assert why in detail.en
+    assert detail.id != detail.en
+    assert detail.id in refusal.value.sentence.id
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

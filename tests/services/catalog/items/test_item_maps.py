@@ -114,8 +114,10 @@ def test_an_invalid_map_is_refused_with_place_and_problem(text: str, where: str,
         read_map(text)
     assert refusal.value.reason == "ITEM_MAP"
     assert refusal.value.facts["where"] == where
-    assert why in str(refusal.value.facts["why"])
-    assert refusal.value.sentence.id
+    detail = refusal.value.facts["why"]
+    assert why in detail.en
+    assert detail.id != detail.en
+    assert detail.id in refusal.value.sentence.id
     assert refusal.value.sentence.en
 
 
