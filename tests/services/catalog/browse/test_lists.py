@@ -115,11 +115,11 @@ def test_cursors_page_forwards_and_backwards_without_gaps_or_repetition(shelf: S
         page = shelf.browse("", cursor=page.next, after=2)
         texts += [heading.text for heading in page.headings]
     assert texts == shelf.texts("subject")
-    back: list[str] = []
+    texts_backwards: list[str] = []
     while page.previous:
         page = shelf.browse("", cursor=page.previous, before=2)
-        back = [heading.text for heading in page.headings] + back
-    assert back == texts[: len(texts) - 1]
+        texts_backwards = [heading.text for heading in page.headings] + texts_backwards
+    assert texts_backwards == texts[: len(texts) - 1]
 
 
 def test_titles_come_without_articles_each_with_its_record(shelf: Shelf) -> None:
@@ -142,17 +142,17 @@ def test_call_numbers_come_as_on_the_shelf(shelf: Shelf) -> None:
     page = shelf.browse("call_number", "813", before=1, after=1)
     assert [heading.text for heading in page.headings] == ["297 HAM t", "813 HAM t"]
     assert page.headings[0].record is not None
-    following = shelf.browse("", cursor=page.next)
-    assert [heading.text for heading in following.headings] == ["899.221 NAV r", "R 030 ENS e"]
+    next_page = shelf.browse("", cursor=page.next)
+    assert [heading.text for heading in next_page.headings] == ["899.221 NAV r", "R 030 ENS e"]
 
 
 def test_an_unused_heading_is_not_listed_and_is_deleted(shelf: Shelf) -> None:
     shelf.put([book("6", "Zaman", author="Toer, Pramoedya"), book("5", "Siti Nurbaya", author="Toer, Pramoedya")])
     eventually(lambda: shelf.texts("author", "r") == ["Toer, Pramoedya"], seconds=3)
     assert delete_unused_headings(shelf.database, shelf.index) == 0, "an import has only just ended"
-    long_ago = clock.now().replace(year=2020)
+    long_before = clock.now().replace(year=2020)
     with shelf.database.transaction(CONTEXT) as session:
-        session.execute(update(ImportRun).values(finished_at=long_ago))
+        session.execute(update(ImportRun).values(finished_at=long_before))
     assert delete_unused_headings(shelf.database, shelf.index) == 1
     with shelf.database.reading(READER) as session:
         assert session.scalar(select(func.count()).where(Heading.text == "Rusli, Marah")) == 0

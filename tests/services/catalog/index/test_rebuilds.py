@@ -106,11 +106,11 @@ def test_a_damaged_index_refuses_searches_and_is_built_again(
     import_(many(10))
     run_indexer(database, index)
     index.close()
-    rotten = next((folder / index.name()).glob(f"*{part}"))
-    sound = bytearray(rotten.read_bytes())
-    sound[len(sound) // 3] ^= 0xFF
-    rotten.chmod(0o600)
-    rotten.write_bytes(sound)
+    damaged_file = next((folder / index.name()).glob(f"*{part}"))
+    content = bytearray(damaged_file.read_bytes())
+    content[len(content) // 3] ^= 0xFF
+    damaged_file.chmod(0o600)
+    damaged_file.write_bytes(content)
     second_index = open_url(f"tantivy:///{folder}", ENGINES)
     assert index_fault(database, second_index) == "INDEX_ROTTEN"
     with pytest.raises(Unavailable) as error:

@@ -30,7 +30,7 @@ from tests.services.catalog.importing.test_authorities import HAMKA, authority
 from tests.services.catalog.indexes import run_indexer
 
 
-def know(library: Library, *records: Record) -> None:
+def import_authorities(library: Library, *records: Record) -> None:
     """Import authority records."""
     frames = [Frame("marc", at, 0, iso2709.encode(record), None) for at, record in enumerate(records, 1)]
     with library.database.transaction(system("test")) as session:
@@ -56,7 +56,7 @@ def shelf(library: Library) -> Library:
             book("Tasawuf perkembangan", author="Lain, Orang", summary="Abdul Malik Karim Amrullah"),
         ]
     )
-    know(library, HAMKA, authority("a2", "Navis, A. A.", see=["Navis, Ali Akbar"]))
+    import_authorities(library, HAMKA, authority("a2", "Navis, A. A.", see=["Navis, Ali Akbar"]))
     return library
 
 
@@ -119,17 +119,17 @@ def test_a_misspelt_word_beside_a_variant_is_corrected(shelf: Library) -> None:
 
 def test_a_name_of_two_words_is_known_in_either_order(library: Library) -> None:
     library.put([book("Bumi manusia", author="Toer, Pramoedya Ananta")])
-    know(library, authority("a1", "Toer, Pramoedya Ananta", see=["Ananta Tur, Pramudya", "Pram"]))
+    import_authorities(library, authority("a1", "Toer, Pramoedya Ananta", see=["Ananta Tur, Pramudya", "Pram"]))
     for typed in ("pramudya ananta tur", "ananta tur pramudya", "pram"):
         assert library.titles(typed) == ["Bumi manusia"], typed
 
 
 def test_while_the_engine_is_down_a_variant_is_looked_up_too(shelf: Library, tmp_path: Path) -> None:
-    away = open_url(f"tantivy:///{tmp_path}/nowhere", ENGINES)
-    result = Library(shelf.database, away).find("ali akbar navis")
+    unreachable_index = open_url(f"tantivy:///{tmp_path}/nowhere", ENGINES)
+    result = Library(shelf.database, unreachable_index).find("ali akbar navis")
     assert result.degraded
     assert [orjson.loads(hit.brief)["title"] for hit in result.hits] == ["Kemarau"]
-    away.close()
+    unreachable_index.close()
 
 
 def test_the_cache_of_forms_saves_selects_and_is_bounded(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +152,7 @@ def test_the_cache_of_forms_saves_selects_and_is_bounded(shelf: Library, monkeyp
 
 def test_the_cache_of_forms_is_read_again_when_it_is_old(shelf: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = expansion._load_cache(shelf.database)
-    know(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
+    import_authorities(shelf, authority("a3", "Rusli, Marah", see=["Roesli, Marah"]))
     expansion._caches[shelf.database] = cache
     assert heading_variants(shelf.database, parse("marah roesli")) == [], "not yet"
     time_after_expiry = cache.until + 1
@@ -187,7 +187,7 @@ def test_both_engines_and_both_databases_answer_alike(database: Database, index:
 def test_the_beginning_of_a_form_suggests_its_heading(shelf: Library) -> None:
     assert shelf.suggested("buya h") == [("Buya Hamka", "title"), ("Hamka", "author")]
     assert shelf.suggested("navis al") == [("Navis, A. A.", "author")]
-    know(shelf, authority("a4", "Tak berbuku", see=["Zamzam"]))
+    import_authorities(shelf, authority("a4", "Tak berbuku", see=["Zamzam"]))
     assert shelf.suggested("zamz") == [], "nobody has it"
 
 

@@ -120,7 +120,7 @@ def test_without_the_engine_parameters_out_of_bounds_are_refused(tables: Databas
 
 
 @pytest.fixture
-def far(servers: dict[str, str]) -> Iterator[Proxy]:
+def engine_proxy(servers: dict[str, str]) -> Iterator[Proxy]:
     """A proxy in front of Elasticsearch."""
     root = urlsplit(servers["SEARCH_ROOT_URL"])
     with proxy_to(root.hostname or "", root.port or 0) as proxy:
@@ -128,22 +128,22 @@ def far(servers: dict[str, str]) -> Iterator[Proxy]:
 
 
 def test_only_the_first_search_waits_for_the_timeout_of_a_silent_engine(
-    tables: Database, far: Proxy, elasticsearch_url: str
+    tables: Database, engine_proxy: Proxy, elasticsearch_url: str
 ) -> None:
     alias = urlsplit(elasticsearch_url).path
     with closing(open_url(elasticsearch_url, ENGINES)) as direct_index:
         run_indexer(tables, direct_index)
-    with closing(open_url(f"http://127.0.0.1:{far.port}{alias}", ENGINES)) as index:
+    with closing(open_url(f"http://127.0.0.1:{engine_proxy.port}{alias}", ENGINES)) as index:
         assert not find(tables, index, "kami").degraded
-        for fault in (far.shut, far.stall):
+        for fault in (engine_proxy.shut, engine_proxy.stall):
             fault()
             assert find(tables, index, "robohnya").degraded
             started_at = time.monotonic()
             for _ in range(10):
                 assert titles(find(tables, index, "robohnya")) == ["Robohnya surau kami"]
             assert time.monotonic() - started_at < 12  # thirty seconds, if each search had waited
-            far.open()
-            far.cut()
+            engine_proxy.open()
+            engine_proxy.cut()
             until = time.monotonic() + 10
             while (result := find(tables, index, "kami")).degraded:
                 assert time.monotonic() < until, "it did not come back"

@@ -26,7 +26,7 @@ def leaves(match: Match) -> Iterator[Match]:
             yield match
 
 
-def demanded(match: Match) -> set[str]:
+def required_tokens(match: Match) -> set[str]:
     """Return the tokens that a record must have, and those of alternatives."""
     match = match.match if isinstance(match, Boosted) else match
     return {leaf.token for leaf in leaves(match) if isinstance(leaf, Term)}
@@ -46,7 +46,7 @@ def test_a_word_is_required_once_by_its_root() -> None:
     assert isinstance(match, Boosted)
     assert isinstance(match.match, And)
     assert len(match.match.of) == 2
-    assert demanded(match) == {"tulis", "#surau"}
+    assert required_tokens(match) == {"tulis", "#surau"}
 
 
 def test_a_word_that_is_not_its_root_is_preferred_as_typed() -> None:
@@ -68,7 +68,7 @@ def test_a_word_that_is_not_its_root_is_preferred_as_typed() -> None:
     ],
 )
 def test_the_last_word_and_a_word_with_a_star_may_be_beginnings(query: str, tokens: set[str]) -> None:
-    assert demanded(rank(parse(query))) == tokens
+    assert required_tokens(rank(parse(query))) == tokens
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_the_last_word_and_a_word_with_a_star_may_be_beginnings(query: str, toke
     ],
 )
 def test_stop_words_are_not_required_beside_other_words(query: str, tokens: set[str]) -> None:
-    assert demanded(rank(parse(query))) == tokens
+    assert required_tokens(rank(parse(query))) == tokens
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_stop_words_are_not_required_beside_other_words(query: str, tokens: set[
     ],
 )
 def test_adjacent_initials_are_one_match(query: str, tokens: set[str]) -> None:
-    assert demanded(rank(parse(query))) == tokens
+    assert required_tokens(rank(parse(query))) == tokens
 
 
 def test_an_inverted_name_gets_a_bonus() -> None:
@@ -112,13 +112,13 @@ def test_an_inverted_name_gets_a_bonus() -> None:
 
 
 def test_beside_words_in_old_spelling_a_j_has_both_readings() -> None:
-    assert demanded(rank(parse("tjerita raja djawa"))) == {"cerita", "raja", "raya", "#djawa", "jawa"}
-    assert demanded(rank(parse("cerita raja jawa"))) == {"cerita", "raja", "#jawa"}
+    assert required_tokens(rank(parse("tjerita raja djawa"))) == {"cerita", "raja", "raya", "#djawa", "jawa"}
+    assert required_tokens(rank(parse("cerita raja jawa"))) == {"cerita", "raja", "#jawa"}
 
 
 def test_a_field_restricts() -> None:
-    assert demanded(rank(parse("judul:surau penulis:navis terbit"))) == {"t=surau", "a=navis", "#terbit"}
-    assert demanded(rank(parse("seri:balai penerbit:gramedia x"))) == {"e=balai", "p=gramedia", "x"}
+    assert required_tokens(rank(parse("judul:surau penulis:navis terbit"))) == {"t=surau", "a=navis", "#terbit"}
+    assert required_tokens(rank(parse("seri:balai penerbit:gramedia x"))) == {"e=balai", "p=gramedia", "x"}
     assert Prefix("title", "sur", 1.2) in list(leaves(rank(parse("judul:sur"))))
 
 
@@ -152,12 +152,12 @@ def test_each_kind_of_part_has_its_match(query: str, match: Match) -> None:
 def test_alternatives_are_ranked_as_two_queries() -> None:
     match = rank(parse("surau OR masjid"))
     assert isinstance(match, Or)
-    assert [demanded(choice) for choice in match.of] == [{"#surau"}, {"#masjid"}]
+    assert [required_tokens(choice) for choice in match.of] == [{"#surau"}, {"#masjid"}]
 
 
 def test_a_series_in_quotes_is_a_phrase_of_the_record_with_words_of_the_series() -> None:
     match = rank(parse('seri:"balai pustaka"'))
-    assert demanded(match) == {"e=balai", "e=pustaka"}
+    assert required_tokens(match) == {"e=balai", "e=pustaka"}
     assert [leaf for leaf in leaves(match) if isinstance(leaf, Phrase)] == [Phrase("text", ("balai", "pustaka"), 1.0)]
 
 
