@@ -38,31 +38,33 @@ def main() -> None:
     name = os.environ.get("BENCH") or "100k"
     releases = {release.version: release for release in recorded_releases()}
     release = releases[os.environ.get("RELEASE") or recorded_releases()[-1].version]
-    place = FOLDER / "releases"
-    shutil.rmtree(place, ignore_errors=True)
+    data_folder = FOLDER / "releases"
+    shutil.rmtree(data_folder, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
         sources = unpack(release, Path(folder))
-        programs = tuple(Program(tree, _settings(place / data)) for tree, data in ((sources, "old"), (CHECKOUT, "new")))
-        lines = list(compare(*programs, size=SIZES[name], place=place))
+        programs = tuple(
+            Program(tree, _settings(data_folder / data)) for tree, data in ((sources, "old"), (CHECKOUT, "new"))
+        )
+        lines = list(compare(*programs, size=SIZES[name], folder=data_folder))
     title = f"### This checkout beside release {release.version}, {name} records"
-    when = f"{clock.now():%Y-%m-%d}, {CLIENTS} clients, --workers 2"
-    replace_section("releases", f"{title}\n\n{when}\n\n" + HEAD.format(version=release.version) + "".join(lines))
+    heading = f"{clock.now():%Y-%m-%d}, {CLIENTS} clients, --workers 2"
+    replace_section("releases", f"{title}\n\n{heading}\n\n" + HEAD.format(version=release.version) + "".join(lines))
 
 
-def compare(old: Program, new: Program, *, size: int, place: Path) -> Iterator[str]:
+def compare(old_program: Program, new_program: Program, *, size: int, folder: Path) -> Iterator[str]:
     """Measure both programs; yield the lines of the table.
 
     raises  RuntimeError  a response was not 200
     """
-    file = generate.write(place / "records.mrc", size)
-    yield _line("import", *(_import(program, file, size) for program in (old, new)))
-    with old.up() as old_address, new.up() as new_address:
+    file = generate.write(folder / "records.mrc", size)
+    yield _line("import", *(_import(program, file, size) for program in (old_program, new_program)))
+    with old_program.up() as old_address, new_program.up() as new_address:
         old_paths, new_paths = _requests(old_address), _requests(new_address)
-        for what in new_paths:
-            sides = ((old_address, old_paths[what]), (new_address, new_paths[what]))
+        for label in new_paths:
+            sides = ((old_address, old_paths[label]), (new_address, new_paths[label]))
             rounds = [[_rate(*side) for side in sides] for _ in range(ROUNDS)]
             rates = [statistics.median(column) for column in zip(*rounds, strict=True)]
-            yield _line(what, *rates, statistics.median(ours / theirs for theirs, ours in rounds))
+            yield _line(label, *rates, statistics.median(new_rate / old_rate for old_rate, new_rate in rounds))
 
 
 def _rate(address: str, paths: list[str]) -> float:
@@ -97,13 +99,19 @@ def _import(program: Program, file: Path, size: int) -> float:
 
 def _settings(data: Path) -> dict[str, str]:
     """Settings of the embedded edition without a limit of requests: all of them come from one address."""
-    own = {"DATA": str(data.resolve()), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
-    return own | {"WORKERS": "2"}
+    variables = {
+        "DATA": str(data.resolve()),
+        "HOST": "127.0.0.1",
+        "PORT": "0",
+        "RATE_LIMIT": "0",
+        "LOG_LEVEL": "WARNING",
+    }
+    return variables | {"WORKERS": "2"}
 
 
-def _line(what: str, old: float, new: float, ratio: float | None = None) -> str:
-    print(f"{time.strftime('%H:%M:%S')} {what}: {old:,.0f} {new:,.0f} {(ratio or new / old):.2f}", flush=True)
-    return f"| {what} | {old:,.0f} | {new:,.0f} | {(ratio or new / old):.2f} |\n"
+def _line(label: str, old: float, new: float, ratio: float | None = None) -> str:
+    print(f"{time.strftime('%H:%M:%S')} {label}: {old:,.0f} {new:,.0f} {(ratio or new / old):.2f}", flush=True)
+    return f"| {label} | {old:,.0f} | {new:,.0f} | {(ratio or new / old):.2f} |\n"
 
 
 if __name__ == "__main__":

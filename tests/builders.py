@@ -1,4 +1,4 @@
-"""Records and files made for a test, with only what the test is about."""
+"""Builds records and files for tests, with the fields that the test needs."""
 
 from __future__ import annotations
 

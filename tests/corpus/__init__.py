@@ -1,7 +1,7 @@
-"""The tests' MARC: sound and damaged files that the project makes from seeds, and the real sets where they are.
+"""MARC for tests: sound and damaged files that the project generates from seeds, and the real sets if available.
 
-Every test that reads a corpus takes its files from `sound_files` and `damaged_files`: our own always, the real ones too
-where the folder that CORPUS names is there.
+Every test that reads a corpus takes its files from `sound_files` and `damaged_files`: the generated files always,
+the real ones when the folder of CORPUS exists.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _json_lines(records: Records) -> bytes:
     return b"\n".join(map(marcjson.encode, records))
 
 
-# Name -> format, records, and the function that writes them.
+# Name -> format, records and the function that encodes them.
 _SOUND: Final[dict[str, tuple[str, Callable[[], Records], Callable[[Records], bytes]]]] = {
     "library": ("marc", _library, _marc),
     "generated": ("marc", _generated, _marc),
@@ -86,7 +86,7 @@ _SOUND: Final[dict[str, tuple[str, Callable[[], Records], Callable[[Records], by
 
 
 def own_records(name: str) -> Records:
-    """The records that were written into our own sound file of this name."""
+    """The records of the generated sound file of this name."""
     return _SOUND[name][1]()
 
 
@@ -97,17 +97,17 @@ def _read(name: str) -> bytes:
 
 
 def own_sound_files() -> list[MarcFile]:
-    """Our own files of sound records, in every format that is read."""
+    """The generated files of sound records, in every format."""
     return [MarcFile(name, partial(_read, name), form) for name, (form, _, _) in _SOUND.items()]
 
 
 def own_damaged_files() -> list[DamagedFile]:
-    """Our own files of damaged records: every reason that faults.py names occurs in them."""
+    """The generated files of damaged records; every reason in faults.py occurs in them."""
     return [*damaged.FILES, *other_formats.FILES]
 
 
 def sets() -> list[str]:
-    """Names of the sets of records that there are: our own, and the real ones where they are."""
+    """Names of the available sets of records: the generated and the real ones."""
     return ["own", "real"] if real.sound_files() and real.damaged_files() else ["own"]
 
 
@@ -117,7 +117,7 @@ def sound_set(name: str) -> list[MarcFile]:
 
 
 def loaded(name: str, *, sound: bool = True, damaged: bool = True) -> Iterator[Record]:
-    """Every record of a set that can be read, of its sound files, its damaged ones or both."""
+    """Yield every readable record of a set, of its sound files, its damaged ones or both."""
     files: list[MarcFile] = []
     if sound:
         files += sound_set(name)
@@ -130,10 +130,10 @@ def loaded(name: str, *, sound: bool = True, damaged: bool = True) -> Iterator[R
 
 
 def sound_files() -> list[MarcFile]:
-    """Files of sound records: our own, and the real ones where they are."""
+    """Files of sound records: the generated and the available real ones."""
     return [*own_sound_files(), *real.sound_files()]
 
 
 def damaged_files() -> list[DamagedFile]:
-    """Files of damaged records: our own, and the real ones where they are."""
+    """Files of damaged records: the generated and the available real ones."""
     return [*own_damaged_files(), *real.damaged_files()]

@@ -1,4 +1,4 @@
-"""ISO 2709 put together byte by byte, and taken apart, so that it can be put together wrongly."""
+"""Assembles ISO 2709 records byte by byte, and splits them, so that tests can damage them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ MARC8 = b"00000nam  2200000   4500"
 
 
 class Parts(NamedTuple):
-    """A record in pieces; `data` has each field's terminator, but not the record's."""
+    """The parts of a record; `data` has each field's terminator, but not the record's."""
 
     leader: bytes
     entries: list[bytes]
@@ -23,16 +23,16 @@ class Parts(NamedTuple):
 
 
 def entries(fields: Sequence[tuple[str, bytes]]) -> list[bytes]:
-    """A directory's entries; a number that outgrows its column is written in full."""
-    made, start = [], 0
+    """The entries of a directory; a number that is too long for its column is written in full."""
+    directory_entries, start = [], 0
     for tag, value in fields:
-        made.append(b"%s%04d%05d" % (tag.encode(), len(value) + 1, start))
+        directory_entries.append(b"%s%04d%05d" % (tag.encode(), len(value) + 1, start))
         start += len(value) + 1
-    return made
+    return directory_entries
 
 
 def join(leader: bytes, directory: bytes, data: bytes, *, length: bytes = b"", base: bytes = b"") -> bytes:
-    """A record whose length and base address are right, unless others are named."""
+    """Join a record, with the right length and base address unless others are given."""
     body = directory + FIELD_END + data + RECORD_END
     length = length or b"%05d" % (24 + len(body))
     base = base or b"%05d" % (25 + len(directory))
@@ -40,12 +40,12 @@ def join(leader: bytes, directory: bytes, data: bytes, *, length: bytes = b"", b
 
 
 def assemble(*fields: tuple[str, bytes], leader: bytes = UTF8) -> bytes:
-    """A record of these tags and bytes, all numbers right."""
+    """Assemble a record of these tags and bytes, with correct numbers."""
     return join(leader, b"".join(entries(fields)), b"".join(value + FIELD_END for _, value in fields))
 
 
 def take_apart(raw: bytes) -> Parts:
-    """The pieces of a sound record."""
+    """Split a sound record into its parts."""
     end = raw.index(FIELD_END)
     directory = raw[24:end]
     return Parts(raw[:24], [directory[at : at + 12] for at in range(0, len(directory), 12)], raw[end + 1 : -1])

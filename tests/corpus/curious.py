@@ -1,4 +1,4 @@
-"""Sound records at the edges of what MARC 21 allows, or a little beyond where nothing is lost, made by hand."""
+"""Valid but unusual records, written by hand, at the limits of MARC 21 or slightly beyond without loss of data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ISO2709_RECORD_BYTES: Final = 99_999
 
 @cache
 def records() -> tuple[Record, ...]:
-    """All of them fit ISO 2709; some hold characters that XML forbids."""
+    """All fit ISO 2709; some have characters that XML forbids."""
     return tuple(Record(leader, fields) for leader, fields in _CASES)
 
 
@@ -26,14 +26,14 @@ def _items(count: int) -> list[Field]:
 def _as_long_as_a_record_may_be() -> list[Field]:
     """99,999 bytes: leader and terminators 26, title, and notes, each with 12 bytes of directory."""
     note: Field = ["500", "  ", "a", "x" * 9_000]
-    rest = ISO2709_RECORD_BYTES - 26 - _size(TITLE) - 10 * _size(note)
-    last: Field = ["500", "  ", "a", "y"]
-    last[3] = "y" * (rest - _size(last) + 1)
-    return [TITLE, *[note] * 10, last]
+    remaining_bytes = ISO2709_RECORD_BYTES - 26 - _size(TITLE) - 10 * _size(note)
+    last_note: Field = ["500", "  ", "a", "y"]
+    last_note[3] = "y" * (remaining_bytes - _size(last_note) + 1)
+    return [TITLE, *[note] * 10, last_note]
 
 
 def _size(field: Field) -> int:
-    """Bytes of a data field of one subfield in ISO 2709, its entry in the directory among them."""
+    """Bytes of a data field of one subfield in ISO 2709, including its entry in the directory."""
     return 12 + len("".join(field[1:]).encode()) + 2
 
 

@@ -1,4 +1,4 @@
-"""Files of damaged ISO 2709, each with one kind of damage, and what must become of the records."""
+"""Files of damaged ISO 2709, each with one kind of damage, and the expected result for the records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _letter_in_base(raw: bytes) -> bytes:
 
 
 def _open_directory(raw: bytes) -> bytes:
-    """A subfield delimiter where the directory's terminator belongs."""
+    """A subfield delimiter in the place of the directory's terminator."""
     return raw.replace(FIELD_END, DELIMITER, 1)
 
 
@@ -51,19 +51,19 @@ def _entries_swapped(raw: bytes) -> bytes:
 
 
 def _offsets_run_on(raw: bytes) -> bytes:
-    """Every entry but the first says that its field begins two bytes later than it does."""
+    """Every entry except the first has a position that is two bytes too high."""
     leader, entries, data = take_apart(raw)
-    late = [entry[:7] + b"%05d" % (int(entry[7:]) + 2) for entry in entries[1:]]
-    return join(leader, b"".join([entries[0], *late]), data)
+    shifted = [entry[:7] + b"%05d" % (int(entry[7:]) + 2) for entry in entries[1:]]
+    return join(leader, b"".join([entries[0], *shifted]), data)
 
 
 def _title_shortened(raw: bytes) -> bytes:
-    """A text that was changed after its length had been written down, in the directory and in the leader."""
+    """A text that is shorter than its length in the directory and in the leader."""
     return raw.replace(b"oleh pengarangnya.", b"oleh saya.")
 
 
 def _tag_cut(raw: bytes) -> bytes:
-    """The first character of the directory is missing, so that nothing stands on a boundary of 12."""
+    """The first character of the directory is missing, so that no entry begins at a multiple of 12."""
     leader, entries, data = take_apart(raw)
     return join(leader, b"".join(entries)[1:], data)
 
@@ -113,7 +113,7 @@ def _long_field() -> bytes:
 
 
 def _huge(*, held: bool) -> bytes:
-    """A record of over 150,000 bytes: numbers held at 99999, or written with six digits."""
+    """A record of over 150,000 bytes: with numbers limited to 99999 or written with six digits."""
     notes = [("500", b"  \x1fa" + b"catatan " * 120) for _ in range(160)]
     raw = assemble(NUMBER, TITLE, *notes)
     if not held:
@@ -211,7 +211,7 @@ def _files() -> list[DamagedFile]:
 
 
 def _file(name: str, read: Callable[[], bytes], *, count: int, aside: str = "", warned: str = "") -> DamagedFile:
-    """Every record of the file is put aside for this reason, or is loaded, with these warnings."""
+    """A file whose records are all put aside for this reason, or all loaded with these warnings."""
     return DamagedFile(
         name,
         read,

@@ -1,4 +1,4 @@
-"""One file of MARC for the tests: its bytes, and for a damaged one what must become of its records."""
+"""One file of MARC for the tests: its bytes, and for a damaged one the expected result for its records."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class MarcFile:
     """A file of sound records, made by the project or read from the real sets.
 
-    name  unique among all files, for test ids and for the table of foreign readers
+    name  unique among all files, for test ids and the table of other readers
     read  returns its bytes; they are the same at each call
     form  "marc", "marcxml" or "json"; another ending (".gz") does not change it
     """

@@ -1,4 +1,4 @@
-"""Records in MARC-8: every character of its sets, and words with marks as cataloguers typed them."""
+"""Records in MARC-8: every character of its sets, and words with diacritics as cataloguers type them."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ WORDS: Final = (
 
 def records() -> list[bytes]:
     """ISO 2709 records whose notes hold the characters of each set, of the East Asian one every fifth, and words."""
-    made = []
+    iso_records = []
     for charset, (escape, back) in SETS.items():
         codes = _codes(charset)
         notes = [
             b"  \x1fa" + escape + b"".join(codes[at : at + IN_A_FIELD]) + back
             for at in range(0, len(codes), IN_A_FIELD)
         ]
-        made.append(_record(f"set{charset:02x}", notes))
-    made.append(_record("words", [b"  \x1fa" + word + b"\x1fb" + word * 2 for word in WORDS]))
-    return made
+        iso_records.append(_record(f"set{charset:02x}", notes))
+    iso_records.append(_record("words", [b"  \x1fa" + word + b"\x1fb" + word * 2 for word in WORDS]))
+    return iso_records
 
 
 def _codes(charset: int) -> list[bytes]:

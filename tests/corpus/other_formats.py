@@ -1,4 +1,4 @@
-"""Files of damaged gzip, MARCXML and MARC-in-JSON, and what must become of the records."""
+"""Files of damaged gzip, MARCXML and MARC-in-JSON, and the expected result for the records."""
 
 from __future__ import annotations
 

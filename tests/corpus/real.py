@@ -1,4 +1,4 @@
-"""The real MARC sets and the published schemas: read from the folder that CORPUS names, in addition to our own."""
+"""The real MARC sets and the published schemas: read from the folder of CORPUS, in addition to the generated files."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ PARTS: Final = {
 
 
 def folder() -> Path:
-    """The folder that CORPUS names, by default the one that developers of the project keep next to the checkout."""
-    named = os.environ.get("CORPUS")
-    return Path(named).resolve() if named else CHECKOUT.parent / "shared" / "data"
+    """The folder of CORPUS; by default the data folder that developers have next to the checkout."""
+    path = os.environ.get("CORPUS")
+    return Path(path).resolve() if path else CHECKOUT.parent / "shared" / "data"
 
 
 def sound_files() -> list[MarcFile]:
@@ -40,7 +40,7 @@ def judged_names() -> set[str]:
 
 
 def damaged_files() -> list[DamagedFile]:
-    """Real files of damaged records, and what nasty.toml says of them; none without the folder."""
+    """Real files of damaged records, with the results that nasty.toml expects; none without the folder."""
     return [
         DamagedFile(
             name=name.removesuffix(".mrc"),
@@ -72,8 +72,8 @@ def schema(name: str) -> Path | None:
 
 
 def report() -> str:
-    """One line for the end of a test run: which real sets were read, and what was left out without them."""
-    absent = [what for part, what in PARTS.items() if not (folder() / part).is_dir()]
+    """One line for the end of a test run: which real sets were read, and which tests were left out."""
+    absent = [purpose for part, purpose in PARTS.items() if not (folder() / part).is_dir()]
     if not absent:
         return f"corpus: our own, and the real sets in {folder()}"
     return f"corpus: our own; left out, because they are not in {folder()} (CORPUS): {', '.join(absent)}"

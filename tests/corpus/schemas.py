@@ -1,4 +1,4 @@
-"""Schemas of the XML that we write: ours, in schemas/ next to this file, and the published ones where they are."""
+"""Schemas of the XML forms: our own in schemas/ next to this file, and the published ones if available."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def published(form: str) -> Any:
 
 
 def faults(form: str, document: Any) -> list[str]:
-    """What our schema, and the published one where it is, find wrong; empty for a valid document."""
-    found = []
+    """Errors of our schema and of the published one, if available; empty for a valid document."""
+    messages = []
     for schema in (ours(form), published(form)):
         if schema is not None and not schema.validate(document):
-            found += [str(error.message) for error in schema.error_log]
-    return found
+            messages += [str(error.message) for error in schema.error_log]
+    return messages

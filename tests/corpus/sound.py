@@ -156,9 +156,9 @@ class Rule(NamedTuple):
 def _rules() -> list[Rule]:
     rules = []
     for line in TABLE.strip().splitlines():
-        tag, share, most, indicators, *listed = line.split()
+        tag, share, most, indicators, *codes = line.split()
         subfields = []
-        for item in listed:
+        for item in codes:
             code, _, filler = item.partition(":")
             mark = filler[-1] if filler[-1] in "?*" else ""
             subfields.append((code, filler.rstrip("?*"), mark))
@@ -173,7 +173,7 @@ LONG_SHARE: Final = 0.1
 
 
 class _Maker:
-    """One record in the making."""
+    """Builds one record."""
 
     def __init__(self, rng: random.Random, number: int, language: str) -> None:
         self.rng, self.number, self.language = rng, number, language
@@ -211,8 +211,8 @@ class _Maker:
             "odd": lambda: pick(ODD_VALUES),
         }  # fmt: skip
 
-    def _words(self, least: int, most: int) -> str:
-        return " ".join(self.rng.choices(self.script.words, k=self.rng.randint(least, most)))
+    def _words(self, minimum: int, maximum: int) -> str:
+        return " ".join(self.rng.choices(self.script.words, k=self.rng.randint(minimum, maximum)))
 
     def _long(self) -> str:
         """Up to 9,000 bytes, so that the field still fits ISO 2709."""
@@ -260,9 +260,9 @@ def _controls(maker: _Maker, specific: str) -> list[Field]:
 def _linked(field: Field, number: int, maker: _Maker) -> tuple[Field, Field]:
     """The field with $6, and its 880."""
     rule = next(rule for rule in RULES if rule.tag == field[0])
-    other = maker.field(rule)
+    linked_field = maker.field(rule)
     link = f"{field[0]}-{number:02d}{maker.script.mark}"
-    return [*field[:2], "6", f"880-{number:02d}", *field[2:]], ["880", field[1], "6", link, *other[2:]]
+    return [*field[:2], "6", f"880-{number:02d}", *field[2:]], ["880", field[1], "6", link, *linked_field[2:]]
 
 
 def record(rng: random.Random, number: int) -> Record:
@@ -271,20 +271,20 @@ def record(rng: random.Random, number: int) -> Record:
     language = rng.choice(("ind", "ind", "ind", "eng", *SCRIPTS))
     maker = _Maker(rng, number, language)
     fields = _controls(maker, specific)
-    linked = 0
-    others: list[Field] = []
+    link_count = 0
+    linked_fields: list[Field] = []
     romanised = _Maker(rng, number, "ind") if maker.script.mark else maker
     for rule in RULES:
         if rng.random() < rule.share:
             for _ in range(rng.randint(1, rule.most)):
                 field = romanised.field(rule)
                 if maker.script.mark and rule.tag[0] in "124" and rng.random() < 0.6:
-                    linked += 1
-                    field, other = _linked(field, linked, maker)
-                    others.append(other)
+                    link_count += 1
+                    field, linked_field = _linked(field, link_count, maker)
+                    linked_fields.append(linked_field)
                 fields.append(field)
     leader = f"00000{rng.choice('ncdap')}{kind} a2200000{rng.choice(' 17uMz')}{rng.choice('aic ')} 4500"
-    return Record(leader, fields + others)
+    return Record(leader, fields + linked_fields)
 
 
 def records(count: int, seed: int = SEED) -> Iterator[Record]:

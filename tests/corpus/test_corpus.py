@@ -1,4 +1,4 @@
-"""The corpus itself: the same bytes for the same seed, schemas that refuse faults, a report of what is left out."""
+"""The corpus: a seed always gives the same bytes, schemas refuse faults, and a report names the missing parts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FEED = (
 )
 
 
-def test_another_process_makes_the_same_bytes() -> None:
+def test_another_process_generates_the_same_bytes() -> None:
     command = [sys.executable, "-c", DIGEST]
     output = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
     files = [*corpus.own_sound_files(), *corpus.own_damaged_files()]
@@ -44,7 +44,7 @@ def test_generated_records_have_every_tag_of_the_table_every_kind_and_every_scri
     assert {"/(3/r", "/(2/r", "/(N", "/(S", "/$1"} <= marks
 
 
-def test_more_records_begin_with_the_same_ones() -> None:
+def test_a_longer_set_begins_with_the_same_records() -> None:
     assert list(sound.records(20))[:10] == list(sound.records(10))
 
 
@@ -85,17 +85,17 @@ def documents() -> dict[str, str]:
         ("atom", "</feed>", "<entry><id>a:b</id><title>x</title></entry></feed>"),
     ],
 )
-def test_our_schemas_refuse_what_is_wrong(documents: dict[str, str], form: str, old: str, new: str) -> None:
+def test_our_schemas_refuse_invalid_documents(documents: dict[str, str], form: str, old: str, new: str) -> None:
     sound_one = documents[form]
     assert schemas.faults(form, etree.fromstring(sound_one.encode())) == []
     assert old in sound_one
-    damaged = etree.fromstring(sound_one.replace(old, new).encode())
-    assert not schemas.ours(form).validate(damaged)
+    damaged_document = etree.fromstring(sound_one.replace(old, new).encode())
+    assert not schemas.ours(form).validate(damaged_document)
 
 
-def test_the_report_names_each_part_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_report_names_each_missing_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CORPUS", str(tmp_path))
-    assert all(what in real.report() for what in real.PARTS.values())
+    assert all(purpose in real.report() for purpose in real.PARTS.values())
     (tmp_path / "schemas").mkdir()
     assert real.PARTS["schemas"] not in real.report()
     for part in real.PARTS:

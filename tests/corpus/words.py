@@ -63,7 +63,7 @@ EXTENTS: Final = (
     "",
     "24 cm.",
 )
-# What a form, a page or a spreadsheet must not act on; none of it is wrong in MARC.
+# Values that a form, a page or a spreadsheet must not execute; all are valid in MARC.
 ODD_VALUES: Final = (
     "", " ", "  leading and trailing  ", ".", "/", "[]", "=1+1", "-2+3", "@SUM(A1)", "+62", "<b>tebal</b>", "]]>",
     "&amp; & ;", "</script><script>alert(1)</script>", "{brace", "brace}", "\\end{book}", "a and b", "TY  - BOOK",
