@@ -1,4 +1,4 @@
-"""The query log: searches and opened hits, kept in memory and sent to the catalogue in batches.
+"""The query log: searches and opened hits, stored in memory and sent to the catalogue in batches.
 
 The log has no data about readers: no address, no cookie, no time besides the date. Batches are sorted, so their order
 has no meaning. Opened hits are known without tracking: hits link to `/records/…?hit=3`, and the Referer has the search.

@@ -26,7 +26,7 @@ router = APIRouter()
 MEDIA_TYPE = "application/atom+xml"
 HITS = 30
 # Parameters of a search that a feed's URL leaves out: they concern the page, not the search.
-NOT_KEPT = ("cursor", "limit", "highlight", "facets", "explain", "lang")
+PAGE_PARAMETERS = ("cursor", "limit", "highlight", "facets", "explain", "lang")
 NAMESPACES = {
     "xmlns": "http://www.w3.org/2005/Atom",
     "xmlns:opensearch": "http://a9.com/-/spec/opensearch/1.1/",
@@ -45,7 +45,9 @@ async def feed(request: Request) -> Response:
     question.highlight = question.explain = False
     reply = await call(request, catalog(request).Search, question)
     values_by_name = query.as_parameters()
-    parameters = [(name, value) for name in values_by_name if name not in NOT_KEPT for value in values_by_name[name]]
+    parameters = [
+        (name, value) for name in values_by_name if name not in PAGE_PARAMETERS for value in values_by_name[name]
+    ]
     element = _feed(request, parameters, question, reply)
     return respond(request, serialize(element), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
 

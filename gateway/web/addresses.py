@@ -14,7 +14,7 @@ Params = dict[str, list[str]]
 
 YES = ("true",)
 
-KEPT = ("q", *FACETS, "sort", "by_work", "explain")
+SEARCH_PARAMETERS = ("q", *FACETS, "sort", "by_work", "explain")
 
 
 class PageQuery(SearchQuery):
@@ -35,7 +35,7 @@ def first_value(params: Params, name: str, default: str = "") -> str:
 
 def search_parameters(params: Params) -> list[tuple[str, str]]:
     """List the parameters that define a search, in a fixed order."""
-    return [(name, value) for name in KEPT for value in params.get(name, ()) if value and value != "false"]
+    return [(name, value) for name in SEARCH_PARAMETERS for value in params.get(name, ()) if value and value != "false"]
 
 
 def address(params: Params, *, cursor: str = "", opened: bool = False, path: str = "/search") -> str:

@@ -22,9 +22,9 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter()
 
 SVG = "image/svg+xml"
-KEPT_FOR_GOOD = "public, max-age=31536000, immutable"
+CACHE_FOREVER = "public, max-age=31536000, immutable"
 # The record has changed since the URL was written: the browser must ask again soon.
-KEPT_A_WHILE = "public, max-age=300"
+CACHE_SHORTLY = "public, max-age=300"
 # A larger image is ignored: at 400 kbit/s it would take four seconds.
 LARGEST_PICTURE_BYTES = 200_000
 # file ending -> (media type, first bytes of such a file)
@@ -45,7 +45,7 @@ async def picture(request: Request) -> Response:
         raise NotFound("COVER_NOT_FOUND")
     reply = await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))
     display = orjson.loads(reply.display)
-    cache = KEPT_FOR_GOOD if int(version) == reply.version else KEPT_A_WHILE
+    cache = CACHE_FOREVER if int(version) == reply.version else CACHE_SHORTLY
     cover_file = await run_in_threadpool(find_picture, request.app.state.settings.covers, isbns(display))
     if cover_file is not None:
         # The image in the folder may change without a new version of the record.

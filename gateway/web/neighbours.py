@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +18,6 @@ from rangkiang.catalog.v1 import browsing_pb2
 router = APIRouter()
 
 A_SIDE = 10
-_BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 
 
 @router.get("/records/{record_id}/shelf")
@@ -28,7 +25,7 @@ async def shelf(request: Request) -> Response:
     """Show the shelf of `branch`, else of the reader's own branch, else of the record's first branch."""
     record_id = check_record_id(request.path_params["record_id"])
     parameter = request.query_params.get("branch", "")
-    branch = parameter if _BRANCH.fullmatch(parameter) else preferences.branch(request)
+    branch = parameter if preferences.BRANCH_PATTERN.fullmatch(parameter) else preferences.branch(request)
     message = browsing_pb2.ListNeighboursRequest(record_id=record_id, branch=branch, limit=A_SIDE)
     reply = await call(request, catalog(request).ListNeighbours, message)
     lang = language(request)

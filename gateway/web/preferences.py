@@ -19,7 +19,7 @@ from rangkiang.catalog.v1 import catalog_pb2 as wire
 router = APIRouter()
 
 BRANCH_COOKIE = "branch"
-_BRANCH = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
+BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
 # A path on this host: not another host (`//`, `/\`), no line ends.
 _BACK = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 
@@ -27,7 +27,7 @@ _BACK = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 def branch(request: Request) -> str:
     """Return the reader's branch, "INSTITUTION/BRANCH"; empty without a choice."""
     chosen = unquote(request.cookies.get(BRANCH_COOKIE, "")[:200])
-    return chosen if _BRANCH.fullmatch(chosen) else ""
+    return chosen if BRANCH_PATTERN.fullmatch(chosen) else ""
 
 
 @router.get("/my-library")
@@ -37,7 +37,7 @@ async def my_library(request: Request) -> Response:
     back = back if _BACK.fullmatch(back) else "/"
     chosen = request.query_params.get("choose")
     if chosen is not None:
-        if chosen and not _BRANCH.fullmatch(chosen):
+        if chosen and not BRANCH_PATTERN.fullmatch(chosen):
             raise Invalid("BRANCH_UNREADABLE")
         response = RedirectResponse(back, status_code=303, headers={"Cache-Control": "no-store"})
         remember(request, response, BRANCH_COOKIE, quote(chosen, safe="") if chosen else "")

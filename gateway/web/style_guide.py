@@ -16,7 +16,7 @@ from gateway.negotiation import language
 from gateway.responses import respond
 from gateway.web.citing import citations
 from gateway.web.cover_svg import cover
-from gateway.web.covers import KEPT_A_WHILE, SVG
+from gateway.web.covers import CACHE_SHORTLY, SVG
 from gateway.web.hits import hit
 from gateway.web.motifs import WEAVES
 from gateway.web.record_rows import rows
@@ -154,4 +154,4 @@ async def sample(request: Request) -> Response:
     if digit not in WEAVES:
         raise NotFound("COVER_NOT_FOUND")
     drawn = cover(title=_BRIEF["title"], author=_BRIEF["authors"][0], ddc=f"{digit}{digit}")
-    return respond(request, drawn, SVG, cache=KEPT_A_WHILE, vary="Accept-Encoding")
+    return respond(request, drawn, SVG, cache=CACHE_SHORTLY, vary="Accept-Encoding")
