@@ -64,7 +64,7 @@ def test_the_relay_waits_for_a_stopped_broker_and_logs_it(
     stop.set()
     relay.join()
     assert caplog.messages.count("relay_waits") == 1
-    assert "relay_goes_on" in caplog.messages
+    assert "relay_resumed" in caplog.messages
 
 
 def test_repeatedly_broken_connections_lose_and_duplicate_no_event(installation: Installation, proxy: Proxy) -> None:
