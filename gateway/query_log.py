@@ -2,7 +2,7 @@
 
 The log has no data about readers: no address, no cookie, no time besides the date. Batches are sorted, so their order
 has no meaning. Opened hits are known without tracking: hits link to `/records/…?hit=3`, and the Referer has the search.
-The last batch may be lost when the process ends.
+The last batch may be lost when the process ends, and a batch that the catalogue refuses is lost.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from chassis import clock
-from chassis.errors import Error
+from chassis.errors import Error, TooLate, TooMany, Unavailable
 from gateway.clients import Clients
 from gateway.links import absolute_url
 from gateway.negotiation import language
@@ -29,8 +29,11 @@ log = logging.getLogger(__name__)
 BATCH_SECONDS, BATCH_SEARCHES = 10.0, 200
 MOST_ENTRIES = 1_000  # while the catalogue does not answer; further entries are dropped
 SEND_SECONDS = 2.0
-LONGEST_QUERY = 500
+LONGEST_QUERY = 500  # of one entry, as NoteSearches accepts it; the catalogue stores fewer characters
+LONGEST_REFERER = 4_000
 MOST_RANKS = 1_000
+# Only after these may the same batch succeed later. After any other error it would be sent for ever.
+_RETRIED = (Unavailable, TooLate, TooMany)
 _SEARCH_PAGE = re.compile(r"https?://([^/?#]+)/search\?([^#]*)")
 
 
@@ -45,7 +48,8 @@ class QueryLog:
     def add(self, *, query: str, total: int, clicked: int, language: str) -> None:
         """Add a search (clicked 0), or an opened hit of a search."""
         if len(self._entries) < MOST_ENTRIES:
-            self._entries.append((clock.now().date().isoformat(), query[:LONGEST_QUERY], total, clicked, language))
+            day = clock.now().date().isoformat()
+            self._entries.append((day, _one_line(query[:LONGEST_QUERY]), total, clicked, language))
         # Only when a batch becomes full: after a failure the next attempt waits for its time.
         if len(self._entries) == BATCH_SEARCHES:
             self._full.set()
@@ -63,7 +67,7 @@ class QueryLog:
             raise
 
     async def send(self) -> None:
-        """Send the entries; if the catalogue does not answer, they wait for the next batch."""
+        """Send the entries; they wait if the catalogue does not answer, and are lost if it refuses them."""
         batch, self._entries = sorted(self._entries[:MOST_ENTRIES]), []
         self._full.clear()
         if not batch:
@@ -78,7 +82,8 @@ class QueryLog:
             )
         except Error as problem:
             log.info("searches_not_logged", extra={"searches": len(batch), "reason": problem.reason})
-            self._entries = [*batch, *self._entries][:MOST_ENTRIES]
+            if isinstance(problem, _RETRIED):
+                self._entries = [*batch, *self._entries][:MOST_ENTRIES]
 
 
 @contextlib.asynccontextmanager
@@ -114,9 +119,15 @@ def log_opened_hit(request: Request) -> None:
     rank = request.query_params.get("hit", "")
     if query_log is None or not (rank.isascii() and rank.isdigit() and 0 < len(rank) <= 4):
         return
-    search = _SEARCH_PAGE.match(request.headers.get("referer", ""))
+    referer = request.headers.get("referer", "")
+    search = _SEARCH_PAGE.match(referer) if len(referer) <= LONGEST_REFERER else None
     if search is None or search.group(1) != absolute_url(request, "").partition("://")[2]:
         return
     query = parse_qs(search.group(2)).get("q", [""])[0]
     if query.strip() and 0 < int(rank) <= MOST_RANKS:
         query_log.add(query=query, total=int(rank), clicked=int(rank), language=language(request))
+
+
+def _one_line(query: str) -> str:
+    """Return a query without control characters, which PostgreSQL and terminals do not accept as text."""
+    return "".join(character if character.isprintable() else " " for character in query)

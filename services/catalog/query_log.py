@@ -5,19 +5,28 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import NamedTuple
 
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session, aliased
 
+from chassis import clock
 from chassis.errors import Invalid
 from services.catalog.analysis import isbn13
 from services.catalog.tables import Search
 from services.catalog.tables.operations import MOST_CHARACTERS
 
-MOST_ENTRIES = 1_000
+MOST_ENTRIES = 1_000  # of one call
+LONGEST_QUERY = MOST_CHARACTERS  # of one entry
+LONGEST_TEXT = 100  # of a stored query
+# One stranger may send thousands of searches an hour. Rows over the bound are counted, not stored.
+MOST_ROWS_A_DAY = 20_000
+# A gateway sends a batch again while the catalogue does not answer, and its clock may be a little ahead.
+OLDEST_DAYS, LATEST_DAYS = 30, 1
 LANGUAGES = ("id", "en")
+# The query of the one row of a day whose total is the number of searches over MOST_ROWS_A_DAY.
+OVER_BOUND = ""
 HIDDEN = "…"
 _LARGEST = 2**31 - 1
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+")
@@ -39,11 +48,14 @@ class SearchEntry:
 def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
     """Store searches; removes what may be personal data, and skips empty queries.
 
+    Only the number of the searches of a day over MOST_ROWS_A_DAY is stored. Processes that store at the same time do
+    not see each other's rows, so a day may have MOST_ENTRIES more for each of them.
+
     returns  the number of stored searches
-    raises   Invalid  SEARCHES_OUT_OF_BOUNDS more than 1,000, or an invalid day or language
+    raises   Invalid  SEARCHES_OUT_OF_BOUNDS more than 1,000, a query over 500 characters, or an invalid day or language
     """
     if len(searches) > MOST_ENTRIES or not all(_is_valid(entry) for entry in searches):
-        raise Invalid("SEARCHES_OUT_OF_BOUNDS", most=MOST_ENTRIES)
+        raise Invalid("SEARCHES_OUT_OF_BOUNDS", most=MOST_ENTRIES, longest=LONGEST_QUERY)
     rows = [
         {
             "day": entry.day,
@@ -55,28 +67,64 @@ def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
         for entry in searches
         if (text := strip_personal_data(entry.query, has_hits=entry.total > 0)) and text != HIDDEN
     ]
-    if rows:
-        session.execute(insert(Search), rows)
-    return len(rows)
+    stored = 0
+    for day in sorted({entry.day for entry in searches}):
+        rows_of_day = [row for row in rows if row["day"] == day]
+        kept = rows_of_day[: max(0, MOST_ROWS_A_DAY - _rows_of(session, day))]
+        if kept:
+            session.execute(insert(Search), kept)
+        if len(kept) < len(rows_of_day):
+            _add_over_bound(session, day, len(rows_of_day) - len(kept))
+        stored += len(kept)
+    return stored
+
+
+def _rows_of(session: Session, day: str) -> int:
+    return session.scalar(select(func.count()).select_from(Search).where(Search.day == day)) or 0
+
+
+def _add_over_bound(session: Session, day: str, searches: int) -> None:
+    is_count = (Search.day == day, Search.query == OVER_BOUND)
+    number = session.scalar(select(func.min(Search.number)).where(*is_count))
+    if number is None:
+        row = {"day": day, "query": OVER_BOUND, "total": searches, "clicked": 0, "language": LANGUAGES[0]}
+        session.execute(insert(Search), [row])
+        return
+    session.execute(update(Search).where(Search.number == number).values(total=Search.total + searches))
 
 
 def strip_personal_data(text: str, *, has_hits: bool) -> str:
-    """Return a query in single spaces and lower case, without e-mail addresses and numbers of persons.
+    """Return a query of at most 100 characters in single spaces and lower case, without data of persons.
 
-    An ISBN with a valid check digit stays, and so does a single number that has hits: a barcode. Any other ten digits
-    or more may be a NIK or a telephone number.
+    E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a single number that has hits: a
+    barcode. Any other ten digits or more may be a NIK or a telephone number. Control characters are removed first, and
+    the text is cut before any expression reads it: an expression may take the square of the length.
     """
-    text = " ".join(text.lower().split())
+    text = _cut(" ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split()))
     if not (has_hits and _DIGITS.fullmatch(text)):
         text = _DIGITS.sub(lambda number: number.group() if isbn13(number.group()) else HIDDEN, text)
-    return _MAIL.sub(HIDDEN, text)[:MOST_CHARACTERS]
+    return _MAIL.sub(HIDDEN, text)
+
+
+def _cut(text: str) -> str:
+    """Cut a text to LONGEST_TEXT, at a blank: half of an address or of a number could not be recognised any more."""
+    if len(text) <= LONGEST_TEXT:
+        return text
+    words, _, _unfinished = text[:LONGEST_TEXT].rpartition(" ")
+    return words.rstrip("0123456789+-–—.()/ ")
 
 
 def _is_valid(entry: SearchEntry) -> bool:
+    if len(entry.query) > LONGEST_QUERY or entry.language not in LANGUAGES:
+        return False
+    today = clock.now().date()
     try:
-        return date.fromisoformat(entry.day).isoformat() == entry.day and entry.language in LANGUAGES
+        day = date.fromisoformat(entry.day)
     except ValueError:
         return False
+    return day.isoformat() == entry.day and today - timedelta(days=OLDEST_DAYS) <= day <= today + timedelta(
+        days=LATEST_DAYS
+    )
 
 
 class QueryReport(NamedTuple):
@@ -108,7 +156,7 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
     is_search = Search.clicked == 0
     latest = (
         select(Search.query, func.max(Search.number).label("number"))
-        .where(Search.day >= since, is_search)
+        .where(Search.day >= since, is_search, Search.query != OVER_BOUND)
         .group_by(Search.query)
         .subquery()
     )
@@ -137,6 +185,12 @@ def report_searches(session: Session, *, since: str, failed: bool, limit: int) -
         QueryReport(query, times, none, total, opened, None if rank is None else round(float(rank), 1), day)
         for query, times, none, total, opened, rank, day in session.execute(statement)
     ]
+
+
+def count_over_bound(session: Session, *, since: str) -> int:
+    """Count the searches that were not stored because their day had MOST_ROWS_A_DAY rows; since: ISO 8601."""
+    statement = select(func.sum(Search.total)).where(Search.day >= since, Search.query == OVER_BOUND)
+    return int(session.scalar(statement) or 0)
 
 
 def forget_searches(session: Session, *, before: str) -> None:

@@ -11,7 +11,7 @@ import pytest
 from starlette.requests import Request
 
 from chassis import clock
-from chassis.errors import Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from gateway import query_log
 from gateway.query_log import QueryLog, log_opened_hit, log_search, send_while_open
 from gateway.settings import GatewaySettings
@@ -26,6 +26,7 @@ class Catalogue:
 
     batches: list[list[tuple[str, int, int]]] = field(default_factory=list)
     unavailable: bool = False
+    error: Error | None = None
 
     def stub(self, service: str, _make: Any) -> Catalogue:
         assert service == "catalog"
@@ -34,6 +35,8 @@ class Catalogue:
     async def NoteSearches(self, request: searches_pb2.NoteSearchesRequest, **_more: Any) -> None:
         if self.unavailable:
             raise Unavailable("CATALOG_UNAVAILABLE")
+        if self.error:
+            raise self.error
         self.batches.append([(search.query, search.total, search.clicked) for search in request.searches])
 
 
@@ -90,6 +93,8 @@ def test_empty_queries_and_searches_without_the_engine_are_not_logged() -> None:
         ("/records/1?hit=-1", "http://buku.test/search?q=surau", []),
         ("/records/1?hit=3", "http://buku.test/search?q=", []),
         ("/records/1?hit=3", "http://[:bad/search?q=x", []),
+        ("/records/1?hit=3", "http://buku.test/search?q=x%00y%1b%0a", [("x y  ", 3, 3)]),
+        ("/records/1?hit=3", f"http://buku.test/search?q=x&y={'z' * 4_000}", []),
     ],
 )
 def test_an_opened_hit_is_logged_by_its_rank_and_the_referring_search(
@@ -126,3 +131,21 @@ def test_while_the_catalogue_is_unavailable_a_limited_number_of_entries_waits() 
     asyncio.run(log.send())
     catalogue.unavailable = False
     assert len(entries_sent(catalogue, log)) == query_log.MOST_ENTRIES
+
+
+@pytest.mark.parametrize("error", [Invalid("SEARCHES_OUT_OF_BOUNDS"), Error("INTERNAL")])
+def test_a_batch_that_the_catalogue_refuses_is_not_sent_again(error: Error) -> None:
+    catalogue = Catalogue(error=error)
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
+    log.add(query="surau", total=1, clicked=0, language="id")
+    asyncio.run(log.send())
+    catalogue.error = None
+    log.add(query="adat", total=1, clicked=0, language="id")
+    assert entries_sent(catalogue, log) == [("adat", 1, 0)]
+
+
+def test_an_entry_is_cut_and_any_text_of_it_can_be_sent() -> None:
+    catalogue = Catalogue()
+    log = QueryLog(catalogue)  # type: ignore[arg-type]
+    log.add(query="\ud800" + "x" * 10_000, total=1, clicked=0, language="id")
+    assert entries_sent(catalogue, log) == [(" " + "x" * (query_log.LONGEST_QUERY - 1), 1, 0)]

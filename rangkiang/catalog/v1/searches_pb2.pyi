@@ -25,7 +25,7 @@ class NoteSearchesRequest(_message.Message):
     SEARCHES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def searches(self) -> _containers.RepeatedCompositeFieldContainer[Global___Searched]:
-        """At most 1,000."""
+        """At most 1,000. A day stores at most 20,000 rows; of further searches only their number is kept."""
 
     def __init__(
         self,
@@ -67,8 +67,9 @@ class Searched(_message.Message):
     CLICKED_FIELD_NUMBER: _builtins.int
     LANGUAGE_FIELD_NUMBER: _builtins.int
     day: _builtins.str
-    """The day, ISO 8601, in UTC: no finer, so that nobody is known by the moment."""
+    """The day, ISO 8601, in UTC: no finer, so that nobody is known by the moment. At most 30 days ago, or tomorrow."""
     query: _builtins.str
+    """At most 500 characters, of which 100 are stored."""
     total: _builtins.int
     clicked: _builtins.int
     """0: the search itself. Else the rank of the hit that was opened, from 1; total is then at least that."""

@@ -18,7 +18,7 @@ from chassis.context import system
 from chassis.errors import Invalid
 from chassis.sentences import sentence
 from services.catalog.commands.database import Json, open_catalogue
-from services.catalog.query_log import report_searches
+from services.catalog.query_log import MOST_ROWS_A_DAY, count_over_bound, report_searches
 
 app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 
@@ -58,16 +58,20 @@ def searches(
         first = _day(since) if since else (clock.now().date() - timedelta(days=30)).isoformat()
         with resources.database.reading(system("report")) as session:
             queries = report_searches(session, since=first, failed=failed, limit=limit)
+            not_stored = count_over_bound(session, since=first)
         speaks = resources.settings.language
     rows = [query._asdict() for query in queries]
     if json:
-        print(orjson.dumps({"since": first, "searches": rows}).decode())
+        print(orjson.dumps({"since": first, "not_stored": not_stored, "searches": rows}).decode())
     elif form is Form.csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS)
         writer.writeheader()
         writer.writerows({**row, "query": _inert(row["query"])} for row in rows)
     else:
         _show(rows, speaks, first)
+        if not_stored:
+            message = sentence("REPORT_NOT_STORED", searches=not_stored, most=MOST_ROWS_A_DAY)
+            Console().print(message.in_language(speaks), markup=False)
 
 
 def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:

@@ -9,7 +9,7 @@ from chassis.context import system
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, searches_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
-from services.catalog.query_log import SearchEntry, log_searches
+from services.catalog.query_log import MOST_ENTRIES, SearchEntry, log_searches
 from services.catalog.rpc.protobuf import ServicerPart, wire_class, wire_text
 from services.catalog.search.autocomplete import suggest
 from services.catalog.search.facets import FacetValue, count_facet
@@ -119,7 +119,7 @@ class SearchMethods(ServicerPart):
     ) -> searches_pb2.NoteSearchesReply:
         entries = [
             SearchEntry(search.day, search.query, search.total, search.clicked, search.language)
-            for search in request.searches
+            for search in request.searches[: MOST_ENTRIES + 1]
         ]
         with self._database.transaction(system("noting")) as session:
             log_searches(session, entries)

@@ -79,12 +79,13 @@ class IndexRebuild(Table):
     finished_at: Mapped[datetime | None]
 
 
-MOST_CHARACTERS = 500  # of a stored query
+MOST_CHARACTERS = 500  # of the column; fewer are stored
 
 
 class Search(Table):
     """A search of one day, or an opened hit of one; without data about the reader.
 
+    query    as stored by query_log; the empty query counts the searches of the day that were not stored, in `total`
     total    hits found; of an opened hit at least its rank
     clicked  rank of the hit that was opened, from 1 on the first page; 0: this row is the search itself
     """

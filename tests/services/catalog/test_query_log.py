@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from chassis import clock
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid
-from services.catalog.query_log import SearchEntry, log_searches, strip_personal_data
+from services.catalog import query_log
+from services.catalog.query_log import (
+    LONGEST_TEXT,
+    SearchEntry,
+    count_over_bound,
+    log_searches,
+    report_searches,
+    strip_personal_data,
+)
 from services.catalog.tables import Search
+
+
+@pytest.fixture(autouse=True)
+def today() -> Iterator[None]:
+    with clock.frozen(datetime(2026, 11, 25, 9, tzinfo=UTC)):
+        yield
 
 
 def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: str = "id") -> SearchEntry:
@@ -30,6 +49,7 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
         ("978-602-8811-30-9", "978-602-8811-30-9"),
         ("899.2213 nav r", "899.2213 nav r"),
         ("1945..1950 sejarah", "1945..1950 sejarah"),
+        ("surau\x00 \x1b[31mkami\u202e\x85baru", "surau [31mkami baru"),
     ],
 )
 def test_what_may_be_a_persons_is_struck_out(typed: str, expected: str) -> None:
@@ -44,12 +64,46 @@ def test_a_long_number_that_finds_something_is_a_barcode() -> None:
 
 @given(st.text(max_size=600))
 def test_any_text_may_be_noted(text: str) -> None:
-    assert len(strip_personal_data(text, has_hits=False)) <= 500
+    assert len(stored := strip_personal_data(text, has_hits=False)) <= LONGEST_TEXT
+    assert stored.isprintable()
+
+
+@pytest.mark.parametrize("personal", ["siti@contoh.id", "1371031502900001", "13710 31502 90000 1", "0812-3456-7890"])
+def test_half_of_an_address_or_of_a_number_is_not_stored(personal: str) -> None:
+    """Texts are cut before persons are looked for: what would have been recognised whole may not remain as a half."""
+    for remaining in range(1, len(personal)):
+        beginning = ("kata " * 30)[: LONGEST_TEXT - remaining - 1]
+        stored = strip_personal_data(f"{beginning} {personal} kata", has_hits=False)
+        assert beginning.startswith(stored)
+
+
+def test_a_batch_of_long_hostile_texts_takes_little_time(database: Database) -> None:
+    shapes = ["1 " * 250, "a@" * 250, "1." * 249 + "x", "x" * 500, "@" * 500]
+    started = time.process_time()
+    with database.transaction(system("test")) as session:
+        log_searches(session, [searched(shapes[at % len(shapes)]) for at in range(1000)])
+    assert time.process_time() - started < 2
+
+
+def test_a_day_has_a_bounded_number_of_rows_and_further_searches_are_counted(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_log, "MOST_ROWS_A_DAY", 3)
+    with database.transaction(system("test")) as session:
+        assert log_searches(session, [searched("surau")] * 2) == 2
+        assert log_searches(session, [searched("adat")] * 5 + [searched("lain", day="2026-11-24")]) == 2
+        assert log_searches(session, [searched("nagari")] * 7) == 0
+    with database.reading(READER) as session:
+        assert count_over_bound(session, since="2026-11-01") == 4 + 7
+        assert count_over_bound(session, since="2026-11-26") == 0
+        rows = report_searches(session, since="2026-11-01", failed=False, limit=10)
+    assert [(row.query, row.searches) for row in rows] == [("surau", 2), ("adat", 1), ("lain", 1)]
 
 
 def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> None:
     with database.transaction(system("test")) as session:
-        assert log_searches(session, [searched("surau"), searched("  "), searched("081234567890", total=0)]) == 1
+        searches = [searched("sur\x00au"), searched("  "), searched("081234567890", total=0)]
+        assert log_searches(session, searches) == 1
     with database.reading(READER) as session:
         rows = session.scalars(select(Search)).all()
     assert [(row.day, row.query, row.total, row.clicked, row.language) for row in rows] == [
@@ -62,6 +116,10 @@ def test_searches_are_kept_and_empty_ones_passed_over(database: Database) -> Non
     [
         [searched("surau", day="25 November")],
         [searched("surau", day="2026-W48-3")],
+        [searched("surau", day="9999-12-31")],
+        [searched("surau", day="2026-11-27")],
+        [searched("surau", day="2026-10-25")],
+        [searched("x" * 501)],
         [searched("surau", language="xx")],
         [searched("surau")] * 1001,
     ],

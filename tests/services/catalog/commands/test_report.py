@@ -22,7 +22,8 @@ from chassis.errors import Invalid
 from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
-from services.catalog import jobs
+from services.catalog import jobs, query_log
+from services.catalog.commands.database import open_catalogue
 from services.catalog.commands.report import app
 from services.catalog.query_log import QueryReport, SearchEntry, log_searches, report_searches
 from services.catalog.service import SERVICE
@@ -44,8 +45,11 @@ LOG = [
 
 
 def noted(database: Database) -> None:
-    with database.transaction(system("test")) as session:
-        log_searches(session, LOG)
+    """Log each search on its own day."""
+    for entry in LOG:
+        day = datetime.fromisoformat(f"{entry.day}T09:00:00+00:00")
+        with clock.frozen(day), database.transaction(system("test")) as session:
+            log_searches(session, [entry])
 
 
 def reported(database: Database, **more: Any) -> list[QueryReport]:
@@ -103,9 +107,24 @@ def test_the_command_speaks_both_languages(asked: Any) -> None:
     assert "Tidak ada pencarian sejak 2027-01-01." in asked("searches", "--since", "2027-01-01", lang="id_ID").output
 
 
+def test_the_command_says_how_many_searches_were_not_stored(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "not stored" not in asked("searches").output
+    monkeypatch.setattr(query_log, "MOST_ROWS_A_DAY", 0)
+    with (
+        clock.frozen(NOW),
+        open_catalogue() as resources,
+        resources.database.transaction(system("test")) as session,
+    ):
+        log_searches(session, LOG[2:3] * 12)
+    output = " ".join(asked("searches").output.split())
+    assert "12 searches were not stored, because at most" in output
+    assert json.loads(asked("searches", "--json").output)["not_stored"] == 12
+
+
 def test_the_command_gives_data_too(asked: Any) -> None:
     report = json.loads(asked("searches", "--failed", "--json").output)
     assert report["since"] == "2026-10-26"
+    assert report["not_stored"] == 0
     assert report["searches"][0]["query"] == "belajar python"
     rows = list(csv.DictReader(io.StringIO(asked("searches", "--format", "csv").output)))
     assert rows[2] == {
