@@ -8,18 +8,18 @@ from __future__ import annotations
 import os
 import sys
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
-import orjson
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from chassis.errors import Error, Invalid, Unavailable
+from chassis.output import print_json, print_table, print_text
 from chassis.service import discover, load, process_settings, service_names, settings_models
 from chassis.urls import resolve
 
@@ -98,7 +98,7 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 def _print_version(is_set: bool) -> None:
     if is_set:
-        print(f"rangkiang {resolve('importlib.metadata:version')('rangkiang')}")
+        print_text(f"rangkiang {resolve('importlib.metadata:version')('rangkiang')}")
         raise typer.Exit
 
 
@@ -127,9 +127,9 @@ def up(
 
     def announce(address: str) -> None:
         if json:
-            _print_json({"address": address, "workers": settings.workers})
+            print_json({"address": address, "workers": settings.workers})
         else:
-            print(f"Rangkiang: {address}   (Ctrl-C menghentikan · Ctrl-C stops it)", flush=True)
+            print_text(f"Rangkiang: {address}   (Ctrl-C menghentikan · Ctrl-C stops it)")
 
     resolve("chassis.up:up")(settings, announce=announce)
 
@@ -142,9 +142,9 @@ def serve(service: str, json: Json = False) -> None:
 
     def announce(address: str) -> None:
         if json:
-            _print_json({"service": service, "grpc": address})
+            print_json({"service": service, "grpc": address})
         else:
-            print(f"{service}: grpc {address}", flush=True)
+            print_text(f"{service}: grpc {address}")
 
     resolve("chassis.rpc.server:serve")(manifest, settings, announce=announce)
 
@@ -168,9 +168,9 @@ def gateway(
 
     def announce(address: str) -> None:
         if json:
-            _print_json({"address": address})
+            print_json({"address": address})
         else:
-            print(f"gateway: {address}", flush=True)
+            print_text(f"gateway: {address}")
 
     resolve("chassis.up:serve_gateway")(settings, announce=announce)
 
@@ -188,9 +188,9 @@ def migrate(
     for service in manifests:
         applied[service.name] = _migrate(settings, service)
         if not json:
-            print(f"{service.name}: {', '.join(applied[service.name]) or 'nothing to do'}")
+            print_text(f"{service.name}: {', '.join(applied[service.name]) or 'nothing to do'}")
     if json:
-        _print_json({"applied": applied})
+        print_json({"applied": applied})
 
 
 def _migrate(settings: Settings, service: Service) -> list[str]:
@@ -208,18 +208,18 @@ def doctor(json: Json = False) -> None:
     findings = resolve("chassis.health:examine")(settings, discover())
     well = all(finding.ok for finding in findings)
     if json:
-        _print_json({"well": well, "findings": [finding.as_json() for finding in findings]})
+        print_json({"well": well, "findings": [finding.as_json() for finding in findings]})
     else:
         rows = [
             (
-                "[green]ok[/]" if finding.ok else "[red]no[/]",
+                "ok" if finding.ok else "no",
                 finding.part,
                 finding.message.in_language(settings.language),
                 finding.advice.in_language(settings.language),
             )
             for finding in findings
         ]
-        _print_table(("", "part", "finding", "what to do"), rows)
+        print_table(("", "part", "finding", "what to do"), rows, colours={"ok": "green", "no": "red"})
     raise typer.Exit(DONE if well else FINDINGS)
 
 
@@ -230,12 +230,12 @@ def settings_(json: Json = False) -> None:
     variables = resolve("chassis.settings:variables")(models, service_names())
     if json:
         keys = ("name", "owners", "default", "description")
-        _print_json({"settings": [{key: getattr(variable, key) for key in keys} for variable in variables]})
+        print_json({"settings": [{key: getattr(variable, key) for key in keys} for variable in variables]})
         return
     rows = [
         (variable.name, ", ".join(variable.owners), variable.default, variable.description) for variable in variables
     ]
-    _print_table(("variable", "owner", "default", "purpose"), rows)
+    print_table(("variable", "owner", "default", "purpose"), rows)
 
 
 def _settings(process: str, services: Sequence[Service], *, gateway: bool = False, **options: object) -> Settings:
@@ -247,17 +247,6 @@ def _settings(process: str, services: Sequence[Service], *, gateway: bool = Fals
     settings = process_settings(services, gateway=gateway, changes=changes)
     resolve("chassis.telemetry:start")(settings, process)
     return settings
-
-
-def _print_json(line: dict[str, Any]) -> None:
-    print(orjson.dumps(line, default=str).decode(), flush=True)
-
-
-def _print_table(columns: Iterable[str], rows: Iterable[tuple[str, ...]]) -> None:
-    table = resolve("rich.table:Table")(*columns)
-    for row in rows:
-        table.add_row(*row)
-    resolve("rich.console:Console")().print(table)
 
 
 def main() -> None:
@@ -284,12 +273,12 @@ def exit_with(error: Error) -> NoReturn:
             for refusal in error.refusals
         ]
         sentence = {"id": error.sentence.id, "en": error.sentence.en}
-        _print_json(
+        print_json(
             {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
         )
     else:
         for refusal in error.refusals:
-            print(f"{refusal.reason}: {refusal.sentence.in_language(language)}", file=sys.stderr)
+            print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
     raise SystemExit(_exit_code(error)) from None
 
 

@@ -6,13 +6,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from chassis.bus import DEAD_ADAPTERS, DeadEvent, DeadList
 from chassis.errors import Invalid, NotFound
+from chassis.output import print_json, print_table, print_text
 from chassis.service import Resources, load, process_settings
 from chassis.urls import open_url
 
@@ -29,12 +27,13 @@ def list_(service: Service, json: Json = False) -> None:
     with _open_dead_list(service) as dead:
         events = dead.find()
     if json:
-        _print({"total": len(events), "dead": [event.as_json() for event in events]})
+        print_json({"total": len(events), "dead": [event.as_json() for event in events]})
         return
-    table = Table("key", "event", "occurred", "attempts", "error")
-    for event in events:
-        table.add_row(event.key, event.type, event.occurred, str(event.attempts), event.error[:120])
-    Console().print(table if events else "—")
+    if not events:
+        print_text("—")
+        return
+    rows = [(event.key, event.type, event.occurred, str(event.attempts), event.error[:120]) for event in events]
+    print_table(("key", "event", "occurred", "attempts", "error"), rows)
 
 
 @app.command()
@@ -43,10 +42,10 @@ def show(service: Service, key: str, json: Json = False) -> None:
     with _open_dead_list(service) as dead:
         event = _find_events(dead.find(), [key])[0]
     if json:
-        _print(event.as_json())
+        print_json(event.as_json())
     else:
         for name, value in event.as_json().items():
-            typer.echo(f"{name:12}{value}")
+            print_text(f"{name:12}{value}")
 
 
 @app.command()
@@ -54,7 +53,7 @@ def replay(service: Service, keys: Keys = None, everything: Everything = False, 
     """Deliver events to their handlers again, after you have corrected the cause of their failure."""
     with _open_dead_list(service) as dead:
         count = dead.replay(_select_keys(dead, keys, everything))
-    _print({"replayed": count}) if json else typer.echo(f"{count} replayed")
+    print_json({"replayed": count}) if json else print_text(f"{count} replayed")
 
 
 @app.command()
@@ -62,7 +61,7 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
     """Delete events; they will never have an effect."""
     with _open_dead_list(service) as dead:
         count = dead.drop(_select_keys(dead, keys, everything))
-    _print({"dropped": count}) if json else typer.echo(f"{count} dropped")
+    print_json({"dropped": count}) if json else print_text(f"{count} dropped")
 
 
 @contextmanager
@@ -91,7 +90,3 @@ def _find_events(events: list[DeadEvent], keys: list[str]) -> list[DeadEvent]:
             raise NotFound("DEAD_EVENT_NOT_FOUND", key=key)
         selected += matching
     return selected
-
-
-def _print(line: dict[str, object]) -> None:
-    typer.echo(orjson.dumps(line).decode())

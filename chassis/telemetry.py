@@ -6,14 +6,15 @@ This module imports neither gRPC (chassis.rpc makes those spans) nor SQLAlchemy 
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
+from textwrap import indent
 from typing import Any
 
+from chassis.output import LAYOUT, json_text, visible
 from chassis.settings import Settings
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
@@ -165,17 +166,20 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 class _Text(logging.Formatter):
-    """For a terminal: time, level, event, fields."""
+    """For a terminal: time, level, event, fields. No text can look like another line: what follows is indented."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, UTC).astimezone()
-        line = f"{moment:%H:%M:%S} {record.levelname:<7} {record.getMessage()}"
+        line = f"{moment:%H:%M:%S} {record.levelname:<7} {visible(record.getMessage())}"
         line += "".join(f" {name}={_on_one_line(value)}" for name, value in _fields(record).items())
-        return line if record.exc_info is None else f"{line}\n{self.formatException(record.exc_info)}"
+        if record.exc_info is None:
+            return line
+        exception = visible(self.formatException(record.exc_info), layout=LAYOUT)
+        return f"{line}\n{indent(exception, '  ')}"
 
 
 def _on_one_line(value: object) -> str:
-    text = str(value)
+    text = visible(str(value), layout=LAYOUT)
     return text if text.isprintable() else repr(text)
 
 
@@ -197,4 +201,4 @@ class _Json(logging.Formatter):
         }
         if record.exc_info is not None:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
+        return json_text(line)

@@ -21,7 +21,6 @@ if __name__ == "__main__":
     eventlet.monkey_patch()
 
 import errno
-import json
 import logging
 import signal
 import time
@@ -56,6 +55,7 @@ from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
+from chassis.output import json_text, print_text
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import known_scheme
@@ -204,8 +204,8 @@ def main(name: str, *, json_lines: bool = False) -> None:
         signal.signal(number, lambda *_: eventlet.spawn_n(runner.stop))
     runner.start()
     names = [consumer.name for consumer in service.consumers]
-    line = json.dumps({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
-    print(line, flush=True)
+    line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
+    print_text(line)
     _wait(runner)
     publisher.close()
     database.close()

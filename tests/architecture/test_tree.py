@@ -138,6 +138,16 @@ def test_only_the_settings_read_the_environment():
     )
 
 
+def test_only_the_output_module_prints():
+    def prints(node: ast.AST) -> bool:
+        if attribute_of(node, {"typer", "click"}, {"echo", "secho"}) or attribute_of(node, {"sys"}, {"stderr"}):
+            return True
+        return isinstance(node, ast.Call) and getattr(node.func, "id", "") in ("print", "Console")
+
+    # Any other way to print would send the control characters of a record to the terminal.
+    assert not offenders(*PACKAGES, is_offender=prints, allowed_paths=("chassis/output.py", "chassis/telemetry.py"))
+
+
 def test_no_package_is_empty():
     files = sources(*PACKAGES)
     packages = {path.parent for path in files if path.name == "__init__.py"}

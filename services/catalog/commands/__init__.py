@@ -10,13 +10,12 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
 
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
+from chassis.output import print_json, print_text
 from services.catalog import sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
@@ -47,8 +46,6 @@ app.command()(export)
 app.add_typer(classes_app, name="classes")
 app.add_typer(sources_app, name="sources")
 app.add_typer(works_app, name="works")
-
-screen = Console(stderr=True)
 
 
 def _code(code: str) -> str:
@@ -146,4 +143,4 @@ def index_rebuild(json: Json = False) -> None:
             time.sleep(0.2)
     if now.error:
         raise Unavailable("REBUILD_FAILED", why=now.error)
-    print(orjson.dumps({"written": now.written}).decode() if json else f"{now.written} records indexed")
+    print_json({"written": now.written}) if json else print_text(f"{now.written} records indexed")

@@ -8,20 +8,18 @@ from collections.abc import Iterator
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from sqlalchemy import func, select
 
 from chassis import jobs
 from chassis.context import system
 from chassis.db import Database
+from chassis.output import print_warning
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
 from services.catalog.commands.progress import bar_for
 from services.catalog.tables import IndexQueue
 
 STALL_SECONDS = 60  # without progress of the index
-
-screen = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
@@ -52,9 +50,7 @@ def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:
             if left < before:
                 before, deadline = left, time.monotonic() + STALL_SECONDS
             elif time.monotonic() > deadline:
-                screen.print(
-                    f"{left} records are not in the index yet; the process that indexes will continue.", style="yellow"
-                )
+                print_warning(f"{left} records are not in the index yet; the process that indexes will continue.")
                 return
             time.sleep(0.05)
         bar.update(task, completed=total)

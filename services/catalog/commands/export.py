@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Literal
 
-import orjson
 import typer
-from rich.console import Console
 
 from chassis.context import system
 from chassis.errors import Invalid
+from chassis.output import print_json, print_warning
 from chassis.urls import open_url
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
@@ -30,8 +29,6 @@ else:
 PUT_ASIDE = 1
 # Seconds between two saved positions; after a kill an export repeats at most this much.
 KEEP_SECONDS = 1.0
-
-screen = Console(stderr=True)
 
 
 def export(
@@ -76,14 +73,14 @@ def export(
         for reached in exports.export(database, context, to=stream, request=request, index=index, since=since):
             bar.update(task, completed=reached.written)
             for problem in reached.problems:
-                screen.print(f"{problem.record}: {problem.reason} {problem.detail}", style="yellow")
+                print_warning(f"{problem.record}: {problem.reason} {problem.detail}")
             if place and time.monotonic() - started > KEEP_SECONDS:
                 place.save(reached)
                 started = time.monotonic()
         if place:
             place.finish()
     if json:
-        print(orjson.dumps({"written": reached.written, "left": reached.left}).decode())
+        print_json({"written": reached.written, "left": reached.left})
     if reached.left:
         raise typer.Exit(PUT_ASIDE)
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
+from chassis.output import print_json, print_table, print_text
 from services.catalog import institutions, queries
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
@@ -34,7 +32,7 @@ def load_institutions(file: Path, json: Json = False) -> None:
         loaded = institutions.load_institutions(session, entries)
     result = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
-    print(orjson.dumps(result).decode() if json else line)
+    print_json(result) if json else print_text(line)
 
 
 @classes_app.callback()
@@ -54,7 +52,7 @@ def load_classes(
         owner = file_institution or institution or resources.settings.of(CatalogSettings).default_institution
         loaded = class_counts.load_captions(session, owner, captions)
     result = {"institution": owner, "classes": loaded}
-    print(orjson.dumps(result).decode() if json else f"{owner}: {loaded} classes")
+    print_json(result) if json else print_text(f"{owner}: {loaded} classes")
 
 
 @classes_app.command("show")
@@ -64,14 +62,10 @@ def show_classes(json: Json = False) -> None:
         captions = queries.class_captions(session)
     ordered = sorted(captions.items(), key=lambda pair: (notation(pair[0]), pair[0]))
     if json:
-        print(
-            orjson.dumps([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered]).decode()
-        )
+        print_json([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered])
         return
-    table = Table("Kelas / Class", "Indonesia", "English")
-    for value, name in ordered:
-        table.add_row(notation(value), name.id, name.en)
-    Console().print(table)
+    rows = [(notation(value), name.id, name.en) for value, name in ordered]
+    print_table(("Kelas / Class", "Indonesia", "English"), rows)
 
 
 @sources_app.callback()
@@ -94,14 +88,13 @@ def list_sources(json: Json = False) -> None:
             }
             for summary in summaries
         ]
-        print(orjson.dumps(result).decode())
+        print_json(result)
         return
-    table = Table("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map")
-    for summary in summaries:
-        table.add_row(
-            summary.code, summary.institution, str(summary.records), "sendiri / own" if summary.item_map else "–"
-        )
-    Console().print(table)
+    rows = [
+        (summary.code, summary.institution, str(summary.records), "sendiri / own" if summary.item_map else "–")
+        for summary in summaries
+    ]
+    print_table(("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map"), rows)
 
 
 @sources_app.command("show")
@@ -111,9 +104,9 @@ def show_source(code: Annotated[str, typer.Argument(help="Code of the source.")]
         summary = stored_sources.source(session, code)
     text = summary.item_map or USUAL_FILE.read_text(encoding="utf-8")
     if json:
-        print(orjson.dumps({"source": summary.code, "own": bool(summary.item_map), "map": text}).decode())
+        print_json({"source": summary.code, "own": bool(summary.item_map), "map": text})
     else:
-        print(text, end="")
+        print_text(text.removesuffix("\n"))
 
 
 @sources_app.command("map")
@@ -139,7 +132,7 @@ def map_source(
             )
         wait_until_indexed(resources, quiet=json)
     result = {"source": code, "own": bool(text), "changed": changed}
-    print(orjson.dumps(result).decode() if json else f"{code}: items of {changed} records changed")
+    print_json(result) if json else print_text(f"{code}: items of {changed} records changed")
 
 
 def _read(path: Path) -> str:

@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-import orjson
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -21,14 +19,12 @@ from rich.progress import (
 )
 
 from chassis.errors import Unavailable
+from chassis.output import json_text, print_json, print_text, screen
 from chassis.sentences import sentence
 from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.pipeline import Progress as ImportProgress
 from services.catalog.marc.faults import REASONS
-
-screen = Console(stderr=True)
-
 
 # Warnings about imported records that the catalogue gives, not the MARC reader.
 REMARKS = frozenset({"BARCODE_IN_USE", "DUPLICATE_CONTROL_NUMBER"})
@@ -49,12 +45,12 @@ def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
     """Create a progress bar on standard error for bytes or counts; without output when `quiet`."""
     measure: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         measure,
         TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}"),
-        console=screen,
+        TextColumn("{task.fields[note]}", markup=False),
+        console=screen(to_errors=True),
         disable=quiet,
     )
 
@@ -79,21 +75,19 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
 
         def write(finding: Rejected) -> None:
             text = sentence(finding.reason) if finding.reason in REASONS | REMARKS else None
-            file.write(
-                orjson.dumps(
-                    {
-                        "path": finding.path,
-                        "record": finding.ordinal,
-                        "position": finding.position,
-                        "put_aside": not finding.loaded,
-                        "reason": finding.reason,
-                        "detail": finding.detail,
-                        "sentence": None if text is None else {"id": text.id, "en": text.en},
-                        "raw": base64.b64encode(finding.raw).decode(),
-                    }
-                )
-                + b"\n"
+            line = json_text(
+                {
+                    "path": finding.path,
+                    "record": finding.ordinal,
+                    "position": finding.position,
+                    "put_aside": not finding.loaded,
+                    "reason": finding.reason,
+                    "detail": finding.detail,
+                    "sentence": None if text is None else {"id": text.id, "en": text.en},
+                    "raw": base64.b64encode(finding.raw).decode(),
+                }
             )
+            file.write(line.encode() + b"\n")
 
         yield write
 
@@ -109,11 +103,11 @@ def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> Non
         "seconds": round(seconds, 3),
     }
     if json:
-        print(orjson.dumps(result).decode())
+        print_json(result)
         return
-    print(
+    print_text(
         f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
         f"{counts.unchanged} unchanged, {counts.put_aside} rejected; {counts.warnings} warnings; {seconds:.1f} s"
     )
     if counts.new_branches:
-        print(f"New branches, to be described in institutions.toml: {', '.join(counts.new_branches)}")
+        print_text(f"New branches, to be described in institutions.toml: {', '.join(counts.new_branches)}")

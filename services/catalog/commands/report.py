@@ -8,14 +8,12 @@ from datetime import date, timedelta
 from enum import StrEnum
 from typing import Annotated
 
-import orjson
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid
+from chassis.output import print_json, print_table, print_text, visible
 from chassis.sentences import sentence
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.query_log import MOST_ROWS_A_DAY, count_over_bound, report_searches
@@ -31,6 +29,7 @@ COLUMNS = {
     "rank": "REPORT_RANK",
     "last": "REPORT_LAST",
 }
+TEXTS = ("query", "last")
 
 
 class Form(StrEnum):
@@ -62,29 +61,25 @@ def searches(
         speaks = resources.settings.language
     rows = [query._asdict() for query in queries]
     if json:
-        print(orjson.dumps({"since": first, "not_stored": not_stored, "searches": rows}).decode())
+        print_json({"since": first, "not_stored": not_stored, "searches": rows})
     elif form is Form.csv:
         writer = csv.DictWriter(sys.stdout, COLUMNS)
         writer.writeheader()
-        writer.writerows({**row, "query": _inert(row["query"])} for row in rows)
+        writer.writerows({**row, "query": _inert(visible(row["query"]))} for row in rows)
     else:
         _show(rows, speaks, first)
         if not_stored:
             message = sentence("REPORT_NOT_STORED", searches=not_stored, most=MOST_ROWS_A_DAY)
-            Console().print(message.in_language(speaks), markup=False)
+            print_text(message.in_language(speaks))
 
 
 def _show(rows: list[dict[str, object]], speaks: str, since: str) -> None:
-    screen = Console()
     if not rows:
-        screen.print(sentence("REPORT_NO_SEARCHES", since=since).in_language(speaks))
+        print_text(sentence("REPORT_NO_SEARCHES", since=since).in_language(speaks))
         return
-    table = Table()
-    for name, title in COLUMNS.items():
-        table.add_column(sentence(title).in_language(speaks), justify="left" if name in ("query", "last") else "right")
-    for row in rows:
-        table.add_row(*("" if row[name] is None else str(row[name]) for name in COLUMNS))
-    screen.print(table, markup=False)
+    titles = {name: sentence(title).in_language(speaks) for name, title in COLUMNS.items()}
+    cells = [["" if row[name] is None else str(row[name]) for name in COLUMNS] for row in rows]
+    print_table(list(titles.values()), cells, numbers={titles[name] for name in COLUMNS if name not in TEXTS})
 
 
 def _inert(text: str) -> str:

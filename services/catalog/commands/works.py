@@ -10,6 +10,7 @@ import typer
 
 from chassis.context import system
 from chassis.ids import parse_id
+from chassis.output import print_json, print_text
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.index.queue import enqueue
 from services.catalog.works.assignment import emit_moved_records
@@ -53,13 +54,13 @@ def show(work: WorkId, json: Json = False) -> None:
                 for edition, brief in editions
             ],
         }
-        print(orjson.dumps(result).decode())
+        print_json(result)
         return
-    print(f"{page.title} — {page.author}  {page.id}" if page.author else f"{page.title}  {page.id}")
+    print_text(f"{page.title} — {page.author}  {page.id}" if page.author else f"{page.title}  {page.id}")
     for edition, brief in editions:
-        print(f"{edition.score:3} %  {edition.record.id}  {brief['title']} ({brief.get('year', '–')})")
+        print_text(f"{edition.score:3} %  {edition.record.id}  {brief['title']} ({brief.get('year', '–')})")
         for reason in edition.reasons:
-            print(f"       {reason.id} / {reason.en}")
+            print_text(f"       {reason.id} / {reason.en}")
 
 
 @app.command()
@@ -90,4 +91,4 @@ def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> 
 
 def _print_result(work: UUID, moved: int, *, json: bool) -> None:
     line = f"work {work}: {moved} records moved"
-    print(orjson.dumps({"work": str(work), "moved": moved}).decode() if json else line)
+    print_json({"work": str(work), "moved": moved}) if json else print_text(line)

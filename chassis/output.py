@@ -1,0 +1,87 @@
+"""What commands print and log: text in which control characters are visible, tables without markup, lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+# Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1,
+# bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which stand for bytes that are
+# not UTF-8.
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+LAYOUT = "\n\t"
+Colours = Mapping[str, str]
+NO_COLOURS: Colours = {}
+
+
+def visible(text: str, *, layout: str = "") -> str:
+    """Replace each character that a terminal would obey instead of showing it: ESC becomes ⟨U+001B⟩.
+
+    layout  control characters that stay, such as LAYOUT in a text of several lines
+    """
+    return _CONTROLS.sub(lambda match: match[0] if match[0] in layout else f"⟨U+{ord(match[0]):04X}⟩", text)
+
+
+def json_text(value: Any) -> str:
+    """Return one line of JSON; the characters that `visible` replaces are escaped, so that the value stays the same."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def _plain(value: object) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return str(value)
+
+
+def print_text(text: str, *, to_errors: bool = False) -> None:
+    """Print a text of one or more lines to standard output, or to standard error."""
+    print(visible(text, layout=LAYOUT), file=sys.stderr if to_errors else sys.stdout, flush=True)
+
+
+def print_json(value: Any) -> None:
+    """Print one line of JSON."""
+    print(json_text(value), flush=True)
+
+
+def print_table(
+    columns: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    numbers: Collection[str] = (),
+    colours: Colours = NO_COLOURS,
+) -> None:
+    """Print a table.
+
+    numbers  the columns that are aligned to the right
+    colours  of the first cell, by its text
+    """
+    # Rich takes 50 ms, and most commands print no table.
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table()
+    for column in columns:
+        table.add_column(Text(visible(column)), justify="right" if column in numbers else "left")
+    for row in rows:
+        # A Text is never read as markup: a branch may be called `![/b]`.
+        first, *others = (Text(visible(cell, layout=LAYOUT)) for cell in row)
+        first.stylize(colours.get(first.plain, ""))
+        table.add_row(first, *others)
+    screen().print(table)
+
+
+def screen(*, to_errors: bool = False) -> Any:
+    """Return rich's Console for standard output, or for standard error; it reads no markup and no names of emoji."""
+    from rich.console import Console
+
+    return Console(stderr=to_errors, markup=False, emoji=False, highlight=False)
+
+
+def print_warning(text: str) -> None:
+    """Print a line to standard error, in yellow on a terminal, above a progress bar."""
+    screen(to_errors=True).print(visible(text), style="yellow", soft_wrap=True)
