@@ -95,6 +95,20 @@ class PreparedBatch:
         """Ordinals of all records of the chunk, rejected ones included."""
         return [record.ordinal for part in (self.incoming, self.authorities, self.rejected) for record in part]
 
+    def halves(self) -> tuple[PreparedBatch, PreparedBatch]:
+        """Divide at least two records to store; the ordinals of the first half are below those of the second."""
+        to_store = sorted(record.ordinal for part in (self.incoming, self.authorities) for record in part)
+        middle = to_store[len(to_store) // 2]
+        first, second = (
+            PreparedBatch(
+                incoming=[record for record in self.incoming if (record.ordinal < middle) is is_first],
+                authorities=[record for record in self.authorities if (record.ordinal < middle) is is_first],
+                rejected=[record for record in self.rejected if (record.ordinal < middle) is is_first],
+            )
+            for is_first in (True, False)
+        )
+        return first, second
+
 
 def follow_parent() -> None:
     """End this process when the import's process ends, even by kill -9; a pool's worker would wait for ever."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import repeat
@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import orjson
 from sqlalchemy import delete, insert, select, update
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -23,7 +24,17 @@ from chassis.db import Database
 from chassis.ids import new_id
 from services.catalog.importing.authorities import AuthorityDecision, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
-from services.catalog.importing.decode import BATCH, PreparedBatch, Rejected, chunks, follow_parent, prepare
+from services.catalog.importing.decode import (
+    BATCH,
+    IncomingAuthority,
+    IncomingRecord,
+    PreparedBatch,
+    Rejected,
+    alternative_key,
+    chunks,
+    follow_parent,
+    prepare,
+)
 from services.catalog.importing.sources import item_map_of
 from services.catalog.importing.upsert import (
     ImportTarget,
@@ -35,12 +46,15 @@ from services.catalog.importing.upsert import (
     upsert_batch,
 )
 from services.catalog.items.item_maps import USUAL
-from services.catalog.marc.readers import frames
+from services.catalog.marc.readers import Frame, frames
 from services.catalog.tables import ImportRun, ImportSeen, RejectedRecord, Source
+from services.catalog.texts import without_controls
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 3  # chunks being decoded at once
+DATABASE_REFUSED_RECORD = "DATABASE_REFUSED_RECORD"
+LONGEST_DETAIL = 500  # characters
 COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
 
 
@@ -194,33 +208,85 @@ class Import:
         stream: BinaryIO,
         skip: int,
     ) -> None:
-        under_way: deque[Future[PreparedBatch]] = deque()
+        under_way: deque[tuple[list[Frame], Future[PreparedBatch]]] = deque()
         # An existing source keeps its institution, whatever the command names.
         owner = self._institution if target is None else target.shelves.institution
 
         def settle(keep: int) -> None:
             while len(under_way) > keep:
-                self._put(target, run, at, under_way.popleft().result(), stream)
+                chunk, prepared = under_way.popleft()
+                self._put(target, run, at, chunk, prepared.result(), stream)
 
         for chunk in chunks(frames(stream, skip_to=skip)):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
-                self._put(target, run, at, prepare(path, owner, chunk, self._item_map), stream)
+                self._put(target, run, at, chunk, prepare(path, owner, chunk, self._item_map), stream)
             else:
-                under_way.append(pool.submit(prepare, path, owner, chunk, self._item_map))
+                under_way.append((chunk, pool.submit(prepare, path, owner, chunk, self._item_map)))
                 settle(IN_FLIGHT - 1)
         settle(0)
 
-    def _put(self, target: ImportTarget | None, run: int, at: int, prepared: PreparedBatch, stream: BinaryIO) -> None:
-        outcome = self._simulate(prepared) if target is None else self._commit(target, run, at, prepared)
+    def _put(
+        self,
+        target: ImportTarget | None,
+        run: int,
+        at: int,
+        chunk: list[Frame],
+        prepared: PreparedBatch,
+        stream: BinaryIO,
+    ) -> None:
         path = str(self._files[at])
-        places = {record.ordinal: record.position for record in prepared.incoming}
-        for record in prepared.rejected:
-            self._report(record)
-        for ordinal, code in outcome.warnings:
-            self._report(Rejected(path, ordinal, places[ordinal], code, "", loaded=True))
+        parts = (
+            [(prepared, self._simulate(prepared))]
+            if target is None
+            else self._store(target, run, at, prepared, {frame.number: frame.raw for frame in chunk})
+        )
+        for part, outcome in parts:
+            places = {record.ordinal: record.position for record in part.incoming}
+            for record in part.rejected:
+                self._report(record)
+            for ordinal, code in outcome.warnings:
+                self._report(Rejected(path, ordinal, places[ordinal], code, "", loaded=True))
         read = stream.tell() if stream.seekable() else 0
         self._on_progress(Progress(self._bytes_before + read, self._bytes_total, self.counts))
+
+    def _store(
+        self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch, raw: dict[int, bytes]
+    ) -> Iterator[tuple[PreparedBatch, Outcome]]:
+        """Commit a batch; when the database refuses its data, halve it until the bad record is alone and reject that.
+
+        raw      ordinal -> bytes of the record in the file
+        returns  what was committed, each with its outcome
+        """
+        keys = [key for record in prepared.authorities for key in (record.key, alternative_key(record))]
+        met = {key: self._authorities_met.get(key) for key in keys}
+        to_store: list[IncomingRecord | IncomingAuthority] = [*prepared.incoming, *prepared.authorities]
+        try:
+            outcome = self._commit(target, run, at, prepared)
+        except (StatementError, UnicodeError, OverflowError) as problem:
+            if not to_store or not _is_refusal_of_data(problem):
+                raise
+            detail = str(problem.orig if isinstance(problem, StatementError) else problem)
+        else:
+            yield prepared, outcome
+            return
+        # What was rolled back must not be remembered as stored.
+        self._authorities_met.update((key, value) for key, value in met.items() if value is not None)
+        for key in (key for key, value in met.items() if value is None):
+            self._authorities_met.pop(key, None)
+        with self._database.reading(self._context) as session:
+            fresh = open_target(session, source=self._source, institution=self._institution)
+        target.shelves, target.headings = fresh.shelves, fresh.headings
+        if len(to_store) > 1:
+            for half in prepared.halves():
+                yield from self._store(target, run, at, half, raw)
+            return
+        bad = to_store[0]
+        log.warning("record_refused", extra={"run": run, "record": bad.ordinal})
+        rejected = Rejected(
+            str(self._files[at]), bad.ordinal, bad.position, DATABASE_REFUSED_RECORD, detail, raw[bad.ordinal]
+        )
+        yield from self._store(target, run, at, PreparedBatch(rejected=[*prepared.rejected, rejected]), raw)
 
     def _commit(self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
         """Write one batch in one transaction: records, rejected records and the run's progress."""
@@ -281,6 +347,14 @@ def _count(outcome: Outcome, prepared: PreparedBatch, authorities: AuthorityDeci
     outcome.unchanged += len(prepared.authorities) - created - updated
 
 
+def _is_refusal_of_data(problem: Exception) -> bool:
+    """Tell whether the database refused a value, so that the same statement with other values may succeed."""
+    if not isinstance(problem, StatementError) or isinstance(problem, DataError | IntegrityError):
+        return True
+    # PostgreSQL's class 54: a value over a limit, such as the size of an index row
+    return str(getattr(problem.orig, "sqlstate", "")).startswith("54")
+
+
 def _pool(processes: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
 
@@ -300,6 +374,6 @@ def _rejected_row(rejected: Rejected, target: ImportTarget, run: int) -> dict[st
         "ordinal": rejected.ordinal,
         "position": rejected.position,
         "reason": rejected.reason,
-        "detail": rejected.detail,
+        "detail": without_controls(rejected.detail)[:LONGEST_DETAIL],
         "raw": rejected.raw,
     }

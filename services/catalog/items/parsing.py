@@ -9,6 +9,7 @@ from services.catalog.items.availability import ItemFacts
 from services.catalog.items.call_numbers import shelf_key, shelf_parts
 from services.catalog.items.item_maps import STATUSES, USUAL, ItemMap, ItemPattern
 from services.catalog.marc.record import Field, Record
+from services.catalog.texts import without_controls
 
 _COLLECTION_WORDS = {
     **dict.fromkeys(("circ", "circulation", "sirkulasi", "umum", "general", "fic", "nfic"), "circulation"),
@@ -98,7 +99,7 @@ def _read_item(
         return None
     values: dict[str, str] = {}
     for name, code, text in pattern.texts:
-        value = first_values.get(code, "").strip() if code else text.text_of(field, first_values)
+        value = without_controls(first_values.get(code, "") if code else text.text_of(field, first_values)).strip()
         if value:
             values[name] = value
     get = values.get
@@ -233,7 +234,7 @@ def _links(field: Field) -> set[str]:
 
 
 def _values(field: Field, code: str) -> list[str]:
-    return [field[index + 1].strip() for index in range(2, len(field) - 1, 2) if field[index] == code]
+    return [without_controls(field[index + 1]).strip() for index in range(2, len(field) - 1, 2) if field[index] == code]
 
 
 def collection_of(word: str) -> str:
@@ -298,5 +299,5 @@ def _month(value: str) -> str:
 def _value(field: Field, code: str) -> str:
     for index in range(2, len(field) - 1, 2):
         if field[index] == code:
-            return field[index + 1].strip()
+            return without_controls(field[index + 1]).strip()
     return ""

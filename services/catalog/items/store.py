@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from services.catalog.items.availability import ItemFacts, holdings
 from services.catalog.tables import Branch, Item
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
+MOST_PARAMETERS = 10_000
 
 
 @dataclass(slots=True)
@@ -60,12 +61,12 @@ def open_branches(session: Session, branch_index: BranchIndex, items: Iterable[I
     ]  # fmt: skip
     # Another import, or a file of institutions, may create the same branch at the same time.
     insert_ignore(session, Branch, rows, key=("institution_id", "code"))
-    result = session.execute(
-        select(Branch.code, Branch.id, Branch.name_id, Branch.name_en).where(
-            Branch.institution_id == branch_index.institution_id, Branch.code.in_(codes)
+    columns = select(Branch.code, Branch.id, Branch.name_id, Branch.name_en)
+    for some in _in_parts(codes):
+        result = session.execute(
+            columns.where(Branch.institution_id == branch_index.institution_id, Branch.code.in_(some))
         )
-    )
-    branch_index.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
+        branch_index.branches |= {row.code: (row.id, LocalText(row.name_id, row.name_en)) for row in result}
     return [str(row["code"]) for row in rows if branch_index.branches[str(row["code"])][0] == row["id"]]
 
 
@@ -139,9 +140,15 @@ def _barcodes_elsewhere(
     barcodes = {facts.barcode for stored in stored_items for facts in stored.items if facts.barcode}
     if not barcodes:
         return {}
-    rows = session.execute(
-        select(Item.barcode, Item.record_number).where(
-            Item.institution_id == branch_index.institution_id, Item.barcode.in_(barcodes)
-        )
-    )
-    return {str(row.barcode): row.record_number for row in rows}
+    columns = select(Item.barcode, Item.record_number).where(Item.institution_id == branch_index.institution_id)
+    return {
+        str(row.barcode): row.record_number
+        for some in _in_parts(sorted(barcodes))
+        for row in session.execute(columns.where(Item.barcode.in_(some)))
+    }
+
+
+def _in_parts(values: list[str]) -> Iterator[list[str]]:
+    """Divide values for one statement each: databases limit its parameters."""
+    for start in range(0, len(values), MOST_PARAMETERS):
+        yield values[start : start + MOST_PARAMETERS]

@@ -15,6 +15,8 @@ from hashlib import sha256
 
 import orjson
 
+from services.catalog.texts import identifier, without_controls
+
 Field = list[str]
 Tags = Mapping[str, Sequence[Field]]  # the fields of a record by tag, in the record's order
 
@@ -149,12 +151,13 @@ class Record:
         """Return `(003)001`, or `001` without a 003; None when 001 is missing or blank.
 
         The first field of each tag counts. A 001 that begins with a bracket gets the prefix `()`, so that it is not
-        confused with another agency's number.
+        confused with another agency's number. The key has no control characters, and a long one is shortened
+        (texts.identifier).
         """
-        number = self.control("001")
-        if number is None or not number.strip():
+        number = without_controls(self.control("001") or "")
+        if not number.strip():
             return None
         agency = self.control("003")
         if agency:
-            return f"({agency}){number}"
-        return f"(){number}" if number.startswith("(") else number
+            return identifier(f"({agency}){number}")
+        return identifier(f"(){number}" if number.startswith("(") else number)

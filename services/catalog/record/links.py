@@ -9,6 +9,7 @@ from services.catalog.analysis import isbn13
 from services.catalog.marc.record import Field, Tags, control, pick
 from services.catalog.record.display_rules import RELATIONS, rule_for
 from services.catalog.record.headings import tidy
+from services.catalog.texts import identifier
 
 LONGEST_ADDRESS = 2000
 MOST_RELATIONS = 200
@@ -74,7 +75,7 @@ def control_keys(number: str, tags: Tags) -> list[str]:
     own_prefix = [f"{agency})"] if agency else []
     default_prefix = [f"({default_agency})"] if default_agency else []
     prefixes = (*own_prefix, *default_prefix, "()" if plain.startswith("(") else "")
-    return list(dict.fromkeys(f"{prefix}{plain}" for prefix in prefixes))
+    return list(dict.fromkeys(identifier(f"{prefix}{plain}") for prefix in prefixes))
 
 
 def _relation(field: Field) -> dict[str, Any] | None:

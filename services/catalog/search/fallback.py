@@ -23,6 +23,7 @@ from services.catalog.record.codes import standard_number
 from services.catalog.record.headings import heading_sort
 from services.catalog.search.scorer import Fields, constant_rarity, total_weight, weigh
 from services.catalog.tables import Institution, Item, Record, Source
+from services.catalog.texts import without_controls
 
 MOST_CANDIDATES = 300  # 0.2 ms each
 MOST_OF_ALL_WORDS, MOST_OF_A_WORD = 150, 60
@@ -91,7 +92,7 @@ def _by_number(session: Session, text: str) -> Iterator[Select[int]]:
         {
             form
             for number_text in texts
-            for form in (number_text, number_text.upper(), number_text.lower())
+            for form in map(without_controls, (number_text, number_text.upper(), number_text.lower()))
             if len(number_text) <= 64
         }
     )
