@@ -1,5 +1,5 @@
 # One image, the command chooses the process: up, serve, work, migrate, gateway (see docker-compose.yml and k8s/).
-FROM python:3.11-slim-bookworm AS build
+FROM python:3.11.15-slim-bookworm AS build
 ENV UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
@@ -11,7 +11,7 @@ COPY services/ services/
 COPY gateway/ gateway/
 RUN uv sync --locked --no-dev --no-editable
 
-FROM python:3.11-slim-bookworm
+FROM python:3.11.15-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin rangkiang \
     && install -d -o rangkiang -g rangkiang /data
 COPY --from=build /app/.venv /app/.venv
@@ -20,5 +20,9 @@ USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8080 50051
+# For `up` and `gateway`. docker-compose.yml replaces it for the other commands, and Kubernetes has probes of its own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os; \
+connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8080), timeout=4); \
+connection.request('GET', '/api/v1/health/live'); raise SystemExit(connection.getresponse().status != 200)"]
 ENTRYPOINT ["rangkiang"]
 CMD ["up"]

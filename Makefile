@@ -3,9 +3,10 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-print-directory
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto
+.PHONY: help setup run test lint types unit services services-down cluster soak fuzz bench bench-releases relevance proto licences sbom advisories
 
 PY := .venv/bin/python
+SBOM ?= var/sbom.json
 # An empty variable is an unset one for the settings.
 export PORT DATA WORKERS BENCH RELEASE KILLS SOAK_SEED FUZZ_SECONDS
 # Tests start hundreds of processes: without bytecode on disk each compiles what it imports.
@@ -24,7 +25,7 @@ run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
 test: services lint types  ## everything: checks, types, and all tests on real servers
 	@$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
 
-lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests
+lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
 	@.ci/lint
 
 types: setup  ## mypy strict
@@ -60,3 +61,14 @@ relevance: services  ## how well judged searches are answered, on both engines
 
 proto: setup  ## generate rangkiang/ from proto/
 	@.ci/proto generate
+
+licences: setup  ## write docs/licences.md from uv.lock and the installed packages
+	@$(PY) -m tests.architecture.licences
+
+sbom: setup  ## the packages of the product as CycloneDX: SBOM=var/sbom.json
+	@mkdir -p "$(dir $(SBOM))"
+	@.uv/bin/uv export --quiet --locked --no-dev --format cyclonedx1.5 --preview-features sbom-export --output-file "$(SBOM)"
+	@echo "$(SBOM)"
+
+advisories: setup  ## published advisories about the locked packages, from osv.dev; fails when it does not answer
+	@.ci/advisories

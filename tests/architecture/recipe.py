@@ -44,7 +44,8 @@ def copy_checkout(folder: Path) -> Path:
             shutil.copy2(CHECKOUT / name, folder / name)
     if (CHECKOUT / ".mypy_cache").is_dir():
         shutil.copytree(CHECKOUT / ".mypy_cache", folder / ".mypy_cache")
-    (folder / ".venv").symlink_to(CHECKOUT / ".venv")
+    for environment in (".venv", ".uv"):
+        (folder / environment).symlink_to(CHECKOUT / environment)
     subprocess.run(["git", "init", "--quiet"], cwd=folder, check=True)
     return folder
 
