@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import selectors
 import signal
 import socket
@@ -19,28 +20,43 @@ from types import FrameType
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from chassis.http_protocol import CHECK_SECONDS, BoundedProtocol
 from chassis.settings import environment_with
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 RESPAWN_SECONDS = 0.5
+PAUSE_SECONDS = 0.02  # before the next try to accept or to pass on
 
 
 class Supervisor:
     """Accepts connections, passes them to workers, and replaces dead workers."""
 
-    def __init__(self, listener: socket.socket, *, module: str, workers: int, ready: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        *,
+        module: str,
+        workers: int,
+        connections_per_address: int,
+        ready: Callable[[], None],
+    ) -> None:
         """
         listener  a bound, listening socket; closed at the end
         module    each worker runs as `python -m module HANDLE`; HANDLE is its channel
+        connections_per_address
+                  at most so many in all workers together; 0: no limit
         ready     called once, when all workers are ready
         """
         self._listener, self._module, self._count, self._ready = listener, module, workers, ready
+        # The limit of connections is one for all workers, which get them in turn.
+        share = str(math.ceil(connections_per_address / workers))
+        self._environment = environment_with(PORT="0", WORKERS="1", CONNECTIONS_PER_ADDRESS=share)
         self._workers: dict[socket.socket, subprocess.Popen[bytes]] = {}
         self._queue: list[socket.socket] = []
+        self._waiting: socket.socket | None = None  # accepted, and no worker could take it yet
         self._announced = False
         self._stopping = False
         self._next_spawn = 0.0
@@ -54,7 +70,9 @@ class Supervisor:
             selector.register(self._listener, selectors.EVENT_READ)
             while not self._stopping:
                 self._spawn_missing_worker()
-                for key, _ in selector.select(timeout=0.25):
+                if self._waiting is not None:
+                    self._accept()
+                for key, _ in selector.select(timeout=PAUSE_SECONDS if self._waiting else 0.25):
                     if key.fileobj is self._listener:
                         self._accept()
                     else:
@@ -65,18 +83,24 @@ class Supervisor:
         self._stopping = True
 
     def _spawn_missing_worker(self) -> None:
-        if len(self._workers) < self._count and time.monotonic() >= self._next_spawn:
+        if len(self._workers) == self._count or time.monotonic() < self._next_spawn:
+            return
+        try:
             channel, worker_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            channel.setblocking(False)
-            # A subprocess, not a fork: a forked child would hold its parent's locks after kill -9.
-            worker = subprocess.Popen(
-                [sys.executable, "-m", self._module, str(worker_end.fileno())],
-                pass_fds=[worker_end.fileno()],
-                env=environment_with(PORT="0", WORKERS="1"),
-            )
-            worker_end.close()
-            self._workers[channel] = worker
-            self._selector.register(channel, selectors.EVENT_READ)
+            with worker_end:
+                channel.setblocking(False)
+                # A subprocess, not a fork: a forked child would hold its parent's locks after kill -9.
+                worker = subprocess.Popen(
+                    [sys.executable, "-m", self._module, str(worker_end.fileno())],
+                    pass_fds=[worker_end.fileno()],
+                    env=self._environment,
+                )
+        except OSError as problem:
+            log.warning("worker_not_started", extra={"why": problem.strerror})
+            self._next_spawn = time.monotonic() + RESPAWN_SECONDS
+            return
+        self._workers[channel] = worker
+        self._selector.register(channel, selectors.EVENT_READ)
 
     def _read_message(self, channel: socket.socket) -> None:
         """Handle a worker's message that it is ready, or the end of its channel when it has died."""
@@ -105,25 +129,35 @@ class Supervisor:
         return self._workers.pop(channel)
 
     def _accept(self) -> None:
-        while self._queue:
-            try:
-                connection, _ = self._listener.accept()
-            except (BlockingIOError, ConnectionAbortedError):
-                return
-            with connection:
-                self._pass_on(connection)
-        # No worker is ready: connections wait in the kernel's backlog.
-        time.sleep(0.02)
+        """Accept connections and pass them on; those that no worker can take now wait in the kernel's backlog."""
+        while self._queue and not self._stopping:
+            if self._waiting is None:
+                try:
+                    self._waiting, _ = self._listener.accept()
+                except (BlockingIOError, ConnectionAbortedError):
+                    return
+                except OSError as problem:
+                    # No file handle or no memory is left, perhaps for a moment.
+                    log.warning("connection_not_accepted", extra={"why": problem.strerror})
+                    break
+            if not self._pass_on(self._waiting):
+                break
+            self._waiting.close()
+            self._waiting = None
+        time.sleep(PAUSE_SECONDS)
 
-    def _pass_on(self, connection: socket.socket) -> None:
+    def _pass_on(self, connection: socket.socket) -> bool:
+        """Give a connection to the next worker that takes it; False when none does."""
         for _ in range(len(self._queue)):
             channel = self._queue.pop(0)
             self._queue.append(channel)
             try:
                 socket.send_fds(channel, [b"c"], [connection.fileno()])
-                return
-            except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            except OSError:
+                # The worker is gone, or does not read: ETOOMANYREFS when too many handles are under way.
                 continue
+            return True
+        return False
 
     def _stop_workers(self) -> None:
         self._listener.close()
@@ -137,40 +171,19 @@ class Supervisor:
                 worker.kill()
 
 
-class _BatchingTransport:
-    """A transport that sends the writes of one iteration of the loop as one write; it delegates everything else."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._chunks: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        if not self._chunks:
-            asyncio.get_running_loop().call_soon(self._flush)
-        self._chunks.append(data)
-
-    def close(self) -> None:
-        self._flush()
-        self._transport.close()
-
-    def _flush(self) -> None:
-        if self._chunks:
-            self._transport.write(b"".join(self._chunks))
-            self._chunks.clear()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
-class SingleWriteProtocol(HttpToolsProtocol):
-    """Sends headers and body of a response in one system call: two calls take a tenth of a search's time."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
-
-
 class StoppableServer(uvicorn.Server):
-    """Returns from run() after SIGTERM or SIGINT."""
+    """Returns from run() after SIGTERM or SIGINT, and closes the connections of late clients."""
+
+    _next_check = 0.0
+
+    async def on_tick(self, counter: int) -> bool:
+        now = asyncio.get_running_loop().time()
+        if now >= self._next_check:
+            self._next_check = now + CHECK_SECONDS
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.check_deadline(now)
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # uvicorn's method raises the signal again at the end: the process would die before its jobs have stopped and

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from chassis.addresses import networks
 from chassis.errors import Invalid
 
 # Passwords in URLs of development; they are refused in production.
@@ -33,6 +34,11 @@ def _check_url(value: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_check_url)]
+
+
+def _networks(value: str) -> str:
+    networks(value)
+    return value
 
 
 class OwnSettings(BaseModel):
@@ -69,8 +75,11 @@ class Settings(OwnSettings):
     host: str = Field(default="127.0.0.1", description="address where HTTP is served")
     port: int = Field(default=8080, ge=0, le=65535, description="port where HTTP is served")
     workers: int = Field(default=1, ge=1, le=64, description="processes of `up`")
-    trusted_proxies: str = Field(
+    trusted_proxies: Annotated[str, AfterValidator(_networks)] = Field(
         default="", description="addresses and networks whose X-Forwarded-For is trusted, separated by commas"
+    )
+    connections_per_address: int = Field(
+        default=64, ge=0, description="open connections of one address at most, but for trusted proxies; 0: no limit"
     )
     grpc_host: str = Field(default="127.0.0.1", description="address where `serve` answers gRPC")
     grpc_port: int = Field(default=50051, ge=0, le=65535, description="port where `serve` answers gRPC")

@@ -12,10 +12,12 @@ from functools import partial
 import uvicorn
 
 from chassis import jobs, telemetry
+from chassis.addresses import networks
 from chassis.db import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
-from chassis.prefork import GRACE_SECONDS, SingleWriteProtocol, StoppableServer, Supervisor, WorkerServer
+from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimit
+from chassis.prefork import GRACE_SECONDS, StoppableServer, Supervisor, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.server import database_answers
 from chassis.service import Resources, Service, discover
@@ -38,7 +40,13 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
     if settings.workers == 1:
         _serve_in_process(settings, listener, lambda: announce(address))
     else:
-        Supervisor(listener, module="chassis.up", workers=settings.workers, ready=lambda: announce(address)).run()
+        Supervisor(
+            listener,
+            module="chassis.up",
+            workers=settings.workers,
+            connections_per_address=settings.connections_per_address,
+            ready=lambda: announce(address),
+        ).run()
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -88,17 +96,18 @@ class _Services:
 
 
 def _http_config(settings: Settings) -> uvicorn.Config:
+    limit = ConnectionLimit(settings.connections_per_address, networks(settings.trusted_proxies))
     return uvicorn.Config(
         resolve(APP)(settings),
-        http=SingleWriteProtocol,
+        http=partial(BoundedProtocol, limit=limit),  # type: ignore[arg-type]
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        h11_max_incomplete_event_size=16 * 1024,
     )
 
 

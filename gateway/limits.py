@@ -7,19 +7,18 @@ the headers. Limits protect the machine; each process has its own, and they end 
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from functools import lru_cache
 from hashlib import blake2b
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.addresses import caller_of
 from chassis.errors import Error, TooMany
 from gateway.request_guard import header_fields
 
@@ -27,7 +26,6 @@ WINDOW_SECONDS = 60
 MOST_CALLERS = 50_000  # about 10 MB
 # Probes and files that browsers and proxies cache do not count.
 EXEMPT = ("/api/v1/health/", "/static/")
-IPV6_BITS = 64  # one household can use all addresses of the other 64 bits
 # The gateway does not verify credentials. With invented ones an address gets at most this many times its quota.
 MOST_CREDENTIALS = 10
 _KEY = secrets.token_bytes(32)
@@ -115,17 +113,7 @@ def credential_of(scope: Scope) -> str:
 
 def address_of(scope: Scope) -> str:
     """Return the caller's address, which TRUSTED_PROXIES may report; for IPv6 its first 64 bits."""
-    address: str = (scope.get("client") or ("",))[0]
-    return _network(address) if ":" in address else address
-
-
-@lru_cache(maxsize=1024)
-def _network(address: str) -> str:
-    try:
-        parsed = ipaddress.IPv6Address(address)
-    except ValueError:  # such as the path of a socket
-        return address
-    return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, IPV6_BITS), strict=False).network_address)
+    return caller_of((scope.get("client") or ("",))[0])
 
 
 def too_many(quota: int, seconds: int) -> TooMany:

@@ -51,7 +51,11 @@ def supervise(workers: int) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
     Supervisor(
-        listener, module="tests.chassis.prefork_worker", workers=workers, ready=lambda: print(port, flush=True)
+        listener,
+        module="tests.chassis.prefork_worker",
+        workers=workers,
+        connections_per_address=0,
+        ready=lambda: print(port, flush=True),
     ).run()
 
 

@@ -1,0 +1,217 @@
+"""The HTTP protocol of the processes that serve: uvicorn's, with bounds on bytes, waiting requests, time, connections.
+
+uvicorn sets no such bounds, and httptools hands over a header only when it is complete: one client could fill the
+memory with a header that never ends, or hold every file handle with connections on which it sends nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from math import inf
+from typing import Any
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from chassis.addresses import Networks, caller_of, is_in
+
+HEAD_BYTES = 32 * 1024  # of URL, headers, chunk sizes and trailers together
+# A chunk of one byte has five bytes around it, which are no attack.
+CHUNK_OVERHEAD = 8  # bytes for each byte of the body
+WAITING_REQUESTS = 16  # on one connection, behind the one that is being answered
+HEAD_SECONDS = 15.0
+BODY_SECONDS = 30.0
+KEEP_ALIVE_SECONDS = 30
+PROXY_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its own end, so that the proxy closes first
+UNREAD_SECONDS = 30.0  # that a client may leave the rest of a response unread
+CHECK_SECONDS = 1.0
+# While requests wait, bytes are parsed in pieces shorter than the shortest request: one piece completes at most one.
+_PIECE_BYTES = 16
+_REQUEST_LINE = b"HTTP/1."
+
+
+@dataclass(slots=True)
+class ConnectionLimit:
+    """Counts the open connections of each caller in this process.
+
+    most     at most so many of one caller; 0: no limit
+    exempt   trusted proxies, which speak for many
+    """
+
+    most: int
+    exempt: Networks
+    _open: Counter[str] = field(default_factory=Counter)
+
+    def open(self, caller: str) -> bool:
+        """Count a connection; False if the caller has too many, and then it is not counted."""
+        if self.most and self._open[caller] >= self.most:
+            return False
+        self._open[caller] += 1
+        return True
+
+    def close(self, caller: str) -> None:
+        """Forget a counted connection."""
+        self._open[caller] -= 1
+        if self._open[caller] <= 0:
+            del self._open[caller]
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. `check_deadline` has to be called every CHECK_SECONDS for the bounds of time.
+
+    A response's headers and body are sent in one system call: two of them take a tenth of a search's time.
+    """
+
+    def __init__(self, *, limit: ConnectionLimit, **options: Any) -> None:
+        """
+        limit    shared by all connections of the process
+        options  as uvicorn gives them
+        """
+        super().__init__(**options)
+        self._limit = limit
+        self._caller = ""  # of a counted connection
+        self._deadline = inf  # of the loop's clock: when the client must have sent what it owes
+        self._overhead = 0  # bytes of the current request that its body does not pay for
+        self._held = bytearray()  # received, and parsed when fewer requests wait
+        self._unread, self._unread_since = 0, inf  # bytes that the client has not taken, and since when not one of them
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(_BatchingTransport(transport))  # type: ignore[arg-type]
+        self.flow = _HoldingFlow(transport, self._held)
+        address = self.client[0] if self.client else ""
+        if is_in(address, self._limit.exempt):
+            self.timeout_keep_alive = PROXY_KEEP_ALIVE_SECONDS
+        elif self._limit.open(caller := caller_of(address)):
+            self._caller = caller
+        else:
+            self._refuse(429, "This address has too many open connections.")
+            return
+        self._deadline = self.loop.time() + HEAD_SECONDS
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.pipeline.clear()
+        self._held.clear()
+        if self._caller:
+            self._limit.close(self._caller)
+            self._caller = ""
+
+    def data_received(self, data: bytes) -> None:
+        if self._held or self.pipeline or data.count(_REQUEST_LINE) > 1:
+            self._held += data
+            self._parse_held()
+        else:
+            self._parse(data)
+
+    def _parse_held(self) -> None:
+        """Parse what was held back, until too many requests wait. Reading goes on when nothing is held."""
+        while self._held and len(self.pipeline) < WAITING_REQUESTS and not self.transport.is_closing():
+            piece = bytes(self._held[:_PIECE_BYTES])
+            del self._held[:_PIECE_BYTES]
+            self._parse(piece)
+        if self._held:
+            self.flow.pause_reading()
+        else:
+            self.flow.resume_reading()
+
+    def _parse(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._deadline == inf:
+            self._deadline = self.loop.time() + HEAD_SECONDS
+        super().data_received(data)
+        self._overhead += len(data)
+        if self._overhead > HEAD_BYTES and not self.transport.is_closing():
+            if 2 * len(self.url) > HEAD_BYTES:
+                self._refuse(414, f"The URL is longer than {HEAD_BYTES} bytes.")
+            else:
+                self._refuse(431, f"The headers are longer than {HEAD_BYTES} bytes.")
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._overhead = 0
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        self._deadline = self.loop.time() + BODY_SECONDS
+
+    def on_body(self, body: bytes) -> None:
+        self._overhead -= (1 + CHUNK_OVERHEAD) * len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._deadline = inf
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._held:
+            self._parse_held()
+
+    def check_deadline(self, now: float) -> None:
+        """Close the connection when its client is late in sending, or has not read for too long.
+
+        now  of the loop's clock
+        """
+        unread = self.transport.get_write_buffer_size()
+        if not unread:
+            self._unread_since = inf
+        elif unread < self._unread or self._unread_since == inf:
+            self._unread_since = now
+        self._unread = unread
+        if now - self._unread_since > UNREAD_SECONDS:
+            self.transport.abort()
+        elif now > self._deadline and not self.transport.is_closing():
+            self._refuse(408, "The request was not complete in time.")
+
+    def _refuse(self, status: int, sentence: str) -> None:
+        """Close the connection; say why, unless the response to a request is under way."""
+        if self.cycle is None or self.cycle.response_complete:
+            body = sentence.encode()
+            self.transport.write(
+                STATUS_LINE[status]
+                + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+                + b"content-length: %d\r\n\r\n%s" % (len(body), body)
+            )
+        self.pipeline.clear()
+        self._held.clear()
+        self.transport.close()
+
+
+class _HoldingFlow(FlowControl):
+    """Reads nothing more while received bytes are held back: uvicorn resumes after each response."""
+
+    def __init__(self, transport: asyncio.Transport, held: bytearray) -> None:
+        super().__init__(transport)
+        self._held = held
+
+    def resume_reading(self) -> None:
+        if not self._held:
+            super().resume_reading()
+
+
+class _BatchingTransport:
+    """A transport that sends the writes of one iteration of the loop as one; all else passes through."""
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._chunks: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        if not self._chunks:
+            asyncio.get_running_loop().call_soon(self._flush)
+        self._chunks.append(data)
+
+    def close(self) -> None:
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._chunks:
+            self._transport.write(b"".join(self._chunks))
+            self._chunks.clear()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
