@@ -24,8 +24,11 @@ from gateway.request_guard import header_fields
 
 WINDOW_SECONDS = 60
 MOST_CALLERS = 50_000  # about 10 MB
-# Probes and files that browsers and proxies cache do not count.
-EXEMPT = ("/api/v1/health/", "/static/")
+# Probes do not count.
+EXEMPT = "/api/v1/health/"
+# Files of pages have a quota of their own, so that the page which explains the limit has its style; files over it
+# count like other requests.
+FILES = "/static/"
 # The gateway does not verify credentials. With invented ones an address gets at most this many times its quota.
 MOST_CREDENTIALS = 10
 _KEY = secrets.token_bytes(32)
@@ -75,6 +78,7 @@ class Limits:
     def __init__(self, app: ASGIApp, *, quota: int, refuse: Callable[[Request, Error], Response]) -> None:
         self.app, self._refuse = app, refuse
         self._buckets = Buckets(quota)
+        self._files = Buckets(quota)
         self._addresses_with_credentials = Buckets(quota * MOST_CREDENTIALS)
         self._policies = {
             kind: (b"ratelimit-policy", f'"{kind}";q={quota};w={WINDOW_SECONDS}'.encode())
@@ -83,6 +87,9 @@ class Limits:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+            await self.app(scope, receive, send)
+            return
+        if scope["path"].startswith(FILES) and self._files.take(address_of(scope)) >= 0:
             await self.app(scope, receive, send)
             return
         buckets, credential = self._buckets, credential_of(scope)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids
-from chassis.errors import Error
+from chassis.errors import Error, Invalid
 
 log = logging.getLogger(__name__)
 
@@ -151,6 +151,8 @@ def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:
         error = AddressTooLong("ADDRESS_TOO_LONG", longest=LONGEST_TARGET_BYTES)
     elif sum(map(len, chain.from_iterable(scope["headers"]))) > LONGEST_HEADERS_BYTES:
         error = HeadersTooLarge("HEADERS_TOO_LARGE", longest=LONGEST_HEADERS_BYTES)
+    elif [name for name, _ in scope["headers"]].count(b"host") > 1:
+        error = Invalid("HOST_REPEATED")
     elif scope["method"] in READ_METHODS and (
         b"transfer-encoding" in fields or _content_length(fields) > LONGEST_IGNORED_BODY_BYTES
     ):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from hashlib import blake2b
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.negotiation import parse_weights
 from gateway.request_guard import header_fields
 
 _XML = tuple(f"application/{kind}" for kind in ("xml", "atom+xml", "mods+xml", "marcxml+xml", "dc+xml"))
@@ -31,7 +33,7 @@ def respond(
     cache  Cache-Control; by default caches may store the response and must revalidate it each time
     """
     family, fields = media_type.split(";", 1)[0], header_fields(request.scope)
-    compress = len(body) >= GZIP_FROM_BYTES.get(family, 1 << 40) and b"gzip" in fields.get(b"accept-encoding", b"")
+    compress = len(body) >= GZIP_FROM_BYTES.get(family, 1 << 40) and accepts_gzip(fields.get(b"accept-encoding", b""))
     tag = f'"{blake2b(body, digest_size=12).hexdigest()}{"-gz" if compress else ""}"'
     response_headers = {"ETag": tag, "Cache-Control": cache, "Vary": vary, **(headers or {})}
     client_tags = fields.get(b"if-none-match")
@@ -41,6 +43,13 @@ def respond(
         response_headers["Content-Encoding"] = "gzip"
         body = gzip(body, _GZIP_LEVEL[family])
     return Response(body, media_type=media_type, headers=response_headers)
+
+
+@lru_cache(maxsize=256)
+def accepts_gzip(header: bytes) -> bool:
+    """Whether an Accept-Encoding header allows gzip, by name or by `*` (RFC 9110 §12.5.3)."""
+    weights = parse_weights(header[:200].decode("latin-1"))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
 def gzip(body: bytes, level: int) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
 from xml.etree.ElementTree import Element
 
 from fastapi import APIRouter
@@ -46,8 +45,9 @@ async def unapi(request: Request) -> Response:
     identifier = query.id
     if not identifier:
         return respond(request, _formats(""), "application/xml", vary="Accept-Encoding")
-    # `id` is urn:uuid:…, the page's URL or the id alone; each ends in the id.
-    record_id = check_record_id(urlsplit(identifier).path.rpartition("/")[2].rpartition(":")[2].lower())
+    # `id` is urn:uuid:…, the page's URL or the id alone; before a query or fragment, each ends in the id.
+    path = identifier.partition("?")[0].partition("#")[0]
+    record_id = check_record_id(path.rpartition("/")[2].rpartition(":")[2].lower())
     name = query.format
     if not name:
         await call(request, catalog(request).GetRecord, wire.GetRecordRequest(id=record_id))

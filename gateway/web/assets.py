@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
-from gateway.responses import gzip
+from gateway.responses import accepts_gzip, gzip
 
 router = APIRouter()
 
@@ -59,7 +59,7 @@ async def static(request: Request) -> Response:
     asset = _by_path().get(request.url.path)
     if asset is None:
         raise NotFound("FILE_NOT_FOUND")
-    squeeze = "gzip" in request.headers.get("accept-encoding", "")
+    squeeze = accepts_gzip(request.headers.get("accept-encoding", "").encode("latin-1"))
     headers = {"Cache-Control": "public, max-age=31536000, immutable", "Vary": "Accept-Encoding"}
     if squeeze:
         headers["Content-Encoding"] = "gzip"

@@ -99,13 +99,14 @@ def saving(request: Request) -> bool:
 def here(request: Request) -> str:
     """Return this page's path and query, to return to."""
     query = request.url.query
-    return f"{request.url.path}?{query}" if query else request.url.path
+    path = "/" + request.url.path.lstrip("/")  # a browser reads // at the beginning as the name of another host
+    return f"{path}?{query}" if query else path
 
 
 def _in_language(request: Request, lang: str) -> str:
     """Return this page's URL in another language."""
     rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
-    return f"{request.url.path}?{urlencode([*rest, ('lang', lang)])}"
+    return f"/{request.url.path.lstrip('/')}?{urlencode([*rest, ('lang', lang)])}"
 
 
 def remember(request: Request, response: Response, name: str, value: str) -> None:

@@ -80,7 +80,7 @@ def test_responses_have_the_remaining_quota_and_a_request_over_it_is_refused(add
     assert refusal.headers["X-Request-Id"]
 
 
-def test_a_page_explains_the_limit_and_health_and_static_files_do_not_count(address: str) -> None:
+def test_a_page_explains_the_limit_and_has_its_style_and_health_does_not_count(address: str) -> None:
     for _ in range(QUOTA):
         httpx.get(f"{address}/")
     page = httpx.get(f"{address}/", headers={"Accept": "text/html"})
@@ -90,6 +90,13 @@ def test_a_page_explains_the_limit_and_health_and_static_files_do_not_count(addr
     for path in ("/api/v1/health/live", f"/static/{style}"):
         response = httpx.get(f"{address}{path}")
         assert (response.status_code, "RateLimit" in response.headers) == (200, False)
+
+
+def test_files_of_pages_count_too(address: str) -> None:
+    style = httpx.get(f"{address}/").text.partition("/static/")[2].partition('"')[0]
+    statuses = [httpx.get(f"{address}/static/{style}").status_code for _ in range(2 * QUOTA)]
+    assert statuses.count(200) == 2 * QUOTA - 1
+    assert statuses[-1] == 429
 
 
 def test_without_a_limit_responses_have_no_limit_headers() -> None:

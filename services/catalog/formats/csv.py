@@ -17,7 +17,7 @@ SEPARATOR: Final = " ; "
 # Characters in a cell: spreadsheets allow little more, and Python's csv reader stops at 131,072.
 LONGEST: Final = 32_000
 # A spreadsheet reads a cell that begins with one of these as a formula; an apostrophe before it makes it text.
-FORMULA: Final = ("=", "+", "-", "@")
+FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("id", lambda _, entry: entry.id),
     ("control_number", lambda cited, _: cited.control_number),
