@@ -104,9 +104,9 @@ def run_for_command(name: str) -> None:
 
 def _run_until(job: Job, resources: Resources, stop: threading.Event, process_started: datetime) -> None:
     """Run a job under its lease until `stop`; a failed run is logged and tried again."""
-    run = resolve(job.run)
     while not stop.is_set():
         try:
+            run = resolve(job.run)
             if job.scheduled:
                 _run_when_due(job, run, resources, stop, process_started)
                 continue

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import resource
 import socket
 import sys
 import threading
@@ -25,6 +26,7 @@ from chassis.settings import Settings, load
 from chassis.urls import resolve
 
 BACKLOG = 512
+MOST_FILES = 65_536
 APP = "gateway.app:create_app"
 
 
@@ -35,6 +37,7 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
     raises    Unavailable  PORT_TAKEN
               Invalid      ADDRESS_UNUSABLE
     """
+    _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
     if settings.workers == 1:
@@ -47,6 +50,17 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
             connections_per_address=settings.connections_per_address,
             ready=lambda: announce(address),
         ).run()
+
+
+def _raise_file_limit() -> None:
+    """Allow this process and its workers as many open files as the system lets them have, up to MOST_FILES.
+
+    Each connection is one; the usual limit of 1,024 is for programs that call select().
+    """
+    limit, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if most == resource.RLIM_INFINITY else min(most, MOST_FILES)
+    if limit != resource.RLIM_INFINITY and limit < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -65,6 +79,7 @@ def _url_host(host: str) -> str:
 
 def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve only HTTP until SIGINT or SIGTERM; services run in other processes. Raises the errors of `up`."""
+    _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
     _AnnouncingServer(_http_config(settings), lambda: announce(address)).run(sockets=[listener])

@@ -1,0 +1,109 @@
+"""Many connections that say nothing, too few file handles, workers that do not read: the library goes on."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from tests.faults.imports import Store, embedded, eventually, stopped, written
+from tests.faults.test_import_beside_up import Up
+
+HALF_OPEN = 2_000
+SPARE_HANDLES = 12
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with embedded(tmp_path) as running:
+        yield running
+
+
+def _connect(up: Up, *, source: str = "127.0.0.1") -> socket.socket:
+    parts = urlsplit(up.address)
+    assert parts.hostname
+    return socket.create_connection((parts.hostname, parts.port or 80), timeout=5, source_address=(source, 0))
+
+
+def _get(up: Up, *, source: str) -> int:
+    """Ask for a search from this address of the loopback; return the status."""
+    with httpx.Client(transport=httpx.HTTPTransport(local_address=source), timeout=10) as client:
+        return client.get(f"{up.address}/api/v1/search").status_code
+
+
+def test_half_open_connections_of_one_address_leave_the_others_served(store: Store) -> None:
+    up = Up(store)
+    connections = []
+    try:
+        for number in range(HALF_OPEN):
+            with suppress(OSError):
+                connections.append(_connect(up))
+                connections[-1].sendall(b"GET / HTTP/1.1\r\n")
+            if number % 100 == 0:
+                assert _get(up, source="127.0.0.2") == 200
+        assert [_get(up, source="127.0.0.3") for _ in range(20)] == [200] * 20
+        assert up.process.poll() is None
+    finally:
+        for connection in connections:
+            connection.close()
+        stopped(up.process)
+
+
+def test_a_lack_of_file_handles_ends_neither_the_supervisor_nor_a_job(store: Store, tmp_path: Path) -> None:
+    store.environment["CONNECTIONS_PER_ADDRESS"] = "0"
+    up = Up(store)
+    try:
+        for pid in (up.process.pid, *up.workers()):
+            most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + SPARE_HANDLES
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
+        connections = [_connect(up) for _ in range(20 * SPARE_HANDLES)]
+        path, _ = written(tmp_path, 50)
+        importing = store.start_import(path)
+        importing.communicate(timeout=90)
+        assert importing.returncode == 0
+        assert up.process.poll() is None
+        for connection in connections:
+            connection.close()
+        eventually(lambda: _total(up) == 50, seconds=30)
+        assert up.process.poll() is None
+    finally:
+        stopped(up.process)
+
+
+def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
+    store.environment["CONNECTIONS_PER_ADDRESS"] = "0"
+    up = Up(store)
+    workers = up.workers()
+    try:
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        connections = []
+        for _ in range(800):  # more than the channels of the workers hold; the rest stays in the backlog
+            with suppress(OSError):
+                connections.append(_connect(up))
+        for pid in workers:
+            os.kill(pid, signal.SIGCONT)
+        with closing(connections[0]) as first:
+            first.sendall(b"GET /api/v1/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert first.recv(100).startswith(b"HTTP/1.1 200")
+        eventually(lambda: _get(up, source="127.0.0.2") == 200, seconds=20)
+        for connection in connections:
+            connection.close()
+        assert up.process.poll() is None
+        assert up.workers() == workers
+    finally:
+        stopped(up.process)
+
+
+def _total(up: Up) -> int:
+    with suppress(httpx.HTTPError):
+        return up.total()
+    return -1
