@@ -100,7 +100,15 @@ def test_the_address_of_a_service_is_its_url() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [("PORT", "eighty"), ("PORT", "70000"), ("WORKERS", "0"), ("ENVIRONMENT", "prod"), ("BUS_URL", "localhost")],
+    [
+        ("PORT", "eighty"),
+        ("PORT", "70000"),
+        ("WORKERS", "0"),
+        ("ENVIRONMENT", "prod"),
+        ("BUS_URL", "localhost"),
+        ("TRUSTED_PROXIES", "*"),
+        ("TRUSTED_PROXIES", "10.0.0.1, proxy.example"),
+    ],
 )
 def test_an_invalid_value_is_named_by_its_variable(variable: str, value: str) -> None:
     with pytest.raises(Invalid) as refusal:

@@ -100,8 +100,9 @@ def test_languages_of_the_web_have_two_letters_where_there_are_some() -> None:
         assert orjson.loads(document("jsonld", ["008", " " * 35 + code]))["inLanguage"] == expected
 
 
-def test_a_cell_that_a_spreadsheet_would_calculate_is_text() -> None:
-    assert ",'+SUM(A1)," in document("csv", ["245", "10", "a", "+SUM(A1)"])
+@pytest.mark.parametrize("sign", "+-@＝＋－＠")
+def test_a_cell_that_a_spreadsheet_would_calculate_is_text(sign: str) -> None:
+    assert f",'{sign}SUM(A1)," in document("csv", ["245", "10", "a", f"{sign}SUM(A1)"])
 
 
 def test_an_unsafe_link_is_in_none_of_the_citations() -> None:
