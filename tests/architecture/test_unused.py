@@ -26,7 +26,7 @@ ALLOWED = {
     ),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (
-        "force_exit", "globals", "handle_exit", "redirect_slashes", "servers",
+        "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "timeout_keep_alive",
     ),
     "called or read by expat": (
         "CharacterDataHandler", "EndElementHandler", "StartDoctypeDeclHandler", "StartElementHandler", "buffer_text",
