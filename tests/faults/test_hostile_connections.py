@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.faults.imports import Store, embedded, eventually, stopped, written
+from tests.conditions import eventually
+from tests.faults.imports import Store, embedded, kill_session, write_records
 from tests.faults.test_import_beside_up import Up
 
 HALF_OPEN = 2_000
@@ -54,7 +55,7 @@ def test_half_open_connections_of_one_address_leave_the_others_served(store: Sto
     finally:
         for connection in connections:
             connection.close()
-        stopped(up.process)
+        kill_session(up.process)
 
 
 def test_a_lack_of_file_handles_ends_neither_the_supervisor_nor_a_job(store: Store, tmp_path: Path) -> None:
@@ -65,17 +66,17 @@ def test_a_lack_of_file_handles_ends_neither_the_supervisor_nor_a_job(store: Sto
             most = len(list(Path(f"/proc/{pid}/fd").iterdir())) + SPARE_HANDLES
             resource.prlimit(pid, resource.RLIMIT_NOFILE, (most, most))
         connections = [_connect(up) for _ in range(20 * SPARE_HANDLES)]
-        path, _ = written(tmp_path, 50)
-        importing = store.start_import(path)
-        importing.communicate(timeout=90)
-        assert importing.returncode == 0
+        path, _ = write_records(tmp_path, 50)
+        import_process = store.start_import(path)
+        import_process.communicate(timeout=90)
+        assert import_process.returncode == 0
         assert up.process.poll() is None
         for connection in connections:
             connection.close()
         eventually(lambda: _total(up) == 50, seconds=30)
         assert up.process.poll() is None
     finally:
-        stopped(up.process)
+        kill_session(up.process)
 
 
 def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
@@ -100,7 +101,7 @@ def test_workers_that_do_not_read_end_nothing(store: Store) -> None:
         assert up.process.poll() is None
         assert up.workers() == workers
     finally:
-        stopped(up.process)
+        kill_session(up.process)
 
 
 def _total(up: Up) -> int:
