@@ -154,7 +154,8 @@ def work(service: str, json: Json = False) -> None:
     """Run the consumers of one service, which handle events of other services."""
     _settings("work", [load(service)])
     # A new process, because eventlet's sockets and gRPC must not be imported into the same one.
-    os.execv(sys.executable, [sys.executable, "-m", "chassis.bus.nameko", service, *(["--json"] if json else [])])  # noqa: S606
+    command = [sys.executable, "-P", "-m", "chassis.bus.nameko", service, *(["--json"] if json else [])]
+    os.execv(sys.executable, command)  # noqa: S606
 
 
 @app.command()

@@ -69,7 +69,7 @@ def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) ->
 def running_for_command(service: str) -> Iterator[None]:
     """Run a service's jobs in a second process for the duration of the block, or until this process dies."""
     # Its threads share one heap: one heap per thread takes a quarter more memory for the same work.
-    command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-m", "chassis.jobs", service]
+    command = ["/usr/bin/env", "MALLOC_ARENA_MAX=1", sys.executable, "-P", "-m", "chassis.jobs", service]
     child = subprocess.Popen(command, stdin=subprocess.PIPE)
     assert child.stdin is not None
     try:

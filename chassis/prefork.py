@@ -91,7 +91,7 @@ class Supervisor:
                 channel.setblocking(False)
                 # A subprocess, not a fork: a forked child would hold its parent's locks after kill -9.
                 worker = subprocess.Popen(
-                    [sys.executable, "-m", self._module, str(worker_end.fileno())],
+                    [sys.executable, "-P", "-m", self._module, str(worker_end.fileno())],
                     pass_fds=[worker_end.fileno()],
                     env=self._environment,
                 )

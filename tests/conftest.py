@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,8 @@ from tests import servers as development
 from tests.corpus import real
 
 CHECKOUT = Path(__file__).resolve().parents[1]
+# Processes that the product starts import nothing from the current folder; tests start some with modules of the tests.
+os.environ["PYTHONPATH"] = str(CHECKOUT)
 sentences.register(CHECKOUT / "tests" / "sentences.toml")
 
 # A test's marker follows from the fixtures it uses: `pytest -m "not servers"` needs none running.
