@@ -32,7 +32,7 @@ def cluster() -> Iterator[Cluster]:
     """Start an empty cluster edition with its own database, virtual host and index; drop them afterwards."""
     _drop()  # remains of a killed run
     edition = Cluster(prefix=PREFIX)
-    edition.environment |= {"RATE_LIMIT": "0", "LOG_LEVEL": "WARNING"}
+    edition.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
     try:
         edition.migrate()
         edition.start()

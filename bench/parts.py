@@ -93,7 +93,7 @@ def resident(pid: int, field: str = "Pss:") -> int:
 def up(data: Path, *, workers: int) -> Iterator[Running]:
     """Start the embedded edition with this data; stop it afterwards."""
     environ = {**os.environ, "DATA": str(data), "PORT": "0", "WORKERS": str(workers), "LOG_LEVEL": "WARNING"}
-    environ["RATE_LIMIT"] = "0"  # all requests come from one address
+    environ |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0"}  # all requests come from one address
     yield from _running([*RANGKIANG, "up", "--json"], environ)
 
 

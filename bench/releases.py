@@ -104,6 +104,7 @@ def _settings(data: Path) -> dict[str, str]:
         "HOST": "127.0.0.1",
         "PORT": "0",
         "RATE_LIMIT": "0",
+        "REQUESTS_AT_ONCE": "0",
         "LOG_LEVEL": "WARNING",
     }
     return variables | {"WORKERS": "2"}

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import telemetry
+from chassis.addresses import networks
 from chassis.errors import Error
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
@@ -28,7 +29,7 @@ from gateway.api import records, search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
 from gateway.clients import Clients
-from gateway.limits import Limits
+from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
 from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import RequestGuard
@@ -104,6 +105,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    if gateway_settings.requests_at_once:
+        exempt = networks(settings.trusted_proxies)
+        app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, exempt=exempt)
     if gateway_settings.rate_limit:
         app.add_middleware(Limits, quota=gateway_settings.rate_limit, refuse=refuse)
     if gateway_settings.cors_origins:

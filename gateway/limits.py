@@ -7,10 +7,11 @@ the headers. Limits protect the machine; each process has its own, and they end 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import secrets
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from hashlib import blake2b
 
@@ -18,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.addresses import caller_of
+from chassis.addresses import Networks, caller_of, is_in
 from chassis.errors import Error, TooMany
 from gateway.request_guard import header_fields
 
@@ -110,6 +111,69 @@ class Limits:
             await self._refuse(Request(scope), refusal)(scope, receive, send_with_limit)
         else:
             await self.app(scope, receive, send_with_limit)
+
+
+class Concurrency:
+    """ASGI: runs at most `most` requests of one caller at once; the others wait in order.
+
+    Without it one caller with many connections and costly searches, inside the quota, delays everybody else.
+
+    exempt  trusted proxies, which send the requests of many callers
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, exempt: Networks) -> None:
+        self.app, self._most, self._exempt = app, most, exempt
+        self._running: dict[str, int] = {}
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caller = self._caller(scope)
+        if not caller:
+            await self.app(scope, receive, send)
+            return
+        if self._running.get(caller, 0) < self._most:
+            self._running[caller] = self._running.get(caller, 0) + 1
+        else:
+            await self._wait(caller)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._release(caller)
+
+    def _caller(self, scope: Scope) -> str:
+        """Return whose request it is; "" if it does not count."""
+        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+            return ""
+        if self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt):
+            return ""
+        return credential_of(scope) or address_of(scope)
+
+    async def _wait(self, caller: str) -> None:
+        """Wait until a request of this caller ends and leaves its place."""
+        turn = asyncio.get_running_loop().create_future()
+        queue = self._waiting.setdefault(caller, deque())
+        queue.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._release(caller)
+            elif turn in queue:
+                queue.remove(turn)
+            raise
+
+    def _release(self, caller: str) -> None:
+        """Give the place of a request to the next that waits."""
+        queue = self._waiting.get(caller)
+        while queue:
+            turn = queue.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._waiting.pop(caller, None)
+        self._running[caller] -= 1
+        if not self._running[caller]:
+            del self._running[caller]
 
 
 def credential_of(scope: Scope) -> str:

@@ -16,6 +16,12 @@ class GatewaySettings(OwnSettings):
     rate_limit: int = Field(
         default=3_000, ge=0, le=1_000_000, description="requests a minute from one address to one process; 0: no limit"
     )
+    requests_at_once: int = Field(
+        default=4,
+        ge=0,
+        le=10_000,
+        description="requests of one address or credential that one process runs at once, the others wait; 0: no limit",
+    )
     cors_origins: str = Field(
         default="",
         pattern=r"^(\*|https?://[^/\s,]+(\s*,\s*https?://[^/\s,]+)*)?$",

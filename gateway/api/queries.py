@@ -10,8 +10,8 @@ from functools import cache
 from typing import Annotated, Any, TypeVar, get_origin
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
-from pydantic_core import PydanticCustomError, core_schema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 from starlette.requests import Request
 
 from gateway.api.validation import invalid_request
@@ -22,6 +22,7 @@ CONTROL = r"\x00-\x08\x0b\x0c\x0e-\x1f\x7f"
 TEXT_PATTERN = f"^[^{CONTROL}]*$"
 # Most values of one facet in a URL.
 MOST_VALUES = 20
+MOST_EXPLAINED = 20  # hits; each explanation costs as much as a search
 # Not a list: pydantic would copy it for every request.
 _NONE: Any = ()
 SORTS = ("relevance", "year", "year_asc", "title")
@@ -176,7 +177,21 @@ class SearchQuery(Filters, NearQuery):
     by_work: Annotated[bool, Flag] = Field(
         False, description="One hit per work, its best edition; `total` and facets still count records."
     )
-    explain: Annotated[bool, Flag] = Field(False, description="Give the reasons for the rank of each hit.")
+    explain: Annotated[bool, Flag] = Field(
+        False, description=f"Give the reasons for the rank of each hit; with a `limit` of {MOST_EXPLAINED} at most."
+    )
+
+    @model_validator(mode="after")
+    def _limit_explanations(self) -> SearchQuery:
+        if self.explain and self.limit > MOST_EXPLAINED:
+            details = {"least": 1, "most": MOST_EXPLAINED}
+            line = InitErrorDetails(
+                type=PydanticCustomError("whole_number", "not a whole number", details),
+                loc=("limit",),
+                input=self.limit,
+            )
+            raise ValidationError.from_exception_data("SearchQuery", [line])
+        return self
 
 
 class SuggestQuery(QueryModel):

@@ -6,6 +6,8 @@ A sitemap page covers a range of record numbers, so it does not change when reco
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import OrderedDict
 from html import escape
 
 from fastapi import APIRouter
@@ -23,6 +25,8 @@ router = APIRouter()
 # The protocol allows 50,000; 10,000 take 50 ms.
 NUMBERS_A_PAGE = 10_000
 MOST_PAGES = 50_000
+MOST_KEPT = 8  # rendered pages in memory, of 1.2 MB each
+KEPT_SECONDS = 600.0
 MEDIA_TYPE = "application/xml"
 KEEP = "public, max-age=3600"
 NAMESPACE = "http://www.sitemaps.org/schemas/sitemap/0.9"
@@ -46,7 +50,8 @@ async def index(request: Request) -> Response:
         f"<sitemap><loc>{escape(absolute_url(request, f'/sitemap/{page}.xml'))}</loc></sitemap>"
         for page in range(1, pages + 1)
     ]
-    return _document(request, "sitemapindex", lines)
+    body = _document("sitemapindex", lines)
+    return respond(request, body, MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
 
 
 @router.get("/sitemap/{page}.xml")
@@ -56,15 +61,27 @@ async def page(request: Request) -> Response:
     number = int(segment) if segment.isascii() and segment.isdigit() and len(segment) < 6 else 0
     if not 0 < number <= MOST_PAGES or segment != str(number):
         raise _no_page(segment)
+    address = absolute_url(request, request.url.path)
+    body = _pages.get(address)
+    if body is None:
+        body = await _render(request, number)
+        _pages.put(address, body)
+    return respond(request, body, MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+
+
+async def _render(request: Request, number: int) -> bytes:
+    """Render the page of one range.
+
+    raises  NotFound  PAGE_NOT_FOUND
+    """
     first = (number - 1) * NUMBERS_A_PAGE
     message = wire.ListRecordsRequest(after=first, limit=NUMBERS_A_PAGE)
     reply = await call(request, catalog(request).ListRecords, message)
     if number > 1 and reply.highest <= first:
-        raise _no_page(segment)
+        raise _no_page(str(number))
     prefix = escape(absolute_url(request, "/records/"))
     records = [record for record in reply.records if record.number <= first + NUMBERS_A_PAGE]
-    lines = await asyncio.to_thread(_lines, prefix, records)
-    return _document(request, "urlset", lines)
+    return await asyncio.to_thread(lambda: _document("urlset", _lines(prefix, records)))
 
 
 def _lines(prefix: str, records: list[wire.Listed]) -> list[str]:
@@ -74,10 +91,30 @@ def _lines(prefix: str, records: list[wire.Listed]) -> list[str]:
     ]
 
 
-def _document(request: Request, name: str, lines: list[str]) -> Response:
+def _document(name: str, lines: list[str]) -> bytes:
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<{name} xmlns="{NAMESPACE}">\n'
-    body += "\n".join([*lines, f"</{name}>\n"])
-    return respond(request, body.encode(), MEDIA_TYPE, cache=KEEP, vary="Accept-Encoding")
+    return (body + "\n".join([*lines, f"</{name}>\n"])).encode()
+
+
+class _Pages:
+    """Keeps rendered pages for a while: each takes as long as a hundred searches."""
+
+    def __init__(self) -> None:
+        self._pages: OrderedDict[str, tuple[float, bytes]] = OrderedDict()
+
+    def get(self, address: str) -> bytes | None:
+        """Return the page of this address; None if it is not kept or is too old."""
+        until, body = self._pages.get(address, (0.0, b""))
+        return body if time.monotonic() < until else None
+
+    def put(self, address: str, body: bytes) -> None:
+        self._pages[address] = time.monotonic() + KEPT_SECONDS, body
+        self._pages.move_to_end(address)
+        if len(self._pages) > MOST_KEPT:
+            self._pages.popitem(last=False)
+
+
+_pages = _Pages()
 
 
 def _no_page(segment: str) -> NotFound:

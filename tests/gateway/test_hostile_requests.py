@@ -48,3 +48,10 @@ def test_a_client_that_accepts_everything_gets_gzip(http: httpx.Client) -> None:
     for header in ("gzip", "br, gzip;q=0.5", "*"):
         response = http.get("/", headers={"Accept": "text/html", "Accept-Encoding": header})
         assert response.headers["Content-Encoding"] == "gzip"
+
+
+def test_of_many_hits_no_explanation_is_given(http: httpx.Client) -> None:
+    assert http.get("/api/v1/search?explain=true&limit=20").status_code == 200
+    refusal = http.get("/api/v1/search?explain=true&limit=21")
+    assert refusal.status_code == 400
+    assert refusal.json()["facts"]["most"] == 20

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
 
-from gateway.limits import Buckets, address_of
+from chassis.addresses import networks
+from gateway.limits import Buckets, Concurrency, address_of
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
@@ -102,3 +106,64 @@ def test_files_of_pages_count_too(address: str) -> None:
 def test_without_a_limit_responses_have_no_limit_headers() -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=0) as address:
         assert "RateLimit" not in httpx.get(f"{address}/api/v1/institutions").headers
+
+
+class Gate:
+    """An application that answers when its gate is open, and counts what runs."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.running: Counter[str] = Counter()
+        self.most: Counter[str] = Counter()
+        self.served: list[str] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        address = scope["client"][0]
+        self.running[address] += 1
+        self.most[address] = max(self.most[address], self.running[address])
+        try:
+            await self.open.wait()
+            self.served.append(scope["path"])
+        finally:
+            self.running[address] -= 1
+
+
+def _request(address: str, path: str = "/") -> dict[str, Any]:
+    return {"type": "http", "path": path, "client": (address, 1), "headers": []}
+
+
+def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
+    async def scenario() -> None:
+        gate = Gate()
+        app = Concurrency(gate, most=4, exempt=networks("10.0.0.0/8"))
+        paths = [f"/{number}" for number in range(50)]
+        flood = [asyncio.create_task(app(_request("192.0.2.1", path), None, None)) for path in paths]
+        other = asyncio.create_task(app(_request("192.0.2.2"), None, None))
+        proxy = [asyncio.create_task(app(_request("10.1.2.3"), None, None)) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert gate.running == {"192.0.2.1": 4, "192.0.2.2": 1, "10.1.2.3": 20}
+        flood[4].cancel()
+        flood[0].cancel()
+        await asyncio.sleep(0.01)
+        assert gate.running["192.0.2.1"] == 4
+        gate.open.set()
+        await asyncio.gather(*flood, other, *proxy, return_exceptions=True)
+        assert [path for path in gate.served if path != "/"] == [*paths[1:4], *paths[5:]]
+        assert gate.most["192.0.2.1"] == 4
+        assert not app._running
+        assert not app._waiting
+
+    asyncio.run(scenario())
+
+
+def test_probes_do_not_wait() -> None:
+    async def scenario() -> None:
+        gate = Gate()
+        app = Concurrency(gate, most=1, exempt=())
+        tasks = [asyncio.create_task(app(_request("::1", "/api/v1/health/live"), None, None)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert gate.running["::1"] == 3
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
@@ -75,3 +76,29 @@ def test_robots_txt_names_the_sitemap_and_disallows_searches(public_client: http
 def test_links_follow_the_request_where_no_public_address_is_set(http: httpx.Client) -> None:
     (location,) = texts_at(http.get("/sitemap.xml", headers={"Host": "perpustakaan.example"}), "//s:loc/text()")
     assert location == "http://perpustakaan.example/sitemap/1.xml"
+
+
+def test_a_page_is_rendered_once_and_kept_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Counting(FakeCatalog):
+        lists = 0
+
+        def ListRecords(self, request: Any, context: Any) -> Any:
+            Counting.lists += 1
+            return super().ListRecords(request, context)
+
+    with served_catalog(Counting()) as url, served_gateway(url) as address:
+        bodies = {httpx.get(f"{address}/sitemap/1.xml").content for _ in range(5)}
+        assert (len(bodies), Counting.lists) == (1, 1)
+        monkeypatch.setattr(sitemap, "KEPT_SECONDS", 0.0)
+        other = address.replace("127.0.0.1", "localhost")
+        for _ in range(2):
+            assert httpx.get(f"{other}/sitemap/1.xml").status_code == 200
+        assert Counting.lists == 3
+
+
+def test_only_a_few_pages_are_kept() -> None:
+    pages = sitemap._Pages()
+    for number in range(20):
+        pages.put(str(number), b"x")
+    kept = [number for number in range(20) if pages.get(str(number))]
+    assert kept == list(range(20 - sitemap.MOST_KEPT, 20))
