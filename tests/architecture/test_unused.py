@@ -14,7 +14,17 @@ PACKAGES = ("chassis", "services", "gateway")
 # "package.module:name" in manifests, adapter tables and pyproject.toml counts as a use by chassis.urls.resolve.
 NAMED_BY_STRING = re.compile(r'"\w+(?:\.\w+)+:(\w+)"')
 # Commands, routes and validators are called by their framework.
-DECORATORS = ["@*.command", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@field_validator", "@event.*"]
+DECORATORS = [
+    "@*.command",
+    "@*.get",
+    "@*.post",
+    "@*.put",
+    "@*.patch",
+    "@*.delete",
+    "@field_validator",
+    "@event.*",
+    "@model_validator",
+]
 ALLOWED = {
     "called or read by gRPC, as its ServicerContext and Channel have them": (
         "add_callback", "auth_context", "initial_metadata", "is_active", "peer", "peer_identities", "peer_identity_key",
