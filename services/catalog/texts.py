@@ -56,3 +56,12 @@ def identifier(text: str) -> str:
     if len(text) <= LONGEST_IDENTIFIER:
         return text
     return f"{text[: LONGEST_IDENTIFIER - _HASH_LENGTH - 1]}#{sha256(text.encode()).hexdigest()[:_HASH_LENGTH]}"
+
+
+def shorten(text: str, longest: int) -> str:
+    """Cut a text at a word and add an ellipsis, if it has more than `longest` characters."""
+    if len(text) <= longest:
+        return text
+    cut = text[: longest - 1]
+    words = cut if text[longest - 1].isspace() else cut.rpartition(" ")[0]
+    return (words if len(words) > longest // 2 else cut).rstrip(" ,:;/=-") + "…"

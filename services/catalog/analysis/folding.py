@@ -8,7 +8,8 @@ Japanese have no spaces: each character is a token.
 from __future__ import annotations
 
 import re
-import unicodedata
+
+from services.catalog.texts import normalize
 
 MAX_TOKEN = 64  # characters; longer tokens are cut, in documents and queries
 
@@ -43,9 +44,9 @@ def fold(text: str) -> str:
     if text.isascii():
         text = text.lower()
         return text.replace("'", "").replace("`", "") if "'" in text or "`" in text else text
-    text = unicodedata.normalize("NFKD", text.translate(_TABLE))
+    text = normalize("NFKD", text.translate(_TABLE))
     text = _MARKS.sub("", text).casefold().translate(_TABLE)
-    return unicodedata.normalize("NFC", text)
+    return normalize("NFC", text)
 
 
 def tokens(text: str) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from typing import Final
 
 from services.catalog.formats.citation import Citation, Name, citation
 from services.catalog.formats.entry import Entry
+from services.catalog.texts import normalize
 
 TYPES: Final = {"book": "book", "ebook": "book", "serial": "book", "thesis": "phdthesis", "article": "article"}
 _ESCAPES = str.maketrans(
@@ -83,6 +83,6 @@ def _address(url: str) -> str:
 
 def _key(details: Citation, entry: Entry) -> str:
     first = next((name.text for name in details.names), details.title)
-    ascii_only = unicodedata.normalize("NFKD", first).encode("ascii", "ignore").decode()
+    ascii_only = normalize("NFKD", first).encode("ascii", "ignore").decode()
     word = _NOT_KEY.sub(" ", ascii_only).split()
     return f"{word[0].lower()[:20] if word else 'rekaman'}{details.year}-{entry.id[-12:]}"

@@ -23,7 +23,7 @@ from services.catalog.marc.faults import Frame, MarcError
 from services.catalog.marc.readers import decode
 from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief_of
-from services.catalog.record.headings import authority_of, is_authority
+from services.catalog.record.headings import authority_of, is_authority, names_of
 from services.catalog.works.keys import RecordKeys, record_keys_of
 
 BATCH = 500
@@ -147,7 +147,8 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
             continue
         fingerprint = record.fingerprint()
         tags = by_tag(record.fields)
-        brief = brief_of(record, tags, institution)
+        names = names_of(tags)
+        brief = brief_of(record, tags, institution, names)
         done.incoming.append(
             IncomingRecord(
                 ordinal=frame.number,
@@ -157,7 +158,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 marc=record.pack(),
                 brief=orjson.dumps(brief),
                 items=items_in(tags, item_map),
-                record_keys=record_keys_of(record, tags, brief["authors"]),
+                record_keys=record_keys_of(record, tags, names),
                 warnings=decoded.warnings,
             )
         )

@@ -7,6 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
+from services.catalog.texts import normalize
+
 LONGEST = 200  # characters of a call number that are parsed
 # fmt: off
 _PREFIXES = frozenset((
@@ -85,7 +87,7 @@ def parse(text: str) -> CallNumber:
 
     Accepts any text and never raises; characters after LONGEST are ignored.
     """
-    text = unicodedata.normalize("NFC", text[:LONGEST]).replace("\x1f", " ")
+    text = normalize("NFC", text[:LONGEST]).replace("\x1f", " ")
     copy = _COPY.search(text)
     number = ""
     if copy is not None and copy.start() > 0:
@@ -206,7 +208,7 @@ def _plain(part: str) -> str:
         return ""
     if part.isascii():
         return _BLANKS.sub("-", part.upper())
-    folded = (letter for letter in unicodedata.normalize("NFKD", part.upper()) if not unicodedata.combining(letter))
+    folded = (letter for letter in normalize("NFKD", part.upper()) if not unicodedata.combining(letter))
     return _BLANKS.sub("-", "".join(folded))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.call_numbers import shelf_key, shelf_parts
@@ -32,6 +33,8 @@ _ITEM_MATERIALS = {
 }
 
 LONGEST = 200  # characters of the other texts of an item
+MOST_TEXTS = LONGEST // 3 + 1  # textual holdings that fit in an enumeration, with their separators
+MOST_PAIRS = 20  # fields to which one item record is linked
 _LEVELS = "abcdef"
 _MONTHS = ("Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober",
            "November", "Desember")  # fmt: skip
@@ -72,22 +75,99 @@ def items_in(tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
 def _read_items(pattern: ItemPattern, fields: Sequence[Field], tags: Tags, item_map: ItemMap) -> list[ItemFacts]:
     """Read the items of these fields, and of the item records that $8 or $3 link to them."""
     item_records = [item_record for tag in pattern.items_in for item_record in tags.get(tag, ())]
+    by_link = _ItemRecords(item_records)
+    numbering = _Numbering(tags) if "863" in tags or "866" in tags else None
     items: list[ItemFacts] = []
     for field in fields:
         facts = _read_item(pattern, field, item_map)
         if facts is None:
             continue
-        links = _links(field) if item_records or "863" in tags or "866" in tags else set()
-        linked_records = [item_record for item_record in item_records if links & _links(item_record)] if links else []
+        links = _links(field) if item_records or numbering is not None else set()
+        linked_records = by_link.linked_to(links)
         if not linked_records and len(fields) == 1:
             linked_records = item_records
         linked_items = [
             item
             for item_record in linked_records
-            if (item := _read_item_record(pattern, item_record, facts, tags, item_map)) is not None
+            if (item := _read_item_record(pattern, item_record, facts, numbering, item_map)) is not None
         ]
-        items.extend(linked_items or [_add_numbering(facts, field, links, tags, alone=len(fields) == 1)])
+        if not linked_items:
+            linked_items = [
+                facts if numbering is None else _add_numbering(facts, links, numbering, alone=len(fields) == 1)
+            ]
+        items.extend(linked_items)
     return items
+
+
+class _ItemRecords:
+    """Item records by their links. One item record is linked to MOST_PAIRS fields at most, so the work is linear."""
+
+    def __init__(self, item_records: list[Field]) -> None:
+        self._item_records = item_records
+        self._pairs_left = [MOST_PAIRS] * len(item_records)
+        self._places: dict[str, list[int]] = {}
+        for place, item_record in enumerate(item_records):
+            for link in _links(item_record):
+                self._places.setdefault(link, []).append(place)
+
+    def linked_to(self, links: set[str]) -> list[Field]:
+        """Return the item records that share a link, in the record's order."""
+        linked: set[int] = set()
+        for link in links & self._places.keys():
+            places = self._places[link] = [place for place in self._places[link] if self._pairs_left[place]]
+            linked.update(places)
+        for place in linked:
+            self._pairs_left[place] -= 1
+        return [self._item_records[place] for place in sorted(linked)]
+
+
+class _Numbering:
+    """Captions (853), enumeration and chronology (863) and textual holdings (866) by their links."""
+
+    def __init__(self, tags: Tags) -> None:
+        self._captions: dict[str, Field] = {}
+        self._numbers: dict[str, Field] = {}
+        self._links_of_series: dict[str, list[str]] = {}
+        self._texts: list[str] = []
+        self._texts_of_link: dict[str, list[int]] = {}
+        self._issues: dict[str, tuple[str, str]] = {}
+        for caption in tags.get("853", ()):
+            self._captions.setdefault(_value(caption, "8").partition(".")[0], caption)
+        for number in tags.get("863", ()):
+            for link in _values(number, "8")[:1]:
+                self._links_of_series.setdefault("8" + link.partition(".")[0], []).append(link)
+            self._numbers.setdefault(_value(number, "8"), number)
+        for field in tags.get("866", ()):
+            text = "; ".join(_values(field, "a"))[:LONGEST]
+            for link in _links(field) if text else ():
+                self._texts_of_link.setdefault(link, []).append(len(self._texts))
+            if text:
+                self._texts.append(text)
+
+    def only_issue(self, links: set[str], *, alone: bool) -> str | None:
+        """Return the link of the only 863 of these links, of the only 863 at all when `alone`; None for several."""
+        series = self._links_of_series if alone else links & self._links_of_series.keys()
+        issues = list(islice((issue for link in series for issue in self._links_of_series[link]), 2))
+        return issues[0] if len(issues) == 1 else None
+
+    def text(self, links: set[str], *, alone: bool) -> str:
+        """Return the textual holdings of these links, all when `alone`; as many as an enumeration can hold."""
+        if alone:
+            return "; ".join(self._texts[:MOST_TEXTS])
+        linked = links & self._texts_of_link.keys()
+        places = {place for link in linked for place in self._texts_of_link[link][:MOST_TEXTS]}
+        return "; ".join(self._texts[place] for place in sorted(places)[:MOST_TEXTS])
+
+    def issue(self, link: str) -> tuple[str, str]:
+        """Return numbering and date of the 863 whose $8 is `link` (`1.2`), with the captions of its 853.
+
+        returns  ("", "") when there is no such 863
+        """
+        if link not in self._issues:
+            number = self._numbers.get(link)
+            caption = self._captions.get(link.partition(".")[0], [])
+            self._issues[link] = ("", "") if number is None else _issue(caption, number)
+        return self._issues[link]
 
 
 def _read_item(
@@ -137,32 +217,30 @@ def _read_item(
 
 
 def _read_item_record(
-    pattern: ItemPattern, item_record: Field, default: ItemFacts, tags: Tags, item_map: ItemMap
+    pattern: ItemPattern, item_record: Field, default: ItemFacts, numbering: _Numbering | None, item_map: ItemMap
 ) -> ItemFacts | None:
     """Read an item record (876–878) that is linked to a field."""
     assert pattern.item is not None
     item = _read_item(pattern.item, item_record, item_map, default)
-    if item is None or "863" not in tags:
+    if item is None or numbering is None:
         return item
-    return _add_issue(item, [value for value in _values(item_record, "8") if "." in value], tags)
+    return _add_issue(item, [value for value in _values(item_record, "8") if "." in value], numbering)
 
 
-def _add_numbering(item: ItemFacts, field: Field, links: set[str], tags: Tags, *, alone: bool) -> ItemFacts:
+def _add_numbering(item: ItemFacts, links: set[str], numbering: _Numbering, *, alone: bool) -> ItemFacts:
     """Add enumeration and chronology to an item without item records: from its only 863, else from the text of 866."""
-    numbers = [_values(field, "8")[:1] for field in tags.get("863", ())]
-    issues = [number for number in numbers if number and (alone or f"8{number[0].partition('.')[0]}" in links)]
-    if len(issues) == 1:
-        return _add_issue(item, issues[0], tags)
-    texts = [field for field in tags.get("866", ()) if alone or links & _links(field)]
-    if texts and not item.enumeration:
-        enumeration, date = split_date("; ".join(value for text in texts for value in _values(text, "a")))
+    issue = numbering.only_issue(links, alone=alone)
+    if issue is not None:
+        return _add_issue(item, [issue], numbering)
+    if not item.enumeration and (text := numbering.text(links, alone=alone)):
+        enumeration, date = split_date(text)
         return item._replace(enumeration=enumeration[:LONGEST], chronology=date[:LONGEST] or item.chronology)
     return item
 
 
-def _add_issue(item: ItemFacts, links: list[str], tags: Tags) -> ItemFacts:
+def _add_issue(item: ItemFacts, links: list[str], numbering: _Numbering) -> ItemFacts:
     for link in links:
-        enumeration, date = issue_numbering(tags.get("853", ()), tags.get("863", ()), link)
+        enumeration, date = numbering.issue(link)
         if enumeration or date:
             return item._replace(enumeration=enumeration or item.enumeration, chronology=date or item.chronology)
     return item
@@ -254,16 +332,8 @@ def split_date(text: str) -> tuple[str, str]:
     return (match.group(1).rstrip(" ,;:"), match.group(2).strip()) if match is not None else (text, "")
 
 
-def issue_numbering(captions: Sequence[Field], numbers: Sequence[Field], link: str) -> tuple[str, str]:
-    """Return numbering and date of the 863 whose $8 is `link` (`1.2`), with the captions of its 853.
-
-    returns  ("", "") when there is no such 863
-    """
-    number = next((number for number in numbers if _value(number, "8") == link), None)
-    if number is None:
-        return "", ""
-    series = link.partition(".")[0]
-    caption = next((caption for caption in captions if _value(caption, "8").partition(".")[0] == series), [])
+def _issue(caption: Field, number: Field) -> tuple[str, str]:
+    """Return numbering and date of an 863 with the captions of its 853."""
     parts = []
     for code in _LEVELS:
         value, word = _value(number, code), _value(caption, code)

@@ -7,9 +7,10 @@ Part 3). Every field begins in ASCII and ANSEL; combining marks precede their le
 from __future__ import annotations
 
 import re
-from unicodedata import normalize
 
 from pymarc.marc8_mapping import CODESETS, ODD_MAP
+
+from services.catalog.texts import normalize
 
 ESCAPE = 0x1B
 BASIC_LATIN = 0x42

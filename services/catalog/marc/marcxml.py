@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 from xml.parsers import expat
 from xml.sax.saxutils import escape
@@ -30,7 +31,22 @@ RECORD = re.compile(rb"<(?:[A-Za-z_][\w.-]*:)?record[\s>/]")
 WRAPPERS = frozenset({"", "collection", "record", "OAI-PMH", "searchRetrieveResponse"})
 PARTS = frozenset({"leader", "controlfield", "datafield"})
 Piece = tuple[int, bytes, Fault | None, str]
-Scope = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """The namespaces that one element declares, and the scope of the elements that enclose it."""
+
+    declared: dict[str, str]
+    outer: Scope | None
+
+    def uri(self, prefix: str) -> str:
+        scope: Scope | None = self
+        while scope is not None:
+            if prefix in scope.declared:
+                return scope.declared[prefix]
+            scope = scope.outer
+        return ""
 
 
 class _Stop(Exception):
@@ -41,6 +57,9 @@ class _Stop(Exception):
         self.fault = Fault(reason, f"{detail}, at byte {at}")
         self.resync = resync
         super().__init__(reason)
+
+
+NO_NAMESPACES = Scope({}, None)
 
 
 class _Pass:
@@ -84,7 +103,7 @@ class _Pass:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         prefix, _, local = name.rpartition(":")
         opened = self.opened
-        scope: Scope = opened[-1][1] if opened else {}
+        scope = opened[-1][1] if opened else NO_NAMESPACES
         if not opened:
             self.root = name
         elif len(opened) > MAX_DEPTH:
@@ -92,12 +111,11 @@ class _Pass:
         if not self._is_marc or self.record is None:
             if local == "record":
                 self.record, self._depth, self._is_marc = self.position, len(opened), False
-                self._namespace = scope.get(prefix, "")
+                self._namespace = scope.uri(prefix)
             elif self.record is not None and local in PARTS:
                 self._is_marc = True
-            for key, uri in attributes.items():
-                if key.startswith("xmlns"):
-                    scope = {**scope, key[6:]: uri}
+            if declared := {key[6:]: uri for key, uri in attributes.items() if key.startswith("xmlns")}:
+                scope = Scope(declared, scope)
         elif local == "record":
             raise _Stop(self.position, "XML_MALFORMED", "a record begins inside another")
         opened.append((name, scope))

@@ -37,8 +37,10 @@ def frames(stream: BinaryIO, *, skip_to: int = 0) -> Iterator[Frame]:
 
 
 def _sniff(source: Source) -> tuple[str, Pieces]:
-    while not (start := source.window.lstrip()) and source.more():
-        pass
+    while not (start := source.window[source.at :].lstrip()):
+        source.at = len(source.window)  # blanks are dropped chunk by chunk
+        if not source.more():
+            break
     if start[:1] == b"<":
         return "marcxml", marcxml.pieces
     if start[:1] in (b"{", b"["):

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 from services.catalog.analysis import is_isbn, isbn13
 from services.catalog.marc.record import Record, Tags, by_tag, pick, pick_all
 from services.catalog.record.codes import ddc_of, language_of, material_of, year_of
 from services.catalog.record.headings import names_of, tidy, title_of
+from services.catalog.texts import shorten
 
-SUMMARY_LENGTH = 300  # characters of 520 in a brief record
+# Longest texts of a brief record, in characters; the display has them whole.
+LONGEST = {
+    "title": 500, "subtitle": 500, "responsibility": 500, "publisher": 200, "place": 200, "edition": 200, "series": 300,
+    "ddc": 60, "summary": 300,
+}  # fmt: skip
+MOST_AUTHORS, LONGEST_AUTHOR = 50, 200
+LONGEST_NUMBER = 64  # characters of an ISBN with its hyphens and blanks
 UNTITLED = "[Tanpa judul]"
 
 _A, _B = frozenset("a"), frozenset("b")
@@ -34,13 +42,26 @@ def tidy_note(text: str) -> str:
     return " ".join(text.split())
 
 
-def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
-    """Build the brief record from fields that are already grouped by tag; see brief."""
+def brief_of(record: Record, tags: Tags, institution: str, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Build the brief record from fields that are already grouped by tag; see brief.
+
+    names  headings.names_of its fields, if the caller has them
+    """
+    record_brief = whole_brief_of(record, tags, institution, names)
+    for name, longest in LONGEST.items():
+        if len(text := record_brief.get(name, "")) > longest:
+            record_brief[name] = shorten(text, longest)
+    record_brief["authors"] = [shorten(author, LONGEST_AUTHOR) for author in record_brief["authors"][:MOST_AUTHORS]]
+    return record_brief
+
+
+def whole_brief_of(record: Record, tags: Tags, institution: str, names: Sequence[str] | None = None) -> dict[str, Any]:
+    """Build the brief record with texts of any length."""
     title, subtitle, responsibility = title_of(tags)
     record_brief: dict[str, Any] = {"title": title or UNTITLED}
     _put(record_brief, "subtitle", subtitle)
     _put(record_brief, "responsibility", responsibility)
-    record_brief["authors"] = names_of(tags)
+    record_brief["authors"] = list(names_of(tags) if names is None else names)
     published = "264" if any(field[1][1:2] == "1" for field in tags.get("264", ()) if len(field) > 2) else "260"
     if published == "260" and "260" not in tags and "264" in tags:
         published = "264"
@@ -59,14 +80,7 @@ def brief_of(record: Record, tags: Tags, institution: str) -> dict[str, Any]:
         if tag in tags:
             _put(record_brief, "series", tidy(" ".join(value.strip(" ;,") for value in pick(tags[tag][0], _SERIES))))
             break
-    summary = next(pick_all(tags, "520", _A), "")
-    if summary:
-        summary = tidy_note(summary)
-        _put(
-            record_brief,
-            "summary",
-            summary if len(summary) <= SUMMARY_LENGTH else summary[: SUMMARY_LENGTH - 1].rstrip() + "…",
-        )
+    _put(record_brief, "summary", tidy_note(next(pick_all(tags, "520", _A), "")))
     record_brief["institution"] = institution
     return record_brief
 
@@ -77,7 +91,7 @@ def isbns(tags: Tags) -> list[str]:
     for value in pick_all(tags, "020", _A):
         number = isbn13(value[:24])
         if number is None:
-            match = _DIGITS.match(value.strip())
+            match = _DIGITS.match(value.strip()[:LONGEST_NUMBER])
             digits = match.group().replace("-", "").replace(" ", "").upper() if match else ""
             number = isbn13(digits) or (digits if len(digits) in (10, 13) else None)
         if number:

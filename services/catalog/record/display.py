@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all
-from services.catalog.record.brief import brief_of, isbns, tidy_note
+from services.catalog.record.brief import isbns, tidy_note, whole_brief_of
 from services.catalog.record.classes import ISLAM_IN_DDC, class_of, levels
 from services.catalog.record.codes import audience_of, language_of
 from services.catalog.record.display_rules import IDENTIFIERS, RULES, Rule, rule_for
@@ -19,14 +19,14 @@ _KINDS = {
     "600": "person", "610": "body", "611": "meeting", "630": "title", "647": "event", "648": "time", "650": "topic",
     "651": "place", "653": "free", "655": "genre",
 }  # fmt: skip
-_ENTRIES = re.compile(r"\s+--+\s*|\s*--+\s+")
+_ENTRIES = re.compile(" --+ ?|(?<!-)--+ ")  # in a text without adjacent blanks
 _LEAD, _VOLUME, _ISSN, _SOURCE, _ORIGINALS = (frozenset(code) for code in "ivx2h")
 _TRACED = ("800", "810", "811", "830")
 _ONCE = ("uniform_title", "edition", "extent", "summary")  # several fields are joined to one text
 
 
 def display(record: Record, *, institution: str = "", source: str = "") -> dict[str, Any]:
-    """Build the full display, ready for JSON: all keys of the brief record, edition and summary in full, and
+    """Build the full display, ready for JSON: all keys of the brief record, with whole texts, and
 
     - `"subjects"`: texts, the values of the facet; `"headings"`: the same as `{"text", "parts", "kind"}`, kind one of
       topic, person, body, meeting, title, place, time, event, genre, free
@@ -43,7 +43,7 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     relations, identifiers and source are always present; the other keys only with a value.
     """
     tags = by_tag(record.fields)
-    full = brief_of(record, tags, institution)
+    full = whole_brief_of(record, tags, institution)
     full["subjects"] = subjects_of(tags)
     full["headings"] = _headings(tags)
     full["contributors"] = contributors_of(tags)
@@ -67,8 +67,9 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
 
 def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
     """Apply the rules of display.toml to each field; returns values by key of the display."""
-    texts: dict[str, list[str]] = {}
-    lists: dict[str, list[Any]] = {}
+    texts: dict[str, dict[str, Any]] = {}
+    lists: dict[str, dict[str, Any]] = {}
+    contents: list[str] = []
     more: dict[str, dict[str, Any]] = {}
     traced = any(tag in tags for tag in _TRACED)
     for field in record.fields:
@@ -77,8 +78,8 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
             continue
         values = rule.values(field)
         if rule.place == "contents":
-            entries = [tidy(part) for part in _ENTRIES.split(" ".join(values))]
-            lists.setdefault("contents", []).extend(entry for entry in entries if entry)
+            entries = [tidy(part) for part in _ENTRIES.split(tidy_note(" ".join(values)))]
+            contents.extend(entry for entry in entries if entry)
         elif rule.place == "in_series":
             if not (traced and field[0] == "490" and field[1][:1] == "1"):
                 _put(lists, "in_series", _series(field, values))
@@ -89,11 +90,12 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
                 more.setdefault(rule.kind, {"key": rule.kind, "label": rule.label, "values": []})["values"].append(text)
             elif not (rule.place == "titles_other" and text == title):
                 _put(lists, rule.place, _statement(rule, field, text))
-    if "contents" in lists:
-        lists["contents"] = lists["contents"][:MOST_CONTENTS]
     rows = [more[kind] for kind in _ORDER if kind in more]
-    joined = {key: (" ; " if key == "extent" else " ").join(values) for key, values in texts.items()}
-    return {**joined, **lists, **({"more": rows} if rows else {})}
+    joined = {key: (" ; " if key == "extent" else " ").join(values.values()) for key, values in texts.items()}
+    full: dict[str, Any] = {**joined, **{key: list(values.values()) for key, values in lists.items()}}
+    if contents:
+        full["contents"] = contents[:MOST_CONTENTS]
+    return {**full, "more": rows} if rows else full
 
 
 def _text(rule: Rule, values: list[str]) -> str:
@@ -154,9 +156,10 @@ def _narrowest(number: str) -> str:
     return classes[-1] if classes else ""
 
 
-def _put(lists: dict[str, list[Any]], key: str, value: Any) -> None:
-    if value and value not in lists.setdefault(key, []):
-        lists[key].append(value)
+def _put(lists: dict[str, dict[str, Any]], key: str, value: Any) -> None:
+    """Add a value to a list unless the list has it; a list is a dict by the values' text."""
+    if value:
+        lists.setdefault(key, {}).setdefault(repr(value), value)
 
 
 _ORDER = list(dict.fromkeys(rule.kind for rules in RULES.values() for rule in rules if rule.place == "more"))

@@ -16,6 +16,7 @@ SORT_LENGTH, TITLE_SORT_LENGTH = 200, 120  # characters
 TITLE = frozenset("abnp")
 NAME_TAGS = ("100", "110", "111", "700", "710", "711", "720")
 SUBJECT_TAGS = ("600", "610", "611", "630", "647", "648", "650", "651", "653", "655")
+LONGEST_CACHED = 500  # characters of a text that a cache keeps
 _NAME = frozenset("abcq")
 _SERIES = frozenset("anp")
 _SERIES_OF_NAMES = frozenset("abcqtnp")
@@ -26,9 +27,13 @@ _SUBDIVISIONS = frozenset("vxyz")
 _NOT_READ = frozenset("0123456789euw")
 
 
-@lru_cache(maxsize=4096)
 def tidy(text: str) -> str:
     """Collapse white space and strip final ISBD punctuation; an initial keeps its full stop."""
+    return _tidy(text) if len(text) <= LONGEST_CACHED else _tidy.__wrapped__(text)
+
+
+@lru_cache(maxsize=4096)
+def _tidy(text: str) -> str:
     text = " ".join(text.split()).strip(_TRAILING)
     if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
         text = text[:-1].rstrip(_TRAILING)

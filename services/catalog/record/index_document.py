@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from services.catalog.analysis import as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
+from services.catalog.analysis import MAX_TOKEN, as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
 from services.catalog.items.availability import ItemFacts, availability_of
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
@@ -122,7 +122,12 @@ def words_of(tags: Tags) -> dict[str, str]:
     roots = [START]
     for kind, kind_words in words.items():
         roots.extend(map(_ROOT_TOKENS[kind].__getitem__, dict.fromkeys(kind_words)))
-    roots.extend(map(_ROOT_TOKENS["author"].__getitem__, _initials(tags, joined["title"] + " " + joined["author"])))
+    roots.extend(
+        map(
+            _ROOT_TOKENS["author"].__getitem__,
+            _initials(tags, f"{joined['title'][:TEXT_LIMIT]} {joined['author'][:TEXT_LIMIT]}"),
+        )
+    )
     roots.extend(map(_ROOT_TOKENS["title"].__getitem__, _old(words["title"])))
     all_words = [START]
     for kind_words in words.values():
@@ -160,7 +165,7 @@ def _initials(tags: Tags, text: str) -> list[str]:
         for name in pick_all(tags, tag, _A):
             initials.update(_name_forms(name[:100]))
     if "." in text:
-        initials.update(("".join(tokens(value)), None) for value in _INITIALS.findall(text))
+        initials.update(("".join(tokens(value))[:MAX_TOKEN], None) for value in _INITIALS.findall(text))
     return list(initials)
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tomllib
-import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 
 from services.catalog.marc.record import Field, Record
 from services.catalog.sample.books_toml import Book, Name
+from services.catalog.texts import normalize
 
 # Language code (ISO 639-2/B): its name in Indonesian notes, and after a uniform title.
 LANGUAGES = {
@@ -148,7 +148,7 @@ def _prefix(book: Book) -> str:
 
 
 def _letters(text: str) -> str:
-    plain = unicodedata.normalize("NFKD", text)
+    plain = normalize("NFKD", text)
     return "".join(letter for letter in plain if letter.isalnum() and letter.isascii())
 
 

@@ -170,6 +170,7 @@ def _put_anonymous(keys: dict[int, str], tags: Tags, field: Field, material: str
 
 
 HEADING_LENGTH, MOST_HEADINGS = 200, 40  # as the facets have them
+LONGEST_NAME = 1000  # characters of a name that are folded
 KINDS = {"a": "author", "s": "subject", "e": "series"}
 
 _NAME = frozenset("abcq")
@@ -211,7 +212,7 @@ def record_keys_of(record: Record, tags: Tags | None = None, names: Sequence[str
 def _author_sort(tags: Tags) -> str:
     for tag in NAME_TAGS:
         for field in tags.get(tag, ()):
-            folded = _fold_name(" ".join(pick(field, _NAME)))
+            folded = _fold_name(" ".join(pick(field, _NAME))[:LONGEST_NAME])
             if folded:
                 return folded
     return ""

@@ -155,7 +155,7 @@ def author_of(tags: Tags) -> str:
             if key:
                 return key
     for field in tags.get("245", ()):
-        statement = next(iter(pick(field, frozenset("c"))), "").strip()
+        statement = next(iter(pick(field, frozenset("c"))), "").strip()[: 2 * LONGEST]
         statement = _STATED_BY.sub("", statement)
         if statement and _NOT_STATED.match(statement) is None:
             return author_key(_NEXT_NAME.split(statement, maxsplit=1)[0])
@@ -166,4 +166,4 @@ def name_field_key(field: Field) -> str:
     """Return the key of a name field: a person's key, or all the words of a corporate name."""
     if field[0][1:] != "00":
         return " ".join(words(" ".join(pick(field, _BODY))))
-    return author_key(" ".join(pick(field, _NAME)), inverted=True)
+    return author_key(" ".join(pick(field, _NAME))[:LONGEST], inverted=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from dataclasses import replace
 
 from services.catalog.analysis import isbn13, squeeze, tokens
 from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, read_value, year_range
 from services.catalog.search.query.tree import AnyOf, Identifier, Isbn, Part, Phrase, Query, Word
+from services.catalog.texts import normalize
 
 MOST_DEPTH = 5  # nested brackets
 
@@ -37,7 +37,7 @@ def parse(text: str) -> Query:
         words = text.split()  # most queries
         if _OR.isdisjoint(words):
             return Query(tuple(map(Word, words)))
-    text = unicodedata.normalize("NFC", text).translate(_QUOTES)
+    text = normalize("NFC", text).translate(_QUOTES)
     query = _parse_text(text)
     if sum(map(str.isdigit, text)) >= 10:
         # str() has removed punctuation between digits, so the text may have an ISBN now.
