@@ -20,6 +20,7 @@ from bench.report import Row, replace_tables
 
 SIZES = {"1k": 1_000, "10k": 10_000, "100k": 100_000, "1m": 1_000_000}
 CLIENTS = (1, 8, 32)
+MIXED_QUERIES = 20_000
 FACETS = "&facets=language,year,subject,branch,material"
 FOLDER = Path("var") / "bench"
 
@@ -67,7 +68,25 @@ def searches(data: Path) -> Iterator[Row]:
             for label, address in facets:
                 figure = load.measure_searches(address, queries, clients=clients, parameters=FACETS)
                 yield show(Row(label, clients, figure.per_second, figure, figure.per_second / best.per_second))
+        yield from mixed_searches(one_worker, two_workers)
         yield show(parts.memory("memory of `up --workers 2` after all this", two_workers))
+
+
+def mixed_searches(one_worker: parts.Running, two_workers: parts.Running) -> Iterator[Row]:
+    """Measure searches of which a fifth has no hits as typed; yield the rows.
+
+    No round repeats a query, except in the row that says so: servers remember searches without hits for a while.
+    """
+    different = generate.mixed_queries(MIXED_QUERIES)
+    for clients in CLIENTS:
+        for label, server in (("mixed queries, --workers 1", one_worker), ("mixed queries, --workers 2", two_workers)):
+            figure = load.measure_searches(server.address, different, clients=clients)
+            yield show(Row(label, clients, figure.per_second, figure))
+    figure = load.measure_searches(two_workers.address, different[:2_000], clients=8)
+    yield show(Row("2,000 mixed queries in turn, --workers 2", 8, figure.per_second, figure))
+    failing = generate.mixed_queries(MIXED_QUERIES, generate.WITHOUT_HITS)
+    figure = load.measure_searches(one_worker.address, failing, clients=1)
+    yield show(Row("queries without hits as typed, --workers 1", 1, figure.per_second, figure))
 
 
 def cluster_edition(name: str, size: int) -> Iterator[Row]:

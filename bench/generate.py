@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
+from string import ascii_lowercase
 
 from services.catalog.marc import iso2709
 from services.catalog.marc.record import Record
@@ -98,6 +99,65 @@ def queries(count: int, seed: int = SEED + 1) -> list[str]:
     rng = random.Random(seed)
     names, _ = vocabulary()
     return [" ".join(rng.sample(names[30:150], 2)) for _ in range(count)]
+
+
+# Kinds of mixed queries and their shares. A fifth finds nothing as typed, as in the logs of real libraries.
+WITH_HITS = {"two words": 60, "one word": 10, "a name and a word": 10}
+WITHOUT_HITS = {"two words, one misspelt": 10, "three words and an unknown one": 6, "two unknown words": 4}
+
+
+def mixed_queries(count: int, shares: Mapping[str, int] | None = None, seed: int = SEED + 2) -> list[str]:
+    """Return different queries of the kinds in WITH_HITS and WITHOUT_HITS, in a random order.
+
+    shares   kind -> its weight; the weights of both tables unless given
+    """
+    rng = random.Random(seed)
+    names, _ = vocabulary()
+    known = frozenset(names)
+    weights = shares or {**WITH_HITS, **WITHOUT_HITS}
+    queries: dict[str, None] = {}
+    while len(queries) < count:
+        (kind,) = rng.choices(list(weights), list(weights.values()))
+        queries.setdefault(_query(rng, kind, names[30:150], known))
+    return list(queries)
+
+
+def _query(rng: random.Random, kind: str, names: Sequence[str], known: Set[str]) -> str:
+    if kind == "one word":
+        # With a year, because there are fewer words than queries.
+        return f"{rng.choice(names)} tahun:{rng.randint(1990, 2026)}.."
+    if kind == "a name and a word":
+        return f"{rng.choice(LAST)} {rng.choice(names)}"
+    if kind == "two words, one misspelt":
+        word, other = rng.sample(names, 2)
+        return f"{_misspell(rng, word, known)} {other}"
+    if kind == "three words and an unknown one":
+        query_words = [*rng.sample(names, 3), _unknown(rng)]
+        rng.shuffle(query_words)
+        return " ".join(query_words)
+    if kind == "two unknown words":
+        return f"{_unknown(rng)} {_unknown(rng)}"
+    return " ".join(rng.sample(names, 2))
+
+
+def _misspell(rng: random.Random, word: str, known: Set[str]) -> str:
+    """Replace, drop, double or swap letters at one place of a word, or at two of a long word."""
+    misspelt = word
+    while misspelt in known:
+        misspelt = word
+        for _edit in range(1 + (len(word) > 8 and rng.random() < 0.25)):
+            place = rng.randrange(1, len(misspelt) - 1)
+            letter, following = misspelt[place : place + 2]
+            replacement = rng.choice(
+                (rng.choice(ascii_lowercase) + following, following, letter * 2, following + letter)
+            )
+            misspelt = misspelt[:place] + replacement + misspelt[place + 2 :]
+    return misspelt
+
+
+def _unknown(rng: random.Random) -> str:
+    """Make a word of six to ten letters that is near to no word of the catalogue."""
+    return "".join(rng.choice("bcdfghkqvwxyz") + rng.choice("eiou") for _ in range(rng.randint(3, 5)))
 
 
 def isbn(number: int) -> str:

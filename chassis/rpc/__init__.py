@@ -11,3 +11,15 @@ def context(grpc_context: Any) -> Context:
     """Return the chassis' context of a call, for a servicer's method: actor, language and deadline."""
     caller: Context = getattr(grpc_context, "rangkiang", READER)
     return caller
+
+
+def leave_event_loop(grpc_context: Any) -> None:
+    """Run an `inline` method again in a thread, from its beginning; call it before work that takes long.
+
+    Does nothing in a thread, and over gRPC, where every method runs in one.
+    """
+    getattr(grpc_context, "leave_event_loop", _nothing)()
+
+
+def _nothing() -> None:
+    pass

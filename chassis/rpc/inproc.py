@@ -2,13 +2,14 @@
 
 `up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied:
 a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit. An
-aio call runs in a thread of a fixed pool, or on the event loop when its method is `inline`. A sync call runs in the
-caller's thread, so services that call one another cannot use up the threads.
+aio call runs in a thread of a fixed pool, or on the event loop when its method is `inline`, until the method calls
+`leave_event_loop`. A sync call runs in its caller's thread, so services that call one another cannot use up threads.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from grpc_health.v1 import health_pb2
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.client_calls import Metadata
-from chassis.rpc.inproc_call import Call
+from chassis.rpc.inproc_call import Call, LeaveEventLoop
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.settings import Settings
 
@@ -103,10 +104,11 @@ class AioTransport(_Transport):
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         async def invoke(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
-            method, call = self._method(path), Call(metadata, _deadline(timeout))
+            method, deadline = self._method(path), _deadline(timeout)
             if method.inline:
-                return _reply(method, request, call)
-            return await self._reply_in_thread(method, request, call)
+                with contextlib.suppress(LeaveEventLoop):
+                    return _reply(method, request, Call(metadata, deadline, on_event_loop=True))
+            return await self._reply_in_thread(method, request, Call(metadata, deadline))
 
         return invoke
 

@@ -11,15 +11,23 @@ import grpc
 from chassis.rpc import status
 
 
+class LeaveEventLoop(BaseException):
+    """Ends a method that runs on an event loop, so that it runs again in a thread. No error: nothing may handle it."""
+
+
 class Call(grpc.ServicerContext):
     """The context of one in-process call, instead of gRPC's own."""
 
-    def __init__(self, metadata: Sequence[tuple[str, str]] | None, deadline: float | None) -> None:
+    def __init__(
+        self, metadata: Sequence[tuple[str, str]] | None, deadline: float | None, *, on_event_loop: bool = False
+    ) -> None:
         """
-        deadline  `time.monotonic()` at which the caller stops waiting; None for never
+        deadline       `time.monotonic()` at which the caller stops waiting; None for never
+        on_event_loop  the method runs on its caller's event loop, which waits
         """
         self._metadata = metadata or ()
         self._deadline = deadline
+        self._on_event_loop = on_event_loop
         self._active = True
         self._callbacks: list[Callable[[], None]] = []
 
@@ -36,6 +44,11 @@ class Call(grpc.ServicerContext):
         """
         if self._deadline is not None and time.monotonic() > self._deadline:
             raise status.too_late()
+
+    def leave_event_loop(self) -> None:
+        """Run the method again in a thread, from its beginning; do nothing in a thread."""
+        if self._on_event_loop:
+            raise LeaveEventLoop
 
     def is_active(self) -> bool:
         return self._active and (self._deadline is None or time.monotonic() <= self._deadline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -54,7 +55,7 @@ class Sync:
     """Calls from the current thread."""
 
     def __init__(self, url: str) -> None:
-        self.channel = sync_channel(url, SETTINGS)
+        self.url, self.channel = url, sync_channel(url, SETTINGS)
         self.stub = echo.generated()[1].EchoStub(self.channel)
 
     def call(self, method: str, request: Any, **options: Any) -> Any:
@@ -138,6 +139,12 @@ class TestChannel:
         with pytest.raises(TooLate) as raised:
             caller.call(method, words("sleep", 200), timeout=0.05)
         assert raised.value.reason == "DEADLINE_PASSED"
+
+    @pytest.mark.parametrize("method", METHODS)
+    def test_a_method_that_takes_long_never_runs_on_an_event_loop(self, caller: Sync | Aio, method: str) -> None:
+        reply = caller.call(method, words("take long"), timeout=5)
+        assert (reply.text == threading.current_thread().name) == (type(caller) is Sync and "inproc" in caller.url)
+        assert 3000 < reply.number <= 5100
 
     def test_an_error_too_long_for_the_wire_is_cut_and_arrives(self, caller: Sync | Aio) -> None:
         with pytest.raises(NotFound) as raised:

@@ -22,7 +22,7 @@ from services.catalog.index.matches import (
     Prefix,
     Term,
 )
-from services.catalog.index.port import ENGINES, REACH, Index, Request
+from services.catalog.index.port import ENGINES, REACH, Change, Index, Request
 from services.catalog.search.query.parser import parse
 from services.catalog.search.ranking.build import rank
 from tests.contract.indexes import (
@@ -106,6 +106,24 @@ class Contract(Shelf):
     ) -> None:
         words = books.near_words(token, fields=("title",), distance=distance, limit=5)
         assert [word for word, _documents in words] == expected
+
+    def test_several_matches_are_counted_in_order(self, books: Index) -> None:
+        hirata, novel, none = Term("author", "hirata"), Term("subject", "novel"), Term("title", "zzzz")
+        matches = [hirata, none, Boosted(novel, (hirata,)), Phrase("title", ("laskar", "pelangi")), EVERYTHING, Or(())]
+        matches += [And((hirata, novel, none)), DisMax((none, hirata)), Not(novel, (hirata,)), Keyword("isbn", ())]
+        assert list(books.totals(matches)) == [3, 0, 4, 1, 5, 0, 0, 3, 1, 0]
+        assert list(books.totals(matches[:5], filters={"language": ("ind",)})) == [2, 0, 3, 1, 3]
+        assert list(books.totals(matches[:5])) == [3, 0, 4, 1, 5]
+        assert list(books.totals([])) == []
+
+    def test_counts_follow_changes(self, index: Index) -> None:
+        filled(index, changes(BOOKS))
+        term = Term("title", "pelangi")
+        assert list(index.totals([term])) == [1]
+        assert index.count_values("facet_language", ["ind"]) == {"ind": 3}
+        index.write([Change(1, 2, None)])
+        eventually(lambda: list(index.totals([term])) == [0])
+        assert index.count_values("facet_language", ["ind"]) == {"ind": 2}
 
     def test_constant_matches_score_their_boost(self, books: Index) -> None:
         match = Boosted(

@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from chassis.errors import Unavailable
-from services.catalog.index.matches import And
+from services.catalog.index.matches import And, Match
 from services.catalog.index.port import Change, Hits, Index, Rebuild, Request, search_unavailable
 
 log = logging.getLogger(__name__)
@@ -37,6 +37,11 @@ class CircuitBreaker:
 
     def search(self, request: Request) -> Hits:
         return self._call(lambda: self._index.search(request))
+
+    def totals(
+        self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Iterator[int]:
+        return self._call(lambda: self._index.totals(matches, filters=filters))
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         return self._call(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))

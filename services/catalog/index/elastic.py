@@ -23,9 +23,11 @@ from services.catalog.index.elastic_query import (
     near_tokens_body,
     search_body,
     token_counts_body,
+    totals_body,
     value_counts_body,
 )
 from services.catalog.index.elastic_writing import ElasticRebuild, bulk_write, rebuild_alias, write_errors
+from services.catalog.index.matches import Match
 from services.catalog.index.port import Change, Hits, Index, Request, edit_distance, index_building, search_unavailable
 from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
@@ -112,6 +114,15 @@ class ElasticIndex:
             editions=page.editions,
             more=page.more,
         )
+
+    def totals(
+        self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Iterator[int]:
+        match_list = list(matches)
+        if not match_list:
+            return iter(())
+        buckets = self._search_alias(totals_body(match_list, filters or {}))["aggregations"]["totals"]["buckets"]
+        return iter([bucket["doc_count"] for bucket in buckets])
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         size = max(NEIGHBOURS, limit)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from services.catalog.index.matches import (
     Phrase,
     Prefix,
     Term,
+    required,
 )
 from services.catalog.index.port import REACH, Request
 from services.catalog.index.stored_fields import (
@@ -128,6 +129,16 @@ def match_query(match: Match) -> Json:
             return {"bool": {"must": [match_query(inner)], "must_not": _queries(without)}}
         case Boosted(match=inner, bonus=bonus):
             return {"bool": {"must": [match_query(inner)], "should": _queries(bonus), "minimum_should_match": 0}}
+
+
+def totals_body(matches: Iterable[Match], filters: Mapping[str, tuple[str, ...]]) -> Json:
+    """Count the records of each match."""
+    restrictions = _queries(filter_matches(Request(And(()), filters)).values())
+    return {
+        "size": 0,
+        "query": {"bool": {"filter": restrictions}},
+        "aggs": {"totals": {"filters": {"filters": _queries(map(required, matches))}}},
+    }
 
 
 def near_tokens_body(token: str, fields: Iterable[str], distance: int, size: int) -> Json:

@@ -111,3 +111,19 @@ def scaled(match: Match, factor: float) -> Match:
             return replace(match, match=scaled(inner, factor))
         case Boosted(match=inner, bonus=bonus):
             return Boosted(scaled(inner, factor), tuple(scaled(part, factor) for part in bonus))
+
+
+def required(match: Match) -> Match:
+    """Leave out the bonuses: the same records match, with other scores."""
+    match match:
+        case Boosted(match=inner):
+            return required(inner)
+        case And(of=parts):
+            return And(tuple(map(required, parts)))
+        case Or(of=parts):
+            return Or(tuple(map(required, parts)))
+        case DisMax(choices=parts):
+            return Or(tuple(map(required, parts)))
+        case Not(match=inner, without=without):
+            return Not(required(inner), tuple(map(required, without)))
+    return match

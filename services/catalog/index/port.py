@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -89,6 +89,15 @@ class Index(Protocol):
 
     def search(self, request: Request) -> Hits:
         """Answer one request, in one call to the engine."""
+        ...
+
+    def totals(
+        self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Iterator[int]:
+        """Count the records of each match under these filters, in order; in one call to the engine.
+
+        An engine in this process reads and counts only the matches whose count is read from the iterator.
+        """
         ...
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
@@ -192,9 +201,3 @@ def edit_distance(left: str, right: str, limit: int) -> int:
             return limit + 1
         row_before_last, last_row = last_row, current_row
     return min(last_row[-1], limit + 1)
-
-
-def nearest_tokens(token: str, candidates: Iterable[str], limit: int) -> list[tuple[int, str]]:
-    """List the candidates within `limit` edits as (edits, candidate), nearest first; the token itself has 0."""
-    pairs = ((edit_distance(token, candidate, limit), candidate) for candidate in set(candidates))
-    return sorted(pair for pair in pairs if pair[0] <= limit)

@@ -5,22 +5,24 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import tantivy
 from tantivy import Query, Searcher
 
 from chassis.errors import Invalid, Unavailable
 from services.catalog.index import tantivy_files as files
+from services.catalog.index.matches import And, Match, required
+from services.catalog.index.near_tokens import TokenSet
 from services.catalog.index.port import (
     Change,
     Hits,
     Request,
     index_building,
     index_not_written,
-    nearest_tokens,
     search_unavailable,
 )
 from services.catalog.index.stored_fields import filter_matches
@@ -40,7 +42,10 @@ REFRESH_SECONDS = 0.2  # how old a result may be while another process writes
 OPEN_TRIES = 20
 PREFIX = "tantivy:///"
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
-MOST_NEAR_LOOKUPS = 256  # cached with one state of the index
+MOST_COUNTS = 4_000  # remembered with one state of the index: 4 MB
+MOST_TOKENS = 1_000_000  # in the token sets of one state of the index: 30 MB
+
+Key = TypeVar("Key")
 
 
 def open_index(url: str) -> TantivyIndex:
@@ -58,7 +63,8 @@ def open_index(url: str) -> TantivyIndex:
 class Snapshot:
     """One state of the live index.
 
-    near_tokens  results of _near_tokens, by (field, token, edits)
+    token_sets  tokens of these fields with this first letter; read for the first misspelt word with this letter
+    totals, value_counts  the newest results of totals (by match and filters) and of count_values (by field and value)
     """
 
     folder: Path
@@ -66,7 +72,9 @@ class Snapshot:
     searcher: Searcher
     generation: str
     stamp: files.Stamp
-    near_tokens: dict[tuple[str, str, int], list[tuple[int, str]]] = field(default_factory=dict)
+    token_sets: dict[tuple[tuple[str, ...], str], TokenSet] = field(default_factory=dict)
+    totals: dict[tuple[Match, str], int] = field(default_factory=dict)
+    value_counts: dict[tuple[str, str], int] = field(default_factory=dict)
 
 
 class TantivyIndex:
@@ -106,22 +114,43 @@ class TantivyIndex:
             generation = snapshot.generation
             return Hits(total, page.numbers, page.scores, facets, generation, page.works, page.editions, page.more)
 
+    def totals(
+        self, matches: Iterable[Match], *, filters: Mapping[str, tuple[str, ...]] | None = None
+    ) -> Iterator[int]:
+        key_of_filters, restrictions = (
+            str(filters or ""),
+            list(filter_matches(Request(And(()), filters or {})).values()),
+        )
+        with self._snapshot() as snapshot:
+            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
+            for match in map(required, matches):
+                if not translator.may_match(match):
+                    yield 0
+                    continue
+                total = snapshot.totals.get((match, key_of_filters))
+                if total is None:
+                    query = translator.restrict(translator.query(match), restrictions)
+                    total = total_of(snapshot.searcher.search(Query.const_score_query(query, 0.0), limit=1))
+                    _remember(snapshot.totals, (match, key_of_filters), total)
+                yield total
+
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         with self._snapshot() as snapshot:
-            distances = {
-                word: edits
-                for field in fields
-                for edits, word in _near_tokens(snapshot, field, token, distance)
-                if edits
-            }
-            candidates = sorted(distances, key=lambda word: (distances[word], word))[: max(NEIGHBOURS, limit)]
+            known_tokens = _tokens_with_first_letter(snapshot, fields, token[:1])
+            distances = {word: edits for edits, word in known_tokens.nearest(token, distance) if edits}
+            candidates = list(distances)[: max(NEIGHBOURS, limit)]
             counts = {word: _count_documents(snapshot, fields, word) for word in candidates}
             ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
             return [(word, -negative) for _edits, negative, word in ranking[:limit]]
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._snapshot() as snapshot:
-            return count_keyword_values(snapshot.searcher, snapshot.index.schema, field, values)
+            known = {value: snapshot.value_counts.get((field, value)) for value in values}
+            missing = [value for value, count in known.items() if count is None]
+            counts = count_keyword_values(snapshot.searcher, snapshot.index.schema, field, missing)
+            for value, count in counts.items():
+                _remember(snapshot.value_counts, (field, value), count)
+            return {value: counts[value] if count is None else count for value, count in known.items()}
 
     def count(self) -> int:
         with self._snapshot() as snapshot:
@@ -258,19 +287,29 @@ def _open_snapshot(folder: Path, stamp: files.Stamp, current: Snapshot | None) -
     return Snapshot(folder, index, searcher, files.generation(folder, meta_json), stamp)
 
 
+def _remember(counts: dict[Key, int], key: Key, count: int) -> None:
+    """Store a count of one state of the index; the first ones are forgotten when there are many."""
+    if len(counts) >= MOST_COUNTS:
+        for old_key in list(counts)[: MOST_COUNTS // 4]:
+            counts.pop(old_key, None)
+    counts[key] = count
+
+
 def _count_documents(snapshot: Snapshot, fields: Sequence[str], word: str) -> int:
     schema = snapshot.index.schema
     in_any_field = [(tantivy.Occur.Should, Query.term_query(schema, field, word)) for field in fields]
     return total_of(snapshot.searcher.search(Query.boolean_query(in_any_field), limit=1))
 
 
-def _near_tokens(snapshot: Snapshot, field: str, token: str, limit: int) -> list[tuple[int, str]]:
-    """List tokens of the field with the same first letter within `limit` edits, as (edits, token)."""
-    key = (field, token, limit)
-    tokens = snapshot.near_tokens.get(key)
+def _tokens_with_first_letter(snapshot: Snapshot, fields: Sequence[str], letter: str) -> TokenSet:
+    """Return the tokens of the fields that begin with this letter."""
+    key = (tuple(fields), letter)
+    tokens = snapshot.token_sets.get(key)
     if tokens is None:
-        words = (word for word, _count in snapshot.searcher.terms_with_prefix(field, token[:1]))
-        tokens = nearest_tokens(token, words, limit)
-        if len(snapshot.near_tokens) < MOST_NEAR_LOOKUPS:
-            snapshot.near_tokens[key] = tokens
+        lists = (snapshot.searcher.terms_with_prefix(field, letter) for field in fields)
+        tokens = TokenSet(token for terms in lists for token, _count in terms)
+        with contextlib.suppress(RuntimeError):  # another thread adds a set at the same moment
+            while snapshot.token_sets and sum(map(len, snapshot.token_sets.values())) + len(tokens) > MOST_TOKENS:
+                snapshot.token_sets.pop(next(iter(snapshot.token_sets)), None)
+        snapshot.token_sets[key] = tokens
     return tokens

@@ -96,17 +96,23 @@ class QueryTranslator:
 
         A bonus that no document has is left out: to test it at every hit takes a tenth of a search.
         """
-        for part in filter(self._may_match, bonus):
+        for part in filter(self.may_match, bonus):
             query = Query.boolean_query([(Occur.Must, query), (Occur.Should, self.query(part))])
         return query
 
-    def _may_match(self, match: Match) -> bool:
-        """Tell whether any document may match."""
+    def may_match(self, match: Match) -> bool:
+        """Tell whether any document may match, by the counts of its tokens alone."""
         match match:
             case Term(field=field, token=token) | Keyword(field=field, values=(token,)):
                 return self._document_count(field, token) > 0
             case Phrase(field=field, tokens=tokens):
                 return all(self._document_count(field, token) for token in tokens)
+            case Or(of=parts) | DisMax(choices=parts):
+                return any(map(self.may_match, parts))
+            case And(of=parts):
+                return all(map(self.may_match, parts))
+            case Boosted(match=inner) | Not(match=inner):
+                return self.may_match(inner)
         return True
 
     def _queries(self, matches: Iterable[Match]) -> list[Query]:

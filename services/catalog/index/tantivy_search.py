@@ -118,7 +118,7 @@ def most_frequent_values(searcher: Searcher, query: Query, facets: Sequence[str]
     """
     candidates = 3 * size + 10
     options = {
-        facet: _terms_aggregation(facet, size=candidates, segment_size=max(SEGMENT_VALUES, candidates))
+        facet: _terms_aggregation(facet, size=candidates, segment_size=max(SEGMENT_VALUES, 50 * size))
         for facet in facets
     }
     aggregations = searcher.aggregate(query, options)

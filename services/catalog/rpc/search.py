@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import grpc
 
 from chassis import rpc
@@ -34,6 +36,7 @@ class SearchMethods(ServicerPart):
             branch=request.branch,
             by_work=request.by_work,
             explain=request.explain,
+            before_slow_work=partial(rpc.leave_event_loop, context),
         )
         return wire.SearchReply(
             total=result.total,

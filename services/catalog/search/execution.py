@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import combinations, islice
-from typing import Literal
+from itertools import combinations, islice, tee
+from typing import Literal, NamedTuple
 
 from services.catalog.analysis import is_stop_word, tokens
 from services.catalog.index.matches import And, Boosted, DisMax, Match, Not
 from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
+from services.catalog.search.recent import recent
 from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, commoner_spellings, corrections
 
 LEAST_WORDS = 3  # with one of two words it would be another query
@@ -39,47 +40,95 @@ class Answer:
     suggestion: Query | None = None
 
 
+class _Other(NamedTuple):
+    """What is searched instead of a query without hits."""
+
+    query: Query
+    match: Match
+    mode: Mode
+
+
 def run_query(
-    index: Index, query: Query, request: Request, *, mode: Mode | None = None, widen: Callable[[Query], Match] = rank
+    index: Index,
+    query: Query,
+    request: Request,
+    *,
+    mode: Mode | None = None,
+    widen: Callable[[Query], Match] = rank,
+    before_slow_work: Callable[[], None] = lambda: None,
 ) -> Answer:
     """Search once; without hits, search again for corrections and for most of the words.
 
     mode    how the page before was answered; None for a first page
     widen   builds the match of a correction; the match of the query itself is in the request
+    before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
+    hits_of_query = None
     if not mode:
         hits_of_query = index.search(request)
         if mode == "" or hits_of_query.total >= FEW_HITS or not query.parts:
             return Answer(hits_of_query, query, request.match)
-        if hits_of_query.total:
-            return Answer(
+        if total := hits_of_query.total:
+            suggestion = recent(
+                "suggestion",
+                index,
                 hits_of_query,
                 query,
-                request.match,
-                suggestion=_find_suggestion(index, query, request, hits_of_query.total, widen),
+                request,
+                lambda: _find_suggestion(index, query, request, total, widen),
             )
-    if mode != "relaxed":
-        for candidate in islice(corrections(index, query), MOST_CORRECTIONS):
-            match = widen(candidate)
-            hits = index.search(replace(request, match=match))
-            if hits.total:
-                return Answer(hits, candidate, match, "corrected")
-    if mode != "corrected" and (relaxed_match := relax(index, query)) is not None:
-        hits = index.search(replace(request, match=relaxed_match))
+            return Answer(hits_of_query, query, request.match, suggestion=suggestion)
+        other = recent(
+            "other",
+            index,
+            hits_of_query,
+            query,
+            request,
+            lambda: _find_other(index, query, request, widen, mode),
+            before_slow_work=before_slow_work,
+        )
+    else:
+        before_slow_work()
+        other = _find_other(index, query, request, widen, mode)
+    if other is not None:
+        hits = index.search(replace(request, match=other.match))
         if hits.total:
-            return Answer(hits, query, relaxed_match, "relaxed")
-    return Answer(index.search(request), query, request.match)
+            return Answer(hits, other.query, other.match, other.mode)
+    return Answer(hits_of_query or index.search(request), query, request.match)
+
+
+def _find_other(
+    index: Index, query: Query, request: Request, widen: Callable[[Query], Match], mode: Mode | None
+) -> _Other | None:
+    """Return the first correction with hits, or else the relaxed query, which may have none.
+
+    mode  how the page before was answered
+    """
+    if mode != "relaxed":
+        for candidate, match, total in _count_corrections(index, corrections(index, query), request, widen):
+            if total:
+                return _Other(candidate, match, "corrected")
+    if mode != "corrected" and (relaxed_match := relax(index, query)) is not None:
+        return _Other(query, relaxed_match, "relaxed")
+    return None
 
 
 def _find_suggestion(
     index: Index, query: Query, request: Request, total: int, widen: Callable[[Query], Match]
 ) -> Query | None:
     """Return a correction with more hits than the query; None when there is none."""
-    for candidate in islice(commoner_spellings(index, query), MOST_CORRECTIONS):
-        if index.search(replace(request, match=widen(candidate), facets=(), offset=0, limit=0)).total > total:
-            return candidate
-    return None
+    counts = _count_corrections(index, commoner_spellings(index, query), request, widen)
+    return next((candidate for candidate, _match, more in counts if more > total), None)
+
+
+def _count_corrections(
+    index: Index, candidates: Iterable[Query], request: Request, widen: Callable[[Query], Match]
+) -> Iterator[tuple[Query, Match, int]]:
+    """Yield the first corrections with their matches and the number of their hits under the request's filters."""
+    pairs, counted = tee((candidate, widen(candidate)) for candidate in islice(candidates, MOST_CORRECTIONS))
+    totals = index.totals((match for _candidate, match in counted), filters=request.filters)
+    return ((candidate, match, total) for (candidate, match), total in zip(pairs, totals, strict=True))
 
 
 def relax(index: Index, query: Query) -> Match | None:
@@ -93,7 +142,8 @@ def relax(index: Index, query: Query) -> Match | None:
     least_parts = math.ceil(SHARE * len(content_parts))
     if len(content_parts) < LEAST_WORDS:
         return None
-    known_parts = [match for part in content_parts if index.search(Request(match := match_of(part), limit=0)).total]
+    matches = [match_of(part) for part in content_parts]
+    known_parts = [match for match, total in zip(matches, index.totals(matches), strict=True) if total]
     if len(known_parts) < least_parts:
         return None
     restrictions = [match_of(part) for part in query.parts if not isinstance(part, Word | Phrase)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -24,6 +24,7 @@ from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
 from services.catalog.search.fallback import ENGINE_DOWN, search_tables
 from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.query.tree import AnyOf, Query
+from services.catalog.search.recent import recent
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
 
@@ -89,6 +90,7 @@ def search(
     branch: str = "",
     by_work: bool = False,
     explain: bool = False,
+    before_slow_work: Callable[[], None] = lambda: None,
 ) -> SearchResult:
     """Find records.
 
@@ -102,6 +104,7 @@ def search(
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
     by_work    one hit a work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
+    before_slow_work  called before work that takes several times as long as a search with hits
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -129,7 +132,12 @@ def search(
     degraded = False
     try:
         answer = run_query(
-            index, parsed_query, request, mode=previous_page.mode if previous_page else None, widen=widen
+            index,
+            parsed_query,
+            request,
+            mode=previous_page.mode if previous_page else None,
+            widen=widen,
+            before_slow_work=before_slow_work,
         )
     except Unavailable as problem:
         if problem.reason not in ENGINE_DOWN:
@@ -142,6 +150,17 @@ def search(
     has_more = bool(record_numbers) and end < REACH and (answer.hits.more if by_work else end < answer.hits.total)
     needs_help = not degraded and previous_page is None and (answer.mode == "relaxed" or not answer.hits.total)
     names = load_names(database) if needs_help or not set(NAMED).isdisjoint(request.facets) else {}
+    zero_result_help = None
+    if needs_help and parsed_query.parts:
+        zero_result_help = recent(
+            "help",
+            index,
+            answer.hits,
+            parsed_query,
+            request,
+            lambda: explain_zero_results(index, parsed_query, request, names),
+            before_slow_work=before_slow_work,
+        )
     suggestion = answer.query if answer.mode == "corrected" else answer.suggestion
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
@@ -160,7 +179,7 @@ def search(
         corrected=answer.mode == "corrected",
         relaxed=answer.mode == "relaxed",
         degraded=degraded,
-        help=explain_zero_results(index, parsed_query, request, names) if needs_help and parsed_query.parts else None,
+        help=zero_result_help,
         read_as_words=parsed_query.read_as_words,
     )
 

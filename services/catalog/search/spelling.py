@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from string import ascii_lowercase
 from typing import TypeVar
 
 from services.catalog.analysis import tokens
 from services.catalog.index.matches import Match, Or, Term
 from services.catalog.index.matches import Phrase as SideBySide
-from services.catalog.index.port import Index, Request
+from services.catalog.index.port import Index
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of
 
 FEW_HITS = 5  # a query with as many hits needs no correction
-MOST_CORRECTIONS = 8  # searched; each costs one request
+MOST_CORRECTIONS = 8  # whose hits are counted, in one request
 _FIELDS = {"": ("title", "author", "subject"), **{field: (field,) for field in ("title", "author", "subject")}}
 _SHORTEST = 4  # letters; a shorter word is near to half of all words
 _LONG = 7  # letters; from this length two edits are tried
@@ -76,7 +77,7 @@ def commoner_spellings(index: Index, query: Query) -> Iterator[Query]:
 
 
 def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
-    words_left = _MOST_WORDS
+    words: dict[tuple[int, str], tuple[str, Match]] = {}
     for position, part in enumerate(query.parts):
         if not isinstance(part, Word | Phrase) or (isinstance(part, Word) and part.prefix):
             continue
@@ -84,12 +85,14 @@ def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
         if isinstance(part, Word) and len(word_tokens) != 1:
             continue
         for token in dict.fromkeys(word_tokens):
-            if len(token) < _SHORTEST or any(map(str.isdigit, token)) or not words_left:
+            if len(token) < _SHORTEST or any(map(str.isdigit, token)) or len(words) == _MOST_WORDS:
                 continue
-            words_left -= 1
             may_be_beginning = isinstance(part, Word) and position == len(query.parts) - 1
-            request = Request(match_of(Word(token, part.field), may_be_beginning=may_be_beginning), limit=0)
-            yield _QueryWord(position, token, part.field, index.search(request).total)
+            match = match_of(Word(token, part.field), may_be_beginning=may_be_beginning)
+            words[position, token] = part.field, match
+    totals = index.totals(match for _field, match in words.values())
+    for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True):
+        yield _QueryWord(position, token, field, records)
 
 
 def _candidates(index: Index, word: _QueryWord) -> list[str]:
@@ -150,18 +153,9 @@ def _join_words(index: Index, query: Query) -> Query | None:
 
 
 def _matching_keys(index: Index, matches: Mapping[Key, Match]) -> list[Key]:
-    """List the keys whose match has hits, at most four: searches all keys together, then by halves."""
-    keys: list[Key] = []
-    groups = [list(matches)]
-    while groups and len(keys) < _NEIGHBOURS:
-        group = groups.pop()
-        if not group or not index.search(Request(Or(tuple(matches[key] for key in group)), limit=0)).total:
-            continue
-        if len(group) == 1:
-            keys += group
-        else:
-            groups += [group[len(group) // 2 :], group[: len(group) // 2]]
-    return keys
+    """List the first keys whose match has hits, at most four."""
+    totals = index.totals(matches.values())
+    return list(islice((key for key, total in zip(matches, totals, strict=True) if total), _NEIGHBOURS))
 
 
 def _replace_words(query: Query, spelling: Spelling) -> Query:

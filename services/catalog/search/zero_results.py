@@ -41,7 +41,7 @@ class ZeroResultHelp:
 
 
 def explain_zero_results(index: Index, query: Query, request: Request, names: Names) -> ZeroResultHelp:
-    """Find the parts of a request that no record has, and searches that have hits; about a dozen small requests.
+    """Find the parts of a request that no record has, and searches that have hits, in at most six requests.
 
     names   see load_names
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
@@ -49,12 +49,11 @@ def explain_zero_results(index: Index, query: Query, request: Request, names: Na
     filtered = replace(request, facets=(), offset=0, limit=0)
     unfiltered = replace(filtered, filters={})
     parts = query.parts[:MOST_PARTS]
-    totals = {part: _count_hits(index, unfiltered, Query((part,))) for part in dict.fromkeys(parts)}
+    different_parts = list(dict.fromkeys(parts))
+    totals = dict(zip(different_parts, _count_hits(index, unfiltered, map(_alone, different_parts)), strict=True))
     failed_parts = [part for part in totals if not totals[part]]
-    shorter_queries = (
-        (shorter_query, _count_hits(index, filtered, shorter_query))
-        for shorter_query in islice(_shorter_queries(query, failed_parts), MOST_SHORTER_QUERIES)
-    )
+    shorter = list(islice(_shorter_queries(query, failed_parts), MOST_SHORTER_QUERIES))
+    shorter_queries = zip(shorter, _count_hits(index, filtered, shorter), strict=True)
     return ZeroResultHelp(
         failed=[str(part) for part in failed_parts],
         without=list(
@@ -66,8 +65,12 @@ def explain_zero_results(index: Index, query: Query, request: Request, names: Na
     )
 
 
-def _count_hits(index: Index, request: Request, query: Query) -> int:
-    return index.search(replace(request, match=rank(query))).total
+def _alone(part: Part) -> Query:
+    return Query((part,))
+
+
+def _count_hits(index: Index, request: Request, queries: Iterable[Query]) -> Iterator[int]:
+    return index.totals((rank(query, scored=False) for query in queries), filters=request.filters)
 
 
 def _shorter_queries(query: Query, failed_parts: list[Part]) -> Iterator[Query]:

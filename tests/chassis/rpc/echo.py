@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 import tempfile
+import threading
 import time
 from datetime import date
 from importlib import import_module
@@ -39,7 +40,7 @@ def words(text: str = "", number: int = 0) -> Any:
 
 
 class Echo:
-    """The text of a request decides: echo, describe the context, refuse, raise an error, or sleep for `number` ms."""
+    """The text of a request decides: echo, describe the context or the thread, refuse, raise an error, or sleep."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -60,6 +61,9 @@ class Echo:
             raise ZeroDivisionError("a secret")
         if request.text == "sleep":
             time.sleep(request.number / 1000)
+        if request.text == "take long":
+            rpc.leave_event_loop(context)
+            return words(threading.current_thread().name, int((rpc.context(context).remaining() or 0) * 1000))
         if request.text == "context":
             caller = rpc.context(context)
             remaining = caller.remaining()

@@ -48,8 +48,11 @@ class _Token:
     may_be_old: bool = False
 
 
-def rank(query: Query) -> Match:
-    """Build the match tree of a query: which records match, and the score of each."""
+def rank(query: Query, *, scored: bool = True) -> Match:
+    """Build the match tree of a query: which records match, and the score of each.
+
+    scored  False for a query whose hits are only counted: without bonuses
+    """
     last = len(query.parts) - 1
     tokens_of_parts = [_tokens(part, may_be_beginning=position == last) for position, part in enumerate(query.parts)]
     query_tokens = [token for part_tokens in tokens_of_parts if part_tokens for token in part_tokens]
@@ -64,10 +67,12 @@ def rank(query: Query) -> Match:
         match_of(part) for part, part_tokens in zip(query.parts, tokens_of_parts, strict=True) if part_tokens is None
     ]
     required.extend(_required(content_tokens))
-    bonus = [match for token in content_tokens if (match := _as_typed(token)) is not None]
-    bonus.extend(Term("title", word, weights.COMMON) for word in light_words)
-    bonus.extend(_closeness_bonuses(query, query_tokens))
     match = _or_identifier(query, query_tokens, required[0] if len(required) == 1 else And(tuple(required)))
+    bonus: list[Match] = []
+    if scored:
+        bonus += [as_typed for token in content_tokens if (as_typed := _as_typed(token)) is not None]
+        bonus.extend(Term("title", word, weights.COMMON) for word in light_words)
+        bonus.extend(_closeness_bonuses(query, query_tokens))
     if bonus:
         match = Boosted(match, tuple(bonus))
     if query.without:

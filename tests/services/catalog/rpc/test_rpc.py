@@ -16,6 +16,8 @@ from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel, sync_channel
+from chassis.rpc.inproc_call import Call as Inside
+from chassis.rpc.inproc_call import LeaveEventLoop
 from chassis.rpc.server import Server
 from chassis.service import Resources
 from chassis.settings import Settings
@@ -101,6 +103,19 @@ def test_a_search_answers_with_brief_records_facets_and_marks(call: Call) -> Non
     labels = {value.value: (value.count, value.label.id) for value in reply.facets[0].values}
     assert labels["PKS/PST"] == (1, "Perpustakaan Pusat")
     assert {mark.field for mark in reply.hits[0].highlights} == {"title"}
+
+
+def test_a_search_without_hits_leaves_the_event_loop(resources: Resources) -> None:
+    servicer = rpc.servicer(resources)
+    on_loop = Inside(None, None, on_event_loop=True)
+    assert servicer.Search(wire.SearchRequest(query="kaba cindua"), on_loop).total == 1
+    for query in ("kaba cindau", "xyzzyx"):
+        request = wire.SearchRequest(query=query)
+        with pytest.raises(LeaveEventLoop):
+            servicer.Search(request, on_loop)
+        reply = servicer.Search(request, Inside(None, None))
+        assert servicer.Search(request, on_loop) == reply  # remembered
+    assert found(lambda _method, message: servicer.Search(message, Inside(None, None)), "kaba cindau").corrected
 
 
 def test_suggestions(call: Call) -> None:

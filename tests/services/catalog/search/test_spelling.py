@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, cast
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.catalog.index.port import Index
+from services.catalog.search import recent
+from tests.contract.indexes import eventually
 from tests.fakes.library import Library, book
 
 
@@ -109,3 +113,71 @@ def test_the_next_page_of_a_relaxed_query_is_relaxed(library: Library) -> None:
     next_page = library.find("satu dua tiga zzzz", cursor=page.next)
     assert (page.relaxed, next_page.relaxed, page.total, next_page.help) == (True, True, 15, None)
     assert len({hit.id for hit in (*page.hits, *next_page.hits)}) == 15
+
+
+class CountedIndex:
+    """An index that counts its calls."""
+
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._index, name)
+
+        def call(*values: Any, **options: Any) -> Any:
+            self.calls.append(name)
+            return method(*values, **options)
+
+        return call
+
+
+@pytest.mark.parametrize(
+    ("typed", "calls"),
+    [
+        ("robohnua surau", 5),
+        ("robohnya surau mereka navis", 18),
+        ("xyzzyx qqqqqq", 14),
+        ("xyzzyx " * 5 + "surau", 24),
+    ],
+)
+def test_a_query_without_hits_calls_the_index_a_few_times_and_twice_when_it_is_repeated(
+    shelf: Library, typed: str, calls: int
+) -> None:
+    index = CountedIndex(shelf.index)
+    library = Library(shelf.database, cast("Index", index))
+    result = library.find(typed)
+    assert len(index.calls) <= calls, index.calls
+    index.calls.clear()
+    assert library.find(typed, facets=("language",)).hits == result.hits
+    assert index.calls in (["search"], ["search", "search"])
+    assert library.find(typed, filters={"language": ("eng",)}).total == 0
+
+
+def test_a_result_is_found_again_after_a_change_of_the_index(library: Library) -> None:
+    library.put([book("Kemarau")])
+    assert library.find("surau").help is not None
+    assert library.find("kemarai").did_you_mean == "kemarau"
+    library.put([book("Robohnya surau"), book("Kemarai")])
+    eventually(lambda: library.find("surau").total == 1)
+    result = library.find("kemarai")
+    assert (result.total, result.corrected) == (1, False)
+
+
+def test_few_results_are_remembered(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recent, "MOST_RESULTS", 10)
+    library.put([book("Kemarau")])
+    for number in range(30):
+        assert library.find(f"kemarai tahun:{1900 + number}..").did_you_mean == f"kemarau year:{1900 + number}.."
+    assert len(recent._results[library.index]) == 10
+
+
+def test_work_that_takes_long_is_announced_unless_its_result_is_remembered(library: Library) -> None:
+    library.put([book("Kemarau"), book("Kemarau satu dua")])
+    announced: list[str] = []
+    for typed in ("kemarau", "kemarai", "satu dua tiga empat", "xyzzyx"):
+        library.find(typed, before_slow_work=lambda typed=typed: announced.append(typed))
+        before = len(announced)
+        library.find(typed, before_slow_work=lambda typed=typed: announced.append(typed))
+        assert len(announced) == before
+    assert set(announced) == {"kemarai", "satu dua tiga empat", "xyzzyx"}  # the others have hits

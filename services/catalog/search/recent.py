@@ -1,0 +1,57 @@
+"""Remembers what was found for searches without hits, so that the same search again costs as much as one with hits.
+
+A page of results asks for its facets after its hits, readers turn pages and go back, and many readers make the same
+mistake: the same search without hits comes again within seconds.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from services.catalog.index.port import Hits, Index, Request
+from services.catalog.search.query.tree import Query
+
+MOST_RESULTS = 1_000  # of one index; a result takes about 4 KB
+SECONDS = 30.0  # forms of headings and captions of classes change without the index
+
+T = TypeVar("T")
+
+_results: WeakKeyDictionary[Index, dict[Hashable, tuple[float, Any]]] = WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def recent(
+    kind: str,
+    index: Index,
+    hits: Hits,
+    query: Query,
+    request: Request,
+    find: Callable[[], T],
+    *,
+    before_slow_work: Callable[[], None] = lambda: None,
+) -> T:
+    """Return the result of `find` for this query and these filters, or the remembered one of the same index state.
+
+    kind  of result
+    hits  names the state of the index
+    before_slow_work  called before `find`
+    """
+    key = kind, hits.generation, query, tuple(sorted(request.filters.items()))
+    now = time.monotonic()
+    remembered = _results.get(index, {}).get(key)
+    if remembered is not None and remembered[0] > now:
+        result: T = remembered[1]
+        return result
+    before_slow_work()
+    result = find()
+    with _lock:
+        results = _results.setdefault(index, {})
+        results.pop(key, None)  # a dictionary has its newest keys last
+        results[key] = now + SECONDS, result
+        if len(results) > MOST_RESULTS:
+            del results[next(iter(results))]
+    return result
