@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from chassis.settings import OwnSettings
 
@@ -13,6 +13,7 @@ from chassis.settings import OwnSettings
 class GatewaySettings(OwnSettings):
     """Settings of the gateway process."""
 
+    environment: Literal["development", "production"] = "development"
     rate_limit: int = Field(
         default=3_000, ge=0, le=1_000_000, description="requests a minute from one address to one process; 0: no limit"
     )
@@ -30,9 +31,18 @@ class GatewaySettings(OwnSettings):
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     public_url: str = Field(
         default="",
+        validate_default=True,
         pattern=r"^(https?://[^/\s?#\"'<>\\]+/?)?$",
         description="scheme, host and port of absolute links; those of each request if empty",
     )
     covers: Path | None = Field(
         default=None, description="folder of cover images, named by ISBN; all covers are drawn if empty"
     )
+
+    @field_validator("public_url")
+    @classmethod
+    def _require_outside_development(cls, value: str, info: ValidationInfo) -> str:
+        # Caches keep responses with absolute links; the host of one request must not reach the readers of another.
+        if not value and info.data.get("environment", "development") != "development":
+            raise ValueError("outside development it is required, such as https://katalog.example.org")
+        return value

@@ -8,6 +8,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from chassis.errors import Invalid
+from chassis.settings import load
+from gateway.settings import GatewaySettings
+
 
 def _send(http: httpx.Client, request: bytes) -> bytes:
     """Send bytes over a connection of their own; return the response's first line."""
@@ -55,3 +59,12 @@ def test_of_many_hits_no_explanation_is_given(http: httpx.Client) -> None:
     refusal = http.get("/api/v1/search?explain=true&limit=21")
     assert refusal.status_code == 400
     assert refusal.json()["facts"]["most"] == 20
+
+
+def test_outside_development_links_have_the_public_address_and_not_the_host_of_a_request() -> None:
+    with pytest.raises(Invalid) as refusal:
+        load({"ENVIRONMENT": "production"}).of(GatewaySettings)
+    assert refusal.value.facts["variable"] == "PUBLIC_URL"
+    settings = load({"ENVIRONMENT": "production", "PUBLIC_URL": "https://katalog.example.org"})
+    assert settings.of(GatewaySettings).public_url == "https://katalog.example.org"
+    assert load({}).of(GatewaySettings).public_url == ""
