@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from functools import lru_cache
 
+SITE_BITS = 48  # of an IPv6 address: what a provider gives to an office, or to somebody who asks for it
 IPV6_BITS = 64  # one household can use all addresses of the other 64 bits
 Networks = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
 
@@ -36,6 +37,18 @@ def caller_of(address: str) -> str:
     if isinstance(parsed, ipaddress.IPv4Address):
         return address
     return str(parsed.ipv4_mapped or ipaddress.IPv6Network((parsed, IPV6_BITS), strict=False).network_address)
+
+
+@lru_cache(maxsize=4096)
+def site_of(caller: str) -> str:
+    """Return the site to which an IPv6 caller belongs, its first 48 bits; "" for an IPv4 address."""
+    if ":" not in caller:
+        return ""
+    try:
+        network = ipaddress.IPv6Network((caller, SITE_BITS), strict=False)
+    except ValueError:  # the path of a socket
+        return ""
+    return f"{network.network_address}/{SITE_BITS}"
 
 
 def is_in(address: str, among: Networks) -> bool:

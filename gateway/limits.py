@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from chassis.addresses import Networks, caller_of, is_in
+from chassis.addresses import Networks, caller_of, is_in, site_of
 from chassis.errors import Error, TooMany
 from gateway.request_guard import header_fields
 
@@ -32,6 +32,8 @@ EXEMPT = "/api/v1/health/"
 FILES = "/static/"
 # The gateway does not verify credentials. With invented ones an address gets at most this many times its quota.
 MOST_CREDENTIALS = 10
+# An IPv6 site has 65,536 networks that count as callers; together they get this many times the quota of one.
+MOST_NETWORKS = 16
 _KEY = secrets.token_bytes(32)
 
 
@@ -81,6 +83,7 @@ class Limits:
         self._buckets = Buckets(quota)
         self._files = Buckets(quota)
         self._addresses_with_credentials = Buckets(quota * MOST_CREDENTIALS)
+        self._sites = Buckets(quota * MOST_NETWORKS)
         self._policies = {
             kind: (b"ratelimit-policy", f'"{kind}";q={quota};w={WINDOW_SECONDS}'.encode())
             for kind in ("address", "credential")
@@ -95,9 +98,12 @@ class Limits:
             return
         buckets, credential = self._buckets, credential_of(scope)
         kind = "credential" if credential else "address"
-        left = buckets.take(credential or address_of(scope))
+        address = address_of(scope)
+        left = buckets.take(credential or address)
         if credential:
-            left = min(left, self._addresses_with_credentials.take(address_of(scope)))
+            left = min(left, self._addresses_with_credentials.take(address))
+        if site := site_of(address):
+            left = min(left, self._sites.take(site))
         full = buckets.seconds_until(left, buckets.quota)
         policy, limit = self._policies[kind], (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
 

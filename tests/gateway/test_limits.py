@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from chassis.addresses import networks
-from gateway.limits import Buckets, Concurrency, address_of
+from gateway.limits import MOST_NETWORKS, Buckets, Concurrency, Limits, address_of
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
@@ -106,6 +106,29 @@ def test_files_of_pages_count_too(address: str) -> None:
 def test_without_a_limit_responses_have_no_limit_headers() -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=0) as address:
         assert "RateLimit" not in httpx.get(f"{address}/api/v1/institutions").headers
+
+
+def test_the_networks_of_an_ipv6_site_share_a_larger_quota() -> None:
+    async def scenario() -> list[int]:
+        async def app(_scope: Any, _receive: Any, _send: Any) -> None:
+            statuses.append(200)
+
+        def refuse(_request: Any, error: Any) -> Any:
+            async def respond(_scope: Any, _receive: Any, _send: Any) -> None:
+                statuses.append(error.http_status)
+
+            return respond
+
+        statuses: list[int] = []
+        limits = Limits(app, quota=2, refuse=refuse)
+        for number in range(MOST_NETWORKS + 4):
+            for _ in range(2):
+                await limits(_request(f"2001:db8:1:{number:x}::1"), None, None)
+        await limits(_request("2001:db8:2::1"), None, None)
+        return statuses
+
+    statuses = asyncio.run(scenario())
+    assert statuses == [200] * 2 * MOST_NETWORKS + [429] * 8 + [200]
 
 
 class Gate:
