@@ -21,6 +21,25 @@ WIDE_STARTS = {
 }
 DECLARED = re.compile(rb"\s*<\?xml\s[^>]*?encoding\s*=\s*[\"']([A-Za-z0-9._-]+)[\"']")
 
+# Encodings of text, by Python's names. Python has others that are not of text (hex, zlib), or in which one text has
+# several forms (utf-7, unicode_escape).
+TEXT_CODECS = frozenset(
+    (
+        *("ascii", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"),
+        *(f"iso8859-{part}" for part in range(1, 17)),
+        *(
+            f"cp{page}"
+            for page in (437, 737, 775, 850, 852, 855, 857, 858, 860, 861, 862, 863, 864, 865, 866, 869, 874)
+        ),
+        *(f"cp{page}" for page in range(1250, 1259)),
+        *("koi8-r", "koi8-u", "koi8-t", "kz1048", "ptcp154", "tis-620", "hp-roman8"),
+        *("mac-roman", "mac-latin2", "mac-cyrillic", "mac-greek", "mac-iceland", "mac-turkish", "mac-croatian"),
+        *("big5", "big5hkscs", "cp949", "cp950", "cp932", "euc_jp", "euc_kr", "euc_jis_2004", "euc_jisx0213"),
+        *("gb2312", "gbk", "gb18030", "hz", "johab", "shift_jis", "shift_jis_2004", "shift_jisx0213"),
+        *("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_2004", "iso2022_jp_3", "iso2022_kr"),
+    )
+)
+
 
 class Source:
     """A byte stream with a sliding window: `more` appends a chunk and drops the bytes before `at`.
@@ -115,19 +134,34 @@ class Source:
         coding = WIDE_STARTS.get(first[:2])
         if coding is None and (declared := DECLARED.match(first)):
             coding = declared[1].decode("ascii").lower()
-        if coding in (None, "utf-8", "utf8", "us-ascii", "ascii"):
+        codec = "utf-8" if coding is None else _text_codec(coding)
+        if codec in ("utf-8", "ascii"):
             if first:
                 yield first
             yield from chunks
             return
+        if codec is None:
+            self.fault = Fault(
+                "XML_MALFORMED", f"encoding {str(coding)[:40]} is not one of the known encodings of text"
+            )
+            return
         try:
-            decoder = codecs.getincrementaldecoder(coding)()
+            decoder = codecs.getincrementaldecoder(codec)()
             while first:
                 yield decoder.decode(first).encode()
                 first = next(chunks, b"")
             yield decoder.decode(b"", final=True).encode()
-        except (LookupError, UnicodeError, TypeError, AttributeError) as error:
+        except UnicodeError as error:
             self.fault = Fault("XML_MALFORMED", f"encoding {coding}: {error}")
+
+
+def _text_codec(name: str) -> str | None:
+    """Return Python's name of an encoding that files may declare; None for any other, such as `hex` or `utf-7`."""
+    try:
+        codec = codecs.lookup(name[:40]).name
+    except LookupError:
+        return None
+    return codec if codec in TEXT_CODECS else None
 
 
 def _sound_part(inflater: zlib._Decompress, packed: bytes) -> bytes:

@@ -166,14 +166,14 @@ def decode(raw: bytes) -> DecodedRecord:
     fields = [_field(entry, warnings) for entry in document["fields"]]
     record = Record(leader_from_text(document.get("leader"), warnings), fields)
     if warnings[:1] == ["UNKNOWN_ELEMENT"] or len(KEY.findall(raw)) != _count_keys(document):
-        json.loads(raw, object_pairs_hook=_refuse_duplicates)
+        _check_keys(raw)
     text = "\x1e".join([value for field in fields for value in field])
     return DecodedRecord(record, content_warnings(record, text.encode(), warnings))
 
 
 def _field(entry: Any, warnings: list[str]) -> Field:
     if not isinstance(entry, dict) or len(entry) != 1:
-        raise MarcError("FIELD_BAD", f"not an object with one tag: {str(entry)[:60]}")
+        raise MarcError("FIELD_BAD", f"not an object with one tag: {_kind(entry)}")
     (tag, content), *_ = entry.items()
     if isinstance(content, str):
         return control_field(tag, content)
@@ -204,6 +204,23 @@ def _count_keys(document: dict[str, Any]) -> int:
         if isinstance(content, dict):
             count += len(content) + len(content.get("subfields", ()))
     return count
+
+
+def _kind(entry: object) -> str:
+    """Describe a value without its content, which may have any depth."""
+    return f"an object with {len(entry)} keys" if isinstance(entry, dict) else type(entry).__name__
+
+
+def _check_keys(raw: bytes) -> None:
+    """Read the object a second time, with the keys that orjson does not report.
+
+    raises  MarcError  DUPLICATE_KEYS, JSON_MALFORMED
+    """
+    try:
+        # Numbers stay text: Python refuses to convert one of thousands of digits.
+        json.loads(raw, object_pairs_hook=_refuse_duplicates, parse_int=str, parse_float=str)
+    except RecursionError:
+        raise MarcError("JSON_MALFORMED", "too many objects or lists inside one another") from None
 
 
 def _refuse_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

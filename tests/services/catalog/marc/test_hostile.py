@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from encodings import aliases
 from typing import Any
 
 import pytest
@@ -135,3 +136,47 @@ def test_a_file_cut_anywhere_gives_the_records_before_the_cut(name: str, at: flo
     assert [outcome.record for outcome in decoded_records][: len(complete_frames)] == [
         decode(frame).record for frame in complete_frames
     ]
+
+
+@pytest.mark.parametrize("depth", [200, 800, 1_000, 3_000, 100_000])
+@pytest.mark.parametrize("nested", ["[]", "{}"])
+@pytest.mark.parametrize(
+    "frame", ['{"fields": [{"001": "1"}], "more": %s}', '{"fields": [%s]}', '{"fields": [{"001": %s}]}']
+)
+def test_json_of_any_depth_is_a_record_or_a_reason(frame: str, nested: str, depth: int) -> None:
+    opening, closing = ("[", "]") if nested == "[]" else ('{"a":', "}")
+    inner = opening * depth + "1" + closing * depth
+    raw = (frame % inner).encode()
+    for content in (raw, raw + b"\n" + marcjson.encode(book()), b"[" + raw + b"," + marcjson.encode(book()) + b"]"):
+        judge(content)
+    if depth >= 3_000:
+        with pytest.raises(MarcError) as error:
+            marcjson.decode(raw)
+        assert error.value.reason == "JSON_MALFORMED"
+
+
+@pytest.mark.parametrize("number", [b"9" * 300, b"9" * 10_000, b"1e400", b"-0." + b"1" * 10_000])
+def test_json_numbers_of_any_length_are_a_record_or_a_reason(number: bytes) -> None:
+    judge(b'{"fields": [{"001": "1"}], "more": ' + number + b"}")
+
+
+CODECS = sorted(
+    {*aliases.aliases, *aliases.aliases.values(), "utf-7", "unicode_escape", "raw_unicode_escape", "punycode"}
+)
+NOT_OF_TEXT = ("hex", "zlib", "bz2", "base64", "uu", "quopri", "rot13", "utf-7", "idna", "punycode", "unicode_escape")
+NOT_OF_TEXT += ("raw_unicode_escape", "undefined", "charmap", "aliases", "os.path", "x" * 5_000)
+
+
+def _declares(coding: str) -> bytes:
+    return f'<?xml version="1.0" encoding="{coding}"?>'.encode() + marcxml.encode(book())
+
+
+@pytest.mark.parametrize("coding", CODECS)
+def test_any_declared_encoding_gives_records_or_reasons(coding: str) -> None:
+    for content in (_declares(coding), _declares(coding) + bytes(range(256)), _declares(coding) + b"+/v8-\\N{BULLET}"):
+        judge(content)
+
+
+@pytest.mark.parametrize("coding", NOT_OF_TEXT)
+def test_an_encoding_that_is_not_of_text_is_a_reason(coding: str) -> None:
+    assert judge(_declares(coding)) == [sentence("XML_MALFORMED").en]
