@@ -26,6 +26,8 @@ def normalize(form: Literal["NFC", "NFKD"], text: str) -> str:
     """
     if text.isascii():
         return text
+    if len(text) <= MOST_MARKS:
+        return unicodedata.normalize(form, text)
     if form == "NFKD":
         for letter, mark in _KANA_MARKS.items():
             text = text.replace(letter, mark)
