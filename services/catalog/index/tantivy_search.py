@@ -68,6 +68,8 @@ def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[in
     if request.sort == "relevance" and is_unscored(request.match):
         field = "number"
     if field is not None or limit < 1:
+        if limit < 1:  # no hit is read: count without scores
+            query = Query.const_score_query(query, 0.0)
         # A limit of 0 would panic.
         result = searcher.search(query, limit=max(limit, 1), offset=offset, order_by_field=field, order=order)
         addresses = [address for _key, address in result.hits[: max(limit, 0)]]

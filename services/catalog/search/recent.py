@@ -1,4 +1,4 @@
-"""Remembers what was found for searches without hits, so that the same search again costs as much as one with hits.
+"""Remembers what was found for searches without hits, so that the same search again costs as much as two with hits.
 
 A page of results asks for its facets after its hits, readers turn pages and go back, and many readers make the same
 mistake: the same search without hits comes again within seconds.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import islice
 
 from services.catalog.analysis import root, tokens
@@ -111,7 +112,9 @@ def _related_classes(
     captions = {value: text for (facet, value), text in names.items() if facet == "class"}
     captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
     roots = set(_roots(part.text for part in query.parts if isinstance(part, Word | Phrase)))
-    classes_by_caption = [value for value, text in captions.items() if not roots.isdisjoint(_roots((text.id, text.en)))]
+    classes_by_caption = [
+        value for value, text in captions.items() if not roots.isdisjoint(_caption_roots(text.id, text.en))
+    ]
     by_caption = sorted(classes_by_caption, key=lambda value: (-len(value), value))
     by_records: dict[str, int] = {}
     if known_parts:
@@ -132,6 +135,11 @@ def _related_classes(
         if counts[value] and not any(value.startswith(other) or other.startswith(value) for other in classes):
             classes.append(value)
     return [Class(value, captions.get(value), counts[value], False) for value in classes[:MOST_SHOWN]]
+
+
+@lru_cache(maxsize=4096)  # catalogues have a thousand captions, and each search without hits compares all of them
+def _caption_roots(*texts: str) -> frozenset[str]:
+    return frozenset(_roots(texts))
 
 
 def _roots(texts: Iterable[str]) -> Iterator[str]:
