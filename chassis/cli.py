@@ -5,9 +5,11 @@ Help reads a service's commands from its `commands.toml`. The service is importe
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import tomllib
+import traceback
 from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
@@ -19,8 +21,8 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from chassis.errors import Error, Invalid, Unavailable
-from chassis.output import print_json, print_table, print_text
-from chassis.service import discover, load, process_settings, service_names, settings_models
+from chassis.output import accept_any_text, print_json, print_table, print_text
+from chassis.service import check_urls, discover, load, process_settings, service_names, settings_models
 from chassis.urls import resolve
 
 if TYPE_CHECKING:
@@ -204,7 +206,10 @@ def _migrate(settings: Settings, service: Service) -> list[str]:
 @app.command()
 def doctor(json: Json = False) -> None:
     """Check every part, and print what is wrong and what to do."""
-    settings: Settings = resolve("chassis.settings:load")()
+    variables = resolve("chassis.settings:variables")(settings_models(discover(), gateway=True), service_names())
+    environ = resolve("chassis.settings:environment_with")()
+    check_urls([variable.name for variable in variables], environ)
+    settings: Settings = resolve("chassis.settings:load")(environ)
     resolve("chassis.telemetry:start")(settings, "doctor")
     findings = resolve("chassis.health:examine")(settings, discover())
     well = all(finding.ok for finding in findings)
@@ -252,6 +257,7 @@ def _settings(process: str, services: Sequence[Service], *, gateway: bool = Fals
 
 def main() -> None:
     """Run a command; print an error as a sentence and end with its exit code."""
+    accept_any_text()
     try:
         if "--json" not in sys.argv:
             app()
@@ -263,6 +269,13 @@ def main() -> None:
         exit_with(Invalid("USAGE", why=problem.format_message()))
     except Error as error:
         exit_with(error)
+    except OSError as problem:
+        file = problem.filename or "-"
+        exit_with(Unavailable("FILE_OR_DEVICE_FAILED", file=str(file), why=problem.strerror or str(problem)))
+    except Exception:
+        # An error of the program: developers need its traceback, and a terminal needs it without controls.
+        print_text(traceback.format_exc(), to_errors=True)
+        raise SystemExit(FINDINGS) from None
 
 
 def exit_with(error: Error) -> NoReturn:
@@ -274,12 +287,13 @@ def exit_with(error: Error) -> NoReturn:
             for refusal in error.refusals
         ]
         sentence = {"id": error.sentence.id, "en": error.sentence.en}
-        print_json(
-            {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
-        )
-    else:
-        for refusal in error.refusals:
-            print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
+        line = {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
+        with contextlib.suppress(OSError):
+            print_json(line)
+            raise SystemExit(_exit_code(error)) from None
+    # Without --json, or when standard output is full or closed.
+    for refusal in error.refusals:
+        print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
     raise SystemExit(_exit_code(error)) from None
 
 
@@ -293,7 +307,7 @@ def operator_language() -> str:
     """Return the operator's language; English when the settings cannot be read."""
     try:
         language: str = resolve("chassis.settings:load")().language
-    except Error:
+    except (Error, ValueError):
         return "en"
     return language
 

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, create_engine, event, text
-from sqlalchemy.engine import Connection, Dialect, make_url
+from sqlalchemy.engine import URL, Connection, Dialect, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -22,6 +22,7 @@ from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
 from chassis.table_access import SET_INSTITUTION, limit_to_institution, stored_institution
+from chassis.urls import check_url, known_scheme
 from chassis.write_turn import WriteTurn
 
 # The chassis' own tables, which are in the database of every service; their revisions are in chassis/migrations.
@@ -36,6 +37,9 @@ DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
 # Command tags of statements that change no row.
 READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
+DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
+# SQLite's messages about a file that is damaged, cannot be opened or is on a failing disk.
+UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O error", "readonly database")
 READY_CONNECTIONS = 2  # connections outside the pool for `rows`, on SQLite
 MAPPED_BYTES = 256 * 1024 * 1024  # part of SQLite's file that readers map: ten rows take 23 µs instead of 33
 
@@ -86,7 +90,7 @@ class Database:
     """
 
     def __init__(self, url: str, *, pool_size: int = 16, protected_tables: tuple[str, ...] = ()) -> None:
-        self.url = make_url(url)
+        self.url = read_url(url)
         self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._after_commit: list[Callable[[], None]] = []
@@ -289,6 +293,7 @@ def _translate_database_error() -> Iterator[None]:
             raise Conflict("WRITE_CONFLICT") from problem
         if "no such table" in str(problem.orig) or _sqlstate(problem) == UNDEFINED_TABLE:
             raise Unavailable("DATABASE_NOT_MIGRATED") from problem
+        refuse_unusable_file(problem)
         if not problem.connection_invalidated and not _is_full(problem):
             raise
         with _translate_connection_error():
@@ -302,11 +307,32 @@ def _translate_connection_error() -> Iterator[None]:
     except DBAPIError as problem:
         if _sqlstate(problem) in (DEADLOCK, SERIALIZATION_FAILURE):
             raise Conflict("WRITE_CONFLICT") from problem
+        refuse_unusable_file(problem)
         if not (isinstance(problem, InterfaceError | OperationalError) or problem.connection_invalidated):
             raise
         if _is_full(problem):
             raise Unavailable("DISK_FULL") from problem
         raise Unavailable("DATABASE_UNAVAILABLE") from problem
+
+
+def read_url(url: str) -> URL:
+    """Parse the URL of a database.
+
+    raises  Invalid      SETTING_INVALID, URL_SCHEME_UNKNOWN, URL_SCHEME_MISSPELT
+            Unavailable  FOLDER_UNUSABLE: the name of a SQLite file is not UTF-8
+    """
+    if any("\ud800" <= character <= "\udfff" for character in url):
+        raise Unavailable("FOLDER_UNUSABLE", folder=url.partition("///")[2], why="its name is not UTF-8")
+    check_url(url, "DATABASE_URL")
+    known_scheme(url, DRIVERS)
+    return make_url(url)
+
+
+def refuse_unusable_file(problem: DBAPIError) -> None:
+    """Raise the error of a SQLite file that cannot be opened, read or written as Unavailable."""
+    message = str(problem.orig)
+    if any(text in message for text in UNUSABLE_FILE):
+        raise Unavailable("DATABASE_FILE_UNUSABLE", why=message) from problem
 
 
 def _sqlstate(problem: DBAPIError) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from chassis import telemetry
 from chassis.bus import DEAD_ADAPTERS, DeadEvent, DeadList
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
@@ -68,6 +69,7 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
 def _open_dead_list(name: str) -> Iterator[DeadList]:
     service = load(name)
     settings = process_settings([service])
+    telemetry.format_warnings(settings, "command")
     with closing(service.open_database(settings, pool_size=2)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead:

@@ -18,9 +18,9 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
-from chassis.db import Database
+from chassis.db import Database, read_url, refuse_unusable_file
 from chassis.errors import Conflict, Unavailable
 from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
@@ -63,10 +63,10 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
     owner_url  URL of the role that owns the tables; on PostgreSQL a missing database is created
     app_url    URL of the running service's role, which gets the grants that the service needs
     returns    applied revisions as "chassis/0001" or "<service>/0001", oldest first
-    raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED
+    raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED, DATABASE_FILE_UNUSABLE, and the errors of read_url
                Conflict     TABLES_DIFFER
     """
-    url = make_url(owner_url)
+    url = read_url(owner_url)
     if url.get_backend_name() == "sqlite":
         database = Database(owner_url)
         try:
@@ -75,6 +75,9 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
                 applied = _upgrade(service, connection)
                 refuse_changes(connection, service.append_only)
                 return applied
+        except DatabaseError as problem:
+            refuse_unusable_file(problem)
+            raise
         finally:
             database.close()
     try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any
+from urllib.parse import quote, unquote
 
 # Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1,
 # bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which stand for bytes that are
@@ -16,6 +18,8 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066
 LAYOUT = "\n\t"
 Colours = Mapping[str, str]
 NO_COLOURS: Colours = {}
+SHORTEST_PASSWORD = 4  # a shorter text is a part of too many words
+_hidden: set[str] = set()
 
 
 def visible(text: str, *, layout: str = "") -> str:
@@ -23,19 +27,48 @@ def visible(text: str, *, layout: str = "") -> str:
 
     layout  control characters that stay, such as LAYOUT in a text of several lines
     """
+    text = _without_passwords(text)
     return _CONTROLS.sub(lambda match: match[0] if match[0] in layout else f"⟨U+{ord(match[0]):04X}⟩", text)
 
 
 def json_text(value: Any) -> str:
     """Return one line of JSON; the characters that `visible` replaces are escaped, so that the value stays the same."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    text = _without_passwords(text)
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def hide_passwords(passwords: Iterable[str], *, known: Collection[str]) -> None:
+    """Print *** in place of these passwords from now on.
+
+    passwords  as they are written in URLs
+    known      passwords of development, such as the product's name, which are hidden in URLs only
+    """
+    for written in filter(None, passwords):
+        for plain in {written, unquote(written)}:
+            for form in {plain, quote(plain, safe=""), json.dumps(plain, ensure_ascii=False)[1:-1], repr(plain)[1:-1]}:
+                _hidden.add(f":{form}@")
+                if plain not in known and len(plain) >= SHORTEST_PASSWORD:
+                    _hidden.add(form)
+
+
+def _without_passwords(text: str) -> str:
+    for form in sorted(_hidden, key=len, reverse=True):
+        text = text.replace(form, ":***@" if form[0] + form[-1] == ":@" else "***")
+    return text
 
 
 def _plain(value: object) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: getattr(value, field.name) for field in fields(value)}
     return str(value)
+
+
+def accept_any_text() -> None:
+    """Print an escape in place of a character that the terminal's encoding lacks."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def print_text(text: str, *, to_errors: bool = False) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import time
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chassis.errors import Invalid
-from chassis.urls import resolve
+from chassis.urls import check_url, resolve
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -159,11 +159,23 @@ def process_settings(
     """Load and check the settings of a process that runs these services.
 
     changes  variables that replace those of the environment
-    raises   the errors of `chassis.settings.load_for`
+    raises   the errors of `chassis.settings.load_for` and of `check_urls`
     """
     # A local import, so that `rangkiang --help` does not import pydantic.
     from chassis.settings import environment_with, load_for, variables
 
     models = settings_models(services, gateway=gateway)
     names = [variable.name for variable in variables(models, service_names())]
-    return load_for(models, names, environment_with(**(changes or {})))
+    environ = environment_with(**(changes or {}))
+    check_urls(names, environ)
+    return load_for(models, names, environ)
+
+
+def check_urls(names: Iterable[str], environ: Mapping[str, str]) -> None:
+    """Check the URLs among the settings of these names.
+
+    raises  Invalid  SETTING_INVALID, without any part of the URL
+    """
+    for name in names:
+        if name.endswith("_URL"):
+            check_url(environ.get(name, ""), name)

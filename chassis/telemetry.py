@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 from textwrap import indent
 from typing import Any
 
-from chassis.output import LAYOUT, json_text, visible
-from chassis.settings import Settings
+from chassis.output import LAYOUT, hide_passwords, json_text, visible
+from chassis.settings import DEFAULT_SECRETS, Settings
+from chassis.urls import password_of
 
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", "color_message"}
 _OFF: AbstractContextManager[None] = nullcontext()
@@ -28,8 +29,9 @@ def start(settings: Settings, process: str) -> None:
 
     process  its name in logs and traces: "up", "gateway", "catalog" …
     """
+    _hide_passwords_of(settings)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json(process) if settings.log_format == "json" else _Text())
+    handler.setFormatter(_formatter(settings, process))
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
@@ -39,6 +41,24 @@ def start(settings: Settings, process: str) -> None:
 
         endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
         trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)), process)
+
+
+def format_warnings(settings: Settings, process: str) -> None:
+    """Give the warnings of a command, which starts no logging, the form of logs; hide passwords as `start` does."""
+    _hide_passwords_of(settings)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_formatter(settings, process))
+
+
+def _hide_passwords_of(settings: Settings) -> None:
+    """Hide the passwords in the URLs of all settings, in logs and in what commands print."""
+    values = {**vars(settings), **(settings.model_extra or {})}
+    urls = [str(value) for name, value in values.items() if name.endswith(("_url", "_endpoint", "_proxy"))]
+    hide_passwords(map(password_of, urls), known=DEFAULT_SECRETS)
+
+
+def _formatter(settings: Settings, process: str) -> logging.Formatter:
+    return _Json(process) if settings.log_format == "json" else _Text()
 
 
 def trace_to(processor: Any, process: str) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
 from urllib.parse import urlsplit
 
 from chassis.errors import Invalid
+from chassis.sentences import sentence
+
+_AFTER_AUTHORITY = re.compile("[/?#]")
 
 
 def open_url(url: str, table: Mapping[str, str], **options: Any) -> Any:
@@ -31,6 +35,30 @@ def known_scheme(url: str, table: Mapping[str, str]) -> str:
     if near:
         raise Invalid("URL_SCHEME_MISSPELT", scheme=scheme, known=known, nearest=near[0])
     raise Invalid("URL_SCHEME_UNKNOWN", scheme=scheme, known=known)
+
+
+def check_url(url: str, variable: str) -> None:
+    """Refuse a URL whose password has a character that ends the password: later messages would show its rest.
+
+    raises  Invalid  SETTING_INVALID, without any part of the URL
+    """
+    _, separator, rest = url.partition("://")
+    if not separator or rest.startswith("/"):
+        return
+    authority, *others = _AFTER_AUTHORITY.split(rest, maxsplit=1)
+    is_cut = ":" in authority and "@" not in authority and "@" in "".join(others)
+    try:
+        port = urlsplit(url).port
+    except ValueError:
+        port = -1
+    if is_cut or authority.count("@") > 1 or port == -1:
+        raise Invalid("SETTING_INVALID", variable=variable, why=sentence("URL_NOT_READABLE"))
+
+
+def password_of(url: str) -> str:
+    """Return the password of a URL as it is written there; "" without one."""
+    user, _, _ = url.partition("://")[2].rpartition("@")
+    return user.partition(":")[2]
 
 
 def resolve(dotted: str) -> Any:

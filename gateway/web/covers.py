@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,9 @@ def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] |
     for number in numbers:
         for ending, (media_type, signatures) in KINDS.items():
             try:
-                with (folder / f"{number}{ending}").open("rb") as file:
-                    if os.fstat(file.fileno()).st_size > LARGEST_PICTURE_BYTES:
+                with open(folder / f"{number}{ending}", "rb", opener=_open_at_once) as file:
+                    state = os.fstat(file.fileno())
+                    if not stat.S_ISREG(state.st_mode) or state.st_size > LARGEST_PICTURE_BYTES:
                         continue
                     body = file.read(LARGEST_PICTURE_BYTES)
             except OSError:
@@ -77,6 +79,11 @@ def find_picture(folder: Path | None, numbers: list[str]) -> tuple[bytes, str] |
             if body.startswith(signatures) and (ending != ".webp" or body[8:12] == b"WEBP"):
                 return body, media_type
     return None
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file; a named pipe is opened without waiting for its writer."""
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def isbns(display: dict[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id
 from chassis.sentences import LocalText, sentence
 from chassis.sql import update_many
+from chassis.toml_files import parse_toml
 from services.catalog.tables import Branch, Institution, Record
 
 TEXTS = ("kind", "npp", "isil", "zone")
@@ -38,7 +39,7 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     raises  NotFound PATH_NOT_FOUND; Invalid INSTITUTIONS_FILE, with where and what
     """
     try:
-        entries = tomllib.loads(path.read_text(encoding="utf-8")).get("institution", [])
+        entries = parse_toml(path.read_text(encoding="utf-8")).get("institution", [])
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:

@@ -15,6 +15,7 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.sentences import LocalText, sentence
+from chassis.toml_files import parse_toml
 from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
@@ -75,7 +76,7 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
     raises  NotFound PATH_NOT_FOUND; Invalid CLASSES_FILE, with where and what
     """
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError):
         raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:

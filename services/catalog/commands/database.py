@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from sqlalchemy import func, select
 
-from chassis import jobs
+from chassis import jobs, telemetry
 from chassis.context import system
 from chassis.db import Database
 from chassis.output import print_warning
@@ -29,6 +29,7 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     """Open the catalogue's database; `working`: also run its jobs, which take free leases."""
     service = load("catalog")
     settings = process_settings([service])
+    telemetry.format_warnings(settings, "command")
     database = service.open_database(settings)
     announce_commits(database)
     resources = Resources(settings=settings, database=database, service=service)

@@ -5,22 +5,25 @@ Decoding processes load this module and no database code.
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import BinaryIO
 
 import orjson
 
-from chassis.errors import NotFound
+from chassis.errors import NotFound, Unavailable
 from chassis.gc_tuning import tune_gc
 from services.catalog.items.availability import ItemFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
 from services.catalog.marc.faults import Frame, MarcError
-from services.catalog.marc.readers import decode
+from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief_of
 from services.catalog.record.headings import authority_of, is_authority, names_of
@@ -182,17 +185,59 @@ def _authority(frame: Frame, record: Record) -> IncomingAuthority:
 def find_files(paths: list[str]) -> list[Path]:
     """List the files of these paths: files of folders in order, at any depth; `-` is kept.
 
-    raises  NotFound  PATH_NOT_FOUND
+    raises  NotFound     PATH_NOT_FOUND
+            Unavailable  PATH_UNREADABLE: a file or folder cannot be opened
     """
     files: list[Path] = []
     for path in map(Path, paths):
-        if str(path) == "-" or path.is_file():
+        if str(path) == "-":
             files.append(path)
-        elif path.is_dir():
-            files += sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-        else:
-            raise NotFound("PATH_NOT_FOUND", path=str(path))
+            continue
+        try:
+            files += _files_at(path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
+        except OSError as problem:
+            raise _unreadable(path, problem) from None
     return files
+
+
+def _files_at(path: Path) -> list[Path]:
+    """Return the file, or the sorted files of the folder, after each was opened once. Raises OSError."""
+    if path.is_dir():
+        files = []
+        for folder, _, names in os.walk(path, onerror=_raise):
+            visible_names = (Path(folder, name) for name in names if not name.startswith("."))
+            files += [file for file in visible_names if file.is_file()]
+        files.sort()
+    elif stat.S_ISREG(path.stat().st_mode):
+        files = [path]
+    else:
+        raise OSError(errno.EINVAL, "neither a file nor a folder")
+    for file in files:
+        file.open("rb").close()
+    return files
+
+
+def _raise(problem: OSError) -> None:
+    raise problem
+
+
+def _unreadable(path: Path, problem: OSError) -> Unavailable:
+    return Unavailable("PATH_UNREADABLE", path=str(problem.filename or path), why=problem.strerror or str(problem))
+
+
+def path_text(path: Path) -> str:
+    """Return a path as text that can be stored; a byte that is not UTF-8 becomes `\\xNN`."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def read_chunks(stream: BinaryIO, path: Path, *, skip_to: int) -> Iterator[list[Frame]]:
+    """Yield the frames of a file in batches. Raises Unavailable PATH_UNREADABLE."""
+    try:
+        yield from chunks(frames(stream, skip_to=skip_to))
+    except OSError as problem:
+        raise _unreadable(path, problem) from None
 
 
 def chunks(frames: Iterator[Frame]) -> Iterator[list[Frame]]:

@@ -31,9 +31,10 @@ from services.catalog.importing.decode import (
     PreparedBatch,
     Rejected,
     alternative_key,
-    chunks,
     follow_parent,
+    path_text,
     prepare,
+    read_chunks,
 )
 from services.catalog.importing.sources import item_map_of
 from services.catalog.importing.upsert import (
@@ -46,7 +47,7 @@ from services.catalog.importing.upsert import (
     upsert_batch,
 )
 from services.catalog.items.item_maps import USUAL
-from services.catalog.marc.readers import Frame, frames
+from services.catalog.marc.readers import Frame
 from services.catalog.tables import ImportRun, ImportSeen, RejectedRecord, Source
 from services.catalog.texts import without_controls
 
@@ -135,7 +136,7 @@ class Import:
 
         returns  the counts of the whole run, including the part before a kill
         raises   Invalid      ITEM_MAP: the source's item map is not valid
-                 Unavailable  DATABASE_UNAVAILABLE: committed batches stay, the next run continues after them
+                 Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE: committed batches stay, and the next run continues
         """
         target, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
@@ -166,7 +167,7 @@ class Import:
 
     def _run(self, session: Session, target: ImportTarget) -> tuple[int, int, int]:
         """Find the unfinished run of the same files or start one; return its number, file and record."""
-        inputs = orjson.dumps([str(path.absolute()) for path in self._files]).decode()
+        inputs = orjson.dumps([path_text(path.absolute()) for path in self._files]).decode()
         seen = [_file_identity(path) for path in self._files if str(path) != "-"]
         fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
         resumable = len(seen) == len(self._files)
@@ -196,7 +197,7 @@ class Import:
             self._drain(pool, target, run, at, "-", self._stdin, skip)
         else:
             with path.open("rb") as stream:
-                self._drain(pool, target, run, at, str(path), stream, skip)
+                self._drain(pool, target, run, at, path_text(path), stream, skip)
 
     def _drain(
         self,
@@ -217,7 +218,7 @@ class Import:
                 chunk, prepared = under_way.popleft()
                 self._put(target, run, at, chunk, prepared.result(), stream)
 
-        for chunk in chunks(frames(stream, skip_to=skip)):
+        for chunk in read_chunks(stream, self._files[at], skip_to=skip):
             if pool is None or (len(chunk) < BATCH and not under_way):
                 settle(0)
                 self._put(target, run, at, chunk, prepare(path, owner, chunk, self._item_map), stream)
@@ -235,7 +236,7 @@ class Import:
         prepared: PreparedBatch,
         stream: BinaryIO,
     ) -> None:
-        path = str(self._files[at])
+        path = path_text(self._files[at])
         parts = (
             [(prepared, self._simulate(prepared))]
             if target is None
@@ -284,7 +285,7 @@ class Import:
         bad = to_store[0]
         log.warning("record_refused", extra={"run": run, "record": bad.ordinal})
         rejected = Rejected(
-            str(self._files[at]), bad.ordinal, bad.position, DATABASE_REFUSED_RECORD, detail, raw[bad.ordinal]
+            path_text(self._files[at]), bad.ordinal, bad.position, DATABASE_REFUSED_RECORD, detail, raw[bad.ordinal]
         )
         yield from self._store(target, run, at, PreparedBatch(rejected=[*prepared.rejected, rejected]), raw)
 
@@ -355,14 +356,19 @@ def _is_refusal_of_data(problem: Exception) -> bool:
     return str(getattr(problem.orig, "sqlstate", "")).startswith("54")
 
 
-def _pool(processes: int) -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
+def _pool(processes: int) -> ProcessPoolExecutor | None:
+    """Create the pool of decoding processes; None on a system without /dev/shm: then this process decodes."""
+    try:
+        return ProcessPoolExecutor(processes, mp_context=get_context("spawn"), initializer=follow_parent)
+    except (OSError, ImportError) as problem:
+        log.warning("import_in_one_process", extra={"why": str(problem)})
+        return None
 
 
 def _file_identity(path: Path) -> tuple[str, int, int]:
     """What identifies a file and its version."""
     stored_records = path.stat()
-    return str(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
+    return path_text(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
 
 
 def _rejected_row(rejected: Rejected, target: ImportTarget, run: int) -> dict[str, object]:

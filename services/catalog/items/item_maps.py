@@ -11,6 +11,7 @@ from typing import Any
 
 from chassis.errors import Invalid
 from chassis.sentences import LocalText, sentence
+from chassis.toml_files import parse_toml
 from services.catalog.marc.record import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
@@ -124,7 +125,7 @@ def read_map(text: str) -> ItemMap:
     if len(text) > LONGEST_MAP:
         raise _map_error("file", sentence("ITEM_MAP_TOO_LONG", most=LONGEST_MAP))
     try:
-        data = tomllib.loads(text)
+        data = parse_toml(text)
     except tomllib.TOMLDecodeError as problem:
         raise _map_error("TOML", sentence("FILE_CONTENT_UNREADABLE", message=str(problem))) from None
     _check_keys("file", data, ("way", *_TABLES))
