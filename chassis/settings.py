@@ -148,12 +148,17 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     values["service_urls"] = {
         name.removesuffix("_url"): value
         for name, value in values.items()
-        if name.endswith("_url") and name not in Settings.model_fields and urlsplit(value).scheme in SERVICE_SCHEMES
+        if name.endswith("_url") and name not in Settings.model_fields and _scheme(value) in SERVICE_SCHEMES
     }
     settings = _validate(Settings, values)
     if settings.environment != "development":
         _refuse_default_secrets(settings)
     return settings
+
+
+def _scheme(value: str) -> str:
+    """Return the scheme of a URL; any text may stand here, because the variable may belong to another program."""
+    return value.partition(":")[0].lower()
 
 
 def _validate(model: type[Owned], values: Mapping[str, Any]) -> Owned:

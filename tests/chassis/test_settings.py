@@ -117,6 +117,12 @@ def test_an_invalid_value_is_named_by_its_variable(variable: str, value: str) ->
     assert refusal.value.facts["variable"] == variable
 
 
+def test_a_url_of_another_program_may_be_any_text() -> None:
+    settings = load({"FOO_URL": "http://[", "STOCK_URL": "DNS:///stock:50051"})
+    assert settings.service_url("stock") == "DNS:///stock:50051"
+    assert settings.service_url("foo") == "inproc:foo"
+
+
 def test_an_invalid_secret_is_not_in_the_error() -> None:
     with pytest.raises(Invalid) as refusal:
         load({"DATABASE_URL": "hunter2-without-a-scheme"})
