@@ -59,4 +59,6 @@ def is_in(address: str, among: Networks) -> bool:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return False
-    return any(parsed in network for network in among)
+    # A socket for both versions shows an IPv4 client as ::ffff:10.0.0.1.
+    mapped = parsed.ipv4_mapped if isinstance(parsed, ipaddress.IPv6Address) else None
+    return any((mapped or parsed) in network for network in among)

@@ -70,6 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         options  as uvicorn gives them
         """
         super().__init__(**options)
+        self.url = b""  # bytes may come before a request that uvicorn has given a URL
         self._limit = limit
         self._caller = ""  # of a counted connection
         self._deadline = inf  # of the loop's clock: when the client must have sent what it owes

@@ -57,6 +57,7 @@ class Supervisor:
         self._workers: dict[socket.socket, subprocess.Popen[bytes]] = {}
         self._queue: list[socket.socket] = []
         self._waiting: socket.socket | None = None  # accepted, and no worker could take it yet
+        self._accepts = True
         self._announced = False
         self._stopping = False
         self._next_spawn = 0.0
@@ -137,9 +138,12 @@ class Supervisor:
                 except (BlockingIOError, ConnectionAbortedError):
                     return
                 except OSError as problem:
-                    # No file handle or no memory is left, perhaps for a moment.
-                    log.warning("connection_not_accepted", extra={"why": problem.strerror})
+                    # No file handle or no memory is left, perhaps for a moment; logged once until it works again.
+                    if self._accepts:
+                        log.warning("connections_not_accepted", extra={"why": problem.strerror})
+                    self._accepts = False
                     break
+                self._accepts = True
             if not self._pass_on(self._waiting):
                 break
             self._waiting.close()

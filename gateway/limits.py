@@ -120,9 +120,10 @@ class Limits:
 
 
 class Concurrency:
-    """ASGI: runs at most `most` requests of one caller at once; the others wait in order.
+    """ASGI: runs at most `most` requests of one address at once; the others wait in order.
 
-    Without it one caller with many connections and costly searches, inside the quota, delays everybody else.
+    Without it one address with many connections and costly searches, inside the quota, delays everybody else. A
+    credential does not count as a caller of its own: the gateway does not verify it, and anybody can invent one.
 
     exempt  trusted proxies, which send the requests of many callers
     """
@@ -152,7 +153,7 @@ class Concurrency:
             return ""
         if self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt):
             return ""
-        return credential_of(scope) or address_of(scope)
+        return address_of(scope)
 
     async def _wait(self, caller: str) -> None:
         """Wait until a request of this caller ends and leaves its place."""

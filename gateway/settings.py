@@ -21,7 +21,7 @@ class GatewaySettings(OwnSettings):
         default=4,
         ge=0,
         le=10_000,
-        description="requests of one address or credential that one process runs at once, the others wait; 0: no limit",
+        description="requests of one address that one process runs at once, the others wait; 0: no limit",
     )
     cors_origins: str = Field(
         default="",

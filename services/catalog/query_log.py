@@ -70,12 +70,12 @@ def log_searches(session: Session, searches: Sequence[SearchEntry]) -> int:
     stored = 0
     for day in sorted({entry.day for entry in searches}):
         rows_of_day = [row for row in rows if row["day"] == day]
-        kept = rows_of_day[: max(0, MOST_ROWS_A_DAY - _rows_of(session, day))]
-        if kept:
-            session.execute(insert(Search), kept)
-        if len(kept) < len(rows_of_day):
-            _add_over_bound(session, day, len(rows_of_day) - len(kept))
-        stored += len(kept)
+        rows_to_store = rows_of_day[: max(0, MOST_ROWS_A_DAY - _rows_of(session, day))]
+        if rows_to_store:
+            session.execute(insert(Search), rows_to_store)
+        if len(rows_to_store) < len(rows_of_day):
+            _add_over_bound(session, day, len(rows_of_day) - len(rows_to_store))
+        stored += len(rows_to_store)
     return stored
 
 

@@ -34,15 +34,15 @@ def dockerfile() -> list[str]:
 
 def images() -> dict[str, str]:
     """Every foreign image, by where it is used."""
-    found = {line: line.split()[1] for line in dockerfile() if line.startswith("FROM")}
+    image_of = {line: line.split()[1] for line in dockerfile() if line.startswith("FROM")}
     services = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
-    found |= {f"compose {name}": service["image"] for name, service in services.items() if "build" not in service}
+    image_of |= {f"compose {name}": service["image"] for name, service in services.items() if "build" not in service}
     for overlay in ("dev", "prod"):
         for item in rendered(overlay):
             for container in item.get("spec", {}).get("template", {}).get("spec", {}).get("containers", ()):
                 name = f"{overlay} {item['metadata']['name']}"
-                found[name] = container["image"]
-    return {name: image for name, image in found.items() if image.split("/")[-1].partition(":")[0] != IMAGE}
+                image_of[name] = container["image"]
+    return {name: image for name, image in image_of.items() if image.split("/")[-1].partition(":")[0] != IMAGE}
 
 
 def test_every_foreign_image_has_an_exact_tag():

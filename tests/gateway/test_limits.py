@@ -179,6 +179,22 @@ def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
     asyncio.run(scenario())
 
 
+def test_invented_credentials_give_no_more_places() -> None:
+    async def scenario() -> None:
+        gate = Gate()
+        app = Concurrency(gate, most=4, exempt=())
+        requests = [
+            {**_request("192.0.2.1"), "headers": [(b"authorization", b"Bearer %d" % number)]} for number in range(20)
+        ]
+        tasks = [asyncio.create_task(app(request, None, None)) for request in requests]
+        await asyncio.sleep(0)
+        assert gate.running["192.0.2.1"] == 4
+        gate.open.set()
+        await asyncio.gather(*tasks)
+
+    asyncio.run(scenario())
+
+
 def test_probes_do_not_wait() -> None:
     async def scenario() -> None:
         gate = Gate()

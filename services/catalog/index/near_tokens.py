@@ -41,7 +41,7 @@ class TokenSet:
 
         Edits are counted as by port.edit_distance.
         """
-        found: list[tuple[int, str]] = []
+        near_tokens: list[tuple[int, str]] = []
         cells = self._last_row(token, limit)
         end = len(self)  # of the bits of the tokens of a length; the first token has the highest bit
         for length, count in self._counts.items():
@@ -55,9 +55,9 @@ class TokenSet:
                     bit = remaining.bit_length() - 1
                     remaining ^= 1 << bit
                     place = (count - 1 - bit) * length
-                    found.append((edits, text[place : place + length]))
+                    near_tokens.append((edits, text[place : place + length]))
             end = start
-        return sorted(found)
+        return sorted(near_tokens)
 
     def _last_row(self, token: str, limit: int) -> list[list[int]]:
         """Return, for each length and each number of edits, the tokens whose beginning of this length is the token.

@@ -100,5 +100,5 @@ def test_only_a_few_pages_are_kept() -> None:
     pages = sitemap._Pages()
     for number in range(20):
         pages.put(str(number), b"x")
-    kept = [number for number in range(20) if pages.get(str(number))]
-    assert kept == list(range(20 - sitemap.MOST_KEPT, 20))
+    remaining = [number for number in range(20) if pages.get(str(number))]
+    assert remaining == list(range(20 - sitemap.MOST_KEPT, 20))

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from gateway.web.covers import find_picture
 from tests.builders import book, iso
 from tests.conftest import CHECKOUT
-from tests.services.catalog.commands.test_commands import RANGKIANG, Rangkiang, Said, run
+from tests.services.catalog.commands.running import RANGKIANG, Outcome, Rangkiang, run
 
 # root reads every file; without these capabilities it has the rights of any owner
 WITHOUT_RIGHTS = (
@@ -26,34 +24,16 @@ IN_A_NAMESPACE = ("unshare", "--mount", *(() if os.geteuid() == 0 else ("--map-r
 WITHOUT_SHARED_MEMORY = 'mount -t tmpfs -o ro none /dev/shm && exec rangkiang "$@"'
 
 
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    data = tmp_path_factory.mktemp("prepared") / "var"
-    assert run(data, "migrate").code == 0
-    return data
-
-
-@pytest.fixture
-def data(prepared: Path, tmp_path: Path) -> Path:
-    shutil.copytree(prepared, tmp_path / "var")
-    return tmp_path / "var"
-
-
-@pytest.fixture
-def rangkiang(data: Path) -> Rangkiang:
-    return partial(run, data)
-
-
-def run_in(data: Path, program: tuple[str, ...], *words: str, **changes: str) -> Said:
+def run_in(data: Path, program: tuple[str, ...], *words: str, **changes: str) -> Outcome:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     path = f"{Path(RANGKIANG).parent}:{os.environ['PATH']}"
     environment |= {"DATA": str(data), "LANG": "C.UTF-8", "PATH": path, **changes}
     process = subprocess.run([*program, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=60)
-    return Said(process)
+    return Outcome(process)
 
 
-def refusal(command: Said) -> tuple[int, str]:
-    assert "Traceback" not in command.complaints
+def refusal(command: Outcome) -> tuple[int, str]:
+    assert "Traceback" not in command.errors
     return command.code, command.line["error"]["reason"]
 
 
@@ -62,7 +42,7 @@ def test_a_file_name_that_is_not_utf8_is_imported_and_reported(rangkiang: Rangki
     Path(path).write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k"))
     report = tmp_path / "report.jsonl"
     command = rangkiang("import", path, "--source", "A", "--report", str(report), "--json")
-    assert "Traceback" not in command.complaints
+    assert "Traceback" not in command.errors
     assert (command.code, command.line["created"], command.line["put_aside"]) == (1, 1, 1)
     assert json.loads(report.read_text())["path"].endswith("b\\xe9.mrc")
     missing = os.fsdecode(b"/nowhere/b\xe9.mrc")
@@ -120,9 +100,9 @@ def test_an_import_without_shared_memory_decodes_in_one_process(data: Path, tmp_
     path.write_bytes(iso(book(str(number)) for number in range(600)))
     program = (*IN_A_NAMESPACE, "sh", "-c", WITHOUT_SHARED_MEMORY, "sh")
     command = run_in(data, program, "import", str(path), "--source", "A", "--json")
-    assert "Traceback" not in command.complaints
+    assert "Traceback" not in command.errors
     assert (command.code, command.line["created"]) == (0, 600)
-    assert "import_in_one_process" in command.complaints
+    assert "import_in_one_process" in command.errors
 
 
 DEPTH = 100_000

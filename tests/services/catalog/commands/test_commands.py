@@ -6,13 +6,7 @@ import gzip
 import io
 import json
 import os
-import shutil
-import subprocess
-import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,50 +14,7 @@ from services.catalog.marc import marcjson, marcxml
 from services.catalog.marc.readers import decode, frames
 from services.catalog.sample import authorities, institutions_path
 from tests.builders import book, iso
-from tests.conftest import CHECKOUT
-
-RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
-Rangkiang = Callable[..., "Said"]
-
-
-class Said:
-    """What a command said and how it ended."""
-
-    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
-        self.code, self.out, self.complaints = process.returncode, process.stdout, process.stderr.decode()
-
-    @property
-    def line(self) -> dict[str, Any]:
-        result: dict[str, Any] = json.loads(self.out.splitlines()[-1])
-        return result
-
-
-def run(data: Path, *words: str, stdin: bytes = b"") -> Said:
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
-    process = subprocess.run(
-        [RANGKIANG, *words],
-        env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
-        cwd=CHECKOUT,
-        input=stdin,
-        capture_output=True,
-        timeout=60,
-    )
-    return Said(process)
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of data, migrated and empty."""
-    data = tmp_path_factory.mktemp("prepared") / "var"
-    assert run(data, "migrate").code == 0
-    return data
-
-
-@pytest.fixture
-def rangkiang(prepared: Path, tmp_path: Path) -> Rangkiang:
-    """Runs a command on a folder of data of the test's own."""
-    shutil.copytree(prepared, tmp_path / "var")
-    return partial(run, tmp_path / "var")
+from tests.services.catalog.commands.running import Rangkiang
 
 
 def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Rangkiang, tmp_path: Path) -> None:
@@ -76,7 +27,7 @@ def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Ran
     )
     (folder / "d.json").write_bytes(marcjson.encode(book("5")))
     command = rangkiang("import", str(folder), "--source", "A", "--json")
-    assert command.code == 0, command.complaints
+    assert command.code == 0, command.errors
     assert list(command.line) == ["read", "created", "updated", "unchanged", "put_aside", "seconds"]
     assert [command.line[name] for name in list(command.line)[:-1]] == [5, 5, 0, 0, 0]
     second_command = rangkiang("import", str(folder), "--source", "A", "--json")
@@ -169,4 +120,4 @@ def test_what_cannot_be_done_is_said_with_its_reason(
 ) -> None:
     command = rangkiang(*words, "--json")
     assert (command.code, command.line["error"]["reason"]) == (code, reason)
-    assert "Traceback" not in command.complaints
+    assert "Traceback" not in command.errors

@@ -11,7 +11,7 @@ import pytest
 
 from services.catalog.marc import marcjson
 from tests.builders import book, iso
-from tests.services.catalog.commands.test_commands import Rangkiang, run
+from tests.services.catalog.commands.running import Rangkiang, run
 
 BRANCH = "![/b]"
 TITLE = "Kaba\x9b2J \u202ecindua"
@@ -33,14 +33,14 @@ def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
 def test_doctor_shows_a_branch_that_looks_like_markup(rangkiang: Rangkiang) -> None:
     command = rangkiang("doctor")
     assert BRANCH.encode() in command.out
-    assert "Traceback" not in command.complaints
+    assert "Traceback" not in command.errors
 
 
 def test_an_export_names_a_tag_that_looks_like_markup(rangkiang: Rangkiang) -> None:
     command = rangkiang("export", "--to", os.devnull)
     assert command.code == 1
-    assert "[/]" in command.complaints
-    assert "Traceback" not in command.complaints
+    assert "[/]" in command.errors
+    assert "Traceback" not in command.errors
 
 
 def test_a_work_is_shown_without_controls(rangkiang: Rangkiang, tmp_path: Path) -> None:

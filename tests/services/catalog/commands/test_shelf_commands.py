@@ -11,7 +11,7 @@ import pytest
 from services.catalog.items.item_maps import read_map
 from services.catalog.sample import classes_path
 from tests.builders import book, iso
-from tests.services.catalog.commands.test_commands import Rangkiang, run
+from tests.services.catalog.commands.running import Rangkiang, run
 
 OWN = '[[way]]\nfield = "990"\nbarcode = "a"\nbranch = "b"\ncall_number = "c"\n'
 
@@ -23,7 +23,7 @@ def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     assert run(data, "migrate").code == 0
     record = book("1", more=[["990", "  ", "a", "K1", "b", "PST", "c", "813 NAV r"]])
     command = run(data, "import", "-", "--source", "A", "--institution", "PKS", "--json", stdin=iso([record]))
-    assert command.code == 0, command.complaints
+    assert command.code == 0, command.errors
     return partial(run, data)
 
 
@@ -41,9 +41,9 @@ def test_captions_that_are_wrong_change_nothing(rangkiang: Rangkiang, tmp_path: 
     file.write_text('[classes]\nSastra = { id = "a", en = "b" }\n')
     command = rangkiang("classes", "load", str(file))
     assert command.code == 2
-    assert "CLASSES_FILE" in command.complaints
+    assert "CLASSES_FILE" in command.errors
     file.write_text('institution = "NIHIL"\n[classes]\n810 = { id = "a", en = "b" }\n')
-    assert "INSTITUTION_NOT_FOUND" in rangkiang("classes", "load", str(file)).complaints
+    assert "INSTITUTION_NOT_FOUND" in rangkiang("classes", "load", str(file)).errors
 
 
 def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_what_cannot_be_a_map_is_refused(rangkiang: Rangkiang, tmp_path: Path) -
     file.write_text('[[way]]\nfield = "990"\nbarkod = "a"\n')
     command = rangkiang("sources", "map", "A", str(file))
     assert command.code == 2
-    assert "barkod" in command.complaints
-    assert "SOURCE_NOT_FOUND" in rangkiang("sources", "show", "B").complaints
-    assert "PATH_NOT_FOUND" in rangkiang("sources", "map", "A", str(tmp_path / "none")).complaints
+    assert "barkod" in command.errors
+    assert "SOURCE_NOT_FOUND" in rangkiang("sources", "show", "B").errors
+    assert "PATH_NOT_FOUND" in rangkiang("sources", "map", "A", str(tmp_path / "none")).errors
     assert rangkiang("sources", "map", "A").code == 2

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from tests.builders import book, iso
-from tests.services.catalog.commands.test_commands import run
+from tests.services.catalog.commands.running import run
 
 
 def test_works_are_shown_split_and_joined(tmp_path: Path) -> None:
@@ -33,4 +33,4 @@ def test_works_are_shown_split_and_joined(tmp_path: Path) -> None:
 
     refused = run(data, "works", "split", second, "--reason", "lagi")
     assert refused.code == 2
-    assert "the only one of its work" in refused.complaints
+    assert "the only one of its work" in refused.errors

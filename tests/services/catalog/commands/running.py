@@ -1,0 +1,41 @@
+"""Runs the command `rangkiang` on a folder of data."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.conftest import CHECKOUT
+
+RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
+Rangkiang = Callable[..., "Outcome"]
+
+
+class Outcome:
+    """The output of a command and its exit code."""
+
+    def __init__(self, process: subprocess.CompletedProcess[bytes]) -> None:
+        self.code, self.out, self.errors = process.returncode, process.stdout, process.stderr.decode()
+
+    @property
+    def line(self) -> dict[str, Any]:
+        result: dict[str, Any] = json.loads(self.out.splitlines()[-1])
+        return result
+
+
+def run(data: Path, *words: str, stdin: bytes = b"") -> Outcome:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    process = subprocess.run(
+        [RANGKIANG, *words],
+        env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
+        cwd=CHECKOUT,
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+    )
+    return Outcome(process)
