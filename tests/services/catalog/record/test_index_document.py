@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 
 import pytest
@@ -168,14 +167,12 @@ AS_MANY_AS = {("own", "sound"): 1_500, ("own", "damaged"): 100, ("real", "sound"
 @pytest.mark.parametrize("records", corpus.sets())
 def test_every_record_that_loads_has_a_document(records: str, kind: str) -> None:
     count = 0
-    started_at = time.process_time()
     for record in corpus.loaded(records, sound=kind == "sound", damaged=kind == "damaged"):
         indexed_document = everything(record)
         assert all(value.split(" ")[0] == START for value in indexed_document.text.values())
         assert all(len(values) == len(set(values)) for values in indexed_document.facets.values())
         count += 1
     assert count >= AS_MANY_AS[records, kind]
-    assert (time.process_time() - started_at) / count < 3e-3
 
 
 TAGS = st.one_of(
