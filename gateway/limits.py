@@ -3,6 +3,9 @@
 The library `limits` is not used: its memory stores every caller of the window, and an attacker can pretend to be any
 number of callers. Here the caller that has been idle longest is removed. One look-up (0.6 µs) gives the decision and
 the headers. Limits protect the machine; each process has its own, and they end with it.
+
+A request takes one token, and when it has ended one more for each further `TOKEN_SECONDS` of CPU time that it took, in
+this process and in the services.
 """
 
 from __future__ import annotations
@@ -21,9 +24,12 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis.addresses import Networks, caller_of, is_in, site_of
 from chassis.errors import Error, TooMany
+from chassis.rpc.cpu_time import Measured
 from gateway.request_guard import header_fields
 
 WINDOW_SECONDS = 60
+# CPU time that one token pays for. A search with hits takes a tenth of it.
+TOKEN_SECONDS = 0.01
 MOST_CALLERS = 50_000  # about 10 MB
 # Probes do not count.
 EXEMPT = "/api/v1/health/"
@@ -38,7 +44,7 @@ _KEY = secrets.token_bytes(32)
 
 
 class Buckets:
-    """A bucket per caller: at most `quota` tokens, refilled with `quota` tokens per minute; a request takes one token.
+    """A bucket per caller: at most `quota` tokens, refilled with `quota` tokens per minute.
 
     now  returns seconds that only grow
     """
@@ -60,6 +66,11 @@ class Buckets:
             self._left.popitem(last=False)
         return tokens - 1
 
+    def charge(self, caller: str, tokens: float) -> None:
+        """Take tokens for work that is done. The caller may owe at most `quota`, so it waits two minutes at most."""
+        left, since = self._left.get(caller, (float(self.quota), self._now()))
+        self._left[caller] = (max(left - tokens, -float(self.quota)), since)
+
     def seconds_until(self, left: float, tokens: float) -> int:
         """Return the whole seconds until a caller with `left` tokens has `tokens`; at least 1."""
         return max(1, math.ceil((tokens - left) / self._rate))
@@ -69,7 +80,7 @@ class Buckets:
 
 
 class Limits:
-    """ASGI: counts the requests of each caller, and refuses too many with 429.
+    """ASGI: counts the requests of each caller and their CPU time, and refuses too many with 429.
 
     Headers have what is left (draft-ietf-httpapi-ratelimit-headers-10).
 
@@ -98,12 +109,8 @@ class Limits:
             return
         buckets, credential = self._buckets, credential_of(scope)
         kind = "credential" if credential else "address"
-        address = address_of(scope)
-        left = buckets.take(credential or address)
-        if credential:
-            left = min(left, self._addresses_with_credentials.take(address))
-        if site := site_of(address):
-            left = min(left, self._sites.take(site))
+        accounts = self._accounts(address_of(scope), credential)
+        left = min(bucket.take(caller) for bucket, caller in accounts)
         full = buckets.seconds_until(left, buckets.quota)
         policy, limit = self._policies[kind], (b"ratelimit", f'"{kind}";r={max(0, int(left))};t={full}'.encode())
 
@@ -115,8 +122,23 @@ class Limits:
         if left < 0:
             refusal = too_many(buckets.quota, buckets.seconds_until(left + 1, 1))
             await self._refuse(Request(scope), refusal)(scope, receive, send_with_limit)
-        else:
-            await self.app(scope, receive, send_with_limit)
+            return
+        request = Measured(self.app(scope, receive, send_with_limit))
+        try:
+            await request
+        finally:
+            if request.cpu.seconds > TOKEN_SECONDS:
+                for bucket, caller in accounts:
+                    bucket.charge(caller, request.cpu.seconds / TOKEN_SECONDS - 1)
+
+    def _accounts(self, address: str, credential: str) -> list[tuple[Buckets, str]]:
+        """Return the buckets that a request takes tokens from, with its name in each."""
+        accounts = [(self._buckets, credential or address)]
+        if credential:
+            accounts.append((self._addresses_with_credentials, address))
+        if site := site_of(address):
+            accounts.append((self._sites, site))
+        return accounts
 
 
 class Concurrency:

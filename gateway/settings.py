@@ -15,7 +15,10 @@ class GatewaySettings(OwnSettings):
 
     environment: Literal["development", "production"] = "development"
     rate_limit: int = Field(
-        default=3_000, ge=0, le=1_000_000, description="requests a minute from one address to one process; 0: no limit"
+        default=3_000,
+        ge=0,
+        le=1_000_000,
+        description="requests a minute from one address to one process, each of at most 10 ms of CPU time; 0: no limit",
     )
     requests_at_once: int = Field(
         default=4,

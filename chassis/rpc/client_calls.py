@@ -14,7 +14,7 @@ from grpc import aio
 from chassis import telemetry
 from chassis.errors import Error, Unavailable
 from chassis.nesting import refuse_call_in_transaction
-from chassis.rpc import status
+from chassis.rpc import cpu_time, status
 from chassis.rpc.interceptors import options_of
 
 # The timeout of a call when its caller sets none.
@@ -80,7 +80,11 @@ class AioMethod(ClientMethod):
                 attempts += 1
                 seconds = max(0.0, deadline - time.monotonic())
                 try:
-                    return await self._transport_call(request, timeout=seconds, metadata=metadata, **options)
+                    call = self._transport_call(request, timeout=seconds, metadata=metadata, **options)
+                    reply = await call
+                    if isinstance(call, aio.Call):
+                        cpu_time.add_metadata(await call.trailing_metadata())
+                    return reply
                 except aio.AioRpcError as problem:
                     error = self.error(problem)
                     if not self.may_retry(error, attempts, deadline):

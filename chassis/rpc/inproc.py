@@ -20,7 +20,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from chassis.errors import Error
-from chassis.rpc import status
+from chassis.rpc import cpu_time, status
 from chassis.rpc.client_calls import Metadata
 from chassis.rpc.inproc_call import Call, LeaveEventLoop
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
@@ -117,7 +117,9 @@ class AioTransport(_Transport):
         running = asyncio.get_running_loop().run_in_executor(self._pool, _reply, method, request, call)
         try:
             async with asyncio.timeout(call.time_remaining()):
-                return await running
+                reply = await running
+            cpu_time.add_metadata(call.reply_metadata)
+            return reply
         except TimeoutError:
             raise status.too_late() from None
         finally:

@@ -29,6 +29,7 @@ class Call(grpc.ServicerContext):
         self._deadline = deadline
         self._on_event_loop = on_event_loop
         self._active = True
+        self.reply_metadata: Sequence[tuple[str, str]] = ()
         self._callbacks: list[Callable[[], None]] = []
 
     def invocation_metadata(self) -> Any:
@@ -85,7 +86,7 @@ class Call(grpc.ServicerContext):
         """Do nothing: in-process callers read no metadata of replies."""
 
     def set_trailing_metadata(self, trailing_metadata: Any) -> None:
-        """Do nothing: in-process callers read no metadata of replies."""
+        self.reply_metadata = trailing_metadata
 
     def set_code(self, code: Any) -> NoReturn:
         raise NotImplementedError("a servicer raises chassis.errors.Error")

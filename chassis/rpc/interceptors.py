@@ -1,4 +1,4 @@
-"""Runs around every method of every service, over gRPC or in-process: trace, errors, deadline, scope."""
+"""Runs around every method of every service, over gRPC or in-process: trace, errors, deadline, scope, CPU time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chassis import telemetry
 from chassis.context import Context
 from chassis.errors import Error, Invalid, Unauthenticated
 from chassis.ids import new_id
-from chassis.rpc import status
+from chassis.rpc import cpu_time, status
 from rangkiang.common.v1 import options_pb2
 
 log = logging.getLogger(__name__)
@@ -117,9 +117,13 @@ def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
         return reply(request, grpc_context, context)
 
     def reply(request: Any, grpc_context: Any, context: Context) -> Any:
+        start = time.thread_time()
         try:
             _check_access(scope, context)
-            return handler.unary_unary(request, grpc_context)
+            answer = handler.unary_unary(request, grpc_context)
+            microseconds = int(1e6 * (time.thread_time() - start))
+            grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, str(microseconds)),))
+            return answer
         except Error:
             raise
         except Exception as problem:

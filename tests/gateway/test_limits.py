@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from chassis.addresses import networks
+from gateway import limits
 from gateway.limits import MOST_NETWORKS, Buckets, Concurrency, Limits, address_of
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
@@ -19,7 +21,8 @@ QUOTA = 6
 
 
 @pytest.fixture
-def address() -> Iterator[str]:
+def address(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(limits, "TOKEN_SECONDS", 60)  # whatever a request costs here, it takes one token
     with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=QUOTA) as address:
         yield address
 
@@ -51,6 +54,23 @@ def test_the_least_recently_used_address_is_dropped() -> None:
     assert len(buckets) == 3
     assert buckets.take("a") == 57
     assert buckets.take("b") == 59
+
+
+def test_a_caller_that_owes_tokens_waits_two_minutes_at_most() -> None:
+    clock = Clock()
+    buckets = Buckets(60, now=clock)
+    assert buckets.take("a") == 59
+    buckets.charge("a", 9)
+    assert buckets.take("a") == 49
+    buckets.charge("a", 1_000)
+    left = buckets.take("a")
+    assert left == -61
+    seconds = buckets.seconds_until(left + 1, 1)
+    assert seconds == 61
+    clock.seconds += seconds
+    assert buckets.take("a") == 0
+    buckets.charge("c", 5)
+    assert buckets.take("c") == 54
 
 
 @pytest.mark.parametrize(
@@ -120,15 +140,40 @@ def test_the_networks_of_an_ipv6_site_share_a_larger_quota() -> None:
             return respond
 
         statuses: list[int] = []
-        limits = Limits(app, quota=2, refuse=refuse)
+        limit = Limits(app, quota=2, refuse=refuse)
         for number in range(MOST_NETWORKS + 4):
             for _ in range(2):
-                await limits(_request(f"2001:db8:1:{number:x}::1"), None, None)
-        await limits(_request("2001:db8:2::1"), None, None)
+                await limit(_request(f"2001:db8:1:{number:x}::1"), None, None)
+        await limit(_request("2001:db8:2::1"), None, None)
         return statuses
 
     statuses = asyncio.run(scenario())
     assert statuses == [200] * 2 * MOST_NETWORKS + [429] * 8 + [200]
+
+
+def test_cpu_time_of_a_request_takes_further_tokens() -> None:
+    async def scenario() -> list[int]:
+        async def app(scope: Any, _receive: Any, _send: Any) -> None:
+            await asyncio.sleep(0)
+            end = time.thread_time() + scope["seconds"]
+            while time.thread_time() < end:
+                pass
+            statuses.append(200)
+
+        def refuse(_request: Any, error: Any) -> Any:
+            async def respond(_scope: Any, _receive: Any, _send: Any) -> None:
+                statuses.append(error.http_status)
+
+            return respond
+
+        statuses: list[int] = []
+        limit = Limits(app, quota=100, refuse=refuse)
+        await limit({**_request("192.0.2.1"), "seconds": 1.05}, None, None)
+        for address in ("192.0.2.1", "192.0.2.2"):
+            await limit({**_request(address), "seconds": 0}, None, None)
+        return statuses
+
+    assert asyncio.run(scenario()) == [200, 429, 200]
 
 
 class Gate:

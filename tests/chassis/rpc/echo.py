@@ -61,6 +61,10 @@ class Echo:
             raise ZeroDivisionError("a secret")
         if request.text == "sleep":
             time.sleep(request.number / 1000)
+        if request.text == "compute":
+            end = time.thread_time() + request.number / 1000
+            while time.thread_time() < end:
+                pass
         if request.text == "take long":
             rpc.leave_event_loop(context)
             return words(threading.current_thread().name, int((rpc.context(context).remaining() or 0) * 1000))
