@@ -1,4 +1,4 @@
-"""`make soak`: rebuild an index while clients search for a minute, then kill processes at random, on both editions.
+"""`make soak`: rebuild an index while clients search for a minute, attack the HTTP edge, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds.
 """
@@ -12,10 +12,16 @@ import tempfile
 import time
 from pathlib import Path
 
+from bench.parts import resident
+from tests.faults.hostile_clients import HalfOpenConnections, endless_headers, search_latency, unread_pipeline
+from tests.faults.imports import embedded, kill_session, write_records
 from tests.faults.random_kills import EDITIONS, soak
 from tests.faults.rebuild_loop import open_library, rebuild_under_readers
+from tests.faults.test_import_beside_up import Up
 
 RECORDS = 5_000
+MOST_P99_MILLISECONDS = 50
+MOST_MEMORY_GROWTH = 100 * 1024 * 1024
 
 
 def main() -> int:
@@ -30,6 +36,8 @@ def main() -> int:
             loop = rebuild_under_readers(library, seconds=seconds)
         print(f"{edition}: {loop}", flush=True)
         assert (loop.failures, loop.differences) == (0, 0)
+    if seconds:
+        attack_http()
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
@@ -45,6 +53,34 @@ def main() -> int:
             flush=True,
         )
     return 0
+
+
+def attack_http() -> None:
+    """Attack `up --workers 2` from one address, and search from another."""
+    with tempfile.TemporaryDirectory() as folder, embedded(Path(folder)) as store:
+        path, _ = write_records(Path(folder), RECORDS)
+        assert store.start_import(path).wait() == 0
+        up = Up(store)
+        try:
+            print(f"http: no attack: {search_latency(up.address)}", flush=True)
+            with HalfOpenConnections(up.address) as connections:
+                latency = search_latency(up.address)
+            print(f"http: beside 2,000 half-open connections, {connections.opened} opened: {latency}", flush=True)
+            assert latency.p99 < MOST_P99_MILLISECONDS
+            before = _memory(up)
+            with HalfOpenConnections(up.address), endless_headers(up.address), unread_pipeline(up.address):
+                latency = search_latency(up.address)
+            growth = _memory(up) - before
+            print(f"http: beside all attacks at once: {latency}; workers grew by {growth >> 20} MB", flush=True)
+            assert growth < MOST_MEMORY_GROWTH
+            assert up.process.poll() is None
+        finally:
+            kill_session(up.process)
+
+
+def _memory(up: Up) -> int:
+    """Bytes of memory of the workers."""
+    return 1024 * sum(resident(pid) for pid in up.workers())
 
 
 if __name__ == "__main__":
