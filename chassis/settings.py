@@ -90,6 +90,12 @@ class Settings(OwnSettings):
     grpc_cert: str = Field(default="", description="file of the certificate for mutual TLS between processes")
     grpc_key: str = Field(default="", description="file of that certificate's key")
     grpc_ca: str = Field(default="", description="file of the authority that signs both sides' certificates")
+    drain_seconds: float = Field(
+        default=0,
+        ge=0,
+        le=300,
+        description="seconds that `serve` and `gateway` answer after SIGTERM and report that they are not ready",
+    )
     log_format: Literal["text", "json"] = Field(default="text", description="text for a terminal, json for a cluster")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         default="INFO", description="lowest level that is logged"

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import math
 import resource
+import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable
 from functools import partial
+from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -82,7 +87,8 @@ def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> Non
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
-    _AnnouncingServer(_http_config(settings), lambda: announce(address)).run(sockets=[listener])
+    config = _http_config(settings)
+    _DrainingServer(config, lambda: announce(address), drain_seconds=settings.drain_seconds).run(sockets=[listener])
 
 
 class _Services:
@@ -137,6 +143,33 @@ class _AnnouncingServer(StoppableServer):
         await super().startup(sockets=sockets)
         if self.started:
             self._ready()
+
+
+class _DrainingServer(_AnnouncingServer):
+    """Answers for `drain_seconds` after SIGTERM, not ready, and closes each connection with its next response.
+
+    So clients and load balancers change to other replicas, and the end meets no connection that is in use.
+    """
+
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, drain_seconds: float) -> None:
+        super().__init__(config, ready)
+        self._drain_seconds = drain_seconds
+        self._drain_end = math.inf
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if sig != signal.SIGTERM or not self._drain_seconds or self._drain_end < math.inf:
+            super().handle_exit(sig, frame)
+            return
+        self._drain_end = time.monotonic() + self._drain_seconds
+        app: Any = self.config.app
+        app.state.is_draining = True
+        # uvicorn sends these headers with each response, and obeys them.
+        self.config.encoded_headers.append((b"connection", b"close"))
+        self.server_state.default_headers = [*self.server_state.default_headers, (b"connection", b"close")]
+
+    async def on_tick(self, counter: int) -> bool:
+        self.should_exit = self.should_exit or time.monotonic() >= self._drain_end
+        return await super().on_tick(counter)
 
 
 def _serve_in_process(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:

@@ -95,6 +95,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.settings = gateway_settings
+    app.state.is_draining = False  # set by the process when it is about to end
     # Before the routers, which document the same routes: the first match serves the request.
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):

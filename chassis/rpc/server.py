@@ -6,6 +6,7 @@ import ipaddress
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -28,6 +29,8 @@ from chassis.urls import resolve
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10.0
+# The name of health checks that ask whether this process answers; others ask whether it and its database are ready.
+LIVENESS = "liveness"
 HEALTH_CHECK_SECONDS = 2.0
 # Calls per thread that may wait for it; further calls are refused as RESOURCE_EXHAUSTED.
 QUEUE_PER_THREAD = 16
@@ -54,7 +57,7 @@ _HEALTH_CALLS = 16
 class Server:
     """A gRPC server with one service; with GRPC_HEALTH_PORT also a plaintext server for health checks only.
 
-    is_healthy  called every two seconds; False makes health answer NOT_SERVING
+    is_healthy  called every two seconds; False makes health answer NOT_SERVING, but not the health of LIVENESS
     raises      Invalid      SCOPE_MISSING, GRPC_NOT_PROTECTED, GRPC_TLS_INCOMPLETE, FILE_UNREADABLE
                 Unavailable  PORT_TAKEN
     """
@@ -83,6 +86,7 @@ class Server:
         reflection.enable_server_reflection((self.name, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         self._is_healthy = is_healthy
         self._stopping = threading.Event()
+        self._health_lock = threading.Lock()
         self._health_thread = threading.Thread(target=self._watch_health, name="grpc-health", daemon=True)
         self.port = _listen(self._server, settings.grpc_host, settings.grpc_port, tls, variable="GRPC_PORT")
         self.address = f"{settings.grpc_host}:{self.port}"
@@ -90,19 +94,25 @@ class Server:
 
     def start(self) -> None:
         """Answer calls; health is correct from the first call."""
+        self._health.set(LIVENESS, health_pb2.HealthCheckResponse.SERVING)
         self._set_health(self._is_healthy())
         self._server.start()
         if self._health_server is not None:
             self._health_server.start()
         self._health_thread.start()
 
+    def drain(self) -> None:
+        """Report NOT_SERVING from now on, and go on to answer calls, so that clients change to other replicas."""
+        with self._health_lock:
+            self._stopping.set()
+            self._report(ready=False)
+
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Refuse new calls, and return when the current calls have ended or after `grace` seconds.
 
-        Probes get NOT_SERVING meanwhile.
+        Readiness probes get NOT_SERVING meanwhile.
         """
-        self._stopping.set()
-        self._health.enter_graceful_shutdown()
+        self.drain()
         self._server.stop(grace).wait()
         if self._health_server is not None:
             self._health_server.stop(None).wait()
@@ -137,7 +147,12 @@ class Server:
             self._set_health(results == [True])
 
     def _set_health(self, healthy: bool) -> None:
-        status = health_pb2.HealthCheckResponse.SERVING if healthy else health_pb2.HealthCheckResponse.NOT_SERVING
+        with self._health_lock:
+            if not self._stopping.is_set():
+                self._report(ready=healthy)
+
+    def _report(self, *, ready: bool) -> None:
+        status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
         for name in ("", self.name):
             self._health.set(name, status)
 
@@ -197,6 +212,8 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     while not stop.wait(1.0):
         pass
     log.info("stopping", extra={"service": service.name})
+    server.drain()
+    time.sleep(settings.drain_seconds)
     server.stop()
     for thread in threads:
         thread.join(timeout=GRACE_SECONDS)

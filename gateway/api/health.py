@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
+from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error, Unavailable
@@ -38,8 +39,10 @@ async def live(query: Annotated[QueryModel, Query()]) -> Response:
     response_model=Health,
     **documented(operation="ready", summary="Readers can be served", example={"status": "ready"}, errors=(400, 503)),
 )
-async def ready(query: Annotated[QueryModel, Query()], services: Services) -> Response:
-    """The catalogue is ready; other services may not answer."""
+async def ready(query: Annotated[QueryModel, Query()], request: Request, services: Services) -> Response:
+    """The catalogue is ready, and this process is not about to end; other services may not answer."""
+    if request.app.state.is_draining:
+        raise Unavailable("NOT_READY", why="DRAINING")
     try:
         await services.check("catalog", READY_WITHIN_SECONDS)
     except Error as problem:

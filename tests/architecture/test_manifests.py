@@ -17,6 +17,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.rpc.server import GRACE_SECONDS
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import variables
 from tests import servers as development
@@ -25,17 +26,20 @@ from tests.servers import processes
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
+CONSUMERS = {service.name for service in discover() if service.consumers}
 COMMANDS = {
     "gateway": ("gateway",),
-    **{f"{name}-{command}": (command, name) for name in SERVICES for command in ("migrate", "serve", "work")},
+    **{f"{name}-{command}": (command, name) for name in SERVICES for command in ("migrate", "serve")},
+    **{f"{name}-work": ("work", name) for name in CONSUMERS},
 }
 ADDRESSES = {f"{name.upper()}_URL" for name in SERVICES}
 PORTS = {"PORT", "GRPC_PORT", "GRPC_HEALTH_PORT"}
 PROBE_SECONDS = 60
+LONGEST_DNS_LAG_SECONDS = 5
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
-def test_kubernetes_runs_migrate_serve_and_work_of_every_service_and_the_gateway(overlay):
+def test_kubernetes_runs_migrate_and_serve_of_every_service_work_where_there_are_consumers_and_the_gateway(overlay):
     assert {name: process.command for name, process in kubernetes(overlay).items()} == COMMANDS
 
 
@@ -110,6 +114,29 @@ def test_probes_of_a_service_use_the_port_without_tls():
         )
         assert serve.port("health") == port
         assert {"ports": [{"port": "health", "protocol": "TCP"}]} in policy["spec"]["ingress"]
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_no_probe_that_restarts_a_process_asks_about_a_dependency(overlay):
+    for process in kubernetes(overlay).values():
+        for kind in {"startupProbe", "livenessProbe"} & set(process.probes):
+            probe = process.probes[kind]
+            asked = probe["grpc"].get("service", "") if "grpc" in probe else probe["httpGet"]["path"]
+            assert asked in ("liveness", "/api/v1/health/live"), f"{kind} of {process.name}"
+
+
+@pytest.mark.parametrize("overlay", ["dev", "prod"])
+def test_a_process_that_answers_calls_ends_and_starts_without_a_lost_call(overlay):
+    deployments = {item["metadata"]["name"]: item for item in rendered(overlay) if item["kind"] == "Deployment"}
+    for name in ("gateway", *(f"{service}-serve" for service in SERVICES)):
+        process = kubernetes(overlay)[name]
+        pause = int(process.container["lifecycle"]["preStop"]["exec"]["command"][1])
+        drain = float(process.environment["DRAIN_SECONDS"])
+        # Names of a terminated pod are answered for some seconds more.
+        assert pause + drain > LONGEST_DNS_LAG_SECONDS
+        assert deployments[name]["spec"]["minReadySeconds"] > LONGEST_DNS_LAG_SECONDS
+        # Calls and jobs end within their grace after the drain.
+        assert process.pod["terminationGracePeriodSeconds"] > pause + drain + 2 * GRACE_SECONDS
 
 
 def test_production_has_network_policies_and_disruption_budgets():

@@ -19,6 +19,7 @@ from tests.servers.state import CHECKOUT, ServerError
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 SERVICES = tuple(service.name for service in discover())
+WITHOUT_CONSUMERS = {service.name for service in discover() if not service.consumers}
 READY_SECONDS = 60
 
 
@@ -74,14 +75,15 @@ class Cluster:
             raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}")
 
     def start(self) -> None:
-        """Start serve and work of each service, and the gateway; wait until each is up and the gateway is ready.
+        """Start serve of each service, work of those with consumers, and the gateway; wait until the gateway is ready.
 
         The broker keeps events for a handler from the first start of its worker.
         """
         addresses = {}
         for service, port in self.ports.items():
             self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port))
-            self._start(f"{service}-work", "work", service)
+            if service not in WITHOUT_CONSUMERS:
+                self._start(f"{service}-work", "work", service)
             addresses[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
         self._start("gateway", "gateway", PORT=str(self.port), **addresses)
         deadline = time.monotonic() + READY_SECONDS

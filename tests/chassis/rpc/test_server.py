@@ -77,6 +77,18 @@ def test_health_follows_the_check_of_the_service(monkeypatch: pytest.MonkeyPatch
     running.close()
 
 
+def test_liveness_follows_no_dependency() -> None:
+    running = Running(is_healthy=lambda: False)
+    assert (running.health(), running.health("liveness")) == (NOT_SERVING, SERVING)
+    running.close()
+
+
+def test_a_draining_server_reports_that_it_is_not_ready_and_answers(running: Running) -> None:
+    running.server.drain()
+    assert (running.health(), running.health("liveness")) == (NOT_SERVING, SERVING)
+    assert running.stub.Say(words("still here")).text
+
+
 def test_a_health_check_that_hangs_is_not_serving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "HEALTH_CHECK_SECONDS", 0.05)
     hangs, released = threading.Event(), threading.Event()
