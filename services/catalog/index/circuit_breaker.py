@@ -52,6 +52,9 @@ class CircuitBreaker:
     def count(self) -> int:
         return self._call(self._index.count)
 
+    def documents_in_process(self) -> int | None:
+        return self._index.documents_in_process()
+
     def name(self) -> str:
         return self._index.name()
 

@@ -150,6 +150,9 @@ class ElasticIndex:
         with _search_errors():
             return int(self._client.count(index=self._alias, query=EVERYTHING)["count"])
 
+    def documents_in_process(self) -> int | None:
+        return None
+
     def name(self) -> str:
         return self._index_behind(self._alias).removeprefix(f"{self._alias}-")
 

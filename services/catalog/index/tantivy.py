@@ -156,6 +156,11 @@ class TantivyIndex:
         with self._snapshot() as snapshot:
             return snapshot.searcher.num_docs
 
+    def documents_in_process(self) -> int | None:
+        with contextlib.suppress(Unavailable):
+            return self.count()
+        return 0
+
     def name(self) -> str:
         name = files.read_pointer(self._root, "current")
         return name if name and (self._root / name).is_dir() else ""

@@ -27,6 +27,9 @@ from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.recent import recent
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
+MOST_ENGINE_WORK = 2_500_000
+MOST_HIT_WORK = 1_500
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -104,7 +107,7 @@ def search(
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
     by_work    one hit a work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
-    before_slow_work  called before work that takes several times as long as a search with hits
+    before_slow_work  called before work that may take over 20 ms; it may raise, and then the search is run again
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
                Unavailable  DATABASE_UNAVAILABLE
@@ -129,6 +132,8 @@ def search(
         by_work=by_work,
         language=READER_LANGUAGES.get(context.language, ""),
     )
+    if explain or _may_take_long(request, parsed_query, index.documents_in_process()):
+        before_slow_work()
     degraded = False
     try:
         answer = run_query(
@@ -182,6 +187,18 @@ def search(
         help=zero_result_help,
         read_as_words=parsed_query.read_as_words,
     )
+
+
+def _may_take_long(request: Request, query: Query, documents: int | None) -> bool:
+    """Return True when a search may take over 20 ms, or waits for a network.
+
+    Without words or with many, with facets, and with more documents the engine does more; each hit of a page and each
+    hit before it cost too. The bounds come from 100,000 records, where a usual search counts as a tenth of them.
+    """
+    if documents is None:
+        return True
+    engine_work = documents * ((query.size or 10) + 3 * len(request.facets))
+    return engine_work > MOST_ENGINE_WORK or request.offset + 20 * request.limit > MOST_HIT_WORK
 
 
 def _load_hits(

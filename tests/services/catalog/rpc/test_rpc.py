@@ -32,6 +32,7 @@ from services.catalog.index.indexer import Indexer
 from services.catalog.index.port import ENGINES
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
+from services.catalog.search import search
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from tests.builders import book
@@ -116,6 +117,35 @@ def test_a_search_without_hits_leaves_the_event_loop(resources: Resources) -> No
         reply = servicer.Search(request, Inside(None, None))
         assert servicer.Search(request, on_loop) == reply  # remembered
     assert found(lambda _method, message: servicer.Search(message, Inside(None, None)), "kaba cindau").corrected
+
+
+@pytest.mark.parametrize(
+    "costly",
+    [{"explain": True}, {"limit": 100}, {"query": "adat OR kaba"}, {"query": ""}, {"facets": ["language"]}],
+    ids=str,
+)
+def test_a_search_that_may_take_long_leaves_the_event_loop(
+    resources: Resources, monkeypatch: pytest.MonkeyPatch, costly: dict[str, Any]
+) -> None:
+    documents = 2
+    monkeypatch.setattr(search, "MOST_ENGINE_WORK", documents)
+    servicer = rpc.servicer(resources)
+    on_loop = Inside(None, None, on_event_loop=True)
+    usual = {"query": "kaba", "limit": 1}
+    assert servicer.Search(wire.SearchRequest(**usual), on_loop).total == documents
+    request = wire.SearchRequest(**{**usual, **costly})
+    with pytest.raises(LeaveEventLoop):
+        servicer.Search(request, on_loop)
+    assert servicer.Search(request, Inside(None, None)).total == documents
+
+
+def test_a_late_page_leaves_the_event_loop(resources: Resources, monkeypatch: pytest.MonkeyPatch) -> None:
+    servicer = rpc.servicer(resources)
+    on_loop = Inside(None, None, on_event_loop=True)
+    monkeypatch.setattr(search, "MOST_HIT_WORK", 20)
+    first_page = servicer.Search(wire.SearchRequest(query="kaba", limit=1), on_loop)
+    with pytest.raises(LeaveEventLoop):
+        servicer.Search(wire.SearchRequest(query="kaba", limit=1, cursor=first_page.next), on_loop)
 
 
 def test_suggestions(call: Call) -> None:
