@@ -1,8 +1,13 @@
-"""Reads the processes of k8s/ and docker-compose.yml: commands, environments and probes."""
+"""Reads the processes of k8s/ and docker-compose.yml: commands, environments and probes.
+
+`python -m tests.architecture.manifests` copies manifests from standard input to standard output without the resources
+of operators, of which kubernetes-validate has no schema; test_operators.py checks the fields of those.
+"""
 
 from __future__ import annotations
 
 import base64
+import re
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -16,11 +21,20 @@ from tests.conftest import CHECKOUT
 
 KUBECTL = str(Path(sys.executable).with_name("kubectl"))
 IMAGE = "rangkiang"
+# Resources of operators. Any other kind without a schema is an error of the linter.
+CUSTOM_RESOURCES = {
+    ("postgresql.cnpg.io/v1", "Cluster"),
+    ("rabbitmq.com/v1beta1", "RabbitmqCluster"),
+    ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch"),
+}
 
 
 @dataclass(frozen=True)
 class Process:
-    """One process of the cluster edition as its manifest states it."""
+    """One process of the cluster edition as its manifest states it.
+
+    kind  of its object; "Init" for a container that runs before the others of its Pods
+    """
 
     name: str
     kind: str
@@ -49,22 +63,55 @@ def rendered(overlay: str) -> list[dict[str, Any]]:
     return [item for item in yaml.safe_load_all(output) if item]
 
 
+def is_custom(item: dict[str, Any]) -> bool:
+    """Return True for a resource of an operator."""
+    return (item["apiVersion"], item["kind"]) in CUSTOM_RESOURCES
+
+
+def pod_of(item: dict[str, Any]) -> dict[str, Any] | None:
+    """The template of the Pods of an object, or None."""
+    spec = item.get("spec", {})
+    template: dict[str, Any] | None = spec.get("jobTemplate", {}).get("spec", spec).get("template")
+    return None if is_custom(item) else template
+
+
 def kubernetes(overlay: str) -> dict[str, Process]:
-    """The processes of this project in an overlay, by name."""
+    """The processes of this project in an overlay, by name; `migrate` of a service runs before each of its others."""
     objects = {(item["kind"], item["metadata"]["name"]): item for item in rendered(overlay)}
     processes: dict[str, Process] = {}
     for (kind, name), item in objects.items():
-        if kind not in ("Deployment", "Job"):
+        template = pod_of(item)
+        if template is None or not any("args" in container for container in _ours(template["spec"])):
             continue
-        pod = item["spec"]["template"]["spec"]
-        container = pod["containers"][0]
-        environment: dict[str, str] = {}
-        for source in container.get("envFrom", ()):
-            environment |= objects["ConfigMap", source["configMapRef"]["name"]]["data"]
-        for variable in container.get("env", ()):
-            environment[variable["name"]] = _value(variable, objects)
-        processes[name] = Process(name, kind, tuple(container["args"]), environment, container, pod)
+        pod = template["spec"]
+        for container in pod.get("initContainers", ()):
+            init_name = f"{container['args'][1]}-{container['name']}"
+            process = _process(init_name, "Init", container, pod, objects)
+            assert init_name not in processes or processes[init_name].container == container
+            processes.setdefault(init_name, process)
+        processes[name] = _process(name, kind, pod["containers"][0], pod, objects)
     return processes
+
+
+def _ours(pod: dict[str, Any]) -> list[dict[str, Any]]:
+    return [container for container in pod["containers"] if container["image"].split("/")[-1].startswith(IMAGE + ":")]
+
+
+def _process(
+    name: str,
+    kind: str,
+    container: dict[str, Any],
+    pod: dict[str, Any],
+    objects: dict[tuple[str, str], dict[str, Any]],
+) -> Process:
+    environment: dict[str, str] = {}
+    for source in container.get("envFrom", ()):
+        environment |= objects["ConfigMap", source["configMapRef"]["name"]]["data"]
+    for variable in container.get("env", ()):
+        # As Kubernetes does: a value may use the variables before it.
+        value = re.sub(r"\$\((\w+)\)", lambda match: environment[match[1]], _value(variable, objects))
+        environment[variable["name"]] = value
+    return Process(name, kind, tuple(container["args"]), environment, container, pod)
 
 
 def _value(variable: dict[str, Any], objects: dict[tuple[str, str], dict[str, Any]]) -> str:
@@ -73,10 +120,16 @@ def _value(variable: dict[str, Any], objects: dict[tuple[str, str], dict[str, An
     reference = variable["valueFrom"]["secretKeyRef"]
     secret = objects.get(("Secret", reference["name"]))
     # In production the Secret belongs to the operator; the manifests have only its name.
-    return base64.b64decode(secret["data"][reference["key"]]).decode() if secret else f"secret:{reference['name']}"
+    return base64.b64decode(secret["data"][reference["key"]]).decode() if secret else f"secret-{reference['name']}"
 
 
-def compose() -> dict[str, dict[str, Any]]:
-    """The services of this project in docker-compose.yml, by name."""
+def compose(profile: list[str] | None = None) -> dict[str, dict[str, Any]]:
+    """The services of this project in docker-compose.yml, by name, without profile or of one."""
     services: dict[str, dict[str, Any]] = yaml.safe_load((CHECKOUT / "docker-compose.yml").read_text())["services"]
-    return {name: service for name, service in services.items() if str(service.get("image", "")).startswith(IMAGE)}
+    ours = {name: service for name, service in services.items() if str(service.get("image", "")).startswith(IMAGE)}
+    return {name: service for name, service in ours.items() if service.get("profiles") == profile}
+
+
+if __name__ == "__main__":
+    documents = [item for item in yaml.safe_load_all(sys.stdin) if item and not is_custom(item)]
+    yaml.safe_dump_all(documents, sys.stdout)

@@ -12,11 +12,13 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.addresses import networks
 from chassis.rpc.server import GRACE_SECONDS
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import variables
@@ -40,14 +42,25 @@ LONGEST_DNS_LAG_SECONDS = 5
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])
 def test_kubernetes_runs_migrate_and_serve_of_every_service_work_where_there_are_consumers_and_the_gateway(overlay):
-    assert {name: process.command for name, process in kubernetes(overlay).items()} == COMMANDS
+    processes_by_name = kubernetes(overlay)
+    assert {
+        name: process.command for name, process in processes_by_name.items() if process.kind != "CronJob"
+    } == COMMANDS
+
+
+def test_the_manifests_have_no_job_because_a_changed_one_cannot_be_applied_again():
+    kinds = {item["kind"] for overlay in ("dev", "prod", "embedded", "operators") for item in rendered(overlay)}
+    assert "Job" not in kinds
+    for name in {*SERVICES}:
+        serve = kubernetes("prod")[f"{name}-serve"]
+        assert [container["args"] for container in serve.pod["initContainers"]] == [["migrate", name]]
 
 
 def test_compose_runs_the_same_processes():
     assert {name: tuple(service["command"]) for name, service in compose().items()} == COMMANDS
 
 
-@pytest.mark.parametrize("overlay", ["dev", "prod"])
+@pytest.mark.parametrize("overlay", ["dev", "prod", "embedded"])
 def test_every_variable_is_a_setting(overlay):
     models = settings_models(discover(), gateway=True)
     settings = {variable.name for variable in variables(models, service_names())}
@@ -65,7 +78,7 @@ def test_compose_and_kubernetes_agree_on_the_environment():
     assert {name: set(service["environment"]) - differing for name, service in compose().items()} == variables
 
 
-@pytest.mark.parametrize("overlay", ["dev", "prod"])
+@pytest.mark.parametrize("overlay", ["dev", "prod", "embedded", "operators"])
 def test_every_process_is_locked_down(overlay):
     for process in kubernetes(overlay).values():
         privileges = process.container["securityContext"]
@@ -81,6 +94,7 @@ def test_only_migrate_knows_the_owner_and_the_gateway_no_database():
     processes_by_name = kubernetes("prod")
     owners = {name for name, process in processes_by_name.items() if "DATABASE_OWNER_URL" in process.environment}
     assert owners == {f"{name}-migrate" for name in SERVICES}
+    assert all(processes_by_name[owner].kind == "Init" for owner in owners)
     assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(processes_by_name["gateway"].environment)
 
 
@@ -139,17 +153,51 @@ def test_a_process_that_answers_calls_ends_and_starts_without_a_lost_call(overla
         assert process.pod["terminationGracePeriodSeconds"] > pause + drain + 2 * GRACE_SECONDS
 
 
-def test_production_has_network_policies_and_disruption_budgets():
-    deployments = {name for name, process in kubernetes("prod").items() if process.kind == "Deployment"}
-    with_policy = {_selected(item, "podSelector") for item in rendered("prod") if item["kind"] == "NetworkPolicy"}
-    with_budget = {_selected(item, "selector") for item in rendered("prod") if item["kind"] == "PodDisruptionBudget"}
-    assert with_policy == deployments - {"gateway"}
-    assert with_budget == deployments
+def test_production_scales_and_spreads_its_deployments_and_protects_them_from_drains():
+    deployments = {
+        item["metadata"]["name"]: item["spec"]
+        for item in rendered("prod")
+        if item["kind"] == "Deployment" and item["metadata"]["name"] in COMMANDS
+    }
+    budgets = {
+        item["spec"]["selector"]["matchLabels"]["app.kubernetes.io/name"]
+        for item in rendered("prod")
+        if item["kind"] == "PodDisruptionBudget"
+    }
+    scaled = {
+        item["spec"]["scaleTargetRef"]["name"]: item["spec"]
+        for item in rendered("prod")
+        if item["kind"] == "HorizontalPodAutoscaler"
+    }
+    assert budgets == set(deployments)
+    assert set(scaled) == {name for name in deployments if not name.endswith("-work")}
+    for name, spec in deployments.items():
+        # A number of replicas beside an autoscaler would undo its work at each `kubectl apply`.
+        assert ("replicas" in spec) is (name not in scaled)
+        assert scaled[name]["minReplicas"] >= 2 if name in scaled else spec["replicas"] >= 2
+        pod = spec["template"]["spec"]
+        assert {spread["topologyKey"] for spread in pod["topologySpreadConstraints"]} == {
+            "kubernetes.io/hostname",
+            "topology.kubernetes.io/zone",
+        }
+        for spread in pod["topologySpreadConstraints"]:
+            assert "app.kubernetes.io/name" in spread["matchLabelKeys"], "counted for each Deployment by itself"
 
 
-def _selected(item: dict[str, Any], selector: str) -> str:
-    name: str = item["spec"][selector]["matchLabels"]["app.kubernetes.io/name"]
-    return name
+@pytest.mark.parametrize("overlay", ["prod", "embedded"])
+def test_the_host_of_the_ingress_is_that_of_links_and_its_addresses_are_trusted(overlay):
+    (ingress,) = (item["spec"] for item in rendered(overlay) if item["kind"] == "Ingress")
+    backend = ingress["rules"][0]["http"]["paths"][0]["backend"]["service"]
+    gateway = kubernetes(overlay)[backend["name"]]
+    host = urlsplit(gateway.environment["PUBLIC_URL"]).netloc
+    assert [rule["host"] for rule in ingress["rules"]] == ingress["tls"][0]["hosts"] == [host]
+    assert networks(gateway.environment["TRUSTED_PROXIES"])
+    (service,) = (
+        item["spec"]
+        for item in rendered(overlay)
+        if item["kind"] == "Service" and item["metadata"]["name"] == backend["name"]
+    )
+    assert [port["name"] for port in service["ports"]] == [backend["port"]["name"]]
 
 
 def test_production_is_production_and_has_no_secret_in_the_tree():
@@ -245,10 +293,11 @@ def cluster(servers: dict[str, str], tmp_path: Path) -> Iterator[Cluster]:
 
 def test_every_process_of_the_manifests_runs_passes_its_probes_and_stops_on_sigterm(cluster):
     manifests = kubernetes("dev")
-    jobs = [process for process in manifests.values() if process.kind == "Job"]
+    migrations = [process for process in manifests.values() if process.kind == "Init"]
     deployments = [process for process in manifests.values() if process.kind == "Deployment"]
-    for process in jobs:
-        assert cluster.run(process).wait(timeout=60) == 0
+    # Each Pod migrates before it starts: several at the same time, and again when there is nothing to do.
+    for process in migrations:
+        assert [child.wait(timeout=60) for child in [cluster.run(process) for _ in range(3)]] == [0, 0, 0]
     # The gateway is last: it is ready after the services.
     deployments.sort(key=lambda process: process.name == "gateway")
     for process in deployments:

@@ -31,11 +31,13 @@ def _java_package() -> str:
 
 Absent = Callable[[], bool]
 
-# Programs of the tests; the driver of Chromium links to libatomic, which minimal systems do not have.
+# Programs of tests and lint; the driver of Chromium links to libatomic, which minimal systems do not have.
 TOOLS: dict[str, Absent] = {
     "chromium": lambda: shutil.which("chromium") is None,
     "curl": lambda: shutil.which("curl") is None,
     "libatomic1": lambda: not any(Path("/usr/lib").glob("**/libatomic.so.1")),
+    "sqlite3": lambda: shutil.which("sqlite3") is None,
+    "systemd": lambda: shutil.which("systemd-analyze") is None,
     "yaz": lambda: shutil.which("yaz-marcdump") is None,
 }
 SERVERS: dict[str, Absent] = {

@@ -1,0 +1,134 @@
+"""The resources of operators. kubernetes-validate has no schemas of them: each field that they use is listed here.
+
+Their names are those of the examples and references that the operators publish: ClusterSpec of CloudNativePG,
+RabbitmqClusterSpec, ElasticsearchSpec of ECK. No cluster with these operators was at hand: no operator has read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy.engine import make_url
+
+from chassis.service import discover, service_names, settings_models
+from chassis.settings import load_for, variables
+from tests.architecture.manifests import is_custom, kubernetes, rendered
+
+# Dotted paths of `spec`; [] is an element of a list, * any key.
+FIELDS: dict[str, dict[str, type]] = {
+    "Cluster": {
+        "instances": int,
+        "imageName": str,
+        "bootstrap.initdb.database": str,
+        "bootstrap.initdb.owner": str,
+        "bootstrap.initdb.encoding": str,
+        "bootstrap.initdb.localeCollate": str,
+        "bootstrap.initdb.localeCType": str,
+        "bootstrap.initdb.dataChecksums": bool,
+        "managed.roles[].name": str,
+        "managed.roles[].ensure": str,
+        "managed.roles[].login": bool,
+        "managed.roles[].createdb": bool,
+        "managed.roles[].bypassrls": bool,
+        "managed.roles[].inRoles[]": str,
+        "managed.roles[].passwordSecret.name": str,
+        "postgresql.parameters.*": str,
+        "storage.size": str,
+        "resources.requests.*": str,
+        "resources.limits.*": str,
+    },
+    "RabbitmqCluster": {
+        "replicas": int,
+        "image": str,
+        "persistence.storage": str,
+        "rabbitmq.additionalConfig": str,
+        "resources.requests.*": str,
+        "resources.limits.*": str,
+    },
+    "Elasticsearch": {
+        "version": str,
+        "http.tls.selfSignedCertificate.disabled": bool,
+        "nodeSets[].name": str,
+        "nodeSets[].count": int,
+        "nodeSets[].config.*": bool,
+        "nodeSets[].podTemplate.spec.containers[].name": str,
+        "nodeSets[].podTemplate.spec.containers[].resources.requests.*": str,
+        "nodeSets[].podTemplate.spec.containers[].resources.limits.*": str,
+        "nodeSets[].volumeClaimTemplates[].metadata.name": str,
+        "nodeSets[].volumeClaimTemplates[].spec.accessModes[]": str,
+        "nodeSets[].volumeClaimTemplates[].spec.resources.requests.*": str,
+    },
+}
+# Keys of these maps are free.
+MAPS = ("parameters", "requests", "limits", "config")
+
+
+def resources() -> dict[str, dict[str, Any]]:
+    """The operators' resources, by kind."""
+    return {item["kind"]: item for item in rendered("operators") if is_custom(item)}
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted path and value of each leaf."""
+    if isinstance(value, dict):
+        is_map = path.rpartition(".")[2] in MAPS
+        for key, inner in value.items():
+            yield from leaves(inner, f"{path}.*" if is_map else f"{path}.{key}")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from leaves(inner, f"{path}[]")
+    else:
+        yield path.removeprefix("."), value
+
+
+@pytest.mark.parametrize("kind", FIELDS)
+def test_a_resource_of_an_operator_has_only_fields_that_the_operator_knows(kind):
+    used = dict(leaves(resources()[kind]["spec"]))
+    assert not set(used) - set(FIELDS[kind])
+    assert not set(FIELDS[kind]) - set(used), "listed and not used"
+    # A quantity such as 500m is text; YAML reads a whole number as an int, which Kubernetes accepts too.
+    wrong = {path for path, value in used.items() if not isinstance(value, FIELDS[kind][path])}
+    assert not wrong
+
+
+def test_the_servers_are_those_of_the_tests_and_have_three_nodes():
+    specs = {kind: item["spec"] for kind, item in resources().items()}
+    containers = {
+        container["name"]: container["image"]
+        for item in rendered("dev")
+        if item["kind"] == "StatefulSet"
+        for container in item["spec"]["template"]["spec"]["containers"]
+    }
+    assert specs["RabbitmqCluster"]["image"] == containers["rabbitmq"]
+    assert containers["elasticsearch"].endswith(f":{specs['Elasticsearch']['version']}")
+    (major,) = re.findall(r"postgres:(\d+)\.", containers["postgres"])
+    assert re.search(rf":{major}\.\d+-", specs["Cluster"]["imageName"])
+    assert specs["Cluster"]["instances"] == specs["RabbitmqCluster"]["replicas"] == 3
+    assert sum(nodes["count"] for nodes in specs["Elasticsearch"]["nodeSets"]) == 3
+
+
+def test_every_process_has_the_addresses_roles_and_passwords_of_the_operators_servers():
+    models = settings_models(discover(), gateway=False)
+    names = [variable.name for variable in variables(models, service_names())]
+    with_servers = {
+        name: process for name, process in kubernetes("operators").items() if "DATABASE_URL" in process.environment
+    }
+    assert {"catalog-serve", "catalog-migrate", "catalog-import"} <= set(with_servers)
+    roles = {role["name"] for role in resources()["Cluster"]["spec"]["managed"]["roles"]}
+    for name, process in with_servers.items():
+        settings = load_for(models, names, process.environment)
+        app = make_url(settings.database("catalog"))
+        assert (app.username, app.host, app.database) == ("rangkiang_app", "postgres-rw", "catalog")
+        assert app.username in roles
+        if "DATABASE_OWNER_URL" in process.environment:
+            owner = make_url(settings.database_owner("catalog"))
+            bootstrap = resources()["Cluster"]["spec"]["bootstrap"]["initdb"]
+            assert (owner.username, owner.database) == (bootstrap["owner"], bootstrap["database"])
+            assert owner.password == "secret-postgres-app"
+        else:
+            assert process.environment["BUS_URL"].endswith("@rabbitmq:5672/rangkiang"), name
+            assert "default_vhost = rangkiang" in resources()["RabbitmqCluster"]["spec"]["rabbitmq"]["additionalConfig"]
+            assert process.environment["SEARCH_URL"].endswith("@elasticsearch-es-http:9200/records"), name
