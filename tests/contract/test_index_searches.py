@@ -107,6 +107,12 @@ class Contract(Shelf):
         words = books.near_words(token, fields=("title",), distance=distance, limit=5)
         assert [word for word, _documents in words] == expected
 
+    def test_known_words_are_those_that_a_document_has(self, books: Index) -> None:
+        words = ["zzzz", "pelangi", "hirata", "menara"]
+        assert books.known_words(words, fields=("title", "author")) == ["pelangi", "hirata", "menara"]
+        assert books.known_words(words, fields=("author",)) == ["hirata"]
+        assert books.known_words([], fields=("title",)) == []
+
     def test_several_matches_are_counted_in_order(self, books: Index) -> None:
         hirata, novel, none = Term("author", "hirata"), Term("subject", "novel"), Term("title", "zzzz")
         matches = [hirata, none, Boosted(novel, (hirata,)), Phrase("title", ("laskar", "pelangi")), EVERYTHING, Or(())]

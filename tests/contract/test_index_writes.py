@@ -95,6 +95,7 @@ class Contract(Shelf):
         books.write([Change(5, 2, None)])
         eventually(lambda: books.count() == 4)
         assert books.near_words("cindu", fields=("title",), distance=1, limit=5) == []
+        assert books.known_words(["cindua"], fields=("title",)) == []
 
     def test_very_long_values_are_shortened_and_found(self, index: Index) -> None:
         long = "x" * 40_000

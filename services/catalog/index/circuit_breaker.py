@@ -46,6 +46,9 @@ class CircuitBreaker:
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         return self._call(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))
 
+    def known_words(self, words: Iterable[str], *, fields: Sequence[str]) -> list[str]:
+        return self._call(lambda: self._index.known_words(words, fields=fields))
+
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         return self._call(lambda: self._index.count_values(field, values))
 

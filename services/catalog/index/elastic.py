@@ -27,7 +27,7 @@ from services.catalog.index.elastic_query import (
     value_counts_body,
 )
 from services.catalog.index.elastic_writing import ElasticRebuild, bulk_write, rebuild_alias, write_errors
-from services.catalog.index.matches import Match
+from services.catalog.index.matches import Match, Or, Term
 from services.catalog.index.port import Change, Hits, Index, Request, edit_distance, index_building, search_unavailable
 from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
@@ -139,6 +139,11 @@ class ElasticIndex:
         counts = {word: buckets[word]["doc_count"] for word in candidates}
         ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
         return [(word, -negative) for _edits, negative, word in ranking[:limit]]
+
+    def known_words(self, words: Iterable[str], *, fields: Sequence[str]) -> list[str]:
+        tokens = list(words)
+        totals = self.totals(Or(tuple(Term(field, token) for field in fields)) for token in tokens)
+        return [token for token, total in zip(tokens, totals, strict=True) if total]
 
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         if not values:

@@ -108,6 +108,10 @@ class Index(Protocol):
         """
         ...
 
+    def known_words(self, words: Iterable[str], *, fields: Sequence[str]) -> list[str]:
+        """List those tokens that a document has in any of the fields, in order; in one call to the engine."""
+        ...
+
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         """Count the documents that have each of these values (at most 500) of a keyword field; in one call."""
         ...

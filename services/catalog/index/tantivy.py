@@ -143,6 +143,13 @@ class TantivyIndex:
             ranking = sorted((distances[word], -counts[word], word) for word in candidates if counts[word])
             return [(word, -negative) for _edits, negative, word in ranking[:limit]]
 
+    def known_words(self, words: Iterable[str], *, fields: Sequence[str]) -> list[str]:
+        with self._snapshot() as snapshot:
+            doc_freq = snapshot.searcher.doc_freq
+            # These frequencies count deleted documents, too.
+            candidates = [word for word in words if any(doc_freq(field, word) for field in fields)]
+            return [word for word in candidates if _count_documents(snapshot, fields, word)]
+
     def count_values(self, field: str, values: Sequence[str]) -> dict[str, int]:
         with self._snapshot() as snapshot:
             known = {value: snapshot.value_counts.get((field, value)) for value in values}

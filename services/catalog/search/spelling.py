@@ -118,11 +118,8 @@ def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
-    fields = _FIELDS.get(word.field, _FIELDS[""])
-    matches: dict[str, Match] = {
-        form: Or(tuple(Term(field, form) for field in fields)) for form in forms if form != token
-    }
-    return _matching_keys(index, matches)
+    other_forms = (form for form in dict.fromkeys(forms) if form != token)
+    return index.known_words(other_forms, fields=_FIELDS.get(word.field, _FIELDS[""]))[:_NEIGHBOURS]
 
 
 def _split_words(index: Index, word: _QueryWord) -> list[str]:

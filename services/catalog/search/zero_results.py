@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import islice
+from itertools import accumulate, islice
 
 from services.catalog.analysis import root, tokens
 from services.catalog.index.matches import Or
@@ -20,6 +20,7 @@ MOST_PARTS = 8  # of a longer query only the first parts are examined
 MOST_SHORTER_QUERIES = 10
 MOST_SHOWN = 3
 MOST_CLASSES = 40  # of the records with the words
+MOST_RECORDS = 10_000  # whose classes are counted; more only for a single word
 MAIN_CLASSES = tuple("0123456789")
 
 
@@ -62,8 +63,15 @@ def explain_zero_results(index: Index, query: Query, request: Request, names: Na
         ),
         without_filters=index.search(unfiltered).total if request.filters else 0,
         elsewhere=_other_institutions(index, filtered, names),
-        classes=_related_classes(index, unfiltered, [part for part in totals if totals[part]], query, names),
+        classes=_related_classes(index, unfiltered, _telling_parts(totals), query, names),
     )
+
+
+def _telling_parts(totals: Mapping[Part, int]) -> list[Part]:
+    """Choose parts whose classes are counted: the rarest, which say most about the subject; their hits are bounded."""
+    known_parts = sorted((part for part in totals if totals[part]), key=lambda part: totals[part])
+    sums = accumulate(totals[part] for part in known_parts)
+    return [part for part, hits in zip(known_parts, sums, strict=True) if hits <= MOST_RECORDS] or known_parts[:1]
 
 
 def _alone(part: Part) -> Query:
