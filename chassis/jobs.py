@@ -18,7 +18,7 @@ from datetime import datetime
 from functools import partial
 from urllib.parse import urlsplit
 
-from chassis import clock, telemetry
+from chassis import clock, metrics, telemetry
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc
 from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
@@ -50,6 +50,8 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:
     """Start a thread for each job; they end soon after `stop` is set."""
     announce_commits(resources.database)
+    if metrics.is_on():
+        resolve("chassis.sampling:watch")(resources, stop)
     process_started = clock.now()
     threads = [
         threading.Thread(
@@ -163,7 +165,8 @@ def _hold_lease(job: Job, resources: Resources, stop: threading.Event) -> Iterat
             yield stop, resources
             return
         log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
-        yield _StopOrLeaseLost(stop, lease), replace(resources, database=FencedDatabase(resources.database, lease))
+        with metrics.holding(resources.service.name, job.lease):
+            yield _StopOrLeaseLost(stop, lease), replace(resources, database=FencedDatabase(resources.database, lease))
 
 
 class _StopOrLeaseLost(threading.Event):

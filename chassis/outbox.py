@@ -40,8 +40,8 @@ outbox = Table(
     *envelope_columns(),
     Column("published_at", UtcTime, nullable=True),
 )
-_unpublished = outbox.c.published_at.is_(None)
-Index("outbox_unpublished", outbox.c.id, sqlite_where=_unpublished, postgresql_where=_unpublished)
+unpublished_rows = outbox.c.published_at.is_(None)
+Index("outbox_unpublished", outbox.c.id, sqlite_where=unpublished_rows, postgresql_where=unpublished_rows)
 
 
 class Relay:
@@ -109,7 +109,7 @@ def tidy(resources: Resources, _stop: threading.Event) -> None:
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
     """Return unpublished events, oldest first; with `lock` only events that no other relay has locked."""
-    query = select(outbox).where(_unpublished).order_by(outbox.c.id).limit(limit)
+    query = select(outbox).where(unpublished_rows).order_by(outbox.c.id).limit(limit)
     if lock:
         query = query.with_for_update(skip_locked=True)
     return [event_of(row, event_id=row.id) for row in session.execute(query)]

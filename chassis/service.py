@@ -101,6 +101,8 @@ class Service:
     commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
     jobs              its own jobs, besides the relay
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
+    metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
+                      every five seconds by one process of a machine that has metrics
     """
 
     name: str
@@ -115,6 +117,7 @@ class Service:
     consumers: tuple[Consumer, ...] = ()
     jobs: tuple[Job, ...] = ()
     checks: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
 
     def open_database(self, settings: Settings, *, pool_size: int = 16) -> Database:
         """Open the service's database, with the protected tables of the manifest; the caller closes it."""

@@ -101,6 +101,13 @@ class Settings(OwnSettings):
         default="INFO", description="lowest level that is logged"
     )
     otel_exporter_otlp_endpoint: str = Field(default="", description="where traces are sent; off if empty")
+    otel_metrics_exporter: Literal["none", "otlp"] = Field(
+        default="none", description="otlp: metrics of this machine are sent to OTEL_EXPORTER_OTLP_ENDPOINT too"
+    )
+    metrics_port: int = Field(
+        default=0, ge=0, le=65535, description="port of /metrics for all processes of this machine; 0: no metrics"
+    )
+    metrics_host: str = Field(default="127.0.0.1", description="address of /metrics")
     lang: str = Field(default="", description="the operator's language: Indonesian if it begins with id, else English")
     service_urls: Mapping[str, str] = Field(default_factory=dict)
 
@@ -269,3 +276,8 @@ def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], envi
 def environment_with(**changes: str) -> dict[str, str]:
     """Return this process's environment with changes, for a child process."""
     return {**os.environ, **changes}
+
+
+def set_variable(name: str, value: str) -> None:
+    """Set a variable for a library that reads its own."""
+    os.environ[name] = value

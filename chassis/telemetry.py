@@ -1,4 +1,4 @@
-"""Logs of a process, and its traces when an OTLP endpoint is set.
+"""Logs of a process, its metrics when a port is set, and its traces when an OTLP endpoint is set.
 
 Traces are sent as OTLP over HTTP and sampled by OTEL_TRACES_SAMPLER. Without an endpoint OpenTelemetry is not imported.
 This module imports neither gRPC (chassis.rpc makes those spans) nor SQLAlchemy (chassis.db passes its engines).
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from textwrap import indent
 from typing import Any
 
+from chassis import metrics
 from chassis.output import LAYOUT, hide_passwords, json_text, visible
 from chassis.settings import DEFAULT_SECRETS, Settings
 from chassis.urls import password_of
@@ -25,7 +26,7 @@ _provider: Any = None
 
 
 def start(settings: Settings, process: str) -> None:
-    """Set up logging and, when an endpoint is set, tracing; call it once, at the start of a process.
+    """Set up logging and, when they are set, metrics and tracing; call it once, at the start of a process.
 
     process  its name in logs and traces: "up", "gateway", "catalog" …
     """
@@ -35,6 +36,7 @@ def start(settings: Settings, process: str) -> None:
     logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
     for name in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
+    metrics.start(settings, process)
     if settings.otel_exporter_otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -48,6 +50,14 @@ def format_warnings(settings: Settings, process: str) -> None:
     _hide_passwords_of(settings)
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_formatter(settings, process))
+
+
+def log_as_json(logger: logging.Logger, process: str) -> None:
+    """Write the lines of this logger as JSON to standard error, at any LOG_LEVEL and LOG_FORMAT."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Json(process))
+    logger.handlers, logger.propagate = [handler], False
+    logger.setLevel(logging.INFO)
 
 
 def _hide_passwords_of(settings: Settings) -> None:

@@ -34,6 +34,7 @@ from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
 from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import RequestGuard
+from gateway.request_log import RequestLog, templates_of
 from gateway.responses import respond
 from gateway.settings import GatewaySettings
 
@@ -101,9 +102,12 @@ def create_app(settings: Settings) -> FastAPI:
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
     for module in (*partners.MODULES, *web.MODULES):
         app.router.routes += [_bare_route(route) for route in module.router.routes]
+    templates = templates_of(app.router.routes)
     for router in api_routers():
         app.include_router(router, prefix=API)
+        templates |= templates_of(router.routes, prefix=API)
     app.add_route("/openapi.json", _openapi, include_in_schema=False)
+    templates[_openapi] = "/openapi.json"
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
@@ -114,7 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.add_middleware(Limits, quota=gateway_settings.rate_limit, refuse=refuse)
     if gateway_settings.cors_origins:
         app.add_middleware(ApiCors, origins=gateway_settings.cors_origins.split(","))
-    app.add_middleware(RequestGuard, refuse=refuse)
+    app.add_middleware(RequestGuard, refuse=refuse, record=RequestLog(settings, templates).record)
     telemetry.watch_app(app)
     return app
 
@@ -134,6 +138,7 @@ def describe() -> bytes:
 
 def refuse(request: Request, error: Error) -> Response:
     """Build the response to an error: a problem document; for pages an HTML page, to clients that prefer HTML."""
+    request.scope["state"]["reason"] = error.reason
     accept = request.headers.get("accept", "")
     if not request.url.path.startswith("/api/") and preferred_media_type(accept, _ERROR_MEDIA_TYPES) == "text/html":
         return web.error_page(request, error)

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis import metrics
 from chassis.addresses import Networks, caller_of, is_in, site_of
 from chassis.errors import Error, TooMany
 from chassis.rpc.cpu_time import Measured
@@ -120,6 +121,7 @@ class Limits:
             await send(message)
 
         if left < 0:
+            metrics.count_limited(kind)
             refusal = too_many(buckets.quota, buckets.seconds_until(left + 1, 1))
             await self._refuse(Request(scope), refusal)(scope, receive, send_with_limit)
             return

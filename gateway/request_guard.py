@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Any, TypeVar
@@ -99,10 +100,17 @@ class RequestGuard:
     HEAD is served as GET; the server omits the body. Caches must not store responses to requests with a credential.
 
     refuse  builds the response to an error
+    record  called with the scope, the status and the seconds of each request at its end; status 0: no response
     """
 
-    def __init__(self, app: ASGIApp, *, refuse: Callable[[Request, Error], Response]) -> None:
-        self.app, self._refuse = app, refuse
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        refuse: Callable[[Request, Error], Response],
+        record: Callable[[Scope, int, float], None],
+    ) -> None:
+        self.app, self._refuse, self._record = app, refuse, record
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -110,12 +118,12 @@ class RequestGuard:
             return
         request_id, has_credential, error = _inspect(scope)
         scope.setdefault("state", {})["request_id"] = request_id
-        started = False
+        start, status = time.perf_counter(), 0
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 headers = message["headers"]
                 if has_credential:
                     headers = [*(pair for pair in headers if pair[0] != b"cache-control"), _NO_STORE]
@@ -133,9 +141,11 @@ class RequestGuard:
             await self.app(scope, receive, send_with_headers)
         except Exception:
             log.exception("request_failed", extra={"request_id": request_id, "path": scope["path"]})
-            if started:
+            if status:
                 raise
             await self._refuse(Request(scope), unexpected())(scope, receive, send_with_headers)
+        finally:
+            self._record(scope, status, time.perf_counter() - start)
 
 
 _NO_STORE = (b"cache-control", b"no-store")

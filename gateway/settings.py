@@ -32,6 +32,14 @@ class GatewaySettings(OwnSettings):
         description="origins whose scripts may read the API in a browser, separated by commas; *: any; none if empty",
     )
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
+    access_log: Literal["on", "off"] = Field(
+        default="off", description="log each request in JSON, without its query and its address"
+    )
+    access_log_details: str = Field(
+        default="",
+        pattern=r"^((queries|addresses)(,(queries|addresses))?)?$",
+        description="queries, addresses or both, separated by a comma: what the access log has in addition",
+    )
     public_url: str = Field(
         default="",
         validate_default=True,

@@ -23,6 +23,7 @@ if __name__ == "__main__":
 import errno
 import logging
 import signal
+import threading
 import time
 from collections.abc import Callable
 from functools import partial
@@ -58,7 +59,7 @@ from chassis.errors import Error, Invalid, Unavailable
 from chassis.output import json_text, print_text
 from chassis.service import Consumer, Resources, load
 from chassis.settings import load as load_settings
-from chassis.urls import known_scheme
+from chassis.urls import known_scheme, resolve
 from chassis.wake import announce_commits
 
 log = logging.getLogger(__name__)
@@ -197,6 +198,8 @@ def main(name: str, *, json_lines: bool = False) -> None:
     announce_commits(database)
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
+    # By name: that module counts events on this bus.
+    resolve("chassis.sampling:watch")(resources, stop := threading.Event())
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
     runner.add_service(worker_class(resources, publisher))
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -207,6 +210,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
     print_text(line)
     _wait(runner)
+    stop.set()
     publisher.close()
     database.close()
     telemetry.stop()

@@ -12,7 +12,7 @@ import grpc
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
-from chassis import telemetry
+from chassis import metrics, telemetry
 from chassis.context import Context
 from chassis.errors import Error, Invalid, Unauthenticated
 from chassis.ids import new_id
@@ -22,6 +22,7 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
+_OK = grpc.StatusCode.OK.name
 # Without a deadline gRPC reports one after centuries.
 _NO_DEADLINE_SECONDS = 1e6
 _MAX_REQUEST_ID_CHARACTERS = 64
@@ -109,6 +110,23 @@ class _HandlerRecorder:
 
 
 def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
+    def counted(request: Any, grpc_context: Any) -> Any:
+        if not metrics.is_on():
+            return behaviour(request, grpc_context)
+        start, code = time.perf_counter(), _OK
+        try:
+            return behaviour(request, grpc_context)
+        except Error as error:
+            code = error.grpc_code
+            raise
+        except BaseException:
+            # The call runs again in a thread.
+            code = ""
+            raise
+        finally:
+            if code:
+                metrics.observe_call(path[1:], code, time.perf_counter() - start)
+
     def behaviour(request: Any, grpc_context: Any) -> Any:
         context = _set_context(grpc_context)
         if telemetry.is_tracing():
@@ -130,7 +148,7 @@ def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
             log.exception("rpc_failed", extra={"method": path, "request_id": context.request_id})
             raise status.internal() from problem
 
-    return behaviour
+    return counted
 
 
 def _set_context(grpc_context: Any) -> Context:

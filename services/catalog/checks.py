@@ -1,13 +1,17 @@
-"""What doctor checks in the catalogue."""
+"""What doctor checks in the catalogue, and what metrics show of it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 
 from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.context import READER
 from chassis.health import NOTHING_TO_DO, Finding
+from chassis.metrics import Sample
 from chassis.sentences import sentence
 from chassis.service import Resources
 from chassis.urls import open_url
@@ -15,7 +19,7 @@ from services.catalog.importing import backfill
 from services.catalog.index.port import ENGINES, Index
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
-from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord
+from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
 BACKLOG = 5_000  # queued records from which on search results are noticeably late
 
@@ -98,3 +102,34 @@ def works(resources: Resources) -> list[Finding]:
             sentence("CHECK_WORKS_LEFT_ADVICE"),
         )
     ]
+
+
+def samples(resources: Resources) -> Iterator[Sample]:
+    """Read how far the index is behind, and how far imports are. Raises Unavailable."""
+    with resources.database.reading(READER) as session:
+        behind, seconds = index_lag(session)
+        totals = session.execute(
+            select(*(func.coalesce(func.sum(getattr(ImportRun, name)), 0).label(name) for name in _OUTCOMES))
+        ).one()
+        unfinished = select(Source.code, ImportRun.read, ImportRun.started_at).join(Source)
+        runs = session.execute(unfinished.where(ImportRun.finished_at.is_(None))).all()
+    yield Sample("rangkiang_index_behind_records", "Records that wait for the index", behind)
+    yield Sample("rangkiang_index_behind_seconds", "Time for which the oldest of them has waited", seconds)
+    for name in _OUTCOMES:
+        labels = {"outcome": name}
+        yield Sample("rangkiang_import_records", "Records of imports", getattr(totals, name), labels, "counter")
+    yield Sample("rangkiang_imports_unfinished", "Imports that run or were interrupted", len(runs))
+    for source, read, started_at in runs:
+        labels = {"source": source}
+        yield Sample("rangkiang_import_read_records", "Records that an unfinished import has read", read, labels)
+        age = max(0.0, (clock.now() - started_at).total_seconds())
+        yield Sample("rangkiang_import_age_seconds", "Time since an unfinished import began", age, labels)
+
+
+_OUTCOMES = ("created", "updated", "unchanged", "put_aside")
+
+
+def index_lag(session: Session) -> tuple[int, float]:
+    """Return how many records wait for the index, and the seconds for which the oldest has waited."""
+    behind, oldest = session.execute(select(func.count(), func.min(IndexQueue.queued_at))).one()
+    return behind, 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())

@@ -19,6 +19,7 @@ SERVICE = Service(
         "services.catalog.checks:branches",
         "services.catalog.checks:works",
     ),
+    metrics=("services.catalog.checks:samples",),
     jobs=(
         Job(name="indexing", run="services.catalog.jobs:index", lease="index"),
         Job(

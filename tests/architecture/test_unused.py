@@ -34,6 +34,10 @@ ALLOWED = {
     "called or read by SQLAlchemy": (
         "cache_ok", "impl", "isolation_level", "load_dialect_impl", "process_result_value", "type_annotation_map",
     ),
+    "called or read by http.server and prometheus_client": (
+        "address_family", "collect", "do_GET", "handle_error", "log_message", "server_version", "sys_version",
+        "timeout", "ValueClass",
+    ),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (
         "force_exit", "globals", "handle_exit", "redirect_slashes", "servers", "timeout_keep_alive",

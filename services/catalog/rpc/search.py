@@ -6,7 +6,7 @@ from functools import partial
 
 import grpc
 
-from chassis import rpc
+from chassis import metrics, rpc
 from chassis.context import system
 from chassis.ids import parse_id
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, searches_pb2
@@ -38,6 +38,8 @@ class SearchMethods(ServicerPart):
             explain=request.explain,
             before_slow_work=partial(rpc.leave_event_loop, context),
         )
+        if result.degraded:
+            metrics.count_degraded("rangkiang.catalog.v1.Catalog/Search")
         return wire.SearchReply(
             total=result.total,
             hits=[

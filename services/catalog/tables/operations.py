@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis import clock
 from services.catalog.tables.base import Table
 
 
@@ -55,11 +56,16 @@ class RejectedRecord(Table):
 
 
 class IndexQueue(Table):
-    """Records to write to the index; a row is deleted by (number, version) after the write."""
+    """Records to write to the index; a row is deleted by (number, version) after the write.
+
+    queued_at  since when the index is behind on this record, also when a later version replaced the first; None in rows
+               of a release without the column
+    """
 
     __tablename__ = "index_queue"
     record_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     version: Mapped[int]
+    queued_at: Mapped[datetime | None] = mapped_column(default=clock.now)
 
 
 class IndexRebuild(Table):

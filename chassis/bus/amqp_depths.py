@@ -1,0 +1,59 @@
+"""How many events wait in the queues of a service's handlers, asked of the broker without declaring any queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from amqp import AMQPError, NotFound
+from kombu.connection import Connection
+from kombu.exceptions import KombuError
+
+from chassis.bus.amqp import CONNECT_SECONDS, dead_queue, queue_of
+from chassis.bus.depths import Depth
+from chassis.errors import Unavailable
+from chassis.service import Resources
+
+
+class AmqpDepths:
+    """Asks the broker; connects when needed, and again after a failure."""
+
+    def __init__(self, url: str, *, resources: Resources) -> None:
+        self._url, self._service = url, resources.service
+        self._connection: Any = None
+
+    def count(self) -> list[Depth]:
+        depths = []
+        for consumer in self._service.consumers:
+            queue = queue_of(self._service.name, consumer.name)
+            counts = {name: self._messages(name) for name in (queue, dead_queue(queue))}
+            missing = tuple(name for name, count in counts.items() if count is None)
+            depths.append(Depth(consumer.name, counts[queue] or 0, counts[dead_queue(queue)] or 0, missing))
+        return depths
+
+    def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.collect(socket_timeout=1)
+
+    def _messages(self, queue: str) -> int | None:
+        """Return the number of messages that are ready; None when the broker has no such queue."""
+        with self._channel() as channel, suppress(NotFound):
+            return int(channel.queue_declare(queue, passive=True).message_count)
+        return None
+
+    @contextmanager
+    def _channel(self) -> Iterator[Any]:
+        """Open a channel for one question: the broker closes it when the answer is no. Raises Unavailable."""
+        try:
+            if self._connection is None:
+                self._connection = Connection(self._url, connect_timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+                self._connection.connect()
+            channel = self._connection.channel()
+            yield channel
+            if channel.is_open:
+                channel.close()
+        except (OSError, AMQPError, KombuError) as problem:
+            self.close()
+            raise Unavailable("BUS_UNAVAILABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem

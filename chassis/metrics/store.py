@@ -1,0 +1,197 @@
+"""The files of the metrics in DATA/metrics: each process adds to its own, and any process can read the sum of all.
+
+A process takes the first free slot, which is a locked file. Its counters go on from those of the slot's former holder,
+so a restart loses nothing, and there are no more files than processes ever ran at once. The kernel frees the lock at a
+process's death; gauges of a slot without a holder are not shown. After a kill -9 the mapped files are as they were; a
+file that a power cut has damaged is deleted, which Prometheus sees as a counter that begins again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import struct
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, values
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.values import MultiProcessValue
+
+from chassis.metrics import Sample
+from chassis.settings import set_variable
+
+log = logging.getLogger(__name__)
+
+# Change it when the name or the labels of a counter or histogram change: old files would show both.
+FORM = "1"
+MOST_SLOTS = 256
+# Allocated before use: a write to a mapped file that a full disk cannot extend would kill the process.
+FILE_BYTES = {"counter": 1 << 17, "histogram": 1 << 21}
+SAMPLE_SECONDS = 5.0
+# Samples of a service that are older are not shown: they would hide that nobody takes them.
+FRESH_SECONDS = 6 * SAMPLE_SECONDS
+
+
+class Store:
+    """The metrics of this process, and the folder of all.
+
+    folder   DATA/metrics
+    process  its name in `rangkiang_processes`
+    raises   OSError  the folder cannot be used, the disk is full, or no slot is free
+    """
+
+    def __init__(self, folder: Path, process: str) -> None:
+        self.folder = folder / FORM
+        self.process = process
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.slot, self._handle = self._take_slot()
+        for kind, size in FILE_BYTES.items():
+            _prepare(self.folder / f"{kind}_{self.slot}.db", size)
+        # The library finds its folder in the environment; the slot takes the place of the process id.
+        set_variable("PROMETHEUS_MULTIPROC_DIR", str(self.folder))
+        self._values = MultiProcessValue(lambda: self.slot)  # type: ignore[no-untyped-call]
+        values.ValueClass = self._values
+        self._registry = CollectorRegistry()
+
+    def histogram(self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]) -> Histogram:
+        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+    def counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
+        return Counter(name, text, labels, registry=self._registry)
+
+    def write_gauges(self, samples: Iterable[Sample]) -> None:
+        """Replace the gauges of this process, which are added to those of the others. Raises OSError."""
+        _write_samples(self.folder / f"process-{self.slot}.json", [*samples, _process_sample(self.process)])
+
+    def write_service(self, service: str, samples: Iterable[Sample]) -> None:
+        """Replace the samples of a service, which any process may have taken. Raises OSError."""
+        _write_samples(self.folder / f"service-{service}.json", samples)
+
+    def service_samples(self, service: str) -> list[Sample]:
+        """Return the last samples of a service, of any age; none when they cannot be read."""
+        return _read_samples(self.folder / f"service-{service}.json")
+
+    def lock(self, name: str) -> int | None:
+        """Take a lock of this machine, until its handle is closed or the process ends; None when another holds it."""
+        return _lock(self.folder / f"{name}.lock")
+
+    def families(self) -> list[Metric]:
+        """Return all metrics of all processes of this machine."""
+        counts = _merge([str(path) for path in sorted(self.folder.glob("*.db"))])
+        return [*counts, *_families(self._live_samples())]
+
+    def close(self) -> None:
+        self._values.close_all_files()
+        os.close(self._handle)
+
+    def _take_slot(self) -> tuple[int, int]:
+        for slot in range(MOST_SLOTS):
+            handle = _lock(self.folder / f"slot-{slot}.lock")
+            if handle is not None:
+                (self.folder / f"process-{slot}.json").unlink(missing_ok=True)
+                return slot, handle
+        raise OSError(0, f"{MOST_SLOTS} processes have metrics", str(self.folder))
+
+    def _live_samples(self) -> Iterator[Sample]:
+        """Yield the samples of services, and the sums of the gauges of running processes."""
+        sums: dict[tuple[str, ...], Sample] = {}
+        for path in self.folder.glob("process-*.json"):
+            slot = path.stem.partition("-")[2]
+            for sample in _read_samples(path) if self._is_running(slot) else ():
+                key = (sample.name, *(f"{name}={value}" for name, value in sorted(sample.labels.items())))
+                before = sums[key].value if key in sums else 0.0
+                sums[key] = Sample(sample.name, sample.help, before + sample.value, sample.labels)
+        yield from sums.values()
+        for path in self.folder.glob("service-*.json"):
+            age = max(0.0, time.time() - path.stat().st_mtime)
+            service = path.stem.partition("-")[2]
+            yield Sample("rangkiang_sample_age_seconds", "Age of a service's samples", age, {"service": service})
+            if age < FRESH_SECONDS:
+                yield from _read_samples(path)
+
+    def _is_running(self, slot: str) -> bool:
+        if slot == str(self.slot):
+            return True
+        handle = _lock(self.folder / f"slot-{slot}.lock", shared=True)
+        if handle is None:
+            return True
+        os.close(handle)
+        return False
+
+
+def _process_sample(process: str) -> Sample:
+    return Sample("rangkiang_processes", "Running processes of this machine", 1.0, {"process": process})
+
+
+def _lock(path: Path, *, shared: bool = False) -> int | None:
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+def _prepare(path: Path, size: int) -> None:
+    """Delete a damaged file, and allocate its blocks. Raises OSError, on a full disk too."""
+    if path.exists() and not _is_sound(path):
+        log.warning("metrics_file_damaged", extra={"file": str(path)})
+        path.unlink()
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(handle, 0, size)
+    finally:
+        os.close(handle)
+
+
+def _is_sound(path: Path) -> bool:
+    try:
+        MultiProcessCollector.merge([str(path)])  # type: ignore[no-untyped-call]
+    except (RuntimeError, ValueError, TypeError, AttributeError, struct.error):
+        return False
+    return True
+
+
+def _merge(paths: list[str]) -> list[Metric]:
+    try:
+        return list(MultiProcessCollector.merge(paths))  # type: ignore[no-untyped-call]
+    except (OSError, RuntimeError, ValueError, TypeError, AttributeError, struct.error):
+        sound = [path for path in paths if _is_sound(Path(path))]
+        return list(MultiProcessCollector.merge(sound))  # type: ignore[no-untyped-call]
+
+
+def _write_samples(path: Path, samples: Iterable[Sample]) -> None:
+    """Replace the file, so that a reader never sees a part of it."""
+    new = path.with_suffix(f".{os.getpid()}.new")
+    try:
+        new.write_text(json.dumps([asdict(sample) for sample in samples]), encoding="utf-8")
+        new.replace(path)
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+
+
+def _read_samples(path: Path) -> list[Sample]:
+    try:
+        return [Sample(**values) for values in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError):
+        return []
+
+
+def _families(samples: Iterable[Sample]) -> list[Metric]:
+    families: dict[str, Any] = {}
+    for sample in samples:
+        family = families.get(sample.name)
+        if family is None:
+            kind = CounterMetricFamily if sample.kind == "counter" else GaugeMetricFamily
+            family = families[sample.name] = kind(sample.name, sample.help, labels=sorted(sample.labels))
+        family.add_metric([sample.labels[name] for name in sorted(sample.labels)], sample.value)
+    return list(families.values())

@@ -1,0 +1,87 @@
+"""What is logged of a request: every response from 500 on, and each request when the access log is on."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from gateway.request_log import access_log
+from tests.conditions import eventually
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+
+ID = {"X-Request-Id": "r-77"}
+
+
+@pytest.fixture
+def access_lines(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
+    """Reads the lines of the access log so far; the log is as before at the end."""
+    before = access_log.handlers, access_log.propagate, access_log.level
+    lines: list[dict[str, Any]] = []
+
+    def read() -> list[dict[str, Any]]:
+        lines.extend(json.loads(line) for line in capfd.readouterr().err.splitlines() if '"gateway.access"' in line)
+        return lines
+
+    yield read
+    access_log.handlers, access_log.propagate, access_log.level = before
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "reason"), [("down", 503, "SEARCH_DOWN"), ("broken", 500, "INTERNAL")]
+)
+def test_a_response_from_500_on_is_logged_with_its_request_id(
+    http: httpx.Client, catalog: FakeCatalog, caplog: pytest.LogCaptureFixture, fault: str, status: int, reason: str
+) -> None:
+    setattr(catalog, fault, True)
+    response = http.get("/api/v1/search?q=secret", headers=ID)
+    assert (response.status_code, response.json()["reason"]) == (status, reason)
+    eventually(lambda: "response_failed" in caplog.messages)
+    [record] = [vars(record) for record in caplog.records if record.message == "response_failed"]
+    fields = {name: record[name] for name in ("request_id", "status", "reason", "method", "route")}
+    assert fields == {
+        "request_id": "r-77", "status": status, "reason": reason, "method": "GET", "route": "/api/v1/search"
+    }  # fmt: skip
+    assert "secret" not in str(record)
+
+
+def test_a_response_below_500_is_not_logged(http: httpx.Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        assert http.get("/api/v1/records/no-id").status_code == 404
+        assert http.get("/api/v1/search?q=surau").status_code == 200
+    assert not [record for record in caplog.records if record.name.startswith("gateway")]
+
+
+def test_the_access_log_has_neither_query_nor_address(access_lines: Any) -> None:
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
+        httpx.get(f"{address}/api/v1/search?q=secret", headers=ID)
+        httpx.head(f"{address}/records/no-id")
+        httpx.get(f"{address}/nowhere")
+        eventually(lambda: len(access_lines()) >= 3)
+    first, second, third = access_lines()
+    assert first | {"time": "", "ms": 0} == {
+        "time": "", "level": "INFO", "process": "gateway", "logger": "gateway.access", "event": "request",
+        "request_id": "r-77", "method": "GET", "path": "/api/v1/search", "route": "/api/v1/search", "status": 200,
+        "ms": 0,
+    }  # fmt: skip
+    assert (second["route"], second["status"], third["route"]) == ("/records/{record_id}", 404, "")
+
+
+def test_queries_and_addresses_are_logged_when_they_are_named(access_lines: Any) -> None:
+    options = {"access_log": "on", "access_log_details": "queries,addresses"}
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, **options) as address:
+        httpx.get(f"{address}/api/v1/search?q=navis")
+        eventually(lambda: len(access_lines()) >= 1)
+    [line] = access_lines()
+    assert (line["query"], line["address"]) == ("q=navis", "127.0.0.1")
+
+
+def test_without_the_setting_there_is_no_access_log(access_lines: Any) -> None:
+    with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
+        httpx.get(f"{address}/api/v1/search?q=navis")
+    assert not access_lines()
