@@ -32,9 +32,7 @@ def access_lines(capfd: pytest.CaptureFixture[str]) -> Iterator[Any]:
     access_log.handlers, access_log.propagate, access_log.level = before
 
 
-@pytest.mark.parametrize(
-    ("fault", "status", "reason"), [("down", 503, "SEARCH_DOWN"), ("broken", 500, "INTERNAL")]
-)
+@pytest.mark.parametrize(("fault", "status", "reason"), [("down", 503, "SEARCH_DOWN"), ("broken", 500, "INTERNAL")])
 def test_a_response_from_500_on_is_logged_with_its_request_id(
     http: httpx.Client, catalog: FakeCatalog, caplog: pytest.LogCaptureFixture, fault: str, status: int, reason: str
 ) -> None:
