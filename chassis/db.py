@@ -11,13 +11,13 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, create_engine, event, text
 from sqlalchemy.engine import URL, Connection, Dialect, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import telemetry
 from chassis.context import READER, Context
+from chassis.db_errors import translate_connection_errors, translate_errors
 from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
@@ -31,17 +31,14 @@ chassis_tables = MetaData()
 # 64 bits for counts and generated numbers; SQLite generates row ids only for its own INTEGER.
 BigNumber = BigInteger().with_variant(Integer, "sqlite")
 
-# PostgreSQL's SQLSTATEs
-UNDEFINED_TABLE = "42P01"
-DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
 # Command tags of statements that change no row.
 READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
 DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
-# SQLite's messages about a file that is damaged, cannot be opened or is on a failing disk.
-UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O error", "readonly database")
 READY_CONNECTIONS = 2  # connections outside the pool for `rows`, on SQLite
 MAPPED_BYTES = 256 * 1024 * 1024  # part of SQLite's file that readers map: ten rows take 23 µs instead of 33
+
+_SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('statement_timeout', :timeout, true)")
 
 Result = TypeVar("Result")
 
@@ -86,10 +83,13 @@ class Database:
 
     url               SQLAlchemy URL; sqlite:///path or postgresql+psycopg://…
     pool_size         largest number of connections
+    overflow          on PostgreSQL, connections more at most, which are closed after their use: for jobs
     protected_tables  tables whose rows only their institution reads, from the service's manifest
     """
 
-    def __init__(self, url: str, *, pool_size: int = 16, protected_tables: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 16, overflow: int = 0, protected_tables: tuple[str, ...] = ()
+    ) -> None:
         self.url = read_url(url)
         self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
@@ -105,7 +105,11 @@ class Database:
                 url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables, mapped_bytes=MAPPED_BYTES
             )
         else:
-            self.writer = create_engine(url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True)
+            # A local import: the embedded edition starts without psycopg.
+            from chassis import postgres
+
+            self._limits = postgres
+            self.writer = postgres.open_engine(self.url, pool_size=pool_size, overflow=overflow)
             telemetry.watch_sql(self.writer, event.listen)
             event.listen(self.writer, "after_cursor_execute", _count_write)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
@@ -135,14 +139,14 @@ class Database:
         with (
             transaction_on(self._name),
             self._turn(context),
-            _translate_database_error(),
+            translate_errors(),
             Session(self.writer, expire_on_commit=False) as session,
         ):
-            with _translate_connection_error():
-                self._set_institution(session, context)
+            with translate_connection_errors():
+                self._set_context(session, context, is_write=True)
                 changes = self._changes(session)
             yield session
-            with _translate_connection_error():
+            with translate_connection_errors():
                 session.flush()
                 wrote = self._changes(session) != changes
                 session.commit()
@@ -171,7 +175,7 @@ class Database:
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
-        with _translate_database_error(), _translate_connection_error(), self.writer.connect() as connection:
+        with translate_errors(), translate_connection_errors(), self.writer.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
@@ -181,9 +185,9 @@ class Database:
         context  its institution reads its own rows of protected tables
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
-        with _translate_database_error(), Session(self.reader) as session:
-            with _translate_connection_error():
-                self._set_institution(session, context)
+        with translate_errors(), Session(self.reader) as session:
+            with translate_connection_errors():
+                self._set_context(session, context, is_write=False)
             yield session
 
     def rows(self, statement: str, parameters: Sequence[Any], context: Context = READER) -> list[Any]:
@@ -193,9 +197,9 @@ class Database:
         institution is set only in a database that has protected tables.
 
         context  its institution reads its own rows of protected tables; no institution by default
-        raises   Unavailable  DATABASE_UNAVAILABLE
+        raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
-        with _translate_database_error(), telemetry.span("SELECT", kind="client", db_statement=statement):
+        with translate_errors(), telemetry.span("SELECT", kind="client", db_statement=statement):
             connection = self._take()
             try:
                 cursor = connection.cursor()
@@ -204,9 +208,11 @@ class Database:
                 cursor.execute(statement, parameters)
                 rows = list(cursor.fetchall())
             except self._driver_error as problem:
-                connection.invalidate()
+                is_lost = self.is_sqlite or connection.dbapi_connection.closed
+                if is_lost:
+                    connection.invalidate(problem)
                 connection.close()
-                raise OperationalError(statement, None, problem, connection_invalidated=True) from problem
+                raise OperationalError(statement, None, problem, connection_invalidated=is_lost) from problem
             except BaseException:
                 connection.close()
                 raise
@@ -217,8 +223,11 @@ class Database:
         try:
             return self._ready.pop()
         except IndexError:
-            with _translate_connection_error():
+            try:
                 return self.reader.raw_connection()
+            except self._driver_error as problem:
+                # SQLAlchemy does not wrap the driver's errors here.
+                raise OperationalError(None, None, problem, connection_invalidated=True) from problem
 
     def _give_back(self, connection: Any) -> None:
         """On SQLite a SELECT leaves nothing open: the next call of `rows` uses its connection, outside the pool."""
@@ -235,11 +244,15 @@ class Database:
         if self.is_sqlite:
             self._write_turn.close()
 
-    def _set_institution(self, session: Session, context: Context) -> None:
+    def _set_context(self, session: Session, context: Context, *, is_write: bool) -> None:
+        """Set the institution and, on PostgreSQL in the same statement, the longest time of a statement."""
         if self.is_sqlite:
             session.connection().info["institution"] = stored_institution(context.institution)
-        else:
-            session.execute(text(SET_INSTITUTION.format(":institution")), {"institution": context.institution})
+            return
+        seconds = self._limits.statement_seconds(context, is_write=is_write)
+        driver_connection: Any = session.connection().connection.dbapi_connection
+        driver_connection.limit_seconds = seconds + self._limits.MARGIN_SECONDS
+        session.execute(_SET_CONTEXT, {"institution": context.institution, "timeout": str(int(seconds * 1000))})
 
     def _limit(self, statement: str, connection: Any, cursor: Any, context: Context) -> str:
         """Set the institution for a statement of `rows`; return the statement to run."""
@@ -277,44 +290,6 @@ class Database:
             yield
 
 
-@contextmanager
-def _translate_database_error() -> Iterator[None]:
-    """Raise a lost connection or a full disk as Unavailable; do not translate the error of a wrong statement.
-
-    raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED
-            Conflict     WRITE_CONFLICT
-    """
-    try:
-        yield
-    except PoolTimeoutError as problem:
-        raise Unavailable("DATABASE_BUSY") from problem
-    except DBAPIError as problem:
-        if _sqlstate(problem) in (DEADLOCK, SERIALIZATION_FAILURE):
-            raise Conflict("WRITE_CONFLICT") from problem
-        if "no such table" in str(problem.orig) or _sqlstate(problem) == UNDEFINED_TABLE:
-            raise Unavailable("DATABASE_NOT_MIGRATED") from problem
-        refuse_unusable_file(problem)
-        if not problem.connection_invalidated and not _is_full(problem):
-            raise
-        with _translate_connection_error():
-            raise
-
-
-@contextmanager
-def _translate_connection_error() -> Iterator[None]:
-    try:
-        yield
-    except DBAPIError as problem:
-        if _sqlstate(problem) in (DEADLOCK, SERIALIZATION_FAILURE):
-            raise Conflict("WRITE_CONFLICT") from problem
-        refuse_unusable_file(problem)
-        if not (isinstance(problem, InterfaceError | OperationalError) or problem.connection_invalidated):
-            raise
-        if _is_full(problem):
-            raise Unavailable("DISK_FULL") from problem
-        raise Unavailable("DATABASE_UNAVAILABLE") from problem
-
-
 def read_url(url: str) -> URL:
     """Parse the URL of a database.
 
@@ -328,27 +303,12 @@ def read_url(url: str) -> URL:
     return make_url(url)
 
 
-def refuse_unusable_file(problem: DBAPIError) -> None:
-    """Raise the error of a SQLite file that cannot be opened, read or written as Unavailable."""
-    message = str(problem.orig)
-    if any(text in message for text in UNUSABLE_FILE):
-        raise Unavailable("DATABASE_FILE_UNUSABLE", why=message) from problem
-
-
-def _sqlstate(problem: DBAPIError) -> str:
-    return str(getattr(problem.orig, "sqlstate", ""))
-
-
 def _count_write(
     connection: Any, cursor: Any, _statement: str, _parameters: Any, _context: Any, _executemany: bool
 ) -> None:
     """Count the statements of a PostgreSQL connection that changed something."""
     if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READ_TAGS:
         connection.info["writes"] = connection.info.get("writes", 0) + 1
-
-
-def _is_full(problem: DBAPIError) -> bool:
-    return "disk is full" in str(problem.orig) or "No space left" in str(problem.orig)
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from functools import partial
 from urllib.parse import urlsplit
 
 from chassis import clock, metrics, telemetry
+from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.gc_tuning import tune_gc
 from chassis.job_runs import DONE, SCHEDULE, due_at, record_end, record_start
@@ -116,7 +117,8 @@ def _run_until(job: Job, resources: Resources, stop: threading.Event, process_st
                 if not end.is_set():
                     run(fenced, end)
         except Error as problem:
-            log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
+            if not is_outage(problem):
+                log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
         except Exception:
             # The outermost function of the thread; the next attempt may succeed.
             log.exception("job_crashed", extra={"job": job.name})

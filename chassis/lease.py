@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
+from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.lease_rows import RowLease, lease_lost, renewer_of
 
@@ -88,7 +89,8 @@ class Leases:
                 try:
                     lease = self.try_hold(role)
                 except Error as problem:
-                    log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
+                    if not is_outage(problem):
+                        log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
                     continue
                 if lease is not None:
                     return lease

@@ -125,7 +125,7 @@ class RowLease:
                 connection.execute(_RELEASE, {"role": self.role, "token": self.token, "channel": CHANNEL})
         except Error as problem:
             # The lease ends by itself within LEASE_SECONDS.
-            log.warning("lease_not_released", extra={"role": self.role, "reason": problem.reason})
+            log.debug("lease_not_released", extra={"role": self.role, "reason": problem.reason})
 
 
 class LeaseRenewer:
@@ -182,7 +182,8 @@ class LeaseRenewer:
                 for notice in connection.notifies(timeout=self._check_roles(connection), stop_after=1):
                     self._wake([notice.payload])
             except psycopg.Error as problem:
-                log.warning("lease_not_renewed", extra={"reason": type(problem).__name__})
+                # An outage is logged once for the whole process, and a lost lease by its job.
+                log.debug("lease_not_renewed", extra={"reason": type(problem).__name__})
                 if connection is not None:
                     connection.close()
                 connection = None

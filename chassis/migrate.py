@@ -20,7 +20,8 @@ from sqlalchemy import Connection, MetaData, create_engine, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
-from chassis.db import Database, read_url, refuse_unusable_file
+from chassis.db import Database, read_url
+from chassis.db_errors import refuse_unusable_file
 from chassis.errors import Conflict, Unavailable
 from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes

@@ -19,6 +19,7 @@ from chassis.bus import Bus, Event
 from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.context import system
 from chassis.db import Database, Id, UtcTime, chassis_tables
+from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.ids import earliest_id
 from chassis.service import Resources
@@ -75,20 +76,21 @@ class Relay:
         return len(published)
 
     def run(self, stop: threading.Event, wake: Wake) -> None:
-        """Publish until `stop`; while the bus or the database is unavailable, wait and log it once."""
-        pause = 0.0
+        """Publish until `stop`; while the bus or the database is unavailable, wait; a waiting bus is logged once."""
+        pause, is_logged = 0.0, False
         while not stop.is_set():
             try:
                 published = self.step()
             except (Error, DBAPIError) as problem:
-                if not pause:
+                if not (is_logged or is_outage(problem)):
                     log.warning("relay_waits", extra={"database": self._database.url.database, "why": str(problem)})
+                    is_logged = True
                 pause = min(2 * pause or 0.1, LONGEST_PAUSE_SECONDS)
                 stop.wait(pause)
                 continue
-            if pause:
+            if is_logged:
                 log.warning("relay_resumed", extra={"database": self._database.url.database})
-            pause = 0.0
+            pause, is_logged = 0.0, False
             if not published:
                 wake.wait(SWEEP_SECONDS)
 

@@ -23,10 +23,12 @@ import uvicorn
 
 from chassis.http_protocol import CHECK_SECONDS, BoundedProtocol
 from chassis.settings import environment_with
+from chassis.stopping import end_within
 
 log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
+FORCE_SECONDS = 2  # after the grace a process ends, whatever hangs
 RESPAWN_SECONDS = 0.5
 PAUSE_SECONDS = 0.02  # before the next try to accept or to pass on
 
@@ -167,7 +169,7 @@ class Supervisor:
         self._listener.close()
         for worker in self._workers.values():
             worker.terminate()
-        end = time.monotonic() + GRACE_SECONDS + 2
+        end = time.monotonic() + GRACE_SECONDS + FORCE_SECONDS + 1
         for worker in self._workers.values():
             try:
                 worker.wait(timeout=max(0.1, end - time.monotonic()))
@@ -194,6 +196,8 @@ class StoppableServer(uvicorn.Server):
         # its leases are released.
         if self.should_exit and sig == signal.SIGINT:
             self.force_exit = True
+        if not self.should_exit:
+            end_within(GRACE_SECONDS + FORCE_SECONDS)
         self.should_exit = True
 
 

@@ -119,10 +119,15 @@ class Service:
     checks: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
 
-    def open_database(self, settings: Settings, *, pool_size: int = 16) -> Database:
+    def open_database(self, settings: Settings, *, pool_size: int = 16, overflow: int = 0) -> Database:
         """Open the service's database, with the protected tables of the manifest; the caller closes it."""
         database: type[Database] = resolve("chassis.db:Database")
-        return database(settings.database(self.name), pool_size=pool_size, protected_tables=self.protected_tables)
+        return database(
+            settings.database(self.name),
+            pool_size=pool_size,
+            overflow=overflow,
+            protected_tables=self.protected_tables,
+        )
 
 
 def service_names() -> list[str]:

@@ -23,11 +23,12 @@ from chassis.db import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimit
-from chassis.prefork import GRACE_SECONDS, StoppableServer, Supervisor, WorkerServer
+from chassis.prefork import FORCE_SECONDS, GRACE_SECONDS, StoppableServer, Supervisor, WorkerServer
 from chassis.rpc import inproc
-from chassis.rpc.server import database_answers
+from chassis.rpc.server import MOST_JOBS, DatabaseCheck
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, load
+from chassis.stopping import end_within
 from chassis.urls import resolve
 
 BACKLOG = 512
@@ -99,19 +100,20 @@ class _Services:
         self._threads: list[threading.Thread] = []
         self._databases: list[Database] = []
         for service in services:
-            database = service.open_database(settings)
+            database = service.open_database(settings, overflow=MOST_JOBS)
             resources = Resources(settings=settings, database=database, service=service)
             self._databases.append(database)
             if service.rpc:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
-                inproc.register(service.name, servicer, adder, is_healthy=partial(database_answers, database))
+                inproc.register(service.name, servicer, adder, is_healthy=DatabaseCheck(database))
             self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
         tune_gc()
 
     def close(self) -> None:
         self._stop.set()
+        deadline = time.monotonic() + GRACE_SECONDS
         for thread in self._threads:
-            thread.join(timeout=GRACE_SECONDS)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
         for database in self._databases:
             database.close()
 
@@ -160,6 +162,7 @@ class _DrainingServer(_AnnouncingServer):
         if sig != signal.SIGTERM or not self._drain_seconds or self._drain_end < math.inf:
             super().handle_exit(sig, frame)
             return
+        end_within(self._drain_seconds + GRACE_SECONDS + FORCE_SECONDS)
         self._drain_end = time.monotonic() + self._drain_seconds
         app: Any = self.config.app
         app.state.is_draining = True

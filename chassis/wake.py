@@ -27,13 +27,6 @@ CHANNEL = "rangkiang_wake"
 # NOTIFY inside writers' transactions halves their rate, so another connection sends it, at most this often.
 NOTIFY_EVERY_SECONDS = 0.005
 RECONNECT_SECONDS = 1.0
-# Without these options a connection to a dead machine waits for minutes.
-_TIMEOUTS: dict[str, Any] = {
-    "keepalives_idle": 5,
-    "keepalives_interval": 2,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 6_000,
-}
 
 _announced: weakref.WeakSet[Database] = weakref.WeakSet()
 
@@ -142,6 +135,8 @@ class _Notifier:
     def _send(self) -> None:
         import psycopg
 
+        from chassis.postgres import open_connection
+
         connection: psycopg.Connection[Any] | None = None
         while True:
             self._committed.wait()
@@ -150,11 +145,11 @@ class _Notifier:
             self._committed.clear()
             try:
                 if connection is None:
-                    connection = _connect(self._url)
+                    connection = open_connection(self._url)
                 connection.execute(f"NOTIFY {CHANNEL}".encode())
             except psycopg.Error as problem:
-                # Without notifications waiting threads check once a second.
-                log.info("wake_not_sent", extra={"reason": type(problem).__name__})
+                # Without notifications waiting threads check once a second; the outage itself is logged once.
+                log.debug("wake_not_sent", extra={"reason": type(problem).__name__})
                 _close_connection(connection)
                 connection = None
                 self._stop.wait(RECONNECT_SECONDS)
@@ -177,7 +172,7 @@ class _ListenWake:
             for _ in self._listen().notifies(timeout=seconds, stop_after=1):
                 pass
         except self._error as problem:
-            log.info("wake_not_received", extra={"reason": type(problem).__name__})
+            log.debug("wake_not_received", extra={"reason": type(problem).__name__})
             self.close()
             time.sleep(max(0.0, min(seconds, RECONNECT_SECONDS) - (time.monotonic() - start)))
 
@@ -193,17 +188,12 @@ class _ListenWake:
 
 def listen(url: URL, channel: str) -> psycopg.Connection[Any]:
     """Open a connection that receives the notifications of a channel. Raises psycopg.Error."""
-    connection = _connect(url)
+    # A local import: the embedded edition starts without psycopg.
+    from chassis.postgres import open_connection
+
+    connection = open_connection(url)
     connection.execute(f"LISTEN {channel}".encode())
     return connection
-
-
-def _connect(url: URL) -> psycopg.Connection[Any]:
-    """Open a connection that commits each statement and notices when the server stops answering."""
-    import psycopg
-
-    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
-    return psycopg.connect(plain, autocommit=True, connect_timeout=5, **_TIMEOUTS)
 
 
 def _close_connection(connection: psycopg.Connection[Any] | None) -> None:

@@ -21,6 +21,7 @@ from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.bus.handling import handle
 from chassis.context import system
 from chassis.db import Database, Id, UtcTime, chassis_tables
+from chassis.db_errors import is_outage
 from chassis.errors import Error, Invalid
 from chassis.ids import parse_id
 from chassis.service import Resources, discover
@@ -117,7 +118,8 @@ class Deliveries:
             try:
                 count = self.run_due(stop)
             except (Error, DBAPIError) as problem:
-                log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
+                if not is_outage(problem):
+                    log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
                 stop.wait(SWEEP_SECONDS)
                 continue
             if not count:

@@ -17,13 +17,14 @@ from grpc_reflection.v1alpha import reflection
 from sqlalchemy import text
 
 from chassis import jobs
-from chassis.context import READER
+from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files
 from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
 from chassis.settings import Settings
+from chassis.stopping import end_within
 from chassis.urls import resolve
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,9 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 10.0
 # The name of health checks that ask whether this process answers; others ask whether it and its database are ready.
 LIVENESS = "liveness"
+FORCE_SECONDS = 2.0  # after the grace the process ends, whatever hangs
 HEALTH_CHECK_SECONDS = 2.0
+MOST_JOBS = 16  # connections for jobs beside those of calls; each is closed after its use
 # Calls per thread that may wait for it; further calls are refused as RESOURCE_EXHAUSTED.
 QUEUE_PER_THREAD = 16
 _OPTIONS: list[tuple[str, Any]] = [
@@ -198,13 +201,18 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     raises    the errors of `Server`
     """
     stop = threading.Event()
+
+    def on_signal(*_: object) -> None:
+        end_within(settings.drain_seconds + GRACE_SECONDS + FORCE_SECONDS)
+        stop.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    # One connection per thread, and one for the health check.
-    database = service.open_database(settings, pool_size=settings.grpc_threads + 1)
+        signal.signal(number, on_signal)
+    # One connection per thread, and one for the health check; a job that hangs takes none of them.
+    database = service.open_database(settings, pool_size=settings.grpc_threads + 1, overflow=MOST_JOBS)
     resources = Resources(settings=settings, database=database, service=service)
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
-    server = Server(servicer, adder, settings, is_healthy=lambda: database_answers(database))
+    server = Server(servicer, adder, settings, is_healthy=DatabaseCheck(database))
     threads = jobs.start(jobs.jobs_of(resources), resources, stop)
     server.start()
     announce(server.address)
@@ -214,17 +222,28 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     log.info("stopping", extra={"service": service.name})
     server.drain()
     time.sleep(settings.drain_seconds)
+    deadline = time.monotonic() + GRACE_SECONDS
     server.stop()
     for thread in threads:
-        thread.join(timeout=GRACE_SECONDS)
+        thread.join(timeout=max(0.0, deadline - time.monotonic()))
     database.close()
 
 
-def database_answers(database: Database) -> bool:
-    """Return True when the database answers a query."""
-    try:
-        with database.reading(READER) as session:
-            return bool(session.scalar(text("SELECT 1")) == 1)
-    except Error as problem:
-        log.warning("database_unreachable", extra={"reason": problem.reason})
-        return False
+class DatabaseCheck:
+    """Whether a database answers a query; logs a reason when it changes. An outage itself is logged where it is met."""
+
+    def __init__(self, database: Database) -> None:
+        self._database, self._reason = database, ""
+
+    def __call__(self) -> bool:
+        reason = ""
+        try:
+            context = Context(deadline=time.monotonic() + HEALTH_CHECK_SECONDS)
+            with self._database.reading(context) as session:
+                session.execute(text("SELECT 1"))
+        except Error as problem:
+            reason = problem.reason
+        if reason not in ("", "DATABASE_UNAVAILABLE", self._reason):
+            log.warning("database_not_ready", extra={"reason": reason})
+        self._reason = reason
+        return not reason

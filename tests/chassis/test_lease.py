@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 import threading
@@ -184,6 +185,7 @@ def test_a_transaction_that_has_checked_its_lease_blocks_no_renewal(
 
 
 def test_leases_survive_a_broken_connection(rows: Database, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "chassis.lease_rows")
     lease = Leases(rows).try_hold("index")
     assert lease is not None
     time.sleep(0.5)

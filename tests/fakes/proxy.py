@@ -43,6 +43,16 @@ class Proxy:
         """Keep connections open without passing bytes."""
         self._stalled = True
 
+    def silence(self) -> None:
+        """Pass no byte of the connections that are open now, and keep them open; new connections work.
+
+        So does a failover whose old address drops packets.
+        """
+        with self._lock:
+            for connection in self._pairs:
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(connection)
+
     def close(self) -> None:
         self._ended = True
         self._thread.join()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from chassis import rpc
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.rpc.client import sync_channel
-from chassis.rpc.server import Server, database_answers
+from chassis.rpc.server import DatabaseCheck, Server
 from chassis.settings import Settings
 from tests.chassis.rpc import echo
 from tests.chassis.rpc.echo import Echo, words
@@ -48,7 +47,7 @@ class BrokenConnectionEcho(Echo):
 def stub(servers: dict[str, str], postgres_url: str, postgres_owner_url: str) -> Iterator[Any]:
     database = Database(postgres_url, pool_size=3)
     servicer = BrokenConnectionEcho(database, postgres_owner_url)
-    server = Server(servicer, echo.add, SETTINGS, is_healthy=partial(database_answers, database))
+    server = Server(servicer, echo.add, SETTINGS, is_healthy=DatabaseCheck(database))
     server.start()
     with sync_channel(f"dns:///{server.address}", SETTINGS) as channel:
         yield echo.generated()[1].EchoStub(channel)
@@ -67,5 +66,5 @@ def test_a_connection_lost_between_two_statements_is_an_outage_and_the_next_call
 
 def test_an_unreachable_database_fails_its_check() -> None:
     unreachable = Database("postgresql+psycopg://nobody@127.0.0.1:1/nothing?connect_timeout=2")
-    assert not database_answers(unreachable)
+    assert not DatabaseCheck(unreachable)()
     unreachable.close()

@@ -1,0 +1,82 @@
+"""Translates the errors of databases and their drivers to errors with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from chassis.errors import Conflict, Error, Unavailable
+
+# PostgreSQL's SQLSTATEs
+UNDEFINED_TABLE = "42P01"
+DEADLOCK, SERIALIZATION_FAILURE = "40P01", "40001"
+# The server ended a statement or a wait for a lock by its timeout.
+QUERY_CANCELED, LOCK_NOT_AVAILABLE = "57014", "55P03"
+# SQLite's messages about a file that is damaged, cannot be opened or is on a failing disk.
+UNUSABLE_FILE = ("not a database", "malformed", "unable to open", "disk I/O error", "readonly database")
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise a lost connection, a timeout or a full disk as Unavailable; the error of a wrong statement stays.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY, DISK_FULL, DATABASE_NOT_MIGRATED, DATABASE_FILE_UNUSABLE
+            Conflict     WRITE_CONFLICT
+    """
+    try:
+        yield
+    except PoolTimeoutError as problem:
+        raise Unavailable("DATABASE_BUSY") from problem
+    except DBAPIError as problem:
+        error = _named(problem, is_connecting=problem.connection_invalidated or _is_full(problem))
+        if error is None:
+            raise
+        raise error from problem
+
+
+@contextmanager
+def translate_connection_errors() -> Iterator[None]:
+    """Do the same where statements are right: each error of the driver's operation is one of the connection."""
+    try:
+        yield
+    except DBAPIError as problem:
+        error = _named(problem, is_connecting=isinstance(problem, InterfaceError | OperationalError))
+        if error is None:
+            raise
+        raise error from problem
+
+
+def is_outage(problem: Exception) -> bool:
+    """Return True when the database does not answer, which is logged once for the whole process."""
+    return isinstance(problem, Unavailable) and problem.reason == "DATABASE_UNAVAILABLE"
+
+
+def refuse_unusable_file(problem: DBAPIError) -> None:
+    """Raise the error of a SQLite file that cannot be opened, read or written as Unavailable."""
+    message = str(problem.orig)
+    if any(text in message for text in UNUSABLE_FILE):
+        raise Unavailable("DATABASE_FILE_UNUSABLE", why=message) from problem
+
+
+def _named(problem: DBAPIError, *, is_connecting: bool) -> Error | None:
+    """Return the error with a reason; None for the error of a statement."""
+    state = str(getattr(problem.orig, "sqlstate", ""))
+    if state in (DEADLOCK, SERIALIZATION_FAILURE):
+        return Conflict("WRITE_CONFLICT")
+    if "no such table" in str(problem.orig) or state == UNDEFINED_TABLE:
+        return Unavailable("DATABASE_NOT_MIGRATED")
+    refuse_unusable_file(problem)
+    if _is_full(problem):
+        return Unavailable("DISK_FULL")
+    if state in (QUERY_CANCELED, LOCK_NOT_AVAILABLE):
+        return Unavailable("DATABASE_BUSY")
+    if is_connecting or problem.connection_invalidated:
+        return Unavailable("DATABASE_UNAVAILABLE")
+    return None
+
+
+def _is_full(problem: DBAPIError) -> bool:
+    return "disk is full" in str(problem.orig) or "No space left" in str(problem.orig)

@@ -1,0 +1,188 @@
+"""Connections to PostgreSQL: each act on them ends in a bounded time, also when the server no longer answers."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg.abc import RV, PQGen
+from psycopg.pq import TransactionStatus
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+
+from chassis.context import Context
+
+log = logging.getLogger(__name__)
+
+# A caller of the gateway waits 5 s: the waits for a place in the pool, a silent idle connection and a new one fit in.
+POOL_SECONDS = 1.5
+PING_SECONDS = 1.5
+CONNECT_SECONDS = 2
+# Longest statement: of a reader, of a caller's write, and of a command or job, which have no deadline.
+READ_SECONDS = 3.0
+WRITE_SECONDS = 10.0
+WORK_SECONDS = 120.0
+# The server ends a statement by itself; when it has not done so after this time more, it is silent.
+MARGIN_SECONDS = 1.0
+RETRY_SECONDS = 0.25  # between two attempts to connect while the server does not answer
+LOSS_LOG_SECONDS = 60.0
+
+# The kernel ends a connection whose packets are dropped within 9 s: by keepalives when idle, else by the user timeout.
+TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6_000}
+# The server does the same, so that the locks of a vanished client do not stay.
+SERVER_OPTIONS = (
+    f"-c statement_timeout={int(READ_SECONDS * 1000)}"
+    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000"
+)
+
+
+class BoundedConnection(psycopg.Connection[Any]):
+    """A connection whose waits for the server end after `limit_seconds`; a connection that was silent is closed.
+
+    Statement timeouts and TCP timeouts do not help when a proxy or a frozen machine still acknowledges packets.
+    """
+
+    limit_seconds = READ_SECONDS + MARGIN_SECONDS
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        if timeout is not None:
+            return super().wait(gen, interval=interval, timeout=timeout)
+        try:
+            return super().wait(gen, interval=interval, timeout=self.limit_seconds)
+        except psycopg.OperationalError:
+            if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
+                raise
+            # No answer in time: the server still has the statement.
+            self.close()
+            raise psycopg.OperationalError(f"no answer within {self.limit_seconds:g} s") from None
+
+
+class Availability:
+    """Whether new connections to a server succeed; one line in the log for each change.
+
+    While they fail, one thread at a time tries, and the others fail at once: otherwise each thread of a service would
+    wait for a silent server, and none would be left to say so.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lock = threading.Lock()
+        self._away_since: float | None = None
+        self._changed_at = self._next_attempt = self._loss_logged_at = float("-inf")
+
+    @contextmanager
+    def attempt(self) -> Iterator[None]:
+        """Connect in the block. Raises psycopg.OperationalError without an attempt while another thread's lasts."""
+        started_at = time.monotonic()
+        with self._lock:
+            if self._away_since is not None:
+                if started_at < self._next_attempt:
+                    raise psycopg.OperationalError("the last attempt to connect has just failed")
+                self._next_attempt = started_at + CONNECT_SECONDS + MARGIN_SECONDS
+        try:
+            yield
+        except psycopg.Error as problem:
+            self._note_failure(started_at, problem)
+            raise
+        self._note_success(started_at)
+
+    def note_loss(self, problem: BaseException | None) -> None:
+        """Log that an open connection was lost, at most once a minute: new connections may well succeed."""
+        now = time.monotonic()
+        with self._lock:
+            if self._away_since is not None or now - self._loss_logged_at < LOSS_LOG_SECONDS:
+                return
+            self._loss_logged_at = now
+        log.warning("database_connection_lost", extra={"database": self._name, "why": _first_line(problem)})
+
+    def _note_failure(self, started_at: float, problem: psycopg.Error) -> None:
+        now = time.monotonic()
+        with self._lock:
+            self._next_attempt = now + RETRY_SECONDS
+            # An attempt that began before the last change says nothing about now.
+            if self._away_since is not None or started_at < self._changed_at:
+                return
+            self._away_since = self._changed_at = now
+        log.warning("database_away", extra={"database": self._name, "why": _first_line(problem)})
+
+    def _note_success(self, started_at: float) -> None:
+        if self._away_since is None:
+            return
+        with self._lock:
+            if self._away_since is None or started_at < self._changed_at:
+                return
+            now = time.monotonic()
+            seconds, self._away_since, self._changed_at = now - self._away_since, None, now
+        log.warning("database_back", extra={"database": self._name, "seconds": round(seconds, 1)})
+
+
+def _first_line(problem: BaseException | None) -> str:
+    return (str(problem).strip().splitlines() or [""])[0]
+
+
+_availabilities: dict[tuple[str | None, ...], Availability] = {}
+_availabilities_lock = threading.Lock()
+
+
+def availability_of(url: URL) -> Availability:
+    """Return the state of a database for this process, one for all its pools and connections."""
+    key = (url.host, str(url.port), url.database, str(url.query))
+    with _availabilities_lock:
+        return _availabilities.setdefault(key, Availability(str(url.database)))
+
+
+def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
+    """Make an engine with bounded connections.
+
+    url        its own query parameters win over the limits of this module
+    pool_size  largest number of connections that stay open
+    overflow   connections more at most, which are closed after their use
+    """
+    # SQLAlchemy logs a traceback for each lost connection that it resets; the loss is already in the log.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    availability = availability_of(url)
+    engine = create_engine(
+        url, pool_size=pool_size, max_overflow=overflow, pool_timeout=POOL_SECONDS, pool_pre_ping=True
+    )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> BoundedConnection:
+        options = f"{SERVER_OPTIONS} {parameters.pop('options', '')}"
+        limits = {"connect_timeout": CONNECT_SECONDS, **TCP, **parameters, "options": options}
+        with availability.attempt():
+            return BoundedConnection.connect(*arguments, **limits)
+
+    @event.listens_for(engine, "checkin")
+    def _limit_ping(connection: Any, _record: Any) -> None:
+        if connection is not None:
+            connection.limit_seconds = PING_SECONDS
+
+    @event.listens_for(engine, "checkout")
+    def _limit_read(connection: Any, _record: Any, _fairy: Any) -> None:
+        connection.limit_seconds = READ_SECONDS + MARGIN_SECONDS
+
+    @event.listens_for(engine, "invalidate")
+    def _lost(_connection: Any, _record: Any, problem: BaseException | None) -> None:
+        availability.note_loss(problem)
+
+    return engine
+
+
+def open_connection(url: URL) -> BoundedConnection:
+    """Open a connection outside a pool that commits each statement. Raises psycopg.Error."""
+    plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
+    with availability_of(url).attempt():
+        return BoundedConnection.connect(plain, autocommit=True, connect_timeout=CONNECT_SECONDS, **TCP)
+
+
+def statement_seconds(context: Context, *, is_write: bool) -> float:
+    """Return the longest time of a statement: by the kind of work, and at most until the caller's deadline."""
+    remaining = context.remaining()
+    if remaining is None:
+        return WORK_SECONDS
+    return max(0.05, min(WRITE_SECONDS if is_write else READ_SECONDS, remaining))

@@ -1,0 +1,84 @@
+"""Limits of time on connections to PostgreSQL, by kind of work and by the kernel."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from chassis import postgres
+from chassis.context import READER, Context, system
+from chassis.db import Database
+from chassis.errors import Unavailable
+
+SHOW = text("SHOW statement_timeout")
+
+
+@pytest.fixture
+def database(postgres_url: str) -> Iterator[Database]:
+    database = Database(postgres_url, pool_size=2)
+    yield database
+    database.close()
+
+
+def test_statements_are_limited_by_kind_of_work(database: Database) -> None:
+    caller = Context(deadline=time.monotonic() + 60)
+    with database.reading(caller) as session:
+        assert session.scalar(SHOW) == "3s"
+    with database.transaction(caller) as session:
+        assert session.scalar(SHOW) == "10s"
+    with database.transaction(system("import")) as session:
+        assert session.scalar(SHOW) == "2min"
+    assert database.rows("SHOW statement_timeout", ()) == [("3s",)]
+
+
+def test_a_statement_ends_at_the_deadline_of_its_caller(database: Database) -> None:
+    start = time.monotonic()
+    with (
+        pytest.raises(Unavailable) as refusal,
+        database.reading(Context(deadline=start + 0.5)) as session,
+    ):
+        session.execute(text("SELECT pg_sleep(20)"))
+    assert refusal.value.reason == "DATABASE_BUSY"
+    assert time.monotonic() - start < 5
+
+
+def test_a_reader_without_a_free_connection_is_refused_before_its_caller_gives_up(database: Database) -> None:
+    with database.reading(READER), database.reading(READER):
+        start = time.monotonic()
+        with pytest.raises(Unavailable) as refusal:
+            database.rows("SELECT 1", ())
+        assert refusal.value.reason == "DATABASE_BUSY"
+        assert time.monotonic() - start < 5
+
+
+def test_the_kernel_ends_connections_that_drop_packets(database: Database) -> None:
+    def options(connection: Any) -> list[int]:
+        with socket.socket(fileno=socket.dup(connection.pgconn.socket)) as copy:
+            return [
+                copy.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE),
+                copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE),
+                copy.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT),
+            ]
+
+    with database.reading(READER) as session:
+        assert options(session.connection().connection.dbapi_connection) == [1, 3, 6000]
+    with postgres.open_connection(database.url) as connection:
+        assert options(connection) == [1, 3, 6000]
+
+
+def test_the_url_may_set_other_limits(postgres_url: str) -> None:
+    database = Database(f"{postgres_url}?options=-c%20statement_timeout%3D7s&keepalives_idle=9")
+    assert database.rows("SHOW statement_timeout", ()) == [("7s",)]
+    database.close()
+
+
+def test_a_wrong_statement_is_no_outage(database: Database) -> None:
+    with pytest.raises(Exception, match="nowhere") as problem:
+        database.rows("SELECT nowhere", ())
+    assert not isinstance(problem.value, Unavailable)
+    assert database.rows("SELECT 1", ()) == [(1,)]

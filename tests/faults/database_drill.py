@@ -1,0 +1,184 @@
+"""`serve catalog` and `gateway` as processes; their connections to PostgreSQL pass a proxy that cuts and hangs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event, Lock, Thread
+
+import httpx
+from sqlalchemy.engine import make_url
+
+from tests.builders import book, iso
+from tests.conditions import eventually
+from tests.conftest import CHECKOUT
+from tests.fakes.proxy import Proxy, proxy_to
+
+PROGRAM = (sys.executable, "-P", "-m", "chassis.cli")
+THREADS = 4
+CLIENTS = 8
+# What readers ask for: two routes and a page, whose errors are a problem document or a page.
+PATHS = ("/api/v1/search?q=selasar", "/search?q=selasar", "/api/v1/institutions")
+
+
+@dataclass
+class Program:
+    """One process of the product; its log goes to a file."""
+
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    first: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text()
+
+    def events(self, name: str) -> int:
+        """Number of log lines of this event."""
+        return sum(json.loads(line)["event"] == name for line in self.log.splitlines() if line.startswith("{"))
+
+    def stop(self) -> float:
+        """End the process with SIGTERM; return the seconds that it took."""
+        start = time.monotonic()
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=60)
+        return time.monotonic() - start
+
+
+@dataclass
+class Drill:
+    """The processes of a small cluster, and the way to its database."""
+
+    environment: dict[str, str]
+    folder: Path
+    proxy: Proxy
+    programs: list[Program] = field(default_factory=list)
+
+    def run(self, *words: str, **changes: str) -> subprocess.CompletedProcess[bytes]:
+        """Run a command to its end."""
+        environment = {**self.environment, **changes}
+        return subprocess.run([*PROGRAM, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=60)
+
+    def end(self) -> None:
+        """Kill the processes that were started."""
+        for program in self.programs:
+            program.process.kill()
+            program.process.wait()
+
+    def start(self, *words: str, **changes: str) -> Program:
+        """Start a process; return when it answers, or has ended."""
+        log_file = self.folder / f"{len(self.programs)}-{words[0]}.log"
+        with log_file.open("wb") as log:
+            process = subprocess.Popen(
+                [*PROGRAM, *words, "--json"],
+                env={**self.environment, **changes},
+                cwd=CHECKOUT,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+        self.programs.append(program := Program(process, log_file))
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        program.first = json.loads(line) if line else {}
+        return program
+
+
+@contextmanager
+def drill(template: dict[str, str], folder: Path, **settings: str) -> Iterator[Drill]:
+    """Migrate and fill a database, and put a proxy before it.
+
+    template  DATABASE_URL and DATABASE_OWNER_URL of empty databases, with {service}
+    """
+    url = make_url(template["DATABASE_URL"].replace("{service}", "catalog"))
+    with proxy_to(str(url.host), int(url.port or 0)) as proxy:
+        environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")} | {
+            "DATA": str(folder / "var"),
+            "DATABASE_URL": template["DATABASE_URL"].replace(f":{url.port}/", f":{proxy.port}/"),
+            "DATABASE_OWNER_URL": template["DATABASE_OWNER_URL"],
+            "GRPC_THREADS": str(THREADS),
+            "GRPC_PORT": "0",
+            "PORT": "0",
+            "LOG_FORMAT": "json",
+            "RATE_LIMIT": "0",
+            "REQUESTS_AT_ONCE": "0",
+            **settings,
+        }
+        drilled = Drill(environment, folder, proxy)
+        try:
+            yield drilled
+        finally:
+            drilled.end()
+
+
+def fill(drilled: Drill) -> None:
+    """Migrate the database and import a few books that *selasar* finds."""
+    path = drilled.folder / "buku.mrc"
+    path.write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
+    for words in (("migrate",), ("import", str(path), "--source", "UJI")):
+        done = drilled.run(*words)
+        assert done.returncode == 0, done.stderr.decode()[-2000:]
+
+
+def start_cluster(drilled: Drill) -> tuple[Program, Program, str]:
+    """Start `serve` and the gateway; return them and the gateway's address."""
+    serve = drilled.start("serve", "catalog")
+    gateway = drilled.start("gateway", CATALOG_URL=f"dns:///{serve.first['grpc']}")
+    address = gateway.first["address"]
+    eventually(lambda: answers(address) == 200, seconds=20)
+    return serve, gateway, address
+
+
+def answers(address: str, path: str = PATHS[0]) -> int:
+    """Status of one request; 0 without an answer."""
+    try:
+        return httpx.get(address + path, timeout=10).status_code
+    except httpx.HTTPError:
+        return 0
+
+
+class Clients:
+    """Readers that send requests without a pause, in threads; `statuses` counts what they got."""
+
+    def __init__(self, address: str) -> None:
+        self._address, self._stop, self._lock = address, Event(), Lock()
+        self.statuses: Counter[int] = Counter()
+        self.without_retry_after = 0
+        self._threads = [Thread(target=self._run, args=(number,)) for number in range(CLIENTS)]
+
+    def __enter__(self) -> Clients:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_raised: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def reset(self) -> None:
+        with self._lock:
+            self.statuses, self.without_retry_after = Counter(), 0
+
+    def _run(self, number: int) -> None:
+        with httpx.Client(base_url=self._address, timeout=20) as client:
+            while not self._stop.is_set():
+                number += 1
+                try:
+                    reply = client.get(PATHS[number % len(PATHS)])
+                except httpx.HTTPError:  # the process has ended
+                    self._stop.wait(0.1)
+                    continue
+                with self._lock:
+                    self.statuses[reply.status_code] += 1
+                    self.without_retry_after += reply.status_code == 503 and "Retry-After" not in reply.headers
+                if reply.status_code != 200:
+                    self._stop.wait(0.02)
