@@ -1,7 +1,8 @@
 """The bus of a cluster: RabbitMQ, its exchanges and queues, and publishing with confirms.
 
     rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ first queue
-        └─ no queue bound: rangkiang.unrouted                        └──attempts used up──▶ ….dead
+        └─ no queue bound: rangkiang.unrouted           │            └──attempts used up──▶ ….dead
+                                                        └──was in a worker that died──▶ ….suspects (suspects.py)
 
 No declaration says quorum or classic: the virtual host's default queue type decides.
 """
@@ -32,6 +33,7 @@ UNROUTED = "rangkiang.unrouted"
 UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
 UNROUTED_MOST_MESSAGES = 100_000
 TOPOLOGY = "v1"  # a queue cannot be declared again with other arguments: change both together
+BROKER_ERRORS = (OSError, amqp.AMQPError, KombuError)
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
 PERSISTENT = 2
@@ -41,7 +43,10 @@ _READERS: dict[str, Callable[[Any], Any]] = {"version": int, "occurred_at": date
 
 @dataclass(frozen=True, slots=True)
 class BrokerMessage:
-    """A message of the broker."""
+    """A message of the broker.
+
+    redelivered  an earlier receiver has neither acknowledged nor moved it
+    """
 
     exchange: str
     routing_key: str
@@ -49,6 +54,7 @@ class BrokerMessage:
     headers: Mapping[str, Any]
     type: str = ""
     message_id: str = ""
+    redelivered: bool = False
 
 
 class Publisher:
@@ -168,6 +174,10 @@ def wait_queue(queue: str, seconds: float) -> str:
     return f"{queue}.wait.{_ms(seconds)}"
 
 
+def suspects_queue(queue: str) -> str:
+    return f"{queue}.suspects"
+
+
 def declare_events(channel: Any) -> None:
     """Declare the exchange of all events, and the queue of events without a handler."""
     limits = {"x-message-ttl": UNROUTED_TTL_MS, "x-max-length": UNROUTED_MOST_MESSAGES}
@@ -179,13 +189,19 @@ def declare_events(channel: Any) -> None:
 
 
 def declare_handler(channel: Any, service: str, consumer: Consumer, backoff: Iterable[float]) -> None:
-    """Declare a handler's queues: its own, one for each waiting time, and one for dead events."""
+    """Declare a handler's queues: its own, one for each waiting time, one for suspects, and one for dead events."""
     queue = queue_of(service, consumer.name)
     channel.queue_declare(dead_queue(queue), durable=True, auto_delete=False)
     _declare_dead_lettering(channel, queue, to=dead_queue(queue))
+    declare_suspects(channel, queue)
     for seconds in sorted(set(backoff)):
         _declare_dead_lettering(channel, wait_queue(queue, seconds), to=queue, ttl={"x-message-ttl": _ms(seconds)})
     channel.queue_bind(queue, EXCHANGE, consumer.event.DESCRIPTOR.full_name)
+
+
+def declare_suspects(channel: Any, queue: str) -> int:
+    """Declare the queue of a handler's suspects. Returns the number of its messages."""
+    return _declare_dead_lettering(channel, suspects_queue(queue), to=dead_queue(queue))
 
 
 def to_message(event: Event) -> BrokerMessage:
@@ -221,6 +237,7 @@ def from_received(message: Any) -> BrokerMessage:
         headers=dict(getattr(message, "headers", None) or properties.get("application_headers") or {}),
         type=str(properties.get("type") or ""),
         message_id=str(properties.get("message_id") or ""),
+        redelivered=bool(info.get("redelivered")),
     )
 
 
@@ -230,9 +247,11 @@ def readdress(message: BrokerMessage, queue: str, **headers: Any) -> BrokerMessa
     return replace(message, exchange="", routing_key=queue, headers={**own_headers, **headers})
 
 
-def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> None:
+def _declare_dead_lettering(channel: Any, queue: str, *, to: str, ttl: Mapping[str, int] | None = None) -> int:
+    """Declare a queue whose rejected messages go to another. Returns the number of its messages."""
     arguments = {"x-dead-letter-exchange": "", "x-dead-letter-routing-key": to, **(ttl or {})}
-    channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+    declared = channel.queue_declare(queue, durable=True, auto_delete=False, arguments=arguments)
+    return int(declared.message_count)
 
 
 def _put(channel: Any, message: BrokerMessage, *, mandatory: bool) -> None:
@@ -254,6 +273,6 @@ def _ms(seconds: float) -> int:
 def _translate_error(close: Callable[[], None]) -> Iterator[None]:
     try:
         yield
-    except (OSError, amqp.AMQPError, KombuError) as problem:
+    except BROKER_ERRORS as problem:
         close()
         raise Unavailable("BUS_UNAVAILABLE", why=f"{type(problem).__name__}: {problem}"[:200]) from problem

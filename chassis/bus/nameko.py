@@ -49,9 +49,11 @@ from chassis.bus.amqp import (
     from_received,
     queue_of,
     readdress,
+    suspects_queue,
     wait_queue,
 )
 from chassis.bus.handling import handle
+from chassis.bus.suspects import Suspect, Suspects, Turns, refuse_suspect
 from chassis.cli import exit_with
 from chassis.context import system
 from chassis.db import Database
@@ -67,7 +69,41 @@ log = logging.getLogger(__name__)
 HANDLERS_AT_ONCE = 10
 PAUSE_SECONDS = 1.0
 LONGEST_BLOCK_SECONDS = 0.2
-DEATHS_AT_MOST = 5
+
+
+class Failures:
+    """Moves messages whose handler failed or must not run now to another queue."""
+
+    def __init__(self, service: str, publisher: Publisher) -> None:
+        self._service, self._publisher = service, publisher
+
+    def put_off(self, consumer: Consumer, message: BrokerMessage, problem: Exception) -> bool:
+        """Publish a message to the queue of its next attempt, of suspects or of dead events. Return if it is stored."""
+        queue = queue_of(self._service, consumer.name)
+        if isinstance(problem, Suspect):
+            return self._move(consumer, readdress(message, suspects_queue(queue)))
+        attempts = _attempts(message)
+        dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
+        target = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
+        log.warning(
+            "handler_failed",
+            extra={
+                "handler": consumer.name,
+                "event_id": message.message_id,
+                "attempts": attempts + 1,
+                "dead": dead,
+            },
+            exc_info=problem,
+        )
+        error = f"{type(problem).__name__}: {problem}"[:2000]
+        return self._move(consumer, readdress(message, target, attempts=attempts + 1, error=error))
+
+    def _move(self, consumer: Consumer, message: BrokerMessage) -> bool:
+        try:
+            return self._publisher.send([message], mandatory=True)[0]
+        except Unavailable as outage:
+            log.warning("message_not_moved", extra={"handler": consumer.name, "why": str(outage)})
+            return False
 
 
 class RawQueueConsumer(QueueConsumer):  # type: ignore[misc]
@@ -91,8 +127,9 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
 
     queue_consumer = RawQueueConsumer()
 
-    def __init__(self, service: str, consumer: Consumer, publisher: Publisher) -> None:
-        self.service, self.consumer, self._publisher = service, consumer, publisher
+    def __init__(self, service: str, consumer: Consumer, failures: Failures, suspects: Suspects) -> None:
+        self.service, self.consumer = service, consumer
+        self._failures, self._suspects = failures, suspects
         super().__init__(queue=Queue(queue_of(service, consumer.name), no_declare=True))  # type: ignore[no-untyped-call]
 
     def handle_message(self, _body: None, message: Any) -> None:
@@ -104,63 +141,47 @@ class EventConsumer(NamekoConsumer):  # type: ignore[misc]
             self.queue_consumer.requeue_message(message)
 
     def handle_result(self, message: Any, worker_ctx: Any, result: Any = None, exc_info: Any = None) -> Any:
-        if exc_info is not None and not self._put_off(from_received(message), exc_info[1]):
+        if exc_info is not None and not self._failures.put_off(self.consumer, from_received(message), exc_info[1]):
             # No handler and no other queue has the message: the broker keeps it.
             time.sleep(PAUSE_SECONDS)
             self.queue_consumer.requeue_message(message)
         else:
             self.queue_consumer.ack_message(message)
+            if exc_info is not None and isinstance(exc_info[1], Suspect):
+                self._suspects.look()
         return result, exc_info
 
-    def _put_off(self, message: BrokerMessage, problem: Exception) -> bool:
-        """Publish a message to the queue of its next attempt or of dead events. Return whether it is stored."""
-        attempts = _attempts(message)
-        dead = attempts >= len(bus.BACKOFF_SECONDS) or _cannot_succeed(problem)
-        queue = queue_of(self.service, self.consumer.name)
-        target = dead_queue(queue) if dead else wait_queue(queue, bus.BACKOFF_SECONDS[attempts])
-        log.warning(
-            "handler_failed",
-            extra={
-                "handler": self.consumer.name,
-                "event_id": message.message_id,
-                "attempts": attempts + 1,
-                "dead": dead,
-            },
-            exc_info=problem,
-        )
-        error = f"{type(problem).__name__}: {problem}"[:2000]
-        next_message = readdress(message, target, attempts=attempts + 1, error=error)
-        try:
-            return self._publisher.send([next_message], mandatory=True)[0]
-        except Unavailable as outage:
-            log.warning("message_not_moved", extra={"handler": self.consumer.name, "why": str(outage)})
-            return False
 
-
-def worker_class(resources: Resources, publisher: Publisher) -> type:
+def worker_class(resources: Resources, turns: Turns, failures: Failures, suspects: Suspects) -> type:
     """A nameko service whose entrypoints are the service's handlers."""
     methods = {
-        consumer.name: EventConsumer.decorator(resources.service.name, consumer, publisher)(
-            _method(resources, consumer)
+        consumer.name: EventConsumer.decorator(resources.service.name, consumer, failures, suspects)(
+            _method(resources, consumer, turns)
         )
         for consumer in resources.service.consumers
     }
     return type("Worker", (), {"name": resources.service.name, **methods})
 
 
-def _method(resources: Resources, consumer: Consumer) -> Callable[[Any, BrokerMessage], None]:
+def _method(resources: Resources, consumer: Consumer, turns: Turns) -> Callable[[Any, BrokerMessage], None]:
     def run(_worker: Any, message: BrokerMessage) -> None:
-        event = event_of(message)
-        _refuse_deadly(message)
-        with telemetry.span(
-            f"process {consumer.name}",
-            kind="consumer",
-            parent={"traceparent": event.traceparent},
-            messaging_message_id=str(event.id),
-        ):
-            handle(resources.database, consumer, event)
+        refuse_suspect(message)
+        with turns.shared():
+            run_handler(resources, consumer, message)
 
     return run
+
+
+def run_handler(resources: Resources, consumer: Consumer, message: BrokerMessage) -> None:
+    """Run a handler on a message. Raises the errors of `handle`."""
+    event = event_of(message)
+    with telemetry.span(
+        f"process {consumer.name}",
+        kind="consumer",
+        parent={"traceparent": event.traceparent},
+        messaging_message_id=str(event.id),
+    ):
+        handle(resources.database, consumer, event)
 
 
 def refuse_when_waiting_blocks(database: Database) -> None:
@@ -199,18 +220,28 @@ def main(name: str, *, json_lines: bool = False) -> None:
     publisher = Publisher(settings.bus_url)
     resources = Resources(settings=settings, database=database, service=service)
     # By name: that module counts events on this bus.
-    resolve("chassis.sampling:watch")(resources, stop := threading.Event())
+    resolve("chassis.sampling:watch")(resources, sampling_end := threading.Event())
     runner = ServiceRunner({"AMQP_URI": settings.bus_url, "max_workers": HANDLERS_AT_ONCE})
-    runner.add_service(worker_class(resources, publisher))
+    turns, failures = Turns(), Failures(service.name, publisher)
+    suspects = Suspects(resources, turns, run=partial(run_handler, resources), put_off=failures.put_off)
+    runner.add_service(worker_class(resources, turns, failures, suspects))
+
+    def stop() -> None:
+        suspects.stop()
+        runner.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
         # eventlet's hub runs signal handlers; stopping waits, so it needs its own green thread.
-        signal.signal(number, lambda *_: eventlet.spawn_n(runner.stop))
+        signal.signal(number, lambda *_: eventlet.spawn_n(stop))
     runner.start()
+    alone = eventlet.spawn(suspects.run)
     names = [consumer.name for consumer in service.consumers]
     line = json_text({"service": service.name, "consumers": names}) if json_lines else f"{service.name}: {names}"
     print_text(line)
     _wait(runner)
-    stop.set()
+    suspects.stop()
+    alone.wait()
+    sampling_end.set()
     publisher.close()
     database.close()
     telemetry.stop()
@@ -238,17 +269,7 @@ def _attempts(message: BrokerMessage) -> int:
 
 
 def _cannot_succeed(problem: Exception) -> bool:
-    return isinstance(problem, Invalid) and problem.reason in {"EVENT_UNREADABLE", "EVENT_DEADLY"}
-
-
-def _refuse_deadly(message: BrokerMessage) -> None:
-    """Refuse a message whose worker process died several times while handling it; quorum queues count its deliveries.
-
-    raises  Invalid  EVENT_DEADLY
-    """
-    deaths = message.headers.get("x-delivery-count", 0)
-    if deaths >= DEATHS_AT_MOST:
-        raise Invalid("EVENT_DEADLY", deaths=deaths)
+    return isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
 
 
 def _without_error(receive: Callable[[Any], None]) -> Callable[[Any, Exception], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import sys
 import time
@@ -67,18 +66,6 @@ def test_a_stopped_worker_finishes_its_handler(installation: Installation) -> No
         worker.terminate()
         worker.wait(20)
     assert installation.placed() == ["mango"]
-
-
-def test_an_event_that_kills_its_worker_repeatedly_goes_to_the_dead_list(installation: Installation) -> None:
-    installation.receive("mango")
-    installation.publish()
-    for _ in range(5):
-        worker = start_worker(installation.orders, manifest="tests.example_services.special_orders:DEADLY")
-        worker.communicate(timeout=30)
-        assert worker.returncode == -signal.SIGKILL
-    with orders(installation, "DEADLY"), installation.open_dead("orders") as dead_list:
-        eventually(lambda: len(dead_list.find()) == 1)
-        assert "EVENT_DEADLY" in dead_list.find()[0].error
 
 
 def test_a_service_without_handlers_has_an_idle_worker(installation: Installation) -> None:

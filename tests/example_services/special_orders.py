@@ -42,14 +42,22 @@ def place_order_slowly(session: Session, fact: ArticleReceived, context: Context
     session.execute(insert(placed_orders).values(name=fact.name, institution="", actor=""))
 
 
-def kill_worker(_session: Session, _fact: ArticleReceived, _context: Context) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def place_order_or_kill_worker(session: Session, fact: ArticleReceived, context: Context) -> None:
+    """Kill the worker for an article whose name begins with `poison`, while it is busy with others."""
+    if fact.name.startswith("poison"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    place_order_slowly(session, fact, context)
 
 
-LOOKING, TRACING, SLOW, DEADLY = (
+LOOKING, TRACING, SLOW, POISONED = (
     replace(
         SERVICE, consumers=(Consumer("place_order", ArticleReceived, f"tests.example_services.special_orders:{name}"),)
     )
-    for name in ("inspect_process", "record_trace", "place_order_slowly", "kill_worker")
+    for name in (
+        "inspect_process",
+        "record_trace",
+        "place_order_slowly",
+        "place_order_or_kill_worker",
+    )
 )
 IDLE = replace(SERVICE, consumers=())
