@@ -69,8 +69,7 @@ def drop(service: Service, keys: Keys = None, everything: Everything = False, js
 def _open_dead_list(name: str) -> Iterator[DeadList]:
     service = load(name)
     settings = process_settings([service])
-    telemetry.format_warnings(settings, "command")
-    with closing(service.open_database(settings, pool_size=2)) as database:
+    with telemetry.command(settings), closing(service.open_database(settings, pool_size=2)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, DEAD_ADAPTERS, resources=resources)) as dead:
             yield dead

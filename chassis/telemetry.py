@@ -37,19 +37,33 @@ def start(settings: Settings, process: str) -> None:
     for name in ("alembic", "httpx", "elastic_transport", "amqp", "kombu", "nameko"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(settings.log_level)))
     metrics.start(settings, process)
+    _start_tracing(settings, process)
+
+
+@contextmanager
+def command(settings: Settings) -> Iterator[None]:
+    """Trace a command in a span of its name, when an endpoint is set; give its warnings the form of logs.
+
+    A command starts no logging. Events that it emits continue its trace. Passwords are hidden as by `start`.
+    """
+    _hide_passwords_of(settings)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_formatter(settings, "command"))
+    _start_tracing(settings, "command")
+    try:
+        with span(" ".join(["rangkiang", *sys.argv[1:2]])):
+            yield
+    finally:
+        stop()
+
+
+def _start_tracing(settings: Settings, process: str) -> None:
     if settings.otel_exporter_otlp_endpoint:
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
         endpoint = settings.otel_exporter_otlp_endpoint.rstrip("/") + "/v1/traces"
         trace_to(BatchSpanProcessor(OTLPSpanExporter(endpoint=endpoint)), process)
-
-
-def format_warnings(settings: Settings, process: str) -> None:
-    """Give the warnings of a command, which starts no logging, the form of logs; hide passwords as `start` does."""
-    _hide_passwords_of(settings)
-    if logging.lastResort is not None:
-        logging.lastResort.setFormatter(_formatter(settings, process))
 
 
 def log_as_json(logger: logging.Logger, process: str) -> None:
@@ -74,13 +88,22 @@ def _formatter(settings: Settings, process: str) -> logging.Formatter:
 def trace_to(processor: Any, process: str) -> None:
     """Start tracing, with finished spans passed to this OpenTelemetry span processor."""
     global _provider, _tracer
+    from opentelemetry import trace
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.sampling import ALWAYS_OFF, ParentBased
 
     stop()
-    _provider = TracerProvider(resource=Resource.create({"service.name": f"rangkiang-{process}"}))
+    resource = Resource.create({"service.name": f"rangkiang-{process}"})
+    _provider = TracerProvider(resource=resource)
     _provider.add_span_processor(processor)
     _tracer = _provider.get_tracer("rangkiang")
+    # The client of Elasticsearch makes its own spans, with the provider that a process can set once. They are wanted
+    # inside ours only: the indexer's would be most of the traces.
+    if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider):
+        libraries = TracerProvider(resource=resource, sampler=ParentBased(ALWAYS_OFF), shutdown_on_exit=False)
+        libraries.add_span_processor(processor)
+        trace.set_tracer_provider(libraries)
 
 
 def stop() -> None:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from chassis import telemetry
 from chassis.context import Context
 from chassis.service import Consumer
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from tests.example_services.orders.service import SERVICE
 from tests.example_services.orders.tables import placed_orders
 from tests.example_services.proto.examples_pb2 import ArticleReceived
@@ -49,6 +50,11 @@ def place_order_or_kill_worker(session: Session, fact: ArticleReceived, context:
     place_order_slowly(session, fact, context)
 
 
+def note_source(session: Session, fact: RecordsChanged, context: Context) -> None:
+    """Place an order named by the source of an import."""
+    session.execute(insert(placed_orders).values(name=fact.source, institution="", actor=""))
+
+
 LOOKING, TRACING, SLOW, POISONED = (
     replace(
         SERVICE, consumers=(Consumer("place_order", ArticleReceived, f"tests.example_services.special_orders:{name}"),)
@@ -61,3 +67,7 @@ LOOKING, TRACING, SLOW, POISONED = (
     )
 )
 IDLE = replace(SERVICE, consumers=())
+LISTENING = replace(
+    SERVICE,
+    consumers=(Consumer("note_source", RecordsChanged, "tests.example_services.special_orders:note_source"),),
+)

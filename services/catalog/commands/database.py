@@ -29,15 +29,11 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     """Open the catalogue's database; `working`: also run its jobs, which take free leases."""
     service = load("catalog")
     settings = process_settings([service])
-    telemetry.format_warnings(settings, "command")
-    database = service.open_database(settings)
-    announce_commits(database)
-    resources = Resources(settings=settings, database=database, service=service)
-    try:
+    with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
+        announce_commits(database)
+        resources = Resources(settings=settings, database=database, service=service)
         with jobs.running_for_command(service.name) if working else contextlib.nullcontext():
             yield resources
-    finally:
-        database.close()
 
 
 def wait_until_indexed(resources: Resources, *, quiet: bool) -> None:

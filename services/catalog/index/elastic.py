@@ -211,6 +211,7 @@ class ElasticIndex:
                         params={"preference": preference, "filter_path": ANSWER},
                         headers={"accept": "application/json", "content-type": "application/json"},
                         body=body,
+                        endpoint_id="search",  # the name of its span
                     ).body
                     if not response["_shards"]["failed"]:
                         return dict(response)

@@ -1,0 +1,184 @@
+"""One trace from the command or the request to the last effect, received as OTLP over HTTP, on both editions."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
+from chassis import telemetry
+from chassis.bus.amqp import Publisher, declare_handler
+from chassis.bus.local import Deliveries, LocalBus
+from chassis.lease import Leases
+from chassis.outbox import Relay
+from chassis.service import Resources, load
+from chassis.settings import Settings
+from chassis.settings import load as load_settings
+from chassis.testing import migrated_database
+from tests import servers as development
+from tests.builders import book, iso
+from tests.conditions import eventually
+from tests.conftest import CHECKOUT
+from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
+from tests.example_services.special_orders import LISTENING
+from tests.servers.cluster import Cluster
+
+HANDLED = "process note_source"
+
+
+@dataclass(frozen=True)
+class Span:
+    """A received span. process  service.name of its process"""
+
+    id: str
+    parent: str
+    trace: str
+    name: str
+    process: str
+
+
+class Receiver:
+    """An OTLP endpoint in this process."""
+
+    def __init__(self) -> None:
+        self.spans: dict[str, Span] = {}
+        receiver = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                receiver.receive(self.rfile.read(int(self.headers["Content-Length"])))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_words: object) -> None:
+                """Log nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.variables = {
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server.server_port}",
+            "OTEL_BSP_SCHEDULE_DELAY": "200",
+        }
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def receive(self, body: bytes) -> None:
+        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+            [process] = [item.value.string_value for item in resource.resource.attributes if item.key == "service.name"]
+            for scope in resource.scope_spans:
+                for span in scope.spans:
+                    ids = span.span_id.hex(), span.parent_span_id.hex(), span.trace_id.hex()
+                    self.spans[ids[0]] = Span(*ids, span.name, process.removeprefix("rangkiang-"))
+
+    def chains(self, name: str) -> list[list[tuple[str, str]]]:
+        """Return name and process of each span of this name, followed by those of its ancestors."""
+        spans = dict(self.spans)
+        chains = []
+        for span in [span for span in spans.values() if span.name == name]:
+            ancestors: list[tuple[str, str]] = []
+            current: Span | None = span
+            while current is not None:
+                ancestors.append((current.name, current.process))
+                current = spans.get(current.parent)
+            chains.append(ancestors)
+        return chains
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.server.shutdown()
+    receiver.server.server_close()
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "books.mrc"
+    path.write_bytes(iso([book("1", title="Robohnya surau kami")]))
+    return path
+
+
+def _run(environment: dict[str, str], *words: str) -> None:
+    command = [sys.executable, "-P", "-m", "chassis.cli", *words]
+    subprocess.run(command, env=environment, cwd=CHECKOUT, check=True, timeout=100, stdout=subprocess.DEVNULL)
+
+
+def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"DATA": str(tmp_path), "PORT": "0", **receiver.variables}
+    settings = load_settings(environment)
+    _run(environment, "migrate")
+    catalog = load("catalog")
+    orders_url = settings.database("orders")
+    with closing(catalog.open_database(settings)) as database, migrated_database(LISTENING, orders_url) as orders:
+        # The relay of the command would publish to the services of the product alone.
+        lease = Leases(database).try_hold("relay")
+        assert lease is not None
+        _run(environment, "import", str(file), "--source", "surau")
+        listener = Resources(settings=settings, database=orders, service=LISTENING)
+        assert drain(Relay(database, LocalBus([listener]))) == 1
+        lease.release()
+        telemetry.start(settings, "orders")
+        with closing(Deliveries(listener)) as deliveries:
+            assert deliveries.run_due(threading.Event()) == 1
+        telemetry.stop()
+    assert receiver.chains(HANDLED) == [[(HANDLED, "orders"), ("rangkiang import", "command")]]
+
+    command = [sys.executable, "-P", "-m", "chassis.cli", "up", "--json"]
+    up = subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE)
+    try:
+        assert up.stdout is not None
+        address = json.loads(up.stdout.readline())["address"]
+        assert httpx.get(f"{address}/api/v1/search?q=surau", timeout=20).status_code == 200
+        call = "rangkiang.catalog.v1.Catalog/Search"
+        chain = [("SELECT", "up"), (call, "up"), (call, "up"), ("GET /api/v1/search", "up")]
+        eventually(lambda: chain in receiver.chains("SELECT"))
+    finally:
+        up.terminate()
+        up.communicate(timeout=30)
+
+
+def test_cluster(servers: dict[str, str], receiver: Receiver, tmp_path: Path, file: Path) -> None:
+    cluster = Cluster(prefix=f"test_{uuid.uuid4().hex[:8]}_", services=("catalog",))
+    cluster.environment |= {"DATA": str(tmp_path), **receiver.variables}
+    settings: Settings = load_settings(cluster.environment)
+    orders_name = f"{cluster.prefix}orders"
+    development.create_database(orders_name)
+    try:
+        cluster.migrate()
+        owner_url = cluster.owner_url.replace("{service}", "orders")
+        with migrated_database(LISTENING, settings.database("orders"), owner_url=owner_url) as orders:
+            listener = Resources(settings=settings, database=orders, service=LISTENING)
+            with closing(Publisher(settings.bus_url)) as publisher:
+                declare_handler(publisher.channel(), "orders", LISTENING.consumers[0], (1,))
+            _run(cluster.environment, "import", str(file), "--source", "surau")
+            manifest = "tests.example_services.special_orders:LISTENING"
+            worker = start_worker(listener, manifest=manifest, **receiver.variables)
+            try:
+                wait_until_ready(worker)
+                eventually(lambda: bool(receiver.chains(HANDLED)), seconds=20)
+            finally:
+                stop_workers(worker)
+        assert receiver.chains(HANDLED) == [[(HANDLED, "orders-work"), ("rangkiang import", "command")]]
+        cluster.start()
+        assert httpx.get(f"{cluster.address}/api/v1/search?q=surau", timeout=20).status_code == 200
+        call = "rangkiang.catalog.v1.Catalog/Search"
+        chain = [("search", "catalog"), (call, "catalog"), (call, "gateway"), ("GET /api/v1/search", "gateway")]
+        eventually(lambda: chain in receiver.chains("search"), seconds=20)
+        # The indexer's requests and other work without a request are not traced.
+        assert not [span for span in receiver.spans.values() if span.name == "bulk"]
+    finally:
+        cluster.stop()
+        cluster.remove()
+        development.drop_database(orders_name)
