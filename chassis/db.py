@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Engine, Integer, LargeBinary, MetaData, Uuid, create_engine, event, text
@@ -78,6 +79,18 @@ class UtcTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class Guard(Protocol):
+    """Compares the revisions of a database with those of this release: chassis.revisions."""
+
+    due_at: float
+
+    def check(self, database: Database) -> None: ...
+
+    def on_refusal(self, call: Callable[[], object]) -> None: ...
+
+    def raise_refusal(self) -> None: ...
+
+
 class Database:
     """One service's database.
 
@@ -113,8 +126,18 @@ class Database:
             telemetry.watch_sql(self.writer, event.listen)
             event.listen(self.writer, "after_cursor_execute", _count_write)
             self.reader = self.writer.execution_options(postgresql_readonly=True)
+        self.guard: Guard | None = None
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
         self._ready: list[Any] = []
+
+    def check_revisions(self) -> None:
+        """Compare the database's revisions with this release, when it is due; each other method does so first.
+
+        raises  Unavailable  DATABASE_NEWER, DATABASE_NOT_MIGRATED, DATABASE_UNAVAILABLE
+        """
+        guard = self.guard
+        if guard is not None and time.monotonic() >= guard.due_at:
+            guard.check(self)
 
     @property
     def origin(self) -> Database:
@@ -136,6 +159,7 @@ class Database:
                  NestedWork   this thread has an open transaction on this database
         """
         wrote = False
+        self.check_revisions()
         with (
             transaction_on(self._name),
             self._turn(context),
@@ -175,6 +199,7 @@ class Database:
 
         raises  Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
+        self.check_revisions()
         with translate_errors(), translate_connection_errors(), self.writer.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
@@ -185,6 +210,7 @@ class Database:
         context  its institution reads its own rows of protected tables
         raises   Unavailable  DATABASE_UNAVAILABLE
         """
+        self.check_revisions()
         with translate_errors(), Session(self.reader) as session:
             with translate_connection_errors():
                 self._set_context(session, context, is_write=False)
@@ -199,6 +225,7 @@ class Database:
         context  its institution reads its own rows of protected tables; no institution by default
         raises   Unavailable  DATABASE_UNAVAILABLE, DATABASE_BUSY
         """
+        self.check_revisions()
         with translate_errors(), telemetry.span("SELECT", kind="client", db_statement=statement):
             connection = self._take()
             try:

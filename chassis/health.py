@@ -153,7 +153,7 @@ def check_folder(folder: Path) -> None:
 
 
 def _database(settings: Settings, service: Service) -> list[Finding]:
-    with closing(service.open_database(settings, pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         with database.reading(READER) as session:
             session.execute(text("SELECT 1"))
         kind = database.url.get_backend_name()
@@ -162,7 +162,7 @@ def _database(settings: Settings, service: Service) -> list[Finding]:
 
 def _migrations(settings: Settings, service: Service) -> list[Finding]:
     part = f"{service.name} migrations"
-    with closing(service.open_database(settings, pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         try:
             missing = pending(service, database)
         except CommandError:
@@ -184,7 +184,7 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
 
 def _bus(settings: Settings, service: Service) -> list[Finding]:
     known_scheme(settings.bus_url, buses.ADAPTERS)
-    with closing(service.open_database(settings, pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, buses.ADAPTERS, resources=resources)) as bus:
             bus.check()
@@ -196,7 +196,7 @@ def _dead(settings: Settings, service: Service) -> list[Finding]:
     """Report events that the service's handlers could not process; a service without consumers has none."""
     if not service.consumers:
         return []
-    with closing(service.open_database(settings, pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         resources = Resources(settings=settings, database=database, service=service)
         with closing(open_url(settings.bus_url, buses.DEAD_ADAPTERS, resources=resources)) as dead_list:
             count = len(dead_list.find())
@@ -225,7 +225,7 @@ def _channel(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _service_check(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
-    with closing(service.open_database(settings, pool_size=1)) as database:
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         findings: Sequence[Finding] = resolve(dotted)(Resources(settings=settings, database=database, service=service))
     return findings
 
@@ -241,6 +241,7 @@ PARTS: dict[str, Check] = {
 # The key of the advice's sentence, by the error's reason.
 ADVICE = {
     "BUS_UNAVAILABLE": "ADVICE_BUS",
+    "DATABASE_NEWER": "CHECK_DATABASE_NEWER_ADVICE",
     "DATABASE_UNAVAILABLE": "ADVICE_DATABASE",
     "DATABASE_FILE_UNUSABLE": "ADVICE_FOLDER",
     "DISK_FULL": "ADVICE_DISK",

@@ -6,9 +6,6 @@ A database has two histories: first the chassis' own tables, then the service's.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
@@ -16,46 +13,19 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine, text
+from sqlalchemy import Connection, MetaData, create_engine, delete, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
 from chassis.db import Database, read_url
 from chassis.db_errors import refuse_unusable_file
 from chassis.errors import Conflict, Unavailable
+from chassis.revisions import History, current_revision, histories, refuse_unsupported, schema_support
 from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
 LOCK_TIMEOUT = "5s"  # the longest wait for a table in use; readers queue behind a waiting migration
-
-
-@dataclass(frozen=True, slots=True)
-class History:
-    """One sequence of revisions in a database.
-
-    package        has the revisions in `versions/`
-    version_table  stores the current revision of the database
-    """
-
-    name: str
-    package: str
-    version_table: str
-
-    def script(self) -> ScriptDirectory:
-        folder = Path(str(import_module(self.package).__file__)).parent
-        return ScriptDirectory(str(folder), version_locations=[str(folder / "versions")])
-
-    def label(self, revision: str) -> str:
-        return f"{self.name}/{revision}"
-
-
-CHASSIS = History("chassis", "chassis.migrations", "chassis_revision")
-
-
-def histories(service: Service) -> tuple[History, History]:
-    """Return the chassis' history and the service's, in the order in which they are applied."""
-    return CHASSIS, History(service.name, service.migrations, "alembic_version")
 
 
 def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]:
@@ -65,6 +35,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
     app_url    URL of the running service's role, which gets the grants that the service needs
     returns    applied revisions as "chassis/0001" or "<service>/0001", oldest first
     raises     Unavailable  MIGRATION_BLOCKED, MIGRATION_FAILED, DATABASE_FILE_UNUSABLE, and the errors of read_url
+                            DATABASE_NEWER  and nothing was changed
                Conflict     TABLES_DIFFER
     """
     url = read_url(owner_url)
@@ -83,7 +54,10 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
             database.close()
     try:
         _create_database(url)
-        engine = create_engine(url)
+        # A local import: the embedded edition starts without psycopg. Migrations have no limit but that for locks.
+        from chassis.postgres import CONNECT_SECONDS, TCP
+
+        engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS, **TCP})
         try:
             with engine.begin() as connection:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
@@ -92,7 +66,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
                 applied = _upgrade(service, connection)
                 app = make_url(app_url or owner_url).username
                 if app not in (None, url.username):
-                    read_only = [history.version_table for history in histories(service)]
+                    read_only = [schema_support.name, *(history.version_table for history in histories(service))]
                     grant(connection, app, append_only=service.append_only, read_only=read_only)
                 return applied
         finally:
@@ -132,16 +106,56 @@ def create_or_adopt(op: Any, metadata: MetaData) -> None:
 
 def _missing(history: History, connection: Connection) -> Iterator[str]:
     context = MigrationContext.configure(connection, opts={"version_table": history.version_table})
-    steps = history.script().iterate_revisions("heads", context.get_current_heads() or "base")
+    steps = _script(history).iterate_revisions("heads", context.get_current_heads() or "base")
     return (history.label(step.revision) for step in reversed(list(steps)))
 
 
 def _upgrade(service: Service, connection: Connection) -> list[str]:
-    return [label for history in histories(service) for label in _apply(history, connection)]
+    """Apply the missing revisions, and store which code works with the database then."""
+    known = [history for history in histories(service) if not _is_newer(history, connection)]
+    applied = [label for history in known for label in _apply(history, connection)]
+    for history in known:
+        _store_support(history, connection)
+    return applied
+
+
+def _is_newer(history: History, connection: Connection) -> bool:
+    """Return True when a newer release has migrated the database and this one works with it.
+
+    raises  Unavailable  DATABASE_NEWER
+    """
+    if not inspect(connection).has_table(history.version_table):
+        return False
+    current = current_revision(history, connection)
+    if not current or current in history.revisions():
+        return False
+    refuse_unsupported(history, current, connection)
+    return True
+
+
+def _store_support(history: History, connection: Connection) -> None:
+    revisions = history.revisions()
+    modules = {step.revision: step.module for step in _script(history).walk_revisions()}
+    # A revision without a statement works with no older code; a later one cannot take that back.
+    oldest = max(
+        (getattr(modules[revision], "works_with", revision) for revision in revisions), key=revisions.index, default=""
+    )
+    if not revisions:
+        return
+    row = {"history": history.name, "revision": revisions[-1], "oldest": oldest}
+    own_row = schema_support.c.history == history.name
+    stored = connection.execute(select(schema_support).where(own_row)).mappings().first()
+    if stored is None or dict(stored) != row:
+        connection.execute(delete(schema_support).where(own_row))
+        connection.execute(insert(schema_support).values(row))
+
+
+def _script(history: History) -> ScriptDirectory:
+    return ScriptDirectory(str(history.folder), version_locations=[str(history.folder / "versions")])
 
 
 def _apply(history: History, connection: Connection) -> list[str]:
-    script = history.script()
+    script = _script(history)
     applied: list[str] = []
 
     def steps(revision: Any, _context: Any) -> Any:

@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 
 GRACE_SECONDS = 10
 FORCE_SECONDS = 2  # after the grace a process ends, whatever hangs
+REFUSED = 3  # exit code of a worker whose successor would end for the same reason
 RESPAWN_SECONDS = 0.5
 PAUSE_SECONDS = 0.02  # before the next try to accept or to pass on
 
@@ -44,6 +45,7 @@ class Supervisor:
         workers: int,
         connections_per_address: int,
         ready: Callable[[], None],
+        refused: Callable[[], None] = lambda: None,
     ) -> None:
         """
         listener  a bound, listening socket; closed at the end
@@ -51,8 +53,10 @@ class Supervisor:
         connections_per_address
                   at most so many in all workers together; 0: no limit
         ready     called once, when all workers are ready
+        refused   called when a worker ended with REFUSED; an error that it raises ends all workers
         """
         self._listener, self._module, self._count, self._ready = listener, module, workers, ready
+        self._refused = refused
         # The limit of connections is one for all workers, which get them in turn.
         share = str(math.ceil(connections_per_address / workers))
         self._environment = environment_with(PORT="0", WORKERS="1", CONNECTIONS_PER_ADDRESS=share)
@@ -68,6 +72,12 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         self._listener.setblocking(False)
+        try:
+            self._serve()
+        finally:
+            self._stop_workers()
+
+    def _serve(self) -> None:
         with selectors.DefaultSelector() as selector:
             self._selector = selector
             selector.register(self._listener, selectors.EVENT_READ)
@@ -80,7 +90,6 @@ class Supervisor:
                         self._accept()
                     else:
                         self._read_message(key.fileobj)  # type: ignore[arg-type]
-        self._stop_workers()
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
@@ -121,6 +130,8 @@ class Supervisor:
             return
         worker = self._remove_worker(channel)
         log.warning("worker_died", extra={"pid": worker.pid, "exit": worker.wait()})
+        if worker.returncode == REFUSED:
+            self._refused()
         # Wait before the next start, because a worker that dies at its start would cause a busy loop.
         self._next_spawn = time.monotonic() + RESPAWN_SECONDS
 

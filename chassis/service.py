@@ -119,15 +119,22 @@ class Service:
     checks: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
 
-    def open_database(self, settings: Settings, *, pool_size: int = 16, overflow: int = 0) -> Database:
-        """Open the service's database, with the protected tables of the manifest; the caller closes it."""
-        database: type[Database] = resolve("chassis.db:Database")
-        return database(
+    def open_database(
+        self, settings: Settings, *, pool_size: int = 16, overflow: int = 0, any_revision: bool = False
+    ) -> Database:
+        """Open the service's database, with the protected tables of the manifest; the caller closes it.
+
+        any_revision  for doctor: do not compare its revisions with this release before its first use
+        """
+        database: Database = resolve("chassis.db:Database")(
             settings.database(self.name),
             pool_size=pool_size,
             overflow=overflow,
             protected_tables=self.protected_tables,
         )
+        if not any_revision:
+            database.guard = resolve("chassis.revisions:RevisionGuard")(self)
+        return database
 
 
 def service_names() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import math
 import resource
 import signal
@@ -11,25 +12,28 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from types import FrameType
 from typing import Any
 
 import uvicorn
 
-from chassis import jobs, telemetry
+from chassis import jobs, revisions, telemetry
 from chassis.addresses import networks
 from chassis.db import Database
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimit
-from chassis.prefork import FORCE_SECONDS, GRACE_SECONDS, StoppableServer, Supervisor, WorkerServer
+from chassis.prefork import FORCE_SECONDS, GRACE_SECONDS, REFUSED, StoppableServer, Supervisor, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.server import MOST_JOBS, DatabaseCheck
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, load
 from chassis.stopping import end_within
 from chassis.urls import resolve
+
+log = logging.getLogger(__name__)
 
 BACKLOG = 512
 MOST_FILES = 65_536
@@ -40,7 +44,7 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM.
 
     announce  called with the address when the server answers
-    raises    Unavailable  PORT_TAKEN
+    raises    Unavailable  PORT_TAKEN, DATABASE_NEWER
               Invalid      ADDRESS_UNUSABLE
     """
     _raise_file_limit()
@@ -55,7 +59,15 @@ def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
             workers=settings.workers,
             connections_per_address=settings.connections_per_address,
             ready=lambda: announce(address),
+            refused=partial(_refuse_newer_databases, settings),
         ).run()
+
+
+def _refuse_newer_databases(settings: Settings) -> None:
+    """Raise the error for which a worker ended. Raises Unavailable DATABASE_NEWER."""
+    for service in discover():
+        with closing(service.open_database(settings, pool_size=1)) as database:
+            database.check_revisions()
 
 
 def _raise_file_limit() -> None:
@@ -101,6 +113,7 @@ class _Services:
         self._databases: list[Database] = []
         for service in services:
             database = service.open_database(settings, overflow=MOST_JOBS)
+            revisions.watch(database, lambda: signal.raise_signal(signal.SIGTERM))
             resources = Resources(settings=settings, database=database, service=service)
             self._databases.append(database)
             if service.rpc:
@@ -116,6 +129,12 @@ class _Services:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
         for database in self._databases:
             database.close()
+
+    def raise_refusal(self) -> None:
+        """Raise the error for which this process ended, if any. Raises Unavailable DATABASE_NEWER."""
+        for database in self._databases:
+            if database.guard is not None:
+                database.guard.raise_refusal()
 
 
 def _http_config(settings: Settings) -> uvicorn.Config:
@@ -181,6 +200,7 @@ def _serve_in_process(settings: Settings, listener: socket.socket, ready: Callab
         _AnnouncingServer(_http_config(settings), ready).run(sockets=[listener])
     finally:
         services.close()
+    services.raise_refusal()
 
 
 def worker(handle: int) -> None:
@@ -192,11 +212,17 @@ def worker(handle: int) -> None:
     telemetry.start(settings, "up")
     channel = socket.socket(fileno=handle)
     channel.setblocking(False)
-    services = _Services(settings, discover())
     try:
-        WorkerServer(_http_config(settings), channel).run()
-    finally:
-        services.close()
+        services = _Services(settings, discover())
+        try:
+            WorkerServer(_http_config(settings), channel).run()
+        finally:
+            services.close()
+        services.raise_refusal()
+    except Unavailable as refusal:
+        # The supervisor says why.
+        log.warning("worker_ends", extra={"reason": refusal.reason})
+        sys.exit(REFUSED)
 
 
 if __name__ == "__main__":

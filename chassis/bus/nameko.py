@@ -38,7 +38,7 @@ from nameko.messaging import QueueConsumer
 from nameko.runners import ServiceRunner
 from sqlalchemy import text
 
-from chassis import bus, telemetry
+from chassis import bus, revisions, telemetry
 from chassis.bus.amqp import (
     BrokerMessage,
     Publisher,
@@ -215,6 +215,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     if known_scheme(settings.bus_url, bus.ADAPTERS) == "local":
         raise Invalid("WORKER_NEEDS_BROKER")
     database = service.open_database(settings, pool_size=HANDLERS_AT_ONCE + 2)
+    database.check_revisions()
     refuse_when_waiting_blocks(database)
     announce_commits(database)
     publisher = Publisher(settings.bus_url)
@@ -233,6 +234,7 @@ def main(name: str, *, json_lines: bool = False) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # eventlet's hub runs signal handlers; stopping waits, so it needs its own green thread.
         signal.signal(number, lambda *_: eventlet.spawn_n(stop))
+    revisions.watch(database, lambda: eventlet.spawn_n(stop))
     runner.start()
     alone = eventlet.spawn(suspects.run)
     names = [consumer.name for consumer in service.consumers]
@@ -245,6 +247,8 @@ def main(name: str, *, json_lines: bool = False) -> None:
     publisher.close()
     database.close()
     telemetry.stop()
+    if database.guard is not None:
+        database.guard.raise_refusal()
 
 
 def _wait(runner: Any) -> None:

@@ -16,7 +16,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from sqlalchemy import text
 
-from chassis import jobs
+from chassis import jobs, revisions
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
@@ -199,6 +199,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
 
     announce  called with host:port when the server answers
     raises    the errors of `Server`
+              Unavailable  DATABASE_NEWER, at the start and later
     """
     stop = threading.Event()
 
@@ -210,6 +211,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
         signal.signal(number, on_signal)
     # One connection per thread, and one for the health check; a job that hangs takes none of them.
     database = service.open_database(settings, pool_size=settings.grpc_threads + 1, overflow=MOST_JOBS)
+    revisions.watch(database, stop.set)
     resources = Resources(settings=settings, database=database, service=service)
     servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
     server = Server(servicer, adder, settings, is_healthy=DatabaseCheck(database))
@@ -219,6 +221,7 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     # A signal may reach a gRPC thread; then this thread runs the handler when it wakes.
     while not stop.wait(1.0):
         pass
+    on_signal()  # also when the database is newer
     log.info("stopping", extra={"service": service.name})
     server.drain()
     time.sleep(settings.drain_seconds)
@@ -227,6 +230,8 @@ def serve(service: Service, settings: Settings, *, announce: Callable[[str], Non
     for thread in threads:
         thread.join(timeout=max(0.0, deadline - time.monotonic()))
     database.close()
+    if database.guard is not None:
+        database.guard.raise_refusal()
 
 
 class DatabaseCheck:

@@ -157,6 +157,7 @@ def _prepare_release_0_1_0(evolving: SimpleNamespace, url: str) -> None:
         url,
         "DROP TABLE chassis_revision",
         "DROP TABLE job_runs",
+        "DROP TABLE schema_support",
         "INSERT INTO inbox (consumer, event_id, at)"
         " VALUES ('cook', '00000000000000000000000000000001', '2026-01-01 00:00:00')",
     )

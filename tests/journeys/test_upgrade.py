@@ -20,7 +20,7 @@ from tests.journeys.library import QUERIES
 from tests.journeys.releases import Program, Release, ReleaseUnavailable, recorded_releases, unpack
 
 # Tables that running processes change at any time.
-VOLATILE_TABLES = {"leases", "job_runs", "searches", "index_queue", "outbox", "alembic_version"}
+VOLATILE_TABLES = {"leases", "job_runs", "searches", "index_queue", "outbox", "alembic_version", "chassis_revision"}
 READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 

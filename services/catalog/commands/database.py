@@ -30,6 +30,7 @@ def open_catalogue(*, working: bool = False) -> Iterator[Resources]:
     service = load("catalog")
     settings = process_settings([service])
     with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
+        database.check_revisions()
         announce_commits(database)
         resources = Resources(settings=settings, database=database, service=service)
         with jobs.running_for_command(service.name) if working else contextlib.nullcontext():

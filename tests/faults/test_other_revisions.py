@@ -1,0 +1,155 @@
+"""Processes of this release beside a database of a newer release, or beside one that is not migrated."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from sqlalchemy import create_engine, inspect, text
+
+from tests.builders import book, iso
+from tests.conditions import eventually
+from tests.conftest import CHECKOUT
+
+pytestmark = pytest.mark.timeout(150)
+
+NEWER = "9999"
+# The command with another interval between comparisons: tests do not wait for a minute.
+IMPATIENT = "import sys, chassis.revisions as r; r.CHECK_SECONDS = 0.5; from chassis.cli import main; main()"
+WRITTEN = ("records", "leases", "job_runs", "import_runs", "outbox")
+
+
+class Library:
+    """Databases with the owner's role, and commands on them."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        inherited = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+        self._environment = {
+            **inherited, "DATA": str(folder / "var"), "PORT": "0", "GRPC_PORT": "0", "RATE_LIMIT": "0", **settings,
+        }  # fmt: skip
+        template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{folder}/var/{{service}}.db")
+        self.owner_url = template.replace("{service}", "catalog")
+
+    def start(self, *words: str, program: tuple[str, ...] = ("-m", "chassis.cli")) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-P", *program, *words, "--json"],
+            env=self._environment,
+            cwd=CHECKOUT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *words: str) -> tuple[int, dict[str, Any]]:
+        """Run a command; return its exit code and its last line."""
+        return self.end_of(self.start(*words))
+
+    @staticmethod
+    def end_of(process: subprocess.Popen[str]) -> tuple[int, dict[str, Any]]:
+        output, errors = process.communicate(timeout=60)
+        assert "Traceback" not in errors, errors
+        return process.returncode, json.loads(output.splitlines()[-1]) if output else {}
+
+    def set_revision(self, revision: str) -> None:
+        engine = create_engine(self.owner_url)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :revision"), {"revision": revision})
+        engine.dispose()
+
+    def written(self) -> dict[str, int]:
+        engine = create_engine(self.owner_url)
+        with engine.connect() as connection:
+            counts = {
+                table: connection.scalar(text(f"SELECT count(*) FROM {table}"))
+                for table in WRITTEN
+                if inspect(connection).has_table(table)
+            }
+        engine.dispose()
+        return counts
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+def library(request: pytest.FixtureRequest, tmp_path: Path) -> Library:
+    is_sqlite = request.param == "sqlite"
+    library = Library(tmp_path, {} if is_sqlite else request.getfixturevalue("postgres_template"))
+    (tmp_path / "buku.mrc").write_bytes(iso([book("r1", "Selasar")]))
+    return library
+
+
+def test_each_command_refuses_a_newer_database_before_it_writes(library: Library) -> None:
+    assert library.run("migrate")[0] == 0
+    library.set_revision(NEWER)
+    before = library.written()
+    for words in (
+        ("import", str(library.folder / "buku.mrc"), "--source", "UJI"),
+        ("migrate",),
+        ("dead", "list", "--service", "catalog"),
+        ("serve", "catalog"),
+        ("up",),
+    ):
+        code, line = library.run(*words)
+        assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER"), words
+        assert f"catalog/{NEWER}" in line["error"]["sentence"]["id"]
+    assert library.written() == before
+
+
+@pytest.mark.parametrize("words", [("serve", "catalog"), ("up",)], ids=" ".join)
+def test_a_running_process_ends_when_its_database_is_newer(library: Library, words: tuple[str, ...]) -> None:
+    assert library.run("migrate")[0] == 0
+    process = library.start(*words, program=("-c", IMPATIENT))
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    library.set_revision(NEWER)
+    code, line = library.end_of(process)
+    assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER")
+
+
+def test_workers_of_a_newer_database_are_not_started_again(tmp_path: Path) -> None:
+    library = Library(tmp_path, {})
+    process = library.start("up", "--workers", "2")
+    assert process.stdout is not None
+    assert process.stdout.readline()
+    library.set_revision(NEWER)
+    workers = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, text=True, timeout=10)
+    os.kill(int(workers.stdout.split()[0]), 9)
+    code, line = library.end_of(process)
+    assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER")
+
+
+def test_a_worker_of_the_broker_refuses_a_newer_database(
+    postgres_template: dict[str, str], amqp_url: str, tmp_path: Path
+) -> None:
+    library = Library(tmp_path, {**postgres_template, "BUS_URL": amqp_url})
+    assert library.run("migrate")[0] == 0
+    library.set_revision(NEWER)
+    code, line = library.run("work", "catalog")
+    assert (code, line["error"]["reason"]) == (3, "DATABASE_NEWER")
+
+
+def test_serve_is_not_ready_until_its_database_is_migrated(library: Library) -> None:
+    process = library.start("serve", "catalog")
+    try:
+        assert process.stdout is not None
+        address = json.loads(process.stdout.readline())["grpc"]
+        with grpc.insecure_channel(address) as channel:
+            stub = health_pb2_grpc.HealthStub(channel)
+
+            def status() -> Any:
+                return stub.Check(health_pb2.HealthCheckRequest(), timeout=5).status
+
+            assert status() == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert library.written() == {}
+            assert library.run("migrate")[0] == 0
+            eventually(lambda: status() == health_pb2.HealthCheckResponse.SERVING, seconds=20)
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
