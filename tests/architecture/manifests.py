@@ -26,6 +26,8 @@ CUSTOM_RESOURCES = {
     ("postgresql.cnpg.io/v1", "Cluster"),
     ("rabbitmq.com/v1beta1", "RabbitmqCluster"),
     ("elasticsearch.k8s.elastic.co/v1", "Elasticsearch"),
+    ("monitoring.coreos.com/v1", "PodMonitor"),
+    ("monitoring.coreos.com/v1", "PrometheusRule"),
 }
 
 

@@ -119,4 +119,11 @@ def test_a_server_of_an_operator_receives_from_our_processes_its_like_and_its_op
     assert allows("operators", "Ingress", server, namespace, 9999, same=False)
     assert not allows("operators", "Ingress", server, labels_of("operators", "gateway"), port, same=True)
     assert not allows("operators", "Ingress", server, ELSEWHERE, port, same=False)
-    assert sum(is_custom(item) for item in rendered("operators")) == len(SERVERS)
+
+
+def test_each_server_of_an_operator_is_named_here():
+    assert {"postgres", "rabbitmq", "elasticsearch"} == {
+        item["metadata"]["name"]
+        for item in rendered("operators")
+        if is_custom(item) and not item["apiVersion"].startswith("monitoring.")
+    }

@@ -1,7 +1,8 @@
 """The resources of operators. kubernetes-validate has no schemas of them: each field that they use is listed here.
 
 Their names are those of the examples and references that the operators publish: ClusterSpec of CloudNativePG,
-RabbitmqClusterSpec, ElasticsearchSpec of ECK. No cluster with these operators was at hand: no operator has read them.
+RabbitmqClusterSpec, ElasticsearchSpec of ECK, PrometheusRuleSpec and PodMonitorSpec. No cluster with these operators
+was at hand: no operator has read them.
 """
 
 from __future__ import annotations
@@ -61,9 +62,23 @@ FIELDS: dict[str, dict[str, type]] = {
         "nodeSets[].volumeClaimTemplates[].spec.accessModes[]": str,
         "nodeSets[].volumeClaimTemplates[].spec.resources.requests.*": str,
     },
+    "PodMonitor": {
+        "selector.matchLabels.*": str,
+        "podMetricsEndpoints[].port": str,
+        "podMetricsEndpoints[].path": str,
+        "podMetricsEndpoints[].interval": str,
+    },
+    "PrometheusRule": {
+        "groups[].name": str,
+        "groups[].rules[].alert": str,
+        "groups[].rules[].expr": str,
+        "groups[].rules[].for": str,
+        "groups[].rules[].labels.*": str,
+        "groups[].rules[].annotations.*": str,
+    },
 }
 # Keys of these maps are free.
-MAPS = ("parameters", "requests", "limits", "config")
+MAPS = ("parameters", "requests", "limits", "config", "matchLabels", "labels", "annotations")
 
 
 def resources() -> dict[str, dict[str, Any]]:
