@@ -91,7 +91,7 @@ class Service:
     """A service's manifest.
 
     tables            its metadata, without the chassis' own tables, which have their own revisions
-    migrations        package with Alembic revisions in `versions/`, without env.py
+    migrations        package with Alembic revisions in `versions/`, without env.py; "" only for services of tests
     settings          "package.module:Model" of its own settings, a chassis.settings.OwnSettings
     protected_tables  tables whose rows only their institution reads and writes; revisions protect them
     append_only       tables whose rows the running service may add and read, but not change or delete
@@ -132,7 +132,7 @@ class Service:
             overflow=overflow,
             protected_tables=self.protected_tables,
         )
-        if not any_revision:
+        if self.migrations and not any_revision:
             database.guard = resolve("chassis.revisions:RevisionGuard")(self)
         return database
 
