@@ -106,19 +106,23 @@ def run_for_command(name: str) -> None:
 
 
 def _run_until(job: Job, resources: Resources, stop: threading.Event, process_started: datetime) -> None:
-    """Run a job under its lease until `stop`; a failed run is logged and tried again."""
+    """Run a job under its lease until `stop`; a failed run is logged, once a change of its reason, and tried again."""
+    last_reason = ""
     while not stop.is_set():
         try:
             run = resolve(job.run)
             if job.scheduled:
                 _run_when_due(job, run, resources, stop, process_started)
+                last_reason = ""
                 continue
             with _hold_lease(job, resources, stop) as (end, fenced):
                 if not end.is_set():
                     run(fenced, end)
+            last_reason = ""
         except Error as problem:
-            if not is_outage(problem):
+            if not is_outage(problem) and problem.reason != last_reason:
                 log.warning("job_failed", extra={"job": job.name, "reason": problem.reason, "facts": problem.facts})
+            last_reason = problem.reason
         except Exception:
             # The outermost function of the thread; the next attempt may succeed.
             log.exception("job_crashed", extra={"job": job.name})

@@ -80,6 +80,7 @@ class Leases:
         return None
 
     def _wait_for_row(self, role: str, stop: threading.Event) -> Lease | None:
+        last_reason = ""
         with renewer_of(self._database).wait_for(role) as may_be_free:
             may_be_free.set()
             while not stop.is_set():
@@ -89,8 +90,10 @@ class Leases:
                 try:
                     lease = self.try_hold(role)
                 except Error as problem:
-                    if not is_outage(problem):
+                    # Once a change: it is tried again every two seconds.
+                    if not is_outage(problem) and problem.reason != last_reason:
                         log.warning("lease_unavailable", extra={"role": role, "reason": problem.reason})
+                    last_reason = problem.reason
                     continue
                 if lease is not None:
                     return lease

@@ -40,6 +40,8 @@ _OPTIONS: list[tuple[str, Any]] = [
     # The client notices a dead peer within 25 s, and finds a restarted one within 2 s.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 5_000),
+    # A name is asked again when a connection ends, at most so often; 30 s unless set.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 ]

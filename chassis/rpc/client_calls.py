@@ -22,6 +22,9 @@ DEFAULT_TIMEOUT_SECONDS = 2.0
 # The pause before the retry; a restarted service answers again after it.
 RETRY_PAUSE_SECONDS = 0.05
 
+# gRPC codes of a call that no service answered. A server that ends cancels the calls that it has not begun.
+NO_ANSWER = ("UNAVAILABLE", "CANCELLED")
+
 Metadata = Sequence[tuple[str, str]]
 
 
@@ -59,7 +62,7 @@ class ClientMethod:
             self._idempotent
             and attempts == 1
             and isinstance(error, Unavailable)
-            and error.facts.get("code") == "UNAVAILABLE"
+            and error.facts.get("code") in NO_ANSWER
             and time.monotonic() + RETRY_PAUSE_SECONDS < deadline
         )
 

@@ -1,6 +1,8 @@
-"""`make soak`: rebuild an index while clients search for a minute, attack the HTTP edge, then kill processes at random.
+"""`make soak`: rebuild an index under searches for a minute, attack the HTTP edge, restart processes in turn while
+20,000 requests are sent, then kill processes at random.
 
-KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds.
+KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
+restarts.
 """
 
 from __future__ import annotations
@@ -14,12 +16,14 @@ from pathlib import Path
 
 from bench.parts import resident
 from tests.faults.hostile_clients import HalfOpenConnections, endless_headers, search_latency, unread_pipeline
-from tests.faults.imports import embedded, kill_session, write_records
+from tests.faults.imports import cluster, embedded, kill_session, write_records
 from tests.faults.random_kills import EDITIONS, soak
 from tests.faults.rebuild_loop import open_library, rebuild_under_readers
+from tests.faults.rolling_restarts import restart_all
 from tests.faults.test_import_beside_up import Up
 
 RECORDS = 5_000
+ROUNDS = 8  # of restarts
 MOST_P99_MILLISECONDS = 50
 MOST_MEMORY_GROWTH = 100 * 1024 * 1024
 
@@ -38,6 +42,9 @@ def main() -> int:
         assert (loop.failures, loop.differences) == (0, 0)
     if seconds:
         attack_http()
+    requests = int(os.environ.get("RESTART_REQUESTS") or 20_000)
+    if requests and "cluster" in editions:
+        restart_in_turn(requests)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))
@@ -53,6 +60,17 @@ def main() -> int:
             flush=True,
         )
     return 0
+
+
+def restart_in_turn(requests: int) -> None:
+    """Restart two gateways and two services in turn while clients search; names are answered five seconds late."""
+    with tempfile.TemporaryDirectory() as folder, cluster(Path(folder)) as store:
+        store.import_(write_records(Path(folder), 300)[0])
+        clients = restart_all(
+            store, rounds=ROUNDS, requests=requests, lag=5, min_ready=10, pre_stop=3, drain=10, most_per_second=150
+        )
+    print(f"cluster: {clients.requests} requests during restarts, {len(clients.failures)} failed", flush=True)
+    assert not clients.failures, clients.failures[:5]
 
 
 def attack_http() -> None:

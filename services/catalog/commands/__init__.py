@@ -7,11 +7,13 @@ import os
 import re
 import sys
 import time
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
@@ -25,6 +27,7 @@ from services.catalog.commands.progress import bar_for, report_file, show, summa
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
+from services.catalog.importing import rejected_records
 from services.catalog.importing.decode import find_files
 from services.catalog.importing.pipeline import Counts, Import
 from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
@@ -37,8 +40,10 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 
 app = typer.Typer()
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
+imports_app = typer.Typer(no_args_is_help=True, help="What imports have left behind.")
 sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items.")
 app.add_typer(institutions_app, name="institutions")
+app.add_typer(imports_app, name="imports")
 app.add_typer(index_app, name="index")
 app.add_typer(sample_app, name="sample")
 app.add_typer(report_app, name="report")
@@ -91,6 +96,24 @@ def import_(
     summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
     if counts.put_aside:
         raise typer.Exit(PUT_ASIDE)
+
+
+@imports_app.callback()
+def imports() -> None:
+    """What imports have left behind."""
+
+
+@imports_app.command("forget")
+def forget_rejected_records(
+    source: Annotated[str, typer.Option(help="Only imports of this source.")] = "",
+    days: Annotated[int, typer.Option(min=0, help="Only imports that began more than this many days ago.")] = 0,
+    json: Json = False,
+) -> None:
+    """Delete the stored copies of rejected records; of each source the newest 10,000 are stored."""
+    before = clock.now() - timedelta(days=days)
+    with open_catalogue() as resources, resources.database.transaction(system("imports")) as session:
+        forgotten = rejected_records.forget(session, source=source, before=before)
+    print_json({"forgotten": forgotten}) if json else print_text(f"{forgotten} rejected records forgotten")
 
 
 @sample_app.command("load")

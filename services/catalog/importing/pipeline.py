@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from itertools import repeat
 from multiprocessing import get_context
@@ -14,14 +15,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
-from chassis.ids import new_id
+from chassis.errors import Unavailable
+from services.catalog.importing import rejected_records
 from services.catalog.importing.authorities import AuthorityDecision, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
 from services.catalog.importing.decode import (
@@ -48,14 +50,12 @@ from services.catalog.importing.upsert import (
 )
 from services.catalog.items.item_maps import USUAL
 from services.catalog.marc.readers import Frame
-from services.catalog.tables import ImportRun, ImportSeen, RejectedRecord, Source
-from services.catalog.texts import without_controls
+from services.catalog.tables import ImportRun, ImportSeen, Source
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 3  # chunks being decoded at once
 DATABASE_REFUSED_RECORD = "DATABASE_REFUSED_RECORD"
-LONGEST_DETAIL = 500  # characters
 COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
 
 
@@ -136,7 +136,8 @@ class Import:
 
         returns  the counts of the whole run, including the part before a kill
         raises   Invalid      ITEM_MAP: the source's item map is not valid
-                 Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE: committed batches stay, and the next run continues
+                 Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE, DECODER_ENDED: committed batches stay, and the next
+                              run continues
         """
         target, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
@@ -148,6 +149,9 @@ class Import:
                     self._load(pool, target, run, at, path, skip=ordinal if at == file else 0)
                 if str(path) != "-":
                     self._bytes_before += path.stat().st_size
+        except BrokenProcessPool:
+            # One process that ends breaks the pool; what is committed stays.
+            raise Unavailable("DECODER_ENDED", records=self.counts.read) from None
         finally:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
@@ -310,8 +314,12 @@ class Import:
                 )
                 _count(outcome, prepared, established)
             if prepared.rejected:
-                session.execute(
-                    insert(RejectedRecord), [_rejected_row(record, target, run) for record in prepared.rejected]
+                rejected_records.store(
+                    session,
+                    prepared.rejected,
+                    run=run,
+                    source_id=target.source_id,
+                    institution_id=target.shelves.institution_id,
                 )
             counts.add(prepared, outcome, len(outcome.warnings))
             done = {"done": orjson.dumps([at, reached]).decode(), **{name: getattr(counts, name) for name in COLUMNS}}
@@ -369,17 +377,3 @@ def _file_identity(path: Path) -> tuple[str, int, int]:
     """What identifies a file and its version."""
     stored_records = path.stat()
     return path_text(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns
-
-
-def _rejected_row(rejected: Rejected, target: ImportTarget, run: int) -> dict[str, object]:
-    return {
-        "id": new_id(),
-        "institution_id": target.shelves.institution_id,
-        "run": run,
-        "path": rejected.path,
-        "ordinal": rejected.ordinal,
-        "position": rejected.position,
-        "reason": rejected.reason,
-        "detail": without_controls(rejected.detail)[:LONGEST_DETAIL],
-        "raw": rejected.raw,
-    }

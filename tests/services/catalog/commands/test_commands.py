@@ -121,3 +121,16 @@ def test_what_cannot_be_done_is_said_with_its_reason(
     command = rangkiang(*words, "--json")
     assert (command.code, command.line["error"]["reason"]) == (code, reason)
     assert "Traceback" not in command.errors
+
+
+def test_stored_copies_of_rejected_records_are_forgotten_by_source_and_age(rangkiang: Rangkiang) -> None:
+    bad = iso([book("1", "Rusak"), book("2")]).replace(b"Rusak", b"Rus\xe9k")
+    for source in ("A", "B"):
+        assert rangkiang("import", "-", "--source", source, "--json", stdin=bad).line["put_aside"] == 1
+    assert rangkiang("imports", "forget", "--days", "1", "--json").line == {"forgotten": 0}
+    assert rangkiang("imports", "forget", "--source", "A", "--json").line == {"forgotten": 1}
+    unknown = rangkiang("imports", "forget", "--source", "X", "--json")
+    assert (unknown.code, unknown.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
+    assert rangkiang("imports", "forget").out.decode().startswith("1 rejected records")
+    assert rangkiang("imports", "forget", "--json").line == {"forgotten": 0}
+    assert b"--days" in rangkiang("imports", "forget", "--help").out

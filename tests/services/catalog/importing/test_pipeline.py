@@ -13,6 +13,7 @@ from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.outbox import outbox
 from services.catalog.formats import export
+from services.catalog.importing import rejected_records
 from services.catalog.importing.decode import find_files
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
@@ -202,3 +203,16 @@ def test_every_sound_record_is_loaded_and_given_back(
         assert counts.put_aside == 0, import_.reasons
     fingerprints = [stored_record.fingerprint() for stored_record in _all(database)]
     assert set(fingerprints) == set(sent)
+
+
+def test_rejected_records_of_a_source_are_bounded_and_the_newest_stay(
+    import_: Importer, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rejected_records, "MOST_OF_A_SOURCE", 5)
+    for part, (source, count) in enumerate([("A", 4), ("B", 3), ("A", 4)]):
+        path = tmp_path / f"{part}.mrc"
+        path.write_bytes(iso(book(str(number), "Rusak") for number in range(count)).replace(b"Rusak", b"Rus\xe9k"))
+        assert import_(path, source=source).put_aside == count
+    with database.reading(READER) as session:
+        paths = session.scalars(select(RejectedRecord.path).order_by(RejectedRecord.id)).all()
+    assert [Path(path).stem for path in paths] == ["0", *"111", *"2222"]
