@@ -20,14 +20,14 @@ from alembic.util.exc import CommandError
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from chassis import bus as buses
+from chassis.bus.depths import open_depths
 from chassis.context import READER
 from chassis.errors import Error, Unavailable
 from chassis.migrate import pending
 from chassis.sentences import LocalText, sentence
 from chassis.service import Resources, Service, service_names, settings_models
 from chassis.settings import Settings, find_misspelt, variables
-from chassis.urls import known_scheme, open_url, resolve
+from chassis.urls import resolve
 
 # A part that does not answer in this time is a finding.
 TIMEOUT_SECONDS = 10.0
@@ -65,11 +65,15 @@ def examine(settings: Settings, services: Sequence[Service]) -> list[Finding]:
     checks = [
         _RunningCheck("settings", partial(_settings, settings, services)),
         _RunningCheck("data folder", partial(_data_folder, settings)),
+        _RunningCheck("disks", partial(resolve("chassis.diagnosis:check_disks"), settings, services)),
+        _RunningCheck("gateway", partial(resolve("chassis.diagnosis:check_gateway"), settings)),
+        _RunningCheck("proxy", partial(resolve("chassis.diagnosis:check_proxy"), settings)),
     ]
     for service in services:
         parts: dict[str, Check] = {
             **PARTS,
-            **{dotted: partial(_service_check, dotted=dotted) for dotted in service.checks},
+            **resolve("chassis.diagnosis:PARTS"),
+            **{dotted.partition(":")[2]: partial(_service_check, dotted=dotted) for dotted in service.checks},
         }
         checks += [
             _RunningCheck(f"{service.name} {part}", partial(check, settings, service)) for part, check in parts.items()
@@ -183,37 +187,20 @@ def _migrations(settings: Settings, service: Service) -> list[Finding]:
 
 
 def _bus(settings: Settings, service: Service) -> list[Finding]:
-    known_scheme(settings.bus_url, buses.ADAPTERS)
+    """Check that the bus answers and has what every event goes through; declare nothing."""
+    part = f"{service.name} event bus"
     with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
         resources = Resources(settings=settings, database=database, service=service)
-        with closing(open_url(settings.bus_url, buses.ADAPTERS, resources=resources)) as bus:
-            bus.check()
+        with closing(open_depths(resources)) as depths:
+            missing = depths.missing()
+    if missing:
+        message = sentence("CHECK_EXCHANGES_MISSING", names=", ".join(missing))
+        return [Finding(part, False, message, sentence("CHECK_EXCHANGES_MISSING_ADVICE", service=service.name))]
     scheme = urlsplit(settings.bus_url).scheme
-    return [Finding(f"{service.name} bus", True, sentence("CHECK_ANSWERS", kind=f"{scheme}:"))]
+    return [Finding(part, True, sentence("CHECK_ANSWERS", kind=f"{scheme}:"))]
 
 
-def _dead(settings: Settings, service: Service) -> list[Finding]:
-    """Report events that the service's handlers could not process; a service without consumers has none."""
-    if not service.consumers:
-        return []
-    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
-        resources = Resources(settings=settings, database=database, service=service)
-        with closing(open_url(settings.bus_url, buses.DEAD_ADAPTERS, resources=resources)) as dead_list:
-            count = len(dead_list.find())
-    part = f"{service.name} dead events"
-    if not count:
-        return [Finding(part, True, sentence("CHECK_NO_DEAD_EVENTS"))]
-    return [
-        Finding(
-            part,
-            False,
-            sentence("CHECK_DEAD_EVENTS", count=count),
-            sentence("CHECK_DEAD_EVENTS_ADVICE", service=service.name),
-        )
-    ]
-
-
-def _channel(settings: Settings, service: Service) -> list[Finding]:
+def _server(settings: Settings, service: Service) -> list[Finding]:
     """Check that a service answers over the network; inside one process there is nothing to check."""
     url = settings.service_url(service.name)
     if url.startswith("inproc:"):
@@ -221,7 +208,7 @@ def _channel(settings: Settings, service: Service) -> list[Finding]:
     # By name: a worker process may import this module but not gRPC.
     with resolve("chassis.rpc.client:sync_channel")(url, settings) as channel:
         resolve("chassis.rpc.client:check_health_sync")(channel, TIMEOUT_SECONDS / 2)
-    return [Finding(f"{service.name} channel", True, sentence("CHECK_SERVES", url=url))]
+    return [Finding(f"{service.name} server", True, sentence("CHECK_SERVES", url=url))]
 
 
 def _service_check(settings: Settings, service: Service, *, dotted: str) -> Sequence[Finding]:
@@ -233,9 +220,8 @@ def _service_check(settings: Settings, service: Service, *, dotted: str) -> Sequ
 PARTS: dict[str, Check] = {
     "database": _database,
     "migrations": _migrations,
-    "bus": _bus,
-    "dead events": _dead,
-    "channel": _channel,
+    "event bus": _bus,
+    "server": _server,
 }
 
 # The key of the advice's sentence, by the error's reason.

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from sqlalchemy import text
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -139,6 +140,29 @@ class FencedDatabase(Database):
 
     def close(self) -> None:
         """Do nothing: the code that opened the database closes it."""
+
+
+def holder_of(database: Database, role: str) -> str:
+    """Return which process holds the role, for an operator; "" when it is free. Raises Unavailable."""
+    if not database.is_sqlite:
+        with database.autocommit() as connection:
+            holder = connection.execute(_HOLDER, {"role": role}).scalar() or ""
+        host, _, rest = holder.partition(":")
+        return f"{host}, PID {rest.partition(':')[0]}" if holder else ""
+    try:
+        handle = os.open(f"{database.url.database}.{role}.lease", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return ""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return f"PID {os.pread(handle, 32, 0).decode().strip()}"
+    finally:
+        os.close(handle)
+    return ""
+
+
+_HOLDER = text("SELECT holder FROM leases WHERE role = :role AND until >= clock_timestamp()")
 
 
 class _FileLease:

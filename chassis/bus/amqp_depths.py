@@ -10,7 +10,7 @@ from amqp import AMQPError, NotFound
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
-from chassis.bus.amqp import CONNECT_SECONDS, dead_queue, queue_of
+from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED, dead_queue, queue_of
 from chassis.bus.depths import Depth
 from chassis.errors import Unavailable
 from chassis.service import Resources
@@ -27,20 +27,29 @@ class AmqpDepths:
         depths = []
         for consumer in self._service.consumers:
             queue = queue_of(self._service.name, consumer.name)
-            counts = {name: self._messages(name) for name in (queue, dead_queue(queue))}
-            missing = tuple(name for name, count in counts.items() if count is None)
-            depths.append(Depth(consumer.name, counts[queue] or 0, counts[dead_queue(queue)] or 0, missing))
+            own, dead = self._ask(queue), self._ask(dead_queue(queue))
+            missing = tuple(name for name, answer in ((queue, own), (dead_queue(queue), dead)) if answer is None)
+            waiting, workers = own or (0, 0)
+            is_late = bool(waiting) and not workers
+            depths.append(Depth(consumer.name, waiting, dead[0] if dead else 0, is_late, missing))
         return depths
+
+    def missing(self) -> list[str]:
+        with self._channel() as channel, suppress(NotFound):
+            channel.exchange_declare(EXCHANGE, "topic", passive=True)
+            return [] if self._ask(UNROUTED) else [UNROUTED]
+        return [EXCHANGE]
 
     def close(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.collect(socket_timeout=1)
 
-    def _messages(self, queue: str) -> int | None:
-        """Return the number of messages that are ready; None when the broker has no such queue."""
+    def _ask(self, queue: str) -> tuple[int, int] | None:
+        """Return the number of messages that are ready, and of workers; None when the broker has no such queue."""
         with self._channel() as channel, suppress(NotFound):
-            return int(channel.queue_declare(queue, passive=True).message_count)
+            answer = channel.queue_declare(queue, passive=True)
+            return int(answer.message_count), int(answer.consumer_count)
         return None
 
     @contextmanager

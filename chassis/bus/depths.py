@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Protocol
 
-from sqlalchemy import case, func, select
+from sqlalchemy import and_, case, func, select
 
+from chassis import clock
 from chassis.bus.local import LOCAL, deliveries
 from chassis.service import Resources
 from chassis.urls import open_url
 
+LATE_SECONDS = 60
 ADAPTERS = {
     "local": "chassis.bus.depths:LocalDepths",
     "amqp": "chassis.bus.amqp_depths:AmqpDepths",
@@ -23,18 +26,24 @@ class Depth:
     """One handler's events.
 
     waiting    not yet handled, without those of the broker that wait for another attempt
+    late       some of them wait although nothing handles them: for over a minute, or without a worker
     missing    names of the handler's queues that the broker does not have; their events are not counted
     """
 
     handler: str
     waiting: int
     dead: int
+    late: bool = False
     missing: tuple[str, ...] = ()
 
 
 class Depths(Protocol):
     def count(self) -> list[Depth]:
         """Return the depth of each handler of the service. Raises Unavailable."""
+        ...
+
+    def missing(self) -> list[str]:
+        """Return what every event of the bus goes through and does not exist. Raises Unavailable."""
         ...
 
     def close(self) -> None: ...
@@ -53,14 +62,21 @@ class LocalDepths:
         self._resources = resources
 
     def count(self) -> list[Depth]:
+        due_since = clock.now() - timedelta(seconds=LATE_SECONDS)
         dead = func.sum(case((deliveries.c.dead, 1), else_=0))
-        query = select(deliveries.c.handler, func.count(), dead).group_by(deliveries.c.handler)
+        late = func.sum(case((and_(~deliveries.c.dead, deliveries.c.next_at < due_since), 1), else_=0))
+        query = select(deliveries.c.handler, func.count(), dead, late).group_by(deliveries.c.handler)
         with self._resources.database.reading(LOCAL) as session:
-            rows = {handler: (total, int(dead)) for handler, total, dead in session.execute(query)}
+            rows = {row[0]: (row[1], int(row[2]), bool(row[3])) for row in session.execute(query)}
         # Handlers of an older release may have left events.
         handlers = dict.fromkeys([*(consumer.name for consumer in self._resources.service.consumers), *rows])
-        counts = {handler: rows.get(handler, (0, 0)) for handler in handlers}
-        return [Depth(handler, total - dead, dead) for handler, (total, dead) in counts.items()]
+        counts = {handler: rows.get(handler, (0, 0, False)) for handler in handlers}
+        return [Depth(handler, total - dead, dead, late) for handler, (total, dead, late) in counts.items()]
+
+    def missing(self) -> list[str]:
+        with self._resources.database.reading(LOCAL) as session:
+            session.execute(select(deliveries.c.event_id).limit(1))
+        return []
 
     def close(self) -> None:
         """Do nothing: the database belongs to the caller."""

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER
+from chassis.diagnosis import advice_about_role
 from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
 from chassis.sentences import sentence
@@ -21,6 +22,7 @@ from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
+LATE_SECONDS = 60  # a record waits a second; an import, until its commit
 BACKLOG = 5_000  # queued records from which on search results are noticeably late
 
 
@@ -35,7 +37,7 @@ def index(resources: Resources) -> list[Finding]:
         documents = 0 if trouble else opened.count()
     with resources.database.reading(READER) as session:
         records = session.scalar(select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))) or 0
-        behind = session.scalar(select(func.count()).select_from(IndexQueue)) or 0
+        behind, seconds = index_lag(session)
     if trouble:
         return [
             Finding(
@@ -45,14 +47,13 @@ def index(resources: Resources) -> list[Finding]:
                 sentence("CHECK_INDEX_UNSOUND_ADVICE"),
             )
         ]
-    return [
-        Finding(
-            "catalog index",
-            behind < BACKLOG,
-            sentence("CHECK_INDEX", documents=documents, records=records, behind=behind),
-            NOTHING_TO_DO if behind < BACKLOG else sentence("CHECK_INDEX_BEHIND_ADVICE"),
-        )
-    ]
+    message = sentence("CHECK_INDEX", documents=documents, records=records, behind=behind)
+    if seconds >= LATE_SECONDS:
+        late = sentence("CHECK_INDEX_LATE", behind=behind, seconds=int(seconds))
+        return [Finding("catalog index", False, late, advice_about_role(resources.database, "catalog", "index"))]
+    if behind < BACKLOG:
+        return [Finding("catalog index", True, message)]
+    return [Finding("catalog index", False, message, sentence("CHECK_INDEX_BEHIND_ADVICE"))]
 
 
 def imports(resources: Resources) -> list[Finding]:

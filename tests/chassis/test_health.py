@@ -35,7 +35,7 @@ RELEASED = threading.Event()
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(data=tmp_path)
+    return Settings(data=tmp_path, port=0)
 
 
 @pytest.fixture
@@ -76,10 +76,14 @@ def test_every_healthy_part_has_a_finding(migrated: Settings) -> None:
     assert parts == [
         "settings",
         "data folder",
+        "disks",
+        "proxy",
         "orders database",
         "orders migrations",
-        "orders bus",
+        "orders event bus",
+        "orders outgoing events",
         "orders dead events",
+        "orders jobs",
     ]
     assert not _failed(findings)
 
@@ -119,7 +123,7 @@ def test_a_data_folder_that_is_not_writable_is_found(tmp_path: Path) -> None:
 
 def test_a_mistyped_bus_is_found_with_the_nearest(migrated: Settings) -> None:
     mistyped = migrated.model_copy(update={"bus_url": "ampq://localhost"})
-    assert "amqp:" in _failed(examine(mistyped, [ORDERS]))["orders bus"].message.en
+    assert "amqp:" in _failed(examine(mistyped, [ORDERS]))["orders event bus"].message.en
 
 
 def test_dead_events_are_found(migrated: Settings) -> None:
@@ -164,10 +168,10 @@ def server() -> Iterator[Server]:
 
 def test_the_health_of_a_remote_service_is_checked(migrated: Settings, server: Server) -> None:
     remote = migrated.model_copy(update={"service_urls": {"orders": f"dns:///{server.address}"}})
-    [finding] = [result for result in examine(remote, [ORDERS]) if result.part == "orders channel"]
+    [finding] = [result for result in examine(remote, [ORDERS]) if result.part == "orders server"]
     assert finding.ok
     unreachable = migrated.model_copy(update={"service_urls": {"orders": "dns:///127.0.0.1:1"}})
-    assert "rangkiang serve" in _failed(examine(unreachable, [ORDERS]))["orders channel"].advice.en
+    assert "rangkiang serve" in _failed(examine(unreachable, [ORDERS]))["orders server"].advice.en
 
 
 def test_a_finding_as_json_has_both_languages() -> None:

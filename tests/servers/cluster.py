@@ -48,6 +48,7 @@ class Cluster:
             **os.environ,
             "PYTHONPATH": str(checkout),
             "ENVIRONMENT": "development",
+            "PORT": str(self.port),
             "DATABASE_URL": urls["DATABASE_URL"].replace("{service}", prefix + "{service}"),
             "BUS_URL": servers.create_vhost(f"{prefix}rangkiang") if prefix else urls["BUS_URL"],
             "SEARCH_URL": f"{urls['SEARCH_ROOT_URL']}/{prefix.replace('_', '-')}records",

@@ -32,7 +32,7 @@ def run(data: Path, *words: str, stdin: bytes = b"") -> Outcome:
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     process = subprocess.run(
         [RANGKIANG, *words],
-        env=environment | {"DATA": str(data), "LANG": "C.UTF-8"},
+        env=environment | {"DATA": str(data), "PORT": "0", "LANG": "C.UTF-8"},
         cwd=CHECKOUT,
         input=stdin,
         capture_output=True,

@@ -1,0 +1,227 @@
+"""What doctor checks besides whether parts answer: work that waits, jobs, disks, clocks, and the way to the gateway."""
+
+from __future__ import annotations
+
+import os
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from sqlalchemy import func, select, text
+
+from chassis import clock
+from chassis.bus.depths import open_depths
+from chassis.context import system
+from chassis.db import Database, read_url
+from chassis.health import NOTHING_TO_DO, Check, Finding
+from chassis.job_runs import DONE, job_runs, next_start
+from chassis.jobs import jobs_of
+from chassis.lease import holder_of
+from chassis.outbox import outbox, unpublished_rows
+from chassis.sentences import LocalText, sentence
+from chassis.service import GATEWAY_SETTINGS, Job, Resources, Service
+from chassis.settings import Settings
+from chassis.urls import resolve
+
+DOCTOR = system("doctor")
+LATE_SECONDS = 60
+JOB_GRACE = timedelta(hours=1)
+MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+MOST_SKEW_SECONDS = 5
+GATEWAY_SECONDS = 5.0
+
+
+def advice_about_role(database: Database, service: str, role: str) -> LocalText:
+    """Return what to do when the work of a role waits: end the process that holds it, or start one.
+
+    raises  Unavailable
+    """
+    holder = holder_of(database, role)
+    if holder:
+        return sentence("CHECK_ROLE_IDLE_ADVICE", holder=holder, role=role)
+    return sentence("CHECK_ROLE_FREE_ADVICE", role=role, service=service)
+
+
+def check_outbox(settings: Settings, service: Service) -> list[Finding]:
+    """Check that events do not wait for the relay for more than a minute."""
+    part = f"{service.name} outgoing events"
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        with database.reading(DOCTOR) as session:
+            query = select(func.count(), func.min(outbox.c.occurred_at)).where(unpublished_rows)
+            count, oldest = session.execute(query).one()
+        seconds = 0 if oldest is None else int((clock.now() - oldest).total_seconds())
+        if seconds < LATE_SECONDS:
+            return [Finding(part, True, sentence("CHECK_OUTBOX"))]
+        advice = advice_about_role(database, service.name, "relay")
+    return [Finding(part, False, sentence("CHECK_OUTBOX_WAITS", count=count, seconds=seconds), advice)]
+
+
+def check_handlers(settings: Settings, service: Service) -> list[Finding]:
+    """Check that each handler has its queues and gets its events, and that none is dead."""
+    if not service.consumers:
+        return []
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        with closing(open_depths(resources)) as depths:
+            counts = depths.count()
+        missing = [queue for depth in counts for queue in depth.missing]
+        findings = []
+        if missing:
+            message = sentence("CHECK_QUEUES_MISSING", queues=", ".join(missing))
+            advice = sentence("CHECK_WORKER_ADVICE", service=service.name)
+            findings.append(Finding(f"{service.name} queues", False, message, advice))
+        waiting = [depth for depth in counts if depth.late]
+        if waiting:
+            names = ", ".join(depth.handler for depth in waiting)
+            message = sentence("CHECK_HANDLERS_WAIT", count=sum(depth.waiting for depth in waiting), handlers=names)
+            is_local = urlsplit(settings.bus_url).scheme == "local"
+            advice = (
+                advice_about_role(database, service.name, "deliver")
+                if is_local
+                else sentence("CHECK_WORKER_ADVICE", service=service.name)
+            )
+            findings.append(Finding(f"{service.name} incoming events", False, message, advice))
+    dead = sum(depth.dead for depth in counts)
+    part = f"{service.name} dead events"
+    if dead:
+        message, advice = (
+            sentence("CHECK_DEAD_EVENTS", count=dead),
+            sentence("CHECK_DEAD_EVENTS_ADVICE", service=service.name),
+        )
+        return [*findings, Finding(part, False, message, advice)]
+    return [*findings, Finding(part, True, sentence("CHECK_NO_DEAD_EVENTS"))]
+
+
+def check_jobs(settings: Settings, service: Service) -> list[Finding]:
+    """Check that the last run of each scheduled job succeeded, and that the next one is not overdue."""
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        with database.reading(DOCTOR) as session:
+            runs = {run.name: run for run in session.execute(select(job_runs))}
+        findings = []
+        for job in jobs_of(resources):
+            run = runs.get(job.name)
+            # A job without a row has never been due: no process has run here.
+            if run is None or not job.scheduled:
+                continue
+            part = f"{service.name} job {job.name}"
+            if run.ended_at is not None and run.outcome != DONE:
+                message = sentence("CHECK_JOB_FAILED", job=job.name, why=run.outcome, moment=_minute(run.ended_at))
+                findings.append(Finding(part, False, message, sentence("CHECK_JOB_FAILED_ADVICE", job=job.name)))
+            elif _is_late(job, run.started_at):
+                message = sentence("CHECK_JOB_LATE", job=job.name, moment=_minute(run.started_at))
+                findings.append(Finding(part, False, message, advice_about_role(database, service.name, job.lease)))
+    return findings or [Finding(f"{service.name} jobs", True, sentence("CHECK_JOBS"))]
+
+
+def _is_late(job: Job, started_at: datetime) -> bool:
+    return next_start(job, started_at) + JOB_GRACE < clock.now()
+
+
+def _minute(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def check_database_clock(settings: Settings, service: Service) -> list[Finding]:
+    """Compare the clock of this machine with PostgreSQL's: leases, jobs and events have times of both."""
+    with closing(service.open_database(settings, pool_size=1, any_revision=True)) as database:
+        if database.is_sqlite:
+            return []
+        with database.reading(DOCTOR) as session:
+            before = clock.now()
+            theirs: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+            ours = before + (clock.now() - before) / 2
+    return [_clock_finding(f"{service.name} database clock", theirs - ours)]
+
+
+def _clock_finding(part: str, difference: timedelta) -> Finding:
+    seconds = round(abs(difference.total_seconds()), 1)
+    if seconds <= MOST_SKEW_SECONDS:
+        return Finding(part, True, sentence("CHECK_CLOCK"))
+    return Finding(part, False, sentence("CHECK_CLOCK_DIFFERS", seconds=seconds), sentence("CHECK_CLOCK_ADVICE"))
+
+
+def check_disks(settings: Settings, services: Sequence[Service]) -> list[Finding]:
+    """Check the free space under each folder that a setting names, or its default."""
+    findings = []
+    for variable, named in _folders(settings, services):
+        folder = next(path for path in (named, *named.parents) if path.exists())
+        disk = os.statvfs(folder)
+        free = disk.f_bavail * disk.f_frsize
+        if free < MINIMUM_FREE_BYTES or (disk.f_files and not disk.f_favail):
+            message = sentence("CHECK_DISK_FULL", folder=str(folder), free_mb=free // 1024 // 1024)
+            findings.append(Finding(f"disk of {variable}", False, message, sentence("ADVICE_DISK")))
+    return findings or [Finding("disks", True, sentence("CHECK_DISKS"))]
+
+
+def _folders(settings: Settings, services: Sequence[Service]) -> Iterator[tuple[str, Path]]:
+    """Yield each folder with the variable that names it."""
+    yield "DATA", settings.data.absolute()
+    if settings.database_url:
+        for service in services:
+            url = read_url(settings.database(service.name))
+            if url.get_backend_name() == "sqlite":
+                yield "DATABASE_URL", Path(url.database or "").absolute().parent
+    for name, value in (settings.model_extra or {}).items():
+        if name == "covers":
+            yield "COVERS", Path(value).absolute()
+        elif name.endswith("_url") and urlsplit(value).scheme == "tantivy":
+            yield name.upper(), Path(urlsplit(value).path).absolute()
+
+
+def check_gateway(settings: Settings) -> list[Finding]:
+    """Check that the gateway answers at PUBLIC_URL, or at HOST and PORT without one, and its clock."""
+    public = _public_url(settings)
+    if not public and not settings.port:
+        return []  # any free port: nobody knows which
+    host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
+    url = public.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{url}/api/v1/health/live", timeout=GATEWAY_SECONDS) as response:
+            date, ours = parsedate_to_datetime(response.headers["Date"]), clock.now()
+            is_ours = response.read(100).strip().startswith(b'{"status":"live"')
+    except (OSError, ValueError, TypeError) as problem:
+        why = str(getattr(problem, "reason", problem))
+    else:
+        if is_ours:
+            # The header has whole seconds.
+            difference = date - ours + timedelta(seconds=0.5)
+            return [
+                Finding("gateway", True, sentence("CHECK_SERVES", url=url)),
+                _clock_finding("gateway clock", difference),
+            ]
+        why = "another program"
+    message = sentence("CHECK_GATEWAY_UNREACHABLE", url=url, why=why)
+    return [Finding("gateway", False, message, sentence("CHECK_GATEWAY_UNREACHABLE_ADVICE"))]
+
+
+def check_proxy(settings: Settings) -> list[Finding]:
+    """Check that the gateway knows its proxy and its public address, as far as its settings show a proxy."""
+    public = _public_url(settings)
+    # The gateway serves no https: where its address has it, a proxy is in front.
+    if public.startswith("https:") and not settings.trusted_proxies:
+        message, advice = sentence("CHECK_PROXY_UNKNOWN", url=public), sentence("CHECK_PROXY_UNKNOWN_ADVICE")
+    elif settings.trusted_proxies and not public:
+        message, advice = sentence("CHECK_PUBLIC_URL_MISSING"), sentence("CHECK_PUBLIC_URL_MISSING_ADVICE")
+    else:
+        return [Finding("proxy", True, sentence("CHECK_PROXY"), NOTHING_TO_DO)]
+    return [Finding("proxy", False, message, advice)]
+
+
+def _public_url(settings: Settings) -> str:
+    url: str = settings.of(resolve(GATEWAY_SETTINGS)).public_url
+    return url
+
+
+PARTS: dict[str, Check] = {
+    "outgoing events": check_outbox,
+    "incoming events": check_handlers,
+    "jobs": check_jobs,
+    "database clock": check_database_clock,
+}

@@ -1,0 +1,40 @@
+"""What doctor finds in the catalogue although every part answers."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert
+
+from chassis import clock
+from chassis.context import system
+from chassis.service import load
+from chassis.settings import Settings
+from services.catalog.tables import IndexQueue
+from tests.builders import book, iso
+from tests.services.catalog.commands.running import run
+
+
+@pytest.mark.parametrize(("seconds", "is_late"), [(5, False), (70, True)])
+def test_an_index_that_is_behind_for_over_a_minute_is_found(tmp_path: Path, seconds: int, is_late: bool) -> None:
+    run(tmp_path, "migrate")
+    run(tmp_path, "import", "-", "--source", "A", stdin=iso([book("1")]))
+    with closing(load("catalog").open_database(Settings(data=tmp_path))) as database:
+        assert not _finding(tmp_path)
+        queued_at = clock.now() - timedelta(seconds=seconds)
+        with database.transaction(system("tests")) as session:
+            session.execute(insert(IndexQueue).values(record_number=1, version=2, queued_at=queued_at))
+    finding = _finding(tmp_path)
+    assert bool(finding) is is_late
+    if is_late:
+        assert finding["say"]["en"].startswith("The index is behind: 1 records wait, the oldest for 7")
+        assert "No process holds the role index" in finding["advice"]["en"]
+
+
+def _finding(data: Path) -> dict[str, Any]:
+    findings = run(data, "doctor", "--json").line["findings"]
+    return next((finding for finding in findings if finding["part"] == "catalog index" and not finding["ok"]), {})
