@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import hashlib
 import os
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,8 @@ from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.journeys.library import QUERIES
-from tests.journeys.test_operations_doc import START, STOP, english
+from tests.journeys.releases import Program, recorded_releases, unpack
+from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import processes
 
 READY_SECONDS = 60
@@ -56,7 +58,7 @@ class Machine:
         for environment in (".venv", ".uv"):
             (origin / environment).unlink()
         git(origin, "add", "-A")
-        for release in ("v0.2.0", "v0.3.0"):
+        for release in ("v0.3.0", "v0.3.1"):
             git(origin, "commit", "--quiet", "--allow-empty", "-m", release)
             git(origin, "tag", release)
         return origin
@@ -242,6 +244,20 @@ def test_the_page_installs_restores_upgrades_and_rolls_back_a_library(machine: M
             story.operate(block)
         elif kind == "embedded":
             story.run(block)
-    assert story.versions == ["v0.2.0", "v0.3.0", "v0.2.0"]
+    assert story.versions == ["v0.3.0", "v0.3.1", "v0.3.0"]
     story.compare()
     assert machine.backups.joinpath("rangkiang-rules.yml").read_text().startswith("groups:\n")
+
+
+def test_release_0_2_0_does_not_start_on_a_database_of_a_later_release(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (release,) = (release for release in recorded_releases() if release.version == "0.2.0")
+    sources = unpack(release, tmp_path / "release")
+    settings = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0"}
+    Program(CHECKOUT, settings).run("migrate")
+    old = Program(sources, settings).start("up")
+    old.communicate(timeout=COMMAND_SECONDS)
+    assert old.returncode != 0
+    (sentence,) = re.findall(r"Release 0\.2\.0 .*?`(Can't [^`]+)`", sections()[1], re.DOTALL)
+    assert sentence in capfd.readouterr().err
