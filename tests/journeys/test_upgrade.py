@@ -1,4 +1,4 @@
-"""Each recorded release serves while this checkout migrates its databases, and no data is lost."""
+"""Each recorded release serves while this checkout migrates its databases, and the last one runs beside it."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -30,6 +31,22 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Settings of one machine: databases, index and local bus."""
     variables = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
     return variables | (request.getfixturevalue("postgres_template") if request.param == "postgresql" else {})
+
+
+@pytest.fixture(params=["embedded", pytest.param("cluster", marks=pytest.mark.servers)])
+def edition(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """Settings of one edition: the cluster has PostgreSQL, RabbitMQ and Elasticsearch."""
+    variables = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
+    if request.param == "embedded":
+        return variables
+    return (
+        variables
+        | request.getfixturevalue("postgres_template")
+        | {
+            "BUS_URL": request.getfixturevalue("amqp_url"),
+            "SEARCH_URL": request.getfixturevalue("elasticsearch_url"),
+        }
+    )
 
 
 @pytest.mark.timeout(300)
@@ -56,6 +73,44 @@ def test_a_release_serves_while_its_databases_are_migrated(
     with new_program.up() as address:
         eventually(lambda: _results(address) == results, seconds=READY_SECONDS)
         _assert_kept(rows, _rows(settings))
+
+
+@pytest.mark.timeout(300)
+def test_the_release_before_runs_beside_this_one(edition: dict[str, str], tmp_path: Path) -> None:
+    """In a rolling upgrade both read what the other wrote, and write over it."""
+    release = recorded_releases()[-1]
+    old_program = Program(unpack(release, tmp_path / "release"), edition)
+    new_program = Program(CHECKOUT, edition)
+    with old_program.up() as old_address, new_program.up() as new_address:
+        for first, second, start in ((old_program, new_program, 0), (new_program, old_program, 30)):
+            created = first.result(_start_import(first, tmp_path, range(start, start + 30)))
+            assert created["created"] == 30
+            same = second.result(_start_import(second, tmp_path, range(start, start + 30)))
+            assert (same["created"], same["updated"]) == (0, 0)
+            changed = second.result(_start_import(second, tmp_path, range(start, start + 10), word="Serambi"))
+            assert (changed["created"], changed["updated"]) == (0, 10)
+        records = _record_ids(edition)
+        assert len(records) == 60
+        for record in records:
+            old_page, new_page = _get(old_address, f"/records/{record}"), _get(new_address, f"/records/{record}")
+            assert old_page["record"]["title"].startswith(("Selasar", "Serambi"))
+            # A newer release may say more.
+            assert {name: new_page[name] for name in old_page} == old_page
+        exports = []
+        for program in (old_program, new_program):
+            path = tmp_path / f"{len(exports)}.mrc"
+            program.run("export", "--to", str(path))
+            exports.append(path.read_bytes())
+        assert exports[0] == exports[1]
+        assert exports[0].count(b"Serambi") == 20
+        for address in (old_address, new_address):
+            eventually(lambda address=address: _total(address, "serambi") == 20, seconds=READY_SECONDS)
+
+
+def _record_ids(settings: dict[str, str]) -> list[str]:
+    return [
+        str(UUID(bytes=row["id"]) if isinstance(row["id"], bytes) else row["id"]) for row in _rows(settings)["records"]
+    ]
 
 
 def _revisions(sources: Path) -> set[str]:
@@ -85,10 +140,10 @@ def test_a_missing_release_fails(tmp_path: Path) -> None:
         unpack(Release("0.0.1", "0" * 39 + "1"), tmp_path / "release")
 
 
-def _start_import(program: Program, folder: Path, numbers: range) -> subprocess.Popen[bytes]:
-    """Begin to import books of these numbers, which the word *selasar* finds."""
-    path = folder / f"{numbers.start}.mrc"
-    path.write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in numbers))
+def _start_import(program: Program, folder: Path, numbers: range, *, word: str = "Selasar") -> subprocess.Popen[bytes]:
+    """Begin to import books of these numbers, which this word finds."""
+    path = folder / f"{word}-{numbers.start}.mrc"
+    path.write_bytes(iso(book(f"r{number}", f"{word} {number}") for number in numbers))
     return program.start("import", str(path), "--source", "UPGRADE")
 
 
@@ -109,8 +164,9 @@ def _results(address: str) -> dict[str, Any]:
     for query in QUERIES:
         reply = _get(address, "/search", q=query, limit=50, sort="title")
         ids = [hit["id"] for hit in reply["hits"]]
-        record = _get(address, f"/records/{ids[0]}") if ids else {}
-        results[query] = (reply["total"], ids, record.get("title"), len(record.get("items", ())))
+        title = _get(address, f"/records/{ids[0]}")["record"]["title"] if ids else ""
+        items = _get(address, f"/records/{ids[0]}/items")["total"] if ids else 0
+        results[query] = (reply["total"], ids, title, items)
     assert any(total for total, *_ in results.values())
     return results
 
