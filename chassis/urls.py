@@ -40,6 +40,8 @@ def known_scheme(url: str, table: Mapping[str, str]) -> str:
 def check_url(url: str, variable: str) -> None:
     """Refuse a URL whose password has a character that ends the password: later messages would show its rest.
 
+    Several hosts may be separated by commas.
+
     raises  Invalid  SETTING_INVALID, without any part of the URL
     """
     _, separator, rest = url.partition("://")
@@ -47,12 +49,17 @@ def check_url(url: str, variable: str) -> None:
         return
     authority, *others = _AFTER_AUTHORITY.split(rest, maxsplit=1)
     is_cut = ":" in authority and "@" not in authority and "@" in "".join(others)
-    try:
-        port = urlsplit(url).port
-    except ValueError:
-        port = -1
-    if is_cut or authority.count("@") > 1 or port == -1:
+    user, at, hosts = authority.rpartition("@")
+    if is_cut or "@" in user or not all(_has_readable_port(f"//{user}{at}{host}") for host in hosts.split(",")):
         raise Invalid("SETTING_INVALID", variable=variable, why=sentence("URL_NOT_READABLE"))
+
+
+def _has_readable_port(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
 def password_of(url: str) -> str:

@@ -11,15 +11,14 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import READER
 from chassis.diagnosis import advice_about_role
+from chassis.errors import Unavailable
 from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
 from chassis.sentences import sentence
 from chassis.service import Resources
-from chassis.urls import open_url
 from services.catalog.importing import backfill
-from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
-from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
 LATE_SECONDS = 60  # a record waits a second; an import, until its commit
@@ -31,9 +30,13 @@ def index(resources: Resources) -> list[Finding]:
 
     raises  Unavailable  SEARCH_UNAVAILABLE
     """
-    opened: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
-    with closing(opened):
-        trouble = index_fault(resources.database, opened)
+    with closing(open_index(resources)) as opened:
+        try:
+            trouble = index_fault(resources.database, opened)
+        except Unavailable as problem:
+            if problem.reason != "INDEX_FOREIGN":
+                raise
+            return [Finding("catalog index", False, problem.sentence, sentence("CHECK_INDEX_FOREIGN_ADVICE"))]
         documents = 0 if trouble else opened.count()
     with resources.database.reading(READER) as session:
         records = session.scalar(select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))) or 0

@@ -11,12 +11,12 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from chassis.urls import open_url
 from services.catalog.browse import headings
 from services.catalog.importing import backfill
 from services.catalog.index.indexer import run
-from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.installation import open_index
 from services.catalog.query_log import forget_searches
+from services.catalog.search.fallback import ENGINE_DOWN
 from services.catalog.settings import CatalogSettings
 
 log = logging.getLogger(__name__)
@@ -48,12 +48,11 @@ def complete_records(resources: Resources, stop: threading.Event) -> None:
 
 def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None:
     """Delete headings that no record uses."""
-    index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
-    with closing(index):
+    with closing(open_index(resources)) as index:
         try:
             headings.delete_unused_headings(resources.database, index)
         except Unavailable as problem:
-            if problem.reason not in ("INDEX_BUILDING", "SEARCH_UNAVAILABLE"):
+            if problem.reason not in ENGINE_DOWN:
                 raise
             # An unused heading is not shown, so the next daily run is early enough.
             log.info("headings_not_weeded", extra={"reason": problem.reason})

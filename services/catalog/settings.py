@@ -14,7 +14,11 @@ class CatalogSettings(OwnSettings):
     """The catalogue's settings, and the platform's DATA, on which the default of SEARCH_URL depends."""
 
     data: Path = Path("var")
-    search_url: Url = Field(default="", description="tantivy:///… or http(s)://…/alias; tantivy in DATA if empty")
+    search_url: Url = Field(
+        default="",
+        description="tantivy:///FOLDER or http(s)://HOST:PORT,HOST:PORT/NAME, the nodes of one Elasticsearch cluster; "
+        "tantivy in DATA if empty",
+    )
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     query_log_days: int = Field(default=90, ge=1, le=3_650, description="days for which searches are kept")
     default_institution: str = Field(

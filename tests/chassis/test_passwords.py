@@ -68,6 +68,7 @@ def test_a_command_refuses_a_password_that_is_not_encoded(tmp_path: Path, variab
     [
         "sqlite:////srv/data@home/catalog.db", "local:", "inproc:catalog", "dns:///catalog:50051", "tantivy:///srv/index",
         "amqp://app:a%40b@host:5672/vhost", "http://elastic:x@[::1]:9200/alias", "postgresql+psycopg:///name?host=/run",
+        "https://elastic:x@es1:9200,[::1]:9201,es3/records",
     ],
 )  # fmt: skip
 def test_a_valid_url_is_accepted(url: str) -> None:

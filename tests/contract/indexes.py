@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
+from elasticsearch import Elasticsearch as Elastic
 
 from chassis.urls import open_url
+from services.catalog.index.elastic_query import mappings, settings
+from services.catalog.index.elastic_writing import Names
 from services.catalog.index.matches import And, Match
-from services.catalog.index.port import ENGINES, Change, Index, Request
+from services.catalog.index.port import ENGINES, Change, Index, Installation, Request
 from services.catalog.record.index_document import Document
 from tests.fakes.documents import made
 
@@ -58,8 +63,21 @@ def changes(documents: list[Document], version: int = 1) -> list[Change]:
     return [Change(document.number, version, document) for document in documents]
 
 
-def filled(index: Index, changes: list[Change]) -> Index:
-    rebuild = index.begin_rebuild("first")
+@dataclass(frozen=True)
+class Named:
+    """An installation without a database."""
+
+    name: str
+
+    def id(self) -> str:
+        return self.name
+
+    def made(self, owner: str, name: str) -> bool:
+        return owner == self.name
+
+
+def filled(index: Index, changes: list[Change], *, name: str = "first") -> Index:
+    rebuild = index.begin_rebuild(name)
     rebuild.write(changes)
     rebuild.swap()
     return index
@@ -76,6 +94,35 @@ def eventually(condition: Callable[[], bool], seconds: float = 3) -> float:
 
 def numbers(index: Index, match: Match, **more: object) -> list[int]:
     return list(index.search(Request(match, **more)).numbers)  # type: ignore[arg-type]
+
+
+def rebuilds_at(url: str) -> set[str]:
+    """Names of the rebuilds whose indexes exist at the URL, whosever they are."""
+    if url.startswith("tantivy:///"):
+        return {path.parent.name for path in Path(url.removeprefix("tantivy:///")).glob("*/rangkiang.json")}
+    return {index.rpartition("-")[2] for index in engine(url).indices.get(index=f"{urlsplit(url).path[1:]}-*").body}
+
+
+def engine(url: str) -> Elastic:
+    """A client of the node, to do by hand what an operator or another program may do."""
+    parts = urlsplit(url)
+    return Elastic(f"{parts.scheme}://{parts.netloc}", request_timeout=30)
+
+
+ANYWHERE: dict[str, object] = {"index.routing.allocation.require._name": None}
+
+
+def red_index(url: str, installation: Installation, name: str) -> tuple[Elastic, str]:
+    """Make the live index of an installation, empty, on a node that is away until its settings are ANYWHERE."""
+    client, names = engine(url), Names(urlsplit(url).path[1:], installation)
+    client.indices.create(
+        index=names.index(name),
+        settings={**settings(), "index.routing.allocation.require._name": "away"},
+        mappings=mappings(names.marker),
+        aliases={names.live: {}},
+        wait_for_active_shards=0,
+    )
+    return client, names.index(name)
 
 
 def facet_of(change: Change, facet: str) -> tuple[str, ...]:

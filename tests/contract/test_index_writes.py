@@ -13,7 +13,7 @@ from chassis.errors import Invalid, Unavailable
 from chassis.urls import open_url
 from services.catalog.index import tantivy
 from services.catalog.index.matches import Term
-from services.catalog.index.port import ENGINES, Change, Index, Request
+from services.catalog.index.port import ENGINES, Change, Index, Request, Sums
 from tests.contract.indexes import (
     BOOKS,
     EVERYTHING,
@@ -24,6 +24,7 @@ from tests.contract.indexes import (
     eventually,
     filled,
     numbers,
+    rebuilds_at,
 )
 from tests.fakes.documents import made
 
@@ -135,19 +136,19 @@ class Contract(Shelf):
         second_rebuild.swap()
         assert (books.name(), books.count()) == ("fourth", 0)
 
-    def test_a_retired_index_refuses_searches(self, books: Index, url: str) -> None:
-        second_index = open_url(url, ENGINES)
-        assert second_index.count() == 5
-        books.retire()
-        time.sleep(0.3)
-        for index in (books, second_index, books, second_index):
-            with pytest.raises(Unavailable) as error:
-                index.search(Request(EVERYTHING))
-            assert error.value.reason == "INDEX_BUILDING"
-        assert books.fault() == "INDEX_MISSING"
-        filled(books, changes(BOOKS))
-        assert second_index.count() == 5
-        second_index.close()
+    def test_sums_are_those_of_the_newest_versions(self, books: Index) -> None:
+        assert books.sums() == Sums(5, 15, 5)
+        books.write([Change(2, 4, BOOKS[1]), Change(5, 2, None), Change(9, 2**40, made(9))])
+        eventually(lambda: books.sums() == Sums(4 + 1, 10 + 9, 3 + 4 + 2**40))
+
+    def test_old_indexes_are_deleted_only_by_a_newer_one_that_answers(self, index: Index, url: str) -> None:
+        for name in ("b", "d", "c"):
+            index.begin_rebuild(name).swap()
+        index.begin_rebuild("a")
+        index.delete_old()
+        assert rebuilds_at(url) == {"a", "c", "d"}
+        index.begin_rebuild("e")
+        assert rebuilds_at(url) == {"c", "d", "e"}
 
     def test_no_search_fails_while_an_index_is_swapped_in(self, books: Index, url: str) -> None:
         answers, failures, stop = [0], list[Exception](), threading.Event()

@@ -23,10 +23,10 @@ from chassis.db import Database
 from chassis.migrate import migrate
 from chassis.outbox import outbox
 from chassis.settings import Settings, load
-from chassis.urls import open_url
 from services.catalog.formats import export
+from services.catalog.index.installation import open_index_at
 from services.catalog.index.matches import And
-from services.catalog.index.port import ENGINES, Request
+from services.catalog.index.port import Request
 from services.catalog.index.queue import enqueue
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
@@ -144,7 +144,7 @@ def assert_complete(store: Store, records: list[Marc]) -> None:
             )
             facts = session.execute(select(outbox.c.aggregate_id, outbox.c.version)).all()
             assert len(facts) == len(set(facts))
-        with closing(open_url(store.settings.of(CatalogSettings).search, ENGINES)) as index:
+        with closing(open_index_at(store.settings.of(CatalogSettings).search, database)) as index:
             eventually(lambda: index.count() == len(records))
             result = index.search(Request(ALL_RECORDS, limit=len(records)))
             assert (result.total, set(result.numbers)) == (len(records), numbers)

@@ -25,9 +25,8 @@ from chassis.bus.amqp import UNROUTED, Publisher
 from chassis.context import READER
 from chassis.db import Database
 from chassis.outbox import outbox
-from chassis.urls import open_url
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
-from services.catalog.index.port import ENGINES
+from services.catalog.index.installation import open_index_at
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.marc.record import Record as Marc
 from services.catalog.settings import CatalogSettings
@@ -183,7 +182,7 @@ class Soak:
         """Assert that database and index agree, each change was published once and each article became one order."""
         assert_complete(self.store, self.books(self.rounds))
         with self._database() as database:
-            with closing(open_url(self.store.settings.of(CatalogSettings).search, ENGINES)) as index:
+            with closing(open_index_at(self.store.settings.of(CatalogSettings).search, database)) as index:
                 assert index_fault(database, index) == ""
             with database.reading(READER) as session:
                 assert set(session.scalars(select(Record.version))) == {self.rounds}

@@ -18,10 +18,9 @@ from hypothesis import strategies as st
 from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
-from chassis.urls import open_url
 from gateway.app import create_app
 from services.catalog import rpc
-from services.catalog.index.port import ENGINES
+from services.catalog.index.installation import open_index_at
 from services.catalog.service import SERVICE
 from services.catalog.settings import CatalogSettings
 from tests.fakes.library import Library, begun, book
@@ -68,7 +67,7 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     settings_ = Settings(data=folder)
     with (
         migrated_database(SERVICE, settings_.database("catalog")) as database,
-        closing(begun(open_url(settings_.of(CatalogSettings).search, ENGINES))) as index,
+        closing(begun(open_index_at(settings_.of(CatalogSettings).search, database))) as index,
     ):
         Library(database, index).put(BOOKS)
         servicer = rpc.servicer(Resources(settings=settings_, database=database, service=SERVICE))

@@ -13,12 +13,12 @@ import typer
 from chassis.context import system
 from chassis.errors import Invalid
 from chassis.output import print_json, print_warning
-from chassis.urls import open_url
 from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.commands.progress import bar_for
 from services.catalog.formats import FORMS
 from services.catalog.formats import export as exports
-from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.installation import open_index
+from services.catalog.index.port import Index
 from services.catalog.settings import CatalogSettings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def export(
         request = exports.ExportRequest(form, query, _filters(filters or []), source, address)
         index: Index | None = None
         if request.searches:
-            index = open_url(settings.search, ENGINES)
+            index = open_index(resources)
             stack.callback(index.close)
         place = stack.enter_context(exports.ExportFile(to, request)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file

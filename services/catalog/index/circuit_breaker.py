@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from chassis.errors import Unavailable
 from services.catalog.index.matches import And, Match
-from services.catalog.index.port import Change, Hits, Index, Rebuild, Request, search_unavailable
+from services.catalog.index.port import Change, Hits, Index, Rebuild, Request, Sums, search_unavailable
 
 log = logging.getLogger(__name__)
 
@@ -58,8 +58,14 @@ class CircuitBreaker:
     def documents_in_process(self) -> int | None:
         return self._index.documents_in_process()
 
+    def sums(self) -> Sums:
+        return self._call(self._index.sums)
+
     def name(self) -> str:
         return self._index.name()
+
+    def marker_fault(self) -> str:
+        return self._index.marker_fault()
 
     def fault(self) -> str:
         return self._index.fault()
@@ -73,8 +79,8 @@ class CircuitBreaker:
     def unfinished_rebuild(self) -> Rebuild | None:
         return self._index.unfinished_rebuild()
 
-    def retire(self) -> None:
-        self._index.retire()
+    def delete_old(self) -> None:
+        self._index.delete_old()
 
     def close(self) -> None:
         self._closed.set()

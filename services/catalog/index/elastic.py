@@ -1,12 +1,13 @@
-"""The index port on Elasticsearch: an index `<alias>-<name>` behind the alias that SEARCH_URL names."""
+"""The index port on Elasticsearch: indexes whose names begin with the one that SEARCH_URL gives; see Names."""
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 import orjson
 from elastic_transport import OrjsonSerializer, TransportError
@@ -16,24 +17,46 @@ from chassis.errors import Invalid
 from chassis.ids import new_id
 from services.catalog.index.circuit_breaker import CircuitBreaker
 from services.catalog.index.elastic_query import (
-    EVERYTHING,
     STATE,
+    Json,
     editions_body,
     first_works_body,
     near_tokens_body,
     search_body,
+    sums_body,
     token_counts_body,
     totals_body,
     value_counts_body,
 )
-from services.catalog.index.elastic_writing import ElasticRebuild, bulk_write, rebuild_alias, write_errors
+from services.catalog.index.elastic_writing import (
+    WRITE_SECONDS,
+    ElasticRebuild,
+    Names,
+    bulk_write,
+    find_aliased,
+    find_markers,
+    write_errors,
+)
 from services.catalog.index.matches import Match, Or, Term
-from services.catalog.index.port import Change, Hits, Index, Request, edit_distance, index_building, search_unavailable
-from services.catalog.index.stored_fields import FORM, filter_matches, sort_facet_values
+from services.catalog.index.port import (
+    NO_INSTALLATION,
+    Change,
+    Hits,
+    Index,
+    Installation,
+    Request,
+    Sums,
+    edit_distance,
+    index_building,
+    index_foreign,
+    search_unavailable,
+)
+from services.catalog.index.stored_fields import filter_matches, sort_facet_values
 from services.catalog.index.work_grouping import Edition, ScoredHit, group_by_work
 
 SEARCH_SECONDS = 3  # readers get an answer within five seconds
 CONNECTIONS = 32
+COMPARE_SECONDS = 10  # between two comparisons of the live index's marker
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
 ANSWER = (
@@ -42,34 +65,48 @@ ANSWER = (
 )
 
 
-def open_index(url: str) -> Index:
-    """Open the index of a URL: http(s)://[user:password@]host:port/alias
+def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Index:
+    """Open the index of a URL: http(s)://[user:password@]host[:port][,host[:port]…]/name
 
+    Several hosts are nodes of one cluster: a call whose node cannot be reached goes to the next one.
     raises  Invalid  SEARCH_URL_INVALID
     """
     parts = urlsplit(url)
-    alias = parts.path.strip("/")
-    if not alias or "/" in alias or not parts.hostname:
+    base = parts.path.strip("/")
+    user, _, hosts = parts.netloc.rpartition("@")
+    try:
+        roots = [_root(parts.scheme, host) for host in hosts.split(",")]
+    except ValueError:
+        raise Invalid("SEARCH_URL_INVALID") from None
+    if not base or "/" in base:
         raise Invalid("SEARCH_URL_INVALID")
-    port = parts.port or (443 if parts.scheme == "https" else 9200)
-    root = urlunsplit((parts.scheme, f"{parts.hostname}:{port}", "", "", ""))
-    account = (parts.username, parts.password or "") if parts.username else None
+    name, _, password = user.partition(":")
     client = Elasticsearch(
-        root,
-        basic_auth=account,
+        roots,
+        basic_auth=(unquote(name), unquote(password)) if user else None,
         request_timeout=SEARCH_SECONDS,
-        max_retries=0,
+        max_retries=len(roots) - 1,
         connections_per_node=CONNECTIONS,
         serializer=OrjsonSerializer(),
     )
-    return CircuitBreaker(ElasticIndex(client, alias))
+    return CircuitBreaker(ElasticIndex(client, Names(base, installation)))
+
+
+def _root(scheme: str, host: str) -> str:
+    """Return the URL of one node. Raises ValueError."""
+    parts = urlsplit(f"//{host.strip()}")
+    if not parts.hostname:
+        raise ValueError(host)
+    address = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{scheme}://{address}:{parts.port or (443 if scheme == 'https' else 9200)}"
 
 
 class ElasticIndex:
     """See services.catalog.index.port.Index."""
 
-    def __init__(self, client: Elasticsearch, alias: str) -> None:
-        self._client, self._alias = client, alias
+    def __init__(self, client: Elasticsearch, names: Names) -> None:
+        self._client, self._names = client, names
+        self._compare_at = 0.0
 
     def search(self, request: Request) -> Hits:
         return self._by_work(request) if request.by_work else self._records(request)
@@ -83,7 +120,7 @@ class ElasticIndex:
             numbers=[hit["sort"][-1] for hit in hits],
             scores=[hit["sort"][0] if relevance else 0.0 for hit in hits],
             facets=_facets_of(request, response.get("aggregations", {})),
-            generation=_generation_of(response),
+            generation=self._generation_of(response),
         )
 
     def _by_work(self, request: Request) -> Hits:
@@ -109,7 +146,7 @@ class ElasticIndex:
             numbers=page.numbers,
             scores=page.scores,
             facets=_facets_of(request, response.get("aggregations", {})),
-            generation=_generation_of(response),
+            generation=self._generation_of(response),
             works=page.works,
             editions=page.editions,
             more=page.more,
@@ -152,46 +189,68 @@ class ElasticIndex:
         return {value: bucket["doc_count"] for value, bucket in zip(values, buckets, strict=True)}
 
     def count(self) -> int:
-        with _search_errors():
-            return int(self._client.count(index=self._alias, query=EVERYTHING)["count"])
+        return self.sums().documents
+
+    def sums(self) -> Sums:
+        response = self._search_alias(sums_body())
+        numbers, versions = (round(response["aggregations"][field]["value"]) for field in ("number", "version"))
+        return Sums(response["hits"]["total"]["value"], numbers, versions)
 
     def documents_in_process(self) -> int | None:
         return None
 
     def name(self) -> str:
-        return self._index_behind(self._alias).removeprefix(f"{self._alias}-")
+        with _search_errors():
+            return next(iter(find_aliased(self._client, self._names.live)), "").removeprefix(f"{self._names.live}-")
+
+    def marker_fault(self) -> str:
+        with _search_errors():
+            aliased = find_aliased(self._client, self._names.live)
+            markers = find_markers(self._client, self._names.base)
+        installation = self._names.installation
+        for index in aliased:
+            if markers.get(index) != self._names.marker:
+                raise index_foreign(index, markers.get(index, {}).get("owner", ""), installation)
+        if aliased:
+            return ""
+        for index, marker in markers.items():
+            owner = marker.get("owner", "")
+            if not installation.made(owner, index.rpartition("-")[2]):
+                raise index_foreign(index, owner, installation)
+        return "INDEX_MISSING"
 
     def fault(self) -> str:
-        index = self._index_behind(self._alias)
-        if not index:
-            return "INDEX_MISSING"
-        with _search_errors():
-            if self._client.cluster.health(index=index, timeout="5s")["status"] == "red":
-                return "INDEX_ROTTEN"
-            mapping = self._client.indices.get_mapping(index=index)[index]["mappings"]
-        return "" if mapping.get("_meta", {}).get("form") == FORM else "INDEX_FOREIGN"
+        fault = self.marker_fault()
+        if not fault:
+            with _search_errors():
+                status = self._client.cluster.health(index=self._names.live)["status"]
+            if status == "red":
+                raise search_unavailable("shards are not assigned")
+        return fault
 
     def write(self, changes: Iterable[Change]) -> None:
-        bulk_write(self._client, self._alias, changes)
+        bulk_write(self._client, self._names, self._names.live, changes)
 
     def begin_rebuild(self, name: str) -> ElasticRebuild:
-        return ElasticRebuild.begin(self._client, self._alias, name)
+        return ElasticRebuild.begin(self._client, self._names, name)
 
     def unfinished_rebuild(self) -> ElasticRebuild | None:
-        index = self._index_behind(rebuild_alias(self._alias))
-        if not index:
-            return None
         with _search_errors():
-            mapping = self._client.indices.get_mapping(index=index)[index]["mappings"]
-        if mapping.get("_meta", {}).get("form") != FORM:
+            unfinished = find_aliased(self._client, self._names.coming)
+        if not unfinished:
             return None
-        return ElasticRebuild(self._client, self._alias, index.removeprefix(f"{self._alias}-"))
+        return ElasticRebuild(self._client, self._names, unfinished[0].removeprefix(f"{self._names.live}-"))
 
-    def retire(self) -> None:
-        live = self._index_behind(self._alias)
-        if live:
-            with write_errors():
-                self._client.options(ignore_status=404).indices.delete(index=live)
+    def delete_old(self) -> None:
+        self.count()
+        live, installation = self.name(), self._names.installation
+        with write_errors():
+            unfinished = find_aliased(self._client, self._names.coming)
+            for index, marker in find_markers(self._client, self._names.base).items():
+                name = index.rpartition("-")[2]
+                if name < live and index not in unfinished and installation.made(marker.get("owner", ""), name):
+                    writer = self._client.options(request_timeout=WRITE_SECONDS, ignore_status=404)
+                    writer.indices.delete(index=index)
 
     def close(self) -> None:
         self._client.close()
@@ -203,11 +262,12 @@ class ElasticIndex:
         """
         preference = f"{zlib.crc32(orjson.dumps({k: v for k, v in body.items() if k != 'from'})):08x}"
         with _search_errors():
+            self._compare_marker()
             for last in (False, True):
                 try:
                     response = self._client.perform_request(
                         "POST",
-                        f"/{self._alias}/_search",
+                        f"/{self._names.live}/_search",
                         params={"preference": preference, "filter_path": ANSWER},
                         headers={"accept": "application/json", "content-type": "application/json"},
                         body=body,
@@ -221,13 +281,33 @@ class ElasticIndex:
                         raise
         raise search_unavailable("shards failed")
 
-    def _index_behind(self, alias: str) -> str:
-        """Return the index behind an alias; "" when there is none."""
-        with _search_errors():
-            try:
-                return str(next(iter(self._client.indices.get_alias(name=alias).body), ""))
-            except NotFoundError:
-                return ""
+    def _compare_marker(self) -> None:
+        """Compare the marker of the live index every ten seconds; one thread does it for all."""
+        now = time.monotonic()
+        if now < self._compare_at:
+            return
+        self._compare_at = now + COMPARE_SECONDS
+        try:
+            response = self._client.indices.get_mapping(index=self._names.live, filter_path="*.mappings._meta")
+            markers: dict[str, Json] = {name: index["mappings"]["_meta"] for name, index in response.body.items()}
+            for index, marker in (markers or {self._names.live: {}}).items():
+                if marker != self._names.marker:
+                    raise index_foreign(index, marker.get("owner", ""), self._names.installation)
+        except BaseException:
+            self._compare_at = 0.0
+            raise
+
+    def _generation_of(self, response: Mapping[str, Any]) -> str:
+        """Return the name of the index state that answered. Raises Unavailable INDEX_FOREIGN."""
+        options = [option for part in response.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
+        if not options:
+            # Many bulks in a row can hide the state; then every page reports that the index may have changed.
+            self._compare_at = 0.0
+            with _search_errors():
+                self._compare_marker()
+            return new_id().hex
+        self._names.require_own(options[0]["_index"])
+        return f"{options[0]['_index'].rpartition('-')[2]}.{options[0]['text'].removeprefix(STATE)}"
 
 
 def _facets_of(request: Request, aggregations: Mapping[str, Any]) -> dict[str, list[tuple[str, int]]]:
@@ -240,14 +320,6 @@ def _facets_of(request: Request, aggregations: Mapping[str, Any]) -> dict[str, l
             counts.update((value, bucket["doc_count"]) for value, bucket in buckets.items())
         facets[facet] = sort_facet_values(counts.items(), request.facet_order)
     return facets
-
-
-def _generation_of(response: Mapping[str, Any]) -> str:
-    options = [option for part in response.get("suggest", {}).get(STATE, ()) for option in part.get("options", ())]
-    if not options:
-        # The state is unknown: every page then reports that the index may have changed.
-        return new_id().hex
-    return f"{options[0]['_index'].rpartition('-')[2]}.{options[0]['text'].removeprefix(STATE)}"
 
 
 @contextmanager

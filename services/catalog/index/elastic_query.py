@@ -22,11 +22,11 @@ from services.catalog.index.matches import (
 )
 from services.catalog.index.port import REACH, Request
 from services.catalog.index.stored_fields import (
-    FORM,
     INTEGERS,
     KEYWORD_FIELDS,
     LONGEST_VALUE,
     SORT_FIELDS,
+    UNINDEXED,
     filter_matches,
     is_unscored,
 )
@@ -55,7 +55,11 @@ def settings() -> Json:
     }
 
 
-def mappings() -> Json:
+def mappings(marker: Json) -> Json:
+    """Return the fields of the index.
+
+    marker  what the index says of itself: its form, its alias and its owner
+    """
     text: Json = {"type": "text", "analyzer": "whitespace"}
     keyword: Json = {"type": "keyword"}
     number: Json = {"type": "long"}
@@ -63,13 +67,13 @@ def mappings() -> Json:
     return {
         "dynamic": "strict",
         "_source": {"enabled": False},
-        "_meta": {"form": FORM},
+        "_meta": marker,
         "properties": {
             **dict.fromkeys(WORD_FIELDS, text),
             "any": {**text, "index_options": "freqs"},
             **dict.fromkeys(KEYWORD_FIELDS, keyword),
             **dict.fromkeys(INTEGERS, number),
-            **dict.fromkeys(("newest", "oldest", "edition"), unindexed),
+            **dict.fromkeys(UNINDEXED, unindexed),
             "title_key": {"type": "keyword", "index": False},
             STATE: {"type": "completion", "analyzer": "keyword"},
         },
@@ -169,6 +173,17 @@ def value_counts_body(field: str, values: Iterable[str]) -> Json:
     """Count the documents that have each value of a keyword field."""
     terms = [{"term": {field: value[:LONGEST_VALUE]}} for value in values]
     return {"size": 0, "aggs": {"values": {"filters": {"filters": terms}}}}
+
+
+def sums_body() -> Json:
+    """Count the documents and add up their numbers and versions."""
+    fields = ("number", "version")
+    return {
+        "size": 0,
+        "query": EVERYTHING,
+        "track_total_hits": True,
+        "aggs": {field: {"sum": {"field": field}} for field in fields},
+    }
 
 
 def _queries(matches: Iterable[Match]) -> list[Json]:

@@ -13,93 +13,140 @@ from elasticsearch import ApiError, Elasticsearch
 from chassis import clock
 from chassis.ids import new_id
 from services.catalog.index.elastic_query import MARKER, STATE, Json, mappings, settings
-from services.catalog.index.port import Change, index_not_written
-from services.catalog.index.stored_fields import stored_fields
+from services.catalog.index.port import Change, Installation, index_foreign, index_not_written, search_unavailable
+from services.catalog.index.stored_fields import FORM, fields_of
 
 WRITE_SECONDS = 60
 BULK_BYTES = 4_000_000
 YEAR_2025 = 1_735_689_600  # a weight has 31 bits
 
 
-def rebuild_alias(alias: str) -> str:
-    """Return the alias of the unfinished index."""
-    return f"{alias}-coming"
+class Names:
+    """The names of one installation's indexes of this form: `<base>-<installation>-<form>-<rebuild>`.
+
+    Behind the alias `live` is the live index and behind `coming` the unfinished one. The aliases have the installation
+    and the form in their names, so no answer and no write of another one can be taken for its own.
+
+    base  as SEARCH_URL names it
+    """
+
+    def __init__(self, base: str, installation: Installation) -> None:
+        self.base, self.installation, self.form = base, installation, FORM
+        self._live = ""
+
+    @property
+    def live(self) -> str:
+        """Raises Unavailable DATABASE_UNAVAILABLE until the installation's id is known."""
+        if not self._live:
+            self._live = f"{self.base}-{self.installation.id()}-{self.form}"
+        return self._live
+
+    @property
+    def coming(self) -> str:
+        return f"{self.live}-coming"
+
+    @property
+    def marker(self) -> Json:
+        """Of an index of this installation and form, in the `_meta` of its mapping."""
+        return {"form": self.form, "base": self.base, "owner": self.installation.id()}
+
+    def index(self, rebuild: str) -> str:
+        return f"{self.live}-{rebuild}"
+
+    def require_own(self, index: str) -> None:
+        """Refuse an answer of another index. Raises Unavailable INDEX_FOREIGN."""
+        if not index.startswith(f"{self.live}-"):
+            raise index_foreign(index, "", self.installation)
 
 
 class ElasticRebuild:
     """See services.catalog.index.port.Rebuild."""
 
-    def __init__(self, client: Elasticsearch, alias: str, name: str) -> None:
-        self._client, self._alias, self.name = client, alias, name
+    def __init__(self, client: Elasticsearch, names: Names, name: str) -> None:
+        self._client = client.options(request_timeout=WRITE_SECONDS)
+        self._names, self.name = names, name
 
     @classmethod
-    def begin(cls, client: Elasticsearch, alias: str, name: str) -> ElasticRebuild:
-        index = f"{alias}-{name}"
+    def begin(cls, client: Elasticsearch, names: Names, name: str) -> ElasticRebuild:
+        client = client.options(request_timeout=WRITE_SECONDS)
         with write_errors():
-            for old_index, aliases in list_indexes(client, alias).items():
-                if alias not in aliases:
-                    client.options(ignore_status=404).indices.delete(index=old_index)
+            for unfinished in find_aliased(client, names.coming):
+                client.options(ignore_status=404).indices.delete(index=unfinished)
             client.indices.create(
-                index=index, settings=settings(), mappings=mappings(), aliases={rebuild_alias(alias): {}}
+                index=names.index(name),
+                settings=settings(),
+                mappings=mappings(names.marker),
+                aliases={names.coming: {}},
             )
-            client.index(index=index, id=MARKER, document=_state_document("0"), refresh=True)
-        return cls(client, alias, name)
+            client.index(index=names.index(name), id=MARKER, document=_state_document("0"), refresh=True)
+        return cls(client, names, name)
 
     @property
     def _index(self) -> str:
-        return f"{self._alias}-{self.name}"
+        return self._names.index(self.name)
 
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:  # a bulk is always durable
-        bulk_write(self._client, rebuild_alias(self._alias), changes)
+        bulk_write(self._client, self._names, self._names.coming, changes)
 
     def swap(self) -> None:
+        live, coming = self._names.live, self._names.coming
         with write_errors():
             self._client.indices.refresh(index=self._index)
-            live = [name for name, aliases in list_indexes(self._client, self._alias).items() if self._alias in aliases]
             self._client.indices.update_aliases(
                 actions=[
-                    {"add": {"index": self._index, "alias": self._alias}},
-                    {"remove": {"index": self._index, "alias": rebuild_alias(self._alias)}},
-                    *({"remove": {"index": index, "alias": self._alias}} for index in live if index != self._index),
+                    {"add": {"index": self._index, "alias": live}},
+                    {"remove": {"index": self._index, "alias": coming}},
+                    *(
+                        {"remove": {"index": index, "alias": live}}
+                        for index in find_aliased(self._client, live)
+                        if index != self._index
+                    ),
                 ]
             )
-            for index in live:
-                if index != self._index:
-                    self._client.options(ignore_status=404).indices.delete(index=index)
 
     def abandon(self) -> None:
         with write_errors():
             self._client.options(ignore_status=404).indices.delete(index=self._index)
 
 
-def list_indexes(client: Elasticsearch, alias: str) -> dict[str, list[str]]:
-    """Return the indexes that Rangkiang made for the alias, each with its aliases."""
-    indexes = client.options(ignore_status=404).indices.get(index=f"{alias}-*", features=["aliases", "mappings"]).body
+def find_aliased(client: Elasticsearch, alias: str) -> list[str]:
+    """Return the indexes behind an alias."""
+    response = client.options(ignore_status=404).indices.get_alias(name=alias)
+    return sorted(response.body) if response.meta.status == 200 else []
+
+
+def find_markers(client: Elasticsearch, base: str) -> dict[str, Json]:
+    """Return the markers of all indexes that any installation made for this base, by index."""
+    response = client.options(ignore_status=404).indices.get(
+        index=f"{base}-*", features=["mappings"], filter_path="*.mappings._meta"
+    )
+    markers = {name: index["mappings"]["_meta"] for name, index in response.body.items() if name != "error"}
     return {
-        name: list(index["aliases"])
-        for name, index in indexes.items()
-        if name.rpartition("-")[0] == alias and "form" in index["mappings"].get("_meta", {})
+        name: marker
+        for name, marker in markers.items()
+        # An index of a release whose markers had no owner is called `<base>-<rebuild>`.
+        if "form" in marker and (marker["base"] == base if "base" in marker else name.rpartition("-")[0] == base)
     }
 
 
-def bulk_write(client: Elasticsearch, alias: str, changes: Iterable[Change]) -> None:
+def bulk_write(client: Elasticsearch, names: Names, alias: str, changes: Iterable[Change]) -> None:
     """Write in bulk with the records' versions, so that Elasticsearch refuses late writes of a former lease holder."""
     size, lines = 0, list[bytes]()
     for change in changes:
         lines.extend(_bulk_lines(change))
         size += len(lines[-1])
         if size > BULK_BYTES:
-            _send_bulk(client, alias, lines)
+            _send_bulk(client, names, alias, lines)
             size, lines = 0, []
     if lines:
-        _send_bulk(client, alias, lines)
+        _send_bulk(client, names, alias, lines)
 
 
 def _bulk_lines(change: Change) -> list[bytes]:
     head = {"_id": str(change.number), "version": change.version, "version_type": "external_gte"}
     if change.document is None:
         return [orjson.dumps({"delete": head})]
-    return [orjson.dumps({"index": head}), orjson.dumps(stored_fields(change.document))]
+    return [orjson.dumps({"index": head}), orjson.dumps(fields_of(change))]
 
 
 def _state_document(stamp: str) -> Json:
@@ -107,7 +154,7 @@ def _state_document(stamp: str) -> Json:
     return {STATE: {"input": f"{STATE}{stamp}", "weight": int(clock.now().timestamp()) - YEAR_2025}}
 
 
-def _send_bulk(client: Elasticsearch, alias: str, lines: list[bytes]) -> None:
+def _send_bulk(client: Elasticsearch, names: Names, alias: str, lines: list[bytes]) -> None:
     """Send one bulk. A refresh may happen during it, so the state gets a new name before the changes and after them."""
     stamp = new_id().hex
     action = orjson.dumps({"index": {"_id": MARKER}})
@@ -118,8 +165,10 @@ def _send_bulk(client: Elasticsearch, alias: str, lines: list[bytes]) -> None:
             index=alias,
             operations=operations,
             require_alias=True,
-            filter_path="errors,items.*.status,items.*.error.type,items.*.error.reason",
+            filter_path="errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason",
         )
+    for index in {result["_index"] for item in response["items"] for result in item.values()}:
+        names.require_own(index)
     if response["errors"]:
         for item in response["items"]:
             (result,) = item.values()
@@ -128,9 +177,16 @@ def _send_bulk(client: Elasticsearch, alias: str, lines: list[bytes]) -> None:
                 raise index_not_written(result["error"])
 
 
+BUSY_STATUSES = frozenset({429, 502, 503, 504})  # the engine, or shards of it, cannot be reached at the moment
+
+
 @contextmanager
 def write_errors() -> Iterator[None]:
     try:
         yield
-    except (TransportError, ApiError) as problem:
+    except TransportError as problem:
+        raise search_unavailable(type(problem).__name__) from problem
+    except ApiError as problem:
+        if problem.status_code in BUSY_STATUSES:
+            raise search_unavailable(type(problem).__name__) from problem
         raise index_not_written(problem) from problem

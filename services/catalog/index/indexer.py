@@ -17,19 +17,17 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from chassis.urls import open_url
 from chassis.wake import open_wake
-from services.catalog.index.port import ENGINES, Change, Index, Rebuild
+from services.catalog.index.installation import open_index, was_built_here
+from services.catalog.index.port import Change, Index, Rebuild
 from services.catalog.index.queue import dequeue, load_changes, queued_versions
 from services.catalog.index.rebuilds import (
     ACTOR,
+    compare,
     count_records,
-    index_fault,
     next_request,
     pending_request,
-    was_built_here,
 )
-from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexRebuild, Record
 
 log = logging.getLogger(__name__)
@@ -45,6 +43,7 @@ PACE_SECONDS = 0.2  # between two steps
 SWEEP_SECONDS = 1.0
 MOST_FAILURES = 5
 SETTLED_SECONDS = 2.0  # after a write, until the index counts all documents
+CHECK_SECONDS = 10.0  # between two comparisons of the index's marker
 
 
 @dataclass(slots=True)
@@ -64,7 +63,7 @@ class ScanProgress:
 class Indexer:
     """Keeps one index up to date with one database. Its progress is in the tables, so another indexer can continue.
 
-    A former holder of the lease cannot commit, and each swap or deletion of the live index follows a commit. Documents
+    A former holder of the lease cannot commit, and each swap follows a commit. Documents
     that a former holder still writes are refused by their versions.
 
     has_backlog  more work is ready, so the next step need not wait for a larger batch
@@ -79,12 +78,16 @@ class Indexer:
         self._rebuild: Rebuild | None = None
         self._request: UUID | None = None
         self._is_checked = self._is_sound = self._is_compared = self.has_backlog = False
-        self._written_at = 0.0
+        self._is_out_of_reach = False  # there is a live index, and its engine cannot read it at the moment
+        self._written_at, self._check_at = 0.0, 0.0
         self._scan = ScanProgress()
 
     def step(self) -> bool:
-        """Write one batch of the queue and, during a rebuild, one of the scan. Returns False when there was no work."""
-        if not self._is_checked:
+        """Write one batch of the queue and, during a rebuild, one of the scan. Returns False when there was no work.
+
+        raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_NOT_WRITTEN, INDEX_FOREIGN, DATABASE_UNAVAILABLE
+        """
+        if not self._is_checked or time.monotonic() > self._check_at:
             self._check_index()
         self._open_rebuild()
         count = self._drain_queue()
@@ -98,42 +101,60 @@ class Indexer:
             and not self._is_compared
             and time.monotonic() - self._written_at > SETTLED_SECONDS
         ):
-            self._compare_counts()
+            self._compare()
         return busy
 
     def give_up(self, problem: Unavailable) -> None:
-        """Mark the unfinished rebuilds as failed, with the problem."""
+        """Mark the unfinished rebuilds as failed, with the problem.
+
+        A running one whose engine cannot be reached is not lost: it continues later.
+        """
+        states = ("wanted",) if problem.reason == "SEARCH_UNAVAILABLE" else ("wanted", "running")
         with self._database.transaction(ACTOR) as session:
             session.execute(
                 update(IndexRebuild)
-                .where(IndexRebuild.state.in_(("wanted", "running")))
+                .where(IndexRebuild.state.in_(states))
                 .values(state="failed", error=str(problem), finished_at=clock.now())
             )
 
     def _check_index(self) -> None:
-        fault = self._index.fault()
-        if not fault:
-            with self._database.reading(READER) as session:
-                fault = "" if was_built_here(session, self._index.name()) else "INDEX_STRANGE"
-        if fault in ("INDEX_ROTTEN", "INDEX_STRANGE"):
-            # Its results would be wrong. The index of an older release is used until the swap.
-            self._index.retire()
+        """Check the live index whole at first, later its marker. No fault deletes it: a rebuild replaces it."""
+        self._check_at = time.monotonic() + CHECK_SECONDS
+        if self._is_checked and not (self._is_sound and self._index.marker_fault()):
+            return
+        self._is_checked = self._is_sound = self._is_out_of_reach = False
+        try:
+            fault = self._index.fault()
+        except Unavailable as problem:
+            if problem.reason != "SEARCH_UNAVAILABLE" or not self._has_request():
+                raise
+            # A new index was requested, perhaps because the parts of the old one are lost.
+            self._is_out_of_reach = True
+            return
+        if not fault and not was_built_here(self._database, self._index.name()):
+            fault = "INDEX_STRANGE"
         self._is_checked, self._is_sound = True, not fault
         if fault:
             self._repair(fault)
         self._abandon_leftover()
 
+    def _has_request(self) -> bool:
+        with self._database.reading(READER) as session:
+            return next_request(session) is not None
+
     def _abandon_leftover(self) -> None:
-        """Delete an unfinished index whose request has failed."""
+        """Delete old indexes that a kill has left, and an unfinished one whose request has failed."""
+        if self._is_sound:
+            self._index.delete_old()
         with self._database.reading(READER) as session:
             request = next_request(session)
         unfinished = self._index.unfinished_rebuild()
         if unfinished is not None and (request is None or request.id.hex != unfinished.name):
             unfinished.abandon()
 
-    def _compare_counts(self) -> None:
+    def _compare(self) -> None:
         self._is_compared = True
-        fault = index_fault(self._database, self._index)
+        fault = compare(self._database, self._index)
         if fault:
             self._repair(fault)
 
@@ -192,7 +213,7 @@ class Indexer:
         durable_values = {"reached": scan.reached} if durable else {}
         self._update_request(self._request, written=scan.written, **durable_values)
         if durable:
-            if not self._is_sound:
+            if not self._is_sound and not self._is_out_of_reach:
                 # No live index needs these changes.
                 self._dequeue(scan.pending)
             scan.pending = {}
@@ -201,6 +222,7 @@ class Indexer:
             self._update_request(self._request, state="done", finished_at=clock.now())
             self._rebuild, self._request = None, None
             self._is_sound, self._is_compared, self._written_at = True, False, time.monotonic()
+            self._index.delete_old()
 
     def _drain_queue(self) -> int:
         """Write queued changes, as many as fit one commit, to the index; then delete their rows. Returns how many.
@@ -247,26 +269,32 @@ class Indexer:
 
 def run(resources: Resources, stop: threading.Event) -> None:
     """Keep the index up to date until `stop`, as the holder of its lease; a step after each commit and each second."""
-    index: Index = open_url(resources.settings.of(CatalogSettings).search, ENGINES)
+    index = open_index(resources)
     wake = open_wake(resources.database)
-    failures = 0
+    failures, reason, failed_at = 0, "", 0.0
     indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
     try:
         while not stop.is_set():
             started_at = time.monotonic()
             try:
                 busy = indexer.step()
-                failures = 0
             except Unavailable as problem:
                 if problem.reason == "DATABASE_UNAVAILABLE":
                     raise
                 failures += 1
-                log.warning("index_not_followed", extra={"reason": problem.reason, "facts": problem.facts})
-                if failures == MOST_FAILURES:
+                is_foreign = problem.reason == "INDEX_FOREIGN"
+                if problem.reason != reason:
+                    reason, failed_at = problem.reason, failed_at or started_at
+                    facts = {"reason": reason, "facts": problem.facts, "sentence": problem.sentence.en}
+                    log.warning("index_not_followed", extra=facts)
+                if is_foreign or failures == MOST_FAILURES:
                     indexer.give_up(problem)
-                stop.wait(min(failures, MOST_FAILURES))
+                stop.wait(CHECK_SECONDS if is_foreign else min(failures, MOST_FAILURES))
                 indexer = Indexer(resources.database, index, readers_wait=not resources.for_command)
                 continue
+            if failures:
+                log.warning("index_followed_again", extra={"seconds": round(time.monotonic() - failed_at, 1)})
+                failures, reason, failed_at = 0, "", 0.0
             if not busy:
                 wake.wait(SWEEP_SECONDS)
             elif not indexer.has_backlog:

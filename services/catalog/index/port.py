@@ -21,6 +21,35 @@ ENGINES = {
 REACH = 10_000  # hits that paging may reach
 
 
+class Installation(Protocol):
+    """The installation that opens an index. The marker of an index names the installation that made it."""
+
+    def id(self) -> str:
+        """Return its id: lower-case letters and digits."""
+        ...
+
+    def made(self, owner: str, name: str) -> bool:
+        """Tell whether it made an index.
+
+        owner  as in the index's marker; "" in an index of a release whose markers had no owner
+        name   of the rebuild that made the index
+        """
+        ...
+
+
+class _NoInstallation:
+    """Of an index without a database, in tests and measurements."""
+
+    def id(self) -> str:
+        return "none"
+
+    def made(self, owner: str, name: str) -> bool:
+        return owner == self.id()
+
+
+NO_INSTALLATION: Installation = _NoInstallation()
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One search of the index.
@@ -79,12 +108,28 @@ class Hits:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """What is added up over all records, from the tables or from an index, to compare the two.
+
+    documents  number of records
+    numbers    sum of their numbers
+    versions   sum of their versions; exact below 2**53, as engines add up floats
+    """
+
+    documents: int
+    numbers: int
+    versions: int
+
+
 class Index(Protocol):
     """A live index. Many threads may use it at once; only the holder of the index lease writes.
 
-    Every index is made by a rebuild and has its name, so an index of another database is recognised as foreign.
+    Every index is made by a rebuild and has its name. Its marker holds its form and the id of the installation that
+    made it. An index whose marker has another form or another installation answers no search and is not written.
     Searches raise Unavailable: SEARCH_UNAVAILABLE when the engine does not answer, INDEX_BUILDING while there is no
-    sound index. Writes raise Unavailable INDEX_NOT_WRITTEN; the same changes may be written again.
+    sound index of this form, INDEX_FOREIGN when the answer is of another installation's index. Writes raise the same,
+    or INDEX_NOT_WRITTEN; the same changes may be written again.
     """
 
     def search(self, request: Request) -> Hits:
@@ -128,12 +173,26 @@ class Index(Protocol):
         """Return the name of the live index; "" when there is none."""
         ...
 
+    def sums(self) -> Sums:
+        """Add up the documents of the live index."""
+        ...
+
+    def marker_fault(self) -> str:
+        """Compare the marker of the live index; cheap. Returns INDEX_MISSING, INDEX_OUTDATED or "".
+
+        INDEX_MISSING   there is no index
+        INDEX_OUTDATED  it has the form of another release
+        raises  Unavailable  INDEX_FOREIGN  the index belongs to another installation
+                             SEARCH_UNAVAILABLE
+        """
+        ...
+
     def fault(self) -> str:
         """Return the fault of this index as a reason code; "" when it is sound. Checks every byte where the engine can.
 
-        INDEX_MISSING  there is no index
-        INDEX_FOREIGN  another release or another program made it
+        The codes and errors of marker_fault, and
         INDEX_ROTTEN   its bytes have changed since they were written, or a part is missing
+        An index whose parts the engine cannot read at the moment is SEARCH_UNAVAILABLE, not rotten.
         """
         ...
 
@@ -145,15 +204,21 @@ class Index(Protocol):
         ...
 
     def begin_rebuild(self, name: str) -> Rebuild:
-        """Start an empty second index, and delete an unfinished one. `name`: lower-case, unique."""
+        """Start an empty second index, and delete an unfinished one.
+
+        name  lower-case, unique; names sort in the order of the rebuilds, as UUIDv7 do
+        """
         ...
 
     def unfinished_rebuild(self) -> Rebuild | None:
         """Return the unfinished second index, to continue it after a restart."""
         ...
 
-    def retire(self) -> None:
-        """Delete the live index, because its answers would be wrong; searches raise INDEX_BUILDING until a swap."""
+    def delete_old(self) -> None:
+        """Delete the older indexes of this installation, if the live index answers; those of others stay.
+
+        A newer one is of a newer release, whose processes run beside this one during an upgrade.
+        """
         ...
 
     def close(self) -> None: ...
@@ -170,7 +235,7 @@ class Rebuild(Protocol):
         ...
 
     def swap(self) -> None:
-        """Make it the live index in one step: no search fails or reads a part of it. Then delete the old index."""
+        """Make it the live index in one step: no search fails or reads a part of it. The old index stays."""
         ...
 
     def abandon(self) -> None: ...
@@ -182,6 +247,14 @@ def index_building() -> Unavailable:
 
 def search_unavailable(why: object) -> Unavailable:
     return Unavailable("SEARCH_UNAVAILABLE", why=str(why))
+
+
+def index_foreign(index: str, owner: str, installation: Installation) -> Unavailable:
+    """
+    index  as the engine names it: an index of Elasticsearch, a folder
+    owner  of its marker
+    """
+    return Unavailable("INDEX_FOREIGN", index=index, owner=owner or "-", installation=installation.id())
 
 
 def index_not_written(why: object) -> Unavailable:

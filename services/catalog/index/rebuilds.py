@@ -13,7 +13,8 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.ids import new_id
-from services.catalog.index.port import Index
+from services.catalog.index.installation import was_built_here
+from services.catalog.index.port import Index, Sums
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
 
 ACTOR = system("index")
@@ -40,26 +41,49 @@ def rebuild_progress(database: Database, rebuild_id: UUID) -> IndexRebuild:
 
 
 def index_fault(database: Database, index: Index) -> str:
-    """Return the fault of the index as a reason code, "" when it is sound: the codes of the port and two more.
+    """Return the fault of the index as a reason code, "" when it is sound: the codes of the port, those of compare, and
 
-    INDEX_STRANGE     built from another database: its numbers are those of other records
-    INDEX_INCOMPLETE  the queue is empty, and the number of documents is not the number of records
+    INDEX_STRANGE  this installation made it, but its database does not know it: the database was restored from a dump
+
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_FOREIGN
     """
     fault = index.fault()
-    if fault:
-        return fault
-    for last in (False, True):
-        with database.reading(READER) as session:
-            if not was_built_here(session, index.name()):
-                return "INDEX_STRANGE"
-            queued = session.scalar(select(func.count()).select_from(IndexQueue))
-            records = count_records(session)
-        if queued or index.count() == records:
+    if not fault and not was_built_here(database, index.name()):
+        fault = "INDEX_STRANGE"
+    return fault or compare(database, index)
+
+
+def compare(database: Database, index: Index) -> str:
+    """Compare the documents of the index with the records, if the queue is empty; returns a fault or "".
+
+    INDEX_INCOMPLETE  the number of documents is not the number of records
+    INDEX_STALE       they are as many, but other records or other versions
+
+    An older dump that is restored under a newer index is always found. Numbers and versions only grow: with as many
+    documents as records, a record that one of the two lacks changes the sum of the numbers, because new numbers are
+    higher than all before; and otherwise each update since the dump has made the sum of the versions higher.
+    """
+    last_sums = None
+    for _attempt in range(2):
+        expected, queued = _sums_of_tables(database)
+        found = index.sums()
+        if queued or found == expected or (expected, queued) != _sums_of_tables(database):
             return ""
-        if not last:
-            # Another process may have written between the two counts.
-            time.sleep(RECOUNT_SECONDS)
-    return "INDEX_INCOMPLETE"
+        if last_sums == expected:
+            return "INDEX_INCOMPLETE" if found.documents != expected.documents else "INDEX_STALE"
+        # The last write of another process may not be visible yet.
+        last_sums = expected
+        time.sleep(RECOUNT_SECONDS)
+    return ""
+
+
+def _sums_of_tables(database: Database) -> tuple[Sums, int]:
+    """Add up the records; with the length of the queue. One statement, so both are of the same moment."""
+    length = select(func.count()).select_from(IndexQueue).scalar_subquery()
+    sums = select(func.count(), func.sum(Record.number), func.sum(Record.version), length)
+    with database.reading(READER) as session:
+        documents, numbers, versions, queued = session.execute(sums.where(Record.deleted_at.is_(None))).one()
+    return Sums(documents, int(numbers or 0), int(versions or 0)), queued
 
 
 def pending_request(session: Session) -> UUID:
@@ -93,11 +117,3 @@ def count_records(session: Session, *, up_to: int | None = None) -> int:
     """Count the records to index: all, or those up to a number."""
     records = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
     return session.scalar(records if up_to is None else records.where(Record.number <= up_to)) or 0
-
-
-def was_built_here(session: Session, name: str) -> bool:
-    """Tell whether an index of this name was built from this database: its name is the id of a rebuild."""
-    try:
-        return session.get(IndexRebuild, UUID(hex=name)) is not None
-    except ValueError:
-        return False

@@ -19,12 +19,12 @@ from services.catalog.index.matches import (
     Prefix,
     Term,
 )
-from services.catalog.index.port import FacetOrder, Request, Sort
+from services.catalog.index.port import Change, FacetOrder, Request, Sort
 from services.catalog.index.work_grouping import pack_edition
 from services.catalog.record.index_document import FACETS, KEYWORDS, START, TEXT_FIELDS, Document
 
 # Increase it when the same record would give another document: existing indexes are then rebuilt automatically.
-FORM_NUMBER = 4
+FORM_NUMBER = 5
 FORM = hashlib.sha256(repr((FORM_NUMBER, TEXT_FIELDS, FACETS, KEYWORDS, START)).encode()).hexdigest()[:16]
 
 # Each field sorts and breaks ties by the record number; records without a year come last in both orders.
@@ -32,9 +32,16 @@ SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "titl
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
 KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
+UNINDEXED = ("newest", "oldest", "edition", "version")  # integers that are sorted, read or added up
 NUMBER_BITS = 40
 LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
 LONGEST_TITLE_KEY = 200
+
+
+def fields_of(change: Change) -> dict[str, Any]:
+    """Return the fields that an engine stores for a change with a document."""
+    assert change.document is not None
+    return stored_fields(change.document) | {"version": change.version}
 
 
 def stored_fields(document: Document) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,17 +19,22 @@ from services.catalog.index import tantivy_files as files
 from services.catalog.index.matches import And, Match, required
 from services.catalog.index.near_tokens import TokenSet
 from services.catalog.index.port import (
+    NO_INSTALLATION,
     Change,
     Hits,
+    Installation,
     Request,
+    Sums,
     index_building,
+    index_foreign,
     index_not_written,
     search_unavailable,
 )
-from services.catalog.index.stored_fields import filter_matches
+from services.catalog.index.stored_fields import FORM, filter_matches
 from services.catalog.index.tantivy_query import QueryTranslator, engine_errors
 from services.catalog.index.tantivy_search import (
     add_chosen_values,
+    add_up,
     count_keyword_values,
     find_records,
     find_works,
@@ -48,7 +54,7 @@ MOST_TOKENS = 1_000_000  # in the token sets of one state of the index: 30 MB
 Key = TypeVar("Key")
 
 
-def open_index(url: str) -> TantivyIndex:
+def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> TantivyIndex:
     """Open the index of a URL: tantivy:///path for a relative path, tantivy:////path for an absolute path.
 
     raises  Invalid  SEARCH_URL_INVALID
@@ -56,7 +62,7 @@ def open_index(url: str) -> TantivyIndex:
     path = url.removeprefix(PREFIX)
     if path in {url, ""}:
         raise Invalid("SEARCH_URL_INVALID", url=url)
-    return TantivyIndex(Path(path))
+    return TantivyIndex(Path(path), installation)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +89,8 @@ class TantivyIndex:
     root  folder of the indexes; the first rebuild makes it
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(self, root: Path, installation: Installation) -> None:
+        self._root, self._installation = root, installation
         self._newest: Snapshot | None = None
         self._refresh_at = 0.0
         self._refreshing = threading.Lock()
@@ -168,23 +174,34 @@ class TantivyIndex:
             return self.count()
         return 0
 
+    def sums(self) -> Sums:
+        with self._snapshot() as snapshot:
+            return add_up(snapshot.searcher)
+
     def name(self) -> str:
         name = files.read_pointer(self._root, "current")
         return name if name and (self._root / name).is_dir() else ""
 
-    def fault(self) -> str:
+    def marker_fault(self) -> str:
         name = self.name()
         if not name:
             return "INDEX_MISSING"
-        folder = self._root / name
-        if files.damaged_file(folder):
-            return "INDEX_ROTTEN"
-        return "" if files.was_built_by_this_release(folder) else "INDEX_FOREIGN"
+        # A damaged manifest names no owner, so that the name of the rebuild decides whose index it is.
+        marker = files.read_marker(self._root / name) or files.Marker("", "")
+        if marker == self._marker:
+            return ""
+        if not self._installation.made(marker.owner, name):
+            raise index_foreign(str(self._root / name), marker.owner, self._installation)
+        return "INDEX_OUTDATED"
+
+    def fault(self) -> str:
+        fault = self.marker_fault()
+        return fault or ("INDEX_ROTTEN" if files.damaged_file(self._root / self.name()) else "")
 
     def write(self, changes: Iterable[Change]) -> None:
+        if fault := self.marker_fault():
+            raise index_not_written(fault)
         name = self.name()
-        if not name:
-            raise index_not_written("INDEX_MISSING")
         if self._writer is None or self._writer.folder.name != name:
             if self._writer is not None:
                 self._writer.close()
@@ -196,24 +213,26 @@ class TantivyIndex:
         with engine_errors(index_not_written):
             self._close_rebuild()
             self._root.mkdir(parents=True, exist_ok=True)
-            files.delete_indexes_except(self._root, self.name())
-        self._rebuild = TantivyRebuild.begin(self._root, name, self._on_swap)
+        self._rebuild = TantivyRebuild.begin(self._root, name, self._marker, self._on_swap)
         return self._rebuild
 
     def unfinished_rebuild(self) -> TantivyRebuild | None:
-        rebuild = TantivyRebuild.resume(self._root, self._on_swap)
+        rebuild = TantivyRebuild.resume(self._root, self._marker, self._on_swap)
         if rebuild is None or self._rebuild is None or rebuild.name != self._rebuild.name:
             # Two writers of one folder would block each other.
             self._close_rebuild()
             self._rebuild = rebuild
         return self._rebuild
 
-    def retire(self) -> None:
-        self.close()
+    def delete_old(self) -> None:
+        """Readers can still use a deleted index: they have mapped its files."""
+        self.count()
+        live, unfinished = self.name(), files.read_pointer(self._root, "next")
         with engine_errors(index_not_written):
-            files.delete_pointer(self._root, "current")
-            files.delete_indexes_except(self._root, files.read_pointer(self._root, "next"))
-            self._refresh_at = 0.0
+            for folder in files.list_indexes(self._root):
+                owner = (files.read_marker(folder) or files.Marker("", "")).owner
+                if folder.name < live and folder.name != unfinished and self._installation.made(owner, folder.name):
+                    shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
         self._close_rebuild()
@@ -229,6 +248,10 @@ class TantivyIndex:
     def _on_swap(self) -> None:
         self.close()
         self._refresh_at = 0.0
+
+    @property
+    def _marker(self) -> files.Marker:
+        return files.Marker(FORM, self._installation.id())
 
     @contextlib.contextmanager
     def _snapshot(self) -> Iterator[Snapshot]:
@@ -251,7 +274,7 @@ class TantivyIndex:
             self._newest = snapshot
             return snapshot
         except Unavailable:
-            # No thread may use a retired index.
+            # No thread may use an index that is no longer the live one.
             self._newest = None
             raise
         finally:
@@ -268,12 +291,14 @@ class TantivyIndex:
                 is_open = current is not None and current.folder.name == name
                 if current is not None and is_open and current.stamp == stamp:
                     return current
-                damaged = not is_open and files.damaged_file(self._root / name)
-                if damaged and files.stamp(self._root, name) == stamp:
+                unsound = not is_open and (self.marker_fault() or files.damaged_file(self._root / name))
+                if unsound and files.stamp(self._root, name) == stamp:
                     break
                 with engine_errors(search_unavailable):
                     newest = _open_snapshot(self._root / name, stamp, current)
-            except (FileNotFoundError, Unavailable):
+            except (FileNotFoundError, Unavailable) as problem:
+                if isinstance(problem, Unavailable) and problem.reason != "SEARCH_UNAVAILABLE":
+                    raise
                 # A swap or a merge deleted files during the opening.
                 time.sleep(0.005)
                 continue

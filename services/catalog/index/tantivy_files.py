@@ -4,27 +4,36 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import struct
 import zlib
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
-
-from services.catalog.index.stored_fields import FORM
 
 MANIFEST = "rangkiang.json"
 PARTS = (".term", ".idx", ".pos", ".fast", ".fieldnorm", ".store")
 CHUNK = 1 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 
 Stamp = tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What the manifest of an index says: its form and the installation that made it."""
+
+    form: str
+    owner: str
+
+
 def read_pointer(root: Path, pointer: str) -> str:
-    """Return the index that `current` or `next` names; "" when there is none."""
+    """Return the index that `current` or `next` names; "" when the file is missing or holds no name."""
     try:
-        return (root / pointer).read_text("ascii").strip()
-    except FileNotFoundError:
+        name = (root / pointer).read_bytes().strip().decode("ascii", "replace")
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return ""
+    return name if NAME.fullmatch(name) else ""
 
 
 def write_pointer(root: Path, pointer: str, name: str) -> None:
@@ -63,17 +72,19 @@ def generation(folder: Path, meta_json: bytes) -> str:
     return f"{folder.name}.{state['opstamp']}.{sum(segment['max_doc'] for segment in state['segments'])}"
 
 
-def write_manifest(folder: Path) -> None:
-    (folder / MANIFEST).write_text(json.dumps({"form": FORM, "name": folder.name}), "ascii")
+def write_manifest(folder: Path, marker: Marker) -> None:
+    (folder / MANIFEST).write_text(json.dumps({**asdict(marker), "name": folder.name}), "ascii")
 
 
-def was_built_by_this_release(folder: Path) -> bool:
-    """Tell whether this release made the index."""
+def read_marker(folder: Path) -> Marker | None:
+    """Return the marker of an index; None when the folder is no index or its manifest is damaged."""
     try:
         manifest: Any = json.loads((folder / MANIFEST).read_text("ascii"))
     except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("form") == FORM and manifest.get("name") == folder.name
+        return None
+    if not isinstance(manifest, dict) or manifest.get("name") != folder.name:
+        return None
+    return Marker(str(manifest.get("form", "")), str(manifest.get("owner", "")))
 
 
 def damaged_file(folder: Path) -> str:
@@ -85,12 +96,12 @@ def damaged_file(folder: Path) -> str:
         try:
             meta_json = read_meta(folder)
             segments = [segment["segment_id"].replace("-", "") for segment in json.loads(meta_json)["segments"]]
+            damaged = next((name for segment in segments if (name := _damaged_file_of(folder, segment))), "")
+            # A merge may have replaced the segments during the check.
+            if not damaged or read_meta(folder) == meta_json:
+                return damaged
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return "meta.json"
-        damaged = next((name for segment in segments if (name := _damaged_file_of(folder, segment))), "")
-        # A merge may have replaced the segments during the check.
-        if not damaged or read_meta(folder) == meta_json:
-            return damaged
 
 
 def _damaged_file_of(folder: Path, segment: str) -> str:
@@ -117,11 +128,12 @@ def _is_intact(path: Path) -> bool:
     return bool(crc == expected)
 
 
-def delete_indexes_except(root: Path, *keep: str) -> None:
-    """Delete every index but these. Readers can still use a deleted index: they have mapped its files."""
-    for folder in root.iterdir():
-        if folder.is_dir() and folder.name not in keep and (folder / MANIFEST).exists():
-            shutil.rmtree(folder, ignore_errors=True)
+def list_indexes(root: Path) -> list[Path]:
+    """Return the folders that have a manifest, also a damaged one."""
+    try:
+        return sorted(folder for folder in root.iterdir() if folder.is_dir() and (folder / MANIFEST).exists())
+    except FileNotFoundError:
+        return []
 
 
 def _sync_folder(root: Path) -> None:

@@ -21,7 +21,7 @@ from services.catalog.index.matches import (
     Prefix,
     Term,
 )
-from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS
+from services.catalog.index.stored_fields import INTEGERS, KEYWORD_FIELDS, UNINDEXED
 from services.catalog.record.index_document import WORD_FIELDS
 
 # field, token -> documents that have it
@@ -39,7 +39,7 @@ def schema() -> Schema:
     builder.add_text_field("title_key", fast=True, tokenizer_name="raw", index_option="basic")
     for name in INTEGERS:
         builder.add_integer_field(name, indexed=True, fast=True)
-    for name in ("newest", "oldest", "edition"):
+    for name in UNINDEXED:
         builder.add_integer_field(name, fast=True)
     return builder.build()
 

@@ -9,7 +9,7 @@ from typing import Any
 import tantivy
 from tantivy import Occur, Order, Query, Schema, Searcher
 
-from services.catalog.index.port import REACH, FacetOrder, Request
+from services.catalog.index.port import REACH, FacetOrder, Request, Sums
 from services.catalog.index.stored_fields import LONGEST_VALUE, SORT_FIELDS, is_unscored, sort_facet_values
 from services.catalog.index.work_grouping import Edition, HitPage, ScoredHit, group_by_work
 
@@ -157,6 +157,14 @@ def add_chosen_values(
     missing_values = set(chosen) - {value for value, _count in counts}
     missing_counts = count_facet_values(searcher, query, facet, sorted(missing_values)) if missing_values else {}
     return sort_facet_values([*counts, *missing_counts.items()], order)
+
+
+def add_up(searcher: Searcher) -> Sums:
+    """Add up all documents."""
+    options = {field: {"sum": {"field": field}} for field in ("number", "version")}
+    aggregations = searcher.aggregate(Query.all_query(), options)
+    numbers, versions = (round(aggregations[field]["value"]) for field in ("number", "version"))
+    return Sums(searcher.num_docs, numbers, versions)
 
 
 def _recount_options(aggregation: dict[str, Any], counts: ValueCounts, size: int) -> dict[str, Any] | None:

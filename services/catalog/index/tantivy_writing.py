@@ -10,7 +10,7 @@ import tantivy
 
 from services.catalog.index import tantivy_files as files
 from services.catalog.index.port import Change, index_not_written
-from services.catalog.index.stored_fields import stored_fields
+from services.catalog.index.stored_fields import fields_of
 from services.catalog.index.tantivy_query import engine_errors, schema
 
 HEAP_BYTES = 64_000_000
@@ -47,7 +47,7 @@ class FolderWriter:
         self._uncommitted = True
         self._writer.delete_documents_by_term("number", change.number)
         if change.document is not None:
-            self._writer.add_document(tantivy.Document(**stored_fields(change.document)))
+            self._writer.add_document(tantivy.Document(**fields_of(change)))
 
     def close(self) -> None:
         """Wait for running merges and release the lock."""
@@ -60,38 +60,42 @@ class FolderWriter:
 class TantivyRebuild:
     """See services.catalog.index.port.Rebuild."""
 
-    def __init__(self, root: Path, name: str, on_swap: Callable[[], None]) -> None:
-        self._root, self.name, self._on_swap = root, name, on_swap
+    def __init__(self, root: Path, name: str, marker: files.Marker, on_swap: Callable[[], None]) -> None:
+        self._root, self.name, self._marker, self._on_swap = root, name, marker, on_swap
         self._writer = FolderWriter(root / name)
 
     @classmethod
-    def begin(cls, root: Path, name: str, on_swap: Callable[[], None]) -> TantivyRebuild:
+    def begin(cls, root: Path, name: str, marker: files.Marker, on_swap: Callable[[], None]) -> TantivyRebuild:
         folder = root / name
         with engine_errors(index_not_written):
-            shutil.rmtree(folder, ignore_errors=True)
+            unfinished = files.read_pointer(root, "next")
+            for old in {name, unfinished} - {"", files.read_pointer(root, "current")}:
+                old_marker = files.read_marker(root / old)
+                if old_marker is None or old_marker.owner == marker.owner:
+                    shutil.rmtree(root / old, ignore_errors=True)
             folder.mkdir()
             tantivy.Index(schema(), str(folder))
-            files.write_manifest(folder)
+            files.write_manifest(folder, marker)
             files.write_pointer(root, "next", name)
-        return cls(root, name, on_swap)
+        return cls(root, name, marker, on_swap)
 
     @classmethod
-    def resume(cls, root: Path, on_swap: Callable[[], None]) -> TantivyRebuild | None:
+    def resume(cls, root: Path, marker: files.Marker, on_swap: Callable[[], None]) -> TantivyRebuild | None:
         name = files.read_pointer(root, "next")
         if (
             not name
             or name == files.read_pointer(root, "current")
-            or not files.was_built_by_this_release(root / name)
+            or files.read_marker(root / name) != marker
             or files.damaged_file(root / name)
         ):
             return None
-        return cls(root, name, on_swap)
+        return cls(root, name, marker, on_swap)
 
     def write(self, changes: Iterable[Change], *, durable: bool = True) -> None:
         self._writer.write(changes, durable=durable)
 
     def swap(self) -> None:
-        if not files.was_built_by_this_release(self._root / self.name):
+        if files.read_marker(self._root / self.name) != self._marker:
             raise index_not_written(self.name)
         self._writer.write(())
         self._writer.close()
@@ -99,7 +103,6 @@ class TantivyRebuild:
             files.write_pointer(self._root, "current", self.name)
             files.delete_pointer(self._root, "next")
         self._on_swap()
-        files.delete_indexes_except(self._root, self.name)
 
     def close(self) -> None:
         self._writer.close()

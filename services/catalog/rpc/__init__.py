@@ -6,16 +6,14 @@ import grpc
 
 from chassis import rpc
 from chassis.service import Resources
-from chassis.urls import open_url
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
-from services.catalog.index.port import ENGINES
+from services.catalog.index.installation import open_index
 from services.catalog.rpc.browse import BrowseMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
-from services.catalog.settings import CatalogSettings
 
 
 class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
@@ -62,4 +60,4 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
 
 def servicer(resources: Resources) -> Catalog:
     """Create the catalogue's servicer with its own search index."""
-    return Catalog(resources, open_url(resources.settings.of(CatalogSettings).search, ENGINES))
+    return Catalog(resources, open_index(resources))

@@ -28,7 +28,7 @@ from services.catalog.texts import without_controls
 MOST_CANDIDATES = 300  # 0.2 ms each
 MOST_OF_ALL_WORDS, MOST_OF_A_WORD = 150, 60
 MOST_WORDS = 8
-ENGINE_DOWN = frozenset({"SEARCH_UNAVAILABLE", "INDEX_BUILDING"})
+ENGINE_DOWN = frozenset({"SEARCH_UNAVAILABLE", "INDEX_BUILDING", "INDEX_FOREIGN"})
 GENERATION = "tables"
 _LAST_CHARACTER = "\U0010ffff"  # sorts after every text with the same beginning
 

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from services.catalog.tables.base import Table, decompress, fresh_numbers
 from services.catalog.tables.institutions import Branch, ClassCaption, Institution, Source
-from services.catalog.tables.operations import ImportRun, ImportSeen, IndexQueue, IndexRebuild, RejectedRecord, Search
+from services.catalog.tables.operations import (
+    ImportRun,
+    ImportSeen,
+    IndexQueue,
+    IndexRebuild,
+    Installation,
+    RejectedRecord,
+    Search,
+)
 from services.catalog.tables.records import Authority, AuthorityForm, Heading, Item, Record, Work, WorkKey, WorkRuling
 
 __all__ = [
@@ -17,6 +25,7 @@ __all__ = [
     "ImportSeen",
     "IndexQueue",
     "IndexRebuild",
+    "Installation",
     "Institution",
     "Item",
     "Record",

@@ -1,4 +1,4 @@
-"""What the catalogue does: imports, the index queue, rebuilds of the index, and the query log."""
+"""What the catalogue does: imports, the index queue, rebuilds of the index, the query log; the installation's id."""
 
 from __future__ import annotations
 
@@ -66,6 +66,13 @@ class IndexQueue(Table):
     record_number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     version: Mapped[int]
     queued_at: Mapped[datetime | None] = mapped_column(default=clock.now)
+
+
+class Installation(Table):
+    """One row: the id of this installation, which is in the markers of its indexes. Dumps of the database have it."""
+
+    __tablename__ = "installation"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
 
 
 class IndexRebuild(Table):

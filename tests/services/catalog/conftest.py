@@ -12,10 +12,10 @@ import pytest
 from chassis.context import system
 from chassis.db import Database
 from chassis.testing import migrated_database
-from chassis.urls import open_url
 from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts, Import
-from services.catalog.index.port import ENGINES, Index
+from services.catalog.index.installation import open_index_at
+from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
 from services.catalog.service import SERVICE
 from tests.builders import iso
@@ -85,7 +85,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def index(folder: Path) -> Iterator[Index]:
-    index = open_url(f"tantivy:///{folder}", ENGINES)
+def index(folder: Path, database: Database) -> Iterator[Index]:
+    index = open_index_at(f"tantivy:///{folder}", database)
     yield index
     index.close()

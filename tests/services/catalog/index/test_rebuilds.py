@@ -14,10 +14,21 @@ from chassis.errors import NotFound, Unavailable
 from chassis.ids import new_id
 from chassis.urls import open_url
 from services.catalog.index.indexer import Indexer
+from services.catalog.index.installation import open_index_at
 from services.catalog.index.port import ENGINES, Change, Index
 from services.catalog.index.rebuilds import index_fault, rebuild_progress, request_rebuild
 from services.catalog.index.tantivy_writing import TantivyRebuild
-from tests.services.catalog.indexes import EVERYTHING, books, many, numbers, queued_rows, run_indexer
+from tests.contract.indexes import filled
+from tests.fakes.documents import made
+from tests.services.catalog.indexes import (
+    EVERYTHING,
+    books,
+    many,
+    numbers,
+    queued_rows,
+    rebuild_requests,
+    run_indexer,
+)
 
 
 def test_a_rebuild_makes_a_new_index_while_searches_and_changes_go_on(
@@ -64,7 +75,7 @@ def test_an_interrupted_rebuild_continues(
         write(self, changes, durable=durable)
 
     monkeypatch.setattr(TantivyRebuild, "write", counted)
-    second_index = open_url(f"tantivy:///{folder}", ENGINES)
+    second_index = open_index_at(f"tantivy:///{folder}", database)
     run_indexer(database, second_index)
     assert sizes == [4, 2]
     assert (len(numbers(second_index)), second_index.name()) == (10, rebuild_id.hex)
@@ -111,7 +122,7 @@ def test_a_damaged_index_refuses_searches_and_is_built_again(
     content[len(content) // 3] ^= 0xFF
     damaged_file.chmod(0o600)
     damaged_file.write_bytes(content)
-    second_index = open_url(f"tantivy:///{folder}", ENGINES)
+    second_index = open_index_at(f"tantivy:///{folder}", database)
     assert index_fault(database, second_index) == "INDEX_ROTTEN"
     with pytest.raises(Unavailable) as error:
         second_index.search(EVERYTHING)
@@ -122,19 +133,45 @@ def test_a_damaged_index_refuses_searches_and_is_built_again(
     second_index.close()
 
 
-def test_an_index_of_another_database_is_not_searched_and_is_built_again(
+def test_an_index_that_the_restored_database_does_not_know_answers_until_the_new_one_is_ready(
     database: Database, index: Index, import_: Callable[..., object]
 ) -> None:
-    foreign = index.begin_rebuild(new_id().hex)
-    foreign.swap()
+    newer = index.begin_rebuild(new_id().hex)
+    newer.write([Change(1, 1, made(1))])
+    newer.swap()
     import_(many(3))
     assert index_fault(database, index) == "INDEX_STRANGE"
+    assert numbers(index) == [1]
     run_indexer(database, index)
     assert len(numbers(index)) == 3
     assert index_fault(database, index) == ""
 
 
-def test_an_index_of_another_release_is_searched_until_the_new_one_is_ready(
+def test_an_index_of_another_installation_is_refused_and_stays(
+    database: Database, index: Index, folder: Path, import_: Callable[..., object]
+) -> None:
+    other: Index = open_url(f"tantivy:///{folder}", ENGINES)
+    filled(other, [Change(1, 1, made(1))])
+    import_(many(3))
+    acts: list[Callable[[], object]] = [
+        lambda: index_fault(database, index),
+        lambda: Indexer(database, index).step(),
+        lambda: index.search(EVERYTHING),
+        lambda: index.write([Change(1, 2, None)]),
+    ]
+    for act in acts:
+        with pytest.raises(Unavailable) as refusal:
+            act()
+        assert refusal.value.reason == "INDEX_FOREIGN"
+        assert str(folder / "first") in refusal.value.sentence.en
+    assert (numbers(other), list(rebuild_requests(database))) == ([1], [])
+    shutil.rmtree(folder / "first")
+    run_indexer(database, index)
+    assert len(numbers(index)) == 3
+    other.close()
+
+
+def test_an_index_of_another_form_answers_no_search_and_stays_until_the_new_one_is_ready(
     database: Database,
     index: Index,
     folder: Path,
@@ -148,12 +185,19 @@ def test_an_index_of_another_release_is_searched_until_the_new_one_is_ready(
     old_name = index.name()
     manifest = folder / old_name / "rangkiang.json"
     manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "form": "older"}))
-    assert index_fault(database, index) == "INDEX_FOREIGN"
+    assert index_fault(database, index) == "INDEX_OUTDATED"
+    reader = open_index_at(f"tantivy:///{folder}", database)
     indexer = Indexer(database, index)
     indexer.step()
-    assert (index.name(), len(numbers(index))) == (old_name, 10)
+    assert (index.name(), (folder / old_name).is_dir()) == (old_name, True)
+    with pytest.raises(Unavailable) as refusal:
+        reader.search(EVERYTHING)
+    assert refusal.value.reason == "INDEX_BUILDING"
     run_indexer(database, index, indexer)
     assert index.name() != old_name
+    assert not (folder / old_name).exists()
+    assert len(numbers(reader)) == 10
+    reader.close()
     assert (len(numbers(index)), index_fault(database, index)) == (10, "")
 
 

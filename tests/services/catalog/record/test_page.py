@@ -16,12 +16,11 @@ from chassis.rpc.client import aio_channel
 from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
-from chassis.urls import open_url
 from rangkiang.catalog.v1 import browsing_pb2 as browsing
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import rpc
-from services.catalog.index.port import ENGINES
+from services.catalog.index.installation import open_index_at
 from services.catalog.items.availability import sort_holdings
 from services.catalog.record import page
 from services.catalog.service import SERVICE
@@ -92,7 +91,7 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Any:
     settings = Settings(data=tmp_path_factory.mktemp("showing"))
     with migrated_database(SERVICE, settings.database("catalog")) as database:
         Importer(database)([HOST, ARTICLE, book("9", "Kaba", more=[["852", "  ", "b", "PST", "h", "398.2"]])])
-        index = open_url(settings.of(CatalogSettings).search, ENGINES)
+        index = open_index_at(settings.of(CatalogSettings).search, database)
         run_indexer(database, index)
         index.close()
         yield Resources(settings=settings, database=database, service=SERVICE)

@@ -22,14 +22,13 @@ from chassis.rpc.server import Server
 from chassis.service import Resources
 from chassis.settings import Settings
 from chassis.testing import migrated_database
-from chassis.urls import open_url
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2, forms_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub, add_CatalogServicer_to_server
 from services.catalog import institutions, rpc, sample
 from services.catalog.formats import FORMS
 from services.catalog.index.indexer import Indexer
-from services.catalog.index.port import ENGINES
+from services.catalog.index.installation import open_index_at
 from services.catalog.marc import marcjson
 from services.catalog.marc.readers import decode, frames
 from services.catalog.search import search
@@ -64,7 +63,7 @@ def _as_json(records: list[Any]) -> bytes:
 
 
 def _index(database: Database, settings: Settings) -> None:
-    index = open_url(settings.of(CatalogSettings).search, ENGINES)
+    index = open_index_at(settings.of(CatalogSettings).search, database)
     indexer = Indexer(database, index)
     while indexer.step():
         pass
