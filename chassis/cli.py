@@ -127,13 +127,7 @@ def up(
     for service in services:
         _migrate(settings, service)
 
-    def announce(address: str) -> None:
-        if json:
-            print_json({"address": address, "workers": settings.workers})
-        else:
-            print_text(f"Rangkiang: {address}   (Ctrl-C menghentikan · Ctrl-C stops it)")
-
-    resolve("chassis.up:up")(settings, announce=announce)
+    resolve("chassis.up:up")(settings, json_lines=json)
 
 
 @app.command()
@@ -280,24 +274,30 @@ def main() -> None:
 
 def exit_with(error: Error) -> NoReturn:
     """Print an error, with --json as one line of JSON, and end the process with the error's exit code."""
-    language = operator_language()
     if "--json" in sys.argv:
-        refusals = [
-            {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(language)}
-            for refusal in error.refusals
-        ]
-        sentence = {"id": error.sentence.id, "en": error.sentence.en}
-        line = {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
         with contextlib.suppress(OSError):
-            print_json(line)
-            raise SystemExit(_exit_code(error)) from None
+            print_json(error_line(error))
+            raise SystemExit(exit_code(error)) from None
     # Without --json, or when standard output is full or closed.
+    language = operator_language()
     for refusal in error.refusals:
         print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
-    raise SystemExit(_exit_code(error)) from None
+    raise SystemExit(exit_code(error)) from None
 
 
-def _exit_code(error: Error) -> int:
+def error_line(error: Error) -> dict[str, Any]:
+    """Return what a command prints about an error with --json."""
+    language = operator_language()
+    refusals = [
+        {"reason": refusal.reason, "facts": refusal.facts, "detail": refusal.sentence.in_language(language)}
+        for refusal in error.refusals
+    ]
+    sentence = {"id": error.sentence.id, "en": error.sentence.en}
+    return {"error": {"reason": error.reason, "facts": error.facts, "sentence": sentence, "refusals": refusals}}
+
+
+def exit_code(error: Error) -> int:
+    """Return the exit code of a command that ends with this error."""
     if isinstance(error, Invalid):
         return USAGE
     return UNAVAILABLE if isinstance(error, Unavailable) else FINDINGS

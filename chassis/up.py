@@ -1,10 +1,11 @@
-"""`rangkiang up`: every service, the local bus and the gateway in one process, or in N equal ones."""
+"""`rangkiang up`: every service, the local bus and the gateway in each of N equal processes, under a supervisor."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import logging
 import math
+import os
 import resource
 import signal
 import socket
@@ -12,62 +13,47 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
 from functools import partial
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 import uvicorn
 
 from chassis import jobs, revisions, telemetry
 from chassis.addresses import networks
+from chassis.cli import error_line, exit_code
 from chassis.db import Database
-from chassis.errors import Invalid, Unavailable
+from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimit
-from chassis.prefork import FORCE_SECONDS, GRACE_SECONDS, REFUSED, StoppableServer, Supervisor, WorkerServer
+from chassis.output import json_text
+from chassis.prefork import StoppableServer, WorkerServer
 from chassis.rpc import inproc
 from chassis.rpc.server import MOST_JOBS, DatabaseCheck
 from chassis.service import Resources, Service, discover
-from chassis.settings import Settings, load
+from chassis.settings import Settings, environment_with, load
 from chassis.stopping import end_within
+from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS
 from chassis.urls import resolve
-
-log = logging.getLogger(__name__)
 
 BACKLOG = 512
 MOST_FILES = 65_536
 APP = "gateway.app:create_app"
 
 
-def up(settings: Settings, *, announce: Callable[[str], None]) -> None:
-    """Serve until SIGINT or SIGTERM.
+def up(settings: Settings, *, json_lines: bool) -> NoReturn:
+    """Become the process that supervises the workers of `up`; it serves until SIGINT or SIGTERM.
 
-    announce  called with the address when the server answers
-    raises    Unavailable  PORT_TAKEN, DATABASE_NEWER
-              Invalid      ADDRESS_UNUSABLE
+    raises  Unavailable  PORT_TAKEN
+            Invalid      ADDRESS_UNUSABLE
     """
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
     address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
-    if settings.workers == 1:
-        _serve_in_process(settings, listener, lambda: announce(address))
-    else:
-        Supervisor(
-            listener,
-            module="chassis.up",
-            workers=settings.workers,
-            connections_per_address=settings.connections_per_address,
-            ready=lambda: announce(address),
-            refused=partial(_refuse_newer_databases, settings),
-        ).run()
-
-
-def _refuse_newer_databases(settings: Settings) -> None:
-    """Raise the error for which a worker ended. Raises Unavailable DATABASE_NEWER."""
-    for service in discover():
-        with closing(service.open_database(settings, pool_size=1)) as database:
-            database.check_revisions()
+    listener.set_inheritable(True)
+    command = [sys.executable, "-P", "-m", "chassis.supervisor", str(listener.fileno()), address]
+    environment = environment_with(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
+    os.execve(sys.executable, [*command, *(["--json"] if json_lines else [])], environment)  # noqa: S606
 
 
 def _raise_file_limit() -> None:
@@ -194,15 +180,6 @@ class _DrainingServer(_AnnouncingServer):
         return await super().on_tick(counter)
 
 
-def _serve_in_process(settings: Settings, listener: socket.socket, ready: Callable[[], None]) -> None:
-    services = _Services(settings, discover())
-    try:
-        _AnnouncingServer(_http_config(settings), ready).run(sockets=[listener])
-    finally:
-        services.close()
-    services.raise_refusal()
-
-
 def worker(handle: int) -> None:
     """Run one of N processes until its channel closes or a signal stops it.
 
@@ -219,10 +196,11 @@ def worker(handle: int) -> None:
         finally:
             services.close()
         services.raise_refusal()
-    except Unavailable as refusal:
-        # The supervisor says why.
-        log.warning("worker_ends", extra={"reason": refusal.reason})
-        sys.exit(REFUSED)
+    except Error as error:
+        # The supervisor prints it.
+        with contextlib.suppress(OSError):
+            channel.send(json_text({**error_line(error), "exit_code": exit_code(error)}).encode())
+        sys.exit(exit_code(error))
 
 
 if __name__ == "__main__":

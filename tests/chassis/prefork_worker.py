@@ -15,8 +15,9 @@ from typing import Any
 
 import uvicorn
 
-from chassis.prefork import Supervisor, WorkerServer
+from chassis.prefork import WorkerServer
 from chassis.settings import environment_with
+from chassis.supervisor import Supervisor
 
 SLOW_SECONDS = 0.7
 
@@ -41,7 +42,9 @@ def work(handle: int) -> None:
     if starts:
         with Path(starts).open("a") as file:
             file.write("started\n")
-        sys.exit(1)
+        if starts.endswith("refused"):
+            sys.exit(3)
+        os.abort()
     channel = socket.socket(fileno=handle)
     channel.setblocking(False)
     WorkerServer(uvicorn.Config(app, log_config=None, timeout_graceful_shutdown=5), channel).run()
@@ -50,13 +53,14 @@ def work(handle: int) -> None:
 def supervise(workers: int) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    Supervisor(
+    supervisor = Supervisor(
         listener,
         module="tests.chassis.prefork_worker",
         workers=workers,
         connections_per_address=0,
         ready=lambda: print(port, flush=True),
-    ).run()
+    )
+    sys.exit(supervisor.run())
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 
 COMMAND = (sys.executable, "-m", "tests.chassis.prefork_worker", "supervise")
@@ -94,9 +95,15 @@ def test_a_worker_that_dies_at_its_start_is_not_restarted_in_a_busy_loop(tmp_pat
         env={**os.environ, "STARTS": str(starts)},
     )
     try:
-        time.sleep(4)
+        eventually(starts.exists, seconds=20)
+        time.sleep(2)
         assert process.poll() is None
     finally:
         process.terminate()
         process.wait(timeout=20)
-    assert 1 <= len(starts.read_text().splitlines()) <= 8
+    assert 1 <= len(starts.read_text().splitlines()) <= 5
+
+
+def test_a_worker_that_refuses_to_start_ends_the_supervisor_with_its_exit_code(tmp_path: Path) -> None:
+    environment = {**os.environ, "STARTS": str(tmp_path / "refused")}
+    assert subprocess.run([*COMMAND, "2"], cwd=CHECKOUT, env=environment, timeout=30, check=False).returncode == 3

@@ -72,3 +72,11 @@ def test_an_option_out_of_bounds_is_named_like_its_variable(tmp_path: Path, opti
     code, error = refusal(start(tmp_path, option, value))
     assert (code, error["reason"]) == (2, "SETTING_INVALID")
     assert error["facts"]["variable"] == option[2:].upper()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_worker_that_cannot_start_ends_up_with_one_sentence_and_its_exit_code(tmp_path: Path, workers: str) -> None:
+    process = start(tmp_path / "var", SEARCH_URL="solr://127.0.0.1/records", WORKERS=workers)
+    output, _ = process.communicate(timeout=60)
+    [line] = output.splitlines()
+    assert (process.returncode, json.loads(line)["error"]["reason"]) == (2, "URL_SCHEME_UNKNOWN")
