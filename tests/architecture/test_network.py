@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from tests.architecture.manifests import is_custom, pod_of, rendered
+from chassis.service import discover, service_names, settings_models
+from chassis.settings import load_for, variables
+from tests.architecture.manifests import is_custom, kubernetes, pod_of, rendered
+from tests.journeys.test_operations_doc import lines_of
 
 INGRESS = {"kubernetes.io/metadata.name": "ingress-nginx"}
 ELSEWHERE = {"kubernetes.io/metadata.name": "elsewhere"}
@@ -67,10 +70,25 @@ def sends(overlay: str, source: str, target: str, port: str) -> bool:
 def test_only_the_gateway_calls_a_service(overlay):
     assert sends(overlay, "gateway", "catalog-serve", "grpc")
     assert not sends(overlay, "catalog-import", "catalog-serve", "grpc")
-    assert not sends(overlay, "catalog-serve", "gateway", "http")
+    assert not sends(overlay, "catalog-import", "gateway", "http")
     serve = labels_of(overlay, "catalog-serve")
     assert not allows(overlay, "Ingress", serve, ELSEWHERE, "grpc", same=False)
     assert allows(overlay, "Ingress", serve, OUTSIDE, "health", same=False)  # probes come from the node
+
+
+def test_doctor_in_a_pod_of_a_service_reaches_the_gateway_and_finds_the_settings_valid():
+    command = "exec deployment/catalog-serve -- env PUBLIC_URL=http://gateway rangkiang doctor"
+    assert sum(line.endswith(command) for line in lines_of("machine")) == 1
+    assert sends("operators", "catalog-serve", "gateway", "http")
+    (ports,) = (
+        item["spec"]["ports"]
+        for item in rendered("operators")
+        if item["kind"] == "Service" and item["metadata"]["name"] == "gateway"
+    )
+    assert [(port["port"], port["targetPort"]) for port in ports] == [(80, "http")]
+    models = settings_models(discover(), gateway=True)
+    environment = {**kubernetes("operators")["catalog-serve"].environment, "PUBLIC_URL": "http://gateway"}
+    load_for(models, [variable.name for variable in variables(models, service_names())], environment)
 
 
 @pytest.mark.parametrize(("overlay", "name"), [("prod", "gateway"), ("embedded", "rangkiang")])

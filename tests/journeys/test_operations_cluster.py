@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -155,6 +156,12 @@ class Installation:
         assert sum(total > 0 for total, *_ in found.values()) > 10
         return found
 
+    def findings(self) -> dict[str, bool]:
+        """Whether doctor finds each part well, asking the gateway as it does in a Pod."""
+        result = self.type('rangkiang "doctor" --json || test $? -eq 1', PUBLIC_URL=self.cluster.address)
+        assert result.returncode == 0, result.stderr
+        return {finding["part"]: finding["ok"] for finding in json.loads(result.stdout.splitlines()[-1])["findings"]}
+
     def load(self, word: str, *, records: int) -> None:
         """Import books with a word and wait until searches find them."""
         path = self.folder / f"{word}.mrc"
@@ -202,6 +209,10 @@ def test_the_page_restores_a_damaged_database_and_builds_its_index_again(install
     eventually(lambda: installation.get("/search", q=LATER)["total"] == 0, seconds=READY_SECONDS)
     assert installation.catalogue() == catalogue
     assert installation.letters() == 2
+    well = installation.findings()
+    assert all(
+        well[part] for part in ("catalog database", "catalog migrations", "catalog index", "gateway", "proxy")
+    ), well
 
 
 def damage(installation: Installation) -> None:
