@@ -66,6 +66,7 @@ def test_the_lease_holder_is_killed_during_an_import(up: Up, tmp_path: Path) -> 
     import_process = up.store.start_import(path)
     eventually(lambda: up.total() > 0, seconds=30)
     old_holder = up.holder()
+    assert old_holder  # 0 is the group of this process
     os.kill(old_holder, signal.SIGKILL)
     assert eventually(lambda: up.holder() not in (0, old_holder)) < REPLACED_SECONDS
     output, errors = import_process.communicate(timeout=90)
