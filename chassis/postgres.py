@@ -14,6 +14,7 @@ from psycopg.abc import RV, PQGen
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 
 from chassis.context import Context
 
@@ -122,7 +123,9 @@ class Availability:
 
 
 def _first_line(problem: BaseException | None) -> str:
-    return (str(problem).strip().splitlines() or [""])[0]
+    # SQLAlchemy's error of an idle connection that did not answer has no text.
+    text = "" if problem is None or isinstance(problem, DisconnectionError) else str(problem).strip()
+    return text.splitlines()[0] if text else "no answer on an idle connection"
 
 
 _availabilities: dict[tuple[str | None, ...], Availability] = {}

@@ -1,8 +1,8 @@
 """`make soak`: rebuild an index under searches for a minute, attack the HTTP edge, restart processes in turn while
-20,000 requests are sent, then kill processes at random.
+20,000 requests are sent, take the database away and hang it at random, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
-restarts.
+restarts, OUTAGES=0 those of the database.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from bench.parts import resident
+from tests.faults.database_drill import random_outages
 from tests.faults.hostile_clients import HalfOpenConnections, endless_headers, search_latency, unread_pipeline
 from tests.faults.imports import cluster, embedded, kill_session, write_records
 from tests.faults.random_kills import EDITIONS, soak
@@ -45,6 +46,10 @@ def main() -> int:
     requests = int(os.environ.get("RESTART_REQUESTS") or 20_000)
     if requests and "cluster" in editions:
         restart_in_turn(requests)
+    outages = int(os.environ.get("OUTAGES") or 20)
+    if outages and "cluster" in editions:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"database: {random_outages(Path(folder), rounds=outages, seed=seed)}", flush=True)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))

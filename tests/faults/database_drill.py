@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from threading import Event, Lock, Thread
 import httpx
 from sqlalchemy.engine import make_url
 
+from tests import servers
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
@@ -119,6 +122,24 @@ def drill(template: dict[str, str], folder: Path, **settings: str) -> Iterator[D
             drilled.end()
 
 
+@contextmanager
+def filled_drill(folder: Path) -> Iterator[Drill]:
+    """A drill on a filled database of its own."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    servers.create_database(f"{name}_catalog")
+    template = f"{name}_{{service}}"
+    urls = {
+        "DATABASE_URL": servers.database_url(template),
+        "DATABASE_OWNER_URL": servers.database_url(template, owner=True),
+    }
+    try:
+        with drill(urls, folder) as drilled:
+            fill(drilled)
+            yield drilled
+    finally:
+        servers.drop_database(f"{name}_catalog")
+
+
 def fill(drilled: Drill) -> None:
     """Migrate the database and import a few books that *selasar* finds."""
     path = drilled.folder / "buku.mrc"
@@ -182,3 +203,41 @@ class Clients:
                     self.without_retry_after += reply.status_code == 503 and "Retry-After" not in reply.headers
                 if reply.status_code != 200:
                     self._stop.wait(0.02)
+
+
+@dataclass
+class Outages:
+    """What clients saw in outages of random kinds and lengths.
+
+    slowest  longest time from the end of an outage to an answer, in seconds
+    """
+
+    kinds: Counter[str] = field(default_factory=Counter)
+    statuses: Counter[int] = field(default_factory=Counter)
+    slowest: float = 0.0
+
+
+def random_outages(folder: Path, *, rounds: int, seed: int) -> Outages:
+    """Cut, silence and stall the database of a small cluster again and again under clients.
+
+    Asserts that each outage ends within 10 s, that no answer is 500, and that the log has one line a change.
+    """
+    choose, outages = random.Random(seed), Outages()
+    with filled_drill(folder) as drilled:
+        serve, _gateway, address = start_cluster(drilled)
+        with Clients(address) as clients:
+            for _ in range(rounds):
+                kind = choose.choice(("shut", "silence", "stall"))
+                getattr(drilled.proxy, kind)()
+                time.sleep(choose.uniform(0.2, 8))
+                drilled.proxy.silence()
+                drilled.proxy.open()
+                outages.kinds[kind] += 1
+                outages.slowest = max(outages.slowest, eventually(lambda: answers(address) == 200, seconds=10))
+                time.sleep(choose.uniform(0.2, 2))
+        outages.statuses = clients.statuses
+        assert set(outages.statuses) <= {200, 503, 504}
+        assert serve.events("database_away") == serve.events("database_back") <= rounds
+        assert "Traceback" not in serve.log
+        assert serve.stop() < 25
+    return outages
