@@ -24,7 +24,7 @@ from tests.faults.rolling_restarts import restart_all
 from tests.faults.test_import_beside_up import Up
 
 RECORDS = 5_000
-ROUNDS = 8  # of restarts
+ROUNDS = 4  # of restarts
 MOST_P99_MILLISECONDS = 50
 MOST_MEMORY_GROWTH = 100 * 1024 * 1024
 
