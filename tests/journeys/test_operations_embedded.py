@@ -106,8 +106,10 @@ class Machine:
         (environment / ".run").write_text(state.hexdigest()[:16] + "\n")
 
     def edit_settings(self) -> None:
-        """Change the settings as an operator does: here, the ports."""
+        """Change the settings as an operator does: here, the ports, and an address that doctor reaches."""
         text = self.settings.read_text()
+        assert "PUBLIC_URL=https://katalog.example.org\n" in text
+        text = text.replace("https://katalog.example.org", f"http://127.0.0.1:{self.port}")
         assert "PORT=8080\n" in text
         assert "METRICS_PORT=9464\n" in text
         text = text.replace("METRICS_PORT=9464\n", f"METRICS_PORT={self.metrics_port}\n")
