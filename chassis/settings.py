@@ -104,6 +104,9 @@ class Settings(OwnSettings):
     otel_metrics_exporter: Literal["none", "otlp"] = Field(
         default="none", description="otlp: metrics of this machine are sent to OTEL_EXPORTER_OTLP_ENDPOINT too"
     )
+    otel_metric_export_interval: int = Field(
+        default=60_000, ge=100, description="milliseconds between two of these transmissions"
+    )
     metrics_port: int = Field(
         default=0, ge=0, le=65535, description="port of /metrics for all processes of this machine; 0: no metrics"
     )
@@ -276,8 +279,3 @@ def load_for(models: Mapping[str, type[OwnSettings]], names: Iterable[str], envi
 def environment_with(**changes: str) -> dict[str, str]:
     """Return this process's environment with changes, for a child process."""
     return {**os.environ, **changes}
-
-
-def set_variable(name: str, value: str) -> None:
-    """Set a variable for a library that reads its own."""
-    os.environ[name] = value

@@ -31,12 +31,8 @@ LIMITED = "rangkiang_http_rate_limited_requests"
 DEGRADED = "rangkiang_degraded_answers"
 
 _store: Store | None = None
-_http: Any = None
-_rpc: Any = None
-_limited: Any = None
-_degraded: Any = None
-# Children of the histograms by their label values: `labels` of the library takes as long as an observation.
-_children: dict[tuple[str, ...], Any] = {}
+# The function that adds to a histogram or counter, by its name and the values of its labels.
+_adders: dict[tuple[str, ...], Any] = {}
 # (service, role) of the leases that this process holds.
 held_leases: set[tuple[str, str]] = set()
 
@@ -63,7 +59,7 @@ def start(settings: Settings, process: str) -> None:
 
     process  its name, as for `telemetry.start`
     """
-    global _store, _http, _rpc, _limited, _degraded
+    global _store
     if _store is not None or not (settings.metrics_port or settings.otel_metrics_exporter == "otlp"):
         return
     store_class: type[Store] = resolve("chassis.metrics.store:Store")
@@ -73,16 +69,6 @@ def start(settings: Settings, process: str) -> None:
     except OSError as problem:
         log.warning("metrics_not_started", extra={"file": problem.filename, "why": problem.strerror})
         return
-    histogram, counter = _store.histogram, _store.counter
-    _http = histogram(
-        HTTP,
-        "HTTP requests by route, method and status",
-        ("http_route", "http_request_method", "http_response_status_code"),
-        BUCKETS,
-    )
-    _rpc = histogram(RPC, "Calls of services by method and status", ("rpc_method", "rpc_response_status_code"), BUCKETS)
-    _limited = counter(LIMITED, "Requests refused with 429, by what is counted", ("quota",))
-    _degraded = counter(DEGRADED, "Answers from the tables because the search engine does not answer", ("rpc_method",))
     resolve("chassis.metrics.export:start")(settings, _store)
 
 
@@ -97,10 +83,9 @@ def own_store() -> Store | None:
 
 def stop() -> None:
     """Leave the place of this process to another; its counts stay. For tests: a process that ends need not call it."""
-    global _store, _http, _rpc, _limited, _degraded
+    global _store
     left, _store = _store, None
-    _http = _rpc = _limited = _degraded = None
-    _children.clear()
+    _adders.clear()
     held_leases.clear()
     if left is not None:
         resolve("chassis.metrics.export:stop")()
@@ -112,13 +97,22 @@ def observe_request(route: str, method: str, status: int, seconds: float) -> Non
 
     route  template, such as /records/{record_id}; "" when no route matched or the request was refused before
     """
-    if _http is None:
+    if _store is None:
         return
-    key = (route or "none", method if method in METHODS else "other", str(status))
-    child = _children.get(key)
-    if child is None:
-        child = _children[key] = _http.labels(*key)
-    child.observe(seconds)
+    key = (HTTP, route, method, str(status))
+    observe = _adders.get(key)
+    if observe is None:
+        labels = {
+            "http_route": route or "none",
+            "http_request_method": method if method in METHODS else "other",
+            "http_response_status_code": str(status),
+        }
+        text = "HTTP requests by route, method and status"
+        observe = _store.histogram(HTTP, text, labels, BUCKETS)
+        # Anybody can send any method, so the others are not remembered.
+        if method in METHODS:
+            _adders[key] = observe
+    observe(seconds)
 
 
 def observe_call(method: str, code: str, seconds: float) -> None:
@@ -127,25 +121,34 @@ def observe_call(method: str, code: str, seconds: float) -> None:
     method  package.Service/Method
     code    name of the gRPC status, "OK" …
     """
-    if _rpc is None:
+    if _store is None:
         return
-    key = (method, code)
-    child = _children.get(key)
-    if child is None:
-        child = _children[key] = _rpc.labels(*key)
-    child.observe(seconds)
+    key = (RPC, method, code)
+    observe = _adders.get(key)
+    if observe is None:
+        labels = {"rpc_method": method, "rpc_response_status_code": code}
+        observe = _adders[key] = _store.histogram(RPC, "Calls of services by method and status", labels, BUCKETS)
+    observe(seconds)
 
 
 def count_limited(quota: str) -> None:
     """Count a request that RATE_LIMIT refused. quota  "address" or "credential" """
-    if _limited is not None:
-        _limited.labels(quota).inc()
+    _count(LIMITED, "Requests refused with 429, by what is counted", quota=quota)
 
 
 def count_degraded(method: str) -> None:
     """Count an answer that the search engine did not give. method  as for `observe_call`"""
-    if _degraded is not None:
-        _degraded.labels(method).inc()
+    _count(DEGRADED, "Answers from the tables because the search engine does not answer", rpc_method=method)
+
+
+def _count(name: str, text: str, **labels: str) -> None:
+    if _store is None:
+        return
+    key = (name, *labels.values())
+    count = _adders.get(key)
+    if count is None:
+        count = _adders[key] = _store.counter(name, text, labels)
+    count()
 
 
 @contextmanager

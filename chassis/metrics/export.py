@@ -1,4 +1,4 @@
-"""The port of the metrics: one process of a machine serves /metrics for all, and another one goes on when it ends."""
+"""The port of the metrics: one process of a machine serves and sends them for all, another goes on when it ends."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -18,6 +19,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
 from chassis.metrics.store import Store
 from chassis.settings import Settings
+from chassis.urls import resolve
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,8 @@ def _run(settings: Settings, store: Store) -> None:
             _stop.wait(TAKE_OVER_SECONDS)
             continue
         try:
-            _serve(settings, store)
+            with _served(settings, store) if settings.metrics_port else nullcontext():
+                _send_until_stop(settings, store) if settings.otel_metrics_exporter == "otlp" else _stop.wait()
         except OSError as problem:
             if not refused:
                 log.warning("metrics_not_served", extra={"port": settings.metrics_port, "why": problem.strerror})
@@ -61,14 +64,25 @@ def _run(settings: Settings, store: Store) -> None:
             os.close(handle)
 
 
-def _serve(settings: Settings, store: Store) -> None:
-    """Serve until `stop`. Raises OSError when the port is taken."""
+@contextmanager
+def _served(settings: Settings, store: Store) -> Iterator[None]:
+    """Serve during the block. Raises OSError when the port is taken."""
     with _Server((settings.metrics_host, settings.metrics_port), store.families) as server:
         thread = threading.Thread(target=server.serve_forever, name="metrics-port", daemon=True)
         thread.start()
         log.debug("metrics_served", extra={"host": settings.metrics_host, "port": server.server_port})
-        _stop.wait()
-        server.shutdown()
+        try:
+            yield
+        finally:
+            server.shutdown()
+
+
+def _send_until_stop(settings: Settings, store: Store) -> None:
+    # By name: OpenTelemetry is imported only where it is used.
+    sender = resolve("chassis.metrics.otlp:Sender")(settings.otel_exporter_otlp_endpoint, since=store.since)
+    with closing(sender):
+        while not _stop.wait(settings.otel_metric_export_interval / 1000):
+            sender.send(store.families())
 
 
 class _Families:

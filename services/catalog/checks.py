@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from urllib.parse import unquote, urlsplit
 
+from elastic_transport import TransportError
+from elasticsearch import ApiError, Elasticsearch
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import READER
-from chassis.diagnosis import advice_about_role
+from chassis.diagnosis import MINIMUM_FREE_BYTES, advice_about_role
 from chassis.errors import Unavailable
 from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
@@ -19,8 +22,10 @@ from chassis.service import Resources
 from services.catalog.importing import backfill
 from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
+from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
+SEARCH_SECONDS = 5
 LATE_SECONDS = 60  # a record waits a second; an import, until its commit
 BACKLOG = 5_000  # queued records from which on search results are noticeably late
 
@@ -137,3 +142,37 @@ def index_lag(session: Session) -> tuple[int, float]:
     """Return how many records wait for the index, and the seconds for which the oldest has waited."""
     behind, oldest = session.execute(select(func.count(), func.min(IndexQueue.queued_at))).one()
     return behind, 0.0 if oldest is None else max(0.0, (clock.now() - oldest).total_seconds())
+
+
+def search_disk(resources: Resources) -> list[Finding]:
+    """Check the disks of Elasticsearch, and that it does not refuse writes because one was full. Raises Unavailable."""
+    parts = urlsplit(resources.settings.of(CatalogSettings).search)
+    if parts.scheme not in ("http", "https"):
+        return []
+    port = ":443" if parts.scheme == "https" else ":9200"
+    account, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = account.partition(":")
+    with closing(
+        Elasticsearch(
+            [f"{parts.scheme}://{host}{'' if ':' in host else port}" for host in hosts.replace(" ", "").split(",")],
+            basic_auth=(unquote(user), unquote(password)) if account else None,
+            request_timeout=SEARCH_SECONDS,
+            max_retries=0,
+        )
+    ) as client:
+        try:
+            nodes = client.nodes.stats(metric="fs", filter_path="nodes.*.name,nodes.*.fs.total")["nodes"].values()
+            name = f"{parts.path.strip('/')}*"
+            blocked = client.indices.get_settings(index=name, name="index.blocks.read_only_allow_delete").body
+        except (ApiError, TransportError) as problem:
+            raise Unavailable("SEARCH_UNAVAILABLE", why=type(problem).__name__) from problem
+    part = "catalog search disk"
+    for node in nodes:
+        free = node["fs"]["total"]["available_in_bytes"]
+        if free < MINIMUM_FREE_BYTES:
+            message = sentence("CHECK_SEARCH_DISK_FULL", node=node["name"], free_mb=free // 1024 // 1024)
+            return [Finding(part, False, message, sentence("CHECK_SEARCH_DISK_ADVICE"))]
+    if blocked:
+        message = sentence("CHECK_SEARCH_BLOCKED", index=", ".join(sorted(blocked)))
+        return [Finding(part, False, message, sentence("CHECK_SEARCH_DISK_ADVICE"))]
+    return [Finding(part, True, sentence("CHECK_SEARCH_DISK"))]

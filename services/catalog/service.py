@@ -18,6 +18,7 @@ SERVICE = Service(
         "services.catalog.checks:imports",
         "services.catalog.checks:branches",
         "services.catalog.checks:works",
+        "services.catalog.checks:search_disk",
     ),
     metrics=("services.catalog.checks:samples",),
     jobs=(

@@ -36,7 +36,7 @@ ALLOWED = {
     ),
     "called or read by http.server and prometheus_client": (
         "address_family", "collect", "do_GET", "handle_error", "log_message", "server_version", "sys_version",
-        "timeout", "ValueClass",
+        "timeout",
     ),
     "called or read by nameko": ("get_consumers", "worker_ctx"),
     "called or read by uvicorn, Starlette and Jinja": (

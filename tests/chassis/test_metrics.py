@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import resource
@@ -9,17 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 
 REQUESTS = "http_server_request_duration_seconds_count"
+GZIP = b"\x1f\x8b"
 PROCESSES = "rangkiang_processes"
 # A process that counts one request for each line it reads.
 COUNTING = """
@@ -153,6 +159,54 @@ def test_without_a_port_nothing_is_counted_and_the_library_is_not_imported(tmp_p
     )
     assert subprocess.run([sys.executable, "-c", script, str(tmp_path)], timeout=60).returncode == 0
     assert not list(tmp_path.iterdir())
+
+
+def test_metrics_are_sent_as_otlp_with_the_names_of_the_conventions(tmp_path: Path) -> None:
+    received: list[ExportMetricsServiceRequest] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            received.append(ExportMetricsServiceRequest.FromString(gzip.decompress(body) if body[:2] == GZIP else body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_words: object) -> None:
+            """Log nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://127.0.0.1:{server.server_port}"
+        code = COUNTING.replace(
+            "metrics_port=int(sys.argv[2])",
+            "otel_metrics_exporter='otlp', otel_metric_export_interval=200, otel_exporter_otlp_endpoint=sys.argv[2]",
+        )
+        command = [sys.executable, "-c", code, str(tmp_path), endpoint]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+            assert _line(process) == "ready True"
+            _count(process, 3)
+            eventually(lambda: _requests_of(received) == 3)
+            process.kill()
+        server.shutdown()
+    metric = next(_durations(received[-1]))
+    [point] = metric.histogram.data_points
+    attributes = {item.key: item.value.string_value for item in point.attributes}
+    assert (metric.unit, point.count, sum(point.bucket_counts)) == ("s", 3, 3)
+    assert point.bucket_counts[list(point.explicit_bounds).index(0.0025)] == 3
+    assert attributes == {"http.route": "/a", "http.request.method": "GET", "http.response.status_code": "200"}
+
+
+def _durations(request: ExportMetricsServiceRequest) -> Iterator[Any]:
+    for metric in request.resource_metrics[0].scope_metrics[0].metrics:
+        if metric.name == "http.server.request.duration":
+            yield metric
+
+
+def _requests_of(received: list[ExportMetricsServiceRequest]) -> int:
+    """Requests in the last transmission."""
+    return sum(
+        point.count for last in received[-1:] for metric in _durations(last) for point in metric.histogram.data_points
+    )
 
 
 def _line(process: subprocess.Popen[str]) -> str:
