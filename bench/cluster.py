@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import orjson
+from elasticsearch import Elasticsearch
 
 from bench import load
 from bench.parts import NO_FIGURE, RANGKIANG
@@ -70,5 +71,6 @@ def elasticsearch_alone(processes: Cluster, queries: list[str], *, clients: int)
     bodies = [
         orjson.dumps(search_body(Request(validation.parse_query(query)[1], limit=10))).decode() for query in queries
     ]
-    root, _, alias = processes.environment["SEARCH_URL"].rpartition("/")
-    return load.measure(root, [f"/{alias}/_search?filter_path={ANSWER} {body}" for body in bodies], clients=clients)
+    root, _, base = processes.environment["SEARCH_URL"].rpartition("/")
+    (index,) = Elasticsearch(root).indices.get(index=f"{base}-*").body
+    return load.measure(root, [f"/{index}/_search?filter_path={ANSWER} {body}" for body in bodies], clients=clients)

@@ -1,8 +1,8 @@
-"""`make soak`: rebuild an index under searches for a minute, attack the HTTP edge, restart processes in turn while
-20,000 requests are sent, take the database away and hang it at random, then kill processes at random.
+"""`make soak`: rebuild an index under searches, attack the HTTP edge, restart Elasticsearch six times, restart
+processes in turn while 20,000 requests are sent, take the database away and hang it, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
-restarts, OUTAGES=0 those of the database.
+restarts of processes, OUTAGES=0 those of the database; ENGINE_RESTARTS is the number of restarts of Elasticsearch.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bench.parts import resident
 from tests.faults.database_drill import random_outages
+from tests.faults.engine_restarts import restart_engine
 from tests.faults.hostile_clients import HalfOpenConnections, endless_headers, search_latency, unread_pipeline
 from tests.faults.imports import cluster, embedded, kill_session, write_records
 from tests.faults.random_kills import EDITIONS, soak
@@ -43,6 +44,12 @@ def main() -> int:
         assert (loop.failures, loop.differences) == (0, 0)
     if seconds:
         attack_http()
+    if seconds and "cluster" in editions:
+        with tempfile.TemporaryDirectory() as folder:
+            restarts = restart_engine(Path(folder) / "library", times=int(os.environ.get("ENGINE_RESTARTS") or 6))
+        longest = max(restart.degraded for restart in restarts)
+        print(f"Elasticsearch: {len(restarts)} restarts; degraded for at most {longest:.1f} s after each", flush=True)
+        assert all(restart.kept for restart in restarts)
     requests = int(os.environ.get("RESTART_REQUESTS") or 20_000)
     if requests and "cluster" in editions:
         restart_in_turn(requests)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ from services.catalog.index.indexer import Indexer
 from services.catalog.index.installation import DatabaseInstallation, open_index
 from services.catalog.index.port import Index
 from services.catalog.index.rebuilds import index_fault, request_rebuild
+from services.catalog.marc.record import Record as Marc
 from services.catalog.search.search import SearchResult, search
 from services.catalog.service import SERVICE
 from tests.conditions import eventually
@@ -45,7 +46,10 @@ class Installation:
     index: Index
 
     def put(self, *titles: str) -> None:
-        Importer(self.database)(books(*titles))
+        self.put_records(books(*titles))
+
+    def put_records(self, records: Iterable[Marc]) -> None:
+        Importer(self.database)(records)
 
     def find(self, query: str = "") -> SearchResult:
         return search(self.database, self.index, context=READER, query=query)
