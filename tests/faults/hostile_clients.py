@@ -31,7 +31,7 @@ class Latency(NamedTuple):
 
 
 class HalfOpenConnections:
-    """Holds connections that sent half a request, and opens each again when the server closes it."""
+    """Holds connections that sent half a request; each second it opens those again that the server has closed."""
 
     def __init__(self, address: str, count: int = HALF_OPEN) -> None:
         parts = urlsplit(address)
@@ -48,7 +48,7 @@ class HalfOpenConnections:
                     return
                 if connection is None or _is_closed(connection):
                     self._connections[place] = self._open()
-            self._stop.wait(0.2)
+            self._stop.wait(1)
 
     def _open(self) -> socket.socket | None:
         try:

@@ -38,6 +38,12 @@ def recorded_releases() -> list[Release]:
     return [Release(**entry) for entry in entries]
 
 
+def upgraded_releases() -> list[Release]:
+    """The oldest release, whose upgrade applies every revision, and the newest, which libraries have now."""
+    releases = recorded_releases()
+    return list(dict.fromkeys((releases[0], releases[-1])))
+
+
 def unpack(release: Release, folder: Path, *, repository: Path = CHECKOUT) -> Path:
     """Write the sources of a release into a folder; a shallow clone fetches the commit first.
 

@@ -167,7 +167,9 @@ def _send_bulk(client: Elasticsearch, names: Names, alias: str, lines: list[byte
             require_alias=True,
             filter_path="errors,items.*._index,items.*.status,items.*.error.type,items.*.error.reason",
         )
-    for index in {result["_index"] for item in response["items"] for result in item.values()}:
+    # A refused item has the alias as its index when the alias does not exist.
+    written = (result for item in response["items"] for result in item.values() if "error" not in result)
+    for index in {result["_index"] for result in written}:
         names.require_own(index)
     if response["errors"]:
         for item in response["items"]:
