@@ -117,7 +117,7 @@ def samples_of(resources: Resources, depths: Depths, store: Store) -> Iterator[S
     for run in runs:
         if run.name not in known:
             continue
-        labels = {**service, "job": run.name}
+        labels = {**service, "job_name": run.name}
         success = run.ended_at.timestamp() if run.outcome == DONE else before.get(tuple(labels.items()))
         if success is not None:
             yield Sample(LAST_SUCCESS, "End of the last run without an error", success, labels)

@@ -62,15 +62,18 @@ class Buckets:
         now = self._now()
         left, since = self._left.pop(caller, (float(self.quota), now))
         tokens = min(float(self.quota), left + (now - since) * self._rate)
-        self._left[caller] = (tokens - 1 if tokens >= 1 else tokens, now)
-        if len(self._left) > self._most:
-            self._left.popitem(last=False)
+        self._store(caller, tokens - 1 if tokens >= 1 else tokens, now)
         return tokens - 1
 
     def charge(self, caller: str, tokens: float) -> None:
         """Take tokens for work that is done. The caller may owe at most `quota`, so it waits two minutes at most."""
         left, since = self._left.get(caller, (float(self.quota), self._now()))
-        self._left[caller] = (max(left - tokens, -float(self.quota)), since)
+        self._store(caller, max(left - tokens, -float(self.quota)), since)
+
+    def _store(self, caller: str, left: float, since: float) -> None:
+        self._left[caller] = (left, since)
+        if len(self._left) > self._most:
+            self._left.popitem(last=False)
 
     def seconds_until(self, left: float, tokens: float) -> int:
         """Return the whole seconds until a caller with `left` tokens has `tokens`; at least 1."""

@@ -110,7 +110,7 @@ class Suspects:
         while not self._stopping:
             self._wake.clear()
             try:
-                while not self._stopping and sum(self._handle_next(each) for each in self._service.consumers):
+                while not self._stopping and sum(map(self._handle_next, self._service.consumers)):
                     pass
                 self._wake.wait(SWEEP_SECONDS)
             except (*BROKER_ERRORS, Unavailable) as problem:

@@ -135,8 +135,8 @@ def test_no_probe_that_restarts_a_process_asks_about_a_dependency(overlay):
     for process in kubernetes(overlay).values():
         for kind in {"startupProbe", "livenessProbe"} & set(process.probes):
             probe = process.probes[kind]
-            asked = probe["grpc"].get("service", "") if "grpc" in probe else probe["httpGet"]["path"]
-            assert asked in ("liveness", "/api/v1/health/live"), f"{kind} of {process.name}"
+            target = probe["grpc"].get("service", "") if "grpc" in probe else probe["httpGet"]["path"]
+            assert target in ("liveness", "/api/v1/health/live"), f"{kind} of {process.name}"
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod"])

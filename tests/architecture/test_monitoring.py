@@ -58,9 +58,8 @@ def documented() -> dict[str, set[str]]:
 
 
 def _labels(cell: str) -> set[str]:
-    """Labels of a row as a query names them: Prometheus has `instance` and `job` of its own, and renames ours."""
-    own = set(re.findall(r"`(\w+)`", cell))
-    return {f"exported_{label}" if label in ("instance", "job") else label for label in own} | {"instance"}
+    """Labels of a row, with the one that Prometheus adds; `job`, which it adds too, is no label of ours."""
+    return {*re.findall(r"`(\w+)`", cell), "instance"} - {"job"}
 
 
 def names_in(query: str) -> tuple[set[str], set[str]]:

@@ -63,8 +63,8 @@ def _restart(library: Installation, *, kill: bool) -> Restart:
         time.sleep(0.1)
     seconds = time.monotonic() - begun
     library.put(f"Jilid {uuid.uuid4().hex}")
-    kept = (_indexes(library), len(rebuild_requests(library.database))) == (before, requests)
-    return Restart(kept, seconds, answers)
+    is_kept = (_indexes(library), len(rebuild_requests(library.database))) == (before, requests)
+    return Restart(is_kept, seconds, answers)
 
 
 def _indexes(library: Installation) -> dict[str, str]:

@@ -74,7 +74,7 @@ class LaggingNames:
         (kind,) = struct.unpack(">H", query[end : end + 2])
         addresses = self.addresses() if kind == 1 else ()
         header = query[:2] + b"\x84\x00" + struct.pack(">HHHH", 1, len(addresses), 0, 0)
-        records = (b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(each) for each in addresses)
+        records = (b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 0, 4) + socket.inet_aton(address) for address in addresses)
         return header + query[12 : end + 4] + b"".join(records)
 
 
@@ -246,7 +246,7 @@ def restart_all(
             for _ in range(rounds):
                 with ThreadPoolExecutor() as rollouts:
                     pauses = {"min_ready": min_ready, "pre_stop": pre_stop}
-                    for rollout in [rollouts.submit(each.restart, **pauses) for each in (services, gateways)]:
+                    for rollout in [rollouts.submit(group.restart, **pauses) for group in (services, gateways)]:
                         rollout.result()
             while clients.requests < requests:
                 time.sleep(0.1)

@@ -79,10 +79,11 @@ def test_a_silent_server_is_503_within_the_time_of_a_call_and_ends_no_service(dr
     with Clients(address) as clients:
         eventually(lambda: clients.statuses[200] > 20)
         drilled.proxy.stall()
-        time.sleep(CALL_SECONDS)
+        # Calls that wait behind a statement which has already begun may end with their own time, as 504.
+        time.sleep(2 * CALL_SECONDS)
         clients.reset()
         time.sleep(3)
-        assert set(clients.statuses) <= {503, 504}  # 504: the call's own time ended first
+        assert set(clients.statuses) == {503}
         assert clients.statuses[503] > 30
         drilled.proxy.silence()
         drilled.proxy.open()

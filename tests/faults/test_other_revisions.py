@@ -21,8 +21,8 @@ from tests.conftest import CHECKOUT
 pytestmark = pytest.mark.timeout(150)
 
 NEWER = "9999"
-# The command with another interval between comparisons: tests do not wait for a minute.
-IMPATIENT = "import sys, chassis.revisions as r; r.CHECK_SECONDS = 0.5; from chassis.cli import main; main()"
+# Python reads it at the start of the command and of its workers, which then compare twice a second, not once a minute.
+SITE_CUSTOMIZE = "import chassis.revisions\nchassis.revisions.CHECK_SECONDS = 0.5\n"
 WRITTEN = ("records", "leases", "job_runs", "import_runs", "outbox")
 
 
@@ -38,9 +38,16 @@ class Library:
         template = settings.get("DATABASE_OWNER_URL", f"sqlite:///{folder}/var/{{service}}.db")
         self.owner_url = template.replace("{service}", "catalog")
 
-    def start(self, *words: str, program: tuple[str, ...] = ("-m", "chassis.cli")) -> subprocess.Popen[str]:
+    def compare_twice_a_second(self) -> None:
+        """Let processes that start from now on compare revisions twice a second."""
+        folder = self.folder / "site"
+        folder.mkdir()
+        (folder / "sitecustomize.py").write_text(SITE_CUSTOMIZE)
+        self._environment["PYTHONPATH"] = f"{folder}:{CHECKOUT}"
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-P", *program, *words, "--json"],
+            [sys.executable, "-P", "-m", "chassis.cli", *words, "--json"],
             env=self._environment,
             cwd=CHECKOUT,
             stdout=subprocess.PIPE,
@@ -101,9 +108,11 @@ def test_each_command_refuses_a_newer_database_before_it_writes(library: Library
     assert library.written() == before
 
 
-def test_a_running_process_ends_when_its_database_is_newer(library: Library) -> None:
+@pytest.mark.parametrize("words", [("serve", "catalog"), ("up",)], ids=" ".join)
+def test_a_running_process_ends_when_its_database_is_newer(library: Library, words: tuple[str, ...]) -> None:
     assert library.run("migrate")[0] == 0
-    process = library.start("serve", "catalog", program=("-c", IMPATIENT))
+    library.compare_twice_a_second()
+    process = library.start(*words)
     assert process.stdout is not None
     assert process.stdout.readline()
     library.set_revision(NEWER)

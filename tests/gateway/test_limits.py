@@ -54,6 +54,8 @@ def test_the_least_recently_used_address_is_dropped() -> None:
     assert len(buckets) == 3
     assert buckets.take("a") == 57
     assert buckets.take("b") == 59
+    buckets.charge("dropped before its request ended", 1)
+    assert len(buckets) == 3
 
 
 def test_a_caller_that_owes_tokens_waits_two_minutes_at_most() -> None:
@@ -128,19 +130,25 @@ def test_without_a_limit_responses_have_no_limit_headers() -> None:
         assert "RateLimit" not in httpx.get(f"{address}/api/v1/institutions").headers
 
 
+def _add_status(statuses: list[int]) -> Any:
+    """Return a `refuse` for Limits that adds the status of each refusal to the list."""
+
+    def refuse(_request: Any, error: Any) -> Any:
+        async def respond(_scope: Any, _receive: Any, _send: Any) -> None:
+            statuses.append(error.http_status)
+
+        return respond
+
+    return refuse
+
+
 def test_the_networks_of_an_ipv6_site_share_a_larger_quota() -> None:
     async def scenario() -> list[int]:
         async def app(_scope: Any, _receive: Any, _send: Any) -> None:
             statuses.append(200)
 
-        def refuse(_request: Any, error: Any) -> Any:
-            async def respond(_scope: Any, _receive: Any, _send: Any) -> None:
-                statuses.append(error.http_status)
-
-            return respond
-
         statuses: list[int] = []
-        limit = Limits(app, quota=2, refuse=refuse)
+        limit = Limits(app, quota=2, refuse=_add_status(statuses))
         for number in range(MOST_NETWORKS + 4):
             for _ in range(2):
                 await limit(_request(f"2001:db8:1:{number:x}::1"), None, None)
@@ -160,14 +168,8 @@ def test_cpu_time_of_a_request_takes_further_tokens() -> None:
                 pass
             statuses.append(200)
 
-        def refuse(_request: Any, error: Any) -> Any:
-            async def respond(_scope: Any, _receive: Any, _send: Any) -> None:
-                statuses.append(error.http_status)
-
-            return respond
-
         statuses: list[int] = []
-        limit = Limits(app, quota=100, refuse=refuse)
+        limit = Limits(app, quota=100, refuse=_add_status(statuses))
         await limit({**_request("192.0.2.1"), "seconds": 1.05}, None, None)
         for address in ("192.0.2.1", "192.0.2.2"):
             await limit({**_request(address), "seconds": 0}, None, None)

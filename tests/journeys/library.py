@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -156,3 +156,17 @@ def load_sample(library: Library) -> Library:
             hits = library.search(query, sort=sort, limit=50)["hits"]
             library.results[query, sort] = [(hit["record"]["title"], hit["record"].get("year")) for hit in hits]
     return library
+
+
+def search_results(get: Callable[..., Any]) -> dict[str, tuple[int, list[str], Any]]:
+    """Search for QUERIES; return the total, the ids in order, and the first record with its items, by query.
+
+    get  returns the JSON of a path of the API; keyword arguments are its parameters
+    """
+    results = {}
+    for query in QUERIES:
+        page = get("/search", q=query, limit=50, sort="title")
+        ids = [hit["id"] for hit in page["hits"]]
+        results[query] = page["total"], ids, get(f"/records/{ids[0]}") if ids else None
+    assert sum(total > 0 for total, *_ in results.values()) > 10
+    return results

@@ -26,7 +26,7 @@ from chassis.table_access import SET_INSTITUTION, protect_rows
 from tests import servers as development
 from tests.builders import book, iso
 from tests.conditions import eventually
-from tests.journeys.library import QUERIES
+from tests.journeys.library import search_results
 from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import postgres, state
 from tests.servers.cluster import Cluster
@@ -147,14 +147,7 @@ class Installation:
         return (self.folder / "all.mrc").read_bytes()
 
     def catalogue(self) -> dict[str, Any]:
-        """Results of searches in order, and the first record of each with its items."""
-        found: dict[str, Any] = {}
-        for query in QUERIES:
-            page = self.get("/search", q=query, limit=50, sort="title")
-            ids = [hit["id"] for hit in page["hits"]]
-            found[query] = (page["total"], ids, self.get(f"/records/{ids[0]}") if ids else None)
-        assert sum(total > 0 for total, *_ in found.values()) > 10
-        return found
+        return search_results(self.get)
 
     def findings(self) -> dict[str, bool]:
         """Whether doctor finds each part well, asking the gateway as it does in a Pod."""

@@ -119,10 +119,10 @@ def test_kubectl_names_overlays_and_objects_that_exist():
 
 
 def test_every_secret_that_the_manifests_need_is_made_by_a_command_of_the_page():
-    made = {words[words.index("secret") + 2] for words in kubectl_words() if "secret" in words}
+    created = {words[words.index("secret") + 2] for words in kubectl_words() if "secret" in words}
     of_operators = {"postgres-app", "rabbitmq-default-user", "elasticsearch-es-elastic-user"}
     needed = {name for overlay in ("prod", "operators") for item in rendered(overlay) for name in secrets_of(item)}
-    assert needed - of_operators == made
+    assert needed - of_operators == created
 
 
 def test_the_copy_inside_a_pod_is_a_whole_database(tmp_path):

@@ -18,7 +18,7 @@ from tests.architecture import recipe
 from tests.builders import book, iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
-from tests.journeys.library import QUERIES
+from tests.journeys.library import search_results
 from tests.journeys.releases import Program, recorded_releases, unpack
 from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import processes
@@ -148,14 +148,7 @@ class Machine:
         return (self.folder / "all.mrc").read_bytes()
 
     def catalogue(self) -> dict[str, Any]:
-        """Results of searches in order, and the first record of each with its items."""
-        found: dict[str, Any] = {}
-        for query in QUERIES:
-            page = self.get("/search", q=query, limit=50, sort="title")
-            ids = [hit["id"] for hit in page["hits"]]
-            found[query] = (page["total"], ids, self.get(f"/records/{ids[0]}") if ids else None)
-        assert sum(total > 0 for total, *_ in found.values()) > 10
-        return found
+        return search_results(self.get)
 
 
 @pytest.fixture

@@ -162,9 +162,10 @@ class Indexer:
         """Request a rebuild, unless one is unfinished."""
         with self._database.transaction(ACTOR) as session:
             is_new_database = session.scalar(select(IndexRebuild.id).limit(1)) is None
-            if next_request(session) is None:
+            is_new_request = next_request(session) is None
+            if is_new_request:
                 pending_request(session)
-        if not is_new_database:
+        if is_new_request and not is_new_database:
             log.warning("index_unsound", extra={"reason": fault})
 
     def _open_rebuild(self) -> None:

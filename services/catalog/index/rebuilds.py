@@ -66,11 +66,11 @@ def compare(database: Database, index: Index) -> str:
     last_sums = None
     for _attempt in range(2):
         expected, queued = _sums_of_tables(database)
-        found = index.sums()
-        if queued or found == expected or (expected, queued) != _sums_of_tables(database):
+        indexed = index.sums()
+        if queued or indexed == expected or (expected, queued) != _sums_of_tables(database):
             return ""
         if last_sums == expected:
-            return "INDEX_INCOMPLETE" if found.documents != expected.documents else "INDEX_STALE"
+            return "INDEX_INCOMPLETE" if indexed.documents != expected.documents else "INDEX_STALE"
         # The last write of another process may not be visible yet.
         last_sums = expected
         time.sleep(RECOUNT_SECONDS)

@@ -63,11 +63,11 @@ def explain_zero_results(index: Index, query: Query, request: Request, names: Na
         ),
         without_filters=index.search(unfiltered).total if request.filters else 0,
         elsewhere=_other_institutions(index, filtered, names),
-        classes=_related_classes(index, unfiltered, _telling_parts(totals), query, names),
+        classes=_related_classes(index, unfiltered, _rarest_parts(totals), query, names),
     )
 
 
-def _telling_parts(totals: Mapping[Part, int]) -> list[Part]:
+def _rarest_parts(totals: Mapping[Part, int]) -> list[Part]:
     """Choose parts whose classes are counted: the rarest, which say most about the subject; their hits are bounded."""
     known_parts = sorted((part for part in totals if totals[part]), key=lambda part: totals[part])
     sums = accumulate(totals[part] for part in known_parts)
