@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from chassis.errors import TooLate
 
+# A trailer of a reply that was stored by an earlier call with the same Idempotency-Key.
+REPLAYED = "x-replayed"
+
 
 @dataclass(frozen=True, slots=True)
 class Context:
@@ -16,6 +19,10 @@ class Context:
     actor        id of the person or client, "" without sign-in, "system:…" for relay, jobs and commands
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never
+    session      id of the sign-in session; "" without one
+    method       path of the called method, /package.Service/Method; "" outside a call
+    key          the caller's Idempotency-Key; "" for methods that are not `keyed`
+    trailers     metadata that goes back with the reply
     """
 
     institution: str = ""
@@ -23,6 +30,10 @@ class Context:
     language: str = "id"
     request_id: str = ""
     deadline: float | None = field(default=None, compare=False)
+    session: str = ""
+    method: str = ""
+    key: str = field(default="", repr=False)
+    trailers: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def remaining(self) -> float | None:
         """Return the seconds until the deadline; None without one."""

@@ -18,7 +18,8 @@ gRPC codes are texts, so that a worker process can import this module without gR
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, ClassVar, overload
 
 from chassis.sentences import LocalText, fill
@@ -126,6 +127,19 @@ class Refused(Error):
 class Outdated(Error):
     grpc_code = "OUT_OF_RANGE"
     http_status = 412
+
+    @classmethod
+    def at_version(cls, version: int, *, given: int, changed: Iterable[str], changed_at: datetime) -> Outdated:
+        """Build the error of a write that was made for an earlier version of its object.
+
+        version     current version of the object
+        given       version in If-Match
+        changed     names of the fields that changed since then
+        changed_at  time of the last change, UTC
+        """
+        fields = ", ".join(changed)
+        moment = changed_at.isoformat(timespec="seconds")
+        return cls("VERSION_OUTDATED", version=version, given=given, changed=fields, changed_at=moment)
 
 
 class KeyReused(Error):

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from chassis import bus as buses
-from chassis import clock, inbox
+from chassis import clock, idempotency, inbox
 from chassis.bus import Bus, Event
 from chassis.bus.event_columns import envelope_columns, event_of
 from chassis.context import system
@@ -103,10 +103,11 @@ def relay(resources: Resources, stop: threading.Event) -> None:
 
 
 def tidy(resources: Resources, _stop: threading.Event) -> None:
-    """Daily job of one service: delete published events after 7 days, and inbox rows after 30 days."""
+    """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2."""
     with resources.database.transaction(RELAY) as session:
         purge(session)
         inbox.purge(session)
+        idempotency.purge(session)
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from chassis.errors import Invalid
 from chassis.rpc.client import AioChannel, aio_channel, check_health
+from chassis.rpc.client_calls import has_replay
 from chassis.settings import Settings
 from gateway.negotiation import language
 from gateway.request_guard import READ_METHODS, header_fields, request_id
@@ -95,6 +96,7 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
     """Call a method of a service on behalf of this request.
 
     The metadata has language, request id, trace and credential, and for writes Idempotency-Key and If-Match.
+    When the reply is that of an earlier call with the same key, the response says so: `Idempotency-Replayed: true`.
 
     raises  chassis.errors.Error  the error of the service; Unavailable or TooLate when it does not answer
             Invalid  HEADER_NOT_TEXT
@@ -110,7 +112,10 @@ async def call(request: Request, method: Callable[..., Awaitable[Reply]], messag
             if not _PRINTABLE.fullmatch(value):
                 raise Invalid("HEADER_NOT_TEXT", header=name.decode())
             metadata.append((name.decode(), value))
-    return await method(message, timeout=CALL_SECONDS, metadata=metadata)
+    reply = await method(message, timeout=CALL_SECONDS, metadata=metadata)
+    if has_replay():
+        request.scope["state"]["has_replay"] = True
+    return reply
 
 
 _FORWARDED = (b"authorization",)

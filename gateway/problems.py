@@ -10,7 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.errors import Error, Invalid, NotFound
+from chassis.errors import Conflict, Error, Invalid, NotFound
 from chassis.sentences import sentence
 from gateway.negotiation import language
 from gateway.request_guard import request_id
@@ -30,6 +30,7 @@ TITLES: Mapping[int, str] = {
     413: "TITLE_CONTENT_TOO_LARGE",
     414: "TITLE_ADDRESS_TOO_LONG",
     422: "TITLE_CANNOT_BE_PROCESSED",
+    428: "TITLE_VERSION_NEEDED",
     429: "TITLE_TOO_MANY_REQUESTS",
     431: "TITLE_HEADERS_TOO_LARGE",
     500: "TITLE_OUR_MISTAKE",
@@ -44,6 +45,10 @@ class MethodNotAllowed(Error):
 
 class NotAcceptable(Error):
     http_status = 406
+
+
+class VersionNeeded(Error):
+    http_status = 428
 
 
 def from_http(problem: HTTPException) -> Error:
@@ -95,6 +100,8 @@ def headers(error: Error, lang: str) -> dict[str, str]:
         fields["Allow"] = str(error.facts.get("allow", "GET"))
     if error.http_status == HTTPStatus.SERVICE_UNAVAILABLE:
         fields["Retry-After"] = "2"
+    if isinstance(error, Conflict):
+        fields["Retry-After"] = "1"
     if error.http_status == HTTPStatus.TOO_MANY_REQUESTS:
         fields["Retry-After"] = str(error.facts.get("seconds", 1))
     return fields

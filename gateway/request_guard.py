@@ -127,6 +127,8 @@ class RequestGuard:
                 headers = message["headers"]
                 if has_credential:
                     headers = [*(pair for pair in headers if pair[0] != b"cache-control"), _NO_STORE]
+                if "has_replay" in scope["state"]:
+                    headers = [*headers, _REPLAYED]
                 message["headers"] = [*headers, *SECURITY_HEADERS, (b"x-request-id", request_id.encode())]
             await send(message)
 
@@ -149,6 +151,7 @@ class RequestGuard:
 
 
 _NO_STORE = (b"cache-control", b"no-store")
+_REPLAYED = (b"idempotency-replayed", b"true")
 
 
 def _inspect(scope: Scope) -> tuple[str, bool, Error | None]:

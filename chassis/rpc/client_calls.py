@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from typing import Any
 
 import grpc
 from grpc import aio
 
 from chassis import telemetry
+from chassis.context import REPLAYED
 from chassis.errors import Error, Unavailable
 from chassis.nesting import refuse_call_in_transaction
 from chassis.rpc import cpu_time, status
@@ -27,6 +29,21 @@ NO_ANSWER = ("UNAVAILABLE", "CANCELLED")
 
 Metadata = Sequence[tuple[str, str]]
 
+_has_replay: ContextVar[bool] = ContextVar("has_replay", default=False)
+
+
+def read_trailers(trailers: Iterable[Any] | None) -> None:
+    """Count the CPU time of a reply, and note when the reply is that of an earlier call; for aio callers."""
+    cpu_time.add_metadata(trailers)
+    for key, _ in trailers or ():
+        if key == REPLAYED:
+            _has_replay.set(True)
+
+
+def has_replay() -> bool:
+    """Whether a call of this task got the stored reply of an earlier call with the same Idempotency-Key."""
+    return _has_replay.get()
+
 
 class ClientMethod:
     """A method of a service, for clients."""
@@ -41,7 +58,9 @@ class ClientMethod:
         self._transport_call = transport_call
         self._path = path
         self._service = path.split("/")[1].rsplit(".", 1)[-1].lower()
-        self._idempotent = options_of(path).idempotent
+        options = options_of(path)
+        # A keyed call may be repeated as well: its second run gets the reply of the first.
+        self._idempotent = options.idempotent or options.keyed
 
     def span(self) -> AbstractContextManager[None]:
         return telemetry.span(self._path[1:], kind="client")
@@ -86,7 +105,7 @@ class AioMethod(ClientMethod):
                     call = self._transport_call(request, timeout=seconds, metadata=metadata, **options)
                     reply = await call
                     if isinstance(call, aio.Call):
-                        cpu_time.add_metadata(await call.trailing_metadata())
+                        read_trailers(await call.trailing_metadata())
                     return reply
                 except aio.AioRpcError as problem:
                     error = self.error(problem)

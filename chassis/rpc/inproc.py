@@ -20,8 +20,8 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from chassis.errors import Error
-from chassis.rpc import cpu_time, status
-from chassis.rpc.client_calls import Metadata
+from chassis.rpc import status
+from chassis.rpc.client_calls import Metadata, read_trailers
 from chassis.rpc.inproc_call import Call, LeaveEventLoop
 from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.settings import Settings
@@ -118,7 +118,7 @@ class AioTransport(_Transport):
         try:
             async with asyncio.timeout(call.time_remaining()):
                 reply = await running
-            cpu_time.add_metadata(call.reply_metadata)
+            read_trailers(call.reply_metadata)
             return reply
         except TimeoutError:
             raise status.too_late() from None

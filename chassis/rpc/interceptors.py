@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ _OK = grpc.StatusCode.OK.name
 # Without a deadline gRPC reports one after centuries.
 _NO_DEADLINE_SECONDS = 1e6
 _MAX_REQUEST_ID_CHARACTERS = 64
+_KEY = re.compile(r"[\x21-\x7e]{1,64}")
 
 Behaviour = Callable[[Any, Any], Any]
 
@@ -64,7 +66,7 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]
         if not options.scope:
             raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
-        behaviour = _with_interceptors(handler, path, options.scope)
+        behaviour = _with_interceptors(handler, path, options)
         methods.append(Method(path, recorder.service, name, options.scope, options.inline, behaviour, handler))
     return methods
 
@@ -76,6 +78,7 @@ class Options:
     scope: str
     inline: bool
     idempotent: bool
+    keyed: bool
 
 
 def options_of(path: str) -> Options:
@@ -84,7 +87,7 @@ def options_of(path: str) -> Options:
     try:
         return _options(descriptor_pool.Default().FindServiceByName(service).methods_by_name[name])
     except KeyError:
-        return Options(scope="", inline=False, idempotent=False)
+        return Options(scope="", inline=False, idempotent=False, keyed=False)
 
 
 def _options(method: MethodDescriptor) -> Options:
@@ -93,6 +96,7 @@ def _options(method: MethodDescriptor) -> Options:
         scope=extensions[options_pb2.scope],
         inline=extensions[options_pb2.inline],
         idempotent=extensions[options_pb2.idempotent],
+        keyed=extensions[options_pb2.keyed],
     )
 
 
@@ -109,7 +113,7 @@ class _HandlerRecorder:
         self.service, self.handlers = service, handlers
 
 
-def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
+def _with_interceptors(handler: Any, path: str, options: Options) -> Behaviour:
     def counted(request: Any, grpc_context: Any) -> Any:
         if not metrics.is_on():
             return behaviour(request, grpc_context)
@@ -128,7 +132,7 @@ def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
                 metrics.observe_call(path[1:], code, time.perf_counter() - start)
 
     def behaviour(request: Any, grpc_context: Any) -> Any:
-        context = _set_context(grpc_context)
+        context = _set_context(grpc_context, path, options)
         if telemetry.is_tracing():
             with telemetry.span(path[1:], kind="server", parent=dict(grpc_context.invocation_metadata())):
                 return reply(request, grpc_context, context)
@@ -137,10 +141,12 @@ def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
     def reply(request: Any, grpc_context: Any, context: Context) -> Any:
         start = time.thread_time()
         try:
-            _check_access(scope, context)
+            _check_access(options.scope, context)
+            if options.keyed:
+                _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
             microseconds = int(1e6 * (time.thread_time() - start))
-            grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, str(microseconds)),))
+            grpc_context.set_trailing_metadata(((cpu_time.METADATA_KEY, str(microseconds)), *context.trailers.items()))
             return answer
         except Error:
             raise
@@ -151,17 +157,20 @@ def _with_interceptors(handler: Any, path: str, scope: str) -> Behaviour:
     return counted
 
 
-def _set_context(grpc_context: Any) -> Context:
+def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
     """Store the chassis' context for `chassis.rpc.context`.
 
     The actor is not read from a header: that needs a credential, which services will verify when members exist.
     """
-    headers = {key: value for key, value in grpc_context.invocation_metadata() if key.startswith("x-")}
+    metadata = grpc_context.invocation_metadata()
+    headers = {key: value for key, value in metadata if key.startswith("x-")}
     remaining = grpc_context.time_remaining()
     context = Context(
         language="en" if headers.get("x-language") == "en" else "id",
         request_id=headers.get("x-request-id", "")[:_MAX_REQUEST_ID_CHARACTERS] or str(new_id()),
         deadline=None if remaining is None or remaining > _NO_DEADLINE_SECONDS else time.monotonic() + remaining,
+        method=path,
+        key=dict(metadata).get("idempotency-key", "") if options.keyed else "",
     )
     grpc_context.rangkiang = context
     return context
@@ -171,6 +180,13 @@ def _check_access(scope: str, context: Context) -> None:
     context.check_deadline()
     if scope != PUBLIC:
         raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
+
+
+def _check_key(key: str) -> None:
+    if not key:
+        raise Invalid("IDEMPOTENCY_KEY_MISSING")
+    if not _KEY.fullmatch(key):
+        raise Invalid("IDEMPOTENCY_KEY_INVALID", longest=64)
 
 
 def grpc_handler(method: Method) -> grpc.RpcMethodHandler[Any, Any]:

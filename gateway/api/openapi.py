@@ -11,6 +11,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.rpc.interceptors import options_of
 from gateway.api.schemas import Problem
 from gateway.problems import MEDIA_TYPE
 
@@ -21,13 +22,33 @@ _ERRORS = {
     404: "The object does not exist.",
     406: "None of the media types in Accept is available.",
     409: "Rules refuse the act, or another request changed the data.",
-    412: "If-Match names an earlier version.",
+    412: "If-Match names an earlier version; the facts name what changed.",
     413: "The body is too large.",
     422: "The Idempotency-Key belongs to another request.",
+    428: "If-Match is missing.",
     429: "Too many requests from this caller; Retry-After has the seconds to wait.",
     503: "A part does not answer; try again.",
     504: "The call took too long; try again.",
 }
+
+_IDEMPOTENCY_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": True,
+    "description": (
+        "A random key, such as a UUID. A repeated request with the same key and body does nothing and gets the first "
+        "response, with `Idempotency-Replayed: true`. Keys are kept for 48 hours."
+    ),
+    "schema": {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[!-~]+$"},
+}
+_REPLAYED = {
+    "Idempotency-Replayed": {
+        "description": "`true` when this is the stored response of an earlier request with the same key.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+# Further errors of a route with a header.
+_HEADER_ERRORS = {"Idempotency-Key": (400, 409, 422), "If-Match": (400, 412, 428)}
 
 
 def documented(
@@ -37,6 +58,7 @@ def documented(
     example: Any = None,
     errors: tuple[int, ...] = (400, 429, 503, 504),
     content: Mapping[str, Any] = MappingProxyType({}),
+    method: str = "",
 ) -> dict[str, Any]:
     """Return arguments of a router's decorator that FastAPI cannot read from the signature.
 
@@ -44,18 +66,27 @@ def documented(
     example    of the 200 response, in JSON
     errors     statuses of possible problem documents
     content    further media types of the 200 response
+    method     /package.Service/Method of a write; if it is `keyed`, the route documents Idempotency-Key
     """
     ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
         200: {"description": summary, "content": ok_content},
         304: {"description": "The client's response (If-None-Match) is still current."},
     }
-    for status in errors:
-        responses[status] = {
-            "description": _ERRORS[status],
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-        }
-    return {"operation_id": operation, "summary": summary, "responses": responses}
+    responses |= {status: _problem(status) for status in errors}
+    arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}
+    if method:
+        options = options_of(method)
+        if not options.scope:
+            raise ValueError(f"no such method: {method}")
+        if options.keyed:
+            arguments["openapi_extra"] = {"parameters": [_IDEMPOTENCY_KEY]}
+    return arguments
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": _ERRORS[status], "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
 class ApiRoute(APIRoute):
@@ -85,7 +116,7 @@ class _EveryValue(QueryParams):
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add to the OpenAPI document the problem document and `explode`; remove 422, which is 400 here."""
+    """Add to the OpenAPI document the problem document, `explode`, and the errors of headers; 422 is 400 here."""
     schemas = document["components"]["schemas"]
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= {**problem.pop("$defs"), "Problem": problem}
@@ -98,6 +129,12 @@ def complete(document: dict[str, Any]) -> dict[str, Any]:
                 del responses["422"]
             for parameter in operation.setdefault("parameters", []):
                 _complete_parameter(parameter)
+                for status in _HEADER_ERRORS.get(parameter["name"], ()):
+                    responses.setdefault(str(status), _problem(status))
+                if parameter["name"] == _IDEMPOTENCY_KEY["name"]:
+                    for status, response in responses.items():
+                        if status.startswith("2"):
+                            response["headers"] = _REPLAYED
     return document
 
 
@@ -112,5 +149,7 @@ def _complete_parameter(parameter: dict[str, Any]) -> None:
         parameter["example"] = examples[0]
     if schema.get("default") in ("", []):  # the default means that the parameter is absent
         del schema["default"]
+    if parameter["in"] == "header":
+        parameter["required"] = True  # its own check gives a better reason than FastAPI's
     if not parameter["required"]:
         del parameter["required"]

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import func, insert, select
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis import rpc
+from chassis.db import Database
 from chassis.errors import Conflict, Error, KeyReused, Outdated, Refusal, Refused
+from chassis.idempotency import once
+from chassis.ids import new_id
 from chassis.rpc import inproc
 from chassis.rpc.server import Server
 from chassis.settings import Settings
-from gateway.api.openapi import ApiRoute
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.writes import Version, version_tag
 from gateway.clients import call, clients
 from gateway.request_guard import accept_bodies
 from tests.example_services.proto.notes_pb2 import (
+    ChangeNoteRequest,
+    KeepNoteReply,
     ReadNoteReply,
     ReadNoteRequest,
     ShredNoteReply,
@@ -27,8 +37,11 @@ from tests.example_services.proto.notes_pb2 import (
     WriteNoteRequest,
 )
 from tests.example_services.proto.notes_pb2_grpc import NotesServicer, NotesStub, add_NotesServicer_to_server
+from tests.example_services.stock.tables import articles
 
 LONGEST_NOTE_BYTES = 200_000
+CURRENT_VERSION = 7
+CHANGED_AT = datetime(2026, 11, 26, 9, 30, tzinfo=UTC)
 REFUSED: dict[str, Error] = {
     "busy": Conflict("NOTE_BUSY"),
     "outdated": Outdated("NOTE_CHANGED", version=4),
@@ -38,15 +51,39 @@ REFUSED: dict[str, Error] = {
 
 
 class Notes(NotesServicer):
-    """A servicer that keeps only the metadata of the last call."""
+    """A servicer that keeps only the metadata of the last call; with a database of stock, also notes, as articles."""
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database | None = None) -> None:
         self.metadata: dict[str, str] = {}
+        self.database = database
+        self.is_kept = threading.Event()
+        self.may_end = threading.Event()
+        self.may_end.set()
 
     def WriteNote(self, request: WriteNoteRequest, context: Any) -> WriteNoteReply:
         self.metadata = dict(context.invocation_metadata())
         if request.text in REFUSED:
             raise REFUSED[request.text]
+        return WriteNoteReply(length=len(request.text))
+
+    def KeepNote(self, request: WriteNoteRequest, context: Any) -> KeepNoteReply:
+        caller = rpc.context(context)
+        assert self.database is not None
+        with self.database.transaction(caller) as session:
+
+            def keep() -> KeepNoteReply:
+                session.execute(insert(articles).values(id=new_id(), name=request.text))
+                self.is_kept.set()
+                assert self.may_end.wait(20)
+                return KeepNoteReply(number=session.scalar(select(func.count()).select_from(articles)))
+
+            return once(session, caller, request, KeepNoteReply, keep)
+
+    def ChangeNote(self, request: ChangeNoteRequest, context: Any) -> WriteNoteReply:
+        if request.version != CURRENT_VERSION:
+            raise Outdated.at_version(
+                CURRENT_VERSION, given=request.version, changed=["text", "paper"], changed_at=CHANGED_AT
+            )
         return WriteNoteReply(length=len(request.text))
 
     def ReadNote(self, request: ReadNoteRequest, context: Any) -> ReadNoteReply:
@@ -120,3 +157,19 @@ async def write_long(request: Request, note: Note, notes: Stub) -> dict[str, int
 @router.delete("/notes/mine", status_code=204)
 async def shred(request: Request, notes: Stub) -> None:
     await call(request, notes.ShredNote, ShredNoteRequest())
+
+
+@router.post(
+    "/notes/kept",
+    status_code=201,
+    **documented(operation="keep_note", summary="Keep a note", method="/examples.v1.Notes/KeepNote"),
+)
+async def keep(request: Request, note: Note, notes: Stub) -> dict[str, int]:
+    reply = await call(request, notes.KeepNote, WriteNoteRequest(text=note.text))
+    return {"number": reply.number}
+
+
+@router.patch("/notes/mine", **documented(operation="change_note", summary="Change a note"))
+async def change(request: Request, note: Note, notes: Stub, version: Version) -> Response:
+    reply = await call(request, notes.ChangeNote, ChangeNoteRequest(text=note.text, version=version))
+    return Response(str(reply.length), headers={"ETag": version_tag(version + 1)})

@@ -13,9 +13,12 @@ DESCRIPTOR: _descriptor.FileDescriptor
 SCOPE_FIELD_NUMBER: _builtins.int
 INLINE_FIELD_NUMBER: _builtins.int
 IDEMPOTENT_FIELD_NUMBER: _builtins.int
+KEYED_FIELD_NUMBER: _builtins.int
 scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.str]
 """Who may call: "public", or the name of a scope. A method without one is refused at start."""
 inline: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """In the embedded edition this method runs on the event loop itself: for reads of well under a millisecond or two."""
 idempotent: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
 """Doing it twice is doing it once, as every read is: a client may try again by itself."""
+keyed: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, _builtins.bool]
+"""A write: the caller sends an Idempotency-Key, and a repeated call with that key gets the stored reply."""

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tests/example_services/proto/notes.proto\x12\x0b\x65xamples.v1\x1a!rangkiang/common/v1/options.proto\" \n\x10WriteNoteRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\" \n\x0eWriteNoteReply\x12\x0e\n\x06length\x18\x01 \x01(\x05\"\x11\n\x0fReadNoteRequest\"\x1d\n\rReadNoteReply\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x12\n\x10ShredNoteRequest\"\x10\n\x0eShredNoteReply2\x86\x02\n\x05Notes\x12S\n\tWriteNote\x12\x1d.examples.v1.WriteNoteRequest\x1a\x1b.examples.v1.WriteNoteReply\"\n\xaa\xbb\x18\x06public\x12T\n\x08ReadNote\x12\x1c.examples.v1.ReadNoteRequest\x1a\x1a.examples.v1.ReadNoteReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12R\n\tShredNote\x12\x1d.examples.v1.ShredNoteRequest\x1a\x1b.examples.v1.ShredNoteReply\"\t\xaa\xbb\x18\x05notesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(tests/example_services/proto/notes.proto\x12\x0b\x65xamples.v1\x1a!rangkiang/common/v1/options.proto\" \n\x10WriteNoteRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\" \n\x0eWriteNoteReply\x12\x0e\n\x06length\x18\x01 \x01(\x05\"\x1f\n\rKeepNoteReply\x12\x0e\n\x06number\x18\x01 \x01(\x05\"2\n\x11\x43hangeNoteRequest\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\"\x11\n\x0fReadNoteRequest\"\x1d\n\rReadNoteReply\x12\x0c\n\x04text\x18\x01 \x01(\t\"\x12\n\x10ShredNoteRequest\"\x10\n\x0eShredNoteReply2\xb4\x03\n\x05Notes\x12S\n\tWriteNote\x12\x1d.examples.v1.WriteNoteRequest\x1a\x1b.examples.v1.WriteNoteReply\"\n\xaa\xbb\x18\x06public\x12T\n\x08ReadNote\x12\x1c.examples.v1.ReadNoteRequest\x1a\x1a.examples.v1.ReadNoteReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12R\n\tShredNote\x12\x1d.examples.v1.ShredNoteRequest\x1a\x1b.examples.v1.ShredNoteReply\"\t\xaa\xbb\x18\x05notes\x12U\n\x08KeepNote\x12\x1d.examples.v1.WriteNoteRequest\x1a\x1a.examples.v1.KeepNoteReply\"\x0e\xaa\xbb\x18\x06public\xc0\xbb\x18\x01\x12U\n\nChangeNote\x12\x1e.examples.v1.ChangeNoteRequest\x1a\x1b.examples.v1.WriteNoteReply\"\n\xaa\xbb\x18\x06publicb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,18 +38,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_NOTES'].methods_by_name['ReadNote']._serialized_options = b'\252\273\030\006public\270\273\030\001'
   _globals['_NOTES'].methods_by_name['ShredNote']._loaded_options = None
   _globals['_NOTES'].methods_by_name['ShredNote']._serialized_options = b'\252\273\030\005notes'
+  _globals['_NOTES'].methods_by_name['KeepNote']._loaded_options = None
+  _globals['_NOTES'].methods_by_name['KeepNote']._serialized_options = b'\252\273\030\006public\300\273\030\001'
+  _globals['_NOTES'].methods_by_name['ChangeNote']._loaded_options = None
+  _globals['_NOTES'].methods_by_name['ChangeNote']._serialized_options = b'\252\273\030\006public'
   _globals['_WRITENOTEREQUEST']._serialized_start=92
   _globals['_WRITENOTEREQUEST']._serialized_end=124
   _globals['_WRITENOTEREPLY']._serialized_start=126
   _globals['_WRITENOTEREPLY']._serialized_end=158
-  _globals['_READNOTEREQUEST']._serialized_start=160
-  _globals['_READNOTEREQUEST']._serialized_end=177
-  _globals['_READNOTEREPLY']._serialized_start=179
-  _globals['_READNOTEREPLY']._serialized_end=208
-  _globals['_SHREDNOTEREQUEST']._serialized_start=210
-  _globals['_SHREDNOTEREQUEST']._serialized_end=228
-  _globals['_SHREDNOTEREPLY']._serialized_start=230
-  _globals['_SHREDNOTEREPLY']._serialized_end=246
-  _globals['_NOTES']._serialized_start=249
-  _globals['_NOTES']._serialized_end=511
+  _globals['_KEEPNOTEREPLY']._serialized_start=160
+  _globals['_KEEPNOTEREPLY']._serialized_end=191
+  _globals['_CHANGENOTEREQUEST']._serialized_start=193
+  _globals['_CHANGENOTEREQUEST']._serialized_end=243
+  _globals['_READNOTEREQUEST']._serialized_start=245
+  _globals['_READNOTEREQUEST']._serialized_end=262
+  _globals['_READNOTEREPLY']._serialized_start=264
+  _globals['_READNOTEREPLY']._serialized_end=293
+  _globals['_SHREDNOTEREQUEST']._serialized_start=295
+  _globals['_SHREDNOTEREQUEST']._serialized_end=313
+  _globals['_SHREDNOTEREPLY']._serialized_start=315
+  _globals['_SHREDNOTEREPLY']._serialized_end=331
+  _globals['_NOTES']._serialized_start=334
+  _globals['_NOTES']._serialized_end=770
 # @@protoc_insertion_point(module_scope)

@@ -50,6 +50,16 @@ class NotesStub:
                 request_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteRequest.SerializeToString,
                 response_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteReply.FromString,
                 _registered_method=True)
+        self.KeepNote = channel.unary_unary(
+                '/examples.v1.Notes/KeepNote',
+                request_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteRequest.SerializeToString,
+                response_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.KeepNoteReply.FromString,
+                _registered_method=True)
+        self.ChangeNote = channel.unary_unary(
+                '/examples.v1.Notes/ChangeNote',
+                request_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ChangeNoteRequest.SerializeToString,
+                response_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteReply.FromString,
+                _registered_method=True)
 
 
 class NotesServicer:
@@ -74,6 +84,18 @@ class NotesServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def KeepNote(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeNote(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NotesServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +113,16 @@ def add_NotesServicer_to_server(servicer, server):
                     servicer.ShredNote,
                     request_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteRequest.FromString,
                     response_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteReply.SerializeToString,
+            ),
+            'KeepNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.KeepNote,
+                    request_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteRequest.FromString,
+                    response_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.KeepNoteReply.SerializeToString,
+            ),
+            'ChangeNote': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeNote,
+                    request_deserializer=tests_dot_example__services_dot_proto_dot_notes__pb2.ChangeNoteRequest.FromString,
+                    response_serializer=tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -175,6 +207,60 @@ class Notes:
             '/examples.v1.Notes/ShredNote',
             tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteRequest.SerializeToString,
             tests_dot_example__services_dot_proto_dot_notes__pb2.ShredNoteReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def KeepNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/examples.v1.Notes/KeepNote',
+            tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteRequest.SerializeToString,
+            tests_dot_example__services_dot_proto_dot_notes__pb2.KeepNoteReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeNote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/examples.v1.Notes/ChangeNote',
+            tests_dot_example__services_dot_proto_dot_notes__pb2.ChangeNoteRequest.SerializeToString,
+            tests_dot_example__services_dot_proto_dot_notes__pb2.WriteNoteReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -1,0 +1,103 @@
+"""Writes that are done once: the reply to an Idempotency-Key is stored in the transaction of its effect.
+
+A method declares the option `keyed`; its servicer runs the effect through `once`. Only effects are stored: a refusal
+rolls back and is judged afresh. Neither keys nor requests are stored, only digests of them; replies are stored as they
+are, so a reply names people by id, and a reply with a secret is not kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import Column, LargeBinary, String, Table, delete, insert, select, text
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import REPLAYED, Context
+from chassis.db import UtcTime, chassis_tables
+from chassis.errors import Conflict, KeyReused, Refused
+
+if TYPE_CHECKING:
+    from google.protobuf.message import Message
+
+RETENTION = timedelta(hours=48)
+
+effects = Table(
+    "effects",
+    chassis_tables,
+    # SHA-256 of client, method and key
+    Column("scope", LargeBinary(32), primary_key=True),
+    Column("method", String(200), nullable=False),
+    # HMAC-SHA-256 of the request under the key
+    Column("request", LargeBinary(32), nullable=False),
+    # NULL when the reply is not kept
+    Column("reply", LargeBinary, nullable=True),
+    Column("at", UtcTime, nullable=False),
+    Column("until", UtcTime, nullable=False, index=True),
+)
+
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
+
+Reply = TypeVar("Reply", bound="Message")
+
+
+def once(
+    session: Session,
+    caller: Context,
+    request: Message,
+    reply_type: type[Reply],
+    act: Callable[[], Reply],
+    *,
+    keep_reply: bool = True,
+    retention: timedelta = RETENTION,
+) -> Reply:
+    """Run an act and store its reply; for a repeated call return the stored reply without running it.
+
+    The scope of a key is the client (session, else actor; readers without sign-in are one client) and the method. On
+    SQLite a repeated call waits for the transaction of the first.
+
+    session     of the act's transaction, at its beginning: on PostgreSQL the key stays locked until it ends
+    act         runs in that transaction; its refusals leave no trace
+    keep_reply  False when the reply holds a secret: a repeated call is refused, because nobody can repeat the secret
+    retention   time for which the key is remembered
+    raises      KeyReused  IDEMPOTENCY_KEY_REUSED  the key belongs to another request
+                Conflict   IDEMPOTENCY_KEY_IN_USE  PostgreSQL: the first call still runs
+                Refused    REPLY_NOT_KEPT          the act was done, without a stored reply
+    """
+    if not caller.key:
+        raise ValueError(f"{caller.method}: a method that stores its replies has the option `keyed`")
+    scope = _digest(caller.session or caller.actor, caller.method, caller.key)
+    body = hmac.digest(caller.key.encode(), request.SerializeToString(deterministic=True), "sha256")
+    if session.get_bind().dialect.name == "postgresql":
+        lock = int.from_bytes(scope[:8], signed=True)
+        if not session.execute(_TRY_LOCK, {"lock": lock}).scalar_one():
+            raise Conflict("IDEMPOTENCY_KEY_IN_USE")
+    row = session.execute(select(effects).where(effects.c.scope == scope)).first()
+    now = clock.now()
+    if row is not None and row.until > now:
+        if row.request != body:
+            raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=row.at.isoformat(timespec="seconds"))
+        if row.reply is None:
+            raise Refused("REPLY_NOT_KEPT", done_at=row.at.isoformat(timespec="seconds"))
+        caller.trailers[REPLAYED] = "1"
+        return reply_type.FromString(row.reply)
+    if row is not None:
+        session.execute(delete(effects).where(effects.c.scope == scope))
+    reply = act()
+    stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
+    kept = reply.SerializeToString() if keep_reply else None
+    session.execute(insert(effects).values(**stored, reply=kept))
+    return reply
+
+
+def purge(session: Session) -> int:
+    """Delete the rows whose time has passed and return their number."""
+    return int(session.execute(delete(effects).where(effects.c.until <= clock.now())).rowcount)  # type: ignore[attr-defined]
+
+
+def _digest(*parts: str) -> bytes:
+    return hashlib.sha256("\0".join(parts).encode()).digest()

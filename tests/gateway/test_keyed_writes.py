@@ -1,0 +1,164 @@
+"""Writes with Idempotency-Key and If-Match through the gateway; the service is in this process or behind gRPC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from sqlalchemy import func, select
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.testing import migrated_database
+from gateway.api.openapi import complete, documented
+from tests.example_services.notes import Notes, router, served_notes
+from tests.example_services.stock.service import SERVICE
+from tests.example_services.stock.tables import articles
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    with migrated_database(SERVICE, f"sqlite:///{tmp_path}/stock.db") as database:
+        yield database
+
+
+@pytest.fixture
+def notes(database: Database) -> Notes:
+    return Notes(database)
+
+
+@pytest.fixture(params=["inproc", "grpc"])
+def writing(request: pytest.FixtureRequest, notes: Notes) -> Iterator[httpx.Client]:
+    with (
+        served_notes(notes, request.param) as url,
+        served_catalog(FakeCatalog()) as catalog,
+        served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
+        httpx.Client(base_url=address, timeout=10, headers={"Accept-Language": "en"}) as client,
+    ):
+        yield client
+
+
+def keep(client: httpx.Client, key: str | None, text: str = "halo") -> httpx.Response:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return client.post("/api/v1/notes/kept", json={"text": text}, headers=headers)
+
+
+def kept(database: Database) -> int:
+    with database.reading(READER) as session:
+        return session.scalar(select(func.count()).select_from(articles)) or 0
+
+
+def test_a_write_is_repeated_without_effect_and_its_response_says_so(writing: httpx.Client, database: Database) -> None:
+    first, second = keep(writing, "k"), keep(writing, "k")
+    assert (first.status_code, first.json()) == (second.status_code, second.json()) == (201, {"number": 1})
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert "Idempotency-Replayed" not in keep(writing, "another").headers
+    assert kept(database) == 2
+
+
+def test_a_write_without_a_valid_key_is_refused(writing: httpx.Client, database: Database) -> None:
+    refused = {None: "MISSING", "": "MISSING", "x" * 65: "INVALID", "a b": "INVALID"}
+    for key, kind in refused.items():
+        response = keep(writing, key)
+        assert (response.status_code, response.json()["reason"]) == (400, f"IDEMPOTENCY_KEY_{kind}"), key
+        assert "Idempotency-Key" in response.json()["detail"]
+    assert kept(database) == 0
+
+
+def test_the_longest_key_is_accepted(writing: httpx.Client) -> None:
+    assert keep(writing, "~" * 63 + "!").status_code == 201
+
+
+def test_a_key_with_another_body_is_422(writing: httpx.Client, database: Database) -> None:
+    keep(writing, "k")
+    response = keep(writing, "k", "lain")
+    assert (response.status_code, response.json()["reason"]) == (422, "IDEMPOTENCY_KEY_REUSED")
+    assert kept(database) == 1
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("transport", ["inproc", "grpc"])
+def test_on_postgresql_a_write_that_still_runs_is_409_with_the_time_to_wait(
+    transport: Any, postgres_url: str, postgres_owner_url: str
+) -> None:
+    with (
+        migrated_database(SERVICE, postgres_url, owner_url=postgres_owner_url) as database,
+        served_notes(notes := Notes(database), transport) as url,
+        served_catalog(FakeCatalog()) as catalog,
+        served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
+        httpx.Client(base_url=address, timeout=10) as client,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        notes.may_end.clear()
+        first = pool.submit(keep, client, "k")
+        try:
+            assert notes.is_kept.wait(10)
+            second = keep(client, "k")
+        finally:
+            notes.may_end.set()
+        assert (second.status_code, second.json()["reason"]) == (409, "IDEMPOTENCY_KEY_IN_USE")
+        assert second.headers["Retry-After"] == "1"
+        assert first.result(timeout=10).status_code == 201
+        assert keep(client, "k").headers["Idempotency-Replayed"] == "true"
+        assert kept(database) == 1
+
+
+def change(client: httpx.Client, version: str | None) -> httpx.Response:
+    headers = {} if version is None else {"If-Match": version}
+    return client.patch("/api/v1/notes/mine", json={"text": "halo"}, headers=headers)
+
+
+def test_a_change_of_the_current_version_is_made(writing: httpx.Client) -> None:
+    response = change(writing, '"7"')
+    assert (response.status_code, response.text, response.headers["ETag"]) == (200, "4", '"8"')
+
+
+def test_a_change_without_a_version_is_refused(writing: httpx.Client) -> None:
+    for version in (None, ""):
+        problem = change(writing, version).json()
+        assert (problem["status"], problem["reason"]) == (428, "IF_MATCH_MISSING")
+        assert problem["title"] == "Version missing"
+    for version in ("*", "7", 'W/"7"', '"7", "8"', '"-7"', '"seven"', '""', f'"{10**18}"'):
+        problem = change(writing, version).json()
+        assert (problem["status"], problem["reason"]) == (400, "IF_MATCH_INVALID"), version
+
+
+def test_a_change_of_an_earlier_version_names_what_changed(writing: httpx.Client) -> None:
+    response = change(writing, '"5"')
+    problem = response.json()
+    assert (response.status_code, problem["reason"]) == (412, "VERSION_OUTDATED")
+    changed_at = "2026-11-26T09:30:00+00:00"
+    assert problem["facts"] == {"version": 7, "given": 5, "changed": "text, paper", "changed_at": changed_at}
+    assert "text, paper" in problem["detail"]
+
+
+def test_the_openapi_document_has_the_headers_and_their_errors() -> None:
+    app = FastAPI()
+    app.include_router(router)
+    paths = complete(get_openapi(title="notes", version="1", routes=app.routes))["paths"]
+    (key,) = paths["/api/v1/notes/kept"]["post"]["parameters"]
+    assert (key["name"], key["in"], key["required"], key["schema"]["maxLength"]) == (
+        "Idempotency-Key", "header", True, 64,
+    )  # fmt: skip
+    responses = paths["/api/v1/notes/kept"]["post"]["responses"]
+    assert {"400", "409", "422"} <= responses.keys()
+    assert responses["201"]["headers"]["Idempotency-Replayed"]["schema"]["enum"] == ["true"]
+    assert paths["/api/v1/notes"]["post"]["parameters"] == []
+    changing = paths["/api/v1/notes/mine"]["patch"]
+    (version,) = changing["parameters"]
+    assert (version["name"], version["required"], version["example"]) == ("If-Match", True, '"7"')
+    assert {"400", "412", "428"} <= changing["responses"].keys()
+
+
+def test_a_route_cannot_document_a_method_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="no such method"):
+        documented(operation="keep", summary="Keep", method="/examples.v1.Notes/Nothing")
