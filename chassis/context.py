@@ -17,6 +17,8 @@ class Context:
 
     institution  the institution whose rows may be read and written: "" none (a reader), "*" all (the system itself)
     actor        id of the person or client, "" without sign-in, "system:…" for relay, jobs and commands
+    scopes       what the actor may do, from the access token
+    session      id of the actor's session; of a client: the client's id
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never
     session      id of the sign-in session; "" without one
@@ -29,6 +31,8 @@ class Context:
     actor: str = ""
     language: str = "id"
     request_id: str = ""
+    scopes: frozenset[str] = frozenset()
+    session: str = ""
     deadline: float | None = field(default=None, compare=False)
     session: str = ""
     method: str = ""

@@ -29,6 +29,7 @@ from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, Connectio
 from chassis.output import json_text
 from chassis.prefork import StoppableServer, WorkerServer
 from chassis.rpc import inproc
+from chassis.rpc.client import token_verifier
 from chassis.rpc.server import MOST_JOBS, DatabaseCheck
 from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, environment_with, load
@@ -97,6 +98,7 @@ class _Services:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._databases: list[Database] = []
+        verifier = token_verifier(settings)
         for service in services:
             database = service.open_database(settings, overflow=MOST_JOBS)
             revisions.watch(database, lambda: signal.raise_signal(signal.SIGTERM))
@@ -104,7 +106,7 @@ class _Services:
             self._databases.append(database)
             if service.rpc:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
-                inproc.register(service.name, servicer, adder, is_healthy=DatabaseCheck(database))
+                inproc.register(service.name, servicer, adder, is_healthy=DatabaseCheck(database), verifier=verifier)
             self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
         tune_gc()
 

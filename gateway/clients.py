@@ -43,7 +43,9 @@ class Clients:
     def channel(self, service: str) -> AioChannel:
         channel = self._channels.get(service)
         if channel is None:
-            channel = self._channels[service] = aio_channel(self._settings.service_url(service), self._settings)
+            channel = self._channels[service] = aio_channel(
+                self._settings.service_url(service), self._settings, caller="gateway"
+            )
         return channel
 
     def stub(self, service: str, make: Callable[[Any], Any]) -> Any:

@@ -7,6 +7,8 @@ when no service answered, and raises the error of the service. `inproc:` and `dn
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -14,14 +16,19 @@ import grpc
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from chassis.auth import TokenState, TokenVerifier
 from chassis.errors import Invalid, Unavailable
 from chassis.rpc import status
 from chassis.rpc.client_calls import AioMethod, SyncMethod
 from chassis.settings import Settings
 from chassis.urls import known_scheme, resolve
+from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest
 
 MESSAGE_BYTES = 16 * 1024 * 1024
 METADATA_BYTES = 64 * 1024
+# The service that signs access tokens. The chassis knows its name and this method, not its contract.
+ISSUING_SERVICE = "members"
+STATE_METHOD = "/rangkiang.members.v1.Members/GetTokenState"
 
 _AIO = {
     "inproc": "chassis.rpc.inproc:aio_transport",
@@ -47,18 +54,53 @@ _OPTIONS: list[tuple[str, Any]] = [
 ]
 
 
-def aio_channel(url: str, settings: Settings) -> AioChannel:
+def aio_channel(url: str, settings: Settings, *, caller: str = "") -> AioChannel:
     """Open a channel for generated stubs whose calls are awaited, inside the event loop that uses it.
 
     url     inproc:catalog, dns:///host:port, ipv4:…, unix:…
+    caller  name of the calling service, or "gateway"; over the network its certificate says it
     raises  Invalid  URL_SCHEME_UNKNOWN
     """
-    return AioChannel(url, resolve(_AIO[known_scheme(url, _AIO)])(url, settings))
+    return AioChannel(url, resolve(_AIO[known_scheme(url, _AIO)])(url, settings, caller))
 
 
-def sync_channel(url: str, settings: Settings) -> SyncChannel:
+def sync_channel(url: str, settings: Settings, *, caller: str = "") -> SyncChannel:
     """Open a channel for generated stubs that threads call. Raises the errors of `aio_channel`."""
-    return SyncChannel(url, resolve(_SYNC[known_scheme(url, _SYNC)])(url, settings))
+    return SyncChannel(url, resolve(_SYNC[known_scheme(url, _SYNC)])(url, settings, caller))
+
+
+def token_verifier(settings: Settings, servicer: Any = None) -> TokenVerifier:
+    """Return a verifier that asks members for its keys and revoked sessions.
+
+    servicer  that of this process, which members asks itself
+    """
+    ask = servicer.GetTokenState if hasattr(servicer, "GetTokenState") else _token_state_of(settings)
+
+    def read_state() -> TokenState:
+        reply = ask(GetTokenStateRequest(), None)
+        return TokenState(
+            keys={key.id: key.public_key for key in reply.keys},
+            revoked=frozenset(reply.revoked),
+        )
+
+    return TokenVerifier(read_state)
+
+
+def _token_state_of(settings: Settings) -> Callable[[GetTokenStateRequest, Any], GetTokenStateReply]:
+    # Opened at the first token: a process of the catalogue may never see one.
+    @cache
+    def method() -> Any:
+        return sync_channel(settings.service_url(ISSUING_SERVICE), settings).unary_unary(
+            STATE_METHOD,
+            request_serializer=GetTokenStateRequest.SerializeToString,
+            response_deserializer=GetTokenStateReply.FromString,
+        )
+
+    def ask(request: GetTokenStateRequest, _context: Any) -> GetTokenStateReply:
+        reply: GetTokenStateReply = method()(request)
+        return reply
+
+    return ask
 
 
 async def check_health(channel: AioChannel, seconds: float) -> None:
@@ -91,12 +133,12 @@ def _require_serving(reply: health_pb2.HealthCheckResponse, url: str) -> None:
         raise Unavailable("NOT_SERVING", service=url)
 
 
-def _aio_transport(url: str, settings: Settings) -> aio.Channel:
+def _aio_transport(url: str, settings: Settings, _caller: str) -> aio.Channel:
     tls = _credentials(settings)
     return aio.insecure_channel(url, _OPTIONS) if tls is None else aio.secure_channel(url, tls, _OPTIONS)
 
 
-def _sync_transport(url: str, settings: Settings) -> grpc.Channel:
+def _sync_transport(url: str, settings: Settings, _caller: str) -> grpc.Channel:
     tls = _credentials(settings)
     return grpc.insecure_channel(url, _OPTIONS) if tls is None else grpc.secure_channel(url, tls, _OPTIONS)
 

@@ -19,6 +19,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2
 
+from chassis.auth import TokenVerifier
 from chassis.errors import Error
 from chassis.rpc import status
 from chassis.rpc.client_calls import Metadata, read_trailers
@@ -32,15 +33,21 @@ _pool_lock = threading.Lock()
 
 
 def register(
-    name: str, servicer: Any, adder: Callable[[Any, Any], None], *, is_healthy: Callable[[], bool] = lambda: True
+    name: str,
+    servicer: Any,
+    adder: Callable[[Any, Any], None],
+    *,
+    is_healthy: Callable[[], bool] = lambda: True,
+    verifier: TokenVerifier | None = None,
 ) -> None:
     """Make a service reachable as `inproc:name` in this process; a second call replaces the first.
 
     adder       generated add_…Servicer_to_server
     is_healthy  called for each health check of the service
+    verifier    of access tokens
     raises      Invalid  SCOPE_MISSING
     """
-    methods = [*methods_of(servicer, adder), _health_method(is_healthy)]
+    methods = [*methods_of(servicer, adder, verifier), _health_method(is_healthy)]
     _services[name] = {method.path: method for method in methods}
 
 
@@ -60,12 +67,12 @@ def _health_method(is_healthy: Callable[[], bool]) -> Method:
     return Method(f"/{service}/Check", service, "Check", PUBLIC, False, check, None)
 
 
-def aio_transport(url: str, settings: Settings) -> AioTransport:
-    return AioTransport(url.partition(":")[2], _threads(settings.grpc_threads))
+def aio_transport(url: str, settings: Settings, caller: str) -> AioTransport:
+    return AioTransport(url.partition(":")[2], caller, _threads(settings.grpc_threads))
 
 
-def sync_transport(url: str, settings: Settings) -> SyncTransport:
-    return SyncTransport(url.partition(":")[2])
+def sync_transport(url: str, settings: Settings, caller: str) -> SyncTransport:
+    return SyncTransport(url.partition(":")[2], caller)
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -80,8 +87,8 @@ def _threads(count: int) -> ThreadPoolExecutor:
 class _Transport:
     """Looks the method up at each call, so a channel may be opened before its service is registered."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, caller: str) -> None:
+        self._name, self._caller = name, caller
 
     def _method(self, path: str) -> Method:
         methods = _services.get(self._name)
@@ -98,8 +105,8 @@ class _Transport:
 class AioTransport(_Transport):
     """The transport of an aio channel inside one process."""
 
-    def __init__(self, name: str, pool: ThreadPoolExecutor) -> None:
-        super().__init__(name)
+    def __init__(self, name: str, caller: str, pool: ThreadPoolExecutor) -> None:
+        super().__init__(name, caller)
         self._pool = pool
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
@@ -107,8 +114,8 @@ class AioTransport(_Transport):
             method, deadline = self._method(path), _deadline(timeout)
             if method.inline:
                 with contextlib.suppress(LeaveEventLoop):
-                    return _reply(method, request, Call(metadata, deadline, on_event_loop=True))
-            return await self._reply_in_thread(method, request, Call(metadata, deadline))
+                    return _reply(method, request, Call(metadata, deadline, on_event_loop=True, caller=self._caller))
+            return await self._reply_in_thread(method, request, Call(metadata, deadline, caller=self._caller))
 
         return invoke
 
@@ -144,7 +151,7 @@ class SyncTransport(_Transport):
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         def invoke(request: Any, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
-            return _reply(self._method(path), request, Call(metadata, _deadline(timeout)))
+            return _reply(self._method(path), request, Call(metadata, _deadline(timeout), caller=self._caller))
 
         return invoke
 

@@ -6,7 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import grpc
@@ -14,8 +14,9 @@ from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import MethodDescriptor
 
 from chassis import metrics, telemetry
+from chassis.auth import TokenVerifier
 from chassis.context import Context
-from chassis.errors import Error, Invalid, Unauthenticated
+from chassis.errors import Error, Forbidden, Invalid, Unauthenticated
 from chassis.ids import new_id
 from chassis.rpc import cpu_time, status
 from rangkiang.common.v1 import options_pb2
@@ -23,6 +24,8 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
+# Before the name of a service: a method that this service alone calls, on its own account.
+SERVICE_SCOPE = "service:"
 _OK = grpc.StatusCode.OK.name
 # Without a deadline gRPC reports one after centuries.
 _NO_DEADLINE_SECONDS = 1e6
@@ -51,11 +54,12 @@ class Method:
     handler: Any
 
 
-def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]:
+def methods_of(servicer: Any, adder: Callable[[Any, Any], None], verifier: TokenVerifier | None = None) -> list[Method]:
     """Return every method of a servicer with its interceptors.
 
-    adder   generated add_…Servicer_to_server
-    raises  Invalid  SCOPE_MISSING  a method declares no scope
+    adder     generated add_…Servicer_to_server
+    verifier  of access tokens; None refuses every call of a method that is not public
+    raises    Invalid  SCOPE_MISSING  a method declares no scope
     """
     recorder = _HandlerRecorder()
     adder(servicer, recorder)
@@ -66,7 +70,7 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None]) -> list[Method]
         if not options.scope:
             raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
-        behaviour = _with_interceptors(handler, path, options)
+        behaviour = _with_interceptors(handler, path, options, verifier)
         methods.append(Method(path, recorder.service, name, options.scope, options.inline, behaviour, handler))
     return methods
 
@@ -113,7 +117,7 @@ class _HandlerRecorder:
         self.service, self.handlers = service, handlers
 
 
-def _with_interceptors(handler: Any, path: str, options: Options) -> Behaviour:
+def _with_interceptors(handler: Any, path: str, options: Options, verifier: TokenVerifier | None) -> Behaviour:
     def counted(request: Any, grpc_context: Any) -> Any:
         if not metrics.is_on():
             return behaviour(request, grpc_context)
@@ -141,7 +145,10 @@ def _with_interceptors(handler: Any, path: str, options: Options) -> Behaviour:
     def reply(request: Any, grpc_context: Any, context: Context) -> Any:
         start = time.thread_time()
         try:
-            _check_access(options.scope, context)
+            context.check_deadline()
+            if options.scope != PUBLIC:
+                context = _with_caller(context, options.scope, grpc_context, verifier)
+                grpc_context.rangkiang = context
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
@@ -158,10 +165,7 @@ def _with_interceptors(handler: Any, path: str, options: Options) -> Behaviour:
 
 
 def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
-    """Store the chassis' context for `chassis.rpc.context`.
-
-    The actor is not read from a header: that needs a credential, which services will verify when members exist.
-    """
+    """Store the chassis' context for `chassis.rpc.context`, without a caller: only an access token names one."""
     metadata = grpc_context.invocation_metadata()
     headers = {key: value for key, value in metadata if key.startswith("x-")}
     remaining = grpc_context.time_remaining()
@@ -176,10 +180,36 @@ def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
     return context
 
 
-def _check_access(scope: str, context: Context) -> None:
-    context.check_deadline()
-    if scope != PUBLIC:
+def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: TokenVerifier | None) -> Context:
+    """Return the context with who calls.
+
+    raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
+            Forbidden        SCOPE_NEEDED, SERVICE_ONLY
+    """
+    if scope.startswith(SERVICE_SCOPE):
+        name = peer_service(grpc_context)
+        if name != scope.removeprefix(SERVICE_SCOPE):
+            raise Forbidden("SERVICE_ONLY", service=scope.removeprefix(SERVICE_SCOPE))
+        return replace(context, institution="*", actor=f"system:{name}")
+    authorization = dict(grpc_context.invocation_metadata()).get("authorization", "")
+    if not authorization or verifier is None:
         raise Unauthenticated("SIGN_IN_NEEDED", scope=scope)
+    principal = verifier.verify(authorization)
+    if scope not in principal.scopes:
+        raise Forbidden("SCOPE_NEEDED", scope=scope)
+    return replace(
+        context,
+        institution=principal.institution,
+        actor=principal.id,
+        session=principal.session,
+        scopes=principal.scopes,
+    )
+
+
+def peer_service(grpc_context: Any) -> str:
+    """Return the name in the certificate of the calling service, or its name in this process; "" without one."""
+    names = grpc_context.auth_context().get("x509_common_name", ())
+    return names[0].decode() if names else ""
 
 
 def _check_key(key: str) -> None:

@@ -20,7 +20,7 @@ from chassis import jobs, revisions
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
-from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files
+from chassis.rpc.client import MESSAGE_BYTES, METADATA_BYTES, tls_files, token_verifier
 from chassis.rpc.interceptors import PUBLIC, Method, grpc_handler, methods_of
 from chassis.service import Resources, Service
 from chassis.settings import Settings
@@ -73,7 +73,7 @@ class Server:
         *,
         is_healthy: Callable[[], bool] = lambda: True,
     ) -> None:
-        methods = methods_of(servicer, adder)
+        methods = methods_of(servicer, adder, token_verifier(settings, servicer))
         tls = server_credentials(settings, methods)
         threads = settings.grpc_threads
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="grpc")

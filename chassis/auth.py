@@ -1,0 +1,177 @@
+"""Access tokens: each service verifies the caller's own token with the keys that members publishes.
+
+A token is a JWT (RFC 7519) signed with Ed25519 (RFC 8037). It says who calls, for which institution, and with which
+scopes. It lives for five minutes; a session that ends before is on the list of revoked sessions.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import jwt
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from chassis import clock
+from chassis.errors import Error, Unauthenticated, Unavailable
+
+log = logging.getLogger(__name__)
+
+ISSUER = "rangkiang"
+AUDIENCE = "rangkiang"
+ALGORITHM = "EdDSA"
+TOKEN_SECONDS = 300
+# A revoked session is refused after this time and the duration of one call, everywhere.
+STATE_SECONDS = 15.0
+# A token with an unknown key reads the keys again, at most so often.
+LEAST_STATE_SECONDS = 1.0
+MOST_TOKENS = 4_096
+LONGEST_TOKEN = 4_096
+_CLAIMS = ("iss", "aud", "exp", "iat", "sub", "sid", "ins", "scope")
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who calls.
+
+    id           of the account or client
+    institution  id of the institution it acts for
+    session      id of its session; for a client the client's id
+    scopes       what it may do
+    """
+
+    id: str
+    institution: str
+    session: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TokenState:
+    """The public keys by id (32 bytes each), and the sessions whose tokens are no longer valid."""
+
+    keys: Mapping[str, bytes]
+    revoked: frozenset[str]
+
+
+def sign_token(principal: Principal, *, key_id: str, private_key: bytes) -> str:
+    """Return an access token that is valid for five minutes from now.
+
+    private_key  Ed25519, 32 bytes
+    """
+    now = int(clock.now().timestamp())
+    claims = {
+        "iss": ISSUER,
+        "aud": AUDIENCE,
+        "iat": now,
+        "exp": now + TOKEN_SECONDS,
+        "sub": principal.id,
+        "sid": principal.session,
+        "ins": principal.institution,
+        "scope": " ".join(sorted(principal.scopes)),
+    }
+    key = Ed25519PrivateKey.from_private_bytes(private_key)
+    return jwt.encode(claims, key, algorithm=ALGORITHM, headers={"kid": key_id})
+
+
+class TokenVerifier:
+    """Verifies tokens. It remembers verified tokens until they expire, by their hash.
+
+    read_state  asks members for its keys and revoked sessions; may raise any `Error`
+    """
+
+    def __init__(self, read_state: Callable[[], TokenState]) -> None:
+        self._read_state = read_state
+        self._lock = threading.Lock()
+        self._state: TokenState | None = None
+        self._read_at = float("-inf")
+        # token's hash -> (when it expires, who calls); the latest is last
+        self._verified: OrderedDict[bytes, tuple[float, Principal]] = OrderedDict()
+
+    def verify(self, authorization: str) -> Principal:
+        """Return who calls.
+
+        authorization  the value of the header: `Bearer TOKEN`
+        raises         Unauthenticated  TOKEN_INVALID, TOKEN_EXPIRED, SESSION_ENDED
+                       Unavailable      SIGN_IN_UNAVAILABLE  members has not answered since this process started
+        """
+        scheme, _, token = authorization.partition(" ")
+        token = token.strip()
+        if scheme.lower() != "bearer" or not token or len(token) > LONGEST_TOKEN:
+            raise Unauthenticated("TOKEN_INVALID")
+        digest = sha256(token.encode()).digest()
+        known = self._verified.get(digest)
+        if known is None or known[0] <= clock.now().timestamp():
+            known = self._verify_new(token)
+            self._remember(digest, known)
+        principal = known[1]
+        if principal.session in self._current_state().revoked:
+            raise Unauthenticated("SESSION_ENDED")
+        return principal
+
+    def _verify_new(self, token: str) -> tuple[float, Principal]:
+        try:
+            key_id = str(jwt.get_unverified_header(token).get("kid", ""))
+            state = self._current_state()
+            if key_id not in state.keys:
+                state = self._current_state(LEAST_STATE_SECONDS)
+            public_key = Ed25519PublicKey.from_public_bytes(state.keys[key_id])
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                public_key,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                audience=AUDIENCE,
+                options={"require": list(_CLAIMS), "verify_exp": False, "verify_iat": False},
+            )
+            expires = float(claims["exp"])
+            principal = Principal(
+                id=str(claims["sub"]),
+                institution=str(claims["ins"]),
+                session=str(claims["sid"]),
+                scopes=frozenset(str(claims["scope"]).split()),
+            )
+        except (jwt.PyJWTError, KeyError, ValueError, TypeError, UnsupportedAlgorithm) as problem:
+            raise Unauthenticated("TOKEN_INVALID") from problem
+        # The library reads a clock of its own; the tests of this project set ours.
+        if expires <= clock.now().timestamp():
+            raise Unauthenticated("TOKEN_EXPIRED")
+        return expires, principal
+
+    def _remember(self, digest: bytes, known: tuple[float, Principal]) -> None:
+        with self._lock:
+            self._verified[digest] = known
+            while len(self._verified) > MOST_TOKENS:
+                self._verified.popitem(last=False)
+
+    def _current_state(self, oldest_seconds: float = STATE_SECONDS) -> TokenState:
+        """Return the state, read within the last `oldest_seconds`; the last one known while members does not answer.
+
+        raises  Unavailable  SIGN_IN_UNAVAILABLE  there is none
+        """
+        # While one thread asks, the others go on with the state that they have.
+        if time.monotonic() - self._read_at > oldest_seconds and self._lock.acquire(blocking=self._state is None):
+            try:
+                if time.monotonic() - self._read_at > oldest_seconds:
+                    self._read()
+            finally:
+                self._lock.release()
+        if self._state is None:
+            raise Unavailable("SIGN_IN_UNAVAILABLE")
+        return self._state
+
+    def _read(self) -> None:
+        try:
+            self._state = self._read_state()
+            self._read_at = time.monotonic()
+        except Error as problem:
+            # Not at once again: each call would wait for a service that does not answer.
+            self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
+            log.warning("token_state_unavailable", extra={"reason": problem.reason})

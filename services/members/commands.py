@@ -1,0 +1,202 @@
+"""The operator's commands of members; they act on the database."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock, telemetry
+from chassis.context import system
+from chassis.errors import Invalid, NotFound
+from chassis.output import print_json, print_table, print_text
+from chassis.service import Resources, load, process_settings
+from chassis.wake import announce_commits
+from services.members import keys, tables
+from services.members.settings import MembersSettings
+from services.members.sign_in import accounts, clients
+from services.members.sign_in.sessions import end_sessions
+from services.members.tables import Account
+
+OPERATOR = system("operator")
+ADMINISTRATOR = "administrator"
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+Institution = Annotated[str, typer.Option(help="Code of the institution.")]
+
+app = typer.Typer()
+admin_app = typer.Typer(no_args_is_help=True, help="Administrators of an institution, and their one-time links.")
+client_app = typer.Typer(no_args_is_help=True, help="Programs of other systems that call the API.")
+keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign access tokens and seal personal data.")
+app.add_typer(admin_app, name="admin")
+app.add_typer(client_app, name="client")
+app.add_typer(keys_app, name="keys")
+
+
+@contextlib.contextmanager
+def open_members() -> Iterator[Resources]:
+    """Open the database of members for a command."""
+    service = load("members")
+    settings = process_settings([service])
+    with telemetry.command(settings), contextlib.closing(service.open_database(settings)) as database:
+        database.check_revisions()
+        announce_commits(database)
+        yield Resources(settings=settings, database=database, service=service)
+
+
+@admin_app.command("create")
+def create_admin(
+    institution: Institution,
+    name: Annotated[str, typer.Option(help="Name of the person.")],
+    user: Annotated[str, typer.Option(help="User name; made from the name by default.")] = "",
+    json: Json = False,
+) -> None:
+    """Add an administrator, and print the one-time link for the first password."""
+    with open_members() as resources:
+        master = _keys(resources).master
+        with resources.database.transaction(OPERATOR) as session:
+            owner = accounts.institution_of(session, institution)
+            person = accounts.add_staff(
+                session,
+                institution_id=owner.id,
+                user=user or _user_name(name),
+                name=name,
+                role_codes=[ADMINISTRATOR],
+                context=OPERATOR,
+                granter=None,
+            )
+            link = accounts.make_link(session, person.account, master)
+        _print_link(resources, person.account.user, link, json=json)
+
+
+@admin_app.command("reset")
+def reset_admin(
+    user: Annotated[str, typer.Argument(help="User name of staff.")],
+    json: Json = False,
+) -> None:
+    """End a person's sessions, and print a one-time link for a new password and a new second factor."""
+    with open_members() as resources:
+        master = _keys(resources).master
+        with resources.database.transaction(OPERATOR) as session:
+            account = session.scalars(
+                select(Account).where(Account.user == user.lower(), ~Account.is_member, Account.closed_at.is_(None))
+            ).first()
+            if account is None:
+                raise NotFound("STAFF_NOT_FOUND", id=user[:40])
+            account.password_hash, account.totp_secret = "", b""
+            end_sessions(session, account.id)
+            link = accounts.make_link(session, account, master)
+            user_name = account.user
+        _print_link(resources, user_name, link, json=json)
+
+
+@client_app.command("create")
+def create_client(
+    name: Annotated[str, typer.Argument(help="Lower-case letters, digits, '.', '_' and '-'.")],
+    institution: Institution,
+    role: Annotated[str, typer.Option(help="desk, cataloguer, manager or administrator.")],
+    json: Json = False,
+) -> None:
+    """Add a client, and print its secret, which is stored nowhere."""
+    with open_members() as resources, resources.database.transaction(OPERATOR) as session:
+        owner = accounts.institution_of(session, institution)
+        client, secret = clients.add_client(
+            session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
+        )
+        result = {"client_id": str(client.id), "client_secret": secret}
+    if json:
+        print_json(result)
+    else:
+        print_text("\n".join(f"{key}: {value}" for key, value in result.items()))
+
+
+@client_app.command("list")
+def list_clients(json: Json = False) -> None:
+    """List the clients of all institutions."""
+    with open_members() as resources, resources.database.reading(OPERATOR) as session:
+        codes = {institution.id: institution.code for institution in session.scalars(select(tables.Institution))}
+        rows = [
+            {
+                "client_id": str(client.id),
+                "name": client.name,
+                "institution": codes[client.institution_id],
+                "role": client.role,
+                "added_at": client.added_at.isoformat(),
+                "last_used_at": client.last_used_at.isoformat() if client.last_used_at else None,
+                "revoked_at": client.revoked_at.isoformat() if client.revoked_at else None,
+            }
+            for client in clients.list_clients(session)
+        ]
+    if json:
+        print_json({"total": len(rows), "hits": rows})
+    else:
+        print_table(
+            tuple(rows[0]) if rows else ("client_id",), [tuple(str(v or "") for v in row.values()) for row in rows]
+        )
+
+
+@client_app.command("revoke")
+def revoke_client(client_id: str, json: Json = False) -> None:
+    """Revoke a client; its tokens are refused everywhere within 20 seconds."""
+    with open_members() as resources, resources.database.transaction(OPERATOR) as session:
+        client = clients.revoke_client(session, client_id)
+        result = {"client_id": str(client.id), "name": client.name, "revoked": True}
+    print_json(result) if json else print_text(f"{result['name']}: revoked")
+
+
+@keys_app.command("rotate")
+def rotate_keys(json: Json = False) -> None:
+    """Sign access tokens with a new key; tokens of the old one stay valid until they expire."""
+    with open_members() as resources:
+        master = _keys(resources).master
+        with resources.database.transaction(OPERATOR) as session:
+            key_id = keys.rotate_signing_key(session, master).id
+    print_json({"key": key_id}) if json else print_text(f"new key: {key_id}")
+
+
+@keys_app.command("paper")
+def print_master_key(json: Json = False) -> None:
+    """Print the master key, for a copy on paper that is kept in a safe."""
+    with open_members() as resources:
+        master = _keys(resources).master
+        with resources.database.transaction(OPERATOR) as session:
+            _mark_printed(session, master.fingerprint)
+    if json:
+        print_json({"key": master.text(), "fingerprint": master.fingerprint})
+    else:
+        print_text(f"{master.text()}\n\nfingerprint: {master.fingerprint}")
+
+
+def _mark_printed(session: Session, fingerprint: str) -> None:
+    key = tables.MasterKey
+    session.execute(update(key).where(key.fingerprint == fingerprint).values(printed_at=clock.now()))
+
+
+def _keys(resources: Resources) -> keys.Keys:
+    return keys.Keys(resources.database, resources.settings.of(MembersSettings))
+
+
+def _print_link(resources: Resources, user: str, secret: str, *, json: bool) -> None:
+    settings = resources.settings
+    public_url = settings.of(MembersSettings).public_url.rstrip("/") or f"http://127.0.0.1:{settings.port}"
+    link = f"{public_url}/sign-in/link/{secret}"
+    if json:
+        print_json({"user": user, "link": link})
+    else:
+        print_text(f"user: {user}\nlink: {link}\nIt works once, within 24 hours.")
+
+
+def _user_name(name: str) -> str:
+    """Make a user name from a person's name: `Siti Rahma, S.Pd.` gives `siti.rahma`."""
+    letters = unicodedata.normalize("NFKD", name.partition(",")[0]).encode("ascii", "ignore").decode().lower()
+    words = re.findall(r"[a-z0-9]+", letters)[:2]
+    user = ".".join(words)[:32]
+    if len(user) < 3 or not user[0].isalpha():
+        raise Invalid("USER_NAME_INVALID", given=user)
+    return user

@@ -1,0 +1,36 @@
+"""The gRPC servicer translates requests and results; a module for each part of the contract."""
+
+from __future__ import annotations
+
+import grpc
+
+from chassis.context import system
+from chassis.service import Resources
+from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest, SigningKey
+from rangkiang.members.v1.members_pb2_grpc import MembersServicer
+from services.members.keys import Keys, public_keys
+from services.members.rpc.sign_in import SignInMethods
+from services.members.rpc.staff import StaffMethods
+from services.members.settings import MembersSettings
+from services.members.sign_in.sessions import revoked
+
+TOKENS = system("tokens")
+
+
+class Members(SignInMethods, StaffMethods, MembersServicer):
+    """The servicer of the whole contract."""
+
+    def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:
+        with self._database.reading(TOKENS) as session:
+            keys, ended = public_keys(session), revoked(session)
+        # Another process may have rotated the key that signs.
+        self._keys.forget_retired([key.id for key in keys if key.retired_at is None])
+        return GetTokenStateReply(
+            keys=[SigningKey(id=key.id, public_key=key.public_key) for key in keys], revoked=ended
+        )
+
+
+def servicer(resources: Resources) -> Members:
+    """Create the servicer of members."""
+    settings = resources.settings.of(MembersSettings)
+    return Members(resources.database, Keys(resources.database, settings), settings)

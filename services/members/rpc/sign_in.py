@@ -1,0 +1,205 @@
+"""Methods of signing in: passwords, sessions, tokens of clients, one-time links, the own account."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+
+from chassis import rpc
+from chassis.auth import TOKEN_SECONDS, Principal
+from chassis.context import Context, system
+from chassis.db import Database
+from chassis.errors import NotFound, Unauthenticated
+from chassis.ids import parse_id
+from rangkiang.members.v1 import members_pb2
+from rangkiang.members.v1 import sign_in_pb2 as wire
+from services.members import roles
+from services.members.keys import Keys
+from services.members.settings import MembersSettings
+from services.members.sign_in import accounts, clients, passwords, second_factor, sessions
+from services.members.sign_in.attempts import Attempts
+from services.members.tables import Account, Client, Institution
+
+SIGN_IN = system("sign-in")
+
+
+class SignInMethods:
+    """The part of the servicer that knows passwords and sessions."""
+
+    def __init__(self, database: Database, keys: Keys, settings: MembersSettings) -> None:
+        self._database, self._keys, self._settings = database, keys, settings
+
+    def SignIn(self, request: wire.SignInRequest, context: grpc.ServicerContext) -> wire.SignInReply:
+        caller = _sign_in_context(rpc.context(context))
+        user = request.user.strip().lower()
+        account = self._check_password(user, request.password, request.totp, request.address, caller)
+        with self._database.transaction(caller) as session:
+            stored = session.get_one(Account, account.id)
+            if request.totp and stored.totp_secret:
+                self._use_totp(stored, request.totp)
+            if passwords.is_outdated(stored.password_hash):
+                # Costs a second hash, once after an upgrade.
+                stored.password_hash = passwords.hash_password(request.password)
+            secret, signed_in = sessions.begin_session(session, stored)
+            reply = self._account(
+                signed_in.account, signed_in.roles, session.get_one(Institution, stored.institution_id)
+            )
+        return wire.SignInReply(session=secret, token=self._token(signed_in.principal), account=reply)
+
+    def _check_password(self, user: str, password: str, totp: str, address: str, caller: Context) -> Account:
+        """Return the account if the password and the second factor are right.
+
+        raises  Unauthenticated  SIGN_IN_FAILED  the same for an unknown user, in the same time
+                                 TOTP_REQUIRED   the password is right, and the code is missing
+                TooMany          SIGN_IN_PAUSED, SIGN_IN_BUSY
+        """
+        attempts = Attempts(self._keys.master, user=user, address=address)
+        with self._database.transaction(caller) as session:
+            attempts.check(session)
+            attempts.count_failure(session)
+            account = accounts.account_of_user(session, user)
+            needs_code = account is not None and roles.needs_second_factor(sessions.roles_of(session, account))
+        is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
+        if account is None or not is_right:
+            raise Unauthenticated("SIGN_IN_FAILED")
+        if needs_code and not account.totp_secret:
+            raise Unauthenticated("TOTP_NOT_SET")
+        if account.totp_secret:
+            if not totp:
+                with self._database.transaction(caller) as session:
+                    attempts.clear(session)
+                raise Unauthenticated("TOTP_REQUIRED")
+            self._use_totp(account, totp)
+        with self._database.transaction(caller) as session:
+            attempts.clear(session)
+        return account
+
+    def _use_totp(self, account: Account, code: str) -> None:
+        """Count the code's time step as used. Raises Unauthenticated SIGN_IN_FAILED."""
+        secret = self._keys.master.open(account.totp_secret, use=f"totp/{account.id}")
+        counter = second_factor.matching_counter(secret, code, after=account.totp_counter)
+        if counter is None:
+            raise Unauthenticated("SIGN_IN_FAILED")
+        account.totp_counter = counter
+
+    def RenewToken(self, request: wire.RenewTokenRequest, context: grpc.ServicerContext) -> wire.RenewTokenReply:
+        caller = _sign_in_context(rpc.context(context))
+        with self._database.reading(caller) as session:
+            signed_in = sessions.find_session(session, request.session, self._settings)
+            institution = session.get_one(Institution, signed_in.account.institution_id)
+            account = self._account(signed_in.account, signed_in.roles, institution)
+        if sessions.is_seen_due(signed_in.session):
+            with self._database.transaction(caller) as session:
+                sessions.mark_seen(session, signed_in.session.id)
+        return wire.RenewTokenReply(token=self._token(signed_in.principal), account=account)
+
+    def SignOut(self, request: wire.SignOutRequest, context: grpc.ServicerContext) -> wire.SignOutReply:
+        with self._database.transaction(_sign_in_context(rpc.context(context))) as session:
+            sessions.end_session(session, request.session)
+        return wire.SignOutReply()
+
+    def IssueToken(self, request: wire.IssueTokenRequest, context: grpc.ServicerContext) -> wire.IssueTokenReply:
+        caller = _sign_in_context(rpc.context(context))
+        attempts = Attempts(self._keys.master, user=f"client:{request.client_id[:64]}", address=request.address)
+        with self._database.reading(caller) as session:
+            attempts.check(session)
+        try:
+            with self._database.reading(caller) as session:
+                client = clients.check_client(session, request.client_id, request.client_secret)
+        except Unauthenticated:
+            with self._database.transaction(caller) as session:
+                attempts.count_failure(session)
+            raise
+        if clients.is_use_due(client):
+            with self._database.transaction(caller) as session:
+                clients.mark_used(session, client.id)
+        return wire.IssueTokenReply(token=self._token(clients.principal_of(client)))
+
+    def GetLink(self, request: wire.GetLinkRequest, context: grpc.ServicerContext) -> wire.GetLinkReply:
+        with self._database.reading(_sign_in_context(rpc.context(context))) as session:
+            link, account = accounts.open_link(session, request.link)
+            institution = session.get_one(Institution, account.institution_id)
+        totp_uri = ""
+        if link.totp_secret:
+            secret = self._keys.master.open(link.totp_secret, use=f"totp/{account.id}")
+            totp_uri = second_factor.uri(secret, user=account.user)
+        return wire.GetLinkReply(user=account.user, name=account.name, institution=institution.code, totp_uri=totp_uri)
+
+    def UseLink(self, request: wire.UseLinkRequest, context: grpc.ServicerContext) -> wire.UseLinkReply:
+        caller = _sign_in_context(rpc.context(context))
+        with self._database.reading(caller) as session:
+            _, account = accounts.open_link(session, request.link)
+        accounts.check_password_for(account, request.password)
+        password_hash = passwords.hash_password(request.password)
+        with self._database.transaction(caller) as session:
+            account = accounts.use_link(
+                session, request.link, password_hash=password_hash, totp=request.totp, master=self._keys.master
+            )
+        return wire.UseLinkReply(user=account.user)
+
+    def GetAccount(
+        self, request: members_pb2.GetAccountRequest, context: grpc.ServicerContext
+    ) -> members_pb2.GetAccountReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            account = session.get(Account, parse_id(caller.actor))
+            if account is not None:
+                institution = session.get_one(Institution, account.institution_id)
+                reply = self._account(account, sessions.roles_of(session, account), institution)
+            else:
+                client = session.get(Client, parse_id(caller.actor))
+                if client is None:
+                    raise NotFound("ACCOUNT_NOT_FOUND")
+                institution = session.get_one(Institution, client.institution_id)
+                reply = wire.Account(
+                    id=str(client.id),
+                    user=client.name,
+                    name=client.name,
+                    institution=institution.code,
+                    roles=[client.role],
+                    scopes=sorted(caller.scopes),
+                )
+        return members_pb2.GetAccountReply(account=reply)
+
+    def ChangePassword(
+        self, request: members_pb2.ChangePasswordRequest, context: grpc.ServicerContext
+    ) -> members_pb2.ChangePasswordReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            account = session.get(Account, parse_id(caller.actor))
+        if account is None:
+            raise NotFound("ACCOUNT_NOT_FOUND")
+        attempts = Attempts(self._keys.master, user=account.user, address="")
+        with self._database.transaction(caller) as session:
+            attempts.check(session)
+            attempts.count_failure(session)
+        if not passwords.verify_password(account.password_hash, request.password):
+            raise Unauthenticated("PASSWORD_WRONG")
+        accounts.check_password_for(account, request.new_password)
+        password_hash = passwords.hash_password(request.new_password)
+        with self._database.transaction(caller) as session:
+            attempts.clear(session)
+            stored = session.get_one(Account, account.id)
+            accounts.store_password(session, stored, password_hash, keep=parse_id(caller.session))
+        return members_pb2.ChangePasswordReply()
+
+    def _token(self, principal: Principal) -> wire.AccessToken:
+        return wire.AccessToken(token=self._keys.sign(principal), expires_in_seconds=TOKEN_SECONDS)
+
+    def _account(self, account: Account, codes: tuple[str, ...], institution: Institution) -> wire.Account:
+        return wire.Account(
+            id=str(account.id),
+            user=account.user,
+            name=account.name,
+            institution=institution.code,
+            roles=codes,
+            scopes=sorted(roles.scopes_of(codes)),
+            member_id=str(account.id) if account.is_member else "",
+            has_second_factor=bool(account.totp_secret),
+        )
+
+
+def _sign_in_context(caller: Context) -> Context:
+    """Return the context of a caller who has not signed in yet: it may read the accounts of every institution."""
+    return replace(caller, institution=SIGN_IN.institution, actor=SIGN_IN.actor)

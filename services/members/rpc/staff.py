@@ -1,0 +1,106 @@
+"""Methods of administrators: staff and their roles, clients of other systems."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import rpc
+from chassis.db import Database
+from chassis.ids import parse_id
+from rangkiang.members.v1 import staff_pb2 as wire
+from services.members.keys import Keys
+from services.members.sign_in import accounts, clients
+from services.members.sign_in.accounts import Staff
+from services.members.tables import Client
+
+
+class StaffMethods:
+    """The part of the servicer that administrators use."""
+
+    _database: Database
+    _keys: Keys
+
+    def ListStaff(self, request: wire.ListStaffRequest, context: grpc.ServicerContext) -> wire.ListStaffReply:
+        with self._database.reading(rpc.context(context)) as session:
+            staff = accounts.list_staff(session)
+        return wire.ListStaffReply(staff=[_member(person) for person in staff])
+
+    def AddStaff(self, request: wire.AddStaffRequest, context: grpc.ServicerContext) -> wire.AddStaffReply:
+        caller = rpc.context(context)
+        master = self._keys.master
+        with self._database.transaction(caller) as session:
+            person = accounts.add_staff(
+                session,
+                institution_id=parse_id(caller.institution),
+                user=request.user,
+                name=request.name,
+                role_codes=list(request.roles),
+                context=caller,
+                granter=caller.scopes,
+            )
+            link = accounts.make_link(session, person.account, master)
+        return wire.AddStaffReply(member=_member(person), link=link)
+
+    def SetRoles(self, request: wire.SetRolesRequest, context: grpc.ServicerContext) -> wire.SetRolesReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+            person = accounts.set_roles(session, request.id, list(request.roles), context=caller)
+        return wire.SetRolesReply(member=_member(person))
+
+    def ListClients(self, request: wire.ListClientsRequest, context: grpc.ServicerContext) -> wire.ListClientsReply:
+        with self._database.reading(rpc.context(context)) as session:
+            listed = clients.list_clients(session)
+        return wire.ListClientsReply(clients=[_client(client) for client in listed])
+
+    def AddClient(self, request: wire.AddClientRequest, context: grpc.ServicerContext) -> wire.AddClientReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+            client, secret = clients.add_client(
+                session,
+                institution_id=parse_id(caller.institution),
+                name=request.name,
+                role=request.role,
+                context=caller,
+                granter=caller.scopes,
+            )
+        return wire.AddClientReply(client=_client(client), secret=secret)
+
+    def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
+        with self._database.transaction(rpc.context(context)) as session:
+            client = clients.revoke_client(session, request.id)
+        return wire.RevokeClientReply(client=_client(client))
+
+
+def _member(person: Staff) -> wire.StaffMember:
+    account = person.account
+    return wire.StaffMember(
+        id=str(account.id),
+        user=account.user,
+        name=account.name,
+        roles=person.roles,
+        has_password=bool(account.password_hash),
+        has_second_factor=bool(account.totp_secret),
+        last_sign_in=_timestamp(account.last_sign_in_at),
+    )
+
+
+def _client(client: Client) -> wire.Client:
+    return wire.Client(
+        id=str(client.id),
+        name=client.name,
+        role=client.role,
+        added_at=_timestamp(client.added_at),
+        last_used_at=_timestamp(client.last_used_at),
+        revoked_at=_timestamp(client.revoked_at),
+    )
+
+
+def _timestamp(moment: datetime | None) -> Timestamp | None:
+    if moment is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment)
+    return timestamp

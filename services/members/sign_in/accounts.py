@@ -1,0 +1,217 @@
+"""Accounts of staff: added with roles and a one-time link for the first password; accounts of members have slips."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.ids import new_id, parse_id
+from services.members import roles
+from services.members.sealing import MasterKey
+from services.members.sign_in import passwords, second_factor
+from services.members.sign_in.sessions import end_sessions, roles_of
+from services.members.tables import Account, AccountRole, Institution, Link
+
+LINK_LIFE = timedelta(hours=24)
+LONGEST_NAME = 120
+_USER = re.compile(r"[a-z][a-z0-9._-]{2,31}")
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """An account of staff with its roles."""
+
+    account: Account
+    roles: tuple[str, ...]
+
+
+def institution_of(session: Session, code: str) -> Institution:
+    """Return an institution by its code.
+
+    raises  NotFound  INSTITUTION_UNKNOWN
+    """
+    institution = session.scalars(select(Institution).where(Institution.code == code)).first()
+    if institution is None:
+        known = session.scalars(select(Institution.code).order_by(Institution.code).limit(20))
+        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=", ".join(known) or "-")
+    return institution
+
+
+def list_staff(session: Session) -> list[Staff]:
+    """Return the staff of the transaction's institution by name; closed accounts are not listed."""
+    rows = session.execute(
+        select(Account, AccountRole.role)
+        .outerjoin(AccountRole, AccountRole.account_id == Account.id)
+        .where(~Account.is_member, Account.closed_at.is_(None))
+        .order_by(func.lower(Account.name), Account.user, AccountRole.role)
+    )
+    found: dict[UUID, tuple[Account, list[str]]] = {}
+    for account, role in rows:
+        found.setdefault(account.id, (account, []))[1].extend([role] if role else [])
+    return [Staff(account, tuple(codes)) for account, codes in found.values()]
+
+
+def add_staff(
+    session: Session, *, institution_id: UUID, user: str, name: str, role_codes: Sequence[str], context: Context,
+    granter: frozenset[str] | None,
+) -> Staff:  # fmt: skip
+    """Add a person of staff, without a password.
+
+    granter  scopes of who adds them; None for the operator
+    raises   Invalid    USER_NAME_INVALID, NAME_INVALID, ROLE_UNKNOWN, ROLE_MISSING
+             Forbidden  ROLE_NOT_YOURS
+             Conflict   USER_NAME_TAKEN  staff of all institutions share one list of names
+    """
+    user = user.strip().lower()
+    if not _USER.fullmatch(user):
+        raise Invalid("USER_NAME_INVALID", given=user[:40])
+    name = " ".join(name.split())
+    if not name or len(name) > LONGEST_NAME:
+        raise Invalid("NAME_INVALID", longest=LONGEST_NAME)
+    if not role_codes:
+        raise Invalid("ROLE_MISSING")
+    roles.check_grant(role_codes, granter=granter)
+    if session.scalar(select(Account.id).where(Account.user == user)) is not None:
+        raise Conflict("USER_NAME_TAKEN", given=user)
+    account = Account(
+        id=new_id(),
+        institution_id=institution_id,
+        user=user,
+        name=name,
+        is_member=False,
+        password_hash="",
+        password_at=None,
+        totp_secret=b"",
+        totp_counter=0,
+        created_at=clock.now(),
+        last_sign_in_at=None,
+        closed_at=None,
+    )
+    session.add(account)
+    session.flush()
+    _store_roles(session, account, role_codes, context)
+    return Staff(account, tuple(sorted(set(role_codes))))
+
+
+def set_roles(session: Session, account_id: str, role_codes: Sequence[str], *, context: Context) -> Staff:
+    """Replace the roles of a person of staff; without roles the account is closed. Their sessions end.
+
+    raises  NotFound   STAFF_NOT_FOUND  also for staff of another institution
+            Invalid    ROLE_UNKNOWN
+            Forbidden  ROLE_NOT_YOURS, ROLES_ARE_YOUR_OWN
+    """
+    account = staff_account(session, account_id)
+    if str(account.id) == context.actor:
+        raise Forbidden("ROLES_ARE_YOUR_OWN")
+    roles.check_grant([*role_codes, *roles_of(session, account)], granter=context.scopes)
+    session.execute(delete(AccountRole).where(AccountRole.account_id == account.id))
+    _store_roles(session, account, role_codes, context)
+    account.closed_at = None if role_codes else clock.now()
+    session.flush()
+    end_sessions(session, account.id)
+    return Staff(account, tuple(sorted(set(role_codes))))
+
+
+def staff_account(session: Session, account_id: str) -> Account:
+    """Return an account of staff in the transaction's institution. Raises NotFound STAFF_NOT_FOUND."""
+    try:
+        account = session.get(Account, parse_id(account_id))
+    except Invalid:
+        account = None
+    if account is None or account.is_member:
+        raise NotFound("STAFF_NOT_FOUND", id=account_id[:40])
+    return account
+
+
+def account_of_user(session: Session, user: str) -> Account | None:
+    """Return the open account of a user name or a card number; None when none or several institutions have it."""
+    accounts = session.scalars(select(Account).where(Account.user == user, Account.closed_at.is_(None)).limit(2)).all()
+    return accounts[0] if len(accounts) == 1 else None
+
+
+def _store_roles(session: Session, account: Account, role_codes: Sequence[str], context: Context) -> None:
+    for code in sorted(set(role_codes)):
+        session.add(
+            AccountRole(
+                account_id=account.id,
+                role=code,
+                institution_id=account.institution_id,
+                granted_by=context.actor,
+                granted_at=clock.now(),
+            )
+        )
+    session.flush()
+
+
+def make_link(session: Session, account: Account, master: MasterKey) -> str:
+    """Make a one-time link for a new password, valid for 24 hours; earlier ones are void. Return its secret."""
+    session.execute(
+        update(Link).where(Link.account_id == account.id, Link.used_at.is_(None)).values(used_at=clock.now())
+    )
+    secret = secrets.token_urlsafe(24)
+    totp_secret = b""
+    if roles.needs_second_factor(roles_of(session, account)):
+        totp_secret = master.seal(second_factor.new_secret(), use=f"totp/{account.id}")
+    now = clock.now()
+    session.add(
+        Link(
+            secret_hash=hashlib.sha256(secret.encode()).digest(),
+            institution_id=account.institution_id,
+            account_id=account.id,
+            totp_secret=totp_secret,
+            made_at=now,
+            expires_at=now + LINK_LIFE,
+            used_at=None,
+        )
+    )
+    session.flush()
+    return secret
+
+
+def open_link(session: Session, secret: str) -> tuple[Link, Account]:
+    """Return an unused link and its account. Raises NotFound LINK_INVALID."""
+    link = session.get(Link, hashlib.sha256(secret.encode()).digest(), with_for_update=True)
+    account = None if link is None else session.get(Account, link.account_id)
+    if link is None or account is None or link.used_at or account.closed_at or link.expires_at <= clock.now():
+        raise NotFound("LINK_INVALID")
+    return link, account
+
+
+def use_link(session: Session, secret: str, *, password_hash: str, totp: str, master: MasterKey) -> Account:
+    """Set the password of a link's account, and its second factor where one is needed. Other sessions end.
+
+    raises  NotFound  LINK_INVALID
+            Invalid   TOTP_WRONG  the code is not that of the offered second factor
+    """
+    link, account = open_link(session, secret)
+    if link.totp_secret:
+        counter = second_factor.matching_counter(master.open(link.totp_secret, use=f"totp/{account.id}"), totp, after=0)
+        if counter is None:
+            raise Invalid("TOTP_WRONG")
+        account.totp_secret, account.totp_counter = link.totp_secret, counter
+    link.used_at = clock.now()
+    store_password(session, account, password_hash)
+    return account
+
+
+def store_password(session: Session, account: Account, password_hash: str, *, keep: UUID | None = None) -> None:
+    """Set a password; the sessions of the account end, except `keep`."""
+    account.password_hash, account.password_at = password_hash, clock.now()
+    session.flush()
+    end_sessions(session, account.id, keep=keep)
+
+
+def check_password_for(account: Account, password: str) -> None:
+    """Check a new password of an account. Raises Invalid, as `passwords.check_new_password`."""
+    passwords.check_new_password(password, about=(account.user, account.name))

@@ -1,0 +1,108 @@
+"""Passwords: argon2id, two at a time, and no common ones."""
+
+from __future__ import annotations
+
+import threading
+import unicodedata
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import argon2
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from chassis.errors import Invalid, TooMany
+
+SHORTEST, LONGEST = 8, 128
+# OWASP's minimum for argon2id: 19 MiB, two passes, one lane; 30 ms on an old PC.
+_HASHER = argon2.PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+# More at once would take the processors and 19 MiB each from the desk and from searches.
+AT_ONCE = 2
+WAIT_SECONDS = 2.0
+# Threads that may wait for their turn; the others of the pool stay free for everybody else.
+MOST_WAITING = 4
+_turns = threading.BoundedSemaphore(AT_ONCE)
+_places = threading.BoundedSemaphore(AT_ONCE + MOST_WAITING)
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2id hash. Raises TooMany SIGN_IN_BUSY."""
+    with _turn():
+        return _HASHER.hash(_normal(password))
+
+
+def verify_password(password_hash: str, password: str) -> bool:
+    """Compare a password with a hash; with "" take the same time and return False.
+
+    raises  TooMany  SIGN_IN_BUSY
+    """
+    with _turn():
+        try:
+            return _HASHER.verify(password_hash or _unknown_hash(), _normal(password)) and bool(password_hash)
+        except (VerificationError, InvalidHashError):
+            return False
+
+
+def is_outdated(password_hash: str) -> bool:
+    """Return whether the hash was made with weaker parameters than those of this release."""
+    return _HASHER.check_needs_rehash(password_hash)
+
+
+def check_new_password(password: str, *, about: Iterable[str]) -> None:
+    """Check a password that somebody chooses.
+
+    about   the user name, the person's name and the like, which it must not be
+    raises  Invalid  PASSWORD_TOO_SHORT, PASSWORD_TOO_LONG, PASSWORD_COMMON
+    """
+    password = _normal(password)
+    if len(password) < SHORTEST:
+        raise Invalid("PASSWORD_TOO_SHORT", shortest=SHORTEST)
+    if len(password) > LONGEST:
+        raise Invalid("PASSWORD_TOO_LONG", longest=LONGEST)
+    folded = password.casefold()
+    plain = folded.strip("0123456789!.@#_-* ")
+    names = {word for text in about if text for word in (text.casefold(), text.casefold().replace(" ", ""))}
+    is_repeated = len(set(folded)) <= 2
+    if is_repeated or {folded, plain} & names or {folded, plain} & _common():
+        raise Invalid("PASSWORD_COMMON")
+
+
+# Words that Indonesian readers choose first, besides the published lists.
+_LOCAL = ("perpustakaan", "rahasia", "katasandi", "bismillah", "indonesia", "sumatera", "minangkabau", "rangkiang",
+          "kotasolok", "solok", "padang", "anggota", "merdeka", "sayang", "cintaku", "akusayangkamu")  # fmt: skip
+
+
+@cache
+def _common() -> frozenset[str]:
+    """Return the 30,000 most frequent passwords of published lists."""
+    # A local import: its lists take 100 ms to load, and only choosing a password needs them.
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS
+
+    return frozenset(FREQUENCY_LISTS["passwords"]) | frozenset(_LOCAL)
+
+
+@cache
+def _unknown_hash() -> str:
+    """Return a hash that no password has, so that an unknown user takes the time of a known one."""
+    return _HASHER.hash("\0")
+
+
+def _normal(password: str) -> str:
+    """Return the form that is hashed: phones write the same letters in different ways (RFC 8265 §4.2)."""
+    return unicodedata.normalize("NFC", password[: 4 * LONGEST])
+
+
+@contextmanager
+def _turn() -> Iterator[None]:
+    """Wait for a turn, two seconds at most. Raises TooMany SIGN_IN_BUSY."""
+    if not _places.acquire(blocking=False):
+        raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
+    try:
+        if not _turns.acquire(timeout=WAIT_SECONDS):
+            raise TooMany("SIGN_IN_BUSY", seconds=int(WAIT_SECONDS))
+        try:
+            yield
+        finally:
+            _turns.release()
+    finally:
+        _places.release()

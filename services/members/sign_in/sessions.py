@@ -1,0 +1,143 @@
+"""Sessions: a secret in a cookie or a program, which is changed for access tokens of five minutes."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session as DatabaseSession
+
+from chassis import clock
+from chassis.auth import Principal
+from chassis.errors import Unauthenticated
+from chassis.ids import new_id
+from services.members.keys import OVERLAP
+from services.members.roles import MEMBER, scopes_of
+from services.members.settings import MembersSettings
+from services.members.tables import Account, AccountRole, Client, Session
+
+SECRET_BYTES = 24
+KEPT = timedelta(days=30)  # ended sessions, for questions about who signed in
+# `last_seen_at` is written at most so often.
+SEEN_STEP = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """An open session: who, with which roles, and what its access tokens say."""
+
+    session: Session
+    account: Account
+    roles: tuple[str, ...]
+
+    @property
+    def principal(self) -> Principal:
+        return Principal(
+            id=str(self.account.id),
+            institution=str(self.account.institution_id),
+            session=str(self.session.id),
+            scopes=scopes_of(self.roles),
+        )
+
+
+def begin_session(session: DatabaseSession, account: Account) -> tuple[str, SignedIn]:
+    """Begin a session with a new secret; return the secret, which is stored nowhere."""
+    secret = secrets.token_urlsafe(SECRET_BYTES)
+    now = clock.now()
+    row = Session(
+        id=new_id(),
+        institution_id=account.institution_id,
+        account_id=account.id,
+        secret_hash=hash_secret(secret),
+        began_at=now,
+        last_seen_at=now,
+        ended_at=None,
+    )
+    session.add(row)
+    account.last_sign_in_at = now
+    session.flush()
+    return secret, SignedIn(row, account, roles_of(session, account))
+
+
+def find_session(session: DatabaseSession, secret: str, settings: MembersSettings) -> SignedIn:
+    """Return the open session of a secret.
+
+    raises  Unauthenticated  SESSION_ENDED  also for an unknown one, and after the time without a request
+    """
+    row = session.scalars(select(Session).where(Session.secret_hash == hash_secret(secret))).first()
+    account = None if row is None else session.get(Account, row.account_id)
+    if row is None or account is None or row.ended_at is not None or account.closed_at is not None:
+        raise Unauthenticated("SESSION_ENDED")
+    idle = (
+        timedelta(days=settings.member_idle_days)
+        if account.is_member
+        else timedelta(minutes=settings.staff_idle_minutes)
+    )
+    if row.last_seen_at + idle <= clock.now():
+        raise Unauthenticated("SESSION_ENDED")
+    return SignedIn(row, account, roles_of(session, account))
+
+
+def is_seen_due(row: Session) -> bool:
+    """Return whether the time of the last request is old enough to be written again."""
+    return row.last_seen_at + SEEN_STEP <= clock.now()
+
+
+def mark_seen(session: DatabaseSession, session_id: UUID) -> None:
+    """Write that a session made a request."""
+    session.execute(
+        update(Session).where(Session.id == session_id, Session.ended_at.is_(None)).values(last_seen_at=clock.now())
+    )
+
+
+def end_session(session: DatabaseSession, secret: str) -> UUID | None:
+    """End the session of a secret; return its account, None when no session was open."""
+    row = session.scalars(select(Session).where(Session.secret_hash == hash_secret(secret))).first()
+    if row is None or row.ended_at is not None:
+        return None
+    row.ended_at = clock.now()
+    session.flush()
+    return row.account_id
+
+
+def end_sessions(session: DatabaseSession, account_id: UUID, *, keep: UUID | None = None) -> None:
+    """End the open sessions of an account, except `keep`."""
+    open_ones = [Session.account_id == account_id, Session.ended_at.is_(None)]
+    if keep is not None:
+        open_ones.append(Session.id != keep)
+    session.execute(update(Session).where(*open_ones).values(ended_at=clock.now()))
+
+
+def revoked(session: DatabaseSession) -> list[str]:
+    """Return the ids of ended sessions and revoked clients whose access tokens may not have expired."""
+    oldest: datetime = clock.now() - OVERLAP
+    ended = session.scalars(select(Session.id).where(Session.ended_at > oldest))
+    clients = session.scalars(select(Client.id).where(Client.revoked_at > oldest))
+    return [str(row_id) for row_id in (*ended, *clients)]
+
+
+def hash_secret(secret: str) -> bytes:
+    """Return the stored form of a random secret; it has 192 bits, so no slow hash is needed."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def roles_of(session: DatabaseSession, account: Account) -> tuple[str, ...]:
+    """Return the codes of an account's roles, in order."""
+    if account.is_member:
+        return (MEMBER,)
+    codes = session.scalars(
+        select(AccountRole.role).where(AccountRole.account_id == account.id).order_by(AccountRole.role)
+    )
+    return tuple(codes)
+
+
+def forget_old(session: DatabaseSession) -> None:
+    """Delete sessions that ended a month ago, and those without a request for a year."""
+    now = clock.now()
+    session.execute(
+        delete(Session).where(or_(Session.ended_at < now - KEPT, Session.last_seen_at < now - timedelta(days=366)))
+    )

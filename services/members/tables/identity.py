@@ -1,0 +1,170 @@
+"""Institutions as the catalogue knows them, accounts, sessions, clients and signing keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.members.tables.base import Table
+
+
+class Institution(Table):
+    """An institution, copied from the catalogue.
+
+    version  of the catalogue's row; an older fact changes nothing
+    """
+
+    __tablename__ = "institutions"
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), unique=True)
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    kind: Mapped[str] = mapped_column(String(32))
+    zone: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int]
+
+
+class Account(Table):
+    """Who can sign in: staff, or a member whose id is then the account's.
+
+    user           user name of staff, in lower case, or a member's card number
+    password_hash  argon2id; "" until the first password is set
+    totp_secret    of the second factor, sealed under the master key; empty without one
+    totp_counter   of the last code that was used, so that no code is used twice
+    closed_at      staff without roles
+    """
+
+    __tablename__ = "accounts"
+    __table_args__ = (UniqueConstraint("institution_id", "user"), Index("accounts_user", "user"))
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    user: Mapped[str] = mapped_column(String(64))
+    name: Mapped[str]
+    is_member: Mapped[bool]
+    password_hash: Mapped[str]
+    password_at: Mapped[datetime | None]
+    totp_secret: Mapped[bytes]
+    totp_counter: Mapped[int]
+    created_at: Mapped[datetime]
+    last_sign_in_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+
+
+class AccountRole(Table):
+    """A role of an account, and who gave it."""
+
+    __tablename__ = "account_roles"
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"), primary_key=True)
+    role: Mapped[str] = mapped_column(String(32), primary_key=True)
+    institution_id: Mapped[UUID]
+    granted_by: Mapped[str] = mapped_column(String(128))
+    granted_at: Mapped[datetime]
+
+
+class Session(Table):
+    """A session in a browser or a program.
+
+    secret_hash  SHA-256 of the secret in the cookie
+    ended_at     after this its tokens are revoked
+    """
+
+    __tablename__ = "sessions"
+    __table_args__ = (
+        UniqueConstraint("secret_hash"),
+        Index("sessions_account", "account_id"),
+        Index("sessions_ended", "ended_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    secret_hash: Mapped[bytes]
+    began_at: Mapped[datetime]
+    last_seen_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class Client(Table):
+    """A program of another system that calls the API with a role."""
+
+    __tablename__ = "clients"
+    __table_args__ = (UniqueConstraint("institution_id", "name"), Index("clients_revoked", "revoked_at"))
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(32))
+    secret_hash: Mapped[bytes]
+    added_by: Mapped[str] = mapped_column(String(128))
+    added_at: Mapped[datetime]
+    last_used_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class Link(Table):
+    """A one-time link with which staff set their password.
+
+    totp_secret  the second factor that the page offers, sealed under the master key; empty where none is needed
+    """
+
+    __tablename__ = "links"
+    secret_hash: Mapped[bytes] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    account_id: Mapped[UUID] = mapped_column(ForeignKey("accounts.id"))
+    totp_secret: Mapped[bytes]
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]
+
+
+class Slip(Table):
+    """A one-time code on paper with which a member sets a password; a new one replaces it."""
+
+    __tablename__ = "slips"
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    code_hash: Mapped[bytes]
+    made_by: Mapped[str] = mapped_column(String(128))
+    made_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    tries_left: Mapped[int]
+
+
+class FailedAttempts(Table):
+    """Failed sign-ins of one account, or from one address.
+
+    key  keyed hash of the user name or of the address, because neither has to be readable here
+    """
+
+    __tablename__ = "failed_attempts"
+    __table_args__ = (Index("failed_attempts_last", "last_at"),)
+    key: Mapped[bytes] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    last_at: Mapped[datetime]
+
+
+class SigningKey(Table):
+    """A key that signs access tokens; the newest one signs, older ones verify until their last token has expired.
+
+    private_key  Ed25519, sealed under the master key
+    """
+
+    __tablename__ = "signing_keys"
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    public_key: Mapped[bytes]
+    private_key: Mapped[bytes]
+    made_at: Mapped[datetime]
+    retired_at: Mapped[datetime | None]
+
+
+class MasterKey(Table):
+    """The fingerprint of the master key that this database was sealed with.
+
+    printed_at  when `keys paper` printed a copy
+    """
+
+    __tablename__ = "master_keys"
+    fingerprint: Mapped[str] = mapped_column(String(32), primary_key=True)
+    made_at: Mapped[datetime]
+    printed_at: Mapped[datetime | None]
