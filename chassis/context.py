@@ -21,7 +21,6 @@ class Context:
     session      id of the actor's session; of a client: the client's id
     language     "id" or "en"
     deadline     `time.monotonic()` at which the caller stops waiting; None for never
-    session      id of the sign-in session; "" without one
     method       path of the called method, /package.Service/Method; "" outside a call
     key          the caller's Idempotency-Key; "" for methods that are not `keyed`
     trailers     metadata that goes back with the reply
@@ -34,7 +33,6 @@ class Context:
     scopes: frozenset[str] = frozenset()
     session: str = ""
     deadline: float | None = field(default=None, compare=False)
-    session: str = ""
     method: str = ""
     key: str = field(default="", repr=False)
     trailers: dict[str, str] = field(default_factory=dict, compare=False, repr=False)

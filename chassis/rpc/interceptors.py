@@ -146,9 +146,7 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         start = time.thread_time()
         try:
             context.check_deadline()
-            if options.scope != PUBLIC:
-                context = _with_caller(context, options.scope, grpc_context, verifier)
-                grpc_context.rangkiang = context
+            grpc_context.rangkiang = context = _with_caller(context, options.scope, grpc_context, verifier)
             if options.keyed:
                 _check_key(context.key)
             answer = handler.unary_unary(request, grpc_context)
@@ -181,11 +179,13 @@ def _set_context(grpc_context: Any, path: str, options: Options) -> Context:
 
 
 def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: TokenVerifier | None) -> Context:
-    """Return the context with who calls.
+    """Return the context with who calls; for a public method as it is.
 
     raises  Unauthenticated  SIGN_IN_NEEDED, and the errors of TokenVerifier.verify
             Forbidden        SCOPE_NEEDED, SERVICE_ONLY
     """
+    if scope == PUBLIC:
+        return context
     if scope.startswith(SERVICE_SCOPE):
         name = peer_service(grpc_context)
         if name != scope.removeprefix(SERVICE_SCOPE):
