@@ -31,7 +31,7 @@ class MasterKey:
 
     def __init__(self, key: bytes) -> None:
         if len(key) != KEY_BYTES:
-            raise Invalid("MASTER_KEY_UNREADABLE")
+            raise ValueError("a key of another length")
         self._key = key
         self._wrapping = AESGCM(self._derive(b"wrapping"))
         self._lookup = self._derive(b"lookup")
