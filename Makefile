@@ -22,8 +22,10 @@ run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
 	@.ci/setup run
 	@exec .ci/start
 
-test: services lint types  ## everything: checks, types, and all tests on real servers
-	@$(PY) -m pytest -q -n 2 --dist loadfile $(ARGS)
+# The checks run while the servers start, and more tests at once than there are cores, because half of them wait.
+test: setup  ## everything: checks, types, and all tests on real servers
+	@$(MAKE) --jobs=3 --output-sync services lint types
+	@$(PY) -m pytest -q -n 4 --dist loadfile $(ARGS)
 
 lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
 	@.ci/lint

@@ -6,8 +6,10 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from chassis import sentences
 from chassis.service import discover
@@ -23,8 +25,37 @@ sentences.register(CHECKOUT / "tests" / "sentences.toml")
 MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 
 
+# What takes longest begins first, so that no process of xdist still works when the others have ended.
+LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
+# Files that use the running libraries of tests/journeys/conftest.py; a process that runs them starts its own.
+LIBRARY_FILES = {f"tests/journeys/test_{name}.py" for name in ("first_journey", "gateway", "client_journey")}
+# Files of long tests that share no fixture: any process takes the next test.
+FILES_OF_LONG_TESTS = {
+    *(f"tests/faults/test_{name}.py" for name in ("kill_during_import", "kill_on_the_bus", "other_revisions", "soak")),
+    "tests/journeys/test_upgrade.py",
+}
+
+
+class Distribution(LoadFileScheduling):
+    """One file runs in one process, except that tests on a running library go by edition, and long ones one by one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if file in LIBRARY_FILES:
+            return "cluster" if "cluster" in nodeid else "embedded"
+        return nodeid if file in FILES_OF_LONG_TESTS else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    """Distribute the tests over the processes of `--dist loadfile`."""
+    config.option.loadscopereorder = False
+    return Distribution(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the fixtures it uses."""
+    """Put the longest tests first, and mark each test by the fixtures it uses."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in LONGEST_FIRST])
     for item in items:
         for fixture in getattr(item, "fixturenames", ()):
             if fixture in MARKERS:
@@ -48,7 +79,7 @@ def servers() -> dict[str, str]:
 @pytest.fixture
 def postgres_name(servers: dict[str, str]) -> Iterator[str]:
     """Name of an empty database for one test."""
-    name = _fresh_name()
+    name = fresh_name()
     development.create_database(name)
     yield name
     development.drop_database(name)
@@ -69,7 +100,7 @@ def postgres_owner_url(postgres_name: str) -> str:
 @pytest.fixture
 def postgres_template(servers: dict[str, str]) -> Iterator[dict[str, str]]:
     """Settings with `{service}` in DATABASE_URL and DATABASE_OWNER_URL, with an empty database for each service."""
-    name = _fresh_name()
+    name = fresh_name()
     databases = [f"{name}_{service.name}" for service in discover()]
     for database in databases:
         development.create_database(database)
@@ -85,7 +116,7 @@ def postgres_template(servers: dict[str, str]) -> Iterator[dict[str, str]]:
 @pytest.fixture(scope="module")
 def amqp_url(servers: dict[str, str]) -> Iterator[str]:
     """URL of a virtual host for one module; its queues are quorum queues."""
-    name = _fresh_name()
+    name = fresh_name()
     yield development.create_vhost(name)
     development.drop_vhost(name)
 
@@ -93,10 +124,11 @@ def amqp_url(servers: dict[str, str]) -> Iterator[str]:
 @pytest.fixture
 def elasticsearch_url(servers: dict[str, str]) -> Iterator[str]:
     """URL that ends in an index name for one test; indexes whose names begin with it are removed afterwards."""
-    name = _fresh_name().replace("_", "-")
+    name = fresh_name().replace("_", "-")
     yield f"{servers['SEARCH_ROOT_URL']}/{name}"
     development.drop_indices(name)
 
 
-def _fresh_name() -> str:
+def fresh_name() -> str:
+    """A name that no other test uses."""
     return f"test_{uuid.uuid4().hex[:12]}"

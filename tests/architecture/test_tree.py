@@ -137,6 +137,14 @@ def test_only_the_settings_read_the_environment():
     assert not offenders(*PACKAGES, is_offender=reads_environment, allowed_paths=allowed_paths)
 
 
+def test_only_the_corpus_reads_files_beside_the_checkout():
+    def leaves(node: ast.AST) -> bool:
+        return attribute_of(node, {"CHECKOUT"}, {"parent", "parents"}) or getattr(node, "value", None) == "CORPUS"
+
+    # `.ci/run` repeats in a bare clone only the tests that import it.
+    assert not offenders("tests", "bench", is_offender=leaves, allowed_paths=("tests/corpus", "tests/architecture"))
+
+
 def test_only_the_output_module_prints():
     def prints(node: ast.AST) -> bool:
         if attribute_of(node, {"typer", "click"}, {"echo", "secho"}) or attribute_of(node, {"sys"}, {"stderr"}):

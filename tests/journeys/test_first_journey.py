@@ -23,7 +23,7 @@ VISIBLE_SECONDS = 1.0
 MIN_RESULTS = 5
 
 
-def test_both_editions_rank_the_same_queries_in_the_same_order(
+def test_the_cluster_ranks_the_same_queries_in_the_same_order(
     embedded_library: Library, cluster_library: Library
 ) -> None:
     assert set(embedded_library.results) == {(query, sort) for query in QUERIES for sort in SORTS}
