@@ -37,6 +37,8 @@ LOSS_SECONDS = 0.5  # longest time until a waiting job notices that its lease is
 GRACE_SECONDS = 15
 
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
+# Each start, because a restored database may have lost its copies.
+FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_seconds=86_400, at_start=True)
 DELIVER = Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver")
 TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
 
@@ -45,7 +47,8 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
     """Return the jobs of a service: its own, and those of the platform that its database and bus need."""
     is_local = urlsplit(resources.settings.bus_url).scheme == "local"
     delivers = is_local and bool(resources.service.consumers)
-    return (*resources.service.jobs, RELAY, *([DELIVER] if delivers else []), TIDY)
+    fills = bool(resources.service.projections) and not resources.for_command
+    return (*resources.service.jobs, RELAY, *([DELIVER] if delivers else []), *([FILL] if fills else []), TIDY)
 
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:

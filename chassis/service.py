@@ -42,6 +42,23 @@ class Consumer:
 
 
 @dataclass(frozen=True, slots=True)
+class Projection:
+    """Copies of rows of another service, which its facts keep current.
+
+    name      unique within the service
+    owner     name of the service that owns the rows
+    fill      "package.module:function", called as fill(resources, channel): copies what the owner has, version-guarded,
+              and returns the number of rows read
+    is_empty  "package.module:function", called as is_empty(session)
+    """
+
+    name: str
+    owner: str
+    fill: str
+    is_empty: str
+
+
+@dataclass(frozen=True, slots=True)
 class Job:
     """Background work of a service; it runs in one process at a time, under a lease.
 
@@ -99,6 +116,7 @@ class Service:
                       `serve` and `up` load gRPC
     adder             "package.module:add_…Servicer_to_server", generated
     commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
+    projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
@@ -115,6 +133,7 @@ class Service:
     adder: str = ""
     commands: str = ""
     consumers: tuple[Consumer, ...] = ()
+    projections: tuple[Projection, ...] = ()
     jobs: tuple[Job, ...] = ()
     checks: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()

@@ -69,7 +69,9 @@ def prepared(folder: Path, search_url: str) -> Iterator[Prepared]:
 def _load(database: Database) -> None:
     context = system("relevance")
     with database.transaction(context) as session:
-        institutions.load_institutions(session, institutions.read_institutions(sample.institutions_path()))
+        institutions.load_institutions(
+            session, institutions.read_institutions(sample.institutions_path()), context=context
+        )
     for source, institution in sample.sources():
         Import(
             database,

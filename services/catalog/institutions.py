@@ -12,11 +12,15 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from chassis.context import Context
 from chassis.errors import Invalid, NotFound
+from chassis.events import emit
 from chassis.ids import new_id
 from chassis.sentences import LocalText, sentence
 from chassis.sql import update_many
 from chassis.toml_files import parse_toml
+from rangkiang.catalog.v1.events_pb2 import InstitutionCopy, InstitutionsChanged
+from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.tables import Branch, Institution, Record
 
 TEXTS = ("kind", "npp", "isil", "zone")
@@ -58,18 +62,24 @@ def read_institutions(path: Path) -> list[dict[str, Any]]:
     return institutions
 
 
-def load_institutions(session: Session, entries: list[dict[str, Any]]) -> LoadCounts:
+def load_institutions(session: Session, entries: list[dict[str, Any]], *, context: Context) -> LoadCounts:
     """Store institutions and branches of the file; others stay unchanged.
 
     Branches that an import created become confirmed. Branch names in holdings are updated.
+
+    emits  InstitutionsChanged  with those that came or changed
     """
     loaded = LoadCounts()
+    changed_institutions = []
     for entry in entries:
         institution = session.scalars(select(Institution).where(Institution.code == entry["code"])).first()
         if institution is None:
-            institution = Institution(id=new_id(), code=entry["code"])
+            institution = Institution(id=new_id(), code=entry["code"], version=0)
             session.add(institution)
-        loaded.changed += _describe(institution, entry)
+        if _describe(institution, entry):
+            institution.version += 1
+            loaded.changed += 1
+            changed_institutions.append(institution)
         loaded.institutions += 1
         session.flush()
         renamed: dict[str, dict[str, str]] = {}
@@ -89,7 +99,22 @@ def load_institutions(session: Session, entries: list[dict[str, Any]]) -> LoadCo
         session.flush()
         if renamed:
             _rename_in_holdings(session, institution, renamed)
+    if changed_institutions:
+        fact = InstitutionsChanged(institutions=[copy_of(institution) for institution in changed_institutions])
+        emit(session, fact, aggregate_id=f"institutions:{new_id()}", version=1, context=context)
     return loaded
+
+
+def copy_of(institution: Institution) -> InstitutionCopy:
+    """Return what other services may copy of an institution."""
+    return InstitutionCopy(
+        id=str(institution.id),
+        version=institution.version,
+        code=institution.code,
+        name=WireText(id=institution.name_id, en=institution.name_en),
+        kind=institution.kind,
+        zone=institution.zone,
+    )
 
 
 def _rename_in_holdings(session: Session, institution: Institution, renamed: dict[str, dict[str, str]]) -> None:

@@ -18,7 +18,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
-from services.members import keys, tables
+from services.members import institutions, keys, tables
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.sessions import end_sessions
@@ -61,7 +61,7 @@ def create_admin(
     with open_members() as resources:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
-            owner = accounts.institution_of(session, institution)
+            owner = institutions.institution_of(session, institution)
             person = accounts.add_staff(
                 session,
                 institution_id=owner.id,
@@ -105,7 +105,7 @@ def create_client(
 ) -> None:
     """Add a client, and print its secret, which is stored nowhere."""
     with open_members() as resources, resources.database.transaction(OPERATOR) as session:
-        owner = accounts.institution_of(session, institution)
+        owner = institutions.institution_of(session, institution)
         client, secret = clients.add_client(
             session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
         )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chassis.service import Job, Service
+from chassis.service import Consumer, Job, Projection, Service
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from services.members.tables import Table
 
 SERVICE = Service(
@@ -14,6 +15,15 @@ SERVICE = Service(
     rpc="services.members.rpc:servicer",
     adder="rangkiang.members.v1.members_pb2_grpc:add_MembersServicer_to_server",
     commands="services.members.commands:app",
+    consumers=(Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),),
+    projections=(
+        Projection(
+            name="institutions",
+            owner="catalog",
+            fill="services.members.rpc.snapshots:copy_institutions",
+            is_empty="services.members.institutions:is_empty",
+        ),
+    ),
     jobs=(
         Job(
             name="forgetting",

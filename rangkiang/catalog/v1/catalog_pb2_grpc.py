@@ -104,6 +104,11 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.FromString,
                 _registered_method=True)
+        self.Snapshot = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/Snapshot',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
+                _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListInstitutions',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListInstitutionsRequest.SerializeToString,
@@ -211,6 +216,13 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Snapshot(self, request, context):
+        """What other services may copy, whole: for those that begin late, or have lost facts.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstitutions(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -290,6 +302,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.NoteSearches,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -654,6 +671,33 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/NoteSearches',
             rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_searches__pb2.NoteSearchesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/Snapshot',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,8 @@ class CatalogStub:
     """Records by number, each with when it last changed: for sitemaps."""
     NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
     """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+    Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
+    """What other services may copy, whole: for those that begin late, or have lost facts."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
 
@@ -97,6 +99,8 @@ class CatalogAsyncStub(CatalogStub):
     """Records by number, each with when it last changed: for sitemaps."""
     NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
     """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+    Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
+    """What other services may copy, whole: for those that begin late, or have lost facts."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
 
@@ -206,6 +210,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_searches_pb2.NoteSearchesReply, _abc.Awaitable[_searches_pb2.NoteSearchesReply]]:
         """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+
+    @_abc_1.abstractmethod
+    def Snapshot(
+        self,
+        request: _catalog_pb2.SnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.SnapshotReply, _abc.Awaitable[_catalog_pb2.SnapshotReply]]:
+        """What other services may copy, whole: for those that begin late, or have lost facts."""
 
     @_abc_1.abstractmethod
     def ListInstitutions(

@@ -22,15 +22,20 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/events.proto\x12\x14rangkiang.catalog.v1\"F\n\x0eRecordsChanged\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\x12\x10\n\x08versions\x18\x03 \x03(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!rangkiang/catalog/v1/events.proto\x12\x14rangkiang.catalog.v1\x1a\x1erangkiang/common/v1/text.proto\"F\n\x0eRecordsChanged\x12\x0e\n\x06source\x18\x01 \x01(\t\x12\x12\n\nrecord_ids\x18\x02 \x03(\t\x12\x10\n\x08versions\x18\x03 \x03(\x03\"R\n\x13InstitutionsChanged\x12;\n\x0cinstitutions\x18\x01 \x03(\x0b\x32%.rangkiang.catalog.v1.InstitutionCopy\"\x86\x01\n\x0fInstitutionCopy\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0c\n\x04\x63ode\x18\x03 \x01(\t\x12,\n\x04name\x18\x04 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.catalog.v1.events_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECORDSCHANGED']._serialized_start=59
-  _globals['_RECORDSCHANGED']._serialized_end=129
+  _globals['_RECORDSCHANGED']._serialized_start=91
+  _globals['_RECORDSCHANGED']._serialized_end=161
+  _globals['_INSTITUTIONSCHANGED']._serialized_start=163
+  _globals['_INSTITUTIONSCHANGED']._serialized_end=245
+  _globals['_INSTITUTIONCOPY']._serialized_start=248
+  _globals['_INSTITUTIONCOPY']._serialized_end=382
 # @@protoc_insertion_point(module_scope)

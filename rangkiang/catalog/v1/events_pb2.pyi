@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from rangkiang.common.v1 import text_pb2 as _text_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -48,3 +49,65 @@ class RecordsChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordsChanged: _TypeAlias = RecordsChanged  # noqa: Y015
+
+@_typing.final
+class InstitutionsChanged(_message.Message):
+    """Institutions came or changed; each is whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def institutions(self) -> _containers.RepeatedCompositeFieldContainer[Global___InstitutionCopy]: ...
+    def __init__(
+        self,
+        *,
+        institutions: _abc.Iterable[Global___InstitutionCopy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["institutions", b"institutions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstitutionsChanged: _TypeAlias = InstitutionsChanged  # noqa: Y015
+
+@_typing.final
+class InstitutionCopy(_message.Message):
+    """What other services may copy of an institution."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    """Grows with each change."""
+    code: _builtins.str
+    kind: _builtins.str
+    """public, school, academic, special …"""
+    zone: _builtins.str
+    """IANA zone, such as Asia/Jakarta."""
+    @_builtins.property
+    def name(self) -> _text_pb2.LocalText: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        code: _builtins.str = ...,
+        name: _text_pb2.LocalText | None = ...,
+        kind: _builtins.str = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "kind", b"kind", "name", b"name", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___InstitutionCopy: _TypeAlias = InstitutionCopy  # noqa: Y015

@@ -131,7 +131,7 @@ def sample_load(
                 summary(total, 0.0, json=True, dry_run=False)
             return
         with resources.database.transaction(context) as session:
-            load_institutions(session, read_institutions(sample.institutions_path()))
+            load_institutions(session, read_institutions(sample.institutions_path()), context=context)
             class_counts.load_captions(session, *class_counts.read_captions(sample.classes_path()))
         with bar_for(quiet=json, in_bytes=True) as bar:
             for source, institution in sample.sources():

@@ -28,8 +28,9 @@ sources_app = typer.Typer(no_args_is_help=True, help="Sources of records, and ho
 def load_institutions(file: Path, json: Json = False) -> None:
     """Load institutions and branches from a TOML file."""
     entries = institutions.read_institutions(file)
-    with open_catalogue() as resources, resources.database.transaction(system("institutions")) as session:
-        loaded = institutions.load_institutions(session, entries)
+    context = system("institutions")
+    with open_catalogue() as resources, resources.database.transaction(context) as session:
+        loaded = institutions.load_institutions(session, entries, context=context)
     result = {"institutions": loaded.institutions, "branches": loaded.branches, "changed": loaded.changed}
     line = f"{loaded.institutions} institutions, {loaded.branches} branches, {loaded.changed} changed"
     print_json(result) if json else print_text(line)

@@ -11,7 +11,10 @@ from services.catalog.tables.base import Table
 
 
 class Institution(Table):
-    """A library organisation: the tenant."""
+    """A library organisation: the tenant.
+
+    version  grows with each change, for copies in other services
+    """
 
     __tablename__ = "institutions"
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -22,6 +25,7 @@ class Institution(Table):
     npp: Mapped[str] = mapped_column(String(32))
     isil: Mapped[str] = mapped_column(String(16))
     zone: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(server_default="1")
 
 
 class Branch(Table):

@@ -21,7 +21,7 @@ from services.members import roles
 from services.members.sealing import MasterKey
 from services.members.sign_in import passwords, second_factor
 from services.members.sign_in.sessions import end_sessions, roles_of
-from services.members.tables import Account, AccountRole, Institution, Link
+from services.members.tables import Account, AccountRole, Link
 
 LINK_LIFE = timedelta(hours=24)
 LONGEST_NAME = 120
@@ -34,18 +34,6 @@ class Staff:
 
     account: Account
     roles: tuple[str, ...]
-
-
-def institution_of(session: Session, code: str) -> Institution:
-    """Return an institution by its code.
-
-    raises  NotFound  INSTITUTION_UNKNOWN
-    """
-    institution = session.scalars(select(Institution).where(Institution.code == code)).first()
-    if institution is None:
-        known = session.scalars(select(Institution.code).order_by(Institution.code).limit(20))
-        raise NotFound("INSTITUTION_UNKNOWN", given=code[:40], known=", ".join(known) or "-")
-    return institution
 
 
 def list_staff(session: Session) -> list[Staff]:

@@ -7,11 +7,14 @@ from typing import Any
 
 import orjson
 import pytest
+from google.protobuf.json_format import Parse
 from sqlalchemy import select
 
+from chassis import outbox
 from chassis.context import READER, system
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
 from services.catalog import institutions, sample
 from services.catalog.tables import Branch, Institution, Record
 from tests.builders import book
@@ -44,7 +47,7 @@ def read(folder: Path, text: str | bytes) -> list[dict[str, Any]]:
 
 def load(database: Database, institutions_data: list[dict[str, Any]]) -> tuple[int, int, int]:
     with database.transaction(system("test")) as session:
-        counts = institutions.load_institutions(session, institutions_data)
+        counts = institutions.load_institutions(session, institutions_data, context=system("test"))
     return counts.institutions, counts.branches, counts.changed
 
 
@@ -143,3 +146,18 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotFound) as refusal:
         institutions.read_institutions(tmp_path / "nowhere.toml")
     assert refusal.value.reason == "PATH_NOT_FOUND"
+
+
+def test_an_institution_that_came_or_changed_is_told_once_with_a_version_that_grows(
+    database: Database, tmp_path: Path
+) -> None:
+    institutions_data = read(tmp_path, GOOD)
+    load(database, institutions_data)
+    load(database, institutions_data)
+    institutions_data[0]["name"]["en"] += " of the town"
+    load(database, institutions_data)
+    with database.reading(system("test")) as session:
+        facts = [Parse(event.body, InstitutionsChanged()) for event in outbox.unpublished(session, limit=10)]
+    told = [[(copy.code, copy.version) for copy in fact.institutions] for fact in facts]
+    assert told == [[(entry["code"], 1) for entry in institutions_data], [(institutions_data[0]["code"], 2)]]
+    assert facts[1].institutions[0].name.en.endswith("of the town")

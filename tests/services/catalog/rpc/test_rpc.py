@@ -52,7 +52,9 @@ def resources(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Resources]:
     settings = Settings(data=folder, grpc_port=0, grpc_threads=2)
     with migrated_database(SERVICE, settings.database("catalog")) as database:
         with database.transaction(system("test")) as session:
-            institutions.load_institutions(session, institutions.read_institutions(sample.institutions_path()))
+            institutions.load_institutions(
+                session, institutions.read_institutions(sample.institutions_path()), context=system("test")
+            )
         Importer(database)(_as_json([BOOK, LARGE]))
         _index(database, settings)
         yield Resources(settings=settings, database=database, service=SERVICE)

@@ -1,0 +1,91 @@
+"""Fills the copies that a service keeps of other services' rows: at its first start, and on `rangkiang resync`."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+from chassis import telemetry
+from chassis.context import system
+from chassis.errors import Invalid
+from chassis.output import print_json, print_text
+from chassis.rpc import inproc
+from chassis.rpc.client import sync_channel
+from chassis.service import Projection, Resources, discover, load, process_settings
+from chassis.settings import Settings
+from chassis.urls import resolve
+from chassis.wake import announce_commits
+
+log = logging.getLogger(__name__)
+
+FILLING = system("resync")
+
+app = typer.Typer()
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+
+
+def fill_empty(resources: Resources, _stop: threading.Event) -> None:
+    """Job of a service with projections: fill those that are empty.
+
+    raises  Unavailable  the owner does not answer; the job is tried again
+    """
+    for projection in resources.service.projections:
+        with resources.database.reading(FILLING) as session:
+            is_empty = resolve(projection.is_empty)(session)
+        if is_empty and (rows := fill(resources, projection)):
+            log.info("projection_filled", extra={"projection": projection.name, "rows": rows})
+
+
+def fill(resources: Resources, projection: Projection) -> int:
+    """Copy the rows of one projection from its owner. Returns the number of rows read."""
+    settings, name = resources.settings, resources.service.name
+    with contextlib.closing(sync_channel(settings.service_url(projection.owner), settings, caller=name)) as channel:
+        rows: int = resolve(projection.fill)(resources, channel)
+    return rows
+
+
+@app.command("resync")
+def resync(
+    service: Annotated[str, typer.Argument(help="The service that keeps the copies.")],
+    json: Json = False,
+) -> None:
+    """Copy again what a service keeps of other services; rows that are current stay as they are."""
+    manifest = load(service)
+    if not manifest.projections:
+        known = ", ".join(other.name for other in discover() if other.projections)
+        raise Invalid("NOTHING_TO_RESYNC", service=service, known=known)
+    settings = process_settings([manifest])
+    with telemetry.command(settings), contextlib.closing(manifest.open_database(settings)) as database:
+        database.check_revisions()
+        announce_commits(database)
+        resources = Resources(settings=settings, database=database, service=manifest)
+        rows = {}
+        for projection in manifest.projections:
+            with _owner_in_this_process(projection.owner, settings):
+                rows[projection.name] = fill(resources, projection)
+    if json:
+        print_json({"service": service, "rows": rows})
+    else:
+        print_text("\n".join(f"{name}: {count} rows" for name, count in rows.items()))
+
+
+@contextlib.contextmanager
+def _owner_in_this_process(owner: str, settings: Settings) -> Iterator[None]:
+    """Run the owner's methods in this process where its address says so: the embedded edition may not be running."""
+    if settings.service_url(owner) != f"inproc:{owner}":
+        yield
+        return
+    manifest = load(owner)
+    with contextlib.closing(manifest.open_database(settings, pool_size=2)) as database:
+        database.check_revisions()
+        resources = Resources(settings=settings, database=database, service=manifest)
+        inproc.register(owner, resolve(manifest.rpc)(resources), resolve(manifest.adder))
+        try:
+            yield
+        finally:
+            inproc.unregister(owner)

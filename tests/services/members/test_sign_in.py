@@ -1,0 +1,314 @@
+"""Sign-in: passwords, second factor, pauses after failures, sessions, roles, clients, and forged tokens."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import text
+
+from chassis import auth, clock
+from chassis.auth import Principal
+from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from rangkiang.members.v1 import members_pb2, staff_pb2
+from rangkiang.members.v1 import sign_in_pb2 as wire
+from services.members.keys import rotate_signing_key
+from tests.services.members.conftest import PASSWORD, PKS, TEST, UNAND, Office, bearer
+
+
+def refusal(call: Callable[[], Any]) -> str:
+    """The reason for which a call is refused; "" when it is not."""
+    try:
+        call()
+    except Error as error:
+        return error.reason
+    return ""
+
+
+def account(office: Office, token: wire.AccessToken | str) -> Any:
+    return office.stub.GetAccount(members_pb2.GetAccountRequest(), metadata=bearer(token)).account
+
+
+def test_staff_sign_in_with_the_password_of_their_link(office: Office) -> None:
+    office.staff("budi", "desk")
+    reply = office.sign_in(" Budi ")
+    assert (reply.account.user, reply.account.institution, list(reply.account.roles)) == ("budi", "PKS", ["desk"])
+    assert account(office, reply.token).name == "Budi"
+    assert reply.token.expires_in_seconds == 300
+
+
+def test_an_unknown_user_and_a_wrong_password_have_one_answer(office: Office) -> None:
+    office.staff("budi", "desk")
+    for user in ("budi", "nobody", "", "budi'; --", "ﷺ" * 200):
+        with pytest.raises(Unauthenticated) as raised:
+            office.sign_in(user, "wrong password")
+        assert (raised.value.reason, raised.value.facts) == ("SIGN_IN_FAILED", {})
+
+
+def test_failures_of_a_user_at_one_address_lead_to_a_pause_that_ends(office: Office) -> None:
+    office.staff("budi", "desk")
+    for user in ("budi", "nobody"):
+        reasons = [refusal(lambda user=user: office.sign_in(user, "wrong", address="10.0.0.9")) for _ in range(7)]
+        assert reasons == ["SIGN_IN_FAILED"] * 5 + ["SIGN_IN_PAUSED"] * 2
+    assert refusal(lambda: office.sign_in("budi", address="10.0.0.9")) == "SIGN_IN_PAUSED"
+    assert office.sign_in("budi", address="10.0.0.7").account.user == "budi"
+    with clock.frozen(clock.now() + timedelta(seconds=30)):
+        assert office.sign_in("budi", address="10.0.0.9").account.user == "budi"
+
+
+def test_a_right_password_takes_back_its_failures(office: Office) -> None:
+    office.staff("budi", "desk")
+    for _ in range(3):
+        for _ in range(4):
+            assert refusal(lambda: office.sign_in("budi", "wrong", address="10.0.0.9")) == "SIGN_IN_FAILED"
+        office.sign_in("budi", address="10.0.0.9")
+
+
+def test_an_administrator_needs_a_code_and_each_code_works_once(office: Office) -> None:
+    office.staff("siti", "administrator")
+    assert refusal(lambda: office.sign_in("siti")) == "TOTP_REQUIRED"
+    assert refusal(lambda: office.sign_in("siti", "wrong")) == "SIGN_IN_FAILED"
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        code = office.code("siti")
+        assert refusal(lambda: office.sign_in("siti", totp="000000")) == "SIGN_IN_FAILED"
+        assert office.sign_in("siti", totp=code).account.has_second_factor
+        assert refusal(lambda: office.sign_in("siti", totp=code)) == "SIGN_IN_FAILED"
+
+
+def test_a_link_works_once_and_for_a_day(office: Office) -> None:
+    office.staff("siti", "administrator")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+        request = staff_pb2.AddStaffRequest(user="rani", name="Rani", roles=["desk"])
+        first = office.stub.AddStaff(request, metadata=[*bearer(token), ("idempotency-key", "a-1")])
+        request.user = "dewi"
+        second = office.stub.AddStaff(request, metadata=[*bearer(token), ("idempotency-key", "a-2")])
+    use = wire.UseLinkRequest(link=first.link, password="short")
+    assert refusal(lambda: office.stub.UseLink(use)) == "PASSWORD_TOO_SHORT"
+    use.password = PASSWORD
+    assert office.stub.UseLink(use).user == "rani"
+    assert refusal(lambda: office.stub.UseLink(use)) == "LINK_INVALID"
+    assert refusal(lambda: office.stub.GetLink(wire.GetLinkRequest(link="invented"))) == "LINK_INVALID"
+    with clock.frozen(clock.now() + timedelta(hours=25)):
+        assert refusal(lambda: office.stub.GetLink(wire.GetLinkRequest(link=second.link))) == "LINK_INVALID"
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["password", "12345678", "11111111", "rahasia123", "perpustakaan", "budi1234", "Bud i1234", "qwertyuiop"],
+)
+def test_a_password_that_is_easy_to_guess_is_refused(office: Office, password: str) -> None:
+    office.staff("budi", "desk")
+    token = office.sign_in("budi").token
+    request = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password=password)
+    metadata = [*bearer(token), ("idempotency-key", "p-1")]
+    if password == "Bud i1234":
+        office.stub.ChangePassword(request, metadata=metadata)
+    else:
+        assert refusal(lambda: office.stub.ChangePassword(request, metadata=metadata)) == "PASSWORD_COMMON"
+
+
+def test_a_new_password_ends_the_other_sessions(office: Office) -> None:
+    office.staff("budi", "desk")
+    phone, desk = office.sign_in("budi"), office.sign_in("budi")
+    request = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password="tiga kata lain lagi")
+    office.stub.ChangePassword(request, metadata=[*bearer(desk.token), ("idempotency-key", "p-1")])
+    office.stub.RenewToken(wire.RenewTokenRequest(session=desk.session))
+    with pytest.raises(Unauthenticated, match="SESSION_ENDED"):
+        office.stub.RenewToken(wire.RenewTokenRequest(session=phone.session))
+    assert refusal(lambda: office.sign_in("budi")) == "SIGN_IN_FAILED"
+
+
+def test_staff_must_sign_in_again_after_half_an_hour_without_a_request(office: Office) -> None:
+    office.staff("budi", "desk")
+    session, start = office.sign_in("budi").session, clock.now()
+    renew = wire.RenewTokenRequest(session=session)
+    for minutes, reason in ((20, ""), (45, ""), (76, "SESSION_ENDED")):
+        with clock.frozen(start + timedelta(minutes=minutes)):
+            assert refusal(lambda: office.stub.RenewToken(renew)) == reason
+
+
+def test_a_token_of_an_ended_session_is_refused_within_twenty_seconds(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    office.staff("budi", "desk")
+    reply = office.sign_in("budi")
+    assert account(office, reply.token).user == "budi"
+    office.stub.SignOut(wire.SignOutRequest(session=reply.session))
+    # The interval is 15 s; here the state is read for each call.
+    monkeypatch.setattr(auth.TokenVerifier._current_state, "__defaults__", (0.0,))
+    with pytest.raises(Unauthenticated, match="SESSION_ENDED"):
+        account(office, reply.token)
+    assert auth.STATE_SECONDS < 20
+
+
+def test_nobody_gives_a_role_beyond_their_own(office: Office) -> None:
+    office.staff("siti", "administrator")
+    manager = office.staff("mona", "manager")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+    weak = office.keys.sign(
+        Principal(manager, str(PKS), manager, frozenset({"staff.manage", "clients.manage", "account", "members.read"}))
+    )
+    add = staff_pb2.AddStaffRequest(user="rani", name="Rani", roles=["administrator"])
+    with pytest.raises(Forbidden, match="ROLE_NOT_YOURS"):
+        office.stub.AddStaff(add, metadata=[*bearer(weak), ("idempotency-key", "k-1")])
+    client = staff_pb2.AddClientRequest(name="opac", role="manager")
+    with pytest.raises(Forbidden, match="ROLE_NOT_YOURS"):
+        office.stub.AddClient(client, metadata=[*bearer(weak), ("idempotency-key", "k-2")])
+    with pytest.raises(Invalid, match="ROLE_UNKNOWN"):
+        office.stub.AddStaff(
+            staff_pb2.AddStaffRequest(user="rani", name="Rani", roles=["member"]),
+            metadata=[*bearer(token), ("idempotency-key", "k-3")],
+        )
+    own = staff_pb2.SetRolesRequest(id=account(office, token).id, roles=["desk"])
+    with pytest.raises(Forbidden, match="ROLES_ARE_YOUR_OWN"):
+        office.stub.SetRoles(own, metadata=[*bearer(token), ("idempotency-key", "k-4")])
+    office.stub.SetRoles(
+        staff_pb2.SetRolesRequest(id=manager, roles=[]), metadata=[*bearer(token), ("idempotency-key", "k-5")]
+    )
+    assert refusal(lambda: office.sign_in("mona")) == "SIGN_IN_FAILED"
+
+
+def test_staff_of_another_institution_do_not_exist(office: Office) -> None:
+    stranger = office.staff("andi", "desk", institution=UNAND)
+    office.staff("siti", "administrator")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+    staff = office.stub.ListStaff(staff_pb2.ListStaffRequest(), metadata=bearer(token)).staff
+    assert [person.user for person in staff] == ["siti"]
+    with pytest.raises(NotFound, match="STAFF_NOT_FOUND"):
+        office.stub.SetRoles(
+            staff_pb2.SetRolesRequest(id=stranger, roles=["desk"]),
+            metadata=[*bearer(token), ("idempotency-key", "k-1")],
+        )
+    with pytest.raises(Conflict, match="USER_NAME_TAKEN"):
+        office.stub.AddStaff(
+            staff_pb2.AddStaffRequest(user="siti", name="Siti", roles=["desk"]),
+            metadata=[*bearer(token), ("idempotency-key", "k-2")],
+        )
+
+
+def test_a_client_gets_tokens_until_it_is_revoked(office: Office) -> None:
+    office.staff("siti", "administrator")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+    added = office.stub.AddClient(
+        staff_pb2.AddClientRequest(name="opac", role="desk"), metadata=[*bearer(token), ("idempotency-key", "k-1")]
+    )
+    request = wire.IssueTokenRequest(client_id=added.client.id, client_secret=added.secret)
+    assert account(office, office.stub.IssueToken(request).token).user == "opac"
+    wrong = wire.IssueTokenRequest(client_id=added.client.id, client_secret="invented")
+    assert refusal(lambda: office.stub.IssueToken(wrong)) == "CLIENT_REFUSED"
+    unknown = wire.IssueTokenRequest(client_id="nobody", client_secret=added.secret)
+    assert refusal(lambda: office.stub.IssueToken(unknown)) == "CLIENT_REFUSED"
+    office.stub.RevokeClient(staff_pb2.RevokeClientRequest(id=added.client.id), metadata=bearer(token))
+    assert refusal(lambda: office.stub.IssueToken(request)) == "CLIENT_REFUSED"
+
+
+def b64(data: dict[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(data).encode()).rstrip(b"=").decode()
+
+
+def forged(office: Office, **changes: Any) -> str:
+    """A token with these changed claims, signed with the real key."""
+    key_id, private_key = office.keys._signing_key()
+    real = auth.sign_token(
+        Principal("x", str(PKS), "s", frozenset({"account"})), key_id=key_id, private_key=private_key
+    )
+    claims = jwt.decode(real, options={"verify_signature": False}) | changes
+    claims = {name: value for name, value in claims.items() if value is not None}
+    key = Ed25519PrivateKey.from_private_bytes(private_key)
+    return jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": key_id})
+
+
+FORGERIES: dict[str, Callable[[Office], str]] = {
+    "none": lambda office: f"{b64({'alg': 'none', 'kid': office.keys._signing_key()[0]})}.{b64({'sub': 'x'})}.",
+    "hmac with the public key": lambda office: jwt.encode(
+        {"sub": "x"}, b"k" * 32, algorithm="HS256", headers={"kid": office.keys._signing_key()[0]}
+    ),
+    "another key": lambda office: auth.sign_token(
+        Principal("x", str(PKS), "s", frozenset({"account"})),
+        key_id=office.keys._signing_key()[0],
+        private_key=Ed25519PrivateKey.generate().private_bytes_raw(),
+    ),
+    "unknown key": lambda office: auth.sign_token(
+        Principal("x", str(PKS), "s", frozenset({"account"})),
+        key_id="ffffffffffffffff",
+        private_key=Ed25519PrivateKey.generate().private_bytes_raw(),
+    ),
+    "issuer": lambda office: forged(office, iss="somebody"),
+    "audience": lambda office: forged(office, aud="somebody"),
+    "no scope": lambda office: forged(office, scope=None),
+    "no expiry": lambda office: forged(office, exp=None),
+    "a list as subject": lambda office: forged(office, sub=["x"]),
+    "two dots": lambda _: "a.b.c",
+    "empty": lambda _: "",
+    "long": lambda _: "a" * 5_000,
+}
+
+
+@pytest.mark.parametrize("forgery", FORGERIES)
+def test_a_forged_token_is_refused(office: Office, forgery: str) -> None:
+    with pytest.raises(Unauthenticated, match="TOKEN_INVALID"):
+        account(office, FORGERIES[forgery](office))
+
+
+def test_an_expired_token_is_refused(office: Office) -> None:
+    office.staff("budi", "desk")
+    token = office.sign_in("budi").token
+    with clock.frozen(clock.now() + timedelta(seconds=301)), pytest.raises(Unauthenticated, match="TOKEN_EXPIRED"):
+        account(office, token)
+
+
+def test_tokens_of_a_rotated_key_are_valid_until_they_expire(office: Office) -> None:
+    office.staff("budi", "desk")
+    before = office.sign_in("budi").token
+    with office.database.transaction(TEST) as session:
+        rotate_signing_key(session, office.keys.master)
+    office.keys.forget_retired([])
+    after = office.keys.sign(Principal(account(office, before).id, str(PKS), "s", frozenset({"account"})))
+    assert jwt.get_unverified_header(before.token)["kid"] != jwt.get_unverified_header(after)["kid"]
+    for token in (before.token, after):
+        assert account(office, token).user == "budi"
+
+
+def test_a_method_needs_its_scope_and_a_token(office: Office) -> None:
+    office.staff("budi", "desk")
+    token = office.sign_in("budi").token
+    with pytest.raises(Forbidden) as refused:
+        office.stub.ListStaff(staff_pb2.ListStaffRequest(), metadata=bearer(token))
+    assert (refused.value.reason, refused.value.facts) == ("SCOPE_NEEDED", {"scope": "staff.manage"})
+    with pytest.raises(Unauthenticated, match="SIGN_IN_NEEDED"):
+        office.stub.ListStaff(staff_pb2.ListStaffRequest())
+
+
+def test_no_password_secret_or_code_is_readable_in_the_database(office: Office) -> None:
+    office.staff("siti", "administrator")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        reply = office.sign_in("siti", totp=office.code("siti"))
+    secrets = [PASSWORD, reply.session, reply.token.token, office.totp["siti"].secret]
+    with office.database.reading(TEST) as session:
+        tables = ("accounts", "sessions", "links", "signing_keys", "failed_attempts", "outbox")
+        content = "".join(repr(session.execute(text(f"SELECT * FROM {table}")).all()) for table in tables)
+    assert not [secret for secret in secrets if secret in content]
+
+
+def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(office: Office) -> None:
+    from services.members.sign_in import passwords
+
+    office.staff("budi", "desk")
+    taken = [passwords._places.acquire(blocking=False) for _ in range(passwords.AT_ONCE + passwords.MOST_WAITING)]
+    try:
+        assert all(taken)
+        with pytest.raises(TooMany, match="SIGN_IN_BUSY"):
+            office.sign_in("budi")
+    finally:
+        for _ in taken:
+            passwords._places.release()
