@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import rpc
 from chassis.db import Database
+from chassis.idempotency import once
 from chassis.ids import parse_id
 from rangkiang.members.v1 import staff_pb2 as wire
 from services.members.keys import Keys
@@ -31,7 +32,8 @@ class StaffMethods:
     def AddStaff(self, request: wire.AddStaffRequest, context: grpc.ServicerContext) -> wire.AddStaffReply:
         caller = rpc.context(context)
         master = self._keys.master
-        with self._database.transaction(caller) as session:
+
+        def add() -> wire.AddStaffReply:
             person = accounts.add_staff(
                 session,
                 institution_id=parse_id(caller.institution),
@@ -41,14 +43,20 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
-            link = accounts.make_link(session, person.account, master)
-        return wire.AddStaffReply(member=_member(person), link=link)
+            return wire.AddStaffReply(member=_member(person), link=accounts.make_link(session, person.account, master))
+
+        with self._database.transaction(caller) as session:
+            return once(session, caller, request, wire.AddStaffReply, add, keep_reply=False)
 
     def SetRoles(self, request: wire.SetRolesRequest, context: grpc.ServicerContext) -> wire.SetRolesReply:
         caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+
+        def change() -> wire.SetRolesReply:
             person = accounts.set_roles(session, request.id, list(request.roles), context=caller)
-        return wire.SetRolesReply(member=_member(person))
+            return wire.SetRolesReply(member=_member(person))
+
+        with self._database.transaction(caller) as session:
+            return once(session, caller, request, wire.SetRolesReply, change)
 
     def ListClients(self, request: wire.ListClientsRequest, context: grpc.ServicerContext) -> wire.ListClientsReply:
         with self._database.reading(rpc.context(context)) as session:
@@ -57,7 +65,8 @@ class StaffMethods:
 
     def AddClient(self, request: wire.AddClientRequest, context: grpc.ServicerContext) -> wire.AddClientReply:
         caller = rpc.context(context)
-        with self._database.transaction(caller) as session:
+
+        def add() -> wire.AddClientReply:
             client, secret = clients.add_client(
                 session,
                 institution_id=parse_id(caller.institution),
@@ -66,7 +75,10 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
-        return wire.AddClientReply(client=_client(client), secret=secret)
+            return wire.AddClientReply(client=_client(client), secret=secret)
+
+        with self._database.transaction(caller) as session:
+            return once(session, caller, request, wire.AddClientReply, add, keep_reply=False)
 
     def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
         with self._database.transaction(rpc.context(context)) as session:

@@ -100,25 +100,20 @@ def test_a_link_works_once_and_for_a_day(office: Office) -> None:
 
 
 @pytest.mark.parametrize(
-    "password",
-    ["password", "12345678", "11111111", "rahasia123", "perpustakaan", "budi1234", "Bud i1234", "qwertyuiop"],
+    "password", ["password", "12345678", "11111111", "rahasia123", "perpustakaan", "budi1234", "qwertyuiop"]
 )
 def test_a_password_that_is_easy_to_guess_is_refused(office: Office, password: str) -> None:
     office.staff("budi", "desk")
     token = office.sign_in("budi").token
     request = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password=password)
-    metadata = [*bearer(token), ("idempotency-key", "p-1")]
-    if password == "Bud i1234":
-        office.stub.ChangePassword(request, metadata=metadata)
-    else:
-        assert refusal(lambda: office.stub.ChangePassword(request, metadata=metadata)) == "PASSWORD_COMMON"
+    assert refusal(lambda: office.stub.ChangePassword(request, metadata=bearer(token))) == "PASSWORD_COMMON"
 
 
 def test_a_new_password_ends_the_other_sessions(office: Office) -> None:
     office.staff("budi", "desk")
     phone, desk = office.sign_in("budi"), office.sign_in("budi")
     request = members_pb2.ChangePasswordRequest(password=PASSWORD, new_password="tiga kata lain lagi")
-    office.stub.ChangePassword(request, metadata=[*bearer(desk.token), ("idempotency-key", "p-1")])
+    office.stub.ChangePassword(request, metadata=bearer(desk.token))
     office.stub.RenewToken(wire.RenewTokenRequest(session=desk.session))
     with pytest.raises(Unauthenticated, match="SESSION_ENDED"):
         office.stub.RenewToken(wire.RenewTokenRequest(session=phone.session))
