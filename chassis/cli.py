@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
 # Commands of the chassis that are imported when they are called: their place and their line of help.
 LAZY = {
+    "audit": ("chassis.audit.commands:app", "Who did what, and whether the record of it is unchanged."),
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
     "resync": ("chassis.resync:app", "Copy again what a service keeps of other services."),
 }

@@ -107,6 +107,7 @@ class Database:
         self.protected_tables = protected_tables
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._after_commit: list[Callable[[], None]] = []
+        self._before_close: list[Callable[[], None]] = []
         self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
             path = Path(self.url.database or "")
@@ -147,6 +148,10 @@ class Database:
     def after_commit(self, call: Callable[[], None]) -> None:
         """Register a short function to call after each commit with changes: it wakes threads that wait for work."""
         self._after_commit.append(call)
+
+    def before_close(self, call: Callable[[], None]) -> None:
+        """Register a function to call when this database is closed, while it can still be used."""
+        self._before_close.append(call)
 
     @contextmanager
     def transaction(self, context: Context) -> Iterator[Session]:
@@ -264,6 +269,8 @@ class Database:
             connection.close()
 
     def close(self) -> None:
+        while self._before_close:
+            self._before_close.pop()()
         while self._ready:
             self._ready.pop().close()
         self.writer.dispose()

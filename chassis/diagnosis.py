@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import func, select, text
 
 from chassis import clock
+from chassis.audit.verification import verify
 from chassis.bus.depths import open_depths
 from chassis.context import system
 from chassis.db import Database, read_url
@@ -34,6 +35,7 @@ JOB_GRACE = timedelta(hours=1)
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
 MOST_SKEW_SECONDS = 5
 GATEWAY_SECONDS = 5.0
+LATEST_SEALS = 1_000
 
 
 def advice_about_role(database: Database, service: str, role: str) -> LocalText:
@@ -125,6 +127,20 @@ def _is_late(job: Job, started_at: datetime) -> bool:
 
 def _minute(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d %H:%M UTC")
+
+
+def check_audit(settings: Settings, service: Service) -> list[Finding]:
+    """Check the last seals of the audit's chain, and that sealing is not late; `rangkiang audit verify` checks all."""
+    part = f"{service.name} audit"
+    with closing(service.open_database(settings, pool_size=2, any_revision=True)) as database:
+        wrong = verify(database, latest=LATEST_SEALS).wrong
+        if not wrong:
+            return [Finding(part, True, sentence("CHECK_AUDIT"))]
+        if wrong[0].reason == "AUDIT_ROWS_UNSEALED":
+            advice = advice_about_role(database, service.name, "audit")
+        else:
+            advice = sentence("CHECK_AUDIT_ADVICE", service=service.name)
+    return [Finding(part, False, wrong[0].sentence, advice)]
 
 
 def check_database_clock(settings: Settings, service: Service) -> list[Finding]:
@@ -224,4 +240,5 @@ PARTS: dict[str, Check] = {
     "incoming events": check_handlers,
     "jobs": check_jobs,
     "database clock": check_database_clock,
+    "audit": check_audit,
 }

@@ -40,6 +40,7 @@ RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
 # Each start, because a restored database may have lost its copies.
 FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_seconds=86_400, at_start=True)
 DELIVER = Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver")
+SEAL = Job(name="seal", run="chassis.audit.sealing:run", lease="audit")
 TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
 
 
@@ -48,7 +49,8 @@ def jobs_of(resources: Resources) -> tuple[Job, ...]:
     is_local = urlsplit(resources.settings.bus_url).scheme == "local"
     delivers = is_local and bool(resources.service.consumers)
     fills = bool(resources.service.projections) and not resources.for_command
-    return (*resources.service.jobs, RELAY, *([DELIVER] if delivers else []), *([FILL] if fills else []), TIDY)
+    delivery = (*([DELIVER] if delivers else []), *([FILL] if fills else []))
+    return (*resources.service.jobs, RELAY, *delivery, SEAL, TIDY)
 
 
 def start(jobs: tuple[Job, ...], resources: Resources, stop: threading.Event) -> list[threading.Thread]:

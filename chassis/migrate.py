@@ -17,6 +17,7 @@ from sqlalchemy import Connection, MetaData, create_engine, delete, insert, insp
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
+from chassis import audit
 from chassis.db import Database, read_url
 from chassis.db_errors import refuse_unusable_file
 from chassis.errors import Conflict, Unavailable
@@ -45,7 +46,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
             with database.writer.begin() as connection:
                 connection.info["institution"] = "*"
                 applied = _upgrade(service, connection)
-                refuse_changes(connection, service.append_only)
+                refuse_changes(connection, (*service.append_only, *audit.APPEND_ONLY))
                 return applied
         except DatabaseError as problem:
             refuse_unusable_file(problem)
@@ -67,7 +68,8 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
                 app = make_url(app_url or owner_url).username
                 if app not in (None, url.username):
                     read_only = [schema_support.name, *(history.version_table for history in histories(service))]
-                    grant(connection, app, append_only=service.append_only, read_only=read_only)
+                    append_only = (*service.append_only, *audit.APPEND_ONLY)
+                    grant(connection, app, append_only=append_only, read_only=read_only)
                 return applied
         finally:
             engine.dispose()

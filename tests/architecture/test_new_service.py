@@ -62,15 +62,15 @@ def cluster(servers: dict[str, str], checkout: Path) -> Iterator[str]:
         processes.remove()
 
 
-def propose(address: str, title: str) -> httpx.Response:
-    """Call the new route."""
-    headers = {"Idempotency-Key": str(uuid.uuid4())}
+def propose(address: str, title: str, *, key: str | None = None) -> httpx.Response:
+    """Call the new route, by default with a new key."""
+    headers = {"Idempotency-Key": str(uuid.uuid4()) if key is None else key}
     return httpx.post(f"{address}/api/v1/proposals", json={"title": title}, headers=headers, timeout=20)
 
 
 def assert_handled(address: str) -> None:
     """Propose a title, and wait until the handler has acknowledged it."""
-    response = propose(address, "Bumi Manusia")
+    response = propose(address, "Bumi Manusia", key="first")
     assert response.status_code == 200, response.text
     deadline = time.monotonic() + HANDLED_SECONDS
     while not (proposal := propose(address, " Bumi  Manusia ").json())["acknowledged"]:
@@ -78,6 +78,10 @@ def assert_handled(address: str) -> None:
         time.sleep(0.1)
     assert proposal == {**response.json(), "acknowledged": True}
     assert propose(address, " ").status_code == 400
+    repeated = propose(address, "Bumi Manusia", key="first")
+    assert (repeated.json(), repeated.headers["Idempotency-Replayed"]) == (response.json(), "true")
+    assert propose(address, "Anak Semua Bangsa", key="first").json()["reason"] == "IDEMPOTENCY_KEY_REUSED"
+    assert propose(address, "Bumi Manusia", key="").json()["reason"] == "IDEMPOTENCY_KEY_MISSING"
 
 
 def test_the_recipe_in_the_embedded_edition(embedded):

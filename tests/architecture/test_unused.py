@@ -48,7 +48,7 @@ ALLOWED = {
     "fields of a problem document, set by name": ("instance",),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
-        "Version", "at_version", "once", "version_tag",
+        "Looks", "Version", "at_version", "once", "version_tag",
     ),
     "a service's manifest, found by its module": ("SERVICE",),
     "documents the signature that a manifest's handlers have": ("Handler",),

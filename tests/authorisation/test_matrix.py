@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -60,5 +61,6 @@ def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
 def test_a_caller_gets_the_status_in_the_matrix(address: str, entry: str, caller: str, status: int) -> None:
     assert caller == "anonymous", "there are no other callers until there are members"
     method, _, path = entry.partition(" ")
-    response = httpx.request(method, address + path.format_map(SAMPLE), json=MATRIX[entry].get(BODY))
+    headers = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
+    response = httpx.request(method, address + path.format_map(SAMPLE), json=MATRIX[entry].get(BODY), headers=headers)
     assert response.status_code == status

@@ -156,6 +156,9 @@ def _prepare_release_0_1_0(evolving: SimpleNamespace, url: str) -> None:
     _execute(
         url,
         "DROP TABLE chassis_revision",
+        "DROP TABLE audit_acts",
+        "DROP TABLE audit_seals",
+        "DROP TABLE effects",
         "DROP TABLE job_runs",
         "DROP TABLE schema_support",
         "INSERT INTO inbox (consumer, event_id, at)"

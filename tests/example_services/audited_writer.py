@@ -1,0 +1,44 @@
+"""Processes that write audit rows until they are killed.
+
+python -m tests.example_services.audited_writer seal URL    acts, and the job that seals them
+python -m tests.example_services.audited_writer look URL    looks; prints the number of each that was recorded
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+from chassis.audit import record
+from chassis.audit.looks import Looks
+from chassis.audit.sealing import Sealer
+from chassis.context import Context
+from chassis.db import Database
+
+CALLER = Context(institution="SOLOK", actor="amak", session="s1", request_id="r1")
+
+
+def act(database: Database, number: int) -> None:
+    with database.transaction(CALLER) as session:
+        record(session, CALLER, "members.register", kind="member", object_id=number, facts={"number": number})
+
+
+def seal(database: Database) -> None:
+    threading.Thread(target=Sealer(database).run, args=(threading.Event(),), daemon=True).start()
+    number = 0
+    while True:
+        number += 1
+        act(database, number)
+
+
+def look(database: Database) -> None:
+    looks, number, pause = Looks(database), 0, threading.Event()
+    while True:
+        number += 1
+        looks.record(CALLER, "members.look", kind="member", object_id=number)
+        print(number, flush=True)
+        pause.wait(0.002)
+
+
+if __name__ == "__main__":
+    {"seal": seal, "look": look}[sys.argv[1]](Database(sys.argv[2]))
