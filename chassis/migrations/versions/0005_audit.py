@@ -15,7 +15,7 @@ works_with = "0002"
 
 # A number is assigned after the transaction has its id: chassis/audit/sealing.py says why.
 AUDIT_NUMBER = """
-CREATE FUNCTION audit_number() RETURNS bigint LANGUAGE plpgsql AS $$
+CREATE OR REPLACE FUNCTION audit_number() RETURNS bigint LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_current_xact_id();
     RETURN nextval('audit_numbers');
@@ -45,6 +45,8 @@ def upgrade() -> None:
         sa.Column("request_id", sa.String(64), nullable=False),
         sqlite_autoincrement=True,
     )
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("ALTER SEQUENCE audit_numbers OWNED BY audit_acts.number")
     op.create_index("audit_acts_object", "audit_acts", ["kind", "object"])
     op.create_index("audit_acts_actor", "audit_acts", ["actor"])
     op.create_table(
