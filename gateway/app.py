@@ -36,6 +36,7 @@ from gateway.query_log import QueryLog, send_while_open
 from gateway.request_guard import RequestGuard
 from gateway.request_log import RequestLog, templates_of
 from gateway.responses import respond
+from gateway.sessions import BrowserSessions, Sessions
 from gateway.settings import GatewaySettings
 
 API = "/api/v1"
@@ -97,6 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.settings = gateway_settings
+    app.state.sessions = Sessions()
     app.state.is_draining = False  # set by the process when it is about to end
     # Before the routers, which document the same routes: the first match serves the request.
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]
@@ -111,6 +113,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_middleware(BrowserSessions)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
         app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, exempt=exempt)
@@ -168,7 +171,7 @@ class ApiCors:
 
 def _bare_route(route: Any, prefix: str = "") -> Route:
     """Make a route whose endpoint takes only the request, without FastAPI's layers."""
-    return Route(prefix + route.path, route.endpoint, name=route.name)
+    return Route(prefix + route.path, route.endpoint, methods=route.methods, name=route.name)
 
 
 async def _openapi(request: Request) -> Response:

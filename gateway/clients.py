@@ -16,9 +16,11 @@ from chassis.settings import Settings
 from gateway.negotiation import language
 from gateway.request_guard import READ_METHODS, header_fields, request_id
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
 
 if TYPE_CHECKING:
     from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
+    from rangkiang.members.v1.members_pb2_grpc import MembersAsyncStub
 
 Reply = TypeVar("Reply")
 
@@ -77,6 +79,11 @@ def catalog(request: Request) -> CatalogAsyncStub:
     return stub
 
 
+def members(request: Request) -> MembersAsyncStub:
+    stub: MembersAsyncStub = clients(request).stub("members", MembersStub)
+    return stub
+
+
 # Coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
 async def _services(request: Request) -> Clients:
     return clients(request)
@@ -97,13 +104,17 @@ else:
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:
     """Call a method of a service on behalf of this request.
 
-    The metadata has language, request id, trace and credential, and for writes Idempotency-Key and If-Match.
+    The metadata has language, request id, trace and credential, and for writes Idempotency-Key and If-Match; on pages
+    the credential is the token of the browser's session, and the key is that of the form (gateway.sessions.forward).
     When the reply is that of an earlier call with the same key, the response says so: `Idempotency-Replayed: true`.
 
     raises  chassis.errors.Error  the error of the service; Unavailable or TooLate when it does not answer
             Invalid  HEADER_NOT_TEXT
     """
     fields = header_fields(request.scope)
+    forwarded = request.scope["state"].get("forwarded")
+    if forwarded:
+        fields = {**fields, **forwarded}
     metadata = [("x-language", language(request)), ("x-request-id", request_id(request))]
     traceparent = fields.get(b"traceparent", b"").decode("latin-1")
     if traceparent and _TRACEPARENT.fullmatch(traceparent):

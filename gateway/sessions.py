@@ -1,0 +1,222 @@
+"""Sessions of browsers: a cookie holds the session's secret, which the gateway changes for access tokens.
+
+The tokens stay in the memory of this process. Routes of the API never read the cookie.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from chassis import clock
+from chassis.errors import Error, Forbidden, Unauthenticated
+from gateway.clients import call, members
+from gateway.request_guard import header_fields
+from rangkiang.members.v1 import sign_in_pb2 as wire
+
+# A browser accepts a `__Host-` cookie only over https, from this host, for all paths.
+HTTPS_COOKIE, HTTP_COOKIE = "__Host-rangkiang", "rangkiang"
+# A session of staff ends with the browser; that of a member lasts as long as members lets it.
+MEMBER_COOKIE_SECONDS = 365 * 24 * 3600
+# About 1 kB each.
+MOST_TOKENS = 10_000
+RENEW_BEFORE = timedelta(seconds=60)
+# Reasons why a token or its session is no longer good: sign in again.
+ENDED = frozenset({"SESSION_ENDED", "TOKEN_EXPIRED", "TOKEN_INVALID"})
+
+_COOKIE_FIELD = HTTP_COOKIE.encode() + b"="
+_WITHOUT_SESSIONS = ("/api/", "/static/", "/covers/", "/openapi.json")
+_PROXY_FIELDS = (b"x-forwarded-for", b"x-forwarded-proto", b"forwarded", b"via")
+_SESSION, _PROBLEM = "session", "session_problem"
+
+
+def is_secure(request: Request) -> bool:
+    """Return whether passwords may travel on this connection: https, or http that never leaves this machine.
+
+    A proxy in TRUSTED_PROXIES tells whether the browser uses https. One that is not there looks like a program of this
+    machine, so a request with a proxy's headers is not taken for one.
+    """
+    if request.url.scheme == "https":
+        return True
+    fields = header_fields(request.scope)
+    client = (request.scope.get("client") or ("",))[0]
+    return (
+        _is_loopback(client)
+        and _is_loopback(request.url.hostname or "")
+        and not any(name in fields for name in _PROXY_FIELDS)
+    )
+
+
+def require_secure(request: Request) -> None:
+    """Refuse a sign-in, a token, or a new password on a connection that others can read.
+
+    raises  Forbidden  SIGN_IN_NEEDS_HTTPS
+    """
+    if not is_secure(request):
+        public_url: str = request.app.state.settings.public_url
+        if public_url.startswith("https:"):
+            raise Forbidden("SIGN_IN_ELSEWHERE", address=public_url.rstrip("/"))
+        raise Forbidden("SIGN_IN_NEEDS_HTTPS")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return (mapped or address).is_loopback
+
+
+@dataclass(frozen=True, slots=True)
+class BrowserSession:
+    """An open session.
+
+    secret         of the cookie
+    authorization  the header of calls to services
+    """
+
+    secret: str
+    authorization: str
+    renew_at: datetime
+    account: wire.Account
+
+
+class Sessions:
+    """The open sessions that this process has seen lately, by the hash of their secret."""
+
+    def __init__(self) -> None:
+        # The latest is last.
+        self._open: OrderedDict[bytes, BrowserSession] = OrderedDict()
+
+    async def find(self, request: Request, secret: str) -> BrowserSession:
+        """Return the session of a secret, with a token that is good for at least a minute.
+
+        raises  Unauthenticated  SESSION_ENDED
+                Unavailable, TooLate  members does not answer
+        """
+        known = self._open.get(_digest(secret))
+        if known is not None and clock.now() < known.renew_at:
+            return known
+        try:
+            reply = await call(request, members(request).RenewToken, wire.RenewTokenRequest(session=secret))
+        except Unauthenticated:
+            self.drop(secret)
+            raise
+        return self.keep(secret, reply.token, reply.account)
+
+    def keep(self, secret: str, token: wire.AccessToken, account: wire.Account) -> BrowserSession:
+        renew_at = clock.now() + timedelta(seconds=token.expires_in_seconds) - RENEW_BEFORE
+        session = BrowserSession(secret, f"Bearer {token.token}", renew_at, account)
+        self._open.pop(_digest(secret), None)
+        self._open[_digest(secret)] = session
+        while len(self._open) > MOST_TOKENS:
+            self._open.popitem(last=False)
+        return session
+
+    def drop(self, secret: str) -> None:
+        self._open.pop(_digest(secret), None)
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+class BrowserSessions:
+    """ASGI: finds the session of a page's request; other requests pass at the cost of a look at one header.
+
+    A page for everybody is served too when the session has ended or members does not answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            cookies = header_fields(scope).get(b"cookie")
+            if cookies and _COOKIE_FIELD in cookies and not scope["path"].startswith(_WITHOUT_SESSIONS):
+                await _attach(Request(scope))
+        await self.app(scope, receive, send)
+
+
+async def _attach(request: Request) -> None:
+    secret = request.cookies.get(cookie_name(request))
+    if not secret or not is_secure(request):
+        return
+    sessions: Sessions = request.app.state.sessions
+    state: dict[str, Any] = request.scope["state"]
+    try:
+        state[_SESSION] = await sessions.find(request, secret)
+    except Error as problem:
+        state[_PROBLEM] = problem
+
+
+def session_of(request: Request) -> BrowserSession | None:
+    """Return the session of this page's reader; None when nobody is signed in, or members does not answer."""
+    session: BrowserSession | None = request.scope["state"].get(_SESSION)
+    return session
+
+
+def has_ended(request: Request) -> bool:
+    """Return whether the browser has the cookie of a session that is over."""
+    problem = request.scope["state"].get(_PROBLEM)
+    return problem is not None and problem.reason in ENDED
+
+
+def act_for(request: Request) -> BrowserSession | None:
+    """Let the calls of this request carry the token of its session, and return it; None when nobody is signed in.
+
+    raises  Error  members did not answer
+    """
+    session = session_of(request)
+    if session is not None:
+        forward(request, b"authorization", session.authorization)
+    elif not has_ended(request) and _PROBLEM in request.scope["state"]:
+        raise request.scope["state"][_PROBLEM]
+    return session
+
+
+def forward(request: Request, name: bytes, value: str) -> None:
+    """Let the calls of this request carry a header in the place of the browser's."""
+    request.scope["state"].setdefault("forwarded", {})[name] = value.encode()
+
+
+def begin(request: Request, response: Response, reply: wire.SignInReply) -> None:
+    """Give the browser the cookie of a new session."""
+    sessions: Sessions = request.app.state.sessions
+    sessions.keep(reply.session, reply.token, reply.account)
+    seconds = MEMBER_COOKIE_SECONDS if reply.account.member_id else None
+    set_cookie(request, response, cookie_name(request), reply.session, seconds=seconds)
+
+
+def forget(request: Request, response: Response) -> None:
+    """Drop the token of this request's session, and take the cookie from the browser."""
+    sessions: Sessions = request.app.state.sessions
+    sessions.drop(request.cookies.get(cookie_name(request), ""))
+    set_cookie(request, response, cookie_name(request), "", seconds=0)
+
+
+def cookie_name(request: Request) -> str:
+    return HTTPS_COOKIE if request.url.scheme == "https" else HTTP_COOKIE
+
+
+def set_cookie(request: Request, response: Response, name: str, value: str, *, seconds: int | None = None) -> None:
+    """Set a cookie that scripts and other sites do not get.
+
+    seconds  of its life; None: until the browser closes, 0 deletes it
+    """
+    is_https = request.url.scheme == "https"
+    response.set_cookie(name, value, max_age=seconds, path="/", secure=is_https, httponly=True, samesite="lax")
+
+
+def _digest(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()
