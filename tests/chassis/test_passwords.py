@@ -31,11 +31,22 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "_hidden", set())
 
 
-@pytest.mark.parametrize("variable", URLS)
-@pytest.mark.parametrize("words", [["doctor"], ["doctor", "--json"], ["migrate"]], ids=" ".join)
-def test_no_command_prints_an_encoded_password(tmp_path: Path, variable: str, words: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("words", "variables"),
+    [
+        # Without a database nothing of a service is checked, so bus and index have a run of their own.
+        (["doctor"], ["DATABASE_URL", "DATABASE_OWNER_URL"]),
+        (["doctor"], ["BUS_URL", "SEARCH_URL"]),
+        (["doctor", "--json"], ["DATABASE_URL", "DATABASE_OWNER_URL"]),
+        (["doctor", "--json"], ["BUS_URL", "SEARCH_URL"]),
+        (["migrate"], ["DATABASE_URL"]),
+        (["migrate"], ["DATABASE_OWNER_URL"]),
+    ],
+    ids=" ".join,
+)
+def test_no_command_prints_an_encoded_password(tmp_path: Path, words: list[str], variables: list[str]) -> None:
     written = quote(PASSWORD, safe="")
-    _, printed, messages = run(tmp_path, *words, **{variable: URLS[variable].format(written)})
+    _, printed, messages = run(tmp_path, *words, **{variable: URLS[variable].format(written) for variable in variables})
     for form in (PASSWORD, written, json.dumps(PASSWORD)[1:-1], PASSWORD[:3]):
         assert form not in printed + messages
     assert "Traceback" not in messages

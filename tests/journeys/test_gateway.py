@@ -15,10 +15,12 @@ from tests.journeys.library import Library
 from tests.web.conftest import CHROMIUM, CHROMIUM_ARGS
 
 schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
+# tests/gateway/test_openapi.py sends requests at the limits of each parameter; what they get depends on no data.
+schema.config.phases.coverage.enabled = False
 
 
 @schema.parametrize()
-@settings(max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_described_with_a_real_catalogue(case: Case, library: Library) -> None:
     # Only cursors from responses are valid, and a schema cannot express that.
     excluded = [positive_data_acceptance] if "cursor" in (case.query or {}) else []

@@ -33,7 +33,7 @@ READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
+@pytest.fixture
 def settings(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """Settings of one machine: databases, index and local bus."""
     variables = {"DATA": str(tmp_path / "var"), "HOST": "127.0.0.1", "PORT": "0", "RATE_LIMIT": "0"}
@@ -56,8 +56,20 @@ def edition(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     )
 
 
+# The oldest applies every revision on either database. What the newest writes and reads on SQLite is tested below.
+OLDEST, *NEWEST = upgraded_releases()
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("release", upgraded_releases(), ids=lambda release: release.version)
+@pytest.mark.parametrize(
+    ("release", "settings"),
+    [
+        (OLDEST, "sqlite"),
+        *(pytest.param(release, "postgresql", marks=pytest.mark.servers) for release in (OLDEST, *NEWEST)),
+    ],
+    indirect=["settings"],
+    ids=lambda value: getattr(value, "version", value),
+)
 def test_a_release_serves_while_its_databases_are_migrated(
     release: Release, settings: dict[str, str], tmp_path: Path
 ) -> None:
