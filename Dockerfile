@@ -13,12 +13,14 @@ RUN uv sync --locked --no-dev --no-editable
 
 FROM python:3.11.15-slim-bookworm
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin rangkiang \
-    && install -d -o rangkiang -g rangkiang /data
+    && install -d -o rangkiang -g rangkiang /data \
+    && install -d -o rangkiang -g rangkiang -m 700 /keys
 COPY --from=build /app/.venv /app/.venv
-ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA=/data HOST=0.0.0.0 LOG_FORMAT=json
+ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA=/data MASTER_KEY_FILE=/keys/master-key HOST=0.0.0.0 LOG_FORMAT=json
 USER 10001:10001
 WORKDIR /data
-VOLUME /data
+# The key that seals personal data is on a volume of its own, so that no copy of /data has it.
+VOLUME ["/data", "/keys"]
 EXPOSE 8080 50051
 # For `up` and `gateway`. docker-compose.yml replaces it for the other commands, and Kubernetes has probes of its own.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os; \

@@ -93,12 +93,18 @@ async def _catalog(request: Request) -> Any:
     return catalog(request)
 
 
+async def _members(request: Request) -> Any:
+    return members(request)
+
+
 Services = Annotated[Clients, Depends(_services)]
 if TYPE_CHECKING:
     Catalog = Annotated[CatalogAsyncStub, Depends(_catalog)]
+    Members = Annotated[MembersAsyncStub, Depends(_members)]
 else:
-    # The asynchronous stub exists only in the generated .pyi.
+    # The asynchronous stubs exist only in the generated .pyi.
     Catalog = Annotated[Any, Depends(_catalog)]
+    Members = Annotated[Any, Depends(_members)]
 
 
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:

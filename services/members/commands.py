@@ -18,7 +18,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
-from services.members import institutions, keys, tables
+from services.members import institutions, keys, sealing, tables
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.sessions import end_sessions
@@ -148,6 +148,13 @@ def revoke_client(client_id: str, json: Json = False) -> None:
         client = clients.revoke_client(session, client_id)
         result = {"client_id": str(client.id), "name": client.name, "revoked": True}
     print_json(result) if json else print_text(f"{result['name']}: revoked")
+
+
+@keys_app.command("new")
+def new_master_key(json: Json = False) -> None:
+    """Print a new master key, for a Secret or another file that MASTER_KEY_FILE names."""
+    master = sealing.MasterKey.new()
+    print_json({"key": master.text(), "fingerprint": master.fingerprint}) if json else print_text(master.text())
 
 
 @keys_app.command("rotate")

@@ -38,6 +38,11 @@ class MasterKey:
         # Identifies the key without disclosing it.
         self.fingerprint = hashlib.sha256(self._derive(b"fingerprint")).hexdigest()[:16]
 
+    @classmethod
+    def new(cls) -> MasterKey:
+        """Make a random key."""
+        return cls(os.urandom(KEY_BYTES))
+
     def _derive(self, purpose: bytes) -> bytes:
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=b"rangkiang/" + purpose).derive(self._key)
 
@@ -125,7 +130,7 @@ def make_master_key(path: Path) -> MasterKey:
 
     raises  Unavailable  FOLDER_UNUSABLE
     """
-    master = MasterKey(os.urandom(KEY_BYTES))
+    master = MasterKey.new()
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -80,12 +80,11 @@ class Cluster:
 
         The broker keeps events for a handler from the first start of its worker.
         """
-        addresses = {}
+        addresses = {f"{service.upper()}_URL": f"dns:///127.0.0.1:{port}" for service, port in self.ports.items()}
         for service, port in self.ports.items():
-            self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port))
+            self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port), **addresses)
             if service not in WITHOUT_CONSUMERS:
                 self._start(f"{service}-work", "work", service)
-            addresses[f"{service.upper()}_URL"] = f"dns:///127.0.0.1:{port}"
         self._start("gateway", "gateway", PORT=str(self.port), **addresses)
         deadline = time.monotonic() + READY_SECONDS
         for name, process in self.processes.items():

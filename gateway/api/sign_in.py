@@ -1,0 +1,194 @@
+"""POST /sign-in and /tokens: access tokens for people and for programs; GET /account: who the caller is."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.schemas import JSON, ResponseModel
+from gateway.clients import Members, call
+from gateway.limits import address_of
+from gateway.sessions import require_secure
+from rangkiang.members.v1 import members_pb2
+from rangkiang.members.v1 import sign_in_pb2 as wire
+
+router = APIRouter(tags=["sign-in"], route_class=ApiRoute)
+
+# Longer ones are refused before anything is done with them.
+LONGEST_USER, LONGEST_PASSWORD, LONGEST_SECRET = 64, 256, 128
+
+
+class Credentials(BaseModel):
+    """A user name or card number, and a password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    user: str = Field(description="User name of staff, or a card number.", max_length=LONGEST_USER, examples=["siti"])
+    password: str = Field(
+        description="The password.", max_length=LONGEST_PASSWORD, examples=["kopi jendela sungai"], repr=False
+    )
+    totp: str = Field(
+        default="",
+        description="Six digits of the authenticator, for accounts with a second factor.",
+        pattern=r"^([0-9]{6})?$",
+        examples=["287082"],
+    )
+
+
+class ClientCredentials(BaseModel):
+    """The id and the secret of a client."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    client_id: str = Field(
+        description="As `rangkiang client create` printed it.",
+        max_length=LONGEST_SECRET,
+        examples=["0192f3a4-5b6c-7d8e-9f01-23456789abcd"],
+    )
+    client_secret: str = Field(
+        description="Its secret.", max_length=LONGEST_SECRET, examples=["zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"], repr=False
+    )
+
+
+class PasswordChange(BaseModel):
+    """The current password and a new one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    password: str = Field(
+        description="The current password.", max_length=LONGEST_PASSWORD, examples=["kopi jendela sungai"], repr=False
+    )
+    new_password: str = Field(
+        description="The new password, of at least 8 characters.",
+        max_length=LONGEST_PASSWORD,
+        examples=["lampu perahu kemarau"],
+        repr=False,
+    )
+
+
+class AccessToken(ResponseModel):
+    """An access token, to be sent as `Authorization: Bearer …`."""
+
+    access_token: str
+    """A signed token (JWT)."""
+    expires_in: int
+    """Seconds until it expires."""
+
+
+class Account(ResponseModel):
+    """Who the caller is."""
+
+    id: str
+    """Identifier (UUID)."""
+    user: str
+    """User name, card number, or the client's name."""
+    name: str
+    """Name of the person or of the client."""
+    institution: str
+    """Code of the institution."""
+    roles: list[str]
+    """Roles: member, desk, cataloguer, manager, administrator."""
+    scopes: list[str]
+    """What the roles allow."""
+
+
+_TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}  # noqa: S105
+_ACCOUNT = {
+    "id": "0192f3a4-5b6c-7d8e-9f01-23456789abcd",
+    "user": "siti",
+    "name": "Siti Rahma",
+    "institution": "PKS",
+    "roles": ["desk"],
+    "scopes": ["account", "members.read"],
+}
+
+
+@router.post(
+    "/sign-in",
+    response_model=AccessToken,
+    **documented(
+        operation="sign_in",
+        summary="Sign in",
+        example=_TOKEN,
+        errors=(400, 401, 403, 429, 503, 504),
+    ),
+)
+async def sign_in(request: Request, body: Credentials, members: Members) -> Response:
+    """An access token for five minutes. TOTP_REQUIRED: repeat the request with the code of the authenticator."""
+    require_secure(request)
+    reply = await call(
+        request,
+        members.SignIn,
+        wire.SignInRequest(
+            user=body.user, password=body.password, totp=body.totp, address=address_of(request.scope)
+        ),
+    )
+    return _token(reply.token)
+
+
+@router.post(
+    "/tokens",
+    response_model=AccessToken,
+    **documented(
+        operation="issue_token",
+        summary="Get an access token for a client",
+        example=_TOKEN,
+        errors=(400, 401, 403, 429, 503, 504),
+    ),
+)
+async def issue_token(request: Request, body: ClientCredentials, members: Members) -> Response:
+    """An access token for five minutes, for programs of other systems."""
+    require_secure(request)
+    message = wire.IssueTokenRequest(
+        client_id=body.client_id, client_secret=body.client_secret, address=address_of(request.scope)
+    )
+    return _token((await call(request, members.IssueToken, message)).token)
+
+
+@router.get(
+    "/account",
+    response_model=Account,
+    **documented(
+        operation="get_account",
+        summary="The caller's own account",
+        example=_ACCOUNT,
+        errors=(401, 403, 404, 429, 503, 504),
+    ),
+)
+async def account(request: Request, members: Members) -> Response:
+    """Whose access token this is, and what it allows."""
+    account = (await call(request, members.GetAccount, members_pb2.GetAccountRequest())).account
+    body = Account(
+        id=account.id,
+        user=account.user,
+        name=account.name,
+        institution=account.institution,
+        roles=list(account.roles),
+        scopes=list(account.scopes),
+    )
+    return Response(body.to_json(), media_type=JSON)
+
+
+@router.post(
+    "/account/password",
+    status_code=204,
+    **documented(
+        operation="change_password",
+        summary="Change the caller's own password",
+        errors=(400, 401, 403, 404, 429, 503, 504),
+    ),
+)
+async def change_password(request: Request, body: PasswordChange, members: Members) -> Response:
+    """The other sessions of the account end."""
+    require_secure(request)
+    message = members_pb2.ChangePasswordRequest(password=body.password, new_password=body.new_password)
+    await call(request, members.ChangePassword, message)
+    return Response(status_code=204)
+
+
+def _token(token: wire.AccessToken) -> Response:
+    body = AccessToken(access_token=token.token, expires_in=token.expires_in_seconds)
+    return Response(body.to_json(), media_type=JSON, headers={"Cache-Control": "no-store"})
