@@ -64,14 +64,20 @@ def resync(
         database.check_revisions()
         announce_commits(database)
         resources = Resources(settings=settings, database=database, service=manifest)
-        rows = {}
-        for projection in manifest.projections:
-            with _owner_in_this_process(projection.owner, settings):
-                rows[projection.name] = fill(resources, projection)
+        rows = refill(resources)
     if json:
         print_json({"service": service, "rows": rows})
     else:
         print_text("\n".join(f"{name}: {count} rows" for name, count in rows.items()))
+
+
+def refill(resources: Resources) -> dict[str, int]:
+    """Copy every projection of a service again, for a command. Returns the number of rows read by projection."""
+    rows = {}
+    for projection in resources.service.projections:
+        with _owner_in_this_process(projection.owner, resources.settings):
+            rows[projection.name] = fill(resources, projection)
+    return rows
 
 
 @contextlib.contextmanager

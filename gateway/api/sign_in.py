@@ -122,9 +122,7 @@ async def sign_in(request: Request, body: Credentials, members: Members) -> Resp
     reply = await call(
         request,
         members.SignIn,
-        wire.SignInRequest(
-            user=body.user, password=body.password, totp=body.totp, address=address_of(request.scope)
-        ),
+        wire.SignInRequest(user=body.user, password=body.password, totp=body.totp, address=address_of(request.scope)),
     )
     return _token(reply.token)
 

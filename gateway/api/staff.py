@@ -142,9 +142,7 @@ _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 @router.get(
     "/staff",
     response_model=StaffList,
-    **documented(
-        operation="list_staff", summary="Staff", example={"total": 1, "hits": [_STAFF]}, errors=_READ_ERRORS
-    ),
+    **documented(operation="list_staff", summary="Staff", example={"total": 1, "hits": [_STAFF]}, errors=_READ_ERRORS),
 )
 async def list_staff(request: Request, members: Members) -> Response:
     """The staff of the caller's institution."""
@@ -207,9 +205,7 @@ async def list_clients(request: Request, members: Members) -> Response:
     "/clients",
     response_model=AddedClient,
     status_code=201,
-    **documented(
-        operation="add_client", summary="Add a client", errors=_WRITE_ERRORS, method=f"{SERVICE}/AddClient"
-    ),
+    **documented(operation="add_client", summary="Add a client", errors=_WRITE_ERRORS, method=f"{SERVICE}/AddClient"),
 )
 async def add_client(request: Request, body: NewClient, members: Members) -> Response:
     """The response has the secret, which is shown nowhere else."""

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock, telemetry
+from chassis import clock, resync, telemetry
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
@@ -60,8 +60,8 @@ def create_admin(
     """Add an administrator, and print the one-time link for the first password."""
     with open_members() as resources:
         master = _keys(resources).master
+        owner = _institution(resources, institution)
         with resources.database.transaction(OPERATOR) as session:
-            owner = institutions.institution_of(session, institution)
             person = accounts.add_staff(
                 session,
                 institution_id=owner.id,
@@ -104,11 +104,12 @@ def create_client(
     json: Json = False,
 ) -> None:
     """Add a client, and print its secret, which is stored nowhere."""
-    with open_members() as resources, resources.database.transaction(OPERATOR) as session:
-        owner = institutions.institution_of(session, institution)
-        client, secret = clients.add_client(
-            session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
-        )
+    with open_members() as resources:
+        owner = _institution(resources, institution)
+        with resources.database.transaction(OPERATOR) as session:
+            client, secret = clients.add_client(
+                session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
+            )
         result = {"client_id": str(client.id), "client_secret": secret}
     if json:
         print_json(result)
@@ -183,6 +184,17 @@ def print_master_key(json: Json = False) -> None:
 def _mark_printed(session: Session, fingerprint: str) -> None:
     key = tables.MasterKey
     session.execute(update(key).where(key.fingerprint == fingerprint).values(printed_at=clock.now()))
+
+
+def _institution(resources: Resources, code: str) -> tables.Institution:
+    """Return an institution; one that the catalogue alone knows yet is copied first. Raises NotFound."""
+    try:
+        with resources.database.reading(OPERATOR) as session:
+            return institutions.institution_of(session, code)
+    except NotFound:
+        resync.refill(resources)
+    with resources.database.reading(OPERATOR) as session:
+        return institutions.institution_of(session, code)
 
 
 def _keys(resources: Resources) -> keys.Keys:
