@@ -95,7 +95,7 @@ class Account(ResponseModel):
     """What the roles allow."""
 
 
-_TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}  # noqa: S105
+_TOKEN = {"access_token": "eyJhbGciOiJFZERTQSIsImtpZCI6IjEifQ.e30.c2lnbmF0dXJl", "expires_in": 300}
 _ACCOUNT = {
     "id": "0192f3a4-5b6c-7d8e-9f01-23456789abcd",
     "user": "siti",

@@ -12,7 +12,7 @@ import typer
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from chassis import clock, resync, telemetry
+from chassis import audit, clock, resync, telemetry
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
@@ -71,6 +71,7 @@ def create_admin(
                 context=OPERATOR,
                 granter=None,
             )
+            _record(session, "members.add_staff", kind="account", object_id=person.account.id)
             link = accounts.make_link(session, person.account, master)
         _print_link(resources, person.account.user, link, json=json)
 
@@ -91,6 +92,7 @@ def reset_admin(
                 raise NotFound("STAFF_NOT_FOUND", id=user[:40])
             account.password_hash, account.totp_secret = "", b""
             end_sessions(session, account.id)
+            _record(session, "members.reset_account", kind="account", object_id=account.id)
             link = accounts.make_link(session, account, master)
             user_name = account.user
         _print_link(resources, user_name, link, json=json)
@@ -110,6 +112,7 @@ def create_client(
             client, secret = clients.add_client(
                 session, institution_id=owner.id, name=name, role=role, context=OPERATOR, granter=None
             )
+            _record(session, "members.add_client", kind="client", object_id=client.id)
         result = {"client_id": str(client.id), "client_secret": secret}
     if json:
         print_json(result)
@@ -147,6 +150,7 @@ def revoke_client(client_id: str, json: Json = False) -> None:
     """Revoke a client; its tokens are refused everywhere within 20 seconds."""
     with open_members() as resources, resources.database.transaction(OPERATOR) as session:
         client = clients.revoke_client(session, client_id)
+        _record(session, "members.revoke_client", kind="client", object_id=client.id)
         result = {"client_id": str(client.id), "name": client.name, "revoked": True}
     print_json(result) if json else print_text(f"{result['name']}: revoked")
 
@@ -165,6 +169,7 @@ def rotate_keys(json: Json = False) -> None:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             key_id = keys.rotate_signing_key(session, master).id
+            _record(session, "members.rotate_key", kind="signing_key", object_id=key_id)
     print_json({"key": key_id}) if json else print_text(f"new key: {key_id}")
 
 
@@ -175,10 +180,15 @@ def print_master_key(json: Json = False) -> None:
         master = _keys(resources).master
         with resources.database.transaction(OPERATOR) as session:
             _mark_printed(session, master.fingerprint)
+            _record(session, "members.print_master_key", kind="master_key", object_id=master.fingerprint)
     if json:
         print_json({"key": master.text(), "fingerprint": master.fingerprint})
     else:
         print_text(f"{master.text()}\n\nfingerprint: {master.fingerprint}")
+
+
+def _record(session: Session, act: str, *, kind: str, object_id: object) -> None:
+    audit.record(session, OPERATOR, act, kind=kind, object_id=object_id)
 
 
 def _mark_printed(session: Session, fingerprint: str) -> None:

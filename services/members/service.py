@@ -16,6 +16,7 @@ SERVICE = Service(
     adder="rangkiang.members.v1.members_pb2_grpc:add_MembersServicer_to_server",
     commands="services.members.commands:app",
     consumers=(Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),),
+    checks=("services.members.checks:master_key", "services.members.checks:administrators"),
     projections=(
         Projection(
             name="institutions",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import grpc
+from sqlalchemy.orm import Session
 
-from chassis import rpc
+from chassis import audit, rpc
 from chassis.auth import TOKEN_SECONDS, Principal
 from chassis.context import Context, system
 from chassis.db import Database
@@ -42,6 +43,7 @@ class SignInMethods:
                 # Costs a second hash, once after an upgrade.
                 stored.password_hash = passwords.hash_password(request.password)
             secret, signed_in = sessions.begin_session(session, stored)
+            _record(session, caller, "members.sign_in", stored, session_id=str(signed_in.session.id))
             reply = self._account(
                 signed_in.account, signed_in.roles, session.get_one(Institution, stored.institution_id)
             )
@@ -61,6 +63,9 @@ class SignInMethods:
             account = accounts.account_of_user(session, user)
             needs_code = account is not None and roles.needs_second_factor(sessions.roles_of(session, account))
         is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
+        if account is not None and not is_right:
+            with self._database.transaction(caller) as session:
+                _record(session, caller, "members.fail_sign_in", account)
         if account is None or not is_right:
             raise Unauthenticated("SIGN_IN_FAILED")
         if needs_code and not account.totp_secret:
@@ -95,8 +100,11 @@ class SignInMethods:
         return wire.RenewTokenReply(token=self._token(signed_in.principal), account=account)
 
     def SignOut(self, request: wire.SignOutRequest, context: grpc.ServicerContext) -> wire.SignOutReply:
-        with self._database.transaction(_sign_in_context(rpc.context(context))) as session:
-            sessions.end_session(session, request.session)
+        caller = _sign_in_context(rpc.context(context))
+        with self._database.transaction(caller) as session:
+            account_id = sessions.end_session(session, request.session)
+            if account_id is not None:
+                _record(session, caller, "members.sign_out", session.get_one(Account, account_id))
         return wire.SignOutReply()
 
     def IssueToken(self, request: wire.IssueTokenRequest, context: grpc.ServicerContext) -> wire.IssueTokenReply:
@@ -136,6 +144,7 @@ class SignInMethods:
             account = accounts.use_link(
                 session, request.link, password_hash=password_hash, totp=request.totp, master=self._keys.master
             )
+            _record(session, caller, "members.use_link", account)
         return wire.UseLinkReply(user=account.user)
 
     def GetAccount(
@@ -182,6 +191,7 @@ class SignInMethods:
             attempts.clear(session)
             stored = session.get_one(Account, account.id)
             accounts.store_password(session, stored, password_hash, keep=parse_id(caller.session))
+            _record(session, caller, "members.change_password", stored)
         return members_pb2.ChangePasswordReply()
 
     def _token(self, principal: Principal) -> wire.AccessToken:
@@ -198,6 +208,17 @@ class SignInMethods:
             member_id=str(account.id) if account.is_member else "",
             has_second_factor=bool(account.totp_secret),
         )
+
+
+def _record(session: Session, caller: Context, act: str, account: Account, *, session_id: str = "") -> None:
+    """Record an act of the account's owner."""
+    context = replace(
+        caller,
+        actor=str(account.id),
+        institution=str(account.institution_id),
+        session=session_id or caller.session,
+    )
+    audit.record(session, context, act, kind="account", object_id=account.id)
 
 
 def _sign_in_context(caller: Context) -> Context:

@@ -7,7 +7,7 @@ from datetime import datetime
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from chassis import rpc
+from chassis import audit, rpc
 from chassis.db import Database
 from chassis.idempotency import once
 from chassis.ids import parse_id
@@ -43,6 +43,8 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
+            facts = {"roles": person.roles}
+            audit.record(session, caller, "members.add_staff", kind="account", object_id=person.account.id, facts=facts)
             return wire.AddStaffReply(member=_member(person), link=accounts.make_link(session, person.account, master))
 
         with self._database.transaction(caller) as session:
@@ -53,6 +55,8 @@ class StaffMethods:
 
         def change() -> wire.SetRolesReply:
             person = accounts.set_roles(session, request.id, list(request.roles), context=caller)
+            facts = {"roles": person.roles}
+            audit.record(session, caller, "members.set_roles", kind="account", object_id=person.account.id, facts=facts)
             return wire.SetRolesReply(member=_member(person))
 
         with self._database.transaction(caller) as session:
@@ -75,14 +79,18 @@ class StaffMethods:
                 context=caller,
                 granter=caller.scopes,
             )
+            facts = {"name": client.name, "role": client.role}
+            audit.record(session, caller, "members.add_client", kind="client", object_id=client.id, facts=facts)
             return wire.AddClientReply(client=_client(client), secret=secret)
 
         with self._database.transaction(caller) as session:
             return once(session, caller, request, wire.AddClientReply, add, keep_reply=False)
 
     def RevokeClient(self, request: wire.RevokeClientRequest, context: grpc.ServicerContext) -> wire.RevokeClientReply:
-        with self._database.transaction(rpc.context(context)) as session:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
             client = clients.revoke_client(session, request.id)
+            audit.record(session, caller, "members.revoke_client", kind="client", object_id=client.id)
         return wire.RevokeClientReply(client=_client(client))
 
 

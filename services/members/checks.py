@@ -1,0 +1,61 @@
+"""What doctor checks in members."""
+
+from __future__ import annotations
+
+from sqlalchemy import func, select
+
+from chassis.context import system
+from chassis.health import NOTHING_TO_DO, Finding
+from chassis.sentences import sentence
+from chassis.service import Resources
+from services.members import tables
+from services.members.sealing import read_master_key
+from services.members.settings import MembersSettings
+
+DOCTOR = system("doctor")
+
+
+def master_key(resources: Resources) -> list[Finding]:
+    """Check that the master key is there, is the one of this database, and has a copy on paper.
+
+    raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
+    """
+    with resources.database.reading(DOCTOR) as session:
+        stored = session.scalars(select(tables.MasterKey)).first()
+    if stored is None:
+        return []
+    path = resources.settings.of(MembersSettings).master_key
+    master = read_master_key(path)
+    if master is None:
+        message, advice = sentence("MASTER_KEY_MISSING", file=str(path)), NOTHING_TO_DO
+    elif master.fingerprint != stored.fingerprint:
+        message, advice = sentence("MASTER_KEY_OTHER", file=str(path)), NOTHING_TO_DO
+    elif stored.printed_at is None:
+        message, advice = sentence("CHECK_MASTER_KEY_NO_PAPER"), sentence("CHECK_MASTER_KEY_NO_PAPER_ADVICE")
+    else:
+        return [Finding("members master key", True, sentence("CHECK_MASTER_KEY", file=str(path)), NOTHING_TO_DO)]
+    return [Finding("members master key", False, message, advice)]
+
+
+def administrators(resources: Resources) -> list[Finding]:
+    """Check that somebody can manage staff, once anybody can sign in."""
+    account, role = tables.Account, tables.AccountRole
+    with resources.database.reading(DOCTOR) as session:
+        accounts = session.scalar(select(func.count()).select_from(account).where(account.closed_at.is_(None))) or 0
+        able = session.scalar(
+            select(func.count())
+            .select_from(account)
+            .join(role, role.account_id == account.id)
+            .where(account.closed_at.is_(None), account.password_hash != "", role.role == "administrator")
+        )
+    if not accounts or able:
+        message = sentence("CHECK_ADMINISTRATORS", count=able or 0)
+        return [Finding("members administrators", True, message, NOTHING_TO_DO)]
+    return [
+        Finding(
+            "members administrators",
+            False,
+            sentence("CHECK_ADMINISTRATORS_NONE"),
+            sentence("CHECK_ADMINISTRATORS_NONE_ADVICE"),
+        )
+    ]
