@@ -214,15 +214,15 @@ async def add_client(request: Request, body: NewClient, members: Members) -> Res
 
 
 @router.delete(
-    "/clients/{account_id}",
+    "/clients/{client_id}",
     response_model=Client,
     **documented(
         operation="revoke_client", summary="Revoke a client", example=_CLIENT, errors=(401, 403, 404, 429, 503, 504)
     ),
 )
-async def revoke_client(request: Request, account_id: AccountId, members: Members) -> Response:
+async def revoke_client(request: Request, client_id: AccountId, members: Members) -> Response:
     """Its access tokens are refused everywhere within 20 seconds; a second time changes nothing."""
-    reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=account_id))
+    reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))
     return _json(Client(**_client(reply.client)))
 
 

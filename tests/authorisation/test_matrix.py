@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 import yaml
 from fastapi.routing import iter_route_contexts
 
+from chassis.auth import Principal
+from chassis.context import system
+from chassis.ids import new_id
+from chassis.service import Resources
 from chassis.settings import Settings
 from gateway.app import create_app
 from gateway.web import assets
+from services.members.keys import Keys
+from services.members.roles import MEMBER, scopes_of
+from services.members.settings import MembersSettings
+from services.members.sign_in.accounts import add_staff
+from services.members.sign_in.clients import add_client
+from services.members.tables import Institution
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.running import served_catalog, served_gateway
+from tests.fakes.running import running, served_catalog, served_gateway, served_members
 from tests.fakes.shelves import WORK
 
 MATRIX: dict[str, dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "matrix.yaml").read_text())
@@ -36,10 +49,65 @@ SAMPLE = {
 }
 
 
-@pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
-        yield address
+CALLERS = ("anonymous", "member", "desk", "cataloguer", "manager", "administrator", "stranger")
+
+
+@dataclass
+class Library:
+    """A running gateway, and an access token for each caller but anonymous."""
+
+    address: str
+    tokens: Callable[[str], str]
+
+
+@pytest.fixture(scope="module", params=["embedded", "cluster"])
+def library(request: pytest.FixtureRequest) -> Iterator[Library]:
+    """The gateway with members in this process, or over gRPC."""
+    with ExitStack() as stack:
+        catalog = stack.enter_context(served_catalog(FakeCatalog()))
+        address = stack.enter_context(served_gateway(catalog))
+        members = running["members"]
+        if request.param == "cluster":
+            urls = {"members": stack.enter_context(served_members(members))}
+            address = stack.enter_context(served_gateway(catalog, urls=urls, without=("members",)))
+        yield Library(address, _accounts(members))
+
+
+def _accounts(members: Resources) -> Callable[[str], str]:
+    """Add an account for each caller. Returns a function that gives a caller's token; it lives for five minutes."""
+    test = system("test")
+    keys = Keys(members.database, members.settings.of(MembersSettings))
+    assert keys.master.fingerprint
+    own, other = UUID(int=1), UUID(int=2)
+    principals = {}
+    with members.database.transaction(test) as session:
+        for institution_id, code in ((own, "PKS"), (other, "UNAND")):
+            values = {"name_id": code, "name_en": code, "kind": "public", "zone": "Asia/Jakarta", "version": 1}
+            session.add(Institution(id=institution_id, code=code, **values))
+        session.flush()
+        for caller in CALLERS[1:]:
+            role = {"stranger": "administrator"}.get(caller, caller)
+            institution_id = other if caller == "stranger" else own
+            account_id = new_id()
+            if role != MEMBER:
+                person = add_staff(
+                    session, institution_id=institution_id, user=caller, name=caller, role_codes=[role], context=test,
+                    granter=None,
+                )  # fmt: skip
+                account_id = person.account.id
+            principals[caller] = Principal(str(account_id), str(institution_id), str(new_id()), scopes_of([role]))
+        person = add_staff(
+            session,
+            institution_id=own,
+            user="somebody",
+            name="Somebody",
+            role_codes=["desk"],
+            context=test,
+            granter=None,
+        )
+        client, _ = add_client(session, institution_id=own, name="program", role="desk", context=test, granter=None)
+        SAMPLE["account_id"], SAMPLE["client_id"] = str(person.account.id), str(client.id)
+    return lambda caller: keys.sign(principals[caller])
 
 
 def routes(app: Any) -> set[str]:
@@ -54,13 +122,36 @@ def test_every_route_has_an_entry_and_every_entry_a_route() -> None:
     assert {entry.partition("?")[0] for entry in MATRIX} == routes(create_app(Settings()))
 
 
-@pytest.mark.parametrize(
-    ("entry", "caller", "status"),
-    [(entry, caller, status) for entry in MATRIX for caller, status in MATRIX[entry].items() if caller != BODY],
-)
-def test_a_caller_gets_the_status_in_the_matrix(address: str, entry: str, caller: str, status: int) -> None:
-    assert caller == "anonymous", "there are no other callers until there are members"
-    method, _, path = entry.partition(" ")
-    headers = {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())}
-    response = httpx.request(method, address + path.format_map(SAMPLE), json=MATRIX[entry].get(BODY), headers=headers)
-    assert response.status_code == status
+def expected(entry: str, caller: str) -> int:
+    """The status for a caller: its own; for a signed-in caller without one that of `signed_in`; that of anonymous."""
+    statuses = MATRIX[entry]
+    return int(statuses.get(caller, statuses.get("signed_in" if caller != "anonymous" else "", statuses["anonymous"])))
+
+
+def test_a_route_that_needs_a_token_says_what_every_caller_gets() -> None:
+    named = {*CALLERS, "signed_in", BODY}
+    assert not {entry: set(statuses) - named for entry, statuses in MATRIX.items() if set(statuses) - named}
+    closed = [entry for entry, statuses in MATRIX.items() if statuses["anonymous"] == 401 and BODY not in statuses]
+    assert not [
+        entry for entry in closed if "signed_in" not in MATRIX[entry] and not set(CALLERS) <= set(MATRIX[entry])
+    ]
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str) -> None:
+    credential = {"Authorization": f"Bearer {library.tokens(caller)}"} if caller != "anonymous" else {}
+    wrong = {}
+    with httpx.Client(base_url=library.address, timeout=20) as http:
+        for entry, statuses in MATRIX.items():
+            method, _, path = entry.partition(" ")
+            headers = credential | ({} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())})
+            body = statuses.get(BODY)
+            if isinstance(body, dict):
+                body = {
+                    name: value.replace("{caller}", caller) if isinstance(value, str) else value
+                    for name, value in body.items()
+                }
+            response = http.request(method, path.format_map(SAMPLE), json=body, headers=headers)
+            if response.status_code != expected(entry, caller):
+                wrong[entry] = (response.status_code, response.text[:200])
+    assert not wrong

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import APIRouter
 
 from chassis.rpc import inproc
+from chassis.rpc.client import token_verifier
 from chassis.rpc.server import Server
 from chassis.service import Resources, discover
 from chassis.settings import Settings
@@ -22,6 +23,22 @@ from chassis.testing import migrated_database
 from chassis.urls import resolve
 from gateway.app import create_app
 from rangkiang.catalog.v1.catalog_pb2_grpc import add_CatalogServicer_to_server
+
+# Settings and databases of the services that `served_gateway` runs in this process, by name.
+running: dict[str, Resources] = {}
+
+
+@contextmanager
+def served_members(resources: Resources) -> Iterator[str]:
+    """Serve the members of `running` over gRPC on a free loopback port; yield the URL."""
+    servicer = resolve(resources.service.rpc)(resources)
+    settings = resources.settings.model_copy(update={"grpc_port": 0})
+    server = Server(servicer, resolve(resources.service.adder), settings)
+    server.start()
+    try:
+        yield f"dns:///{server.address}"
+    finally:
+        server.stop(grace=0.2)
 
 
 @contextmanager
@@ -37,17 +54,23 @@ def served_catalog(servicer: Any) -> Iterator[str]:
 
 @contextmanager
 def served_gateway(
-    catalog_url: str, *, routers: Sequence[APIRouter] = (), urls: Mapping[str, str] | None = None, **options: Any
+    catalog_url: str,
+    *,
+    routers: Sequence[APIRouter] = (),
+    urls: Mapping[str, str] | None = None,
+    without: Sequence[str] = (),
+    **options: Any,
 ) -> Iterator[str]:
     """Serve a gateway for that catalogue on a free loopback port, by default without rate limit; yield its address.
 
     Every other service is real: in this process, with an empty database.
     routers  additional routes
     urls     of services that these routes call
+    without  services that run elsewhere
     """
     settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **options})
     services = ExitStack()
-    _serve_inproc(services, without="catalog")
+    _serve_inproc(services, without=("catalog", *without))
     app = create_app(settings)
     for router in routers:
         app.include_router(router)
@@ -69,12 +92,14 @@ def served_gateway(
         services.close()
 
 
-def _serve_inproc(stack: ExitStack, *, without: str) -> None:
-    """Register every service except one as `inproc:<service>`, without jobs and handlers, until the stack closes."""
+def _serve_inproc(stack: ExitStack, *, without: Sequence[str]) -> None:
+    """Register every service except these as `inproc:<service>`, without jobs and handlers, until the stack closes."""
     for service in discover():
-        if service.name == without or not service.rpc:
+        if service.name in without or not service.rpc:
             continue
-        settings = Settings(data=Path(stack.enter_context(TemporaryDirectory())))
+        settings = Settings(data=Path(stack.enter_context(TemporaryDirectory())) / "var")
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
-        resources = Resources(settings=settings, database=database, service=service)
-        inproc.register(service.name, resolve(service.rpc)(resources), resolve(service.adder))
+        resources = running[service.name] = Resources(settings=settings, database=database, service=service)
+        servicer = resolve(service.rpc)(resources)
+        verifier = token_verifier(settings, servicer)
+        inproc.register(service.name, servicer, resolve(service.adder), verifier=verifier)
