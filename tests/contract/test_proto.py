@@ -5,9 +5,12 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from chassis.rpc.interceptors import options_of
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 BUF = Path(sys.executable).with_name("buf")
@@ -41,3 +44,29 @@ def test_a_field_that_changes_its_number_is_refused(proto: Path) -> None:
     result = _breaking(proto)
     assert result.returncode != 0
     assert "text.proto" in result.stdout
+
+
+# Methods that change something and need no Idempotency-Key, and why.
+NOT_KEYED = {
+    "Catalog/NoteSearches": "a batch of the query log may be lost",
+    "Members/SignIn": "signing in twice makes two sessions",
+    "Members/RenewToken": "a token is no effect",
+    "Members/IssueToken": "a token is no effect",
+    "Members/GetLink": "reads what a one-time link is for",
+    "Members/UseLink": "a one-time link works once",
+    "Members/ChangePassword": "needs the password of before",
+}
+
+
+def test_every_method_is_a_read_or_keyed_or_has_a_reason_not_to_be() -> None:
+    files = sorted((CHECKOUT / "rangkiang").glob("*/v1/*_pb2.py"))
+    modules = [import_module(".".join(path.relative_to(CHECKOUT).with_suffix("").parts)) for path in files]
+    without = {
+        f"{service.name}/{method.name}"
+        for module in modules
+        for service in module.DESCRIPTOR.services_by_name.values()
+        for method in service.methods
+        for options in [options_of(f"/{service.full_name}/{method.name}")]
+        if not (options.idempotent or options.keyed)
+    }
+    assert without == NOT_KEYED.keys()

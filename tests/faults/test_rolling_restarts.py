@@ -110,16 +110,19 @@ class CancelsOnce(grpc.GenericRpcHandler):
         return request
 
 
-def test_a_call_that_a_server_cancels_at_its_end_is_tried_once_more_when_it_is_idempotent() -> None:
+def test_a_call_that_a_server_cancels_at_its_end_is_tried_once_more_when_it_is_idempotent_or_keyed() -> None:
     handler = CancelsOnce()
     server = grpc.server(ThreadPoolExecutor(1), handlers=(handler,))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     with sync_channel(f"ipv4:127.0.0.1:{port}", Settings()) as channel:
-        assert echo.generated()[1].EchoStub(channel).Say(words("a")).text == "a"
+        stub = echo.generated()[1].EchoStub(channel)
+        for method in (stub.Say, stub.SayKeyed):
+            handler.calls = 0
+            assert method(words("a")).text == "a"
         handler.calls = 0
         with pytest.raises(Unavailable):
-            echo.generated()[1].EchoStub(channel).SayOnce(words("a"))
+            stub.SayOnce(words("a"))
     server.stop(None)
 
 
