@@ -27,8 +27,11 @@ from tests.journeys.releases import (
     upgraded_releases,
 )
 
-# Tables that running processes change at any time.
-VOLATILE_TABLES = {"leases", "job_runs", "searches", "index_queue", "outbox", "alembic_version", "chassis_revision"}
+# Tables that running processes change at any time, and those of revisions.
+VOLATILE_TABLES = {
+    *("leases", "job_runs", "searches", "index_queue", "outbox"),
+    *("alembic_version", "chassis_revision", "schema_support"),
+}
 READY_SECONDS = 60
 PAUSE_SECONDS = 0.05
 
