@@ -59,21 +59,24 @@ def documented(
     errors: tuple[int, ...] = (400, 429, 503, 504),
     content: Mapping[str, Any] = MappingProxyType({}),
     method: str = "",
+    status: int = 200,
 ) -> dict[str, Any]:
     """Return arguments of a router's decorator that FastAPI cannot read from the signature.
 
     operation  operationId: the name of a method in generated clients
-    example    of the 200 response, in JSON
+    example    of the response, in JSON
     errors     statuses of possible problem documents
-    content    further media types of the 200 response
+    content    further media types of the response
     method     /package.Service/Method of a write; if it is `keyed`, the route documents Idempotency-Key
+    status     of a response without errors
     """
     ok_content = dict(content) if example is None else {"application/json": {"example": example}, **content}
     responses: dict[int | str, Any] = {
-        200: {"description": summary, "content": ok_content},
-        304: {"description": "The client's response (If-None-Match) is still current."},
+        status: {"description": summary, "content": ok_content},
     }
-    responses |= {status: _problem(status) for status in errors}
+    if not method:
+        responses[304] = {"description": "The client's response (If-None-Match) is still current."}
+    responses |= {error: _problem(error) for error in errors}
     arguments: dict[str, Any] = {"operation_id": operation, "summary": summary, "responses": responses}
     if method:
         options = options_of(method)

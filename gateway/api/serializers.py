@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from gateway.api.schemas import ClassOfTree, CountedValue, Text
 from rangkiang.catalog.v1 import browsing_pb2, facets_pb2
@@ -37,3 +39,21 @@ def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
         count=message.count,
         divided=message.divided,
     )
+
+
+def plain(message: Message) -> dict[str, Any]:
+    """Return every field of a message by name: messages as objects, times as ISO 8601 in UTC."""
+    return {field.name: _plain_value(message, field) for field in message.DESCRIPTOR.fields}
+
+
+def _plain_value(message: Message, field: Any) -> Any:
+    value = getattr(message, field.name)
+    if field.message_type is None:
+        return list(value) if field.is_repeated else value
+    return [_plain_message(one) for one in value] if field.is_repeated else _plain_message(value)
+
+
+def _plain_message(message: Message) -> Any:
+    if isinstance(message, Timestamp):
+        return message.ToJsonString()
+    return plain(message)

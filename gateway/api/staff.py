@@ -158,6 +158,8 @@ async def list_staff(request: Request, members: Members) -> Response:
     **documented(
         operation="add_staff",
         summary="Add a person of staff",
+        example={**_STAFF, "has_password": False, "link": "/sign-in/link/zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"},
+        status=201,
         errors=_WRITE_ERRORS,
         method=f"{SERVICE}/AddStaff",
     ),
@@ -205,7 +207,14 @@ async def list_clients(request: Request, members: Members) -> Response:
     "/clients",
     response_model=AddedClient,
     status_code=201,
-    **documented(operation="add_client", summary="Add a client", errors=_WRITE_ERRORS, method=f"{SERVICE}/AddClient"),
+    **documented(
+        operation="add_client",
+        summary="Add a client",
+        example={**_CLIENT, "client_secret": "zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"},
+        errors=_WRITE_ERRORS,
+        method=f"{SERVICE}/AddClient",
+        status=201,
+    ),
 )
 async def add_client(request: Request, body: NewClient, members: Members) -> Response:
     """The response has the secret, which is shown nowhere else."""

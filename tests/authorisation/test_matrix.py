@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -23,6 +23,7 @@ from chassis.settings import Settings
 from gateway.app import create_app
 from gateway.web import assets
 from services.members.keys import Keys
+from services.members.people.store import NewMember, register
 from services.members.roles import MEMBER, scopes_of
 from services.members.settings import MembersSettings
 from services.members.sign_in.accounts import add_staff
@@ -107,6 +108,9 @@ def _accounts(members: Resources) -> Callable[[str], str]:
         )
         client, _ = add_client(session, institution_id=own, name="program", role="desk", context=test, granter=None)
         SAMPLE["account_id"], SAMPLE["client_id"] = str(person.account.id), str(client.id)
+        desk = replace(test, institution=str(own))
+        new = NewMember({"name": "Buya Hamka", "category": "umum"})
+        SAMPLE["member_id"] = str(register(session, new, context=desk, master=keys.master).id)
     return lambda caller: keys.sign(principals[caller])
 
 
@@ -144,7 +148,9 @@ def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str) -
     with httpx.Client(base_url=library.address, timeout=20) as http:
         for entry, statuses in MATRIX.items():
             method, _, path = entry.partition(" ")
-            headers = credential | ({} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4())})
+            headers = credential | (
+                {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4()), "If-Match": '"1"'}
+            )
             body = statuses.get(BODY)
             if isinstance(body, dict):
                 body = {

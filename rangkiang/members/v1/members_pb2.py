@@ -24,11 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.common.v1 import token_state_pb2 as rangkiang_dot_common_dot_v1_dot_token__state__pb2
+from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 from rangkiang.members.v1 import sign_in_pb2 as rangkiang_dot_members_dot_v1_dot_sign__in__pb2
 from rangkiang.members.v1 import staff_pb2 as rangkiang_dot_members_dot_v1_dot_staff__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/members/v1/members.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/common/v1/options.proto\x1a%rangkiang/common/v1/token_state.proto\x1a\"rangkiang/members/v1/sign_in.proto\x1a rangkiang/members/v1/staff.proto\"\x13\n\x11GetAccountRequest\"A\n\x0fGetAccountReply\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\"?\n\x15\x43hangePasswordRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x15\n\x13\x43hangePasswordReply2\xf2\x0c\n\x07Members\x12s\n\rGetTokenState\x12).rangkiang.common.v1.GetTokenStateRequest\x1a\'.rangkiang.common.v1.GetTokenStateReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\\\n\x06SignIn\x12#.rangkiang.members.v1.SignInRequest\x1a!.rangkiang.members.v1.SignInReply\"\n\xaa\xbb\x18\x06public\x12h\n\nRenewToken\x12\'.rangkiang.members.v1.RenewTokenRequest\x1a%.rangkiang.members.v1.RenewTokenReply\"\n\xaa\xbb\x18\x06public\x12\x63\n\x07SignOut\x12$.rangkiang.members.v1.SignOutRequest\x1a\".rangkiang.members.v1.SignOutReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12h\n\nIssueToken\x12\'.rangkiang.members.v1.IssueTokenRequest\x1a%.rangkiang.members.v1.IssueTokenReply\"\n\xaa\xbb\x18\x06public\x12_\n\x07GetLink\x12$.rangkiang.members.v1.GetLinkRequest\x1a\".rangkiang.members.v1.GetLinkReply\"\n\xaa\xbb\x18\x06public\x12_\n\x07UseLink\x12$.rangkiang.members.v1.UseLinkRequest\x1a\".rangkiang.members.v1.UseLinkReply\"\n\xaa\xbb\x18\x06public\x12m\n\nGetAccount\x12\'.rangkiang.members.v1.GetAccountRequest\x1a%.rangkiang.members.v1.GetAccountReply\"\x0f\xaa\xbb\x18\x07\x61\x63\x63ount\xb8\xbb\x18\x01\x12u\n\x0e\x43hangePassword\x12+.rangkiang.members.v1.ChangePasswordRequest\x1a).rangkiang.members.v1.ChangePasswordReply\"\x0b\xaa\xbb\x18\x07\x61\x63\x63ount\x12o\n\tListStaff\x12&.rangkiang.members.v1.ListStaffRequest\x1a$.rangkiang.members.v1.ListStaffReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xb8\xbb\x18\x01\x12l\n\x08\x41\x64\x64Staff\x12%.rangkiang.members.v1.AddStaffRequest\x1a#.rangkiang.members.v1.AddStaffReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xc0\xbb\x18\x01\x12l\n\x08SetRoles\x12%.rangkiang.members.v1.SetRolesRequest\x1a#.rangkiang.members.v1.SetRolesReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xc0\xbb\x18\x01\x12w\n\x0bListClients\x12(.rangkiang.members.v1.ListClientsRequest\x1a&.rangkiang.members.v1.ListClientsReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xb8\xbb\x18\x01\x12q\n\tAddClient\x12&.rangkiang.members.v1.AddClientRequest\x1a$.rangkiang.members.v1.AddClientReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xc0\xbb\x18\x01\x12z\n\x0cRevokeClient\x12).rangkiang.members.v1.RevokeClientRequest\x1a\'.rangkiang.members.v1.RevokeClientReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xb8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/members/v1/members.proto\x12\x14rangkiang.members.v1\x1a!rangkiang/common/v1/options.proto\x1a%rangkiang/common/v1/token_state.proto\x1a!rangkiang/members/v1/people.proto\x1a\"rangkiang/members/v1/sign_in.proto\x1a rangkiang/members/v1/staff.proto\"\x13\n\x11GetAccountRequest\"A\n\x0fGetAccountReply\x12.\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x1d.rangkiang.members.v1.Account\"?\n\x15\x43hangePasswordRequest\x12\x10\n\x08password\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x15\n\x13\x43hangePasswordReply2\xd8\x11\n\x07Members\x12s\n\rGetTokenState\x12).rangkiang.common.v1.GetTokenStateRequest\x1a\'.rangkiang.common.v1.GetTokenStateReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\\\n\x06SignIn\x12#.rangkiang.members.v1.SignInRequest\x1a!.rangkiang.members.v1.SignInReply\"\n\xaa\xbb\x18\x06public\x12h\n\nRenewToken\x12\'.rangkiang.members.v1.RenewTokenRequest\x1a%.rangkiang.members.v1.RenewTokenReply\"\n\xaa\xbb\x18\x06public\x12\x63\n\x07SignOut\x12$.rangkiang.members.v1.SignOutRequest\x1a\".rangkiang.members.v1.SignOutReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12h\n\nIssueToken\x12\'.rangkiang.members.v1.IssueTokenRequest\x1a%.rangkiang.members.v1.IssueTokenReply\"\n\xaa\xbb\x18\x06public\x12_\n\x07GetLink\x12$.rangkiang.members.v1.GetLinkRequest\x1a\".rangkiang.members.v1.GetLinkReply\"\n\xaa\xbb\x18\x06public\x12_\n\x07UseLink\x12$.rangkiang.members.v1.UseLinkRequest\x1a\".rangkiang.members.v1.UseLinkReply\"\n\xaa\xbb\x18\x06public\x12m\n\nGetAccount\x12\'.rangkiang.members.v1.GetAccountRequest\x1a%.rangkiang.members.v1.GetAccountReply\"\x0f\xaa\xbb\x18\x07\x61\x63\x63ount\xb8\xbb\x18\x01\x12u\n\x0e\x43hangePassword\x12+.rangkiang.members.v1.ChangePasswordRequest\x1a).rangkiang.members.v1.ChangePasswordReply\"\x0b\xaa\xbb\x18\x07\x61\x63\x63ount\x12o\n\tListStaff\x12&.rangkiang.members.v1.ListStaffRequest\x1a$.rangkiang.members.v1.ListStaffReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xb8\xbb\x18\x01\x12l\n\x08\x41\x64\x64Staff\x12%.rangkiang.members.v1.AddStaffRequest\x1a#.rangkiang.members.v1.AddStaffReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xc0\xbb\x18\x01\x12l\n\x08SetRoles\x12%.rangkiang.members.v1.SetRolesRequest\x1a#.rangkiang.members.v1.SetRolesReply\"\x14\xaa\xbb\x18\x0cstaff.manage\xc0\xbb\x18\x01\x12w\n\x0bListClients\x12(.rangkiang.members.v1.ListClientsRequest\x1a&.rangkiang.members.v1.ListClientsReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xb8\xbb\x18\x01\x12q\n\tAddClient\x12&.rangkiang.members.v1.AddClientRequest\x1a$.rangkiang.members.v1.AddClientReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xc0\xbb\x18\x01\x12z\n\x0cRevokeClient\x12).rangkiang.members.v1.RevokeClientRequest\x1a\'.rangkiang.members.v1.RevokeClientReply\"\x16\xaa\xbb\x18\x0e\x63lients.manage\xb8\xbb\x18\x01\x12\x7f\n\x0eRegisterMember\x12+.rangkiang.members.v1.RegisterMemberRequest\x1a).rangkiang.members.v1.RegisterMemberReply\"\x15\xaa\xbb\x18\rmembers.write\xc0\xbb\x18\x01\x12o\n\tGetMember\x12&.rangkiang.members.v1.GetMemberRequest\x1a$.rangkiang.members.v1.GetMemberReply\"\x14\xaa\xbb\x18\x0cmembers.read\xb8\xbb\x18\x01\x12u\n\x0c\x43hangeMember\x12).rangkiang.members.v1.ChangeMemberRequest\x1a\'.rangkiang.members.v1.ChangeMemberReply\"\x11\xaa\xbb\x18\rmembers.write\x12{\n\rSearchMembers\x12*.rangkiang.members.v1.SearchMembersRequest\x1a(.rangkiang.members.v1.SearchMembersReply\"\x14\xaa\xbb\x18\x0cmembers.read\xb8\xbb\x18\x01\x12~\n\x0eListCategories\x12+.rangkiang.members.v1.ListCategoriesRequest\x1a).rangkiang.members.v1.ListCategoriesReply\"\x14\xaa\xbb\x18\x0cmembers.read\xb8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -65,14 +66,24 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MEMBERS'].methods_by_name['AddClient']._serialized_options = b'\252\273\030\016clients.manage\300\273\030\001'
   _globals['_MEMBERS'].methods_by_name['RevokeClient']._loaded_options = None
   _globals['_MEMBERS'].methods_by_name['RevokeClient']._serialized_options = b'\252\273\030\016clients.manage\270\273\030\001'
-  _globals['_GETACCOUNTREQUEST']._serialized_start=204
-  _globals['_GETACCOUNTREQUEST']._serialized_end=223
-  _globals['_GETACCOUNTREPLY']._serialized_start=225
-  _globals['_GETACCOUNTREPLY']._serialized_end=290
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=292
-  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=355
-  _globals['_CHANGEPASSWORDREPLY']._serialized_start=357
-  _globals['_CHANGEPASSWORDREPLY']._serialized_end=378
-  _globals['_MEMBERS']._serialized_start=381
-  _globals['_MEMBERS']._serialized_end=2031
+  _globals['_MEMBERS'].methods_by_name['RegisterMember']._loaded_options = None
+  _globals['_MEMBERS'].methods_by_name['RegisterMember']._serialized_options = b'\252\273\030\rmembers.write\300\273\030\001'
+  _globals['_MEMBERS'].methods_by_name['GetMember']._loaded_options = None
+  _globals['_MEMBERS'].methods_by_name['GetMember']._serialized_options = b'\252\273\030\014members.read\270\273\030\001'
+  _globals['_MEMBERS'].methods_by_name['ChangeMember']._loaded_options = None
+  _globals['_MEMBERS'].methods_by_name['ChangeMember']._serialized_options = b'\252\273\030\rmembers.write'
+  _globals['_MEMBERS'].methods_by_name['SearchMembers']._loaded_options = None
+  _globals['_MEMBERS'].methods_by_name['SearchMembers']._serialized_options = b'\252\273\030\014members.read\270\273\030\001'
+  _globals['_MEMBERS'].methods_by_name['ListCategories']._loaded_options = None
+  _globals['_MEMBERS'].methods_by_name['ListCategories']._serialized_options = b'\252\273\030\014members.read\270\273\030\001'
+  _globals['_GETACCOUNTREQUEST']._serialized_start=239
+  _globals['_GETACCOUNTREQUEST']._serialized_end=258
+  _globals['_GETACCOUNTREPLY']._serialized_start=260
+  _globals['_GETACCOUNTREPLY']._serialized_end=325
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_start=327
+  _globals['_CHANGEPASSWORDREQUEST']._serialized_end=390
+  _globals['_CHANGEPASSWORDREPLY']._serialized_start=392
+  _globals['_CHANGEPASSWORDREPLY']._serialized_end=413
+  _globals['_MEMBERS']._serialized_start=416
+  _globals['_MEMBERS']._serialized_end=2680
 # @@protoc_insertion_point(module_scope)

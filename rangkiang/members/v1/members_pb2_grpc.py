@@ -5,6 +5,7 @@ import warnings
 
 from rangkiang.common.v1 import token_state_pb2 as rangkiang_dot_common_dot_v1_dot_token__state__pb2
 from rangkiang.members.v1 import members_pb2 as rangkiang_dot_members_dot_v1_dot_members__pb2
+from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 from rangkiang.members.v1 import sign_in_pb2 as rangkiang_dot_members_dot_v1_dot_sign__in__pb2
 from rangkiang.members.v1 import staff_pb2 as rangkiang_dot_members_dot_v1_dot_staff__pb2
 
@@ -112,6 +113,31 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/RevokeClient',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.FromString,
+                _registered_method=True)
+        self.RegisterMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/RegisterMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberReply.FromString,
+                _registered_method=True)
+        self.GetMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberReply.FromString,
+                _registered_method=True)
+        self.ChangeMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ChangeMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberReply.FromString,
+                _registered_method=True)
+        self.SearchMembers = channel.unary_unary(
+                '/rangkiang.members.v1.Members/SearchMembers',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.FromString,
+                _registered_method=True)
+        self.ListCategories = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListCategories',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.FromString,
                 _registered_method=True)
 
 
@@ -224,6 +250,41 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RegisterMember(self, request, context):
+        """Registers a member, with a card number.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetMember(self, request, context):
+        """A member, with sealed values for callers who also have members.contact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeMember(self, request, context):
+        """Changes fields of a member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SearchMembers(self, request, context):
+        """Finds members by words, numbers, or sealed values.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListCategories(self, request, context):
+        """The categories of members of the caller's institution.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MembersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -301,6 +362,31 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.RevokeClient,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.SerializeToString,
+            ),
+            'RegisterMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberReply.SerializeToString,
+            ),
+            'GetMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberReply.SerializeToString,
+            ),
+            'ChangeMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberReply.SerializeToString,
+            ),
+            'SearchMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.SearchMembers,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.SerializeToString,
+            ),
+            'ListCategories': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListCategories,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -709,6 +795,141 @@ class Members:
             '/rangkiang.members.v1.Members/RevokeClient',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.RevokeClientReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/RegisterMember',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.RegisterMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetMember',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.GetMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ChangeMember',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ChangeMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/SearchMembers',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListCategories(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListCategories',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.common.v1 import token_state_pb2 as _token_state_pb2
 from rangkiang.members.v1 import members_pb2 as _members_pb2
+from rangkiang.members.v1 import people_pb2 as _people_pb2
 from rangkiang.members.v1 import sign_in_pb2 as _sign_in_pb2
 from rangkiang.members.v1 import staff_pb2 as _staff_pb2
 import abc as _abc_1
@@ -66,6 +67,16 @@ class MembersStub:
     """Adds a client; its secret is in the reply and nowhere else."""
     RevokeClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]
     """Revokes a client; its tokens are dead in every process within 20 seconds."""
+    RegisterMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]
+    """Registers a member, with a card number."""
+    GetMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]
+    """A member, with sealed values for callers who also have members.contact."""
+    ChangeMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.ChangeMemberRequest, _people_pb2.ChangeMemberReply]
+    """Changes fields of a member."""
+    SearchMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]
+    """Finds members by words, numbers, or sealed values."""
+    ListCategories: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]
+    """The categories of members of the caller's institution."""
 
 @_typing.type_check_only
 class MembersAsyncStub(MembersStub):
@@ -102,6 +113,16 @@ class MembersAsyncStub(MembersStub):
     """Adds a client; its secret is in the reply and nowhere else."""
     RevokeClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.RevokeClientRequest, _staff_pb2.RevokeClientReply]  # type: ignore[assignment]
     """Revokes a client; its tokens are dead in every process within 20 seconds."""
+    RegisterMember: _aio.UnaryUnaryMultiCallable[_people_pb2.RegisterMemberRequest, _people_pb2.RegisterMemberReply]  # type: ignore[assignment]
+    """Registers a member, with a card number."""
+    GetMember: _aio.UnaryUnaryMultiCallable[_people_pb2.GetMemberRequest, _people_pb2.GetMemberReply]  # type: ignore[assignment]
+    """A member, with sealed values for callers who also have members.contact."""
+    ChangeMember: _aio.UnaryUnaryMultiCallable[_people_pb2.ChangeMemberRequest, _people_pb2.ChangeMemberReply]  # type: ignore[assignment]
+    """Changes fields of a member."""
+    SearchMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]  # type: ignore[assignment]
+    """Finds members by words, numbers, or sealed values."""
+    ListCategories: _aio.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]  # type: ignore[assignment]
+    """The categories of members of the caller's institution."""
 
 class MembersServicer(metaclass=_abc_1.ABCMeta):
     """People of the library: members and staff, their cards, and how they sign in."""
@@ -225,5 +246,45 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.RevokeClientReply, _abc.Awaitable[_staff_pb2.RevokeClientReply]]:
         """Revokes a client; its tokens are dead in every process within 20 seconds."""
+
+    @_abc_1.abstractmethod
+    def RegisterMember(
+        self,
+        request: _people_pb2.RegisterMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.RegisterMemberReply, _abc.Awaitable[_people_pb2.RegisterMemberReply]]:
+        """Registers a member, with a card number."""
+
+    @_abc_1.abstractmethod
+    def GetMember(
+        self,
+        request: _people_pb2.GetMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.GetMemberReply, _abc.Awaitable[_people_pb2.GetMemberReply]]:
+        """A member, with sealed values for callers who also have members.contact."""
+
+    @_abc_1.abstractmethod
+    def ChangeMember(
+        self,
+        request: _people_pb2.ChangeMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.ChangeMemberReply, _abc.Awaitable[_people_pb2.ChangeMemberReply]]:
+        """Changes fields of a member."""
+
+    @_abc_1.abstractmethod
+    def SearchMembers(
+        self,
+        request: _people_pb2.SearchMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.SearchMembersReply, _abc.Awaitable[_people_pb2.SearchMembersReply]]:
+        """Finds members by words, numbers, or sealed values."""
+
+    @_abc_1.abstractmethod
+    def ListCategories(
+        self,
+        request: _people_pb2.ListCategoriesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.ListCategoriesReply, _abc.Awaitable[_people_pb2.ListCategoriesReply]]:
+        """The categories of members of the caller's institution."""
 
 def add_MembersServicer_to_server(servicer: MembersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -9,6 +9,7 @@ from chassis.service import Resources
 from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest, SigningKey
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer
 from services.members.keys import Keys, public_keys
+from services.members.rpc.people import PeopleMethods
 from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
 from services.members.settings import MembersSettings
@@ -17,7 +18,7 @@ from services.members.sign_in.sessions import revoked
 TOKENS = system("tokens")
 
 
-class Members(SignInMethods, StaffMethods, MembersServicer):
+class Members(SignInMethods, StaffMethods, PeopleMethods, MembersServicer):
     """The servicer of the whole contract."""
 
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:

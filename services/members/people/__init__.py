@@ -1,0 +1,1 @@
+"""Members: registered, changed, found, blocked, merged and erased; their cards and slips."""

@@ -1,0 +1,177 @@
+"""The rows of new members, built before anything is written: for one at the desk and for a batch of an import."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert
+from sqlalchemy.orm import Session
+
+from chassis.ids import new_id
+from services.members.people import names, sealed
+from services.members.people.values import SEALED
+from services.members.sealing import MasterKey, MemberKey
+from services.members.tables import Card, Consent, Evidence, Member, MemberLookup, MemberWord
+
+QR_BYTES = 10
+# Fields whose values are columns of the row as they are.
+COLUMNS = (
+    "category", "name", "title_before", "title_after", "language", "birth_place", "sex", "kelurahan", "occupation",
+    "education", "school", "group", "disability", "note", "guardian_name", "guardian_relation", "responsible_name",
+    "responsible_position",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class GivenConsent:
+    """What somebody agreed to or withdrew."""
+
+    purpose: str
+    text_version: str
+    given: bool
+    how: str
+    by_guardian: bool
+
+
+@dataclass(slots=True)
+class Draft:
+    """The rows of one new member, by table."""
+
+    member: dict[str, Any]
+    cards: list[dict[str, Any]] = field(default_factory=list)
+    words: list[dict[str, Any]] = field(default_factory=list)
+    lookups: list[dict[str, Any]] = field(default_factory=list)
+    evidence: list[dict[str, Any]] = field(default_factory=list)
+    consents: list[dict[str, Any]] = field(default_factory=list)
+
+
+def draft(
+    values: Mapping[str, str], *, institution_id: UUID, master: MasterKey, at: datetime, expires_on: date | None,
+) -> Draft:  # fmt: skip
+    """Build the rows of a member without a number.
+
+    values  stored forms of all given fields
+    """
+    member_id = new_id()
+    key, wrapped = MemberKey.new(master, member=str(member_id))
+    born = values.get("birth_date", "")
+    guardian = values.get("guardian_id", "")
+    member: dict[str, Any] = {
+        **{column: values.get(column, "") for column in COLUMNS},
+        "id": member_id,
+        "institution_id": institution_id,
+        "number": None,
+        "version": 1,
+        "changed_at": at,
+        "changed_fields": {},
+        "language": values.get("language") or "id",
+        "birth_year": int(born[:4]) if born else 0,
+        "guardian_id": UUID(guardian) if guardian else None,
+        "registered_at": at,
+        "expires_on": expires_on,
+        "wrapped_key": wrapped,
+        "sealed": sealed.seal(values, key),
+        "open_loans": 0,
+        "open_fees": 0,
+        "merged_into": None,
+        "erased_at": None,
+    }
+    rows = Draft(member)
+    rows.words = word_rows(values, institution_id=institution_id, member_id=member_id)
+    hashes = sealed.hashes_of(values, institution_id=institution_id, master=master)
+    rows.lookups = lookup_rows(hashes, institution_id=institution_id, member_id=member_id)
+    return rows
+
+
+def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:
+    """Return the rows of the words by which a member is found."""
+    name = values.get("name", "")
+    texts = (values.get("school", ""), values.get("group", ""), values.get("responsible_name", ""))
+    row = {"institution_id": institution_id, "name_key": names.name_key(name), "member_id": member_id}
+    return [{**row, "word": word} for word in sorted(names.stored_words(name, *texts))]
+
+
+def lookup_rows(hashes: Mapping[str, bytes], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:
+    """Return the rows of keyed hashes by kind."""
+    row = {"institution_id": institution_id, "member_id": member_id}
+    return [{**row, "kind": kind, "hash": value} for kind, value in hashes.items()]
+
+
+def card_row(
+    code: str, kind: str, *, institution_id: UUID, member_id: UUID, at: datetime, has_qr: bool = False
+) -> dict[str, Any]:
+    """Return the row of a valid card or alias."""
+    return {
+        "id": new_id(),
+        "institution_id": institution_id,
+        "member_id": member_id,
+        "code": code,
+        "kind": kind,
+        "state": "active",
+        "qr": os.urandom(QR_BYTES) if has_qr else b"",
+        "issued_at": at,
+        "ended_at": None,
+    }
+
+
+def evidence_rows(
+    kinds: Iterable[str], *, institution_id: UUID, member_id: UUID, by: str, at: datetime
+) -> list[dict[str, Any]]:
+    row = {"institution_id": institution_id, "member_id": member_id, "seen_by": by, "at": at}
+    return [{**row, "id": new_id(), "kind": kind} for kind in dict.fromkeys(kinds)]
+
+
+def consent_rows(
+    given: Iterable[GivenConsent], *, institution_id: UUID, member_id: UUID, by: str, at: datetime
+) -> list[dict[str, Any]]:
+    row = {"institution_id": institution_id, "member_id": member_id, "by": by, "at": at}
+    return [
+        {
+            **row,
+            "id": new_id(),
+            "purpose": consent.purpose,
+            "text_version": consent.text_version,
+            "given": consent.given,
+            "how": consent.how,
+            "by_guardian": consent.by_guardian,
+        }
+        for consent in given
+    ]
+
+
+def write(session: Session, drafts: Sequence[Draft]) -> None:
+    """Insert the rows of new members."""
+    _insert(session, Member, [draft.member for draft in drafts])
+    for table, part in (
+        (Card, "cards"), (MemberWord, "words"), (MemberLookup, "lookups"), (Evidence, "evidence"),
+        (Consent, "consents"),
+    ):  # fmt: skip
+        _insert(session, table, [row for draft in drafts for row in getattr(draft, part)])
+
+
+def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
+    if rows:
+        # On the connection: the session would make an object of each row.
+        session.connection().execute(insert(table.__table__), rows)
+
+
+def plain_values(member: Member) -> dict[str, str]:
+    """Return the values of a stored member's fields that are not sealed."""
+    return {column: getattr(member, column) for column in COLUMNS} | {
+        "guardian_id": str(member.guardian_id or ""),
+        "expires_on": member.expires_on.isoformat() if member.expires_on else "",
+    }
+
+
+def all_values(member: Member, master: MasterKey) -> dict[str, str]:
+    """Return the values of all fields of a stored member."""
+    return plain_values(member) | sealed.open_values(member, master)
+
+
+def is_sealed(name: str) -> bool:
+    return name in SEALED

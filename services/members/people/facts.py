@@ -1,0 +1,128 @@
+"""What other services learn of members: facts of acts, and snapshots. No name and no sealed value is in them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import Context
+from chassis.errors import Invalid
+from chassis.events import emit
+from chassis.ids import new_id
+from rangkiang.members.v1 import events_pb2 as wire
+from services.members.people.rules import age_band
+from services.members.tables import Block, Card, Category, Member, Tombstone
+
+MOST_MEMBERS = 500
+
+
+def tell_changed(session: Session, members: Sequence[Member], context: Context) -> None:
+    """Emit facts with the state of these members, at most 500 in each.
+
+    emits  MembersChanged
+    """
+    session.flush()
+    for start in range(0, len(members), MOST_MEMBERS):
+        batch = members[start : start + MOST_MEMBERS]
+        message = wire.MembersChanged(members=facts_of(session, batch))
+        aggregate, version = (batch[0].id, batch[0].version) if len(members) == 1 else (new_id(), 1)
+        emit(session, message, aggregate_id=aggregate, version=version, context=context)
+
+
+def tell_erased(session: Session, member_id: UUID, version: int, context: Context) -> None:
+    """Emit that a member was erased.
+
+    emits  MemberErased
+    """
+    message = wire.MemberErased(id=str(member_id), version=version)
+    emit(session, message, aggregate_id=member_id, version=version, context=context)
+
+
+def snapshot(session: Session, cursor: str) -> wire.SnapshotReply:
+    """Return one page of the members of every institution, in the order of ids.
+
+    raises  Invalid  MEMBERS_CURSOR_INVALID
+    """
+    query = select(Member).where(Member.erased_at.is_(None)).order_by(Member.id).limit(MOST_MEMBERS)
+    if cursor:
+        try:
+            query = query.where(Member.id > UUID(cursor))
+        except ValueError:
+            raise Invalid("MEMBERS_CURSOR_INVALID") from None
+    page = list(session.scalars(query))
+    if len(page) == MOST_MEMBERS:
+        return wire.SnapshotReply(members=facts_of(session, page), cursor=str(page[-1].id))
+    erased = session.scalars(select(Tombstone.member_id).order_by(Tombstone.at))
+    return wire.SnapshotReply(members=facts_of(session, page), erased_ids=[str(member_id) for member_id in erased])
+
+
+def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFact]:
+    """Return what others may copy of these members, in their order."""
+    ids = [member.id for member in members]
+    numbers: dict[UUID, list[str]] = defaultdict(list)
+    cards = session.scalars(
+        select(Card).where(Card.member_id.in_(ids), Card.state == "active").order_by(Card.issued_at, Card.code)
+    )
+    for card in cards:
+        numbers[card.member_id].append(card.code)
+    blocks: dict[UUID, list[Block]] = defaultdict(list)
+    for block in open_blocks(session, ids):
+        blocks[block.member_id].append(block)
+    institutions = {member.institution_id for member in members}
+    query = select(Category.institution_id, Category.code).where(
+        Category.institution_id.in_(institutions), Category.kind == "organisation"
+    )
+    organisations = {(row.institution_id, row.code) for row in session.execute(query)}
+    year = clock.now().year
+    return [
+        wire.MemberFact(
+            id=str(member.id),
+            version=member.version,
+            institution_id=str(member.institution_id),
+            numbers=sorted(numbers[member.id], key=lambda code, member=member: code != member.number),  # type: ignore[misc]
+            category=member.category,
+            expires_on=day_text(member.expires_on),
+            blocks=[
+                wire.BlockFact(reason=block.reason, ends_on=day_text(block.ends_on)) for block in blocks[member.id]
+            ],
+            age_band=age_band(member.birth_year, year),
+            sex=member.sex,
+            region=region_of(member.kelurahan),
+            group=member.group,
+            is_organisation=(member.institution_id, member.category) in organisations,
+            merged_into=str(member.merged_into or ""),
+        )
+        for member in members
+    ]
+
+
+def open_blocks(session: Session, member_ids: Iterable[UUID]) -> list[Block]:
+    """Return the blocks of members that are in force, the oldest first."""
+    today = clock.now().date()
+    return list(
+        session.scalars(
+            select(Block)
+            .where(
+                Block.member_id.in_(list(member_ids)),
+                Block.ended_at.is_(None),
+                or_(Block.ends_on.is_(None), Block.ends_on >= today),
+            )
+            .order_by(Block.at, Block.id)
+        )
+    )
+
+
+def region_of(kelurahan: str) -> str:
+    """Return the district (kecamatan) of a kelurahan code: with its people's ages a kelurahan would name too few."""
+    digits = kelurahan[:6]
+    return ".".join(digits[start : start + 2] for start in range(0, len(digits), 2))
+
+
+def day_text(day: date | None) -> str:
+    return day.isoformat() if day is not None else ""

@@ -1,0 +1,133 @@
+"""Names of people: titles apart, and folded words by which different spellings of a name are one."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+LONGEST_WORD = 32
+LONGEST_NAME_KEY = 24
+MOST_WORDS = 24
+# `unicodedata.normalize` is quadratic in runs of combining marks.
+_MARKS = re.compile(r"[\u0300-\u036f]{4,}")
+
+# Titles before a name, without dots and in lower case. A single `r` is Raden; `m` is no title but Muhammad.
+_BEFORE = frozenset(
+    (
+        "h", "hj", "kh", "k", "dr", "drs", "dra", "drg", "drh", "ir", "prof", "ust", "ustadz", "ustadzah", "ustaz",
+        "ns", "apt", "r", "rr", "rm", "ra", "tgk",
+    )
+)  # fmt: skip
+# After a comma: S.Pd., M.Si, A.Md.Keb, Ph.D, SKM, Lc., Sp.A(K)
+_DEGREE = re.compile(
+    r"(?:(?:S|M|A|B|D|Sp|Ph|Dipl|Amd|Bc)\.? ?(?:[A-Za-z]{1,5}\.? ?){1,4}(?:\([A-Z]\))?"
+    r"|SKM|MBA|Lc|Amd|Ners|Apt|CPA|Ak|Gr|S1|S2|S3)\.?"
+)
+# The same without a comma before it: S.Pd., M.Kom; `A.A.` is no degree.
+_DOTTED_DEGREE = re.compile(r"[SMA]\.(?:[A-Z][a-z]+\.?)+")
+
+# The spelling that counts -> others of the same name.
+_NAMES = {
+    "muhamad": "m moh mohamad mohamed muh muhamed muhd mhd mochamad moch mokhamad mohd",
+    "ahmad": "achmad akhmad ahmed akmad",
+    "abdul": "abd abdoel",
+    "siti": "sitti st",
+    "nur": "noor nor noer",
+    "yusuf": "jusuf yusup jusup yosef",
+    "aisiah": "aisyah aisah",
+    "fatimah": "fatima fathimah",
+    "husein": "husen hussein husin husain",
+    "umar": "omar",
+    "usman": "utsman osman",
+    "ismail": "ismael",
+    "ibrahim": "ibrohim",
+    "rahman": "rohman rachman",
+    "rahmat": "rachmat rohmat",
+    "hasan": "hassan hasn",
+}
+# Spelling before 1972, and letters that people use for one another.
+_LETTERS = (("oe", "u"), ("dj", "j"), ("tj", "c"), ("sj", "sy"), ("nj", "ny"), ("q", "k"), ("ch", "kh"))
+_DOUBLE = re.compile(r"([a-z])\1+")
+_Y_AFTER_CONSONANT = re.compile(r"(?<=[b-df-hj-np-tv-xz])y")
+_APART = re.compile(r"[^\w]+|_+")
+_APOSTROPHES = re.compile(r"['’‘`ʻʼ]")
+
+
+def split_titles(name: str) -> tuple[str, str, str]:
+    """Return (titles before, name, titles after) of a name as people write it.
+
+    `Hj. Siti Rahma, S.Pd.` gives `("Hj.", "Siti Rahma", "S.Pd.")`. Without a name between them nothing is a title.
+    """
+    before: list[str] = []
+    main, *rest = [part.strip() for part in name.split(",")]
+    after = [part for part in rest if _DEGREE.fullmatch(part)]
+    main = ", ".join([main, *(part for part in rest if part and part not in after)])
+    words = main.split()
+    while len(words) > 1 and _is_title(words[0]):
+        before.append(words.pop(0))
+    while len(words) > 1 and _DOTTED_DEGREE.fullmatch(words[-1]):
+        after.insert(0, words.pop())
+    return " ".join(before), " ".join(words), ", ".join(after)
+
+
+def _is_title(word: str) -> bool:
+    plain = word.replace(".", "").lower()
+    # `R` and `K` alone begin names, too: only with a dot they are titles.
+    return plain in _BEFORE and (len(plain) > 1 or word.endswith("."))
+
+
+def fold(word: str) -> str:
+    """Return the form of one word in which different spellings are equal: Muhammad, Mohamad, Moh. and M."""
+    word = _fold_letters(word)
+    return _VARIANTS.get(word, word)
+
+
+def _fold_letters(word: str) -> str:
+    word = _APOSTROPHES.sub("", word.lower())
+    for old, new in _LETTERS:
+        word = word.replace(old, new)
+    return _DOUBLE.sub(r"\1", _Y_AFTER_CONSONANT.sub("i", word))[:LONGEST_WORD]
+
+
+def _pieces(text: str) -> list[str]:
+    """Return the words of a text without marks and apostrophes."""
+    text = _MARKS.sub("", text[:400])
+    text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return [piece for piece in _APART.split(_APOSTROPHES.sub("", text)) if piece]
+
+
+_VARIANTS = {_fold_letters(variant): word for word, variants in _NAMES.items() for variant in variants.split()}
+
+
+def words_of(text: str) -> list[str]:
+    """Return the folded words of a text in their order, each once, at most 24."""
+    return list(dict.fromkeys(filter(None, map(fold, _pieces(text)))))[:MOST_WORDS]
+
+
+def name_words(name: str) -> list[str]:
+    """Return the folded words of a name without its titles."""
+    return words_of(split_titles(name)[1])
+
+
+def name_key(name: str) -> str:
+    """Return the beginning of a folded name, by which lists are sorted."""
+    return " ".join(name_words(name))[:LONGEST_NAME_KEY].rstrip()
+
+
+def stored_words(name: str, *more: str) -> set[str]:
+    """Return the words by which a member is found: of the name, also as it is spelt, and of other texts."""
+    spelt = map(_fold_letters, _pieces(split_titles(name)[1]))
+    return {
+        *name_words(name),
+        *filter(None, list(spelt)[:MOST_WORDS]),
+        *(word for text in more for word in words_of(text)),
+    }
+
+
+def query_words(query: str) -> list[str]:
+    """Return the words of a search, without titles; each of them matches as a prefix.
+
+    One or two letters stay as they were typed, because they begin many names: `m` finds Muhammad and Maya.
+    """
+    words = (_fold_letters(piece) for piece in _pieces(split_titles(query)[1]))
+    return list(dict.fromkeys(word if len(word) <= 2 else _VARIANTS.get(word, word) for word in words if word))

@@ -1,0 +1,49 @@
+"""Sealed values of members: one ciphertext a member under the member's own key, and keyed hashes that find them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from uuid import UUID
+
+from services.members.people.values import SEALED
+from services.members.sealing import MasterKey, MemberKey
+from services.members.tables import Member
+
+_USE = "member"
+
+
+def seal(values: Mapping[str, str], key: MemberKey) -> bytes:
+    """Seal the values of the sealed fields; others are ignored."""
+    sealed = {field: values[field] for field in SEALED if values.get(field)}
+    return key.seal(json.dumps(sealed, ensure_ascii=False).encode(), use=_USE)
+
+
+def open_values(member: Member, master: MasterKey) -> dict[str, str]:
+    """Return the values of all sealed fields; "" where there is none. Raises Unavailable SEALED_UNREADABLE."""
+    if not member.wrapped_key:
+        return dict.fromkeys(SEALED, "")
+    opened = json.loads(key_of(member, master).open(member.sealed, use=_USE))
+    return {field: opened.get(field, "") for field in SEALED}
+
+
+def key_of(member: Member, master: MasterKey) -> MemberKey:
+    """Return the key of a member's sealed values."""
+    return MemberKey.unwrap(master, member.wrapped_key, member=str(member.id))
+
+
+def hash_of(kind: str, value: str, *, institution_id: UUID, master: MasterKey) -> bytes:
+    """Return the keyed hash that finds a value in one institution.
+
+    kind  nik, phone, email, birth_date or import
+    """
+    return master.lookup(f"{kind}/{institution_id}", value.casefold())
+
+
+def hashes_of(values: Mapping[str, str], *, institution_id: UUID, master: MasterKey) -> dict[str, bytes]:
+    """Return the keyed hashes of the sealed values that can be found, by kind."""
+    return {
+        kind: hash_of(kind, values[field], institution_id=institution_id, master=master)
+        for field, kind in SEALED.items()
+        if kind and values.get(field)
+    }

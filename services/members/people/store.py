@@ -1,0 +1,380 @@
+"""Registering, reading and changing members."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Error, Invalid, NotFound, Outdated, Refusal, Refused
+from chassis.ids import parse_id
+from services.members.people import categories, drafts, duplicates, facts, names, numbers, sealed, values
+from services.members.people.drafts import GivenConsent
+from services.members.people.rules import Facts, refusals
+from services.members.people.values import Rejected
+from services.members.sealing import MasterKey
+from services.members.tables import (
+    Block,
+    Card,
+    Category,
+    Consent,
+    Evidence,
+    Member,
+    MemberLookup,
+    MemberWord,
+    Merge,
+)
+
+MOST_ALIASES, MOST_ROWS = 10, 20
+# Refusals of these make a request unreadable (400); all others refuse what it asks for (409).
+_UNREADABLE = frozenset(
+    (
+        "MEMBER_FIELD_TOO_LONG", "MEMBER_FIELD_UNREADABLE", "MEMBER_FIELD_NOT_A_CHOICE", "MEMBER_NAME_MISSING",
+        "MEMBER_NAME_WITHOUT_LETTERS", "NIK_INVALID", "PHONE_INVALID", "EMAIL_INVALID", "BIRTH_DATE_INVALID",
+        "END_DATE_INVALID", "KELURAHAN_INVALID", "CARD_NUMBER_INVALID", "CATEGORY_UNKNOWN", "GUARDIAN_UNKNOWN",
+        "MEMBER_TOO_MANY",
+    )
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NewMember:
+    """What the desk knows of a new member.
+
+    fields     by name, as typed
+    number     of an earlier system; "" for the institution's next one
+    aliases    (kind, code)
+    evidence   kinds of documents that the caller has seen
+    confirmed  ids of likely duplicates that are other people
+    """
+
+    fields: Mapping[str, str]
+    number: str = ""
+    aliases: Sequence[tuple[str, str]] = ()
+    evidence: Sequence[str] = ()
+    consents: Sequence[GivenConsent] = ()
+    confirmed: frozenset[str] = field(default_factory=frozenset)
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """A member with everything that is theirs. contact: the sealed values, or None for those who may not see them."""
+
+    member: Member
+    category: Category | None
+    cards: list[Card]
+    blocks: list[Block]
+    evidence: list[Evidence]
+    consents: list[Consent]
+    merges: list[Merge]
+    contact: dict[str, str] | None
+
+
+def register(session: Session, new: NewMember, *, context: Context, master: MasterKey) -> Member:
+    """Register a member with a card.
+
+    raises  Invalid  values that cannot be stored, every one of them
+            Refused  GUARDIAN_MISSING, RESPONSIBLE_MISSING, NIK_IN_USE, CARD_NUMBER_IN_USE, MEMBER_LIKELY_DUPLICATE
+    emits   MembersChanged
+    """
+    institution_id = parse_id(context.institution)
+    given, problems = values.clean({"name": "", **new.fields})
+    given = with_titles_apart(given, new.fields)
+    number, aliases, code_problems = _clean_codes(new)
+    problems += code_problems + _check_lists(new.evidence, new.consents)
+    known = categories.fill(session, institution_id)
+    category = next((one for one in known if one.code == given.get("category")), None)
+    if category is None:
+        problems.append(categories.unknown_category(known, given.get("category", "")))
+    else:
+        today = clock.now().date()
+        problems += refusals(Facts("", given, category, today))
+    problems += _check_guardian(session, institution_id, given)
+    hashes = sealed.hashes_of(given, institution_id=institution_id, master=master)
+    problems += _check_unique(session, institution_id, hashes, [number, *aliases])
+    if "name" in given:
+        likely = duplicates.find_duplicates(session, institution_id, given, hashes)
+        problems += [one.refusal() for one in likely if str(one.member_id) not in new.confirmed]
+    raise_all(problems)
+    assert category is not None
+    now = clock.now()
+    ends = given.get("expires_on", "")
+    row = drafts.draft(
+        given,
+        institution_id=institution_id,
+        master=master,
+        at=now,
+        expires_on=date.fromisoformat(ends) if ends else categories.end_of(category, now.date()),
+    )
+    owner = {"institution_id": institution_id, "member_id": row.member["id"]}
+    row.member["number"] = number or numbers.take_numbers(session, institution_id, 1)[0]
+    kind = "old_card" if number else "card"
+    row.cards = [
+        drafts.card_row(row.member["number"], kind, at=now, has_qr=True, **owner),
+        *(drafts.card_row(code, kind, at=now, **owner) for code, kind in aliases.items()),
+    ]
+    row.evidence = drafts.evidence_rows(new.evidence, by=context.actor, at=now, **owner)
+    row.consents = drafts.consent_rows(new.consents, by=context.actor, at=now, **owner)
+    drafts.write(session, [row])
+    member = session.get_one(Member, row.member["id"])
+    audit.record(
+        session, context, "members.register", kind="member", object_id=member.id,
+        facts={"category": member.category, "evidence": list(new.evidence), "confirmed": sorted(new.confirmed)},
+    )  # fmt: skip
+    facts.tell_changed(session, [member], context)
+    return member
+
+
+def change(
+    session: Session, member_id: str, version: int, fields: Mapping[str, str], *, evidence: Sequence[str] = (),
+    consents: Sequence[GivenConsent] = (), context: Context, master: MasterKey,
+) -> Member:  # fmt: skip
+    """Change fields of a member; a field that is not in `fields` stays as it is.
+
+    version  that the caller has read
+    raises   NotFound  MEMBER_NOT_FOUND
+             Outdated  VERSION_OUTDATED  another change came first; it names the fields
+             Invalid, Refused  as `register`
+    emits    MembersChanged
+    """
+    member = locked(session, member_id)
+    if version != member.version:
+        changed = sorted(name for name, at in member.changed_fields.items() if at > version)
+        raise Outdated.at_version(member.version, given=version, changed=changed, changed_at=member.changed_at)
+    given, problems = values.clean(fields)
+    given = with_titles_apart(given, fields)
+    problems += _check_lists(evidence, consents)
+    before = drafts.all_values(member, master)
+    after = before | given
+    known = categories.fill(session, member.institution_id)
+    category = next((one for one in known if one.code == after["category"]), None)
+    if category is None:
+        problems.append(categories.unknown_category(known, after["category"]))
+    else:
+        problems += refusals(Facts(str(member.id), after, category, clock.now().date()))
+    if "guardian_id" in given:
+        problems += _check_guardian(session, member.institution_id, given)
+    changed = [name for name in after if after[name] != before[name]]
+    hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
+    if "nik" in changed:
+        problems += _check_unique(session, member.institution_id, hashes, (), own=member.id)
+    raise_all(problems)
+    _store(session, member, after, changed, hashes, master)
+    now = clock.now()
+    owner: dict[str, Any] = {
+        "institution_id": member.institution_id, "member_id": member.id, "by": context.actor, "at": now
+    }  # fmt: skip
+    if evidence:
+        session.execute(insert(Evidence), drafts.evidence_rows(evidence, **owner))
+        changed.append("evidence")
+    if consents:
+        session.execute(insert(Consent), drafts.consent_rows(consents, **owner))
+        changed.append("consents")
+    if changed:
+        touch(member, changed)
+        moves = {name: [before[name], after[name]] for name in changed if name in after}
+        note_change(session, member, changed, moves, context=context, master=master)
+        facts.tell_changed(session, [member], context)
+    return member
+
+
+def read(session: Session, member_id: str, *, context: Context, master: MasterKey) -> Details:
+    """Return a member with everything that is theirs. Raises NotFound MEMBER_NOT_FOUND."""
+    member = get(session, member_id)
+    rows: dict[Any, list[Any]] = {}
+    for table, order in ((Card, Card.issued_at), (Evidence, Evidence.at), (Consent, Consent.at)):
+        rows[table] = list(session.scalars(select(table).where(table.member_id == member.id).order_by(order, table.id)))
+    merges = session.scalars(
+        select(Merge).where(Merge.kept_id == member.id, Merge.undone_at.is_(None)).order_by(Merge.at)
+    )
+    return Details(
+        member=member,
+        category=session.get(Category, (member.institution_id, member.category)),
+        cards=rows[Card],
+        blocks=facts.open_blocks(session, [member.id]),
+        evidence=rows[Evidence],
+        consents=rows[Consent],
+        merges=list(merges),
+        contact=sealed.open_values(member, master) if "members.contact" in context.scopes else None,
+    )
+
+
+def get(session: Session, member_id: str) -> Member:
+    """Return a member of the transaction's institution, also a merged one.
+
+    raises  NotFound  MEMBER_NOT_FOUND  also for a member of another institution, and for an erased one
+    """
+    return _found(session, member_id)
+
+
+def locked(session: Session, member_id: str) -> Member:
+    """Return a member for a change; other changes of it wait.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Refused   MEMBER_MERGED  with the member that it was merged into
+    """
+    member = _found(session, member_id, lock=True)
+    if member.merged_into is not None:
+        raise Refused("MEMBER_MERGED", into=str(member.merged_into))
+    return member
+
+
+def _found(session: Session, member_id: str, *, lock: bool = False) -> Member:
+    try:
+        key = parse_id(member_id)
+    except Invalid:
+        raise NotFound("MEMBER_NOT_FOUND", id=member_id[:40]) from None
+    member = session.get(Member, key, with_for_update=lock or None)
+    if member is None or member.erased_at is not None:
+        raise NotFound("MEMBER_NOT_FOUND", id=str(key))
+    return member
+
+
+def touch(member: Member, changed: Iterable[str]) -> None:
+    """Count a change of a member, with the names of what changed."""
+    member.version += 1
+    member.changed_at = clock.now()
+    member.changed_fields = {**member.changed_fields, **dict.fromkeys(changed, member.version)}
+
+
+def note_change(
+    session: Session, member: Member, changed: Sequence[str], moves: Mapping[str, Sequence[str]], *,
+    context: Context, master: MasterKey,
+) -> None:  # fmt: skip
+    """Record a change in the audit: names of fields, and sealed under the member's key what they were and are."""
+    sealed_moves = sealed.key_of(member, master).seal(json.dumps(moves).encode(), use="audit")
+    facts_of_change = {"changed": sorted(changed), "version": member.version}
+    audit.record(
+        session, context, "members.change", kind="member", object_id=member.id, facts=facts_of_change,
+        sealed=sealed_moves,
+    )  # fmt: skip
+
+
+def raise_all(problems: Sequence[Refusal]) -> None:
+    """Raise all refusals together, if there are any: Invalid when a value cannot be read, else Refused."""
+    if problems:
+        unreadable = any(refusal.reason in _UNREADABLE for refusal in problems)
+        kind: type[Error] = Invalid if unreadable else Refused
+        raise kind(refusals=tuple(problems))
+
+
+def with_titles_apart(given: dict[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+    """Move titles out of the name, unless the same request gives them in their own field."""
+    if "name" not in given:
+        return given
+    before, name, after = names.split_titles(given["name"])
+    given = {**given, "name": name}
+    for field_name, title in (("title_before", before), ("title_after", after)):
+        if title and not typed.get(field_name):
+            given[field_name] = title
+    return given
+
+
+def _clean_codes(new: NewMember) -> tuple[str, dict[str, str], list[Refusal]]:
+    """Return the number, the aliases as code -> kind, and what is wrong with them."""
+    number, aliases = "", dict[str, str]()
+    problems: list[Refusal] = []
+    if len(new.aliases) > MOST_ALIASES:
+        problems.append(Refusal("MEMBER_TOO_MANY", field="aliases", most=MOST_ALIASES))
+    try:
+        number = values.card_number(new.number) if new.number.strip() else ""
+    except Rejected as problem:
+        problems.append(Refusal(problem.reason, field="number", **problem.facts))
+    for kind, code in new.aliases[:MOST_ALIASES]:
+        try:
+            aliases[values.card_number(code)] = values.choice(values.ALIASES)(kind) or "other"
+        except Rejected as problem:
+            problems.append(Refusal(problem.reason, field="aliases", **problem.facts))
+    aliases.pop(number, None)
+    return number, aliases, problems
+
+
+def _check_lists(evidence: Sequence[str], consents: Sequence[GivenConsent]) -> list[Refusal]:
+    problems = []
+    for name, rows in (("evidence", evidence), ("consents", consents)):
+        if len(rows) > MOST_ROWS:
+            problems.append(Refusal("MEMBER_TOO_MANY", field=name, most=MOST_ROWS))
+    if not set(evidence) <= set(values.EVIDENCE):
+        problems.append(Refusal("MEMBER_FIELD_NOT_A_CHOICE", field="evidence", choices=", ".join(values.EVIDENCE)))
+    for consent in consents[:MOST_ROWS]:
+        if consent.how not in values.CONSENT_WAYS:
+            choices = ", ".join(values.CONSENT_WAYS)
+            problems.append(Refusal("MEMBER_FIELD_NOT_A_CHOICE", field="consents.how", choices=choices))
+        for part, value in (("purpose", consent.purpose), ("text_version", consent.text_version)):
+            if not value or not values.is_code(value):
+                problems.append(Refusal("MEMBER_FIELD_UNREADABLE", field=f"consents.{part}"))
+    return problems
+
+
+def _check_guardian(session: Session, institution_id: UUID, given: Mapping[str, str]) -> list[Refusal]:
+    guardian_id = given.get("guardian_id")
+    if not guardian_id:
+        return []
+    guardian = session.get(Member, UUID(guardian_id))
+    if guardian is None or guardian.erased_at is not None or guardian.institution_id != institution_id:
+        return [Refusal("GUARDIAN_UNKNOWN", field="guardian_id")]
+    return []
+
+
+def _check_unique(
+    session: Session, institution_id: UUID, hashes: Mapping[str, bytes], codes: Sequence[str],
+    *, own: UUID | None = None,
+) -> list[Refusal]:  # fmt: skip
+    """Refuse a national identity number, a card number or an alias that another member has."""
+    problems = []
+    if "nik" in hashes:
+        lookup = MemberLookup
+        holder = session.scalar(
+            select(lookup.member_id).where(
+                lookup.institution_id == institution_id, lookup.kind == "nik", lookup.hash == hashes["nik"],
+                lookup.member_id != (own or UUID(int=0)),
+            )
+        )  # fmt: skip
+        if holder is not None:
+            problems.append(Refusal("NIK_IN_USE", field="nik", member=str(holder)))
+    wanted = [code for code in codes if code]
+    if wanted:
+        taken = session.execute(
+            select(Card.code, Card.member_id).where(Card.institution_id == institution_id, Card.code.in_(wanted))
+        )
+        problems += [Refusal("CARD_NUMBER_IN_USE", member=str(row.member_id)) for row in taken]
+    return problems
+
+
+def _store(
+    session: Session, member: Member, after: dict[str, str], changed: list[str], hashes: dict[str, bytes],
+    master: MasterKey,
+) -> None:  # fmt: skip
+    """Write the changed values of a member into its row, its sealed part, its words and its keyed hashes."""
+    for name in set(changed) & set(drafts.COLUMNS):
+        setattr(member, name, after[name])
+    member.language = after["language"] or "id"
+    member.guardian_id = UUID(after["guardian_id"]) if after["guardian_id"] else None
+    member.expires_on = date.fromisoformat(after["expires_on"]) if after["expires_on"] else None
+    owner = {"institution_id": member.institution_id, "member_id": member.id}
+    if any(drafts.is_sealed(name) for name in changed):
+        member.sealed = sealed.seal(after, sealed.key_of(member, master))
+        if "birth_date" in changed:
+            member.birth_year = int(after["birth_date"][:4]) if after["birth_date"] else 0
+        session.execute(delete(MemberLookup).where(MemberLookup.member_id == member.id, MemberLookup.kind != "import"))
+        rows = drafts.lookup_rows(hashes, **owner)
+        if rows:
+            session.execute(insert(MemberLookup), rows)
+    if {"name", "school", "group", "responsible_name"} & set(changed):
+        session.execute(delete(MemberWord).where(MemberWord.member_id == member.id))
+        rows = drafts.word_rows(after, **owner)
+        if rows:
+            session.execute(insert(MemberWord), rows)
+
+
+def of_institution(context: Context, institution_id: UUID) -> Context:
+    """Return the context of the system for the rows and events of one institution."""
+    return replace(context, institution=str(institution_id))

@@ -1,0 +1,285 @@
+"""Methods of members: registered, read, changed, found."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import cached_property
+
+import grpc
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import rpc
+from chassis.audit.looks import Looks
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import Forbidden
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.members.v1 import people_pb2 as wire
+from services.members.keys import Keys
+from services.members.people import categories, sealed, search, store, values
+from services.members.people.drafts import GivenConsent
+from services.members.people.facts import day_text, open_blocks
+from services.members.people.store import Details, NewMember
+from services.members.tables import Member
+
+_SINGLE = tuple(
+    field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.name not in ("guardian", "responsible")
+)
+
+
+class PeopleMethods:
+    """The part of the servicer that knows members."""
+
+    _database: Database
+    _keys: Keys
+
+    @cached_property
+    def _looks(self) -> Looks:
+        """Looks at members, for the audit."""
+        return Looks(self._database)
+
+    def RegisterMember(
+        self, request: wire.RegisterMemberRequest, context: grpc.ServicerContext
+    ) -> wire.RegisterMemberReply:
+        caller, master = rpc.context(context), self._keys.master
+        new = NewMember(
+            fields=fields_of(request.fields),
+            number=request.number,
+            aliases=[(alias.kind, alias.code) for alias in request.aliases],
+            evidence=list(request.evidence),
+            consents=[_consent(consent) for consent in request.consents],
+            confirmed=frozenset(request.confirmed_duplicates),
+        )
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.RegisterMemberReply:
+                member = store.register(session, new, context=caller, master=master)
+                return wire.RegisterMemberReply(
+                    id=str(member.id),
+                    number=member.number or "",
+                    version=member.version,
+                    category=member.category,
+                    expires_on=day_text(member.expires_on),
+                )
+
+            return once(session, caller, request, wire.RegisterMemberReply, act)
+
+    def GetMember(self, request: wire.GetMemberRequest, context: grpc.ServicerContext) -> wire.GetMemberReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            details = store.read(session, request.id, context=caller, master=self._keys.master)
+        self._looks.record(caller, "members.read", kind="member", object_id=details.member.id)
+        return wire.GetMemberReply(member=member_message(details))
+
+    def ChangeMember(self, request: wire.ChangeMemberRequest, context: grpc.ServicerContext) -> wire.ChangeMemberReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+            store.change(
+                session,
+                request.id,
+                request.version,
+                fields_of(request.fields),
+                evidence=list(request.evidence),
+                consents=[_consent(consent) for consent in request.consents],
+                context=caller,
+                master=master,
+            )
+            details = store.read(session, request.id, context=caller, master=master)
+        return wire.ChangeMemberReply(member=member_message(details))
+
+    def SearchMembers(
+        self, request: wire.SearchMembersRequest, context: grpc.ServicerContext
+    ) -> wire.SearchMembersReply:
+        caller = rpc.context(context)
+        institution_id = parse_id(caller.institution)
+        hashes = self._hashes(request, caller)
+        with self._database.reading(caller) as session:
+            found = search.Found([], 0, False, "")
+            if hashes is not None:
+                found = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
+            if request.q.strip() and not found.members:
+                found = search.find(
+                    session, institution_id, request.q, limit=request.limit or 20, cursor=request.cursor
+                )
+            blocked = {block.member_id for block in open_blocks(session, [member.id for member in found.members])}
+        return wire.SearchMembersReply(
+            members=[listed(member, is_blocked=member.id in blocked) for member in found.members],
+            total=found.total,
+            has_more=found.has_more,
+            cursor=found.cursor,
+        )
+
+    def _hashes(self, request: wire.SearchMembersRequest, caller: Context) -> dict[str, bytes] | None:
+        """Return the keyed hashes of the sealed values that are searched for; None without any.
+
+        raises  Invalid    the errors of their forms
+                Forbidden  SCOPE_NEEDED  only members.contact searches by sealed values
+        """
+        typed = {name: getattr(request, name) for name in ("nik", "phone", "email") if getattr(request, name)}
+        is_phone = False
+        if not typed and request.by_contact:
+            phone, _ = values.clean({"phone": request.q})
+            is_phone = bool(phone.get("phone"))
+            typed = phone if is_phone else {}
+        if not typed:
+            return None
+        if "members.contact" not in caller.scopes:
+            if is_phone:
+                return None
+            raise Forbidden("SCOPE_NEEDED", scope="members.contact")
+        stored, problems = values.clean(typed)
+        store.raise_all(problems)
+        return sealed.hashes_of(stored, institution_id=parse_id(caller.institution), master=self._keys.master)
+
+    def ListCategories(
+        self, request: wire.ListCategoriesRequest, context: grpc.ServicerContext
+    ) -> wire.ListCategoriesReply:
+        caller = rpc.context(context)
+        institution_id = parse_id(caller.institution)
+        with self._database.reading(caller) as session:
+            known = categories.categories_of(session, institution_id)
+        if not known:
+            with self._database.transaction(caller) as session:
+                known = categories.fill(session, institution_id)
+        return wire.ListCategoriesReply(
+            categories=[
+                wire.Category(
+                    code=one.code, name=LocalText(id=one.name_id, en=one.name_en), months=one.months, kind=one.kind
+                )
+                for one in known
+            ]
+        )
+
+
+def fields_of(message: wire.MemberFields) -> dict[str, str]:
+    """Return the fields that a message has, by name."""
+    present = {field.name for field, _ in message.ListFields()}
+    fields: dict[str, str] = {name: getattr(message, name) for name in _SINGLE if name in present}
+    if message.HasField("guardian"):
+        guardian = message.guardian
+        fields |= {
+            "guardian_id": guardian.member_id,
+            "guardian_name": guardian.name,
+            "guardian_relation": guardian.relation,
+            "guardian_phone": guardian.phone,
+        }
+    if message.HasField("responsible"):
+        responsible = message.responsible
+        fields |= {
+            "responsible_name": responsible.name,
+            "responsible_position": responsible.position,
+            "responsible_phone": responsible.phone,
+        }
+    return fields
+
+
+def _consent(message: wire.Consent) -> GivenConsent:
+    return GivenConsent(
+        purpose=message.purpose,
+        text_version=message.text_version,
+        given=message.given,
+        how=message.how,
+        by_guardian=message.by_guardian,
+    )
+
+
+def listed(member: Member, *, is_blocked: bool) -> wire.MemberInList:
+    return wire.MemberInList(
+        id=str(member.id),
+        number=member.number or "",
+        name=member.name,
+        title_before=member.title_before,
+        title_after=member.title_after,
+        category=member.category,
+        school=member.school,
+        group=member.group,
+        birth_year=member.birth_year,
+        expires_on=day_text(member.expires_on),
+        is_blocked=is_blocked,
+    )
+
+
+def member_message(details: Details) -> wire.Member:
+    """Return a member with everything that the caller may see."""
+    member, category, contact = details.member, details.category, details.contact
+    message = wire.Member(
+        id=str(member.id),
+        number=member.number or "",
+        version=member.version,
+        category=member.category,
+        is_organisation=category is not None and category.kind == "organisation",
+        name=member.name,
+        title_before=member.title_before,
+        title_after=member.title_after,
+        language=member.language,
+        birth_place=member.birth_place,
+        birth_year=member.birth_year,
+        sex=member.sex,
+        kelurahan=member.kelurahan,
+        occupation=member.occupation,
+        education=member.education,
+        school=member.school,
+        group=member.group,
+        disability=member.disability,
+        note=member.note,
+        registered_at=timestamp(member.registered_at),
+        expires_on=day_text(member.expires_on),
+        merged_into=str(member.merged_into or ""),
+        cards=[
+            wire.Card(
+                id=str(card.id), code=card.code, kind=card.kind, state=card.state, issued_at=timestamp(card.issued_at)
+            )
+            for card in details.cards
+        ],
+        blocks=[
+            wire.Block(
+                id=str(block.id),
+                reason=block.reason,
+                note=block.note,
+                ends_on=day_text(block.ends_on),
+                by=block.by,
+                at=timestamp(block.at),
+            )
+            for block in details.blocks
+        ],
+        evidence=[
+            wire.Evidence(kind=seen.kind, seen_by=seen.seen_by, at=timestamp(seen.at)) for seen in details.evidence
+        ],
+        consents=[
+            wire.Consent(
+                purpose=one.purpose,
+                text_version=one.text_version,
+                given=one.given,
+                how=one.how,
+                by_guardian=one.by_guardian,
+                at=timestamp(one.at),
+            )
+            for one in details.consents
+        ],
+        merges=[
+            wire.Merge(id=str(merge.id), merged_id=str(merge.merged_id), at=timestamp(merge.at))
+            for merge in details.merges
+        ],
+    )
+    if category is not None:
+        message.category_name.id, message.category_name.en = category.name_id, category.name_en
+    if member.guardian_id or member.guardian_name:
+        message.guardian.member_id = str(member.guardian_id or "")
+        message.guardian.name, message.guardian.relation = member.guardian_name, member.guardian_relation
+        message.guardian.phone = (contact or {}).get("guardian_phone", "")
+    if member.responsible_name:
+        message.responsible.name, message.responsible.position = member.responsible_name, member.responsible_position
+        message.responsible.phone = (contact or {}).get("responsible_phone", "")
+    if contact is not None:
+        message.contact.CopyFrom(
+            wire.Contact(**{name: contact[name] for name in ("nik", "phone", "email", "address", "birth_date")})
+        )
+    return message
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    message = Timestamp()
+    message.FromDatetime(moment)
+    return message

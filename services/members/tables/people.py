@@ -1,0 +1,228 @@
+"""Members: their categories, cards and numbers, words and keyed hashes that find them, evidence, blocks, consents."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import JSON, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.members.tables.base import Table
+
+
+class Category(Table):
+    """A category of members, of one institution.
+
+    months  of a membership; 0 without an end
+    kind    person, child, pupil or organisation
+    """
+
+    __tablename__ = "categories"
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)
+    code: Mapped[str] = mapped_column(String(32), primary_key=True)
+    position: Mapped[int]
+    name_id: Mapped[str]
+    name_en: Mapped[str]
+    months: Mapped[int]
+    kind: Mapped[str] = mapped_column(String(16))
+
+
+class NumberSeries(Table):
+    """The numbers that an institution gives to its cards.
+
+    prefix  the first three digits, which no other institution of the installation has
+    next    serial number of the next card
+    """
+
+    __tablename__ = "number_series"
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)
+    prefix: Mapped[int] = mapped_column(unique=True)
+    next: Mapped[int]
+
+
+class Member(Table):
+    """A member. An erased member keeps the row, without values.
+
+    number          of the current card; None when erased or merged into another member
+    changed_fields  name of a field -> version in which it last changed
+    wrapped_key     the key of the sealed values, wrapped by the master key; empty when erased
+    sealed          JSON of the values that only members.contact reads
+    open_loans      as circulation has reported; open_fees is the number of unpaid fees
+    """
+
+    __tablename__ = "members"
+    __table_args__ = (
+        UniqueConstraint("institution_id", "number"),
+        Index("members_merged_into", "merged_into"),
+        Index("members_guardian", "guardian_id"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    number: Mapped[str | None] = mapped_column(String(64))
+    version: Mapped[int]
+    changed_at: Mapped[datetime]
+    changed_fields: Mapped[dict[str, Any]] = mapped_column(JSON)
+    category: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str]
+    title_before: Mapped[str]
+    title_after: Mapped[str]
+    language: Mapped[str] = mapped_column(String(2))
+    birth_place: Mapped[str]
+    birth_year: Mapped[int]
+    sex: Mapped[str] = mapped_column(String(8))
+    kelurahan: Mapped[str] = mapped_column(String(16))
+    occupation: Mapped[str]
+    education: Mapped[str]
+    school: Mapped[str]
+    group: Mapped[str]
+    disability: Mapped[str]
+    note: Mapped[str]
+    guardian_id: Mapped[UUID | None]
+    guardian_name: Mapped[str]
+    guardian_relation: Mapped[str] = mapped_column(String(16))
+    responsible_name: Mapped[str]
+    responsible_position: Mapped[str]
+    registered_at: Mapped[datetime]
+    expires_on: Mapped[date | None] = mapped_column(Date)
+    wrapped_key: Mapped[bytes]
+    sealed: Mapped[bytes]
+    open_loans: Mapped[int]
+    open_fees: Mapped[int]
+    merged_into: Mapped[UUID | None]
+    erased_at: Mapped[datetime | None]
+
+
+class Card(Table):
+    """A card, or a number from elsewhere, exactly as scanned.
+
+    kind      card, old_card, nim, nisn, rfid or other
+    state     active, lost or replaced
+    qr        part of the QR code, random; empty without a QR code
+    """
+
+    __tablename__ = "cards"
+    __table_args__ = (
+        UniqueConstraint("institution_id", "code"),
+        Index("cards_member", "member_id"),
+        Index("cards_qr", "qr"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    code: Mapped[str] = mapped_column(String(64))
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    qr: Mapped[bytes] = mapped_column(LargeBinary)
+    issued_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+
+class MemberWord(Table):
+    """A folded word that finds a member.
+
+    name_key  beginning of the folded name, so that the members of a word come in the order of names
+    """
+
+    __tablename__ = "member_words"
+    __table_args__ = (Index("member_words_member", "member_id"),)
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    word: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name_key: Mapped[str] = mapped_column(String(24), primary_key=True)
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"), primary_key=True)
+
+
+class MemberLookup(Table):
+    """A keyed hash of a sealed value, by which the value finds its member.
+
+    kind  nik, phone, email, birth_date, or import: of what names a row without a number
+    """
+
+    __tablename__ = "member_lookups"
+    __table_args__ = (Index("member_lookups_member", "member_id"),)
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    hash: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"), primary_key=True)
+
+
+class Evidence(Table):
+    """A document that showed who a member is: what kind, seen by whom, when."""
+
+    __tablename__ = "evidence"
+    __table_args__ = (Index("evidence_member", "member_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    kind: Mapped[str] = mapped_column(String(32))
+    seen_by: Mapped[str] = mapped_column(String(128))
+    at: Mapped[datetime]
+
+
+class Block(Table):
+    """A reason why a member may not borrow.
+
+    ends_on   its last day; None when only staff end it
+    ended_at  when staff ended it
+    """
+
+    __tablename__ = "blocks"
+    __table_args__ = (Index("blocks_member", "member_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    reason: Mapped[str] = mapped_column(String(32))
+    note: Mapped[str]
+    by: Mapped[str] = mapped_column(String(128))
+    at: Mapped[datetime]
+    ends_on: Mapped[date | None] = mapped_column(Date)
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str] = mapped_column(String(128))
+
+
+class Consent(Table):
+    """What a member agreed to or withdrew; the last row of a purpose counts."""
+
+    __tablename__ = "consents"
+    __table_args__ = (Index("consents_member", "member_id"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    purpose: Mapped[str] = mapped_column(String(32))
+    text_version: Mapped[str] = mapped_column(String(32))
+    given: Mapped[bool]
+    how: Mapped[str] = mapped_column(String(16))
+    by_guardian: Mapped[bool]
+    by: Mapped[str] = mapped_column(String(128))
+    at: Mapped[datetime]
+
+
+class Merge(Table):
+    """A membership that was merged into another of the same person.
+
+    number  of the merged member before
+    moved   table -> ids of the rows that went to the kept member
+    """
+
+    __tablename__ = "merges"
+    __table_args__ = (Index("merges_kept", "kept_id"), Index("merges_merged", "merged_id"))
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    kept_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    merged_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    number: Mapped[str] = mapped_column(String(64))
+    moved: Mapped[dict[str, Any]] = mapped_column(JSON)
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(String(128))
+    undone_at: Mapped[datetime | None]
+
+
+class Tombstone(Table):
+    """A member who was erased: a restored backup is made to forget them again."""
+
+    __tablename__ = "tombstones"
+    member_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    version: Mapped[int]
+    at: Mapped[datetime]
