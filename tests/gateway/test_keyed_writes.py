@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,6 +18,7 @@ from chassis.context import READER
 from chassis.db import Database
 from chassis.testing import migrated_database
 from gateway.api.openapi import complete, documented
+from gateway.app import describe
 from tests.example_services.notes import Notes, router, served_notes
 from tests.example_services.stock.service import SERVICE
 from tests.example_services.stock.tables import articles
@@ -162,3 +164,23 @@ def test_the_openapi_document_has_the_headers_and_their_errors() -> None:
 def test_a_route_cannot_document_a_method_that_does_not_exist() -> None:
     with pytest.raises(ValueError, match="no such method"):
         documented(operation="keep", summary="Keep", method="/examples.v1.Notes/Nothing")
+
+
+# Routes that change something without a header, and why.
+WITHOUT_HEADER = {
+    "POST /api/v1/sign-in": "signing in twice makes two sessions",
+    "POST /api/v1/tokens": "a token is no effect",
+    "POST /api/v1/account/password": "needs the password of before",
+    "DELETE /api/v1/clients/{client_id}": "a second time changes nothing",
+}
+
+
+def test_every_route_that_writes_documents_a_key_or_a_version_or_has_a_reason_not_to() -> None:
+    without = {
+        f"{method.upper()} {path}"
+        for path, operations in json.loads(describe())["paths"].items()
+        for method, operation in operations.items()
+        if method != "get"
+        and not {"Idempotency-Key", "If-Match"} & {parameter["name"] for parameter in operation["parameters"]}
+    }
+    assert without == WITHOUT_HEADER.keys()
