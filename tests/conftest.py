@@ -15,6 +15,7 @@ from chassis import sentences
 from chassis.service import discover
 from tests import servers as development
 from tests.corpus import real
+from tests.migrated import MigratedDatabases
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # Processes that the product starts import nothing from the current folder; tests start some with modules of the tests.
@@ -74,6 +75,14 @@ def servers() -> dict[str, str]:
         return development.urls()
     except development.NotRunning as error:
         pytest.fail(str(error), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MigratedDatabases]:
+    """Migrated databases of services; a test that opens one on PostgreSQL requests `servers` too."""
+    databases = MigratedDatabases(tmp_path_factory.mktemp("migrated"), fresh_name())
+    yield databases
+    databases.close()
 
 
 @pytest.fixture

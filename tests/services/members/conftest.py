@@ -18,7 +18,6 @@ from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel, token_verifier
 from chassis.service import Resources
 from chassis.settings import Settings, load
-from chassis.testing import migrated_database
 from chassis.urls import resolve
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
 from rangkiang.common.v1.text_pb2 import LocalText
@@ -29,6 +28,7 @@ from services.members.keys import Keys
 from services.members.service import SERVICE
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts
+from tests.migrated import MigratedDatabases
 
 TEST = system("test")
 PKS = UUID("0192f3a4-0000-7000-8000-000000000001")
@@ -37,13 +37,11 @@ PASSWORD = "kopi jendela sungai"
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+def database(request: pytest.FixtureRequest, migrated: MigratedDatabases, tmp_path: Path) -> Iterator[Database]:
     """The database of members at its newest revision, with the institutions PKS and UNAND."""
-    if request.param == "sqlite":
-        url, owner = f"sqlite:///{tmp_path}/members.db", ""
-    else:
-        url, owner = request.getfixturevalue("postgres_url"), request.getfixturevalue("postgres_owner_url")
-    with migrated_database(SERVICE, url, owner_url=owner) as database:
+    if request.param == "postgresql":
+        request.getfixturevalue("servers")
+    with migrated.open(SERVICE, request.param, tmp_path) as database:
         with database.transaction(TEST) as session:
             copy_institutions(session, [_institution(PKS, "PKS", "public"), _institution(UNAND, "UNAND", "academic")])
         yield database

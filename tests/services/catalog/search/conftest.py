@@ -8,22 +8,24 @@ from pathlib import Path
 
 import pytest
 
-from chassis.testing import migrated_database
 from chassis.urls import open_url
 from services.catalog import sample
 from services.catalog.index.port import ENGINES
 from services.catalog.service import SERVICE
 from tests.fakes.library import Library, begun
+from tests.migrated import MigratedDatabases
 
 
 @pytest.fixture(scope="session")
-def open_library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Library]]:
+def open_library(
+    tmp_path_factory: pytest.TempPathFactory, migrated: MigratedDatabases
+) -> Iterator[Callable[[], Library]]:
     """Opens empty libraries on SQLite and tantivy, which are closed after the last test."""
     with ExitStack() as stack:
 
         def make() -> Library:
             folder: Path = tmp_path_factory.mktemp("library")
-            database = stack.enter_context(migrated_database(SERVICE, f"sqlite:///{folder}/catalog.db"))
+            database = stack.enter_context(migrated.open(SERVICE, "sqlite", folder))
             index = begun(open_url(f"tantivy:///{folder}/index", ENGINES))
             stack.callback(index.close)
             return Library(database, index)

@@ -1,0 +1,111 @@
+"""Databases at their newest revision that a process of tests migrates once: SQLite is copied, PostgreSQL is emptied.
+
+A migration takes longer than most tests; on PostgreSQL a new database for each test takes half of a second more.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, MetaData, Table, create_engine, insert, select, text
+
+from chassis.db import Database
+from chassis.migrate import migrate
+from chassis.service import Service
+from chassis.table_access import SET_INSTITUTION
+from tests import servers
+
+# A test waits this long for the tables of the test before, whose connections are closed.
+LOCK_TIMEOUT = "10s"
+
+
+class MigratedDatabases:
+    """One SQLite file and one PostgreSQL database of each service that asks for them."""
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self._folder, self._prefix = folder, prefix
+        self._files: dict[str, Path] = {}
+        self._emptied: dict[str, _Emptied] = {}
+
+    @contextmanager
+    def open(self, service: Service, kind: str, folder: Path) -> Iterator[Database]:
+        """Open the service's database as its migrations leave it, for one test at a time.
+
+        kind    "sqlite": a file in the folder; "postgresql": on the development servers
+        """
+        url = self._copy(service, folder) if kind == "sqlite" else self._empty(service)
+        database = Database(url, pool_size=8, protected_tables=service.protected_tables)
+        try:
+            yield database
+        finally:
+            database.close()
+            if kind != "sqlite":
+                self._emptied[service.name].empty()
+
+    def close(self) -> None:
+        """Drop the databases on the development servers."""
+        for name, emptied in self._emptied.items():
+            emptied.engine.dispose()
+            servers.drop_database(f"{self._prefix}_{name}")
+
+    def _copy(self, service: Service, folder: Path) -> str:
+        if service.name not in self._files:
+            path = self._folder / f"{service.name}.db"
+            migrate(service, owner_url=f"sqlite:///{path}")
+            self._files[service.name] = path
+        folder.mkdir(exist_ok=True)
+        return f"sqlite:///{shutil.copy(self._files[service.name], folder)}"
+
+    def _empty(self, service: Service) -> str:
+        name = f"{self._prefix}_{service.name}"
+        url, owner_url = servers.database_url(name), servers.database_url(name, owner=True)
+        if service.name not in self._emptied:
+            servers.create_database(name)
+            migrate(service, owner_url=owner_url, app_url=url)
+            self._emptied[service.name] = _Emptied.of(create_engine(owner_url))
+        return url
+
+
+@dataclass
+class _Emptied:
+    """What the migrations wrote: rows of each table, in the order of foreign keys, and the last value of sequences."""
+
+    engine: Engine
+    rows: list[tuple[Table, Sequence[Any]]]
+    sequences: dict[str, int | None]
+
+    @classmethod
+    def of(cls, engine: Engine) -> _Emptied:
+        metadata = MetaData()
+        with engine.begin() as connection:
+            _write_for_all(connection)
+            metadata.reflect(connection)
+            rows = [(table, connection.execute(select(table)).mappings().all()) for table in metadata.sorted_tables]
+            sequences = connection.execute(
+                text("SELECT sequencename, last_value FROM pg_sequences WHERE schemaname = 'public'")
+            )
+            return cls(engine, rows, {row.sequencename: row.last_value for row in sequences})
+
+    def empty(self) -> None:
+        """Leave the rows that the migrations wrote, and no other."""
+        with self.engine.begin() as connection:
+            _write_for_all(connection)
+            connection.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
+            connection.execute(text("TRUNCATE " + ", ".join(f'"{table.name}"' for table, _ in self.rows)))
+            for table, rows in self.rows:
+                if rows:
+                    connection.execute(insert(table), [dict(row) for row in rows])
+            for sequence, value in self.sequences.items():
+                connection.execute(
+                    text("SELECT setval(:sequence, :value, :used)"),
+                    {"sequence": sequence, "value": value or 1, "used": value is not None},
+                )
+
+
+def _write_for_all(connection: Connection) -> None:
+    connection.execute(text(SET_INSTITUTION.format("'*'")))
