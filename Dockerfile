@@ -12,6 +12,9 @@ COPY gateway/ gateway/
 RUN uv sync --locked --no-dev --no-editable
 
 FROM python:3.11.15-slim-bookworm
+# pg_dump and pg_restore, for `rangkiang backup`; not older than the server of k8s/ and docker-compose.yml.
+# hadolint ignore=DL3008
+RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-15 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin rangkiang \
     && install -d -o rangkiang -g rangkiang /data \
     && install -d -o rangkiang -g rangkiang -m 700 /keys

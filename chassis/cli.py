@@ -33,7 +33,10 @@ DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
 # Commands of the chassis that are imported when they are called: their place and their line of help.
 LAZY = {
     "audit": ("chassis.audit.commands:app", "Who did what, and whether the record of it is unchanged."),
+    "backup": ("chassis.backup:app", "Copy all databases to a folder, as they are at one moment, while work goes on."),
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
+    "restore": ("chassis.backup:app", "Put all databases of a backup in their places, while no server runs."),
+    "tls": ("chassis.certificates:app", "Certificates of this machine and of the services."),
     "resync": ("chassis.resync:app", "Copy again what a service keeps of other services."),
 }
 COMMANDS_FILE = "commands.toml"

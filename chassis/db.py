@@ -37,6 +37,7 @@ READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "S
 WRITE_WAIT_SECONDS = 60.0  # longest wait of a writer without a deadline
 DRIVERS = dict.fromkeys(("sqlite", "sqlite+pysqlite", "postgresql+psycopg"), "")
 READY_CONNECTIONS = 2  # connections outside the pool for `rows`, on SQLite
+RESTORING = ".restoring"  # a file of the database's name and this: `restore` has not ended
 MAPPED_BYTES = 256 * 1024 * 1024  # part of SQLite's file that readers map: ten rows take 23 µs instead of 33
 
 _SET_CONTEXT = text(f"{SET_INSTITUTION.format(':institution')}, set_config('statement_timeout', :timeout, true)")
@@ -113,7 +114,7 @@ class Database:
             path = Path(self.url.database or "")
             with _translate_folder_error(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
-            self._write_turn = WriteTurn(path.with_name(path.name + ".lock"))
+            self._write_turn = WriteTurn.of(path)
             self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, protected_tables=protected_tables)
             self.reader = _sqlite_engine(
                 url, begin="BEGIN", pool_size=pool_size, protected_tables=protected_tables, mapped_bytes=MAPPED_BYTES
@@ -361,6 +362,12 @@ def _sqlite_engine(
     )
 
     telemetry.watch_sql(engine, event.listen)
+    marker = Path(f"{engine.url.database}{RESTORING}")
+
+    @event.listens_for(engine, "do_connect")
+    def _refuse_unfinished(_dialect: Any, _record: Any, _arguments: Any, _options: Any) -> None:
+        if marker.exists():
+            raise Unavailable("RESTORE_UNFINISHED", database=str(engine.url.database))
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, record: Any) -> None:

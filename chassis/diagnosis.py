@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy import func, select, text
 
 from chassis import clock
 from chassis.audit.verification import verify
+from chassis.backup import check_backup
 from chassis.bus.depths import open_depths
 from chassis.context import system
 from chassis.db import Database, read_url
@@ -196,8 +198,14 @@ def check_gateway(settings: Settings) -> list[Finding]:
     if not public and not settings.port:
         return []  # any free port: nobody knows which
     host = "127.0.0.1" if settings.host in ("", "0.0.0.0", "::") else settings.host  # noqa: S104
-    url = public.rstrip("/") or f"http://{f'[{host}]' if ':' in host else host}:{settings.port}"
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    scheme = "https" if settings.tls_cert else "http"
+    url = public.rstrip("/") or f"{scheme}://{f'[{host}]' if ':' in host else host}:{settings.port}"
+    context = ssl.create_default_context()
+    if settings.tls_cert:
+        # The issuer may be the library's own; of a certificate with a chain, the chain's.
+        with suppress(OSError):
+            context.load_verify_locations(Path(settings.tls_cert).with_name("authority.crt"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
         with opener.open(f"{url}/api/v1/health/live", timeout=GATEWAY_SECONDS) as response:
             date, ours = parsedate_to_datetime(response.headers["Date"]), clock.now()
@@ -220,8 +228,8 @@ def check_gateway(settings: Settings) -> list[Finding]:
 def check_proxy(settings: Settings) -> list[Finding]:
     """Check that the gateway knows its proxy and its public address, as far as its settings show a proxy."""
     public = _public_url(settings)
-    # The gateway serves no https: where its address has it, a proxy is in front.
-    if public.startswith("https:") and not settings.trusted_proxies:
+    # Without a certificate the gateway serves no https: where its address has it, a proxy is in front.
+    if public.startswith("https:") and not (settings.trusted_proxies or settings.tls_cert):
         message, advice = sentence("CHECK_PROXY_UNKNOWN", url=public), sentence("CHECK_PROXY_UNKNOWN_ADVICE")
     elif settings.trusted_proxies and not public:
         message, advice = sentence("CHECK_PUBLIC_URL_MISSING"), sentence("CHECK_PUBLIC_URL_MISSING_ADVICE")
@@ -239,6 +247,7 @@ PARTS: dict[str, Check] = {
     "outgoing events": check_outbox,
     "incoming events": check_handlers,
     "jobs": check_jobs,
+    "backup": check_backup,
     "database clock": check_database_clock,
     "audit": check_audit,
 }

@@ -16,6 +16,8 @@ from chassis.sql import insert_for
 
 SCHEDULE = system("schedule")
 DONE = "done"
+# Not a job: the last backup, or the first migration of a database that has none yet, for doctor.
+LAST_BACKUP, NO_BACKUP = "backup", "never"
 
 job_runs = Table(
     "job_runs",
@@ -63,3 +65,10 @@ def record_end(session: Session, job: Job, outcome: str) -> None:
     """Record the outcome of the run: DONE, or the reason of its error."""
     values = {"ended_at": clock.now(), "outcome": outcome[:64]}
     session.execute(update(job_runs).where(job_runs.c.name == job.name).values(**values))
+
+
+def record_backup(session: Session, moment: datetime) -> None:
+    """Record the moment of the last backup."""
+    values = {"started_at": moment, "ended_at": clock.now(), "outcome": DONE}
+    row = insert_for(session, job_runs).values(name=LAST_BACKUP, **values)
+    session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))

@@ -17,11 +17,12 @@ from sqlalchemy import Connection, MetaData, create_engine, delete, insert, insp
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
-from chassis import audit
+from chassis import audit, clock
 from chassis.db import Database, read_url
 from chassis.db_errors import refuse_unusable_file
 from chassis.errors import Conflict, Unavailable
-from chassis.revisions import History, current_revision, histories, refuse_unsupported, schema_support
+from chassis.job_runs import LAST_BACKUP, NO_BACKUP, job_runs
+from chassis.revisions import CHASSIS, History, current_revision, histories, refuse_unsupported, schema_support
 from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
@@ -118,6 +119,8 @@ def _upgrade(service: Service, connection: Connection) -> list[str]:
     applied = [label for history in known for label in _apply(history, connection)]
     for history in known:
         _store_support(history, connection)
+    if CHASSIS in known:
+        _store_age(connection)
     return applied
 
 
@@ -150,6 +153,13 @@ def _store_support(history: History, connection: Connection) -> None:
     if stored is None or dict(stored) != row:
         connection.execute(delete(schema_support).where(own_row))
         connection.execute(insert(schema_support).values(row))
+
+
+def _store_age(connection: Connection) -> None:
+    """Store since when the database has been without a backup, unless it knows of one."""
+    if connection.scalar(select(job_runs.c.name).where(job_runs.c.name == LAST_BACKUP)) is None:
+        row = {"name": LAST_BACKUP, "started_at": clock.now(), "ended_at": None, "outcome": NO_BACKUP}
+        connection.execute(insert(job_runs).values(row))
 
 
 def _script(history: History) -> ScriptDirectory:

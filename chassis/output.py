@@ -8,8 +8,11 @@ import re
 import sys
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 # Characters that move the cursor, change the terminal, reverse the order of text or end a line: C0, DEL, C1,
 # bidirectional controls (Unicode UAX #9), line and paragraph separators; and surrogates, which stand for bytes that are
@@ -118,3 +121,18 @@ def screen(*, to_errors: bool = False) -> Any:
 def print_warning(text: str) -> None:
     """Print a line to standard error, in yellow on a terminal, above a progress bar."""
     screen(to_errors=True).print(visible(text), style="yellow", soft_wrap=True)
+
+
+def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
+    """Create a progress bar on standard error for bytes or counts; without output when `quiet`."""
+    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn() if in_bytes else MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        TextColumn("{task.fields[note]}", markup=False),
+        console=screen(to_errors=True),
+        disable=quiet,
+    )

@@ -16,12 +16,37 @@ import uvicorn
 from chassis.http_protocol import CHECK_SECONDS, BoundedProtocol
 from chassis.stopping import end_within
 from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, READY
+from chassis.tls_connections import TlsConnections
 
 
 class StoppableServer(uvicorn.Server):
-    """Returns from run() after SIGTERM or SIGINT, and closes the connections of late clients."""
+    """Returns from run() after SIGTERM or SIGINT, and closes the connections of late clients.
+
+    tls  of the sockets that are given to `serve_socket`; HTTP without
+    """
 
     _next_check = 0.0
+
+    def __init__(self, config: uvicorn.Config, *, tls: TlsConnections | None = None) -> None:
+        super().__init__(config)
+        self._tls = tls
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def serve_socket(self, connection: socket.socket) -> None:
+        """Serve an accepted connection."""
+        connection.setblocking(False)
+        protocol: Any = self.config.http_protocol_class
+
+        def build() -> Any:
+            return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
+
+        loop = asyncio.get_running_loop()
+        if self._tls is None:
+            task: asyncio.Task[Any] = loop.create_task(loop.connect_accepted_socket(build, connection))
+        else:
+            task = loop.create_task(self._tls.serve(connection, build))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def on_tick(self, counter: int) -> bool:
         now = asyncio.get_running_loop().time()
@@ -45,10 +70,9 @@ class StoppableServer(uvicorn.Server):
 class WorkerServer(StoppableServer):
     """Serves connections from a channel instead of a listening socket."""
 
-    def __init__(self, config: uvicorn.Config, channel: socket.socket) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, channel: socket.socket, *, tls: TlsConnections | None = None) -> None:
+        super().__init__(config, tls=tls)
         self._channel = channel
-        self._tasks: set[asyncio.Task[Any]] = set()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await self.lifespan.startup()
@@ -72,14 +96,4 @@ class WorkerServer(StoppableServer):
             asyncio.get_running_loop().remove_reader(self._channel.fileno())
             self.should_exit = True
         for handle in handles:
-            task = asyncio.get_running_loop().create_task(self._serve_connection(socket.socket(fileno=handle)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _serve_connection(self, connection: socket.socket) -> None:
-        connection.setblocking(False)
-        protocol: Any = self.config.http_protocol_class
-        await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state),
-            connection,
-        )
+            self.serve_socket(socket.socket(fileno=handle))

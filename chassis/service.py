@@ -119,6 +119,9 @@ class Service:
     projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
+    after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
+                      migrated and not in its place yet, while `resources.settings` still name the old one; an error
+                      ends the restore, which has changed nothing
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
                       every five seconds by one process of a machine that has metrics
     """
@@ -136,17 +139,19 @@ class Service:
     projections: tuple[Projection, ...] = ()
     jobs: tuple[Job, ...] = ()
     checks: tuple[str, ...] = ()
+    after_restore: tuple[str, ...] = ()
     metrics: tuple[str, ...] = ()
 
     def open_database(
-        self, settings: Settings, *, pool_size: int = 16, overflow: int = 0, any_revision: bool = False
+        self, settings: Settings, *, pool_size: int = 16, overflow: int = 0, any_revision: bool = False, url: str = ""
     ) -> Database:
         """Open the service's database, with the protected tables of the manifest; the caller closes it.
 
         any_revision  for doctor: do not compare its revisions with this release before its first use
+        url           of another role, or of a database that will have the place of this one
         """
         database: Database = resolve("chassis.db:Database")(
-            settings.database(self.name),
+            url or settings.database(self.name),
             pool_size=pool_size,
             overflow=overflow,
             protected_tables=self.protected_tables,

@@ -81,6 +81,10 @@ class Settings(OwnSettings):
     connections_per_address: int = Field(
         default=64, ge=0, description="open connections of one address at most, but for trusted proxies; 0: no limit"
     )
+    tls_cert: str = Field(
+        default="", description="file of the certificate with which `up` and `gateway` serve HTTPS; HTTP if empty"
+    )
+    tls_key: str = Field(default="", description="file of that certificate's key")
     grpc_host: str = Field(default="127.0.0.1", description="address where `serve` answers gRPC")
     grpc_port: int = Field(default=50051, ge=0, le=65535, description="port where `serve` answers gRPC")
     grpc_health_port: int = Field(

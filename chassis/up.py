@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import math
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from ssl import SSLContext
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -35,9 +37,11 @@ from chassis.service import Resources, Service, discover
 from chassis.settings import Settings, environment_with, load
 from chassis.stopping import end_within
 from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS
+from chassis.tls_connections import TlsConnections, server_context
 from chassis.urls import resolve
 
 BACKLOG = 512
+ACCEPT_PAUSE_SECONDS = 0.5
 MOST_FILES = 65_536
 APP = "gateway.app:create_app"
 
@@ -46,11 +50,12 @@ def up(settings: Settings, *, json_lines: bool) -> NoReturn:
     """Become the process that supervises the workers of `up`; it serves until SIGINT or SIGTERM.
 
     raises  Unavailable  PORT_TAKEN
-            Invalid      ADDRESS_UNUSABLE
+            Invalid      ADDRESS_UNUSABLE, and the errors of server_context
     """
+    context = server_context(settings)
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
-    address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
+    address = _address(settings, listener, context)
     listener.set_inheritable(True)
     command = [sys.executable, "-P", "-m", "chassis.supervisor", str(listener.fileno()), address]
     environment = environment_with(HOST=settings.host, PORT=str(settings.port), WORKERS=str(settings.workers))
@@ -78,17 +83,36 @@ def _listen(host: str, port: int) -> socket.socket:
         raise Invalid("ADDRESS_UNUSABLE", host=host, port=port, why=problem.strerror) from None
 
 
+def _address(settings: Settings, listener: socket.socket, context: SSLContext | None) -> str:
+    scheme = "http" if context is None else "https"
+    return f"{scheme}://{_url_host(settings.host)}:{listener.getsockname()[1]}"
+
+
+def _connection_limit(settings: Settings) -> ConnectionLimit:
+    return ConnectionLimit(settings.connections_per_address, networks(settings.trusted_proxies))
+
+
+def _tls_connections(settings: Settings, context: SSLContext | None) -> TlsConnections | None:
+    return None if context is None else TlsConnections(context, _connection_limit(settings))
+
+
 def _url_host(host: str) -> str:
     return "127.0.0.1" if host in ("", "0.0.0.0") else f"[{host}]" if ":" in host else host  # noqa: S104
 
 
 def serve_gateway(settings: Settings, *, announce: Callable[[str], None]) -> None:
     """Serve only HTTP until SIGINT or SIGTERM; services run in other processes. Raises the errors of `up`."""
+    context = server_context(settings)
     _raise_file_limit()
     listener = _listen(settings.host, settings.port)
-    address = f"http://{_url_host(settings.host)}:{listener.getsockname()[1]}"
-    config = _http_config(settings)
-    _DrainingServer(config, lambda: announce(address), drain_seconds=settings.drain_seconds).run(sockets=[listener])
+    address = _address(settings, listener, context)
+    server = _DrainingServer(
+        _http_config(settings),
+        lambda: announce(address),
+        drain_seconds=settings.drain_seconds,
+        tls=_tls_connections(settings, context),
+    )
+    server.run(sockets=[listener])
 
 
 class _Services:
@@ -126,10 +150,9 @@ class _Services:
 
 
 def _http_config(settings: Settings) -> uvicorn.Config:
-    limit = ConnectionLimit(settings.connections_per_address, networks(settings.trusted_proxies))
     return uvicorn.Config(
         resolve(APP)(settings),
-        http=partial(BoundedProtocol, limit=limit),  # type: ignore[arg-type]
+        http=partial(BoundedProtocol, limit=_connection_limit(settings)),  # type: ignore[arg-type]
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -144,14 +167,36 @@ def _http_config(settings: Settings) -> uvicorn.Config:
 class _AnnouncingServer(StoppableServer):
     """Calls `ready` when it listens."""
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None]) -> None:
-        super().__init__(config)
+    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, tls: TlsConnections | None = None) -> None:
+        super().__init__(config, tls=tls)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
+        # uvicorn's own handshakes have no bounds: with TLS it gets no socket, and these are accepted here.
+        await super().startup(sockets=[] if self._tls else sockets)
         if self.started:
+            for listener in sockets or () if self._tls else ():
+                listener.setblocking(False)
+                asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
             self._ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listener in sockets or () if self._tls else ():
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        await super().shutdown(sockets=sockets)
+
+    def _accept(self, listener: socket.socket) -> None:
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return
+        except OSError:
+            # No file handle is left, perhaps for a moment.
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener.fileno())
+            loop.call_later(ACCEPT_PAUSE_SECONDS, loop.add_reader, listener.fileno(), self._accept, listener)
+            return
+        self.serve_socket(connection)
 
 
 class _DrainingServer(_AnnouncingServer):
@@ -160,8 +205,15 @@ class _DrainingServer(_AnnouncingServer):
     So clients and load balancers change to other replicas, and the end meets no connection that is in use.
     """
 
-    def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, drain_seconds: float) -> None:
-        super().__init__(config, ready)
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        ready: Callable[[], None],
+        *,
+        drain_seconds: float,
+        tls: TlsConnections | None = None,
+    ) -> None:
+        super().__init__(config, ready, tls=tls)
         self._drain_seconds = drain_seconds
         self._drain_end = math.inf
 
@@ -194,7 +246,8 @@ def worker(handle: int) -> None:
     try:
         services = _Services(settings, discover())
         try:
-            WorkerServer(_http_config(settings), channel).run()
+            tls = _tls_connections(settings, server_context(settings))
+            WorkerServer(_http_config(settings), channel, tls=tls).run()
         finally:
             services.close()
         services.raise_refusal()

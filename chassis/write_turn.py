@@ -28,6 +28,11 @@ class WriteTurn:
         self._threads = threading.Lock()
         self._handle: int | None = None
 
+    @classmethod
+    def of(cls, database: Path) -> WriteTurn:
+        """Return the turn of a database file, which has a side file of its own name and `.lock`."""
+        return cls(database.with_name(database.name + ".lock"))
+
     @contextmanager
     def take(self, seconds: float) -> Iterator[None]:
         """Hold the turn in the block.

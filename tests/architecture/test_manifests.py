@@ -90,10 +90,10 @@ def test_every_process_is_locked_down(overlay):
         assert set(process.container["resources"]) == {"requests", "limits"}
 
 
-def test_only_migrate_knows_the_owner_and_the_gateway_no_database():
+def test_only_migrate_and_backup_know_the_owner_and_the_gateway_no_database():
     processes_by_name = kubernetes("prod")
     owners = {name for name, process in processes_by_name.items() if "DATABASE_OWNER_URL" in process.environment}
-    assert owners == {f"{name}-migrate" for name in SERVICES}
+    assert owners == {f"{name}-migrate" for name in SERVICES} | {"backup"}
     assert all(processes_by_name[owner].kind == "Init" for owner in owners)
     assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(processes_by_name["gateway"].environment)
 

@@ -33,8 +33,6 @@ FIELDS: dict[str, dict[str, type]] = {
         "managed.roles[].ensure": str,
         "managed.roles[].login": bool,
         "managed.roles[].createdb": bool,
-        "managed.roles[].bypassrls": bool,
-        "managed.roles[].inRoles[]": str,
         "managed.roles[].passwordSecret.name": str,
         "postgresql.parameters.*": str,
         "storage.size": str,

@@ -29,7 +29,7 @@ from tests.conditions import eventually
 from tests.journeys.library import search_results
 from tests.journeys.test_operations_doc import START, STOP, english, sections
 from tests.servers import postgres, state
-from tests.servers.cluster import Cluster
+from tests.servers.cluster import SERVICES, Cluster
 
 READY_SECONDS = 60
 COMMAND_SECONDS = 120
@@ -54,15 +54,11 @@ class Installation:
             **self.cluster.environment,
             "DATABASE_OWNER_URL": self.cluster.owner_url,
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PGHOST": str(server.host),
-            "PGPORT": str(server.port),
-            "PGUSER": self.owner,
-            "PGPASSWORD": str(server.password),
         }
         role = f"LOGIN CREATEDB NOSUPERUSER NOBYPASSRLS PASSWORD '{server.password}'"
         self.sql(f"CREATE ROLE {self.owner} {role}")
-        # `migrate` makes the database, which then belongs to the role.
-        self.cluster.run("migrate", "catalog", DATABASE_OWNER_URL=self.cluster.owner_url)
+        # `migrate` makes the databases, which then belong to the role.
+        self.cluster.run("migrate", DATABASE_OWNER_URL=self.cluster.owner_url)
 
     def sql(self, statement: str) -> None:
         """Run a statement as the administrator of the server."""
@@ -71,6 +67,8 @@ class Installation:
     def remove(self) -> None:
         self.cluster.stop()
         self.cluster.remove()
+        for service in SERVICES:
+            development.drop_database(f"{self.cluster.prefix}{service}_replaced")
         self.sql(f"DROP ROLE {self.owner}")
 
     @contextmanager
@@ -112,7 +110,6 @@ class Installation:
     def type(self, block: str, **changes: str) -> subprocess.CompletedProcess[str]:
         """Run a block, on the database and the folder of this test."""
         for place, ours in {
-            "PGDATABASE=catalog": f"PGDATABASE={self.database}",
             "/var/backups/rangkiang": str(self.folder / "backups"),
             "rangkiang doctor": "{ rangkiang doctor || test $? -eq 1; }",
         }.items():
@@ -190,11 +187,11 @@ def test_the_page_restores_a_damaged_database_and_builds_its_index_again(install
                     installation.start()
         if kind != "cluster":
             continue
-        if "dropdb" in block:
+        if "rangkiang restore" in block:
             damage(installation)
         result = installation.type(block)
         assert result.returncode == 0, block + result.stdout[-2000:] + result.stderr[-2000:]
-        if "pg_dump" in block:
+        if "rangkiang backup" in block:
             installation.load(LATER, records=20)
         done.append(block)
     assert len(done) == 3
@@ -214,29 +211,6 @@ def damage(installation: Installation) -> None:
         connection.execute(text("DROP TABLE records CASCADE"))
         connection.execute(text("DROP TABLE letters"))
     development.drop_indices(installation.cluster.prefix.replace("_", "-"))
-
-
-def test_a_dump_without_the_institution_is_what_the_page_says(installation: Installation) -> None:
-    dump = f"pg_dump --data-only --table=letters {{}} {installation.database}"
-    refused = installation.type(dump.format(""))
-    assert refused.returncode != 0
-    assert "row-level security" in refused.stderr
-    whole = installation.type(dump.format("--enable-row-security"), PGOPTIONS="-c rangkiang.institution=*")
-    empty = installation.type(dump.format("--enable-row-security"))
-    assert (rows(whole.stdout), rows(empty.stdout)) == (2, 0)
-    backup = f"{installation.cluster.prefix}backup"
-    password = installation.environment["PGPASSWORD"]
-    installation.sql(f"CREATE ROLE {backup} LOGIN BYPASSRLS PASSWORD '{password}' IN ROLE pg_read_all_data")
-    try:
-        assert rows(installation.type(dump.format(""), PGUSER=backup).stdout) == 2
-    finally:
-        installation.sql(f"DROP ROLE {backup}")
-
-
-def rows(dump: str) -> int:
-    """Rows that a dump in text form copies."""
-    (copied,) = re.findall(r"^COPY .*? FROM stdin;\n(.*?)^\\\.$", dump, re.MULTILINE | re.DOTALL)
-    return len(copied.splitlines())
 
 
 def test_processes_take_no_more_connections_than_the_page_says(installation: Installation) -> None:

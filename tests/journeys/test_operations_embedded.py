@@ -6,6 +6,7 @@ import configparser
 import hashlib
 import os
 import re
+import shlex
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from chassis.service import service_names
 from tests.architecture import recipe
 from tests.builders import book, iso
 from tests.conditions import eventually
@@ -26,6 +28,7 @@ from tests.servers import processes
 READY_SECONDS = 60
 COMMAND_SECONDS = 120
 LATER = "zyxwvuts"  # a word of no record of the sample
+TIMER = "systemctl enable --now rangkiang-backup.timer"
 SHELL = ". /etc/rangkiang.env"  # the block that all later ones need
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.cluster]
@@ -127,6 +130,23 @@ class Machine:
         self.server = subprocess.Popen(unit["Service"]["ExecStart"].split(), env=environment, cwd=self.data)
         eventually(lambda: self.get("/health/ready") is not None, seconds=READY_SECONDS)
 
+    def back_up_by_timer(self) -> None:
+        """Do what systemd does when the timer is due: the unit's commands, with its settings."""
+        folder = CHECKOUT / "systemd"
+        timer = configparser.RawConfigParser()
+        timer.read_string((folder / "rangkiang-backup.timer").read_text())
+        assert timer["Timer"]["OnCalendar"] == "*-*-* 02:00:00"
+        unit = configparser.RawConfigParser(strict=False)
+        unit.read_string(self.here((folder / "rangkiang-backup.service").read_text()))
+        old = self.backups / "2026-01-01T020000"
+        old.mkdir()
+        (old / "manifest.json").touch()
+        os.utime(old, (0, 0))
+        for command in (unit["Service"]["ExecStart"], unit["Service"]["ExecStartPost"]):
+            self.type(shlex.join(shlex.split(command.replace("%%", "%"))))
+        (made,) = self.backups.iterdir()
+        assert {path.name for path in made.iterdir()} == {"manifest.json", *(f"{name}.db" for name in service_names())}
+
     def stop(self) -> None:
         """Stop the library and wait for its end."""
         if self.server is not None:
@@ -168,12 +188,12 @@ class Story:
         self.records, self.catalogue = b"", {}  # type: bytes, dict[str, Any]
         self.versions: list[str] = []
         # A part of the block that each belongs to.
-        self.before = {"VACUUM INTO": self.note, "damaged=": self.damage}
+        self.before = {"rangkiang backup": self.note, "rangkiang restore": self.damage}
         self.after = {
             SHELL: self.keep_shell,
             "git clone": machine.make_environment,
             "rangkiang.env /etc": machine.edit_settings,
-            "VACUUM INTO": self.import_more,
+            "rangkiang backup": self.import_more,
             "index rebuild": self.compare,
             "git checkout": self.note_version,
         }
@@ -192,6 +212,8 @@ class Story:
     def operate(self, block: str) -> None:
         """Do what systemd does, of a block that needs root."""
         for line in block.splitlines():
+            if line == TIMER:
+                self.machine.back_up_by_timer()
             if line.startswith("systemctl") and line in START:
                 self.machine.start()
             elif line.startswith("systemctl") and line in STOP:

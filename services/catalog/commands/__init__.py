@@ -17,13 +17,13 @@ from chassis import clock
 from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
-from chassis.output import print_json, print_text
+from chassis.output import bar_for, print_json, print_text
 from services.catalog import sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.commands.export import export
 from services.catalog.commands.institutions import classes_app, institutions_app, sources_app
-from services.catalog.commands.progress import bar_for, report_file, show, summary
+from services.catalog.commands.progress import report_file, show, summary
 from services.catalog.commands.report import app as report_app
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports

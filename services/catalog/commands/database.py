@@ -13,10 +13,9 @@ from sqlalchemy import func, select
 from chassis import jobs, telemetry
 from chassis.context import system
 from chassis.db import Database
-from chassis.output import print_warning
+from chassis.output import bar_for, print_warning
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
-from services.catalog.commands.progress import bar_for
 from services.catalog.tables import IndexQueue
 
 STALL_SECONDS = 60  # without progress of the index

@@ -12,9 +12,8 @@ import typer
 
 from chassis.context import system
 from chassis.errors import Invalid
-from chassis.output import print_json, print_warning
+from chassis.output import bar_for, print_json, print_warning
 from services.catalog.commands.database import Json, open_catalogue
-from services.catalog.commands.progress import bar_for
 from services.catalog.formats import FORMS
 from services.catalog.formats import export as exports
 from services.catalog.index.installation import open_index

@@ -9,11 +9,10 @@ import typer
 
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
-from chassis.output import print_json, print_table, print_text
+from chassis.output import bar_for, print_json, print_table, print_text
 from services.catalog import institutions, queries
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
-from services.catalog.commands.progress import bar_for
 from services.catalog.importing import sources as stored_sources
 from services.catalog.items.item_maps import USUAL_FILE
 from services.catalog.record.classes import notation

@@ -1,4 +1,4 @@
-"""Output of commands: progress bars, report files, summaries."""
+"""Output of commands: progress of imports, report files, summaries."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import Progress
 
 from chassis.errors import Unavailable
-from chassis.output import json_text, print_json, print_text, screen
+from chassis.output import json_text, print_json, print_text
 from chassis.sentences import sentence
 from services.catalog.importing.decode import Rejected
 from services.catalog.importing.pipeline import Counts
@@ -39,20 +31,6 @@ def open_report(path: Path) -> BinaryIO:
         return path.open("wb")
     except OSError as problem:
         raise Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror) from None
-
-
-def bar_for(*, quiet: bool, in_bytes: bool = False) -> Progress:
-    """Create a progress bar on standard error for bytes or counts; without output when `quiet`."""
-    measure: ProgressColumn = DownloadColumn() if in_bytes else MofNCompleteColumn()
-    return Progress(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        measure,
-        TimeRemainingColumn(elapsed_when_finished=True),
-        TextColumn("{task.fields[note]}", markup=False),
-        console=screen(to_errors=True),
-        disable=quiet,
-    )
 
 
 def show(bar: Progress, progress: ImportProgress) -> None:

@@ -1,0 +1,192 @@
+"""`rangkiang backup` copies all databases of an installation as they were at one moment; doctor asks for its last run.
+
+Nothing but databases is copied: no index, which is built again, no settings, and never the master key.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from sqlalchemy import select
+
+from chassis import clock, telemetry
+from chassis.backup_manifest import NAME, Copy, Manifest, digest_of, release
+from chassis.context import system
+from chassis.errors import Invalid, Unavailable
+from chassis.health import Finding
+from chassis.job_runs import DONE, LAST_BACKUP, job_runs, record_backup
+from chassis.output import bar_for, print_json, print_text
+from chassis.sentences import sentence
+from chassis.service import Service, discover, process_settings
+from chassis.settings import Settings
+from chassis.snapshots import Source, open_all, source_of, sync
+
+BACKUP = system("backup")
+MOST_AGE = timedelta(days=2)
+
+Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
+app = typer.Typer(add_completion=False, no_args_is_help=True)
+
+
+@app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="New folder, or an empty one.")], json: Json = False
+) -> None:
+    """Copy all databases to a folder, as they are at one moment, while work goes on."""
+    services = discover()
+    settings = process_settings(services)
+    with telemetry.command(settings):
+        manifest = make_backup(settings, services, folder, quiet=json)
+    size = sum(copy.bytes for copy in manifest.databases)
+    if json:
+        print_json({"folder": str(folder), "bytes": size, **_summary(manifest)})
+    else:
+        names = ", ".join(copy.service for copy in manifest.databases)
+        print_text(f"{folder}: {names}; {size / 1e6:.1f} MB; writers waited {manifest.locked_ms:.1f} ms")
+
+
+@app.command()
+def restore(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a backup.")],
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace databases that are not empty; each is kept beside its successor.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Put all databases of a backup in their places, while no server runs."""
+    from chassis.restore import restore_backup
+
+    services = discover()
+    settings = process_settings(services)
+    with telemetry.command(settings):
+        manifest, replaced = restore_backup(settings, services, folder, replace=replace, quiet=json)
+    if json:
+        print_json({"folder": str(folder), "replaced": replaced, **_summary(manifest)})
+        return
+    names = ", ".join(copy.service for copy in manifest.databases)
+    print_text(f"{names}: as of {manifest.made_at}. The next start builds the index again.")
+    for name in replaced:
+        print_text(f"The replaced database is {name}; delete it when you no longer need it.")
+
+
+def _summary(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "release": manifest.release,
+        "made_at": manifest.made_at,
+        "locked_ms": manifest.locked_ms,
+        "databases": {copy.service: copy.revisions for copy in manifest.databases},
+    }
+
+
+def make_backup(settings: Settings, services: Sequence[Service], folder: Path, *, quiet: bool) -> Manifest:
+    """Copy the databases of these services to a folder, which is there whole or not at all.
+
+    raises  Invalid      FOLDER_NOT_EMPTY
+            Unavailable  BACKUP_RUNNING, DISK_FULL, FOLDER_UNUSABLE, and the errors of chassis.snapshots
+    """
+    with ExitStack() as stack:
+        sources = [stack.enter_context(closing(source_of(service, settings))) for service in services]
+        partial = stack.enter_context(_partial_folder(folder))
+        _check_space(partial, sum(source.bytes for source in sources if source.kind == "sqlite"))
+        locked = open_all(sources)
+        moment = clock.now()
+        copies = [_copy(source, partial, quiet=quiet) for source in sources]
+        manifest = Manifest(release(), moment.isoformat(), round(1000 * locked, 3), copies)
+        manifest.write(partial / NAME)
+        sync(partial / NAME)
+        sync(partial)
+        try:
+            partial.rename(folder)
+        except OSError as problem:
+            raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
+        sync(folder.parent)
+    for service in services:
+        url = settings.database_owner(service.name)
+        database = service.open_database(settings, any_revision=True, url=url)
+        with closing(database), database.transaction(BACKUP) as session:
+            record_backup(session, moment)
+    return manifest
+
+
+def _copy(source: Source, folder: Path, *, quiet: bool) -> Copy:
+    path = folder / source.file
+    with bar_for(quiet=quiet, in_bytes=True) as bar:
+        task = bar.add_task(source.service.name, total=source.bytes if source.kind == "sqlite" else None, note="")
+        source.copy(path, lambda done: bar.update(task, completed=done))
+        size = path.stat().st_size
+        bar.update(task, completed=size, total=size)
+    sync(path)
+    return Copy(
+        service=source.service.name,
+        kind=source.kind,
+        file=source.file,
+        bytes=size,
+        sha256=digest_of(path),
+        revisions=source.revisions,
+        form=source.form,
+    )
+
+
+@contextmanager
+def _partial_folder(folder: Path) -> Iterator[Path]:
+    """Make the folder that becomes `folder` when the backup is complete; without that it is removed.
+
+    What a killed backup left is removed too. Its name begins with a dot, so that nobody takes it for a backup.
+    """
+    folder = folder.absolute()
+    partial = folder.with_name(f".{folder.name}.partial")
+    try:
+        if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+            raise Invalid("FOLDER_NOT_EMPTY", folder=str(folder))
+        partial.mkdir(parents=True, exist_ok=True)
+        handle = os.open(partial, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as problem:
+        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable("BACKUP_RUNNING", folder=str(folder)) from None
+        try:
+            # Personal data: for the operator alone.
+            partial.chmod(0o700)
+            for leftover in partial.iterdir():
+                leftover.unlink()
+            old_mask = os.umask(0o077)
+            try:
+                yield partial
+            finally:
+                os.umask(old_mask)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    finally:
+        os.close(handle)
+
+
+def _check_space(folder: Path, needed: int) -> None:
+    disk = os.statvfs(folder)
+    free = disk.f_bavail * disk.f_frsize
+    if free < needed:
+        raise Unavailable("DISK_FULL", folder=str(folder), free_mb=free // 1024**2, need_mb=needed // 1024**2 + 1)
+
+
+def check_backup(settings: Settings, service: Service) -> list[Finding]:
+    """Check that the last backup is not over two days old; without any, that the database is not."""
+    part = f"{service.name} backup"
+    database = service.open_database(settings, pool_size=1, any_revision=True)
+    with closing(database), database.reading(BACKUP) as session:
+        last = session.execute(select(job_runs).where(job_runs.c.name == LAST_BACKUP)).first()
+    if last is None or clock.now() - last.started_at <= MOST_AGE:
+        return [Finding(part, True, sentence("CHECK_BACKUP"))]
+    moment = f"{last.started_at:%Y-%m-%d %H:%M} UTC"
+    message = sentence("CHECK_BACKUP_OLD" if last.outcome == DONE else "CHECK_BACKUP_NEVER", moment=moment)
+    return [Finding(part, False, message, sentence("CHECK_BACKUP_ADVICE"))]

@@ -1,0 +1,334 @@
+"""`rangkiang restore`: prepares each database of a backup beside its place, then exchanges all of them.
+
+Until the exchange the old databases are as they were. On PostgreSQL the exchange is one transaction. On SQLite it is a
+few renames; a file beside each database makes every process refuse it until they are done (RESTORE_UNFINISHED).
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Protocol, Self
+
+from sqlalchemy import create_engine, text, update
+from sqlalchemy.engine import URL, Connection
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from chassis.backup_manifest import Copy, Manifest, check_release, digest_of, read
+from chassis.context import system
+from chassis.db import RESTORING, read_url
+from chassis.errors import Invalid, Unavailable
+from chassis.job_runs import record_backup
+from chassis.jobs import jobs_of
+from chassis.lease import holder_of
+from chassis.migrate import migrate
+from chassis.outbox import outbox
+from chassis.output import bar_for
+from chassis.service import Resources, Service
+from chassis.settings import Settings
+from chassis.snapshots import check_file, first_line, run_tool, sync
+from chassis.urls import resolve
+
+RESTORE = system("restore")
+NEW, REPLACED = ".new", ".replaced"  # a SQLite file that is being prepared; one that was replaced
+IN_USE = "55006"  # PostgreSQL's SQLSTATE when a database has other sessions
+
+
+class Target(Protocol):
+    """The place of one database."""
+
+    service: Service
+
+    def __init__(self, service: Service, settings: Settings) -> None: ...
+
+    def refuse_server(self) -> None:
+        """Raise Unavailable SERVER_RUNNING when a process uses the database."""
+        ...
+
+    def is_empty(self) -> bool:
+        """Return True when there is no database or it has no tables."""
+        ...
+
+    def is_unfinished(self) -> bool:
+        """Return True when a restore of the database did not end."""
+        ...
+
+    def prepare(self, source: Path, copy: Copy, progress: Callable[[int], None]) -> str:
+        """Make the new database beside its place; return its URL. Raises Unavailable BACKUP_DAMAGED …"""
+        ...
+
+    def discard(self) -> None:
+        """Delete what `prepare` made."""
+        ...
+
+    @classmethod
+    def exchange(cls, targets: Sequence[Self]) -> list[str]:
+        """Put the new databases in their places; return the names of those that were there."""
+        ...
+
+
+def restore_backup(
+    settings: Settings, services: Sequence[Service], folder: Path, *, replace: bool, quiet: bool
+) -> tuple[Manifest, list[str]]:
+    """Replace the databases of these services by those of a backup; migrate them when the backup is older.
+
+    returns  the manifest of the backup, and the names of the replaced databases, which are kept
+    raises   Invalid      BACKUP_NOT_FOUND, BACKUP_OTHER_EDITION, DATABASE_NOT_EMPTY
+             Unavailable  BACKUP_DAMAGED, BACKUP_NEWER, SERVER_RUNNING, DISK_FULL, BACKUP_FAILED
+             and the errors of `migrate`; each of them has changed nothing
+    """
+    manifest = read(folder)
+    check_release(manifest, list(services))
+    kind = read_url(settings.database(services[0].name)).get_backend_name()
+    for copy in manifest.databases:
+        if copy.kind != kind:
+            raise Invalid("BACKUP_OTHER_EDITION", kind=copy.kind, ours=kind)
+    form: type[Target] = SqliteTarget if kind == "sqlite" else PostgresTarget
+    targets = {service.name: form(service, settings) for service in services}
+    # The databases of an unfinished restore are of its backup, or are to be replaced.
+    replace = replace or any(target.is_unfinished() for target in targets.values())
+    for name, target in targets.items():
+        target.refuse_server()
+        is_copied = any(copy.service == name for copy in manifest.databases)
+        if not target.is_empty() and not (replace and is_copied):
+            raise Invalid("DATABASE_NOT_EMPTY" if is_copied else "BACKUP_LACKS_DATABASE", service=name)
+    chosen = [(targets[copy.service], copy) for copy in manifest.databases]
+    try:
+        for target, copy in chosen:
+            _prepare(target, copy, folder, settings, manifest, quiet=quiet)
+        replaced = form.exchange([target for target, _ in chosen])
+    except BaseException:
+        for target, _ in chosen:
+            target.discard()
+        raise
+    return manifest, replaced
+
+
+def _prepare(target: Target, copy: Copy, folder: Path, settings: Settings, manifest: Manifest, *, quiet: bool) -> None:
+    """Make the new database: copied, checked, migrated, and ready for its service."""
+    source = folder / copy.file
+    if not source.is_file() or source.stat().st_size != copy.bytes or digest_of(source) != copy.sha256:
+        raise Unavailable("BACKUP_DAMAGED", file=copy.file)
+    with bar_for(quiet=quiet, in_bytes=True) as bar:
+        task = bar.add_task(copy.service, total=copy.bytes, note="")
+        url = target.prepare(source, copy, lambda done: bar.update(task, completed=done))
+        bar.update(task, completed=copy.bytes)
+    service = target.service
+    migrate(service, owner_url=url, app_url=settings.database(service.name))
+    with closing(service.open_database(settings, any_revision=True, url=url)) as database:
+        with database.transaction(RESTORE) as session:
+            record_backup(session, manifest.moment)
+            if copy.kind == "postgresql":
+                # What the broker had and nobody had handled is in no database: it is published again, and inboxes
+                # ignore what they know. On the local bus it is in the consumer's database.
+                session.execute(update(outbox).values(published_at=None))
+        resources = Resources(settings=settings, database=database, service=service)
+        for dotted in service.after_restore:
+            resolve(dotted)(resources)
+
+
+class SqliteTarget:
+    """A SQLite file, its successor while it is prepared, and its predecessor."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service = service
+        self._settings = settings
+        self._url = read_url(settings.database(service.name))
+        self.path = Path(self._url.database or "").absolute()
+        self.new, self.marker = self._beside(NEW), self._beside(RESTORING)
+        self.replaced = self._beside(REPLACED)
+
+    def _beside(self, ending: str) -> Path:
+        return self.path.with_name(self.path.name + ending)
+
+    def refuse_server(self) -> None:
+        # Without a connection, which would make the file.
+        with closing(self.service.open_database(self._settings, any_revision=True)) as database:
+            resources = Resources(settings=self._settings, database=database, service=self.service)
+            for role in {job.lease for job in jobs_of(resources)}:
+                if holder := holder_of(database, role):
+                    raise Unavailable("SERVER_RUNNING", database=str(self.path), holder=holder)
+
+    def is_empty(self) -> bool:
+        return not self.path.exists() or not self.path.stat().st_size
+
+    def is_unfinished(self) -> bool:
+        return self.marker.exists()
+
+    def prepare(self, source: Path, copy: Copy, progress: Callable[[int], None]) -> str:
+        self._delete_new()
+        disk = os.statvfs(self.path.parent)
+        free = disk.f_bavail * disk.f_frsize
+        if free < copy.bytes:
+            raise Unavailable(
+                "DISK_FULL", folder=str(self.path.parent), free_mb=free // 1024**2, need_mb=copy.bytes // 1024**2 + 1
+            )
+        handle = os.open(self.new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with source.open("rb") as reader, os.fdopen(handle, "wb") as writer:
+            while piece := reader.read(1 << 20):
+                writer.write(piece)
+                progress(reader.tell())
+        if digest_of(self.new) != copy.sha256:
+            raise Unavailable("BACKUP_DAMAGED", file=copy.file)
+        check_file(self.new)
+        return self._url.set(database=str(self.new)).render_as_string(hide_password=False)
+
+    def discard(self) -> None:
+        # A marker stays: then the exchange has begun, and only a restore ends it.
+        self._delete_new()
+
+    def _delete_new(self) -> None:
+        for path in (*_with_side_files(self.new), self._beside(f"{NEW}.lock")):
+            path.unlink(missing_ok=True)
+
+    @classmethod
+    def exchange(cls, targets: Sequence[Self]) -> list[str]:
+        for target in targets:
+            target.refuse_server()
+            sync(target.new)
+            target._beside(f"{NEW}.lock").unlink(missing_ok=True)
+            for path in _with_side_files(target.replaced):
+                path.unlink(missing_ok=True)
+        was_unfinished = any(target.marker.exists() for target in targets)
+        for target in targets:
+            target.new.replace(target.marker)
+            sync(target.path.parent)
+        try:
+            for target in targets:
+                target._refuse_open()
+        except Unavailable:
+            for target in targets if not was_unfinished else ():
+                target.marker.unlink()
+            raise
+        return [str(target.replaced) for target in targets if target._exchange()]
+
+    def _refuse_open(self) -> None:
+        """Raise Unavailable SERVER_RUNNING when a process has the file open; else all of it is in one file then."""
+        if not self.path.exists():
+            return
+        try:
+            connection = sqlite3.connect(f"{self.path.as_uri()}?mode=rw", uri=True, timeout=1)
+            with closing(connection):
+                # SQLite leaves WAL only for the last connection.
+                connection.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.OperationalError as problem:
+            if "locked" in str(problem):
+                raise Unavailable("SERVER_RUNNING", database=str(self.path), holder="?") from None
+        except sqlite3.DatabaseError:
+            pass  # damaged, which may be why it is replaced
+
+    def _exchange(self) -> bool:
+        was_there = self.path.exists()
+        for old, kept in zip(_with_side_files(self.path), _with_side_files(self.replaced), strict=True):
+            if old.exists():
+                old.replace(kept)
+        self.marker.replace(self.path)
+        sync(self.path.parent)
+        return was_there
+
+
+def _with_side_files(path: Path) -> list[Path]:
+    return [path.with_name(path.name + ending) for ending in ("", "-wal", "-shm", "-journal")]
+
+
+class PostgresTarget:
+    """A database of PostgreSQL, its successor while it is prepared, and its predecessor."""
+
+    def __init__(self, service: Service, settings: Settings) -> None:
+        self.service = service
+        self.url = read_url(settings.database_owner(service.name))
+        self.name = str(self.url.database)
+        self.new, self.replaced = f"{self.name}_restoring", f"{self.name}_replaced"
+        self._is_kept = True  # the old database
+
+    def refuse_server(self) -> None:
+        with maintenance(self.url) as connection:
+            row = connection.execute(_SESSIONS, {"name": self.name}).first()
+        if row is not None:
+            raise Unavailable("SERVER_RUNNING", database=self.name, holder=f"{row.usename}, PID {row.pid}")
+
+    def exists(self, connection: Connection) -> bool:
+        return connection.execute(_EXISTS, {"name": self.name}).first() is not None
+
+    def is_empty(self) -> bool:
+        with maintenance(self.url) as connection:
+            if not self.exists(connection):
+                return True
+        with maintenance(self.url, self.name) as connection:
+            self._is_kept = connection.exec_driver_sql(_TABLES).first() is not None
+        return not self._is_kept
+
+    def is_unfinished(self) -> bool:
+        return False
+
+    def prepare(self, source: Path, copy: Copy, progress: Callable[[int], None]) -> str:
+        form = {name: value.replace("'", "''") for name, value in copy.form.items()}
+        with maintenance(self.url) as connection:
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{self.new}" WITH (FORCE)')
+            connection.exec_driver_sql(
+                f"CREATE DATABASE \"{self.new}\" TEMPLATE template0 ENCODING '{form['encoding']}'"
+                f" LC_COLLATE '{form['collation']}' LC_CTYPE '{form['ctype']}'"
+            )
+        url = self.url.set(database=self.new)
+        # Without grants: `migrate` gives those of this installation's role.
+        command = ["pg_restore", "--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", str(source)]
+        run_tool(command, url)
+        progress(copy.bytes)
+        return url.render_as_string(hide_password=False)
+
+    def discard(self) -> None:
+        with maintenance(self.url) as connection:
+            connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{self.new}" WITH (FORCE)')
+
+    @classmethod
+    def exchange(cls, targets: Sequence[Self]) -> list[str]:
+        """Rename all databases in one transaction: their names are rows of one table of the server."""
+        old = []
+        with maintenance(targets[0].url) as connection:
+            for target in targets:
+                connection.exec_driver_sql(f'DROP DATABASE IF EXISTS "{target.replaced}"')
+            connection.exec_driver_sql("BEGIN")
+            for target in targets:
+                if target.exists(connection):
+                    connection.exec_driver_sql(f'ALTER DATABASE "{target.name}" RENAME TO "{target.replaced}"')
+                    old.append(target)
+                connection.exec_driver_sql(f'ALTER DATABASE "{target.new}" RENAME TO "{target.name}"')
+            connection.exec_driver_sql("COMMIT")
+            for target in old:
+                if not target._is_kept:
+                    connection.exec_driver_sql(f'DROP DATABASE "{target.replaced}"')
+        return [target.replaced for target in old if target._is_kept]
+
+
+_SESSIONS = text(
+    "SELECT usename, pid FROM pg_stat_activity"
+    " WHERE datname = :name AND usename IS NOT NULL AND pid <> pg_backend_pid() LIMIT 1"
+)
+_EXISTS = text("SELECT 1 FROM pg_database WHERE datname = :name")
+_TABLES = "SELECT 1 FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LIMIT 1"
+
+
+@contextmanager
+def maintenance(url: URL, database: str = "postgres") -> Iterator[Connection]:
+    """Open a connection that commits each statement, to the database that is on every server.
+
+    raises  Unavailable  SERVER_RUNNING, BACKUP_FAILED
+    """
+    engine = create_engine(
+        url.set(database=database),
+        isolation_level="AUTOCOMMIT",
+        poolclass=NullPool,
+        connect_args={"connect_timeout": 10},
+    )
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except DBAPIError as problem:
+        why = first_line(str(problem.orig))
+        if getattr(problem.orig, "sqlstate", "") == IN_USE:
+            raise Unavailable("SERVER_RUNNING", database=str(url.database), holder="?") from problem
+        raise Unavailable("BACKUP_FAILED", service=str(url.database), why=why) from problem

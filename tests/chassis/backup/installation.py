@@ -1,0 +1,95 @@
+"""Backups and restores of stock and orders, and what is in their databases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from chassis import backup_manifest
+from chassis.backup import make_backup
+from chassis.bus.local import deliveries
+from chassis.context import system
+from chassis.db import Database
+from chassis.errors import Error
+from chassis.inbox import inbox
+from chassis.outbox import outbox
+from chassis.restore import restore_backup
+from chassis.settings import Settings
+from tests import servers as development
+from tests.chassis.backup.process import SERVICES
+from tests.example_services.installation import (
+    Installation,
+    open_installation,
+)
+
+READER = system("test")
+
+
+def name_of(settings: Settings, service: str) -> str:
+    """Name of the service's database on PostgreSQL."""
+    return settings.database(service).rpartition("/")[2]
+
+
+@contextmanager
+def dropping(settings: Settings) -> Iterator[None]:
+    """Drop the databases that a restore on PostgreSQL has kept."""
+    yield
+    for service in SERVICES if settings.database_url else ():
+        name = name_of(settings, service.name)
+        for ending in ("_replaced", "_restoring"):
+            development.drop_database(name + ending)
+
+
+@contextmanager
+def stocked(settings: Settings, *names: str) -> Iterator[Installation]:
+    """An open installation in which these articles were received."""
+    with open_installation(settings) as installation:
+        if names:
+            installation.receive(*names)
+        yield installation
+
+
+def back_up(settings: Settings, folder: Path) -> backup_manifest.Manifest:
+    return make_backup(settings, SERVICES, folder, quiet=True)
+
+
+def restore(settings: Settings, folder: Path, *, replace: bool = False) -> list[str]:
+    return restore_backup(settings, SERVICES, folder, replace=replace, quiet=True)[1]
+
+
+def reason_of(act: Callable[[], object]) -> str:
+    with pytest.raises(Error) as refusal:
+        act()
+    return refusal.value.reason
+
+
+def ids(database: Database, query: Any) -> set[UUID]:
+    with database.reading(READER) as session:
+        return set(session.scalars(query))
+
+
+def articles(settings: Settings) -> set[str]:
+    """Names of the articles of stock, by the facts in its outbox."""
+    with closing(Database(settings.database("stock"))) as database, database.reading(READER) as session:
+        return {json.loads(body)["name"] for body in session.scalars(select(outbox.c.body))}
+
+
+def assert_agreement(owner: Database, consumer: Database, *, is_local: bool) -> None:
+    """What the consumer has, the owner has; on the local bus the consumer has all that is published."""
+    emitted = ids(owner, select(outbox.c.id))
+    handled = ids(consumer, select(inbox.c.event_id)) | ids(consumer, select(deliveries.c.event_id))
+    assert handled
+    assert handled <= emitted
+    published = ids(owner, select(outbox.c.id).where(outbox.c.published_at.is_not(None)))
+    if is_local:
+        assert published <= handled
+    else:
+        # What RabbitMQ had is published again.
+        assert not published

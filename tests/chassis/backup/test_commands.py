@@ -1,0 +1,100 @@
+"""The commands `backup` and `restore`: exit codes, lines of JSON, a full disk, a running library."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chassis.backup_manifest import release
+from tests.conftest import CHECKOUT
+
+RANGKIANG = [sys.executable, "-P", "-m", "chassis.cli"]
+# A disk that has no room for a copy of the database, in a mount namespace of this script.
+ON_A_FULL_DISK = """
+mount -t tmpfs -o size=200k none "$1"
+shift
+"$@"
+"""
+# Copies that are found to be too large while they are written.
+WITHOUT_A_LOOK = "from chassis import backup, cli; backup._check_space = lambda *_: None; cli.main()"
+
+
+def run(data: Path, *words: str, program: list[str] = RANGKIANG, **changes: str) -> tuple[int, Any]:
+    """Run a command; return its exit code and its last line."""
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    result = subprocess.run(
+        [*program, *words],
+        env=environment | {"DATA": str(data), "PORT": "0"} | changes,
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    lines = result.stdout.splitlines()
+    assert lines, result.stderr
+    return result.returncode, json.loads(lines[-1]) if lines[-1].startswith("{") else lines[-1]
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folder of a migrated library."""
+    folder = tmp_path / "data"
+    assert run(folder, "migrate", "--json")[0] == 0
+    return folder
+
+
+def test_exit_codes_and_lines_of_json(data: Path, tmp_path: Path) -> None:
+    copy = str(tmp_path / "backup")
+    code, line = run(data, "backup", copy, "--json")
+    assert (code, line["folder"], line["release"]) == (0, copy, release())
+    assert line["locked_ms"] >= 0
+    assert set(line["databases"]) == {path.stem for path in Path(copy).glob("*.db")}
+    code, line = run(data, "backup", copy, "--json")
+    assert (code, line["error"]["reason"]) == (2, "FOLDER_NOT_EMPTY")
+    code, line = run(data, "restore", copy, "--json")
+    assert (code, line["error"]["reason"]) == (2, "DATABASE_NOT_EMPTY")
+    code, line = run(data, "restore", str(tmp_path), "--json")
+    assert (code, line["error"]["reason"]) == (2, "BACKUP_NOT_FOUND")
+    code, line = run(data, "restore", copy, "--replace", "--json")
+    assert (code, len(line["replaced"])) == (0, len(line["databases"]))
+    code, line = run(tmp_path / "new", "restore", copy)
+    assert (code, "index" in line) == (0, True)
+
+
+def test_a_running_library_is_backed_up_and_not_restored(data: Path, tmp_path: Path) -> None:
+    copy = str(tmp_path / "backup")
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"DATA": str(data), "PORT": "0"}
+    command = [*RANGKIANG, "up", "--json"]
+    with subprocess.Popen(command, env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE) as server:
+        assert server.stdout is not None
+        assert json.loads(server.stdout.readline())["address"]
+        try:
+            assert run(data, "backup", copy, "--json")[0] == 0
+            code, line = run(data, "restore", copy, "--replace", "--json")
+            assert (code, line["error"]["reason"]) == (3, "SERVER_RUNNING")
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+    assert run(data, "restore", copy, "--replace", "--json")[0] == 0
+
+
+@pytest.mark.parametrize("program", [RANGKIANG, [sys.executable, "-P", "-c", WITHOUT_A_LOOK]], ids=["before", "while"])
+def test_a_full_disk_leaves_no_backup(data: Path, tmp_path: Path, program: list[str]) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    namespace = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", ON_A_FULL_DISK, "sh", str(disk)]
+    look = ["sh", "-c", '"$@" > "$0.line"; code=$?; ls -A "$(dirname "$0")/disk" > "$0.left"; exit $code']
+    command = [*namespace, *look, str(tmp_path / "result"), *program, "backup", str(disk / "backup"), "--json"]
+    result = subprocess.run(
+        command, env=os.environ | {"DATA": str(data)}, cwd=CHECKOUT, capture_output=True, text=True, timeout=60
+    )
+    line = json.loads((tmp_path / "result.line").read_text())
+    assert (result.returncode, line["error"]["reason"]) == (3, "DISK_FULL"), result.stderr
+    assert (tmp_path / "result.left").read_text() == ""
