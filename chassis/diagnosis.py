@@ -37,7 +37,7 @@ JOB_GRACE = timedelta(hours=1)
 MINIMUM_FREE_BYTES = 256 * 1024 * 1024
 MOST_SKEW_SECONDS = 5
 GATEWAY_SECONDS = 5.0
-LATEST_SEALS = 1_000
+LATEST_SEALS = 300  # of at most 1,000 rows, 16 µs each
 
 
 def advice_about_role(database: Database, service: str, role: str) -> LocalText:
