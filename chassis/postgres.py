@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import select
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ WRITE_SECONDS = 10.0
 WORK_SECONDS = 120.0
 # The server ends a statement by itself; when it has not done so after this time more, it is silent.
 MARGIN_SECONDS = 1.0
+FRESH_SECONDS = 1.0  # a connection that was used so recently is used again without a ping
 RETRY_SECONDS = 0.25  # between two attempts to connect while the server does not answer
 LOSS_LOG_SECONDS = 60.0
 
@@ -50,6 +52,7 @@ class BoundedConnection(psycopg.Connection[Any]):
     """
 
     limit_seconds = READ_SECONDS + MARGIN_SECONDS
+    used_at = float("-inf")  # see is_fresh
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         if timeout is not None:
@@ -133,6 +136,18 @@ _availabilities: dict[tuple[str | None, ...], Availability] = {}
 _availabilities_lock = threading.Lock()
 
 
+def is_fresh(connection: BoundedConnection) -> bool:
+    """Return True when a connection was used within FRESH_SECONDS and the server has sent nothing since.
+
+    A server that ends a connection sends that, or the kernel does.
+    """
+    if time.monotonic() - connection.used_at > FRESH_SECONDS or connection.closed:
+        return False
+    sent = select.poll()
+    sent.register(connection.fileno(), select.POLLIN)
+    return not sent.poll(0)
+
+
 def availability_of(url: URL) -> Availability:
     """Return the state of a database for this process, one for all its pools and connections."""
     key = (url.host, str(url.port), url.database, str(url.query))
@@ -165,6 +180,8 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     def _limit_ping(connection: Any, _record: Any) -> None:
         if connection is not None:
             connection.limit_seconds = PING_SECONDS
+            if connection.autocommit:
+                connection.autocommit = False
 
     @event.listens_for(engine, "checkout")
     def _limit_read(connection: Any, _record: Any, _fairy: Any) -> None:

@@ -82,3 +82,34 @@ def test_a_wrong_statement_is_no_outage(database: Database) -> None:
         database.rows("SELECT nowhere", ())
     assert not isinstance(problem.value, Unavailable)
     assert database.rows("SELECT 1", ()) == [(1,)]
+
+
+def test_a_read_is_one_statement_and_uses_the_connection_of_the_read_before(postgres_url: str) -> None:
+    database = Database(postgres_url, pool_size=4)
+    pids = {database.rows("SELECT pg_backend_pid()", ())[0][0] for _ in range(3)}
+    assert len(pids) == 1
+    with database.reading(READER) as session:
+        last = text("SELECT query, state FROM pg_stat_activity WHERE pid = :pid")
+        assert session.execute(last, {"pid": pids.pop()}).one() == ("SELECT pg_backend_pid()", "idle")
+    database.close()
+
+
+def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> None:
+    database = Database(postgres_url, pool_size=4)
+    ((pid,),) = database.rows("SELECT pg_backend_pid()", ())
+    with database.reading(READER) as session:
+        assert session.scalar(text("SELECT pg_terminate_backend(:pid, 5000)"), {"pid": pid})
+    assert database.rows("SELECT 1", ()) == [(1,)]
+    database.close()
+
+
+def test_a_transaction_after_reads_is_rolled_back_as_a_whole(postgres_owner_url: str) -> None:
+    database = Database(postgres_owner_url, pool_size=1)
+    with database.transaction(READER) as session:
+        session.execute(text("CREATE TABLE things (number integer)"))
+    assert database.rows("SELECT * FROM things", ()) == []
+    with database.transaction(READER) as session:
+        session.execute(text("INSERT INTO things VALUES (1)"))
+        session.rollback()
+    assert database.rows("SELECT * FROM things", ()) == []
+    database.close()
