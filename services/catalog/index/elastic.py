@@ -16,6 +16,7 @@ from elasticsearch import ApiError, Elasticsearch, NotFoundError
 from chassis.errors import Invalid
 from chassis.ids import new_id
 from services.catalog.index.circuit_breaker import CircuitBreaker
+from services.catalog.index.elastic_node import FastNode
 from services.catalog.index.elastic_query import (
     STATE,
     Json,
@@ -87,6 +88,7 @@ def open_index(url: str, *, installation: Installation = NO_INSTALLATION) -> Ind
         request_timeout=SEARCH_SECONDS,
         max_retries=len(roots) - 1,
         connections_per_node=CONNECTIONS,
+        node_class=FastNode,
         serializer=OrjsonSerializer(),
     )
     return CircuitBreaker(ElasticIndex(client, Names(base, installation)))
