@@ -18,7 +18,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from chassis import telemetry
 from chassis.context import READER, Context
-from chassis.db_errors import translate_connection_errors, translate_errors
+from chassis.db_errors import translate_connection_errors, translate_errors, translate_folder_error
 from chassis.errors import Conflict, Unavailable
 from chassis.nesting import transaction_on
 from chassis.table_access import FUNCTION as INSTITUTION_FUNCTION
@@ -111,7 +111,7 @@ class Database:
         self._name = self.url.render_as_string(hide_password=False)
         if self.is_sqlite:
             path = Path(self.url.database or "")
-            with _translate_folder_error(path.parent):
+            with translate_folder_error(path.parent):
                 path.parent.mkdir(parents=True, exist_ok=True)
             self._write_turn = WriteTurn.of(path)
             self.writer = _sqlite_engine(url, begin="BEGIN IMMEDIATE", pool_size=1, protected_tables=protected_tables)
@@ -129,9 +129,8 @@ class Database:
             self.reader = self.writer.execution_options(postgresql_readonly=True)
         self.guard: Guard | None = None
         self._driver_error: type[Exception] = self.reader.dialect.loaded_dbapi.Error
-        # Connections outside the pool, for `rows`; a protected read on PostgreSQL is a transaction and uses the pool.
-        self._reads_alone = not self.is_sqlite and not protected_tables
-        self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4) * self._reads_alone
+        self._reads_alone = not self.is_sqlite and not protected_tables  # a protected read is a transaction
+        self._most_ready = 2 if self.is_sqlite else min(4, pool_size // 4) * self._reads_alone  # outside the pool
         self._ready: list[Any] = []
 
     def check_revisions(self) -> None:
@@ -354,14 +353,6 @@ def _count_write(
     """Count the statements of a PostgreSQL connection that changed something."""
     if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READ_TAGS:
         connection.info["writes"] = connection.info.get("writes", 0) + 1
-
-
-@contextmanager
-def _translate_folder_error(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as problem:
-        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
 
 
 def _sqlite_engine(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -80,3 +81,12 @@ def _named(problem: DBAPIError, *, is_connecting: bool) -> Error | None:
 
 def _is_full(problem: DBAPIError) -> bool:
     return "disk is full" in str(problem.orig) or "No space left" in str(problem.orig)
+
+
+@contextmanager
+def translate_folder_error(folder: Path) -> Iterator[None]:
+    """Raise Unavailable FOLDER_UNUSABLE for an OSError of a folder."""
+    try:
+        yield
+    except OSError as problem:
+        raise Unavailable("FOLDER_UNUSABLE", folder=str(folder), why=problem.strerror) from None
