@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from gateway.web import (
+    account,
+    api_clients,
     assets,
     browse,
     classes,
@@ -14,6 +16,8 @@ from gateway.web import (
     preferences,
     record,
     results,
+    sign_in,
+    staff,
     style_guide,
     works,
 )
@@ -32,6 +36,10 @@ MODULES = (
     covers,
     preferences,
     style_guide,
+    sign_in,
+    account,
+    staff,
+    api_clients,
     assets,
 )
 

@@ -13,15 +13,13 @@ from chassis.errors import Invalid
 from gateway.clients import call, catalog
 from gateway.negotiation import language
 from gateway.web.hits import local_text
-from gateway.web.rendering import page, remember
+from gateway.web.rendering import local_target, page, remember
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 router = APIRouter()
 
 BRANCH_COOKIE = "branch"
 BRANCH_PATTERN = re.compile(r"[A-Za-z0-9_.-]{1,32}/[A-Za-z0-9_.-]{1,64}")
-# A path on this host: not another host (`//`, `/\`), no line ends.
-_BACK = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 
 
 def branch(request: Request) -> str:
@@ -33,8 +31,7 @@ def branch(request: Request) -> str:
 @router.get("/my-library")
 async def my_library(request: Request) -> Response:
     """Show the branches; with `choose=` store the choice (empty removes it) and redirect to `back`."""
-    back = request.query_params.get("back", "/")
-    back = back if _BACK.fullmatch(back) else "/"
+    back = local_target(request.query_params.get("back", "/"))
     chosen = request.query_params.get("choose")
     if chosen is not None:
         if chosen and not BRANCH_PATTERN.fullmatch(chosen):

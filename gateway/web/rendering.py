@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hmac
+import re
+from collections.abc import Iterable
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
-from gateway import problems
+from gateway import problems, sessions
 from gateway.links import absolute_url
 from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
 from gateway.request_guard import request_id
@@ -25,6 +29,13 @@ from gateway.web.texts import wording
 HTML = "text/html; charset=utf-8"
 VARY = "Accept-Encoding, Accept-Language, Cookie, Save-Data"
 YEAR_SECONDS = 365 * 24 * 3600
+# A path on this host: not another host (`//`, `/\\`), no line ends.
+_LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
+# (scope, path, text) of the links in the header of those who may use them.
+DESK_LINKS = (
+    ("staff.manage", "/staff", "staff.heading"),
+    ("clients.manage", "/clients", "clients.heading"),
+)
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -42,14 +53,29 @@ _templates.globals |= {
 }
 
 
-def page(request: Request, template: str, /, **facts: Any) -> Response:
-    """Render a page; store the language in a cookie when `lang=` selects one."""
+def page(request: Request, template: str, /, *, status: int = 200, is_private: bool = False, **facts: Any) -> Response:
+    """Render a page; store the language in a cookie when `lang=` selects one.
+
+    status      another than 200 is that of a form which is shown again with its errors
+    is_private  no cache may store it; pages of signed-in readers are private in any case
+    """
     html = _render(request, template, facts)
-    response = respond(request, html, HTML, cache="private, no-cache", vary=VARY)
+    # Not even the browser stores what a signed-in reader sees: the next person may use it.
+    if is_private or status != 200 or request.method != "GET" or _has_session(request):
+        headers = {"Cache-Control": "no-store", "Vary": VARY}
+        response = Response(html, status_code=status, media_type=HTML, headers=headers)
+    else:
+        response = respond(request, html, HTML, cache="private, no-cache", vary=VARY)
+    if sessions.has_ended(request):
+        sessions.forget(request, response)
     chosen = request.query_params.get("lang")
     if chosen in LANGUAGES:
         remember(request, response, LANGUAGE_COOKIE, chosen)
     return response
+
+
+def _has_session(request: Request) -> bool:
+    return sessions.session_of(request) is not None or sessions.has_ended(request)
 
 
 def error_page(request: Request, error: Error) -> Response:
@@ -72,6 +98,7 @@ def error_page(request: Request, error: Error) -> Response:
 def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
     lang = language(request)
     words = wording(lang)
+    session = sessions.session_of(request)
     return (
         _templates.get_template(template)
         .render(
@@ -85,10 +112,29 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             this_page=here(request),
             absolute=partial(absolute_url, request),
             saving=saving(request),
+            day=words.day,
+            account=session.account if session else None,
+            sign_out_token=form_token(session.secret) if session else "",
+            desk_links=_desk_links(session.account.scopes) if session else (),
+            here_path=request.url.path,
             other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != lang],
         )
         .encode()
     )
+
+
+def _desk_links(scopes: Iterable[str]) -> list[tuple[str, str]]:
+    return [(path, text) for scope, path, text in DESK_LINKS if scope in scopes]
+
+
+def form_token(secret: str) -> str:
+    """Return what a form carries to prove that this site made it; it says nothing about the secret in the cookie."""
+    return hmac.new(secret.encode(), b"rangkiang form", sha256).hexdigest()
+
+
+def local_target(path: str, default: str = "/") -> str:
+    """Return a path with its query to return to, if it is one on this host; else `default`."""
+    return path if _LOCAL_TARGET.fullmatch(path) else default
 
 
 def saving(request: Request) -> bool:

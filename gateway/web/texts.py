@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
+
+from google.protobuf.timestamp_pb2 import Timestamp
 
 _FOLDER = Path(__file__).parent / "texts"
+# Of the days that pages name. Two hours more or less do not matter for a day on which somebody signed in.
+_ZONE = ZoneInfo("Asia/Jakarta")
 
 
 class Wording:
@@ -36,6 +42,19 @@ class Wording:
     def decimal(self, number: float) -> str:
         """Format with one decimal place."""
         return f"{number:,.1f}" if self.language == "en" else f"{number:.1f}".replace(".", ",")
+
+    def day(self, moment: Timestamp | datetime | date | str) -> str:
+        """Format a day, `5 Januari 2026`, of a moment in western Indonesia, a date, or an ISO date; "" for ""."""
+        if isinstance(moment, str):
+            if not moment:
+                return ""
+            moment = date.fromisoformat(moment)
+        if isinstance(moment, Timestamp):
+            moment = moment.ToDatetime(UTC)
+        if isinstance(moment, datetime):
+            moment = moment.astimezone(_ZONE)
+        month = self.say(f"month.{moment.month}")
+        return f"{moment.day} {month} {moment.year}"
 
     def code(self, kind: str, value: str) -> str:
         """Return the label of a coded value (`language`, `ind`); the code itself without a label."""

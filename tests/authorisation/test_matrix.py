@@ -21,6 +21,7 @@ from chassis.ids import new_id
 from chassis.service import Resources
 from chassis.settings import Settings
 from gateway.app import create_app
+from gateway.sessions import HTTP_COOKIE
 from gateway.web import assets
 from services.members.keys import Keys
 from services.members.people.store import NewMember, register
@@ -28,6 +29,7 @@ from services.members.roles import MEMBER, scopes_of
 from services.members.settings import MembersSettings
 from services.members.sign_in.accounts import add_staff
 from services.members.sign_in.clients import add_client
+from services.members.sign_in.sessions import begin_session
 from services.members.tables import Institution
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
@@ -46,6 +48,7 @@ SAMPLE = {
     "parent": "8",
     "version": "3",
     "digit": "8",
+    "link": "nope",
     "name": assets.address("site.css").rpartition("/")[2],
 }
 
@@ -55,10 +58,11 @@ CALLERS = ("anonymous", "member", "desk", "cataloguer", "manager", "administrato
 
 @dataclass
 class Library:
-    """A running gateway, and an access token for each caller but anonymous."""
+    """A running gateway; for each caller but anonymous an access token, and for staff the cookie of a session."""
 
     address: str
     tokens: Callable[[str], str]
+    cookies: dict[str, str]
 
 
 @pytest.fixture(scope="module", params=["embedded", "cluster"])
@@ -71,16 +75,19 @@ def library(request: pytest.FixtureRequest) -> Iterator[Library]:
         if request.param == "cluster":
             urls = {"members": stack.enter_context(served_members(members))}
             address = stack.enter_context(served_gateway(catalog, urls=urls, without=("members",)))
-        yield Library(address, _accounts(members))
+        yield Library(address, *_accounts(members))
 
 
-def _accounts(members: Resources) -> Callable[[str], str]:
-    """Add an account for each caller. Returns a function that gives a caller's token; it lives for five minutes."""
+def _accounts(members: Resources) -> tuple[Callable[[str], str], dict[str, str]]:
+    """Add an account for each caller.
+
+    Returns a function that gives a caller's token, which lives for five minutes, and the secrets of sessions.
+    """
     test = system("test")
     keys = Keys(members.database, members.settings.of(MembersSettings))
     assert keys.master.fingerprint
     own, other = UUID(int=1), UUID(int=2)
-    principals = {}
+    principals, cookies = {}, {}
     with members.database.transaction(test) as session:
         for institution_id, code in ((own, "PKS"), (other, "UNAND")):
             values = {"name_id": code, "name_en": code, "kind": "public", "zone": "Asia/Jakarta", "version": 1}
@@ -96,6 +103,7 @@ def _accounts(members: Resources) -> Callable[[str], str]:
                     granter=None,
                 )  # fmt: skip
                 account_id = person.account.id
+                cookies[caller], _ = begin_session(session, person.account)
             principals[caller] = Principal(str(account_id), str(institution_id), str(new_id()), scopes_of([role]))
         person = add_staff(
             session,
@@ -111,7 +119,7 @@ def _accounts(members: Resources) -> Callable[[str], str]:
         desk = replace(test, institution=str(own))
         new = NewMember({"name": "Buya Hamka", "category": "umum"})
         SAMPLE["member_id"] = str(register(session, new, context=desk, master=keys.master).id)
-    return lambda caller: keys.sign(principals[caller])
+    return lambda caller: keys.sign(principals[caller]), cookies
 
 
 def routes(app: Any) -> set[str]:
@@ -145,9 +153,11 @@ def test_a_route_that_needs_a_token_says_what_every_caller_gets() -> None:
 def test_a_caller_gets_the_status_in_the_matrix(library: Library, caller: str) -> None:
     credential = {"Authorization": f"Bearer {library.tokens(caller)}"} if caller != "anonymous" else {}
     wrong = {}
-    with httpx.Client(base_url=library.address, timeout=20) as http:
+    cookies = {HTTP_COOKIE: library.cookies[caller]} if caller in library.cookies else {}
+    with httpx.Client(base_url=library.address, timeout=20, cookies=cookies) as http:
         for entry, statuses in MATRIX.items():
             method, _, path = entry.partition(" ")
+            # Pages know a caller by the cookie alone, and the API by the token alone: both are sent.
             headers = credential | (
                 {} if method == "GET" else {"Idempotency-Key": str(uuid.uuid4()), "If-Match": '"1"'}
             )

@@ -26,6 +26,7 @@ PLACES = {
     "classes": "/golongan",
     "division": "/golongan/8",
     "library": "/my-library?back=/search",
+    "sign-in": "/sign-in",
     "gaya": "/gaya",
     "trouble": "/records/nope",
 }

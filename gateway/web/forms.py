@@ -1,0 +1,200 @@
+"""Forms of pages: protection against other sites, the key that makes an act happen once, and refusals by field."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import unicodedata
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import wraps
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from cryptography.fernet import Fernet
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from chassis import ids
+from chassis.errors import Error, Forbidden, KeyReused, Unauthenticated
+from gateway import sessions
+from gateway.negotiation import language
+from gateway.request_guard import READ_METHODS, header_fields
+from gateway.web.rendering import form_token, here, local_target
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+# The secret of a browser without a session, whose forms are those of signing in.
+HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
+_VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
+_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NO_STORE = {"Cache-Control": "no-store"}
+
+
+@dataclass(slots=True)
+class Form:
+    """What a template needs to draw a form.
+
+    token    proves that this site made the form
+    key      the Idempotency-Key of its act
+    values   of its fields; for fields with several values a list
+    errors   sentences by field
+    general  sentences that concern no field
+    """
+
+    token: str
+    key: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    errors: dict[str, str] = field(default_factory=dict)
+    general: list[str] = field(default_factory=list)
+
+
+class Fields(dict[str, str]):
+    """The fields of a form that was sent, without control characters; of repeated fields the last, `many` has all."""
+
+    def __init__(self, data: FormData) -> None:
+        self._pairs = [(name, _printable(value)) for name, value in data.multi_items() if isinstance(value, str)]
+        super().__init__((name, value) for name, value in self._pairs)
+
+    def many(self, name: str) -> list[str]:
+        return [value for key, value in self._pairs if key == name]
+
+    def text(self, name: str) -> str:
+        return self.get(name, "").strip()
+
+
+def for_signed_in(endpoint: Endpoint) -> Endpoint:
+    """Decorate the endpoint of a page that needs a session; write it below the router's decorator.
+
+    Its calls carry the token of the session. Readers without one go to the sign-in page, and return from it.
+    """
+
+    @wraps(endpoint)
+    async def guarded(request: Request) -> Response:
+        if sessions.act_for(request) is None:
+            return _to_sign_in(request)
+        try:
+            return await endpoint(request)
+        except Unauthenticated as problem:
+            if problem.reason not in sessions.ENDED:
+                raise
+            return _to_sign_in(request)
+
+    return guarded
+
+
+def _to_sign_in(request: Request) -> Response:
+    back = here(request) if request.method in READ_METHODS else _page_of_form(request)
+    response = RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=_NO_STORE)
+    sessions.forget(request, response)
+    return response
+
+
+def _page_of_form(request: Request) -> str:
+    """Return the path of the page that a form was sent from; "/" when the browser does not say."""
+    referer = urlsplit(request.headers.get("referer", ""))
+    return local_target(referer.path) if referer.netloc == request.url.netloc else "/"
+
+
+def signed_in_form(request: Request, values: Mapping[str, Any] | None = None) -> Form:
+    """Return an empty form, or one with values, for the reader's session."""
+    session = sessions.session_of(request)
+    return Form(form_token(session.secret if session else ""), ids.new_id_text(), values or {})
+
+
+async def read_form(request: Request) -> Fields:
+    """Read the form of a signed-in reader; the calls of this request carry its key.
+
+    raises  Forbidden  FORM_FROM_ELSEWHERE, FORM_OUTDATED
+    """
+    session = sessions.session_of(request)
+    return await _read(request, session.secret if session else "")
+
+
+async def read_visitor_form(request: Request) -> Fields:
+    """Read a form that was made by `visitor_form`. Raises as `read_form`."""
+    return await _read(request, visitor_secret(request))
+
+
+async def _read(request: Request, secret: str) -> Fields:
+    _refuse_other_sites(request)
+    fields = Fields(await request.form(max_files=0, max_fields=200))
+    # Without a secret nobody was given a form.
+    if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
+        raise Forbidden("FORM_OUTDATED")
+    key = fields.get("key", "")
+    sessions.forward(request, b"idempotency-key", key if _KEY.fullmatch(key) else ids.new_id_text())
+    return fields
+
+
+def _refuse_other_sites(request: Request) -> None:
+    """Refuse a form that a page of another site sends, as far as the browser says.
+
+    raises  Forbidden  FORM_FROM_ELSEWHERE
+    """
+    fields = header_fields(request.scope)
+    site, origin = fields.get(b"sec-fetch-site"), fields.get(b"origin")
+    if site is not None and site not in (b"same-origin", b"none"):
+        raise Forbidden("FORM_FROM_ELSEWHERE")
+    if origin is not None:
+        public_url: str = request.app.state.settings.public_url
+        own = {request.url.netloc, urlsplit(public_url).netloc} - {""}
+        if urlsplit(origin.decode("latin-1")).netloc not in own:
+            raise Forbidden("FORM_FROM_ELSEWHERE")
+
+
+def visitor_form(request: Request, values: Mapping[str, Any] | None = None) -> tuple[Form, str]:
+    """Return a form for a browser without a session, and the secret to give to `keep_visitor` with the response."""
+    secret = visitor_secret(request) or Fernet.generate_key().decode()
+    return Form(form_token(secret), ids.new_id_text(), values or {}), secret
+
+
+def visitor_secret(request: Request) -> str:
+    """Return the secret in the cookie of a browser without a session, a key for Fernet; "" without one."""
+    secret = request.cookies.get(_visitor_name(request), "")
+    # Browsers may send the cookie's value in quotation marks.
+    secret = secret.strip('"')
+    return secret if _VISITOR.fullmatch(secret) else ""
+
+
+def keep_visitor(request: Request, response: Response, secret: str) -> Response:
+    """Give the browser its secret; an empty one deletes it."""
+    sessions.set_cookie(request, response, _visitor_name(request), secret, seconds=None if secret else 0)
+    return response
+
+
+def _visitor_name(request: Request) -> str:
+    return HTTPS_VISITOR if request.url.scheme == "https" else HTTP_VISITOR
+
+
+def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]) -> Form:
+    """Put the sentences of an error into a form, and let it be sent again with the same key.
+
+    places  the field that a reason concerns; a refusal with the fact `field` names it itself
+    raises  Unauthenticated  the session has ended
+    """
+    if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
+        raise error
+    lang = language(request)
+    for refusal in error.refusals:
+        place = places.get(refusal.reason) or str(refusal.facts.get("field", ""))
+        sentence = refusal.sentence.in_language(lang)
+        if place in places.values() or place in form.values:
+            form.errors.setdefault(place, sentence)
+        else:
+            form.general.append(sentence)
+    used: Mapping[bytes, bytes] = request.scope["state"].get("forwarded", {})
+    if b"idempotency-key" in used and not isinstance(error, KeyReused):
+        # Nobody knows whether an act without an answer was done: the same key does it once.
+        form.key = used[b"idempotency-key"].decode()
+    return form
+
+
+def redirect(path: str) -> Response:
+    """Return a response that shows another page after an act."""
+    return RedirectResponse(path, status_code=303, headers=_NO_STORE)
+
+
+def _printable(value: str) -> str:
+    return "".join(letter for letter in value if letter in "\n\t" or unicodedata.category(letter) not in ("Cc", "Cs"))

@@ -1,0 +1,218 @@
+"""/sign-in, /sign-out — the browser's session; /sign-in/link — the first password, with a one-time link."""
+
+from __future__ import annotations
+
+import orjson
+from cryptography.fernet import Fernet, InvalidToken
+from fastapi import APIRouter
+from markupsafe import Markup
+from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Error, NotFound
+from gateway import sessions
+from gateway.clients import call, members
+from gateway.limits import address_of
+from gateway.negotiation import language
+from gateway.web.forms import (
+    Form,
+    keep_visitor,
+    read_form,
+    read_visitor_form,
+    redirect,
+    refuse,
+    visitor_form,
+    visitor_secret,
+)
+from gateway.web.rendering import local_target, page
+from gateway.web.texts import wording
+from rangkiang.members.v1 import sign_in_pb2 as wire
+
+router = APIRouter()
+
+# Where a reader goes who came from no page.
+HOME = "/account"
+# Between password and code.
+STEP_SECONDS = 300
+# White modules around a QR code (ISO/IEC 18004).
+QUIET = 4
+_LINK_FIELDS = {
+    "PASSWORD_COMMON": "password",
+    "PASSWORD_TOO_LONG": "password",
+    "PASSWORD_TOO_SHORT": "password",
+    "PASSWORDS_DIFFER": "repeated",
+    "TOTP_WRONG": "totp",
+}
+
+
+@router.get("/sign-in")
+async def sign_in(request: Request) -> Response:
+    sessions.require_secure(request)
+    form, secret = visitor_form(request)
+    return _password_page(request, form, secret, back=request.query_params.get("back", ""))
+
+
+@router.post("/sign-in")
+async def begin_session(request: Request) -> Response:
+    """Sign in with user name and password; accounts with a second factor give its code in a second step."""
+    sessions.require_secure(request)
+    fields = await read_visitor_form(request)
+    back, secret = fields.get("back", ""), visitor_secret(request)
+    user, password = fields.text("user"), fields.get("password", "")
+    form, _ = visitor_form(request, {"user": user})
+    if fields.get("sealed"):
+        try:
+            user, password = _unseal(secret, fields["sealed"])
+        except InvalidToken:
+            form.general.append(wording(language(request)).say("signin.too_late"))
+            return _password_page(request, form, secret, back=back, status=400)
+    if not user or not password:
+        form.general.append(wording(language(request)).say("signin.incomplete"))
+        return _password_page(request, form, secret, back=back, status=400)
+    message = wire.SignInRequest(
+        user=user, password=password, totp=_digits(fields.get("totp", "")), address=address_of(request.scope)
+    )
+    try:
+        reply = await call(request, members(request).SignIn, message)
+    except Error as problem:
+        if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
+            return _code_page(request, form, secret, sealed=_seal(secret, user, password), back=back)
+        refuse(request, form, problem, {})
+        if fields.get("sealed"):
+            sealed = fields["sealed"]
+            return _code_page(request, form, secret, sealed=sealed, back=back, status=problem.http_status)
+        return _password_page(request, form, secret, back=back, status=problem.http_status)
+    response = redirect(_after(back))
+    # Each sign-in has a new secret; the session that this browser had before ends.
+    await _end_session(request)
+    sessions.begin(request, response, reply)
+    return keep_visitor(request, response, "")
+
+
+def _password_page(request: Request, form: Form, secret: str, *, back: str, status: int = 200) -> Response:
+    response = page(request, "sign_in.html", query="", form=form, back=back, is_private=True, status=status)
+    return keep_visitor(request, response, secret)
+
+
+def _code_page(request: Request, form: Form, secret: str, *, sealed: str, back: str, status: int = 200) -> Response:
+    response = page(
+        request, "sign_in_code.html", query="", form=form, sealed=sealed, back=back, is_private=True, status=status
+    )
+    return keep_visitor(request, response, secret)
+
+
+def _seal(secret: str, user: str, password: str) -> str:
+    """Return the first step for the form of the second: only the browser's cookie has the key to it."""
+    return Fernet(secret.encode()).encrypt_at_time(orjson.dumps([user, password]), _now()).decode()
+
+
+def _unseal(secret: str, sealed: str) -> tuple[str, str]:
+    user, password = orjson.loads(Fernet(secret.encode()).decrypt_at_time(sealed.encode(), STEP_SECONDS, _now()))
+    return user, password
+
+
+def _now() -> int:
+    return int(clock.now().timestamp())
+
+
+def _digits(code: str) -> str:
+    """Return a code as an authenticator shows it, `123 456`, without spaces."""
+    return "".join(code.split())[:20]
+
+
+def _after(back: str) -> str:
+    target = local_target(back, HOME)
+    return HOME if target.startswith(("/sign-in", "/sign-out")) else target
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request) -> Response:
+    if sessions.session_of(request) is not None:
+        await read_form(request)
+    response = redirect("/")
+    await _end_session(request)
+    sessions.forget(request, response)
+    return response
+
+
+async def _end_session(request: Request) -> None:
+    session = sessions.session_of(request)
+    if session is not None:
+        request.app.state.sessions.drop(session.secret)
+        await call(request, members(request).SignOut, wire.SignOutRequest(session=session.secret))
+
+
+@router.get("/sign-in/link/{link}")
+async def link(request: Request) -> Response:
+    """Show the form for the first password, and the second factor where the role needs one."""
+    sessions.require_secure(request)
+    form, secret = visitor_form(request)
+    return await _link_page(request, form, secret)
+
+
+@router.post("/sign-in/link/{link}")
+async def use_link(request: Request) -> Response:
+    sessions.require_secure(request)
+    fields = await read_visitor_form(request)
+    form, secret = visitor_form(request)
+    if fields.get("password", "") != fields.get("repeated", ""):
+        form.errors["repeated"] = wording(language(request)).say("signin.differ")
+        return await _link_page(request, form, secret, status=400)
+    message = wire.UseLinkRequest(
+        link=request.path_params["link"],
+        password=fields.get("password", ""),
+        totp=_digits(fields.get("totp", "")),
+    )
+    try:
+        reply = await call(request, members(request).UseLink, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        refuse(request, form, problem, _LINK_FIELDS)
+        return await _link_page(request, form, secret, status=problem.http_status)
+    form, secret = visitor_form(request, {"user": reply.user})
+    response = page(request, "sign_in.html", query="", form=form, back="", is_private=True, is_set=True)
+    return keep_visitor(request, response, secret)
+
+
+async def _link_page(request: Request, form: Form, secret: str, *, status: int = 200) -> Response:
+    reply = await call(request, members(request).GetLink, wire.GetLinkRequest(link=request.path_params["link"]))
+    label = wording(language(request)).say("signin.qr")
+    response = page(
+        request,
+        "sign_in_link.html",
+        query="",
+        form=form,
+        link=request.path_params["link"],
+        user=reply.user,
+        name=reply.name,
+        totp_uri=reply.totp_uri,
+        qr=qr_svg(reply.totp_uri, label=label) if reply.totp_uri else "",
+        is_private=True,
+        status=status,
+    )
+    return keep_visitor(request, response, secret)
+
+
+def qr_svg(text: str, *, label: str) -> Markup:
+    """Draw a QR code as an SVG element, black on white in every colour scheme.
+
+    label  for readers who do not see it
+    """
+    code = QRCode(None, QRErrorCorrectLevel.M)
+    code.addData(text)
+    code.make()
+    modules = code.getModuleCount()
+    side = modules + 2 * QUIET
+    path = "".join(
+        f"M{column + QUIET} {row + QUIET}h1v1h-1z"
+        for row in range(modules)
+        for column in range(modules)
+        if code.isDark(row, column)
+    )
+    return Markup(
+        '<svg class="qr" viewBox="0 0 {side} {side}" role="img" aria-label="{label}" shape-rendering="crispEdges">'
+        '<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path fill="#000" d="{path}"/></svg>'
+    ).format(side=side, label=label, path=path)

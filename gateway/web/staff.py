@@ -1,0 +1,119 @@
+"""/staff — the staff of the institution and their roles, for administrators."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound
+from gateway.clients import call, members
+from gateway.links import absolute_url
+from gateway.negotiation import language
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import wording
+from rangkiang.members.v1 import staff_pb2 as wire
+
+router = APIRouter()
+
+# As members has them; a test compares.
+ROLES = ("desk", "cataloguer", "manager", "administrator")
+_FIELDS = {
+    "USER_NAME_INVALID": "user",
+    "USER_NAME_TAKEN": "user",
+    "NAME_INVALID": "name",
+    "ROLE_MISSING": "roles",
+    "ROLE_NOT_YOURS": "roles",
+    "ROLE_UNKNOWN": "roles",
+    "ROLES_ARE_YOUR_OWN": "roles",
+}
+
+
+@router.get("/staff")
+@for_signed_in
+async def staff(request: Request) -> Response:
+    return await _list_page(request, signed_in_form(request, {"roles": []}))
+
+
+@router.post("/staff")
+@for_signed_in
+async def add_staff(request: Request) -> Response:
+    """Add a person and show the one-time link, this time only."""
+    fields = await read_form(request)
+    user, name, roles = fields.text("user"), fields.text("name"), fields.many("roles")
+    try:
+        reply = await call(request, members(request).AddStaff, wire.AddStaffRequest(user=user, name=name, roles=roles))
+    except Error as problem:
+        form = signed_in_form(request, {"user": user, "name": name, "roles": roles})
+        return await _list_page(request, refuse(request, form, problem, _FIELDS), status=problem.http_status)
+    return page(
+        request,
+        "staff_added.html",
+        query="",
+        person=reply.member,
+        link=absolute_url(request, f"/sign-in/link/{reply.link}"),
+    )
+
+
+def role_options(request: Request) -> list[tuple[str, str, str]]:
+    """Return (code, name, what it may do) of each role."""
+    words = wording(language(request))
+    return [(role, words.code("role", role), words.say(f"staff.role.{role}")) for role in ROLES]
+
+
+async def _list_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    staff = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
+    return page(
+        request, "staff.html", query="", staff=staff, form=form, role_options=role_options(request), status=status
+    )
+
+
+@router.get("/staff/{account_id}")
+@for_signed_in
+async def person(request: Request) -> Response:
+    return await _person_page(request, signed_in_form(request))
+
+
+@router.post("/staff/{account_id}")
+@for_signed_in
+async def set_roles(request: Request) -> Response:
+    """Replace the roles of a person; the button for closing the account sends none."""
+    fields = await read_form(request)
+    closes = "close" in fields
+    roles = [] if closes else fields.many("roles")
+    form = signed_in_form(request, {"roles": roles})
+    if not roles and not closes:
+        form.errors["roles"] = wording(language(request)).say("staff.without_roles")
+        return await _person_page(request, form, status=400)
+    message = wire.SetRolesRequest(id=request.path_params["account_id"], roles=roles)
+    try:
+        await call(request, members(request).SetRoles, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        return await _person_page(request, refuse(request, form, problem, _FIELDS), status=problem.http_status)
+    return redirect("/staff")
+
+
+async def _person_page(request: Request, form: Form, *, status: int = 200) -> Response:
+    person = await _find(request)
+    if "roles" not in form.values:
+        form.values = {"roles": list(person.roles)}
+    return page(
+        request,
+        "staff_person.html",
+        query="",
+        person=person,
+        form=form,
+        role_options=role_options(request),
+        status=status,
+    )
+
+
+async def _find(request: Request) -> wire.StaffMember:
+    listed = (await call(request, members(request).ListStaff, wire.ListStaffRequest())).staff
+    for found in listed:
+        if found.id == request.path_params["account_id"]:
+            return found
+    raise NotFound("ROUTE_NOT_FOUND")

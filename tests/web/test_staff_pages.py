@@ -1,0 +1,204 @@
+"""Pages of staff and clients: other sites cannot send their forms, typed text stays text, they are accessible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import lxml.html
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from gateway import sessions
+from gateway.web.staff import ROLES
+from services.members.roles import roles
+from tests.fakes.accounts import Staff, add_staff, new_user
+from tests.web.conftest import DESK, PHONE, Visit
+from tests.web.hostile import PAYLOADS
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.visitors import Visitor, visitor
+
+
+@pytest.fixture(scope="module")
+def administrator(address: str) -> Staff:
+    return add_staff(new_user("admin"), "administrator", name="Siti Rahma")
+
+
+@pytest.fixture(scope="module")
+def admin(address: str, administrator: Staff) -> Iterator[Visitor]:
+    """The browser of a signed-in administrator."""
+    with visitor(address) as admin:
+        assert admin.sign_in(administrator).status_code == 303
+        yield admin
+
+
+def people(admin: Visitor) -> list[str]:
+    return [str(name) for name in admin.open("/staff").xpath("//main//li/h2/a/text()")]
+
+
+def test_the_roles_are_those_of_members() -> None:
+    assert set(ROLES) == {code for code, role in roles().items() if role.staff}
+
+
+@pytest.mark.parametrize(
+    ("values", "headers"),
+    [
+        ({"csrf": ""}, {}),
+        ({"csrf": "0" * 64}, {}),
+        ({"csrf": "é"}, {}),
+        ({}, {"Origin": "https://evil.example"}),
+        ({}, {"Origin": "null"}),
+        ({}, {"Origin": "http://127.0.0.1.evil.example"}),
+        ({}, {"Sec-Fetch-Site": "cross-site"}),
+        ({}, {"Sec-Fetch-Site": "same-site", "Origin": "http://sub.127.0.0.1"}),
+    ],
+)
+def test_a_form_that_this_site_did_not_make_or_that_another_site_sends_is_refused(
+    admin: Visitor, values: dict[str, str], headers: dict[str, str]
+) -> None:
+    before = people(admin)
+    user = new_user("csrf")
+    admin.send("/staff", {"user": user, "name": user, "roles": ["desk"], **values}, **headers)
+    assert admin.response.status_code == 403
+    assert admin.response.headers["cache-control"] == "no-store"
+    assert people(admin) == before
+
+
+def test_the_token_of_one_session_is_not_that_of_another(admin: Visitor, address: str) -> None:
+    desk = add_staff(new_user("desk"), "desk")
+    with visitor(address) as other:
+        other.sign_in(desk)
+        other.open("/account")
+        token = other.form("/account/password")["csrf"]
+    admin.open("/staff")
+    assert admin.send("/staff", {"csrf": token, "user": "x", "name": "x"}).status_code == 403
+
+
+def test_a_form_sent_twice_acts_once(admin: Visitor) -> None:
+    admin.open("/staff")
+    user = new_user("twice")
+    data = {**admin.form("/staff"), "user": user, "name": user, "roles": ["desk"]}
+    first = admin.http.post("/staff", data=data)
+    again = admin.http.post("/staff", data=data)
+    assert (first.status_code, again.status_code) == (200, 409)
+    assert people(admin).count(user) == 1
+
+
+def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(admin: Visitor) -> None:
+    admin.open("/staff")
+    admin.send("/staff", {"user": "Bad Name!", "name": "Rina Sari", "roles": ["desk", "manager"]})
+    assert admin.response.status_code == 400
+    [entry] = admin.page.xpath("//div[@class='entry wrong']")
+    assert "cannot be used" in entry.xpath(".//*[@id='user-error']")[0].text_content()
+    field = entry.xpath(".//input")[0]
+    assert field.get("aria-invalid") == "true"
+    assert "user-error" in field.get("aria-describedby")
+    assert admin.page.xpath("//*[@role='alert']")
+    [form] = [form for form in admin.page.forms if form.action.endswith("/staff")]
+    assert form.fields["user"] == "Bad Name!"
+    assert form.fields["name"] == "Rina Sari"
+    assert set(form.inputs["roles"].value) == {"desk", "manager"}
+
+
+def test_roles_change_and_an_account_is_closed_by_its_own_button(admin: Visitor) -> None:
+    person = add_staff(new_user("role"), "desk", name=new_user("Person"))
+    path = f"/staff/{person.id}"
+    admin.open(path)
+    assert admin.send(path, {"roles": []}).status_code == 400
+    assert "at least one role" in admin.text
+    admin.open(path)
+    assert admin.send(path, {"roles": ["cataloguer"]}, follow=False).status_code == 303
+    assert "Cataloguer" in admin.open("/staff").text_content()
+    admin.open(path)
+    assert admin.send(path, {"roles": ["cataloguer"], "close": "1"}, follow=False).status_code == 303
+    admin.open(path)
+    assert admin.response.status_code == 404
+
+
+def test_a_client_has_its_secret_once_and_is_revoked(admin: Visitor, address: str) -> None:
+    name = new_user("client")
+    admin.open("/clients")
+    admin.send("/clients", {"name": name, "role": "desk"})
+    client_id, secret = admin.page.xpath("//code[@class='copied']/text()")
+    credentials = {"client_id": client_id, "client_secret": secret}
+    assert admin.http.post("/api/v1/tokens", json=credentials).status_code == 200
+    assert secret not in admin.open("/clients").text_content()
+    assert admin.send(f"/clients/{client_id}/revoke", follow=False).status_code == 303
+    assert admin.http.post("/api/v1/tokens", json=credentials).status_code == 401
+
+
+def test_pages_of_administrators_are_refused_to_others(address: str) -> None:
+    desk = add_staff(new_user("desk"), "desk")
+    with visitor(address) as reader:
+        reader.sign_in(desk)
+        page = reader.open("/account")
+        assert not page.xpath("//header//a[@href='/staff']")
+        for path in ("/staff", "/clients", f"/staff/{desk.id}"):
+            reader.open(path)
+            assert reader.response.status_code == 403
+
+
+def elements(page: lxml.html.HtmlElement) -> list[tuple[str, tuple[str, ...]]]:
+    """The elements of a page with the names of their attributes: what text must not change."""
+    return [(str(element.tag), tuple(sorted(element.attrib))) for element in page.iter()]
+
+
+def test_hostile_texts_are_shown_as_text(admin: Visitor) -> None:
+    assert len(PAYLOADS) == 40
+    admin.open("/staff")
+    admin.send("/staff", {"user": "!", "name": "plain"})
+    plain = elements(admin.page)
+    for payload in PAYLOADS:
+        admin.send("/staff", {"user": payload, "name": payload})
+        page = admin.page
+        assert elements(page) == plain, payload
+        assert page.xpath("//input[@name='name']")[0].value == payload
+        assert page.xpath("//input[@name='user']")[0].value == payload
+
+
+def test_hostile_names_are_shown_as_text_in_lists_and_in_the_header(address: str, admin: Visitor) -> None:
+    plain = add_staff(new_user("plain"), "desk", name="plain")
+    with visitor(address) as reader:
+        reader.sign_in(plain)
+        shape = elements(reader.open("/account"))
+        for payload in PAYLOADS[:5]:
+            hostile = add_staff(new_user("hostile"), "desk", name=payload)
+            reader.sign_in(hostile)
+            page = reader.open("/account")
+            assert elements(page) == shape, payload
+            assert page.xpath("//header//a[@class='who']")[0].text_content().endswith(payload)
+    for payload in PAYLOADS[5:]:
+        add_staff(new_user("hostile"), "desk", name=payload)
+    page = admin.open("/staff")
+    assert set(PAYLOADS) <= {" ".join(link.text_content().split(" ")) for link in page.xpath("//li/h2/a")}
+    assert not page.xpath("//main//script | //main//img | //main//iframe | //main//*[@onerror or @onload or @onfocus]")
+
+
+def test_the_pages_are_accessible_on_every_screen(visit: Visit, admin: Visitor, administrator: Staff) -> None:
+    page = visit("/sign-in", size=PHONE)
+    secret = admin.http.cookies[sessions.HTTP_COOKIE]
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    admin.open("/staff")
+    admin.send("/staff", {"user": new_user("axe"), "name": "Axe", "roles": ["administrator"]})
+    [link] = admin.page.xpath("//code[@class='copied']/text()")
+    for path in ("/account", "/staff", f"/staff/{administrator.id}", "/clients", link):
+        page.goto(path)
+        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.evaluate(Axe().axe_script)
+        for width, font_size, scheme, motion, rules in DISPLAYS:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.evaluate(SET_FONT_SIZE, font_size)
+            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
+            assert page.evaluate(VIOLATIONS, rules) == [], (path, width, font_size, scheme)
+            assert wide_elements(page) == [], (path, width, font_size)
+
+
+def test_a_sign_in_needs_only_the_keyboard(visit: Visit, address: str) -> None:
+    desk = add_staff(new_user("keys"), "desk", name=f"Keys {os.urandom(2).hex()}")
+    page = visit("/account", size=DESK, locale="en-GB")
+    page.keyboard.type(desk.user)
+    page.keyboard.press("Tab")
+    page.keyboard.type("kopi jendela sungai")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/account")
+    assert page.locator("h1").inner_text() == "My account"
