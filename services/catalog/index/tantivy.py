@@ -170,9 +170,10 @@ class TantivyIndex:
             return snapshot.searcher.num_docs
 
     def documents_in_process(self) -> int | None:
-        with contextlib.suppress(Unavailable):
-            return self.count()
-        return 0
+        try:
+            return self._current_snapshot().searcher.num_docs
+        except Unavailable:
+            return 0
 
     def sums(self) -> Sums:
         with self._snapshot() as snapshot:
