@@ -17,7 +17,7 @@ FROM python:3.11.15-slim-bookworm
 RUN apt-get update && apt-get install -y --no-install-recommends postgresql-client-15 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin rangkiang \
     && install -d -o rangkiang -g rangkiang /data \
-    && install -d -o rangkiang -g rangkiang -m 700 /keys
+    && install -d -o rangkiang -g rangkiang -m 700 /keys /tls
 COPY --from=build /app/.venv /app/.venv
 ENV PATH=/app/.venv/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 DATA=/data MASTER_KEY_FILE=/keys/master-key HOST=0.0.0.0 LOG_FORMAT=json
 USER 10001:10001

@@ -19,6 +19,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from chassis.addresses import networks
+from chassis.certificates import make_certificates
 from chassis.rpc.server import GRACE_SECONDS
 from chassis.service import discover, service_names, settings_models
 from chassis.settings import variables
@@ -36,6 +37,7 @@ COMMANDS = {
 }
 ADDRESSES = {f"{name.upper()}_URL" for name in SERVICES}
 PORTS = {"PORT", "GRPC_PORT", "GRPC_HEALTH_PORT"}
+CERTIFICATES = {"GRPC_CERT": "{}.crt", "GRPC_KEY": "{}.key", "GRPC_CA": "services-authority.crt"}
 PROBE_SECONDS = 60
 LONGEST_DNS_LAG_SECONDS = 5
 
@@ -57,7 +59,9 @@ def test_the_manifests_have_no_job_because_a_changed_one_cannot_be_applied_again
 
 
 def test_compose_runs_the_same_processes():
-    assert {name: tuple(service["command"]) for name, service in compose().items()} == COMMANDS
+    certificates = {"certificates": ("tls", "init", "/tls/made", "--renew")}
+    commands = {name: tuple(service["command"]) for name, service in compose().items()}
+    assert commands == COMMANDS | certificates
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod", "embedded"])
@@ -66,7 +70,7 @@ def test_every_variable_is_a_setting(overlay):
     settings = {variable.name for variable in variables(models, service_names())}
     unknown_variables = {name: set(process.environment) - settings for name, process in kubernetes(overlay).items()}
     unknown_variables |= {
-        f"compose {name}": set(service["environment"]) - settings for name, service in compose().items()
+        f"compose {name}": set(service.get("environment", ())) - settings for name, service in compose().items()
     }
     assert not {name: variables for name, variables in unknown_variables.items() if variables}
 
@@ -75,7 +79,8 @@ def test_compose_and_kubernetes_agree_on_the_environment():
     # The cluster logs JSON, compose logs text.
     differing = {"LOG_FORMAT"}
     variables = {name: set(process.environment) - differing for name, process in kubernetes("dev").items()}
-    assert {name: set(service["environment"]) - differing for name, service in compose().items()} == variables
+    environments = {name: service["environment"] for name, service in compose().items() if "environment" in service}
+    assert {name: set(environment) - differing for name, environment in environments.items()} == variables
 
 
 @pytest.mark.parametrize("overlay", ["dev", "prod", "embedded", "operators"])
@@ -94,7 +99,7 @@ def test_only_migrate_and_backup_know_the_owner_and_the_gateway_no_database():
     processes_by_name = kubernetes("prod")
     owners = {name for name, process in processes_by_name.items() if "DATABASE_OWNER_URL" in process.environment}
     assert owners == {f"{name}-migrate" for name in SERVICES} | {"backup"}
-    assert all(processes_by_name[owner].kind == "Init" for owner in owners)
+    assert all(processes_by_name[owner].kind == "Init" for owner in owners - {"backup"})
     assert not {"DATABASE_URL", "BUS_URL", "SEARCH_URL"} & set(processes_by_name["gateway"].environment)
 
 
@@ -214,6 +219,9 @@ class Cluster:
         # Keys: process and port of its manifest.
         self.ports: dict[tuple[str, int], int] = defaultdict(processes.free_port)
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        # The Secrets that the operator makes with `rangkiang tls init`.
+        self.certificates = data / "tls"
+        make_certificates(self.certificates, ["localhost"], renew=False)
 
     def environment(self, process: Process) -> dict[str, str]:
         local = {
@@ -226,6 +234,8 @@ class Cluster:
         for name, value in process.environment.items():
             if name in local:
                 environment[name] = local[name]
+            elif name in CERTIFICATES:
+                environment[name] = str(self.certificates / CERTIFICATES[name].format(process.name.partition("-")[0]))
             elif name in PORTS:
                 environment[name] = str(self.ports[process.name, int(value)])
             elif name in ADDRESSES:
