@@ -26,8 +26,11 @@ WORKDIR /data
 VOLUME ["/data", "/keys"]
 EXPOSE 8080 50051
 # For `up` and `gateway`. docker-compose.yml replaces it for the other commands, and Kubernetes has probes of its own.
-HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os; \
-connection = http.client.HTTPConnection('127.0.0.1', int(os.environ.get('PORT') or 8080), timeout=4); \
+HEALTHCHECK --interval=10s --timeout=5s --start-period=60s --retries=3 CMD ["python", "-c", "import http.client, os, ssl; \
+address = '127.0.0.1', int(os.environ.get('PORT') or 8080); \
+tls = os.environ.get('TLS_CERT'); \
+connection = http.client.HTTPSConnection(*address, timeout=4, context=ssl._create_unverified_context()) if tls else \
+http.client.HTTPConnection(*address, timeout=4); \
 connection.request('GET', '/api/v1/health/live'); raise SystemExit(connection.getresponse().status != 200)"]
 ENTRYPOINT ["rangkiang"]
 CMD ["up"]

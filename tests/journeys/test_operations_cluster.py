@@ -194,7 +194,7 @@ def test_the_page_restores_a_damaged_database_and_builds_its_index_again(install
         if "rangkiang backup" in block:
             installation.load(LATER, records=20)
         done.append(block)
-    assert len(done) == 3
+    assert len(done) == 4
     assert installation.export() == records
     eventually(lambda: installation.get("/search", q=LATER)["total"] == 0, seconds=READY_SECONDS)
     assert installation.catalogue() == catalogue
