@@ -42,6 +42,7 @@ SERVICE = Service(
             is_empty="services.members.institutions:is_empty",
         ),
     ),
+    after_restore=("services.members.jobs:erase_again",),
     jobs=(
         Job(
             name="forgetting",

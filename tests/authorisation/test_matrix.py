@@ -49,6 +49,7 @@ SAMPLE = {
     "version": "3",
     "digit": "8",
     "link": "nope",
+    **dict.fromkeys(("card_id", "block_id", "merge_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"),
     "name": assets.address("site.css").rpartition("/")[2],
 }
 
@@ -119,6 +120,8 @@ def _accounts(members: Resources) -> tuple[Callable[[str], str], dict[str, str]]
         desk = replace(test, institution=str(own))
         new = NewMember({"name": "Buya Hamka", "category": "umum"})
         SAMPLE["member_id"] = str(register(session, new, context=desk, master=keys.master).id)
+        ward = NewMember({"name": "Zaki", "category": "anak", "guardian_id": SAMPLE["member_id"]})
+        register(session, ward, context=desk, master=keys.master)
     return lambda caller: keys.sign(principals[caller]), cookies
 
 

@@ -174,6 +174,10 @@ WITHOUT_HEADER = {
     "POST /api/v1/scans": "says what a code is",
     "POST /api/v1/account/password": "needs the password of before",
     "DELETE /api/v1/clients/{client_id}": "a second time changes nothing",
+    "POST /api/v1/slips": "a code works once",
+    "DELETE /api/v1/members/{member_id}/cards/{card_id}": "a second time changes nothing",
+    "DELETE /api/v1/members/{member_id}/blocks/{block_id}": "a second time changes nothing",
+    "DELETE /api/v1/members/{member_id}/merge/{merge_id}": "a second time changes nothing",
 }
 
 

@@ -128,7 +128,7 @@ class PrintCardsRequest(_message.Message):
     """"card": a page of the size ID-1 for each side. "sheet": A4, ten cards a page."""
     @_builtins.property
     def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """In the order of the sheet; at most 100."""
+        """In the order of the sheet; at most 40."""
 
     def __init__(
         self,

@@ -4,6 +4,8 @@ import grpc
 import warnings
 
 from rangkiang.common.v1 import token_state_pb2 as rangkiang_dot_common_dot_v1_dot_token__state__pb2
+from rangkiang.members.v1 import cards_pb2 as rangkiang_dot_members_dot_v1_dot_cards__pb2
+from rangkiang.members.v1 import events_pb2 as rangkiang_dot_members_dot_v1_dot_events__pb2
 from rangkiang.members.v1 import members_pb2 as rangkiang_dot_members_dot_v1_dot_members__pb2
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 from rangkiang.members.v1 import sign_in_pb2 as rangkiang_dot_members_dot_v1_dot_sign__in__pb2
@@ -138,6 +140,76 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/ListCategories',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.FromString,
+                _registered_method=True)
+        self.RenewMembership = channel.unary_unary(
+                '/rangkiang.members.v1.Members/RenewMembership',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipReply.FromString,
+                _registered_method=True)
+        self.BlockMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/BlockMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberReply.FromString,
+                _registered_method=True)
+        self.EndBlock = channel.unary_unary(
+                '/rangkiang.members.v1.Members/EndBlock',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockReply.FromString,
+                _registered_method=True)
+        self.MergeMembers = channel.unary_unary(
+                '/rangkiang.members.v1.Members/MergeMembers',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersReply.FromString,
+                _registered_method=True)
+        self.UndoMerge = channel.unary_unary(
+                '/rangkiang.members.v1.Members/UndoMerge',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeReply.FromString,
+                _registered_method=True)
+        self.EraseMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/EraseMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberReply.FromString,
+                _registered_method=True)
+        self.IssueCard = channel.unary_unary(
+                '/rangkiang.members.v1.Members/IssueCard',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardReply.FromString,
+                _registered_method=True)
+        self.EndCard = channel.unary_unary(
+                '/rangkiang.members.v1.Members/EndCard',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardReply.FromString,
+                _registered_method=True)
+        self.PrintCards = channel.unary_unary(
+                '/rangkiang.members.v1.Members/PrintCards',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsReply.FromString,
+                _registered_method=True)
+        self.Scan = channel.unary_unary(
+                '/rangkiang.members.v1.Members/Scan',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanReply.FromString,
+                _registered_method=True)
+        self.GetOwnMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetOwnMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.FromString,
+                _registered_method=True)
+        self.MakeSlip = channel.unary_unary(
+                '/rangkiang.members.v1.Members/MakeSlip',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipReply.FromString,
+                _registered_method=True)
+        self.UseSlip = channel.unary_unary(
+                '/rangkiang.members.v1.Members/UseSlip',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.FromString,
+                _registered_method=True)
+        self.Snapshot = channel.unary_unary(
+                '/rangkiang.members.v1.Members/Snapshot',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.FromString,
                 _registered_method=True)
 
 
@@ -285,6 +357,104 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenewMembership(self, request, context):
+        """Renews a membership.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BlockMember(self, request, context):
+        """Blocks a member.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndBlock(self, request, context):
+        """Ends a block.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergeMembers(self, request, context):
+        """Merges two memberships of one person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UndoMerge(self, request, context):
+        """Separates two merged members again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EraseMember(self, request, context):
+        """Erases a member: their key is destroyed and their row emptied.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def IssueCard(self, request, context):
+        """Replaces a lost or damaged card, or adds a number from elsewhere.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EndCard(self, request, context):
+        """Removes a number from elsewhere, or says that a card is lost.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PrintCards(self, request, context):
+        """Cards as PDF.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Scan(self, request, context):
+        """What a scanned code is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetOwnMember(self, request, context):
+        """The caller's own membership.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeSlip(self, request, context):
+        """Makes a code with which a member sets a password.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UseSlip(self, request, context):
+        """Sets a member's password with the code of a slip.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Snapshot(self, request, context):
+        """The members of all institutions, page by page, for services that keep copies.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_MembersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -387,6 +557,76 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.ListCategories,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.SerializeToString,
+            ),
+            'RenewMembership': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenewMembership,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipReply.SerializeToString,
+            ),
+            'BlockMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.BlockMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberReply.SerializeToString,
+            ),
+            'EndBlock': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndBlock,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockReply.SerializeToString,
+            ),
+            'MergeMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergeMembers,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersReply.SerializeToString,
+            ),
+            'UndoMerge': grpc.unary_unary_rpc_method_handler(
+                    servicer.UndoMerge,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeReply.SerializeToString,
+            ),
+            'EraseMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.EraseMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberReply.SerializeToString,
+            ),
+            'IssueCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.IssueCard,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardReply.SerializeToString,
+            ),
+            'EndCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.EndCard,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardReply.SerializeToString,
+            ),
+            'PrintCards': grpc.unary_unary_rpc_method_handler(
+                    servicer.PrintCards,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsReply.SerializeToString,
+            ),
+            'Scan': grpc.unary_unary_rpc_method_handler(
+                    servicer.Scan,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanReply.SerializeToString,
+            ),
+            'GetOwnMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetOwnMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.SerializeToString,
+            ),
+            'MakeSlip': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeSlip,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipReply.SerializeToString,
+            ),
+            'UseSlip': grpc.unary_unary_rpc_method_handler(
+                    servicer.UseSlip,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.SerializeToString,
+            ),
+            'Snapshot': grpc.unary_unary_rpc_method_handler(
+                    servicer.Snapshot,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -930,6 +1170,384 @@ class Members:
             '/rangkiang.members.v1.Members/ListCategories',
             rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenewMembership(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/RenewMembership',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.RenewMembershipReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BlockMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/BlockMember',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.BlockMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndBlock(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/EndBlock',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.EndBlockReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MergeMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/MergeMembers',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.MergeMembersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UndoMerge(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/UndoMerge',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.UndoMergeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EraseMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/EraseMember',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.EraseMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def IssueCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/IssueCard',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.IssueCardReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EndCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/EndCard',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.EndCardReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PrintCards(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/PrintCards',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.PrintCardsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Scan(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/Scan',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.ScanReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetOwnMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetOwnMember',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeSlip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/MakeSlip',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.MakeSlipReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UseSlip(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/UseSlip',
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Snapshot(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/Snapshot',
+            rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,8 @@ isort:skip_file
 from collections import abc as _abc
 from grpc import aio as _aio
 from rangkiang.common.v1 import token_state_pb2 as _token_state_pb2
+from rangkiang.members.v1 import cards_pb2 as _cards_pb2
+from rangkiang.members.v1 import events_pb2 as _events_pb2
 from rangkiang.members.v1 import members_pb2 as _members_pb2
 from rangkiang.members.v1 import people_pb2 as _people_pb2
 from rangkiang.members.v1 import sign_in_pb2 as _sign_in_pb2
@@ -77,6 +79,34 @@ class MembersStub:
     """Finds members by words, numbers, or sealed values."""
     ListCategories: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]
     """The categories of members of the caller's institution."""
+    RenewMembership: _grpc.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]
+    """Renews a membership."""
+    BlockMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.BlockMemberRequest, _people_pb2.BlockMemberReply]
+    """Blocks a member."""
+    EndBlock: _grpc.UnaryUnaryMultiCallable[_people_pb2.EndBlockRequest, _people_pb2.EndBlockReply]
+    """Ends a block."""
+    MergeMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.MergeMembersRequest, _people_pb2.MergeMembersReply]
+    """Merges two memberships of one person."""
+    UndoMerge: _grpc.UnaryUnaryMultiCallable[_people_pb2.UndoMergeRequest, _people_pb2.UndoMergeReply]
+    """Separates two merged members again."""
+    EraseMember: _grpc.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]
+    """Erases a member: their key is destroyed and their row emptied."""
+    IssueCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]
+    """Replaces a lost or damaged card, or adds a number from elsewhere."""
+    EndCard: _grpc.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]
+    """Removes a number from elsewhere, or says that a card is lost."""
+    PrintCards: _grpc.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]
+    """Cards as PDF."""
+    Scan: _grpc.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]
+    """What a scanned code is."""
+    GetOwnMember: _grpc.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]
+    """The caller's own membership."""
+    MakeSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]
+    """Makes a code with which a member sets a password."""
+    UseSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]
+    """Sets a member's password with the code of a slip."""
+    Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
+    """The members of all institutions, page by page, for services that keep copies."""
 
 @_typing.type_check_only
 class MembersAsyncStub(MembersStub):
@@ -123,6 +153,34 @@ class MembersAsyncStub(MembersStub):
     """Finds members by words, numbers, or sealed values."""
     ListCategories: _aio.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]  # type: ignore[assignment]
     """The categories of members of the caller's institution."""
+    RenewMembership: _aio.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]  # type: ignore[assignment]
+    """Renews a membership."""
+    BlockMember: _aio.UnaryUnaryMultiCallable[_people_pb2.BlockMemberRequest, _people_pb2.BlockMemberReply]  # type: ignore[assignment]
+    """Blocks a member."""
+    EndBlock: _aio.UnaryUnaryMultiCallable[_people_pb2.EndBlockRequest, _people_pb2.EndBlockReply]  # type: ignore[assignment]
+    """Ends a block."""
+    MergeMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.MergeMembersRequest, _people_pb2.MergeMembersReply]  # type: ignore[assignment]
+    """Merges two memberships of one person."""
+    UndoMerge: _aio.UnaryUnaryMultiCallable[_people_pb2.UndoMergeRequest, _people_pb2.UndoMergeReply]  # type: ignore[assignment]
+    """Separates two merged members again."""
+    EraseMember: _aio.UnaryUnaryMultiCallable[_people_pb2.EraseMemberRequest, _people_pb2.EraseMemberReply]  # type: ignore[assignment]
+    """Erases a member: their key is destroyed and their row emptied."""
+    IssueCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.IssueCardRequest, _cards_pb2.IssueCardReply]  # type: ignore[assignment]
+    """Replaces a lost or damaged card, or adds a number from elsewhere."""
+    EndCard: _aio.UnaryUnaryMultiCallable[_cards_pb2.EndCardRequest, _cards_pb2.EndCardReply]  # type: ignore[assignment]
+    """Removes a number from elsewhere, or says that a card is lost."""
+    PrintCards: _aio.UnaryUnaryMultiCallable[_cards_pb2.PrintCardsRequest, _cards_pb2.PrintCardsReply]  # type: ignore[assignment]
+    """Cards as PDF."""
+    Scan: _aio.UnaryUnaryMultiCallable[_cards_pb2.ScanRequest, _cards_pb2.ScanReply]  # type: ignore[assignment]
+    """What a scanned code is."""
+    GetOwnMember: _aio.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]  # type: ignore[assignment]
+    """The caller's own membership."""
+    MakeSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]  # type: ignore[assignment]
+    """Makes a code with which a member sets a password."""
+    UseSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]  # type: ignore[assignment]
+    """Sets a member's password with the code of a slip."""
+    Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
+    """The members of all institutions, page by page, for services that keep copies."""
 
 class MembersServicer(metaclass=_abc_1.ABCMeta):
     """People of the library: members and staff, their cards, and how they sign in."""
@@ -286,5 +344,117 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_people_pb2.ListCategoriesReply, _abc.Awaitable[_people_pb2.ListCategoriesReply]]:
         """The categories of members of the caller's institution."""
+
+    @_abc_1.abstractmethod
+    def RenewMembership(
+        self,
+        request: _people_pb2.RenewMembershipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.RenewMembershipReply, _abc.Awaitable[_people_pb2.RenewMembershipReply]]:
+        """Renews a membership."""
+
+    @_abc_1.abstractmethod
+    def BlockMember(
+        self,
+        request: _people_pb2.BlockMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.BlockMemberReply, _abc.Awaitable[_people_pb2.BlockMemberReply]]:
+        """Blocks a member."""
+
+    @_abc_1.abstractmethod
+    def EndBlock(
+        self,
+        request: _people_pb2.EndBlockRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.EndBlockReply, _abc.Awaitable[_people_pb2.EndBlockReply]]:
+        """Ends a block."""
+
+    @_abc_1.abstractmethod
+    def MergeMembers(
+        self,
+        request: _people_pb2.MergeMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.MergeMembersReply, _abc.Awaitable[_people_pb2.MergeMembersReply]]:
+        """Merges two memberships of one person."""
+
+    @_abc_1.abstractmethod
+    def UndoMerge(
+        self,
+        request: _people_pb2.UndoMergeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.UndoMergeReply, _abc.Awaitable[_people_pb2.UndoMergeReply]]:
+        """Separates two merged members again."""
+
+    @_abc_1.abstractmethod
+    def EraseMember(
+        self,
+        request: _people_pb2.EraseMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.EraseMemberReply, _abc.Awaitable[_people_pb2.EraseMemberReply]]:
+        """Erases a member: their key is destroyed and their row emptied."""
+
+    @_abc_1.abstractmethod
+    def IssueCard(
+        self,
+        request: _cards_pb2.IssueCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.IssueCardReply, _abc.Awaitable[_cards_pb2.IssueCardReply]]:
+        """Replaces a lost or damaged card, or adds a number from elsewhere."""
+
+    @_abc_1.abstractmethod
+    def EndCard(
+        self,
+        request: _cards_pb2.EndCardRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.EndCardReply, _abc.Awaitable[_cards_pb2.EndCardReply]]:
+        """Removes a number from elsewhere, or says that a card is lost."""
+
+    @_abc_1.abstractmethod
+    def PrintCards(
+        self,
+        request: _cards_pb2.PrintCardsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.PrintCardsReply, _abc.Awaitable[_cards_pb2.PrintCardsReply]]:
+        """Cards as PDF."""
+
+    @_abc_1.abstractmethod
+    def Scan(
+        self,
+        request: _cards_pb2.ScanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.ScanReply, _abc.Awaitable[_cards_pb2.ScanReply]]:
+        """What a scanned code is."""
+
+    @_abc_1.abstractmethod
+    def GetOwnMember(
+        self,
+        request: _cards_pb2.GetOwnMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.GetOwnMemberReply, _abc.Awaitable[_cards_pb2.GetOwnMemberReply]]:
+        """The caller's own membership."""
+
+    @_abc_1.abstractmethod
+    def MakeSlip(
+        self,
+        request: _cards_pb2.MakeSlipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.MakeSlipReply, _abc.Awaitable[_cards_pb2.MakeSlipReply]]:
+        """Makes a code with which a member sets a password."""
+
+    @_abc_1.abstractmethod
+    def UseSlip(
+        self,
+        request: _cards_pb2.UseSlipRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_cards_pb2.UseSlipReply, _abc.Awaitable[_cards_pb2.UseSlipReply]]:
+        """Sets a member's password with the code of a slip."""
+
+    @_abc_1.abstractmethod
+    def Snapshot(
+        self,
+        request: _events_pb2.SnapshotRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_pb2.SnapshotReply, _abc.Awaitable[_events_pb2.SnapshotReply]]:
+        """The members of all institutions, page by page, for services that keep copies."""
 
 def add_MembersServicer_to_server(servicer: MembersServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -103,7 +103,8 @@ def _compare(words: list[str], others: list[str]) -> str:
         return ""
     ours, theirs = set(words), set(others)
     if ours == theirs:
-        return "same_name"
+        # Many people have the same single name.
+        return "same_name" if len(ours) > 1 else "similar_name"
     if len(ours & theirs) >= 2 and (ours <= theirs or theirs <= ours):
         return "similar_name"
     left, right = sorted(ours - theirs), sorted(theirs - ours)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, aliased
 
 from chassis.errors import Invalid
 from services.members.people import names
+from services.members.people.values import is_card_number
 from services.members.tables import Card, Member, MemberLookup, MemberWord
 
 MOST_COUNTED = 200
@@ -77,7 +78,7 @@ def load(session: Session, ids: Sequence[UUID]) -> list[Member]:
 def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]:
     """Return the member of a number, exactly as scanned, and those whose numbers begin with it."""
     code = query.strip()
-    if not code or len(code) > 64 or not any(character.isdigit() for character in code):
+    if not is_card_number(code) or not any(character.isdigit() for character in code):
         return []
     own = Card.institution_id == institution_id
     exact = session.scalars(select(Card.member_id).where(own, Card.code == code))

@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
@@ -22,6 +22,7 @@ from services.members.people.rules import Facts, refusals
 from services.members.people.values import Rejected
 from services.members.sealing import MasterKey
 from services.members.tables import (
+    Account,
     Block,
     Card,
     Category,
@@ -99,7 +100,7 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
         problems += refusals(Facts("", given, category, today))
     problems += _check_guardian(session, institution_id, given)
     hashes = sealed.hashes_of(given, institution_id=institution_id, master=master)
-    problems += _check_unique(session, institution_id, hashes, [number, *aliases])
+    problems += check_unique(session, institution_id, hashes, [number, *aliases])
     if "name" in given:
         likely = duplicates.find_duplicates(session, institution_id, given, hashes)
         problems += [one.refusal() for one in likely if str(one.member_id) not in new.confirmed]
@@ -165,7 +166,7 @@ def change(
     changed = [name for name in after if after[name] != before[name]]
     hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
     if "nik" in changed:
-        problems += _check_unique(session, member.institution_id, hashes, (), own=member.id)
+        problems += check_unique(session, member.institution_id, hashes, (), own=member.id)
     raise_all(problems)
     _store(session, member, after, changed, hashes, master)
     now = clock.now()
@@ -324,7 +325,7 @@ def _check_guardian(session: Session, institution_id: UUID, given: Mapping[str, 
     return []
 
 
-def _check_unique(
+def check_unique(
     session: Session, institution_id: UUID, hashes: Mapping[str, bytes], codes: Sequence[str],
     *, own: UUID | None = None,
 ) -> list[Refusal]:  # fmt: skip
@@ -360,6 +361,8 @@ def _store(
     member.guardian_id = UUID(after["guardian_id"]) if after["guardian_id"] else None
     member.expires_on = date.fromisoformat(after["expires_on"]) if after["expires_on"] else None
     owner = {"institution_id": member.institution_id, "member_id": member.id}
+    if "name" in changed:
+        session.execute(update(Account).where(Account.id == member.id).values(name=after["name"]))
     if any(drafts.is_sealed(name) for name in changed):
         member.sealed = sealed.seal(after, sealed.key_of(member, master))
         if "birth_date" in changed:

@@ -213,6 +213,11 @@ def member_id(value: str) -> str:
     return value
 
 
+def is_card_number(value: str) -> bool:
+    """Return whether a card or an alias may have this code."""
+    return _NUMBER.fullmatch(value) is not None
+
+
 def card_number(value: str) -> str:
     """Return a number exactly as it is scanned, without the spaces around it."""
     value = value.strip(" \r\n\t")

@@ -9,16 +9,17 @@ from chassis.service import Resources
 from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStateRequest, SigningKey
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer
 from services.members.keys import Keys, public_keys
-from services.members.rpc.people import PeopleMethods
+from services.members.rpc.cards import CardMethods
 from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
+from services.members.rpc.standing import StandingMethods
 from services.members.settings import MembersSettings
 from services.members.sign_in.sessions import revoked
 
 TOKENS = system("tokens")
 
 
-class Members(SignInMethods, StaffMethods, PeopleMethods, MembersServicer):
+class Members(SignInMethods, StaffMethods, CardMethods, StandingMethods, MembersServicer):
     """The servicer of the whole contract."""
 
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:

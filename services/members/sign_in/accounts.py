@@ -167,9 +167,9 @@ def make_link(session: Session, account: Account, master: MasterKey) -> str:
     return secret
 
 
-def open_link(session: Session, secret: str) -> tuple[Link, Account]:
-    """Return an unused link and its account. Raises NotFound LINK_INVALID."""
-    link = session.get(Link, hashlib.sha256(secret.encode()).digest(), with_for_update=True)
+def open_link(session: Session, secret: str, *, lock: bool = False) -> tuple[Link, Account]:
+    """Return an unused link and its account; with `lock` for its use. Raises NotFound LINK_INVALID."""
+    link = session.get(Link, hashlib.sha256(secret.encode()).digest(), with_for_update=lock or None)
     account = None if link is None else session.get(Account, link.account_id)
     if link is None or account is None or link.used_at or account.closed_at or link.expires_at <= clock.now():
         raise NotFound("LINK_INVALID")
@@ -182,7 +182,7 @@ def use_link(session: Session, secret: str, *, password_hash: str, totp: str, ma
     raises  NotFound  LINK_INVALID
             Invalid   TOTP_WRONG  the code is not that of the offered second factor
     """
-    link, account = open_link(session, secret)
+    link, account = open_link(session, secret, lock=True)
     if link.totp_secret:
         counter = second_factor.matching_counter(master.open(link.totp_secret, use=f"totp/{account.id}"), totp, after=0)
         if counter is None:

@@ -1,0 +1,225 @@
+"""Cards of members as JSON and PDF, slips for passwords, and what a scanned code is."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.member_models import (
+    LISTED_MEMBER_EXAMPLE,
+    MEMBER_ID_EXAMPLE,
+    AliasBody,
+    Body,
+    ListedMember,
+    MemberId,
+)
+from gateway.api.members import ERRORS, private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import OneOf, QueryModel
+from gateway.api.schemas import ResponseModel
+from gateway.api.serializers import plain
+from gateway.clients import Members, call
+from gateway.limits import address_of
+from gateway.sessions import require_secure
+from rangkiang.members.v1 import cards_pb2 as wire
+from rangkiang.members.v1.people_pb2 import Alias
+
+router = APIRouter(tags=["cards"], route_class=ApiRoute)
+SERVICE = "/rangkiang.members.v1.Members"
+CardId = Annotated[str, Path(description="A card's identifier (UUID).", examples=[MEMBER_ID_EXAMPLE])]
+
+
+class CardAct(Body):
+    """What happens to a card."""
+
+    act: Literal["lost", "damaged", "alias"] = Field(
+        description="lost: a new number. damaged: the same number with a new QR code. alias: a number from elsewhere.",
+        examples=["lost"],
+    )
+    alias: AliasBody | None = Field(
+        None, description="The number from elsewhere.", examples=[{"kind": "rfid", "code": "04A2B9C1"}]
+    )
+
+
+class ScanBody(Body):
+    """A scanned code."""
+
+    code: str = Field(description="As the scanner gives it.", max_length=400, examples=["1000000018"])
+
+
+class SlipBody(Body):
+    """The code of a slip and a new password."""
+
+    number: str = Field(description="The number on the card.", max_length=64, examples=["1000000018"])
+    code: str = Field(description="The code on the slip.", max_length=64, examples=["K7PM2XQR"], repr=False)
+    password: str = Field(
+        description="The new password.", max_length=256, examples=["lampu perahu kemarau"], repr=False
+    )
+
+
+class PrintQuery(QueryModel):
+    layout: Annotated[str, OneOf(("card", "sheet"))] = Field(
+        "card", description="card: pages of the size ID-1. sheet: A4, ten cards a page.", examples=["sheet"]
+    )
+    also: Annotated[list[Annotated[str, Field(max_length=64)]], Field(max_length=39)] = Field(
+        [], description="Further members on the same sheets.", examples=[[MEMBER_ID_EXAMPLE]]
+    )
+
+
+class ChangedCard(ResponseModel):
+    """The member after an act."""
+
+    id: str
+    """Identifier (UUID) of the member."""
+    number: str
+    """The number of the current card."""
+    version: int
+    """Version of the member."""
+
+
+class RemovedCard(ResponseModel):
+    """The member after an act."""
+
+    id: str
+    """Identifier (UUID) of the member."""
+    version: int
+    """Version of the member."""
+
+
+class SlipCode(ResponseModel):
+    """A code for paper."""
+
+    code: str
+    """Works once, for 24 hours and five tries; it is shown nowhere else."""
+
+
+class Scanned(ResponseModel):
+    """What a scanned code is."""
+
+    kind: str = Field(examples=["member"])
+    """member, item or neither."""
+    member: ListedMember | None = None
+    """The member of the card."""
+    card_state: str
+    """active, lost or replaced; revoked: a QR code that is no longer valid."""
+    looks_like: str
+    """Of a code that is neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
+
+
+_CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
+
+
+@router.post(
+    "/members/{member_id}/cards",
+    response_model=ChangedCard,
+    status_code=201,
+    **documented(
+        operation="issue_card",
+        summary="Replace a card or add a number",
+        example=_CHANGED,
+        errors=(*ERRORS, 404, 409),
+        method=f"{SERVICE}/IssueCard",
+        status=201,
+    ),
+)
+async def issue(request: Request, member_id: MemberId, body: CardAct, members: Members) -> Response:
+    """A lost card gets a new number; its old number is still known as lost."""
+    alias = Alias(kind=body.alias.kind, code=body.alias.code) if body.alias is not None else None
+    reply = await call(request, members.IssueCard, wire.IssueCardRequest(id=member_id, act=body.act, alias=alias))
+    return private(ChangedCard(**plain(reply)), status=201, version=reply.version)
+
+
+@router.delete(
+    "/members/{member_id}/cards/{card_id}",
+    response_model=RemovedCard,
+    **documented(
+        operation="remove_card",
+        summary="Remove a number from elsewhere",
+        example={"id": MEMBER_ID_EXAMPLE, "version": 3},
+        errors=(*ERRORS, 404, 409),
+        method=f"{SERVICE}/EndCard",
+    ),
+)
+async def remove(request: Request, member_id: MemberId, card_id: CardId, members: Members) -> Response:
+    """Removes a number; the number of the current card is replaced instead."""
+    reply = await call(request, members.EndCard, wire.EndCardRequest(id=member_id, card_id=card_id))
+    return private(RemovedCard(**plain(reply)), version=reply.version)
+
+
+@router.get(
+    "/members/{member_id}/card.pdf",
+    response_class=Response,
+    **documented(
+        operation="print_card",
+        summary="Cards as PDF",
+        content={"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.4"}},
+        errors=(*ERRORS, 404),
+    ),
+)
+async def print_card(
+    request: Request, member_id: MemberId, query: Annotated[PrintQuery, Query()], members: Members
+) -> Response:
+    """Both sides of a card, with Code 128 and a QR code, which identifies and never signs in."""
+    message = wire.PrintCardsRequest(ids=[member_id, *query.also], layout=query.layout)
+    reply = await call(request, members.PrintCards, message)
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'inline; filename="card.pdf"'}
+    return Response(reply.pdf, media_type="application/pdf", headers=headers)
+
+
+@router.post(
+    "/members/{member_id}/slips",
+    response_model=SlipCode,
+    status_code=201,
+    **documented(
+        operation="make_slip",
+        summary="Make a slip for a password",
+        example={"code": "K7PM2XQR"},
+        errors=(*ERRORS, 404, 409),
+        method=f"{SERVICE}/MakeSlip",
+        status=201,
+    ),
+)
+async def make_slip(request: Request, member_id: MemberId, members: Members) -> Response:
+    """A code with which the member sets a password, for the first time or when it is forgotten."""
+    reply = await call(request, members.MakeSlip, wire.MakeSlipRequest(id=member_id))
+    return private(SlipCode(code=reply.code), status=201)
+
+
+@router.post(
+    "/slips",
+    status_code=204,
+    **documented(
+        operation="use_slip", summary="Set a password with a slip", errors=(400, 401, 403, 409, 429, 503, 504)
+    ),
+)
+async def use_slip(request: Request, body: SlipBody, members: Members) -> Response:
+    """The answer for an unknown number is that for a wrong code. Other sessions of the member end."""
+    require_secure(request)
+    message = wire.UseSlipRequest(
+        number=body.number, code=body.code, password=body.password, address=address_of(request.scope)
+    )
+    await call(request, members.UseSlip, message)
+    return Response(status_code=204)
+
+
+@router.post(
+    "/scans",
+    response_model=Scanned,
+    **documented(
+        operation="scan",
+        summary="What a scanned code is",
+        example={"kind": "member", "member": LISTED_MEMBER_EXAMPLE, "card_state": "active", "looks_like": ""},
+        errors=ERRORS,
+        method=f"{SERVICE}/Scan",
+    ),
+)
+async def scan(request: Request, body: ScanBody, members: Members) -> Response:
+    """A card, an alias or a QR code of the caller's institution."""
+    reply = await call(request, members.Scan, wire.ScanRequest(code=body.code))
+    found = plain(reply)
+    found["member"] = ListedMember(**found["member"]) if reply.HasField("member") else None
+    return private(Scanned(**found))

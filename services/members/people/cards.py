@@ -1,0 +1,189 @@
+"""Cards: issued, lost, replaced; numbers from elsewhere; the content of their QR codes; what a scanned code is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import os
+import re
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound, Refusal, Refused
+from chassis.ids import parse_id
+from services.members.people import drafts, facts, numbers, store, values
+from services.members.people.values import Rejected
+from services.members.sealing import MasterKey
+from services.members.tables import Account, Card, Member
+
+ACTS = ("lost", "damaged", "alias")
+MOST_CARDS = 50
+# The content of a QR code: this, and 32 characters of base32, which QR codes hold in their compact mode.
+QR_PREFIX = "RK1"
+_MAC_BYTES = 10
+_QR = re.compile(rf"{QR_PREFIX}([A-Z2-7]{{32}})")
+
+
+def issue(session: Session, member_id: str, act: str, *, alias: tuple[str, str] = ("", ""), context: Context) -> Member:
+    """Replace a lost or damaged card, or add a number from elsewhere.
+
+    act     lost: a new number, and the old one stays known as lost
+            damaged: the same number with a new QR code; the old one is revoked
+            alias: (kind, code) of a number from elsewhere
+    raises  NotFound  MEMBER_NOT_FOUND
+            Invalid   MEMBER_FIELD_NOT_A_CHOICE, CARD_NUMBER_INVALID
+            Refused   MEMBER_MERGED, CARD_NUMBER_IN_USE, CARDS_TOO_MANY
+    emits   MembersChanged
+    """
+    if act not in ACTS:
+        raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="act", choices=", ".join(ACTS))
+    member = store.locked(session, member_id)
+    cards = session.scalars(select(Card).where(Card.member_id == member.id)).all()
+    if len(cards) >= MOST_CARDS and act != "damaged":
+        raise Refused("CARDS_TOO_MANY", most=MOST_CARDS)
+    current = next((card for card in cards if card.code == member.number), None)
+    if act == "damaged" and current is not None:
+        current.qr = os.urandom(drafts.QR_BYTES)
+    elif act == "alias":
+        _add(session, member, *_clean_alias(alias))
+    else:
+        if current is not None:
+            current.state, current.ended_at = "lost", clock.now()
+        number = numbers.take_numbers(session, member.institution_id, 1)[0]
+        _add(session, member, "card", number, has_qr=True)
+        member.number = number
+        session.execute(update(Account).where(Account.id == member.id).values(user=number.lower()))
+    store.touch(member, ["cards"] if act != "lost" else ["cards", "number"])
+    audit.record(
+        session, context, f"members.card_{act}", kind="member", object_id=member.id, facts={"version": member.version}
+    )
+    facts.tell_changed(session, [member], context)
+    return member
+
+
+def remove(session: Session, member_id: str, card_id: str, *, context: Context) -> Member:
+    """Remove a number from elsewhere.
+
+    raises  NotFound  MEMBER_NOT_FOUND, CARD_NOT_FOUND
+            Refused   CARD_IS_CURRENT  the member's own number is replaced, not removed
+    emits   MembersChanged
+    """
+    member = store.locked(session, member_id)
+    try:
+        card = session.get(Card, parse_id(card_id))
+    except Invalid:
+        card = None
+    if card is None or card.member_id != member.id:
+        raise NotFound("CARD_NOT_FOUND", id=card_id[:40])
+    if card.code == member.number:
+        raise Refused("CARD_IS_CURRENT")
+    session.delete(card)
+    store.touch(member, ["cards"])
+    audit.record(
+        session, context, "members.card_remove", kind="member", object_id=member.id, facts={"card": str(card.id)}
+    )
+    facts.tell_changed(session, [member], context)
+    return member
+
+
+def _clean_alias(alias: tuple[str, str]) -> tuple[str, str]:
+    problems = []
+    cleaned = ["other", ""]
+    for place, (field, check) in enumerate((("kind", values.choice(values.ALIASES)), ("code", values.card_number))):
+        try:
+            cleaned[place] = check(alias[place]) or cleaned[place]
+        except Rejected as problem:
+            problems.append(Refusal(problem.reason, field=f"alias.{field}", **problem.facts))
+    store.raise_all(problems)
+    return cleaned[0], cleaned[1]
+
+
+def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool = False) -> None:
+    holder = session.scalar(
+        select(Card.member_id).where(Card.institution_id == member.institution_id, Card.code == code)
+    )
+    if holder is not None:
+        raise Refused("CARD_NUMBER_IN_USE", member=str(holder))
+    owner = {"institution_id": member.institution_id, "member_id": member.id}
+    session.execute(insert(Card), [drafts.card_row(code, kind, at=clock.now(), has_qr=has_qr, **owner)])
+
+
+def qr_content(qr: bytes, master: MasterKey) -> str:
+    """Return the content of a card's QR code: a random token, signed. It identifies a card and opens no session."""
+    return QR_PREFIX + base64.b32encode(qr + _mac(qr, master)).decode()
+
+
+def _mac(qr: bytes, master: MasterKey) -> bytes:
+    return master.lookup("card-qr", qr.hex())[:_MAC_BYTES]
+
+
+def _read_qr(code: str, master: MasterKey) -> bytes | None:
+    """Return the token of a QR code of ours; None for any other code, also for a forged one."""
+    match = _QR.fullmatch(code)
+    if match is None:
+        return None
+    try:
+        decoded = base64.b32decode(match.group(1))
+    except binascii.Error:
+        return None
+    qr, mac = decoded[: drafts.QR_BYTES], decoded[drafts.QR_BYTES :]
+    return qr if hmac.compare_digest(mac, _mac(qr, master)) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Scanned:
+    """What a scanned code is.
+
+    member      None when it is no member
+    card_state  active, lost or replaced; revoked: a QR code of ours that is no longer valid
+    looks_like  of a code that is no member: see proto
+    """
+
+    member: Member | None
+    card_state: str = ""
+    looks_like: str = ""
+
+
+def scan(session: Session, institution_id: UUID, code: str, *, master: MasterKey) -> Scanned:
+    """Return what a scanned code is in an institution. A code of another institution is unknown here."""
+    code = code.strip(" \r\n\t")
+    qr = _read_qr(code, master)
+    if qr is not None:
+        found = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.qr == qr)
+        row = session.execute(found).first()
+        if row is None:
+            return Scanned(None, "revoked", "card_revoked")
+    else:
+        found = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.code == code)
+        row = session.execute(found).first() if values.is_card_number(code) else None
+        if row is None:
+            return Scanned(None, looks_like=looks_like(code))
+    member = session.get_one(Member, row.member_id)
+    return Scanned(member, row.state)
+
+
+def looks_like(code: str) -> str:
+    """Return what an unknown code may be, so that the desk knows what to try."""
+    digits = code.replace("-", "").replace(" ", "")
+    is_number = digits.isascii() and digits.isdigit()
+    if not code:
+        return "empty"
+    if re.match(r"https?://", code, re.IGNORECASE):
+        return "url"
+    if is_number and len(digits) == 13 and digits.startswith(("978", "979")) and _is_ean(digits):
+        return "isbn"
+    if is_number and len(digits) == 16:
+        return "nik"
+    if numbers.is_mistyped(code):
+        return "card_mistyped"
+    return "number" if is_number else "text"
+
+
+def _is_ean(digits: str) -> bool:
+    return sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(digits)) % 10 == 0

@@ -1,0 +1,150 @@
+"""Erasing members: the key of their sealed values is destroyed and their rows are emptied.
+
+A restored backup holds members who were erased since. So whoever restores one reads the tombstones of the database that
+is replaced, and of copies of it, and calls `replay` on the restored one before it serves anybody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Refusal, Refused
+from chassis.sql import insert_ignore
+from services.members.people import facts, store
+from services.members.people.drafts import COLUMNS
+from services.members.people.merging import close_account
+from services.members.tables import (
+    Account,
+    Block,
+    Card,
+    Consent,
+    Evidence,
+    Member,
+    MemberLookup,
+    MemberWord,
+    Merge,
+    Slip,
+    Tombstone,
+)
+
+# Blocks that say that something of the library is still open.
+_OPEN_REASONS = ("lost_item", "damaged_item", "unpaid")
+# For counts of members; with nothing else they name nobody.
+_KEPT = ("category", "language")
+_ROWS: tuple[Any, ...] = (Card, MemberWord, MemberLookup, Evidence, Block, Consent, Slip)
+
+
+@dataclass(frozen=True, slots=True)
+class Erased:
+    """A tombstone outside of its database."""
+
+    member_id: UUID
+    institution_id: UUID
+    version: int
+    at: datetime
+
+
+def erase(session: Session, member_id: str, *, context: Context) -> Member:
+    """Erase a member, and those who were merged into it.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Refused   MEMBER_MERGED, ERASURE_OPEN_LOANS, ERASURE_OPEN_FEES, ERASURE_OPEN_BLOCK, ERASURE_GUARDIAN
+    emits   MemberErased, of each
+    """
+    member = store.locked(session, member_id)
+    problems = _open(session, member)
+    if problems:
+        raise Refused(refusals=tuple(problems))
+    for one in (member, *_merged_into(session, member.id)):
+        one.version += 1
+        _empty(session, one)
+        audit.record(session, context, "members.erase", kind="member", object_id=one.id)
+        facts.tell_erased(session, one.id, one.version, context)
+    return member
+
+
+def tombstones(session: Session) -> list[Erased]:
+    """Return everybody who was erased, the oldest first."""
+    rows = session.scalars(select(Tombstone).order_by(Tombstone.at, Tombstone.member_id))
+    return [Erased(row.member_id, row.institution_id, row.version, row.at) for row in rows]
+
+
+def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> int:
+    """Erase members again in a restored database; return how many of them were there.
+
+    Nothing is refused: they were erased when nothing was open.
+
+    emits  MemberErased, of each
+    """
+    count = 0
+    for one in erased:
+        member = session.get(Member, one.member_id)
+        if member is None:
+            _bury(session, one)
+        elif member.erased_at is None:
+            member.version = max(member.version + 1, one.version)
+            _empty(session, member)
+            audit.record(session, context, "members.erase", kind="member", object_id=member.id)
+            facts.tell_erased(session, member.id, member.version, context)
+            count += 1
+    return count
+
+
+def _open(session: Session, member: Member) -> list[Refusal]:
+    problems = []
+    if member.open_loans:
+        problems.append(Refusal("ERASURE_OPEN_LOANS", count=member.open_loans))
+    if member.open_fees:
+        problems.append(Refusal("ERASURE_OPEN_FEES", count=member.open_fees))
+    problems += [
+        Refusal("ERASURE_OPEN_BLOCK", block=str(block.id), reason=block.reason)
+        for block in facts.open_blocks(session, [member.id])
+        if block.reason in _OPEN_REASONS
+    ]
+    wards = session.scalar(select(func.count()).select_from(Member).where(Member.guardian_id == member.id))
+    if wards:
+        problems.append(Refusal("ERASURE_GUARDIAN", count=wards))
+    return problems
+
+
+def _merged_into(session: Session, member_id: UUID) -> list[Member]:
+    found = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
+    return [*found, *(deeper for one in found for deeper in _merged_into(session, one.id))]
+
+
+def _empty(session: Session, member: Member) -> None:
+    """Destroy the key, empty the row, and delete the rows that belong to a member."""
+    for table in _ROWS:
+        session.execute(delete(table).where(table.member_id == member.id))
+    session.execute(delete(Merge).where(or_(Merge.kept_id == member.id, Merge.merged_id == member.id)))
+    session.execute(update(Member).where(Member.guardian_id == member.id).values(guardian_id=None))
+    close_account(session, member.id)
+    session.execute(update(Account).where(Account.id == member.id).values(user=str(member.id), name=""))
+    for column in COLUMNS:
+        if column not in _KEPT:
+            setattr(member, column, "")
+    now = clock.now()
+    member.number, member.guardian_id, member.merged_into, member.expires_on = None, None, None, None
+    member.birth_year, member.wrapped_key, member.sealed, member.changed_fields = 0, b"", b"", {}
+    member.erased_at = member.changed_at = now
+    session.flush()
+    _bury(session, Erased(member.id, member.institution_id, member.version, now))
+
+
+def _bury(session: Session, erased: Erased) -> None:
+    row = {
+        "member_id": erased.member_id,
+        "institution_id": erased.institution_id,
+        "version": erased.version,
+        "at": erased.at,
+    }
+    insert_ignore(session, Tombstone, [row])

@@ -1,0 +1,120 @@
+"""Slips: a code from the desk with which a member sets a password, the first time or when it is forgotten."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Refused, Unauthenticated
+from services.members.people import store
+from services.members.people.values import is_card_number
+from services.members.sealing import MasterKey
+from services.members.sign_in.accounts import store_password
+from services.members.tables import Account, Card, Member, Slip
+
+LIFE = timedelta(hours=24)
+TRIES = 5
+CODE_LENGTH = 8
+# Without letters and digits that look alike on paper.
+_ALPHABET = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
+
+
+def make_slip(session: Session, member_id: str, *, context: Context, master: MasterKey) -> str:
+    """Make a code for a member, once, for 24 hours and five tries; an earlier one is void. It is stored nowhere.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Refused   MEMBER_MERGED
+    """
+    member = store.locked(session, member_id)
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(CODE_LENGTH))
+    now = clock.now()
+    session.execute(delete(Slip).where(Slip.member_id == member.id))
+    session.add(
+        Slip(
+            member_id=member.id,
+            institution_id=member.institution_id,
+            code_hash=_hash(member.id, code, master),
+            made_by=context.actor,
+            made_at=now,
+            expires_at=now + LIFE,
+            tries_left=TRIES,
+        )
+    )
+    session.flush()
+    audit.record(session, context, "members.make_slip", kind="member", object_id=member.id)
+    return code
+
+
+def try_slip(session: Session, number: str, code: str, *, master: MasterKey) -> UUID | None:
+    """Count one try of a slip; return its member if the code is right, else None: the same for an unknown number.
+
+    session  of a system context: it is not known yet of which institution the number is
+    """
+    if not is_card_number(number.strip()):
+        return None
+    card = Card
+    members = session.scalars(
+        select(Member.id)
+        .join(card, card.member_id == Member.id)
+        .where(card.code == number.strip(), card.state == "active", Member.number == card.code)
+        .limit(20)
+    ).all()
+    right = None
+    for member_id in members:
+        slip = session.get(Slip, member_id, with_for_update=True)
+        expected = slip.code_hash if slip is not None else b""
+        is_right = hmac.compare_digest(expected, _hash(member_id, code, master))
+        if slip is not None and slip.tries_left > 0 and slip.expires_at > clock.now():
+            session.execute(update(Slip).where(Slip.member_id == member_id).values(tries_left=slip.tries_left - 1))
+            right = member_id if is_right else right
+    return right
+
+
+def use_slip(session: Session, member_id: UUID, password_hash: str, *, context: Context) -> Account:
+    """Make or reopen the account of a member with a password, and use up the slip. Other sessions end.
+
+    raises  Unauthenticated  SLIP_REFUSED  another use was first
+            Refused          USER_NAME_TAKEN  staff, or a member of the institution, sign in with this number
+    """
+    used = session.execute(delete(Slip).where(Slip.member_id == member_id).returning(Slip.member_id)).first()
+    if used is None:
+        raise Unauthenticated("SLIP_REFUSED")
+    member = session.get_one(Member, member_id)
+    user = (member.number or "").lower()
+    others = select(Account.id).where(Account.user == user, Account.id != member.id)
+    taken = session.scalar(others.where((~Account.is_member) | (Account.institution_id == member.institution_id)))
+    if taken is not None:
+        raise Refused("USER_NAME_TAKEN", given=user)
+    account = session.get(Account, member.id)
+    if account is None:
+        account = Account(
+            id=member.id,
+            institution_id=member.institution_id,
+            user=user,
+            name=member.name,
+            is_member=True,
+            password_hash="",
+            password_at=None,
+            totp_secret=b"",
+            totp_counter=0,
+            created_at=clock.now(),
+            last_sign_in_at=None,
+            closed_at=None,
+        )
+        session.add(account)
+    account.user, account.name, account.closed_at = user, member.name, None
+    store_password(session, account, password_hash)
+    audit.record(session, context, "members.use_slip", kind="member", object_id=member.id)
+    return account
+
+
+def _hash(member_id: UUID, code: str, master: MasterKey) -> bytes:
+    typed = code.upper().replace(" ", "").replace("-", "")[:64]
+    return master.lookup(f"slip/{member_id}", typed)

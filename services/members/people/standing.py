@@ -1,0 +1,133 @@
+"""The standing of members: renewed, blocked, and no longer blocked."""
+
+from __future__ import annotations
+
+from datetime import date
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound, Refusal
+from chassis.ids import new_id, parse_id
+from services.members.people import categories, drafts, facts, store, values
+from services.members.people.rules import Facts, refusals
+from services.members.people.values import Rejected
+from services.members.sealing import MasterKey
+from services.members.tables import Block, Member
+
+
+def renew(
+    session: Session, member_id: str, *, expires_on: str = "", category: str = "", context: Context, master: MasterKey
+) -> Member:
+    """Renew a membership by the months of its category, from its end or from today if that has passed.
+
+    expires_on  the new last day instead, ISO 8601
+    category    a new category; "" for the same
+    raises      NotFound  MEMBER_NOT_FOUND
+                Invalid   END_DATE_INVALID, CATEGORY_UNKNOWN
+                Refused   MEMBER_MERGED, GUARDIAN_MISSING, RESPONSIBLE_MISSING
+    emits       MembersChanged
+    """
+    member = store.locked(session, member_id)
+    today = clock.now().date()
+    end, problems = values.clean({"expires_on": expires_on, "category": category or member.category})
+    known = categories.fill(session, member.institution_id)
+    chosen = next((one for one in known if one.code == end.get("category")), None)
+    if chosen is None:
+        problems.append(categories.unknown_category(known, end.get("category", "")))
+    elif chosen.code != member.category:
+        after = drafts.all_values(member, master) | {"category": chosen.code}
+        problems += refusals(Facts(str(member.id), after, chosen, today))
+    if end.get("expires_on") and date.fromisoformat(end["expires_on"]) < today:
+        problems.append(Refusal("END_DATE_PASSED", field="expires_on"))
+    store.raise_all(problems)
+    assert chosen is not None
+    given = end["expires_on"]
+    begin = max(today, member.expires_on or today)
+    member.category = chosen.code
+    member.expires_on = date.fromisoformat(given) if given else categories.end_of(chosen, begin)
+    store.touch(member, ["expires_on", "category"] if category else ["expires_on"])
+    audit.record(
+        session, context, "members.renew", kind="member", object_id=member.id,
+        facts={"expires_on": facts.day_text(member.expires_on), "category": member.category},
+    )  # fmt: skip
+    facts.tell_changed(session, [member], context)
+    return member
+
+
+def block(
+    session: Session, member_id: str, reason: str, *, note: str = "", ends_on: str = "", context: Context
+) -> tuple[Member, Block]:
+    """Block a member.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, END_DATE_INVALID
+            Refused   MEMBER_MERGED, END_DATE_PASSED
+    emits   MembersChanged
+    """
+    member = store.locked(session, member_id)
+    problems: list[Refusal] = []
+    cleaned = {"reason": "", "note": "", "ends_on": ""}
+    checks = (
+        ("reason", values.choice(values.BLOCK_REASONS), reason or "?"),
+        ("note", values.text(500, lines=True), note),
+        ("ends_on", values.end_date, ends_on),
+    )
+    for field, check, value in checks:
+        try:
+            cleaned[field] = check(value)
+        except Rejected as problem:
+            problems.append(Refusal(problem.reason, field=field, **problem.facts))
+    end = date.fromisoformat(cleaned["ends_on"]) if cleaned["ends_on"] else None
+    if end is not None and end < clock.now().date():
+        problems.append(Refusal("END_DATE_PASSED", field="ends_on"))
+    store.raise_all(problems)
+    row = Block(
+        id=new_id(),
+        institution_id=member.institution_id,
+        member_id=member.id,
+        reason=cleaned["reason"],
+        note=cleaned["note"],
+        by=context.actor,
+        at=clock.now(),
+        ends_on=end,
+        ended_at=None,
+        ended_by="",
+    )
+    session.add(row)
+    store.touch(member, ["blocks"])
+    audit.record(
+        session, context, "members.block", kind="member", object_id=member.id,
+        facts={"block": str(row.id), "reason": row.reason, "ends_on": facts.day_text(end)},
+    )  # fmt: skip
+    facts.tell_changed(session, [member], context)
+    return member, row
+
+
+def end_block(session: Session, member_id: str, block_id: str, *, context: Context) -> Member:
+    """End a block; a second time changes nothing.
+
+    raises  NotFound  MEMBER_NOT_FOUND, BLOCK_NOT_FOUND
+    emits   MembersChanged
+    """
+    member = store.locked(session, member_id)
+    row = session.get(Block, _block_id(block_id))
+    if row is None or row.member_id != member.id:
+        raise NotFound("BLOCK_NOT_FOUND", id=block_id[:40])
+    if row.ended_at is None:
+        row.ended_at, row.ended_by = clock.now(), context.actor
+        store.touch(member, ["blocks"])
+        audit.record(
+            session, context, "members.end_block", kind="member", object_id=member.id, facts={"block": str(row.id)}
+        )
+        facts.tell_changed(session, [member], context)
+    return member
+
+
+def _block_id(block_id: str) -> UUID:
+    try:
+        return parse_id(block_id)
+    except Invalid:
+        raise NotFound("BLOCK_NOT_FOUND", id=block_id[:40]) from None

@@ -1,0 +1,133 @@
+"""Methods of cards: issued, printed, scanned; slips; and the caller's own membership."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+from sqlalchemy import select
+
+from chassis import rpc
+from chassis.context import system
+from chassis.errors import Invalid, Unauthenticated
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from rangkiang.members.v1 import cards_pb2 as wire
+from services.members.people import card_pdf, cards, slips, store
+from services.members.people.card_pdf import PrintedCard
+from services.members.people.facts import open_blocks
+from services.members.rpc.people import PeopleMethods, listed, member_message
+from services.members.sign_in import passwords
+from services.members.sign_in.attempts import Attempts
+from services.members.tables import Card, Category, Institution
+
+SLIPS = system("slips")
+MOST_PRINTED = 40
+LAYOUTS = ("card", "sheet")
+
+
+class CardMethods(PeopleMethods):
+    """The part of the servicer that knows members, their cards and slips."""
+
+    def IssueCard(self, request: wire.IssueCardRequest, context: grpc.ServicerContext) -> wire.IssueCardReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.IssueCardReply:
+                alias = (request.alias.kind, request.alias.code)
+                member = cards.issue(session, request.id, request.act, alias=alias, context=caller)
+                return wire.IssueCardReply(id=str(member.id), number=member.number or "", version=member.version)
+
+            return once(session, caller, request, wire.IssueCardReply, act)
+
+    def EndCard(self, request: wire.EndCardRequest, context: grpc.ServicerContext) -> wire.EndCardReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+            member = cards.remove(session, request.id, request.card_id, context=caller)
+        return wire.EndCardReply(id=str(member.id), version=member.version)
+
+    def PrintCards(self, request: wire.PrintCardsRequest, context: grpc.ServicerContext) -> wire.PrintCardsReply:
+        caller, master = rpc.context(context), self._keys.master
+        layout = request.layout or "card"
+        if layout not in LAYOUTS:
+            raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="layout", choices=", ".join(LAYOUTS))
+        if not 0 < len(request.ids) <= MOST_PRINTED:
+            raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_PRINTED)
+        printed = []
+        with self._database.reading(caller) as session:
+            library = session.get_one(Institution, parse_id(caller.institution))
+            for member_id in request.ids:
+                member = store.get(session, member_id)
+                card = session.scalars(
+                    select(Card).where(Card.member_id == member.id, Card.code == (member.number or ""))
+                ).first()
+                if card is None:
+                    raise Invalid("CARD_MISSING", member=str(member.id))
+                category = session.get(Category, (member.institution_id, member.category))
+                ends = member.expires_on
+                titles = (member.title_before, member.name)
+                name = " ".join(filter(None, titles)) + (f", {member.title_after}" if member.title_after else "")
+                printed.append(
+                    PrintedCard(
+                        library=library.name_id or library.name_en,
+                        name=name,
+                        number=card.code,
+                        category=category.name_id if category is not None else "",
+                        valid=f"Berlaku s.d. {ends:%d-%m-%Y}" if ends else "",
+                        qr=cards.qr_content(card.qr, master),
+                    )
+                )
+        for member_id in request.ids:
+            self._looks.record(caller, "members.print_card", kind="member", object_id=member_id)
+        return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout))
+
+    def Scan(self, request: wire.ScanRequest, context: grpc.ServicerContext) -> wire.ScanReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.reading(caller) as session:
+            scanned = cards.scan(session, parse_id(caller.institution), request.code[:300], master=master)
+            if scanned.member is None:
+                return wire.ScanReply(kind="neither", card_state=scanned.card_state, looks_like=scanned.looks_like)
+            is_blocked = bool(open_blocks(session, [scanned.member.id]))
+            return wire.ScanReply(
+                kind="member",
+                member=listed(scanned.member, is_blocked=is_blocked),
+                card_state=scanned.card_state,
+            )
+
+    def GetOwnMember(self, request: wire.GetOwnMemberRequest, context: grpc.ServicerContext) -> wire.GetOwnMemberReply:
+        caller, master = rpc.context(context), self._keys.master
+        own = replace(caller, scopes=caller.scopes | {"members.contact"})
+        with self._database.reading(caller) as session:
+            details = store.read(session, caller.actor, context=own, master=master)
+        message = member_message(details)
+        # What the desk writes for itself stays at the desk.
+        message.note = ""
+        card = next((card for card in details.cards if card.code == details.member.number), None)
+        return wire.GetOwnMemberReply(member=message, qr=cards.qr_content(card.qr, master) if card is not None else "")
+
+    def MakeSlip(self, request: wire.MakeSlipRequest, context: grpc.ServicerContext) -> wire.MakeSlipReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.MakeSlipReply:
+                return wire.MakeSlipReply(code=slips.make_slip(session, request.id, context=caller, master=master))
+
+            return once(session, caller, request, wire.MakeSlipReply, act, keep_reply=False)
+
+    def UseSlip(self, request: wire.UseSlipRequest, context: grpc.ServicerContext) -> wire.UseSlipReply:
+        caller, master = replace(rpc.context(context), institution="*", actor=SLIPS.actor), self._keys.master
+        number = request.number.strip()[:64]
+        passwords.check_new_password(request.password, about=(number,))
+        attempts = Attempts(master, user=f"slip/{number.lower()}", address=request.address)
+        with self._database.transaction(caller) as session:
+            attempts.check(session)
+            attempts.count_failure(session)
+            member_id = slips.try_slip(session, number, request.code, master=master)
+        # Before the answer is known, so that it takes the same time for every number.
+        password_hash = passwords.hash_password(request.password)
+        if member_id is None:
+            raise Unauthenticated("SLIP_REFUSED")
+        with self._database.transaction(caller) as session:
+            slips.use_slip(session, member_id, password_hash, context=caller)
+            attempts.clear(session)
+        return wire.UseSlipReply()
