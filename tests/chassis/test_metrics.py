@@ -145,8 +145,8 @@ def test_a_process_whose_files_find_no_space_runs_without_metrics(tmp_path: Path
 def test_only_the_path_of_metrics_is_answered(start: Start, port: int) -> None:
     start()
     eventually(lambda: _answers(port))
-    assert httpx.get(f"http://127.0.0.1:{port}/").status_code == 404
-    assert httpx.post(f"http://127.0.0.1:{port}/metrics").status_code == 501
+    assert httpx.get(f"http://127.0.0.1:{port}/", verify=False).status_code == 404
+    assert httpx.post(f"http://127.0.0.1:{port}/metrics", verify=False).status_code == 501
 
 
 def test_without_a_port_nothing_is_counted_and_the_library_is_not_imported(tmp_path: Path) -> None:
@@ -229,14 +229,14 @@ def _kill(process: subprocess.Popen[str]) -> None:
 
 def _answers(port: int) -> bool:
     try:
-        return httpx.get(f"http://127.0.0.1:{port}/metrics").status_code == 200
+        return httpx.get(f"http://127.0.0.1:{port}/metrics", verify=False).status_code == 200
     except httpx.TransportError:
         return False
 
 
 def _sum(port: int, name: str) -> float:
     eventually(lambda: _answers(port))
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=False).text
     families = text_string_to_metric_families(text)
     return sum(sample.value for family in families for sample in family.samples if sample.name == name)
 
@@ -261,9 +261,9 @@ def test_up_shows_every_documented_metric_on_its_own_port_and_never_to_readers(
 ) -> None:
     process, address = up
     # A connection each, so that both workers serve some; the index of the empty catalogue may not be built yet.
-    statuses = [httpx.get(f"{address}/api/v1/search?q=surau", timeout=20).status_code for _ in range(50)]
+    statuses = [httpx.get(f"{address}/api/v1/search?q=surau", timeout=20, verify=False).status_code for _ in range(50)]
     assert 429 in statuses
-    assert httpx.get(f"{address}/metrics").status_code in (404, 429)
+    assert httpx.get(f"{address}/metrics", verify=False).status_code in (404, 429)
     documented = {line.split("`")[1] for line in (CHECKOUT / "docs" / "metrics.md").read_text().splitlines()
                   if line.startswith("| `")}  # fmt: skip
     # These have no sample until there is one: a handler, an import that runs, a search without its engine.
@@ -279,7 +279,7 @@ def test_up_shows_every_documented_metric_on_its_own_port_and_never_to_readers(
 
 
 def _names(port: int) -> set[str]:
-    text = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", verify=False).text
     families = text_string_to_metric_families(text)
     return {family.name + ("_total" if family.type == "counter" else "") for family in families if family.samples}
 

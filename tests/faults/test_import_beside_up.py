@@ -41,7 +41,7 @@ class Up:
         return int(content) if content and _is_running(int(content)) else 0
 
     def total(self) -> int:
-        total: int = httpx.get(f"{self.address}/api/v1/search", timeout=10).json()["total"]
+        total: int = httpx.get(f"{self.address}/api/v1/search", timeout=10, verify=False).json()["total"]
         return total
 
 

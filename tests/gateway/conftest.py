@@ -33,5 +33,5 @@ def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
 
 @pytest.fixture
 def http(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, timeout=10) as client:
+    with httpx.Client(base_url=address, timeout=10, verify=False) as client:
         yield client

@@ -43,7 +43,7 @@ def writing(request: pytest.FixtureRequest, notes: Notes) -> Iterator[httpx.Clie
         served_notes(notes, request.param) as url,
         served_catalog(FakeCatalog()) as catalog,
         served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
-        httpx.Client(base_url=address, timeout=10, headers={"Accept-Language": "en"}) as client,
+        httpx.Client(base_url=address, timeout=10, headers={"Accept-Language": "en"}, verify=False) as client,
     ):
         yield client
 
@@ -97,7 +97,7 @@ def test_on_postgresql_a_write_that_still_runs_is_409_with_the_time_to_wait(
         served_notes(notes := Notes(database), transport) as url,
         served_catalog(FakeCatalog()) as catalog,
         served_gateway(catalog, routers=[router], urls={"notes": url}) as address,
-        httpx.Client(base_url=address, timeout=10) as client,
+        httpx.Client(base_url=address, timeout=10, verify=False) as client,
         ThreadPoolExecutor(1) as pool,
     ):
         notes.may_end.clear()

@@ -157,7 +157,7 @@ class Machine:
     def get(self, path: str, **query: Any) -> Any:
         """JSON of the API; None when it does not answer with 200."""
         try:
-            response = httpx.get(f"http://127.0.0.1:{self.port}/api/v1{path}", params=query, timeout=20)
+            response = httpx.get(f"http://127.0.0.1:{self.port}/api/v1{path}", params=query, timeout=20, verify=False)
         except httpx.HTTPError:
             return None
         return response.json() if response.status_code == 200 else None

@@ -170,7 +170,7 @@ def _start_import(program: Program, folder: Path, numbers: range, *, word: str =
 
 
 def _get(address: str, path: str, **query: Any) -> Any:
-    reply = httpx.get(f"{address}/api/v1{path}", params=query, timeout=20)
+    reply = httpx.get(f"{address}/api/v1{path}", params=query, timeout=20, verify=False)
     assert reply.status_code == 200, reply.text
     return reply.json()
 
@@ -201,7 +201,7 @@ def _readers(address: str) -> Iterator[list[str]]:
     paths = ("/api/v1/search?q=surau&facets=language", "/", f"/api/v1/records/{record}", "/api/v1/suggest?q=min")
 
     def read(number: int) -> None:
-        with httpx.Client(base_url=address, timeout=20) as client:
+        with httpx.Client(base_url=address, timeout=20, verify=False) as client:
             while not stop.wait(PAUSE_SECONDS):
                 path = paths[counts[number] % len(paths)]
                 try:

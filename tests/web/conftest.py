@@ -45,7 +45,7 @@ def catalog(_catalog: FakeCatalog) -> Iterator[FakeCatalog]:
 
 @pytest.fixture
 def http(address: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}) as client:
+    with httpx.Client(base_url=address, timeout=10, headers={"Accept": "text/html"}, verify=False) as client:
         yield client
 
 
