@@ -12,6 +12,8 @@ from gateway.web import (
     filters,
     home,
     marcview,
+    member_forms,
+    members,
     neighbours,
     preferences,
     record,
@@ -40,6 +42,9 @@ MODULES = (
     account,
     staff,
     api_clients,
+    # Before the page of a member, whose id could be `new`.
+    member_forms,
+    members,
     assets,
 )
 

@@ -1,0 +1,195 @@
+"""The desk's pages of members: found, registered, corrected; personal values in no address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from gateway import sessions
+from gateway.web import member_forms
+from services.members.people import values
+from tests.fakes.accounts import Staff, add_staff, new_user
+from tests.web.conftest import PHONE, Visit
+from tests.web.hostile import PAYLOADS
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.visitors import Visitor, visitor
+
+# Elements and attributes that none of these pages has in its content.
+FOREIGN = (
+    "//main//*[self::script or self::img or self::iframe or self::style or self::link or self::object or self::base"
+    " or self::meta or self::math or @onerror or @onload or @onfocus or @onmouseover or @ontoggle]"
+)
+
+
+@pytest.fixture(scope="module")
+def clerk(address: str) -> Staff:
+    return add_staff(new_user("clerk"), "desk", name="Budi Santoso")
+
+
+@pytest.fixture(scope="module")
+def desk(address: str, clerk: Staff) -> Iterator[Visitor]:
+    """The browser of a signed-in member of the desk's staff."""
+    with visitor(address) as desk:
+        assert desk.sign_in(clerk).status_code == 303
+        yield desk
+
+
+def register(desk: Visitor, **fields: str | list[str]) -> str:
+    """Register a member with the page. Returns the path of the member's page."""
+    desk.open("/members/new")
+    desk.send("/members/new", {"category": "umum", **fields})
+    assert desk.response.url.path != "/members/new", desk.text
+    return desk.response.url.path
+
+
+def search(desk: Visitor, text: str) -> str:
+    """Type into the search box and press Enter. Returns where that leads."""
+    desk.open("/members")
+    return desk.send("/members", {"q": text}).url.path
+
+
+def test_the_choices_are_those_of_members() -> None:
+    assert member_forms.EVIDENCE == values.EVIDENCE
+    assert member_forms.EDUCATIONS == values.EDUCATIONS
+    assert member_forms.RELATIONS == values.RELATIONS
+
+
+def test_the_only_hit_is_opened_by_number_name_phone_or_school(desk: Visitor) -> None:
+    path = register(
+        desk, name="Hj. Yusmaniar Chaniago, S.Pd.", phone="0812 6611 2200", school="SMAN 4 Solok", group="XI IPS 3"
+    )
+    number = desk.page.xpath("//p[@class='by']/span")[0].text_content()
+    for text in (number, "chaniago yusmaniar", "0812-6611-2200", "+6281266112200", "sman 4 solok xi ips 3"):
+        assert search(desk, text) == path, text
+    assert "Hj." in desk.text
+    assert "+6281266112200" in desk.text
+
+
+def test_several_hits_are_a_list_and_none_says_so(desk: Visitor) -> None:
+    for first in ("Ali", "Buyung"):
+        register(desk, name=f"{first} Tuanku Nan Tuo", birth_date="1980-01-02" if first == "Ali" else "1990-03-04")
+    assert search(desk, "tuanku nan tuo") == "/members"
+    assert {"Ali Tuanku Nan Tuo", "Buyung Tuanku Nan Tuo"} <= {
+        link.text_content() for link in desk.page.xpath("//li/h3/a")
+    }
+    search(desk, "nobody has this name")
+    assert "No member matches" in desk.text
+
+
+def test_a_phone_number_stands_in_no_address(desk: Visitor) -> None:
+    desk.open("/members")
+    [form] = [form for form in desk.page.forms if form.get("role") == "search" and form.action.endswith("/members")]
+    assert form.method == "POST"
+    desk.send("/members", {"q": "0812 6611 2200"})
+    assert "6611" not in "".join(str(response.url) for response in (*desk.response.history, desk.response))
+
+
+def test_a_likely_duplicate_is_compared_before_it_is_saved(desk: Visitor) -> None:
+    person = {"name": "Rosmiati Koto", "birth_date": "1977-05-06", "phone": "0813 7000 1100"}
+    path = register(desk, **person)
+    desk.open("/members/new")
+    desk.send("/members/new", {"category": "umum", **person, "occupation": "Petani"})
+    assert desk.response.status_code == 409
+    assert "Score" in desk.text
+    assert "same birth date" in desk.text
+    [link] = desk.page.xpath("//fieldset[contains(@class, 'doubles')]//a/@href")
+    assert link == path
+    form = desk.form("/members/new")
+    assert (form["name"], form["birth_date"], form["phone"]) == (*person.values(),)
+    assert form["occupation"] == "Petani"
+    desk.send("/members/new", {"confirmed_duplicates": path.rpartition("/")[2]})
+    assert desk.response.url.path not in ("/members/new", path)
+
+
+def test_a_refusal_stands_beside_its_field_and_nothing_typed_is_lost(desk: Visitor) -> None:
+    desk.open("/members/new")
+    typed = {"name": "Anak Kecil", "category": "anak", "nik": "1,37E+15", "address": "Jl. Pandan 4", "school": "SD 1"}
+    desk.send("/members/new", {**typed, "evidence": ["kia", "kk"]})
+    assert desk.response.status_code == 400
+    page = desk.page
+    assert "16 digits" in page.xpath("//*[@id='nik-error']")[0].text_content()
+    form = desk.form("/members/new")
+    assert {name: form[name] for name in typed} == typed
+    assert len(page.xpath("//input[@name='evidence'][@checked]")) == 2
+    desk.send("/members/new", {"nik": "", "birth_date": "2019-02-03"})
+    assert "guardian" in desk.page.xpath("//*[@id='guardian_name-error']")[0].text_content()
+    desk.send("/members/new", {"guardian_name": "Rahmawati", "guardian_relation": "mother"})
+    assert "Rahmawati (mother)" in desk.text
+
+
+def test_a_change_that_somebody_else_has_made_is_seen_before_it_is_overwritten(desk: Visitor) -> None:
+    path = register(desk, name="Darwis Piliang")
+    desk.open(f"{path}/edit")
+    stale = desk.form(f"{path}/edit")
+    desk.send(f"{path}/edit", {"occupation": "Guru"})
+    assert "Guru" in desk.text
+    desk.open(f"{path}/edit")
+    desk.send(f"{path}/edit", {**stale, "occupation": "Dosen"})
+    assert desk.response.status_code == 412
+    assert "occupation" in desk.text
+    assert desk.form(f"{path}/edit")["occupation"] == "Dosen"
+    desk.send(f"{path}/edit")
+    assert "Dosen" in desk.text
+
+
+def test_hostile_texts_are_shown_as_text_in_every_field(desk: Visitor) -> None:
+    desk.open("/members/new")
+    names = [name for name in desk.form("/members/new") if name not in ("csrf", "key", "category", "evidence")]
+    texts = [name for name in names if not desk.page.xpath(f"//select[@name='{name}']")]
+    assert len(texts) > 12
+    for payload in PAYLOADS:
+        desk.open("/members/new")
+        desk.send("/members/new", {"category": "umum", "birth_date": payload, **dict.fromkeys(texts, payload)})
+        assert desk.response.status_code == 400, payload
+        assert not desk.page.xpath(FOREIGN), payload
+        form = desk.form("/members/new")
+        assert {form[name] for name in texts} == {payload}
+
+
+def test_hostile_texts_are_shown_as_text_on_the_page_of_a_member_and_in_lists(desk: Visitor) -> None:
+    shown = 0
+    for number, payload in enumerate(PAYLOADS):
+        desk.open("/members/new")
+        fields = dict.fromkeys(("birth_place", "school", "group", "occupation", "address", "note"), payload)
+        values = {"category": "umum", "name": f"Payload{number} {payload}", **fields}
+        desk.send("/members/new", values)
+        if desk.response.url.path == "/members/new":
+            assert desk.response.status_code in (400, 409)
+            continue
+        shown += 1
+        assert not desk.page.xpath(FOREIGN), payload
+        assert payload in desk.page.xpath("//main")[0].text_content()
+    assert shown > 30
+    search(desk, "payload")
+    assert len(desk.page.xpath("//li/h3/a")) == 20
+    assert not desk.page.xpath(FOREIGN)
+
+
+def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor) -> None:
+    path = register(desk, name="Axe Person", phone="0812 9999 1234", note="Calls before coming.", evidence=["ktp"])
+    page = visit("/sign-in", size=PHONE)
+    secret = desk.http.cookies[sessions.HTTP_COOKIE]
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    for address in ("/members", "/members/new", path, f"{path}/edit"):
+        page.goto(address)
+        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.evaluate(Axe().axe_script)
+        for width, font_size, scheme, motion, rules in DISPLAYS:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.evaluate(SET_FONT_SIZE, font_size)
+            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
+            assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
+            assert wide_elements(page) == [], (address, width, font_size)
+
+
+def test_search_needs_only_the_keyboard(visit: Visit, desk: Visitor) -> None:
+    path = register(desk, name="Zulkifli Papantik")
+    page = visit("/sign-in")
+    secret = desk.http.cookies[sessions.HTTP_COOKIE]
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    page.goto("/members")
+    page.keyboard.type("papantik")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{path}")
