@@ -170,7 +170,7 @@ def test_cpu_time_of_a_request_takes_further_tokens() -> None:
 
         statuses: list[int] = []
         limit = Limits(app, quota=100, refuse=_add_status(statuses))
-        await limit({**_request("192.0.2.1"), "seconds": 1.05}, None, None)
+        await limit({**_request("192.0.2.1"), "seconds": 1.5}, None, None)
         for address in ("192.0.2.1", "192.0.2.2"):
             await limit({**_request(address), "seconds": 0}, None, None)
         return statuses
