@@ -37,7 +37,10 @@ LAZY = {
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
     "restore": ("chassis.backup:app", "Put all databases of a backup in their places, while no server runs."),
     "tls": ("chassis.certificates:app", "Certificates of this machine and of the services."),
-    "resync": ("chassis.resync:app", "Copy again what a service keeps of other services."),
+    "resync": (
+        "chassis.resync:app",
+        "Copy again what a service keeps of other services; rows that are current stay as they are.",
+    ),
 }
 COMMANDS_FILE = "commands.toml"
 

@@ -13,12 +13,13 @@ import orjson
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import telemetry
@@ -187,7 +188,16 @@ async def _refuse_error(request: Request, error: Exception) -> Response:
 
 async def _refuse_http(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, HTTPException)
-    return refuse(request, problems.from_http(problem))
+    return refuse(request, problems.from_http(problem, methods=_methods_at(request)))
+
+
+def _methods_at(request: Request) -> set[str]:
+    """Return the methods of all routes at a path; the framework names those of the first route alone."""
+    methods: set[str] = set()
+    for route in iter_route_contexts(request.app.routes):
+        if route.path and compile_path(route.path)[0].match(request.url.path):
+            methods |= route.methods or set()
+    return methods | ({"HEAD"} if "GET" in methods else set())
 
 
 async def _refuse_invalid(request: Request, problem: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 
 import orjson
@@ -51,15 +51,17 @@ class VersionNeeded(Error):
     http_status = 428
 
 
-def from_http(problem: HTTPException) -> Error:
-    """Return the error of an HTTPException: its cause, or the framework's own refusal (no route, wrong method)."""
+def from_http(problem: HTTPException, *, methods: Iterable[str]) -> Error:
+    """Return the error of an HTTPException: its cause, or the framework's own refusal (no route, wrong method).
+
+    methods  those that the path has, for the wrong method
+    """
     if isinstance(problem.__cause__, Error):
         return problem.__cause__
     if problem.status_code == HTTPStatus.NOT_FOUND:
         return NotFound("ROUTE_NOT_FOUND")
     if problem.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allow = (problem.headers or {}).get("Allow", "GET")
-        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=f"{allow}, HEAD" if "GET" in allow else allow)
+        return MethodNotAllowed("METHOD_NOT_ALLOWED", allow=", ".join(sorted(methods)))
     return Invalid("REQUEST_INVALID")
 
 
