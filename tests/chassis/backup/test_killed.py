@@ -32,7 +32,7 @@ from tests.example_services.installation import (
 def kill_in(act: str, settings: Settings, folder: Path, point: str) -> None:
     """Run an act in a process that kills itself at a point."""
     result = subprocess.run(
-        [sys.executable, "-m", "tests.chassis.backup_process", act, str(folder), point],
+        [sys.executable, "-m", "tests.chassis.backup.process", act, str(folder), point],
         env={**environment_of(settings), "DATABASE_OWNER_URL": settings.database_owner("{service}")},
         cwd=CHECKOUT,
         timeout=60,
@@ -41,19 +41,25 @@ def kill_in(act: str, settings: Settings, folder: Path, point: str) -> None:
 
 
 class TestKilled:
-    @pytest.mark.parametrize(
-        "point", ["before_snapshots", "between_copies", "before_manifest", "before_rename"], ids=str
-    )
-    def test_a_killed_backup_is_none_and_is_repeated(self, any_settings: Settings, tmp_path: Path, point: str) -> None:
+    @pytest.mark.parametrize("point", ["before_snapshots", "between_copies", "before_manifest", "before_rename"])
+    def test_a_killed_backup_is_none_and_is_repeated(self, settings: Settings, tmp_path: Path, point: str) -> None:
+        self.check_killed_backup(settings, tmp_path, point)
+
+    @pytest.mark.servers
+    def test_a_killed_backup_of_postgresql(self, servers: dict[str, str], tmp_path: Path) -> None:
+        with settings_of("amqp", tmp_path) as settings, dropping(settings):
+            self.check_killed_backup(settings, tmp_path, "between_copies")
+
+    def check_killed_backup(self, settings: Settings, tmp_path: Path, point: str) -> None:
         folder = tmp_path / "backup"
-        with stocked(any_settings, "mango") as installation:
-            kill_in("backup", any_settings, folder, f"backup.{point}")
-            assert reason_of(lambda: restore(any_settings, folder, replace=True)) == "BACKUP_NOT_FOUND"
+        with stocked(settings, "mango") as installation:
+            kill_in("backup", settings, folder, f"backup.{point}")
+            assert reason_of(lambda: restore(settings, folder, replace=True)) == "BACKUP_NOT_FOUND"
             installation.receive("guava")
-            back_up(any_settings, folder)
+            back_up(settings, folder)
         assert not list(tmp_path.glob(".*"))
-        restore(any_settings, folder, replace=True)
-        assert articles(any_settings) == {"mango", "guava"}
+        restore(settings, folder, replace=True)
+        assert articles(settings) == {"mango", "guava"}
 
     @pytest.mark.parametrize("point", ["between_copies", "before_exchange"])
     @pytest.mark.parametrize("has_old", [True, False])
