@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
+import time
 import unicodedata
 from collections.abc import Iterator
-from typing import Annotated
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from sqlalchemy import select, update
@@ -16,9 +19,13 @@ from chassis import audit, clock, resync, telemetry
 from chassis.context import system
 from chassis.errors import Invalid, NotFound
 from chassis.output import print_json, print_table, print_text
+from chassis.sentences import fill
 from chassis.service import Resources, load, process_settings
 from chassis.wake import announce_commits
 from services.members import institutions, keys, sealing, tables
+from services.members.importing.files import read_map, read_rows
+from services.members.importing.pipeline import Import
+from services.members.importing.rows import Finding
 from services.members.settings import MembersSettings
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.sessions import end_sessions
@@ -26,6 +33,9 @@ from services.members.tables import Account
 
 OPERATOR = system("operator")
 ADMINISTRATOR = "administrator"
+PUT_ASIDE = 1  # exit code
+# More findings than anybody reads; the counts are complete.
+MOST_FINDINGS = 10_000
 
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 Institution = Annotated[str, typer.Option(help="Code of the institution.")]
@@ -37,6 +47,8 @@ keys_app = typer.Typer(no_args_is_help=True, help="The keys that sign access tok
 app.add_typer(admin_app, name="admin")
 app.add_typer(client_app, name="client")
 app.add_typer(keys_app, name="keys")
+members_app = typer.Typer(no_args_is_help=True, help="Members of an institution: import from CSV and Excel.")
+app.add_typer(members_app, name="members")
 
 
 @contextlib.contextmanager
@@ -160,6 +172,67 @@ def new_master_key(json: Json = False) -> None:
     """Print a new master key, for a Secret or another file that MASTER_KEY_FILE names."""
     master = sealing.MasterKey.new()
     print_json({"key": master.text(), "fingerprint": master.fingerprint}) if json else print_text(master.text())
+
+
+@members_app.callback()
+def members() -> None:
+    """Members of an institution: import from CSV and Excel."""
+
+
+@members_app.command("import")
+def import_members(
+    file: Annotated[Path, typer.Argument(help="A .csv file with ; or , or an .xlsx file.")],
+    institution: Annotated[str, typer.Option(help="Code of the institution; not needed when there is one.")] = "",
+    mapping: Annotated[Path | None, typer.Option("--map", help="TOML: which column has which field.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Add the members of a file, and change those that it has otherwise; a repeated import changes nothing.
+
+    Exit code 1: rows were put aside.
+    """
+    begun = time.monotonic()
+    findings: list[dict[str, Any]] = []
+    columns = read_map(mapping)
+
+    def tell(finding: Finding) -> None:
+        sentence = fill(finding.reason, {"field": finding.field, **finding.facts}).en
+        if not json:
+            print_text(f"row {finding.row}: {'put aside: ' if finding.is_rejected else ''}{sentence}")
+        elif len(findings) < MOST_FINDINGS:
+            known = {"row": finding.row, "reason": finding.reason, "field": finding.field}
+            findings.append({**known, "put_aside": finding.is_rejected, "detail": sentence})
+
+    with open_members() as resources:
+        owner = _institution(resources, institution) if institution else _only_institution(resources)
+        run = Import(
+            resources.database,
+            system("import"),
+            institution_id=owner.id,
+            master=_keys(resources).master,
+            dry_run=dry_run,
+            tell=tell,
+        )
+        counts = run.run(read_rows(file, columns), columns)
+    seconds = round(time.monotonic() - begun, 3)
+    if json:
+        print_json({**asdict(counts), "dry_run": dry_run, "seconds": seconds, "findings": findings})
+    else:
+        print_text(
+            f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
+            f"{counts.unchanged} unchanged, {counts.put_aside} put aside; {counts.warnings} warnings; {seconds:.1f} s"
+        )
+    if counts.put_aside:
+        raise typer.Exit(PUT_ASIDE)
+
+
+def _only_institution(resources: Resources) -> tables.Institution:
+    """Return the institution when there is one. Raises Invalid INSTITUTION_NEEDED."""
+    with resources.database.reading(OPERATOR) as session:
+        known = session.scalars(select(tables.Institution).order_by(tables.Institution.code)).all()
+    if len(known) != 1:
+        raise Invalid("INSTITUTION_NEEDED", known=", ".join(one.code for one in known) or "-")
+    return known[0]
 
 
 @keys_app.command("rotate")

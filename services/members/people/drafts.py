@@ -154,6 +154,11 @@ def write(session: Session, drafts: Sequence[Draft]) -> None:
         _insert(session, table, [row for draft in drafts for row in getattr(draft, part)])
 
 
+def write_cards(session: Session, rows: list[dict[str, Any]]) -> None:
+    """Insert rows of cards."""
+    _insert(session, Card, rows)
+
+
 def _insert(session: Session, table: Any, rows: list[dict[str, Any]]) -> None:
     if rows:
         # On the connection: the session would make an object of each row.

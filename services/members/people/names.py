@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 LONGEST_WORD = 32
 LONGEST_NAME_KEY = 24
@@ -82,6 +83,7 @@ def fold(word: str) -> str:
     return _VARIANTS.get(word, word)
 
 
+@lru_cache(maxsize=20_000)
 def _fold_letters(word: str) -> str:
     word = _APOSTROPHES.sub("", word.lower())
     for old, new in _LETTERS:
@@ -91,8 +93,10 @@ def _fold_letters(word: str) -> str:
 
 def _pieces(text: str) -> list[str]:
     """Return the words of a text without marks and apostrophes."""
-    text = _MARKS.sub("", text[:400])
-    text = "".join(letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    text = text[:400]
+    if not text.isascii():
+        text = unicodedata.normalize("NFKD", _MARKS.sub("", text))
+        text = "".join(letter for letter in text if not unicodedata.combining(letter))
     return [piece for piece in _APART.split(_APOSTROPHES.sub("", text)) if piece]
 
 

@@ -246,6 +246,19 @@ def touch(member: Member, changed: Iterable[str]) -> None:
     member.changed_fields = {**member.changed_fields, **dict.fromkeys(changed, member.version)}
 
 
+def write_values(
+    session: Session, member: Member, before: dict[str, str], after: dict[str, str], context: Context,
+    master: MasterKey,
+) -> None:  # fmt: skip
+    """Write the values of a member that are not as before, and record them; for imports, after their own checks."""
+    changed = [name for name in after if after[name] != before.get(name, "")]
+    hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
+    _store(session, member, after, changed, hashes, master)
+    touch(member, changed)
+    moves = {name: [before.get(name, ""), after[name]] for name in changed}
+    note_change(session, member, changed, moves, context=context, master=master)
+
+
 def note_change(
     session: Session, member: Member, changed: Sequence[str], moves: Mapping[str, Sequence[str]], *,
     context: Context, master: MasterKey,

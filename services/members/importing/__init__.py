@@ -1,0 +1,1 @@
+"""Members from files of earlier systems and of schools: CSV and Excel."""

@@ -1,0 +1,194 @@
+"""Reads rows of CSV and Excel files as texts, and says which numbers a spreadsheet has damaged."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import tomllib
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
+
+from chassis.errors import Invalid, NotFound
+from chassis.toml_files import parse_toml
+
+MOST_COLUMNS = 200
+MOST_BYTES = 500 * 1024 * 1024
+LONGEST_CELL = 10_000
+_SHEETS = (".xlsx", ".xlsm")
+
+# Names of columns in files of schools and of SLiMS and INLISLite; folded by `fold_column`.
+COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "number": ("number", "no", "nomor", "noanggota", "nomoranggota", "memberid", "memberno", "kodeanggota"),
+    "name": ("name", "nama", "namalengkap", "namaanggota", "membername", "fullname", "namasiswa", "namamahasiswa"),
+    "nik": ("nik", "noktp", "nomorktp", "identityno", "noidentitas"),
+    "phone": ("phone", "telepon", "telp", "notelp", "notelepon", "hp", "nohp", "nomorhp", "memberphone", "wa", "nowa"),
+    "email": ("email", "surel", "alamatsurel", "memberemail"),
+    "address": ("address", "alamat", "alamatlengkap", "memberaddress"),
+    "birth_date": ("birthdate", "tanggallahir", "tgllahir", "dateofbirth"),
+    "birth_place": ("birthplace", "tempatlahir", "placeofbirth"),
+    "sex": ("sex", "gender", "jeniskelamin", "jk", "kelamin", "lp"),
+    "category": ("category", "kategori", "jenisanggota", "tipeanggota", "membertype", "membertypename"),
+    "school": ("school", "sekolah", "namasekolah", "institusi", "fakultas", "instname"),
+    "group": ("group", "kelas", "class", "prodi", "programstudi", "jurusan", "rombel"),
+    "occupation": ("occupation", "pekerjaan"),
+    "education": ("education", "pendidikan", "pendidikanterakhir"),
+    "kelurahan": ("kelurahan", "kodekelurahan"),
+    "expires_on": ("expireson", "expiredate", "berlakuhingga", "masaberlaku", "tanggalberakhir", "tglakhir"),
+    "note": ("note", "notes", "catatan", "membernotes"),
+    "guardian_name": ("guardian", "guardianname", "wali", "namawali", "namaorangtua", "orangtua"),
+    "guardian_phone": ("guardianphone", "telpwali", "hpwali", "nohpwali", "hporangtua", "nohporangtua"),
+    "responsible_name": ("responsible", "responsiblename", "penanggungjawab"),
+    "responsible_phone": ("responsiblephone", "telppenanggungjawab", "hppenanggungjawab"),
+    "nim": ("nim", "npm", "nobp", "nomorbp"),
+    "nisn": ("nisn",),
+    "rfid": ("rfid", "uid", "nokartu", "kartu"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A cell. is_number: the spreadsheet stores it as a number, so a zero in front is lost."""
+
+    text: str
+    is_number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """A MAP.toml: which column has which field, other values for a field's values, and values for every row."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    defaults: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_map(path: Path | None) -> ColumnMap:
+    """Read a MAP.toml; None gives an empty map.
+
+    raises  NotFound PATH_NOT_FOUND; Invalid MEMBERS_MAP_INVALID
+    """
+    if path is None:
+        return ColumnMap()
+    try:
+        table = parse_toml(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise Invalid("MEMBERS_MAP_INVALID", file=str(path), why=str(problem)[:200]) from None
+    unknown = [name for name in table if name not in ("columns", "values", "defaults")]
+    unknown += [
+        name for part in ("columns", "values", "defaults") for name in table.get(part, {}) if name not in COLUMNS
+    ]
+    if unknown:
+        raise Invalid("MEMBERS_MAP_INVALID", file=str(path), why=f"unknown: {', '.join(unknown)[:200]}")
+    folded = {
+        name: {str(value).strip().lower(): str(to) for value, to in pairs.items()}
+        for name, pairs in table.get("values", {}).items()
+    }
+    columns = {name: str(column) for name, column in table.get("columns", {}).items()}
+    return ColumnMap(columns, folded, {name: str(value) for name, value in table.get("defaults", {}).items()})
+
+
+def read_rows(path: Path, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, Cell]]]:
+    """Yield each row that is not empty: its number in the file, from 1 for the header, and its cells by field.
+
+    raises  NotFound  PATH_NOT_FOUND
+            Invalid   MEMBERS_FILE_UNREADABLE, MEMBERS_COLUMN_MISSING
+    """
+    if not path.is_file():
+        raise NotFound("PATH_NOT_FOUND", path=str(path))
+    if path.stat().st_size > MOST_BYTES:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=f"more than {MOST_BYTES} bytes")
+    rows = _sheet(path) if path.suffix.lower() in _SHEETS else _csv(path)
+    header: dict[int, str] | None = None
+    for number, cells in rows:
+        if not any(cell.text for cell in cells):
+            continue
+        if header is None:
+            header = _header([cell.text for cell in cells], mapping, path)
+            continue
+        row = {name: cells[place] for place, name in header.items() if place < len(cells) and cells[place].text}
+        if row:
+            yield number, row
+    if header is None:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why="no row")
+
+
+def _header(titles: list[str], mapping: ColumnMap, path: Path) -> dict[int, str]:
+    """Return the field of each known column, by its place."""
+    folded = [fold_column(title) for title in titles[:MOST_COLUMNS]]
+    header: dict[int, str] = {}
+    for name, known in COLUMNS.items():
+        given = mapping.columns.get(name)
+        names = (fold_column(given),) if given is not None else known
+        place = next((folded.index(one) for one in names if one in folded), None)
+        if given is not None and place is None:
+            raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column=given)
+        if place is not None and place not in header:
+            header[place] = name
+    if "name" not in header.values():
+        raise Invalid("MEMBERS_COLUMN_MISSING", file=str(path), column="name")
+    return header
+
+
+def fold_column(title: str) -> str:
+    """Return the letters and digits of a column's title, in lower case."""
+    return re.sub(r"[^a-z0-9]", "", title.lower())[:60]
+
+
+def _csv(path: Path) -> Iterator[tuple[int, list[Cell]]]:
+    data = path.read_bytes()
+    for encoding in ("utf-8-sig", "cp1252", "latin-1"):
+        try:
+            text = data.decode(encoding)
+            break
+        except UnicodeDecodeError:
+            continue
+    if "\x00" in text:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why="no text")
+    head = text.split("\n", 1)[0]
+    delimiter = max(";,\t", key=head.count)
+    csv.field_size_limit(LONGEST_CELL * 10)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for cells in reader:
+            yield reader.line_num, [Cell(cell.strip()[:LONGEST_CELL]) for cell in cells[:MOST_COLUMNS]]
+    except csv.Error as problem:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=str(problem)) from None
+
+
+def _sheet(path: Path) -> Iterator[tuple[int, list[Cell]]]:
+    # A local import: it takes 0.2 s, and only Excel files need it.
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        workbook = load_workbook(path, read_only=True, data_only=True)
+        sheet = workbook.worksheets[0]
+        rows = sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS)
+        for number, cells in enumerate(rows, 1):
+            yield number, [_cell(value) for value in cells]
+    except (InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError, OSError) as problem:
+        raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=type(problem).__name__) from None
+
+
+def _cell(value: Any) -> Cell:
+    match value:
+        case None:
+            return Cell("")
+        case bool():
+            return Cell(str(value))
+        case datetime():
+            return Cell(value.date().isoformat())
+        case date():
+            return Cell(value.isoformat())
+        case float() if value.is_integer() and abs(value) < 1e18:
+            return Cell(str(int(value)), is_number=True)
+        case int() | float():
+            return Cell(str(value), is_number=True)
+    return Cell(str(value).strip()[:LONGEST_CELL])

@@ -1,0 +1,268 @@
+"""The import of members: batches of rows, each in one transaction; a repeated import changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import date
+from functools import partial
+from itertools import islice
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.db import Database
+from services.members.importing.files import Cell, ColumnMap
+from services.members.importing.rows import Finding, Row, convert
+from services.members.people import categories, drafts, facts, names, numbers, rules, sealed, store
+from services.members.sealing import MasterKey
+from services.members.tables import Card, Category, Member, MemberLookup
+
+BATCH = 500
+
+
+class _DryRun(Exception):
+    """Ends the transaction of a batch that is only tried."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """Rows by what became of them; warnings are findings of rows that were stored."""
+
+    read: int = 0
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    put_aside: int = 0
+    warnings: int = 0
+
+
+class Import:
+    """One run.
+
+    context  of the operator; rows and facts are of the institution
+    tell     called with each finding, in the order of rows
+    """
+
+    def __init__(
+        self, database: Database, context: Context, *, institution_id: UUID, master: MasterKey, dry_run: bool,
+        tell: Callable[[Finding], None],
+    ) -> None:  # fmt: skip
+        self._database, self._master, self._dry_run, self._tell = database, master, dry_run, tell
+        self._institution_id = institution_id
+        self._context = store.of_institution(context, institution_id)
+        self._seen: dict[object, int] = {}
+        self.counts = Counts()
+
+    def run(self, rows: Iterable[tuple[int, dict[str, Cell]]], mapping: ColumnMap) -> Counts:
+        """Store the rows, a batch in a transaction. After an error of the database the batches before it are stored."""
+        source = iter(rows)
+        while batch := list(islice(source, BATCH)):
+            converted = [convert(number, cells, mapping) for number, cells in batch]
+            before = asdict(self.counts)
+            with suppress(_DryRun):
+                self._database.run(self._context, partial(self._store, batch=converted, before=before))
+            for row in converted:
+                for finding in row.findings:
+                    self._tell(finding)
+        return self.counts
+
+    def _store(self, session: Session, batch: list[Row], before: dict[str, int]) -> None:
+        """Store one batch. It may run twice, after another writer."""
+        self.counts = Counts(**before)
+        for row in batch:
+            del row.findings[row.converted :]
+        work = _Batch(session, self._institution_id, self._master, self._context)
+        self.counts.read += len(batch)
+        work.find(batch)
+        for row in batch:
+            self._one(work, row)
+        changed = work.write()
+        for row in batch:
+            self.counts.put_aside += row.is_put_aside()
+            self.counts.warnings += 0 if row.is_put_aside() else len(row.findings)
+        if changed:
+            done = {name: getattr(self.counts, name) - before[name] for name in ("created", "updated")}
+            audit.record(
+                session, self._context, "members.import", kind="institution", object_id=self._institution_id, facts=done
+            )
+        if self._dry_run:
+            raise _DryRun
+
+    def _one(self, batch: _Batch, row: Row) -> None:
+        if row.is_put_aside():
+            return
+        category = batch.category_of(row)
+        if category is None:
+            return
+        keys = batch.keys_of(row)
+        first = next((self._seen[key] for key in keys if self._seen.get(key, row.number) != row.number), None)
+        if first is not None:
+            row.say("IMPORT_ROW_REPEATED", rejected=True, first=first)
+            return
+        self._seen.update(dict.fromkeys(keys, row.number))
+        member = batch.member_of(row)
+        if row.is_put_aside():
+            return
+        known = batch.values_of(member) if member is not None else {}
+        wanted = {name: value for name, value in row.fields.items() if value}
+        today = clock.now().date()
+        for refusal in rules.refusals(rules.Facts("", known | wanted, category, today)):
+            # An earlier system has many children without a guardian: they come, and the desk asks.
+            row.say(refusal.reason, **refusal.facts)
+        if member is None:
+            batch.create(row, wanted, category)
+            self.counts.created += 1
+        elif batch.change(member, known, wanted, row):
+            self.counts.updated += 1
+        else:
+            self.counts.unchanged += 1
+
+
+class _Batch:
+    """What the database has of the rows of one batch, and what is to be written."""
+
+    def __init__(self, session: Session, institution_id: UUID, master: MasterKey, context: Context) -> None:
+        self._session, self._institution_id, self._master, self._context = session, institution_id, master, context
+        self._categories = {one.code: one for one in categories.fill(session, institution_id)}
+        self._by_code: dict[str, UUID] = {}
+        self._by_hash: dict[tuple[str, bytes], UUID] = {}
+        self._hashes: dict[int, dict[str, bytes]] = {}
+        self._members: dict[UUID, Member] = {}
+        self._drafts: list[tuple[drafts.Draft, str]] = []
+        self._changed: list[Member] = []
+
+    def find(self, rows: list[Row]) -> None:
+        """Read the members of these rows: by number, alias, NIK, or what names a row that has none of them."""
+        codes = [code for row in rows for code in (row.code, *row.aliases) if code]
+        query = select(Card.code, Card.member_id).where(Card.institution_id == self._institution_id)
+        for some in _parts(codes):
+            found_codes = self._session.execute(query.where(Card.code.in_(some)))
+            self._by_code.update({row.code: row.member_id for row in found_codes})
+        for row in rows:
+            if not row.is_put_aside():
+                self._hashes[row.number] = self._hashes_of(row)
+        wanted = [hashes[kind] for hashes in self._hashes.values() for kind in ("nik", "import") if kind in hashes]
+        lookup = MemberLookup
+        for some in _parts(wanted):
+            found = self._session.execute(
+                select(lookup.kind, lookup.hash, lookup.member_id).where(
+                    lookup.institution_id == self._institution_id,
+                    lookup.kind.in_(("nik", "import")),
+                    lookup.hash.in_(some),
+                )
+            )
+            self._by_hash.update({(row.kind, bytes(row.hash)): row.member_id for row in found})
+        ids = [*self._by_code.values(), *self._by_hash.values()]
+        for some in _parts(ids):
+            query_members = select(Member).where(Member.id.in_(some))
+            self._members.update({member.id: member for member in self._session.scalars(query_members)})
+
+    def _hashes_of(self, row: Row) -> dict[str, bytes]:
+        hashes = sealed.hashes_of(row.fields, institution_id=self._institution_id, master=self._master)
+        if not (row.code or row.aliases or "nik" in hashes):
+            named = (" ".join(names.name_words(row.fields.get("name", ""))), *(
+                row.fields.get(name, "") for name in ("birth_date", "phone", "email", "school", "group")
+            ))  # fmt: skip
+            hashes["import"] = sealed.hash_of(
+                "import", "\0".join(named), institution_id=self._institution_id, master=self._master
+            )
+        return hashes
+
+    def keys_of(self, row: Row) -> list[object]:
+        """Return what names the person of a row within the file."""
+        hashes = self._hashes[row.number]
+        return [
+            *filter(None, (row.code, *row.aliases)),
+            *((kind, value) for kind, value in hashes.items() if kind in ("nik", "import")),
+        ]
+
+    def category_of(self, row: Row) -> Category | None:
+        """Return the category of a row; say that it is unknown."""
+        code = row.fields.get("category") or "umum"
+        category = self._categories.get(code)
+        if category is None:
+            row.say("CATEGORY_UNKNOWN", "category", rejected=True, given=code, known=", ".join(self._categories))
+        else:
+            row.fields["category"] = code
+        return category
+
+    def member_of(self, row: Row) -> Member | None:
+        """Return the stored member of a row; say it when its numbers belong to several."""
+        hashes = self._hashes[row.number]
+        ids = {self._by_code[code] for code in (row.code, *row.aliases) if code in self._by_code}
+        by_hash = {self._by_hash[key] for key in hashes.items() if key in self._by_hash}
+        if len(ids | by_hash) > 1:
+            reason = "NIK_IN_USE" if len(ids) <= 1 else "CARD_NUMBER_IN_USE"
+            row.say(reason, rejected=True, member=str(min(by_hash or ids)))
+            return None
+        return next((self._members[one] for one in ids | by_hash if one in self._members), None)
+
+    def values_of(self, member: Member) -> dict[str, str]:
+        return drafts.all_values(member, self._master)
+
+    def create(self, row: Row, wanted: dict[str, str], category: Category) -> None:
+        """Draft a new member."""
+        now = clock.now()
+        ends = wanted.get("expires_on", "")
+        draft = drafts.draft(
+            wanted,
+            institution_id=self._institution_id,
+            master=self._master,
+            at=now,
+            expires_on=date.fromisoformat(ends) if ends else categories.end_of(category, now.date()),
+        )
+        owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": draft.member["id"]}
+        draft.cards = [
+            drafts.card_row(code, kind, at=now, **owner) for code, kind in row.aliases.items() if code != row.code
+        ]
+        if "import" in self._hashes[row.number]:
+            draft.lookups += drafts.lookup_rows({"import": self._hashes[row.number]["import"]}, **owner)
+        self._drafts.append((draft, row.code))
+
+    def change(self, member: Member, known: dict[str, str], wanted: dict[str, str], row: Row) -> bool:
+        """Write the values and aliases of a row that a stored member has not; empty cells change nothing."""
+        member_changes = {name: value for name, value in wanted.items() if known.get(name, "") != value}
+        aliases = [code for code in row.aliases if code not in self._by_code]
+        if member.merged_into is not None or not (member_changes or aliases):
+            return False
+        if member_changes:
+            store.write_values(self._session, member, known, known | member_changes, self._context, self._master)
+        if aliases:
+            owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": member.id}
+            rows = [drafts.card_row(code, row.aliases[code], at=clock.now(), **owner) for code in aliases]
+            drafts.write_cards(self._session, rows)
+            store.touch(member, ["cards"])
+        self._changed.append(member)
+        return True
+
+    def write(self) -> bool:
+        """Write the new members and emit the facts; return whether there was anything to write."""
+        without = [draft for draft, code in self._drafts if not code]
+        given = iter(numbers.take_numbers(self._session, self._institution_id, len(without)) if without else ())
+        for draft, code in self._drafts:
+            draft.member["number"] = code or next(given)
+            owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": draft.member["id"]}
+            kind, at = ("old_card" if code else "card"), draft.member["registered_at"]
+            draft.cards.insert(0, drafts.card_row(draft.member["number"], kind, at=at, has_qr=True, **owner))
+        drafts.write(self._session, [draft for draft, _ in self._drafts])
+        # Objects of the session would take as long as all the rest.
+        created: list[Any] = [SimpleNamespace(**draft.member) for draft, _ in self._drafts]
+        self._session.flush()
+        if created:
+            facts.tell_changed(self._session, created, self._context)
+        if self._changed:
+            facts.tell_changed(self._session, self._changed, self._context)
+        return bool(created or self._changed)
+
+
+def _parts(values: list[Any]) -> Iterator[list[Any]]:
+    """Split a list for IN (…), which has a limit."""
+    for start in range(0, len(values), BATCH):
+        yield values[start : start + BATCH]
