@@ -70,14 +70,14 @@ class ColumnMap:
 def read_map(path: Path | None) -> ColumnMap:
     """Read a MAP.toml; None gives an empty map.
 
-    raises  NotFound PATH_NOT_FOUND; Invalid MEMBERS_MAP_INVALID
+    raises  NotFound MEMBERS_FILE_NOT_FOUND; Invalid MEMBERS_MAP_INVALID
     """
     if path is None:
         return ColumnMap()
     try:
         table = parse_toml(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, IsADirectoryError):
-        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
+        raise NotFound("MEMBERS_FILE_NOT_FOUND", file=str(path)) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
         raise Invalid("MEMBERS_MAP_INVALID", file=str(path), why=str(problem)[:200]) from None
     unknown = [name for name in table if name not in ("columns", "values", "defaults")]
@@ -97,11 +97,11 @@ def read_map(path: Path | None) -> ColumnMap:
 def read_rows(path: Path, mapping: ColumnMap) -> Iterator[tuple[int, dict[str, Cell]]]:
     """Yield each row that is not empty: its number in the file, from 1 for the header, and its cells by field.
 
-    raises  NotFound  PATH_NOT_FOUND
+    raises  NotFound  MEMBERS_FILE_NOT_FOUND
             Invalid   MEMBERS_FILE_UNREADABLE, MEMBERS_COLUMN_MISSING
     """
     if not path.is_file():
-        raise NotFound("PATH_NOT_FOUND", path=str(path))
+        raise NotFound("MEMBERS_FILE_NOT_FOUND", file=str(path))
     if path.stat().st_size > MOST_BYTES:
         raise Invalid("MEMBERS_FILE_UNREADABLE", file=str(path), why=f"more than {MOST_BYTES} bytes")
     rows = _sheet(path) if path.suffix.lower() in _SHEETS else _csv(path)
