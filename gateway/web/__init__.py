@@ -12,6 +12,7 @@ from gateway.web import (
     filters,
     home,
     marcview,
+    member_acts,
     member_forms,
     members,
     neighbours,
@@ -45,6 +46,7 @@ MODULES = (
     # Before the page of a member, whose id could be `new`.
     member_forms,
     members,
+    member_acts,
     assets,
 )
 

@@ -10,8 +10,11 @@ from chassis.errors import Error
 from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.hits import local_text
+from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import page
 from gateway.web.texts import wording
+from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import members_pb2 as wire
 
 router = APIRouter()
@@ -49,11 +52,18 @@ async def change_password(request: Request) -> Response:
 
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     own = (await call(request, members(request).GetAccount, wire.GetAccountRequest())).account
+    membership = None
+    if own.member_id:
+        membership = await call(request, members(request).GetOwnMember, cards_pb2.GetOwnMemberRequest())
+    words = wording(language(request))
     return page(
         request,
         "account.html",
         query="",
         own=own,
+        member=membership.member if membership else None,
+        qr=qr_svg(membership.qr, label=words.say("account.qr")) if membership and membership.qr else "",
+        category=local_text(membership.member.category_name, words.language) if membership else "",
         form=form,
         is_changed=request.query_params.get("changed") == "password",
         status=status,

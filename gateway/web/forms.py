@@ -171,14 +171,15 @@ def _visitor_name(request: Request) -> str:
 def refuse(request: Request, form: Form, error: Error, places: Mapping[str, str]) -> Form:
     """Put the sentences of an error into a form, and let it be sent again with the same key.
 
-    places  the field that a reason concerns; a refusal with the fact `field` names it itself
+    places  the field of the form that a reason concerns, or that the fact `field` of a refusal names
     raises  Unauthenticated  the session has ended
     """
     if isinstance(error, Unauthenticated) and error.reason in sessions.ENDED:
         raise error
     lang = language(request)
     for refusal in error.refusals:
-        place = places.get(refusal.reason) or str(refusal.facts.get("field", ""))
+        field_name = str(refusal.facts.get("field", ""))
+        place = places.get(refusal.reason) or places.get(field_name, field_name)
         sentence = refusal.sentence.in_language(lang)
         if place in places.values() or place in form.values:
             form.errors.setdefault(place, sentence)

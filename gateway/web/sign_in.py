@@ -5,8 +5,6 @@ from __future__ import annotations
 import orjson
 from cryptography.fernet import Fernet, InvalidToken
 from fastapi import APIRouter
-from markupsafe import Markup
-from reportlab.graphics.barcode.qrencoder import QRCode, QRErrorCorrectLevel
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -26,8 +24,10 @@ from gateway.web.forms import (
     visitor_form,
     visitor_secret,
 )
+from gateway.web.qr_svg import qr_svg
 from gateway.web.rendering import local_target, page
 from gateway.web.texts import wording
+from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 
 router = APIRouter()
@@ -36,8 +36,11 @@ router = APIRouter()
 HOME = "/account"
 # Between password and code.
 STEP_SECONDS = 300
-# White modules around a QR code (ISO/IEC 18004).
-QUIET = 4
+_SLIP_FIELDS = {
+    "PASSWORD_COMMON": "password",
+    "PASSWORD_TOO_LONG": "password",
+    "PASSWORD_TOO_SHORT": "password",
+}
 _LINK_FIELDS = {
     "PASSWORD_COMMON": "password",
     "PASSWORD_TOO_LONG": "password",
@@ -144,6 +147,39 @@ async def _end_session(request: Request) -> None:
         await call(request, members(request).SignOut, wire.SignOutRequest(session=session.secret))
 
 
+@router.get("/sign-in/slip")
+async def slip(request: Request) -> Response:
+    """Show the form for a member's password, with the code that the desk has given."""
+    sessions.require_secure(request)
+    form, secret = visitor_form(request)
+    return keep_visitor(request, page(request, "sign_in_slip.html", query="", form=form, is_private=True), secret)
+
+
+@router.post("/sign-in/slip")
+async def use_slip(request: Request) -> Response:
+    sessions.require_secure(request)
+    fields = await read_visitor_form(request)
+    number, code, password = fields.text("number"), _digits(fields.get("code", "")), fields.get("password", "")
+    form, secret = visitor_form(request, {"number": number})
+    message = cards_pb2.UseSlipRequest(number=number, code=code, password=password, address=address_of(request.scope))
+    status = 400
+    if password != fields.get("repeated", ""):
+        form.errors["repeated"] = wording(language(request)).say("signin.differ")
+    else:
+        try:
+            await call(request, members(request).UseSlip, message)
+            status = 200
+        except Error as problem:
+            refuse(request, form, problem, _SLIP_FIELDS)
+            status = problem.http_status
+    if status == 200:
+        form, secret = visitor_form(request, {"user": number})
+        response = page(request, "sign_in.html", query="", form=form, back="", is_private=True, is_set=True)
+    else:
+        response = page(request, "sign_in_slip.html", query="", form=form, is_private=True, status=status)
+    return keep_visitor(request, response, secret)
+
+
 @router.get("/sign-in/link/{link}")
 async def link(request: Request) -> Response:
     """Show the form for the first password, and the second factor where the role needs one."""
@@ -194,25 +230,3 @@ async def _link_page(request: Request, form: Form, secret: str, *, status: int =
         status=status,
     )
     return keep_visitor(request, response, secret)
-
-
-def qr_svg(text: str, *, label: str) -> Markup:
-    """Draw a QR code as an SVG element, black on white in every colour scheme.
-
-    label  for readers who do not see it
-    """
-    code = QRCode(None, QRErrorCorrectLevel.M)
-    code.addData(text)
-    code.make()
-    modules = code.getModuleCount()
-    side = modules + 2 * QUIET
-    path = "".join(
-        f"M{column + QUIET} {row + QUIET}h1v1h-1z"
-        for row in range(modules)
-        for column in range(modules)
-        if code.isDark(row, column)
-    )
-    return Markup(
-        '<svg class="qr" viewBox="0 0 {side} {side}" role="img" aria-label="{label}" shape-rendering="crispEdges">'
-        '<path fill="#fff" d="M0 0h{side}v{side}H0z"/><path fill="#000" d="{path}"/></svg>'
-    ).format(side=side, label=label, path=path)

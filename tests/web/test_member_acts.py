@@ -1,0 +1,155 @@
+"""Acts on a member's page, and the member's own account: what the desk does for a member, and what the member sees."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import zxingcpp
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+
+from chassis import clock
+from gateway import sessions
+from gateway.web import members as member_pages
+from services.members.people import values
+from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
+from tests.web.conftest import PHONE, Visit
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.test_member_pages import register, search
+from tests.web.visitors import Visitor, visitor
+
+
+@pytest.fixture(scope="module")
+def desk(address: str) -> Iterator[Visitor]:
+    """The browser of a signed-in manager."""
+    with visitor(address) as desk:
+        assert desk.sign_in(add_staff(new_user("manager"), "manager", name="Budi Santoso")).status_code == 303
+        yield desk
+
+
+def number_of(desk: Visitor, path: str) -> str:
+    return str(desk.open(path).xpath("//p[@class='by']/span")[0].text_content())
+
+
+def test_the_choices_are_those_of_members() -> None:
+    assert member_pages.BLOCK_REASONS == values.BLOCK_REASONS
+    assert member_pages.ALIASES == values.ALIASES
+
+
+def test_a_membership_is_renewed_and_a_date_that_has_passed_is_refused_at_its_field(desk: Visitor) -> None:
+    path = register(desk, name="Nurbaiti Renewal")
+    desk.open(path)
+    desk.send(f"{path}/renewals", {"expires_on": "2020-01-01"})
+    assert desk.response.status_code == 409
+    assert "has passed" in desk.page.xpath("//*[@id='expires_on-error']")[0].text_content()
+    assert desk.form("/renewals")["expires_on"] == "2020-01-01"
+    end = (clock.now() + timedelta(days=400)).date()
+    desk.send(f"{path}/renewals", {"expires_on": end.isoformat()})
+    assert f"until {end.day} " in desk.text
+
+
+def test_a_block_is_seen_first_and_ended(desk: Visitor) -> None:
+    path = register(desk, name="Syamsul Blocked")
+    desk.open(path)
+    desk.send(f"{path}/blocks", {"reason": "unpaid", "note": "Two books"})
+    assert "Blocked: Unpaid – Two books" in desk.text
+    search(desk, "syamsul blocked")
+    [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
+    desk.send(action.partition(path)[1] + action.partition(path)[2])
+    assert "Blocked" not in desk.text.replace("Syamsul Blocked", "")
+
+
+def test_a_lost_card_gets_a_new_number_and_the_old_one_still_finds_the_member(desk: Visitor) -> None:
+    path = register(desk, name="Lindawati Lost")
+    old = number_of(desk, path)
+    desk.send(f"{path}/cards", {"act": "lost"})
+    new = number_of(desk, path)
+    assert new != old
+    assert search(desk, new) == path
+    assert search(desk, old) == path
+    assert "scanned card: lost" in desk.text
+
+
+def test_a_number_from_elsewhere_is_added_as_it_was_scanned_and_removed(desk: Visitor) -> None:
+    path = register(desk, name="Alias Person")
+    desk.open(path)
+    desk.send(f"{path}/cards", {"act": "alias", "alias_kind": "nim", "alias_code": "0012345678"})
+    assert "0012345678" in desk.text
+    assert search(desk, "0012345678") == path
+    desk.open(path)
+    desk.send(f"{path}/cards", {"act": "alias", "alias_kind": "nim", "alias_code": ""})
+    assert desk.response.status_code == 400
+    assert desk.page.xpath("//*[@id='alias_code-error']")
+    desk.open(path)
+    [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
+    desk.send(action.partition(path)[1] + action.partition(path)[2])
+    assert "0012345678" not in desk.text
+
+
+def test_the_card_is_a_pdf_that_no_cache_keeps(desk: Visitor) -> None:
+    path = register(desk, name="Printed Person")
+    for layout in ("card", "sheet"):
+        response = desk.http.get(f"{path}/card.pdf?layout={layout}")
+        assert response.headers["content-type"] == "application/pdf"
+        assert response.content.startswith(b"%PDF-")
+        assert response.headers["cache-control"] == "no-store"
+
+
+def test_a_member_sets_a_password_with_the_desks_code_and_sees_the_card(
+    desk: Visitor, address: str, visit: Visit
+) -> None:
+    path = register(desk, name="Rahmi Yunita", phone="0813 1111 2222", note="Only for the desk")
+    number = number_of(desk, path)
+    desk.send(f"{path}/slips")
+    code = desk.page.xpath("//dl//code/text()")[1]
+    assert code not in desk.open(path).text_content()
+    with visitor(address) as reader:
+        reader.open("/sign-in/slip")
+        words = {"number": number, "password": PASSWORD, "repeated": PASSWORD}
+        assert reader.send("/sign-in/slip", {**words, "code": "000000"}).status_code == 401
+        assert reader.form("/sign-in/slip")["number"] == number
+        assert reader.send("/sign-in/slip", {**words, "code": code, "repeated": "other words"}).status_code == 400
+        assert reader.send("/sign-in/slip", {**words, "code": code}).status_code == 200
+        reader.sign_in(Staff("", number, ""))
+        reader.open("/account")
+        assert "Rahmi Yunita" in reader.text
+        assert "+6281311112222" in reader.text
+        assert "Only for the desk" not in reader.response.text
+        assert not reader.page.xpath("//header//a[@href='/members']")
+        reader.open(path)
+        assert reader.response.status_code == 403
+        secret = reader.http.cookies[sessions.HTTP_COOKIE]
+    page = visit("/sign-in", size=PHONE)
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    page.goto("/account")
+    picture = Image.open(io.BytesIO(page.locator(".member-card .qr").screenshot()))
+    [decoded] = zxingcpp.read_barcodes(picture)
+    assert search(desk, decoded.text) == path
+    assert "scanned card" not in desk.text
+    # The code of the card is signed: whoever knows the number cannot make it.
+    assert decoded.text != number
+    page.evaluate(Axe().axe_script)
+    assert page.evaluate(VIOLATIONS, ["wcag2a", "wcag2aa", "best-practice"]) == []
+
+
+def test_the_page_of_a_member_with_everything_is_accessible_on_every_screen(visit: Visit, desk: Visitor) -> None:
+    path = register(desk, name="Everything Person")
+    desk.open(path)
+    desk.send(f"{path}/blocks", {"reason": "conduct"})
+    desk.send(f"{path}/cards", {"act": "alias", "alias_kind": "rfid", "alias_code": "E2000017221101441890"})
+    page = visit("/sign-in", size=PHONE)
+    secret = desk.http.cookies[sessions.HTTP_COOKIE]
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    for address in (path, f"{path}?card=lost", "/sign-in/slip"):
+        page.goto(address)
+        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.evaluate(Axe().axe_script)
+        for width, font_size, scheme, motion, rules in DISPLAYS:
+            page.set_viewport_size({"width": width, "height": 800})
+            page.evaluate(SET_FONT_SIZE, font_size)
+            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
+            assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
+            assert wide_elements(page) == [], (address, width, font_size)
