@@ -57,7 +57,10 @@ class SlipBody(Body):
     number: str = Field(description="The number on the card.", max_length=64, examples=["1000000018"])
     code: str = Field(description="The code on the slip.", max_length=64, examples=["K7PM2XQR"], repr=False)
     password: str = Field(
-        description="The new password.", max_length=256, examples=["lampu perahu kemarau"], repr=False
+        description="The new password, of 8 to 128 characters.",
+        max_length=128,
+        examples=["lampu perahu kemarau"],
+        repr=False,
     )
 
 

@@ -69,7 +69,7 @@ async def search(request: Request, body: SearchBody, members: Members) -> Respon
 
 
 @router.get(
-    "/members/categories",
+    "/member-categories",
     response_model=Categories,
     **documented(
         operation="list_member_categories",

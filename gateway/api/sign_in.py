@@ -18,7 +18,7 @@ from rangkiang.members.v1 import sign_in_pb2 as wire
 router = APIRouter(tags=["sign-in"], route_class=ApiRoute)
 
 # Longer ones are refused before anything is done with them.
-LONGEST_USER, LONGEST_PASSWORD, LONGEST_SECRET = 64, 256, 128
+LONGEST_USER, LONGEST_PASSWORD, LONGEST_NEW_PASSWORD, LONGEST_SECRET = 64, 256, 128, 128
 
 
 class Credentials(BaseModel):
@@ -62,8 +62,8 @@ class PasswordChange(BaseModel):
         description="The current password.", max_length=LONGEST_PASSWORD, examples=["kopi jendela sungai"], repr=False
     )
     new_password: str = Field(
-        description="The new password, of at least 8 characters.",
-        max_length=LONGEST_PASSWORD,
+        description="The new password, of 8 to 128 characters.",
+        max_length=LONGEST_NEW_PASSWORD,
         examples=["lampu perahu kemarau"],
         repr=False,
     )

@@ -226,7 +226,10 @@ async def add_client(request: Request, body: NewClient, members: Members) -> Res
     "/clients/{client_id}",
     response_model=Client,
     **documented(
-        operation="revoke_client", summary="Revoke a client", example=_CLIENT, errors=(401, 403, 404, 429, 503, 504)
+        operation="revoke_client",
+        summary="Revoke a client",
+        example=_CLIENT,
+        errors=(400, 401, 403, 404, 429, 503, 504),
     ),
 )
 async def revoke_client(request: Request, client_id: AccountId, members: Members) -> Response:

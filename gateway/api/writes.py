@@ -10,7 +10,7 @@ from fastapi import Depends, Header
 from chassis.errors import Invalid
 from gateway.problems import VersionNeeded
 
-_VERSION = re.compile(r'"([0-9]{1,18})"')
+_VERSION = re.compile(r'^"([0-9]{1,18})"$')
 
 _IfMatch = Annotated[
     str,
@@ -18,6 +18,7 @@ _IfMatch = Annotated[
         alias="If-Match",
         description="The version that the client has read, in quotation marks.",
         examples=['"7"'],
+        json_schema_extra={"pattern": _VERSION.pattern},
     ),
 ]
 
