@@ -78,6 +78,7 @@ class Import:
         self.counts = Counts(**before)
         for row in batch:
             del row.findings[row.converted :]
+        numbers.lock(session, self._institution_id)
         work = _Batch(session, self._institution_id, self._master, self._context)
         self.counts.read += len(batch)
         work.find(batch)

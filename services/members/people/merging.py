@@ -100,6 +100,7 @@ def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, mas
     merged = session.get_one(Member, row.merged_id, with_for_update=True)
     values = drafts.all_values(merged, master)
     hashes = sealed.hashes_of(values, institution_id=merged.institution_id, master=master)
+    numbers.lock(session, merged.institution_id)
     store.raise_all(store.check_unique(session, merged.institution_id, hashes, ()))
     for name, table in _MOVED.items():
         ids = [UUID(one) for one in row.moved[name]]

@@ -54,6 +54,18 @@ def is_mistyped(number: str) -> bool:
     return _OWN.fullmatch(number) is not None and not is_valid(number)
 
 
+def lock(session: Session, institution_id: UUID) -> None:
+    """Let one transaction at a time look for who has a number or a NIK and then give it to somebody.
+
+    On SQLite every writer is alone.
+    """
+    series = NumberSeries
+    row = select(series.prefix).where(series.institution_id == institution_id).with_for_update()
+    if session.scalar(row) is None:
+        _begin_series(session, institution_id)
+        session.scalar(row)
+
+
 def take_numbers(session: Session, institution_id: UUID, count: int) -> list[str]:
     """Take the next numbers of an institution. Others wait until the transaction ends; a rollback gives them back."""
     series = NumberSeries

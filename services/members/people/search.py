@@ -18,8 +18,10 @@ from services.members.tables import Card, Member, MemberLookup, MemberWord
 
 MOST_COUNTED = 200
 LONGEST_LIST = 50
-# Ranges of words are compared up to this size, to begin with the smallest.
-_MOST_COMPARED = 2_000
+# Ranges of words are counted up to this size, to begin with the smallest.
+_MOST_COMPARED = 8_000
+# A member may have several words of one beginning.
+_MOST_READ = 300
 _LAST_LETTER = "\U0010ffff"
 
 
@@ -45,8 +47,9 @@ def find(session: Session, institution_id: UUID, query: str, *, limit: int, curs
     """
     limit = min(max(limit, 1), LONGEST_LIST)
     offset = _offset(cursor)
-    ids = list(dict.fromkeys([*_by_number(session, institution_id, query), *_by_words(session, institution_id, query)]))
-    has_more = len(ids) > MOST_COUNTED
+    by_words, is_cut = _by_words(session, institution_id, query)
+    ids = list(dict.fromkeys([*_by_number(session, institution_id, query), *by_words]))
+    has_more = is_cut or len(ids) > MOST_COUNTED
     ids = ids[:MOST_COUNTED]
     end = offset + limit
     return Found(load(session, ids[offset:end]), len(ids), has_more, _cursor(end) if end < len(ids) else "")
@@ -89,19 +92,19 @@ def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]
     return ids
 
 
-def _by_words(session: Session, institution_id: UUID, query: str) -> list[UUID]:
-    """Return the members whose words begin with each word of the query, by name; at most one more than is counted.
+def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
+    """Return the members whose words begin with each word of the query, by name, and whether there are more.
 
     It reads the words of the rarest beginning in order, and looks up the others for each member.
     """
     words = names.query_words(query)
     if not words:
-        return []
+        return [], False
     if len(words) > 1:
         sizes = {word: _size(session, institution_id, word) for word in words}
         words.sort(key=lambda word: (sizes[word], -len(word)))
         if not sizes[words[0]]:
-            return []
+            return [], False
     first, *others = words
     statement = select(MemberWord.member_id, MemberWord.name_key).where(
         MemberWord.institution_id == institution_id, _begins(MemberWord, first)
@@ -114,11 +117,12 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> list[UUID]:
             )
         )
     rows = session.execute(
-        statement.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id).limit(4 * MOST_COUNTED)
+        statement.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id).limit(_MOST_READ)
     ).all()
     # One member may have several words of a beginning.
     ordered = {row.member_id: row.name_key for row in reversed(rows)}
-    return sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))[: MOST_COUNTED + 1]
+    ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
+    return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
 
 
 def _size(session: Session, institution_id: UUID, word: str) -> int:

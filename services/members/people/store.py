@@ -91,6 +91,7 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
     given = with_titles_apart(given, new.fields)
     number, aliases, code_problems = _clean_codes(new)
     problems += code_problems + _check_lists(new.evidence, new.consents)
+    numbers.lock(session, institution_id)
     known = categories.fill(session, institution_id)
     category = next((one for one in known if one.code == given.get("category")), None)
     if category is None:
@@ -166,6 +167,7 @@ def change(
     changed = [name for name in after if after[name] != before[name]]
     hashes = sealed.hashes_of(after, institution_id=member.institution_id, master=master)
     if "nik" in changed:
+        numbers.lock(session, member.institution_id)
         problems += check_unique(session, member.institution_id, hashes, (), own=member.id)
     raise_all(problems)
     _store(session, member, after, changed, hashes, master)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from typing import Any
 
@@ -306,3 +307,12 @@ def test_raw_sql_reads_and_changes_no_row_of_another_institution(office: Office)
             session.execute(text(f"DELETE FROM {table}"))
         session.execute(text("UPDATE members SET name = 'x'"))
     assert Desk(office).get(new.id).name == "Siti Rahma"
+
+
+def test_two_desks_at_once_register_a_person_once(office: Office) -> None:
+    desk = Desk(office)
+    desk.register("Umar")
+    names = [f"Ali {letter * 3}" for letter in "abcdef"]
+    with ThreadPoolExecutor(6) as pool:
+        answers = list(pool.map(lambda name: reasons(lambda: desk.register(name, nik=SEALED["nik"])), names))
+    assert sorted(answers) == [[], *[["NIK_IN_USE"]] * 5]

@@ -3,23 +3,32 @@
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from chassis import clock
 from chassis.context import system
-from chassis.rpc import inproc
+from chassis.db import Database
+from chassis.ids import new_id
+from chassis.service import Resources
+from chassis.settings import load
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
+from services.members.jobs import erase_again
 from services.members.people import erasure, facts
 from services.members.people.categories import end_of, seeds_of
+from services.members.service import SERVICE
 from services.members.tables import Member
 from tests.services.members.conftest import TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
-_ = inproc
 UMUM = seeds_of("public")[3]
 
 
@@ -157,7 +166,7 @@ def test_erasure_is_refused_while_something_is_open(office: Office) -> None:
     desk.register("Zaki", category="anak", guardian=wire.Guardian(member_id=new.id))
     first, _second = block(desk, new.id, "lost_item"), block(desk, new.id, "conduct")
     with office.database.transaction(TEST) as session:
-        session.get_one(Member, facts.UUID(new.id)).open_loans = 2
+        session.get_one(Member, UUID(new.id)).open_loans = 2
     error = error_of(lambda: erase(desk, new.id))
     assert [(one.reason, one.facts) for one in error.refusals] == [
         ("ERASURE_OPEN_LOANS", {"count": 2}),
@@ -214,7 +223,7 @@ def test_an_erased_member_leaves_a_count_and_nothing_else(office: Office) -> Non
 def test_a_restored_database_forgets_again_who_was_erased(office: Office) -> None:
     desk = Desk(office)
     new, other = desk.register("Siti Rahma"), desk.register("Ali")
-    erased = [erasure.Erased(facts.UUID(new.id), facts.UUID(new.id), 5, clock.now())]
+    erased = [erasure.Erased(UUID(new.id), UUID(new.id), 5, clock.now())]
     restore = system("restore")
     with office.database.transaction(restore) as session:
         assert erasure.replay(session, erased, context=restore) == 1
@@ -243,10 +252,8 @@ def test_a_snapshot_has_every_member_and_who_was_erased(office: Office, monkeypa
 
 def test_a_fact_has_at_most_500_members(office: Office) -> None:
     with office.database.transaction(TEST) as session:
-        members = [Member(id=facts.new_id(), institution_id=UNAND, version=1, category="x", birth_year=0, kelurahan="",
-                          sex="", group="") for _ in range(501)]  # fmt: skip
-        for member in members:
-            session.expunge(member) if member in session else None
+        empty = dict.fromkeys(("category", "kelurahan", "sex", "group"), "")
+        members = [Member(id=new_id(), institution_id=UNAND, version=1, birth_year=0, **empty) for _ in range(501)]
         facts.tell_changed(session, members, system("x"))
     assert [len(body["members"]) for _, body in bodies(office)] == [500, 1]
 
@@ -258,4 +265,23 @@ def test_regions_and_age_bands_name_nobody() -> None:
     assert [age_band(year, 2026) for year in (0, 2026, 2021, 2020, 2009, 2008, 1966, 1965, 1900)] == [
         "", "0-5", "0-5", "6-12", "13-17", "18-25", "41-60", "61+", "61+",
     ]  # fmt: skip
-    assert date(2026, 1, 1)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_restore_erases_again_whom_the_database_in_use_has_erased(office: Office, tmp_path: Path) -> None:
+    """`restored` stands for a backup of before the erasure; the settings name the database in use."""
+    desk = Desk(office)
+    new = desk.register("Siti Rahma")
+    copy = sqlite3.connect(tmp_path / "restored.db")
+    with sqlite3.connect(office.database.url.database or "") as source:
+        source.backup(copy)
+    copy.close()
+    erase(desk, new.id)
+    settings = load({"DATABASE_URL": str(office.database.url)})
+    with closing(Database(f"sqlite:///{tmp_path}/restored.db", protected_tables=SERVICE.protected_tables)) as restored:
+        with restored.reading(TEST) as session:
+            assert session.get_one(Member, UUID(new.id)).name == "Siti Rahma"
+        erase_again(Resources(settings=settings, database=restored, service=SERVICE))
+        with restored.reading(TEST) as session:
+            member = session.get_one(Member, UUID(new.id))
+        assert (member.name, member.sealed, member.erased_at is not None) == ("", b"", True)
