@@ -39,6 +39,8 @@ NOT_RUN = (
     "install -d -o rangkiang",
     "install -m 0644 /opt/rangkiang/systemd/rangkiang",
     "kubectl ",
+    "rangkiang keys new > master-key",
+    "rangkiang keys paper",
     "runuser -u rangkiang",
     "sed -i 's/newTag",
     "systemctl daemon-reload",

@@ -115,6 +115,7 @@ class Machine:
         text = text.replace("https://katalog.example.org", f"http://127.0.0.1:{self.port}")
         assert "PORT=8080\n" in text
         assert "METRICS_PORT=9464\n" in text
+        text = text.replace("/var/lib/rangkiang-keys", f"{self.data}-keys")
         text = text.replace("METRICS_PORT=9464\n", f"METRICS_PORT={self.metrics_port}\n")
         self.settings.write_text(text.replace("\nPORT=8080\n", f"\nPORT={self.port}\n"))
 
