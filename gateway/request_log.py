@@ -66,7 +66,8 @@ class RequestLog:
         fields: dict[str, Any] = {
             "request_id": scope["state"]["request_id"],
             "method": scope["method"],
-            "path": scope["path"],
+            # The address of a one-time link is its secret.
+            "path": route if "{link}" in route else scope["path"],
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),

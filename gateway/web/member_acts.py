@@ -11,9 +11,11 @@ from starlette.responses import Response
 
 from chassis.errors import Error, NotFound
 from gateway.clients import call, members
+from gateway.negotiation import language
 from gateway.web.forms import for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.members import member_page
 from gateway.web.rendering import page
+from gateway.web.texts import wording
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
 router = APIRouter()
@@ -101,6 +103,24 @@ async def make_slip(request: Request) -> Response:
     message = people_pb2.GetMemberRequest(id=_member(request))
     member = (await call(request, members(request).GetMember, message)).member
     return page(request, "slip.html", query="", member=member, slip_code=reply.code)
+
+
+@router.post("/members/{member_id}/erasure")
+@for_signed_in
+async def erase(request: Request) -> Response:
+    """Erase a member; the box that says so must be ticked, because nobody can undo it."""
+    fields = await read_form(request)
+    form = signed_in_form(request, fields)
+    if "sure" not in fields:
+        form.errors["sure"] = wording(language(request)).say("members.erase_unsure")
+        return await member_page(request, form, status=400)
+    try:
+        await call(request, members(request).EraseMember, people_pb2.EraseMemberRequest(id=_member(request)))
+    except NotFound:
+        raise
+    except Error as problem:
+        return await member_page(request, refuse(request, form, problem, _PLACES), status=problem.http_status)
+    return redirect("/members")
 
 
 async def _act(request: Request, act: Awaitable[Any], fields: dict[str, str]) -> Response:

@@ -83,3 +83,12 @@ def test_without_the_setting_there_is_no_access_log(access_lines: Any) -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url) as address:
         httpx.get(f"{address}/api/v1/search?q=navis")
     assert not access_lines()
+
+
+def test_the_secret_of_a_one_time_link_is_in_no_log(access_lines: Any) -> None:
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, access_log="on") as address:
+        assert httpx.get(f"{address}/sign-in/link/very-secret", headers=ID).status_code == 404
+        eventually(lambda: len(access_lines()) >= 1)
+    lines = access_lines()
+    assert [line["path"] for line in lines] == ["/sign-in/link/{link}"]
+    assert "very-secret" not in str(lines)

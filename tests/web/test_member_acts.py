@@ -89,6 +89,23 @@ def test_a_number_from_elsewhere_is_added_as_it_was_scanned_and_removed(desk: Vi
     assert "0012345678" not in desk.text
 
 
+def test_a_member_is_erased_when_nothing_is_open_and_the_box_is_ticked(desk: Visitor) -> None:
+    path = register(desk, name="Zahara Erased")
+    desk.open(path)
+    desk.send(f"{path}/erasure")
+    assert desk.response.status_code == 400
+    assert desk.page.xpath("//*[@id='sure-error']")
+    desk.send(f"{path}/blocks", {"reason": "lost_item"})
+    desk.send(f"{path}/erasure", {"sure": "1"})
+    assert desk.response.status_code == 409
+    assert "Settle it first" in desk.text
+    [action] = [form.action for form in desk.page.forms if form.action.endswith("/end")]
+    desk.send(action.partition(path)[1] + action.partition(path)[2])
+    assert desk.send(f"{path}/erasure", {"sure": "1"}).url.path == "/members"
+    assert search(desk, "zahara erased") == "/members"
+    assert "No member matches" in desk.text
+
+
 def test_the_card_is_a_pdf_that_no_cache_keeps(desk: Visitor) -> None:
     path = register(desk, name="Printed Person")
     for layout in ("card", "sheet"):
