@@ -359,7 +359,11 @@ def _sqlite_engine(
     url: str, *, begin: str, pool_size: int, protected_tables: tuple[str, ...], mapped_bytes: int = 0
 ) -> Engine:
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=0, connect_args={"check_same_thread": False, "timeout": 30}
+        url,
+        pool_size=pool_size,
+        max_overflow=0,
+        hide_parameters=True,  # errors are logged, and values may be personal
+        connect_args={"check_same_thread": False, "timeout": 30},
     )
 
     telemetry.watch_sql(engine, event.listen)

@@ -166,7 +166,12 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
     availability = availability_of(url)
     engine = create_engine(
-        url, pool_size=pool_size, max_overflow=overflow, pool_timeout=POOL_SECONDS, pool_pre_ping=True
+        url,
+        pool_size=pool_size,
+        max_overflow=overflow,
+        pool_timeout=POOL_SECONDS,
+        pool_pre_ping=True,
+        hide_parameters=True,  # errors are logged, and values may be personal
     )
 
     @event.listens_for(engine, "do_connect")

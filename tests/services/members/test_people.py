@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
+from chassis.db import Database
 from chassis.errors import Outdated
 from rangkiang.members.v1 import events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
@@ -316,3 +318,10 @@ def test_two_desks_at_once_register_a_person_once(office: Office) -> None:
     with ThreadPoolExecutor(6) as pool:
         answers = list(pool.map(lambda name: reasons(lambda: desk.register(name, nik=SEALED["nik"])), names))
     assert sorted(answers) == [[], *[["NIK_IN_USE"]] * 5]
+
+
+def test_an_error_of_the_database_shows_no_value(database: Database) -> None:
+    with database.reading(TEST) as session, pytest.raises(DBAPIError) as raised:
+        session.execute(text("SELECT no_column FROM members WHERE name = :name"), {"name": "Siti Rahma"})
+    assert "no_column" in str(raised.value)
+    assert "Rahma" not in str(raised.value)
