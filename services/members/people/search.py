@@ -101,10 +101,7 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     if not words:
         return [], False
     if len(words) > 1:
-        sizes = {word: _size(session, institution_id, word) for word in words}
-        words.sort(key=lambda word: (sizes[word], -len(word)))
-        if not sizes[words[0]]:
-            return [], False
+        words = _rarest_first(session, institution_id, words)
     first, *others = words
     statement = select(MemberWord.member_id, MemberWord.name_key).where(
         MemberWord.institution_id == institution_id, _begins(MemberWord, first)
@@ -123,6 +120,16 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     ordered = {row.member_id: row.name_key for row in reversed(rows)}
     ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
     return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
+
+
+def _rarest_first(session: Session, institution_id: UUID, words: list[str]) -> list[str]:
+    """Sort words by the number of members that have them; a rare one ends the counting, and long words often are."""
+    sizes: dict[str, int] = {}
+    for word in sorted(words, key=len, reverse=True):
+        sizes[word] = _size(session, institution_id, word)
+        if sizes[word] <= _MOST_READ:
+            break
+    return sorted(words, key=lambda word: (sizes.get(word, _MOST_COMPARED), -len(word)))
 
 
 def _size(session: Session, institution_id: UUID, word: str) -> int:
