@@ -359,12 +359,9 @@ def _sqlite_engine(
     url: str, *, begin: str, pool_size: int, protected_tables: tuple[str, ...], mapped_bytes: int = 0
 ) -> Engine:
     engine = create_engine(
-        url,
-        pool_size=pool_size,
-        max_overflow=0,
-        hide_parameters=True,  # errors are logged, and values may be personal
+        url, pool_size=pool_size, max_overflow=0, hide_parameters=True,  # in errors, because they may be personal
         connect_args={"check_same_thread": False, "timeout": 30},
-    )
+    )  # fmt: skip
 
     telemetry.watch_sql(engine, event.listen)
     marker = Path(f"{engine.url.database}{RESTORING}")

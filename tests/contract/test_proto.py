@@ -55,6 +55,7 @@ NOT_KEYED = {
     "Members/GetLink": "reads what a one-time link is for",
     "Members/UseLink": "a one-time link works once",
     "Members/ChangePassword": "needs the password of before",
+    "Members/UseSlip": "a code works once",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
 }
 
