@@ -11,17 +11,19 @@ from functools import wraps
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import orjson
 from cryptography.fernet import Fernet
 from starlette.datastructures import FormData
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from chassis import ids
+from chassis import clock, ids
 from chassis.errors import Error, Forbidden, KeyReused, Unauthenticated
 from gateway import sessions
 from gateway.negotiation import language
 from gateway.request_guard import READ_METHODS, header_fields
-from gateway.web.rendering import form_token, here, local_target
+from gateway.web.rendering import form_token, here, local_target, page
+from gateway.web.texts import wording
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -29,6 +31,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NOT_KEPT = ("csrf", "key", "password", "new_password", "repeated", "totp")
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
@@ -54,11 +57,11 @@ class Fields(dict[str, str]):
     """The fields of a form that was sent, without control characters; of repeated fields the last, `many` has all."""
 
     def __init__(self, data: FormData) -> None:
-        self._pairs = [(name, _printable(value)) for name, value in data.multi_items() if isinstance(value, str)]
-        super().__init__((name, value) for name, value in self._pairs)
+        self.pairs = [(name, _printable(value)) for name, value in data.multi_items() if isinstance(value, str)]
+        super().__init__(self.pairs)
 
     def many(self, name: str) -> list[str]:
-        return [value for key, value in self._pairs if key == name]
+        return [value for key, value in self.pairs if key == name]
 
     def text(self, name: str) -> str:
         return self.get(name, "").strip()
@@ -73,22 +76,57 @@ def for_signed_in(endpoint: Endpoint) -> Endpoint:
     @wraps(endpoint)
     async def guarded(request: Request) -> Response:
         if sessions.act_for(request) is None:
-            return _to_sign_in(request)
+            return await _to_sign_in(request)
         try:
             return await endpoint(request)
         except Unauthenticated as problem:
             if problem.reason not in sessions.ENDED:
                 raise
-            return _to_sign_in(request)
+            return await _to_sign_in(request)
 
     return guarded
 
 
-def _to_sign_in(request: Request) -> Response:
+async def _to_sign_in(request: Request) -> Response:
+    """Send a reader whose session is over to the sign-in page; a form that was sent comes along, to be sent again."""
     back = here(request) if request.method in READ_METHODS else _page_of_form(request)
-    response = RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=_NO_STORE)
+    fields = await _own_fields(request)
+    if fields:
+        form, secret = visitor_form(request)
+        form.general.append(wording(language(request)).say("signin.form_kept"))
+        resume = seal(secret, [request.url.path, fields])
+        response = page(request, "sign_in.html", query="", form=form, back=back, resume=resume, status=401)
+        keep_visitor(request, response, secret)
+    else:
+        response = RedirectResponse(f"/sign-in?{urlencode({'back': back})}", status_code=303, headers=_NO_STORE)
     sessions.forget(request, response)
     return response
+
+
+async def _own_fields(request: Request) -> list[tuple[str, str]]:
+    """Return what was typed into a form that this site made for the session of the cookie; passwords are left out."""
+    secret = request.cookies.get(sessions.cookie_name(request), "")
+    if request.method in READ_METHODS or not secret:
+        return []
+    try:
+        fields = await _read(request, secret)
+    except Forbidden:
+        return []
+    return [pair for pair in fields.pairs if pair[0] not in _NOT_KEPT]
+
+
+def seal(secret: str, value: Any) -> str:
+    """Return a value (JSON) for a form between two steps: only the browser's cookie has the key to it."""
+    return Fernet(secret.encode()).encrypt_at_time(orjson.dumps(value), _now()).decode()
+
+
+def unseal(secret: str, sealed: str, *, seconds: int) -> Any:
+    """Return what `seal` has sealed for this browser. Raises InvalidToken, also when it is older than `seconds`."""
+    return orjson.loads(Fernet(secret.encode()).decrypt_at_time(sealed.encode(), seconds, _now()))
+
+
+def _now() -> int:
+    return int(clock.now().timestamp())
 
 
 def _page_of_form(request: Request) -> str:

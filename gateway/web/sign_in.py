@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import orjson
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import InvalidToken
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis import clock
+from chassis import ids
 from chassis.errors import Error, NotFound
 from gateway import sessions
 from gateway.clients import call, members
@@ -21,11 +20,13 @@ from gateway.web.forms import (
     read_visitor_form,
     redirect,
     refuse,
+    seal,
+    unseal,
     visitor_form,
     visitor_secret,
 )
 from gateway.web.qr_svg import qr_svg
-from gateway.web.rendering import local_target, page
+from gateway.web.rendering import form_token, local_target, page
 from gateway.web.texts import wording
 from rangkiang.members.v1 import cards_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
@@ -36,6 +37,8 @@ router = APIRouter()
 HOME = "/account"
 # Between password and code.
 STEP_SECONDS = 300
+# Between a form whose session was over and the sign-in.
+RESUME_SECONDS = 900
 _SLIP_FIELDS = {
     "PASSWORD_COMMON": "password",
     "PASSWORD_TOO_LONG": "password",
@@ -62,18 +65,19 @@ async def begin_session(request: Request) -> Response:
     """Sign in with user name and password; accounts with a second factor give its code in a second step."""
     sessions.require_secure(request)
     fields = await read_visitor_form(request)
-    back, secret = fields.get("back", ""), visitor_secret(request)
+    secret = visitor_secret(request)
+    kept = {"back": fields.get("back", ""), "resume": fields.get("resume", "")}
     user, password = fields.text("user"), fields.get("password", "")
     form, _ = visitor_form(request, {"user": user})
     if fields.get("sealed"):
         try:
-            user, password = _unseal(secret, fields["sealed"])
+            user, password = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
         except InvalidToken:
             form.general.append(wording(language(request)).say("signin.too_late"))
-            return _password_page(request, form, secret, back=back, status=400)
+            return _password_page(request, form, secret, status=400, **kept)
     if not user or not password:
         form.general.append(wording(language(request)).say("signin.incomplete"))
-        return _password_page(request, form, secret, back=back, status=400)
+        return _password_page(request, form, secret, status=400, **kept)
     message = wire.SignInRequest(
         user=user, password=password, totp=_digits(fields.get("totp", "")), address=address_of(request.scope)
     )
@@ -81,43 +85,43 @@ async def begin_session(request: Request) -> Response:
         reply = await call(request, members(request).SignIn, message)
     except Error as problem:
         if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
-            return _code_page(request, form, secret, sealed=_seal(secret, user, password), back=back)
+            return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **kept)
         refuse(request, form, problem, {})
         if fields.get("sealed"):
             sealed = fields["sealed"]
-            return _code_page(request, form, secret, sealed=sealed, back=back, status=problem.http_status)
-        return _password_page(request, form, secret, back=back, status=problem.http_status)
-    response = redirect(_after(back))
+            return _code_page(request, form, secret, sealed=sealed, status=problem.http_status, **kept)
+        return _password_page(request, form, secret, status=problem.http_status, **kept)
+    response = _resume_page(request, secret, reply, kept["resume"]) or redirect(_after(kept["back"]))
     # Each sign-in has a new secret; the session that this browser had before ends.
     await _end_session(request)
     sessions.begin(request, response, reply)
     return keep_visitor(request, response, "")
 
 
-def _password_page(request: Request, form: Form, secret: str, *, back: str, status: int = 200) -> Response:
-    response = page(request, "sign_in.html", query="", form=form, back=back, is_private=True, status=status)
+def _resume_page(request: Request, secret: str, reply: wire.SignInReply, resume: str) -> Response | None:
+    """Return the page that sends a form again, whose session ended before it was sent; None without one."""
+    try:
+        path, fields = unseal(secret, resume, seconds=RESUME_SECONDS)
+    except InvalidToken:
+        return None
+    form = Form(form_token(reply.session), ids.new_id_text())
+    return page(request, "sign_in_resume.html", query="", form=form, path=path, fields=fields, is_private=True)
+
+
+def _password_page(
+    request: Request, form: Form, secret: str, *, back: str, resume: str = "", status: int = 200
+) -> Response:
+    facts = {"form": form, "back": back, "resume": resume}
+    response = page(request, "sign_in.html", query="", is_private=True, status=status, **facts)
     return keep_visitor(request, response, secret)
 
 
-def _code_page(request: Request, form: Form, secret: str, *, sealed: str, back: str, status: int = 200) -> Response:
-    response = page(
-        request, "sign_in_code.html", query="", form=form, sealed=sealed, back=back, is_private=True, status=status
-    )
+def _code_page(
+    request: Request, form: Form, secret: str, *, sealed: str, back: str, resume: str, status: int
+) -> Response:
+    facts = {"form": form, "sealed": sealed, "back": back, "resume": resume}
+    response = page(request, "sign_in_code.html", query="", is_private=True, status=status, **facts)
     return keep_visitor(request, response, secret)
-
-
-def _seal(secret: str, user: str, password: str) -> str:
-    """Return the first step for the form of the second: only the browser's cookie has the key to it."""
-    return Fernet(secret.encode()).encrypt_at_time(orjson.dumps([user, password]), _now()).decode()
-
-
-def _unseal(secret: str, sealed: str) -> tuple[str, str]:
-    user, password = orjson.loads(Fernet(secret.encode()).decrypt_at_time(sealed.encode(), STEP_SECONDS, _now()))
-    return user, password
-
-
-def _now() -> int:
-    return int(clock.now().timestamp())
 
 
 def _digits(code: str) -> str:
@@ -174,7 +178,7 @@ async def use_slip(request: Request) -> Response:
             status = problem.http_status
     if status == 200:
         form, secret = visitor_form(request, {"user": number})
-        response = page(request, "sign_in.html", query="", form=form, back="", is_private=True, is_set=True)
+        response = page(request, "sign_in.html", query="", form=form, back="", resume="", is_private=True, is_set=True)
     else:
         response = page(request, "sign_in_slip.html", query="", form=form, is_private=True, status=status)
     return keep_visitor(request, response, secret)
@@ -209,7 +213,7 @@ async def use_link(request: Request) -> Response:
         refuse(request, form, problem, _LINK_FIELDS)
         return await _link_page(request, form, secret, status=problem.http_status)
     form, secret = visitor_form(request, {"user": reply.user})
-    response = page(request, "sign_in.html", query="", form=form, back="", is_private=True, is_set=True)
+    response = page(request, "sign_in.html", query="", form=form, back="", resume="", is_private=True, is_set=True)
     return keep_visitor(request, response, secret)
 
 

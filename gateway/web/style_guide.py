@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import NotFound
+from chassis.sentences import sentence
 from gateway.api.queries import SORTS
 from gateway.api.schemas import RECORD_ID_EXAMPLE
 from gateway.negotiation import language
@@ -17,10 +18,12 @@ from gateway.responses import respond
 from gateway.web.citing import citations
 from gateway.web.cover_svg import cover
 from gateway.web.covers import CACHE_SHORTLY, SVG
+from gateway.web.forms import Form
 from gateway.web.hits import hit
 from gateway.web.motifs import WEAVES
 from gateway.web.record_rows import rows
 from gateway.web.rendering import page
+from gateway.web.staff import role_options
 from gateway.web.texts import wording
 from rangkiang.catalog.v1 import catalog_pb2
 from rangkiang.common.v1 import text_pb2
@@ -78,6 +81,7 @@ async def gaya(request: Request) -> Response:
         ],
     )
     shown = {**hit(sample_hit, words.language), "address": "/gaya"}
+    problem = sentence("PARAMETER_NOT_TEXT", parameter=words.say("members.name"))
     value = {
         "value": "ind",
         "name": words.code("language", "ind"),
@@ -90,6 +94,14 @@ async def gaya(request: Request) -> Response:
         request,
         "gaya.html",
         query="",
+        form=Form(
+            token="",
+            key="",
+            values={"sample-name": "…", "sample-role": ["desk"]},
+            errors={"sample-name": problem.in_language(words.language)},
+        ),
+        sexes=[(sex, words.code("sex", sex)) for sex in ("female", "male")],
+        role_options=role_options(request)[:2],
         colours=COLOURS,
         answers=ANSWERS,
         each=shown,

@@ -17,7 +17,7 @@ from gateway.web import members as member_pages
 from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.conftest import PHONE, Visit
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.test_member_pages import register, search
 from tests.web.visitors import Visitor, visitor
 
@@ -163,6 +163,9 @@ def test_the_page_of_a_member_with_everything_is_accessible_on_every_screen(visi
     for address in (path, f"{path}?card=lost", "/sign-in/slip"):
         page.goto(address)
         page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        page.evaluate(SET_FONT_SIZE, "100%")
+        assert small_targets(page) == []
         page.evaluate(Axe().axe_script)
         for width, font_size, scheme, motion, rules in DISPLAYS:
             page.set_viewport_size({"width": width, "height": 800})

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from chassis import clock
 from gateway import sessions
 from gateway.web import member_forms
 from services.members.people import values
-from tests.fakes.accounts import Staff, add_staff, new_user
+from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.conftest import PHONE, Visit
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
 # Elements and attributes that none of these pages has in its content.
@@ -134,6 +136,46 @@ def test_a_change_that_somebody_else_has_made_is_seen_before_it_is_overwritten(d
     assert "Dosen" in desk.text
 
 
+def test_a_form_whose_session_has_ended_is_sent_again_after_the_sign_in(address: str, clerk: Staff) -> None:
+    with visitor(address) as reader:
+        with clock.frozen(clock.now() - timedelta(minutes=31)):
+            reader.sign_in(clerk)
+            reader.open("/members/new")
+        typed = {"name": "Kept Person", "category": "umum", "address": "Jl. Pandan 4", "evidence": ["ktp", "kk"]}
+        reader.send("/members/new", typed, follow=False)
+        assert reader.response.status_code == 401
+        assert "What you typed is kept" in reader.text
+        assert "Jl. Pandan 4" not in reader.response.text
+        reader.send("/sign-in", {"user": clerk.user, "password": "wrong words"})
+        reader.send("/sign-in", {"user": clerk.user, "password": PASSWORD})
+        assert "signed in again" in reader.text
+        reader.send("/members/new", {"evidence": ["ktp", "kk"]})
+        for text in ("Kept Person", "Jl. Pandan 4", "Identity card (KTP)", "Family card (KK)"):
+            assert text in reader.text
+
+
+def test_a_form_of_another_site_is_not_kept_for_the_sign_in(address: str, clerk: Staff) -> None:
+    forged = {"name": "Forged", "category": "umum", "csrf": "0" * 64}
+    with visitor(address) as reader:
+        reader.sign_in(clerk)
+        with clock.frozen(clock.now() + timedelta(minutes=31)):
+            response = reader.http.post("/members/new", data=forged)
+        assert response.status_code == 303
+        assert "Forged" not in response.text
+
+
+def test_a_token_that_the_services_refuse_leads_to_the_sign_in(
+    address: str, clerk: Staff, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "RENEW_BEFORE", timedelta(hours=-1))
+    with visitor(address) as reader:
+        reader.sign_in(clerk)
+        assert reader.http.get("/members").status_code == 200
+        with clock.frozen(clock.now() + timedelta(minutes=6)):
+            response = reader.http.get("/members")
+            assert (response.status_code, response.headers["location"]) == (303, "/sign-in?back=%2Fmembers")
+
+
 def test_hostile_texts_are_shown_as_text_in_every_field(desk: Visitor) -> None:
     desk.open("/members/new")
     names = [name for name in desk.form("/members/new") if name not in ("csrf", "key", "category", "evidence")]
@@ -175,6 +217,9 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor) -
     for address in ("/members", "/members/new", path, f"{path}/edit"):
         page.goto(address)
         page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        page.evaluate(SET_FONT_SIZE, "100%")
+        assert small_targets(page) == []
         page.evaluate(Axe().axe_script)
         for width, font_size, scheme, motion, rules in DISPLAYS:
             page.set_viewport_size({"width": width, "height": 800})

@@ -201,9 +201,10 @@ def test_the_catalogue_goes_on_while_members_is_away(reader: Visitor, desk: Staf
         inproc._services["members"] = members
 
 
-def test_a_new_administrator_begins_with_the_link(reader: Visitor, address: str, administrator: Staff) -> None:
-    with clock.frozen(clock.now() + timedelta(seconds=90)):
-        reader.sign_in(administrator)
+def test_a_new_administrator_begins_with_the_link(reader: Visitor, address: str) -> None:
+    # Each code counts once, so the second of the new administrator is that of a later step.
+    with clock.frozen(clock.now() - timedelta(seconds=90)):
+        reader.sign_in(add_staff(new_user("admin"), "administrator"))
         reader.open("/staff")
         user = new_user("rina")
         reader.send("/staff", {"name": "Rina", "user": user, "roles": ["administrator", "desk"]})

@@ -12,10 +12,10 @@ from axe_playwright_python.sync_playwright import Axe
 from gateway import sessions
 from gateway.web.staff import ROLES
 from services.members.roles import roles
-from tests.fakes.accounts import Staff, add_staff, new_user
+from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.web.conftest import DESK, PHONE, Visit
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, wide_elements
+from tests.web.test_access import AXE_RULES, DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
 
@@ -184,6 +184,9 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, admin: Visitor, 
     for path in ("/account", "/staff", f"/staff/{administrator.id}", "/clients", link):
         page.goto(path)
         page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        page.evaluate(SET_FONT_SIZE, "100%")
+        assert small_targets(page) == []
         page.evaluate(Axe().axe_script)
         for width, font_size, scheme, motion, rules in DISPLAYS:
             page.set_viewport_size({"width": width, "height": 800})
@@ -193,12 +196,24 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, admin: Visitor, 
             assert wide_elements(page) == [], (path, width, font_size)
 
 
+def test_the_step_of_the_code_is_accessible(visit: Visit, administrator: Staff) -> None:
+    page = visit("/sign-in", size=PHONE)
+    page.fill("#user", administrator.user)
+    page.fill("#password", PASSWORD)
+    page.press("#password", "Enter")
+    page.locator("#totp").wait_for()
+    assert page.evaluate("document.activeElement.id") == "totp"
+    page.evaluate(Axe().axe_script)
+    assert page.evaluate(VIOLATIONS, AXE_RULES) == []
+    assert small_targets(page) == []
+
+
 def test_a_sign_in_needs_only_the_keyboard(visit: Visit, address: str) -> None:
     desk = add_staff(new_user("keys"), "desk", name=f"Keys {os.urandom(2).hex()}")
     page = visit("/account", size=DESK, locale="en-GB")
     page.keyboard.type(desk.user)
     page.keyboard.press("Tab")
-    page.keyboard.type("kopi jendela sungai")
+    page.keyboard.type(PASSWORD)
     page.keyboard.press("Enter")
     page.wait_for_url("**/account")
     assert page.locator("h1").inner_text() == "My account"

@@ -60,7 +60,8 @@ class Attempts:
         ends = [
             rows[key].last_at + _pause(rows[key].count - limit.free)
             for limit, key in self._keys.items()
-            if key in rows and rows[key].last_at > now - MEMORY
+            # Free failures do not pause, not even when the clock was set back since.
+            if key in rows and rows[key].count >= limit.free and rows[key].last_at > now - MEMORY
         ]
         latest = max(ends, default=now)
         if latest > now:

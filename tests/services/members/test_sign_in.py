@@ -307,3 +307,10 @@ def test_sign_ins_beyond_two_at_a_time_and_four_waiting_are_refused(office: Offi
     finally:
         for _ in taken:
             passwords._places.release()
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait(office: Office) -> None:
+    office.staff("siti", "desk")
+    with clock.frozen(clock.now() + timedelta(minutes=20)), pytest.raises(Unauthenticated):
+        office.sign_in("siti", "a wrong password", address="192.0.2.1")
+    assert office.sign_in("siti", address="192.0.2.1").session
