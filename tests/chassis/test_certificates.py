@@ -10,7 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -23,9 +23,12 @@ from cryptography.x509.oid import NameOID
 
 from chassis import certificates, clock, tls_connections
 from chassis.certificates import check_certificates, load_certificate, make_certificates, names_of_machine
-from chassis.errors import Error, Invalid
+from chassis.errors import Error, Forbidden, Invalid
+from chassis.rpc.client import sync_channel
 from chassis.service import service_names
 from chassis.settings import load
+from rangkiang.catalog.v1 import searches_pb2
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.servers import processes
@@ -301,6 +304,21 @@ def test_grpc_between_serve_and_gateway_and_https_of_the_gateway(folder: Path, t
         # Without a certificate of the services' authority there is no connection.
         assert speaks(int(port), folder, "catalog")
         assert not speaks(int(port), folder, "")
+        # A batch of the query log comes from the gateway alone, whatever another process says of itself.
+        for name, reason in (("gateway", ""), ("members", "SERVICE_ONLY"), ("catalog", "SERVICE_ONLY")):
+            assert note_search(f"dns:///localhost:{port}", identity(name)) == reason
+
+
+def note_search(url: str, identity: Mapping[str, str]) -> str:
+    """The reason why a process with this certificate may not send a batch of the query log; "" if it may."""
+    settings = load({**identity, "CATALOG_URL": url})
+    search = searches_pb2.Searched(day=clock.now().date().isoformat(), query="surau", total=1, language="id")
+    with sync_channel(url, settings, caller="gateway") as channel:
+        try:
+            CatalogStub(channel).NoteSearches(searches_pb2.NoteSearchesRequest(searches=[search]), timeout=20)
+        except Forbidden as refusal:
+            return refusal.reason
+    return ""
 
 
 def speaks(port: int, folder: Path, identity: str) -> bool:

@@ -53,6 +53,7 @@ NOT_KEYED = {
     "Members/RenewToken": "a token is no effect",
     "Members/IssueToken": "a token is no effect",
     "Members/GetLink": "reads what a one-time link is for",
+    "Members/UseSlip": "a code on a slip works once",
     "Members/UseLink": "a one-time link works once",
     "Members/ChangePassword": "needs the password of before",
     "Members/UseSlip": "a code works once",

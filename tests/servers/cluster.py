@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -53,6 +55,7 @@ class Cluster:
             "BUS_URL": servers.create_vhost(f"{prefix}rangkiang") if prefix else urls["BUS_URL"],
             "SEARCH_URL": f"{urls['SEARCH_ROOT_URL']}/{prefix.replace('_', '-')}records",
         }
+        self.certificates = Path(tempfile.mkdtemp(prefix="rangkiang-tls-"))
         self.owner_url = urls["DATABASE_OWNER_URL"].replace("{service}", prefix + "{service}")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -80,6 +83,7 @@ class Cluster:
 
         The broker keeps events for a handler from the first start of its worker.
         """
+        self.run("tls", "init", str(self.certificates), "--renew", "--json")
         addresses = {f"{service.upper()}_URL": f"dns:///127.0.0.1:{port}" for service, port in self.ports.items()}
         for service, port in self.ports.items():
             self._start(f"{service}-serve", "serve", service, GRPC_PORT=str(port), **addresses)
@@ -106,10 +110,15 @@ class Cluster:
         servers.drop_indices(self.prefix.replace("_", "-"))
 
     def _start(self, name: str, *command: str, **changes: str) -> None:
-        environment = _without_database(name, {**self.environment, **changes})
+        environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
         self.processes[name] = subprocess.Popen(
             [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE
         )
+
+    def _identity(self, service: str) -> dict[str, str]:
+        """The certificate of a process, by which the others know it."""
+        files = {"GRPC_CERT": f"{service}.crt", "GRPC_KEY": f"{service}.key", "GRPC_CA": "services-authority.crt"}
+        return {variable: str(self.certificates / file) for variable, file in files.items()}
 
     def _ready(self) -> bool:
         try:
@@ -137,6 +146,7 @@ class Cluster:
                 process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+        shutil.rmtree(self.certificates, ignore_errors=True)
 
 
 def _first_line(process: subprocess.Popen[bytes], *, seconds: float) -> str:

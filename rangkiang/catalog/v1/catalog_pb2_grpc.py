@@ -210,7 +210,7 @@ class CatalogServicer:
         raise NotImplementedError('Method not implemented!')
 
     def NoteSearches(self, request, context):
-        """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only.
+        """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,7 +62,7 @@ class CatalogStub:
     ListRecords: _grpc.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]
     """Records by number, each with when it last changed: for sitemaps."""
     NoteSearches: _grpc.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]
-    """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+    """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
     """What other services may copy, whole: for those that begin late, or have lost facts."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
@@ -98,7 +98,7 @@ class CatalogAsyncStub(CatalogStub):
     ListRecords: _aio.UnaryUnaryMultiCallable[_forms_pb2.ListRecordsRequest, _forms_pb2.ListRecordsReply]  # type: ignore[assignment]
     """Records by number, each with when it last changed: for sitemaps."""
     NoteSearches: _aio.UnaryUnaryMultiCallable[_searches_pb2.NoteSearchesRequest, _searches_pb2.NoteSearchesReply]  # type: ignore[assignment]
-    """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+    """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
     """What other services may copy, whole: for those that begin late, or have lost facts."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
@@ -209,7 +209,7 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _searches_pb2.NoteSearchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_searches_pb2.NoteSearchesReply, _abc.Awaitable[_searches_pb2.NoteSearchesReply]]:
-        """Searches that were made, without persons; a batch from a gateway. Losing one loses a figure only."""
+        """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
 
     @_abc_1.abstractmethod
     def Snapshot(
