@@ -285,3 +285,30 @@ def test_restore_erases_again_whom_the_database_in_use_has_erased(office: Office
         with restored.reading(TEST) as session:
             member = session.get_one(Member, UUID(new.id))
         assert (member.name, member.sealed, member.erased_at is not None) == ("", b"", True)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_the_file_of_an_erased_member_has_neither_name_nor_key(office: Office) -> None:
+    with office.database.transaction(TEST) as session:
+        # As SQLite does where its build does not decide otherwise; writers have one connection.
+        session.execute(text("PRAGMA secure_delete = OFF"))
+    desk = Desk(office)
+    for letter in "abcdefgh":
+        desk.register(f"Nur {letter * 3}")
+    new = desk.register("Rahmaniar Sikumbang", address="Jl. Pandan 4")
+    with office.database.reading(TEST) as session:
+        key = session.get_one(Member, UUID(new.id)).wrapped_key
+    path = Path(office.database.url.database or "")
+    assert stored(path).count(key) == 1
+    erase(desk, new.id)
+    left = stored(path)
+    assert key not in left
+    assert b"Sikumbang" not in left
+    assert b"sikumbang" not in left
+
+
+def stored(path: Path) -> bytes:
+    """The file of the database, with all that was in its log."""
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return path.read_bytes()
