@@ -32,6 +32,8 @@ _LARGEST = 2**31 - 1
 _MAIL = re.compile(r"[^\s@]+@[^\s@]+")
 # Ten digits or more, with any separators: a NIK has 16, a telephone number 10 to 13.
 _DIGITS = re.compile(r"\+?\d(?:[\s.\-–—()/]*\d){9,}[xX]?")
+# The number of a member's card; some are ISBN-10 of English books, too, and those are struck without their hyphens.
+_CARD = re.compile(r"1\d{9,11}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +99,17 @@ def strip_personal_data(text: str, *, has_hits: bool) -> str:
     """Return a query of at most 100 characters in single spaces and lower case, without data of persons.
 
     E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a single number that has hits: a
-    barcode. Any other ten digits or more may be a NIK or a telephone number. Control characters are removed first, and
+    barcode. Any other ten digits or more may be a NIK, a card or a telephone number. Control characters are removed first, and
     the text is cut before any expression reads it: an expression may take the square of the length.
     """
     text = _cut(" ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split()))
     if not (has_hits and _DIGITS.fullmatch(text)):
-        text = _DIGITS.sub(lambda number: number.group() if isbn13(number.group()) else HIDDEN, text)
+        text = _DIGITS.sub(lambda number: number.group() if _is_isbn(number.group()) else HIDDEN, text)
     return _MAIL.sub(HIDDEN, text)
+
+
+def _is_isbn(number: str) -> bool:
+    return bool(isbn13(number)) and _CARD.fullmatch(number) is None
 
 
 def _cut(text: str) -> str:

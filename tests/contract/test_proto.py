@@ -56,7 +56,6 @@ NOT_KEYED = {
     "Members/UseSlip": "a code on a slip works once",
     "Members/UseLink": "a one-time link works once",
     "Members/ChangePassword": "needs the password of before",
-    "Members/UseSlip": "a code works once",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
 }
 

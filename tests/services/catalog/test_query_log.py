@@ -47,6 +47,9 @@ def searched(query: str, *, total: int = 1, day: str = "2026-11-25", language: s
         ("+62 (812) 3456-7890", "…"),
         ("siti.nurbaya@contoh.id buku", "… buku"),
         ("978-602-8811-30-9", "978-602-8811-30-9"),
+        # A card, whose digits are those of an ISBN-10 too.
+        ("1000000052", "…"),
+        ("kartu 1000000018", "kartu …"),
         ("899.2213 nav r", "899.2213 nav r"),
         ("1945..1950 sejarah", "1945..1950 sejarah"),
         ("surau\x00 \x1b[31mkami\u202e\x85baru", "surau [31mkami baru"),
