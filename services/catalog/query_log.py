@@ -99,8 +99,8 @@ def strip_personal_data(text: str, *, has_hits: bool) -> str:
     """Return a query of at most 100 characters in single spaces and lower case, without data of persons.
 
     E-mail addresses are removed. An ISBN with a valid check digit stays, and so does a single number that has hits: a
-    barcode. Any other ten digits or more may be a NIK, a card or a telephone number. Control characters are removed first, and
-    the text is cut before any expression reads it: an expression may take the square of the length.
+    barcode. Any other ten digits or more may be a NIK, a card or a telephone number. Control characters are removed
+    first, and the text is cut before any expression reads it: an expression may take the square of the length.
     """
     text = _cut(" ".join("".join(c for c in text if c.isprintable() or c.isspace()).lower().split()))
     if not (has_hits and _DIGITS.fullmatch(text)):
