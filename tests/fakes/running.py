@@ -99,7 +99,14 @@ def _serve_inproc(stack: ExitStack, *, without: Sequence[str]) -> None:
             continue
         settings = Settings(data=Path(stack.enter_context(TemporaryDirectory())) / "var")
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
+        stack.callback(_restore, service.name, running.get(service.name), inproc._services.get(service.name))
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)
         servicer = resolve(service.rpc)(resources)
         verifier = token_verifier(settings, servicer)
         inproc.register(service.name, servicer, resolve(service.adder), verifier=verifier)
+
+
+def _restore(name: str, resources: Resources | None, methods: Any) -> None:
+    """Let calls reach again what they reached before a gateway was served: an outer one goes on after an inner one."""
+    if resources is not None and methods is not None:
+        running[name], inproc._services[name] = resources, methods
