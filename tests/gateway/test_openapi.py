@@ -8,37 +8,20 @@ import httpx
 import jsonschema
 import orjson
 import schemathesis
-from hypothesis import HealthCheck, assume, settings
+from hypothesis import HealthCheck, settings
 from schemathesis import Case
-from schemathesis.specs.openapi.checks import (
-    allow_header_conformance,
-    missing_required_header,
-    positive_data_acceptance,
-    unsupported_method,
-)
 
 from gateway.app import describe
 from gateway.problems import MEDIA_TYPE
+from tests.described import call_as_described
 
-LONGEST = 1_500
 schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
 
 
 @schema.parametrize()
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
-    # Bounds of all requests have tests of their own: 413 and 414 depend on no schema.
-    assume(len(repr(case.query)) < LONGEST and len(repr(case.body)) < LONGEST)
-    # A schema cannot express which cursors are valid, which limit `explain` has, and which passwords are easy to guess.
-    is_beyond_schema = {"cursor", "explain"} & set(case.query or {}) or case.path.endswith("/slips")
-    excluded = [positive_data_acceptance] if is_beyond_schema else []
-    if case.method in ("PATCH", "PUT"):
-        # It does not know 428 (RFC 6585), the status for a missing If-Match.
-        excluded.append(missing_required_header)
-    if case.path.endswith("/members/search"):
-        # Another method there is one of /members/{member_id}, for a member whose id is no id.
-        excluded += [unsupported_method, allow_header_conformance]
-    case.call_and_validate(base_url=address, excluded_checks=excluded)
+    call_as_described(case, address)
 
 
 def operations(http: httpx.Client) -> list[tuple[str, dict[str, Any]]]:

@@ -66,7 +66,8 @@ def kubernetes_installation() -> Installation:
 
 def compose_installation() -> Installation:
     service = compose(["embedded"])["embedded"]
-    (volume,) = service["volumes"]
+    volume, keys = service["volumes"]
+    assert service["environment"]["MASTER_KEY_FILE"].startswith(keys.partition(":")[2])
     # Without variables of its shell, Compose takes what is after `:-`.
     environment = {
         name: value.partition(":-")[2].rstrip("}") if value.startswith("$") else value
@@ -82,7 +83,9 @@ def systemd_installation() -> Installation:
     program, *command = unit["Service"]["ExecStart"].split()
     assert program == "/opt/rangkiang/.venv/bin/rangkiang"
     environment = dict(pair.split("=", 1) for line in unit.values("Environment") for pair in line.split())
-    data = f"/var/lib/{unit['Service']['StateDirectory']}"
+    data, keys = (f"/var/lib/{name}" for name in unit["Service"]["StateDirectory"].split())
+    # The settings of the machine name the master key.
+    assert f"\nMASTER_KEY_FILE={keys}/" in UNIT.with_name("rangkiang.env").read_text()
     return Installation(tuple(command), environment, data, float(unit["Service"]["TimeoutStopSec"]))
 
 
@@ -129,6 +132,7 @@ def run(installation: Installation, folder: Path, *command: str, port: int) -> s
     environment = {
         name: value.replace(installation.data, str(data)) for name, value in installation.environment.items()
     }
+    environment["MASTER_KEY_FILE"] = str(folder / "keys" / "master-key")
     environment |= {"PATH": os.environ["PATH"], "PYTHONPATH": str(CHECKOUT), "HOST": "127.0.0.1", "PORT": str(port)}
     if installation.environment.get("ENVIRONMENT") == "production":
         assert environment["PUBLIC_URL"]
