@@ -113,6 +113,8 @@ def _qr(canvas: Any, content: str, *, x: float, y: float, side: float) -> None:
     from reportlab.graphics.shapes import Drawing
 
     widget = QrCodeWidget(content, barLevel="M", barBorder=2)
+    # Every reader reads every mask; comparing all eight takes most of the time of a sheet.
+    widget.qr.getBestMaskPattern = lambda: 0
     left, bottom, right, top = widget.getBounds()
     drawing = Drawing(
         side * _MM,
