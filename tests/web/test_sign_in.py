@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from urllib.parse import quote
@@ -78,7 +79,9 @@ def test_over_https_the_cookie_is_bound_to_this_host(address: str, desk: Staff) 
             values = {**reader.form("/sign-in"), "user": desk.user, "password": PASSWORD}
             return await http.post("/sign-in", data=values)
 
-    response = asyncio.run(sign_in())
+    # In a thread, because Playwright's loop may run in this one.
+    with ThreadPoolExecutor(1) as pool:
+        response = pool.submit(lambda: asyncio.run(sign_in())).result()
     cookie = cookies_of(response)[sessions.HTTPS_COOKIE]
     assert sessions.HTTPS_COOKIE.startswith("__Host-")
     assert (cookie["secure"], cookie["httponly"], cookie["path"], cookie["domain"]) == (True, True, "/", "")
