@@ -118,6 +118,8 @@ class Service:
     commands          "package.module:app", a typer app; its commands' names and help are in the service's commands.toml
     projections       copies of other services' rows: filled at the first start, and by `rangkiang resync`
     jobs              its own jobs, besides the relay
+    sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds made-up rows
+                      to the sample library; a second time it changes nothing
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
                       migrated and not in its place yet, while `resources.settings` still name the old one; an error
@@ -135,6 +137,7 @@ class Service:
     rpc: str = ""
     adder: str = ""
     commands: str = ""
+    sample: str = ""
     consumers: tuple[Consumer, ...] = ()
     projections: tuple[Projection, ...] = ()
     jobs: tuple[Job, ...] = ()

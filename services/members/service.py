@@ -32,6 +32,7 @@ SERVICE = Service(
     rpc="services.members.rpc:servicer",
     adder="rangkiang.members.v1.members_pb2_grpc:add_MembersServicer_to_server",
     commands="services.members.commands:app",
+    sample="services.members.sample:load",
     consumers=(Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),),
     checks=("services.members.checks:master_key", "services.members.checks:administrators"),
     projections=(

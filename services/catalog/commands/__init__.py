@@ -7,6 +7,7 @@ import os
 import re
 import sys
 import time
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,9 @@ from chassis.context import system
 from chassis.errors import Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
 from chassis.output import bar_for, print_json, print_text
+from chassis.service import Resources, Service, discover
+from chassis.settings import Settings
+from chassis.urls import resolve
 from services.catalog import sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
@@ -41,7 +45,7 @@ CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 app = typer.Typer()
 index_app = typer.Typer(no_args_is_help=True, help="The search index.")
 imports_app = typer.Typer(no_args_is_help=True, help="What imports have left behind.")
-sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items.")
+sample_app = typer.Typer(no_args_is_help=True, help="The sample library: real books, invented items and members.")
 app.add_typer(institutions_app, name="institutions")
 app.add_typer(imports_app, name="imports")
 app.add_typer(index_app, name="index")
@@ -121,7 +125,7 @@ def sample_load(
     if_empty: Annotated[bool, typer.Option("--if-empty", help="Only when there are no records yet.")] = False,
     json: Json = False,
 ) -> None:
-    """Load the sample library: real books, invented items."""
+    """Load the sample library: real books, invented items and members."""
     begun = time.monotonic()
     total = Counts()
     with open_catalogue(working=True) as resources:
@@ -149,7 +153,22 @@ def sample_load(
                 )
                 total.plus(run.run())
         wait_until_indexed(resources, quiet=json)
+        for service in discover():
+            if service.sample:
+                _load_sample_of(service, resources.settings)
     summary(total, time.monotonic() - begun, json=json, dry_run=False)
+
+
+def _load_sample_of(service: Service, settings: Settings) -> None:
+    """Add the made-up rows of another service; a library whose other databases are not there has a catalogue alone."""
+    with closing(service.open_database(settings)) as database:
+        try:
+            database.check_revisions()
+        except Unavailable as problem:
+            if problem.reason != "DATABASE_NOT_MIGRATED":
+                raise
+            return
+        resolve(service.sample)(Resources(settings=settings, database=database, service=service))
 
 
 @index_app.command("rebuild")

@@ -1,0 +1,33 @@
+"""Twenty made-up members of the sample library: invented people, numbers and addresses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis import resync
+from chassis.context import system
+from chassis.service import Resources
+from services.members.importing.files import ColumnMap, read_rows
+from services.members.importing.pipeline import Counts, Import
+from services.members.institutions import institution_of
+from services.members.keys import Keys
+from services.members.settings import MembersSettings
+
+SAMPLE = system("sample")
+INSTITUTION = "PKS"
+
+
+def load(resources: Resources) -> Counts:
+    """Add the members of the sample library; a second time changes nothing.
+
+    raises  NotFound  INSTITUTION_UNKNOWN  the catalogue has no sample library
+    """
+    resync.refill(resources)
+    with resources.database.reading(SAMPLE) as session:
+        institution = institution_of(session, INSTITUTION)
+    master = Keys(resources.database, resources.settings.of(MembersSettings)).master
+    columns = ColumnMap()
+    run = Import(
+        resources.database, SAMPLE, institution_id=institution.id, master=master, dry_run=False, tell=lambda _: None
+    )
+    return run.run(read_rows(Path(__file__).with_name("members.csv"), columns), columns)
