@@ -36,7 +36,8 @@ class SignInMethods:
         user = request.user.strip().lower()
         account = self._check_password(user, request.password, request.totp, request.address, caller)
         with self._database.transaction(caller) as session:
-            stored = session.get_one(Account, account.id)
+            # Locked, so that two sign-ins at once do not use one code.
+            stored = session.get_one(Account, account.id, with_for_update=True)
             if request.totp and stored.totp_secret:
                 self._use_totp(stored, request.totp)
             if passwords.is_outdated(stored.password_hash):
