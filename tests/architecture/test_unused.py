@@ -46,7 +46,7 @@ ALLOWED = {
         "CharacterDataHandler", "EndElementHandler", "StartDoctypeDeclHandler", "StartElementHandler", "buffer_text",
     ),
     "fields of a problem document, set by name": ("instance",),
-    "called by httptools": ("on_header",),
+    "called by httptools and reportlab": ("getBestMaskPattern", "on_header"),
     "columns that are only written, for questions of an administrator": ("ended_by", "password_at"),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
