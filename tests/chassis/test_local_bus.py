@@ -18,7 +18,8 @@ from chassis import clock, jobs
 from chassis.bus import BACKOFF_SECONDS
 from chassis.bus.local import Deliveries, deliver, deliveries, open_local
 from chassis.context import system
-from chassis.service import Resources
+from chassis.migrate import migrate
+from chassis.service import Resources, discover
 from chassis.settings import load
 from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, open_installation
 
@@ -116,6 +117,9 @@ def test_a_service_delivers_only_on_the_local_bus_and_only_with_consumers(instal
 
 
 def test_a_local_bus_opened_by_its_url_delivers_to_its_own_service(installation: Installation) -> None:
+    settings = installation.orders.settings
+    for service in discover():
+        migrate(service, owner_url=settings.database(service.name), app_url=settings.database(service.name))
     bus = open_local("local:", resources=installation.orders)
     bus.check()
     assert bus.publish([installation.some_event()])

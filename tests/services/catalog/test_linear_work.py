@@ -113,7 +113,12 @@ def test_texts_are_normalised_in_one_place() -> None:
         for path in sorted(Path(CHECKOUT, package).rglob("*.py"))
         if re.search(r"unicodedata\.normalize|from unicodedata import|import unicodedata as", path.read_text())
     ]
-    assert users == ["services/catalog/texts.py"]
+    # Members refuses or removes runs of marks and cuts the text before it normalises it.
+    own = {path for path in users if path.startswith("services/members/")}
+    assert own <= {
+        f"services/members/{name}.py" for name in ("commands", "people/names", "people/values", "sign_in/passwords")
+    }
+    assert set(users) - own == {"services/catalog/texts.py"}
 
 
 @pytest.mark.parametrize(
