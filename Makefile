@@ -22,10 +22,11 @@ run:  ## the library on this machine: PORT=8080 DATA=var WORKERS=1
 	@.ci/setup run
 	@exec .ci/start
 
-# The checks run while the servers start, and more tests at once than there are cores, because half of them wait.
+# The checks run while the servers start, and more tests at once than there are cores, because half of them wait. When a
+# process of the tests dies, the run ends: another one in its place would be given no tests.
 test: setup  ## everything: checks, types, and all tests on real servers
 	@$(MAKE) --jobs=3 --output-sync services lint types
-	@$(PY) -m pytest -q -n 4 --dist loadfile $(ARGS)
+	@$(PY) -m pytest -q -n 4 --dist loadfile --max-worker-restart 0 $(ARGS)
 
 lint: setup  ## ruff, import contracts, stubs, proto, shell, Dockerfile, manifests, checkov
 	@.ci/lint
