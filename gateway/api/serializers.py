@@ -42,7 +42,7 @@ def class_of_tree(message: browsing_pb2.Class) -> ClassOfTree:
 
 
 def plain(message: Message) -> dict[str, Any]:
-    """Return every field of a message by name: messages as objects, times as ISO 8601 in UTC."""
+    """Return every field of a message by name: messages as objects, times as ISO 8601 in UTC, no time as None."""
     return {field.name: _plain_value(message, field) for field in message.DESCRIPTOR.fields}
 
 
@@ -50,6 +50,8 @@ def _plain_value(message: Message, field: Any) -> Any:
     value = getattr(message, field.name)
     if field.message_type is None:
         return list(value) if field.is_repeated else value
+    if isinstance(value, Timestamp) and not message.HasField(field.name):
+        return None
     return [_plain_message(one) for one in value] if field.is_repeated else _plain_message(value)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path
-from google.protobuf.timestamp_pb2 import Timestamp
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import CONTROL
 from gateway.api.schemas import JSON, ResponseModel
+from gateway.api.serializers import plain
 from gateway.clients import Members, call
 from rangkiang.members.v1 import staff_pb2 as wire
 
@@ -102,7 +102,7 @@ class Client(ResponseModel):
     added_at: str
     """When it was added (UTC)."""
     last_used_at: str | None = None
-    """When it last got an access token (UTC, to the minute)."""
+    """When it last got an access token (UTC, written at most once a minute)."""
     revoked_at: str | None = None
     """When it was revoked (UTC)."""
 
@@ -133,7 +133,7 @@ _CLIENT = {
     "id": "0192f3a4-5b6c-7d8e-9f01-23456789abce",
     "name": "opac-unand",
     "role": "desk",
-    "added_at": "2026-11-26T08:00:00+00:00",
+    "added_at": "2026-11-26T08:00:00Z",
 }
 _READ_ERRORS = (401, 403, 429, 503, 504)
 _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
@@ -147,7 +147,7 @@ _WRITE_ERRORS = (400, 401, 403, 404, 409, 422, 429, 503, 504)
 async def list_staff(request: Request, members: Members) -> Response:
     """The staff of the caller's institution."""
     reply = await call(request, members.ListStaff, wire.ListStaffRequest())
-    hits = [StaffMember(**_staff(person)) for person in reply.staff]
+    hits = [StaffMember(**plain(person)) for person in reply.staff]
     return _json(StaffList(total=len(hits), hits=hits))
 
 
@@ -168,7 +168,7 @@ async def add_staff(request: Request, body: NewStaff, members: Members) -> Respo
     """The response has a one-time link for the first password. Nobody gives a role whose scopes they lack."""
     message = wire.AddStaffRequest(user=body.user, name=body.name, roles=body.roles)
     reply = await call(request, members.AddStaff, message)
-    added = AddedStaff(**_staff(reply.member), link=f"/sign-in/link/{reply.link}")
+    added = AddedStaff(**plain(reply.member), link=f"/sign-in/link/{reply.link}")
     return _json(added, status=201)
 
 
@@ -186,7 +186,7 @@ async def add_staff(request: Request, body: NewStaff, members: Members) -> Respo
 async def set_roles(request: Request, account_id: AccountId, body: RolesChange, members: Members) -> Response:
     """The person's sessions end. Without roles the account is closed."""
     reply = await call(request, members.SetRoles, wire.SetRolesRequest(id=account_id, roles=body.roles))
-    return _json(StaffMember(**_staff(reply.member)))
+    return _json(StaffMember(**plain(reply.member)))
 
 
 @router.get(
@@ -199,7 +199,7 @@ async def set_roles(request: Request, account_id: AccountId, body: RolesChange, 
 async def list_clients(request: Request, members: Members) -> Response:
     """Programs that call the API for the caller's institution."""
     reply = await call(request, members.ListClients, wire.ListClientsRequest())
-    hits = [Client(**_client(client)) for client in reply.clients]
+    hits = [Client(**plain(client)) for client in reply.clients]
     return _json(ClientList(total=len(hits), hits=hits))
 
 
@@ -219,7 +219,7 @@ async def list_clients(request: Request, members: Members) -> Response:
 async def add_client(request: Request, body: NewClient, members: Members) -> Response:
     """The response has the secret, which is shown nowhere else."""
     reply = await call(request, members.AddClient, wire.AddClientRequest(name=body.name, role=body.role))
-    return _json(AddedClient(**_client(reply.client), client_secret=reply.secret), status=201)
+    return _json(AddedClient(**plain(reply.client), client_secret=reply.secret), status=201)
 
 
 @router.delete(
@@ -235,34 +235,7 @@ async def add_client(request: Request, body: NewClient, members: Members) -> Res
 async def revoke_client(request: Request, client_id: AccountId, members: Members) -> Response:
     """Its access tokens are refused everywhere within 20 seconds; a second time changes nothing."""
     reply = await call(request, members.RevokeClient, wire.RevokeClientRequest(id=client_id))
-    return _json(Client(**_client(reply.client)))
-
-
-def _staff(person: wire.StaffMember) -> dict[str, Any]:
-    return {
-        "id": person.id,
-        "user": person.user,
-        "name": person.name,
-        "roles": list(person.roles),
-        "has_password": person.has_password,
-        "has_second_factor": person.has_second_factor,
-        "last_sign_in": _time(person.last_sign_in) if person.HasField("last_sign_in") else None,
-    }
-
-
-def _client(client: wire.Client) -> dict[str, Any]:
-    return {
-        "id": client.id,
-        "name": client.name,
-        "role": client.role,
-        "added_at": _time(client.added_at),
-        "last_used_at": _time(client.last_used_at) if client.HasField("last_used_at") else None,
-        "revoked_at": _time(client.revoked_at) if client.HasField("revoked_at") else None,
-    }
-
-
-def _time(timestamp: Timestamp) -> str:
-    return f"{timestamp.ToDatetime().isoformat(timespec='seconds')}+00:00"
+    return _json(Client(**plain(reply.client)))
 
 
 def _json(model: ResponseModel, *, status: int = 200) -> Response:

@@ -77,7 +77,12 @@ def disarm(place: Place) -> None:
 def sealed_by(sealer: Sealer) -> int:
     """Rows that the next step seals; on PostgreSQL it first waits for older transactions of the whole server."""
     counts: list[int] = []
-    eventually(lambda: counts.append(sealer.step()) or counts[-1] > 0, seconds=60)  # type: ignore[func-returns-value]
+
+    def seals() -> bool:
+        counts.append(sealer.step())
+        return counts[-1] > 0
+
+    eventually(seals, seconds=60)
     return counts[-1]
 
 

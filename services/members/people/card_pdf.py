@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 # Millimetres; ISO/IEC 7810 ID-1.
@@ -23,7 +24,7 @@ class PrintedCard:
     library   name of the institution
     name      with titles
     category  its name
-    valid     text about the end of the membership; "" without an end
+    ends_on   last day of the membership; None without an end
     qr        content of the QR code
     """
 
@@ -31,7 +32,7 @@ class PrintedCard:
     name: str
     number: str
     category: str
-    valid: str
+    ends_on: date | None
     qr: str
 
 
@@ -83,7 +84,8 @@ def _front(canvas: Any, card: PrintedCard) -> None:
     canvas.setFillColorRGB(*_DARK)
     _text(canvas, card.name, x=4, y=32, size=12, width=48, bold=True)
     _text(canvas, card.category, x=4, y=26, size=8, width=48)
-    _text(canvas, card.valid, x=4, y=21, size=8, width=48)
+    if card.ends_on is not None:
+        _text(canvas, f"Berlaku s.d. {card.ends_on:%d-%m-%Y}", x=4, y=21, size=8, width=48)
     _text(canvas, card.number, x=4, y=6, size=11, width=48, bold=True)
     _qr(canvas, card.qr, x=WIDTH - 34, y=4, side=30)
 

@@ -18,9 +18,10 @@ from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refusal, Refused
 from chassis.ids import parse_id
 from services.members.people import drafts, facts, numbers, store, values
+from services.members.people.card_pdf import PrintedCard
 from services.members.people.values import Rejected
 from services.members.sealing import MasterKey
-from services.members.tables import Account, Card, Member
+from services.members.tables import Account, Card, Category, Institution, Member
 
 ACTS = ("lost", "damaged", "alias")
 MOST_CARDS = 50
@@ -113,6 +114,29 @@ def _add(session: Session, member: Member, kind: str, code: str, *, has_qr: bool
         raise Refused("CARD_NUMBER_IN_USE", member=str(holder))
     owner = {"institution_id": member.institution_id, "member_id": member.id}
     session.execute(insert(Card), [drafts.card_row(code, kind, at=clock.now(), has_qr=has_qr, **owner)])
+
+
+def printed_card(session: Session, member_id: str, *, master: MasterKey) -> PrintedCard:
+    """Return what stands on a member's current card.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Invalid   CARD_MISSING  the member has no number
+    """
+    member = store.get(session, member_id)
+    card = session.scalars(select(Card).where(Card.member_id == member.id, Card.code == (member.number or ""))).first()
+    if card is None:
+        raise Invalid("CARD_MISSING", member=str(member.id))
+    library = session.get_one(Institution, member.institution_id)
+    category = session.get(Category, (member.institution_id, member.category))
+    name = " ".join(filter(None, (member.title_before, member.name)))
+    return PrintedCard(
+        library=library.name_id or library.name_en,
+        name=f"{name}, {member.title_after}" if member.title_after else name,
+        number=card.code,
+        category=category.name_id if category is not None else "",
+        ends_on=member.expires_on,
+        qr=qr_content(card.qr, master),
+    )
 
 
 def qr_content(qr: bytes, master: MasterKey) -> str:

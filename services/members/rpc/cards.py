@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import grpc
-from sqlalchemy import select
 
 from chassis import rpc
 from chassis.context import system
@@ -14,12 +13,10 @@ from chassis.idempotency import once
 from chassis.ids import parse_id
 from rangkiang.members.v1 import cards_pb2 as wire
 from services.members.people import card_pdf, cards, slips, store
-from services.members.people.card_pdf import PrintedCard
 from services.members.people.facts import open_blocks
 from services.members.rpc.people import PeopleMethods, listed, member_message
 from services.members.sign_in import passwords
 from services.members.sign_in.attempts import Attempts
-from services.members.tables import Card, Category, Institution
 
 SLIPS = system("slips")
 MOST_PRINTED = 40
@@ -53,30 +50,8 @@ class CardMethods(PeopleMethods):
             raise Invalid("MEMBER_FIELD_NOT_A_CHOICE", field="layout", choices=", ".join(LAYOUTS))
         if not 0 < len(request.ids) <= MOST_PRINTED:
             raise Invalid("MEMBER_TOO_MANY", field="ids", most=MOST_PRINTED)
-        printed = []
         with self._database.reading(caller) as session:
-            library = session.get_one(Institution, parse_id(caller.institution))
-            for member_id in request.ids:
-                member = store.get(session, member_id)
-                card = session.scalars(
-                    select(Card).where(Card.member_id == member.id, Card.code == (member.number or ""))
-                ).first()
-                if card is None:
-                    raise Invalid("CARD_MISSING", member=str(member.id))
-                category = session.get(Category, (member.institution_id, member.category))
-                ends = member.expires_on
-                titles = (member.title_before, member.name)
-                name = " ".join(filter(None, titles)) + (f", {member.title_after}" if member.title_after else "")
-                printed.append(
-                    PrintedCard(
-                        library=library.name_id or library.name_en,
-                        name=name,
-                        number=card.code,
-                        category=category.name_id if category is not None else "",
-                        valid=f"Berlaku s.d. {ends:%d-%m-%Y}" if ends else "",
-                        qr=cards.qr_content(card.qr, master),
-                    )
-                )
+            printed = [cards.printed_card(session, member_id, master=master) for member_id in request.ids]
         for member_id in request.ids:
             self._looks.record(caller, "members.print_card", kind="member", object_id=member_id)
         return wire.PrintCardsReply(pdf=card_pdf.print_cards(printed, layout=layout))

@@ -96,19 +96,19 @@ class PeopleMethods:
         institution_id = parse_id(caller.institution)
         hashes = self._hashes(request, caller)
         with self._database.reading(caller) as session:
-            found = search.Found([], 0, False, "")
+            result = search.Found([], 0, False, "")
             if hashes is not None:
-                found = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
-            if request.q.strip() and not found.members:
-                found = search.find(
+                result = search.find_by_hash(session, institution_id, hashes, limit=request.limit or 20)
+            if request.q.strip() and not result.members:
+                result = search.find(
                     session, institution_id, request.q, limit=request.limit or 20, cursor=request.cursor
                 )
-            blocked = {block.member_id for block in open_blocks(session, [member.id for member in found.members])}
+            blocked = {block.member_id for block in open_blocks(session, [member.id for member in result.members])}
         return wire.SearchMembersReply(
-            members=[listed(member, is_blocked=member.id in blocked) for member in found.members],
-            total=found.total,
-            has_more=found.has_more,
-            cursor=found.cursor,
+            members=[listed(member, is_blocked=member.id in blocked) for member in result.members],
+            total=result.total,
+            has_more=result.has_more,
+            cursor=result.cursor,
         )
 
     def _hashes(self, request: wire.SearchMembersRequest, caller: Context) -> dict[str, bytes] | None:
@@ -279,7 +279,10 @@ def member_message(details: Details) -> wire.Member:
     return message
 
 
-def timestamp(moment: datetime) -> Timestamp:
+def timestamp(moment: datetime | None) -> Timestamp | None:
+    """Return a time for a message; None, which leaves the field unset, for none."""
+    if moment is None:
+        return None
     message = Timestamp()
     message.FromDatetime(moment)
     return message

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import audit, rpc
 from chassis.db import Database
@@ -13,6 +10,7 @@ from chassis.idempotency import once
 from chassis.ids import parse_id
 from rangkiang.members.v1 import staff_pb2 as wire
 from services.members.keys import Keys
+from services.members.rpc.people import timestamp
 from services.members.sign_in import accounts, clients
 from services.members.sign_in.accounts import Staff
 from services.members.tables import Client
@@ -103,7 +101,7 @@ def _member(person: Staff) -> wire.StaffMember:
         roles=person.roles,
         has_password=bool(account.password_hash),
         has_second_factor=bool(account.totp_secret),
-        last_sign_in=_timestamp(account.last_sign_in_at),
+        last_sign_in=timestamp(account.last_sign_in_at),
     )
 
 
@@ -112,15 +110,7 @@ def _client(client: Client) -> wire.Client:
         id=str(client.id),
         name=client.name,
         role=client.role,
-        added_at=_timestamp(client.added_at),
-        last_used_at=_timestamp(client.last_used_at),
-        revoked_at=_timestamp(client.revoked_at),
+        added_at=timestamp(client.added_at),
+        last_used_at=timestamp(client.last_used_at),
+        revoked_at=timestamp(client.revoked_at),
     )
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment)
-    return timestamp
