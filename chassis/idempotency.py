@@ -89,8 +89,8 @@ def once(
         session.execute(delete(effects).where(effects.c.scope == scope))
     reply = act()
     stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
-    kept = reply.SerializeToString() if keep_reply else None
-    session.execute(insert(effects).values(**stored, reply=kept))
+    stored_reply = reply.SerializeToString() if keep_reply else None
+    session.execute(insert(effects).values(**stored, reply=stored_reply))
     return reply
 
 

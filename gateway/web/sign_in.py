@@ -66,7 +66,7 @@ async def begin_session(request: Request) -> Response:
     sessions.require_secure(request)
     fields = await read_visitor_form(request)
     secret = visitor_secret(request)
-    kept = {"back": fields.get("back", ""), "resume": fields.get("resume", "")}
+    hidden_fields = {"back": fields.get("back", ""), "resume": fields.get("resume", "")}
     user, password = fields.text("user"), fields.get("password", "")
     form, _ = visitor_form(request, {"user": user})
     if fields.get("sealed"):
@@ -74,10 +74,10 @@ async def begin_session(request: Request) -> Response:
             user, password = unseal(secret, fields["sealed"], seconds=STEP_SECONDS)
         except InvalidToken:
             form.general.append(wording(language(request)).say("signin.too_late"))
-            return _password_page(request, form, secret, status=400, **kept)
+            return _password_page(request, form, secret, status=400, **hidden_fields)
     if not user or not password:
         form.general.append(wording(language(request)).say("signin.incomplete"))
-        return _password_page(request, form, secret, status=400, **kept)
+        return _password_page(request, form, secret, status=400, **hidden_fields)
     message = wire.SignInRequest(
         user=user, password=password, totp=_digits(fields.get("totp", "")), address=address_of(request.scope)
     )
@@ -85,13 +85,13 @@ async def begin_session(request: Request) -> Response:
         reply = await call(request, members(request).SignIn, message)
     except Error as problem:
         if problem.reason == "TOTP_REQUIRED" and not fields.get("sealed"):
-            return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **kept)
+            return _code_page(request, form, secret, sealed=seal(secret, [user, password]), status=200, **hidden_fields)
         refuse(request, form, problem, {})
         if fields.get("sealed"):
             sealed = fields["sealed"]
-            return _code_page(request, form, secret, sealed=sealed, status=problem.http_status, **kept)
-        return _password_page(request, form, secret, status=problem.http_status, **kept)
-    response = _resume_page(request, secret, reply, kept["resume"]) or redirect(_after(kept["back"]))
+            return _code_page(request, form, secret, sealed=sealed, status=problem.http_status, **hidden_fields)
+        return _password_page(request, form, secret, status=problem.http_status, **hidden_fields)
+    response = _resume_page(request, secret, reply, hidden_fields["resume"]) or redirect(_after(hidden_fields["back"]))
     # Each sign-in has a new secret; the session that this browser had before ends.
     await _end_session(request)
     sessions.begin(request, response, reply)

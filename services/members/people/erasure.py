@@ -119,8 +119,8 @@ def _open(session: Session, member: Member) -> list[Refusal]:
 
 
 def _merged_into(session: Session, member_id: UUID) -> list[Member]:
-    found = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
-    return [*found, *(deeper for one in found for deeper in _merged_into(session, one.id))]
+    merged = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
+    return [*merged, *(deeper for one in merged for deeper in _merged_into(session, one.id))]
 
 
 def _empty(session: Session, member: Member) -> None:

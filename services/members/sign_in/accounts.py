@@ -44,10 +44,10 @@ def list_staff(session: Session) -> list[Staff]:
         .where(~Account.is_member, Account.closed_at.is_(None))
         .order_by(func.lower(Account.name), Account.user, AccountRole.role)
     )
-    found: dict[UUID, tuple[Account, list[str]]] = {}
+    people: dict[UUID, tuple[Account, list[str]]] = {}
     for account, role in rows:
-        found.setdefault(account.id, (account, []))[1].extend([role] if role else [])
-    return [Staff(account, tuple(codes)) for account, codes in found.values()]
+        people.setdefault(account.id, (account, []))[1].extend([role] if role else [])
+    return [Staff(account, tuple(codes)) for account, codes in people.values()]
 
 
 def add_staff(
