@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from sqlalchemy import func, select
 
+from chassis import clock
 from chassis.context import system
 from chassis.health import NOTHING_TO_DO, Finding
 from chassis.sentences import sentence
@@ -13,10 +16,13 @@ from services.members.sealing import read_master_key
 from services.members.settings import MembersSettings
 
 DOCTOR = system("doctor")
+PAPER_AFTER = timedelta(days=2)  # as for the first backup
 
 
 def master_key(resources: Resources) -> list[Finding]:
     """Check that the master key is there, is the one of this database, and has a copy on paper.
+
+    Without a copy it is said from the start, and an error after two days.
 
     raises  Invalid  MASTER_KEY_UNREADABLE, MASTER_KEY_EXPOSED
     """
@@ -31,7 +37,9 @@ def master_key(resources: Resources) -> list[Finding]:
     elif master.fingerprint != stored.fingerprint:
         message, advice = sentence("MASTER_KEY_OTHER", file=str(path)), NOTHING_TO_DO
     elif stored.printed_at is None:
+        well = clock.now() - stored.made_at <= PAPER_AFTER
         message, advice = sentence("CHECK_MASTER_KEY_NO_PAPER"), sentence("CHECK_MASTER_KEY_NO_PAPER_ADVICE")
+        return [Finding("members master key", well, message, advice)]
     else:
         return [Finding("members master key", True, sentence("CHECK_MASTER_KEY", file=str(path)), NOTHING_TO_DO)]
     return [Finding("members master key", False, message, advice)]

@@ -189,6 +189,12 @@ class Clients:
         with self._lock:
             self.statuses, self.without_retry_after = Counter(), 0
 
+    def statuses_of(self, *, seconds: float) -> Counter[int]:
+        """Count anew for this time; return the statuses."""
+        self.reset()
+        time.sleep(seconds)
+        return self.statuses
+
     def _run(self, number: int) -> None:
         with httpx.Client(base_url=self._address, timeout=20, verify=False) as client:
             while not self._stop.is_set():
