@@ -27,13 +27,14 @@ from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_do
 from rangkiang.catalog.v1 import events_pb2 as rangkiang_dot_catalog_dot_v1_dot_events__pb2
 from rangkiang.catalog.v1 import facets_pb2 as rangkiang_dot_catalog_dot_v1_dot_facets__pb2
 from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_forms__pb2
+from rangkiang.catalog.v1 import items_pb2 as rangkiang_dot_catalog_dot_v1_dot_items__pb2
 from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
 from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
 from rangkiang.common.v1 import options_pb2 as rangkiang_dot_common_dot_v1_dot_options__pb2
 from rangkiang.common.v1 import text_pb2 as rangkiang_dot_common_dot_v1_dot_text__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/catalog/v1/catalog.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rangkiang/catalog/v1/browsing.proto\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/catalog/v1/facets.proto\x1a rangkiang/catalog/v1/forms.proto\x1a#rangkiang/catalog/v1/searches.proto\x1a rangkiang/catalog/v1/works.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xcf\x01\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\x03 \x03(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x11\n\thighlight\x18\x07 \x01(\x08\x12\x0f\n\x07\x62y_work\x18\x08 \x01(\x08\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x0e\n\x06\x62ranch\x18\n \x01(\t\"\xb2\x02\n\x0bSearchReply\x12\r\n\x05total\x18\x01 \x01(\x04\x12\'\n\x04hits\x18\x02 \x03(\x0b\x32\x19.rangkiang.catalog.v1.Hit\x12\x0c\n\x04next\x18\x03 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x04 \x01(\x08\x12+\n\x06\x66\x61\x63\x65ts\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Facet\x12\x12\n\nunderstood\x18\x06 \x01(\t\x12\x14\n\x0c\x64id_you_mean\x18\x07 \x01(\t\x12\x15\n\rread_as_words\x18\x08 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\t \x01(\x08\x12(\n\x04help\x18\n \x01(\x0b\x32\x1a.rangkiang.catalog.v1.Help\x12\x11\n\tcorrected\x18\x0b \x01(\x08\x12\x0f\n\x07relaxed\x18\x0c \x01(\x08\"\xc8\x01\n\x03Hit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\r\n\x05\x62rief\x18\x03 \x01(\x0c\x12\x10\n\x08holdings\x18\x04 \x01(\x0c\x12\x33\n\nhighlights\x18\x05 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.Highlight\x12\x0f\n\x07work_id\x18\x06 \x01(\t\x12\x10\n\x08\x65\x64itions\x18\x07 \x01(\r\x12-\n\x07reasons\x18\x08 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Reason\"F\n\x06Reason\x12,\n\x04text\x18\x01 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"*\n\tHighlight\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06pieces\x18\x02 \x03(\t\"G\n\x05\x46\x61\x63\x65t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x06values\x18\x02 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\"/\n\x0eSuggestRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"E\n\x0cSuggestReply\x12\x35\n\x0bsuggestions\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.Suggestion\"(\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\".\n\x10GetRecordRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"\xc8\x01\n\x0eGetRecordReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x64isplay\x18\x03 \x01(\x0c\x12\x10\n\x08holdings\x18\x04 \x01(\x0c\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x13\n\x0binstitution\x18\x07 \x01(\t\x12\x0f\n\x07work_id\x18\x08 \x01(\t\x12\x10\n\x08\x65\x64itions\x18\t \x01(\r\"5\n\x10ListItemsRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"S\n\x0eListItemsReply\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.rangkiang.catalog.v1.Item\x12\x16\n\x0erecord_version\x18\x02 \x01(\x03\"\xf0\x02\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x05 \x01(\t\x12\x33\n\x0b\x62ranch_name\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x12\n\ncollection\x18\x07 \x01(\t\x12\x10\n\x08material\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\t\x12\x14\n\x0c\x61vailability\x18\n \x01(\t\x12\x0c\n\x04\x63opy\x18\x0b \x01(\t\x12\x0c\n\x04room\x18\x0c \x01(\t\x12\x13\n\x0b\x65numeration\x18\r \x01(\t\x12\x12\n\nchronology\x18\x0e \x01(\t\x12\x0e\n\x06pieces\x18\x0f \x01(\t\x12;\n\x11\x63\x61ll_number_parts\x18\x10 \x01(\x0b\x32 .rangkiang.catalog.v1.CallNumber\"\x8b\x01\n\nCallNumber\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\t\x12\x13\n\x0b\x61uthor_mark\x18\x03 \x01(\t\x12\x12\n\ntitle_mark\x18\x04 \x01(\t\x12\x0e\n\x06volume\x18\x05 \x01(\t\x12\x0c\n\x04\x63opy\x18\x06 \x01(\t\x12\x10\n\x08sort_key\x18\x07 \x01(\t\"\x19\n\x17ListInstitutionsRequest\"P\n\x15ListInstitutionsReply\x12\x37\n\x0cinstitutions\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.Institution\"!\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"\\\n\rSnapshotReply\x12;\n\x0cinstitutions\x18\x01 \x03(\x0b\x32%.rangkiang.catalog.v1.InstitutionCopy\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"\x80\x01\n\x0bInstitution\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0b\n\x03npp\x18\x04 \x01(\t\x12\x0c\n\x04isil\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\"*\n\x13ListBranchesRequest\x12\x13\n\x0binstitution\x18\x01 \x01(\t\"C\n\x11ListBranchesReply\x12.\n\x08\x62ranches\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Branch\"\xa3\x01\n\x06\x42ranch\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12,\n\x04name\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0b\n\x03npp\x18\x05 \x01(\t\x12\x0c\n\x04isil\x18\x06 \x01(\t\x12\x0c\n\x04zone\x18\x07 \x01(\t\x12\x11\n\tconfirmed\x18\x08 \x01(\x08\x32\xea\r\n\x07\x43\x61talog\x12\x64\n\x06Search\x12#.rangkiang.catalog.v1.SearchRequest\x1a!.rangkiang.catalog.v1.SearchReply\"\x12\xaa\xbb\x18\x06public\xb0\xbb\x18\x01\xb8\xbb\x18\x01\x12g\n\x07Suggest\x12$.rangkiang.catalog.v1.SuggestRequest\x1a\".rangkiang.catalog.v1.SuggestReply\"\x12\xaa\xbb\x18\x06public\xb0\xbb\x18\x01\xb8\xbb\x18\x01\x12i\n\tGetRecord\x12&.rangkiang.catalog.v1.GetRecordRequest\x1a$.rangkiang.catalog.v1.GetRecordReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12i\n\tListItems\x12&.rangkiang.catalog.v1.ListItemsRequest\x1a$.rangkiang.catalog.v1.ListItemsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12l\n\nCountFacet\x12\'.rangkiang.catalog.v1.CountFacetRequest\x1a%.rangkiang.catalog.v1.CountFacetReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListClasses\x12(.rangkiang.catalog.v1.ListClassesRequest\x1a&.rangkiang.catalog.v1.ListClassesReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12x\n\x0eListNeighbours\x12+.rangkiang.catalog.v1.ListNeighboursRequest\x1a).rangkiang.catalog.v1.ListNeighboursReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListSimilar\x12(.rangkiang.catalog.v1.ListSimilarRequest\x1a&.rangkiang.catalog.v1.ListSimilarReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12`\n\x06\x42rowse\x12#.rangkiang.catalog.v1.BrowseRequest\x1a!.rangkiang.catalog.v1.BrowseReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\x63\n\x07GetWork\x12$.rangkiang.catalog.v1.GetWorkRequest\x1a\".rangkiang.catalog.v1.GetWorkReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\x63\n\x07GetForm\x12$.rangkiang.catalog.v1.GetFormRequest\x1a\".rangkiang.catalog.v1.GetFormReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListRecords\x12(.rangkiang.catalog.v1.ListRecordsRequest\x1a&.rangkiang.catalog.v1.ListRecordsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12w\n\x0cNoteSearches\x12).rangkiang.catalog.v1.NoteSearchesRequest\x1a\'.rangkiang.catalog.v1.NoteSearchesReply\"\x13\xaa\xbb\x18\x0fservice:gateway\x12\x66\n\x08Snapshot\x12%.rangkiang.catalog.v1.SnapshotRequest\x1a#.rangkiang.catalog.v1.SnapshotReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12~\n\x10ListInstitutions\x12-.rangkiang.catalog.v1.ListInstitutionsRequest\x1a+.rangkiang.catalog.v1.ListInstitutionsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12r\n\x0cListBranches\x12).rangkiang.catalog.v1.ListBranchesRequest\x1a\'.rangkiang.catalog.v1.ListBranchesReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"rangkiang/catalog/v1/catalog.proto\x12\x14rangkiang.catalog.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a#rangkiang/catalog/v1/browsing.proto\x1a!rangkiang/catalog/v1/events.proto\x1a!rangkiang/catalog/v1/facets.proto\x1a rangkiang/catalog/v1/forms.proto\x1a rangkiang/catalog/v1/items.proto\x1a#rangkiang/catalog/v1/searches.proto\x1a rangkiang/catalog/v1/works.proto\x1a!rangkiang/common/v1/options.proto\x1a\x1erangkiang/common/v1/text.proto\"\xcf\x01\n\rSearchRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12-\n\x07\x66ilters\x18\x02 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Filter\x12\x0e\n\x06\x66\x61\x63\x65ts\x18\x03 \x03(\t\x12\x0c\n\x04sort\x18\x04 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x05 \x01(\t\x12\r\n\x05limit\x18\x06 \x01(\r\x12\x11\n\thighlight\x18\x07 \x01(\x08\x12\x0f\n\x07\x62y_work\x18\x08 \x01(\x08\x12\x0f\n\x07\x65xplain\x18\t \x01(\x08\x12\x0e\n\x06\x62ranch\x18\n \x01(\t\"\xb2\x02\n\x0bSearchReply\x12\r\n\x05total\x18\x01 \x01(\x04\x12\'\n\x04hits\x18\x02 \x03(\x0b\x32\x19.rangkiang.catalog.v1.Hit\x12\x0c\n\x04next\x18\x03 \x01(\t\x12\x0f\n\x07\x63hanged\x18\x04 \x01(\x08\x12+\n\x06\x66\x61\x63\x65ts\x18\x05 \x03(\x0b\x32\x1b.rangkiang.catalog.v1.Facet\x12\x12\n\nunderstood\x18\x06 \x01(\t\x12\x14\n\x0c\x64id_you_mean\x18\x07 \x01(\t\x12\x15\n\rread_as_words\x18\x08 \x01(\x08\x12\x10\n\x08\x64\x65graded\x18\t \x01(\x08\x12(\n\x04help\x18\n \x01(\x0b\x32\x1a.rangkiang.catalog.v1.Help\x12\x11\n\tcorrected\x18\x0b \x01(\x08\x12\x0f\n\x07relaxed\x18\x0c \x01(\x08\"\xc8\x01\n\x03Hit\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05score\x18\x02 \x01(\x01\x12\r\n\x05\x62rief\x18\x03 \x01(\x0c\x12\x10\n\x08holdings\x18\x04 \x01(\x0c\x12\x33\n\nhighlights\x18\x05 \x03(\x0b\x32\x1f.rangkiang.catalog.v1.Highlight\x12\x0f\n\x07work_id\x18\x06 \x01(\t\x12\x10\n\x08\x65\x64itions\x18\x07 \x01(\r\x12-\n\x07reasons\x18\x08 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Reason\"F\n\x06Reason\x12,\n\x04text\x18\x01 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0e\n\x06weight\x18\x02 \x01(\x01\"*\n\tHighlight\x12\r\n\x05\x66ield\x18\x01 \x01(\t\x12\x0e\n\x06pieces\x18\x02 \x03(\t\"G\n\x05\x46\x61\x63\x65t\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x06values\x18\x02 \x03(\x0b\x32 .rangkiang.catalog.v1.FacetValue\"/\n\x0eSuggestRequest\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"E\n\x0cSuggestReply\x12\x35\n\x0bsuggestions\x18\x01 \x03(\x0b\x32 .rangkiang.catalog.v1.Suggestion\"(\n\nSuggestion\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\".\n\x10GetRecordRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"\xc8\x01\n\x0eGetRecordReply\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x64isplay\x18\x03 \x01(\x0c\x12\x10\n\x08holdings\x18\x04 \x01(\x0c\x12.\n\nupdated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06source\x18\x06 \x01(\t\x12\x13\n\x0binstitution\x18\x07 \x01(\t\x12\x0f\n\x07work_id\x18\x08 \x01(\t\x12\x10\n\x08\x65\x64itions\x18\t \x01(\r\"5\n\x10ListItemsRequest\x12\x11\n\trecord_id\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\"S\n\x0eListItemsReply\x12)\n\x05items\x18\x01 \x03(\x0b\x32\x1a.rangkiang.catalog.v1.Item\x12\x16\n\x0erecord_version\x18\x02 \x01(\x03\"\xf0\x02\n\x04Item\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x03 \x01(\t\x12\x13\n\x0binstitution\x18\x04 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x05 \x01(\t\x12\x33\n\x0b\x62ranch_name\x18\x06 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x12\n\ncollection\x18\x07 \x01(\t\x12\x10\n\x08material\x18\x08 \x01(\t\x12\x0e\n\x06status\x18\t \x01(\t\x12\x14\n\x0c\x61vailability\x18\n \x01(\t\x12\x0c\n\x04\x63opy\x18\x0b \x01(\t\x12\x0c\n\x04room\x18\x0c \x01(\t\x12\x13\n\x0b\x65numeration\x18\r \x01(\t\x12\x12\n\nchronology\x18\x0e \x01(\t\x12\x0e\n\x06pieces\x18\x0f \x01(\t\x12;\n\x11\x63\x61ll_number_parts\x18\x10 \x01(\x0b\x32 .rangkiang.catalog.v1.CallNumber\"\x8b\x01\n\nCallNumber\x12\x0e\n\x06prefix\x18\x01 \x01(\t\x12\x14\n\x0c\x63lass_number\x18\x02 \x01(\t\x12\x13\n\x0b\x61uthor_mark\x18\x03 \x01(\t\x12\x12\n\ntitle_mark\x18\x04 \x01(\t\x12\x0e\n\x06volume\x18\x05 \x01(\t\x12\x0c\n\x04\x63opy\x18\x06 \x01(\t\x12\x10\n\x08sort_key\x18\x07 \x01(\t\"\x19\n\x17ListInstitutionsRequest\"P\n\x15ListInstitutionsReply\x12\x37\n\x0cinstitutions\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.Institution\"-\n\x0fSnapshotRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\n\n\x02of\x18\x02 \x01(\t\"\x8b\x01\n\rSnapshotReply\x12;\n\x0cinstitutions\x18\x01 \x03(\x0b\x32%.rangkiang.catalog.v1.InstitutionCopy\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12-\n\x05items\x18\x03 \x03(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\x80\x01\n\x0bInstitution\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12,\n\x04name\x18\x02 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0b\n\x03npp\x18\x04 \x01(\t\x12\x0c\n\x04isil\x18\x05 \x01(\t\x12\x0c\n\x04zone\x18\x06 \x01(\t\"*\n\x13ListBranchesRequest\x12\x13\n\x0binstitution\x18\x01 \x01(\t\"C\n\x11ListBranchesReply\x12.\n\x08\x62ranches\x18\x01 \x03(\x0b\x32\x1c.rangkiang.catalog.v1.Branch\"\xa3\x01\n\x06\x42ranch\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x13\n\x0binstitution\x18\x02 \x01(\t\x12,\n\x04name\x18\x03 \x01(\x0b\x32\x1e.rangkiang.common.v1.LocalText\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x0b\n\x03npp\x18\x05 \x01(\t\x12\x0c\n\x04isil\x18\x06 \x01(\t\x12\x0c\n\x04zone\x18\x07 \x01(\t\x12\x11\n\tconfirmed\x18\x08 \x01(\x08\x32\x9f\x11\n\x07\x43\x61talog\x12\x64\n\x06Search\x12#.rangkiang.catalog.v1.SearchRequest\x1a!.rangkiang.catalog.v1.SearchReply\"\x12\xaa\xbb\x18\x06public\xb0\xbb\x18\x01\xb8\xbb\x18\x01\x12g\n\x07Suggest\x12$.rangkiang.catalog.v1.SuggestRequest\x1a\".rangkiang.catalog.v1.SuggestReply\"\x12\xaa\xbb\x18\x06public\xb0\xbb\x18\x01\xb8\xbb\x18\x01\x12i\n\tGetRecord\x12&.rangkiang.catalog.v1.GetRecordRequest\x1a$.rangkiang.catalog.v1.GetRecordReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12i\n\tListItems\x12&.rangkiang.catalog.v1.ListItemsRequest\x1a$.rangkiang.catalog.v1.ListItemsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12l\n\nCountFacet\x12\'.rangkiang.catalog.v1.CountFacetRequest\x1a%.rangkiang.catalog.v1.CountFacetReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListClasses\x12(.rangkiang.catalog.v1.ListClassesRequest\x1a&.rangkiang.catalog.v1.ListClassesReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12x\n\x0eListNeighbours\x12+.rangkiang.catalog.v1.ListNeighboursRequest\x1a).rangkiang.catalog.v1.ListNeighboursReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListSimilar\x12(.rangkiang.catalog.v1.ListSimilarRequest\x1a&.rangkiang.catalog.v1.ListSimilarReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12`\n\x06\x42rowse\x12#.rangkiang.catalog.v1.BrowseRequest\x1a!.rangkiang.catalog.v1.BrowseReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\x63\n\x07GetWork\x12$.rangkiang.catalog.v1.GetWorkRequest\x1a\".rangkiang.catalog.v1.GetWorkReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12\x63\n\x07GetForm\x12$.rangkiang.catalog.v1.GetFormRequest\x1a\".rangkiang.catalog.v1.GetFormReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bListRecords\x12(.rangkiang.catalog.v1.ListRecordsRequest\x1a&.rangkiang.catalog.v1.ListRecordsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12w\n\x0cNoteSearches\x12).rangkiang.catalog.v1.NoteSearchesRequest\x1a\'.rangkiang.catalog.v1.NoteSearchesReply\"\x13\xaa\xbb\x18\x0fservice:gateway\x12\x66\n\x08Snapshot\x12%.rangkiang.catalog.v1.SnapshotRequest\x1a#.rangkiang.catalog.v1.SnapshotReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12o\n\x0bGetItemCopy\x12(.rangkiang.catalog.v1.GetItemCopyRequest\x1a&.rangkiang.catalog.v1.GetItemCopyReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12k\n\x07\x46\x61stAdd\x12$.rangkiang.catalog.v1.FastAddRequest\x1a\".rangkiang.catalog.v1.FastAddReply\"\x16\xaa\xbb\x18\x0eitems.fast_add\xc0\xbb\x18\x01\x12g\n\x07GetItem\x12$.rangkiang.catalog.v1.GetItemRequest\x1a\".rangkiang.catalog.v1.GetItemReply\"\x12\xaa\xbb\x18\nitems.read\xb8\xbb\x18\x01\x12l\n\nChangeItem\x12\'.rangkiang.catalog.v1.ChangeItemRequest\x1a%.rangkiang.catalog.v1.ChangeItemReply\"\x0e\xaa\xbb\x18\nitems.edit\x12~\n\x10ListInstitutions\x12-.rangkiang.catalog.v1.ListInstitutionsRequest\x1a+.rangkiang.catalog.v1.ListInstitutionsReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x12r\n\x0cListBranches\x12).rangkiang.catalog.v1.ListBranchesRequest\x1a\'.rangkiang.catalog.v1.ListBranchesReply\"\x0e\xaa\xbb\x18\x06public\xb8\xbb\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -68,56 +69,64 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CATALOG'].methods_by_name['NoteSearches']._serialized_options = b'\252\273\030\017service:gateway'
   _globals['_CATALOG'].methods_by_name['Snapshot']._loaded_options = None
   _globals['_CATALOG'].methods_by_name['Snapshot']._serialized_options = b'\252\273\030\006public\270\273\030\001'
+  _globals['_CATALOG'].methods_by_name['GetItemCopy']._loaded_options = None
+  _globals['_CATALOG'].methods_by_name['GetItemCopy']._serialized_options = b'\252\273\030\006public\270\273\030\001'
+  _globals['_CATALOG'].methods_by_name['FastAdd']._loaded_options = None
+  _globals['_CATALOG'].methods_by_name['FastAdd']._serialized_options = b'\252\273\030\016items.fast_add\300\273\030\001'
+  _globals['_CATALOG'].methods_by_name['GetItem']._loaded_options = None
+  _globals['_CATALOG'].methods_by_name['GetItem']._serialized_options = b'\252\273\030\nitems.read\270\273\030\001'
+  _globals['_CATALOG'].methods_by_name['ChangeItem']._loaded_options = None
+  _globals['_CATALOG'].methods_by_name['ChangeItem']._serialized_options = b'\252\273\030\nitems.edit'
   _globals['_CATALOG'].methods_by_name['ListInstitutions']._loaded_options = None
   _globals['_CATALOG'].methods_by_name['ListInstitutions']._serialized_options = b'\252\273\030\006public\270\273\030\001'
   _globals['_CATALOG'].methods_by_name['ListBranches']._loaded_options = None
   _globals['_CATALOG'].methods_by_name['ListBranches']._serialized_options = b'\252\273\030\006public\270\273\030\001'
-  _globals['_SEARCHREQUEST']._serialized_start=373
-  _globals['_SEARCHREQUEST']._serialized_end=580
-  _globals['_SEARCHREPLY']._serialized_start=583
-  _globals['_SEARCHREPLY']._serialized_end=889
-  _globals['_HIT']._serialized_start=892
-  _globals['_HIT']._serialized_end=1092
-  _globals['_REASON']._serialized_start=1094
-  _globals['_REASON']._serialized_end=1164
-  _globals['_HIGHLIGHT']._serialized_start=1166
-  _globals['_HIGHLIGHT']._serialized_end=1208
-  _globals['_FACET']._serialized_start=1210
-  _globals['_FACET']._serialized_end=1281
-  _globals['_SUGGESTREQUEST']._serialized_start=1283
-  _globals['_SUGGESTREQUEST']._serialized_end=1330
-  _globals['_SUGGESTREPLY']._serialized_start=1332
-  _globals['_SUGGESTREPLY']._serialized_end=1401
-  _globals['_SUGGESTION']._serialized_start=1403
-  _globals['_SUGGESTION']._serialized_end=1443
-  _globals['_GETRECORDREQUEST']._serialized_start=1445
-  _globals['_GETRECORDREQUEST']._serialized_end=1491
-  _globals['_GETRECORDREPLY']._serialized_start=1494
-  _globals['_GETRECORDREPLY']._serialized_end=1694
-  _globals['_LISTITEMSREQUEST']._serialized_start=1696
-  _globals['_LISTITEMSREQUEST']._serialized_end=1749
-  _globals['_LISTITEMSREPLY']._serialized_start=1751
-  _globals['_LISTITEMSREPLY']._serialized_end=1834
-  _globals['_ITEM']._serialized_start=1837
-  _globals['_ITEM']._serialized_end=2205
-  _globals['_CALLNUMBER']._serialized_start=2208
-  _globals['_CALLNUMBER']._serialized_end=2347
-  _globals['_LISTINSTITUTIONSREQUEST']._serialized_start=2349
-  _globals['_LISTINSTITUTIONSREQUEST']._serialized_end=2374
-  _globals['_LISTINSTITUTIONSREPLY']._serialized_start=2376
-  _globals['_LISTINSTITUTIONSREPLY']._serialized_end=2456
-  _globals['_SNAPSHOTREQUEST']._serialized_start=2458
-  _globals['_SNAPSHOTREQUEST']._serialized_end=2491
-  _globals['_SNAPSHOTREPLY']._serialized_start=2493
-  _globals['_SNAPSHOTREPLY']._serialized_end=2585
-  _globals['_INSTITUTION']._serialized_start=2588
-  _globals['_INSTITUTION']._serialized_end=2716
-  _globals['_LISTBRANCHESREQUEST']._serialized_start=2718
-  _globals['_LISTBRANCHESREQUEST']._serialized_end=2760
-  _globals['_LISTBRANCHESREPLY']._serialized_start=2762
-  _globals['_LISTBRANCHESREPLY']._serialized_end=2829
-  _globals['_BRANCH']._serialized_start=2832
-  _globals['_BRANCH']._serialized_end=2995
-  _globals['_CATALOG']._serialized_start=2998
-  _globals['_CATALOG']._serialized_end=4768
+  _globals['_SEARCHREQUEST']._serialized_start=407
+  _globals['_SEARCHREQUEST']._serialized_end=614
+  _globals['_SEARCHREPLY']._serialized_start=617
+  _globals['_SEARCHREPLY']._serialized_end=923
+  _globals['_HIT']._serialized_start=926
+  _globals['_HIT']._serialized_end=1126
+  _globals['_REASON']._serialized_start=1128
+  _globals['_REASON']._serialized_end=1198
+  _globals['_HIGHLIGHT']._serialized_start=1200
+  _globals['_HIGHLIGHT']._serialized_end=1242
+  _globals['_FACET']._serialized_start=1244
+  _globals['_FACET']._serialized_end=1315
+  _globals['_SUGGESTREQUEST']._serialized_start=1317
+  _globals['_SUGGESTREQUEST']._serialized_end=1364
+  _globals['_SUGGESTREPLY']._serialized_start=1366
+  _globals['_SUGGESTREPLY']._serialized_end=1435
+  _globals['_SUGGESTION']._serialized_start=1437
+  _globals['_SUGGESTION']._serialized_end=1477
+  _globals['_GETRECORDREQUEST']._serialized_start=1479
+  _globals['_GETRECORDREQUEST']._serialized_end=1525
+  _globals['_GETRECORDREPLY']._serialized_start=1528
+  _globals['_GETRECORDREPLY']._serialized_end=1728
+  _globals['_LISTITEMSREQUEST']._serialized_start=1730
+  _globals['_LISTITEMSREQUEST']._serialized_end=1783
+  _globals['_LISTITEMSREPLY']._serialized_start=1785
+  _globals['_LISTITEMSREPLY']._serialized_end=1868
+  _globals['_ITEM']._serialized_start=1871
+  _globals['_ITEM']._serialized_end=2239
+  _globals['_CALLNUMBER']._serialized_start=2242
+  _globals['_CALLNUMBER']._serialized_end=2381
+  _globals['_LISTINSTITUTIONSREQUEST']._serialized_start=2383
+  _globals['_LISTINSTITUTIONSREQUEST']._serialized_end=2408
+  _globals['_LISTINSTITUTIONSREPLY']._serialized_start=2410
+  _globals['_LISTINSTITUTIONSREPLY']._serialized_end=2490
+  _globals['_SNAPSHOTREQUEST']._serialized_start=2492
+  _globals['_SNAPSHOTREQUEST']._serialized_end=2537
+  _globals['_SNAPSHOTREPLY']._serialized_start=2540
+  _globals['_SNAPSHOTREPLY']._serialized_end=2679
+  _globals['_INSTITUTION']._serialized_start=2682
+  _globals['_INSTITUTION']._serialized_end=2810
+  _globals['_LISTBRANCHESREQUEST']._serialized_start=2812
+  _globals['_LISTBRANCHESREQUEST']._serialized_end=2854
+  _globals['_LISTBRANCHESREPLY']._serialized_start=2856
+  _globals['_LISTBRANCHESREPLY']._serialized_end=2923
+  _globals['_BRANCH']._serialized_start=2926
+  _globals['_BRANCH']._serialized_end=3089
+  _globals['_CATALOG']._serialized_start=3092
+  _globals['_CATALOG']._serialized_end=5299
 # @@protoc_insertion_point(module_scope)

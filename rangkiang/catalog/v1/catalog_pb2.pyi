@@ -603,16 +603,20 @@ class SnapshotRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CURSOR_FIELD_NUMBER: _builtins.int
+    OF_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Where the last page ended; empty for the first."""
+    of: _builtins.str
+    """"institutions" (the default) or "items"."""
     def __init__(
         self,
         *,
         cursor: _builtins.str = ...,
+        of: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "of", b"of"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -624,19 +628,25 @@ class SnapshotReply(_message.Message):
 
     INSTITUTIONS_FIELD_NUMBER: _builtins.int
     CURSOR_FIELD_NUMBER: _builtins.int
+    ITEMS_FIELD_NUMBER: _builtins.int
     cursor: _builtins.str
     """Empty on the last page."""
     @_builtins.property
     def institutions(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.InstitutionCopy]: ...
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[_events_pb2.ItemCopy]:
+        """At most 500, those that are gone among them."""
+
     def __init__(
         self,
         *,
         institutions: _abc.Iterable[_events_pb2.InstitutionCopy] | None = ...,
         cursor: _builtins.str = ...,
+        items: _abc.Iterable[_events_pb2.ItemCopy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "institutions", b"institutions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cursor", b"cursor", "institutions", b"institutions", "items", b"items"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

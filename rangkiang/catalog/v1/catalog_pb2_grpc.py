@@ -6,6 +6,7 @@ import warnings
 from rangkiang.catalog.v1 import browsing_pb2 as rangkiang_dot_catalog_dot_v1_dot_browsing__pb2
 from rangkiang.catalog.v1 import catalog_pb2 as rangkiang_dot_catalog_dot_v1_dot_catalog__pb2
 from rangkiang.catalog.v1 import forms_pb2 as rangkiang_dot_catalog_dot_v1_dot_forms__pb2
+from rangkiang.catalog.v1 import items_pb2 as rangkiang_dot_catalog_dot_v1_dot_items__pb2
 from rangkiang.catalog.v1 import searches_pb2 as rangkiang_dot_catalog_dot_v1_dot_searches__pb2
 from rangkiang.catalog.v1 import works_pb2 as rangkiang_dot_catalog_dot_v1_dot_works__pb2
 
@@ -108,6 +109,26 @@ class CatalogStub:
                 '/rangkiang.catalog.v1.Catalog/Snapshot',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
+                _registered_method=True)
+        self.GetItemCopy = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetItemCopy',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.FromString,
+                _registered_method=True)
+        self.FastAdd = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/FastAdd',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddReply.FromString,
+                _registered_method=True)
+        self.GetItem = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetItem',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.FromString,
+                _registered_method=True)
+        self.ChangeItem = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ChangeItem',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.FromString,
                 _registered_method=True)
         self.ListInstitutions = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ListInstitutions',
@@ -223,6 +244,34 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetItemCopy(self, request, context):
+        """What other services may copy of one item: for a copy that has not arrived yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def FastAdd(self, request, context):
+        """Adds an item that the desk has in hand, and a brief record when it has none.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetItem(self, request, context):
+        """An item with its version, for an edit.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ChangeItem(self, request, context):
+        """Changes the barcode or the status of an item; later imports keep both.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListInstitutions(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -307,6 +356,26 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.Snapshot,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.SerializeToString,
+            ),
+            'GetItemCopy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetItemCopy,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.SerializeToString,
+            ),
+            'FastAdd': grpc.unary_unary_rpc_method_handler(
+                    servicer.FastAdd,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddReply.SerializeToString,
+            ),
+            'GetItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetItem,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.SerializeToString,
+            ),
+            'ChangeItem': grpc.unary_unary_rpc_method_handler(
+                    servicer.ChangeItem,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.SerializeToString,
             ),
             'ListInstitutions': grpc.unary_unary_rpc_method_handler(
                     servicer.ListInstitutions,
@@ -698,6 +767,114 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/Snapshot',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.SnapshotReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetItemCopy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetItemCopy',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemCopyReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FastAdd(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/FastAdd',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.FastAddReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetItem',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ChangeItem(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ChangeItem',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from grpc import aio as _aio
 from rangkiang.catalog.v1 import browsing_pb2 as _browsing_pb2
 from rangkiang.catalog.v1 import catalog_pb2 as _catalog_pb2
 from rangkiang.catalog.v1 import forms_pb2 as _forms_pb2
+from rangkiang.catalog.v1 import items_pb2 as _items_pb2
 from rangkiang.catalog.v1 import searches_pb2 as _searches_pb2
 from rangkiang.catalog.v1 import works_pb2 as _works_pb2
 import abc as _abc_1
@@ -65,6 +66,14 @@ class CatalogStub:
     """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]
     """What other services may copy, whole: for those that begin late, or have lost facts."""
+    GetItemCopy: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]
+    """What other services may copy of one item: for a copy that has not arrived yet."""
+    FastAdd: _grpc.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]
+    """Adds an item that the desk has in hand, and a brief record when it has none."""
+    GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
+    """An item with its version, for an edit."""
+    ChangeItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]
+    """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
 
@@ -101,6 +110,14 @@ class CatalogAsyncStub(CatalogStub):
     """Searches that were made, without persons; a batch from the gateway, which alone may call this. Losing one loses a figure only."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SnapshotRequest, _catalog_pb2.SnapshotReply]  # type: ignore[assignment]
     """What other services may copy, whole: for those that begin late, or have lost facts."""
+    GetItemCopy: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemCopyRequest, _items_pb2.GetItemCopyReply]  # type: ignore[assignment]
+    """What other services may copy of one item: for a copy that has not arrived yet."""
+    FastAdd: _aio.UnaryUnaryMultiCallable[_items_pb2.FastAddRequest, _items_pb2.FastAddReply]  # type: ignore[assignment]
+    """Adds an item that the desk has in hand, and a brief record when it has none."""
+    GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
+    """An item with its version, for an edit."""
+    ChangeItem: _aio.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]  # type: ignore[assignment]
+    """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
 
@@ -218,6 +235,38 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.SnapshotReply, _abc.Awaitable[_catalog_pb2.SnapshotReply]]:
         """What other services may copy, whole: for those that begin late, or have lost facts."""
+
+    @_abc_1.abstractmethod
+    def GetItemCopy(
+        self,
+        request: _items_pb2.GetItemCopyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.GetItemCopyReply, _abc.Awaitable[_items_pb2.GetItemCopyReply]]:
+        """What other services may copy of one item: for a copy that has not arrived yet."""
+
+    @_abc_1.abstractmethod
+    def FastAdd(
+        self,
+        request: _items_pb2.FastAddRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.FastAddReply, _abc.Awaitable[_items_pb2.FastAddReply]]:
+        """Adds an item that the desk has in hand, and a brief record when it has none."""
+
+    @_abc_1.abstractmethod
+    def GetItem(
+        self,
+        request: _items_pb2.GetItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.GetItemReply, _abc.Awaitable[_items_pb2.GetItemReply]]:
+        """An item with its version, for an edit."""
+
+    @_abc_1.abstractmethod
+    def ChangeItem(
+        self,
+        request: _items_pb2.ChangeItemRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.ChangeItemReply, _abc.Awaitable[_items_pb2.ChangeItemReply]]:
+        """Changes the barcode or the status of an item; later imports keep both."""
 
     @_abc_1.abstractmethod
     def ListInstitutions(

@@ -84,6 +84,7 @@ class InstitutionCopy(_message.Message):
     NAME_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
+    BRANCHES_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     """Grows with each change."""
@@ -94,6 +95,10 @@ class InstitutionCopy(_message.Message):
     """IANA zone, such as Asia/Jakarta."""
     @_builtins.property
     def name(self) -> _text_pb2.LocalText: ...
+    @_builtins.property
+    def branches(self) -> _containers.RepeatedCompositeFieldContainer[Global___BranchCopy]:
+        """All branches of the institution."""
+
     def __init__(
         self,
         *,
@@ -103,11 +108,142 @@ class InstitutionCopy(_message.Message):
         name: _text_pb2.LocalText | None = ...,
         kind: _builtins.str = ...,
         zone: _builtins.str = ...,
+        branches: _abc.Iterable[Global___BranchCopy] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "kind", b"kind", "name", b"name", "version", b"version", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branches", b"branches", "code", b"code", "id", b"id", "kind", b"kind", "name", b"name", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___InstitutionCopy: _TypeAlias = InstitutionCopy  # noqa: Y015
+
+@_typing.final
+class BranchCopy(_message.Message):
+    """What other services may copy of a branch."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ZONE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    code: _builtins.str
+    zone: _builtins.str
+    """IANA zone, such as Asia/Makassar."""
+    @_builtins.property
+    def name(self) -> _text_pb2.LocalText: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        code: _builtins.str = ...,
+        name: _text_pb2.LocalText | None = ...,
+        zone: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "id", b"id", "name", b"name", "zone", b"zone"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BranchCopy: _TypeAlias = BranchCopy  # noqa: Y015
+
+@_typing.final
+class ItemsChanged(_message.Message):
+    """Items came, changed or went: at most 200 a fact, each whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ITEMS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemCopy]: ...
+    def __init__(
+        self,
+        *,
+        items: _abc.Iterable[Global___ItemCopy] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["items", b"items"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemsChanged: _TypeAlias = ItemsChanged  # noqa: Y015
+
+@_typing.final
+class ItemCopy(_message.Message):
+    """What other services may copy of an item; a copy with a later version stays."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    INSTITUTION_ID_FIELD_NUMBER: _builtins.int
+    BARCODE_FIELD_NUMBER: _builtins.int
+    RECORD_ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    CALL_NUMBER_FIELD_NUMBER: _builtins.int
+    ENUMERATION_FIELD_NUMBER: _builtins.int
+    BRANCH_ID_FIELD_NUMBER: _builtins.int
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    ROOM_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    CLASS_FIELD_NUMBER: _builtins.int
+    LANGUAGE_FIELD_NUMBER: _builtins.int
+    AUDIENCE_FIELD_NUMBER: _builtins.int
+    YEAR_FIELD_NUMBER: _builtins.int
+    GONE_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    version: _builtins.int
+    institution_id: _builtins.str
+    """Id of the institution."""
+    barcode: _builtins.str
+    """As it is scanned; empty when the item has none."""
+    record_id: _builtins.str
+    title: _builtins.str
+    """At most 120 characters."""
+    call_number: _builtins.str
+    enumeration: _builtins.str
+    """Jilid 2."""
+    branch_id: _builtins.str
+    collection: _builtins.str
+    """circulation, children, reference …"""
+    room: _builtins.str
+    status: _builtins.str
+    """Status in the catalogue: in_service, in_process, in_repair, missing, proposed_for_withdrawal, withdrawn."""
+    language: _builtins.str
+    """ISO 639-2 code."""
+    audience: _builtins.str
+    year: _builtins.int
+    """Year of publication; 0 when unknown."""
+    gone: _builtins.bool
+    """The item is no longer in the catalogue."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        version: _builtins.int = ...,
+        institution_id: _builtins.str = ...,
+        barcode: _builtins.str = ...,
+        record_id: _builtins.str = ...,
+        title: _builtins.str = ...,
+        call_number: _builtins.str = ...,
+        enumeration: _builtins.str = ...,
+        branch_id: _builtins.str = ...,
+        collection: _builtins.str = ...,
+        room: _builtins.str = ...,
+        status: _builtins.str = ...,
+        language: _builtins.str = ...,
+        audience: _builtins.str = ...,
+        year: _builtins.int = ...,
+        gone: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["audience", b"audience", "barcode", b"barcode", "branch_id", b"branch_id", "call_number", b"call_number", "class", b"class", "collection", b"collection", "enumeration", b"enumeration", "gone", b"gone", "id", b"id", "institution_id", b"institution_id", "language", b"language", "record_id", b"record_id", "room", b"room", "status", b"status", "title", b"title", "version", b"version", "year", b"year"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ItemCopy: _TypeAlias = ItemCopy  # noqa: Y015

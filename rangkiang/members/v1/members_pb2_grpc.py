@@ -206,6 +206,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.FromString,
                 _registered_method=True)
+        self.GetMemberFact = channel.unary_unary(
+                '/rangkiang.members.v1.Members/GetMemberFact',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.FromString,
+                _registered_method=True)
         self.Snapshot = channel.unary_unary(
                 '/rangkiang.members.v1.Members/Snapshot',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.SnapshotRequest.SerializeToString,
@@ -448,6 +453,13 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetMemberFact(self, request, context):
+        """What other services may copy of one member: for a copy that has not arrived yet.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Snapshot(self, request, context):
         """The members of all institutions, page by page, for services that keep copies.
         """
@@ -622,6 +634,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.UseSlip,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.SerializeToString,
+            ),
+            'GetMemberFact': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetMemberFact,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.SerializeToString,
             ),
             'Snapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.Snapshot,
@@ -1521,6 +1538,33 @@ class Members:
             '/rangkiang.members.v1.Members/UseSlip',
             rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_cards__pb2.UseSlipReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetMemberFact(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/GetMemberFact',
+            rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_events__pb2.GetMemberFactReply.FromString,
             options,
             channel_credentials,
             insecure,

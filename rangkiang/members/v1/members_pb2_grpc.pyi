@@ -105,6 +105,8 @@ class MembersStub:
     """Makes a code with which a member sets a password."""
     UseSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]
     """Sets a member's password with the code of a slip."""
+    GetMemberFact: _grpc.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]
+    """What other services may copy of one member: for a copy that has not arrived yet."""
     Snapshot: _grpc.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -179,6 +181,8 @@ class MembersAsyncStub(MembersStub):
     """Makes a code with which a member sets a password."""
     UseSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]  # type: ignore[assignment]
     """Sets a member's password with the code of a slip."""
+    GetMemberFact: _aio.UnaryUnaryMultiCallable[_events_pb2.GetMemberFactRequest, _events_pb2.GetMemberFactReply]  # type: ignore[assignment]
+    """What other services may copy of one member: for a copy that has not arrived yet."""
     Snapshot: _aio.UnaryUnaryMultiCallable[_events_pb2.SnapshotRequest, _events_pb2.SnapshotReply]  # type: ignore[assignment]
     """The members of all institutions, page by page, for services that keep copies."""
 
@@ -448,6 +452,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.UseSlipReply, _abc.Awaitable[_cards_pb2.UseSlipReply]]:
         """Sets a member's password with the code of a slip."""
+
+    @_abc_1.abstractmethod
+    def GetMemberFact(
+        self,
+        request: _events_pb2.GetMemberFactRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_events_pb2.GetMemberFactReply, _abc.Awaitable[_events_pb2.GetMemberFactReply]]:
+        """What other services may copy of one member: for a copy that has not arrived yet."""
 
     @_abc_1.abstractmethod
     def Snapshot(
