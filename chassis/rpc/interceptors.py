@@ -24,7 +24,7 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
-# Before the name of a service: a method that this service alone calls, on its own account.
+# Before the names of services, with commas: a method that these services alone call, on their own account.
 SERVICE_SCOPE = "service:"
 _OK = grpc.StatusCode.OK.name
 # Without a deadline gRPC reports one after centuries.
@@ -188,8 +188,9 @@ def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: Toke
         return context
     if scope.startswith(SERVICE_SCOPE):
         name = peer_service(grpc_context)
-        if name != scope.removeprefix(SERVICE_SCOPE):
-            raise Forbidden("SERVICE_ONLY", service=scope.removeprefix(SERVICE_SCOPE))
+        names = scope.removeprefix(SERVICE_SCOPE)
+        if name not in names.split(","):
+            raise Forbidden("SERVICE_ONLY", service=names)
         return replace(context, institution="*", actor=f"system:{name}")
     authorization = dict(grpc_context.invocation_metadata()).get("authorization", "")
     if not authorization or verifier is None:

@@ -66,4 +66,4 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
 
 def servicer(resources: Resources) -> Catalog:
     """Create the catalogue's servicer with its own search index."""
-    return Catalog(resources, open_index(resources))
+    return Catalog(resources, open_index(resources))  # type: ignore[abstract]

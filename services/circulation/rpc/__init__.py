@@ -1,0 +1,21 @@
+"""The gRPC servicer translates requests and results; a module for each part of the contract."""
+
+from __future__ import annotations
+
+from chassis.db import Database
+from chassis.service import Resources
+from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
+from services.circulation.rpc.loans import LoanMethods
+from services.circulation.rpc.rules import RuleMethods
+
+
+class Circulation(LoanMethods, RuleMethods, CirculationServicer):
+    """The servicer of the whole contract."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._database: Database = resources.database
+
+
+def servicer(resources: Resources) -> Circulation:
+    """Create the servicer of circulation."""
+    return Circulation(resources)  # type: ignore[abstract]

@@ -1,0 +1,91 @@
+"""Loans, and suspensions of borrowers."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.circulation.tables.base import Table
+
+
+class Loan(Table):
+    """A loan of one copy to one borrower; at most one of a copy is open.
+
+    borrower_id     None after the borrower was taken off the loan
+    branch_id       the branch that lent it
+    due_on          the day of due_at in the branch's zone
+    unit            "day" or "hour"
+    policy_version  of the policies that decided
+    policy_row      the row that decided, with the fields of services.circulation.policies
+    days            days of the calendar that moved the due day: [{"date": ISO 8601, "is_open": …, "why": …}]
+    keep_history    the borrower chose to keep it after the return
+    """
+
+    __tablename__ = "loans"
+    __table_args__ = (
+        Index(
+            "loans_open_copy",
+            "copy_id",
+            unique=True,
+            sqlite_where="returned_at IS NULL",
+            postgresql_where="returned_at IS NULL",
+        ),
+        Index("loans_copy", "copy_id"),
+        Index("loans_borrower", "borrower_id", "returned_at"),
+        Index(
+            "loans_due",
+            "institution_id",
+            "due_at",
+            "id",
+            sqlite_where="returned_at IS NULL",
+            postgresql_where="returned_at IS NULL",
+        ),
+        Index(
+            "loans_to_clear",
+            "returned_at",
+            sqlite_where="borrower_id IS NOT NULL AND NOT keep_history",
+            postgresql_where="borrower_id IS NOT NULL AND NOT keep_history",
+        ),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    version: Mapped[int]
+    copy_id: Mapped[UUID] = mapped_column(ForeignKey("copies.id"))
+    borrower_id: Mapped[UUID | None]
+    branch_id: Mapped[UUID]
+    lent_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    due_on: Mapped[date]
+    unit: Mapped[str] = mapped_column(String(8))
+    renewals: Mapped[int]
+    policy_version: Mapped[int]
+    policy_row: Mapped[dict[str, Any]]
+    days: Mapped[list[dict[str, Any]]]
+    keep_history: Mapped[bool]
+    returned_at: Mapped[datetime | None]
+    returned_branch_id: Mapped[UUID | None]
+
+
+class Suspension(Table):
+    """Days on which a borrower may not borrow or renew, both included.
+
+    loan_id      the loan that was returned late
+    returned_on  the day of the return: late returns of one day count once, at the longest
+    ended_at     when a manager ended it early
+    """
+
+    __tablename__ = "suspensions"
+    __table_args__ = (Index("suspensions_borrower", "borrower_id", "ends_on"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    borrower_id: Mapped[UUID]
+    loan_id: Mapped[UUID | None]
+    returned_on: Mapped[date]
+    begins_on: Mapped[date]
+    ends_on: Mapped[date]
+    days: Mapped[int]
+    ended_at: Mapped[datetime | None]
