@@ -136,6 +136,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.FromString,
                 _registered_method=True)
+        self.ListMembers = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListMembers',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersReply.FromString,
+                _registered_method=True)
         self.ListCategories = channel.unary_unary(
                 '/rangkiang.members.v1.Members/ListCategories',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListCategoriesRequest.SerializeToString,
@@ -355,6 +360,13 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListMembers(self, request, context):
+        """Members by their ids, as they stand in lists; unknown ids are left out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListCategories(self, request, context):
         """The categories of members of the caller's institution.
         """
@@ -564,6 +576,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.SearchMembers,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.SerializeToString,
+            ),
+            'ListMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMembers,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersReply.SerializeToString,
             ),
             'ListCategories': grpc.unary_unary_rpc_method_handler(
                     servicer.ListCategories,
@@ -1160,6 +1177,33 @@ class Members:
             '/rangkiang.members.v1.Members/SearchMembers',
             rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_people__pb2.SearchMembersReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListMembers',
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_people__pb2.ListMembersReply.FromString,
             options,
             channel_credentials,
             insecure,

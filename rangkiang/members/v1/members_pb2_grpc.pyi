@@ -77,6 +77,8 @@ class MembersStub:
     """Changes fields of a member."""
     SearchMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]
     """Finds members by words, numbers, or sealed values."""
+    ListMembers: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListMembersRequest, _people_pb2.ListMembersReply]
+    """Members by their ids, as they stand in lists; unknown ids are left out."""
     ListCategories: _grpc.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]
     """The categories of members of the caller's institution."""
     RenewMembership: _grpc.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]
@@ -153,6 +155,8 @@ class MembersAsyncStub(MembersStub):
     """Changes fields of a member."""
     SearchMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.SearchMembersRequest, _people_pb2.SearchMembersReply]  # type: ignore[assignment]
     """Finds members by words, numbers, or sealed values."""
+    ListMembers: _aio.UnaryUnaryMultiCallable[_people_pb2.ListMembersRequest, _people_pb2.ListMembersReply]  # type: ignore[assignment]
+    """Members by their ids, as they stand in lists; unknown ids are left out."""
     ListCategories: _aio.UnaryUnaryMultiCallable[_people_pb2.ListCategoriesRequest, _people_pb2.ListCategoriesReply]  # type: ignore[assignment]
     """The categories of members of the caller's institution."""
     RenewMembership: _aio.UnaryUnaryMultiCallable[_people_pb2.RenewMembershipRequest, _people_pb2.RenewMembershipReply]  # type: ignore[assignment]
@@ -340,6 +344,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_people_pb2.SearchMembersReply, _abc.Awaitable[_people_pb2.SearchMembersReply]]:
         """Finds members by words, numbers, or sealed values."""
+
+    @_abc_1.abstractmethod
+    def ListMembers(
+        self,
+        request: _people_pb2.ListMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_people_pb2.ListMembersReply, _abc.Awaitable[_people_pb2.ListMembersReply]]:
+        """Members by their ids, as they stand in lists; unknown ids are left out."""
 
     @_abc_1.abstractmethod
     def ListCategories(

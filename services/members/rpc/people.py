@@ -29,6 +29,10 @@ _SINGLE = tuple(
 )
 
 
+# Ids of one call.
+_MOST_LISTED = 200
+
+
 class PeopleMethods:
     """The part of the servicer that knows members."""
 
@@ -132,6 +136,14 @@ class PeopleMethods:
         stored, problems = values.clean(typed)
         store.raise_all(problems)
         return sealed.hashes_of(stored, institution_id=parse_id(caller.institution), master=self._keys.master)
+
+    def ListMembers(self, request: wire.ListMembersRequest, context: grpc.ServicerContext) -> wire.ListMembersReply:
+        caller = rpc.context(context)
+        ids = [parse_id(text) for text in dict.fromkeys(request.ids[:_MOST_LISTED])]
+        with self._database.reading(caller) as session:
+            members = search.load(session, ids)
+            blocked = {block.member_id for block in open_blocks(session, [member.id for member in members])}
+        return wire.ListMembersReply(members=[listed(member, is_blocked=member.id in blocked) for member in members])
 
     def ListCategories(
         self, request: wire.ListCategoriesRequest, context: grpc.ServicerContext

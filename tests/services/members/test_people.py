@@ -297,6 +297,17 @@ def test_another_institution_finds_nothing(office: Office) -> None:
         assert reasons(lambda unknown=unknown: other.get(unknown)) == ["MEMBER_NOT_FOUND"]
 
 
+def test_members_are_listed_by_their_ids_in_their_own_institution_alone(office: Office) -> None:
+    desk = Desk(office)
+    ids = [desk.register("Zaki").id, desk.register("Ali").id]
+    request = wire.ListMembersRequest(ids=[*ids, ids[0], str(uuid.uuid4())])
+    assert [(member.id, member.name) for member in desk.call("ListMembers", request).members] == [
+        (ids[0], "Zaki"),
+        (ids[1], "Ali"),
+    ]
+    assert not Desk(office, institution=UNAND).call("ListMembers", request).members
+
+
 def test_raw_sql_reads_and_changes_no_row_of_another_institution(office: Office) -> None:
     new = Desk(office).register(**SEALED)
     from chassis.context import Context
