@@ -16,10 +16,12 @@ from chassis.settings import Settings
 from gateway.negotiation import language
 from gateway.request_guard import READ_METHODS, header_fields, request_id
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
+from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 
 if TYPE_CHECKING:
     from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogAsyncStub
+    from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationAsyncStub
     from rangkiang.members.v1.members_pb2_grpc import MembersAsyncStub
 
 Reply = TypeVar("Reply")
@@ -84,6 +86,11 @@ def members(request: Request) -> MembersAsyncStub:
     return stub
 
 
+def circulation(request: Request) -> CirculationAsyncStub:
+    stub: CirculationAsyncStub = clients(request).stub("circulation", CirculationStub)
+    return stub
+
+
 # Coroutines, because FastAPI runs other dependencies in a thread, where no channel may be opened.
 async def _services(request: Request) -> Clients:
     return clients(request)
@@ -97,14 +104,20 @@ async def _members(request: Request) -> Any:
     return members(request)
 
 
+async def _circulation(request: Request) -> Any:
+    return circulation(request)
+
+
 Services = Annotated[Clients, Depends(_services)]
 if TYPE_CHECKING:
     Catalog = Annotated[CatalogAsyncStub, Depends(_catalog)]
     Members = Annotated[MembersAsyncStub, Depends(_members)]
+    Circulation = Annotated[CirculationAsyncStub, Depends(_circulation)]
 else:
     # The asynchronous stubs exist only in the generated .pyi.
     Catalog = Annotated[Any, Depends(_catalog)]
     Members = Annotated[Any, Depends(_members)]
+    Circulation = Annotated[Any, Depends(_circulation)]
 
 
 async def call(request: Request, method: Callable[..., Awaitable[Reply]], message: Any) -> Reply:

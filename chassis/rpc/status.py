@@ -40,7 +40,7 @@ def to_status(error: Error) -> status_pb2.Status:
         message = error_details_pb2.LocalizedMessage(locale=locale, message=text[:_MAX_SENTENCE_CHARACTERS])
         status.details.add().Pack(message)
     for refusal in error.refusals:
-        status.details.add().Pack(_to_wire(refusal))
+        status.details.add().Pack(refusal_message(refusal))
         if status.ByteSize() > _MAX_STATUS_BYTES:
             del status.details[-1]
             break
@@ -102,7 +102,7 @@ def from_status(status: status_pb2.Status, code: str) -> Error | None:
         elif detail.Is(refusal_pb2.Refusal.DESCRIPTOR):
             refusal = refusal_pb2.Refusal()
             detail.Unpack(refusal)
-            refusals.append(_from_wire(refusal))
+            refusals.append(refusal_of(refusal))
     if info.domain != DOMAIN:
         return None
     if not refusals:  # a service of release 0.1.0: facts are text in ErrorInfo
@@ -110,7 +110,8 @@ def from_status(status: status_pb2.Status, code: str) -> Error | None:
     return error_for(code)(refusals=refusals)
 
 
-def _to_wire(refusal: Refusal) -> refusal_pb2.Refusal:
+def refusal_message(refusal: Refusal) -> refusal_pb2.Refusal:
+    """Return a refusal for a reply, with its sentence in both languages."""
     sentence = refusal.sentence
     message = refusal_pb2.Refusal(reason=refusal.reason)
     message.sentence.id = sentence.id[:_MAX_SENTENCE_CHARACTERS]
@@ -150,7 +151,8 @@ def _to_list(values: Sequence[Any]) -> list[refusal_pb2.Fact]:
     return facts
 
 
-def _from_wire(message: refusal_pb2.Refusal) -> Refusal:
+def refusal_of(message: refusal_pb2.Refusal) -> Refusal:
+    """Return the refusal of a reply."""
     facts: Mapping[str, Any] = {name: _from_fact(fact) for name, fact in message.facts.items()}
     return Refusal.received(message.reason, facts, LocalText(message.sentence.id, message.sentence.en))
 
