@@ -1,0 +1,239 @@
+"""Calendars: when a branch is open, when a loan is due, and how many open days it is late.
+
+Times of day are minutes since midnight in the branch's zone. A branch without hours is open every day, all day. A search
+for an open day looks at `SEARCH_DAYS` days at most; a calendar that is closed for longer gives the day that was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+MINUTES_A_DAY = 24 * 60
+SEARCH_DAYS = 800
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+_DAY = timedelta(days=1)
+_LAST_SECOND = time(23, 59, 59)
+
+# Opens and closes, in order and apart: ((480, 720), (780, 960)).
+Hours = tuple[tuple[int, int], ...]
+# Monday first, seven of them; none at all: open every day, all day.
+Week = tuple[Hours, ...]
+
+ALL_DAY: Hours = ((0, MINUTES_A_DAY),)
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """Closed from the first day to the last, both included."""
+
+    first: date
+    last: date
+    why: str
+    is_estimated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """Other hours from the first day to the last, both included, such as in Ramadan."""
+
+    first: date
+    last: date
+    why: str
+    weekly: Week
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """When a branch is open.
+
+    zone             IANA name: Asia/Jakarta, Asia/Makassar or Asia/Jayapura in Indonesia
+    seasons          of two that include a day, the later one in the list decides
+    confirmed_years  years whose holidays a manager has confirmed
+    """
+
+    zone: str
+    weekly: Week = ()
+    closings: tuple[Closing, ...] = ()
+    seasons: tuple[Season, ...] = ()
+    confirmed_years: tuple[int, ...] = ()
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CalendarDay:
+    """A day that decided about a due day, and why it is closed."""
+
+    date: date
+    is_open: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a loan is due.
+
+    at    UTC, to the second
+    on    the day of `at` in the branch's zone
+    days  the day that the period gives and each day that was tried after it, in the order of trying; the last is `on`
+    """
+
+    at: datetime
+    on: date
+    days: tuple[CalendarDay, ...]
+
+
+def hours_of(calendar: Calendar, day: date) -> Hours:
+    """Return when the branch is open on a day; empty when it is closed."""
+    if _closing(calendar, day) is not None:
+        return ()
+    week = calendar.weekly
+    for season in calendar.seasons:
+        if season.first <= day <= season.last:
+            week = season.weekly
+    return week[day.weekday()] if week else ALL_DAY
+
+
+def is_open(calendar: Calendar, day: date) -> bool:
+    return bool(hours_of(calendar, day))
+
+
+def open_minutes(calendar: Calendar, day: date) -> int:
+    """Return the planned open minutes of a day."""
+    return sum(closes - opens for opens, closes in hours_of(calendar, day))
+
+
+def local_date(calendar: Calendar, moment: datetime) -> date:
+    """Return the day of a moment in the branch's zone."""
+    return moment.astimezone(ZoneInfo(calendar.zone)).date()
+
+
+def due(
+    calendar: Calendar,
+    *,
+    lent_at: datetime,
+    unit: str,
+    period: int,
+    last_due_on: date | None,
+    expires_on: date | None,
+    counts_from: datetime | None = None,
+) -> Due:
+    """Return when a loan is due.
+
+    A loan in days is due on the day that is `period` days later, or the first open day after it, at 23:59:59: a book in
+    the return box that evening is in time, whatever the closing time. A loan in hours is due `period` hours later; in a
+    break of that day, when the branch opens again; after closing time or before opening time, at the closing time
+    before; with none since the loan, at the next opening time.
+
+    `last_due_on` and `expires_on` are limits: past the earlier one, a loan is due on the last open day before, but not
+    before the day of the loan. A limit before the day of the loan, or with no open day since, does not apply.
+
+    lent_at      aware; of a renewal the moment of renewing
+    unit         "day" or "hour"
+    counts_from  the moment that the period begins: of a renewal from the due day its moment, by default `lent_at`
+    """
+    start = counts_from or lent_at
+    lent_on = local_date(calendar, lent_at)
+    limits = [limit for limit in (last_due_on, expires_on) if limit is not None and limit >= lent_on]
+    limit = min(limits, default=date.max)
+    if unit == "hour":
+        return _due_in_hours(calendar, lent_at, (start + timedelta(hours=period)).replace(microsecond=0), limit)
+    first = local_date(calendar, start) + timedelta(days=period)
+    days = _open_days(calendar, first, limit) or _open_days(calendar, min(first, limit), lent_on, step=-1)
+    days = days or _open_days(calendar, first, date.max) or [CalendarDay(first, is_open=False)]
+    on = days[-1].date
+    return Due(_end_of(calendar, on), on, tuple(days))
+
+
+def overdue_open_days(calendar: Calendar, *, due_on: date, until: date) -> int:
+    """Count the open days after the due day, up to and including `until`; at most those of `SEARCH_DAYS` days."""
+    count = min((until - due_on).days, SEARCH_DAYS)
+    return sum(is_open(calendar, due_on + timedelta(days=number)) for number in range(1, count + 1))
+
+
+def suspension_days(overdue_open_days: int, *, grace: int, cap: int) -> int:
+    """Return the calendar days of a suspension: overdue open days without the days of grace, at most `cap`."""
+    return min(max(overdue_open_days - grace, 0), cap)
+
+
+def _due_in_hours(calendar: Calendar, lent_at: datetime, wanted: datetime, limit: date) -> Due:
+    """Return a moment within opening hours, as `due` says."""
+    latest = wanted if local_date(calendar, wanted) <= limit else _end_of(calendar, limit)
+    moment = (
+        _open_moment(calendar, latest)
+        or _closing_time(calendar, lent_at, latest)
+        or _opening_time(calendar, wanted)
+        or wanted.astimezone(UTC)
+    )
+    first, on = local_date(calendar, wanted), local_date(calendar, moment)
+    days = [CalendarDay(day, is_open(calendar, day), _why(calendar, day)) for day in dict.fromkeys((first, on))]
+    return Due(moment, on, tuple(days))
+
+
+def _open_moment(calendar: Calendar, moment: datetime) -> datetime | None:
+    """Return the moment when the branch is open then, and the end of the break when it is in one."""
+    intervals = _intervals(calendar, local_date(calendar, moment))
+    if not intervals or not intervals[0][0] <= moment <= intervals[-1][1]:
+        return None
+    opens = next(opens for opens, closes in intervals if moment <= closes)
+    return max(opens, moment.astimezone(UTC))
+
+
+def _closing_time(calendar: Calendar, lent_at: datetime, latest: datetime) -> datetime | None:
+    """Return the last closing time after `lent_at` and not after `latest`."""
+    day, lent_on = local_date(calendar, latest), local_date(calendar, lent_at)
+    while day >= lent_on:
+        for _, closes in reversed(_intervals(calendar, day)):
+            if lent_at < closes <= latest:
+                return closes
+        day -= _DAY
+    return None
+
+
+def _opening_time(calendar: Calendar, moment: datetime) -> datetime | None:
+    """Return the first opening time that is not before a moment."""
+    day = local_date(calendar, moment)
+    for number in range(SEARCH_DAYS):
+        for opens, _ in _intervals(calendar, day + timedelta(days=number)):
+            if opens >= moment:
+                return opens
+    return None
+
+
+def _open_days(calendar: Calendar, first: date, last: date, *, step: int = 1) -> list[CalendarDay]:
+    """Return the days from `first` to the first open one; empty when `last` or the end of the search comes before."""
+    days: list[CalendarDay] = []
+    day = first
+    while len(days) < SEARCH_DAYS and (day <= last if step > 0 else day >= last):
+        days.append(CalendarDay(day, is_open(calendar, day), _why(calendar, day)))
+        if days[-1].is_open:
+            return days
+        day += step * _DAY
+    return []
+
+
+def _intervals(calendar: Calendar, day: date) -> list[tuple[datetime, datetime]]:
+    """Return when the branch opens and closes on a day, UTC. One that is open until midnight closes a second before."""
+    hours = hours_of(calendar, day)
+    return [(_moment(calendar, day, opens), _moment(calendar, day, closes)) for opens, closes in hours]
+
+
+def _moment(calendar: Calendar, day: date, minutes: int) -> datetime:
+    if minutes >= MINUTES_A_DAY:
+        return _end_of(calendar, day)
+    return datetime.combine(day, time(*divmod(minutes, 60)), ZoneInfo(calendar.zone)).astimezone(UTC)
+
+
+def _end_of(calendar: Calendar, day: date) -> datetime:
+    return datetime.combine(day, _LAST_SECOND, ZoneInfo(calendar.zone)).astimezone(UTC)
+
+
+def _closing(calendar: Calendar, day: date) -> Closing | None:
+    return next((closing for closing in calendar.closings if closing.first <= day <= closing.last), None)
+
+
+def _why(calendar: Calendar, day: date) -> str:
+    closing = _closing(calendar, day)
+    return closing.why if closing else ""

@@ -1,0 +1,194 @@
+"""The document of a calendar, as clients and files write it: names of days, times as "HH:MM", dates as ISO 8601."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from itertools import pairwise
+from typing import Any
+
+from chassis.errors import Invalid, Refusal
+from services.circulation.calendars import MINUTES_A_DAY, WEEKDAYS, Calendar, Closing, Hours, Season, Week
+
+MOST_INTERVALS = 6
+MOST_CLOSINGS = 500
+MOST_SEASONS = 50
+MOST_YEARS = 20
+MOST_WHY_CHARACTERS = 200
+LONGEST_DAYS = 400
+YEARS = range(2000, 2101)
+
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
+_KEYS = frozenset({"weekly", "closed", "seasons", "confirmed_years"})
+
+
+def read_calendar(document: Mapping[str, Any], *, zone: str, version: int = 0) -> Calendar:
+    """Read and judge a calendar as a whole.
+
+    document  {"weekly": {"mon": [["08:00", "16:00"]], …}, "closed": [{"from", "to", "why", "is_estimated"?}],
+              "seasons": [{"from", "to", "why", "weekly"}], "confirmed_years": [2026]}; all may be absent, `to` too.
+              A day that `weekly` does not name is closed; without `weekly` every day is open
+    raises    Invalid  every fault; `field` names the value: closed[3].to
+              CALENDAR_VALUE_INVALID, CALENDAR_HOURS_OVERLAP, CALENDAR_DATES_REVERSED, CALENDAR_NEVER_OPEN,
+              CALENDAR_TOO_LONG
+    """
+    faults: list[Refusal] = [_invalid(key, document[key]) for key in document if key not in _KEYS]
+    weekly = _week(document.get("weekly") or {}, "weekly", faults)
+    closings = [_closing(entry, field, faults) for field, entry in _entries(document, "closed", MOST_CLOSINGS, faults)]
+    seasons = [_season(entry, field, faults) for field, entry in _entries(document, "seasons", MOST_SEASONS, faults)]
+    years: list[int] = []
+    for field, year in _entries(document, "confirmed_years", MOST_YEARS, faults):
+        if type(year) is int and year in YEARS:
+            years.append(year)
+        else:
+            faults.append(_invalid(field, year))
+    if faults:
+        raise Invalid(refusals=faults)
+    return Calendar(
+        zone=zone,
+        weekly=weekly,
+        closings=tuple(sorted((closing for closing in closings if closing), key=lambda closing: closing.first)),
+        seasons=tuple(season for season in seasons if season),
+        confirmed_years=tuple(sorted(set(years))),
+        version=version,
+    )
+
+
+def write_calendar(calendar: Calendar) -> dict[str, Any]:
+    """Return a calendar as values that JSON has; `read_calendar` reads them."""
+    return {
+        "weekly": write_week(calendar.weekly),
+        "closed": [
+            {
+                "from": closing.first.isoformat(),
+                "to": closing.last.isoformat(),
+                "why": closing.why,
+                "is_estimated": closing.is_estimated,
+            }
+            for closing in calendar.closings
+        ],
+        "seasons": [
+            {
+                "from": season.first.isoformat(),
+                "to": season.last.isoformat(),
+                "why": season.why,
+                "weekly": write_week(season.weekly),
+            }
+            for season in calendar.seasons
+        ],
+        "confirmed_years": list(calendar.confirmed_years),
+    }
+
+
+def write_week(week: Week) -> dict[str, list[list[str]]]:
+    """Return hours by day, without the days that are closed."""
+    days = zip(WEEKDAYS, week, strict=False)
+    return {day: [[_clock(opens), _clock(closes)] for opens, closes in hours] for day, hours in days if hours}
+
+
+def _week(given: Any, field: str, faults: list[Refusal]) -> Week:
+    if not isinstance(given, Mapping):
+        faults.append(_invalid(field, given))
+        return ()
+    faults += [_invalid(f"{field}.{day}", day) for day in given if day not in WEEKDAYS]
+    week = tuple(_hours(given.get(day, []), f"{field}.{day}", faults) for day in WEEKDAYS)
+    if given and not any(week) and not faults:
+        faults.append(Refusal("CALENDAR_NEVER_OPEN", field=field))
+    return week if any(week) else ()
+
+
+def _hours(given: Any, field: str, faults: list[Refusal]) -> Hours:
+    if not isinstance(given, list | tuple) or len(given) > MOST_INTERVALS:
+        faults.append(_invalid(field, given))
+        return ()
+    hours: list[tuple[int, int]] = []
+    for number, interval in enumerate(given):
+        try:
+            opens, closes = (_minutes(moment) for moment in interval)
+        except (TypeError, ValueError):
+            opens, closes = 0, 0
+        if opens >= closes:
+            faults.append(_invalid(f"{field}[{number}]", interval))
+        else:
+            hours.append((opens, closes))
+    hours.sort()
+    if any(later[0] < earlier[1] for earlier, later in pairwise(hours)):
+        faults.append(Refusal("CALENDAR_HOURS_OVERLAP", field=field))
+    return tuple(hours)
+
+
+def _entries(document: Mapping[str, Any], name: str, most: int, faults: list[Refusal]) -> list[tuple[str, Any]]:
+    given = document.get(name) or []
+    if not isinstance(given, list | tuple):
+        faults.append(_invalid(name, given))
+        return []
+    if len(given) > most:
+        faults.append(Refusal("CALENDAR_TOO_LONG", field=name, given=len(given), limit=most))
+        return []
+    return [(f"{name}[{number}]", entry) for number, entry in enumerate(given)]
+
+
+def _closing(entry: Any, field: str, faults: list[Refusal]) -> Closing | None:
+    span = _span(entry, field, frozenset({"from", "to", "why", "is_estimated"}), faults)
+    return Closing(*span, is_estimated=entry.get("is_estimated") is True) if span else None
+
+
+def _season(entry: Any, field: str, faults: list[Refusal]) -> Season | None:
+    span = _span(entry, field, frozenset({"from", "to", "why", "weekly"}), faults)
+    if span is None:
+        return None
+    weekly = _week(entry.get("weekly") or {}, f"{field}.weekly", faults)
+    if not weekly:
+        faults.append(Refusal("CALENDAR_NEVER_OPEN", field=f"{field}.weekly"))
+    return Season(*span, weekly=weekly)
+
+
+def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -> tuple[date, date, str] | None:
+    """Return the first day, the last day and the reason of an entry; None after a fault."""
+    if not isinstance(entry, Mapping):
+        faults.append(_invalid(field, entry))
+        return None
+    known = len(faults)
+    faults += [_invalid(f"{field}.{key}", key) for key in entry if key not in keys]
+    why = entry.get("why") or ""
+    if not isinstance(why, str) or len(why) > MOST_WHY_CHARACTERS or any(ord(letter) < 32 for letter in why):
+        faults.append(_invalid(f"{field}.why", why))
+    first = _checked(entry.get("from"), f"{field}.from", _date, faults)
+    last = _checked(entry.get("to") or entry.get("from"), f"{field}.to", _date, faults)
+    if first and last and last < first:
+        faults.append(Refusal("CALENDAR_DATES_REVERSED", field=field, first=first.isoformat(), last=last.isoformat()))
+    elif first and last and (last - first).days >= LONGEST_DAYS:
+        faults.append(Refusal("CALENDAR_TOO_LONG", field=field, given=(last - first).days + 1, limit=LONGEST_DAYS))
+    return (first, last, why.strip()) if first and last and len(faults) == known else None
+
+
+def _checked(given: Any, field: str, read: Callable[[Any], date], faults: list[Refusal]) -> date | None:
+    try:
+        return read(given)
+    except (TypeError, ValueError):
+        faults.append(_invalid(field, given))
+        return None
+
+
+def _date(given: Any) -> date:
+    """TOML has dates of its own."""
+    day = given if isinstance(given, date) and not isinstance(given, datetime) else date.fromisoformat(given)
+    if day.year not in YEARS:
+        raise ValueError(given)
+    return day
+
+
+def _minutes(given: Any) -> int:
+    if not isinstance(given, str) or not _TIME.fullmatch(given):
+        raise ValueError(given)
+    return int(given[:2]) * 60 + int(given[3:])
+
+
+def _clock(minutes: int) -> str:
+    return "24:00" if minutes == MINUTES_A_DAY else f"{minutes // 60:02}:{minutes % 60:02}"
+
+
+def _invalid(field: str, given: object) -> Refusal:
+    value = "" if given is None else str(given)
+    return Refusal("CALENDAR_VALUE_INVALID", field=field, given=value[:80])

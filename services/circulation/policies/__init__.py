@@ -1,0 +1,280 @@
+"""Policies: the rules of lending, as rows of member category, collection and lending branch.
+
+A row names a category, a collection and a branch, or leaves some of them empty, which means any. The most specific row
+decides: one that names the category before one that does not; among these, one that names the collection; among these,
+one that names the branch.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from chassis.errors import Invalid, Refusal
+from chassis.sentences import LocalText
+
+MOST_ROWS = 500
+MOST_CODE_CHARACTERS = 64
+MOST_SENTENCE_CHARACTERS = 300
+NO_SENTENCE = LocalText("", "")
+
+# The longest loan in each unit.
+_LONGEST = {"day": 366, "hour": 168}
+_RENEW_FROM = ("due", "today")
+# The highest value of each number; the lowest is 0. Amounts are in the unit of the currency in use.
+_HIGHEST = {
+    "renewals": 99,
+    "loan_limit": 1_000,
+    "collection_limit": 1_000,
+    "grace_days": 365,
+    "suspension_cap": 365,
+    "hold_limit": 1_000,
+    "shelf_days": 365,
+    "fine_per_day": 10_000_000,
+    "fine_cap": 1_000_000_000,
+    "lost_after_days": 3_650,
+}
+_SEEDS = {"academic": "academic.toml", "university": "academic.toml"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyRow:
+    """One row of lending rules.
+
+    category, collection, branch   codes; "" for any
+    unit, period                   a loan lasts `period` times "day" or "hour"; so does a renewal
+    renew_from                     "due" or "today": the day that a renewal counts from
+    loan_limit, collection_limit   items at once, in all and of this collection; 0 for no limit of its own
+    not_for_loan_sentence          shown when it is not for loan
+    grace_days                     open days late without a suspension or a fine
+    suspension_cap                 most calendar days of a suspension; 0 for none
+    last_due_on                    loans are due on this day at the latest
+    holds_allowed … lost_after_days  for holds and fees; 0 for none
+    """
+
+    category: str = ""
+    collection: str = ""
+    branch: str = ""
+    unit: str = "day"
+    period: int = 7
+    renewals: int = 1
+    renew_from: str = "due"
+    renew_when_overdue: bool = False
+    loan_limit: int = 3
+    collection_limit: int = 0
+    is_for_loan: bool = True
+    not_for_loan_sentence: LocalText = NO_SENTENCE
+    grace_days: int = 0
+    suspension_cap: int = 0
+    last_due_on: date | None = None
+    holds_allowed: bool = True
+    hold_limit: int = 2
+    shelf_days: int = 3
+    fine_per_day: int = 0
+    fine_cap: int = 0
+    lost_after_days: int = 60
+
+    @property
+    def place(self) -> tuple[str, str, str]:
+        """What the row is for; a set has each place once."""
+        return self.category, self.collection, self.branch
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySet:
+    """The lending rules of an institution; version 0 is the seed of its kind, which nobody has saved."""
+
+    version: int
+    rows: tuple[PolicyRow, ...]
+    default_category: str
+
+
+_NAMES = frozenset(field.name for field in fields(PolicyRow))
+
+
+def row_for(rows: Iterable[PolicyRow], *, category: str, collection: str, branch: str) -> PolicyRow | None:
+    """Return the most specific row for a loan; None when no row is for it.
+
+    branch  code of the branch that lends
+    """
+    place = (category, collection, branch)
+    best: PolicyRow | None = None
+    for row in rows:
+        is_for_place = all(not given or given == wanted for given, wanted in zip(row.place, place, strict=True))
+        if is_for_place and (best is None or _rank(row) > _rank(best)):
+            best = row
+    return best
+
+
+def judge(
+    rows: Sequence[PolicyRow],
+    *,
+    categories: Iterable[str] = (),
+    collections: Iterable[str] = (),
+    branches: Iterable[str] = (),
+    default_category: str = "",
+) -> None:
+    """Judge a set of rows as a whole.
+
+    categories, collections, branches  known codes; of a kind whose codes are unknown give none
+    default_category                   stands for a reader without sign-in; "" for any
+    raises  Invalid  every fault of the set; `field` names row and value: rows[2].period
+            POLICY_TOO_MANY_ROWS, POLICY_GAP, POLICY_TWICE, POLICY_VALUE_INVALID, POLICY_CODE_UNKNOWN,
+            POLICY_SENTENCE_MISSING, POLICY_FINE_AND_SUSPENSION, POLICY_NOT_FOR_LOAN_HIDDEN
+    """
+    if len(rows) > MOST_ROWS:
+        raise Invalid("POLICY_TOO_MANY_ROWS", field="rows", rows=len(rows), limit=MOST_ROWS)
+    faults: list[Refusal] = []
+    known = {"category": set(categories), "collection": set(collections), "branch": set(branches)}
+    if default_category:
+        faults += _unknown("default_category", default_category, known["category"])
+    if all(any(row.place) for row in rows):
+        faults.append(Refusal("POLICY_GAP", field="rows"))
+    first_at: dict[tuple[str, str, str], int] = {}
+    for number, row in enumerate(rows):
+        name = f"rows[{number}]"
+        first = first_at.setdefault(row.place, number)
+        if first != number:
+            faults.append(Refusal("POLICY_TWICE", field=name, row=number + 1, first=first + 1))
+        for column, codes in known.items():
+            faults += _unknown(f"{name}.{column}", getattr(row, column), codes)
+        faults += _nonsense(name, row)
+    if not faults:
+        faults += _hidden(rows)
+    if faults:
+        raise Invalid(refusals=faults)
+
+
+def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
+    """Read rows from JSON or TOML; an absent value has its default.
+
+    raises  Invalid  POLICY_VALUE_INVALID: a value of another type, or an unknown name
+    """
+    faults: list[Refusal] = []
+    rows: list[PolicyRow] = []
+    for number, document in enumerate(documents):
+        values: dict[str, Any] = {}
+        for name, given in document.items():
+            try:
+                values[name] = _value(name, given)
+            except (TypeError, ValueError):
+                faults.append(_invalid(f"rows[{number}].{name}", given))
+        if not faults:
+            rows.append(PolicyRow(**values))
+    if faults:
+        raise Invalid(refusals=faults)
+    return tuple(rows)
+
+
+def write_rows(rows: Iterable[PolicyRow]) -> list[dict[str, Any]]:
+    """Return rows as values that JSON has; `read_rows` reads them."""
+    documents = [asdict(row) for row in rows]
+    for document in documents:
+        document["last_due_on"] = document["last_due_on"].isoformat() if document["last_due_on"] else None
+    return documents
+
+
+@cache
+def seed_of(kind: str) -> PolicySet:
+    """Return the rules that an institution of this kind begins with."""
+    path = Path(__file__).parent / _SEEDS.get(kind, "public.toml")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return PolicySet(version=0, rows=read_rows(document["rows"]), default_category=document["default_category"])
+
+
+def read_here_only(policies: PolicySet) -> list[tuple[str, str, bool]]:
+    """Return (collection, branch code, read here only) of the default category, for the catalogue.
+
+    The list has each pair of codes that a row of the category, or of any, names; "" for any. Of the pairs that a
+    collection and a branch match, the one with a collection decides, then the one with a branch.
+    """
+    places = {row.place[1:] for row in policies.rows if row.category in ("", policies.default_category)}
+    places |= {(collection, branch) for collection, _ in places for _, branch in places}
+    pairs: list[tuple[str, str, bool]] = []
+    for collection, branch in sorted(places):
+        row = row_for(policies.rows, category=policies.default_category, collection=collection, branch=branch)
+        if row is not None:
+            pairs.append((collection, branch, not row.is_for_loan))
+    return pairs
+
+
+def _rank(row: PolicyRow) -> tuple[bool, bool, bool]:
+    return bool(row.category), bool(row.collection), bool(row.branch)
+
+
+def _unknown(field: str, code: str, codes: set[str]) -> list[Refusal]:
+    if len(code) > MOST_CODE_CHARACTERS:
+        return [_invalid(field, code[:MOST_CODE_CHARACTERS])]
+    if not code or not codes or code in codes:
+        return []
+    return [Refusal("POLICY_CODE_UNKNOWN", field=field, given=code, known=", ".join(sorted(codes)))]
+
+
+def _nonsense(name: str, row: PolicyRow) -> list[Refusal]:
+    """Return the faults of one row by itself."""
+    faults: list[Refusal] = []
+    if row.unit not in _LONGEST:
+        faults.append(_invalid(f"{name}.unit", row.unit))
+    elif row.is_for_loan and not 1 <= row.period <= _LONGEST[row.unit]:
+        faults.append(_invalid(f"{name}.period", row.period))
+    if row.renew_from not in _RENEW_FROM:
+        faults.append(_invalid(f"{name}.renew_from", row.renew_from))
+    for column, highest in _HIGHEST.items():
+        if not 0 <= getattr(row, column) <= highest:
+            faults.append(_invalid(f"{name}.{column}", getattr(row, column)))
+    if 0 < row.loan_limit < row.collection_limit:
+        faults.append(_invalid(f"{name}.collection_limit", row.collection_limit))
+    if row.fine_cap and row.fine_cap < row.fine_per_day:
+        faults.append(_invalid(f"{name}.fine_cap", row.fine_cap))
+    if row.fine_per_day and row.suspension_cap:
+        faults.append(Refusal("POLICY_FINE_AND_SUSPENSION", field=f"{name}.suspension_cap"))
+    sentence = row.not_for_loan_sentence
+    if not row.is_for_loan and not (sentence.id.strip() and sentence.en.strip()):
+        faults.append(Refusal("POLICY_SENTENCE_MISSING", field=f"{name}.not_for_loan_sentence"))
+    if max(len(sentence.id), len(sentence.en)) > MOST_SENTENCE_CHARACTERS:
+        faults.append(_invalid(f"{name}.not_for_loan_sentence", f"{sentence.id[:40]}…"))
+    return faults
+
+
+def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
+    """Name each row that lends a collection which is not for loan, without naming it.
+
+    A row "lecturer: 10 books" is more specific than "reference: not for loan" and would lend the dictionaries. Whoever
+    means that names the collection in a row of the lecturers.
+    """
+    closed = [(number, row) for number, row in enumerate(rows) if not row.is_for_loan and row.collection]
+    faults: list[Refusal] = []
+    for category in sorted({row.category for row in rows}):
+        for number, row in closed:
+            winner = row_for(rows, category=category, collection=row.collection, branch=row.branch)
+            if winner is not None and winner.is_for_loan and not winner.collection:
+                facts = {"row": rows.index(winner) + 1, "hidden": number + 1, "collection": row.collection}
+                field = f"rows[{rows.index(winner)}]"
+                faults.append(Refusal("POLICY_NOT_FOR_LOAN_HIDDEN", field=field, category=category, **facts))
+    return faults
+
+
+def _invalid(field: str, given: object) -> Refusal:
+    value = given if isinstance(given, str | int) else str(given)
+    return Refusal("POLICY_VALUE_INVALID", field=field, given=value)
+
+
+def _value(name: str, given: Any) -> Any:
+    if name not in _NAMES:
+        raise ValueError(name)
+    if name == "last_due_on":
+        return date.fromisoformat(given) if isinstance(given, str) and given else given or None
+    if name == "not_for_loan_sentence":
+        return LocalText(**given)
+    kind = type(getattr(_DEFAULTS, name))
+    if type(given) is not kind:
+        raise TypeError(name)
+    return given
+
+
+_DEFAULTS = PolicyRow()
