@@ -1,7 +1,8 @@
 """Calendars: when a branch is open, when a loan is due, and how many open days it is late.
 
-Times of day are minutes since midnight in the branch's zone. A branch without hours is open every day, all day. A search
-for an open day looks at `SEARCH_DAYS` days at most; a calendar that is closed for longer gives the day that was asked for.
+Times of day are minutes since midnight in the branch's zone. A branch without hours is open every day, all day. A
+search for an open day looks at `SEARCH_DAYS` days at most; a calendar that is closed for longer gives the day that was
+asked for.
 """
 
 from __future__ import annotations

@@ -253,9 +253,9 @@ def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
         for number, row in closed:
             winner = row_for(rows, category=category, collection=row.collection, branch=row.branch)
             if winner is not None and winner.is_for_loan and not winner.collection:
-                facts = {"row": rows.index(winner) + 1, "hidden": number + 1, "collection": row.collection}
-                field = f"rows[{rows.index(winner)}]"
-                faults.append(Refusal("POLICY_NOT_FOR_LOAN_HIDDEN", field=field, category=category, **facts))
+                at = rows.index(winner)
+                facts = {"field": f"rows[{at}]", "row": at + 1, "hidden": number + 1, "collection": row.collection}
+                faults.append(Refusal("POLICY_NOT_FOR_LOAN_HIDDEN", **facts))
     return faults
 
 

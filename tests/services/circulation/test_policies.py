@@ -142,7 +142,9 @@ def test_rows_are_read_as_they_were_written():
     assert read_rows(write_rows(rows)) == rows
 
 
-@pytest.mark.parametrize("document", [{"loan_limit": "3"}, {"loan_limit": True}, {"colour": "red"}, {"last_due_on": "x"}])
+@pytest.mark.parametrize(
+    "document", [{"loan_limit": "3"}, {"loan_limit": True}, {"colour": "red"}, {"last_due_on": "x"}]
+)
 def test_a_value_of_another_type_is_refused_by_its_name(document):
     with pytest.raises(Invalid) as refusal:
         read_rows([document])
