@@ -6,12 +6,14 @@ import logging
 import re
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any
 
 import grpc
 from google.protobuf import descriptor_pool
-from google.protobuf.descriptor import MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 
 from chassis import metrics, telemetry
 from chassis.auth import TokenVerifier
@@ -63,7 +65,7 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None], verifier: Token
     """
     recorder = _HandlerRecorder()
     adder(servicer, recorder)
-    service = descriptor_pool.Default().FindServiceByName(recorder.service)
+    service = _service(recorder.service)
     methods = []
     for name, handler in recorder.handlers.items():
         options = _options(service.methods_by_name[name])
@@ -86,12 +88,23 @@ class Options:
 
 
 def options_of(path: str) -> Options:
-    """Return the options of the method at `path`; empty options when its descriptor is not loaded."""
+    """Return the options of the method at `path`; empty options for an unknown one."""
     service, _, name = path.removeprefix("/").partition("/")
     try:
-        return _options(descriptor_pool.Default().FindServiceByName(service).methods_by_name[name])
+        return _options(_service(service).methods_by_name[name])
     except KeyError:
         return Options(scope="", inline=False, idempotent=False, keyed=False)
+
+
+def _service(name: str) -> ServiceDescriptor:
+    """Return the descriptor of a service, which is in <service>.proto of its package.
+
+    A stub does not load that file when the messages of its methods are in other files.
+    """
+    package, _, service = name.rpartition(".")
+    with suppress(ModuleNotFoundError):
+        import_module(f"{package}.{service.lower()}_pb2")
+    return descriptor_pool.Default().FindServiceByName(name)
 
 
 def _options(method: MethodDescriptor) -> Options:

@@ -298,6 +298,10 @@ class Member(ListedMember):
     """The member that this one was merged into; empty for others."""
     merges: list[dict[str, Any]]
     """Merges into this member that can be undone: id, merged_id, at."""
+    open_loans: int
+    """Loans that are not back yet, as circulation has reported."""
+    overdue_loans: int
+    """Of these, the ones that were due before today."""
 
 
 LISTED_MEMBER_EXAMPLE: dict[str, Any] = {
@@ -333,4 +337,6 @@ MEMBER_EXAMPLE: dict[str, Any] = {
     "consents": [],
     "merged_into": "",
     "merges": [],
+    "open_loans": 2,
+    "overdue_loans": 1,
 }

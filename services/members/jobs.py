@@ -1,4 +1,4 @@
-"""Jobs of members: deletion of sessions, links and failed attempts of long ago; erasures after a restore."""
+"""Jobs of members: deletion of sessions, links, failed attempts and returned loans; erasures after a restore."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from sqlalchemy.exc import DBAPIError
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from services.members.people import erasure
+from services.members.people import erasure, loans
 from services.members.sign_in import attempts, sessions
 
 
 def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
-    """Delete ended sessions, used or expired links, and failed attempts that count no more."""
+    """Delete ended sessions, used or expired links, failed attempts that count no more, and marks of old returns."""
     with resources.database.transaction(system("forgetting")) as session:
         attempts.forget_old(session)
         sessions.forget_old(session)
+        loans.forget_returned(session)
 
 
 log = logging.getLogger(__name__)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chassis.service import Consumer, Job, Projection, Service
 from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
 from services.members.tables import Table
 
 SERVICE = Service(
@@ -26,6 +27,7 @@ SERVICE = Service(
         "evidence",
         "blocks",
         "consents",
+        "member_loans",
         "merges",
         "tombstones",
     ),
@@ -33,7 +35,12 @@ SERVICE = Service(
     adder="rangkiang.members.v1.members_pb2_grpc:add_MembersServicer_to_server",
     commands="services.members.commands:app",
     sample="services.members.sample:load",
-    consumers=(Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),),
+    consumers=(
+        Consumer("institutions", InstitutionsChanged, "services.members.handlers:copy_institutions"),
+        Consumer("loan-opened", LoanOpened, "services.members.handlers:open_loan"),
+        Consumer("loan-renewed", LoanRenewed, "services.members.handlers:renew_loan"),
+        Consumer("loan-returned", LoanReturned, "services.members.handlers:return_loan"),
+    ),
     checks=("services.members.checks:master_key", "services.members.checks:administrators"),
     projections=(
         Projection(

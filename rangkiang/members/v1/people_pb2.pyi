@@ -482,6 +482,8 @@ class Member(_message.Message):
     CONTACT_FIELD_NUMBER: _builtins.int
     MERGED_INTO_FIELD_NUMBER: _builtins.int
     MERGES_FIELD_NUMBER: _builtins.int
+    OPEN_LOANS_FIELD_NUMBER: _builtins.int
+    OVERDUE_LOANS_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     number: _builtins.str
     version: _builtins.int
@@ -505,6 +507,10 @@ class Member(_message.Message):
     """ISO 8601; empty without an end."""
     merged_into: _builtins.str
     """The member that this one was merged into."""
+    open_loans: _builtins.int
+    """Loans that are not back yet, also those of members that were merged into this one; as circulation has reported."""
+    overdue_loans: _builtins.int
+    """Of these, the ones that were due before today."""
     @_builtins.property
     def category_name(self) -> _text_pb2.LocalText: ...
     @_builtins.property
@@ -563,10 +569,12 @@ class Member(_message.Message):
         contact: Global___Contact | None = ...,
         merged_into: _builtins.str = ...,
         merges: _abc.Iterable[Global___Merge] | None = ...,
+        open_loans: _builtins.int = ...,
+        overdue_loans: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["category_name", b"category_name", "contact", b"contact", "guardian", b"guardian", "registered_at", b"registered_at", "responsible", b"responsible"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_place", b"birth_place", "birth_year", b"birth_year", "blocks", b"blocks", "cards", b"cards", "category", b"category", "category_name", b"category_name", "consents", b"consents", "contact", b"contact", "disability", b"disability", "education", b"education", "evidence", b"evidence", "expires_on", b"expires_on", "group", b"group", "guardian", b"guardian", "id", b"id", "is_organisation", b"is_organisation", "kelurahan", b"kelurahan", "language", b"language", "merged_into", b"merged_into", "merges", b"merges", "name", b"name", "note", b"note", "number", b"number", "occupation", b"occupation", "registered_at", b"registered_at", "responsible", b"responsible", "school", b"school", "sex", b"sex", "title_after", b"title_after", "title_before", b"title_before", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["birth_place", b"birth_place", "birth_year", b"birth_year", "blocks", b"blocks", "cards", b"cards", "category", b"category", "category_name", b"category_name", "consents", b"consents", "contact", b"contact", "disability", b"disability", "education", b"education", "evidence", b"evidence", "expires_on", b"expires_on", "group", b"group", "guardian", b"guardian", "id", b"id", "is_organisation", b"is_organisation", "kelurahan", b"kelurahan", "language", b"language", "merged_into", b"merged_into", "merges", b"merges", "name", b"name", "note", b"note", "number", b"number", "occupation", b"occupation", "open_loans", b"open_loans", "overdue_loans", b"overdue_loans", "registered_at", b"registered_at", "responsible", b"responsible", "school", b"school", "sex", b"sex", "title_after", b"title_after", "title_before", b"title_before", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -193,6 +193,20 @@ def scan(session: Session, institution_id: UUID, code: str, *, master: MasterKey
     return Scanned(member, row.state)
 
 
+def find(session: Session, institution_id: UUID, code: str, *, master: MasterKey) -> Member:
+    """Return the member of an id, or of a valid card or number as scanned.
+
+    raises  NotFound  MEMBER_NOT_FOUND  also for a lost card
+    """
+    try:
+        return store.get(session, str(parse_id(code)))
+    except Invalid:
+        scanned = scan(session, institution_id, code, master=master)
+        if scanned.member is None or scanned.card_state != "active":
+            raise NotFound("MEMBER_NOT_FOUND", id=code[:40]) from None
+        return scanned.member
+
+
 def looks_like(code: str) -> str:
     """Return what an unknown code may be, so that the desk knows what to try."""
     digits = code.replace("-", "").replace(" ", "")

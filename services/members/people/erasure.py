@@ -19,7 +19,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refusal, Refused
 from chassis.sql import insert_ignore
-from services.members.people import facts, store
+from services.members.people import facts, loans, store
 from services.members.people.drafts import COLUMNS
 from services.members.people.merging import close_account
 from services.members.tables import (
@@ -65,7 +65,7 @@ def erase(session: Session, member_id: str, *, context: Context) -> Member:
     if problems:
         raise Refused(refusals=tuple(problems))
     _overwrite_deleted(session)
-    for one in (member, *_merged_into(session, member.id)):
+    for one in (member, *loans.merged_into(session, member.id)):
         one.version += 1
         _empty(session, one)
         audit.record(session, context, "members.erase", kind="member", object_id=one.id)
@@ -103,8 +103,9 @@ def replay(session: Session, erased: Iterable[Erased], *, context: Context) -> i
 
 def _open(session: Session, member: Member) -> list[Refusal]:
     problems = []
-    if member.open_loans:
-        problems.append(Refusal("ERASURE_OPEN_LOANS", count=member.open_loans))
+    open_loans = loans.counts_of(session, member).open
+    if open_loans:
+        problems.append(Refusal("ERASURE_OPEN_LOANS", count=open_loans))
     if member.open_fees:
         problems.append(Refusal("ERASURE_OPEN_FEES", count=member.open_fees))
     problems += [
@@ -116,11 +117,6 @@ def _open(session: Session, member: Member) -> list[Refusal]:
     if wards:
         problems.append(Refusal("ERASURE_GUARDIAN", count=wards))
     return problems
-
-
-def _merged_into(session: Session, member_id: UUID) -> list[Member]:
-    merged = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
-    return [*merged, *(deeper for one in merged for deeper in _merged_into(session, one.id))]
 
 
 def _empty(session: Session, member: Member) -> None:

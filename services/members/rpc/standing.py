@@ -7,10 +7,11 @@ import grpc
 from chassis import rpc
 from chassis.db import Database
 from chassis.idempotency import once
+from chassis.ids import parse_id
 from rangkiang.members.v1 import events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.keys import Keys
-from services.members.people import erasure, facts, merging, standing
+from services.members.people import cards, erasure, facts, merging, standing
 
 
 class StandingMethods:
@@ -87,6 +88,14 @@ class StandingMethods:
                 return wire.EraseMemberReply(id=str(erasure.erase(session, request.id, context=caller).id))
 
             return once(session, caller, request, wire.EraseMemberReply, act)
+
+    def GetMemberFact(
+        self, request: events_pb2.GetMemberFactRequest, context: grpc.ServicerContext
+    ) -> events_pb2.GetMemberFactReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            member = cards.find(session, parse_id(caller.institution), request.member[:300], master=self._keys.master)
+            return events_pb2.GetMemberFactReply(member=facts.facts_of(session, [member])[0])
 
     def Snapshot(self, request: events_pb2.SnapshotRequest, context: grpc.ServicerContext) -> events_pb2.SnapshotReply:
         with self._database.reading(rpc.context(context)) as session:

@@ -1,4 +1,4 @@
-"""Members: their categories, cards and numbers, words and keyed hashes that find them, evidence, blocks, consents."""
+"""Members: categories, cards and numbers, words and keyed hashes that find them, evidence, blocks, consents, loans."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ class Member(Table):
     changed_fields  name of a field -> version in which it last changed
     wrapped_key     the key of the sealed values, wrapped by the master key; empty when erased
     sealed          JSON of the values that only members.contact reads
-    open_loans      as circulation has reported; open_fees is the number of unpaid fees
+    open_loans      0: revision 0003 replaced it by member_loans
+    open_fees       the number of unpaid fees
     """
 
     __tablename__ = "members"
@@ -179,6 +180,29 @@ class Block(Table):
     ends_on: Mapped[date | None] = mapped_column(Date)
     ended_at: Mapped[datetime | None]
     ended_by: Mapped[str] = mapped_column(String(128))
+
+
+class MemberLoan(Table):
+    """An open loan, copied from circulation; after its return a mark that an older fact does not open it again.
+
+    member_id      as circulation says it, also when that member was merged into another; None after the return
+    due_on         in the zone of the branch that lent
+    state_version  of the loan's item after the act; an older fact changes nothing
+    copied_at      when this row was last written
+    """
+
+    __tablename__ = "member_loans"
+    __table_args__ = (
+        Index("member_loans_member", "member_id", "due_on"),
+        Index("member_loans_returned", "returned_at"),
+    )
+    loan_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID | None]
+    due_on: Mapped[date | None] = mapped_column(Date)
+    state_version: Mapped[int]
+    copied_at: Mapped[datetime]
+    returned_at: Mapped[datetime | None]
 
 
 class Consent(Table):

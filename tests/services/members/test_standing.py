@@ -19,14 +19,16 @@ from chassis.db import Database
 from chassis.ids import new_id
 from chassis.service import Resources
 from chassis.settings import load
+from rangkiang.circulation.v1.events_pb2 import LoanFact
 from rangkiang.members.v1 import cards_pb2, events_pb2
 from rangkiang.members.v1 import people_pb2 as wire
 from services.members.jobs import erase_again
 from services.members.people import erasure, facts
 from services.members.people.categories import end_of, seeds_of
+from services.members.people.loans import copy_loan
 from services.members.service import SERVICE
 from services.members.tables import Member
-from tests.services.members.conftest import TEST, UNAND, Office
+from tests.services.members.conftest import PKS, TEST, UNAND, Office
 from tests.services.members.desk import Desk, error_of, reasons
 
 UMUM = seeds_of("public")[3]
@@ -166,7 +168,9 @@ def test_erasure_is_refused_while_something_is_open(office: Office) -> None:
     desk.register("Zaki", category="anak", guardian=wire.Guardian(member_id=new.id))
     first, _second = block(desk, new.id, "lost_item"), block(desk, new.id, "conduct")
     with office.database.transaction(TEST) as session:
-        session.get_one(Member, UUID(new.id)).open_loans = 2
+        for _ in range(2):
+            loan = LoanFact(loan_id=str(new_id()), institution_id=str(PKS), member_id=new.id, state_version=1)
+            copy_loan(session, loan, is_open=True)
     error = error_of(lambda: erase(desk, new.id))
     assert [(one.reason, one.facts) for one in error.refusals] == [
         ("ERASURE_OPEN_LOANS", {"count": 2}),

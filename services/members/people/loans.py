@@ -1,0 +1,105 @@
+"""Open loans of members, copied from circulation: for the desk's page, and because they forbid erasure.
+
+A loan is kept under the member whom circulation names. Whoever counts the loans of a member adds those of the members
+that were merged into it, so that a merge, its undoing and the facts of loans may come in any order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import case, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.ids import parse_id
+from chassis.sql import insert_for
+from rangkiang.circulation.v1.events_pb2 import LoanFact
+from services.members.tables import Institution, Member, MemberLoan
+
+# As long as inbox rows: an older fact does not come again.
+KEPT = timedelta(days=30)
+# Clocks of two machines differ by less.
+_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class LoanCounts:
+    """Loans that are not back yet; overdue: those of them that were due before today."""
+
+    open: int
+    overdue: int
+
+
+def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
+    """Store a loan as it is after an act; an act on its item that is older than the stored one changes nothing."""
+    now = clock.now()
+    values = {
+        "member_id": parse_id(fact.member_id) if is_open else None,
+        "due_on": date.fromisoformat(fact.due_on) if is_open and fact.due_on else None,
+        "state_version": fact.state_version,
+        "copied_at": now,
+        "returned_at": None if is_open else now,
+    }
+    owner = {"loan_id": parse_id(fact.loan_id), "institution_id": parse_id(fact.institution_id)}
+    row = insert_for(session, MemberLoan).values(**owner, **values)
+    newer = MemberLoan.state_version < fact.state_version
+    session.execute(row.on_conflict_do_update(index_elements=["loan_id"], set_=values, where=newer))
+
+
+def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
+    """Store the open loans of a page of circulation's snapshot. Returns their ids."""
+    ids = []
+    for fact in loans:
+        if fact.loan_id:
+            copy_loan(session, fact, is_open=True)
+            ids.append(parse_id(fact.loan_id))
+    return ids
+
+
+def return_missing(session: Session, seen: Collection[UUID], *, began_at: datetime) -> None:
+    """Count the loans as returned that a whole snapshot did not have.
+
+    began_at  when the snapshot was asked for; loans that were copied later may be missing in its first pages
+    """
+    rows = session.scalars(
+        select(MemberLoan.loan_id).where(MemberLoan.returned_at.is_(None), MemberLoan.copied_at < began_at - _SKEW)
+    ).all()
+    for loan_id in set(rows) - set(seen):
+        session.execute(
+            update(MemberLoan)
+            .where(MemberLoan.loan_id == loan_id, MemberLoan.returned_at.is_(None))
+            .values(member_id=None, due_on=None, returned_at=clock.now(), copied_at=clock.now())
+        )
+
+
+def is_empty(session: Session) -> bool:
+    """Return whether no loan has been copied yet."""
+    return session.scalar(select(MemberLoan.loan_id).limit(1)) is None
+
+
+def counts_of(session: Session, member: Member) -> LoanCounts:
+    """Return how many loans a member has, with those of the members that were merged into it."""
+    institution = session.get_one(Institution, member.institution_id)
+    today = clock.now().astimezone(ZoneInfo(institution.zone)).date()
+    overdue = func.coalesce(func.sum(case((MemberLoan.due_on < today, 1), else_=0)), 0)
+    ids = [member.id, *(merged.id for merged in merged_into(session, member.id))]
+    row = session.execute(
+        select(func.count(), overdue).where(MemberLoan.member_id.in_(ids), MemberLoan.returned_at.is_(None))
+    ).one()
+    return LoanCounts(row[0], int(row[1]))
+
+
+def merged_into(session: Session, member_id: UUID) -> list[Member]:
+    """Return the members that were merged into a member, and those that had been merged into them."""
+    merged = list(session.scalars(select(Member).where(Member.merged_into == member_id, Member.erased_at.is_(None))))
+    return [*merged, *(deeper for one in merged for deeper in merged_into(session, one.id))]
+
+
+def forget_returned(session: Session) -> None:
+    """Delete the marks of loans that came back a month ago."""
+    session.execute(delete(MemberLoan).where(MemberLoan.returned_at < clock.now() - KEPT))
