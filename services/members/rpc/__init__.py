@@ -35,4 +35,4 @@ class Members(SignInMethods, StaffMethods, CardMethods, StandingMethods, Members
 def servicer(resources: Resources) -> Members:
     """Create the servicer of members."""
     settings = resources.settings.of(MembersSettings)
-    return Members(resources.database, Keys(resources.database, settings), settings)  # type: ignore[abstract]
+    return Members(resources.database, Keys(resources.database, settings), settings)
