@@ -16,9 +16,8 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Error, Invalid, NotFound, Outdated, Refusal, Refused
 from chassis.ids import parse_id
-from services.members.people import categories, drafts, duplicates, facts, names, numbers, sealed, values
+from services.members.people import categories, drafts, duplicates, facts, loans, names, numbers, sealed, values
 from services.members.people.drafts import GivenConsent
-from services.members.people.loans import LoanCounts, counts_of
 from services.members.people.rules import Facts, refusals
 from services.members.people.values import Rejected
 from services.members.sealing import MasterKey
@@ -78,7 +77,7 @@ class Details:
     consents: list[Consent]
     merges: list[Merge]
     contact: dict[str, str] | None
-    loans: LoanCounts
+    loan_counts: loans.LoanCounts
 
 
 def register(session: Session, new: NewMember, *, context: Context, master: MasterKey) -> Member:
@@ -209,7 +208,7 @@ def read(session: Session, member_id: str, *, context: Context, master: MasterKe
         consents=rows[Consent],
         merges=list(merges),
         contact=sealed.open_values(member, master) if "members.contact" in context.scopes else None,
-        loans=counts_of(session, member),
+        loan_counts=loans.counts_of(session, member),
     )
 
 

@@ -274,8 +274,8 @@ def member_message(details: Details) -> wire.Member:
             wire.Merge(id=str(merge.id), merged_id=str(merge.merged_id), at=timestamp(merge.at))
             for merge in details.merges
         ],
-        open_loans=details.loans.open,
-        overdue_loans=details.loans.overdue,
+        open_loans=details.loan_counts.open,
+        overdue_loans=details.loan_counts.overdue,
     )
     if category is not None:
         message.category_name.id, message.category_name.en = category.name_id, category.name_en
