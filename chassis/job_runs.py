@@ -18,6 +18,8 @@ SCHEDULE = system("schedule")
 DONE = "done"
 # Not a job: the last backup, or the first migration of a database that has none yet, for doctor.
 LAST_BACKUP, NO_BACKUP = "backup", "never"
+# Not a job: copies of other services' rows, which are to be copied again when its last run has no end.
+REFILL = "refill"
 
 job_runs = Table(
     "job_runs",
@@ -54,17 +56,23 @@ def next_start(job: Job, last: datetime) -> datetime:
         day += timedelta(days=1)
 
 
-def record_start(session: Session, job: Job) -> None:
-    """Record that the job starts now. A run without an end is due again."""
+def record_start(session: Session, name: str) -> None:
+    """Record that a job starts now. A run without an end is due again."""
     values = {"started_at": clock.now(), "ended_at": None, "outcome": ""}
-    row = insert_for(session, job_runs).values(name=job.name, **values)
+    row = insert_for(session, job_runs).values(name=name, **values)
     session.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
 
 
-def record_end(session: Session, job: Job, outcome: str) -> None:
+def record_end(session: Session, name: str, outcome: str) -> None:
     """Record the outcome of the run: DONE, or the reason of its error."""
     values = {"ended_at": clock.now(), "outcome": outcome[:64]}
-    session.execute(update(job_runs).where(job_runs.c.name == job.name).values(**values))
+    session.execute(update(job_runs).where(job_runs.c.name == name).values(**values))
+
+
+def refill_is_due(session: Session) -> bool:
+    """Whether the copies of other services' rows are to be copied again."""
+    run = session.execute(select(job_runs.c.ended_at).where(job_runs.c.name == REFILL)).first()
+    return run is not None and run.ended_at is None
 
 
 def record_backup(session: Session, moment: datetime) -> None:

@@ -144,7 +144,7 @@ def _run_when_due(
         if end.is_set() or due() > clock.now():
             return
         with fenced.database.transaction(SCHEDULE) as session:
-            record_start(session, job)
+            record_start(session, job.name)
         outcome = "CRASHED"
         try:
             run(fenced, end)
@@ -156,7 +156,7 @@ def _run_when_due(
             # An interrupted run has no end, so it is due again.
             if not end.is_set():
                 with fenced.database.transaction(SCHEDULE) as session:
-                    record_end(session, job, outcome)
+                    record_end(session, job.name, outcome)
 
 
 def _wait_until(due: datetime, stop: threading.Event) -> None:

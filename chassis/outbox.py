@@ -1,4 +1,7 @@
-"""The outbox: events are in the database of their act until the relay has published them on the bus."""
+"""The outbox: events are in the database of their act until the relay has published them on the bus.
+
+A published event keeps its envelope for a week, but not its body: the bus has it.
+"""
 
 from __future__ import annotations
 
@@ -126,4 +129,5 @@ def purge(session: Session) -> int:
 
 
 def _mark(session: Session, published: Iterable[UUID]) -> None:
-    session.execute(update(outbox).where(outbox.c.id.in_(list(published))).values(published_at=clock.now()))
+    values = {"published_at": clock.now(), "body": ""}
+    session.execute(update(outbox).where(outbox.c.id.in_(list(published))).values(values))

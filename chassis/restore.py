@@ -13,7 +13,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol, Self
 
-from sqlalchemy import create_engine, text, update
+from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -22,11 +22,10 @@ from chassis.backup_manifest import Copy, Manifest, check_release, digest_of, re
 from chassis.context import system
 from chassis.db import RESTORING, read_url
 from chassis.errors import Invalid, Unavailable
-from chassis.job_runs import record_backup
+from chassis.job_runs import REFILL, record_backup, record_start
 from chassis.jobs import jobs_of
 from chassis.lease import holder_of
 from chassis.migrate import migrate
-from chassis.outbox import outbox
 from chassis.output import bar_for
 from chassis.service import Resources, Service
 from chassis.settings import Settings
@@ -123,9 +122,9 @@ def _prepare(target: Target, copy: Copy, folder: Path, settings: Settings, manif
         with database.transaction(RESTORE) as session:
             record_backup(session, manifest.moment)
             if copy.kind == "postgresql":
-                # What the broker had and nobody had handled is in no database: it is published again, and inboxes
-                # ignore what they know. On the local bus it is in the consumer's database.
-                session.execute(update(outbox).values(published_at=None))
+                # What the broker had and nobody had handled is in no database: copies of other services' rows are
+                # copied again at the first start. On the local bus it is in the consumer's database.
+                record_start(session, REFILL)
         resources = Resources(settings=settings, database=database, service=service)
         for dotted in service.after_restore:
             resolve(dotted)(resources)

@@ -1,4 +1,6 @@
-"""Fills the copies that a service keeps of other services' rows: at its first start, and on `rangkiang resync`."""
+"""Fills the copies that a service keeps of other services' rows: at its first start, after a restore in the cluster
+edition, and on `rangkiang resync`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ import typer
 from chassis import telemetry
 from chassis.context import system
 from chassis.errors import Invalid
+from chassis.job_runs import DONE, REFILL, record_end, refill_is_due
 from chassis.output import print_json, print_text
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
@@ -30,15 +33,20 @@ Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")
 
 
 def fill_empty(resources: Resources, _stop: threading.Event) -> None:
-    """Job of a service with projections: fill those that are empty.
+    """Job of a service with projections: fill those that are empty, and all of them after a restore.
 
     raises  Unavailable  the owner does not answer; the job is tried again
     """
+    with resources.database.reading(FILLING) as session:
+        is_restored = refill_is_due(session)
     for projection in resources.service.projections:
         with resources.database.reading(FILLING) as session:
-            is_empty = resolve(projection.is_empty)(session)
-        if is_empty and (rows := fill(resources, projection)):
+            is_due = is_restored or resolve(projection.is_empty)(session)
+        if is_due and (rows := fill(resources, projection)):
             log.info("projection_filled", extra={"projection": projection.name, "rows": rows})
+    if is_restored:
+        with resources.database.transaction(FILLING) as session:
+            record_end(session, REFILL, DONE)
 
 
 def fill(resources: Resources, projection: Projection) -> int:

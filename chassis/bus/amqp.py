@@ -1,7 +1,7 @@
 """The bus of a cluster: RabbitMQ, its exchanges and queues, and publishing with confirms.
 
     rangkiang.events (topic) ──type──▶ <service>.<handler>.v1 ──▶ worker ──fails──▶ ….wait.<ms> ──TTL──▶ first queue
-        └─ no queue bound: rangkiang.unrouted           │            └──attempts used up──▶ ….dead
+        └─ no queue bound: rangkiang.unrouted.v2        │            └──attempts used up──▶ ….dead
                                                         └──was in a worker that died──▶ ….suspects (suspects.py)
 
 No declaration says quorum or classic: the virtual host's default queue type decides.
@@ -29,10 +29,13 @@ from chassis.service import Consumer, Resources
 log = logging.getLogger(__name__)
 
 EXCHANGE = "rangkiang.events"
+# A queue cannot be declared again with other arguments: change its version with them.
+TOPOLOGY = "v1"
 UNROUTED = "rangkiang.unrouted"
+UNROUTED_QUEUE = f"{UNROUTED}.v2"
 UNROUTED_TTL_MS = 7 * 24 * 3600 * 1000
 UNROUTED_MOST_MESSAGES = 100_000
-TOPOLOGY = "v1"  # a queue cannot be declared again with other arguments: change both together
+UNROUTED_MOST_BYTES = 64 * 1024 * 1024
 BROKER_ERRORS = (OSError, amqp.AMQPError, KombuError)
 CONNECT_SECONDS = 5
 CONFIRM_SECONDS = 10
@@ -179,11 +182,17 @@ def suspects_queue(queue: str) -> str:
 
 
 def declare_events(channel: Any) -> None:
-    """Declare the exchange of all events, and the queue of events without a handler."""
-    limits = {"x-message-ttl": UNROUTED_TTL_MS, "x-max-length": UNROUTED_MOST_MESSAGES}
+    """Declare the exchange of all events, and the queue of events without a handler, which loses its oldest ones."""
+    limits = {
+        "x-message-ttl": UNROUTED_TTL_MS,
+        "x-max-length": UNROUTED_MOST_MESSAGES,
+        "x-max-length-bytes": UNROUTED_MOST_BYTES,
+    }
     channel.exchange_declare(UNROUTED, "fanout", durable=True, auto_delete=False)
-    channel.queue_declare(UNROUTED, durable=True, auto_delete=False, arguments=limits)
-    channel.queue_bind(UNROUTED, UNROUTED)
+    channel.queue_declare(UNROUTED_QUEUE, durable=True, auto_delete=False, arguments=limits)
+    channel.queue_bind(UNROUTED_QUEUE, UNROUTED)
+    # The first version, whose bytes had no limit; the broker deletes what does not exist without an error.
+    channel.queue_delete(UNROUTED)
     arguments = {"alternate-exchange": UNROUTED}
     channel.exchange_declare(EXCHANGE, "topic", durable=True, auto_delete=False, arguments=arguments)
 

@@ -10,7 +10,7 @@ from amqp import AMQPError, NotFound
 from kombu.connection import Connection
 from kombu.exceptions import KombuError
 
-from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED, dead_queue, queue_of
+from chassis.bus.amqp import CONNECT_SECONDS, EXCHANGE, UNROUTED_QUEUE, dead_queue, queue_of
 from chassis.bus.depths import Depth
 from chassis.errors import Unavailable
 from chassis.service import Resources
@@ -37,7 +37,7 @@ class AmqpDepths:
     def missing(self) -> list[str]:
         with self._channel() as channel, suppress(NotFound):
             channel.exchange_declare(EXCHANGE, "topic", passive=True)
-            return [] if self._ask(UNROUTED) else [UNROUTED]
+            return [] if self._ask(UNROUTED_QUEUE) else [UNROUTED_QUEUE]
         return [EXCHANGE]
 
     def close(self) -> None:

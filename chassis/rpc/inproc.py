@@ -3,7 +3,9 @@
 `up` fills the registry; this module uses neither manifests nor databases. Messages are passed by reference, not copied:
 a caller must not change its request during the call, and a servicer must not store it. Message sizes have no limit. An
 aio call runs in a thread of a fixed pool, or on the event loop when its method is `inline`, until the method calls
-`leave_event_loop`. A sync call runs in its caller's thread, so services that call one another cannot use up threads.
+`leave_event_loop`. Each service has two pools, one of them for its `keyed` methods: writers that wait for their turn
+hold up neither another service nor readers. A sync call runs in its caller's thread, so services that call one another
+cannot use up threads.
 """
 
 from __future__ import annotations
@@ -28,8 +30,8 @@ from chassis.rpc.interceptors import PUBLIC, Method, methods_of
 from chassis.settings import Settings
 
 _services: dict[str, dict[str, Method]] = {}
-_pool: ThreadPoolExecutor | None = None
-_pool_lock = threading.Lock()
+_pools: dict[tuple[str, bool], ThreadPoolExecutor] = {}
+_pools_lock = threading.Lock()
 
 
 def register(
@@ -64,24 +66,24 @@ def _health_method(is_healthy: Callable[[], bool]) -> Method:
         return response(status=response.SERVING if is_healthy() else response.NOT_SERVING)
 
     service = "grpc.health.v1.Health"
-    return Method(f"/{service}/Check", service, "Check", PUBLIC, False, check, None)
+    return Method(f"/{service}/Check", service, "Check", PUBLIC, False, False, check, None)
 
 
 def aio_transport(url: str, settings: Settings, caller: str) -> AioTransport:
-    return AioTransport(url.partition(":")[2], caller, _threads(settings.grpc_threads))
+    return AioTransport(url.partition(":")[2], caller, settings.grpc_threads)
 
 
 def sync_transport(url: str, settings: Settings, caller: str) -> SyncTransport:
     return SyncTransport(url.partition(":")[2], caller)
 
 
-def _threads(count: int) -> ThreadPoolExecutor:
-    """Return the pool of this process; the first channel sets its size."""
-    global _pool
-    with _pool_lock:
-        if _pool is None:
-            _pool = ThreadPoolExecutor(count, thread_name_prefix="inproc")
-        return _pool
+def _threads(name: str, count: int, *, keyed: bool) -> ThreadPoolExecutor:
+    """Return a service's pool in this process; the first call sets its size."""
+    key = (name, keyed)
+    with _pools_lock:
+        if key not in _pools:
+            _pools[key] = ThreadPoolExecutor(count, thread_name_prefix=f"{name}-writes" if keyed else name)
+        return _pools[key]
 
 
 class _Transport:
@@ -105,9 +107,9 @@ class _Transport:
 class AioTransport(_Transport):
     """The transport of an aio channel inside one process."""
 
-    def __init__(self, name: str, caller: str, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, name: str, caller: str, threads: int) -> None:
         super().__init__(name, caller)
-        self._pool = pool
+        self._threads = threads
 
     def unary_unary(self, path: str, *_serializers: Any, **_options: Any) -> Any:
         async def invoke(request: Any, *, timeout: float | None = None, metadata: Metadata = (), **_more: Any) -> Any:
@@ -121,7 +123,8 @@ class AioTransport(_Transport):
 
     async def _reply_in_thread(self, method: Method, request: Any, call: Call) -> Any:
         """Run the method in a thread of the pool; at the deadline stop the wait and end the servicer's context."""
-        running = asyncio.get_running_loop().run_in_executor(self._pool, _reply, method, request, call)
+        pool = _threads(self._name, self._threads, keyed=method.keyed)
+        running = asyncio.get_running_loop().run_in_executor(pool, _reply, method, request, call)
         try:
             async with asyncio.timeout(call.time_remaining()):
                 reply = await running
@@ -133,7 +136,7 @@ class AioTransport(_Transport):
             call.end()
 
     async def close(self, grace: float | None = None) -> None:
-        """Do nothing: the pool belongs to the process."""
+        """Do nothing: the pools belong to the process."""
 
     def get_state(self, try_to_connect: bool = False) -> grpc.ChannelConnectivity:
         return self._state()

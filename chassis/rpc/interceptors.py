@@ -26,7 +26,7 @@ from rangkiang.common.v1 import options_pb2
 log = logging.getLogger(__name__)
 
 PUBLIC = "public"
-# Before the names of services, with commas: a method that these services alone call, on their own account.
+# Before names of services, "service:catalog,members": a method that they alone call, on their own account.
 SERVICE_SCOPE = "service:"
 _OK = grpc.StatusCode.OK.name
 # Without a deadline gRPC reports one after centuries.
@@ -43,6 +43,7 @@ class Method:
 
     path       /package.Service/Method
     inline     an aio caller in the same process runs it on its event loop
+    keyed      it writes, once for each Idempotency-Key
     behaviour  (request, grpc context) -> reply; raises only `Error`
     handler    the generated handler with the serializers
     """
@@ -52,6 +53,7 @@ class Method:
     name: str
     scope: str
     inline: bool
+    keyed: bool
     behaviour: Behaviour
     handler: Any
 
@@ -73,7 +75,8 @@ def methods_of(servicer: Any, adder: Callable[[Any, Any], None], verifier: Token
             raise Invalid("SCOPE_MISSING", method=f"{recorder.service}/{name}")
         path = f"/{recorder.service}/{name}"
         behaviour = _with_interceptors(handler, path, options, verifier)
-        methods.append(Method(path, recorder.service, name, options.scope, options.inline, behaviour, handler))
+        declared = (options.scope, options.inline, options.keyed)
+        methods.append(Method(path, recorder.service, name, *declared, behaviour, handler))
     return methods
 
 
@@ -200,10 +203,9 @@ def _with_caller(context: Context, scope: str, grpc_context: Any, verifier: Toke
     if scope == PUBLIC:
         return context
     if scope.startswith(SERVICE_SCOPE):
-        name = peer_service(grpc_context)
-        names = scope.removeprefix(SERVICE_SCOPE)
-        if name not in names.split(","):
-            raise Forbidden("SERVICE_ONLY", service=names)
+        name, names = peer_service(grpc_context), scope.removeprefix(SERVICE_SCOPE).split(",")
+        if name not in names:
+            raise Forbidden("SERVICE_ONLY", service=", ".join(names))
         return replace(context, institution="*", actor=f"system:{name}")
     authorization = dict(grpc_context.invocation_metadata()).get("authorization", "")
     if not authorization or verifier is None:

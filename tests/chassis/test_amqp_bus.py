@@ -8,9 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amqp import NotFound
 
+from chassis.bus import amqp
 from chassis.bus.amqp import (
     UNROUTED,
+    UNROUTED_QUEUE,
     AmqpBus,
     BrokerMessage,
     Publisher,
@@ -68,9 +71,32 @@ def test_an_event_without_a_consumer_goes_to_the_unrouted_queue(installation: In
         closing(Publisher(installation.settings.bus_url)) as publisher,
     ):
         assert bus.publish([event]) == [event.id]
-        message = publisher.channel().basic_get(UNROUTED, no_ack=True)
+        message = publisher.channel().basic_get(UNROUTED_QUEUE, no_ack=True)
         assert event_of(from_received(message)) == event
         assert message.properties["delivery_mode"] == 2
+
+
+def test_the_unrouted_queue_loses_its_oldest_events_beyond_its_bytes_and_has_no_earlier_version(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp, "UNROUTED_QUEUE", f"{UNROUTED}.small")
+    monkeypatch.setattr(amqp, "UNROUTED_MOST_BYTES", 1000)
+    with closing(Publisher(installation.settings.bus_url)) as publisher:
+        channel = publisher.channel()
+        # As an earlier release has declared it.
+        channel.queue_declare(UNROUTED, durable=True, auto_delete=False, arguments={"x-max-length": 100_000})
+        amqp.declare_events(channel)
+        events = [
+            installation.some_event(kind="examples.v1.WithoutConsumer", body=f'"{letter * 400}"') for letter in "abcd"
+        ]
+        publisher.send([to_message(event) for event in events])
+        channel.queue_unbind(amqp.UNROUTED_QUEUE, UNROUTED)
+        bodies = []
+        while (message := channel.basic_get(amqp.UNROUTED_QUEUE, no_ack=True)) is not None:
+            bodies.append(message.body[1])
+        assert bodies == ["c", "d"]
+        with pytest.raises(NotFound):
+            channel.queue_declare(UNROUTED, passive=True)
 
 
 def test_a_message_for_a_missing_queue_counts_as_refused(installation: Installation) -> None:

@@ -99,6 +99,19 @@ def test_a_published_event_is_not_published_again(installation: Installation, re
     assert names(bus) == ["mango"]
 
 
+def test_a_published_event_keeps_all_but_its_body(installation: Installation, relay: Relay, bus: FakeBus) -> None:
+    bus.refused_text = "mango"
+    installation.receive("guava", "mango")
+    relay.step()
+    with installation.stock.database.reading(TEST) as session:
+        events = [
+            (row.published_at is None, row.body != "", row.type, row.version)
+            for row in session.execute(select(outbox.outbox).order_by(outbox.outbox.c.id))
+        ]
+    article = "examples.v1.ArticleReceived"
+    assert events == [(False, False, article, 1), (True, True, article, 1)]
+
+
 def test_an_event_that_the_bus_refuses_blocks_no_other(installation: Installation, relay: Relay, bus: FakeBus) -> None:
     bus.refused_text = "mango"
     installation.receive("guava", "mango", "papaya")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from google.rpc.error_details_pb2 import ErrorInfo, LocalizedMessage
 
 from chassis.context import system
 from chassis.db import Database
-from chassis.errors import Error, Invalid, NotFound, Refused, TooLate, Unauthenticated, Unavailable
+from chassis.errors import Error, Forbidden, Invalid, NotFound, Refused, TooLate, Unauthenticated, Unavailable
 from chassis.nesting import NestedWork
 from chassis.rpc import inproc
 from chassis.rpc.client import MESSAGE_BYTES, aio_channel, sync_channel
@@ -124,6 +125,17 @@ class TestChannel:
             caller.call("Whisper", words("hush"), metadata=[("authorization", "Bearer forged")])
         assert servicer.calls == calls_before
 
+    @pytest.mark.parametrize("name", ["catalog", "members", "catalog,members", "cat", "gateway", ""])
+    def test_a_method_of_several_services_is_for_each_of_them_alone(self, urls: dict[str, str], name: str) -> None:
+        with closing(sync_channel(urls["inproc"], SETTINGS, caller=name)) as channel:
+            stub = echo.generated()[1].EchoStub(channel)
+            if name in ("catalog", "members"):
+                assert stub.Confide(words("context")).text.split()[2] == f"'system:{name}'"
+                return
+            with pytest.raises(Forbidden) as refusal:
+                stub.Confide(words())
+            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"service": "catalog, members"})
+
     @pytest.mark.parametrize("method", METHODS)
     def test_the_context_has_the_caller_and_the_deadline(self, caller: Sync | Aio, method: str) -> None:
         metadata = [("x-language", "en"), ("x-request-id", "r-1"), ("x-actor", "somebody")]
@@ -152,6 +164,36 @@ class TestChannel:
         error = raised.value
         assert error.facts["fact_0"] == ("ꦱꦸꦫꦠ" * 1000)[:300]
         assert error.sentence.en.startswith("ꦱꦸꦫꦠ")
+
+
+def test_writers_that_wait_hold_up_neither_readers_nor_another_service(urls: dict[str, str]) -> None:
+    inproc.register("other", Echo(), echo.add)
+
+    async def read_beside_writers() -> list[float]:
+        stubs = [echo.generated()[1].EchoStub(aio_channel(f"inproc:{name}", SETTINGS)) for name in ("echo", "other")]
+        metadata = [("idempotency-key", "k")]
+        writes = [
+            asyncio.create_task(stub.SayKeyed(words("sleep", 500), metadata=metadata, timeout=10))
+            for stub in stubs[:1]
+            for _ in range(3 * SETTINGS.grpc_threads)
+        ]
+        await asyncio.sleep(0.1)
+        waits = []
+        for stub in stubs:
+            start = time.monotonic()
+            await stub.Say(words("take long"))
+            waits.append(time.monotonic() - start)
+        start = time.monotonic()
+        await stubs[1].SayKeyed(words(), metadata=metadata)
+        waits.append(time.monotonic() - start)
+        assert not any(write.done() for write in writes)
+        await asyncio.gather(*writes)
+        return waits
+
+    try:
+        assert max(asyncio.run(read_beside_writers())) < 0.35
+    finally:
+        inproc.unregister("other")
 
 
 OBJECTIONS = [

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
@@ -24,7 +25,7 @@ from chassis.bus.local import Deliveries, LocalBus
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.ids import new_id
-from chassis.outbox import Relay, outbox
+from chassis.outbox import Relay, outbox, unpublished
 from chassis.service import Resources, Service
 from chassis.settings import Settings, environment_with, load
 from chassis.testing import migrated_database
@@ -54,6 +55,7 @@ class Installation:
         self.stock, self.orders = stock, orders
         self.settings = stock.settings
         self._tag = ""
+        self._emitted: dict[UUID, str] = {}
 
     def begin_afresh(self) -> None:
         """Prepare for the next test in the same installation: new names, no faults, no dead events."""
@@ -106,6 +108,7 @@ class Installation:
         with self.stock.database.transaction(CLERK) as session:
             for name in names:
                 self.receive_in(session, name)
+            self._emitted |= {event.id: event.body for event in unpublished(session, limit=1000)}
 
     def receive_in(self, session: Session, name: str) -> None:
         receive(session, self.named(name), context=CLERK)
@@ -129,7 +132,8 @@ class Installation:
     def publish_again(self) -> None:
         """Mark all events as unpublished, as if a relay had ended between publishing and marking."""
         with self.stock.database.transaction(system("test")) as session:
-            session.execute(update(outbox).values(published_at=None))
+            for event_id, body in self._emitted.items():
+                session.execute(update(outbox).where(outbox.c.id == event_id).values(published_at=None, body=body))
 
     def unpublished(self) -> int:
         return self.unpublished_of(self.stock)

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf.json_format import Parse
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from bench import generate
-from chassis.bus.amqp import UNROUTED, Publisher
-from chassis.context import READER
+from chassis.bus.amqp import UNROUTED_QUEUE, Publisher
+from chassis.context import READER, system
 from chassis.db import Database
 from chassis.outbox import outbox
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
@@ -31,6 +31,7 @@ from services.catalog.index.rebuilds import index_fault
 from services.catalog.marc.record import Record as Marc
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import IndexQueue, IndexRebuild, Record
+from tests import servers
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
@@ -46,6 +47,18 @@ from tests.faults.imports import RANGKIANG, SOURCE, Store, assert_complete, clus
 
 EDITIONS = ("embedded", "cluster")
 PAUSE_SECONDS = (0.2, 2.0)
+# Published events have no body, so the database copies each event when it is written.
+COPY_BODIES = {
+    "sqlite": (
+        "CREATE TABLE emitted AS SELECT type, body FROM outbox WHERE false",
+        "CREATE TRIGGER emitted AFTER INSERT ON outbox BEGIN INSERT INTO emitted VALUES (NEW.type, NEW.body); END",
+    ),
+    "postgresql": (
+        "CREATE TABLE emitted AS SELECT type, body FROM outbox WHERE false",
+        "CREATE RULE emitted AS ON INSERT TO outbox DO ALSO INSERT INTO emitted VALUES (NEW.type, NEW.body)",
+        "GRANT SELECT ON emitted TO PUBLIC",
+    ),
+}
 REBUILDS = 0.1  # probability of an index rebuild before a kill
 TIMEOUT_SECONDS = 150
 
@@ -96,6 +109,7 @@ class Soak:
     def run(self, kills: int, *, report: Callable[[str], None] = lambda _: None) -> None:
         """Kill this number of processes, wait until all work is done, and check the data."""
         self.installation.declare()
+        self._copy_bodies()
         self._write_round()
         try:
             for kill in range(1, kills + 1):
@@ -109,6 +123,14 @@ class Soak:
             for part in self._parts.values():
                 kill_session(part.process)
         self._check_data()
+
+    def _copy_bodies(self) -> None:
+        url = self.store.database_url
+        if not self.installation.is_local:
+            url = servers.database_url(url.rpartition("/")[2], owner=True)
+        with closing(Database(url, pool_size=1)) as database, database.transaction(system("test")) as session:
+            for statement in COPY_BODIES["sqlite" if database.is_sqlite else "postgresql"]:
+                session.execute(text(statement))
 
     def books(self, number: int) -> list[Marc]:
         """The records of one round, counted from 1."""
@@ -187,16 +209,17 @@ class Soak:
             with database.reading(READER) as session:
                 assert set(session.scalars(select(Record.version))) == {self.rounds}
                 ids = session.scalars(select(Record.id)).all()
-                facts = session.execute(select(outbox)).all()
+                events = set(session.scalars(select(outbox.c.id)))
+                emitted = text("SELECT body FROM emitted WHERE type = :type")
+                bodies = session.scalars(emitted, {"type": RecordsChanged.DESCRIPTOR.full_name}).all()
         versions = [
             (record, version)
-            for fact in facts
-            for body in [Parse(fact.body, RecordsChanged())]
+            for body in [Parse(body, RecordsChanged()) for body in bodies]
             for record, version in zip(body.record_ids, body.versions, strict=True)
         ]
         assert sorted(versions) == sorted((str(id_), version) for id_ in ids for version in range(1, self.rounds + 1))
         if not self.installation.is_local:
-            assert {str(fact.id) for fact in facts} <= self._published_ids()
+            assert {str(event) for event in events} <= self._published_ids()
         self._check_bus()
 
     def _check_bus(self) -> None:
@@ -215,7 +238,7 @@ class Soak:
         ids = set()
         with closing(Publisher(self.store.settings.bus_url)) as publisher:
             channel = publisher.channel()
-            while (message := channel.basic_get(UNROUTED, no_ack=True)) is not None:
+            while (message := channel.basic_get(UNROUTED_QUEUE, no_ack=True)) is not None:
                 ids.add(str(message.properties["message_id"]))
         return ids
 

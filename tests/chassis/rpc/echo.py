@@ -75,7 +75,7 @@ class Echo:
             return words(text, int((remaining or 0) * 1000))
         return words(request.text, request.number)
 
-    SayInline = SayOnce = SayKeyed = Whisper = Say
+    SayInline = SayOnce = SayKeyed = Whisper = Confide = Say
 
 
 def add(servicer: Any, server: Any) -> None:

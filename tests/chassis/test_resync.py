@@ -1,0 +1,81 @@
+"""Copies of other services' rows are filled when they are empty, and once more after a restore."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from chassis.context import system
+from chassis.errors import Unavailable
+from chassis.job_runs import REFILL, record_start
+from chassis.resync import fill_empty
+from chassis.rpc import inproc
+from chassis.service import Projection, Resources
+from chassis.settings import load
+from tests.chassis.rpc import echo
+from tests.example_services.installation import open_installation
+
+NAME = "tests.chassis.test_resync"
+fills: list[str] = []
+faults: list[Exception] = []
+
+
+def fill_full(_resources: Resources, _channel: Any) -> int:
+    fills.append("full")
+    return 2
+
+
+def fill_second(_resources: Resources, _channel: Any) -> int:
+    if faults:
+        raise faults[0]
+    fills.append("second")
+    return 3
+
+
+def is_full(_session: Session) -> bool:
+    return False
+
+
+def is_empty(_session: Session) -> bool:
+    return "second" not in fills
+
+
+@pytest.fixture
+def resources(tmp_path: Path) -> Iterator[Resources]:
+    """Orders with two projections of echo, the first of which is not empty."""
+    projections = (
+        Projection("full", "echo", f"{NAME}:fill_full", f"{NAME}:is_full"),
+        Projection("second", "echo", f"{NAME}:fill_second", f"{NAME}:is_empty"),
+    )
+    fills.clear()
+    faults.clear()
+    inproc.register("echo", echo.Echo(), echo.add)
+    with open_installation(load({"DATA": str(tmp_path)})) as installation:
+        orders = installation.orders
+        settings = orders.settings.model_copy(update={"service_urls": {"echo": "inproc:echo"}})
+        yield replace(orders, settings=settings, service=replace(orders.service, projections=projections))
+    inproc.unregister("echo")
+
+
+def test_what_is_empty_is_filled_and_after_a_restore_all_once_more(resources: Resources) -> None:
+    for _ in range(2):
+        fill_empty(resources, threading.Event())
+        assert fills == ["second"]
+    with resources.database.transaction(system("test")) as session:
+        record_start(session, REFILL)
+    # Until all of it is done.
+    faults.append(Unavailable("SERVICE_UNAVAILABLE", service="echo"))
+    with pytest.raises(Unavailable):
+        fill_empty(resources, threading.Event())
+    faults.clear()
+    fills.clear()
+    fill_empty(resources, threading.Event())
+    assert fills == ["full", "second"]
+    fill_empty(resources, threading.Event())
+    assert fills == ["full", "second"]
