@@ -18,6 +18,8 @@ SERVICE = Service(
         "suspensions",
         "daily_facts",
         "refusal_counts",
+        "policy_versions",
+        "branch_calendars",
     ),
     rpc="services.circulation.rpc:servicer",
     adder="rangkiang.circulation.v1.circulation_pb2_grpc:add_CirculationServicer_to_server",

@@ -87,11 +87,16 @@ class PolicyRow:
 
 @dataclass(frozen=True, slots=True)
 class PolicySet:
-    """The lending rules of an institution; version 0 is the seed of its kind, which nobody has saved."""
+    """The lending rules of an institution; version 0 is the seed of its kind, which nobody has saved.
+
+    default_category  stands for a reader without sign-in
+    categories        of a seed: the categories of members in institutions of its kind
+    """
 
     version: int
     rows: tuple[PolicyRow, ...]
     default_category: str
+    categories: tuple[str, ...] = ()
 
 
 _NAMES = frozenset(field.name for field in fields(PolicyRow))
@@ -184,7 +189,12 @@ def seed_of(kind: str) -> PolicySet:
     """Return the rules that an institution of this kind begins with."""
     path = Path(__file__).parent / _SEEDS.get(kind, "public.toml")
     document = tomllib.loads(path.read_text(encoding="utf-8"))
-    return PolicySet(version=0, rows=read_rows(document["rows"]), default_category=document["default_category"])
+    return PolicySet(
+        version=0,
+        rows=read_rows(document["rows"]),
+        default_category=document["default_category"],
+        categories=tuple(document["categories"]),
+    )
 
 
 def read_here_only(policies: PolicySet) -> list[tuple[str, str, bool]]:

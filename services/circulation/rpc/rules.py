@@ -1,11 +1,234 @@
-"""Methods of the lending rules: policies and calendars."""
+"""Methods of the lending rules: policies, calendars, and what was lent."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import date
+from typing import Any
+
+import grpc
+from sqlalchemy import select
+
+from chassis import rpc
 from chassis.db import Database
+from chassis.errors import Invalid, Refusal
+from chassis.ids import parse_id
+from chassis.sentences import LocalText
+from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.circulation.v1 import rules_pb2 as wire
+from rangkiang.common.v1 import text_pb2
+from services.circulation.calendars import Calendar, Closing, Week
+from services.circulation.calendars.documents import YEARS, write_calendar, write_week
+from services.circulation.calendars_store import calendar_of, save_calendar
+from services.circulation.institutions import branch_of
+from services.circulation.policies import PolicyRow, PolicySet
+from services.circulation.policies_store import check_policies, current_policies, save_policies
+from services.circulation.reports import count_lending
+from services.circulation.tables import Branch
+
+# How the library marks a date that nobody has decreed yet.
+_ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
+_LANGUAGES = {"en": "en_US"}
 
 
 class RuleMethods:
     """The part of the servicer that reads and saves policies and calendars."""
 
     _database: Database
+
+    def GetPolicies(self, _request: wire.GetPoliciesRequest, context: grpc.ServicerContext) -> wire.GetPoliciesReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            policies = current_policies(session, parse_id(caller.institution))
+        return wire.GetPoliciesReply(policies=_policies_message(policies))
+
+    def PutPolicies(self, request: wire.PutPoliciesRequest, context: grpc.ServicerContext) -> wire.PutPoliciesReply:
+        caller = rpc.context(context)
+        institution_id = parse_id(caller.institution)
+        given = request.policies
+        rows = _rows(given.rows)
+        values: dict[str, Any] = {
+            "version": given.version,
+            "rows": rows,
+            "default_category": given.default_category,
+        }
+        if request.is_dry_run:
+            with self._database.reading(caller) as session:
+                check_policies(session, institution_id, **values)
+            return wire.PutPoliciesReply(
+                policies=_policies_message(PolicySet(given.version, rows, given.default_category))
+            )
+        with self._database.transaction(caller) as session:
+            saved = save_policies(session, institution_id, **values, context=caller)
+        return wire.PutPoliciesReply(policies=_policies_message(saved))
+
+    def GetCalendar(self, request: wire.GetCalendarRequest, context: grpc.ServicerContext) -> wire.GetCalendarReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            branch = branch_of(session, parse_id(caller.institution), request.branch)
+            calendar = calendar_of(session, branch.id)
+        return wire.GetCalendarReply(calendar=_calendar_message(request.branch, calendar))
+
+    def PutCalendar(self, request: wire.PutCalendarRequest, context: grpc.ServicerContext) -> wire.PutCalendarReply:
+        caller = rpc.context(context)
+        given = request.calendar
+        document = _calendar_document(given)
+        with self._database.transaction(caller) as session:
+            branch = branch_of(session, parse_id(caller.institution), given.branch)
+            calendar = save_calendar(session, branch, version=given.version, document=document, context=caller)
+        return wire.PutCalendarReply(calendar=_calendar_message(given.branch, calendar))
+
+    def ProposeHolidays(
+        self, request: wire.ProposeHolidaysRequest, context: grpc.ServicerContext
+    ) -> wire.ProposeHolidaysReply:
+        closings = _propose_holidays(request.year, language=rpc.context(context).language)
+        days = write_calendar(Calendar(zone="", closings=tuple(closings)))["closed"]
+        return wire.ProposeHolidaysReply(closed=[_closing_message(closing) for closing in days])
+
+    def ListBranches(self, _request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
+        caller = rpc.context(context)
+        query = select(Branch).where(Branch.institution_id == parse_id(caller.institution)).order_by(Branch.code)
+        with self._database.reading(caller) as session:
+            branches = [
+                wire.Branch(
+                    code=branch.code, name=text_pb2.LocalText(id=branch.name_id, en=branch.name_en), zone=branch.zone
+                )
+                for branch in session.scalars(query)
+            ]
+        return wire.ListBranchesReply(branches=branches)
+
+    def ReportLending(
+        self, request: wire.ReportLendingRequest, context: grpc.ServicerContext
+    ) -> wire.ReportLendingReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            counts = count_lending(
+                session, parse_id(caller.institution), first=getattr(request, "from"), last=request.to, by=request.by
+            )
+        return wire.ReportLendingReply(counts=[wire.LendingCount(**asdict(count)) for count in counts])
+
+
+def _propose_holidays(year: int, *, language: str) -> list[Closing]:
+    """Return the days of a year on which libraries are closed by decree, each as a closing of one day.
+
+    They are the public holidays and joint leave days (cuti bersama) that the library `holidays` knows. The government
+    decrees a year's days in the autumn before; until then dates by the moon are estimates, and there are no joint leave
+    days.
+
+    raises  Invalid  CALENDAR_YEAR_INVALID
+    """
+    if year not in YEARS:
+        raise Invalid("CALENDAR_YEAR_INVALID", field="year", given=year, first=YEARS[0], last=YEARS[-1])
+    from holidays import country_holidays  # a third of a second, for one call a year
+
+    days: dict[date, str] = country_holidays(
+        "ID", years=year, categories=("public", "government"), language=_LANGUAGES.get(language, "id")
+    )
+    return [
+        Closing(day, day, _ESTIMATED.sub("", name), is_estimated=_ESTIMATED.search(name) is not None)
+        for day, name in sorted(days.items())
+    ]
+
+
+def policy_row_message(row: PolicyRow) -> loans_pb2.PolicyRow:
+    """Return a row of policies as its message."""
+    values = asdict(row)
+    values["last_due_on"] = row.last_due_on.isoformat() if row.last_due_on else ""
+    sentence = row.not_for_loan_sentence
+    values["not_for_loan_sentence"] = text_pb2.LocalText(id=sentence.id, en=sentence.en)
+    return loans_pb2.PolicyRow(**values)
+
+
+def _policies_message(policies: PolicySet) -> wire.Policies:
+    rows = [policy_row_message(row) for row in policies.rows]
+    return wire.Policies(version=policies.version, rows=rows, default_category=policies.default_category)
+
+
+def _rows(messages: Iterable[loans_pb2.PolicyRow]) -> tuple[PolicyRow, ...]:
+    """Read rows from their messages.
+
+    raises  Invalid  POLICY_VALUE_INVALID: a date that is none
+    """
+    rows: list[PolicyRow] = []
+    faults: list[Refusal] = []
+    for number, message in enumerate(messages):
+        values: dict[str, Any] = {field.name: getattr(message, field.name) for field in message.DESCRIPTOR.fields}
+        sentence = message.not_for_loan_sentence
+        values["not_for_loan_sentence"] = LocalText(id=sentence.id, en=sentence.en)
+        try:
+            values["last_due_on"] = date.fromisoformat(message.last_due_on) if message.last_due_on else None
+        except ValueError:
+            field = f"rows[{number}].last_due_on"
+            faults.append(Refusal("POLICY_VALUE_INVALID", field=field, given=message.last_due_on[:40]))
+        else:
+            rows.append(PolicyRow(**values))
+    if faults:
+        raise Invalid(refusals=faults)
+    return tuple(rows)
+
+
+def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
+    document = write_calendar(calendar)
+    return wire.Calendar(
+        branch=branch,
+        version=calendar.version,
+        zone=calendar.zone,
+        weekly=_week_messages(calendar.weekly),
+        closed=[_closing_message(closing) for closing in document["closed"]],
+        seasons=[
+            wire.Season(
+                **{"from": season.first.isoformat(), "to": season.last.isoformat()},
+                why=season.why,
+                weekly=_week_messages(season.weekly),
+            )
+            for season in calendar.seasons
+        ],
+        confirmed_years=calendar.confirmed_years,
+    )
+
+
+def _closing_message(closing: Mapping[str, Any]) -> wire.Closing:
+    return wire.Closing(**closing)
+
+
+def _week_messages(week: Week) -> list[wire.Weekday]:
+    return [
+        wire.Weekday(day=day, hours=[wire.Interval(opens=opens, closes=closes) for opens, closes in hours])
+        for day, hours in write_week(week).items()
+    ]
+
+
+def _calendar_document(calendar: wire.Calendar) -> dict[str, Any]:
+    """Return a calendar's message as the document that `calendars.documents` reads."""
+    return {
+        "weekly": _week_document(calendar.weekly),
+        "closed": [
+            {
+                "from": getattr(closing, "from"),
+                "to": closing.to,
+                "why": closing.why,
+                "is_estimated": closing.is_estimated,
+            }
+            for closing in calendar.closed
+        ],
+        "seasons": [
+            {
+                "from": getattr(season, "from"),
+                "to": season.to,
+                "why": season.why,
+                "weekly": _week_document(season.weekly),
+            }
+            for season in calendar.seasons
+        ],
+        "confirmed_years": list(calendar.confirmed_years),
+    }
+
+
+def _week_document(weekly: Iterable[wire.Weekday]) -> dict[str, list[list[str]]]:
+    document: dict[str, list[list[str]]] = {}
+    for weekday in weekly:
+        hours = [[interval.opens, interval.closes] for interval in weekday.hours]
+        document[weekday.day] = document.get(weekday.day, []) + hours
+    return document

@@ -6,15 +6,18 @@ from services.circulation.tables.base import Table
 from services.circulation.tables.copies import Borrower, BorrowerNumber, Branch, Copy, Institution
 from services.circulation.tables.counts import DailyFact, RefusalCount
 from services.circulation.tables.loans import Loan, Suspension
+from services.circulation.tables.rules import BranchCalendar, PolicyVersion
 
 __all__ = [
     "Borrower",
     "BorrowerNumber",
     "Branch",
+    "BranchCalendar",
     "Copy",
     "DailyFact",
     "Institution",
     "Loan",
+    "PolicyVersion",
     "RefusalCount",
     "Suspension",
     "Table",

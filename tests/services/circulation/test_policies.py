@@ -119,7 +119,7 @@ def test_the_seed_of_each_kind_is_sound_and_suits_the_categories_of_members(kind
     seed = seed_of(kind)
     codes = [category.code for category in categories.seeds_of(kind)]
     judge(seed.rows, categories=codes, default_category=seed.default_category)
-    assert seed.version == 0
+    assert (seed.version, seed.categories) == (0, tuple(codes))
     for code in codes:
         reference = row_for(seed.rows, category=code, collection="reference", branch="any")
         assert not reference.is_for_loan

@@ -1,0 +1,139 @@
+"""Policies of institutions, stored: every version that was saved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Outdated
+from chassis.events import emit
+from chassis.sql import insert_for
+from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
+from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
+from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
+
+
+def current_policies(session: Session, institution_id: UUID) -> PolicySet:
+    """Return the rules in force: the latest that were saved, or the seed of the institution's kind as version 0."""
+    query = (
+        select(PolicyVersion.version, PolicyVersion.default_category, PolicyVersion.rows)
+        .where(PolicyVersion.institution_id == institution_id)
+        .order_by(PolicyVersion.version.desc())
+        .limit(1)
+    )
+    row = session.execute(query).first()
+    if row is None:
+        return seed_of(session.scalar(select(Institution.kind).where(Institution.id == institution_id)) or "")
+    return PolicySet(version=row.version, rows=_rows_of(row.rows), default_category=row.default_category)
+
+
+def check_policies(
+    session: Session, institution_id: UUID, *, version: int, rows: Sequence[PolicyRow], default_category: str
+) -> PolicySet:
+    """Judge rules that replace those in force, and save nothing. Returns those in force.
+
+    version           of the rules that the caller has read
+    default_category  stands for a reader without sign-in
+    raises  Outdated  VERSION_OUTDATED  another change came first
+            Invalid   every fault, as `policies.judge`
+    """
+    current = current_policies(session, institution_id)
+    if version != current.version:
+        raise _outdated(session, institution_id, current, given=version)
+    kind = session.scalar(select(Institution.kind).where(Institution.id == institution_id)) or ""
+    categories = set(
+        session.scalars(select(Borrower.category).where(Borrower.institution_id == institution_id).distinct())
+    )
+    branches = set(session.scalars(select(Branch.code).where(Branch.institution_id == institution_id)))
+    judge(
+        rows,
+        categories=(categories | set(seed_of(kind).categories)) - {""},
+        branches=branches,
+        default_category=default_category,
+    )
+    return current
+
+
+def save_policies(
+    session: Session,
+    institution_id: UUID,
+    *,
+    version: int,
+    rows: Sequence[PolicyRow],
+    default_category: str,
+    context: Context,
+) -> PolicySet:
+    """Replace the rules of an institution. Rules that are the same as those in force change nothing.
+
+    raises  as `check_policies`
+    emits   PoliciesChanged
+    """
+    current = check_policies(session, institution_id, version=version, rows=rows, default_category=default_category)
+    if (tuple(rows), default_category) == (current.rows, current.default_category):
+        return current
+    saved = PolicySet(version=current.version + 1, rows=tuple(rows), default_category=default_category)
+    values = {
+        "institution_id": institution_id,
+        "version": saved.version,
+        "default_category": default_category,
+        "rows": json.dumps(write_rows(rows), ensure_ascii=False, separators=(",", ":")),
+        "saved_by": context.actor,
+        "saved_at": clock.now(),
+    }
+    insert = insert_for(session, PolicyVersion).values(values).on_conflict_do_nothing()
+    if session.execute(insert.returning(PolicyVersion.version)).first() is None:
+        raise _outdated(session, institution_id, current_policies(session, institution_id), given=version)
+    facts = {"version": saved.version, "rows": len(rows), "changed": _changed(current, saved)}
+    audit.record(session, context, "circulation.save_policies", kind="policies", object_id=institution_id, facts=facts)
+    fact = policies_fact(session, institution_id, saved)
+    emit(session, fact, aggregate_id=institution_id, version=saved.version, context=context)
+    return saved
+
+
+def policies_fact(session: Session, institution_id: UUID, policies: PolicySet) -> PoliciesChanged:
+    """Return what the catalogue copies of rules; a branch that is not known here is left out."""
+    branches = select(Branch.code, Branch.id).where(Branch.institution_id == institution_id)
+    ids = {code: str(branch_id) for code, branch_id in session.execute(branches)} | {"": ""}
+    return PoliciesChanged(
+        institution_id=str(institution_id),
+        version=policies.version,
+        read_here_only=[
+            ReadHere(collection=collection, branch_id=ids[branch], is_read_here_only=is_read_here_only)
+            for collection, branch, is_read_here_only in read_here_only(policies)
+            if branch in ids
+        ],
+    )
+
+
+def _changed(before: PolicySet, after: PolicySet) -> list[str]:
+    """Return the places of rows that are not the same in both sets, as "category/collection/branch"."""
+    old = {row.place: row for row in before.rows}
+    new = {row.place: row for row in after.rows}
+    return sorted("/".join(place) for place in old.keys() | new.keys() if old.get(place) != new.get(place))
+
+
+def _outdated(session: Session, institution_id: UUID, current: PolicySet, *, given: int) -> Outdated:
+    versions = select(PolicyVersion).where(PolicyVersion.institution_id == institution_id)
+    read = session.scalars(versions.where(PolicyVersion.version == given)).first()
+    saved_at = session.scalar(
+        select(PolicyVersion.saved_at).where(
+            PolicyVersion.institution_id == institution_id, PolicyVersion.version == current.version
+        )
+    )
+    before = PolicySet(given, _rows_of(read.rows), read.default_category) if read else PolicySet(given, (), "")
+    return Outdated.at_version(
+        current.version, given=given, changed=_changed(before, current)[:20], changed_at=saved_at or clock.now()
+    )
+
+
+@lru_cache(maxsize=64)
+def _rows_of(text: str) -> tuple[PolicyRow, ...]:
+    """Each loan reads the rules; the text decides, so the rows of an earlier text are never those of another."""
+    return read_rows(json.loads(text))
