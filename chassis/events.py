@@ -25,10 +25,24 @@ def emit(session: Session, message: Message, *, aggregate_id: UUID | str, versio
     context       actor and institution of the act
     returns       the event's id
     """
+    body = MessageToJson(message, preserving_proto_field_name=True, indent=None)
+    return emit_json(session, type(message), body, aggregate_id=aggregate_id, version=version, context=context)
+
+
+def emit_json(
+    session: Session,
+    message_type: type[Message],
+    body: str,
+    *,
+    aggregate_id: UUID | str,
+    version: int,
+    context: Context,
+) -> UUID:
+    """Write an event whose message is protobuf JSON already; the other arguments are those of emit()."""
     event = Event(
         id=new_id(),
-        type=message.DESCRIPTOR.full_name,
-        body=MessageToJson(message, preserving_proto_field_name=True, indent=None),
+        type=message_type.DESCRIPTOR.full_name,
+        body=body,
         aggregate_id=str(aggregate_id),
         version=version,
         institution=context.institution,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -19,7 +21,7 @@ from chassis.ids import new_id
 from chassis.sentences import LocalText, sentence
 from chassis.sql import update_many
 from chassis.toml_files import parse_toml
-from rangkiang.catalog.v1.events_pb2 import InstitutionCopy, InstitutionsChanged
+from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, InstitutionsChanged
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog.tables import Branch, Institution, Record
 
@@ -67,19 +69,17 @@ def load_institutions(session: Session, entries: list[dict[str, Any]], *, contex
 
     Branches that an import created become confirmed. Branch names in holdings are updated.
 
-    emits  InstitutionsChanged  with those that came or changed
+    emits  InstitutionsChanged  with those that came or changed, or have a branch that did
     """
     loaded = LoadCounts()
-    changed_institutions = []
+    changed_ids: list[UUID] = []
     for entry in entries:
         institution = session.scalars(select(Institution).where(Institution.code == entry["code"])).first()
         if institution is None:
             institution = Institution(id=new_id(), code=entry["code"], version=0)
             session.add(institution)
-        if _describe(institution, entry):
-            institution.version += 1
-            loaded.changed += 1
-            changed_institutions.append(institution)
+        is_changed = _describe(institution, entry)
+        loaded.changed += is_changed
         loaded.institutions += 1
         session.flush()
         renamed: dict[str, dict[str, str]] = {}
@@ -94,19 +94,54 @@ def load_institutions(session: Session, entries: list[dict[str, Any]], *, contex
                 renamed[branch.code] = {"id": branch_entry["name"]["id"], "en": branch_entry["name"]["en"]}
             changed = _describe(branch, branch_entry) or not branch.confirmed
             branch.confirmed = True
+            is_changed |= changed
             loaded.changed += changed
             loaded.branches += 1
         session.flush()
+        if is_changed:
+            changed_ids.append(institution.id)
         if renamed:
             _rename_in_holdings(session, institution, renamed)
-    if changed_institutions:
-        fact = InstitutionsChanged(institutions=[copy_of(institution) for institution in changed_institutions])
-        emit(session, fact, aggregate_id=f"institutions:{new_id()}", version=1, context=context)
+    change_institutions(session, changed_ids, context=context)
     return loaded
 
 
-def copy_of(institution: Institution) -> InstitutionCopy:
-    """Return what other services may copy of an institution."""
+def change_institutions(session: Session, ids: Sequence[UUID], *, context: Context) -> None:
+    """Give institutions a new version, after a change of them or of their branches.
+
+    emits  InstitutionsChanged
+    """
+    if not ids:
+        return
+    changed = update(Institution).where(Institution.id.in_(ids)).values(version=Institution.version + 1)
+    session.execute(changed.execution_options(synchronize_session=False))
+    fact = InstitutionsChanged(institutions=copies_of_institutions(session, ids))
+    emit(session, fact, aggregate_id=f"institutions:{new_id()}", version=1, context=context)
+
+
+def copies_of_institutions(session: Session, ids: Sequence[UUID] | None = None) -> list[InstitutionCopy]:
+    """Return what other services may copy of these institutions, or of all: each with its branches."""
+    institutions = select(Institution).order_by(Institution.code)
+    branches = select(Branch).order_by(Branch.code)
+    if ids is not None:
+        institutions, branches = (
+            institutions.where(Institution.id.in_(ids)),
+            branches.where(Branch.institution_id.in_(ids)),
+        )
+    by_institution: dict[UUID, list[BranchCopy]] = {}
+    for branch in session.scalars(branches):
+        copy = BranchCopy(
+            id=str(branch.id),
+            code=branch.code,
+            name=WireText(id=branch.name_id, en=branch.name_en),
+            zone=branch.zone,
+        )
+        by_institution.setdefault(branch.institution_id, []).append(copy)
+    populated = institutions.execution_options(populate_existing=True)
+    return [_copy_of(row, by_institution.get(row.id, [])) for row in session.scalars(populated)]
+
+
+def _copy_of(institution: Institution, branches: list[BranchCopy]) -> InstitutionCopy:
     return InstitutionCopy(
         id=str(institution.id),
         version=institution.version,
@@ -114,6 +149,7 @@ def copy_of(institution: Institution) -> InstitutionCopy:
         name=WireText(id=institution.name_id, en=institution.name_en),
         kind=institution.kind,
         zone=institution.zone,
+        branches=branches,
     )
 
 

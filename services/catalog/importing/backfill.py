@@ -18,22 +18,24 @@ from chassis.ids import new_id
 from chassis.sql import update_many
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
-from services.catalog.importing.upsert import ImportTarget, open_target
+from services.catalog.importing.upsert import ImportTarget, open_target, put_holdings
 from services.catalog.index.queue import enqueue
-from services.catalog.items.availability import ItemFacts
+from services.catalog.items.branches import holdings_of, open_branches, resolve_branches
+from services.catalog.items.copies import emit_items
+from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
-from services.catalog.items.parsing import items_of
-from services.catalog.items.store import StoredItems, holdings_of, open_branches, put_items, resolve_branches
+from services.catalog.items.parsing import items_in
 from services.catalog.marc.record import Record as Marc
-from services.catalog.tables import Branch, Institution, Item, Record, Source
+from services.catalog.marc.record import by_tag
+from services.catalog.record.copies import facts_of_packed, record_facts_of
+from services.catalog.tables import Institution, Item, Record, Source
 from services.catalog.works.assignment import KeyedRecord, MovedRecord, assign_works, emit_moved_records, lock_works
 from services.catalog.works.keys import record_keys_of
 
 BATCH = 500
-# Fields of an item that the index, the holdings and other services use; the others only appear with the item.
-KNOWN = ("barcode", "call_number", "branch", "collection", "material", "status", "copy")
-_RECORDS = select(Record.number, Record.id, Record.version, Record.marc).where(Record.deleted_at.is_(None))
-_SHOWN = ("room", "enumeration", "chronology", "pieces", "call_sort")
+_RECORDS = select(Record.number, Record.id, Record.version, Record.index_changes, Record.marc).where(
+    Record.deleted_at.is_(None)
+)
 
 
 def reread_items(
@@ -48,7 +50,7 @@ def reread_items(
 
     on_progress  is called after each batch with the number of records read
     returns      the number of records whose items changed; records with visible changes get a new version
-    emits        RecordsChanged
+    emits        RecordsChanged, ItemsChanged, InstitutionsChanged
     """
     after, seen, changed, act = 0, 0, 0, new_id()
     while True:
@@ -126,56 +128,38 @@ def _reread_batch(
     act: UUID,
     sequence: int,
 ) -> int:
-    stored = _stored_items(session, [row.number for row in rows])
-    items = {row.number: resolve_branches(target.shelves, items_of(Marc.unpack(row.marc), item_map)) for row in rows}
-    different = [row for row in rows if items[row.number] != stored.get(row.number, [])]
-    if not different:
-        return 0
-    open_branches(session, target.shelves, (item for row in different for item in items[row.number]))
-    put_items(
-        session, target.shelves, [StoredItems(row.number, 0, items[row.number], fresh=False) for row in different]
-    )
-    visible = [row for row in different if _comparable(items[row.number]) != _comparable(stored.get(row.number, []))]
+    claims = []
+    for row in rows:
+        record = Marc.unpack(row.marc)
+        tags = by_tag(record.fields)
+        items = resolve_branches(target.shelves, items_in(tags, item_map))
+        claims.append(RecordItems(row.number, row.id, 0, items, record_facts_of(record.leader, tags), fresh=False))
+    open_branches(session, target.shelves, (item for claim in claims for item in claim.items), context=context)
+    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    at = clock.now()
+    write_items(session, plan, at=at)
+    visible = [row for row in rows if row.number in plan.visible]
     if visible:
-        at = clock.now()
         changes = [
             {
                 "number": row.number,
                 "version": row.version + 1,
                 "updated_at": at,
-                "holdings": holdings_of(target.shelves, items[row.number]),
+                "holdings": holdings_of(target.shelves, plan.items[row.number]),
             }
             for row in visible
         ]
         update_many(session, Record, changes, key="number")
-        enqueue(session, [(row.number, row.version + 1) for row in visible])
+        enqueue(session, [(row.number, row.version + 1 + row.index_changes) for row in visible])
         fact = RecordsChanged(
             source=target.source,
             record_ids=[str(row.id) for row in visible],
             versions=[row.version + 1 for row in visible],
         )
         emit(session, fact, aggregate_id=f"reshelving:{act}", version=sequence, context=context)
-    return len(different)
-
-
-def _comparable(items: Sequence[ItemFacts]) -> list[tuple[Any, ...]]:
-    return [tuple(getattr(item, name) for name in KNOWN) for item in items]
-
-
-def _stored_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
-    """Return the stored items of these records."""
-    names = [name for name in (*KNOWN, *_SHOWN) if name != "branch"]
-    rows = session.execute(
-        select(Item.record_number, Branch.code.label("branch"), *(getattr(Item, name) for name in names))
-        .join(Branch, Branch.id == Item.branch_id)
-        .where(Item.record_number.in_(numbers))
-        .order_by(Item.record_number, Item.position)
-    )
-    items: dict[int, list[ItemFacts]] = {}
-    for row in rows:
-        facts = ItemFacts(branch=row.branch, **{name: getattr(row, name) for name in names})
-        items.setdefault(row.record_number, []).append(facts)
-    return items
+    put_holdings(session, plan.affected, at=at, context=context)
+    emit_items(session, plan.copies, context=context)
+    return len(plan.changed)
 
 
 def complete_records(database: Database, context: Context, stop: threading.Event) -> int:
@@ -203,7 +187,7 @@ def count_incomplete(session: Session) -> int:
 def _complete_batch(session: Session, headings: HeadingWriter, *, context: Context) -> int:
     lock_works(session)
     rows = session.execute(
-        select(Record.number, Record.version, Record.marc)
+        select(Record.number, Record.version, Record.index_changes, Record.marc)
         .where(Record.work_number.is_(None), Record.deleted_at.is_(None))
         .order_by(Record.number)
         .limit(BATCH)
@@ -228,7 +212,7 @@ def _complete_batch(session: Session, headings: HeadingWriter, *, context: Conte
         for row in rows
     ]
     update_many(session, Record, changes, key="number")
-    moved = [*(MovedRecord(row.number, row.version + 1) for row in rows), *works.moved]
+    moved = [*(MovedRecord(row.number, row.version + 1 + row.index_changes) for row in rows), *works.moved]
     enqueue(session, moved)
     emit_moved_records(session, moved, context=context)
     return len(rows)

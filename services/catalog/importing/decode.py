@@ -19,13 +19,14 @@ import orjson
 
 from chassis.errors import NotFound, Unavailable
 from chassis.gc_tuning import tune_gc
-from services.catalog.items.availability import ItemFacts
+from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
 from services.catalog.marc.faults import Frame, MarcError
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief_of
+from services.catalog.record.copies import record_facts_of
 from services.catalog.record.headings import authority_of, is_authority, names_of
 from services.catalog.works.keys import RecordKeys, record_keys_of
 
@@ -41,6 +42,7 @@ class IncomingRecord:
     key          import key within the source (conventions.md): control key, or `sha256:…` of a record without a number
     marc         marc.Record.pack()
     record_keys  its positions in lists, its headings and the keys of its work
+    facts        what copies of its items have of it
     """
 
     ordinal: int
@@ -51,6 +53,7 @@ class IncomingRecord:
     brief: bytes
     items: list[ItemFacts]
     record_keys: RecordKeys
+    facts: RecordFacts
     warnings: tuple[str, ...] = ()
 
 
@@ -162,6 +165,7 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
                 brief=orjson.dumps(brief),
                 items=items_in(tags, item_map),
                 record_keys=record_keys_of(record, tags, names),
+                facts=record_facts_of(record.leader, tags),
                 warnings=decoded.warnings,
             )
         )

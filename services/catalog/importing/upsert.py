@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -21,16 +21,20 @@ from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.browse.headings import HeadingWriter
 from services.catalog.importing.decode import IncomingRecord, alternative_key
 from services.catalog.index.queue import enqueue
-from services.catalog.items.store import (
-    BranchIndex,
-    StoredItems,
-    holdings_of,
-    open_branches,
-    put_items,
-    resolve_branches,
-)
+from services.catalog.items.branches import BranchIndex, holdings_of, open_branches, resolve_branches
+from services.catalog.items.copies import emit_items
+from services.catalog.items.identities import ItemPlan, RecordItems, plan_items, write_items
+from services.catalog.items.lending import load_holdings
+from services.catalog.record.copies import facts_of_packed
 from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
-from services.catalog.works.assignment import Assignment, KeyedRecord, assign_works, emit_moved_records, lock_works
+from services.catalog.works.assignment import (
+    Assignment,
+    KeyedRecord,
+    MovedRecord,
+    assign_works,
+    emit_moved_records,
+    lock_works,
+)
 
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
@@ -65,6 +69,7 @@ class StoredRecord:
     id: UUID
     fingerprint: bytes
     version: int
+    index_changes: int
     in_this_run: bool
 
 
@@ -131,31 +136,42 @@ def upsert_batch(
 
     run       number of the import run: two different records under one key in one run are two records
     sequence  grows with each batch of the run: the version of the event
-    emits     RecordsChanged, when anything changed
+    emits     RecordsChanged and ItemsChanged, when anything changed; InstitutionsChanged for new branches
     """
     lock_works(session)
     # Two imports of one source alternate, batch by batch.
     session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
     for incoming in batch:
         incoming.items = resolve_branches(target.shelves, incoming.items)
-    new_branches = open_branches(session, target.shelves, (item for incoming in batch for item in incoming.items))
+    items = (item for incoming in batch for item in incoming.items)
+    new_branches = open_branches(session, target.shelves, items, context=context)
     numbers = iter(fresh_numbers(session, Record.number, len(batch)))
     decision = decide(stored_records(session, target.source_id, batch, run), batch, numbers)
     arrivals = [
         KeyedRecord(change.row.number, change.incoming.record_keys.keys, change.fresh) for change in decision.touched
     ]
     works = assign_works(session, arrivals)
-    _write(session, target, decision, works.assignments, run, at)
-    target.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
-    stocks = [
-        StoredItems(change.row.number, change.incoming.ordinal, change.incoming.items, change.fresh)
+    claims = [
+        RecordItems(
+            change.row.number,
+            change.row.id,
+            change.incoming.ordinal,
+            change.incoming.items,
+            change.incoming.facts,
+            change.fresh,
+        )
         for change in decision.touched
     ]
-    warnings = decision.warnings + put_items(session, target.shelves, stocks)
+    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    _write(session, target, decision, works.assignments, plan, run, at)
+    target.headings.add(session, (change.incoming.record_keys.headings for change in decision.touched))
+    write_items(session, plan, at=at)
+    warnings = decision.warnings + plan.warnings
     if decision.seen:
         session.execute(insert(ImportSeen), [{"run": run, "record_number": number} for number in decision.seen])
     if decision.touched:
-        enqueue(session, [*((change.row.number, change.version) for change in decision.touched), *works.moved])
+        versions = ((change.row.number, change.version + change.row.index_changes) for change in decision.touched)
+        enqueue(session, [*versions, *works.moved])
         fact = RecordsChanged(
             source=target.source,
             record_ids=[str(change.row.id) for change in decision.touched],
@@ -163,9 +179,34 @@ def upsert_batch(
         )
         emit(session, fact, aggregate_id=f"import-run:{run}", version=sequence, context=context)
         emit_moved_records(session, works.moved, context=context)
+        put_holdings(session, plan.affected, at=at, context=context)
+        emit_items(session, plan.copies, context=context)
     created = sum(change.fresh for change in decision.touched)
     updated = len(decision.touched) - created
     return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
+
+
+def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, context: Context) -> None:
+    """Compute the holdings of records whose items came from, or went to, another record: a new version of each.
+
+    emits  RecordsChanged
+    """
+    if not numbers:
+        return
+    ordered = sorted(numbers)
+    versions = dict(
+        session.execute(
+            select(Record.number, Record.version + Record.index_changes).where(Record.number.in_(ordered))
+        ).all()
+    )
+    computed = load_holdings(session, ordered)
+    rows = [{"number": number, "holdings": computed[number], "updated_at": at} for number in ordered]
+    update_many(session, Record, rows, key="number")
+    newer = update(Record).where(Record.number.in_(ordered)).values(version=Record.version + 1)
+    session.execute(newer.execution_options(synchronize_session=False))
+    moved = [MovedRecord(number, versions[number] + 1) for number in ordered]
+    enqueue(session, moved)
+    emit_moved_records(session, moved, context=context)
 
 
 def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], numbers: Iterator[int]) -> Decision:
@@ -185,7 +226,7 @@ def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], num
                 row, key = None, alternative_key(incoming)
                 decision.warnings.append((incoming.ordinal, DUPLICATE_CONTROL_NUMBER))
         if row is None:
-            row = stored[key] = StoredRecord(next(numbers), new_id(), incoming.fingerprint, 1, True)
+            row = stored[key] = StoredRecord(next(numbers), new_id(), incoming.fingerprint, 1, 0, in_this_run=True)
             decision.touched.append(RecordChange(row, key, incoming, 1, fresh=True))
         elif row.fingerprint != incoming.fingerprint:
             row.fingerprint, row.version, row.in_this_run = incoming.fingerprint, row.version + 1, True
@@ -200,7 +241,10 @@ def stored_records(
     session: Session, source_id: UUID | None, batch: Sequence[IncomingRecord], run: int
 ) -> dict[str, StoredRecord]:
     """Return the stored records with the keys of this batch; the source's row lock keeps the result valid."""
-    columns = (Record.control_key, Record.number, Record.id, Record.fingerprint, Record.version, Record.run)
+    columns = (
+        *(Record.control_key, Record.number, Record.id, Record.fingerprint),
+        *(Record.version, Record.index_changes, Record.run),
+    )
     of_source = select(*columns).where(Record.source_id == source_id)
     times = Counter(incoming.key for incoming in batch)
     rows = list(session.execute(of_source.where(Record.control_key.in_(times))))
@@ -218,7 +262,7 @@ def stored_records(
     met = set(session.scalars(seen)) if elsewhen else set()
     return {
         row.control_key: StoredRecord(
-            row.number, row.id, row.fingerprint, row.version, row.run == run or row.number in met
+            row.number, row.id, row.fingerprint, row.version, row.index_changes, row.run == run or row.number in met
         )
         for row in rows
     }
@@ -229,6 +273,7 @@ def _write(
     target: ImportTarget,
     decision: Decision,
     assignments: dict[int, Assignment],
+    plan: ItemPlan,
     run: int,
     at: datetime,
 ) -> None:
@@ -240,7 +285,7 @@ def _write(
             "fingerprint": change.incoming.fingerprint,
             "marc": change.incoming.marc,
             "brief": change.incoming.brief,
-            "holdings": holdings_of(target.shelves, change.incoming.items),
+            "holdings": holdings_of(target.shelves, plan.items[change.row.number]),
             "version": change.version,
             "run": run,
             "updated_at": at,

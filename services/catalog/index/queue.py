@@ -1,4 +1,7 @@
-"""The index queue: one row for each record whose document in the index is older than the tables."""
+"""The index queue: one row for each record whose document in the index is older than the tables.
+
+The version of a document is that of the record plus the record's index_changes.
+"""
 
 from __future__ import annotations
 
@@ -9,10 +12,10 @@ from sqlalchemy.orm import Session
 
 from chassis.sql import insert_for
 from services.catalog.index.port import Change
-from services.catalog.items.availability import ItemFacts
+from services.catalog.items.lending import load_items
 from services.catalog.marc.record import Record as Marc
 from services.catalog.record.index_document import document
-from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record
+from services.catalog.tables import IndexQueue, Institution, Record
 
 DELETE_BATCH = 1_000
 
@@ -63,11 +66,18 @@ def load_changes(session: Session, versions: dict[int, int]) -> list[Change]:
         return []
     numbers = list(versions)
     rows = session.execute(
-        select(Record.number, Record.version, Record.marc, Record.deleted_at, Record.work_number, Institution.code)
+        select(
+            Record.number,
+            Record.version + Record.index_changes,
+            Record.marc,
+            Record.deleted_at,
+            Record.work_number,
+            Institution.code,
+        )
         .join(Institution, Institution.id == Record.institution_id)
         .where(Record.number.in_(numbers))
     ).all()
-    items = _load_items(session, numbers)
+    items = load_items(session, numbers)
     changes = {number: Change(number, version, None) for number, version in versions.items()}
     for number, version, packed, deleted_at, work, institution in rows:
         content = None
@@ -76,28 +86,3 @@ def load_changes(session: Session, versions: dict[int, int]) -> list[Change]:
             content = document(record, number=number, institution=institution, items=record_items, work=work)
         changes[number] = Change(number, version, content)
     return list(changes.values())
-
-
-def _load_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
-    rows = session.execute(
-        select(
-            Item.record_number,
-            Item.barcode,
-            Item.call_number,
-            Institution.code.label("institution"),
-            Branch.code.label("branch"),
-            Item.collection,
-            Item.material,
-            Item.status,
-            Item.copy,
-        )
-        .join(Branch, Branch.id == Item.branch_id)
-        .join(Institution, Institution.id == Item.institution_id)
-        .where(Item.record_number.in_(numbers))
-        .order_by(Item.record_number, Item.position)
-    )
-    items: dict[int, list[ItemFacts]] = {}
-    for number, barcode, call_number, institution, branch, collection, material, status, copy in rows:
-        facts = ItemFacts(barcode, call_number, institution, branch, collection, material, status, copy)
-        items.setdefault(number, []).append(facts)
-    return items

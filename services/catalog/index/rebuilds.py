@@ -80,7 +80,7 @@ def compare(database: Database, index: Index) -> str:
 def _sums_of_tables(database: Database) -> tuple[Sums, int]:
     """Add up the records; with the length of the queue. One statement, so both are of the same moment."""
     length = select(func.count()).select_from(IndexQueue).scalar_subquery()
-    sums = select(func.count(), func.sum(Record.number), func.sum(Record.version), length)
+    sums = select(func.count(), func.sum(Record.number), func.sum(Record.version + Record.index_changes), length)
     with database.reading(READER) as session:
         documents, numbers, versions, queued = session.execute(sums.where(Record.deleted_at.is_(None))).one()
     return Sums(documents, int(numbers or 0), int(versions or 0)), queued

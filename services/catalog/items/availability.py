@@ -9,10 +9,53 @@ import orjson
 
 from services.catalog.items.item_maps import STATUSES
 
-__all__ = ["AVAILABILITIES", "STATUSES", "ItemFacts", "availability_of", "holdings", "sort_holdings", "split_branch"]
+__all__ = [
+    "AVAILABILITIES",
+    "STATUSES",
+    "ItemFacts",
+    "Lending",
+    "RecordFacts",
+    "availability_of",
+    "can_be_borrowed",
+    "holdings",
+    "is_read_here",
+    "sort_holdings",
+    "split_branch",
+]
 
 AVAILABILITIES = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
 _READ_HERE = frozenset({"reference", "closed_stacks"})
+
+
+class Lending(NamedTuple):
+    """What circulation says of an item.
+
+    state         "in", "on_loan" or "transit"
+    due_on        day until which it is out, ISO 8601; "" when it is not lent
+    is_read_here  whether the policy of the default category lends it to nobody; None before the first policy
+    """
+
+    state: str = "in"
+    due_on: str = ""
+    is_read_here: bool | None = None
+
+
+NOT_LENT = Lending()
+
+
+class RecordFacts(NamedTuple):
+    """What other services may copy of the record of an item.
+
+    title  at most 120 characters
+    class_number  DDC class, three digits, or the library's own such as 2X4; "" without one
+    year   of publication; 0 when unknown
+    """
+
+    title: str = ""
+    class_number: str = ""
+    language: str = ""
+    audience: str = ""
+    year: int = 0
 
 
 class ItemFacts(NamedTuple):
@@ -23,7 +66,7 @@ class ItemFacts(NamedTuple):
     branch       code of its branch; "" when the record has none
     collection   circulation, children, reference, closed_stacks, local, thesis, serials, audiovisual, or a code as
                  written in the source; "" when the source has none. An item that may not be lent is in
-                 `reference`: until circulation has policies, only the collection says "read here only"
+                 `reference`: before circulation's first policy, only the collection says "read here only"
     material     a code of record.codes.material_of; "" for the record's own material
     status       one of STATUSES
     copy         copy number, as written in the source
@@ -31,6 +74,7 @@ class ItemFacts(NamedTuple):
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
     pieces       accompanying material
     call_sort    sort key of call number, volume and copy; "" without a call number
+    lending      what circulation says of it; sources do not say it
     """
 
     barcode: str | None = None
@@ -46,13 +90,33 @@ class ItemFacts(NamedTuple):
     chronology: str = ""
     pieces: str = ""
     call_sort: str = ""
+    lending: Lending = NOT_LENT
 
 
-def availability_of(status: str, collection: str) -> str:
-    """Return the availability of an item, one of AVAILABILITIES; never "out_until", which only circulation knows."""
-    if status != "in_service":
+def availability_of(status: str, collection: str, lending: Lending = NOT_LENT) -> str:
+    """Return the availability of an item, one of AVAILABILITIES.
+
+    Circulation's state decides only while the status is "in_service".
+    """
+    if status != "in_service" or lending.state == "transit":
         return "not_available"
-    return "read_here_only" if collection in _READ_HERE else "can_be_borrowed"
+    if lending.state == "on_loan":
+        return "out_until"
+    read_here = collection in _READ_HERE if lending.is_read_here is None else lending.is_read_here
+    return "read_here_only" if read_here else "can_be_borrowed"
+
+
+def is_read_here(rules: Mapping[tuple[str, str], bool] | None, collection: str, branch_id: str) -> bool | None:
+    """Return whether an item may only be read in the library; None without rules. The most specific rule decides.
+
+    rules  (collection, branch id) -> whether its items are only read in the library; "" means any
+    """
+    if rules is None:
+        return None
+    for key in ((collection, branch_id), (collection, ""), ("", branch_id), ("", "")):
+        if key in rules:
+            return rules[key]
+    return False
 
 
 def holdings(
@@ -61,7 +125,8 @@ def holdings(
     """List one entry per branch, sorted by branch code; withdrawn items are ignored.
 
     An entry is `{"institution", "branch", "branch_name": {"id", "en"}, "call_number", "items", "available", "answer"}`:
-    `available` counts the items that can be borrowed now, `answer` is the best availability of the branch's items.
+    `available` counts the items that can be borrowed now, `answer` is the best availability of the branch's items. With
+    the answer "out_until", `due_on` is the earliest day on which a lent item is due.
     names        (institution, branch) -> its name in Indonesian and English; a branch without a name shows its code
     institution  institution of the items that have none
     """
@@ -82,12 +147,22 @@ def holdings(
                 "available": 0,
                 "answer": "not_available",
             }
-        availability = availability_of(item.status, item.collection)
+        availability = availability_of(item.status, item.collection, item.lending)
         entry["items"] += 1
         entry["available"] += availability == "can_be_borrowed"
         entry["call_number"] = entry["call_number"] or item.call_number
         entry["answer"] = min(entry["answer"], availability, key=AVAILABILITIES.index)
+        if availability == "out_until" and item.lending.due_on:
+            entry["due_on"] = min(entry.get("due_on", item.lending.due_on), item.lending.due_on)
+    for entry in entries.values():
+        if entry["answer"] != "out_until":
+            entry.pop("due_on", None)
     return [entries[key] for key in sorted(entries)]
+
+
+def can_be_borrowed(holdings_json: bytes) -> bool:
+    """Return whether any item of these holdings can be borrowed now."""
+    return any(entry["available"] for entry in orjson.loads(holdings_json))
 
 
 def sort_holdings(holdings_json: bytes, branch: str) -> bytes:

@@ -254,7 +254,8 @@ def _complete(items: list[ItemFacts], tags: Tags) -> list[ItemFacts]:
         if "e" in field:
             accompanying = accompanying or next((value.strip(" .;+")[:LONGEST] for value in _values(field, "e")), "")
     for index, item in enumerate(items):
-        barcode, call_number, _, branch, collection, material, status, copy, room, enumeration, date, pieces, key = item
+        barcode, call_number, _, branch, collection, material, status, copy, room = item[:9]
+        enumeration, date, pieces, key = item[9:13]
         if barcode is not None:
             if barcode in seen:
                 barcode = None

@@ -11,13 +11,13 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
 from services.catalog.index.installation import open_index
-from services.catalog.institutions import copy_of
 from services.catalog.rpc.browse import BrowseMethods
+from services.catalog.rpc.items import ItemMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
 
 
-class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
+class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, CatalogServicer):
     """The servicer of the whole contract."""
 
     def ListInstitutions(
@@ -38,11 +38,6 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, CatalogServicer):
                 for institution in institutions
             ]
         )
-
-    def Snapshot(self, request: wire.SnapshotRequest, context: grpc.ServicerContext) -> wire.SnapshotReply:
-        with self._database.reading(rpc.context(context)) as session:
-            copies = [copy_of(institution) for institution in queries.institutions(session)]
-        return wire.SnapshotReply(institutions=copies)
 
     def ListBranches(self, request: wire.ListBranchesRequest, context: grpc.ServicerContext) -> wire.ListBranchesReply:
         with self._database.reading(rpc.context(context)) as session:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.catalog.tables.base import Table, decompress, fresh_numbers
 from services.catalog.tables.institutions import Branch, ClassCaption, Institution, Source
+from services.catalog.tables.lending import GoneItem, ItemOverride, ItemState, LendingRules
 from services.catalog.tables.operations import (
     ImportRun,
     ImportSeen,
@@ -20,6 +21,7 @@ __all__ = [
     "AuthorityForm",
     "Branch",
     "ClassCaption",
+    "GoneItem",
     "Heading",
     "ImportRun",
     "ImportSeen",
@@ -28,6 +30,9 @@ __all__ = [
     "Installation",
     "Institution",
     "Item",
+    "ItemOverride",
+    "ItemState",
+    "LendingRules",
     "Record",
     "RejectedRecord",
     "Search",

@@ -5,10 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.catalog.tables.base import Compressed, SortKey, Table
+
+
+def _partial(name: str, condition: str, *columns: str) -> Index:
+    """An index of the rows that satisfy a condition."""
+    return Index(name, *columns, sqlite_where=text(condition), postgresql_where=text(condition))
 
 
 class Record(Table):
@@ -27,6 +32,7 @@ class Record(Table):
     work_keys    the keys of its work, eight bytes each (works.keys.pack); none for a record with a librarian's decision
     title_sort, author_sort   folded title and main entry, cut: for browse lists and searches in tables
     standard_number  record.codes.standard_number_of: ISBN or ISSN, for searches in tables
+    index_changes  changes that only the index sees, such as loans; with `version` they are the version of its document
     """
 
     __tablename__ = "records"
@@ -55,14 +61,20 @@ class Record(Table):
     title_sort: Mapped[str] = mapped_column(SortKey, server_default="")
     author_sort: Mapped[str] = mapped_column(SortKey, server_default="")
     standard_number: Mapped[int | None]
+    index_changes: Mapped[int] = mapped_column(server_default="0")
 
 
 class Item(Table):
-    """One physical piece.
+    """One physical piece. Its id stays while its barcode stays in the institution (ADR 0032).
 
     call_sort    sorts items in shelf order; the parts of call_number are parsed on demand
     enumeration, chronology   "Jilid 2", "Vol. 3 No. 2"; "Mei 2026"
     pieces       accompanying material
+    version      grows when something that other services may copy changes
+    told         digest of the copy that was last published; None in rows of a release without it
+    wanted_barcode  barcode that its record claims, but another item of the institution has; it comes over when the
+                 other record gives it up
+    is_fast_add  added at a desk; no import of its record removes it
     """
 
     __tablename__ = "items"
@@ -70,6 +82,8 @@ class Item(Table):
         UniqueConstraint("institution_id", "barcode"),
         Index("items_by_record", "record_number"),
         Index("items_on_shelf", "branch_id", "call_sort", "record_number"),
+        _partial("items_by_wanted_barcode", "wanted_barcode IS NOT NULL", "institution_id", "wanted_barcode"),
+        _partial("items_added_at_desk", "is_fast_add", "institution_id", "id"),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
@@ -87,6 +101,10 @@ class Item(Table):
     enumeration: Mapped[str] = mapped_column(server_default="")
     chronology: Mapped[str] = mapped_column(server_default="")
     pieces: Mapped[str] = mapped_column(server_default="")
+    version: Mapped[int] = mapped_column(server_default="1")
+    told: Mapped[int | None]
+    wanted_barcode: Mapped[str | None] = mapped_column(String(64))
+    is_fast_add: Mapped[bool] = mapped_column(server_default=false())
 
 
 class Work(Table):

@@ -247,7 +247,7 @@ def _move(session: Session, which: Any, work: int, result: AssignmentResult) -> 
         update(Record)
         .where(which)
         .values(work_number=work, version=Record.version + 1)
-        .returning(Record.number, Record.version)
+        .returning(Record.number, Record.version + Record.index_changes)
         .execution_options(synchronize_session=False)
     )
     result.moved += [MovedRecord(number, version) for number, version in session.execute(moved)]

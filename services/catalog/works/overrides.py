@@ -83,4 +83,4 @@ def _put(session: Session, record: Record, work: int) -> MovedRecord:
         .values(**values)
         .execution_options(synchronize_session=False)
     )
-    return MovedRecord(record.number, version)
+    return MovedRecord(record.number, version + record.index_changes)

@@ -17,11 +17,13 @@ from chassis.context import READER, system
 from chassis.db import Database
 from chassis.ids import new_id
 from chassis.outbox import outbox
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
 from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.upsert import Decision, StoredRecord, decide, open_target, upsert_batch
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief
+from services.catalog.record.copies import facts_of_packed
 from services.catalog.tables import Branch, IndexQueue, Institution, Item, Record, Source
 from services.catalog.works.keys import record_keys_of
 from tests.builders import book, iso
@@ -41,6 +43,7 @@ def incoming(key: str, content: str = "a", ordinal: int = 1) -> IncomingRecord:
         brief=orjson.dumps(brief(record, institution="PKS")),
         items=items_of(record),
         record_keys=record_keys_of(record),
+        facts=facts_of_packed(record.pack()),
     )
 
 
@@ -49,7 +52,7 @@ def decided(there: dict[str, StoredRecord], *batch: IncomingRecord) -> Decision:
 
 
 def known(content: str, *, in_this_run: bool = False, number: int = 1, version: int = 1) -> StoredRecord:
-    return StoredRecord(number, new_id(), content.encode().ljust(32, b"."), version, in_this_run)
+    return StoredRecord(number, new_id(), content.encode().ljust(32, b"."), version, 0, in_this_run)
 
 
 def outline(decision: Decision) -> list[tuple[int, int, bool]]:
@@ -120,7 +123,8 @@ def test_a_batch_is_one_act_with_its_items_its_queue_and_its_fact(database: Data
         assert set(session.scalars(select(Item.barcode))) == {"B1", "B2"}
         assert set(session.scalars(select(IndexQueue.record_number))) == set(records)
         assert session.scalars(select(Branch.confirmed)).all() == [False]
-        fact = session.execute(select(outbox.c.body, outbox.c.version)).one()
+        of_records = outbox.c.type == RecordsChanged.DESCRIPTOR.full_name
+        fact = session.execute(select(outbox.c.body, outbox.c.version).where(of_records)).one()
     event = orjson.loads(fact.body)
     assert (event["source"], fact.version) == ("TEST", 1)
     assert sorted(event["record_ids"]) == sorted(record_id for record_id, _ in records.values())
@@ -129,10 +133,12 @@ def test_a_batch_is_one_act_with_its_items_its_queue_and_its_fact(database: Data
 
 def test_a_batch_that_changes_nothing_says_nothing(database: Database) -> None:
     put_in(database, [incoming("1")])
+    with database.reading(READER) as session:
+        published = session.scalar(select(func.count()).select_from(outbox))
     outcome = put_in(database, [incoming("1")], run=2)
     assert (outcome.created, outcome.updated, outcome.unchanged) == (0, 0, 1)
     with database.reading(READER) as session:
-        assert session.scalar(select(func.count()).select_from(outbox)) == 1
+        assert session.scalar(select(func.count()).select_from(outbox)) == published
 
 
 def test_an_act_that_fails_leaves_nothing(database: Database) -> None:

@@ -1,0 +1,361 @@
+"""Decides which stored item each item of a record is: an item keeps its id while its barcode stays (ADR 0032)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis.ids import new_id
+from chassis.sql import in_parts, update_many
+from services.catalog.items.availability import ItemFacts, RecordFacts
+from services.catalog.items.branches import BranchIndex
+from services.catalog.items.copies import copy_json, digest_of, with_version
+from services.catalog.items.lending import lending_of, load_rules, load_states, lock_records
+from services.catalog.tables import GoneItem, Item, ItemOverride, Record
+
+BARCODE_IN_USE = "BARCODE_IN_USE"
+# Columns that readers and the index see; the others only appear with the item.
+VISIBLE = ("record_number", "branch_id", "barcode", "call_number", "collection", "material", "status", "copy")
+
+Stored = Row[*tuple[Any, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordItems:
+    """The items that a record claims; `fresh` when the tables have no items of the record."""
+
+    record_number: int
+    record_id: UUID
+    ordinal: int
+    items: Sequence[ItemFacts]
+    facts: RecordFacts
+    fresh: bool
+
+
+@dataclass(slots=True)
+class ItemPlan:
+    """The changes of the tables that give records their items.
+
+    items     record number -> its items, as the tables will have them and with what circulation says
+    warnings  (ordinal, BARCODE_IN_USE): an item is stored without the barcode that another item has
+    copies    JSON of ItemCopy of items that came, changed or went
+    changed   claiming records that have another item than before; `visible`: readers or the index see the difference
+    affected  other records that gave an item to, or took one from, a claiming record
+    """
+
+    items: dict[int, list[ItemFacts]] = field(default_factory=dict)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    copies: list[bytes] = field(default_factory=list)
+    changed: set[int] = field(default_factory=set)
+    visible: set[int] = field(default_factory=set)
+    affected: set[int] = field(default_factory=set)
+    inserted: list[dict[str, Any]] = field(default_factory=list)
+    updated: list[dict[str, Any]] = field(default_factory=list)
+    gone: list[dict[str, Any]] = field(default_factory=list)
+    returned: list[UUID] = field(default_factory=list)
+    source_barcodes: list[tuple[UUID, str | None]] = field(default_factory=list)
+
+
+def plan_items(
+    session: Session,
+    branch_index: BranchIndex,
+    claims: Sequence[RecordItems],
+    *,
+    facts_of: Callable[[bytes], RecordFacts],
+) -> ItemPlan:
+    """Plan the items of these records, which stay locked. Call open_branches with their items first.
+
+    facts_of  reads what copies have of a record from records.marc
+    """
+    return _Planner(session, branch_index, claims, facts_of).plan()
+
+
+def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
+    """Carry out a plan. The claiming records are stored."""
+    for ids in in_parts([row["id"] for row in plan.gone]):
+        session.execute(delete(Item).where(Item.id.in_(ids)).execution_options(synchronize_session=False))
+    if plan.gone:
+        session.execute(insert(GoneItem), [row | {"gone_at": at} for row in plan.gone])
+    for ids in in_parts(plan.returned):
+        session.execute(delete(GoneItem).where(GoneItem.id.in_(ids)).execution_options(synchronize_session=False))
+    update_many(session, Item, plan.updated, key="id")
+    if plan.inserted:
+        session.execute(insert(Item.__table__), plan.inserted)  # type: ignore[arg-type]
+    for item_id, barcode in plan.source_barcodes:
+        session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
+
+
+_STORED = select(
+    *Item.__table__.columns,
+    ItemOverride.source_barcode,
+    ItemOverride.barcode.label("own_barcode"),
+    ItemOverride.status.label("own_status"),
+).join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
+
+
+def source_barcode_of(row: Stored) -> str | None:
+    """Return the barcode by which the record of a stored item names it."""
+    barcode: str | None = row.barcode if row.own_barcode is None else row.source_barcode
+    return barcode
+
+
+class _Planner:
+    """One call of plan_items."""
+
+    def __init__(
+        self,
+        session: Session,
+        branch_index: BranchIndex,
+        claims: Sequence[RecordItems],
+        facts_of: Callable[[bytes], RecordFacts],
+    ) -> None:
+        self._session, self._branch_index, self._claims = session, branch_index, claims
+        self._facts_of = facts_of
+        self._plan = ItemPlan()
+        self._of_record = {claim.record_number: claim for claim in claims}
+        self._numbers = {claim.record_number for claim in claims if not claim.fresh}
+        self._rows: dict[UUID, Stored] = {}
+        self._by_barcode: dict[str, Stored] = {}
+        self._by_source: dict[str, Stored] = {}
+        self._wanting: dict[tuple[int, str], Stored] = {}
+        self._by_position: dict[tuple[int, int], Stored] = {}
+        self._gone: dict[str, Any] = {}
+        self._taken: set[UUID] = set()
+        # (record number, item id, branch id, facts) in the order of the records
+        self._placed: list[tuple[int, UUID, UUID, ItemFacts]] = []
+        self._known: list[UUID] = []  # ids that circulation may know
+
+    def plan(self) -> ItemPlan:
+        lock_records(self._session, self._numbers)
+        self._load()
+        for claim in self._claims:
+            self._plan.items[claim.record_number] = []
+        winners = self._winners()
+        for claim in self._claims:
+            for position, facts in enumerate(claim.items):
+                self._place(claim, position, facts, winners)
+        self._keep_fast_adds()
+        self._release()
+        lock_records(self._session, self._plan.affected)
+        self._add_lending()
+        return self._plan
+
+    def _load(self) -> None:
+        """Load the items of the records, and the items and gone items that have a claimed barcode."""
+        claimed = sorted({facts.barcode for claim in self._claims for facts in claim.items if facts.barcode})
+        of_institution = _STORED.where(Item.institution_id == self._branch_index.institution_id)
+        statements = [_STORED.where(Item.record_number.in_(numbers)) for numbers in in_parts(sorted(self._numbers))]
+        for barcodes in in_parts(claimed):
+            statements.append(of_institution.where(Item.barcode.in_(barcodes)))
+            statements.append(of_institution.where(ItemOverride.source_barcode.in_(barcodes)))
+        for statement in statements:
+            for row in self._session.execute(statement):
+                self._rows[row.id] = row
+        for row in self._rows.values():
+            if row.barcode is not None:
+                self._by_barcode[row.barcode] = row
+            source = source_barcode_of(row)
+            if source is not None:
+                self._by_source[source] = row
+            elif not row.is_fast_add:
+                self._by_position[row.record_number, row.position] = row
+                if row.wanted_barcode is not None:
+                    self._wanting[row.record_number, row.wanted_barcode] = row
+        columns = select(GoneItem.id, GoneItem.barcode, GoneItem.version, ItemOverride.barcode.label("own_barcode"))
+        columns = columns.add_columns(ItemOverride.status.label("own_status"), ItemOverride.source_barcode)
+        gone = columns.join(ItemOverride, ItemOverride.item_id == GoneItem.id, isouter=True)
+        gone = gone.where(GoneItem.institution_id == self._branch_index.institution_id).order_by(GoneItem.gone_at)
+        # Locked, so that a fact about a gone item waits until the item is back.
+        gone = gone.with_for_update(of=GoneItem)
+        for barcodes in in_parts([barcode for barcode in claimed if barcode not in self._by_source]):
+            self._gone |= {
+                row.barcode: row for row in self._session.execute(gone.where(GoneItem.barcode.in_(barcodes)))
+            }
+
+    def _winners(self) -> dict[str, int | None]:
+        """Decide for each claimed barcode which record gets its item; None: an item of another record keeps it."""
+        claimants: dict[str, list[int]] = {}
+        for claim in self._claims:
+            for facts in claim.items:
+                if facts.barcode:
+                    claimants.setdefault(facts.barcode, []).append(claim.record_number)
+        return {barcode: self._winner(barcode, numbers) for barcode, numbers in claimants.items()}
+
+    def _winner(self, barcode: str, claimants: list[int]) -> int | None:
+        row = self._by_source.get(barcode)
+        if row is None:
+            return None if barcode in self._by_barcode else claimants[0]
+        if row.record_number in claimants:
+            return int(row.record_number)
+        return claimants[0] if row.is_fast_add or row.record_number in self._numbers else None
+
+    def _place(self, claim: RecordItems, position: int, facts: ItemFacts, winners: dict[str, int | None]) -> None:
+        """Find the stored item of one claimed item, or make one."""
+        number = claim.record_number
+        barcode = facts.barcode or None
+        wanted: str | None = None
+        row: Stored | None = None
+        gone: Any = None
+        if barcode is not None:
+            row = self._wanting.get((number, barcode))
+            if winners[barcode] == number:
+                winners[barcode] = None  # a record that names a barcode twice has one item of it
+                row = self._by_source.get(barcode) or row
+                gone = None if barcode in self._by_source else self._gone.get(barcode)
+            else:
+                barcode, wanted = None, barcode
+        if gone is not None:
+            row = None
+        elif row is None or row.id in self._taken:
+            row = self._by_position.get((number, position))
+            row = None if row is not None and row.id in self._taken else row
+        known = row if row is not None else gone
+        if known is not None and known.own_barcode is not None:
+            holder = self._by_barcode.get(known.own_barcode)
+            if wanted is None and known.source_barcode != barcode:
+                self._plan.source_barcodes.append((known.id, barcode))
+            if holder is None or holder.id == known.id:
+                barcode = known.own_barcode
+        if known is not None and known.own_status is not None:
+            facts = facts._replace(status=known.own_status)
+        if barcode is None and wanted is not None:
+            self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
+        if facts.barcode != barcode:
+            facts = facts._replace(barcode=barcode)
+        if row is not None and row.record_number not in self._of_record:
+            self._plan.affected.add(row.record_number)
+        self._put(claim, self._columns(number, position, facts, wanted), facts, row, gone)
+
+    def _columns(self, number: int, position: int, facts: ItemFacts, wanted: str | None) -> dict[str, Any]:
+        return {
+            "institution_id": self._branch_index.institution_id,
+            "record_number": number,
+            "branch_id": self._branch_index.branches[facts.branch][0],
+            "barcode": facts.barcode,
+            "call_number": facts.call_number,
+            "collection": facts.collection,
+            "material": facts.material,
+            "status": facts.status,
+            "copy": facts.copy,
+            "position": position,
+            "call_sort": facts.call_sort,
+            "room": facts.room,
+            "enumeration": facts.enumeration,
+            "chronology": facts.chronology,
+            "pieces": facts.pieces,
+            "wanted_barcode": wanted,
+            "is_fast_add": False,
+        }
+
+    def _put(
+        self, claim: RecordItems, columns: dict[str, Any], facts: ItemFacts, row: Stored | None, gone: Any = None
+    ) -> None:
+        """Plan the row of one item of a claiming record."""
+        number, plan = claim.record_number, self._plan
+        known = row if row is not None else gone
+        item_id = new_id() if known is None else known.id
+        copy = copy_json(item_id, columns, record_id=claim.record_id, facts=claim.facts)
+        told = digest_of(copy)
+        self._placed.append((number, item_id, columns["branch_id"], facts))
+        if known is not None:
+            self._known.append(item_id)
+        if row is None:
+            version = 1 if gone is None else gone.version + 1
+            plan.inserted.append(columns | {"id": item_id, "version": version, "told": told})
+            plan.copies.append(with_version(copy, version))
+            plan.changed.add(number)
+            plan.visible.add(number)
+            if gone is not None:
+                plan.returned.append(item_id)
+            return
+        self._taken.add(item_id)
+        version = row.version + (told != row.told)
+        stored = row._mapping
+        different = {name for name, value in columns.items() if stored[name] != value}
+        if told != row.told:
+            plan.copies.append(with_version(copy, version))
+        if different or told != row.told:
+            plan.updated.append(columns | {"id": item_id, "version": version, "told": told})
+        if different:
+            plan.changed.add(number)
+        if not different.isdisjoint(VISIBLE):
+            plan.visible.add(number)
+
+    def _keep_fast_adds(self) -> None:
+        """Keep the items of claiming records that a desk added; their copies follow the record."""
+        codes = {branch_id: code for code, (branch_id, _) in self._branch_index.branches.items()}
+        for row in list(self._rows.values()):
+            if row.is_fast_add and row.id not in self._taken and row.record_number in self._numbers:
+                columns = {name: row._mapping[name] for name in _COLUMNS}
+                facts = ItemFacts(branch=codes[row.branch_id], **{name: row._mapping[name] for name in _FACTS})
+                self._put(self._of_record[row.record_number], columns, facts, row)
+
+    def _release(self) -> None:
+        """Remove the items that no record claims now; a barcode goes to a record that waits for it."""
+        free = [row for row in self._rows.values() if row.record_number in self._numbers and row.id not in self._taken]
+        if not free:
+            return
+        barcodes = sorted(source for row in free if (source := source_barcode_of(row)) is not None)
+        waiting: dict[str, Any] = {}
+        for some in in_parts(barcodes):
+            statement = (
+                select(*Item.__table__.columns, Record.id.label("record_id"), Record.marc)
+                .join(Record, Record.number == Item.record_number)
+                .where(Item.institution_id == self._branch_index.institution_id, Item.barcode.is_(None))
+                .where(Item.wanted_barcode.in_(some), Item.record_number.notin_(self._of_record))
+                .order_by(Item.record_number.desc(), Item.position.desc())
+            )
+            waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
+        for row in free:
+            claim = self._of_record[row.record_number]
+            self._plan.changed.add(row.record_number)
+            self._plan.visible.add(row.record_number)
+            waiter = waiting.get(source_barcode_of(row) or "")
+            if waiter is None:
+                self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
+                continue
+            facts = self._facts_of(waiter.marc)
+            columns = {name: waiter._mapping[name] for name in _COLUMNS} | {
+                "barcode": row.barcode,
+                "status": row.own_status or waiter.status,
+                "wanted_barcode": None,
+            }
+            copy = copy_json(row.id, columns, record_id=waiter.record_id, facts=facts)
+            version, told = row.version + 1, digest_of(copy)
+            self._plan.updated.append(columns | {"id": row.id, "version": version, "told": told})
+            self._plan.copies.append(with_version(copy, version))
+            self._plan.affected.add(waiter.record_number)
+            self._remove(waiter, None, waiter.record_id, facts)
+
+    def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:
+        version = row.version + 1
+        copy = with_version(copy_json(row.id, row._mapping, record_id=record_id, facts=facts), version, gone=True)
+        values = {"id": row.id, "institution_id": row.institution_id, "barcode": barcode, "version": version}
+        self._plan.gone.append(values | {"copy": copy})
+        self._plan.copies.append(copy)
+
+    def _add_lending(self) -> None:
+        """Add what circulation says. The records are locked, so no other transaction changes it until this one ends."""
+        states = load_states(self._session, self._known)
+        rules = load_rules(self._session, self._branch_index.institution_id)
+        for number, item_id, branch_id, facts in self._placed:
+            if states or rules is not None:
+                lending = lending_of(states.get(item_id), rules, facts.collection, branch_id)
+                facts = facts._replace(lending=lending)  # noqa: PLW2901
+            self._plan.items[number].append(facts)
+
+
+_FACTS = (
+    *("barcode", "call_number", "collection", "material", "status", "copy"),
+    *("room", "enumeration", "chronology", "pieces", "call_sort"),
+)
+_COLUMNS = (
+    *("institution_id", "record_number", "branch_id", "position", "wanted_barcode", "is_fast_add"),
+    *_FACTS,
+)

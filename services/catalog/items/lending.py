@@ -1,0 +1,123 @@
+"""What circulation says of items: their states, the rules of reading in the library, and the holdings of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis.sql import in_parts
+from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
+from services.catalog.tables import Branch, Institution, Item, ItemState, LendingRules, Record
+
+Rules = Mapping[tuple[str, str], bool]
+
+
+def lock_records(session: Session, numbers: Iterable[int]) -> None:
+    """Lock records in the order of their numbers; whoever changes their items or holdings locks them first.
+
+    On SQLite one transaction writes at a time.
+    """
+    ordered = sorted(numbers)
+    if ordered and session.get_bind().dialect.name == "postgresql":
+        rows = select(Record.number).where(Record.number.in_(ordered)).order_by(Record.number)
+        session.execute(rows.with_for_update()).all()
+
+
+def load_rules(session: Session, institution_id: UUID) -> Rules | None:
+    """Return the rules of an institution; None before its first policy."""
+    rules = session.scalar(select(LendingRules.rules).where(LendingRules.institution_id == institution_id))
+    return None if rules is None else read_rules(rules)
+
+
+def read_rules(rules: bytes) -> Rules:
+    """Return LendingRules.rules by collection and branch id."""
+    return {(collection, branch): is_only_read for collection, branch, is_only_read in orjson.loads(rules)}
+
+
+def load_states(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, tuple[str, str]]:
+    """Return (state, due_on) of items that circulation has named."""
+    columns = select(ItemState.item_id, ItemState.state, ItemState.due_on)
+    return {
+        row.item_id: (row.state, row.due_on)
+        for some in in_parts(item_ids)
+        for row in session.execute(columns.where(ItemState.item_id.in_(some)))
+    }
+
+
+def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID) -> Lending:
+    """Return what circulation says of an item."""
+    if state is None and rules is None:
+        return NOT_LENT
+    known, due_on = state or ("in", "")
+    return Lending(known, due_on, is_read_here(rules, collection, str(branch_id)))
+
+
+_ITEMS = (
+    select(
+        Item.record_number,
+        Item.branch_id,
+        Item.institution_id,
+        Item.barcode,
+        Item.call_number,
+        Item.collection,
+        Item.material,
+        Item.status,
+        Item.copy,
+        Institution.code.label("institution"),
+        Branch.code.label("branch"),
+        Branch.name_id,
+        Branch.name_en,
+        ItemState.state,
+        ItemState.due_on,
+        LendingRules.rules,
+    )
+    .join(Branch, Branch.id == Item.branch_id)
+    .join(Institution, Institution.id == Item.institution_id)
+    .join(ItemState, ItemState.item_id == Item.id, isouter=True)
+    .join(LendingRules, LendingRules.institution_id == Item.institution_id, isouter=True)
+    .order_by(Item.record_number, Item.position)
+)
+
+
+def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
+    for row in session.execute(_ITEMS.where(Item.record_number.in_(numbers))):
+        state = None if row.state is None else (row.state, row.due_on)
+        rules = None if row.rules is None else read_rules(row.rules)
+        yield (
+            row,
+            ItemFacts(
+                row.barcode,
+                row.call_number,
+                row.institution,
+                row.branch,
+                row.collection,
+                row.material,
+                row.status,
+                row.copy,
+                lending=lending_of(state, rules, row.collection, row.branch_id),
+            ),
+        )
+
+
+def load_items(session: Session, numbers: Sequence[int]) -> dict[int, list[ItemFacts]]:
+    """Return the items of records, in order, with what circulation says of them and without room and numbering."""
+    items: dict[int, list[ItemFacts]] = {}
+    for row, facts in _rows(session, numbers):
+        items.setdefault(row.record_number, []).append(facts)
+    return items
+
+
+def load_holdings(session: Session, numbers: Sequence[int]) -> dict[int, bytes]:
+    """Compute the holdings of records from the tables, as JSON. The caller has locked the records."""
+    computed = dict.fromkeys(numbers, b"[]")
+    for number, group in groupby(_rows(session, numbers), key=lambda pair: pair[0].record_number):
+        rows = list(group)
+        names = {(row.institution, row.branch): (row.name_id, row.name_en) for row, _ in rows}
+        computed[number] = orjson.dumps(holdings([facts for _, facts in rows], names))
+    return computed

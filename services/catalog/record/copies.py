@@ -1,0 +1,38 @@
+"""What other services may copy of the record of an item."""
+
+from __future__ import annotations
+
+from services.catalog.items.availability import RecordFacts
+from services.catalog.marc.record import Record, Tags, by_tag
+from services.catalog.record.brief import UNTITLED
+from services.catalog.record.classes import class_of, levels
+from services.catalog.record.codes import audience_of, language_of, year_of
+from services.catalog.record.headings import title_of
+from services.catalog.texts import shorten
+
+LONGEST_TITLE = 120
+
+
+def record_facts_of(leader: str, tags: Tags) -> RecordFacts:
+    """Read the facts of a record from its fields, which are grouped by tag."""
+    return RecordFacts(
+        title=shorten(title_of(tags)[0] or UNTITLED, LONGEST_TITLE),
+        class_number=_main_part(class_of(tags)),
+        language=language_of(tags),
+        audience=audience_of(leader, tags),
+        year=year_of(tags) or 0,
+    )
+
+
+def facts_of_packed(marc: bytes) -> RecordFacts:
+    """Read the facts of a stored record from records.marc."""
+    record = Record.unpack(marc)
+    return record_facts_of(record.leader, by_tag(record.fields))
+
+
+def _main_part(number: str) -> str:
+    """Return the first three digits of a DDC number, or the first place of a local one: 2X4 of 2X4.1."""
+    classes = levels(number)
+    if number[:2].upper() == "2X":
+        return max((value for value in classes if len(value) <= 3 and value.startswith("2X")), key=len, default="2X")
+    return max((value for value in classes if len(value) <= 3), key=len, default="")

@@ -1,0 +1,74 @@
+"""Items that are gone, edits of items, and what circulation says of items; no import deletes these rows."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from services.catalog.tables.base import Compressed, Table
+
+
+class GoneItem(Table):
+    """An item that is no longer in the catalogue. When its barcode comes back, its id does.
+
+    barcode  as its record had it; None when it had none
+    copy     UTF-8 JSON of the last ItemCopy, with `gone`
+    """
+
+    __tablename__ = "gone_items"
+    __table_args__ = (Index("gone_items_by_barcode", "institution_id", "barcode"),)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    barcode: Mapped[str | None] = mapped_column(String(64))
+    version: Mapped[int]
+    copy: Mapped[bytes] = mapped_column(Compressed)
+    gone_at: Mapped[datetime]
+
+
+class ItemOverride(Table):
+    """Values that staff gave an item; imports keep them.
+
+    source_barcode   barcode of the item in its record, by which an import finds the item; None when it has none
+    barcode, status  the values; None: as the record says
+    """
+
+    __tablename__ = "item_overrides"
+    __table_args__ = (Index("item_overrides_by_source_barcode", "institution_id", "source_barcode"),)
+    item_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    source_barcode: Mapped[str | None] = mapped_column(String(64))
+    barcode: Mapped[str | None] = mapped_column(String(64))
+    status: Mapped[str | None] = mapped_column(String(32))
+    changed_at: Mapped[datetime]
+
+
+class ItemState(Table):
+    """The state of an item in circulation; a row may exist before its item. A fact of an older version changes nothing.
+
+    state   "in", "on_loan" or "transit"
+    due_on  ISO 8601; "" when it is not lent
+    """
+
+    __tablename__ = "item_states"
+    item_id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    state: Mapped[str] = mapped_column(String(16))
+    state_version: Mapped[int]
+    due_on: Mapped[str] = mapped_column(String(10))
+
+
+class LendingRules(Table):
+    """Which items of an institution are only read in the library, from the policy of its default category.
+
+    rules         JSON list of [collection, branch id, whether they are only read in the library]; "" means any
+    refreshed_to  number of the last record whose holdings follow these rules; None when all do
+    """
+
+    __tablename__ = "lending_rules"
+    institution_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int]
+    rules: Mapped[bytes]
+    refreshed_to: Mapped[int | None]
