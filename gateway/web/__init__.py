@@ -8,6 +8,7 @@ from gateway.web import (
     assets,
     browse,
     classes,
+    consents,
     covers,
     filters,
     home,
@@ -15,6 +16,7 @@ from gateway.web import (
     member_acts,
     member_forms,
     members,
+    merging,
     neighbours,
     preferences,
     record,
@@ -47,6 +49,8 @@ MODULES = (
     member_forms,
     members,
     member_acts,
+    merging,
+    consents,
     assets,
 )
 

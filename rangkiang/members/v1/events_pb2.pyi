@@ -59,6 +59,7 @@ class MemberFact(_message.Message):
     GROUP_FIELD_NUMBER: _builtins.int
     IS_ORGANISATION_FIELD_NUMBER: _builtins.int
     MERGED_INTO_FIELD_NUMBER: _builtins.int
+    KEEPS_HISTORY_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     version: _builtins.int
     institution_id: _builtins.str
@@ -76,6 +77,8 @@ class MemberFact(_message.Message):
     is_organisation: _builtins.bool
     merged_into: _builtins.str
     """The member that this one was merged into; its numbers are then that member's."""
+    keeps_history: _builtins.bool
+    """Agreed that the history of their loans is kept."""
     @_builtins.property
     def numbers(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """The number on the card first, then aliases; of valid cards only."""
@@ -98,10 +101,11 @@ class MemberFact(_message.Message):
         group: _builtins.str = ...,
         is_organisation: _builtins.bool = ...,
         merged_into: _builtins.str = ...,
+        keeps_history: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocks", b"blocks", "category", b"category", "expires_on", b"expires_on", "group", b"group", "id", b"id", "institution_id", b"institution_id", "is_organisation", b"is_organisation", "merged_into", b"merged_into", "numbers", b"numbers", "region", b"region", "sex", b"sex", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["age_band", b"age_band", "blocks", b"blocks", "category", b"category", "expires_on", b"expires_on", "group", b"group", "id", b"id", "institution_id", b"institution_id", "is_organisation", b"is_organisation", "keeps_history", b"keeps_history", "merged_into", b"merged_into", "numbers", b"numbers", "region", b"region", "sex", b"sex", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

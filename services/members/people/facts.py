@@ -17,9 +17,10 @@ from chassis.events import emit
 from chassis.ids import new_id
 from rangkiang.members.v1 import events_pb2 as wire
 from services.members.people.rules import age_band
-from services.members.tables import Block, Card, Category, Member, Tombstone
+from services.members.tables import Block, Card, Category, Consent, Member, Tombstone
 
 MOST_MEMBERS = 500
+LOAN_HISTORY = "loan_history"  # purpose of a consent
 
 
 def tell_changed(session: Session, members: Sequence[Member], context: Context) -> None:
@@ -76,6 +77,13 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
     blocks: dict[UUID, list[Block]] = defaultdict(list)
     for block in open_blocks(session, ids):
         blocks[block.member_id].append(block)
+    consents = session.execute(
+        select(Consent.member_id, Consent.given)
+        .where(Consent.member_id.in_(ids), Consent.purpose == LOAN_HISTORY)
+        .order_by(Consent.at, Consent.id)
+    )
+    # The last answer counts.
+    keeping = {row.member_id: row.given for row in consents}
     institutions = {member.institution_id for member in members}
     query = select(Category.institution_id, Category.code).where(
         Category.institution_id.in_(institutions), Category.kind == "organisation"
@@ -99,6 +107,7 @@ def facts_of(session: Session, members: Sequence[Member]) -> list[wire.MemberFac
             group=member.group,
             is_organisation=(member.institution_id, member.category) in organisations,
             merged_into=str(member.merged_into or ""),
+            keeps_history=keeping.get(member.id, False),
         )
         for member in members
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from uuid import UUID
 
 import grpc
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, select, text
 
 from chassis import clock
 from chassis.context import READER
@@ -187,6 +188,23 @@ def test_a_merge_tells_who_the_loans_belong_to_now(office: Office) -> None:
     desk = Desk(office)
     kept, merged = desk.register("Ali"), desk.register("Aly")
     desk.call("MergeMembers", wire.MergeMembersRequest(id=kept.id, merged_id=merged.id))
+    with office.database.reading(TEST) as session:
+        bodies = session.scalars(text("SELECT body FROM outbox ORDER BY id DESC LIMIT 2")).all()
+    of_kept, of_merged = (json.loads(body)["members"][0] for body in bodies)
+    assert (of_merged["id"], of_merged["merged_into"]) == (merged.id, kept.id)
+    assert set(of_kept["numbers"]) == {kept.number, merged.number}
     fact = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=merged.id)).member
     assert (fact.merged_into, list(fact.numbers)) == (kept.id, [])
     assert desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=merged.number)).member.id == kept.id
+
+
+def test_the_last_answer_says_whether_the_history_of_loans_is_kept(office: Office) -> None:
+    desk = Desk(office)
+    member = desk.register()
+    version = 1
+    for purpose, given, keeps in (("news", True, False), ("loan_history", True, True), ("loan_history", False, False)):
+        consent = wire.Consent(purpose=purpose, text_version="2026-11", given=given, how="desk")
+        request = wire.ChangeMemberRequest(id=member.id, version=version, consents=[consent])
+        version = desk.call("ChangeMember", request).member.version
+        fact = desk.call("GetMemberFact", events_pb2.GetMemberFactRequest(member=member.id)).member
+        assert (fact.version, fact.keeps_history) == (version, keeps)

@@ -1,0 +1,94 @@
+"""/members/{id}/consents — what a member agreed to or withdrew: the texts, the last answer to each, and all answers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.errors import Error, NotFound
+from gateway.clients import call, members
+from gateway.negotiation import language
+from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
+from gateway.web.rendering import page
+from gateway.web.texts import wording
+from rangkiang.members.v1 import people_pb2 as wire
+
+router = APIRouter()
+
+# What the texts of this release ask for. A text that changes in meaning gets another version.
+PURPOSES = ("loan_history", "news")
+TEXT_VERSION = "2026-11"
+# How staff get an answer; as members has them, a test compares.
+WAYS = ("desk", "form")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A purpose, its text, and the member's last answer; None without one."""
+
+    purpose: str
+    name: str
+    text: str
+    last: wire.Consent | None
+
+
+@router.get("/members/{member_id}/consents")
+@for_signed_in
+async def consents(request: Request) -> Response:
+    return await _page(request, signed_in_form(request))
+
+
+@router.post("/members/{member_id}/consents")
+@for_signed_in
+async def answer(request: Request) -> Response:
+    """Note an answer. It adds to the ledger and overwrites nothing, so it needs no version that the desk has seen."""
+    fields = await read_form(request)
+    member = await _get(request)
+    consent = wire.Consent(
+        purpose=fields.text("purpose"),
+        text_version=TEXT_VERSION,
+        given=fields.text("given") == "1",
+        how=fields.text("how") or WAYS[0],
+        by_guardian="by_guardian" in fields,
+    )
+    message = wire.ChangeMemberRequest(id=member.id, version=member.version, consents=[consent])
+    try:
+        await call(request, members(request).ChangeMember, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request, fields), problem, {})
+        return await _page(request, form, status=problem.http_status)
+    return redirect(f"/members/{member.id}/consents")
+
+
+async def _get(request: Request) -> wire.Member:
+    message = wire.GetMemberRequest(id=request.path_params["member_id"])
+    return (await call(request, members(request).GetMember, message)).member
+
+
+async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
+    member = await _get(request)
+    words = wording(language(request))
+    last = {consent.purpose: consent for consent in member.consents}
+    return page(
+        request,
+        "consents.html",
+        query="",
+        form=form,
+        member=member,
+        asked=[
+            Asked(
+                purpose,
+                name=words.code("consent", purpose),
+                text=words.say(f"members.consents.text.{purpose}"),
+                last=last.get(purpose),
+            )
+            for purpose in PURPOSES
+        ],
+        ways=[(way, words.code("consent_way", way)) for way in WAYS],
+        status=status,
+    )
