@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from google.protobuf.json_format import MessageToJson
@@ -39,6 +40,21 @@ def emit_json(
     context: Context,
 ) -> UUID:
     """Write an event whose message is protobuf JSON already; the other arguments are those of emit()."""
+    row = _row(message_type, body, aggregate_id=aggregate_id, version=version, context=context)
+    session.execute(insert(outbox).values(row))
+    event_id: UUID = row["id"]
+    return event_id
+
+
+def row_of(message: Message, *, aggregate_id: UUID | str, version: int, context: Context) -> dict[str, Any]:
+    """Return the row that emit() would write, for acts that make it before their transaction."""
+    body = MessageToJson(message, preserving_proto_field_name=True, indent=None)
+    return _row(type(message), body, aggregate_id=aggregate_id, version=version, context=context)
+
+
+def _row(
+    message_type: type[Message], body: str, *, aggregate_id: UUID | str, version: int, context: Context
+) -> dict[str, Any]:
     event = Event(
         id=new_id(),
         type=message_type.DESCRIPTOR.full_name,
@@ -50,5 +66,4 @@ def emit_json(
         occurred_at=clock.now(),
         traceparent=telemetry.traceparent(),
     )
-    session.execute(insert(outbox).values(id=event.id, **event.envelope))
-    return event.id
+    return {"id": event.id, **event.envelope}

@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import Column, LargeBinary, String, Table, delete, insert, select, text
 from sqlalchemy.orm import Session
@@ -71,7 +71,7 @@ def once(
     if not caller.key:
         raise ValueError(f"{caller.method}: a method that stores its replies has the option `keyed`")
     scope = _digest(caller.session or caller.actor, caller.method, caller.key)
-    body = hmac.digest(caller.key.encode(), request.SerializeToString(deterministic=True), "sha256")
+    body = _body(caller, request)
     if session.get_bind().dialect.name == "postgresql":
         lock = int.from_bytes(scope[:8], signed=True)
         if not session.execute(_TRY_LOCK, {"lock": lock}).scalar_one():
@@ -79,12 +79,7 @@ def once(
     row = session.execute(select(effects).where(effects.c.scope == scope)).first()
     now = clock.now()
     if row is not None and row.until > now:
-        if row.request != body:
-            raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=row.at.isoformat(timespec="seconds"))
-        if row.reply is None:
-            raise Refused("REPLY_NOT_KEPT", done_at=row.at.isoformat(timespec="seconds"))
-        caller.trailers[REPLAYED] = "1"
-        return reply_type.FromString(row.reply)
+        return _replay(row, body, caller, reply_type)
     if row is not None:
         session.execute(delete(effects).where(effects.c.scope == scope))
     reply = act()
@@ -94,9 +89,34 @@ def once(
     return reply
 
 
+def stored_reply(session: Session, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
+    """Return the reply of an earlier call with this key; None without one. Acts that judge before they write call it.
+
+    raises  KeyReused, Refused  as `once`
+    """
+    scope = _digest(caller.session or caller.actor, caller.method, caller.key)
+    row = session.execute(select(effects).where(effects.c.scope == scope)).first()
+    if row is None or row.until <= clock.now():
+        return None
+    return _replay(row, _body(caller, request), caller, reply_type)
+
+
 def purge(session: Session) -> int:
     """Delete the rows whose time has passed and return their number."""
     return int(session.execute(delete(effects).where(effects.c.until <= clock.now())).rowcount)  # type: ignore[attr-defined]
+
+
+def _replay(row: Any, body: bytes, caller: Context, reply_type: type[Reply]) -> Reply:
+    if row.request != body:
+        raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=row.at.isoformat(timespec="seconds"))
+    if row.reply is None:
+        raise Refused("REPLY_NOT_KEPT", done_at=row.at.isoformat(timespec="seconds"))
+    caller.trailers[REPLAYED] = "1"
+    return reply_type.FromString(row.reply)
+
+
+def _body(caller: Context, request: Message) -> bytes:
+    return hmac.digest(caller.key.encode(), request.SerializeToString(deterministic=True), "sha256")
 
 
 def _digest(*parts: str) -> bytes:

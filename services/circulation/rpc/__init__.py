@@ -5,17 +5,22 @@ from __future__ import annotations
 from chassis.db import Database
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
+from services.circulation.counts import RefusalCounter
+from services.circulation.rpc.lists import ListMethods
 from services.circulation.rpc.loans import LoanMethods
+from services.circulation.rpc.owners import Owners
 from services.circulation.rpc.rules import RuleMethods
 
 
-class Circulation(LoanMethods, RuleMethods, CirculationServicer):
+class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):
     """The servicer of the whole contract."""
 
     def __init__(self, resources: Resources) -> None:
         self._database: Database = resources.database
+        self._owners = Owners(resources)
+        self._refusals = RefusalCounter(resources.database)
 
 
 def servicer(resources: Resources) -> Circulation:
     """Create the servicer of circulation."""
-    return Circulation(resources)  # type: ignore[abstract]
+    return Circulation(resources)

@@ -2,10 +2,297 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from chassis import clock, rpc
+from chassis.context import Context
 from chassis.db import Database
+from chassis.errors import Error, Invalid, Refused
+from chassis.idempotency import once, stored_reply
+from chassis.ids import parse_id
+from chassis.rpc.status import refusal_message
+from rangkiang.circulation.v1 import loans_pb2 as wire
+from services.circulation.counts import DESK, SELF, RefusalCounter
+from services.circulation.loans.acts import Act, StaleFacts, begin_act
+from services.circulation.loans.check_in import CheckIn, UseHere, plan_check_in, plan_use, write_check_in, write_use
+from services.circulation.loans.check_out import CheckOut, plan_check_out, write_check_out
+from services.circulation.loans.renewals import (
+    Renewal,
+    find_known_borrower,
+    plan_renewal,
+    plan_renewals,
+    write_renewals,
+)
+from services.circulation.rpc.messages import item_message, loan_message, suspension_message
+from services.circulation.rpc.owners import Owners
+
+Reply = TypeVar("Reply", bound=Message)
+Plan = TypeVar("Plan")
+LONGEST_NUMBER = 300
 
 
 class LoanMethods:
     """The part of the servicer that lends and takes back."""
 
     _database: Database
+    _owners: Owners
+    _refusals: RefusalCounter
+
+    def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
+        caller = rpc.context(context)
+        act = _act(caller, request)
+        item, member = _scanned(request.item, "item"), _scanned(request.member, "member")
+
+        def plan(session: Any, lock: bool) -> CheckOut:
+            return plan_check_out(session, act, item=item, member=member, branch=request.branch, lock=lock)
+
+        def write(session: Any, planned: CheckOut) -> None:
+            write_check_out(session, act, planned)
+
+        def reply(planned: CheckOut) -> wire.CheckOutReply:
+            return wire.CheckOutReply(loan=loan_message(planned.view), repeated=planned.is_repeated)
+
+        return self._do(
+            caller, request, wire.CheckOutReply, plan=plan, write=write, reply=reply,
+            has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item, member=member,
+            branch=request.branch, act=act,
+        )  # fmt: skip
+
+    def PreviewCheckOut(
+        self, request: wire.PreviewCheckOutRequest, context: grpc.ServicerContext
+    ) -> wire.PreviewCheckOutReply:
+        caller, given = rpc.context(context), request.check_out
+        act = _act(caller, given)
+        item, member = _scanned(given.item, "item"), _scanned(given.member, "member")
+
+        def read() -> CheckOut:
+            with self._database.reading(caller) as session:
+                return plan_check_out(session, act, item=item, member=member, branch=given.branch)
+
+        planned = self._owners.retry_known(caller, context, read, item=item, member=member)
+        loan = loan_message(planned.view)
+        if not planned.is_repeated:
+            loan.id = ""
+        return wire.PreviewCheckOutReply(loan=loan)
+
+    def CheckIn(self, request: wire.CheckInRequest, context: grpc.ServicerContext) -> wire.CheckInReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK, at=_moment(request, request.at))
+        item = _scanned(request.item, "item")
+
+        def plan(session: Any, lock: bool) -> CheckIn:
+            return plan_check_in(session, act, item=item, branch=request.branch, lock=lock)
+
+        def write(session: Any, planned: CheckIn) -> None:
+            write_check_in(session, act, planned)
+
+        def reply(planned: CheckIn) -> wire.CheckInReply:
+            return wire.CheckInReply(
+                loan=loan_message(planned.view) if planned.view is not None else None,
+                next=planned.next,
+                to=planned.to,
+                suspension=suspension_message(planned.suspension),
+                notes=[refusal_message(note) for note in planned.notes],
+                item=item_message(planned.copy, planned.home),
+                repeated=planned.is_repeated,
+            )
+
+        return self._do(
+            caller, request, wire.CheckInReply, plan=plan, write=write, reply=reply,
+            has_effect=lambda planned: planned.trace is not None, grpc_context=context, item=item,
+            branch=request.branch, act=act,
+        )  # fmt: skip
+
+    def UseInLibrary(self, request: wire.UseInLibraryRequest, context: grpc.ServicerContext) -> wire.UseInLibraryReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK, at=_moment(request, request.at))
+        item = _scanned(request.item, "item")
+
+        def plan(session: Any, lock: bool) -> UseHere:
+            return plan_use(session, act, item=item, branch=request.branch, lock=lock)
+
+        def write(session: Any, planned: UseHere) -> None:
+            write_use(session, act, planned)
+
+        def reply(planned: UseHere) -> wire.UseInLibraryReply:
+            return wire.UseInLibraryReply(item=item_message(planned.copy, planned.home), repeated=planned.is_repeated)
+
+        return self._do(
+            caller, request, wire.UseInLibraryReply, plan=plan, write=write, reply=reply,
+            has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item,
+            branch=request.branch, act=act,
+        )  # fmt: skip
+
+    def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK, override=tuple(request.override), reason=request.reason)
+        return self._renew(act, request, wire.RenewLoanReply, context)
+
+    def RenewOwnLoan(self, request: wire.RenewOwnLoanRequest, context: grpc.ServicerContext) -> wire.RenewOwnLoanReply:
+        act = begin_act(rpc.context(context), now=clock.now(), channel=SELF)
+        return self._renew(act, request, wire.RenewOwnLoanReply, context)
+
+    def RenewAll(self, request: wire.RenewAllRequest, context: grpc.ServicerContext) -> wire.RenewAllReply:
+        act = begin_act(rpc.context(context), now=clock.now(), channel=DESK)
+        member = _scanned(request.member, "member")
+        return self._renew_all(act, request, wire.RenewAllReply, context, member)
+
+    def RenewOwnLoans(
+        self, request: wire.RenewOwnLoansRequest, context: grpc.ServicerContext
+    ) -> wire.RenewOwnLoansReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=SELF)
+        return self._renew_all(act, request, wire.RenewOwnLoansReply, context, caller.actor)
+
+    def _renew(self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext) -> Reply:
+        borrower_id = parse_id(act.caller.actor) if act.channel == SELF else None
+
+        def plan(session: Any, lock: bool) -> Renewal:
+            return plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, lock=lock)
+
+        return self._do(
+            act.caller, request, reply_type, plan=plan,
+            write=lambda session, planned: write_renewals(session, act, [planned]),
+            reply=lambda planned: _made(reply_type, loan=loan_message(planned.view)),
+            has_effect=lambda planned: True, grpc_context=context, act=act,
+        )  # fmt: skip
+
+    def _renew_all(
+        self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext, member: str
+    ) -> Reply:
+        def plan(session: Any, lock: bool) -> list[Renewal]:
+            borrower = find_known_borrower(session, act.institution_id, member)
+            return plan_renewals(session, act, borrower=borrower, lock=lock)
+
+        def reply(planned: list[Renewal]) -> Reply:
+            return _made(
+                reply_type,
+                renewals=[
+                    wire.Renewal(
+                        loan=loan_message(renewal.view),
+                        is_renewed=not renewal.refusals,
+                        refusals=[refusal_message(refusal) for refusal in renewal.refusals],
+                    )
+                    for renewal in planned
+                ],
+            )
+
+        return self._do(
+            act.caller, request, reply_type, plan=plan,
+            write=lambda session, planned: write_renewals(session, act, planned), reply=reply,
+            has_effect=lambda planned: any(not renewal.refusals for renewal in planned),
+            grpc_context=context, member=member, act=act,
+        )  # fmt: skip
+
+    def _do(
+        self,
+        caller: Context,
+        request: Message,
+        reply_type: type[Reply],
+        *,
+        plan: Callable[[Any, bool], Plan],
+        write: Callable[[Any, Plan], None],
+        reply: Callable[[Plan], Reply],
+        has_effect: Callable[[Plan], bool],
+        grpc_context: Any,
+        act: Act,
+        item: str = "",
+        member: str = "",
+        branch: str = "",
+    ) -> Reply:
+        """Judge an act outside the write turn and write it in one.
+
+        When a guard has missed, judge it again and write it in a transaction with locks.
+        """
+
+        def read() -> Plan:
+            with self._database.reading(caller) as session:
+                return plan(session, False)
+
+        try:
+            planned = self._owners.retry_known(caller, grpc_context, read, item=item, member=member)
+        except Error as problem:
+            return self._replay_or_raise(caller, request, reply_type, problem, act, branch)
+        answer = reply(planned)
+        if not has_effect(planned):
+            return self._stored(caller, request, reply_type) or answer
+
+        def write_planned() -> Reply:
+            write(session, planned)
+            return answer
+
+        def judge_again() -> Reply:
+            planned = plan(session, True)
+            if has_effect(planned):
+                write(session, planned)
+            return reply(planned)
+
+        try:
+            with self._database.transaction(caller) as session:
+                return once(session, caller, request, reply_type, write_planned)
+        except StaleFacts:
+            pass
+        try:
+            with self._database.transaction(caller) as session:
+                return once(session, caller, request, reply_type, judge_again)
+        except Refused as problem:
+            self._count(act, branch, problem)
+            raise
+
+    def _replay_or_raise(
+        self, caller: Context, request: Message, reply_type: type[Reply], problem: Error, act: Act, branch: str
+    ) -> Reply:
+        """Return the reply of an earlier call with this key, which may be the reason for the refusal."""
+        stored = self._stored(caller, request, reply_type)
+        if stored is not None:
+            return stored
+        if isinstance(problem, Refused):
+            self._count(act, branch, problem)
+        raise problem
+
+    def _stored(self, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
+        with self._database.reading(caller) as session:
+            return stored_reply(session, caller, request, reply_type)
+
+    def _count(self, act: Act, branch: str, problem: Refused) -> None:
+        self._refusals.count(act.institution_id, act.now.date(), branch, problem.reasons)
+
+
+def _made(reply_type: type[Reply], **fields: Any) -> Reply:
+    """Make a reply of the staff's method or of the member's own one, which have the same fields."""
+    make: Any = reply_type
+    reply: Reply = make(**fields)
+    return reply
+
+
+def _act(caller: Context, request: wire.CheckOutRequest) -> Act:
+    return begin_act(
+        caller, now=clock.now(), channel=DESK, at=_moment(request, request.at), override=tuple(request.override),
+        reason=request.reason,
+    )  # fmt: skip
+
+
+def _moment(request: Any, moment: Timestamp) -> datetime | None:
+    """Return `at`; None when the request has none. Raises Invalid AT_INVALID."""
+    if not request.HasField("at"):
+        return None
+    try:
+        return moment.ToDatetime(tzinfo=UTC)
+    except (ValueError, OverflowError):
+        raise Invalid("AT_INVALID", field="at") from None
+
+
+def _scanned(text: str, field: str) -> str:
+    """Return an id or a number as it was scanned.
+
+    raises  Invalid  SCAN_INVALID
+    """
+    if not text or len(text) > LONGEST_NUMBER:
+        raise Invalid("SCAN_INVALID", field=field)
+    return text

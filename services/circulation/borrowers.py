@@ -1,0 +1,162 @@
+"""Borrowers: copies of members without names, found by id or by a scanned number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, select, update
+from sqlalchemy.orm import Session
+
+from chassis.sql import insert_for, insert_ignore
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.circulation.copies import read_id
+from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension
+
+MOST_MERGES = 20  # members that were merged one into the next
+
+
+def is_empty(session: Session) -> bool:
+    """Return whether no member has been copied yet."""
+    return session.scalar(select(Borrower.id).limit(1)) is None
+
+
+def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
+    """Store members; those with the same or a newer version stay, and erased ones. Returns the number given.
+
+    The loans and suspensions of a member that was merged into another move to that one.
+    """
+    given = list(facts)
+    known = _versions(session, [UUID(fact.id) for fact in given])
+    newest: dict[UUID, MemberFact] = {}
+    for fact in given:
+        borrower_id = UUID(fact.id)
+        before = newest[borrower_id].version if borrower_id in newest else known.get(borrower_id, -1)
+        if fact.version > before:
+            newest[borrower_id] = fact
+    if newest:
+        _store(session, list(newest.values()))
+        for borrower_id, fact in newest.items():
+            if fact.merged_into:
+                _move_loans(session, borrower_id, UUID(fact.merged_into))
+    return len(given)
+
+
+def erase_member(session: Session, borrower_id: UUID, version: int, *, institution_id: UUID | None = None) -> None:
+    """Take a member off every loan and empty its copy, which stays so that no older fact brings it back.
+
+    institution_id  stores the empty copy of a member that is not known yet
+    """
+    if institution_id is not None:
+        empty = MemberFact(id=str(borrower_id), version=version, institution_id=str(institution_id))
+        insert_ignore(session, Borrower, [_row(empty)], key=["id"])
+    values: dict[str, Any] = {
+        "version": version,
+        "card": "",
+        "category": "",
+        "expires_on": None,
+        "blocks": [],
+        "age_band": "",
+        "sex": "",
+        "region": "",
+        "group": "",
+        "is_organisation": False,
+        "merged_into": None,
+        "is_erased": True,
+        "lending_version": Borrower.lending_version + 1,
+    }
+    session.execute(update(Borrower).where(Borrower.id == borrower_id).values(**values))
+    session.execute(delete(BorrowerNumber).where(BorrowerNumber.borrower_id == borrower_id))
+    session.execute(delete(Suspension).where(Suspension.borrower_id == borrower_id))
+    session.execute(update(Loan).where(Loan.borrower_id == borrower_id).values(borrower_id=None))
+
+
+def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Borrower | None:
+    """Return a borrower by id or number, in one institution; None when none or several have the number.
+
+    The id of a merged member finds the member that it was merged into.
+
+    lock  on PostgreSQL until the end of the transaction
+    """
+    borrower_id = read_id(text)
+    query = select(Borrower).where(Borrower.institution_id == institution_id, ~Borrower.is_erased)
+    if borrower_id is None:
+        query = query.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id).where(
+            BorrowerNumber.institution_id == institution_id, BorrowerNumber.number == text
+        )
+    else:
+        query = query.where(Borrower.id == borrower_id)
+    query = query.limit(2)
+    borrowers = session.scalars(query.with_for_update(of=Borrower) if lock else query).all()
+    if len(borrowers) != 1:
+        return None
+    (borrower,) = borrowers
+    if borrower.merged_into is not None and borrower_id is not None:
+        kept_id = _kept_id(session, borrower.merged_into)
+        return find_borrower(session, institution_id, str(kept_id), lock=lock) if kept_id != borrower.id else None
+    return borrower
+
+
+def _versions(session: Session, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Return the versions of known members; no fact is newer than an erasure."""
+    query = select(Borrower.id, Borrower.version, Borrower.is_erased).where(Borrower.id.in_(ids)).with_for_update()
+    return {row.id: 2**62 if row.is_erased else row.version for row in session.execute(query)}
+
+
+def _store(session: Session, facts: Sequence[MemberFact]) -> None:
+    rows = [_row(fact) for fact in facts]
+    insert = insert_for(session, Borrower)
+    columns = {name: insert.excluded[name] for name in rows[0] if name not in ("id", "lending_version")}
+    newer = Borrower.version < insert.excluded.version
+    statement = insert.on_conflict_do_update(index_elements=["id"], set_=columns, where=newer)
+    # On the connection, because the session would build one statement with every row.
+    session.connection().execute(statement, rows)
+    ids = [row["id"] for row in rows]
+    session.execute(delete(BorrowerNumber).where(BorrowerNumber.borrower_id.in_(ids)))
+    numbers = [
+        {"institution_id": row["institution_id"], "number": number, "borrower_id": row["id"]}
+        for row, fact in zip(rows, facts, strict=True)
+        for number in dict.fromkeys(fact.numbers)
+    ]
+    insert_ignore(session, BorrowerNumber, numbers)
+
+
+def _move_loans(session: Session, merged_id: UUID, kept_id: UUID) -> None:
+    kept_id = _kept_id(session, kept_id)
+    for table in (Loan, Suspension):
+        session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_id))
+    # An act that has read the loans of either member before is judged again.
+    changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_id]))
+    session.execute(changed.values(lending_version=Borrower.lending_version + 1))
+
+
+def _kept_id(session: Session, borrower_id: UUID) -> UUID:
+    """Follow merges to the member that was kept in the end."""
+    for _ in range(MOST_MERGES):
+        merged_into = session.scalar(select(Borrower.merged_into).where(Borrower.id == borrower_id))
+        if merged_into is None:
+            break
+        borrower_id = merged_into
+    return borrower_id
+
+
+def _row(fact: MemberFact) -> dict[str, Any]:
+    return {
+        "id": UUID(fact.id),
+        "institution_id": UUID(fact.institution_id),
+        "version": fact.version,
+        "card": fact.numbers[0] if fact.numbers else "",
+        "category": fact.category,
+        "expires_on": date.fromisoformat(fact.expires_on) if fact.expires_on else None,
+        "blocks": [{"reason": block.reason, "ends_on": block.ends_on} for block in fact.blocks],
+        "age_band": fact.age_band,
+        "sex": fact.sex,
+        "region": fact.region,
+        "group": fact.group,
+        "is_organisation": fact.is_organisation,
+        "merged_into": read_id(fact.merged_into),
+        "is_erased": False,
+        "lending_version": 0,
+    }

@@ -1,0 +1,103 @@
+"""Copies of items as the catalogue describes them, found by id or barcode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from chassis.sql import insert_for
+from rangkiang.catalog.v1.events_pb2 import ItemCopy
+from services.circulation.tables import Copy
+
+IN, ON_LOAN, TRANSIT = "in", "on_loan", "transit"
+IN_SERVICE = "in_service"
+
+_NEW: dict[str, Any] = {
+    "state": IN,
+    "state_version": 0,
+    "transit_to": None,
+    "act": "",
+    "act_at": None,
+    "act_branch_id": None,
+    "act_loan_id": None,
+}
+
+
+def is_empty(session: Session) -> bool:
+    """Return whether no item has been copied yet."""
+    return session.scalar(select(Copy.id).limit(1)) is None
+
+
+def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
+    """Store items; those with the same or a newer version stay. Returns the number of items given.
+
+    The circulation state of a copy does not change, also when its item is gone or comes again.
+    """
+    rows = [_row(item) for item in items]
+    if rows:
+        insert = insert_for(session, Copy)
+        columns = {name: insert.excluded[name] for name in rows[0] if name not in _NEW and name != "id"}
+        statement = insert.on_conflict_do_update(
+            index_elements=["id"], set_=columns, where=Copy.version < insert.excluded.version
+        )
+        # On the connection, because the session would build one statement with every row.
+        session.connection().execute(statement, rows)
+    return len(rows)
+
+
+def find_copy(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Copy | None:
+    """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
+
+    lock  on PostgreSQL until the end of the transaction
+    """
+    return _one(session, _query(institution_id, text), lock=lock)
+
+
+def _query(institution_id: UUID, text: str) -> Select[Copy]:
+    query = select(Copy).where(Copy.institution_id == institution_id)
+    item_id = read_id(text)
+    if item_id is not None:
+        return query.where(Copy.id == item_id)
+    return query.where(Copy.barcode == text, ~Copy.is_gone).limit(2)
+
+
+def _one(session: Session, query: Select[Copy], *, lock: bool) -> Copy | None:
+    copies = session.scalars(query.with_for_update() if lock else query).all()
+    return copies[0] if len(copies) == 1 else None
+
+
+def read_id(text: str) -> UUID | None:
+    """Read an identifier as this program writes it; None for a scanned number."""
+    if len(text) != 36:
+        return None
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _row(item: ItemCopy) -> dict[str, Any]:
+    return {
+        "id": UUID(item.id),
+        "institution_id": UUID(item.institution_id),
+        "version": item.version,
+        "barcode": item.barcode,
+        "record_id": read_id(item.record_id),
+        "title": item.title,
+        "call_number": item.call_number,
+        "enumeration": item.enumeration,
+        "branch_id": read_id(item.branch_id),
+        "collection": item.collection,
+        "room": item.room,
+        "status": item.status,
+        "ddc_class": getattr(item, "class"),
+        "language": item.language,
+        "audience": item.audience,
+        "year": item.year,
+        "is_gone": item.gone,
+        **_NEW,
+    }

@@ -1,0 +1,251 @@
+"""What every act at a desk has: who acts, when, what is waived; and the guarded writes that acts share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, events
+from chassis.context import Context
+from chassis.errors import Forbidden, Invalid, Refusal, Refused
+from chassis.outbox import outbox
+from rangkiang.circulation.v1 import events_pb2 as wire
+from services.circulation import rules
+from services.circulation.calendars import Calendar, local_date
+from services.circulation.tables import Borrower, Copy
+
+OVERRIDE_SCOPE, PAPER_SCOPE = "loans.override", "loans.at"
+LONGEST_REASON = 300
+
+
+class StaleFacts(Exception):
+    """A guard has missed: another act changed the copy or the borrower after this one read them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One act of a caller in an institution.
+
+    now       when it is recorded
+    at        when it happened: `now`, or the moment on paper
+    channel   "desk", "paper" or "self", for the counts
+    override  reasons of refusals that the caller waives, with `reason`
+    """
+
+    caller: Context
+    institution_id: UUID
+    now: datetime
+    at: datetime
+    channel: str
+    override: frozenset[str] = frozenset()
+    reason: str = ""
+
+    @property
+    def actor(self) -> Context:
+        """The context for audit and facts; it does not name a borrower who acts for himself."""
+        return replace(self.caller, actor="member", session="") if self.channel == "self" else self.caller
+
+    def today(self, calendar: Calendar) -> date:
+        """Return the day of the act in the branch's zone."""
+        return local_date(calendar, self.at)
+
+    def judge(self, refusals: list[Refusal]) -> list[str]:
+        """Return the reasons that the caller has waived.
+
+        raises  Refused  what is not waived
+        """
+        remaining, waived = rules.split_waived(refusals, self.override)
+        if remaining:
+            raise Refused(refusals=remaining)
+        return waived
+
+
+def begin_act(
+    caller: Context, *, now: datetime, channel: str, at: datetime | None = None, override: tuple[str, ...] = (),
+    reason: str = "",
+) -> Act:  # fmt: skip
+    """Check what a caller may do, and return the act.
+
+    raises  Forbidden  SCOPE_NEEDED      for `at`, and for `override`
+            Invalid    OVERRIDE_UNREASONED, REASON_TOO_LONG
+            Refused    AT_IN_FUTURE, AT_TOO_OLD
+    """
+    institution_id = UUID(caller.institution)
+    if override:
+        if OVERRIDE_SCOPE not in caller.scopes:
+            raise Forbidden("SCOPE_NEEDED", scope=OVERRIDE_SCOPE)
+        if not reason.strip():
+            raise Invalid("OVERRIDE_UNREASONED", field="reason")
+    if len(reason) > LONGEST_REASON:
+        raise Invalid("REASON_TOO_LONG", field="reason", longest=LONGEST_REASON)
+    if at is not None:
+        if PAPER_SCOPE not in caller.scopes:
+            raise Forbidden("SCOPE_NEEDED", scope=PAPER_SCOPE)
+        refusal = rules.refuse_paper(at=at, now=now)
+        if refusal is not None:
+            raise Refused(refusals=[refusal])
+        channel = "paper"
+    return Act(caller, institution_id, now, at or now, channel, frozenset(override), reason.strip())
+
+
+_NEWEST_ACT = select(audit.acts.c.at).order_by(audit.acts.c.number.desc()).limit(1)
+
+
+def newest_act(session: Session) -> datetime | None:
+    """Return when the newest act of this database was recorded."""
+    moment: datetime | None = session.execute(_NEWEST_ACT).scalar()
+    return moment
+
+
+@dataclass(slots=True)
+class Trace:
+    """What an act leaves beside its effect: its row of the audit and its fact, made before the write turn."""
+
+    rows: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        act: Act,
+        verb: str,
+        *,
+        kind: str,
+        object_id: UUID,
+        copy: Copy,
+        fact: Message | None = None,
+        waived: list[str] | None = None,
+        facts: Mapping[str, Any] | None = None,
+    ) -> Trace:
+        """Make the rows. The audit names loan, copy and actor, never the borrower."""
+        more: dict[str, Any] = {"copy": str(copy.id), **(facts or {})}
+        if waived:
+            more |= {"waived": waived, "reason": act.reason}
+        if act.at != act.now:
+            more["at"] = act.at.isoformat(timespec="seconds")
+        trace = cls()
+        trace.rows["act"] = audit.row_of(act.actor, f"circulation.{verb}", kind=kind, object_id=object_id, facts=more)
+        if fact is not None:
+            trace.rows["event"] = events.row_of(
+                fact, aggregate_id=copy.id, version=copy.state_version + 1, context=act.actor
+            )
+        return trace
+
+    def write(self, session: Session) -> None:
+        session.execute(_INSERT_ACT, self.rows["act"])
+        if "event" in self.rows:
+            session.execute(_INSERT_EVENT, self.rows["event"])
+
+
+_INSERT_ACT, _INSERT_EVENT = insert(audit.acts), insert(outbox)
+
+_copies: Any = Copy.__table__
+_borrowers: Any = Borrower.__table__
+_MOVE_COPY = (
+    update(_copies)
+    .where(
+        _copies.c.id == bindparam("copy_id"),
+        _copies.c.state_version == bindparam("read_state_version"),
+        _copies.c.version == bindparam("read_version"),
+    )
+    .values(state_version=_copies.c.state_version + 1)
+)
+_CHANGE_BORROWER = (
+    update(_borrowers)
+    .where(
+        _borrowers.c.id == bindparam("borrower_id"),
+        _borrowers.c.lending_version == bindparam("read_lending_version"),
+        _borrowers.c.version == bindparam("read_version"),
+    )
+    .values(lending_version=_borrowers.c.lending_version + 1)
+)
+# With the state after the act, and the act for the same scan within a minute.
+_MOVE_COPY_TO = _MOVE_COPY.values(
+    state=bindparam("state"),
+    transit_to=bindparam("transit_to"),
+    act=bindparam("act"),
+    act_at=bindparam("act_at"),
+    act_branch_id=bindparam("act_branch_id"),
+    act_loan_id=bindparam("act_loan_id"),
+)
+
+
+def touch_copy(session: Session, copy: Copy) -> None:
+    """Raise the state version of a copy without a change of its state. Raises StaleFacts."""
+    _guard(session, _MOVE_COPY, _read(copy))
+
+
+def move_copy(
+    session: Session, copy: Copy, *, state: str, act: Act, name: str, branch_id: UUID, loan_id: UUID | None = None,
+    transit_to: UUID | None = None,
+) -> None:  # fmt: skip
+    """Give a copy its state after an act. Raises StaleFacts."""
+    values = {
+        "state": state,
+        "transit_to": transit_to,
+        "act": name,
+        "act_at": act.now,
+        "act_branch_id": branch_id,
+        "act_loan_id": loan_id,
+    }
+    _guard(session, _MOVE_COPY_TO, {**_read(copy), **values})
+
+
+def change_borrower(session: Session, borrower: Borrower) -> None:
+    """Raise the lending version of a borrower. Raises StaleFacts."""
+    values = {
+        "borrower_id": borrower.id,
+        "read_lending_version": borrower.lending_version,
+        "read_version": borrower.version,
+    }
+    _guard(session, _CHANGE_BORROWER, values)
+
+
+def guard(session: Session, statement: Any, values: dict[str, Any]) -> None:
+    """Execute an UPDATE that must change one row. Raises StaleFacts."""
+    _guard(session, statement, values)
+
+
+def _guard(session: Session, statement: Any, values: dict[str, Any]) -> None:
+    result: Any = session.execute(statement, values)
+    if result.rowcount != 1:
+        raise StaleFacts
+
+
+def _read(copy: Copy) -> dict[str, Any]:
+    return {"copy_id": copy.id, "read_state_version": copy.state_version, "read_version": copy.version}
+
+
+def loan_fact(
+    *,
+    copy: Copy,
+    state: str,
+    branch_id: UUID | None,
+    loan_id: UUID | None = None,
+    borrower_id: UUID | None = None,
+    due_at: datetime | None = None,
+    due_on: date | None = None,
+) -> wire.LoanFact:
+    """Make the fact of an act on a copy as it was read, so its state version is one more."""
+    fact = wire.LoanFact(
+        loan_id=str(loan_id or ""),
+        institution_id=str(copy.institution_id),
+        item_id=str(copy.id),
+        state_version=copy.state_version + 1,
+        state=state,
+        member_id=str(borrower_id or ""),
+        due_on=due_on.isoformat() if due_on is not None else "",
+        branch_id=str(branch_id or ""),
+    )
+    if due_at is not None:
+        moment = Timestamp()
+        moment.FromDatetime(due_at)
+        fact.due_at.CopyFrom(moment)
+    return fact

@@ -1,0 +1,321 @@
+"""Check-in: an item comes back, to its branch or to another one; and reading in the library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy.orm import Session
+
+from chassis.errors import NotFound, Refusal, Refused
+from chassis.ids import new_id
+from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned
+from services.circulation import counts, rules
+from services.circulation.calendars import local_date, suspension_days
+from services.circulation.calendars_store import calendar_of
+from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT, find_copy
+from services.circulation.institutions import Branches, BranchFacts, branches_of
+from services.circulation.loans.acts import (
+    Act,
+    Trace,
+    change_borrower,
+    guard,
+    loan_fact,
+    move_copy,
+    newest_act,
+)
+from services.circulation.loans.check_out import open_loan_of, unknown
+from services.circulation.loans.views import LOANS, LoanView, overdue_days, view_of
+from services.circulation.rules import SuspensionDays
+from services.circulation.tables import Borrower, Copy, Loan, Suspension
+
+CHECK_IN, MOVE, USE = "check_in", "move", "use"
+SHELVE, NOTHING = "shelve", "nothing"
+
+_loans: Any = Loan.__table__
+_suspensions: Any = Suspension.__table__
+_END_LOAN = (
+    update(_loans)
+    .where(_loans.c.id == bindparam("loan_id"), _loans.c.version == bindparam("read_version"))
+    .where(_loans.c.returned_at.is_(None))
+    .values(
+        version=_loans.c.version + 1,
+        returned_at=bindparam("ended_at"),
+        returned_branch_id=bindparam("ended_branch_id"),
+    )
+)
+_INSERT_SUSPENSION = insert(_suspensions)
+_CHANGE_SUSPENSION = (
+    update(_suspensions)
+    .where(_suspensions.c.id == bindparam("suspension_id"))
+    .values(ends_on=bindparam("last"), days=bindparam("count"), loan_id=bindparam("late_loan_id"))
+)
+
+
+@dataclass(slots=True)
+class CheckIn:
+    """A check-in that was judged, before its write turn.
+
+    next        "shelve", "transit" to the branch `to`, or "nothing"
+    state       of the copy after the act
+    loan        the loan that ends; None when the item was not lent
+    suspension  of the borrower, for a late return
+    trace       None when nothing changes
+    """
+
+    copy: Copy
+    home: str
+    desk: BranchFacts
+    next: str
+    to: str = ""
+    state: str = IN
+    view: LoanView | None = None
+    loan: Loan | None = None
+    borrower: Borrower | None = None
+    suspension: SuspensionDays | None = None
+    suspension_row: dict[str, Any] = field(default_factory=dict)
+    notes: list[Refusal] = field(default_factory=list)
+    trace: Trace | None = None
+    daily_fact: dict[str, Any] | None = None
+    is_repeated: bool = False
+
+
+def plan_check_in(session: Session, act: Act, *, item: str, branch: str, lock: bool = False) -> CheckIn:
+    """Judge a check-in; write nothing.
+
+    item    id, or barcode as scanned
+    branch  code of the desk's branch
+    raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
+            Refused   CLOCK_BEHIND, AT_BEFORE_LOAN
+    """
+    branches = branches_of(session, act.institution_id)
+    desk = branches.by_code(branch)
+    copy = find_copy(session, act.institution_id, item, lock=lock)
+    if copy is None:
+        raise NotFound(refusals=unknown(item, ""))
+    if _is_repeated(act, copy, desk):
+        return _repeated(session, act, copy, desk, branches)
+    refuse_clock_behind(session, act)
+    plan = _plan(copy, desk, branches)
+    if copy.state == ON_LOAN:
+        loan = open_loan_of(session, copy)
+        assert loan is not None, "a copy on loan has an open loan"
+        _plan_return(session, act, plan, loan, branches)
+    else:
+        _plan_move(act, plan, branches)
+    return plan
+
+
+def write_check_in(session: Session, act: Act, plan: CheckIn) -> None:
+    """Write a check-in that was judged, in its transaction.
+
+    raises  StaleFacts  copy, loan or borrower have changed since
+    emits   LoanReturned; CopyMoved when the item was not lent
+    """
+    assert plan.trace is not None
+    loan, copy = plan.loan, plan.copy
+    move_copy(
+        session, copy, state=plan.state, act=act, name=CHECK_IN if loan is not None else MOVE,
+        branch_id=plan.desk.id, loan_id=loan.id if loan is not None else None,
+        transit_to=copy.branch_id if plan.state == TRANSIT else None,
+    )  # fmt: skip
+    if loan is not None:
+        values = {
+            "loan_id": loan.id,
+            "read_version": loan.version,
+            "ended_at": max(act.at, loan.lent_at),
+            "ended_branch_id": plan.desk.id,
+        }
+    if plan.suspension is not None and plan.borrower is not None:
+        change_borrower(session, plan.borrower)
+        statement = _CHANGE_SUSPENSION if "suspension_id" in plan.suspension_row else _INSERT_SUSPENSION
+        session.execute(statement, plan.suspension_row)
+    if plan.daily_fact is not None:
+        counts.add(session, plan.daily_fact)
+    plan.trace.write(session)
+
+
+def refuse_clock_behind(session: Session, act: Act) -> None:
+    """Refuse an act when the clock is behind the newest one.
+
+    raises  Refused  CLOCK_BEHIND
+    """
+    refusal = rules.clock_behind(now=act.now, newest_act=newest_act(session))
+    if refusal is not None:
+        raise Refused(refusals=[refusal])
+
+
+@dataclass(frozen=True, slots=True)
+class UseHere:
+    """An item that was read in the library, before the write turn."""
+
+    copy: Copy
+    home: str
+    desk: BranchFacts
+    trace: Trace
+    daily_fact: dict[str, Any]
+    is_repeated: bool = False
+
+
+def plan_use(session: Session, act: Act, *, item: str, branch: str, lock: bool = False) -> UseHere:
+    """Judge that an item was read in the library; write nothing.
+
+    raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
+            Refused   CLOCK_BEHIND; ITEM_ON_LOAN: it is checked in first
+    """
+    branches = branches_of(session, act.institution_id)
+    desk = branches.by_code(branch)
+    copy = find_copy(session, act.institution_id, item, lock=lock)
+    if copy is None:
+        raise NotFound(refusals=unknown(item, ""))
+    home = branches.code_of(copy.branch_id)
+    if copy.act == USE and copy.act_branch_id == desk.id and rules.is_repetition(act_at=copy.act_at, now=act.now):
+        return UseHere(copy, home, desk, Trace(), {}, is_repeated=True)
+    refuse_clock_behind(session, act)
+    if copy.state == ON_LOAN:
+        loan = open_loan_of(session, copy)
+        due_on = loan.due_on.isoformat() if loan is not None else "-"
+        raise Refused(refusals=[Refusal("ITEM_ON_LOAN", due_on=due_on)])
+    daily_fact = counts.daily_fact(
+        counts.IN_LIBRARY_USE, on=act.today(calendar_of(session, desk.id)), branch=desk.code, copy=copy,
+        borrower=None, channel=act.channel,
+    )  # fmt: skip
+    trace = Trace.of(act, "use_in_library", kind="copy", object_id=copy.id, copy=copy)
+    return UseHere(copy, home, desk, trace, daily_fact)
+
+
+def write_use(session: Session, act: Act, plan: UseHere) -> None:
+    """Write that an item was read in the library. Raises StaleFacts."""
+    copy = plan.copy
+    move_copy(session, copy, state=copy.state, act=act, name=USE, branch_id=plan.desk.id, transit_to=copy.transit_to)
+    counts.add(session, plan.daily_fact)
+    plan.trace.write(session)
+
+
+def _plan(copy: Copy, desk: BranchFacts, branches: Branches) -> CheckIn:
+    """Plan where the item goes: to its shelf, or to its own branch."""
+    home = branches.code_of(copy.branch_id)
+    if not home or copy.branch_id == desk.id:
+        plan = CheckIn(copy, home, desk, SHELVE)
+    else:
+        plan = CheckIn(copy, home, desk, TRANSIT, to=home, state=TRANSIT)
+    if copy.is_gone or copy.status != IN_SERVICE:
+        plan.notes.append(Refusal("ITEM_NOT_IN_SERVICE", status="gone" if copy.is_gone else copy.status))
+    return plan
+
+
+def _plan_return(session: Session, act: Act, plan: CheckIn, loan: Loan, branches: Branches) -> None:
+    # Of two desks' clocks one may be some seconds behind; paper says what it says.
+    if act.at < loan.lent_at and act.channel == counts.PAPER:
+        raise Refused("AT_BEFORE_LOAN", lent_at=loan.lent_at.isoformat(timespec="minutes"))
+    borrower = session.get(Borrower, loan.borrower_id) if loan.borrower_id is not None else None
+    plan.loan, plan.borrower = loan, borrower
+    late = overdue_days(session, loan, until=act.at)
+    if late:
+        plan.notes.append(Refusal("RETURNED_LATE", days=late, due_on=loan.due_on.isoformat()))
+        if borrower is not None:
+            _plan_suspension(session, act, plan, loan, late)
+    plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=branches), act)
+    fact = LoanReturned(
+        loan=loan_fact(
+            copy=plan.copy,
+            state=plan.state,
+            loan_id=loan.id,
+            borrower_id=loan.borrower_id,
+            due_at=loan.due_at,
+            due_on=loan.due_on,
+            branch_id=plan.copy.branch_id if plan.state == TRANSIT else plan.desk.id,
+        )
+    )
+    plan.trace = Trace.of(act, CHECK_IN, kind="loan", object_id=loan.id, copy=plan.copy, fact=fact)
+    plan.daily_fact = counts.daily_fact(
+        counts.RETURN, on=act.today(calendar_of(session, plan.desk.id)), branch=plan.desk.code, copy=plan.copy,
+        borrower=borrower, channel=act.channel,
+    )  # fmt: skip
+
+
+def _plan_suspension(session: Session, act: Act, plan: CheckIn, loan: Loan, late: int) -> None:
+    days = suspension_days(
+        late, grace=int(loan.policy_row.get("grace_days", 0)), cap=int(loan.policy_row.get("suspension_cap", 0))
+    )
+    if not days:
+        return
+    returned_on = local_date(calendar_of(session, loan.branch_id), act.at)
+    earlier = _suspensions_since(session, loan.borrower_id, returned_on)
+    known = [(row.returned_on, SuspensionDays(row.begins_on, row.ends_on, row.days)) for row in earlier]
+    suspension, index = rules.suspension_after(returned_on, days, known)
+    plan.suspension = suspension
+    if index is None:
+        plan.suspension_row = {
+            "id": new_id(),
+            "institution_id": loan.institution_id,
+            "borrower_id": loan.borrower_id,
+            "loan_id": loan.id,
+            "returned_on": returned_on,
+            "begins_on": suspension.begins_on,
+            "ends_on": suspension.ends_on,
+            "days": suspension.days,
+            "ended_at": None,
+        }
+    else:
+        plan.suspension_row = {
+            "suspension_id": earlier[index].id,
+            "last": suspension.ends_on,
+            "count": suspension.days,
+            "late_loan_id": loan.id,
+        }
+
+
+def _suspensions_since(session: Session, borrower_id: UUID | None, day: date) -> list[Suspension]:
+    query = select(Suspension).where(
+        Suspension.borrower_id == borrower_id, Suspension.ends_on >= day, Suspension.ended_at.is_(None)
+    )
+    return list(session.scalars(query.order_by(Suspension.ends_on)))
+
+
+def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
+    """Plan the scan of an item that is not lent: it comes home, is sent home, or is where it belongs."""
+    copy = plan.copy
+    if copy.state == TRANSIT:
+        plan.notes.append(Refusal("ITEM_WAS_IN_TRANSIT", to=branches.code_of(copy.transit_to)))
+        if plan.state == TRANSIT and copy.transit_to == copy.branch_id:
+            return  # scanned on its way
+    else:
+        plan.notes.append(Refusal("ITEM_WAS_NOT_ON_LOAN"))
+        if plan.state == IN:
+            return
+    fact = CopyMoved(loan=loan_fact(copy=copy, state=plan.state, branch_id=copy.branch_id if plan.to else plan.desk.id))
+    plan.trace = Trace.of(act, "move_copy", kind="copy", object_id=copy.id, copy=copy, fact=fact)
+
+
+def _is_repeated(act: Act, copy: Copy, desk: BranchFacts) -> bool:
+    return (
+        copy.act in (CHECK_IN, MOVE)
+        and copy.act_branch_id == desk.id
+        and copy.state != ON_LOAN
+        and rules.is_repetition(act_at=copy.act_at, now=act.now)
+    )
+
+
+def _repeated(session: Session, act: Act, copy: Copy, desk: BranchFacts, branches: Branches) -> CheckIn:
+    """Return what the first scan has answered."""
+    plan = _plan(copy, desk, branches)
+    plan.is_repeated = True
+    row = session.execute(LOANS.where(Loan.id == copy.act_loan_id)).first() if copy.act_loan_id is not None else None
+    if row is not None:
+        loan, _, borrower = row
+        plan.view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
+        if plan.view.overdue_days:
+            facts = {"days": plan.view.overdue_days, "due_on": loan.due_on.isoformat()}
+            plan.notes.append(Refusal("RETURNED_LATE", **facts))
+        stored = session.scalars(select(Suspension).where(Suspension.loan_id == loan.id)).first()
+        if stored is not None:
+            plan.suspension = SuspensionDays(stored.begins_on, stored.ends_on, stored.days)
+    return plan
+
+
+def _returned(view: LoanView, act: Act) -> LoanView:
+    return replace(view, returned_at=act.at, renewals_left=0, version=view.version + 1)

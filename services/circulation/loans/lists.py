@@ -1,0 +1,235 @@
+"""Lists of loans, and what is known of an item or a borrower."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, or_, select
+from sqlalchemy.orm import Session
+
+from chassis.errors import Invalid, NotFound, Refusal
+from chassis.sentences import LocalText, sentence
+from services.circulation import rules
+from services.circulation.calendars import local_date
+from services.circulation.calendars_store import calendar_of
+from services.circulation.copies import ON_LOAN, find_copy
+from services.circulation.institutions import branches_of
+from services.circulation.loans.acts import Act, newest_act
+from services.circulation.loans.check_out import borrower_facts, open_loan_of, unknown
+from services.circulation.loans.renewals import find_known_borrower, find_loan
+from services.circulation.loans.views import LOANS, LoanView, view_of
+from services.circulation.policies import row_for
+from services.circulation.policies_store import current_policies
+from services.circulation.rules import SuspensionDays
+from services.circulation.tables import Borrower, Copy, Loan, Suspension
+
+DEFAULT_LIMIT, HIGHEST_LIMIT = 50, 500
+
+
+@dataclass(frozen=True, slots=True)
+class LoanFilter:
+    """Which loans a list has. Texts are ids, or numbers as scanned; "" does not limit."""
+
+    member: str = ""
+    branch: str = ""
+    item: str = ""
+    group: str = ""
+    is_overdue: bool = False
+    with_returned: bool = False
+    limit: int = 0
+    cursor: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoanPage:
+    """One page of loans, those that are due first at first; `cursor` of the next page, "" at the end."""
+
+    loans: list[LoanView]
+    total: int
+    cursor: str
+
+
+def list_loans(session: Session, institution_id: UUID, wanted: LoanFilter, *, now: datetime) -> LoanPage:
+    """List loans of an institution.
+
+    raises  NotFound  BORROWER_UNKNOWN, COPY_UNKNOWN, BRANCH_UNKNOWN
+            Invalid   LOANS_CURSOR_INVALID
+    """
+    conditions = _conditions(session, institution_id, wanted, now)
+    count: Select[Any] = select(func.count()).select_from(Loan)
+    if wanted.group:
+        count = count.join(Borrower, Borrower.id == Loan.borrower_id)
+    total = session.execute(count.where(*conditions)).scalar_one()
+    limit = min(wanted.limit or DEFAULT_LIMIT, HIGHEST_LIMIT)
+    query = LOANS.where(*conditions).order_by(Loan.due_at, Loan.id).limit(limit + 1)
+    if wanted.cursor:
+        due_at, loan_id = _read_cursor(wanted.cursor)
+        query = query.where(or_(Loan.due_at > due_at, and_(Loan.due_at == due_at, Loan.id > loan_id)))
+    rows = session.execute(query).all()
+    branches = branches_of(session, institution_id)
+    views = [view_of(session, *row, now=now, branches=branches) for row in rows[:limit]]
+    return LoanPage(views, total, _cursor(rows[limit - 1][0]) if len(rows) > limit else "")
+
+
+def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: datetime) -> list[LoanView]:
+    """Return the open loans of a borrower, the one that is due first at first."""
+    query = LOANS.where(Loan.borrower_id == borrower_id, Loan.returned_at.is_(None)).order_by(Loan.due_at, Loan.id)
+    branches = branches_of(session, institution_id)
+    return [view_of(session, *row, now=now, branches=branches) for row in session.execute(query)]
+
+
+def suspension_of(session: Session, borrower_id: UUID, *, now: datetime) -> SuspensionDays | None:
+    """Return the suspension of a borrower from its first day to the last; None when there is none any more."""
+    query = select(Suspension).where(
+        Suspension.borrower_id == borrower_id, Suspension.ends_on >= now.date(), Suspension.ended_at.is_(None)
+    )
+    rows = session.scalars(query.order_by(Suspension.begins_on)).all()
+    if not rows:
+        return None
+    begins_on, ends_on = rows[0].begins_on, max(row.ends_on for row in rows)
+    return SuspensionDays(begins_on, ends_on, (ends_on - begins_on).days + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerView:
+    """What a borrower has and may borrow."""
+
+    borrower: Borrower
+    loans: list[LoanView]
+    loan_limit: int
+    suspension: SuspensionDays | None
+    refusals: Sequence[Refusal]
+
+
+def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
+    """Return what a borrower has, and what refuses every loan.
+
+    member  id, or a number as scanned
+    raises  NotFound  BORROWER_UNKNOWN
+    """
+    borrower = find_known_borrower(session, act.institution_id, member)
+    policies = current_policies(session, act.institution_id)
+    row = row_for(policies.rows, category=borrower.category, collection="", branch="")
+    today = _day(session, act)
+    facts = rules.Facts(
+        now=act.now,
+        at=act.now,
+        today=today,
+        newest_act=newest_act(session),
+        borrower=borrower_facts(session, borrower, today=today),
+        item=rules.ItemFacts(status="", state="", is_gone=False, collection=""),
+        row=row,
+    )
+    return BorrowerView(
+        borrower=borrower,
+        loans=loans_of(session, borrower.id, act.institution_id, now=act.now),
+        loan_limit=row.loan_limit if row is not None else 0,
+        suspension=suspension_of(session, borrower.id, now=act.now),
+        refusals=rules.refusals_of_borrower(facts),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemView:
+    """What is known of an item; `to` is the code of the branch that an item in transit goes to."""
+
+    copy: Copy
+    home: str
+    to: str
+    loan: LoanView | None
+
+
+def view_item(session: Session, act: Act, item: str) -> ItemView:
+    """Return an item, its state and its open loan.
+
+    item    id, or barcode as scanned
+    raises  NotFound  COPY_UNKNOWN
+    """
+    copy = find_copy(session, act.institution_id, item)
+    if copy is None:
+        raise NotFound(refusals=unknown(item, ""))
+    branches = branches_of(session, act.institution_id)
+    loan = open_loan_of(session, copy) if copy.state == ON_LOAN else None
+    view = None
+    if loan is not None:
+        borrower = session.get(Borrower, loan.borrower_id) if loan.borrower_id is not None else None
+        view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
+    return ItemView(copy, branches.code_of(copy.branch_id), branches.code_of(copy.transit_to), view)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a loan is due when it is, in steps for people."""
+
+    loan: Loan
+    view: LoanView
+    steps: list[LocalText]
+
+
+def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
+    """Explain the due moment of a loan from what was stored with it.
+
+    raises  NotFound  LOAN_UNKNOWN
+    """
+    loan, copy, borrower = find_loan(session, act.institution_id, loan_id)
+    view = view_of(session, loan, copy, borrower, now=act.now)
+    row = loan.policy_row
+    zone = calendar_of(session, loan.branch_id)
+    place = {name: row[name] or "*" for name in ("category", "collection", "branch")}
+    steps = [
+        sentence("LOAN_POLICY", version=loan.policy_version, **place),
+        sentence(
+            "LOAN_PERIOD_DAYS" if loan.unit == "day" else "LOAN_PERIOD_HOURS",
+            period=row["period"], lent_on=local_date(zone, loan.lent_at).isoformat(),
+        ),
+    ]  # fmt: skip
+    if loan.renewals:
+        steps.append(sentence("LOAN_RENEWED", renewals=loan.renewals))
+    closed = [day for day in loan.days if not day["is_open"]]
+    steps += [sentence("LOAN_DAY_CLOSED", date=day["date"], why=day["why"] or "-") for day in closed]
+    steps.append(sentence("LOAN_DUE", due_on=loan.due_on.isoformat()))
+    return Explanation(loan, view, steps)
+
+
+def _conditions(session: Session, institution_id: UUID, wanted: LoanFilter, now: datetime) -> list[Any]:
+    conditions: list[Any] = [Loan.institution_id == institution_id]
+    if not wanted.with_returned or wanted.is_overdue:
+        conditions.append(Loan.returned_at.is_(None))
+    if wanted.is_overdue:
+        conditions.append(Loan.due_at < now)
+    if wanted.member:
+        conditions.append(Loan.borrower_id == find_known_borrower(session, institution_id, wanted.member).id)
+    if wanted.branch:
+        conditions.append(Loan.branch_id == branches_of(session, institution_id).by_code(wanted.branch).id)
+    if wanted.item:
+        copy = find_copy(session, institution_id, wanted.item)
+        if copy is None:
+            raise NotFound(refusals=unknown(wanted.item, ""))
+        conditions.append(Loan.copy_id == copy.id)
+    if wanted.group:
+        conditions += [Borrower.id == Loan.borrower_id, Borrower.group == wanted.group]
+    return conditions
+
+
+def _day(session: Session, act: Act) -> Any:
+    """Return the day in the zone of the institution's first branch; UTC without one."""
+    branches = branches_of(session, act.institution_id).all
+    return local_date(calendar_of(session, branches[0].id), act.now) if branches else act.now.date()
+
+
+def _cursor(loan: Loan) -> str:
+    return base64.urlsafe_b64encode(f"{loan.due_at.isoformat()} {loan.id}".encode()).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str) -> tuple[datetime, UUID]:
+    try:
+        text = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+        moment, _, loan_id = text.partition(" ")
+        return datetime.fromisoformat(moment), UUID(loan_id)
+    except ValueError:
+        raise Invalid("LOANS_CURSOR_INVALID") from None

@@ -1,0 +1,165 @@
+"""Methods that read loans: lists, explanations, what is known of an item and of a borrower; and the snapshot."""
+
+from __future__ import annotations
+
+import grpc
+from sqlalchemy import select
+
+from chassis import clock, rpc
+from chassis.db import Database
+from chassis.errors import Invalid
+from chassis.ids import parse_id
+from chassis.rpc.status import refusal_message
+from rangkiang.circulation.v1 import events_pb2
+from rangkiang.circulation.v1 import loans_pb2 as wire
+from services.circulation.borrowers import find_borrower
+from services.circulation.copies import IN, read_id
+from services.circulation.counts import DESK, SELF
+from services.circulation.loans.acts import begin_act
+from services.circulation.loans.lists import (
+    LoanFilter,
+    explain_loan,
+    list_loans,
+    loans_of,
+    suspension_of,
+    view_borrower,
+    view_item,
+)
+from services.circulation.loans.renewals import plan_renewals
+from services.circulation.policies import read_rows
+from services.circulation.policies_store import current_policies, policies_fact
+from services.circulation.rpc.messages import (
+    borrower_reply,
+    item_reply,
+    loan_message,
+    local_text,
+    suspension_message,
+    timestamp,
+)
+from services.circulation.rpc.owners import Owners
+from services.circulation.rpc.rules import policy_row_message
+from services.circulation.tables import Copy, Institution, Loan
+
+PAGE = 500
+
+
+class ListMethods:
+    """The part of the servicer that reads."""
+
+    _database: Database
+    _owners: Owners
+
+    def ListLoans(self, request: wire.ListLoansRequest, context: grpc.ServicerContext) -> wire.ListLoansReply:
+        caller = rpc.context(context)
+        wanted = LoanFilter(
+            member=request.member,
+            branch=request.branch,
+            item=request.item,
+            group=request.group,
+            is_overdue=request.is_overdue,
+            with_returned=request.with_returned,
+            limit=max(0, request.limit),
+            cursor=request.cursor,
+        )
+        with self._database.reading(caller) as session:
+            page = list_loans(session, parse_id(caller.institution), wanted, now=clock.now())
+        return wire.ListLoansReply(
+            loans=[loan_message(view) for view in page.loans], total=page.total, cursor=page.cursor
+        )
+
+    def ListOwnLoans(self, _request: wire.ListOwnLoansRequest, context: grpc.ServicerContext) -> wire.ListOwnLoansReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=SELF)
+        with self._database.reading(caller) as session:
+            borrower = find_borrower(session, act.institution_id, caller.actor)
+            if borrower is None:
+                return wire.ListOwnLoansReply()
+            loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
+            suspension = suspension_of(session, borrower.id, now=act.now)
+            refused = {renewal.view.id: renewal.refusals for renewal in plan_renewals(session, act, borrower=borrower)}
+        return wire.ListOwnLoansReply(
+            loans=[loan_message(view) for view in loans],
+            suspension=suspension_message(suspension),
+            renewal_refusals=[
+                wire.RenewalRefusals(refusals=[refusal_message(refusal) for refusal in refused.get(view.id, ())])
+                for view in loans
+            ],
+        )
+
+    def ExplainLoan(self, request: wire.ExplainLoanRequest, context: grpc.ServicerContext) -> wire.ExplainLoanReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+        with self._database.reading(caller) as session:
+            explanation = explain_loan(session, act, request.id)
+        loan = explanation.loan
+        (row,) = read_rows([loan.policy_row])
+        return wire.ExplainLoanReply(
+            loan=loan_message(explanation.view),
+            policy_version=loan.policy_version,
+            row=policy_row_message(row),
+            days=[wire.CalendarDay(date=day["date"], is_open=day["is_open"], why=day["why"]) for day in loan.days],
+            steps=[local_text(step) for step in explanation.steps],
+        )
+
+    def FindItem(self, request: wire.FindItemRequest, context: grpc.ServicerContext) -> wire.FindItemReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+
+        def read() -> wire.FindItemReply:
+            with self._database.reading(caller) as session:
+                return item_reply(view_item(session, act, request.item))
+
+        return self._owners.retry_known(caller, context, read, item=request.item)
+
+    def GetBorrower(self, request: wire.GetBorrowerRequest, context: grpc.ServicerContext) -> wire.GetBorrowerReply:
+        caller = rpc.context(context)
+        act = begin_act(caller, now=clock.now(), channel=DESK)
+
+        def read() -> wire.GetBorrowerReply:
+            with self._database.reading(caller) as session:
+                view = view_borrower(session, act, request.member)
+            reply = borrower_reply(view)
+            reply.refusals.extend(refusal_message(refusal) for refusal in view.refusals)
+            return reply
+
+        return self._owners.retry_known(caller, context, read, member=request.member)
+
+    def Snapshot(self, request: events_pb2.SnapshotRequest, context: grpc.ServicerContext) -> events_pb2.SnapshotReply:
+        """Return a page of the copies that are not in, in the order of ids, and the policies with the last page."""
+        after = read_id(request.cursor)
+        if request.cursor and after is None:
+            raise Invalid("LOANS_CURSOR_INVALID")
+        query = (
+            select(Copy, Loan)
+            .outerjoin(Loan, (Loan.copy_id == Copy.id) & Loan.returned_at.is_(None))
+            .where(Copy.state != IN)
+            .order_by(Copy.id)
+            .limit(PAGE)
+        )
+        if after is not None:
+            query = query.where(Copy.id > after)
+        with self._database.reading(rpc.context(context)) as session:
+            rows = session.execute(query).all()
+            reply = events_pb2.SnapshotReply(loans=[_fact(copy, loan) for copy, loan in rows])
+            if len(rows) == PAGE:
+                reply.cursor = str(rows[-1][0].id)
+                return reply
+            for institution_id in session.scalars(select(Institution.id).order_by(Institution.id)):
+                policies = current_policies(session, institution_id)
+                reply.policies.append(policies_fact(session, institution_id, policies))
+            return reply
+
+
+def _fact(copy: Copy, loan: Loan | None) -> events_pb2.LoanFact:
+    branch_id = loan.branch_id if loan is not None else copy.transit_to
+    return events_pb2.LoanFact(
+        loan_id=str(loan.id) if loan is not None else "",
+        institution_id=str(copy.institution_id),
+        item_id=str(copy.id),
+        state_version=copy.state_version,
+        state=copy.state,
+        member_id=str(loan.borrower_id or "") if loan is not None else "",
+        due_at=timestamp(loan.due_at) if loan is not None else None,
+        due_on=loan.due_on.isoformat() if loan is not None else "",
+        branch_id=str(branch_id or ""),
+    )

@@ -1,0 +1,91 @@
+"""Asks catalogue and members once about an item or a member that is not known here yet."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from chassis.context import Context, system
+from chassis.errors import Error, NotFound
+from chassis.rpc.client import SyncChannel, sync_channel
+from chassis.service import Resources
+from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogStub
+from rangkiang.catalog.v1.items_pb2 import GetItemCopyRequest
+from rangkiang.members.v1.events_pb2 import GetMemberFactRequest
+from rangkiang.members.v1.members_pb2_grpc import MembersStub
+from services.circulation import borrowers, copies
+
+log = logging.getLogger(__name__)
+
+ASK_SECONDS = 0.3
+COPYING = system("copies")
+_UNKNOWN = {"COPY_UNKNOWN", "BORROWER_UNKNOWN"}
+
+Result = TypeVar("Result")
+
+
+class Owners:
+    """The services that own items and members; channels are opened at the first question."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._channels: dict[str, SyncChannel] = {}
+
+    def retry_known(
+        self, caller: Context, grpc_context: Any, read: Callable[[], Result], *, item: str = "", member: str = ""
+    ) -> Result:
+        """Run a function that reads copies; ask the owners about what it does not know, and run it once more.
+
+        read          raises NotFound COPY_UNKNOWN or BORROWER_UNKNOWN, outside every transaction
+        grpc_context  of the call: the owners get the caller's own token
+        item, member  ids, or numbers as scanned
+        """
+        try:
+            return read()
+        except NotFound as problem:
+            if not problem.reasons & _UNKNOWN:
+                raise
+            reasons = problem.reasons
+        metadata = [pair for pair in grpc_context.invocation_metadata() if pair[0] == "authorization"]
+        if "COPY_UNKNOWN" in reasons and item:
+            self._copy_item(caller, item, metadata)
+        if "BORROWER_UNKNOWN" in reasons and member:
+            self._copy_member(member, metadata)
+        return read()
+
+    def _copy_item(self, caller: Context, item: str, metadata: list[tuple[str, str]]) -> None:
+        is_id = copies.read_id(item) is not None
+        request = GetItemCopyRequest(
+            id=item if is_id else "", barcode="" if is_id else item, institution_id=caller.institution
+        )
+        ask: Any = CatalogStub(self._channel("catalog")).GetItemCopy
+        reply = _ask(lambda: ask(request, timeout=ASK_SECONDS, metadata=metadata))
+        if reply is not None and reply.item.institution_id == caller.institution:
+            with self._resources.database.transaction(COPYING) as session:
+                copies.copy_items(session, [reply.item])
+
+    def _copy_member(self, member: str, metadata: list[tuple[str, str]]) -> None:
+        ask: Any = MembersStub(self._channel("members")).GetMemberFact
+        request = GetMemberFactRequest(member=member)
+        reply = _ask(lambda: ask(request, timeout=ASK_SECONDS, metadata=metadata))
+        if reply is not None:
+            with self._resources.database.transaction(COPYING) as session:
+                borrowers.copy_members(session, [reply.member])
+
+    def _channel(self, service: str) -> SyncChannel:
+        if service not in self._channels:
+            settings = self._resources.settings
+            self._channels[service] = sync_channel(settings.service_url(service), settings, caller="circulation")
+        return self._channels[service]
+
+
+def _ask(call: Callable[[], Any]) -> Any:
+    """Return the reply; None when the owner does not know it or does not answer, as lending then says "unknown"."""
+    try:
+        return call()
+    except NotFound:
+        return None
+    except Error as problem:
+        log.info("owner_not_asked", extra={"why": problem.reason})
+        return None

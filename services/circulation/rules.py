@@ -1,0 +1,317 @@
+"""The rules of lending: one function a rule, each says why it refuses. They are pure.
+
+Moments are aware UTC; days are days in the zone of the branch of the act.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from chassis.errors import Refusal
+from services.circulation.policies import PolicyRow
+
+CLOCK_TOLERANCE = timedelta(minutes=2)
+LONGEST_PAPER = timedelta(days=7)
+REPETITION = timedelta(seconds=60)
+
+# What nobody may waive: an item has one open loan, and a loan that ended stays so.
+FINAL = frozenset({"ITEM_ON_LOAN", "LOAN_ENDED"})
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLoan:
+    """An open loan of a borrower."""
+
+    due_at: datetime
+    collection: str
+
+
+@dataclass(frozen=True, slots=True)
+class BorrowerFacts:
+    """What decides about a borrower, whatever the item.
+
+    blocks          (reason, last day or None)
+    suspended_until the last day of the suspensions that include `today` or follow one that does
+    """
+
+    expires_on: date | None
+    blocks: tuple[tuple[str, date | None], ...]
+    suspended_until: date | None
+    loans: tuple[OpenLoan, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFacts:
+    """What decides about an item. State: "in", "on_loan" or "transit"."""
+
+    status: str
+    state: str
+    is_gone: bool
+    collection: str
+    due_on: date | None = None
+    transit_to: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What decides about a loan.
+
+    now         when the act is recorded
+    at          when it happened: `now`, or a moment before on paper
+    today       the day of `at`
+    newest_act  when the newest act was recorded
+    row         the policy row that decides; None when no row is for the loan
+    """
+
+    now: datetime
+    at: datetime
+    today: date
+    newest_act: datetime | None
+    borrower: BorrowerFacts
+    item: ItemFacts
+    row: PolicyRow | None
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalFacts:
+    """What decides about a renewal, besides the borrower.
+
+    due_at      of the loan
+    new_due_at  after the renewal
+    """
+
+    now: datetime
+    today: date
+    newest_act: datetime | None
+    borrower: BorrowerFacts
+    row: PolicyRow | None
+    collection: str
+    renewals: int
+    due_at: datetime
+    due_on: date
+    new_due_at: datetime | None
+    is_ended: bool
+
+
+def refuse_when_clock_is_behind(facts: Facts | RenewalFacts) -> Refusal | None:
+    """A computer whose clock is behind the acts that it has recorded would lend for days in the past."""
+    return clock_behind(now=facts.now, newest_act=facts.newest_act)
+
+
+def clock_behind(*, now: datetime, newest_act: datetime | None) -> Refusal | None:
+    if newest_act is not None and now < newest_act - CLOCK_TOLERANCE:
+        return Refusal("CLOCK_BEHIND", now=_minute(now), newest_act=_minute(newest_act))
+    return None
+
+
+def refuse_when_expired(facts: Facts | RenewalFacts) -> Refusal | None:
+    """A membership allows loans until its last day."""
+    expires_on = facts.borrower.expires_on
+    if expires_on is not None and expires_on < facts.today:
+        return Refusal("MEMBER_EXPIRED", expires_on=expires_on.isoformat())
+    return None
+
+
+def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
+    """Staff have blocked the member, until a day or until they end the block."""
+    blocks = [block for block in facts.borrower.blocks if block[1] is None or block[1] >= facts.today]
+    if not blocks:
+        return None
+    days = [day for _, day in blocks]
+    until = "-" if None in days else max(day for day in days if day is not None).isoformat()
+    return Refusal("MEMBER_BLOCKED", reasons=", ".join(dict.fromkeys(reason for reason, _ in blocks)), until=until)
+
+
+def refuse_when_suspended(facts: Facts | RenewalFacts) -> Refusal | None:
+    """A late return suspends the borrower for some days."""
+    until = facts.borrower.suspended_until
+    return Refusal("MEMBER_SUSPENDED", until=until.isoformat()) if until is not None else None
+
+
+def refuse_when_something_is_overdue(facts: Facts) -> Refusal | None:
+    """While an item is overdue, its borrower borrows no other."""
+    overdue = [loan for loan in facts.borrower.loans if loan.due_at < facts.at]
+    return Refusal("HAS_OVERDUE", overdue=len(overdue)) if overdue else None
+
+
+def refuse_when_limit_reached(facts: Facts) -> Refusal | None:
+    """A member may hold at most `loan_limit` items at once."""
+    limit, loans = facts.row.loan_limit if facts.row else 0, len(facts.borrower.loans)
+    return Refusal("LOAN_LIMIT_REACHED", limit=limit, open=loans) if 0 < limit <= loans else None
+
+
+def refuse_when_collection_limit_reached(facts: Facts) -> Refusal | None:
+    """A member may hold at most `collection_limit` items of a collection at once."""
+    collection = facts.item.collection
+    limit = facts.row.collection_limit if facts.row else 0
+    loans = sum(loan.collection == collection for loan in facts.borrower.loans)
+    if 0 < limit <= loans:
+        return Refusal("COLLECTION_LIMIT_REACHED", collection=collection, limit=limit, open=loans)
+    return None
+
+
+def refuse_when_on_loan(facts: Facts) -> Refusal | None:
+    """An item has at most one open loan."""
+    if facts.item.state != "on_loan":
+        return None
+    return Refusal("ITEM_ON_LOAN", due_on=facts.item.due_on.isoformat() if facts.item.due_on else "-")
+
+
+def refuse_when_in_transit(facts: Facts) -> Refusal | None:
+    """An item on its way to another branch is lent after it was scanned there."""
+    return Refusal("ITEM_IN_TRANSIT", to=facts.item.transit_to) if facts.item.state == "transit" else None
+
+
+def refuse_when_not_in_service(facts: Facts) -> Refusal | None:
+    """The catalogue says that the item is being processed or repaired, missing, withdrawn, or gone."""
+    if facts.item.is_gone:
+        return Refusal("ITEM_NOT_IN_SERVICE", status="gone")
+    if facts.item.status != "in_service":
+        return Refusal("ITEM_NOT_IN_SERVICE", status=facts.item.status)
+    return None
+
+
+def refuse_when_not_for_loan(facts: Facts | RenewalFacts) -> Refusal | None:
+    """The policy does not lend this collection to this category at this branch."""
+    collection = facts.item.collection if isinstance(facts, Facts) else facts.collection
+    if facts.row is not None and facts.row.is_for_loan:
+        return None
+    refusal = Refusal("ITEM_NOT_FOR_LOAN", collection=collection)
+    sentence = facts.row.not_for_loan_sentence if facts.row is not None else None
+    if sentence is not None and (sentence.id or sentence.en):
+        return Refusal.received(refusal.reason, refusal.facts, sentence)
+    return refusal
+
+
+def refuse_when_ended(facts: RenewalFacts) -> Refusal | None:
+    """A returned item has no loan to renew."""
+    return Refusal("LOAN_ENDED") if facts.is_ended else None
+
+
+def refuse_when_renewals_are_used_up(facts: RenewalFacts) -> Refusal | None:
+    """The policy allows so many renewals of a loan."""
+    limit = facts.row.renewals if facts.row else 0
+    return Refusal("RENEWALS_USED_UP", limit=limit) if facts.renewals >= limit else None
+
+
+def refuse_when_overdue(facts: RenewalFacts) -> Refusal | None:
+    """Some policies renew only before the due moment."""
+    if facts.row is None or facts.row.renew_when_overdue or facts.due_at >= facts.now:
+        return None
+    return Refusal("RENEWAL_OVERDUE", due_on=facts.due_on.isoformat())
+
+
+def refuse_when_nothing_is_gained(facts: RenewalFacts) -> Refusal | None:
+    """A renewal gives a later due moment, which is not over yet."""
+    if facts.new_due_at is None or facts.new_due_at > max(facts.due_at, facts.now):
+        return None
+    return Refusal("RENEWAL_NOT_LATER", due_on=facts.due_on.isoformat())
+
+
+_OF_BORROWERS = (refuse_when_expired, refuse_when_blocked, refuse_when_suspended)
+OF_LOANS: tuple[Callable[[Facts], Refusal | None], ...] = (
+    refuse_when_clock_is_behind,
+    *_OF_BORROWERS,
+    refuse_when_something_is_overdue,
+    refuse_when_limit_reached,
+    refuse_when_collection_limit_reached,
+    refuse_when_on_loan,
+    refuse_when_in_transit,
+    refuse_when_not_in_service,
+    refuse_when_not_for_loan,
+)
+OF_RENEWALS: tuple[Callable[[RenewalFacts], Refusal | None], ...] = (
+    refuse_when_clock_is_behind,
+    *_OF_BORROWERS,
+    refuse_when_not_for_loan,
+    refuse_when_renewals_are_used_up,
+    refuse_when_overdue,
+    refuse_when_nothing_is_gained,
+)
+OF_BORROWERS: tuple[Callable[[Facts], Refusal | None], ...] = (
+    *_OF_BORROWERS,
+    refuse_when_something_is_overdue,
+    refuse_when_limit_reached,
+)
+
+
+def refusals_of_loan(facts: Facts) -> list[Refusal]:
+    """Return every refusal of a loan."""
+    return [refusal for rule in OF_LOANS if (refusal := rule(facts)) is not None]
+
+
+def refusals_of_renewal(facts: RenewalFacts) -> list[Refusal]:
+    """Return every refusal of a renewal; of a loan that has ended, that alone."""
+    ended = refuse_when_ended(facts)
+    if ended is not None:
+        return [ended]
+    return [refusal for rule in OF_RENEWALS if (refusal := rule(facts)) is not None]
+
+
+def refusals_of_borrower(facts: Facts) -> list[Refusal]:
+    """Return the refusals of a loan that hold whatever the item."""
+    return [refusal for rule in OF_BORROWERS if (refusal := rule(facts)) is not None]
+
+
+def split_waived(refusals: Iterable[Refusal], override: Collection[str]) -> tuple[list[Refusal], list[str]]:
+    """Return the refusals that remain, and the reasons of those that were waived."""
+    remaining, waived = [], []
+    for refusal in refusals:
+        if refusal.reason in override and refusal.reason not in FINAL:
+            waived.append(refusal.reason)
+        else:
+            remaining.append(refusal)
+    return remaining, waived
+
+
+def refuse_paper(*, at: datetime, now: datetime) -> Refusal | None:
+    """An act on paper is entered within seven days, and not before it happened."""
+    if at > now:
+        return Refusal("AT_IN_FUTURE", at=_minute(at))
+    if at < now - LONGEST_PAPER:
+        return Refusal("AT_TOO_OLD", at=_minute(at), days=LONGEST_PAPER.days)
+    return None
+
+
+def is_repetition(*, act_at: datetime | None, now: datetime) -> bool:
+    """Return whether an act was recorded so short a time ago that the same scan repeats it."""
+    return act_at is not None and now - REPETITION < act_at <= now + CLOCK_TOLERANCE
+
+
+@dataclass(frozen=True, slots=True)
+class SuspensionDays:
+    """Days without loans, both included."""
+
+    begins_on: date
+    ends_on: date
+    days: int
+
+
+def suspension_after(
+    returned_on: date, days: int, earlier: Sequence[tuple[date, SuspensionDays]]
+) -> tuple[SuspensionDays, int | None]:
+    """Return the suspension of a late return.
+
+    Returns of one day count once, at the longest; a new suspension follows the one before.
+
+    days     calendar days, at least 1
+    earlier  (day of the return, suspension) of the borrower, in the order of their ends
+    returns  the suspension, and the index of the earlier one that it replaces
+    """
+    for index, (day, suspension) in enumerate(earlier):
+        if day == returned_on:
+            longest = max(days, suspension.days)
+            return _days(suspension.begins_on, longest), index
+    last = max((suspension.ends_on for _, suspension in earlier), default=None)
+    begins_on = returned_on if last is None else max(returned_on, last + timedelta(days=1))
+    return _days(begins_on, days), None
+
+
+def _days(begins_on: date, days: int) -> SuspensionDays:
+    return SuspensionDays(begins_on, begins_on + timedelta(days=days - 1), days)
+
+
+def _minute(moment: datetime) -> str:
+    return moment.isoformat(timespec="minutes")
