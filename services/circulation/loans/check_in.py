@@ -129,6 +129,7 @@ def write_check_in(session: Session, act: Act, plan: CheckIn) -> None:
             "ended_at": max(act.at, loan.lent_at),
             "ended_branch_id": plan.desk.id,
         }
+        guard(session, _END_LOAN, values)
     if plan.suspension is not None and plan.borrower is not None:
         change_borrower(session, plan.borrower)
         statement = _CHANGE_SUSPENSION if "suspension_id" in plan.suspension_row else _INSERT_SUSPENSION
