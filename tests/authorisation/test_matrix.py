@@ -49,6 +49,7 @@ SAMPLE = {
     "version": "3",
     "digit": "8",
     "link": "nope",
+    "branch": "nowhere",
     **dict.fromkeys(("card_id", "block_id", "merge_id", "other_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"),
     "name": assets.address("site.css").rpartition("/")[2],
 }

@@ -155,7 +155,7 @@ def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -
     if not isinstance(why, str) or len(why) > MOST_WHY_CHARACTERS or any(ord(letter) < 32 for letter in why):
         faults.append(_invalid(f"{field}.why", why))
     first = _checked(entry.get("from"), f"{field}.from", _date, faults)
-    last = _checked(entry.get("to") or entry.get("from"), f"{field}.to", _date, faults)
+    last = _checked(entry["to"], f"{field}.to", _date, faults) if entry.get("to") else first
     if first and last and last < first:
         faults.append(Refusal("CALENDAR_DATES_REVERSED", field=field, first=first.isoformat(), last=last.isoformat()))
     elif first and last and (last - first).days >= LONGEST_DAYS:

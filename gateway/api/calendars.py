@@ -1,0 +1,257 @@
+"""Calendars of branches, read and replaced as a whole, and the holidays to confirm in them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.members import private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import TEXT_PATTERN, QueryModel, WholeNumber
+from gateway.api.schemas import ResponseModel
+from gateway.api.serializers import plain
+from gateway.api.writes import Version, version_tag
+from gateway.clients import Circulation, call
+from rangkiang.circulation.v1 import rules_pb2 as wire
+
+router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
+
+ERRORS = (400, 401, 403, 404, 429, 503, 504)
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS, MOST_INTERVALS = 500, 50, 20, 6
+
+BranchCode = Annotated[str, Path(description="Code of a branch of the institution.", max_length=64, examples=["PST"])]
+Time = Annotated[str, Field(max_length=5)]
+Hours = list[Annotated[list[Time], Field(min_length=2, max_length=2)]]
+_OFFICE = [["08:00", "16:00"]]
+_FRIDAY = [["08:00", "11:30"], ["13:30", "16:00"]]
+
+
+def _hours(day: str, example: list[list[str]]) -> Any:
+    description = f"Opening hours of {day}: pairs of times, none when it is closed."
+    return Field([], description=description, max_length=MOST_INTERVALS, examples=[example])
+
+
+def _date(description: str, example: str, **more: Any) -> Any:
+    return Field(description=f"{description}, ISO 8601.", max_length=10, examples=[example], **more)
+
+
+class Week(BaseModel):
+    """Opening hours by day, in the zone of the branch; without any hours every day is open all day."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    mon: Hours = _hours("Monday", _OFFICE)
+    tue: Hours = _hours("Tuesday", _OFFICE)
+    wed: Hours = _hours("Wednesday", _OFFICE)
+    thu: Hours = _hours("Thursday", _OFFICE)
+    fri: Hours = _hours("Friday", _FRIDAY)
+    sat: Hours = _hours("Saturday", [["09:00", "13:00"]])
+    sun: Hours = _hours("Sunday", [])
+
+    def messages(self) -> list[wire.Weekday]:
+        """Return the days as messages; a week of days without hours is none."""
+        days = {day: getattr(self, day) for day in DAYS}
+        return [
+            wire.Weekday(day=day, hours=[wire.Interval(opens=opens, closes=closes) for opens, closes in hours])
+            for day, hours in days.items()
+            if hours
+        ]
+
+
+class ClosingBody(BaseModel):
+    """Closed from one day to another, both included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: str = _date("First day", "2026-03-18", alias="from")
+    last: str = Field(
+        "", alias="to", description="Last day, ISO 8601; the first by default.", max_length=10, examples=["2026-03-24"]
+    )
+    why: str = Field("", description="Reason.", max_length=200, pattern=TEXT_PATTERN, examples=["Idul Fitri"])
+    is_estimated: bool = Field(False, description="The date is an estimate, as of holidays by the moon.")
+
+    def message(self) -> wire.Closing:
+        return wire.Closing(**{"from": self.first}, to=self.last, why=self.why, is_estimated=self.is_estimated)
+
+
+class SeasonBody(BaseModel):
+    """Other hours from one day to another, both included."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: str = _date("First day", "2026-02-18", alias="from")
+    last: str = _date("Last day", "2026-03-17", alias="to")
+    why: str = Field("", description="Reason.", max_length=200, pattern=TEXT_PATTERN, examples=["Ramadan"])
+    weekly: Week = Field(description="Opening hours of the season; a day without hours is closed.")
+
+    def message(self) -> wire.Season:
+        span = {"from": self.first, "to": self.last}
+        return wire.Season(**span, why=self.why, weekly=self.weekly.messages())
+
+
+class CalendarBody(BaseModel):
+    """A whole calendar, as GET gives it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    branch: str | None = Field(None, description="As GET gave it; the path decides.", max_length=64, examples=["PST"])
+    zone: str | None = Field(
+        None, description="As GET gave it; the catalogue decides.", max_length=64, examples=["Asia/Jakarta"]
+    )
+    version: int | None = Field(
+        None, description="As GET gave it; If-Match decides.", ge=0, le=1_000_000_000_000, examples=[3]
+    )
+    weekly: Week = Field(Week(), description="Opening hours; without any, every day is open all day.")
+    closed: list[ClosingBody] = Field([], description="Closed days.", max_length=MOST_CLOSINGS)
+    seasons: list[SeasonBody] = Field([], description="Times with other hours.", max_length=MOST_SEASONS)
+    confirmed_years: list[Annotated[int, Field(ge=0, le=9999)]] = Field(
+        [], description="Years whose holidays a manager has confirmed.", max_length=MOST_YEARS, examples=[[2026]]
+    )
+
+    def message(self, branch: str, version: int) -> wire.Calendar:
+        return wire.Calendar(
+            branch=branch,
+            version=version,
+            weekly=self.weekly.messages(),
+            closed=[closing.message() for closing in self.closed],
+            seasons=[season.message() for season in self.seasons],
+            confirmed_years=self.confirmed_years,
+        )
+
+
+class Closing(ResponseModel):
+    """Closed from one day to another, both included."""
+
+    first: str = Field(alias="from")
+    """First day, ISO 8601."""
+    last: str = Field(alias="to")
+    """Last day, ISO 8601."""
+    why: str
+    """Reason."""
+    is_estimated: bool
+    """True when the date is an estimate, as of holidays by the moon."""
+
+
+class Season(ResponseModel):
+    """Other hours from one day to another, both included."""
+
+    first: str = Field(alias="from")
+    """First day, ISO 8601."""
+    last: str = Field(alias="to")
+    """Last day, ISO 8601."""
+    why: str
+    """Reason."""
+    weekly: Week
+    """Opening hours of the season."""
+
+
+class Calendar(ResponseModel):
+    """When a branch is open."""
+
+    branch: str
+    """Code of the branch."""
+    version: int
+    """Grows with each change; 0 for a branch without a calendar."""
+    zone: str
+    """IANA zone of the branch, from the catalogue."""
+    weekly: Week
+    """Opening hours; without any, every day is open all day."""
+    closed: list[Closing]
+    """Closed days, in order."""
+    seasons: list[Season]
+    """Times with other hours; the last one that includes a day decides."""
+    confirmed_years: list[int]
+    """Years whose holidays a manager has confirmed."""
+
+
+class Holidays(ResponseModel):
+    """Holidays of a year, to confirm in calendars."""
+
+    total: int
+    """Number of days."""
+    hits: list[Closing]
+    """One closing a day, in order."""
+
+
+class HolidaysQuery(QueryModel):
+    year: Annotated[int, WholeNumber(2000, 2100)] = Field(description="Year.", examples=[2026])
+
+
+_CLOSING = {"from": "2026-03-21", "to": "2026-03-21", "why": "Hari Raya Idul Fitri", "is_estimated": False}
+_WEEK = {**dict.fromkeys(DAYS, _OFFICE), "fri": _FRIDAY, "sun": []}
+_EXAMPLE = {
+    "branch": "PST",
+    "version": 3,
+    "zone": "Asia/Jakarta",
+    "weekly": _WEEK,
+    "closed": [_CLOSING],
+    "seasons": [{"from": "2026-02-18", "to": "2026-03-17", "why": "Ramadan", "weekly": _WEEK}],
+    "confirmed_years": [2026],
+}
+
+
+@router.get(
+    "/calendars/{branch}",
+    response_model=Calendar,
+    **documented(operation="get_calendar", summary="When a branch is open", example=_EXAMPLE, errors=ERRORS),
+)
+async def get(
+    request: Request, branch: BranchCode, query: Annotated[QueryModel, Query()], circulation: Circulation
+) -> Response:
+    """The calendar of a branch; version 0 and no hours when none was saved: every day is open."""
+    return _calendar((await call(request, circulation.GetCalendar, wire.GetCalendarRequest(branch=branch))).calendar)
+
+
+@router.put(
+    "/calendars/{branch}",
+    response_model=Calendar,
+    **documented(
+        operation="put_calendar",
+        summary="Replace the calendar of a branch",
+        example=_EXAMPLE,
+        errors=ERRORS,
+        method="/rangkiang.circulation.v1.Circulation/PutCalendar",
+    ),
+)
+async def put(
+    request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
+) -> Response:
+    """The calendar is judged as a whole: overlapping hours or reversed dates refuse it."""
+    message = wire.PutCalendarRequest(calendar=body.message(branch, version))
+    return _calendar((await call(request, circulation.PutCalendar, message)).calendar)
+
+
+@router.get(
+    "/holidays",
+    response_model=Holidays,
+    **documented(
+        operation="propose_holidays",
+        summary="Indonesian public holidays and joint leave days of a year",
+        example={"total": 1, "hits": [_CLOSING]},
+        errors=(400, 401, 403, 429, 503, 504),
+    ),
+)
+async def holidays(request: Request, query: Annotated[HolidaysQuery, Query()], circulation: Circulation) -> Response:
+    """Days for a manager to confirm in a calendar. Dates by the moon that are not decreed yet are estimates."""
+    reply = await call(request, circulation.ProposeHolidays, wire.ProposeHolidaysRequest(year=query.year))
+    hits = [Closing(**plain(closing)) for closing in reply.closed]
+    return private(Holidays(total=len(hits), hits=hits))
+
+
+def _calendar(message: wire.Calendar) -> Response:
+    values = plain(message) | {"weekly": _week(message.weekly)}
+    for season, values_of_season in zip(message.seasons, values["seasons"], strict=True):
+        values_of_season["weekly"] = _week(season.weekly)
+    response = private(Calendar(**values))
+    response.headers["ETag"] = version_tag(message.version)
+    return response
+
+
+def _week(days: Iterable[wire.Weekday]) -> dict[str, list[list[str]]]:
+    return {day.day: [[interval.opens, interval.closes] for interval in day.hours] for day in days}

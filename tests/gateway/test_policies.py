@@ -1,0 +1,134 @@
+"""Lending rules over HTTP: policies, calendars, holidays and the report of lending."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from chassis.auth import Principal
+from chassis.context import system
+from gateway.api.policies import PolicyRowBody
+from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
+from rangkiang.common.v1.text_pb2 import LocalText
+from services.circulation.institutions import copy_institutions
+from services.circulation.policies import PolicyRow, write_rows
+from services.circulation.tables import DailyFact
+from services.members.keys import Keys
+from services.members.roles import scopes_of
+from services.members.settings import MembersSettings
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import running, served_catalog, served_gateway
+
+OWN = UUID(int=1)
+TEST = system("test")
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[httpx.Client]:
+    """The API as a manager calls it."""
+    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog) as address:
+        members = running["members"]
+        keys = Keys(members.database, members.settings.of(MembersSettings))
+        assert keys.master.fingerprint
+        name = LocalText(id="Pusat", en="Main")
+        branch = BranchCopy(id=str(uuid.uuid4()), code="PST", name=name, zone="Asia/Jayapura")
+        copy = InstitutionCopy(
+            id=str(OWN), version=1, code="PKS", name=name, kind="public", zone="Asia/Jakarta", branches=[branch]
+        )
+        with running["circulation"].database.transaction(TEST) as session:
+            copy_institutions(session, [copy])
+        principal = Principal(str(uuid.uuid4()), str(OWN), str(uuid.uuid4()), scopes_of(["manager"]))
+        headers = {"Authorization": f"Bearer {keys.sign(principal)}", "Accept-Language": "en"}
+        with httpx.Client(base_url=f"{address}/api/v1", headers=headers, timeout=30) as http:
+            yield http
+
+
+def put(api: httpx.Client, path: str, body: Any, tag: str) -> httpx.Response:
+    return api.put(path, json=body, headers={"If-Match": tag})
+
+
+def test_rules_are_read_changed_and_sent_back(api):
+    answer = api.get("/policies")
+    assert (answer.status_code, answer.headers["ETag"]) == (200, '"0"')
+    rules = answer.json()
+    rules["rows"][0] |= {"loan_limit": 4, "last_due_on": "2026-12-18"}
+    judged = put(api, "/policies", {**rules, "dry_run": True}, answer.headers["ETag"])
+    assert (judged.status_code, judged.headers["ETag"]) == (200, '"0"')
+    saved = put(api, "/policies", rules, answer.headers["ETag"])
+    assert (saved.status_code, saved.headers["ETag"]) == (200, '"1"')
+    assert api.get("/policies").json() == saved.json() == {**rules, "version": 1}
+    late = put(api, "/policies", {**rules, "default_category": "anak"}, answer.headers["ETag"])
+    assert (late.status_code, late.json()["reason"]) == (412, "VERSION_OUTDATED")
+    assert api.put("/policies", json=rules).status_code == 428
+
+
+def test_rules_with_faults_are_refused_with_each_of_them(api):
+    tag = api.get("/policies").headers["ETag"]
+    rows = [{"category": "umun", "period": 0}, {"category": "umum", "fine_per_day": 1000, "suspension_cap": 30}]
+    answer = put(api, "/policies", {"rows": rows, "default_category": "umum"}, tag)
+    assert answer.status_code == 400
+    assert {(one["reason"], one["facts"]["field"]) for one in answer.json()["refusals"]} == {
+        ("POLICY_GAP", "rows"),
+        ("POLICY_CODE_UNKNOWN", "rows[0].category"),
+        ("POLICY_VALUE_INVALID", "rows[0].period"),
+        ("POLICY_FINE_AND_SUSPENSION", "rows[1].suspension_cap"),
+    }
+    unread = put(api, "/policies", {"rows": [{"period": -1, "colour": "red"}]}, tag)
+    assert [one["reason"] for one in unread.json()["refusals"]] == ["FIELD_OUT_OF_RANGE", "FIELD_UNKNOWN"]
+
+
+def test_a_row_of_the_api_has_the_defaults_of_the_service():
+    given = PolicyRowBody().model_dump()
+    assert given == write_rows([PolicyRow()])[0]
+
+
+def test_a_calendar_is_read_changed_and_sent_back(api):
+    answer = api.get("/calendars/PST")
+    assert answer.headers["ETag"] == '"0"'
+    calendar = answer.json()
+    assert (calendar["zone"], calendar["closed"]) == ("Asia/Jayapura", [])
+    holidays = api.get("/holidays", params={"year": 2026}).json()
+    calendar["weekly"] |= {"mon": [["08:00", "16:00"]], "fri": [["08:00", "11:30"], ["13:30", "16:00"]]}
+    calendar["closed"] = [day for day in holidays["hits"] if day["from"].startswith("2026-03")]
+    calendar["seasons"] = [
+        {"from": "2026-02-18", "to": "2026-03-17", "why": "Ramadan", "weekly": {"mon": [["08:00", "14:00"]]}}
+    ]
+    calendar["confirmed_years"] = [2026]
+    saved = put(api, "/calendars/PST", calendar, answer.headers["ETag"])
+    assert (saved.status_code, saved.headers["ETag"]) == (200, '"1"')
+    assert api.get("/calendars/PST").json() == saved.json()
+    assert [day["from"][-2:] for day in saved.json()["closed"]] == ["18", "19", "20", "21", "22", "23", "24"]
+    assert saved.json()["weekly"]["fri"] == [["08:00", "11:30"], ["13:30", "16:00"]]
+    late = put(api, "/calendars/PST", {"weekly": {}}, answer.headers["ETag"])
+    assert (late.status_code, late.json()["facts"]["version"]) == (412, 1)
+    wrong = put(api, "/calendars/PST", {"weekly": {"mon": [["16:00", "08:00"]]}, "closed": [{"from": "x"}]}, '"1"')
+    assert [one["facts"]["field"] for one in wrong.json()["refusals"]] == ["weekly.mon[0]", "closed[0].from"]
+    assert put(api, "/calendars/PST", {"weekly": {"senin": []}}, '"1"').json()["reason"] == "FIELD_UNKNOWN"
+    assert api.get("/calendars/nowhere").json()["reason"] == "BRANCH_UNKNOWN"
+
+
+def test_the_report_is_json_or_csv(api):
+    columns = ("collection", "ddc_class", "language", "audience", "category", "age_band", "sex", "region", "channel")
+    fact = dict.fromkeys(columns, "") | {"institution_id": OWN, "date": date(2026, 6, 1), "kind": "loan"}
+    with running["circulation"].database.transaction(TEST) as session:
+        session.execute(insert(DailyFact), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1")])
+    days = {"from": "2026-06-01", "to": "2026-06-30"}
+    report = api.get("/reports/lending", params=days).json()
+    assert [(row["value"], row["loans"]) for row in report["hits"]] == [("=1+1", 1), ("PST", 1)]
+    lines = "\ufeffbranch,loans,renewals,returns,in_library_uses,refusals\r\n'=1+1,1,0,0,0,0\r\nPST,1,0,0,0,0\r\n"
+    for request in (
+        {"params": {**days, "format": "csv"}},
+        {"params": days, "headers": {"Accept": "text/csv"}},
+    ):
+        answer = api.get("/reports/lending", **request)
+        assert (answer.headers["Content-Type"], answer.text) == ("text/csv; charset=utf-8", lines)
+    wrong = api.get("/reports/lending", params={**days, "by": "member"})
+    assert wrong.json()["reason"] == "PARAMETER_NOT_A_CHOICE"
+    assert api.get("/reports/lending", params={**days, "to": "2026"}).json()["reason"] == "REPORT_DAYS_INVALID"
