@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from chassis.service import Service
+from chassis.service import Consumer, Job, Projection, Service
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
+from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
 from services.circulation.tables import Table
 
 SERVICE = Service(
@@ -23,4 +25,38 @@ SERVICE = Service(
     ),
     rpc="services.circulation.rpc:servicer",
     adder="rangkiang.circulation.v1.circulation_pb2_grpc:add_CirculationServicer_to_server",
+    consumers=(
+        Consumer("institutions", InstitutionsChanged, "services.circulation.handlers:copy_institutions"),
+        Consumer("items", ItemsChanged, "services.circulation.handlers:copy_items"),
+        Consumer("members", MembersChanged, "services.circulation.handlers:copy_members"),
+        Consumer("member-erased", MemberErased, "services.circulation.handlers:erase_member"),
+    ),
+    projections=(
+        Projection(
+            name="institutions",
+            owner="catalog",
+            fill="services.circulation.rpc.snapshots:copy_institutions",
+            is_empty="services.circulation.institutions:is_empty",
+        ),
+        Projection(
+            name="items",
+            owner="catalog",
+            fill="services.circulation.rpc.snapshots:copy_items",
+            is_empty="services.circulation.copies:is_empty",
+        ),
+        Projection(
+            name="members",
+            owner="members",
+            fill="services.circulation.rpc.snapshots:copy_members",
+            is_empty="services.circulation.borrowers:is_empty",
+        ),
+    ),
+    jobs=(
+        Job(
+            name="forgetting",
+            run="services.circulation.jobs:forget_borrowers",
+            lease="forgetting",
+            every_seconds=86_400,
+        ),
+    ),
 )

@@ -175,7 +175,6 @@ def loan_row(
         "policy_version": policy_version,
         "policy_row": policy_row,
         "days": days_json(due_moment.days),
-        "keep_history": False,
         "returned_at": None,
         "returned_branch_id": None,
     }

@@ -91,6 +91,7 @@ class Borrower(Table):
     version          of members' row; an older fact changes nothing
     card             the first of its numbers
     blocks           [{"reason": …, "ends_on": ISO 8601 or ""}]
+    keeps_history    agreed that returned loans keep naming the member
     merged_into      the member that this one was merged into
     is_erased        the row stays without values, so that no late fact brings them back
     lending_version  grows with each loan and suspension and guards the next one
@@ -110,6 +111,7 @@ class Borrower(Table):
     region: Mapped[str] = mapped_column(String(16))
     group: Mapped[str]
     is_organisation: Mapped[bool]
+    keeps_history: Mapped[bool]
     merged_into: Mapped[UUID | None]
     is_erased: Mapped[bool]
     lending_version: Mapped[int]

@@ -22,7 +22,6 @@ class Loan(Table):
     policy_version  of the policies that decided
     policy_row      the row that decided, with the fields of services.circulation.policies
     days            days of the calendar that moved the due day: [{"date": ISO 8601, "is_open": …, "why": …}]
-    keep_history    the borrower chose to keep it after the return
     """
 
     __tablename__ = "loans"
@@ -47,8 +46,8 @@ class Loan(Table):
         Index(
             "loans_to_clear",
             "returned_at",
-            sqlite_where="borrower_id IS NOT NULL AND NOT keep_history",
-            postgresql_where="borrower_id IS NOT NULL AND NOT keep_history",
+            sqlite_where="borrower_id IS NOT NULL AND returned_at IS NOT NULL",
+            postgresql_where="borrower_id IS NOT NULL AND returned_at IS NOT NULL",
         ),
     )
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -65,7 +64,6 @@ class Loan(Table):
     policy_version: Mapped[int]
     policy_row: Mapped[dict[str, Any]]
     days: Mapped[list[dict[str, Any]]]
-    keep_history: Mapped[bool]
     returned_at: Mapped[datetime | None]
     returned_branch_id: Mapped[UUID | None]
 

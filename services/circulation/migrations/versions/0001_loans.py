@@ -25,7 +25,7 @@ PROTECTED = (
     "refusal_counts",
 )
 OPEN = "returned_at IS NULL"
-TO_CLEAR = "borrower_id IS NOT NULL AND NOT keep_history"
+TO_CLEAR = "borrower_id IS NOT NULL AND returned_at IS NOT NULL"
 NOT_IN = "state <> 'in'"
 
 
@@ -144,6 +144,7 @@ def _borrowers() -> None:
         _text("region", 16),
         _text("group"),
         _flag("is_organisation"),
+        _flag("keeps_history"),
         _id("merged_into", nullable=True),
         _flag("is_erased"),
         _number("lending_version"),
@@ -175,7 +176,6 @@ def _loans() -> None:
         _number("policy_version"),
         _json("policy_row"),
         _json("days"),
-        _flag("keep_history"),
         _time("returned_at", nullable=True),
         _id("returned_branch_id", nullable=True),
     )

@@ -1,0 +1,33 @@
+"""What facts of the catalogue and of members mean to circulation. Each fact is whole; an older one changes nothing."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from rangkiang.catalog.v1.events_pb2 import InstitutionsChanged, ItemsChanged
+from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
+from services.circulation import borrowers, copies, institutions
+
+
+def copy_institutions(session: Session, fact: InstitutionsChanged, _context: Context) -> None:
+    """Keep institutions and branches that the catalogue added or changed."""
+    institutions.copy_institutions(session, fact.institutions)
+
+
+def copy_items(session: Session, fact: ItemsChanged, _context: Context) -> None:
+    """Keep items that the catalogue added, changed or deleted; their loans stay."""
+    copies.copy_items(session, fact.items)
+
+
+def copy_members(session: Session, fact: MembersChanged, _context: Context) -> None:
+    """Keep members that came, changed or went to another member, whose loans go with them."""
+    borrowers.copy_members(session, fact.members)
+
+
+def erase_member(session: Session, fact: MemberErased, context: Context) -> None:
+    """Take an erased member off every loan."""
+    institution_id = copies.read_id(context.institution)
+    borrowers.erase_member(session, UUID(fact.id), fact.version, institution_id=institution_id)

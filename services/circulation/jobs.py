@@ -1,0 +1,56 @@
+"""Jobs of circulation: borrowers are taken off the loans that they returned."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from chassis import clock
+from chassis.context import system
+from chassis.db import Database
+from chassis.service import Resources
+from services.circulation.tables import Borrower, Loan, Suspension
+
+KEPT = timedelta(days=14)
+BATCH = 200
+PAUSE_SECONDS = 0.005
+FORGETTING = system("forgetting")
+
+
+def forget_borrowers(resources: Resources, stop: threading.Event) -> None:
+    """Take each borrower off the loans that were returned 14 days ago, unless the borrower keeps a history."""
+    forget_since(resources.database, clock.now() - KEPT, stop)
+
+
+def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:
+    """Take borrowers off loans that were returned until a moment, in batches. Returns the number of loans."""
+    count = 0
+    while not stop.is_set():
+        # Read outside the write turn: it is looked for in all loans.
+        with database.reading(FORGETTING) as session:
+            ids = _returned_loans(session, until)
+        if not ids:
+            break
+        with database.transaction(FORGETTING) as session:
+            session.execute(update(Loan).where(Loan.id.in_(ids)).values(borrower_id=None))
+            # A suspension lasts longer than that; it no longer names the loan.
+            session.execute(update(Suspension).where(Suspension.loan_id.in_(ids)).values(loan_id=None))
+        count += len(ids)
+        stop.wait(PAUSE_SECONDS)
+    with database.transaction(FORGETTING) as session:
+        session.execute(delete(Suspension).where(Suspension.ends_on < until.date()))
+    return count
+
+
+def _returned_loans(session: Session, until: datetime) -> list[object]:
+    query = (
+        select(Loan.id)
+        .outerjoin(Borrower, Borrower.id == Loan.borrower_id)
+        .where(Loan.borrower_id.is_not(None), Loan.returned_at <= until)
+        .where(or_(Borrower.id.is_(None), ~Borrower.keeps_history))
+        .limit(BATCH)
+    )
+    return list(session.scalars(query))
