@@ -13,6 +13,7 @@ from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import CONTROL
 from gateway.api.schemas import JSON, ResponseModel
 from gateway.api.serializers import plain
+from gateway.api.writes import Version, version_tag
 from gateway.clients import Members, call
 from rangkiang.members.v1 import staff_pb2 as wire
 
@@ -74,6 +75,8 @@ class StaffMember(ResponseModel):
     """True when an authenticator is set up."""
     last_sign_in: str | None = None
     """When the person last signed in (UTC)."""
+    version: int
+    """Version of the roles, for If-Match."""
 
 
 class AddedStaff(StaffMember):
@@ -81,6 +84,13 @@ class AddedStaff(StaffMember):
 
     link: str
     """Path of the page for the first password; it works once, within 24 hours, and is shown nowhere else."""
+
+
+class MadeLink(ResponseModel):
+    """A new one-time link."""
+
+    link: str
+    """Path of the page for a new password; it works once, within 24 hours, and is shown nowhere else."""
 
 
 class StaffList(ResponseModel):
@@ -128,6 +138,7 @@ _STAFF = {
     "roles": ["desk"],
     "has_password": True,
     "has_second_factor": False,
+    "version": 1,
 }
 _CLIENT = {
     "id": "0192f3a4-5b6c-7d8e-9f01-23456789abce",
@@ -183,10 +194,34 @@ async def add_staff(request: Request, body: NewStaff, members: Members) -> Respo
         method=f"{SERVICE}/SetRoles",
     ),
 )
-async def set_roles(request: Request, account_id: AccountId, body: RolesChange, members: Members) -> Response:
+async def set_roles(
+    request: Request, account_id: AccountId, body: RolesChange, members: Members, version: Version
+) -> Response:
     """The person's sessions end. Without roles the account is closed."""
-    reply = await call(request, members.SetRoles, wire.SetRolesRequest(id=account_id, roles=body.roles))
-    return _json(StaffMember(**plain(reply.member)))
+    message = wire.SetRolesRequest(id=account_id, roles=body.roles, version=version)
+    reply = await call(request, members.SetRoles, message)
+    response = _json(StaffMember(**plain(reply.member)))
+    response.headers["ETag"] = version_tag(reply.member.version)
+    return response
+
+
+@router.post(
+    "/staff/{account_id}/links",
+    response_model=MadeLink,
+    status_code=201,
+    **documented(
+        operation="make_link",
+        summary="Make a one-time link for a person of staff",
+        example={"link": "/sign-in/link/zAs4g7HVwIe5QZzQdDuaPGmBnACtT1wA"},
+        status=201,
+        errors=(400, 401, 403, 404, 409, 422, 429, 503, 504),
+        method=f"{SERVICE}/MakeLink",
+    ),
+)
+async def make_link(request: Request, account_id: AccountId, members: Members) -> Response:
+    """For a forgotten password or a lost second factor. Earlier links are void; the password stays valid until then."""
+    reply = await call(request, members.MakeLink, wire.MakeLinkRequest(id=account_id))
+    return _json(MadeLink(link=f"/sign-in/link/{reply.link}"), status=201)
 
 
 @router.get(

@@ -47,13 +47,12 @@ async def add_staff(request: Request) -> Response:
     except Error as problem:
         form = signed_in_form(request, {"user": user, "name": name, "roles": roles})
         return await _list_page(request, refuse(request, form, problem, _FIELDS), status=problem.http_status)
-    return page(
-        request,
-        "staff_added.html",
-        query="",
-        person=reply.member,
-        link=absolute_url(request, f"/sign-in/link/{reply.link}"),
-    )
+    return _link_page(request, reply.member, reply.link, is_new=True)
+
+
+def _link_page(request: Request, person: wire.StaffMember, link: str, *, is_new: bool) -> Response:
+    address = absolute_url(request, f"/sign-in/link/{link}")
+    return page(request, "staff_added.html", query="", person=person, link=address, is_new=is_new)
 
 
 def role_options(request: Request) -> list[tuple[str, str, str]]:
@@ -86,7 +85,12 @@ async def set_roles(request: Request) -> Response:
     if not roles and not closes:
         form.errors["roles"] = wording(language(request)).say("staff.without_roles")
         return await _person_page(request, form, status=400)
-    message = wire.SetRolesRequest(id=request.path_params["account_id"], roles=roles)
+    version = fields.text("version")
+    message = wire.SetRolesRequest(
+        id=request.path_params["account_id"],
+        roles=roles,
+        version=int(version) if version.isdecimal() and len(version) < 19 else 0,
+    )
     try:
         await call(request, members(request).SetRoles, message)
     except NotFound:
@@ -96,10 +100,26 @@ async def set_roles(request: Request) -> Response:
     return redirect("/staff")
 
 
+@router.post("/staff/{account_id}/links")
+@for_signed_in
+async def make_link(request: Request) -> Response:
+    """Make a new one-time link and show it, this time only."""
+    await read_form(request)
+    message = wire.MakeLinkRequest(id=request.path_params["account_id"])
+    try:
+        reply = await call(request, members(request).MakeLink, message)
+    except NotFound:
+        raise
+    except Error as problem:
+        form = refuse(request, signed_in_form(request), problem, {})
+        return await _person_page(request, form, status=problem.http_status)
+    return _link_page(request, reply.member, reply.link, is_new=False)
+
+
 async def _person_page(request: Request, form: Form, *, status: int = 200) -> Response:
     person = await _find(request)
     if "roles" not in form.values:
-        form.values = {"roles": list(person.roles)}
+        form.values = {**form.values, "roles": list(person.roles)}
     return page(
         request,
         "staff_person.html",

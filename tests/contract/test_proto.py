@@ -57,6 +57,10 @@ NOT_KEYED = {
     "Members/UseLink": "a one-time link works once",
     "Members/ChangePassword": "needs the password of before",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
+    "Catalog/ChangeItem": "for the version in If-Match; a second time is refused as outdated",
+    "Circulation/PutPolicies": "for the version in If-Match; a second time is refused as outdated",
+    "Circulation/PutCalendar": "for the version in If-Match; a second time is refused as outdated",
+    "Members/SetRoles": "for the version in If-Match; a second time is refused as outdated",
 }
 
 

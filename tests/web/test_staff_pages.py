@@ -115,6 +115,29 @@ def test_roles_change_and_an_account_is_closed_by_its_own_button(admin: Visitor)
     assert admin.response.status_code == 404
 
 
+def test_roles_that_somebody_else_has_changed_are_seen_before_they_are_replaced(admin: Visitor) -> None:
+    person = add_staff(new_user("both"), "desk", name=new_user("Both"))
+    path = f"/staff/{person.id}"
+    admin.open(path)
+    old = admin.form(path)
+    admin.send(path, {"roles": ["cataloguer"]}, follow=False)
+    admin.open(path)
+    assert admin.send(path, {"roles": ["manager"], "version": old["version"]}).status_code == 412
+    assert admin.page.xpath("//*[@role='alert']")
+    assert admin.send(path, {"roles": ["manager"]}, follow=False).status_code == 303
+
+
+def test_a_new_link_is_shown_once_and_opens_the_page_for_a_password(admin: Visitor) -> None:
+    person = add_staff(new_user("link"), "desk", name=new_user("Link"))
+    path = f"/staff/{person.id}"
+    admin.open(path)
+    assert admin.send(f"{path}/links").status_code == 200
+    [link] = admin.page.xpath("//code[@class='copied']/text()")
+    assert link not in admin.open(path).text_content()
+    admin.open(link)
+    assert admin.page.xpath("//input[@name='password']")
+
+
 def test_a_client_has_its_secret_once_and_is_revoked(admin: Visitor, address: str) -> None:
     name = new_user("client")
     admin.open("/clients")

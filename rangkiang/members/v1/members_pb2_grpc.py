@@ -101,6 +101,11 @@ class MembersStub:
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesReply.FromString,
                 _registered_method=True)
+        self.MakeLink = channel.unary_unary(
+                '/rangkiang.members.v1.Members/MakeLink',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkReply.FromString,
+                _registered_method=True)
         self.ListClients = channel.unary_unary(
                 '/rangkiang.members.v1.Members/ListClients',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.ListClientsRequest.SerializeToString,
@@ -306,6 +311,13 @@ class MembersServicer:
 
     def SetRoles(self, request, context):
         """Replaces the roles of a person of staff; without roles the account is closed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MakeLink(self, request, context):
+        """Makes a one-time link with which a person of staff sets a new password; earlier links are void.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -541,6 +553,11 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.SetRoles,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesReply.SerializeToString,
+            ),
+            'MakeLink': grpc.unary_unary_rpc_method_handler(
+                    servicer.MakeLink,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkReply.SerializeToString,
             ),
             'ListClients': grpc.unary_unary_rpc_method_handler(
                     servicer.ListClients,
@@ -988,6 +1005,33 @@ class Members:
             '/rangkiang.members.v1.Members/SetRoles',
             rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_staff__pb2.SetRolesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MakeLink(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/MakeLink',
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_staff__pb2.MakeLinkReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -63,6 +63,8 @@ class MembersStub:
     """Adds a person of staff, with a one-time link for the first password."""
     SetRoles: _grpc.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]
     """Replaces the roles of a person of staff; without roles the account is closed."""
+    MakeLink: _grpc.UnaryUnaryMultiCallable[_staff_pb2.MakeLinkRequest, _staff_pb2.MakeLinkReply]
+    """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
     ListClients: _grpc.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]
     """The clients of the caller's institution."""
     AddClient: _grpc.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]
@@ -141,6 +143,8 @@ class MembersAsyncStub(MembersStub):
     """Adds a person of staff, with a one-time link for the first password."""
     SetRoles: _aio.UnaryUnaryMultiCallable[_staff_pb2.SetRolesRequest, _staff_pb2.SetRolesReply]  # type: ignore[assignment]
     """Replaces the roles of a person of staff; without roles the account is closed."""
+    MakeLink: _aio.UnaryUnaryMultiCallable[_staff_pb2.MakeLinkRequest, _staff_pb2.MakeLinkReply]  # type: ignore[assignment]
+    """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
     ListClients: _aio.UnaryUnaryMultiCallable[_staff_pb2.ListClientsRequest, _staff_pb2.ListClientsReply]  # type: ignore[assignment]
     """The clients of the caller's institution."""
     AddClient: _aio.UnaryUnaryMultiCallable[_staff_pb2.AddClientRequest, _staff_pb2.AddClientReply]  # type: ignore[assignment]
@@ -288,6 +292,14 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_staff_pb2.SetRolesReply, _abc.Awaitable[_staff_pb2.SetRolesReply]]:
         """Replaces the roles of a person of staff; without roles the account is closed."""
+
+    @_abc_1.abstractmethod
+    def MakeLink(
+        self,
+        request: _staff_pb2.MakeLinkRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_staff_pb2.MakeLinkReply, _abc.Awaitable[_staff_pb2.MakeLinkReply]]:
+        """Makes a one-time link with which a person of staff sets a new password; earlier links are void."""
 
     @_abc_1.abstractmethod
     def ListClients(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/staff.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa7\x01\n\x0bStaffMember\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x14\n\x0chas_password\x18\x05 \x01(\x08\x12\x19\n\x11has_second_factor\x18\x06 \x01(\x08\x12\x30\n\x0clast_sign_in\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x12\n\x10ListStaffRequest\"B\n\x0eListStaffReply\x12\x30\n\x05staff\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.StaffMember\"<\n\x0f\x41\x64\x64StaffRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\"P\n\rAddStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\",\n\x0fSetRolesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\"B\n\rSetRolesReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\xc0\x01\n\x06\x43lient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12ListClientsRequest\"A\n\x10ListClientsReply\x12-\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1c.rangkiang.members.v1.Client\".\n\x10\x41\x64\x64\x43lientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"N\n\x0e\x41\x64\x64\x43lientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\x12\x0e\n\x06secret\x18\x02 \x01(\t\"!\n\x13RevokeClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x11RevokeClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Clientb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/members/v1/staff.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb8\x01\n\x0bStaffMember\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04user\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\r\n\x05roles\x18\x04 \x03(\t\x12\x14\n\x0chas_password\x18\x05 \x01(\x08\x12\x19\n\x11has_second_factor\x18\x06 \x01(\x08\x12\x30\n\x0clast_sign_in\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07version\x18\x08 \x01(\x03\"\x12\n\x10ListStaffRequest\"B\n\x0eListStaffReply\x12\x30\n\x05staff\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.StaffMember\"<\n\x0f\x41\x64\x64StaffRequest\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\"P\n\rAddStaffReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"=\n\x0fSetRolesRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x0f\n\x07version\x18\x03 \x01(\x03\"B\n\rSetRolesReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\"\x1d\n\x0fMakeLinkRequest\x12\n\n\x02id\x18\x01 \x01(\t\"P\n\rMakeLinkReply\x12\x31\n\x06member\x18\x01 \x01(\x0b\x32!.rangkiang.members.v1.StaffMember\x12\x0c\n\x04link\x18\x02 \x01(\t\"\xc0\x01\n\x06\x43lient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12,\n\x08\x61\x64\x64\x65\x64_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nrevoked_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x14\n\x12ListClientsRequest\"A\n\x10ListClientsReply\x12-\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1c.rangkiang.members.v1.Client\".\n\x10\x41\x64\x64\x43lientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\"N\n\x0e\x41\x64\x64\x43lientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Client\x12\x0e\n\x06secret\x18\x02 \x01(\t\"!\n\x13RevokeClientRequest\x12\n\n\x02id\x18\x01 \x01(\t\"A\n\x11RevokeClientReply\x12,\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Clientb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,35 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'rangkiang.members.v1.staff_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_STAFFMEMBER']._serialized_start=92
-  _globals['_STAFFMEMBER']._serialized_end=259
-  _globals['_LISTSTAFFREQUEST']._serialized_start=261
-  _globals['_LISTSTAFFREQUEST']._serialized_end=279
-  _globals['_LISTSTAFFREPLY']._serialized_start=281
-  _globals['_LISTSTAFFREPLY']._serialized_end=347
-  _globals['_ADDSTAFFREQUEST']._serialized_start=349
-  _globals['_ADDSTAFFREQUEST']._serialized_end=409
-  _globals['_ADDSTAFFREPLY']._serialized_start=411
-  _globals['_ADDSTAFFREPLY']._serialized_end=491
-  _globals['_SETROLESREQUEST']._serialized_start=493
-  _globals['_SETROLESREQUEST']._serialized_end=537
-  _globals['_SETROLESREPLY']._serialized_start=539
-  _globals['_SETROLESREPLY']._serialized_end=605
-  _globals['_CLIENT']._serialized_start=608
-  _globals['_CLIENT']._serialized_end=800
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=802
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=822
-  _globals['_LISTCLIENTSREPLY']._serialized_start=824
-  _globals['_LISTCLIENTSREPLY']._serialized_end=889
-  _globals['_ADDCLIENTREQUEST']._serialized_start=891
-  _globals['_ADDCLIENTREQUEST']._serialized_end=937
-  _globals['_ADDCLIENTREPLY']._serialized_start=939
-  _globals['_ADDCLIENTREPLY']._serialized_end=1017
-  _globals['_REVOKECLIENTREQUEST']._serialized_start=1019
-  _globals['_REVOKECLIENTREQUEST']._serialized_end=1052
-  _globals['_REVOKECLIENTREPLY']._serialized_start=1054
-  _globals['_REVOKECLIENTREPLY']._serialized_end=1119
+  _globals['_STAFFMEMBER']._serialized_end=276
+  _globals['_LISTSTAFFREQUEST']._serialized_start=278
+  _globals['_LISTSTAFFREQUEST']._serialized_end=296
+  _globals['_LISTSTAFFREPLY']._serialized_start=298
+  _globals['_LISTSTAFFREPLY']._serialized_end=364
+  _globals['_ADDSTAFFREQUEST']._serialized_start=366
+  _globals['_ADDSTAFFREQUEST']._serialized_end=426
+  _globals['_ADDSTAFFREPLY']._serialized_start=428
+  _globals['_ADDSTAFFREPLY']._serialized_end=508
+  _globals['_SETROLESREQUEST']._serialized_start=510
+  _globals['_SETROLESREQUEST']._serialized_end=571
+  _globals['_SETROLESREPLY']._serialized_start=573
+  _globals['_SETROLESREPLY']._serialized_end=639
+  _globals['_MAKELINKREQUEST']._serialized_start=641
+  _globals['_MAKELINKREQUEST']._serialized_end=670
+  _globals['_MAKELINKREPLY']._serialized_start=672
+  _globals['_MAKELINKREPLY']._serialized_end=752
+  _globals['_CLIENT']._serialized_start=755
+  _globals['_CLIENT']._serialized_end=947
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=949
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=969
+  _globals['_LISTCLIENTSREPLY']._serialized_start=971
+  _globals['_LISTCLIENTSREPLY']._serialized_end=1036
+  _globals['_ADDCLIENTREQUEST']._serialized_start=1038
+  _globals['_ADDCLIENTREQUEST']._serialized_end=1084
+  _globals['_ADDCLIENTREPLY']._serialized_start=1086
+  _globals['_ADDCLIENTREPLY']._serialized_end=1164
+  _globals['_REVOKECLIENTREQUEST']._serialized_start=1166
+  _globals['_REVOKECLIENTREQUEST']._serialized_end=1199
+  _globals['_REVOKECLIENTREPLY']._serialized_start=1201
+  _globals['_REVOKECLIENTREPLY']._serialized_end=1266
 # @@protoc_insertion_point(module_scope)

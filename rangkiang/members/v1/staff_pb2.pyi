@@ -32,12 +32,15 @@ class StaffMember(_message.Message):
     HAS_PASSWORD_FIELD_NUMBER: _builtins.int
     HAS_SECOND_FACTOR_FIELD_NUMBER: _builtins.int
     LAST_SIGN_IN_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     user: _builtins.str
     name: _builtins.str
     has_password: _builtins.bool
     """False until the one-time link was used."""
     has_second_factor: _builtins.bool
+    version: _builtins.int
+    """Of the roles."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -52,10 +55,11 @@ class StaffMember(_message.Message):
         has_password: _builtins.bool = ...,
         has_second_factor: _builtins.bool = ...,
         last_sign_in: _timestamp_pb2.Timestamp | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["last_sign_in", b"last_sign_in"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_password", b"has_password", "has_second_factor", b"has_second_factor", "id", b"id", "last_sign_in", b"last_sign_in", "name", b"name", "roles", b"roles", "user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["has_password", b"has_password", "has_second_factor", b"has_second_factor", "id", b"id", "last_sign_in", b"last_sign_in", "name", b"name", "roles", b"roles", "user", b"user", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -152,7 +156,10 @@ class SetRolesRequest(_message.Message):
 
     ID_FIELD_NUMBER: _builtins.int
     ROLES_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     id: _builtins.str
+    version: _builtins.int
+    """The version that the caller has read."""
     @_builtins.property
     def roles(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -160,10 +167,11 @@ class SetRolesRequest(_message.Message):
         *,
         id: _builtins.str = ...,
         roles: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "roles", b"roles"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "roles", b"roles", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -188,6 +196,50 @@ class SetRolesReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SetRolesReply: _TypeAlias = SetRolesReply  # noqa: Y015
+
+@_typing.final
+class MakeLinkRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    """Of a person of staff."""
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeLinkRequest: _TypeAlias = MakeLinkRequest  # noqa: Y015
+
+@_typing.final
+class MakeLinkReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    LINK_FIELD_NUMBER: _builtins.int
+    link: _builtins.str
+    """The secret part of the one-time link."""
+    @_builtins.property
+    def member(self) -> Global___StaffMember: ...
+    def __init__(
+        self,
+        *,
+        member: Global___StaffMember | None = ...,
+        link: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["member", b"member"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["link", b"link", "member", b"member"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MakeLinkReply: _TypeAlias = MakeLinkReply  # noqa: Y015
 
 @_typing.final
 class Client(_message.Message):

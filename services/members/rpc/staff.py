@@ -50,15 +50,24 @@ class StaffMethods:
 
     def SetRoles(self, request: wire.SetRolesRequest, context: grpc.ServicerContext) -> wire.SetRolesReply:
         caller = rpc.context(context)
-
-        def change() -> wire.SetRolesReply:
-            person = accounts.set_roles(session, request.id, list(request.roles), context=caller)
+        with self._database.transaction(caller) as session:
+            person = accounts.set_roles(
+                session, request.id, list(request.roles), version=request.version, context=caller
+            )
             facts = {"roles": person.roles}
             audit.record(session, caller, "members.set_roles", kind="account", object_id=person.account.id, facts=facts)
             return wire.SetRolesReply(member=_member(person))
 
+    def MakeLink(self, request: wire.MakeLinkRequest, context: grpc.ServicerContext) -> wire.MakeLinkReply:
+        caller, master = rpc.context(context), self._keys.master
+
+        def make() -> wire.MakeLinkReply:
+            person, link = accounts.renew_link(session, request.id, context=caller, master=master)
+            audit.record(session, caller, "members.make_link", kind="account", object_id=person.account.id)
+            return wire.MakeLinkReply(member=_member(person), link=link)
+
         with self._database.transaction(caller) as session:
-            return once(session, caller, request, wire.SetRolesReply, change)
+            return once(session, caller, request, wire.MakeLinkReply, make, keep_reply=False)
 
     def ListClients(self, request: wire.ListClientsRequest, context: grpc.ServicerContext) -> wire.ListClientsReply:
         with self._database.reading(rpc.context(context)) as session:
@@ -102,6 +111,7 @@ def _member(person: Staff) -> wire.StaffMember:
         has_password=bool(account.password_hash),
         has_second_factor=bool(account.totp_secret),
         last_sign_in=timestamp(account.last_sign_in_at),
+        version=account.roles_version,
     )
 
 

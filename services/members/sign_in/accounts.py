@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
-from chassis.errors import Conflict, Forbidden, Invalid, NotFound
+from chassis.errors import Conflict, Forbidden, Invalid, NotFound, Outdated
 from chassis.ids import new_id, parse_id
 from services.members import roles
 from services.members.sealing import MasterKey
@@ -85,6 +85,8 @@ def add_staff(
         created_at=clock.now(),
         last_sign_in_at=None,
         closed_at=None,
+        roles_version=1,
+        roles_at=None,
     )
     session.add(account)
     session.flush()
@@ -92,29 +94,35 @@ def add_staff(
     return Staff(account, tuple(sorted(set(role_codes))))
 
 
-def set_roles(session: Session, account_id: str, role_codes: Sequence[str], *, context: Context) -> Staff:
+def set_roles(session: Session, account_id: str, role_codes: Sequence[str], *, version: int, context: Context) -> Staff:
     """Replace the roles of a person of staff; without roles the account is closed. Their sessions end.
 
-    raises  NotFound   STAFF_NOT_FOUND  also for staff of another institution
-            Invalid    ROLE_UNKNOWN
-            Forbidden  ROLE_NOT_YOURS, ROLES_ARE_YOUR_OWN
+    version  of the roles that the caller has read
+    raises   NotFound   STAFF_NOT_FOUND  also for staff of another institution
+             Outdated   VERSION_OUTDATED
+             Invalid    ROLE_UNKNOWN
+             Forbidden  ROLE_NOT_YOURS, ROLES_ARE_YOUR_OWN
     """
-    account = staff_account(session, account_id)
+    account = staff_account(session, account_id, lock=True)
     if str(account.id) == context.actor:
         raise Forbidden("ROLES_ARE_YOUR_OWN")
+    if version != account.roles_version:
+        changed_at = account.roles_at or account.created_at
+        raise Outdated.at_version(account.roles_version, given=version, changed=["roles"], changed_at=changed_at)
     roles.check_grant([*role_codes, *roles_of(session, account)], granter=context.scopes)
     session.execute(delete(AccountRole).where(AccountRole.account_id == account.id))
     _store_roles(session, account, role_codes, context)
     account.closed_at = None if role_codes else clock.now()
+    account.roles_version, account.roles_at = account.roles_version + 1, clock.now()
     session.flush()
     end_sessions(session, account.id)
     return Staff(account, tuple(sorted(set(role_codes))))
 
 
-def staff_account(session: Session, account_id: str) -> Account:
+def staff_account(session: Session, account_id: str, *, lock: bool = False) -> Account:
     """Return an account of staff in the transaction's institution. Raises NotFound STAFF_NOT_FOUND."""
     try:
-        account = session.get(Account, parse_id(account_id))
+        account = session.get(Account, parse_id(account_id), with_for_update=lock or None)
     except Invalid:
         account = None
     if account is None or account.is_member:
@@ -140,6 +148,23 @@ def _store_roles(session: Session, account: Account, role_codes: Sequence[str], 
             )
         )
     session.flush()
+
+
+def renew_link(session: Session, account_id: str, *, context: Context, master: MasterKey) -> tuple[Staff, str]:
+    """Make a new one-time link for a person of staff, whose password stays valid until the link is used.
+
+    raises  NotFound   STAFF_NOT_FOUND  also for a closed account
+            Forbidden  ROLE_NOT_YOURS, LINK_IS_YOUR_OWN
+    """
+    account = staff_account(session, account_id)
+    if account.closed_at is not None:
+        raise NotFound("STAFF_NOT_FOUND", id=account_id[:40])
+    # Whoever holds an open session would set a password without the present one.
+    if str(account.id) == context.actor:
+        raise Forbidden("LINK_IS_YOUR_OWN")
+    codes = roles_of(session, account)
+    roles.check_grant(codes, granter=context.scopes)
+    return Staff(account, codes), make_link(session, account, master)
 
 
 def make_link(session: Session, account: Account, master: MasterKey) -> str:

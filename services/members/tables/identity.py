@@ -35,6 +35,7 @@ class Account(Table):
     totp_secret    of the second factor, sealed under the master key; empty without one
     totp_counter   of the last code that was used, so that no code is used twice
     closed_at      staff without roles
+    roles_version  grows with each change of the roles; roles_at is the time of the last one
     """
 
     __tablename__ = "accounts"
@@ -51,6 +52,8 @@ class Account(Table):
     created_at: Mapped[datetime]
     last_sign_in_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    roles_version: Mapped[int] = mapped_column(server_default="1")
+    roles_at: Mapped[datetime | None]
 
 
 class AccountRole(Table):

@@ -9,13 +9,14 @@ from datetime import timedelta
 from typing import Any
 
 import jwt
+import pyotp
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
 from chassis import auth, clock
 from chassis.auth import Principal
-from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unauthenticated
+from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Outdated, TooMany, Unauthenticated
 from rangkiang.members.v1 import members_pb2, staff_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
 from services.members.keys import rotate_signing_key
@@ -166,11 +167,61 @@ def test_nobody_gives_a_role_beyond_their_own(office: Office) -> None:
         )
     own = staff_pb2.SetRolesRequest(id=account(office, token).id, roles=["desk"])
     with pytest.raises(Forbidden, match="ROLES_ARE_YOUR_OWN"):
-        office.stub.SetRoles(own, metadata=[*bearer(token), ("idempotency-key", "k-4")])
-    office.stub.SetRoles(
-        staff_pb2.SetRolesRequest(id=manager, roles=[]), metadata=[*bearer(token), ("idempotency-key", "k-5")]
-    )
+        office.stub.SetRoles(own, metadata=bearer(token))
+    close = staff_pb2.SetRolesRequest(id=manager, roles=[], version=1)
+    assert office.stub.SetRoles(close, metadata=bearer(token)).member.version == 2
     assert refusal(lambda: office.sign_in("mona")) == "SIGN_IN_FAILED"
+
+
+def test_roles_are_replaced_only_as_they_were_read(office: Office) -> None:
+    office.staff("siti", "administrator")
+    budi = office.staff("budi", "desk")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+    replace = staff_pb2.SetRolesRequest(id=budi, roles=["cataloguer"], version=1)
+    assert list(office.stub.SetRoles(replace, metadata=bearer(token)).member.roles) == ["cataloguer"]
+    replace.roles[:] = ["manager"]
+    for version in (0, 1):
+        replace.version = version
+        with pytest.raises(Outdated) as raised:
+            office.stub.SetRoles(replace, metadata=bearer(token))
+        assert (raised.value.facts["version"], raised.value.facts["changed"]) == (2, "roles")
+    [person] = [one for one in office.stub.ListStaff(staff_pb2.ListStaffRequest(), metadata=bearer(token)).staff
+                if one.id == budi]  # fmt: skip
+    assert (list(person.roles), person.version) == (["cataloguer"], 2)
+
+
+def test_a_new_link_sets_a_password_and_a_second_factor_and_voids_earlier_links(office: Office) -> None:
+    office.staff("siti", "administrator")
+    rani = office.staff("rani", "administrator")
+    stranger = office.staff("andi", "desk", institution=UNAND)
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        token = office.sign_in("siti", totp=office.code("siti")).token
+
+    def make(account_id: str, key: str, token: Any = token) -> str:
+        request = staff_pb2.MakeLinkRequest(id=account_id)
+        return str(office.stub.MakeLink(request, metadata=[*bearer(token), ("idempotency-key", key)]).link)
+
+    first, second = make(rani, "l-1"), make(rani, "l-2")
+    assert refusal(lambda: office.stub.GetLink(wire.GetLinkRequest(link=first))) == "LINK_INVALID"
+    offered = office.stub.GetLink(wire.GetLinkRequest(link=second))
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        assert office.sign_in("rani", totp=office.code("rani")).account.user == "rani"
+        office.totp["rani"] = pyotp.parse_uri(offered.totp_uri)
+        use = wire.UseLinkRequest(link=second, password="lampu perahu kemarau", totp=office.code("rani"))
+        assert office.stub.UseLink(use).user == "rani"
+        assert refusal(lambda: office.sign_in("rani", totp=office.code("rani"))) == "SIGN_IN_FAILED"
+    weak = office.keys.sign(Principal(stranger, str(PKS), stranger, frozenset({"staff.manage"})))
+    own = account(office, token).id
+    refused = [refusal(lambda: make(rani, "l-3", weak)), refusal(lambda: make(own, "l-4")),
+               refusal(lambda: make(stranger, "l-5"))]  # fmt: skip
+    assert refused == ["ROLE_NOT_YOURS", "LINK_IS_YOUR_OWN", "STAFF_NOT_FOUND"]
+    close = staff_pb2.SetRolesRequest(id=rani, roles=[], version=1)
+    office.stub.SetRoles(close, metadata=bearer(token))
+    assert refusal(lambda: make(rani, "l-6")) == "STAFF_NOT_FOUND"
+    with office.database.reading(TEST) as session:
+        acts = session.scalars(text("SELECT act FROM audit_acts WHERE act = 'members.make_link'")).all()
+    assert len(acts) == 2
 
 
 def test_staff_of_another_institution_do_not_exist(office: Office) -> None:
@@ -181,10 +232,7 @@ def test_staff_of_another_institution_do_not_exist(office: Office) -> None:
     staff = office.stub.ListStaff(staff_pb2.ListStaffRequest(), metadata=bearer(token)).staff
     assert [person.user for person in staff] == ["siti"]
     with pytest.raises(NotFound, match="STAFF_NOT_FOUND"):
-        office.stub.SetRoles(
-            staff_pb2.SetRolesRequest(id=stranger, roles=["desk"]),
-            metadata=[*bearer(token), ("idempotency-key", "k-1")],
-        )
+        office.stub.SetRoles(staff_pb2.SetRolesRequest(id=stranger, roles=["desk"]), metadata=bearer(token))
     with pytest.raises(Conflict, match="USER_NAME_TAKEN"):
         office.stub.AddStaff(
             staff_pb2.AddStaffRequest(user="siti", name="Siti", roles=["desk"]),
