@@ -100,6 +100,8 @@ class Item(ResponseModel):
     """Status of the item at its institution."""
     availability: AvailabilityAnswer
     """Whether a reader can use or borrow it."""
+    due_on: str | None = None
+    """With `out_until`: the day until which it is lent (ISO 8601)."""
     copy_note: str
     """Number or note of the copy."""
     enumeration: str
@@ -260,6 +262,7 @@ def _item(item: wire.Item) -> Item:
         material=item.material,
         status=item.status,
         availability=item.availability,
+        due_on=item.due_on or None,
         copy_note=item.copy,
         enumeration=item.enumeration,
         chronology=item.chronology,

@@ -181,6 +181,8 @@ class Holding(ResponseModel):
     """Items there that can be borrowed now."""
     answer: AvailabilityAnswer
     """Whether a reader can use or borrow it there."""
+    due_on: str | None = None
+    """With `out_until`: the first day on which one of them is due (ISO 8601)."""
 
 
 class ListedRecord(ResponseModel):

@@ -59,6 +59,7 @@ def holdings(stored: bytes, lang: str) -> list[dict[str, Any]]:
     for entry in data:
         name = entry.get("branch_name") or {}
         entry["name"] = name.get(lang) or name.get("id") or name.get("en") or entry["branch"]
+        entry.setdefault("due_on", "")
     return data
 
 

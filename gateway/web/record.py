@@ -156,6 +156,7 @@ def _with_items(places: list[dict[str, Any]], reply: wire.ListItemsReply, lang: 
                 "room": item.room,
                 "pieces": item.pieces,
                 "answer": item.availability,
+                "due_on": item.due_on,
                 "barcode": item.barcode,
             }
         )

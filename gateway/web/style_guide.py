@@ -61,7 +61,7 @@ _DISPLAY = {
     "links": [{"url": "https://example.org/", "label": "example.org"}],
 }
 _PIECE = {"call_number": "899.221 NAV r", "volume": "Jilid 2", "copy_note": "c.2", "collection": "circulation",
-          "room": "", "pieces": "", "answer": "out_until", "barcode": "0000123"}  # fmt: skip
+          "room": "", "pieces": "", "answer": "out_until", "due_on": "2026-12-03", "barcode": "0000123"}  # fmt: skip
 
 
 @router.get("/gaya")

@@ -1,4 +1,4 @@
-"""Jobs of the catalogue: indexing, deletion of old searches, completion of records of older releases."""
+"""Jobs of the catalogue: indexing, deletion of old searches, older releases' records, holdings by new rules."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from services.catalog.browse import headings
 from services.catalog.importing import backfill
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
+from services.catalog.inventory import states
 from services.catalog.query_log import forget_searches
 from services.catalog.search.fallback import ENGINE_DOWN
 from services.catalog.settings import CatalogSettings
@@ -44,6 +45,11 @@ def fill_shelves(resources: Resources, stop: threading.Event) -> None:
 def complete_records(resources: Resources, stop: threading.Event) -> None:
     """Give records of an older release their works, positions in lists and headings."""
     backfill.complete_records(resources.database, system("works"), stop)
+
+
+def follow_rules(resources: Resources, stop: threading.Event) -> None:
+    """Update holdings after a change of the lending rules."""
+    states.follow_rules(resources.database, system("lending_rules"), stop)
 
 
 def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None:

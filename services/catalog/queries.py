@@ -12,7 +12,18 @@ from sqlalchemy.orm import Session
 from chassis.db import Database
 from chassis.errors import NotFound
 from chassis.sentences import LocalText
-from services.catalog.tables import Branch, ClassCaption, Institution, Item, Record, Source, Work, decompress
+from services.catalog.tables import (
+    Branch,
+    ClassCaption,
+    Institution,
+    Item,
+    ItemState,
+    LendingRules,
+    Record,
+    Source,
+    Work,
+    decompress,
+)
 
 
 def select_records() -> Select[*tuple[Any, ...]]:
@@ -86,7 +97,7 @@ def work_not_found(work_id: UUID) -> NotFound:
 
 
 def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]]]:
-    """Return a record's items by branch, then in shelf order."""
+    """Return a record's items by branch, then in shelf order, with what circulation says of them."""
     return session.execute(
         select(
             Item.id,
@@ -102,11 +113,17 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
             Item.pieces,
             Institution.code.label("institution"),
             Branch.code.label("branch"),
+            Branch.id.label("branch_id"),
             Branch.name_id,
             Branch.name_en,
+            ItemState.state,
+            ItemState.due_on,
+            LendingRules.rules,
         )
         .join(Branch, Branch.id == Item.branch_id)
         .join(Institution, Institution.id == Item.institution_id)
+        .join(ItemState, ItemState.item_id == Item.id, isouter=True)
+        .join(LendingRules, LendingRules.institution_id == Item.institution_id, isouter=True)
         .where(Item.record_number == record_number)
         .order_by(Branch.code, Item.call_sort, Item.position)
     ).all()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chassis.service import Job, Service
+from chassis.service import Consumer, Job, Projection, Service
+from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanOpened, LoanRenewed, LoanReturned, PoliciesChanged
 from services.catalog.tables import Table
 
 SERVICE = Service(
@@ -13,6 +14,21 @@ SERVICE = Service(
     rpc="services.catalog.rpc:servicer",
     adder="rangkiang.catalog.v1.catalog_pb2_grpc:add_CatalogServicer_to_server",
     commands="services.catalog.commands:app",
+    consumers=(
+        Consumer("loans_opened", LoanOpened, "services.catalog.handlers:keep_state"),
+        Consumer("loans_renewed", LoanRenewed, "services.catalog.handlers:keep_state"),
+        Consumer("loans_returned", LoanReturned, "services.catalog.handlers:keep_state"),
+        Consumer("copies_moved", CopyMoved, "services.catalog.handlers:keep_state"),
+        Consumer("lending_rules", PoliciesChanged, "services.catalog.handlers:keep_rules"),
+    ),
+    projections=(
+        Projection(
+            name="item_states",
+            owner="circulation",
+            fill="services.catalog.rpc.snapshots:copy_states",
+            is_empty="services.catalog.inventory.states:is_empty",
+        ),
+    ),
     checks=(
         "services.catalog.checks:index",
         "services.catalog.checks:imports",
@@ -39,6 +55,13 @@ SERVICE = Service(
             run="services.catalog.jobs:complete_records",
             lease="works",
             every_seconds=3_600,
+            at_start=True,
+        ),
+        Job(
+            name="lending_rules",
+            run="services.catalog.jobs:follow_rules",
+            lease="lending_rules",
+            every_seconds=60,
             at_start=True,
         ),
         Job(

@@ -471,6 +471,7 @@ class Item(_message.Message):
     CHRONOLOGY_FIELD_NUMBER: _builtins.int
     PIECES_FIELD_NUMBER: _builtins.int
     CALL_NUMBER_PARTS_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     barcode: _builtins.str
     call_number: _builtins.str
@@ -490,6 +491,8 @@ class Item(_message.Message):
     chronology: _builtins.str
     pieces: _builtins.str
     """Accompanying pieces: "1 CD-ROM"."""
+    due_on: _builtins.str
+    """With "out_until": the day until which it is lent, ISO 8601."""
     @_builtins.property
     def branch_name(self) -> _text_pb2.LocalText: ...
     @_builtins.property
@@ -513,10 +516,11 @@ class Item(_message.Message):
         chronology: _builtins.str = ...,
         pieces: _builtins.str = ...,
         call_number_parts: Global___CallNumber | None = ...,
+        due_on: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["branch_name", b"branch_name", "call_number_parts", b"call_number_parts"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "barcode", b"barcode", "branch", b"branch", "branch_name", b"branch_name", "call_number", b"call_number", "call_number_parts", b"call_number_parts", "chronology", b"chronology", "collection", b"collection", "copy", b"copy", "enumeration", b"enumeration", "id", b"id", "institution", b"institution", "material", b"material", "pieces", b"pieces", "room", b"room", "status", b"status"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["availability", b"availability", "barcode", b"barcode", "branch", b"branch", "branch_name", b"branch_name", "call_number", b"call_number", "call_number_parts", b"call_number_parts", "chronology", b"chronology", "collection", b"collection", "copy", b"copy", "due_on", b"due_on", "enumeration", b"enumeration", "id", b"id", "institution", b"institution", "material", b"material", "pieces", b"pieces", "room", b"room", "status", b"status"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,7 +24,7 @@ from services.catalog.items.branches import holdings_of, open_branches, resolve_
 from services.catalog.items.copies import emit_items
 from services.catalog.items.identities import RecordItems, plan_items, write_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
-from services.catalog.items.parsing import items_in
+from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Record as Marc
 from services.catalog.marc.record import by_tag
 from services.catalog.record.copies import facts_of_packed, record_facts_of
@@ -131,9 +131,9 @@ def _reread_batch(
     claims = []
     for row in rows:
         record = Marc.unpack(row.marc)
-        tags = by_tag(record.fields)
-        items = resolve_branches(target.shelves, items_in(tags, item_map))
-        claims.append(RecordItems(row.number, row.id, 0, items, record_facts_of(record.leader, tags), fresh=False))
+        items = resolve_branches(target.shelves, items_of(record, item_map))
+        facts = record_facts_of(record.leader, by_tag(record.fields))
+        claims.append(RecordItems(row.number, row.id, 0, items, facts, fresh=False))
     open_branches(session, target.shelves, (item for claim in claims for item in claim.items), context=context)
     plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
     at = clock.now()

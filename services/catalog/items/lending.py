@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -35,6 +36,7 @@ def load_rules(session: Session, institution_id: UUID) -> Rules | None:
     return None if rules is None else read_rules(rules)
 
 
+@lru_cache(maxsize=64)
 def read_rules(rules: bytes) -> Rules:
     """Return LendingRules.rules by collection and branch id."""
     return {(collection, branch): is_only_read for collection, branch, is_only_read in orjson.loads(rules)}
@@ -48,6 +50,12 @@ def load_states(session: Session, item_ids: Sequence[UUID]) -> dict[UUID, tuple[
         for some in in_parts(item_ids)
         for row in session.execute(columns.where(ItemState.item_id.in_(some)))
     }
+
+
+def lending_of_row(row: Any) -> Lending:
+    """Return what circulation says of the item of a row with state, due_on, rules, collection and branch_id."""
+    state = None if row.state is None else (row.state, row.due_on)
+    return lending_of(state, None if row.rules is None else read_rules(row.rules), row.collection, row.branch_id)
 
 
 def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID) -> Lending:
@@ -87,8 +95,6 @@ _ITEMS = (
 
 def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
     for row in session.execute(_ITEMS.where(Item.record_number.in_(numbers))):
-        state = None if row.state is None else (row.state, row.due_on)
-        rules = None if row.rules is None else read_rules(row.rules)
         yield (
             row,
             ItemFacts(
@@ -100,7 +106,7 @@ def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemF
                 row.material,
                 row.status,
                 row.copy,
-                lending=lending_of(state, rules, row.collection, row.branch_id),
+                lending=lending_of_row(row),
             ),
         )
 

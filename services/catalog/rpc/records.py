@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import grpc
 
@@ -16,6 +17,7 @@ from services.catalog import queries
 from services.catalog.formats import FORMS, Entry
 from services.catalog.items import call_numbers
 from services.catalog.items.availability import availability_of
+from services.catalog.items.lending import lending_of_row
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.record import page
 from services.catalog.rpc.protobuf import ServicerPart, wire_moment
@@ -51,27 +53,7 @@ class RecordMethods(ServicerPart):
         )
         return wire.ListItemsReply(
             record_version=version,
-            items=[
-                wire.Item(
-                    id=str(item.id),
-                    barcode=item.barcode or "",
-                    call_number=item.call_number,
-                    institution=item.institution,
-                    branch=item.branch,
-                    branch_name=WireText(id=item.name_id, en=item.name_en),
-                    collection=item.collection,
-                    material=item.material,
-                    status=item.status,
-                    availability=availability_of(item.status, item.collection),
-                    copy=item.copy,
-                    room=item.room,
-                    enumeration=item.enumeration,
-                    chronology=item.chronology,
-                    pieces=item.pieces,
-                    call_number_parts=_parts(item.call_number, item.enumeration, item.copy),
-                )
-                for item in items
-            ],
+            items=[_wire_item(item) for item in items],
         )
 
     def GetForm(self, request: forms_pb2.GetFormRequest, context: grpc.ServicerContext) -> forms_pb2.GetFormReply:
@@ -108,6 +90,30 @@ class RecordMethods(ServicerPart):
             ],
             highest=highest,
         )
+
+
+def _wire_item(item: Any) -> wire.Item:
+    lending = lending_of_row(item)
+    availability = availability_of(item.status, item.collection, lending)
+    return wire.Item(
+        id=str(item.id),
+        barcode=item.barcode or "",
+        call_number=item.call_number,
+        institution=item.institution,
+        branch=item.branch,
+        branch_name=WireText(id=item.name_id, en=item.name_en),
+        collection=item.collection,
+        material=item.material,
+        status=item.status,
+        availability=availability,
+        due_on=lending.due_on if availability == "out_until" else "",
+        copy=item.copy,
+        room=item.room,
+        enumeration=item.enumeration,
+        chronology=item.chronology,
+        pieces=item.pieces,
+        call_number_parts=_parts(item.call_number, item.enumeration, item.copy),
+    )
 
 
 def _parts(call_number: str, enumeration: str, copy: str) -> wire.CallNumber | None:

@@ -1,0 +1,19 @@
+"""What facts of circulation mean to the catalogue."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanOpened, LoanRenewed, LoanReturned, PoliciesChanged
+from services.catalog.inventory import states
+
+
+def keep_state(session: Session, fact: LoanOpened | LoanRenewed | LoanReturned | CopyMoved, _context: Context) -> None:
+    """Keep the state of the item, and show it in the holdings of its record."""
+    states.put_state(session, fact.loan)
+
+
+def keep_rules(session: Session, fact: PoliciesChanged, _context: Context) -> None:
+    """Keep which items are only read in the library."""
+    states.put_rules(session, fact)

@@ -1,0 +1,180 @@
+"""What circulation says of items shows in holdings, and no import, order of facts or repetition loses it."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+from uuid import UUID
+
+import orjson
+import pytest
+from sqlalchemy import delete, select
+
+from chassis.context import READER, system
+from chassis.db import Database
+from rangkiang.circulation.v1.events_pb2 import LoanFact, LoanOpened, LoanReturned, PoliciesChanged, ReadHere
+from services.catalog.handlers import keep_rules, keep_state
+from services.catalog.inventory.states import follow_rules, put_states
+from services.catalog.record.page import load_record_page
+from services.catalog.tables import Branch, IndexQueue, Institution, Item, ItemState, Record
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+
+CONTEXT = system("test")
+
+
+@pytest.fixture
+def items(database: Database, import_: Importer) -> dict[str, Item]:
+    """A record with two items, whose index queue is empty."""
+    import_([book("1", items=[("PST", "A"), ("PST", "B")])])
+    with database.transaction(CONTEXT) as session:
+        session.execute(delete(IndexQueue))
+        return {str(item.barcode): item for item in session.scalars(select(Item))}
+
+
+def loan(item: Item, version: int, state: str = "on_loan", due_on: str = "2026-12-03") -> LoanFact:
+    return LoanFact(
+        item_id=str(item.id),
+        institution_id=str(item.institution_id),
+        state=state,
+        state_version=version,
+        due_on=due_on,
+    )
+
+
+def tell(database: Database, fact: LoanFact) -> None:
+    handled = LoanOpened(loan=fact) if fact.state == "on_loan" else LoanReturned(loan=fact)
+    with database.transaction(CONTEXT) as session:
+        keep_state(session, handled, CONTEXT)
+
+
+def holding(database: Database) -> dict[str, Any]:
+    """The only holding of the only record: available, answer and due_on."""
+    with database.reading(READER) as session:
+        (entry,) = orjson.loads(session.scalars(select(Record.holdings)).one())
+    return {name: entry[name] for name in ("available", "answer", "due_on") if name in entry}
+
+
+def versions(database: Database) -> Any:
+    with database.reading(READER) as session:
+        return session.execute(select(Record.version, Record.updated_at)).one()
+
+
+def queued(database: Database) -> dict[int, int]:
+    """Take the queue of the index."""
+    with database.transaction(CONTEXT) as session:
+        rows = {row.record_number: row.version for row in session.scalars(select(IndexQueue))}
+        session.execute(delete(IndexQueue))
+    return rows
+
+
+def test_holdings_say_until_when_the_last_item_is_out(database: Database, items: dict[str, Item]) -> None:
+    before = versions(database)
+    tell(database, loan(items["A"], 1, due_on="2026-12-10"))
+    assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
+    assert queued(database) == {}
+    for _ in range(2):
+        tell(database, loan(items["B"], 1, due_on="2026-12-03"))
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+    assert queued(database) == {1: 2}
+    tell(database, loan(items["B"], 2, due_on="2026-12-20"))
+    assert holding(database)["due_on"] == "2026-12-10"
+    assert queued(database) == {}
+    tell(database, loan(items["A"], 2, "transit", ""))
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-20"}
+    tell(database, loan(items["A"], 3, "in", ""))
+    assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
+    assert queued(database) == {1: 3}
+    assert versions(database) == before
+    with database.reading(READER) as session:
+        record_id = session.scalars(select(Record.id)).one()
+        assert load_record_page(session, record_id).version == before.version
+
+
+def test_an_older_fact_that_arrives_later_changes_nothing(database: Database, items: dict[str, Item]) -> None:
+    tell(database, loan(items["A"], 2, "in", ""))
+    tell(database, loan(items["A"], 1))
+    assert holding(database) == {"available": 2, "answer": "can_be_borrowed"}
+
+
+def test_an_import_forgets_no_loan(database: Database, items: dict[str, Item], import_: Importer) -> None:
+    for item in items.values():
+        tell(database, loan(item, 1))
+    import_([book("1", "Kemarau", items=[("PST", "A"), ("PST", "B")])])
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+    assert queued(database) == {1: 3}
+    import_([book("1", "Kemarau")])
+    import_([book("1", "Kemarau", items=[("PST", "A")])])
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
+
+
+def test_a_fact_may_arrive_before_its_item(database: Database, items: dict[str, Item], import_: Importer) -> None:
+    import_([book("1")])
+    tell(database, loan(items["A"], 1))
+    import_([book("1", items=[("PST", "A")])])
+    assert holding(database)["answer"] == "out_until"
+
+
+def test_a_loan_decides_only_while_the_item_is_in_service(database: Database, items: dict[str, Item]) -> None:
+    with database.transaction(CONTEXT) as session:
+        for item in session.scalars(select(Item)):
+            item.status = "missing"
+    tell(database, loan(items["A"], 1))
+    assert holding(database) == {"available": 0, "answer": "not_available"}
+
+
+def test_the_policy_says_what_is_only_read_here(database: Database, items: dict[str, Item], import_: Importer) -> None:
+    with database.reading(READER) as session:
+        institution, branch = session.scalars(select(Institution.id)).one(), session.scalars(select(Branch.id)).one()
+
+    def put(version: int, *rules: tuple[str, str, bool]) -> None:
+        fact = PoliciesChanged(
+            institution_id=str(institution),
+            version=version,
+            read_here_only=[
+                ReadHere(collection=collection, branch_id=branch_id, is_read_here_only=is_read_here)
+                for collection, branch_id, is_read_here in rules
+            ],
+        )
+        for _ in range(2):
+            with database.transaction(CONTEXT) as session:
+                keep_rules(session, fact, CONTEXT)
+        follow_rules(database, CONTEXT, threading.Event())
+
+    before = versions(database)
+    put(2, ("", "", True))
+    assert holding(database) == {"available": 0, "answer": "read_here_only"}
+    assert queued(database) == {1: 2}
+    put(1, ("", "", False))
+    assert holding(database)["answer"] == "read_here_only"
+    put(3, ("", "", True), ("", str(branch), False))
+    assert holding(database)["answer"] == "can_be_borrowed"
+    assert versions(database) == before
+    put(4, ("", str(branch), True))
+    import_([book("2", "Kemarau", items=[("PST", "C")])])
+    with database.reading(READER) as session:
+        answers = [orjson.loads(row)[0]["answer"] for row in session.scalars(select(Record.holdings))]
+    assert answers == ["read_here_only"] * 2
+
+
+def test_a_snapshot_fills_what_is_missing(database: Database, items: dict[str, Item]) -> None:
+    tell(database, loan(items["A"], 2, "in", ""))
+    unknown = Item(id=UUID(int=7), institution_id=items["A"].institution_id)
+    facts = [loan(items["A"], 1), loan(items["B"], 1), *(loan(unknown, version) for version in range(1, 8))]
+    assert put_states(database, facts, CONTEXT) == 9
+    assert holding(database) == {"available": 1, "answer": "can_be_borrowed"}
+    with database.reading(READER) as session:
+        states = {row.item_id: (row.state, row.state_version) for row in session.scalars(select(ItemState))}
+    assert states == {items["A"].id: ("in", 2), items["B"].id: ("on_loan", 1), unknown.id: ("on_loan", 7)}
+
+
+def test_an_import_and_a_loan_at_once_lose_nothing(
+    database: Database, items: dict[str, Item], import_: Importer
+) -> None:
+    facts = [loan(items[barcode], version) for version in range(1, 21) for barcode in "AB"]
+    lender = threading.Thread(target=lambda: [tell(database, fact) for fact in facts])
+    lender.start()
+    for number in range(10):
+        import_([book("1", f"Kemarau {number}", items=[("PST", "A"), ("PST", "B")])])
+    lender.join()
+    assert holding(database) == {"available": 0, "answer": "out_until", "due_on": "2026-12-03"}
