@@ -58,7 +58,6 @@ NOT_KEYED = {
     "Members/ChangePassword": "needs the password of before",
     "Catalog/ChangeItem": "for the version in If-Match; a second time is refused as outdated",
     "Members/ChangeMember": "for the version in If-Match; a second time is refused as outdated",
-    "Catalog/ChangeItem": "for the version in If-Match; a second time is refused as outdated",
     "Circulation/PutPolicies": "for the version in If-Match; a second time is refused as outdated",
     "Circulation/PutCalendar": "for the version in If-Match; a second time is refused as outdated",
     "Members/SetRoles": "for the version in If-Match; a second time is refused as outdated",
