@@ -24,6 +24,7 @@ class Context:
     method       path of the called method, /package.Service/Method; "" outside a call
     key          the caller's Idempotency-Key; "" for methods that are not `keyed`
     trailers     metadata that goes back with the reply
+    batch        on SQLite its transactions let acts that wait go first; each should hold the turn for 5 ms at most
     """
 
     institution: str = ""
@@ -36,6 +37,7 @@ class Context:
     method: str = ""
     key: str = field(default="", repr=False)
     trailers: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
+    batch: bool = False
 
     def remaining(self) -> float | None:
         """Return the seconds until the deadline; None without one."""
@@ -52,8 +54,8 @@ class Context:
 
 
 def system(name: str) -> Context:
-    """Return the context of the system itself: relay, jobs, handlers, operator commands."""
-    return Context(institution="*", actor=f"system:{name}")
+    """Return the context of the system itself: relay, jobs, handlers, operator commands. Its writes are batches."""
+    return Context(institution="*", actor=f"system:{name}", batch=True)
 
 
 READER = Context()

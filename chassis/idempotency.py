@@ -101,11 +101,6 @@ def stored_reply(session: Session, caller: Context, request: Message, reply_type
     return _replay(row, _body(caller, request), caller, reply_type)
 
 
-def purge(session: Session) -> int:
-    """Delete the rows whose time has passed and return their number."""
-    return int(session.execute(delete(effects).where(effects.c.until <= clock.now())).rowcount)  # type: ignore[attr-defined]
-
-
 def _replay(row: Any, body: bytes, caller: Context, reply_type: type[Reply]) -> Reply:
     if row.request != body:
         raise KeyReused("IDEMPOTENCY_KEY_REUSED", used_at=row.at.isoformat(timespec="seconds"))

@@ -5,12 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, String, Table, delete
+from sqlalchemy import Column, String, Table
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.db import Id, UtcTime, chassis_tables
-from chassis.ids import earliest_id
 from chassis.sql import insert_for
 
 RETENTION = timedelta(days=30)
@@ -32,9 +31,3 @@ def record_delivery(session: Session, consumer: str, event_id: UUID) -> bool:
     row = insert_for(session, inbox).values(consumer=consumer, event_id=event_id, at=clock.now())
     # RETURNING, because drivers count inserts differently in rowcount.
     return session.execute(row.on_conflict_do_nothing().returning(inbox.c.event_id)).first() is not None
-
-
-def purge(session: Session) -> int:
-    """Delete rows older than 30 days and return their number. The bus delivers no event of that age."""
-    deleted = session.execute(delete(inbox).where(inbox.c.event_id < earliest_id(clock.now() - RETENTION)))
-    return int(deleted.rowcount)  # type: ignore[attr-defined]

@@ -39,7 +39,7 @@ GRACE_SECONDS = 15
 RELAY = Job(name="relay", run="chassis.outbox:relay", lease="relay")
 # Each start, because a restored database may have lost its copies.
 FILL = Job(name="fill", run="chassis.resync:fill_empty", lease="fill", every_seconds=86_400, at_start=True)
-DELIVER = Job(name="deliver", run="chassis.bus.local:deliver", lease="deliver")
+DELIVER = Job(name="deliver", run="chassis.bus.local_delivery:deliver", lease="deliver")
 SEAL = Job(name="seal", run="chassis.audit.sealing:run", lease="audit")
 TIDY = Job(name="tidy", run="chassis.outbox:tidy", lease="tidy", every_seconds=86_400)
 

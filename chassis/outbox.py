@@ -12,7 +12,7 @@ from contextlib import closing
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Column, Index, Table, delete, select, update
+from sqlalchemy import Column, Index, Table, and_, select, update
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
@@ -26,12 +26,14 @@ from chassis.db_errors import is_outage
 from chassis.errors import Error
 from chassis.ids import earliest_id
 from chassis.service import Resources
+from chassis.sql import delete_rows
 from chassis.urls import open_url
 from chassis.wake import Wake, open_wake
 
 log = logging.getLogger(__name__)
 
 BATCH = 200
+GATHER_SECONDS = 0.005  # a busy relay waits so long for more events, and publishes them together
 SWEEP_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 5.0
 RETENTION = timedelta(days=7)
@@ -96,6 +98,8 @@ class Relay:
             pause, is_logged = 0.0, False
             if not published:
                 wake.wait(SWEEP_SECONDS)
+            elif published < BATCH:
+                stop.wait(GATHER_SECONDS)
 
 
 def relay(resources: Resources, stop: threading.Event) -> None:
@@ -105,12 +109,18 @@ def relay(resources: Resources, stop: threading.Event) -> None:
         Relay(resources.database, bus).run(stop, wake)
 
 
-def tidy(resources: Resources, _stop: threading.Event) -> None:
-    """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2."""
-    with resources.database.transaction(RELAY) as session:
-        purge(session)
-        inbox.purge(session)
-        idempotency.purge(session)
+def tidy(resources: Resources, stop: threading.Event) -> None:
+    """Daily job of one service: delete published events after 7 days, inbox rows after 30, stored replies after 2.
+
+    Unpublished events stay at any age; the bus delivers none that is as old as the inbox's rows.
+    """
+    now = clock.now()
+    for table, condition in (
+        (outbox, and_(outbox.c.id < earliest_id(now - RETENTION), outbox.c.published_at.is_not(None))),
+        (inbox.inbox, inbox.inbox.c.event_id < earliest_id(now - inbox.RETENTION)),
+        (idempotency.effects, idempotency.effects.c.until <= now),
+    ):
+        delete_rows(resources.database, RELAY, table, condition, stop)
 
 
 def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Event]:
@@ -119,13 +129,6 @@ def unpublished(session: Session, *, limit: int, lock: bool = False) -> list[Eve
     if lock:
         query = query.with_for_update(skip_locked=True)
     return [event_of(row, event_id=row.id) for row in session.execute(query)]
-
-
-def purge(session: Session) -> int:
-    """Delete published events older than 7 days and return their number. Unpublished events stay at any age."""
-    oldest = earliest_id(clock.now() - RETENTION)
-    deleted = session.execute(delete(outbox).where(outbox.c.id < oldest, outbox.c.published_at.is_not(None)))
-    return int(deleted.rowcount)  # type: ignore[attr-defined]
 
 
 def _mark(session: Session, published: Iterable[UUID]) -> None:

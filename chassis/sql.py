@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Table, bindparam, update
+from sqlalchemy import Table, and_, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
+if TYPE_CHECKING:
+    from chassis.context import Context
+    from chassis.db import Database
+
 Rows = Sequence[Mapping[str, Any]]
 MOST_PARAMETERS = 10_000
+DELETED_AT_ONCE = 200
 
 Value = TypeVar("Value")
 
@@ -40,6 +46,26 @@ def insert_ignore(
     """
     if rows:
         session.execute(insert_for(session, table).on_conflict_do_nothing(index_elements=key or None), rows)
+
+
+def delete_rows(database: Database, context: Context, table: Table, condition: Any, stop: threading.Event) -> int:
+    """Delete the rows that a condition names, in short transactions until `stop`. Returns their number.
+
+    The rows are looked for outside the transactions, so that nobody waits for that.
+    """
+    count, key = 0, list(table.primary_key)
+    is_row = and_(*(column == bindparam(f"key_{column.name}") for column in key))
+    while not stop.is_set():
+        with database.reading(context) as session:
+            rows = session.execute(select(*key).where(condition).limit(DELETED_AT_ONCE)).all()
+        if not rows:
+            break
+        keys = [{f"key_{column.name}": value for column, value in zip(key, row, strict=True)} for row in rows]
+        with database.transaction(context) as session:
+            # Some may have changed since they were found.
+            session.connection().execute(delete(table).where(is_row, condition), keys)
+        count += len(rows)
+    return count
 
 
 def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:

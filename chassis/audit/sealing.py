@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import closing
+from typing import Any
 
 from sqlalchemy import func, insert, literal, select, text
 from sqlalchemy.exc import DBAPIError
@@ -62,8 +63,13 @@ class Sealer:
         with self._database.reading(SEALER) as session:
             if not self._is_settled(session):
                 return 0
+            # Read and digested before the transaction, which is short.
+            values = next_seal(session, upto=self._mark[0])
+        if values is None:
+            return 0
         with self._database.transaction(SEALER) as session:
-            return seal(session, upto=self._mark[0])
+            session.execute(insert(seals).values(**values))
+        return int(values["count"])
 
     @property
     def waits(self) -> bool:
@@ -101,14 +107,14 @@ class Sealer:
                     wake.wait(SWEEP_SECONDS)
 
 
-def seal(session: Session, *, upto: int) -> int:
-    """Seal at most 1,000 rows up to this number; return how many. The key of the seal refuses a second sealer."""
+def next_seal(session: Session, *, upto: int) -> dict[str, Any] | None:
+    """Return the next seal, of at most 1,000 rows up to this number; None without any. Its key refuses another one."""
     previous = session.execute(select(seals).order_by(seals.c.number.desc()).limit(1)).first()
     number, last, digest = (previous.number, previous.last, previous.digest) if previous else (0, None, b"")
     query = select(acts).where(acts.c.number <= upto).order_by(acts.c.number).limit(BATCH)
     rows = session.execute(query if last is None else query.where(acts.c.number > last)).all()
     if not rows:
-        return 0
+        return None
     values = {
         "number": number + 1,
         "first": rows[0].number,
@@ -116,8 +122,7 @@ def seal(session: Session, *, upto: int) -> int:
         "count": len(rows),
         "at": clock.now(),
     }
-    session.execute(insert(seals).values(**values, digest=digest_of(digest, **values, rows=rows)))
-    return len(rows)
+    return {**values, "digest": digest_of(digest, **values, rows=rows)}
 
 
 def run(resources: Resources, stop: threading.Event) -> None:

@@ -28,7 +28,7 @@ def handle(
     """
     message = read_body(consumer, event)
     handler = resolve(consumer.handler)
-    context = Context(institution=event.institution, actor=event.actor, request_id=str(event.id))
+    context = context_of(event)
 
     def act(session: Session) -> bool:
         if claim is not None and not claim(session):
@@ -39,6 +39,11 @@ def handle(
         return True
 
     return database.run(system(f"handler:{consumer.name}"), act)
+
+
+def context_of(event: Event) -> Context:
+    """Return the context of the act that the event reports, for its handler."""
+    return Context(institution=event.institution, actor=event.actor, request_id=str(event.id))
 
 
 def read_body(consumer: Consumer, event: Event) -> Message:

@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis import clock
 from chassis.audit import acts, record, row_of, seals
-from chassis.audit.sealing import Sealer, seal
+from chassis.audit.sealing import Sealer, next_seal
 from chassis.audit.verification import Verification, verify
 from chassis.context import system
 from chassis.db import Database
@@ -330,10 +330,12 @@ def test_two_sealers_without_a_lease_do_not_fork_the_chain(database: Database) -
 def test_a_second_sealer_is_refused_by_the_key_of_the_seal(database: Database) -> None:
     act(database, 1)
     with database.transaction(TEST) as session:
-        assert seal(session, upto=10) == 1
-        (row,) = session.execute(select(seals)).mappings()
+        values = next_seal(session, upto=10)
+        assert values is not None
+        assert values["count"] == 1
+        session.execute(insert(seals).values(**values))
         with pytest.raises(DBAPIError), session.begin_nested():
-            session.execute(insert(seals).values(dict(row)))
+            session.execute(insert(seals).values(**values))
 
 
 def test_the_job_seals_within_a_second_in_one_process_at_a_time(place: Place) -> None:

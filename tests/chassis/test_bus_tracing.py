@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from chassis import telemetry
-from chassis.bus.local import Deliveries
+from chassis.bus.local_delivery import Deliveries
 from tests.example_services.installation import (
     Installation,
     eventually,

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from chassis.bus.local import Deliveries
+from chassis.bus.local_delivery import Deliveries
 from chassis.dead import app
 from chassis.errors import Invalid, NotFound
 from tests.example_services.installation import Installation, open_installation, settings_of

@@ -15,7 +15,8 @@ from sqlalchemy import select, text
 
 from chassis import jobs, lease_rows
 from chassis.bus import Event
-from chassis.bus.local import Deliveries, LocalBus, deliveries
+from chassis.bus.local import LocalBus, deliveries
+from chassis.bus.local_delivery import Deliveries
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Conflict, Unavailable

@@ -12,16 +12,22 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from chassis import clock, jobs
-from chassis.bus import BACKOFF_SECONDS
-from chassis.bus.local import Deliveries, deliver, deliveries, open_local
-from chassis.context import system
+from chassis.bus import BACKOFF_SECONDS, local_delivery
+from chassis.bus.local import deliveries, open_local
+from chassis.bus.local_delivery import Deliveries, deliver
+from chassis.context import Context, system
 from chassis.migrate import migrate
 from chassis.service import Resources, discover
 from chassis.settings import load
 from tests.example_services.installation import CHECKOUT, Installation, environment_of, eventually, open_installation
+from tests.example_services.orders import handlers
+from tests.example_services.orders.handlers import place_order
+from tests.example_services.orders.tables import placed_orders
+from tests.example_services.proto.examples_pb2 import ArticleReceived
 
 NEVER = threading.Event()
 
@@ -87,6 +93,94 @@ def test_an_event_that_kills_its_process_counts_as_tried_and_is_dead_after_sever
     assert delivery_rows(installation) == [(3, True)]
     with installation.open_dead("orders") as dead_list:
         assert [event.error for event in dead_list.find()] == ["its process died while handling it"]
+
+
+def transactions(installation: Installation) -> list[int]:
+    """A list with one element for each transaction of orders that has written."""
+    written: list[int] = []
+    installation.orders.database.after_commit(lambda: written.append(1))
+    return written
+
+
+def test_of_many_events_some_fail_and_the_others_have_their_effect_once(installation: Installation) -> None:
+    names = [f"rotten{number:03}" if number in (7, 100, 249) else f"article{number:03}" for number in range(250)]
+    installation.receive(*names)
+    installation.publish()
+    written, orders = transactions(installation), Deliveries(installation.orders)
+    assert [orders.run_due(NEVER), orders.run_due(NEVER), orders.run_due(NEVER)] == [200, 50, 0]
+    assert installation.placed() == [name for name in names if not name.startswith("rotten")]
+    assert delivery_rows(installation) == [(1, False)] * 3
+    # Of 100, 100 and 50 events, and of the three that were put off.
+    assert len(written) == 6
+    with clock.frozen(clock.now() + timedelta(minutes=1)):
+        assert orders.run_due(NEVER) == 3
+    assert delivery_rows(installation) == [(2, False)] * 3
+    assert installation.unpublished_of(installation.orders) == 247
+
+
+def test_events_are_handled_in_the_order_of_their_times(installation: Installation) -> None:
+    installation.receive("first", "second", "third")
+    installation.publish()
+    with installation.orders.database.transaction(system("test")) as session:
+        events = session.scalars(select(deliveries.c.event_id).order_by(deliveries.c.event_id)).all()
+        for seconds, event in enumerate(events):
+            time = clock.now() - timedelta(seconds=seconds)
+            session.execute(update(deliveries).where(deliveries.c.event_id == event).values(next_at=time))
+    Deliveries(installation.orders).run_due(NEVER)
+    with installation.orders.database.reading(system("test")) as session:
+        names = session.scalars(select(placed_orders.c.name).order_by(placed_orders.c.number)).all()
+    assert names == ["third", "second", "first"]
+
+
+def test_while_acts_wait_a_transaction_ends_soon(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    installation.receive(*(f"article{number}" for number in range(5)))
+    installation.publish()
+    written = transactions(installation)
+    monkeypatch.setattr(local_delivery, "TURN_SECONDS", 0)
+    monkeypatch.setattr(installation.orders.database, "acts_wait", lambda: len(written) < 2)
+    Deliveries(installation.orders).run_due(NEVER)
+    assert len(written) == 3
+    assert len(installation.placed()) == 5
+
+
+def test_an_event_that_ends_the_transaction_of_many_is_tried_alone(installation: Installation) -> None:
+    """A handler that ends its transaction takes the effects of the others with it."""
+
+    def roll_back(session: Session, fact: ArticleReceived, context: Context) -> None:
+        if fact.name == "mango":
+            session.connection().exec_driver_sql("ROLLBACK")
+            raise OSError("the disk is full")
+        place_order(session, fact, context)
+
+    installation.receive("guava", "mango", "papaya")
+    installation.publish()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(handlers, "place_order", roll_back)
+        Deliveries(installation.orders).run_due(NEVER)
+    assert installation.placed() == ["guava", "papaya"]
+    assert delivery_rows(installation) == [(1, False)]
+
+
+def test_of_many_events_only_the_one_in_hand_counts_the_death_of_its_process(installation: Installation) -> None:
+    names = [f"article{number}" for number in range(8)]
+    installation.receive(*names)
+    installation.publish()
+    command = [sys.executable, "-m", "tests.example_services.kill_points", "handlers", "handler.fifth"]
+    child = subprocess.run(command, env=environment_of(installation.settings), cwd=CHECKOUT, timeout=30)
+    assert child.returncode == -signal.SIGKILL
+    written, orders = transactions(installation), Deliveries(installation.orders)
+    assert orders.run_due(NEVER) == 7
+    assert delivery_rows(installation) == [(1, False)]
+    # One that counts the death, and one for each event.
+    assert len(written) == 8
+    with clock.frozen(clock.now() + timedelta(minutes=1)):
+        assert orders.run_due(NEVER) == 1
+    assert installation.placed() == names
+    installation.receive("mango", "guava")
+    installation.publish()
+    written.clear()
+    assert orders.run_due(NEVER) == 2
+    assert len(written) == 1
 
 
 def test_a_handled_event_has_no_row(installation: Installation) -> None:

@@ -209,6 +209,19 @@ def test_inbox_rows_are_deleted_after_a_month(installation: Installation) -> Non
     assert rows(installation, inbox.inbox) == 0
 
 
+def test_old_rows_are_deleted_a_few_at_a_time(installation: Installation) -> None:
+    with installation.stock.database.transaction(TEST) as session:
+        for name in ("place_order", "another"):
+            for _ in range(250):
+                record_delivery(session, name, installation.some_event().id)
+    written: list[int] = []
+    installation.stock.database.after_commit(lambda: written.append(1))
+    with clock.frozen(clock.now() + timedelta(days=31)):
+        tidy(installation.stock, threading.Event())
+    assert rows(installation, inbox.inbox) == 0
+    assert len(written) == 3
+
+
 def rows(installation: Installation, table: object) -> int:
     with installation.stock.database.reading(TEST) as session:
         return session.execute(select(func.count()).select_from(table)).scalar_one()  # type: ignore[arg-type]

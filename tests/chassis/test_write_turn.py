@@ -229,3 +229,103 @@ def test_a_refusal_is_not_retried(database: Database) -> None:
     assert len(attempts) == 1
     with database.reading(TEST) as session:
         assert session.scalar(select(things.c.number).where(things.c.id == 1)) == 0
+
+
+ACT = Context(institution="SOLOK", actor="amak")
+
+# Writes in a loop until its standard input ends; prints how long each of its transactions waited for its turn.
+WRITERS_OF_A_PROCESS = """
+import sys, threading, time
+from sqlalchemy import text
+from chassis.context import Context, system
+from chassis.db import Database
+url, kind, threads, hold = sys.argv[1], sys.argv[2], int(sys.argv[3]), float(sys.argv[4])
+database, context = Database(url), Context(actor="amak") if kind == "acts" else system("test")
+stop, waits = threading.Event(), []
+def write():
+    while not stop.is_set():
+        start = time.monotonic()
+        with database.transaction(context) as session:
+            waits.append(time.monotonic() - start)
+            session.execute(text("UPDATE things SET number = number + 1 WHERE id = 1"))
+            time.sleep(hold)
+workers = [threading.Thread(target=write) for _ in range(threads)]
+for worker in workers:
+    worker.start()
+print("writes", flush=True)
+sys.stdin.read()
+stop.set()
+for worker in workers:
+    worker.join()
+print(" ".join(f"{wait:.4f}" for wait in waits))
+"""
+
+
+@contextmanager
+def writers(database: Database, kind: str, *, threads: int, hold: float) -> Iterator[list[float]]:
+    """Run threads of another process that write without a pause; the yielded list gets their waits at the end."""
+    waits: list[float] = []
+    url = database.url.render_as_string(hide_password=False)
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITERS_OF_A_PROCESS, url, kind, str(threads), str(hold)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "writes\n"
+    yield waits
+    output, _ = process.communicate("")
+    waits += map(float, output.split())
+
+
+@pytest.mark.parametrize("writing", WRITERS)
+def test_an_act_goes_before_a_batch_that_came_first(file: Database, writing: type) -> None:
+    order: list[str] = []
+
+    def write(name: str, context: Context) -> None:
+        with file.transaction(context):
+            order.append(name)
+
+    batch, act = threading.Thread(target=write, args=("batch", TEST)), threading.Thread(target=write, args=("act", ACT))
+    with writing(file):
+        batch.start()
+        time.sleep(0.02)
+        act.start()
+        time.sleep(0.02)
+        assert file.acts_wait()
+    for thread in (batch, act):
+        thread.join(10)
+    assert order == ["act", "batch"]
+    assert not file.acts_wait()
+
+
+def test_a_batch_sees_acts_that_wait_in_another_process_until_it_dies(file: Database) -> None:
+    things.create(file.writer)
+    assert not file.acts_wait()
+    with file.transaction(TEST):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITERS_OF_A_PROCESS, str(file.url), "acts", "2", "0"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+        )
+        deadline = time.monotonic() + 20
+        while not file.acts_wait():
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert not file.acts_wait()
+
+
+def test_acts_without_a_pause_hold_up_no_batch_for_long(file: Database) -> None:
+    things.create(file.writer)
+    with writers(file, "acts", threads=4, hold=0.002) as acts:
+        waits = []
+        for _ in range(5):
+            start = time.monotonic()
+            with file.transaction(TEST):
+                waits.append(time.monotonic() - start)
+    assert len(acts) > 20
+    # It waits for BATCH_WAIT_SECONDS, and then among the acts.
+    assert sorted(waits)[2] < 1

@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.bus import DEAD_ADAPTERS, DeadList, Event
 from chassis.bus.amqp import AmqpBus, Publisher, declare_handler
-from chassis.bus.local import Deliveries, LocalBus
+from chassis.bus.local import LocalBus
+from chassis.bus.local_delivery import Deliveries
 from chassis.context import Context, system
 from chassis.db import Database
 from chassis.ids import new_id

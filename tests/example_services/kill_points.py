@@ -16,7 +16,7 @@ from typing import Any
 
 import tests.example_services.installation as installation_module
 from chassis import outbox
-from chassis.bus import amqp, local
+from chassis.bus import amqp, local, local_delivery
 from chassis.db import Database
 from chassis.service import Resources
 from chassis.settings import environment_with, load
@@ -60,7 +60,12 @@ def kill_after(owner: Any, name: str) -> None:
 
 def _in_handle() -> Any:
     """The module that calls handle(): in a worker the main module."""
-    return sys.modules["__main__"] if hasattr(sys.modules["__main__"], "EventConsumer") else local
+    return sys.modules["__main__"] if hasattr(sys.modules["__main__"], "EventConsumer") else local_delivery
+
+
+def _after_commit() -> None:
+    kill_after(_in_handle(), "handle")
+    kill_after(local_delivery.Batch, "handle")
 
 
 def _bus(kill_at: Callable[..., None], name: str) -> None:
@@ -82,10 +87,11 @@ POINTS: dict[str, Callable[[], None]] = {
     "relay.after_mark": lambda: kill_after(outbox.Relay, "step"),
     "handler.before_effect": lambda: kill_before(handlers, "place_order"),
     "handler.after_effect": lambda: kill_after(handlers, "place_order"),
-    "handler.after_commit": lambda: kill_after(_in_handle(), "handle"),
+    "handler.fifth": lambda: kill_before(handlers, "place_order", call=5),
+    "handler.after_commit": _after_commit,
     # After a handler failed, on the local bus and on RabbitMQ.
-    "handler.before_put_off": lambda: kill_before(local.Deliveries, "_put_off"),
-    "handler.after_put_off": lambda: kill_after(local.Deliveries, "_put_off"),
+    "handler.before_put_off": lambda: kill_before(local_delivery.Deliveries, "_put_off"),
+    "handler.after_put_off": lambda: kill_after(local_delivery.Deliveries, "_put_off"),
     "handler.before_move": lambda: kill_before(amqp.Publisher, "send"),
     "handler.after_move": lambda: kill_after(amqp.Publisher, "send"),
 }

@@ -20,7 +20,8 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from chassis import telemetry
 from chassis.bus.amqp import Publisher, declare_handler
-from chassis.bus.local import Deliveries, LocalBus
+from chassis.bus.local import LocalBus
+from chassis.bus.local_delivery import Deliveries
 from chassis.lease import Leases
 from chassis.outbox import Relay
 from chassis.service import Resources, load

@@ -12,7 +12,10 @@ from tests.example_services.proto.examples_pb2 import ArticleReceived, OrderPlac
 
 
 def place_order(session: Session, fact: ArticleReceived, context: Context) -> None:
-    """Add one row for each call, so that tests see an event that is handled twice. Emits OrderPlaced."""
+    """Add one row for each call, so that tests see an event that is handled twice; refuse what is rotten.
+
+    emits  OrderPlaced
+    """
     session.execute(insert(placed_orders).values(name=fact.name, institution=context.institution, actor=context.actor))
     emit(
         session,
@@ -21,5 +24,5 @@ def place_order(session: Session, fact: ArticleReceived, context: Context) -> No
         version=fact.version,
         context=context,
     )
-    if session.execute(select(faults.c.name)).first():
+    if fact.name.startswith("rotten") or session.execute(select(faults.c.name)).first():
         raise RuntimeError("orders are broken")

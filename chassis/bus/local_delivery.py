@@ -1,0 +1,330 @@
+"""Runs the handlers of one machine's bus.
+
+Up to 100 due events of a handler are one transaction, with a savepoint for each; one that fails is rolled back to its
+savepoint and put off alone. After a death of the process the next events are tried one by one.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import closing, contextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import Session
+
+from chassis import clock, telemetry
+from chassis.bus import BACKOFF_SECONDS, Event
+from chassis.bus.event_columns import event_of
+from chassis.bus.handling import context_of, handle, read_body
+from chassis.bus.local import LOCAL, deliveries
+from chassis.context import system
+from chassis.db import Database
+from chassis.db_errors import is_outage
+from chassis.errors import Error, Invalid
+from chassis.ids import parse_id
+from chassis.inbox import inbox
+from chassis.service import Consumer, Resources
+from chassis.urls import resolve
+from chassis.wake import Wake, open_wake
+
+log = logging.getLogger(__name__)
+
+BATCH = 200
+TOGETHER = 100  # events in one transaction
+TURN_SECONDS = 0.005  # of a transaction while acts wait for theirs
+GATHER_SECONDS = 0.005  # a busy loop waits so long for more events, and has one transaction for them
+SWEEP_SECONDS = 1.0
+
+
+def deliver(resources: Resources, stop: threading.Event) -> None:
+    """Delivery job of a service with consumers: run its handlers until `stop`."""
+    with closing(open_wake(resources.database)) as wake, closing(Deliveries(resources)) as pending:
+        pending.run(stop, wake)
+
+
+class Deliveries:
+    """Waiting events of one service's handlers.
+
+    backoff  seconds before each further attempt
+    """
+
+    def __init__(self, resources: Resources, *, backoff: Sequence[float] = BACKOFF_SECONDS) -> None:
+        self._database = resources.database
+        self._service = resources.service
+        self._backoff = backoff
+        self._crash_marker = CrashMarker(resources.database)
+        self._marker_read = False
+        self._one_by_one = False  # the process before this one died while it handled events
+
+    def close(self) -> None:
+        self._crash_marker.close()
+
+    def run(self, stop: threading.Event, wake: Wake) -> None:
+        """Run the handlers of due events until `stop`."""
+        while not stop.is_set():
+            try:
+                count = self.run_due(stop)
+            except (Error, DBAPIError) as problem:
+                if not is_outage(problem):
+                    log.warning("deliveries_unavailable", extra={"service": self._service.name, "why": str(problem)})
+                stop.wait(SWEEP_SECONDS)
+                continue
+            if not count:
+                wake.wait(SWEEP_SECONDS)
+            elif count < BATCH:
+                stop.wait(GATHER_SECONDS)
+
+    def run_due(self, stop: threading.Event) -> int:
+        """Run the handlers of one batch of due rows, oldest first. Returns the number of rows."""
+        if not self._marker_read:
+            self._one_by_one = self._count_crash()
+            self._marker_read = True
+        with self._database.reading(LOCAL) as session:
+            due = session.execute(
+                select(deliveries)
+                .where(~deliveries.c.dead, deliveries.c.next_at <= clock.now())
+                .order_by(deliveries.c.next_at, deliveries.c.event_id)
+                .limit(BATCH)
+            ).all()
+        rows_by_handler: dict[str, list[Any]] = {}
+        for row in due:
+            rows_by_handler.setdefault(row.handler, []).append(row)
+        most = 1 if self._one_by_one else TOGETHER
+        for rows in rows_by_handler.values():
+            settled = 0
+            while settled < len(rows) and not stop.is_set():
+                settled += self._attempt_together(rows[settled : settled + most])
+        self._one_by_one = self._one_by_one and stop.is_set()
+        return len(due)
+
+    def _attempt_together(self, rows: Sequence[Any]) -> int:
+        """Handle rows of one handler in one transaction.
+
+        returns  the number of rows that are settled, from the first: fewer than all when an act waits for its turn
+        """
+        consumer = next((other for other in self._service.consumers if other.name == rows[0].handler), None)
+        if consumer is None or len(rows) == 1:
+            for row in rows:
+                self._attempt(consumer, row)
+            return len(rows)
+        batch = Batch(self._database, consumer, self._crash_marker)
+        try:
+            count = batch.handle(rows)
+        except Exception as problem:
+            # Not of one event, or it ended the transaction: each is tried alone, and counts its own errors.
+            log.info("events_tried_alone", extra={"handler": consumer.name, "why": str(problem)[:200]})
+            for row in rows:
+                self._attempt(consumer, row)
+            return len(rows)
+        for row, failure in batch.failures:
+            self._fail(row, failure)
+        return count
+
+    def _attempt(self, consumer: Consumer | None, row: Any) -> None:
+        """Handle one row in its own transaction."""
+        if consumer is None:
+            self._put_off(row, error=f"no handler {row.handler} in this release", dead=True)
+            return
+        event = event_of(row, event_id=row.event_id)
+        try:
+            with _span(consumer, event), self._crash_marker.marking(_key(row)):
+                handle(self._database, consumer, event, claim=_claim(row))
+        except Exception as problem:
+            # After any error the row stays, and the event is tried again.
+            self._fail(row, problem)
+
+    def _fail(self, row: Any, problem: Exception) -> None:
+        dead = row.attempts >= len(self._backoff) or (
+            isinstance(problem, Invalid) and problem.reason == "EVENT_UNREADABLE"
+        )
+        log.warning(
+            "handler_failed",
+            extra={"handler": row.handler, "event_id": str(row.event_id), "attempts": row.attempts + 1, "dead": dead},
+            exc_info=problem,
+        )
+        self._put_off(row, error=f"{type(problem).__name__}: {problem}"[:2000], dead=dead)
+
+    def _count_crash(self) -> bool:
+        """Count the crash of an earlier process as an attempt, so that an event that always crashes it becomes dead.
+
+        returns  whether it died while it handled events
+        """
+        handler, _, event_id = self._crash_marker.read().rpartition("/")
+        if not handler:
+            return False
+        if not event_id:
+            self._crash_marker.clear()
+            return True
+        with self._database.reading(LOCAL) as session:
+            row = session.execute(select(deliveries).where(_is(parse_id(event_id), handler))).first()
+        if row is not None and not row.dead:
+            dead = row.attempts >= len(self._backoff)
+            log.warning("handler_died", extra={"handler": handler, "event_id": event_id, "attempts": row.attempts + 1})
+            self._put_off(row, error="its process died while handling it", dead=dead)
+        self._crash_marker.clear()
+        return True
+
+    def _put_off(self, row: Any, *, error: str, dead: bool) -> None:
+        wait = timedelta(0) if dead else timedelta(seconds=self._backoff[row.attempts])
+        with self._database.transaction(LOCAL) as session:
+            session.execute(
+                update(deliveries)
+                .where(_is(row.event_id, row.handler))
+                .values(attempts=row.attempts + 1, next_at=clock.now() + wait, dead=dead, error=error)
+            )
+
+
+class Batch:
+    """Several events of one handler in one transaction.
+
+    failures  rows whose effect was rolled back, with their errors
+    """
+
+    def __init__(self, database: Database, consumer: Consumer, crash_marker: CrashMarker) -> None:
+        self._database, self._consumer, self._crash_marker = database, consumer, crash_marker
+        self._handler = resolve(consumer.handler)
+        self.failures: list[tuple[Any, Exception]] = []
+
+    def handle(self, rows: Sequence[Any]) -> int:
+        """Handle the rows in order and commit their effects, inbox rows and deletions together.
+
+        returns  the number of rows that are settled, from the first
+        raises   the errors of `Database.transaction`, or that of an event which ended the transaction
+        """
+        # Read before the write turn.
+        work = [(row, event, self._read(event)) for row in rows for event in [event_of(row, event_id=row.event_id)]]
+        name, ids, count = self._consumer.name, [row.event_id for row in rows], 0
+        with (
+            self._crash_marker.marking(f"{name}/"),
+            self._database.transaction(system(f"handler:{name}")) as session,
+        ):
+            end = time.monotonic() + TURN_SECONDS
+            known_ids = select(inbox.c.event_id).where(inbox.c.consumer == name, inbox.c.event_id.in_(ids))
+            waiting = set(session.scalars(select(deliveries.c.event_id).where(_are(ids, name))))
+            known = set(session.scalars(known_ids))
+            handled = []
+            for row, event, message in work:
+                count += 1
+                if event.id in waiting and (event.id in known or self._run(session, row, event, message)):
+                    handled.append(event.id)
+                if time.monotonic() > end and self._database.acts_wait():
+                    break
+            self._record(session, handled, known)
+        return count
+
+    def _read(self, event: Event) -> Message | Invalid:
+        try:
+            return read_body(self._consumer, event)
+        except Invalid as problem:
+            return problem
+
+    def _record(self, session: Session, handled: Sequence[UUID], known: Set[UUID]) -> None:
+        """Write the inbox rows and delete the deliveries. An inbox row of another process refuses the transaction."""
+        name, now = self._consumer.name, clock.now()
+        rows = [{"consumer": name, "event_id": event_id, "at": now} for event_id in handled if event_id not in known]
+        if rows:
+            session.execute(insert(inbox), rows)
+        if handled:
+            session.execute(delete(deliveries).where(_are(handled, name)))
+
+    def _run(self, session: Session, row: Any, event: Event, message: Message | Invalid) -> bool:
+        """Run the handler within a savepoint. Returns whether it has its effect.
+
+        raises  the error of the handler, when it ended the transaction and so the effects of the others
+        """
+        driver_connection = session.connection().connection.dbapi_connection
+        try:
+            if isinstance(message, Invalid):
+                raise message
+            with _span(self._consumer, event), self._crash_marker.marking(_key(row)), session.begin_nested():
+                self._handler(session, message, context_of(event))
+        except Exception as problem:
+            # After any error the row stays, and the event is tried again. SQLite rolls all back when its disk is full.
+            if not getattr(driver_connection, "in_transaction", True):
+                raise
+            self.failures.append((row, problem))
+            return False
+        finally:
+            # The next event reads rows as they are, not as this one has left them in the session.
+            session.expunge_all()
+        return True
+
+
+class CrashMarker:
+    """The key of the current work of this process, in a file next to its SQLite database, to be read after a crash.
+
+    One key at a time: "handler/event id", or "handler/" between the events of a batch. The file is not synced to the
+    disk: the work does not cause a power cut.
+    """
+
+    # Every write has this length: ext4 syncs a file that is truncated and written again.
+    LENGTH = 256
+
+    def __init__(self, database: Database) -> None:
+        path = f"{database.url.database}.crash-marker" if database.is_sqlite else os.devnull
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._key = ""
+
+    def read(self) -> str:
+        """Return the key that an earlier process worked on when it died; "" without one."""
+        return os.pread(self._handle, self.LENGTH, 0).decode().strip()
+
+    @contextmanager
+    def marking(self, key: str) -> Iterator[None]:
+        """Store the key in the file for the duration of the block, and then the one before it again."""
+        before, self._key = self._key, key
+        self._write(key)
+        try:
+            yield
+        finally:
+            self._key = before
+            self._write(before)
+
+    def clear(self) -> None:
+        self._write("")
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+    def _write(self, key: str) -> None:
+        os.pwrite(self._handle, key.encode().ljust(self.LENGTH), 0)
+
+
+def _span(consumer: Consumer, event: Event) -> Any:
+    return telemetry.span(
+        f"process {consumer.name}",
+        kind="consumer",
+        parent={"traceparent": event.traceparent},
+        messaging_message_id=str(event.id),
+    )
+
+
+def _is(event_id: UUID, handler: str) -> Any:
+    return and_(deliveries.c.event_id == event_id, deliveries.c.handler == handler)
+
+
+def _are(event_ids: Sequence[UUID], handler: str) -> Any:
+    return and_(deliveries.c.handler == handler, deliveries.c.event_id.in_(event_ids))
+
+
+def _claim(row: Any) -> Callable[[Session], bool]:
+    """Delete the row first: a second process then has nothing to do; a failed handler rolls the deletion back."""
+
+    def claim(session: Session) -> bool:
+        deleted = session.execute(delete(deliveries).where(_is(row.event_id, row.handler)))
+        return bool(deleted.rowcount == 1)  # type: ignore[attr-defined]
+
+    return claim
+
+
+def _key(row: Any) -> str:
+    return f"{row.handler}/{row.event_id}"
