@@ -79,10 +79,15 @@ def resync(
         print_text("\n".join(f"{name}: {count} rows" for name, count in rows.items()))
 
 
-def refill(resources: Resources) -> dict[str, int]:
-    """Copy every projection of a service again, for a command. Returns the number of rows read by projection."""
+def refill(resources: Resources, *, owner: str = "") -> dict[str, int]:
+    """Copy every projection of a service again, for a command. Returns the number of rows read by projection.
+
+    owner  copy only what this service owns
+    """
     rows = {}
     for projection in resources.service.projections:
+        if owner and projection.owner != owner:
+            continue
         with _owner_in_this_process(projection.owner, resources.settings):
             rows[projection.name] = fill(resources, projection)
     return rows

@@ -275,7 +275,7 @@ def _institution(resources: Resources, code: str) -> tables.Institution:
         with resources.database.reading(OPERATOR) as session:
             return institutions.institution_of(session, code)
     except NotFound:
-        resync.refill(resources)
+        resync.refill(resources, owner="catalog")
     with resources.database.reading(OPERATOR) as session:
         return institutions.institution_of(session, code)
 

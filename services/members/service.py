@@ -49,6 +49,12 @@ SERVICE = Service(
             fill="services.members.rpc.snapshots:copy_institutions",
             is_empty="services.members.institutions:is_empty",
         ),
+        Projection(
+            name="loans",
+            owner="circulation",
+            fill="services.members.rpc.snapshots:copy_loans",
+            is_empty="services.members.people.loans:is_empty",
+        ),
     ),
     after_restore=("services.members.jobs:erase_again",),
     jobs=(

@@ -22,7 +22,7 @@ def load(resources: Resources) -> Counts:
 
     raises  NotFound  INSTITUTION_UNKNOWN  the catalogue has no sample library
     """
-    resync.refill(resources)
+    resync.refill(resources, owner="catalog")
     with resources.database.reading(SAMPLE) as session:
         institution = institution_of(session, INSTITUTION)
     master = Keys(resources.database, resources.settings.of(MembersSettings)).master

@@ -57,7 +57,7 @@ def test_resync_copies_the_institutions_of_the_catalogue(tmp_path: Path) -> None
     assert run("migrate", data=data)[0] == 0
     assert run("institutions", "load", str(file), data=data)[0] == 0
     code, line = run("resync", "members", "--json", data=data)
-    assert (code, json.loads(line)) == (0, {"service": "members", "rows": {"institutions": 1}})
+    assert (code, json.loads(line)) == (0, {"service": "members", "rows": {"institutions": 1, "loans": 0}})
     code, line = run("client", "create", "opac", "--institution", "PKS", "--role", "desk", "--json", data=data)
     assert code == 0
     assert set(json.loads(line)) == {"client_id", "client_secret"}
