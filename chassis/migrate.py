@@ -5,6 +5,8 @@ A database has two histories: first the chassis' own tables, then the service's.
 
 from __future__ import annotations
 
+import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +15,7 @@ from alembic.config import Config
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, create_engine, delete, insert, inspect, select, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, delete, insert, inspect, select, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DatabaseError, OperationalError, ProgrammingError
 
@@ -27,7 +29,10 @@ from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
-LOCK_TIMEOUT = "5s"  # the longest wait for a table in use; readers queue behind a waiting migration
+# A migration gives up a table in use after this time, rolls back, and begins again: readers queue behind it meanwhile,
+# and PostgreSQL looks for a deadlock only after a second, when it could end the other transaction instead.
+LOCK_TIMEOUT = "100ms"
+BLOCKED_SECONDS = 60.0  # the longest time of such attempts
 
 
 def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]:
@@ -60,25 +65,41 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
         from chassis.postgres import CONNECT_SECONDS, TCP
 
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS, **TCP})
+        deadline = time.monotonic() + BLOCKED_SECONDS
         try:
-            with engine.begin() as connection:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT})
-                connection.execute(text(SET_INSTITUTION.format("'*'")))
-                applied = _upgrade(service, connection)
-                app = make_url(app_url or owner_url).username
-                if app not in (None, url.username):
-                    read_only = [schema_support.name, *(history.version_table for history in histories(service))]
-                    append_only = (*service.append_only, *audit.APPEND_ONLY)
-                    grant(connection, app, append_only=append_only, read_only=read_only)
-                return applied
+            while True:
+                try:
+                    return _migrate_postgres(service, engine, app=make_url(app_url or owner_url).username)
+                except OperationalError as problem:
+                    if not _is_blocked(problem) or time.monotonic() > deadline:
+                        raise
+                time.sleep(random.uniform(0.05, 0.3))
         finally:
             engine.dispose()
     except OperationalError as problem:
         why = str(problem.orig).strip().splitlines()[0]
         raise Unavailable(
-            "MIGRATION_BLOCKED" if "lock timeout" in why else "MIGRATION_FAILED", service=service.name, why=why
+            "MIGRATION_BLOCKED" if _is_blocked(problem) else "MIGRATION_FAILED", service=service.name, why=why
         ) from problem
+
+
+def _migrate_postgres(service: Service, engine: Engine, *, app: str | None) -> list[str]:
+    """Apply the missing revisions in one transaction, and grant the app's role what it needs."""
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        connection.execute(text("SELECT set_config('lock_timeout', :wait, true)"), {"wait": LOCK_TIMEOUT})
+        connection.execute(text(SET_INSTITUTION.format("'*'")))
+        applied = _upgrade(service, connection)
+        if app not in (None, engine.url.username):
+            read_only = [schema_support.name, *(history.version_table for history in histories(service))]
+            append_only = (*service.append_only, *audit.APPEND_ONLY)
+            grant(connection, app, append_only=append_only, read_only=read_only)
+        return applied
+
+
+def _is_blocked(problem: OperationalError) -> bool:
+    """Return whether another transaction had a table in use: lock_not_available, or deadlock_detected."""
+    return getattr(problem.orig, "sqlstate", None) in ("55P03", "40P01")
 
 
 def pending(service: Service, database: Database) -> list[str]:

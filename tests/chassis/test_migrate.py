@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from chassis.context import Context, system
 from chassis.db import Database, chassis_tables
-from chassis.errors import Conflict
+from chassis.errors import Conflict, Unavailable
 from chassis.ids import new_id
 from chassis.migrate import migrate, pending
 from chassis.service import Service
@@ -106,6 +107,31 @@ def test_a_revision_that_raises_an_error_changes_nothing(evolving: SimpleNamespa
     database = Database(url)
     assert pending(evolving.service, database) == ["evolving/a2"]
     database.close()
+
+
+def test_a_migration_waits_while_a_table_is_in_use(
+    evolving: SimpleNamespace, postgres_owner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evolving.write("a1", None, "one")
+    migrate(evolving.service, owner_url=postgres_owner_url)
+    evolving.write("a2", "a1", "two", statement='op.execute("ALTER TABLE one ADD COLUMN colour text")')
+    engine = create_engine(postgres_owner_url)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SELECT * FROM one")
+        monkeypatch.setattr("chassis.migrate.BLOCKED_SECONDS", 0.5)
+        with pytest.raises(Unavailable) as blocked:
+            migrate(evolving.service, owner_url=postgres_owner_url)
+        assert blocked.value.reason == "MIGRATION_BLOCKED"
+        assert "two" not in _tables(postgres_owner_url)
+    monkeypatch.undo()
+    with engine.connect() as connection:
+        reading = connection.begin()
+        connection.exec_driver_sql("SELECT * FROM one")
+        timer = threading.Timer(1, reading.rollback)
+        timer.start()
+        assert migrate(evolving.service, owner_url=postgres_owner_url) == ["evolving/a2"]
+        timer.join()
+    engine.dispose()
 
 
 def test_several_processes_migrate_once(url: str) -> None:
