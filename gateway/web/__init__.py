@@ -10,6 +10,7 @@ from gateway.web import (
     classes,
     consents,
     covers,
+    desk,
     filters,
     home,
     marcview,
@@ -18,6 +19,7 @@ from gateway.web import (
     members,
     merging,
     neighbours,
+    overdue,
     preferences,
     record,
     results,
@@ -51,6 +53,8 @@ MODULES = (
     member_acts,
     merging,
     consents,
+    desk,
+    overdue,
     assets,
 )
 

@@ -33,6 +33,7 @@ YEAR_SECONDS = 365 * 24 * 3600
 _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 # (scope, path, text) of the links in the header of those who may use them.
 DESK_LINKS = (
+    ("loans.lend", "/desk", "lending.heading"),
     ("members.read", "/members", "members.heading"),
     ("staff.manage", "/staff", "staff.heading"),
     ("clients.manage", "/clients", "clients.heading"),

@@ -56,6 +56,10 @@ class Wording:
         month = self.say(f"month.{moment.month}")
         return f"{moment.day} {month} {moment.year}"
 
+    def weekday(self, day: date) -> str:
+        """Format a day with its weekday: `Kamis, 3 Desember 2026`."""
+        return f"{self.say(f'weekday.{day.isoweekday()}')}, {self.day(day)}"
+
     def code(self, kind: str, value: str) -> str:
         """Return the label of a coded value (`language`, `ind`); the code itself without a label."""
         return self.texts.get(f"code.{kind}.{value}", value)

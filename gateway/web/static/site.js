@@ -56,6 +56,11 @@
     }
   }
 
+  for (const button of document.querySelectorAll("[data-print]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => print());
+  }
+
   // Sharing: the phone's own sheet, where there is one.
   for (const button of document.querySelectorAll("[data-share]")) {
     if (!navigator.share) continue;

@@ -1,0 +1,297 @@
+"""Loans of the institution: listed as JSON and CSV, explained and renewed; and what a member has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import Field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.api.loan_csv import CSV, loans_as_csv
+from gateway.api.loan_models import (
+    ACT_ERRORS,
+    ERRORS,
+    LOAN_EXAMPLE,
+    RENEWALS_EXAMPLE,
+    SERVICE,
+    Loan,
+    LoanId,
+    Renewals,
+    Suspension,
+    loan_model,
+    refusal_models,
+    renewals_model,
+    suspension_model,
+)
+from gateway.api.member_models import MEMBER_ID_EXAMPLE, Body, MemberId
+from gateway.api.members import private
+from gateway.api.openapi import ApiRoute, documented
+from gateway.api.queries import Flag, QueryModel, WholeNumber, number, text
+from gateway.api.schemas import JSON, Refusal, ResponseModel, Text
+from gateway.api.serializers import plain
+from gateway.clients import Circulation, call
+from gateway.negotiation import language, preferred_media_type
+from rangkiang.circulation.v1 import loans_pb2 as wire
+
+router = APIRouter(tags=["loans"], route_class=ApiRoute)
+
+
+class LoansQuery(QueryModel):
+    member: str = text("Loans of this member: an id, or a card number as scanned.", example=MEMBER_ID_EXAMPLE)
+    branch: str = text("Loans of this branch, by its code.", longest=64, example="PST")
+    group: str = text("Loans of this class or study programme.", example="XI IPS 3")
+    item: str = text("Loans of this item: an id, or a barcode as scanned.", example="KS0015001")
+    overdue: Annotated[bool, Flag] = Field(False, description="Only loans that are overdue.")
+    returned: Annotated[bool, Flag] = Field(False, description="Also loans that have ended.")
+    cursor: str = text("`next` of the page before.", longest=500)
+    limit: Annotated[int, WholeNumber(1, 500)] = number(100, "Loans on a page.")
+
+    def message(self) -> wire.ListLoansRequest:
+        return wire.ListLoansRequest(
+            member=self.member,
+            branch=self.branch,
+            group=self.group,
+            item=self.item,
+            is_overdue=self.overdue,
+            with_returned=self.returned,
+            cursor=self.cursor,
+            limit=self.limit,
+        )
+
+
+class RenewBody(Body):
+    """Refusals that the caller waives."""
+
+    override: list[str] = Field(
+        [],
+        description="Reasons of refusals that the caller waives; needs loans.override and a reason.",
+        max_length=20,
+        examples=[["RENEWALS_USED_UP"]],
+    )
+    reason: str = Field("", description="Why they are waived.", max_length=500, examples=["Ujian akhir"])
+
+
+class Loans(ResponseModel):
+    """A page of loans."""
+
+    total: int
+    """Loans of all pages."""
+    hits: list[Loan]
+    """The loans, the first due first."""
+    next: str | None = None
+    """Cursor of the next page; absent on the last page."""
+
+
+class RenewedLoan(ResponseModel):
+    """A renewed loan."""
+
+    loan: Loan
+    """The loan with its new due day."""
+
+
+class PolicyOfLoan(ResponseModel):
+    """The row of lending rules that decided; empty category, collection or branch means any."""
+
+    category: str
+    """Code of the category of members."""
+    collection: str
+    """Collection of the item."""
+    branch: str
+    """Code of the lending branch."""
+    unit: str
+    """day or hour."""
+    period: int
+    """Days or hours of a loan."""
+    renewals: int
+    """Renewals that are allowed."""
+    loan_limit: int
+    """Most loans of a member; 0 for no limit of its own."""
+
+
+class CalendarDay(ResponseModel):
+    """A day between the loan and its due day."""
+
+    date: str
+    """ISO 8601."""
+    is_open: bool
+    """True when the branch is open."""
+    why: str
+    """Why it is closed."""
+
+
+class LoanExplained(ResponseModel):
+    """Why a loan is due when it is."""
+
+    loan: Loan
+    """The loan."""
+    policy_version: int
+    """Version of the policies that decided."""
+    row: PolicyOfLoan
+    """The row of them that decided."""
+    days: list[CalendarDay]
+    """Days that were not counted, or that moved the due day."""
+    steps: list[Text]
+    """The decision in sentences, in its order."""
+
+
+class Borrower(ResponseModel):
+    """What a member has and may borrow; circulation knows no names."""
+
+    member: str
+    """Identifier (UUID) of the member."""
+    card: str
+    """Card number."""
+    category: str
+    """Code of the category."""
+    expires_on: str
+    """Last day of the membership, ISO 8601; empty without an end."""
+    open_loans: int
+    """Items that the member has."""
+    overdue_loans: int
+    """How many of them are overdue."""
+    loan_limit: int
+    """Most items that the member may have."""
+    suspension: Suspension | None = None
+    """A period without loans."""
+    refusals: list[Refusal]
+    """Why nothing can be lent now, whatever the item."""
+    loans: list[Loan]
+    """The member's loans."""
+
+
+_ROW_EXAMPLE = {
+    "category": "umum", "collection": "", "branch": "", "unit": "day", "period": 7, "renewals": 1, "loan_limit": 3,
+}  # fmt: skip
+_ROW = tuple(PolicyOfLoan.model_fields)
+
+
+@router.get(
+    "/loans",
+    response_model=Loans,
+    **documented(
+        operation="list_loans",
+        summary="Loans",
+        example={"total": 1, "hits": [LOAN_EXAMPLE]},
+        content={CSV: {"schema": {"type": "string"}}},
+        errors=ERRORS,
+    ),
+)
+async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:
+    """Loans of the caller's institution that have not ended, the first due first. As CSV: all pages in one file."""
+    if preferred_media_type(request.headers.get("accept", ""), (JSON, CSV)) == CSV:
+        return await loans_as_csv(request, query.message())
+    reply = await call(request, circulation.ListLoans, query.message())
+    hits = [loan_model(loan) for loan in reply.loans]
+    return private(Loans(total=reply.total, hits=hits, next=reply.cursor or None))
+
+
+@router.get(
+    "/loans/{loan_id}/why",
+    response_model=LoanExplained,
+    **documented(
+        operation="explain_loan",
+        summary="Why a loan is due when it is",
+        example={
+            "loan": LOAN_EXAMPLE,
+            "policy_version": 3,
+            "row": _ROW_EXAMPLE,
+            "days": [{"date": "2026-12-03", "is_open": True, "why": ""}],
+            "steps": [{"id": "7 hari sejak 26 November 2026.", "en": "7 days from 26 November 2026."}],
+        },
+        errors=(*ERRORS, 404),
+    ),
+)
+async def explain(
+    request: Request, loan_id: LoanId, query: Annotated[QueryModel, Query()], circulation: Circulation
+) -> Response:
+    """The row of the policies, and the days of the calendar."""
+    reply = await call(request, circulation.ExplainLoan, wire.ExplainLoanRequest(id=loan_id))
+    row = plain(reply.row)
+    return private(
+        LoanExplained(
+            loan=loan_model(reply.loan),
+            policy_version=reply.policy_version,
+            row=PolicyOfLoan(**{name: row[name] for name in _ROW}),
+            days=[CalendarDay(**plain(day)) for day in reply.days],
+            steps=[Text(id=step.id, en=step.en) for step in reply.steps],
+        )
+    )
+
+
+@router.post(
+    "/loans/{loan_id}/renew",
+    response_model=RenewedLoan,
+    **documented(
+        operation="renew_loan",
+        summary="Renew a loan",
+        example={"loan": {**LOAN_EXAMPLE, "renewals": 1, "renewals_left": 0, "version": 2}},
+        errors=ACT_ERRORS,
+        method=f"{SERVICE}/RenewLoan",
+    ),
+)
+async def renew(request: Request, loan_id: LoanId, circulation: Circulation, body: RenewBody | None = None) -> Response:
+    """Moves the due day of a loan. A refusal has all reasons."""
+    body = body or RenewBody()
+    message = wire.RenewLoanRequest(id=loan_id, override=body.override, reason=body.reason)
+    reply = await call(request, circulation.RenewLoan, message)
+    return private(RenewedLoan(loan=loan_model(reply.loan)))
+
+
+@router.post(
+    "/members/{member_id}/renew-all",
+    response_model=Renewals,
+    **documented(
+        operation="renew_all_loans",
+        summary="Renew all loans of a member",
+        example=RENEWALS_EXAMPLE,
+        errors=ACT_ERRORS,
+        method=f"{SERVICE}/RenewAll",
+    ),
+)
+async def renew_all(request: Request, member_id: MemberId, circulation: Circulation) -> Response:
+    """Renews the loans that can be renewed; the others have their reasons."""
+    reply = await call(request, circulation.RenewAll, wire.RenewAllRequest(member=member_id))
+    return private(renewals_model(list(reply.renewals), language(request)))
+
+
+@router.get(
+    "/borrowers/{member_id}",
+    response_model=Borrower,
+    **documented(
+        operation="get_borrower",
+        summary="What a member has and may borrow",
+        example={
+            "member": MEMBER_ID_EXAMPLE,
+            "card": "1000000018",
+            "category": "umum",
+            "expires_on": "2028-11-26",
+            "open_loans": 1,
+            "overdue_loans": 0,
+            "loan_limit": 3,
+            "refusals": [],
+            "loans": [LOAN_EXAMPLE],
+        },
+        errors=(*ERRORS, 404),
+    ),
+)
+async def borrower(
+    request: Request, member_id: MemberId, query: Annotated[QueryModel, Query()], circulation: Circulation
+) -> Response:
+    """By a member's id, or by a card number as scanned."""
+    reply = await call(request, circulation.GetBorrower, wire.GetBorrowerRequest(member=member_id))
+    return private(
+        Borrower(
+            member=reply.member_id,
+            card=reply.card,
+            category=reply.category,
+            expires_on=reply.expires_on,
+            open_loans=reply.open_loans,
+            overdue_loans=reply.overdue_loans,
+            loan_limit=reply.loan_limit,
+            suspension=suspension_model(reply.suspension) if reply.HasField("suspension") else None,
+            refusals=refusal_models(list(reply.refusals), language(request)),
+            loans=[loan_model(loan) for loan in reply.loans],
+        )
+    )

@@ -1,0 +1,344 @@
+"""Acts of the desk: what was scanned, what was done with it, and what the page says about it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+
+from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Refused, TooLate, Unavailable
+from gateway.clients import call, catalog, circulation, members
+from gateway.web.forms import Fields
+from gateway.web.lending import due_words, error_sentences, may, names_of, sentences, words_of
+from rangkiang.catalog.v1 import catalog_pb2
+from rangkiang.circulation.v1 import loans_pb2 as wire
+from rangkiang.members.v1 import cards_pb2, people_pb2
+
+LEND, RETURN, READ_HERE = "lend", "return", "read_here"
+# What nobody may waive, as circulation has it; a test compares.
+FINAL = frozenset({"ITEM_ON_LOAN", "LOAN_ENDED"})
+# How a page shows an outcome.
+DONE, LOOK, REFUSED = "done", "look", "refused"
+_LONGEST_CODE = 300
+_MOST_CHOICES = 8
+_NO_ANSWER = (Unavailable, TooLate)
+
+
+@dataclass(slots=True)
+class Choice:
+    """One of several things that a text can mean; its button sends `fields`."""
+
+    label: str
+    detail: str
+    fields: dict[str, str]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a scan or a key.
+
+    tone       DONE, LOOK (something to read or to choose) or REFUSED
+    lines      sentences below the heading
+    item       the item in question
+    choices    buttons, of which one is meant
+    waivable   reasons that the reader may waive with a reason
+    slip_of    member whose loans can be printed
+    """
+
+    tone: str
+    heading: str
+    code: str = ""
+    lines: list[str] = field(default_factory=list)
+    item: wire.Item | None = None
+    choices: list[Choice] = field(default_factory=list)
+    waivable: list[str] = field(default_factory=list)
+    slip_of: str = ""
+
+
+@dataclass(slots=True)
+class Desk:
+    """One request of a desk.
+
+    institution  code
+    branch       code
+    member       id of the borrower whose turn it is; "" between borrowers
+    """
+
+    request: Request
+    mode: str
+    institution: str
+    branch: str
+    member: str = ""
+
+    def say(self, key: str, **facts: Any) -> str:
+        return words_of(self.request).say(key, **facts)
+
+    async def act(self, fields: Fields) -> Outcome:
+        """Do what a form asks for, and return what became of it.
+
+        raises  Unavailable, TooLate  nobody knows what became of it
+        """
+        act, code = fields.text("act"), fields.get("code", "").strip()[:_LONGEST_CODE]
+        if act == "finish":
+            return self._finish()
+        if act == "member":
+            return await self._open(code)
+        if act == "record":
+            return await self._items_of(code)
+        if act in ("renew", "renew_all"):
+            return await self._try(self._renew(act, code), code)
+        if act in ("item", "override", "exchange"):
+            item = await self._item(code)
+            return await self._handle(act, fields, code, item)
+        if not code:
+            return Outcome(LOOK, self.say("lending.nothing_scanned"))
+        return await self._scan(fields, code)
+
+    async def _scan(self, fields: Fields, code: str) -> Outcome:
+        """Find out what a code is, and act on it: a card opens a borrower, an item is lent, taken back or counted."""
+        for form in _forms_of(code):
+            card, item = await asyncio.gather(self._card(form), self._item(form))
+            if card is not None and item is not None:
+                return self._ask_which(form, card, item)
+            if card is not None:
+                return await self._opened(card, code)
+            if item is not None:
+                return await self._handle("item", fields, form, item)
+        if _is_number(code):
+            if self.mode != LEND or self.member:
+                # The service says what it knows of the number.
+                return await self._handle("item", fields, code, None)
+            return Outcome(REFUSED, self.say("lending.unknown"), code, [self.say("lending.unknown_how")])
+        return await self._search(code)
+
+    async def _handle(self, act: str, fields: Fields, code: str, found: wire.FindItemReply | None) -> Outcome:
+        """Lend, take back or count an item."""
+        item = found.item if found is not None else None
+        number = item.id if item is not None else code
+        if self.mode == RETURN:
+            return await self._try(self._return(number, code), code, item)
+        if self.mode == READ_HERE:
+            return await self._try(self._count(number, code), code, item)
+        if not self.member:
+            return await self._show(code, found) if found is not None else self._unknown(code)
+        message = wire.CheckOutRequest(member=self.member, item=number, branch=self.branch)
+        if act == "override":
+            message.override.extend(fields.many("waived"))
+            message.reason = fields.text("reason")
+        outcome = await self._try(self._lend(message, code, is_exchange=act == "exchange"), code, item)
+        if act == "override" and outcome.tone == REFUSED and not outcome.waivable:
+            outcome.waivable = fields.many("waived")
+        return outcome
+
+    async def _lend(self, message: wire.CheckOutRequest, code: str, *, is_exchange: bool) -> Outcome:
+        if is_exchange:
+            back = wire.CheckInRequest(item=message.item, branch=self.branch)
+            await call(self.request, circulation(self.request).CheckIn, back)
+        reply = await call(self.request, circulation(self.request).CheckOut, message)
+        due = self.say("lending.until", day=due_words(reply.loan, words_of(self.request)))
+        heading = self.say("lending.lent_before" if reply.repeated else "lending.lent")
+        return Outcome(DONE, heading, code, [due], reply.loan.item)
+
+    async def _return(self, number: str, code: str) -> Outcome:
+        message = wire.CheckInRequest(item=number, branch=self.branch)
+        reply = await call(self.request, circulation(self.request).CheckIn, message)
+        words, lines = words_of(self.request), []
+        if reply.next == "transit":
+            lines.append(self.say("lending.to_branch", branch=reply.to))
+        if reply.HasField("loan") and reply.loan.member_id:
+            names = await names_of(self.request, [reply.loan.member_id])
+            lines.append(
+                self.say("lending.from_borrower", name=(names or {}).get(reply.loan.member_id, reply.loan.card))
+            )
+            if reply.loan.overdue_days:
+                lines.append(words.count("lending.late", reply.loan.overdue_days))
+        if reply.HasField("suspension"):
+            lines.append(
+                self.say("lending.suspended", until=words.weekday(date.fromisoformat(reply.suspension.ends_on)))
+            )
+        lines += sentences(reply.notes, words.language)
+        heading = self.say(f"lending.next.{'transit' if reply.next == 'transit' else 'shelve'}")
+        if not reply.HasField("loan"):
+            heading = self.say("lending.was_not_lent")
+        is_plain = reply.HasField("loan") and reply.next != "transit" and not reply.notes
+        return Outcome(DONE if is_plain else LOOK, heading, code, lines, reply.item)
+
+    async def _count(self, number: str, code: str) -> Outcome:
+        message = wire.UseInLibraryRequest(item=number, branch=self.branch)
+        reply = await call(self.request, circulation(self.request).UseInLibrary, message)
+        return Outcome(
+            DONE, self.say("lending.counted_before" if reply.repeated else "lending.counted"), code, [], reply.item
+        )
+
+    async def _renew(self, act: str, code: str) -> Outcome:
+        words, stub = words_of(self.request), circulation(self.request)
+        if act == "renew":
+            loan = (await call(self.request, stub.RenewLoan, wire.RenewLoanRequest(id=code))).loan
+            until = self.say("lending.until", day=due_words(loan, words))
+            return Outcome(DONE, self.say("lending.renewed"), "", [until], loan.item)
+        renewals = (await call(self.request, stub.RenewAll, wire.RenewAllRequest(member=self.member))).renewals
+        renewed = sum(renewal.is_renewed for renewal in renewals)
+        lines = [
+            f"{renewal.loan.item.title}: {' '.join(sentences(renewal.refusals, words.language))}"
+            for renewal in renewals
+            if not renewal.is_renewed
+        ]
+        return Outcome(REFUSED if lines else DONE, words.count("lending.renewed_some", renewed), "", lines)
+
+    async def _try(self, act: Awaitable[Outcome], code: str, item: wire.Item | None = None) -> Outcome:
+        """Await an act; a refusal becomes an outcome with its sentences, and what can be done about it."""
+        try:
+            return await act
+        except (Refused, NotFound, Invalid, Forbidden, Conflict) as problem:
+            outcome = Outcome(
+                REFUSED, self.say(f"lending.refused.{self.mode}"), code, error_sentences(self.request, problem), item
+            )
+            if isinstance(problem, Refused) and self.mode == LEND and item is not None:
+                if problem.reasons == {"ITEM_ON_LOAN"}:
+                    label = self.say("lending.exchange")
+                    outcome.choices.append(Choice(label, "", {"act": "exchange", "code": code, "member": self.member}))
+                elif not problem.reasons & FINAL and may(self.request, "loans.override"):
+                    outcome.waivable = sorted(problem.reasons)
+            return outcome
+
+    def _finish(self) -> Outcome:
+        member, self.member = self.member, ""
+        return Outcome(DONE, self.say("lending.finished"), slip_of=member)
+
+    async def _open(self, member: str) -> Outcome:
+        self.member, self.mode = member, LEND
+        return Outcome(DONE, self.say("lending.opened"))
+
+    async def _opened(self, card: cards_pb2.ScanReply | wire.GetBorrowerReply, code: str) -> Outcome:
+        """Begin with the borrower of a card. A card that is no longer valid opens nobody by itself."""
+        if isinstance(card, cards_pb2.ScanReply):
+            if card.card_state not in ("", "active"):
+                state = words_of(self.request).code("card_state", card.card_state)
+                choice = Choice(card.member.name, card.member.number, {"act": "member", "code": card.member.id})
+                return Outcome(REFUSED, self.say("lending.card_invalid", state=state), code, [], choices=[choice])
+            self.member = card.member.id
+        else:
+            self.member = card.member_id
+        self.mode = LEND
+        return Outcome(DONE, self.say("lending.opened"), code)
+
+    async def _card(self, code: str) -> cards_pb2.ScanReply | wire.GetBorrowerReply | None:
+        """Return the member of a card. Without members: what circulation knows of the number."""
+        try:
+            scanned = await call(self.request, members(self.request).Scan, cards_pb2.ScanRequest(code=code))
+        except (*_NO_ANSWER, Forbidden):
+            try:
+                return await call(
+                    self.request, circulation(self.request).GetBorrower, wire.GetBorrowerRequest(member=code)
+                )
+            except (NotFound, Invalid, Refused):
+                return None
+        return scanned if scanned.kind == "member" else None
+
+    async def _item(self, code: str) -> wire.FindItemReply | None:
+        try:
+            return await call(self.request, circulation(self.request).FindItem, wire.FindItemRequest(item=code))
+        except (NotFound, Invalid, Refused):
+            return None
+
+    def _ask_which(self, code: str, card: Any, found: wire.FindItemReply) -> Outcome:
+        is_scan = isinstance(card, cards_pb2.ScanReply)
+        member, name = (card.member.id, card.member.name) if is_scan else (card.member_id, card.card)
+        choices = [
+            Choice(name, self.say("lending.as_card"), {"act": "member", "code": member}),
+            Choice(found.item.title, self.say("lending.as_item"), self._item_fields(found.item.id)),
+        ]
+        return Outcome(LOOK, self.say("lending.which"), code, [], choices=choices)
+
+    async def _show(self, code: str, found: wire.FindItemReply) -> Outcome:
+        """Say what is known of an item that was scanned between borrowers."""
+        lines = [self.say(f"lending.state.{found.state}") if found.state else ""]
+        choices = []
+        if found.HasField("loan"):
+            lines = [self.say("lending.out_until", day=due_words(found.loan, words_of(self.request)))]
+            if found.loan.member_id:
+                names = await names_of(self.request, [found.loan.member_id])
+                name = (names or {}).get(found.loan.member_id, found.loan.card)
+                choices.append(
+                    Choice(name, self.say("lending.open_borrower"), {"act": "member", "code": found.loan.member_id})
+                )
+        lines.append(self.say("lending.card_first"))
+        return Outcome(LOOK, self.say("lending.item"), code, list(filter(None, lines)), found.item, choices)
+
+    def _unknown(self, code: str) -> Outcome:
+        return Outcome(REFUSED, self.say("lending.unknown"), code, [self.say("lending.unknown_how")])
+
+    async def _search(self, text: str) -> Outcome:
+        """Offer members of a name and records of a title."""
+        people, titles = await asyncio.gather(self._people(text), self._titles(text))
+        choices = [*(people or []), *titles]
+        if not choices:
+            lines = [self.say("lending.names_missing")] if people is None else [self.say("lending.unknown_how")]
+            return Outcome(REFUSED, self.say("lending.unknown"), text, lines)
+        return Outcome(LOOK, self.say("lending.choose"), text, [], choices=choices)
+
+    async def _people(self, text: str) -> list[Choice] | None:
+        message = people_pb2.SearchMembersRequest(q=text[:200], limit=_MOST_CHOICES)
+        try:
+            found = await call(self.request, members(self.request).SearchMembers, message)
+        except (*_NO_ANSWER, Forbidden):
+            return None
+        return [
+            Choice(
+                member.name,
+                ", ".join(filter(None, (member.number, member.group, member.school))),
+                {"act": "member", "code": member.id},
+            )
+            for member in found.members
+        ]
+
+    async def _titles(self, text: str) -> list[Choice]:
+        message = catalog_pb2.SearchRequest(query=text[:200], limit=_MOST_CHOICES)
+        try:
+            found = await call(self.request, catalog(self.request).Search, message)
+        except Error:
+            return []
+        choices = []
+        for hit in found.hits:
+            brief = orjson.loads(hit.brief)
+            detail = ", ".join(filter(None, (*brief.get("authors", [])[:1], str(brief.get("year") or ""))))
+            choices.append(Choice(brief["title"], detail, {"act": "record", "code": hit.id, "member": self.member}))
+        return choices
+
+    async def _items_of(self, record: str) -> Outcome:
+        """Offer the items of a record that the institution has."""
+        reply = await call(
+            self.request, catalog(self.request).ListItems, catalog_pb2.ListItemsRequest(record_id=record)
+        )
+        words = words_of(self.request)
+        choices = [
+            Choice(
+                item.barcode,
+                ", ".join(filter(None, (item.call_number, item.copy, words.code("answer", item.availability)))),
+                self._item_fields(item.barcode),
+            )
+            for item in reply.items
+            if item.barcode and item.institution == self.institution
+        ]
+        heading = self.say("lending.choose_item" if choices else "lending.no_items")
+        return Outcome(LOOK, heading, "", [], choices=choices[: 5 * _MOST_CHOICES])
+
+    def _item_fields(self, code: str) -> dict[str, str]:
+        return {"act": "item", "code": code, "member": self.member}
+
+
+def _forms_of(code: str) -> list[str]:
+    """Return a code as it is scanned, and as Caps Lock may have changed it."""
+    if not _is_number(code):
+        return [code]
+    return list(dict.fromkeys((code, code.upper(), code.swapcase())))
+
+
+def _is_number(code: str) -> bool:
+    """Whether a text looks like a number from a scanner, and not like a name or a title."""
+    return " " not in code and any(letter.isdigit() for letter in code)
