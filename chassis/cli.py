@@ -30,11 +30,12 @@ if TYPE_CHECKING:
     from chassis.settings import Settings
 
 DONE, FINDINGS, USAGE, UNAVAILABLE = 0, 1, 2, 3
-# Commands of the chassis that are imported when they are called: their place and their line of help.
+# Commands of the chassis and the gateway that are imported when they are called: their place and their line of help.
 LAZY = {
     "audit": ("chassis.audit.commands:app", "Who did what, and whether the record of it is unchanged."),
     "backup": ("chassis.backup:app", "Copy all databases to a folder, as they are at one moment, while work goes on."),
     "dead": ("chassis.dead:app", "Events that a handler could not process."),
+    "desk": ("gateway.desk_command:app", "The desk in a terminal: lend and take back over HTTP, one scan a line."),
     "restore": ("chassis.backup:app", "Put all databases of a backup in their places, while no server runs."),
     "tls": ("chassis.certificates:app", "Certificates of this machine and of the services."),
     "resync": (

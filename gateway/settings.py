@@ -57,3 +57,11 @@ class GatewaySettings(OwnSettings):
         if not value and info.data.get("environment", "development") != "development":
             raise ValueError("outside development it is required, such as https://katalog.example.org")
         return value
+
+
+class DeskSettings(OwnSettings):
+    """Settings of `rangkiang desk`: who calls the API. A token, or the id and secret of a client."""
+
+    rangkiang_token: str = Field(default="", description="access token of the caller", repr=False)
+    rangkiang_client_id: str = Field(default="", description="id of a client, as `rangkiang client create` printed it")
+    rangkiang_client_secret: str = Field(default="", description="secret of that client", repr=False)

@@ -9,6 +9,8 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.errors import Forbidden, Invalid, NotFound
+from gateway.api.loan_models import LentItem, item_model
 from gateway.api.member_models import (
     LISTED_MEMBER_EXAMPLE,
     MEMBER_ID_EXAMPLE,
@@ -22,9 +24,10 @@ from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel
 from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
-from gateway.clients import Members, call
+from gateway.clients import Circulation, Members, call
 from gateway.limits import address_of
 from gateway.sessions import require_secure
+from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2 as wire
 from rangkiang.members.v1.people_pb2 import Alias
 
@@ -107,12 +110,18 @@ class Scanned(ResponseModel):
     """member, item or neither."""
     member: ListedMember | None = None
     """The member of the card."""
+    item: LentItem | None = None
+    """The item of the barcode."""
+    item_state: str = ""
+    """in, on_loan or transit; empty for what is no item."""
     card_state: str
     """active, lost or replaced; revoked: a QR code that is no longer valid."""
     looks_like: str
     """Of a code that is neither: card_mistyped, card_revoked, isbn, nik, url, number, text or empty."""
 
 
+# Codes that are no card, and no barcode of an item either.
+_NO_ITEM = ("card_revoked", "empty", "url")
 _CHANGED = {"id": MEMBER_ID_EXAMPLE, "number": "1000000026", "version": 2}
 
 
@@ -215,14 +224,27 @@ async def use_slip(request: Request, body: SlipBody, members: Members) -> Respon
     **documented(
         operation="scan",
         summary="What a scanned code is",
-        example={"kind": "member", "member": LISTED_MEMBER_EXAMPLE, "card_state": "active", "looks_like": ""},
+        example={
+            "kind": "member",
+            "member": LISTED_MEMBER_EXAMPLE,
+            "item_state": "",
+            "card_state": "active",
+            "looks_like": "",
+        },
         errors=ERRORS,
         method=f"{SERVICE}/Scan",
     ),
 )
-async def scan(request: Request, body: ScanBody, members: Members) -> Response:
-    """A card, an alias or a QR code of the caller's institution."""
+async def scan(request: Request, body: ScanBody, members: Members, circulation: Circulation) -> Response:
+    """A card, an alias or a QR code of the caller's institution, or the barcode of an item."""
     reply = await call(request, members.Scan, wire.ScanRequest(code=body.code))
     found = plain(reply)
     found["member"] = ListedMember(**found["member"]) if reply.HasField("member") else None
+    if reply.kind == "neither" and reply.looks_like not in _NO_ITEM:
+        try:
+            item = await call(request, circulation.FindItem, loans_pb2.FindItemRequest(item=body.code))
+        except (Forbidden, Invalid, NotFound):
+            pass
+        else:
+            found |= {"kind": "item", "item": item_model(item.item), "item_state": item.state, "looks_like": ""}
     return private(Scanned(**found))

@@ -152,20 +152,14 @@ class Desk:
             lines.append(self.say("lending.to_branch", branch=reply.to))
         if reply.HasField("loan") and reply.loan.member_id:
             names = await names_of(self.request, [reply.loan.member_id])
-            lines.append(
-                self.say("lending.from_borrower", name=(names or {}).get(reply.loan.member_id, reply.loan.card))
-            )
-            if reply.loan.overdue_days:
-                lines.append(words.count("lending.late", reply.loan.overdue_days))
+            name = (names or {}).get(reply.loan.member_id, reply.loan.card)
+            lines.append(self.say("lending.from_borrower", name=name))
         if reply.HasField("suspension"):
-            lines.append(
-                self.say("lending.suspended", until=words.weekday(date.fromisoformat(reply.suspension.ends_on)))
-            )
+            until = words.weekday(date.fromisoformat(reply.suspension.ends_on))
+            lines.append(self.say("lending.suspended", until=until))
         lines += sentences(reply.notes, words.language)
-        heading = self.say(f"lending.next.{'transit' if reply.next == 'transit' else 'shelve'}")
-        if not reply.HasField("loan"):
-            heading = self.say("lending.was_not_lent")
-        is_plain = reply.HasField("loan") and reply.next != "transit" and not reply.notes
+        heading = self.say(f"lending.next.{reply.next if reply.next in ('shelve', 'transit') else 'nothing'}")
+        is_plain = reply.HasField("loan") and reply.next == "shelve" and not reply.notes
         return Outcome(DONE if is_plain else LOOK, heading, code, lines, reply.item)
 
     async def _count(self, number: str, code: str) -> Outcome:

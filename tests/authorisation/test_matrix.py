@@ -50,7 +50,7 @@ SAMPLE = {
     "digit": "8",
     "link": "nope",
     "branch": "nowhere",
-    **dict.fromkeys(("card_id", "block_id", "merge_id", "other_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"),
+    **dict.fromkeys(("card_id", "block_id", "merge_id", "other_id", "loan_id"), "0192f3a4-5b6c-7d8e-9f05-23456789abcd"),
     "name": assets.address("site.css").rpartition("/")[2],
 }
 
