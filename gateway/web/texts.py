@@ -58,7 +58,8 @@ class Wording:
 
     def weekday(self, day: date) -> str:
         """Format a day with its weekday: `Kamis, 3 Desember 2026`."""
-        return f"{self.say(f'weekday.{day.isoweekday()}')}, {self.day(day)}"
+        name = self.say(f"weekday.{day.isoweekday()}")
+        return f"{name}, {self.day(day)}"
 
     def code(self, kind: str, value: str) -> str:
         """Return the label of a coded value (`language`, `ind`); the code itself without a label."""
