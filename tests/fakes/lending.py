@@ -18,6 +18,8 @@ TITLES = ("Robohnya Surau Kami", "Sitti Nurbaya", "Tenggelamnya Kapal van der Wi
 # An item that nobody takes home, and one of the other branch.
 REFERENCE, ELSEWHERE = "REF0001", "TJH0001"
 ITEMS = 80
+# A title that a spreadsheet would calculate.
+FORMULA, FORMULA_TITLE = 16, '=HYPERLINK("http://example.org")'
 
 
 def barcode(number: int) -> str:
@@ -36,6 +38,7 @@ def add_items(institution: UUID = PKS) -> None:
         name=LocalText(id="PKS", en="PKS"), branches=branches,
     )  # fmt: skip
     items = [_item(number, institution) for number in range(1, ITEMS + 1)]
+    items[FORMULA - 1].title = FORMULA_TITLE
     items.append(_item(ITEMS + 1, institution, barcode=REFERENCE, collection="reference"))
     items.append(_item(ITEMS + 2, institution, barcode=ELSEWHERE, branch_id=str(TJH)))
     with running["circulation"].database.transaction(TEST) as session:

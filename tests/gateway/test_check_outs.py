@@ -7,9 +7,7 @@ import io
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
 import httpx
 import pytest
@@ -22,7 +20,7 @@ from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
 from tests.fakes.accounts import PKS, add_institution
 from tests.fakes.catalog import FakeCatalog
-from tests.fakes.lending import ELSEWHERE, REFERENCE, add_items, barcode, item_id
+from tests.fakes.lending import ELSEWHERE, FORMULA, FORMULA_TITLE, REFERENCE, add_items, barcode, item_id
 from tests.fakes.payloads import PAYLOADS
 from tests.fakes.running import running, served_catalog, served_gateway
 
@@ -112,3 +110,121 @@ def test_an_item_is_lent_renewed_explained_and_taken_back(manager: Api, member: 
     assert (back.status_code, back.json()["next"], back.json()["loan"]["id"]) == (200, "shelve", loan["id"])
     assert back.json()["loan"]["returned_at"]
     assert manager.get("/loans", params={"member": member["id"]}).json()["total"] == 0
+
+
+def test_a_refusal_has_every_reason_and_may_be_waived_by_those_who_may(
+    library: Library, manager: Api, member: dict[str, Any]
+) -> None:
+    for number in (2, 3, 4):
+        assert manager.lend(member["id"], barcode(number)).status_code == 201
+    refused = manager.lend(member["id"], REFERENCE)
+    assert (refused.status_code, refused.headers["Content-Type"]) == (409, "application/problem+json")
+    reasons = {refusal["reason"] for refusal in refused.json()["refusals"]}
+    assert reasons == {"LOAN_LIMIT_REACHED", "ITEM_NOT_FOR_LOAN"}
+    assert all(refusal["detail"] in refused.json()["detail"] for refusal in refused.json()["refusals"])
+    desk = library.as_("desk")
+    waived = {"override": sorted(reasons), "reason": "Lomba literasi besok"}
+    assert desk.lend(member["id"], REFERENCE, **waived).status_code == 403
+    assert manager.lend(member["id"], REFERENCE, override=sorted(reasons)).json()["reason"] == "OVERRIDE_UNREASONED"
+    assert manager.lend(member["id"], REFERENCE, **waived).status_code == 201
+    other = manager.post("/members", {"name": "Peminjam lain", "category": "umum"}).json()["number"]
+    on_loan = manager.lend(other, barcode(2), override=["ITEM_ON_LOAN"], reason="salah")
+    assert (on_loan.status_code, on_loan.json()["reason"]) == (409, "ITEM_ON_LOAN")
+    for body in ({"member": member["id"], "item": "NOPE0001"}, {"member": "NOPE0001", "item": barcode(9)}):
+        assert manager.post("/check-outs", {**body, "branch": "PST"}).status_code == 404
+
+
+def test_an_act_needs_a_key_and_happens_once_under_it(manager: Api, member: dict[str, Any]) -> None:
+    body = {"member": member["id"], "item": barcode(10), "branch": "PST"}
+    without = manager.post("/check-outs", body, key="")
+    assert (without.status_code, without.json()["reason"]) == (400, "IDEMPOTENCY_KEY_MISSING")
+    first, second = (manager.post("/check-outs", body, key="once-0001") for _ in range(2))
+    assert (first.status_code, second.status_code, second.json()) == (201, 201, first.json())
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert manager.post("/check-outs", {**body, "item": barcode(11)}, key="once-0001").status_code == 422
+
+
+def test_a_return_elsewhere_is_in_transit_until_it_is_home(manager: Api, member: dict[str, Any]) -> None:
+    manager.lend(member["id"], barcode(12))
+    away = manager.take_back(barcode(12), branch="TJH").json()
+    assert (away["next"], away["to"], away["loan"]["member"]) == ("transit", "PST", member["id"])
+    scanned = manager.post("/scans", {"code": barcode(12)}).json()
+    assert (scanned["kind"], scanned["item"]["id"], scanned["item_state"]) == ("item", item_id(12), "transit")
+    home = manager.take_back(barcode(12)).json()
+    assert (home["next"], "loan" in home) == ("shelve", False)
+    assert {note["reason"] for note in manager.take_back(ELSEWHERE, branch="TJH").json()["notes"]}
+
+
+def test_a_scan_is_a_member_an_item_or_neither(library: Library, manager: Api, member: dict[str, Any]) -> None:
+    def kind(api: Api, code: str) -> str:
+        return str(api.post("/scans", {"code": code}).json()["kind"])
+
+    assert [kind(manager, code) for code in (member["number"], barcode(13), "978-979-22-0000-1", "")] == [
+        "member", "item", "neither", "neither",
+    ]  # fmt: skip
+    inproc_methods = inproc._services.pop("circulation")
+    try:
+        assert kind(manager, member["number"]) == "member"
+        assert manager.post("/scans", {"code": barcode(13)}).status_code == 503
+        for path in ("/loans", f"/borrowers/{member['number']}"):
+            problem = manager.get(path)
+            assert (problem.status_code, problem.headers["Retry-After"]) == (503, "2")
+        assert manager.get("/members").status_code == 200
+        assert manager.get("/search").status_code == 200
+    finally:
+        inproc._services["circulation"] = inproc_methods
+
+
+def test_an_item_read_in_the_library_is_counted_once_a_scan(manager: Api) -> None:
+    uses = [manager.post("/in-library-uses", {"item": REFERENCE, "branch": "PST"}) for _ in range(2)]
+    assert [(use.status_code, use.json()["repeated"]) for use in uses] == [(201, False), (200, True)]
+    assert uses[0].json()["item"]["barcode"] == REFERENCE
+
+
+def test_loans_are_listed_page_by_page_and_as_one_file_without_formulas(manager: Api, member: dict[str, Any]) -> None:
+    for number in (14, 15, FORMULA):
+        manager.lend(member["id"], barcode(number))
+    page = manager.get("/loans", params={"group": "XI IPS 3", "limit": 2}).json()
+    rest = manager.get("/loans", params={"group": "XI IPS 3", "limit": 2, "cursor": page["next"]}).json()
+    assert (page["total"], len(page["hits"]), len(rest["hits"])) == (3, 2, 1)
+    assert manager.get("/loans", params={"overdue": "true", "branch": "PST"}).json() == {"total": 0, "hits": []}
+    response = manager.get("/loans", params={"member": member["id"], "limit": 1}, headers={"Accept": "text/csv"})
+    assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
+    rows = list(csv.DictReader(io.StringIO(response.content.decode("utf-8-sig"))))
+    assert {row["barcode"] for row in rows} == {barcode(number) for number in (14, 15, FORMULA)}
+    assert {(row["card"], row["member"]) for row in rows} == {(member["number"], member["id"])}
+    assert {row["title"] for row in rows} == {"Buku 14", "Buku 15", f"'{FORMULA_TITLE}"}
+    assert "Anggota" not in response.text
+
+
+def test_a_member_sees_and_renews_own_loans_alone(library: Library, manager: Api, member: dict[str, Any]) -> None:
+    mine = manager.lend(member["id"], barcode(17)).json()["loan"]["id"]
+    other = manager.post("/members", {"name": "Orang lain", "category": "umum"}).json()["number"]
+    foreign = manager.lend(other, barcode(18)).json()["loan"]["id"]
+    reader = library.as_("member", actor=member["id"])
+    own = reader.get("/account/loans").json()
+    assert [(hit["loan"]["id"], hit["refusals"]) for hit in own["hits"]] == [(mine, [])]
+    assert reader.post(f"/account/loans/{foreign}/renew").status_code == 404
+    assert reader.post(f"/account/loans/{mine}/renew").status_code == 200
+    again = reader.post("/account/loans/renew-all").json()
+    assert [(hit["renewed"], hit["refusals"][0]["reason"]) for hit in again["hits"]] == [(False, "RENEWALS_USED_UP")]
+    assert reader.get("/account/loans").json()["hits"][0]["refusals"][0]["reason"] == "RENEWALS_USED_UP"
+    assert reader.get("/loans").status_code == 403
+
+
+def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) -> None:
+    for payload in PAYLOADS:
+        for path, body in (
+            ("/check-outs", {"member": payload, "item": barcode(19), "branch": "PST"}),
+            ("/check-outs", {"member": member["id"], "item": payload, "branch": "PST"}),
+            ("/check-outs", {"member": member["id"], "item": barcode(19), "branch": payload, "dry_run": True}),
+            ("/check-ins", {"item": payload, "branch": payload}),
+        ):
+            response = manager.post(path, body)
+            assert response.status_code in (400, 404), (path, payload)
+            assert "text/html" not in response.headers["Content-Type"]
+        for name in ("member", "branch", "group", "item", "cursor"):
+            assert manager.get("/loans", params={name: payload}).status_code in (200, 400, 404), (name, payload)
+    for wrong in ({"at": "yesterday"}, {"at": "2026-11-26T10:00:00"}, {"override": "all"}, {"unknown": 1}):
+        assert manager.lend(member["id"], barcode(19), **wrong).status_code == 400, wrong
+    assert manager.get(f"/borrowers/{member['id']}").json()["open_loans"] == 0
