@@ -12,7 +12,7 @@ from urllib.parse import quote
 import typer
 
 from chassis.output import print_json, print_text
-from chassis.sentences import sentence
+from chassis.sentences import LocalText, sentence
 from chassis.settings import load
 from gateway.api_client import Answer, ApiClient
 from gateway.settings import DeskSettings
@@ -79,17 +79,17 @@ class Desk:
         word, _, rest = text[1:].partition(" ")
         if word == "u":
             self._member, self._mode = "", Mode.lend
-            self._say("new_borrower", "", "DESK_NEXT_BORROWER")
+            self._say("new_borrower", "", sentence("DESK_NEXT_BORROWER"))
         elif word in ("k", "b"):
             self._mode = Mode.take_back if word == "k" else Mode.read_here
-            self._say("mode", "", "DESK_RETURNS" if word == "k" else "DESK_READ_HERE")
+            self._say("mode", "", sentence("DESK_RETURNS") if word == "k" else sentence("DESK_READ_HERE"))
         elif word == "p" and self._member:
             self._renew_all()
         elif word == "o" and self._last is not None:
             item, reasons = self._last
             self._lend(item, override=reasons, reason=rest)
         else:
-            self._say("help", "", "DESK_COMMANDS")
+            self._say("help", "", sentence("DESK_COMMANDS"))
 
     def _scan(self, code: str) -> None:
         for form in dict.fromkeys((code, code.upper())):
@@ -101,7 +101,7 @@ class Desk:
                 code = form
                 break
         if self._mode is Mode.lend and not self._member:
-            self._say("scan", code, "DESK_CARD_FIRST")
+            self._say("scan", code, sentence("DESK_CARD_FIRST"))
             self.refused += 1
         elif self._mode is Mode.lend:
             self._lend(code)
@@ -120,11 +120,11 @@ class Desk:
 
     def _open(self, code: str, scanned: dict[str, Any]) -> None:
         if scanned.get("card_state", "") not in ("", "active"):
-            self._say("scan", code, "DESK_CARD_INVALID", state=scanned["card_state"])
+            self._say("scan", code, sentence("DESK_CARD_INVALID", state=scanned["card_state"]))
             self.refused += 1
             return
         self._member, self._mode = scanned["member"]["id"], Mode.lend
-        self._say("borrower", code, "DESK_BORROWER", name=scanned["member"]["name"])
+        self._say("borrower", code, sentence("DESK_BORROWER", name=scanned["member"]["name"]))
 
     def _lend(self, item: str, *, override: list[str] | None = None, reason: str = "") -> None:
         body: dict[str, Any] = {"member": self._member, "item": item, "branch": self._branch}
@@ -134,7 +134,8 @@ class Desk:
         self._last = (item, answer.reasons) if answer.is_refused else None
         if not self._refuse("check_out", item, answer):
             loan = answer.body["loan"]
-            self._say("check_out", item, "DESK_LENT", answer, title=loan["item"]["title"], due=loan["due_on"])
+            text = sentence("DESK_LENT", title=loan["item"]["title"], due=loan["due_on"])
+            self._say("check_out", item, text, answer)
 
     def _note(self, item: str) -> None:
         """Take an item back, or count it as read here."""
@@ -145,11 +146,11 @@ class Desk:
             return
         title = answer.body["item"]["title"]
         if not is_return:
-            self._say(act, item, "DESK_COUNTED", answer, title=title)
+            self._say(act, item, sentence("DESK_COUNTED", title=title), answer)
         elif answer.body["next"] == "transit":
-            self._say(act, item, "DESK_TO_BRANCH", answer, title=title, branch=answer.body["to"])
+            self._say(act, item, sentence("DESK_TO_BRANCH", title=title, branch=answer.body["to"]), answer)
         else:
-            self._say(act, item, "DESK_RETURNED", answer, title=title)
+            self._say(act, item, sentence("DESK_RETURNED", title=title), answer)
         for note in answer.body.get("notes", ()):
             self._print(note["detail"])
 
@@ -158,7 +159,8 @@ class Desk:
         if self._refuse("renew_all", "", answer):
             return
         renewed = sum(hit["renewed"] for hit in answer.body["hits"])
-        self._say("renew_all", "", "DESK_RENEWED", answer, renewed=renewed, total=answer.body["total"])
+        text = sentence("DESK_RENEWED", renewed=renewed, total=answer.body["total"])
+        self._say("renew_all", "", text, answer)
         for hit in answer.body["hits"]:
             for refusal in hit["refusals"]:
                 self._print(f"{hit['loan']['item']['title']}: {refusal['detail']}")
@@ -173,14 +175,13 @@ class Desk:
                 self._print(f"✕ {code} {answer.body.get('detail', '')}")
         return answer.is_refused
 
-    def _say(self, act: str, code: str, reason: str, answer: Answer | None = None, **facts: Any) -> None:
+    def _say(self, act: str, code: str, text: LocalText, answer: Answer | None = None) -> None:
+        said = text.in_language(self._language)
         if self._as_json:
-            line: dict[str, Any] = {"act": act, "scan": code}
-            print_json(
-                line | ({"status": answer.status, "answer": answer.body} if answer else {"reason": reason, **facts})
-            )
+            result = {"status": answer.status, "answer": answer.body} if answer is not None else {"text": said}
+            print_json({"act": act, "scan": code, **result})
         else:
-            self._print(sentence(reason, **facts).in_language(self._language))
+            self._print(said)
 
     def _print(self, text: str) -> None:
         if not self._as_json:
