@@ -17,10 +17,12 @@ from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
+from gateway.request_guard import accept_bodies
 from rangkiang.circulation.v1 import rules_pb2 as wire
 
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 
+LONGEST_BODY_BYTES = 512 * 1024
 ERRORS = (400, 401, 403, 404, 429, 503, 504)
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MOST_CLOSINGS, MOST_SEASONS, MOST_YEARS, MOST_INTERVALS = 500, 50, 20, 6
@@ -219,6 +221,7 @@ async def get(
         method="/rangkiang.circulation.v1.Circulation/PutCalendar",
     ),
 )
+@accept_bodies(LONGEST_BODY_BYTES)
 async def put(
     request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
 ) -> Response:

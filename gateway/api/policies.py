@@ -16,12 +16,14 @@ from gateway.api.schemas import ResponseModel, Text
 from gateway.api.serializers import plain
 from gateway.api.writes import Version, version_tag
 from gateway.clients import Circulation, call
+from gateway.request_guard import accept_bodies
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
 from rangkiang.common.v1.text_pb2 import LocalText
 
 router = APIRouter(tags=["lending rules"], route_class=ApiRoute)
 
+LONGEST_BODY_BYTES = 512 * 1024
 ERRORS = (400, 401, 403, 429, 503, 504)
 MOST_ROWS = 500
 # The service judges every number; these limit what a message can have.
@@ -187,6 +189,7 @@ async def get(request: Request, query: Annotated[QueryModel, Query()], circulati
         method="/rangkiang.circulation.v1.Circulation/PutPolicies",
     ),
 )
+@accept_bodies(LONGEST_BODY_BYTES)
 async def put(request: Request, body: PoliciesBody, circulation: Circulation, version: Version) -> Response:
     """The rows are judged as a whole; a gap or a value that makes no sense refuses them all."""
     policies = wire.Policies(

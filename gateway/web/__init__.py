@@ -7,6 +7,7 @@ from gateway.web import (
     api_clients,
     assets,
     browse,
+    calendars,
     classes,
     consents,
     covers,
@@ -20,6 +21,7 @@ from gateway.web import (
     merging,
     neighbours,
     overdue,
+    policies,
     preferences,
     record,
     results,
@@ -55,6 +57,8 @@ MODULES = (
     consents,
     desk,
     overdue,
+    policies,
+    calendars,
     assets,
 )
 

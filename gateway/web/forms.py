@@ -14,6 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import orjson
 from cryptography.fernet import Fernet
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -31,6 +32,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 HTTPS_VISITOR, HTTP_VISITOR = "__Host-rangkiang-form", "rangkiang-form"
 _VISITOR = re.compile(r"[A-Za-z0-9_-]{43}=")
 _KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+MOST_FIELDS = 200
 _NOT_KEPT = ("csrf", "key", "password", "new_password", "repeated", "totp")
 _NO_STORE = {"Cache-Control": "no-store"}
 
@@ -110,7 +112,7 @@ async def _own_fields(request: Request) -> list[tuple[str, str]]:
         return []
     try:
         fields = await _read(request, secret)
-    except Forbidden:
+    except (Forbidden, HTTPException):  # the latter: more fields than most forms have
         return []
     return [pair for pair in fields.pairs if pair[0] not in _NOT_KEPT]
 
@@ -141,13 +143,13 @@ def signed_in_form(request: Request, values: Mapping[str, Any] | None = None) ->
     return Form(form_token(session.secret if session else ""), ids.new_id_text(), values or {})
 
 
-async def read_form(request: Request) -> Fields:
+async def read_form(request: Request, *, most_fields: int = MOST_FIELDS) -> Fields:
     """Read the form of a signed-in reader; the calls of this request carry its key.
 
     raises  Forbidden  FORM_FROM_ELSEWHERE, FORM_OUTDATED
     """
     session = sessions.session_of(request)
-    return await _read(request, session.secret if session else "")
+    return await _read(request, session.secret if session else "", most_fields)
 
 
 async def read_visitor_form(request: Request) -> Fields:
@@ -155,9 +157,9 @@ async def read_visitor_form(request: Request) -> Fields:
     return await _read(request, visitor_secret(request))
 
 
-async def _read(request: Request, secret: str) -> Fields:
+async def _read(request: Request, secret: str, most_fields: int = MOST_FIELDS) -> Fields:
     _refuse_other_sites(request)
-    fields = Fields(await request.form(max_files=0, max_fields=200))
+    fields = Fields(await request.form(max_files=0, max_fields=most_fields))
     # Without a secret nobody was given a form.
     if not secret or not hmac.compare_digest(fields.get("csrf", "").encode(), form_token(secret).encode()):
         raise Forbidden("FORM_OUTDATED")

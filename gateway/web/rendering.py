@@ -35,6 +35,8 @@ _LOCAL_TARGET = re.compile(r"/(?![/\\])[^\s\\]{0,2000}")
 DESK_LINKS = (
     ("loans.lend", "/desk", "lending.heading"),
     ("members.read", "/members", "members.heading"),
+    ("policies.write", "/desk/policies", "policies.heading"),
+    ("calendars.write", "/desk/calendars", "calendars.heading"),
     ("staff.manage", "/staff", "staff.heading"),
     ("clients.manage", "/clients", "clients.heading"),
 )

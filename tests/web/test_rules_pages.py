@@ -1,0 +1,188 @@
+"""Pages of lending rules and calendars: edited without JavaScript, refused beside each field, accessible."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from chassis import clock
+from gateway import sessions
+from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
+from rangkiang.common.v1.text_pb2 import LocalText
+from services.circulation.calendars_store import calendar_of
+from services.circulation.institutions import copy_institutions
+from services.circulation.policies_store import current_policies
+from tests.fakes.accounts import PKS, TEST, add_staff, new_user
+from tests.fakes.running import running
+from tests.web.conftest import DESK, PHONE, Visit
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
+from tests.web.visitors import Visitor, visitor
+
+PUSAT = UUID(int=0xB1)
+CALENDAR = "/desk/calendars/pusat"
+
+
+@pytest.fixture(scope="module")
+def _branches(address: str) -> None:
+    branches = [
+        BranchCopy(id=str(PUSAT), code="pusat", name=LocalText(id="Perpustakaan Pusat"), zone="Asia/Jakarta"),
+        BranchCopy(id=str(UUID(int=0xB2)), code="keliling", name=LocalText(id="Mobil"), zone="Asia/Jayapura"),
+    ]
+    name = LocalText(id="PKS", en="PKS")
+    copy = InstitutionCopy(
+        id=str(PKS), version=1, code="PKS", name=name, kind="public", zone="Asia/Jakarta", branches=branches
+    )
+    with running["circulation"].database.transaction(TEST) as session:
+        copy_institutions(session, [copy])
+
+
+@pytest.fixture(scope="module")
+def manager(address: str, _branches: None) -> Iterator[Visitor]:
+    with visitor(address) as manager:
+        assert manager.sign_in(add_staff(new_user("manager"), "manager")).status_code == 303
+        yield manager
+
+
+def policies():
+    with running["circulation"].database.reading(TEST) as session:
+        return current_policies(session, PKS)
+
+
+def calendar():
+    with running["circulation"].database.reading(TEST) as session:
+        return calendar_of(session, PUSAT)
+
+
+def errors(page) -> dict[str, str]:
+    """What stands beside the fields, by their names."""
+    return {element.get("id"): element.text_content() for element in page.xpath("//span[@class='error']")}
+
+
+def test_rules_are_checked_changed_and_saved(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    assert "Every category · Every collection · Every branch 3 items, 7 days, 1 renewals" in manager.text
+    manager.send("/desk/policies", {"rows[0].loan_limit": "4", "act": "check"})
+    assert "There are no mistakes" in manager.text
+    assert policies().version == 0
+    manager.send("/desk/policies", {"rows[0].loan_limit": "4"})
+    assert "The rules are saved" in manager.text
+    assert (policies().version, policies().rows[0].loan_limit) == (1, 4)
+
+
+def test_a_row_is_added_and_removed(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    count = len(policies().rows)
+    manager.send("/desk/policies", {"act": "add"})
+    new = f"rows[{count}]"
+    assert manager.page.xpath(f"//details[.//*[@id='{new}.period']]/@open")
+    manager.send("/desk/policies", {f"{new}.collection": "audiovisual", f"{new}.period": "3"})
+    assert policies().rows[count].collection == "audiovisual"
+    manager.send("/desk/policies", {f"{new}.remove": "1"})
+    assert len(policies().rows) == count
+
+
+def test_faults_stand_beside_their_fields_and_what_was_typed_stays(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    before = policies()
+    answer = manager.send("/desk/policies", {"rows[0].period": "seven"})
+    assert answer.status_code == 400
+    assert list(errors(manager.page)) == ["rows[0].period-error"]
+    wrong = {"rows[0].category": "umum", "rows[0].period": "0", "rows[1].sentence_en": ""}
+    manager.send("/desk/policies", wrong)
+    assert set(errors(manager.page)) == {"rows[0].period-error", "rows[1].sentence_id-error"}
+    assert "Some loans have no rule" in manager.text
+    assert manager.form("/desk/policies")["rows[0].category"] == "umum"
+    assert policies() == before
+
+
+def test_rules_that_somebody_else_has_changed_are_shown_as_such(manager: Visitor) -> None:
+    manager.open("/desk/policies")
+    answer = manager.send("/desk/policies", {"version": "0", "rows[0].renewals": "2"})
+    assert answer.status_code == 412
+    manager.send("/desk/policies")
+    assert policies().rows[0].renewals == 2
+
+
+def test_a_calendar_is_filled_in_as_people_write_hours(manager: Visitor) -> None:
+    manager.open("/desk/calendars")
+    assert "Perpustakaan Pusat" in manager.text
+    manager.open(CALENDAR)
+    hours = {"weekly.mon": "8.00–16.00", "weekly.fri": "08:00-11:30, 13.30 - 16.00"}
+    season = {
+        "seasons[0].why": "Ramadan",
+        "seasons[0].from": "2027-02-08",
+        "seasons[0].to": "2027-03-09",
+        "seasons[0].weekly.mon": "08.00-14.00",
+    }
+    closing = {"new_from": "2027-01-11", "new_why": "Cacah ulang"}
+    manager.send(CALENDAR, {**hours, **season, **closing, "holiday": []})
+    assert "The calendar is saved" in manager.text
+    saved = calendar()
+    assert saved.weekly[0] == ((480, 960),)
+    assert saved.weekly[4] == ((480, 690), (810, 960))
+    assert [one.why for one in saved.closings] == ["Cacah ulang"]
+    assert [one.why for one in saved.seasons] == ["Ramadan"]
+    assert manager.form(CALENDAR)["weekly.fri"] == "08:00-11:30, 13:30-16:00"
+    manager.send(CALENDAR, {"weekly.mon": "pagi", "closed": []})
+    assert list(errors(manager.page)) == ["weekly.mon-error"]
+    manager.open(CALENDAR)
+    manager.send(CALENDAR, {"weekly.mon": "16:00-08:00", "seasons[0].remove": "1"})
+    assert list(errors(manager.page)) == ["weekly.mon-error"]
+    assert calendar() == saved
+
+
+def test_proposed_holidays_are_confirmed_for_a_year(manager: Visitor) -> None:
+    with clock.frozen(datetime(2026, 1, 2, tzinfo=UTC)):
+        page = manager.open(f"{CALENDAR}?year=2026")
+        proposed = page.xpath("//input[@name='holiday']/@value")
+        assert "2026-03-21|2026-03-21||Eid al-Fitr" in proposed
+        kept = [value for value in proposed if value.startswith("2026-03")]
+        closed = page.xpath("//input[@name='closed']/@value")
+        manager.send(CALENDAR, {"holiday": kept, "closed": closed, "confirm": "2026"})
+        assert "The calendar is saved" in manager.text
+    assert calendar().confirmed_years == (2026,)
+    assert [day.first.day for day in calendar().closings if day.first.year == 2026] == [18, 19, 20, 21, 22, 23, 24]
+
+
+def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manager: Visitor) -> None:
+    with visitor(address) as desk:
+        desk.sign_in(add_staff(new_user("desk"), "desk"))
+        for path in ("/desk/policies", CALENDAR):
+            page = desk.open(path)
+            assert page.xpath("//fieldset[@disabled]")
+            assert not page.xpath("//main//button")
+            assert desk.send(path.rpartition("?")[0] or path).status_code == 403
+    with visitor(address) as reader:
+        assert reader.http.get("/desk/policies").headers["Location"].startswith("/sign-in")
+        assert manager.open("/desk/calendars/nowhere") is not None
+        assert manager.response.status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/desk/policies", "/desk/calendars", f"{CALENDAR}?year=2027"])
+def test_the_pages_are_accessible_on_every_screen(visit: Visit, manager: Visitor, address: str, path: str) -> None:
+    secret = manager.http.cookies[sessions.HTTP_COOKIE]
+    page = visit("/", size=PHONE, fresh=True)
+    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": address}])
+    for width, height in (PHONE, DESK):
+        page.set_viewport_size({"width": width, "height": height})
+        page.goto(path)
+        if os.environ.get("PICTURES"):
+            name = path.strip("/").replace("/", "-").partition("?")[0]
+            page.screenshot(path=f"{os.environ['PICTURES']}/{name}-{width}.png", full_page=True)
+    page.goto(path)
+    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+    page.evaluate(Axe().axe_script)
+    for width, font_size, scheme, motion, rules in DISPLAYS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(SET_FONT_SIZE, font_size)
+        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
+        assert page.evaluate(VIOLATIONS, rules) == [], (width, font_size, scheme)
+        assert wide_elements(page) == [], (width, font_size)
+    page.evaluate(SET_FONT_SIZE, "100%")
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    assert small_targets(page) == []
