@@ -33,6 +33,7 @@ from services.members.sign_in.sessions import begin_session
 from services.members.tables import Institution
 from tests.fakes.books import BOOKS
 from tests.fakes.catalog import FakeCatalog
+from tests.fakes.items import ITEM_ID
 from tests.fakes.running import running, served_catalog, served_gateway, served_members
 from tests.fakes.shelves import WORK
 
@@ -46,6 +47,7 @@ SAMPLE = {
     "facet": "subject",
     "kind": "author",
     "parent": "8",
+    "item_id": ITEM_ID,
     "version": "3",
     "digit": "8",
     "link": "nope",

@@ -14,10 +14,11 @@ from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
 from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from tests.fakes.books import ANSWERS, BOOKS, BRANCHES, INSTITUTIONS, Book
 from tests.fakes.forms import UPDATED_SECONDS, FakeForms
+from tests.fakes.items import FakeItems
 from tests.fakes.shelves import WORK, FakeShelves, help_for
 
 
-class FakeCatalog(FakeForms, FakeShelves, CatalogServicer):
+class FakeCatalog(FakeForms, FakeShelves, FakeItems, CatalogServicer):
     """A Catalog servicer. `down` makes every method refuse, `failing` only those of these request types; `broken`
     raises an error of the programmer. `request` and `context` are those of the last call.
     """

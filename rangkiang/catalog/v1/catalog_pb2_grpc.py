@@ -31,7 +31,7 @@ if _version_not_supported:
 
 
 class CatalogStub:
-    """The catalogue as others read it. Everything here is a read; writes come in through the import.
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
     """
 
     def __init__(self, channel):
@@ -125,6 +125,11 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.FromString,
                 _registered_method=True)
+        self.ListFastAdds = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/ListFastAdds',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsReply.FromString,
+                _registered_method=True)
         self.ChangeItem = channel.unary_unary(
                 '/rangkiang.catalog.v1.Catalog/ChangeItem',
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.SerializeToString,
@@ -143,7 +148,7 @@ class CatalogStub:
 
 
 class CatalogServicer:
-    """The catalogue as others read it. Everything here is a read; writes come in through the import.
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
     """
 
     def Search(self, request, context):
@@ -265,6 +270,13 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListFastAdds(self, request, context):
+        """Items that desks added and no import has taken over: for the cataloguer to complete.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ChangeItem(self, request, context):
         """Changes the barcode or the status of an item; later imports keep both.
         """
@@ -372,6 +384,11 @@ def add_CatalogServicer_to_server(servicer, server):
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.SerializeToString,
             ),
+            'ListFastAdds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListFastAdds,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsReply.SerializeToString,
+            ),
             'ChangeItem': grpc.unary_unary_rpc_method_handler(
                     servicer.ChangeItem,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_items__pb2.ChangeItemRequest.FromString,
@@ -396,7 +413,7 @@ def add_CatalogServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Catalog:
-    """The catalogue as others read it. Everything here is a read; writes come in through the import.
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states.
     """
 
     @staticmethod
@@ -848,6 +865,33 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/GetItem',
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_items__pb2.GetItemReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListFastAdds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/ListFastAdds',
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_items__pb2.ListFastAddsReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -32,7 +32,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class CatalogStub:
-    """The catalogue as others read it. Everything here is a read; writes come in through the import."""
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -72,6 +72,8 @@ class CatalogStub:
     """Adds an item that the desk has in hand, and a brief record when it has none."""
     GetItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]
     """An item with its version, for an edit."""
+    ListFastAdds: _grpc.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]
+    """Items that desks added and no import has taken over: for the cataloguer to complete."""
     ChangeItem: _grpc.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
@@ -79,7 +81,7 @@ class CatalogStub:
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
-    """The catalogue as others read it. Everything here is a read; writes come in through the import."""
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Search: _aio.UnaryUnaryMultiCallable[_catalog_pb2.SearchRequest, _catalog_pb2.SearchReply]  # type: ignore[assignment]
@@ -116,13 +118,15 @@ class CatalogAsyncStub(CatalogStub):
     """Adds an item that the desk has in hand, and a brief record when it has none."""
     GetItem: _aio.UnaryUnaryMultiCallable[_items_pb2.GetItemRequest, _items_pb2.GetItemReply]  # type: ignore[assignment]
     """An item with its version, for an edit."""
+    ListFastAdds: _aio.UnaryUnaryMultiCallable[_items_pb2.ListFastAddsRequest, _items_pb2.ListFastAddsReply]  # type: ignore[assignment]
+    """Items that desks added and no import has taken over: for the cataloguer to complete."""
     ChangeItem: _aio.UnaryUnaryMultiCallable[_items_pb2.ChangeItemRequest, _items_pb2.ChangeItemReply]  # type: ignore[assignment]
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
-    """The catalogue as others read it. Everything here is a read; writes come in through the import."""
+    """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
 
     @_abc_1.abstractmethod
     def Search(
@@ -259,6 +263,14 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_items_pb2.GetItemReply, _abc.Awaitable[_items_pb2.GetItemReply]]:
         """An item with its version, for an edit."""
+
+    @_abc_1.abstractmethod
+    def ListFastAdds(
+        self,
+        request: _items_pb2.ListFastAddsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_items_pb2.ListFastAddsReply, _abc.Awaitable[_items_pb2.ListFastAddsReply]]:
+        """Items that desks added and no import has taken over: for the cataloguer to complete."""
 
     @_abc_1.abstractmethod
     def ChangeItem(

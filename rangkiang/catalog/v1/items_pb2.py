@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from rangkiang.catalog.v1 import events_pb2 as rangkiang_dot_catalog_dot_v1_dot_events__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/events.proto\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"c\n\x0e\x46\x61stAddRequest\x12\x0f\n\x07\x62\x61rcode\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\"<\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xbb\x01\n\x0bItemForEdit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61rcode\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x07 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x08 \x01(\t\x12\x12\n\ncollection\x18\t \x01(\t\x12\x13\n\x0bis_fast_add\x18\n \x01(\x08\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"r\n\x11\x43hangeItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x07\x62\x61rcode\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06status\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\n\n\x08_barcodeB\t\n\x07_status\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n rangkiang/catalog/v1/items.proto\x12\x14rangkiang.catalog.v1\x1a!rangkiang/catalog/v1/events.proto\"I\n\x12GetItemCopyRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07\x62\x61rcode\x18\x02 \x01(\t\x12\x16\n\x0einstitution_id\x18\x03 \x01(\t\"@\n\x10GetItemCopyReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"c\n\x0e\x46\x61stAddRequest\x12\x0f\n\x07\x62\x61rcode\x18\x01 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x02 \x01(\t\x12\x11\n\trecord_id\x18\x03 \x01(\t\x12\r\n\x05title\x18\x04 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x05 \x01(\t\"<\n\x0c\x46\x61stAddReply\x12,\n\x04item\x18\x01 \x01(\x0b\x32\x1e.rangkiang.catalog.v1.ItemCopy\"\xbb\x01\n\x0bItemForEdit\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x0f\n\x07\x62\x61rcode\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\x11\n\trecord_id\x18\x05 \x01(\t\x12\r\n\x05title\x18\x06 \x01(\t\x12\x13\n\x0b\x63\x61ll_number\x18\x07 \x01(\t\x12\x0e\n\x06\x62ranch\x18\x08 \x01(\t\x12\x12\n\ncollection\x18\t \x01(\t\x12\x13\n\x0bis_fast_add\x18\n \x01(\x08\"\x1c\n\x0eGetItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\"?\n\x0cGetItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\"4\n\x13ListFastAddsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\"U\n\x11ListFastAddsReply\x12\x30\n\x05items\x18\x01 \x03(\x0b\x32!.rangkiang.catalog.v1.ItemForEdit\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"r\n\x11\x43hangeItemRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x03\x12\x14\n\x07\x62\x61rcode\x18\x03 \x01(\tH\x00\x88\x01\x01\x12\x13\n\x06status\x18\x04 \x01(\tH\x01\x88\x01\x01\x42\n\n\x08_barcodeB\t\n\x07_status\"B\n\x0f\x43hangeItemReply\x12/\n\x04item\x18\x01 \x01(\x0b\x32!.rangkiang.catalog.v1.ItemForEditb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,8 +46,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETITEMREQUEST']._serialized_end=615
   _globals['_GETITEMREPLY']._serialized_start=617
   _globals['_GETITEMREPLY']._serialized_end=680
-  _globals['_CHANGEITEMREQUEST']._serialized_start=682
-  _globals['_CHANGEITEMREQUEST']._serialized_end=796
-  _globals['_CHANGEITEMREPLY']._serialized_start=798
-  _globals['_CHANGEITEMREPLY']._serialized_end=864
+  _globals['_LISTFASTADDSREQUEST']._serialized_start=682
+  _globals['_LISTFASTADDSREQUEST']._serialized_end=734
+  _globals['_LISTFASTADDSREPLY']._serialized_start=736
+  _globals['_LISTFASTADDSREPLY']._serialized_end=821
+  _globals['_CHANGEITEMREQUEST']._serialized_start=823
+  _globals['_CHANGEITEMREQUEST']._serialized_end=937
+  _globals['_CHANGEITEMREPLY']._serialized_start=939
+  _globals['_CHANGEITEMREPLY']._serialized_end=1005
 # @@protoc_insertion_point(module_scope)

@@ -151,25 +151,45 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
         except MarcError as bad:
             done.rejected.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
-        fingerprint = record.fingerprint()
-        tags = by_tag(record.fields)
-        names = names_of(tags)
-        brief = brief_of(record, tags, institution, names)
         done.incoming.append(
-            IncomingRecord(
+            incoming_of(
+                record,
+                institution,
+                item_map,
                 ordinal=frame.number,
                 position=frame.position,
-                key=record.control_key() or f"sha256:{fingerprint.hex()}",
-                fingerprint=fingerprint,
-                marc=record.pack(),
-                brief=orjson.dumps(brief),
-                items=items_in(tags, item_map),
-                record_keys=record_keys_of(record, tags, names),
-                facts=record_facts_of(record.leader, tags),
                 warnings=decoded.warnings,
             )
         )
     return done
+
+
+def incoming_of(
+    record: Record,
+    institution: str,
+    item_map: ItemMap,
+    *,
+    ordinal: int = 0,
+    position: int = 0,
+    warnings: tuple[str, ...] = (),
+) -> IncomingRecord:
+    """Compute all that the row of a record needs; ordinal and position are those of its frame in a file."""
+    fingerprint = record.fingerprint()
+    tags = by_tag(record.fields)
+    names = names_of(tags)
+    brief = brief_of(record, tags, institution, names)
+    return IncomingRecord(
+        ordinal=ordinal,
+        position=position,
+        key=record.control_key() or f"sha256:{fingerprint.hex()}",
+        fingerprint=fingerprint,
+        marc=record.pack(),
+        brief=orjson.dumps(brief),
+        items=items_in(tags, item_map),
+        record_keys=record_keys_of(record, tags, names),
+        facts=record_facts_of(record.leader, tags),
+        warnings=warnings,
+    )
 
 
 def _authority(frame: Frame, record: Record) -> IncomingAuthority:

@@ -61,4 +61,4 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, CatalogS
 
 def servicer(resources: Resources) -> Catalog:
     """Create the catalogue's servicer with its own search index."""
-    return Catalog(resources, open_index(resources))  # type: ignore[abstract]
+    return Catalog(resources, open_index(resources))

@@ -6,10 +6,11 @@ import grpc
 
 from chassis import rpc
 from chassis.errors import Invalid
+from chassis.idempotency import once
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1 import items_pb2
 from services.catalog.institutions import copies_of_institutions
-from services.catalog.inventory import copies
+from services.catalog.inventory import copies, edits, fast_adds
 from services.catalog.rpc.protobuf import ServicerPart
 
 
@@ -33,3 +34,65 @@ class ItemMethods(ServicerPart):
                 session, item_id=request.id, barcode=request.barcode, institution_id=request.institution_id
             )
         return items_pb2.GetItemCopyReply(item=item)
+
+    def FastAdd(self, request: items_pb2.FastAddRequest, context: grpc.ServicerContext) -> items_pb2.FastAddReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+
+            def act() -> items_pb2.FastAddReply:
+                item = fast_adds.fast_add(
+                    session,
+                    barcode=request.barcode,
+                    branch=request.branch,
+                    record_id=request.record_id,
+                    title=request.title,
+                    author=request.author,
+                    context=caller,
+                )
+                return items_pb2.FastAddReply(item=item)
+
+            return once(session, caller, request, items_pb2.FastAddReply, act)
+
+    def GetItem(self, request: items_pb2.GetItemRequest, context: grpc.ServicerContext) -> items_pb2.GetItemReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            item = edits.get_item(session, request.id, context=caller)
+        return items_pb2.GetItemReply(item=_wire_item(item))
+
+    def ListFastAdds(
+        self, request: items_pb2.ListFastAddsRequest, context: grpc.ServicerContext
+    ) -> items_pb2.ListFastAddsReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            items, cursor = edits.list_fast_adds(session, cursor=request.cursor, limit=request.limit, context=caller)
+        return items_pb2.ListFastAddsReply(items=[_wire_item(item) for item in items], cursor=cursor)
+
+    def ChangeItem(
+        self, request: items_pb2.ChangeItemRequest, context: grpc.ServicerContext
+    ) -> items_pb2.ChangeItemReply:
+        caller = rpc.context(context)
+        with self._database.transaction(caller) as session:
+            item = edits.change_item(
+                session,
+                request.id,
+                request.version,
+                barcode=request.barcode if request.HasField("barcode") else None,
+                status=request.status if request.HasField("status") else None,
+                context=caller,
+            )
+        return items_pb2.ChangeItemReply(item=_wire_item(item))
+
+
+def _wire_item(item: edits.EditedItem) -> items_pb2.ItemForEdit:
+    return items_pb2.ItemForEdit(
+        id=str(item.id),
+        version=item.version,
+        barcode=item.barcode,
+        status=item.status,
+        record_id=str(item.record_id),
+        title=item.title,
+        call_number=item.call_number,
+        branch=item.branch,
+        collection=item.collection,
+        is_fast_add=item.is_fast_add,
+    )

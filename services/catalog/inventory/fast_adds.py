@@ -1,0 +1,142 @@
+"""Items that a desk has in hand and the catalogue does not know, and brief records for those that have none."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, insert, select
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound
+from chassis.ids import new_id, parse_id
+from chassis.sql import insert_ignore
+from rangkiang.catalog.v1.events_pb2 import ItemCopy
+from services.catalog.importing.decode import incoming_of
+from services.catalog.importing.upsert import open_target, put_holdings, upsert_batch
+from services.catalog.inventory.copies import copy_of_item
+from services.catalog.inventory.edits import read_barcode, refuse_taken_barcode
+from services.catalog.items.copies import copy_json, digest_of, emit_items, with_version
+from services.catalog.items.item_maps import USUAL
+from services.catalog.items.lending import lock_records
+from services.catalog.marc.record import Record as Marc
+from services.catalog.record.copies import facts_of_packed
+from services.catalog.tables import Branch, GoneItem, Institution, Item, Record, Source
+from services.catalog.texts import without_controls
+
+LONGEST_TITLE, LONGEST_AUTHOR = 500, 200
+# Control numbers of brief records begin so.
+PREFIX = "DESK"
+
+
+def fast_add(
+    session: Session,
+    *,
+    barcode: str,
+    branch: str,
+    record_id: str = "",
+    title: str = "",
+    author: str = "",
+    context: Context,
+) -> ItemCopy:
+    """Add an item to a record of the caller's institution, or to a new brief record. An import takes it over later.
+
+    branch  code of a branch of the institution
+    title   of a new record, instead of record_id; with its author, as `Navis, A. A.`
+    raises  Invalid   BARCODE_INVALID, BRANCH_UNKNOWN, FAST_ADD_NEEDS_ONE, FAST_ADD_TEXT, and the errors of parse_id
+            NotFound  RECORD_UNKNOWN
+            Refused   BARCODE_TAKEN
+    emits   ItemsChanged, RecordsChanged
+    """
+    institution_id, now = parse_id(context.institution), clock.now()
+    scanned = read_barcode(barcode)
+    if bool(record_id) == bool(title.strip()):
+        raise Invalid("FAST_ADD_NEEDS_ONE")
+    title, author = _text(title, "title", LONGEST_TITLE), _text(author, "author", LONGEST_AUTHOR)
+    branch_id = _branch_id(session, branch, institution_id)
+    refuse_taken_barcode(session, scanned, institution_id)
+    added_id = parse_id(record_id) if record_id else _add_record(session, title, author, institution_id, now, context)
+    record = session.execute(
+        select(Record.number, Record.id, Record.marc).where(
+            Record.id == added_id, Record.institution_id == institution_id, Record.deleted_at.is_(None)
+        )
+    ).first()
+    if record is None:
+        raise NotFound("RECORD_UNKNOWN", record=record_id)
+    lock_records(session, [record.number])
+    item_id = _add_item(session, record, scanned, branch_id, institution_id, context)
+    put_holdings(session, [record.number], at=now, context=context)
+    facts = {"barcode": scanned, "branch": branch, "record": str(record.id), "has_new_record": not record_id}
+    audit.record(session, context, "catalog.fast_add", kind="item", object_id=item_id, facts=facts)
+    return copy_of_item(session, item_id=str(item_id), barcode="", institution_id="")
+
+
+def _text(text: str, field: str, longest: int) -> str:
+    cleaned = " ".join(text.split())
+    if len(cleaned) > longest or without_controls(cleaned) != cleaned:
+        raise Invalid("FAST_ADD_TEXT", field=field, most=longest)
+    return cleaned
+
+
+def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
+    of_institution = Branch.institution_id == institution_id
+    branch_id = session.scalar(select(Branch.id).where(of_institution, Branch.code == code))
+    if branch_id is None:
+        known = session.scalars(select(Branch.code).where(of_institution).order_by(Branch.code).limit(20))
+        raise Invalid("BRANCH_UNKNOWN", given=code[:64], known=", ".join(known) or "-")
+    return branch_id
+
+
+def _add_record(
+    session: Session, title: str, author: str, institution_id: UUID, at: datetime, context: Context
+) -> UUID:
+    """Add a brief record to the source of the institution's desks."""
+    code = session.scalars(select(Institution.code).where(Institution.id == institution_id)).one()
+    source = f"desk:{code}"
+    row = {"id": new_id(), "institution_id": institution_id, "code": source}
+    insert_ignore(session, Source, [row], key=("code",))
+    target = open_target(session, source=source, institution=code)
+    fields: list[list[str]] = [["001", f"{PREFIX}{new_id().hex}"]]
+    if author:
+        fields.append(["100", "1 ", "a", author])
+    fields.append(["245", "10" if author else "00", "a", title])
+    incoming = incoming_of(Marc("00000nam a2200000 i 4500", fields), code, USUAL)
+    upsert_batch(session, target, [incoming], run=0, sequence=1, at=at, context=context)
+    return session.scalars(
+        select(Record.id).where(Record.source_id == target.source_id, Record.control_key == incoming.key)
+    ).one()
+
+
+def _add_item(
+    session: Session, record: Any, barcode: str, branch_id: UUID, institution_id: UUID, context: Context
+) -> UUID:
+    """Add the item; a barcode that was in the catalogue before brings its id back."""
+    gone = session.scalars(
+        select(GoneItem)
+        .where(GoneItem.institution_id == institution_id, GoneItem.barcode == barcode)
+        .order_by(GoneItem.gone_at.desc())
+        .limit(1)
+        .with_for_update()
+    ).first()
+    last = session.scalar(select(func.max(Item.position)).where(Item.record_number == record.number))
+    item_id, version = (new_id(), 1) if gone is None else (gone.id, gone.version + 1)
+    columns = {
+        "institution_id": institution_id,
+        "record_number": record.number,
+        "branch_id": branch_id,
+        "barcode": barcode,
+        "status": "in_service",
+        "position": 0 if last is None else last + 1,
+        "is_fast_add": True,
+        **dict.fromkeys(("call_number", "collection", "material", "copy"), ""),
+        **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces"), ""),
+    }
+    copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
+    if gone is not None:
+        session.execute(delete(GoneItem).where(GoneItem.id == item_id).execution_options(synchronize_session=False))
+    session.execute(insert(Item).values(id=item_id, version=version, told=digest_of(copy), **columns))
+    emit_items(session, [with_version(copy, version)], context=context)
+    return item_id

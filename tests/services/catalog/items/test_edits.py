@@ -1,0 +1,135 @@
+"""Items that desks add and staff change, and what later imports keep of both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import select
+
+from chassis.audit import acts
+from chassis.context import READER, Context
+from chassis.db import Database
+from chassis.errors import Error
+from services.catalog.inventory.edits import EditedItem, change_item, get_item, list_fast_adds
+from services.catalog.inventory.fast_adds import fast_add
+from services.catalog.tables import IndexQueue, Institution, Item, Record
+from tests.builders import book
+from tests.services.catalog.conftest import Importer
+from tests.services.catalog.items.test_identities import ids, owners, take_facts
+
+
+@pytest.fixture
+def caller(database: Database, import_: Importer) -> Context:
+    """A cataloguer of an institution with one record of two items."""
+    import_([book("1", items=[("PST", "A"), ("PST", "B")])])
+    take_facts(database)
+    with database.reading(READER) as session:
+        institution = session.scalars(select(Institution.id)).one()
+    return Context(institution=str(institution), actor="account-1")
+
+
+def add(database: Database, caller: Context, **values: Any) -> Any:
+    with database.transaction(caller) as session:
+        return fast_add(session, **{"barcode": "N", "branch": "PST", **values}, context=caller)
+
+
+def change(database: Database, caller: Context, item_id: UUID, version: int, **values: Any) -> EditedItem:
+    with database.transaction(caller) as session:
+        values = {"barcode": None, "status": None, **values}
+        return change_item(session, str(item_id), version, **values, context=caller)
+
+
+def refusal(call: Any, *args: Any, **values: Any) -> Error:
+    with pytest.raises(Error) as refused:
+        call(*args, **values)
+    return refused.value
+
+
+def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Context) -> None:
+    added = add(database, caller, title=" Negeri  5 Menara ", author="Fuadi, Ahmad")
+    assert (added.title, added.barcode, added.status, added.version) == ("Negeri 5 Menara", "N", "in_service", 1)
+    assert [(item["barcode"], item["record_id"]) for item in take_facts(database)] == [("N", added.record_id)]
+    with database.reading(caller) as session:
+        (listed,), cursor = list_fast_adds(session, cursor="", limit=0, context=caller)
+        record = session.scalars(select(Record).where(Record.id == UUID(added.record_id))).one()
+        assert session.get(IndexQueue, record.number) is not None
+        audited = session.execute(select(acts.c.act, acts.c.object, acts.c.actor)).all()
+    assert (str(listed.id), listed.is_fast_add, listed.branch, cursor) == (added.id, True, "PST", "")
+    assert b'"available":1' in record.holdings
+    assert b"Fuadi" in record.brief
+    assert audited == [("catalog.fast_add", added.id, "account-1")]
+
+
+def test_a_fast_add_stays_with_its_record_until_an_import_has_its_barcode(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    with database.reading(READER) as session:
+        record_id = str(session.scalars(select(Record.id)).one())
+    added = add(database, caller, record_id=record_id)
+    import_([book("1", "Kemarau", items=[("PST", "A"), ("PST", "B")])])
+    assert str(ids(database)["N"]) == added.id
+    assert {item["title"] for item in take_facts(database) if item["barcode"] == "N"} >= {"Kemarau"}
+    import_([book("2", "Negeri 5 Menara", items=[("PST", "N")])])
+    assert str(ids(database)["N"]) == added.id
+    assert owners(database) == {"A": "1", "B": "1", "N": "2"}
+    with database.reading(caller) as session:
+        assert list_fast_adds(session, cursor="", limit=0, context=caller) == ([], "")
+
+
+def test_a_barcode_that_was_gone_is_added_with_its_old_id(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    before = ids(database)
+    import_([book("1", items=[("PST", "A")])])
+    added = add(database, caller, barcode="B", title="Robohnya surau kami")
+    assert (added.id, added.version) == (str(before["B"]), 3)
+
+
+def test_refusals_of_fast_adds_say_why(database: Database, caller: Context) -> None:
+    taken = refusal(add, database, caller, barcode="A", title="Kemarau")
+    assert (taken.reason, taken.facts["title"]) == ("BARCODE_TAKEN", "Robohnya surau kami")
+    for reason, values in {
+        "BRANCH_UNKNOWN": {"branch": "XYZ", "title": "Kemarau"},
+        "RECORD_UNKNOWN": {"record_id": str(UUID(int=9))},
+        "FAST_ADD_NEEDS_ONE": {},
+        "FAST_ADD_TEXT": {"title": "x" * 501},
+        "BARCODE_INVALID": {"barcode": " ", "title": "Kemarau"},
+    }.items():
+        assert refusal(add, database, caller, **values).reason == reason
+    assert set(ids(database)) == {"A", "B"}
+
+
+def test_an_edit_stays_when_its_record_is_imported_again(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    item_id = ids(database)["A"]
+    changed = change(database, caller, item_id, 1, barcode="A2", status="in_repair")
+    assert (changed.version, changed.barcode, changed.status) == (2, "A2", "in_repair")
+    assert [(item["barcode"], item["version"]) for item in take_facts(database)] == [("A2", 2)]
+    import_([book("1", "Kemarau", items=[("PST", "A"), ("PST", "B")])])
+    assert ids(database)["A2"] == item_id
+    assert import_.reasons == []
+    with database.reading(caller) as session:
+        edited = get_item(session, str(item_id), context=caller)
+    assert (edited.version, edited.status, edited.title) == (3, "in_repair", "Kemarau")
+    import_([book("1", "Kemarau")])
+    import_([book("2", "Kemarau", items=[("PST", "A")])])
+    assert ids(database)["A2"] == item_id
+    import_([book("3", "Lain", items=[("PST", "A2")])])
+    assert import_.reasons == ["BARCODE_IN_USE"]
+
+
+def test_an_edit_says_what_it_was_made_for(database: Database, caller: Context) -> None:
+    item_id = ids(database)["A"]
+    assert change(database, caller, item_id, 1).version == 1
+    assert refusal(change, database, caller, item_id, 7, status="missing").reason == "VERSION_OUTDATED"
+    assert refusal(change, database, caller, item_id, 1, status="lent").reason == "STATUS_UNKNOWN"
+    assert refusal(change, database, caller, item_id, 1, barcode="B").reason == "BARCODE_TAKEN"
+    stranger = replace(caller, institution=str(UUID(int=5)))
+    assert refusal(change, database, stranger, item_id, 1, barcode="Z").reason == "ITEM_NOT_FOUND"
+    change(database, caller, item_id, 1, status="withdrawn")
+    with database.reading(READER) as session:
+        assert session.scalars(select(Item.status).order_by(Item.barcode)).all() == ["withdrawn", "in_service"]
