@@ -85,8 +85,7 @@ def _branch_id(session: Session, code: str, institution_id: UUID) -> UUID:
     of_institution = Branch.institution_id == institution_id
     branch_id = session.scalar(select(Branch.id).where(of_institution, Branch.code == code))
     if branch_id is None:
-        known = session.scalars(select(Branch.code).where(of_institution).order_by(Branch.code).limit(20))
-        raise Invalid("BRANCH_UNKNOWN", given=code[:64], known=", ".join(known) or "-")
+        raise Invalid("BRANCH_UNKNOWN", given=code[:64])
     return branch_id
 
 
