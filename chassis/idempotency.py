@@ -13,7 +13,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column, LargeBinary, String, Table, delete, insert, select, text
+from sqlalchemy import Column, LargeBinary, String, Table, bindparam, delete, insert, select, text
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -40,7 +40,11 @@ effects = Table(
     Column("until", UtcTime, nullable=False, index=True),
 )
 
+# Built once: every act at a desk executes them.
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
+_EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
+_FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
+_STORE = insert(effects)
 
 Reply = TypeVar("Reply", bound="Message")
 
@@ -76,16 +80,16 @@ def once(
         lock = int.from_bytes(scope[:8], signed=True)
         if not session.execute(_TRY_LOCK, {"lock": lock}).scalar_one():
             raise Conflict("IDEMPOTENCY_KEY_IN_USE")
-    row = session.execute(select(effects).where(effects.c.scope == scope)).first()
+    row = session.execute(_EFFECT, {"key_scope": scope}).first()
     now = clock.now()
     if row is not None and row.until > now:
         return _replay(row, body, caller, reply_type)
     if row is not None:
-        session.execute(delete(effects).where(effects.c.scope == scope))
+        session.execute(_FORGET, {"key_scope": scope})
     reply = act()
     stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
     stored_reply = reply.SerializeToString() if keep_reply else None
-    session.execute(insert(effects).values(**stored, reply=stored_reply))
+    session.execute(_STORE, {**stored, "reply": stored_reply})
     return reply
 
 
@@ -95,7 +99,7 @@ def stored_reply(session: Session, caller: Context, request: Message, reply_type
     raises  KeyReused, Refused  as `once`
     """
     scope = _digest(caller.session or caller.actor, caller.method, caller.key)
-    row = session.execute(select(effects).where(effects.c.scope == scope)).first()
+    row = session.execute(_EFFECT, {"key_scope": scope}).first()
     if row is None or row.until <= clock.now():
         return None
     return _replay(row, _body(caller, request), caller, reply_type)

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis.sql import insert_for, insert_ignore
@@ -16,6 +16,17 @@ from services.circulation.copies import read_id
 from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspension
 
 MOST_MERGES = 20  # members that were merged one into the next
+
+
+# Built once: every act at a desk executes one of them.
+_OF_INSTITUTION = select(Borrower).where(Borrower.institution_id == bindparam("institution_id"), ~Borrower.is_erased)
+_FREE = (
+    _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id")),
+    _OF_INSTITUTION.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id)
+    .where(BorrowerNumber.institution_id == bindparam("institution_id"), BorrowerNumber.number == bindparam("number"))
+    .limit(2),
+)
+_LOCKED = (_FREE[0].with_for_update(of=Borrower), _FREE[1].with_for_update(of=Borrower))
 
 
 def is_empty(session: Session) -> bool:
@@ -82,15 +93,10 @@ def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bo
     lock  on PostgreSQL until the end of the transaction
     """
     borrower_id = read_id(text)
-    query = select(Borrower).where(Borrower.institution_id == institution_id, ~Borrower.is_erased)
-    if borrower_id is None:
-        query = query.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id).where(
-            BorrowerNumber.institution_id == institution_id, BorrowerNumber.number == text
-        )
-    else:
-        query = query.where(Borrower.id == borrower_id)
-    query = query.limit(2)
-    borrowers = session.scalars(query.with_for_update(of=Borrower) if lock else query).all()
+    by_id, by_number = _LOCKED if lock else _FREE
+    query = by_number if borrower_id is None else by_id
+    values = {"institution_id": institution_id, "borrower_id": borrower_id, "number": text}
+    borrowers = session.scalars(query, values).all()
     if len(borrowers) != 1:
         return None
     (borrower,) = borrowers

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
@@ -19,18 +19,20 @@ from services.circulation.calendars import Calendar
 from services.circulation.calendars.documents import read_calendar, write_calendar
 from services.circulation.tables import Branch, BranchCalendar
 
+# Built once: every act at a desk executes it.
+_CALENDAR = (
+    select(Branch.zone, BranchCalendar.version, BranchCalendar.document)
+    .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
+    .where(Branch.id == bindparam("branch_id"))
+)
+
 
 def calendar_of(session: Session, branch_id: UUID) -> Calendar:
     """Return the calendar of a branch; version 0 is a branch without one, which is open every day.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    query = (
-        select(Branch.zone, BranchCalendar.version, BranchCalendar.document)
-        .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
-        .where(Branch.id == branch_id)
-    )
-    row = session.execute(query).first()
+    row = session.execute(_CALENDAR, {"branch_id": branch_id}).first()
     if row is None:
         raise NotFound("BRANCH_UNKNOWN", given=str(branch_id))
     return _calendar(row.document or "{}", row.zone, row.version or 0)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis.sql import insert_for
@@ -25,6 +25,15 @@ _NEW: dict[str, Any] = {
     "act_branch_id": None,
     "act_loan_id": None,
 }
+
+
+# Built once: every act at a desk executes one of them.
+_OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
+_FREE = (
+    _OF_INSTITUTION.where(Copy.id == bindparam("item_id")),
+    _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2),
+)
+_LOCKED = (_FREE[0].with_for_update(), _FREE[1].with_for_update())
 
 
 def is_empty(session: Session) -> bool:
@@ -54,19 +63,10 @@ def find_copy(session: Session, institution_id: UUID, text: str, *, lock: bool =
 
     lock  on PostgreSQL until the end of the transaction
     """
-    return _one(session, _query(institution_id, text), lock=lock)
-
-
-def _query(institution_id: UUID, text: str) -> Select[Copy]:
-    query = select(Copy).where(Copy.institution_id == institution_id)
     item_id = read_id(text)
-    if item_id is not None:
-        return query.where(Copy.id == item_id)
-    return query.where(Copy.barcode == text, ~Copy.is_gone).limit(2)
-
-
-def _one(session: Session, query: Select[Copy], *, lock: bool) -> Copy | None:
-    copies = session.scalars(query.with_for_update() if lock else query).all()
+    by_id, by_barcode = _LOCKED if lock else _FREE
+    query = by_barcode if item_id is None else by_id
+    copies = session.scalars(query, {"institution_id": institution_id, "item_id": item_id, "barcode": text}).all()
     return copies[0] if len(copies) == 1 else None
 
 

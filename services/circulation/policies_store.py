@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
@@ -19,18 +19,21 @@ from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
 
+# Built once: every loan executes one of them.
+_NEWEST = (
+    select(PolicyVersion.version, PolicyVersion.default_category, PolicyVersion.rows)
+    .where(PolicyVersion.institution_id == bindparam("institution_id"))
+    .order_by(PolicyVersion.version.desc())
+    .limit(1)
+)
+_KIND = select(Institution.kind).where(Institution.id == bindparam("institution_id"))
+
 
 def current_policies(session: Session, institution_id: UUID) -> PolicySet:
     """Return the rules in force: the latest that were saved, or the seed of the institution's kind as version 0."""
-    query = (
-        select(PolicyVersion.version, PolicyVersion.default_category, PolicyVersion.rows)
-        .where(PolicyVersion.institution_id == institution_id)
-        .order_by(PolicyVersion.version.desc())
-        .limit(1)
-    )
-    row = session.execute(query).first()
+    row = session.execute(_NEWEST, {"institution_id": institution_id}).first()
     if row is None:
-        return seed_of(session.scalar(select(Institution.kind).where(Institution.id == institution_id)) or "")
+        return seed_of(session.scalar(_KIND, {"institution_id": institution_id}) or "")
     return PolicySet(version=row.version, rows=_rows_of(row.rows), default_category=row.default_category)
 
 

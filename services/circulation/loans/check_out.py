@@ -27,6 +27,7 @@ from services.circulation.tables import Borrower, Copy, Loan, Suspension
 
 CHECK_OUT = "check_out"
 
+_OPEN_LOAN = select(Loan).where(Loan.copy_id == bindparam("copy_id"), Loan.returned_at.is_(None))
 _LOANS_OF_BORROWER = (
     select(Loan.due_at, Copy.collection)
     .join(Copy, Copy.id == Loan.copy_id)
@@ -119,7 +120,7 @@ def unknown(item: str, member: str) -> list[Refusal]:
 
 def open_loan_of(session: Session, copy: Copy) -> Loan | None:
     """Return the open loan of a copy."""
-    return session.scalars(select(Loan).where(Loan.copy_id == copy.id, Loan.returned_at.is_(None))).first()
+    return session.scalars(_OPEN_LOAN, {"copy_id": copy.id}).first()
 
 
 def borrower_facts(session: Session, borrower: Borrower, *, today: date) -> rules.BorrowerFacts:
