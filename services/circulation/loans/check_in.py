@@ -20,6 +20,7 @@ from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT, find_c
 from services.circulation.institutions import Branches, BranchFacts, branches_of
 from services.circulation.loans.acts import (
     Act,
+    StaleFacts,
     Trace,
     change_borrower,
     guard,
@@ -90,6 +91,7 @@ def plan_check_in(session: Session, act: Act, *, item: str, branch: str, lock: b
     branch  code of the desk's branch
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
             Refused   CLOCK_BEHIND, AT_BEFORE_LOAN
+            StaleFacts  another act was between two reads
     """
     branches = branches_of(session, act.institution_id)
     desk = branches.by_code(branch)
@@ -102,7 +104,8 @@ def plan_check_in(session: Session, act: Act, *, item: str, branch: str, lock: b
     plan = _plan(copy, desk, branches)
     if copy.state == ON_LOAN:
         loan = open_loan_of(session, copy)
-        assert loan is not None, "a copy on loan has an open loan"
+        if loan is None:  # another desk has taken it back since
+            raise StaleFacts
         _plan_return(session, act, plan, loan, branches)
     else:
         _plan_move(act, plan, branches)

@@ -13,7 +13,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis import clock, rpc
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Error, Invalid, Refused
+from chassis.errors import Error, Invalid, NotFound, Refused
 from chassis.idempotency import once, stored_reply
 from chassis.ids import parse_id
 from chassis.rpc.status import refusal_message
@@ -215,29 +215,27 @@ class LoanMethods:
             with self._database.reading(caller) as session:
                 return plan(session, False)
 
-        try:
-            planned = self._owners.retry_known(caller, grpc_context, read, item=item, member=member)
-        except Error as problem:
-            return self._replay_or_raise(caller, request, reply_type, problem, act, branch)
-        answer = reply(planned)
-        if not has_effect(planned):
-            return self._stored(caller, request, reply_type) or answer
-
-        def write_planned() -> Reply:
-            write(session, planned)
-            return answer
-
         def judge_again() -> Reply:
             planned = plan(session, True)
             if has_effect(planned):
                 write(session, planned)
             return reply(planned)
 
+        def write_planned() -> Reply:
+            write(session, planned)
+            return answer
+
         try:
+            planned = self._owners.retry_known(caller, grpc_context, read, item=item, member=member)
+            answer = reply(planned)
+            if not has_effect(planned):
+                return self._stored(caller, request, reply_type) or answer
             with self._database.transaction(caller) as session:
                 return once(session, caller, request, reply_type, write_planned)
         except StaleFacts:
             pass
+        except (Refused, NotFound) as problem:
+            return self._replay_or_raise(caller, request, reply_type, problem, act, branch)
         try:
             with self._database.transaction(caller) as session:
                 return once(session, caller, request, reply_type, judge_again)

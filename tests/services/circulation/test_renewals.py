@@ -1,0 +1,161 @@
+"""Renewals, lists of loans, and why a loan is due when it is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from chassis.audit import acts
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound
+from chassis.outbox import outbox
+from rangkiang.circulation.v1 import loans_pb2 as wire
+from services.circulation.calendars_store import save_calendar
+from services.circulation.tables import Branch, DailyFact
+from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons
+
+MEMBER_SCOPES = frozenset({"self"})
+
+
+@pytest.fixture(autouse=True)
+def monday():
+    with at("2026-03-02T09:00:00+07:00"):
+        yield
+
+
+def close(library, branch: str, *days: str) -> None:
+    """Close a branch on some days."""
+    document: dict[str, Any] = {"closed": [{"from": day, "to": day, "why": "Nyepi"} for day in days]}
+    with library.database.transaction(TEST) as session:
+        row = session.get(Branch, BRANCHES[branch])
+        save_calendar(session, row, version=0, document=document, context=Context(institution=str(PKS), actor="test"))
+
+
+def own(library, method: str, request: Any, member_id: str) -> Any:
+    return library.call(method, request, actor=member_id, scopes=MEMBER_SCOPES)
+
+
+def test_a_renewal_counts_from_the_due_day_once_and_leaves_fact_audit_and_count(library):
+    loan = library.check_out(library.member(), library.item()).loan
+    with at("2026-03-05T09:00:00+07:00"):
+        renewed = library.renew(loan.id).loan
+        assert (renewed.due_on, renewed.renewals, renewed.renewals_left) == ("2026-03-16", 1, 0)
+        assert reasons(lambda: library.renew(loan.id)) == {"RENEWALS_USED_UP"}
+        waived = library.renew(loan.id, override=["RENEWALS_USED_UP"], reason="Thesis").loan
+        assert waived.due_on == "2026-03-23"
+    facts = [json.loads(row.body)["loan"] for row in library.execute(select(outbox.c.body).order_by(outbox.c.id))]
+    assert [(fact["due_on"], fact["state_version"]) for fact in facts] == [
+        ("2026-03-09", "1"), ("2026-03-16", "2"), ("2026-03-23", "3"),
+    ]  # fmt: skip
+    assert [row.kind for row in library.rows(DailyFact)].count("renewal") == 2
+
+
+def test_an_overdue_loan_and_one_of_a_blocked_member_are_not_renewed(library):
+    fact = library.fact()
+    library.tell_members(fact)
+    loan = library.check_out(fact.numbers[0], library.item()).loan
+    library.tell_members(library.fact(id=fact.id, version=2, blocks=[{"reason": "lost_card", "ends_on": ""}]))
+    with at("2026-03-10T09:00:00+07:00"):
+        assert reasons(lambda: library.renew(loan.id)) == {"MEMBER_BLOCKED", "RENEWAL_OVERDUE"}
+
+
+def test_all_loans_are_renewed_that_can_be_and_the_others_say_why(library):
+    member, items = library.member(), [library.item() for _ in range(3)]
+    loans = [library.check_out(member, item).loan.id for item in items]
+    library.renew(loans[0])
+    reply = library.call("RenewAll", wire.RenewAllRequest(member=member), key="k1")
+    results = {one.loan.id: (one.is_renewed, [refusal.reason for refusal in one.refusals]) for one in reply.renewals}
+    assert results == {
+        loans[0]: (False, ["RENEWALS_USED_UP"]),
+        loans[1]: (True, []),
+        loans[2]: (True, []),
+    }
+    assert library.call("RenewAll", wire.RenewAllRequest(member=member), key="k1") == reply
+    again = library.call("RenewAll", wire.RenewAllRequest(member=member))
+    assert not any(one.is_renewed for one in again.renewals)
+    library.check_in(items[1])
+    assert reasons(lambda: library.renew(loans[1])) == {"LOAN_ENDED"}
+
+
+def test_members_see_and_renew_their_own_loans_and_the_audit_does_not_name_them(library):
+    fact = library.fact()
+    library.tell_members(fact)
+    loan = library.check_out(fact.numbers[0], library.item()).loan
+    foreign = library.check_out(library.member(), library.item()).loan
+    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
+    assert [one.id for one in listed.loans] == [loan.id]
+    assert [list(one.refusals) for one in listed.renewal_refusals] == [[]]
+    with pytest.raises(NotFound, match="LOAN_UNKNOWN"):
+        own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=foreign.id), fact.id)
+    assert own(library, "RenewOwnLoan", wire.RenewOwnLoanRequest(id=loan.id), fact.id).loan.renewals == 1
+    reply = own(library, "RenewOwnLoans", wire.RenewOwnLoansRequest(), fact.id)
+    assert [refusal.reason for refusal in reply.renewals[0].refusals] == ["RENEWALS_USED_UP"]
+    listed = own(library, "ListOwnLoans", wire.ListOwnLoansRequest(), fact.id)
+    assert [one.reason for one in listed.renewal_refusals[0].refusals] == ["RENEWALS_USED_UP"]
+    assert fact.id not in str(library.execute(select(acts)))
+    assert library.execute(select(outbox.c.actor).where(outbox.c.actor == "member"))
+    assert {row.channel for row in library.rows(DailyFact, DailyFact.kind == "renewal")} == {"self"}
+
+
+def test_loans_are_listed_by_member_branch_group_and_overdue_page_by_page(library):
+    member, classmate = library.member(group="7A"), library.member(group="7A")
+    loans = [library.check_out(member, library.item()).loan for _ in range(2)]
+    elsewhere = library.check_out(classmate, library.item(), branch="papua").loan
+
+    def listed(**fields: Any) -> list[str]:
+        return [one.id for one in library.call("ListLoans", wire.ListLoansRequest(**fields)).loans]
+
+    assert set(listed(member=member)) == {loan.id for loan in loans}
+    assert listed(branch="papua") == [elsewhere.id]
+    assert len(listed(group="7A")) == 3
+    assert listed(item=elsewhere.item.barcode) == [elsewhere.id]
+    assert not listed(is_overdue=True)
+    first = library.call("ListLoans", wire.ListLoansRequest(limit=2))
+    rest = library.call("ListLoans", wire.ListLoansRequest(limit=2, cursor=first.cursor))
+    assert (first.total, rest.cursor) == (3, "")
+    assert len({one.id for one in (*first.loans, *rest.loans)}) == 3
+    with pytest.raises(Invalid, match="LOANS_CURSOR_INVALID"):
+        listed(cursor="x")
+    with at("2026-03-12T09:00:00+07:00"):
+        page = library.call("ListLoans", wire.ListLoansRequest(is_overdue=True))
+        assert {one.overdue_days for one in page.loans} == {3}
+        library.check_in(elsewhere.item.barcode, branch="papua")
+        assert elsewhere.id not in listed()
+        assert elsewhere.id in listed(with_returned=True)
+    assert not library.call("ListLoans", wire.ListLoansRequest(), institution=str(UNAND)).loans
+
+
+def test_a_loan_says_which_rule_and_which_days_decided(library):
+    close(library, "pusat", "2026-03-09", "2026-03-10")
+    loan = library.check_out(library.member(), library.item()).loan
+    reply = library.call("ExplainLoan", wire.ExplainLoanRequest(id=loan.id))
+    assert (reply.loan.due_on, reply.row.period, reply.policy_version) == ("2026-03-11", 7, 0)
+    assert [(day.date, day.is_open) for day in reply.days] == [
+        ("2026-03-09", False), ("2026-03-10", False), ("2026-03-11", True),
+    ]  # fmt: skip
+    assert [step.en for step in reply.steps] == [
+        "Rules version 0, the row of category *, collection *, branch *.",
+        "Lent on 2026-03-02 for 7 days.",
+        "2026-03-09 is closed: Nyepi.",
+        "2026-03-10 is closed: Nyepi.",
+        "It is due on 2026-03-11.",
+    ]
+
+
+def test_a_borrower_has_a_limit_and_reasons_and_an_item_its_state(library):
+    member, item = library.member(), library.item()
+    library.check_out(member, item)
+    borrower = library.call("GetBorrower", wire.GetBorrowerRequest(member=member))
+    assert (borrower.open_loans, borrower.loan_limit, list(borrower.refusals)) == (1, 3, [])
+    known = library.call("FindItem", wire.FindItemRequest(item=item))
+    assert (known.state, known.status, known.loan.card) == ("on_loan", "in_service", member)
+    with at("2026-03-12T09:00:00+07:00"):
+        library.check_in(item, branch="papua")
+        borrower = library.call("GetBorrower", wire.GetBorrowerRequest(member=member))
+        assert [refusal.reason for refusal in borrower.refusals] == ["MEMBER_SUSPENDED"]
+        assert borrower.suspension.ends_on == "2026-03-14"
+        known = library.call("FindItem", wire.FindItemRequest(item=item))
+        assert (known.state, known.to, known.HasField("loan")) == ("transit", "pusat", False)
