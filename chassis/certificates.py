@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 import typer
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -73,10 +74,12 @@ def init(
         folder = (folder or settings.data / "tls").absolute()
         names = names_of_machine(host or (), settings.of(resolve(GATEWAY_SETTINGS)).public_url)
         end = make_certificates(folder, names, renew=renew)
+        digest = fingerprint(load_certificate(folder / f"{AUTHORITY}.crt"))
     if json:
-        print_json({"folder": str(folder), "names": names, "ends": end.isoformat(), **_paths(folder)})
+        facts = {"folder": str(folder), "names": names, "ends": end.isoformat(), "fingerprint": digest}
+        print_json({**facts, **_paths(folder)})
         return
-    text = sentence("TLS_MADE", names=", ".join(names), folder=str(folder), end=f"{end:%Y-%m-%d}")
+    text = sentence("TLS_MADE", names=", ".join(names), folder=str(folder), end=f"{end:%Y-%m-%d}", fingerprint=digest)
     print_text(text.in_language(settings.language))
 
 
@@ -143,7 +146,7 @@ def _sign(folder: Path, name: str, own: list[str], issuer: str, usages: list[x50
         .add_extension(x509.SubjectAlternativeName([_general_name(text) for text in own]), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key()), critical=False)
     )
-    _write(folder / f"{name}.crt", _pem(builder.sign(authority_key, hashes.SHA256())), mode=0o644)
+    _write(folder / f"{name}.crt", pem(builder.sign(authority_key, hashes.SHA256())), mode=0o644)
     return end
 
 
@@ -172,7 +175,7 @@ def _make_authority(folder: Path, name: str, names: list[str]) -> None:
         permitted: list[x509.GeneralName] = [x509.DNSName(text) for text in names if not _address(text)]
         permitted += [x509.IPAddress(ipaddress.ip_network(network)) for network in networks]
         builder = builder.add_extension(x509.NameConstraints(permitted, None), critical=True)
-    _write(folder / f"{name}.crt", _pem(builder.sign(key, hashes.SHA256())), mode=0o644)
+    _write(folder / f"{name}.crt", pem(builder.sign(key, hashes.SHA256())), mode=0o644)
 
 
 def _refuse_names_outside(authority: x509.Certificate, names: Iterable[str]) -> None:
@@ -284,8 +287,22 @@ def _load(path: Path, read: Callable[[bytes], Any]) -> Any:
         raise Unavailable("TLS_FILE_UNUSABLE", file=str(path), why=why) from None
 
 
-def _pem(certificate: x509.Certificate) -> bytes:
+def pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """Return the SHA-256 of a certificate as devices show it: AB:CD:…"""
+    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
+
+
+def signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
+    """Return whether an authority has signed a certificate."""
+    try:
+        certificate.verify_directly_issued_by(authority)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:

@@ -39,6 +39,7 @@ from gateway.request_log import RequestLog, templates_of
 from gateway.responses import respond
 from gateway.sessions import BrowserSessions, Sessions
 from gateway.settings import GatewaySettings
+from gateway.web.trust import local_authority
 
 API = "/api/v1"
 HOT_ROUTES = (*search.HOT_ROUTES, *records.HOT_ROUTES)
@@ -100,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     app.state.settings = gateway_settings
     app.state.sessions = Sessions()
+    app.state.authority = local_authority(settings)
     app.state.is_draining = False  # set by the process when it is about to end
     # Before the routers, which document the same routes: the first match serves the request.
     app.router.routes += [_bare_route(route, prefix=API) for route in HOT_ROUTES]

@@ -28,6 +28,7 @@ from gateway.web import (
     sign_in,
     staff,
     style_guide,
+    trust,
     works,
 )
 from gateway.web.rendering import error_page
@@ -45,6 +46,7 @@ MODULES = (
     covers,
     preferences,
     style_guide,
+    trust,
     sign_in,
     account,
     staff,

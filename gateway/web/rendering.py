@@ -121,6 +121,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             sign_out_token=form_token(session.secret) if session else "",
             desk_links=_desk_links(session.account.scopes) if session else (),
             here_path=request.url.path,
+            has_local_authority=request.app.state.authority is not None,
             other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != lang],
         )
         .encode()

@@ -1,0 +1,59 @@
+"""/trust and /authority.crt — the local authority of `tls init`, and how phones and computers come to trust it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis.certificates import AUTHORITY, fingerprint, load_certificate, pem, signed_by
+from chassis.errors import NotFound, Unavailable
+from chassis.settings import Settings
+from gateway.web.rendering import page
+
+router = APIRouter()
+
+# In the order of the page. The paths through menus are in the texts.
+SYSTEMS = ("android", "ios", "windows", "macos", "linux", "firefox")
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAuthority:
+    """The authority that `tls init` has made: its certificate in PEM, and the SHA-256 of it that people compare."""
+
+    certificate: bytes
+    fingerprint: str
+
+
+def local_authority(settings: Settings) -> LocalAuthority | None:
+    """Return the authority beside TLS_CERT; None when TLS_CERT is not one that it has signed, or there is none."""
+    if not settings.tls_cert:
+        return None
+    path = Path(settings.tls_cert)
+    try:
+        authority, own = load_certificate(path.with_name(f"{AUTHORITY}.crt")), load_certificate(path)
+    except Unavailable:
+        return None
+    return LocalAuthority(pem(authority), fingerprint(authority)) if signed_by(own, authority) else None
+
+
+@router.get("/authority.crt")
+async def certificate(request: Request) -> Response:
+    # Android and iOS offer to install a file of this type.
+    headers = {"Cache-Control": "no-cache", "Content-Disposition": 'attachment; filename="authority.crt"'}
+    return Response(_authority(request).certificate, media_type="application/x-x509-ca-cert", headers=headers)
+
+
+@router.get("/trust")
+async def trust(request: Request) -> Response:
+    return page(request, "trust.html", query="", fingerprint=_authority(request).fingerprint, systems=SYSTEMS)
+
+
+def _authority(request: Request) -> LocalAuthority:
+    authority: LocalAuthority | None = request.app.state.authority
+    if authority is None:
+        raise NotFound("ROUTE_NOT_FOUND")
+    return authority

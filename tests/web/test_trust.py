@@ -1,0 +1,81 @@
+"""The local authority of `tls init`: its certificate can be downloaded, and a page says how devices trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from cryptography import x509
+from playwright.sync_api import Browser
+
+from chassis.certificates import fingerprint, load_certificate, make_certificates
+from chassis.settings import Settings
+from gateway.web.trust import SYSTEMS, local_authority
+from tests.fakes.catalog import FakeCatalog
+from tests.fakes.running import served_catalog, served_gateway
+from tests.web.conftest import PHONE
+from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("made") / "tls"
+    make_certificates(made, ["perpustakaan", "perpustakaan.local"], renew=False)
+    return made
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[str]:
+    """A gateway with a certificate of `tls init`; HTTPS itself is tested with `up`."""
+    with (
+        served_catalog(FakeCatalog()) as url,
+        served_gateway(url, tls_cert=str(folder / "server.crt"), tls_key=str(folder / "server.key")) as address,
+    ):
+        yield address
+
+
+def test_the_authority_is_downloaded_without_its_key(site: str, folder: Path) -> None:
+    response = httpx.get(f"{site}/authority.crt")
+    assert response.headers["content-type"] == "application/x-x509-ca-cert"
+    assert x509.load_pem_x509_certificate(response.content) == load_certificate(folder / "authority.crt")
+    assert b"PRIVATE" not in response.content
+
+
+def test_the_page_has_the_fingerprint_and_every_system_in_both_languages(site: str, folder: Path) -> None:
+    digest = fingerprint(load_certificate(folder / "authority.crt"))
+    for language in ("id", "en"):
+        text = httpx.get(f"{site}/trust?lang={language}").text
+        assert digest in text
+        assert text.count("<summary>") == len(SYSTEMS)
+    assert 'href="/trust"' in httpx.get(site, headers={"Accept": "text/html"}).text
+
+
+def test_without_an_authority_of_its_own_a_site_has_neither_page_nor_link(
+    address: str, folder: Path, tmp_path: Path
+) -> None:
+    assert [httpx.get(f"{address}{path}").status_code for path in ("/trust", "/authority.crt")] == [404, 404]
+    assert "/trust" not in httpx.get(address, headers={"Accept": "text/html"}).text
+    make_certificates(tmp_path / "tls", ["other"], renew=False)
+    # The certificate of another authority, next to one that has not signed it.
+    (tmp_path / "tls" / "server.crt").write_bytes((folder / "server.crt").read_bytes())
+    assert local_authority(Settings(tls_cert=str(tmp_path / "tls" / "server.crt"))) is None
+    assert local_authority(Settings(tls_cert=str(tmp_path / "none.crt"))) is None
+
+
+def test_the_page_is_accessible_on_every_screen(browser: Browser, site: str) -> None:
+    page = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
+    page.goto(f"{site}/trust")
+    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
+    assert small_targets(page) == []
+    page.evaluate(Axe().axe_script)
+    for width, font_size, scheme, motion, rules in DISPLAYS:
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate(SET_FONT_SIZE, font_size)
+        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
+        assert page.evaluate(VIOLATIONS, rules) == [], (width, font_size, scheme)
+        assert wide_elements(page) == [], (width, font_size)
+    page.set_viewport_size({"width": 360, "height": 640})
+    page.close()
