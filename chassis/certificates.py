@@ -13,7 +13,7 @@ import os
 import shutil
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,12 +21,12 @@ from urllib.parse import urlsplit
 
 import typer
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from chassis import clock, telemetry
+from chassis.certificate_files import AUTHORITY, MACHINE, fingerprint, load_certificate, load_pem, pem
 from chassis.errors import Invalid, Unavailable
 from chassis.health import Finding
 from chassis.output import print_json, print_text
@@ -39,7 +39,6 @@ AUTHORITY_YEARS = 10
 # Apple's systems accept no certificate of a server for more than 825 days.
 DAYS = 800
 WARNING = timedelta(days=30)
-AUTHORITY, MACHINE = "authority", "server"
 SERVICES_AUTHORITY, GATEWAY = "services-authority", "gateway"
 PRIVATE = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "127.0.0.0/8",
@@ -267,42 +266,10 @@ def _make_key(path: Path) -> Key:
 
 
 def _load_key(path: Path) -> Key:
-    key = _load(path, lambda content: serialization.load_pem_private_key(content, None))
+    key = load_pem(path, lambda content: serialization.load_pem_private_key(content, None))
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise Unavailable("TLS_FILE_UNUSABLE", file=str(path), why="not a key of an elliptic curve")
     return key
-
-
-def load_certificate(path: Path) -> x509.Certificate:
-    """Read a certificate. Raises Unavailable TLS_FILE_UNUSABLE."""
-    certificate: x509.Certificate = _load(path, x509.load_pem_x509_certificate)
-    return certificate
-
-
-def _load(path: Path, read: Callable[[bytes], Any]) -> Any:
-    try:
-        return read(path.read_bytes())
-    except (OSError, ValueError, TypeError) as problem:
-        why = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
-        raise Unavailable("TLS_FILE_UNUSABLE", file=str(path), why=why) from None
-
-
-def pem(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.PEM)
-
-
-def fingerprint(certificate: x509.Certificate) -> str:
-    """Return the SHA-256 of a certificate as devices show it: AB:CD:…"""
-    return certificate.fingerprint(hashes.SHA256()).hex(":").upper()
-
-
-def signed_by(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
-    """Return whether an authority has signed a certificate."""
-    try:
-        certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
-        return False
-    return True
 
 
 def _write(path: Path, content: bytes, *, mode: int) -> None:

@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from chassis.certificates import AUTHORITY, fingerprint, load_certificate, pem, signed_by
+from chassis.certificate_files import AUTHORITY, fingerprint, is_signed_by, load_certificate, pem
 from chassis.errors import NotFound, Unavailable
 from chassis.settings import Settings
 from gateway.web.rendering import page
@@ -37,7 +37,7 @@ def local_authority(settings: Settings) -> LocalAuthority | None:
         authority, own = load_certificate(path.with_name(f"{AUTHORITY}.crt")), load_certificate(path)
     except Unavailable:
         return None
-    return LocalAuthority(pem(authority), fingerprint(authority)) if signed_by(own, authority) else None
+    return LocalAuthority(pem(authority), fingerprint(authority)) if is_signed_by(own, authority) else None
 
 
 @router.get("/authority.crt")

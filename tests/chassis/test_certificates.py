@@ -22,7 +22,8 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from chassis import certificates, clock, tls_connections
-from chassis.certificates import check_certificates, load_certificate, make_certificates, names_of_machine
+from chassis.certificate_files import load_certificate
+from chassis.certificates import check_certificates, make_certificates, names_of_machine
 from chassis.errors import Error, Forbidden, Invalid
 from chassis.rpc.client import sync_channel
 from chassis.service import service_names

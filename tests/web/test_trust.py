@@ -11,7 +11,8 @@ from axe_playwright_python.sync_playwright import Axe
 from cryptography import x509
 from playwright.sync_api import Browser
 
-from chassis.certificates import fingerprint, load_certificate, make_certificates
+from chassis.certificate_files import fingerprint, load_certificate
+from chassis.certificates import make_certificates
 from chassis.settings import Settings
 from gateway.web.trust import SYSTEMS, local_authority
 from tests.fakes.catalog import FakeCatalog
