@@ -2,54 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
-from zoneinfo import ZoneInfo
+from dataclasses import replace
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, Route, expect
-from sqlalchemy import select, update
+from playwright.sync_api import Browser, Page, Route
 
-from chassis import clock
-from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.rpc import inproc
 from gateway import sessions
 from gateway.web import desk_acts
 from services.circulation import rules
-from services.circulation.tables import Borrower, Loan
-from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
-from tests.fakes.lending import ELSEWHERE, ITEMS, REFERENCE, add_items, barcode
-from tests.fakes.running import running
-from tests.web.conftest import PHONE, Visit
+from tests.fakes.accounts import Staff, add_staff, new_user
+from tests.fakes.lending import ELSEWHERE, REFERENCE
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
+from tests.web.scans import ORGANISATION, Shelf, at_desk, in_chromium, new_card, said, scan, type_scans, wait_until_sent
 from tests.web.test_member_acts import number_of
 from tests.web.test_member_pages import FOREIGN, register
 from tests.web.visitors import Visitor, visitor
 
-JAKARTA = ZoneInfo("Asia/Jakarta")
-MEDIA_BOX = re.compile(rb"MediaBox \[0 0 ([0-9.]+)")
-# One of these borrows up to 30 items.
-ORGANISATION = {"category": "lembaga", "responsible_name": "Yusmaniar"}
-
-
-@dataclass
-class Shelf:
-    """Barcodes of items that no test has used yet."""
-
-    numbers: Iterator[int] = field(default_factory=lambda: iter(range(1, ITEMS + 1)))
-
-    def take(self, count: int) -> list[str]:
-        return [barcode(next(self.numbers)) for _ in range(count)]
-
 
 @pytest.fixture(scope="module")
 def shelf(address: str) -> Shelf:
-    add_items()
     return Shelf()
 
 
@@ -60,61 +34,20 @@ def manager(address: str) -> Staff:
 
 @pytest.fixture(scope="module")
 def desk(address: str, manager: Staff, shelf: Shelf) -> Iterator[Visitor]:
-    """The browser of a manager at the desk of the main branch, without JavaScript."""
-    with visitor(address) as desk:
-        assert desk.sign_in(manager).status_code == 303
-        desk.open("/desk")
-        assert desk.send("/desk/branch", {"branch": "PST"}).status_code == 200
+    with at_desk(address, manager) as desk:
         yield desk
+
+
+@pytest.fixture
+def page(browser: Browser, address: str, desk: Visitor) -> Iterator[Page]:
+    with in_chromium(browser, address, desk) as page:
+        yield page
 
 
 @pytest.fixture
 def card(desk: Visitor) -> str:
     """The number of a new member's card."""
     return new_card(desk, f"Peminjam {new_user('x')[2:]}")
-
-
-def new_card(desk: Visitor, name: str, **fields: str) -> str:
-    return number_of(desk, register(desk, name=name, **fields))
-
-
-def scan(desk: Visitor, code: str, **fields: str | list[str]) -> str:
-    """Send a scan, or another act with `code`, from the page as it stands. Returns what the page says of it."""
-    if not desk.response.url.path.startswith("/desk"):
-        desk.open("/desk")
-    desk.send("/desk", {"code": code, **fields})
-    assert desk.response.status_code == 200, desk.text
-    return said(desk)
-
-
-def said(desk: Visitor) -> str:
-    return " ".join(desk.page.xpath("//li[contains(@class, 'outcome')]")[0].text_content().split())
-
-
-@pytest.fixture
-def page(browser: Browser, address: str, desk: Visitor) -> Iterator[Page]:
-    """The same desk in Chromium; an error of a script fails the test."""
-    context = browser.new_context(base_url=address, locale="en-GB")
-    for name in (sessions.HTTP_COOKIE, "desk_branch"):
-        context.add_cookies([{"name": name, "value": desk.http.cookies[name], "url": address}])
-    page, errors = context.new_page(), []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto("/desk")
-    yield page
-    context.close()
-    assert errors == []
-
-
-def type_scans(page: Page, *codes: str, end: str = "Enter") -> None:
-    for code in codes:
-        page.keyboard.type(code)
-        page.keyboard.press(end)
-
-
-def wait_until_sent(page: Page) -> list[str]:
-    """Wait until no scan waits. Returns the headings of the outcomes, the newest first."""
-    expect(page.locator(".outcome.waiting")).to_have_count(0, timeout=20_000)
-    return page.locator(".outcome .word").all_inner_texts()
 
 
 def focused(page: Page) -> str:
@@ -324,129 +257,3 @@ def test_hostile_texts_are_shown_as_text(desk: Visitor) -> None:
             assert desk.response.status_code == 200, payload
             assert not desk.page.xpath(FOREIGN.replace("self::script or ", "")), payload
     desk.open("/desk")
-
-
-def make_overdue(card: str) -> None:
-    """Let the loans of a card have been due ten days ago."""
-    due_at = clock.now() - timedelta(days=10)
-    with running["circulation"].database.transaction(system("test")) as session:
-        own = select(Borrower.id).where(Borrower.card == card)
-        values = {"due_at": due_at, "due_on": due_at.date(), "lent_at": due_at - timedelta(days=7)}
-        session.execute(update(Loan).where(Loan.borrower_id.in_(own)).values(**values))
-
-
-def test_overdue_loans_stand_by_class_with_a_letter_for_each_and_a_file(desk: Visitor, shelf: Shelf) -> None:
-    for group, item in zip(("XI A", "XI B"), shelf.take(2), strict=True):
-        number = new_card(desk, f"Siswa {group}", group=group)
-        desk.open("/desk")
-        scan(desk, number)
-        scan(desk, item)
-        scan(desk, "", act="finish")
-        make_overdue(number)
-    desk.open("/desk/overdue")
-    assert [heading.text_content() for heading in desk.page.xpath("//section/h2")] == ["XI A", "XI B"]
-    assert "Siswa XI A" in desk.text
-    assert "open days late" in desk.text
-    desk.open("/desk/overdue/letters?group=XI+B")
-    [letter] = desk.page.xpath("//article")
-    assert "XI B" in letter.text_content()
-    assert "Siswa XI A" not in desk.text
-    response = desk.http.get("/desk/overdue.csv")
-    assert response.headers["Content-Type"].startswith("text/csv")
-    assert "Siswa" not in response.text
-    desk.open("/desk")
-    assert "late" in scan(desk, item, mode="return")
-    assert "suspended" in said(desk)
-
-
-def test_a_slip_has_58_millimetres_and_no_name(page: Page, desk: Visitor, card: str, shelf: Shelf) -> None:
-    [item] = shelf.take(1)
-    type_scans(page, card, item)
-    wait_until_sent(page)
-    with page.context.expect_page() as opened:
-        page.keyboard.press("Alt+c")
-    slip = opened.value
-    slip.wait_for_load_state()
-    assert item in slip.locator(".slip58").inner_text()
-    assert "Peminjam" not in slip.locator(".slip58").inner_text()
-    [width] = {round(float(box) / 72 * 25.4) for box in MEDIA_BOX.findall(slip.pdf(prefer_css_page_size=True))}
-    assert width == 58
-    slip.close()
-
-
-def test_the_reader_sees_until_when_and_renews_one_or_all(
-    address: str, desk: Visitor, shelf: Shelf, visit: Visit
-) -> None:
-    path = register(desk, name="Rahmi Pembaca")
-    number, items = number_of(desk, path), shelf.take(3)
-    desk.send(f"{path}/slips")
-    code = desk.page.xpath("//dl//code")[1].text_content()
-    desk.open(f"/desk?member={path.rpartition('/')[2]}")
-    for item in items:
-        assert scan(desk, item).startswith("Lent")
-    with visitor(address) as reader:
-        reader.open("/sign-in/slip")
-        words = {"number": number, "code": code, "password": PASSWORD, "repeated": PASSWORD}
-        reader.send("/sign-in/slip", words)
-        reader.open("/sign-in")
-        reader.send("/sign-in", {"user": number, "password": PASSWORD})
-        due = clock.now().astimezone(JAKARTA).date() + timedelta(days=7)
-        assert f"Due {due:%A}, {due.day} {due:%B} {due.year}" in reader.open("/account").text_content()
-        page = visit("/sign-in", size=PHONE)
-        secret = reader.http.cookies[sessions.HTTP_COOKIE]
-        page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": address}])
-        page.goto("/account")
-        find_no_violation(page)
-        first = reader.page.xpath("//form[contains(@action, '/account/loans/')]/@action")[0]
-        reader.send(first)
-        assert "Renewed" in reader.text
-        [refused] = reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")
-        assert "All renewals are used up" in refused.text_content()
-        reader.send("/account/loans/renewals")
-        assert "2 loans renewed" in reader.text
-        assert len(reader.page.xpath("//ul[contains(@class, 'loans')]//p[@class='hint']")) == 3
-        with clock.frozen(clock.now() + timedelta(days=13)):
-            reader.http.cookies.clear()
-            reader.open("/sign-in")
-            reader.send("/sign-in", {"user": number, "password": PASSWORD})
-            assert "Due tomorrow" in reader.open("/account").text_content()
-        methods = inproc._services.pop("circulation")
-        try:
-            assert "Your loans are missing" in reader.open("/account").text_content()
-        finally:
-            inproc._services["circulation"] = methods
-
-
-def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor, card: str, shelf: Shelf) -> None:
-    desk.open("/desk")
-    scan(desk, card)
-    for item in shelf.take(3):
-        scan(desk, item)
-    member = desk.form("/desk")["member"]
-    make_overdue(card)
-    page = visit("/sign-in", size=PHONE)
-    for name in (sessions.HTTP_COOKIE, "desk_branch"):
-        page.context.add_cookies([{"name": name, "value": desk.http.cookies[name], "url": page.url}])
-    for address in (
-        f"/desk?member={member}", "/desk?branch=choose", "/desk/overdue", "/desk/overdue/letters",
-        f"/desk/slips/{member}",
-    ):  # fmt: skip
-        page.goto(address)
-        if address.startswith("/desk?member"):
-            type_scans(page, shelf.take(1)[0], "nobody at all", "robohnya")
-            wait_until_sent(page)
-        find_no_violation(page)
-
-
-def find_no_violation(page: Page) -> None:
-    """Look at a page on every screen: axe, what is cut off, and the size of what is touched."""
-    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    page.evaluate(SET_FONT_SIZE, "100%")
-    assert small_targets(page) == []
-    page.evaluate(Axe().axe_script)
-    for width, font_size, scheme, motion, rules_ in DISPLAYS:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate(SET_FONT_SIZE, font_size)
-        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(VIOLATIONS, rules_) == [], (page.url, width, font_size, scheme)
-        assert wide_elements(page) == [], (page.url, width, font_size)
