@@ -172,6 +172,34 @@ class Calendar(ResponseModel):
     """Years whose holidays a manager has confirmed."""
 
 
+class MovedLoan(ResponseModel):
+    """A loan that was due on a day that is now closed."""
+
+    loan: str
+    """Identifier of the loan."""
+    member: str | None = None
+    """Identifier of the borrower."""
+    card: str
+    """Number of the borrower's card."""
+    barcode: str
+    """Barcode of the item."""
+    title: str
+    """Title of the item."""
+    was_due_on: str
+    """Due day before, ISO 8601."""
+    due_on: str
+    """Due day now: the next open day."""
+
+
+class SavedCalendar(Calendar):
+    """A calendar, and the loans whose due day it has moved."""
+
+    moved: list[MovedLoan]
+    """At most 500."""
+    moved_total: int
+    """Their number."""
+
+
 class Holidays(ResponseModel):
     """Holidays of a year, to confirm in calendars."""
 
@@ -186,6 +214,15 @@ class HolidaysQuery(QueryModel):
 
 
 _CLOSING = {"from": "2026-03-21", "to": "2026-03-21", "why": "Hari Raya Idul Fitri", "is_estimated": False}
+_MOVED = {
+    "loan": "0192f3a4-5b6c-7d8e-9f07-23456789abcd",
+    "member": "0192f3a4-5b6c-7d8e-9f05-23456789abcd",
+    "card": "1000000018",
+    "barcode": "B00001",
+    "title": "Robohnya Surau Kami",
+    "was_due_on": "2026-03-21",
+    "due_on": "2026-03-25",
+}
 _WEEK = {**dict.fromkeys(DAYS, _OFFICE), "fri": _FRIDAY, "sun": []}
 _EXAMPLE = {
     "branch": "PST",
@@ -212,11 +249,11 @@ async def get(
 
 @router.put(
     "/calendars/{branch}",
-    response_model=Calendar,
+    response_model=SavedCalendar,
     **documented(
         operation="put_calendar",
         summary="Replace the calendar of a branch",
-        example=_EXAMPLE,
+        example={**_EXAMPLE, "moved": [_MOVED], "moved_total": 1},
         errors=ERRORS,
         method="/rangkiang.circulation.v1.Circulation/PutCalendar",
     ),
@@ -225,9 +262,11 @@ async def get(
 async def put(
     request: Request, branch: BranchCode, body: CalendarBody, circulation: Circulation, version: Version
 ) -> Response:
-    """The calendar is judged as a whole: overlapping hours or reversed dates refuse it."""
+    """The calendar is judged as a whole: overlapping hours or reversed dates refuse it. Loans move off closed days."""
     message = wire.PutCalendarRequest(calendar=body.message(branch, version))
-    return _calendar((await call(request, circulation.PutCalendar, message)).calendar)
+    reply = await call(request, circulation.PutCalendar, message)
+    moved = [MovedLoan(loan=loan.loan_id, member=loan.member_id or None, **_due_days(loan)) for loan in reply.moved]
+    return _respond(SavedCalendar(**_values(reply.calendar), moved=moved, moved_total=reply.moved_total))
 
 
 @router.get(
@@ -248,12 +287,25 @@ async def holidays(request: Request, query: Annotated[HolidaysQuery, Query()], c
 
 
 def _calendar(message: wire.Calendar) -> Response:
+    return _respond(Calendar(**_values(message)))
+
+
+def _respond(calendar: Calendar) -> Response:
+    response = private(calendar)
+    # Version 0 has an ETag too: it is the one that the first PUT names.
+    response.headers["ETag"] = version_tag(calendar.version)
+    return response
+
+
+def _values(message: wire.Calendar) -> dict[str, Any]:
     values = plain(message) | {"weekly": _week(message.weekly)}
     for season, values_of_season in zip(message.seasons, values["seasons"], strict=True):
         values_of_season["weekly"] = _week(season.weekly)
-    response = private(Calendar(**values))
-    response.headers["ETag"] = version_tag(message.version)
-    return response
+    return values
+
+
+def _due_days(loan: wire.MovedLoan) -> dict[str, str]:
+    return {name: getattr(loan, name) for name in ("card", "barcode", "title", "was_due_on", "due_on")}
 
 
 def _week(days: Iterable[wire.Weekday]) -> dict[str, list[list[str]]]:

@@ -147,6 +147,19 @@ class PolicyRow(ResponseModel):
     """For lost items, which are not built yet."""
 
 
+class PolicyPreview(ResponseModel):
+    """The loans of the last 90 days, judged by rules that are not saved yet."""
+
+    loans: int
+    """Loans of these days."""
+    refused: int
+    """Loans of what the rules do not lend."""
+    longer: int
+    """Loans with a longer period than by the rules in force."""
+    shorter: int
+    """Loans with a shorter one."""
+
+
 class Policies(ResponseModel):
     """The lending rules of an institution."""
 
@@ -156,6 +169,8 @@ class Policies(ResponseModel):
     """Code of the category that stands for a reader without sign-in."""
     rows: list[PolicyRow]
     """A row that names the category decides before one that does not; then one with the collection, then the branch."""
+    preview: PolicyPreview | None = None
+    """With `dry_run`: what the rules would have meant for past loans."""
 
 
 _ROW_EXAMPLE = {
@@ -196,11 +211,12 @@ async def put(request: Request, body: PoliciesBody, circulation: Circulation, ve
         version=version, default_category=body.default_category, rows=[row.message() for row in body.rows]
     )
     message = wire.PutPoliciesRequest(policies=policies, is_dry_run=body.dry_run)
-    return _policies((await call(request, circulation.PutPolicies, message)).policies)
+    reply = await call(request, circulation.PutPolicies, message)
+    return _policies(reply.policies, reply.preview if reply.HasField("preview") else None)
 
 
-def _policies(message: wire.Policies) -> Response:
-    values = plain(message)
+def _policies(message: wire.Policies, preview: wire.PolicyPreview | None = None) -> Response:
+    values = plain(message) | {"preview": None if preview is None else plain(preview)}
     for row in values["rows"]:
         row["last_due_on"] = row["last_due_on"] or None
     response = private(Policies(**values))

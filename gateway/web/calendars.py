@@ -79,7 +79,7 @@ async def save_calendar(request: Request) -> Response:
     if errors:
         return await _page(request, form, calendar, status=400)
     try:
-        await call(request, circulation(request).PutCalendar, wire.PutCalendarRequest(calendar=calendar))
+        reply = await call(request, circulation(request).PutCalendar, wire.PutCalendarRequest(calendar=calendar))
     except NotFound:
         raise
     except Error as problem:
@@ -91,6 +91,9 @@ async def save_calendar(request: Request) -> Response:
             # The reader has now seen that somebody else changed it: saving again is a decision.
             form.values = {**form.values, "version": str(problem.facts.get("version", calendar.version))}
         return await _page(request, form, calendar, status=problem.http_status)
+    if reply.moved_total:
+        form = signed_in_form(request, _values(reply.calendar))
+        return await _page(request, form, reply.calendar, note="calendars.saved", moved=reply)
     return redirect(f"{request.url.path}?saved=1")
 
 
@@ -100,7 +103,13 @@ async def _calendar(request: Request) -> wire.Calendar:
 
 
 async def _page(
-    request: Request, form: Form, calendar: wire.Calendar, *, note: str = "", status: int = 200
+    request: Request,
+    form: Form,
+    calendar: wire.Calendar,
+    *,
+    note: str = "",
+    moved: wire.PutCalendarReply | None = None,
+    status: int = 200,
 ) -> Response:
     reply = await call(request, circulation(request).ListBranches, wire.ListBranchesRequest())
     branch = next((one for one in reply.branches if one.code == calendar.branch), None)
@@ -129,6 +138,7 @@ async def _page(
         holidays=[_day(closing) for closing in proposal.closed if not _is_closed(calendar, getattr(closing, "from"))],
         may_save=session is not None and "calendars.write" in session.account.scopes,
         note=note,
+        moved=moved,
         status=status,
     )
 

@@ -90,7 +90,7 @@ async def save_policies(request: Request) -> Response:
     )
     message = rules_pb2.PutPoliciesRequest(policies=policies, is_dry_run=act == "check")
     try:
-        await call(request, circulation(request).PutPolicies, message)
+        reply = await call(request, circulation(request).PutPolicies, message)
     except Error as problem:
         refuse(request, form, problem, _places(problem))
         if isinstance(problem, Outdated):
@@ -98,12 +98,19 @@ async def save_policies(request: Request) -> Response:
             form.values = {**form.values, "version": str(problem.facts.get("version", given))}
         return await _page(request, form, len(rows), status=problem.http_status)
     if act == "check":
-        return await _page(request, form, len(rows), note="policies.sound")
+        return await _page(request, form, len(rows), note="policies.sound", preview=reply.preview)
     return redirect("/desk/policies?saved=1")
 
 
 async def _page(
-    request: Request, form: Form, count: int, *, note: str = "", opened: int | None = None, status: int = 200
+    request: Request,
+    form: Form,
+    count: int,
+    *,
+    note: str = "",
+    preview: rules_pb2.PolicyPreview | None = None,
+    opened: int | None = None,
+    status: int = 200,
 ) -> Response:
     words = wording(language(request))
     try:
@@ -130,6 +137,7 @@ async def _page(
         may_save=session is not None and "policies.write" in session.account.scopes,
         may_add=count < MOST_ROWS,
         note=note,
+        preview=preview,
         status=status,
     )
 

@@ -1,4 +1,4 @@
-"""Jobs of circulation: borrowers are taken off the loans that they returned."""
+"""Jobs of circulation: borrowers are taken off the loans that they returned; loans are moved off closed days."""
 
 from __future__ import annotations
 
@@ -12,17 +12,28 @@ from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
+from services.circulation.loans.closings import branches_with_loans, move_due_days
 from services.circulation.tables import Borrower, Loan, Suspension
 
 KEPT = timedelta(days=14)
 BATCH = 200
 PAUSE_SECONDS = 0.005
-FORGETTING = system("forgetting")
+FORGETTING, CLOSINGS = system("forgetting"), system("closings")
 
 
 def forget_borrowers(resources: Resources, stop: threading.Event) -> None:
     """Take each borrower off the loans that were returned 14 days ago, unless the borrower keeps a history."""
     forget_since(resources.database, clock.now() - KEPT, stop)
+
+
+def move_off_closed_days(resources: Resources, stop: threading.Event) -> None:
+    """Move loans off closed days that a calendar's change has not moved: its process died, or another act was first."""
+    with resources.database.reading(CLOSINGS) as session:
+        branches = branches_with_loans(session)
+    for branch_id in branches:
+        if stop.is_set():
+            break
+        move_due_days(resources.database, branch_id, caller=CLOSINGS)
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:

@@ -1,20 +1,23 @@
-"""Reports: sums of the daily facts, as ISO 2789 counts lending."""
+"""Reports: sums of the daily facts, as ISO 2789 counts lending; and what other rules would have meant for them."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from uuid import UUID
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.errors import Invalid
+from services.circulation.policies import PolicyRow, row_for
 from services.circulation.tables import DailyFact, RefusalCount
 
 LONGEST_DAYS = 3 * 366
+PREVIEW_DAYS = 90
 
 _COLUMNS = {
     "branch": DailyFact.branch,
@@ -44,6 +47,16 @@ class LendingCount:
     returns: int = 0
     in_library_uses: int = 0
     refusals: int = 0
+
+
+@dataclass(slots=True)
+class PolicyPreview:
+    """Loans that were made under earlier rules: not for loan by the new ones, or lent for longer or shorter."""
+
+    loans: int = 0
+    refused: int = 0
+    longer: int = 0
+    shorter: int = 0
 
 
 def count_lending(session: Session, institution_id: UUID, *, first: str, last: str, by: str) -> list[LendingCount]:
@@ -82,6 +95,37 @@ def count_lending(session: Session, institution_id: UUID, *, first: str, last: s
     for value, row in counts.items():
         row.value = value
     return [counts[value] for value in sorted(counts)]
+
+
+def preview_policies(
+    session: Session, institution_id: UUID, *, before: Sequence[PolicyRow], after: Sequence[PolicyRow]
+) -> PolicyPreview:
+    """Judge the loans of the last 90 days by rules that are not saved yet, and compare them with those in force.
+
+    The daily facts tell category, collection and branch of each loan, and no person.
+    """
+    since = clock.now().date() - timedelta(days=PREVIEW_DAYS)
+    places = (DailyFact.category, DailyFact.collection, DailyFact.branch)
+    query = (
+        select(*places, func.count())
+        .where(DailyFact.institution_id == institution_id, DailyFact.date >= since, DailyFact.kind == "loan")
+        .group_by(*places)
+    )
+    preview = PolicyPreview()
+    for category, collection, branch, count in session.execute(query):
+        preview.loans += count
+        old = row_for(before, category=category, collection=collection, branch=branch)
+        new = row_for(after, category=category, collection=collection, branch=branch)
+        if new is None or not new.is_for_loan:
+            preview.refused += count
+        elif old is not None and old.is_for_loan:
+            preview.longer += count if _hours(new) > _hours(old) else 0
+            preview.shorter += count if _hours(new) < _hours(old) else 0
+    return preview
+
+
+def _hours(row: PolicyRow) -> int:
+    return row.period * (24 if row.unit == "day" else 1)
 
 
 def _span(first: str, last: str) -> tuple[date, date]:

@@ -60,5 +60,11 @@ SERVICE = Service(
             lease="forgetting",
             every_seconds=86_400,
         ),
+        Job(
+            name="closings",
+            run="services.circulation.jobs:move_off_closed_days",
+            lease="closings",
+            every_seconds=3_600,
+        ),
     ),
 )

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from sqlalchemy import insert
 
 from chassis import clock
 from gateway import sessions
-from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy
+from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.common.v1.text_pb2 import LocalText
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.circulation.borrowers import copy_members
 from services.circulation.calendars_store import calendar_of
+from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies_store import current_policies
+from services.circulation.tables import Loan
 from tests.fakes.accounts import PKS, TEST, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.conftest import DESK, PHONE, Visit
@@ -68,6 +73,7 @@ def test_rules_are_checked_changed_and_saved(manager: Visitor) -> None:
     assert "Every category · Every collection · Every branch 3 items, 7 days, 1 renewals" in manager.text
     manager.send("/desk/policies", {"rows[0].loan_limit": "4", "act": "check"})
     assert "There are no mistakes" in manager.text
+    assert "Of 0 loans of the last 90 days, 0 would not be lent" in manager.text
     assert policies().version == 0
     manager.send("/desk/policies", {"rows[0].loan_limit": "4"})
     assert "The rules are saved" in manager.text
@@ -147,6 +153,28 @@ def test_proposed_holidays_are_confirmed_for_a_year(manager: Visitor) -> None:
         assert "The calendar is saved" in manager.text
     assert calendar().confirmed_years == (2026,)
     assert [day.first.day for day in calendar().closings if day.first.year == 2026] == [18, 19, 20, 21, 22, 23, 24]
+
+
+def test_a_closing_names_the_loans_that_it_moves(manager: Visitor) -> None:
+    copy_id, member_id = str(UUID(int=0xB3)), str(UUID(int=0xB4))
+    item = {"id": copy_id, "barcode": "B1", "title": "Robohnya Surau Kami", "status": "in_service"}
+    own = {"institution_id": str(PKS), "version": 1}
+    due_at = clock.now() + timedelta(days=7)
+    loan = {
+        "id": UUID(int=0xB5), "institution_id": PKS, "version": 1, "copy_id": UUID(copy_id), "branch_id": PUSAT,
+        "borrower_id": UUID(member_id), "lent_at": clock.now(), "due_at": due_at, "due_on": due_at.date(),
+        "unit": "day", "renewals": 0, "policy_version": 0, "policy_row": {}, "days": [],
+    }  # fmt: skip
+    with running["circulation"].database.transaction(TEST) as session:
+        copy_items(session, [ItemCopy(**item, **own)])
+        copy_members(session, [MemberFact(id=member_id, numbers=["C1"], category="umum", **own)])
+        session.execute(insert(Loan), [loan])
+    manager.open(CALENDAR)
+    kept = manager.page.xpath("//input[@name='closed']/@value")
+    flood = {"new_from": due_at.date().isoformat(), "new_why": "Banjir"}
+    manager.send(CALENDAR, {**flood, "closed": kept, "holiday": []})
+    assert "The due day of 1 loan moves to the next open day" in manager.text
+    assert "Robohnya Surau Kami B1 Card C1: from" in manager.text
 
 
 def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manager: Visitor) -> None:

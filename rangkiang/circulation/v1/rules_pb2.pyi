@@ -115,20 +115,58 @@ class PutPoliciesReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     POLICIES_FIELD_NUMBER: _builtins.int
+    PREVIEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def policies(self) -> Global___Policies: ...
+    @_builtins.property
+    def preview(self) -> Global___PolicyPreview:
+        """What the rules would have meant for the loans of the last 90 days; with a dry run."""
+
     def __init__(
         self,
         *,
         policies: Global___Policies | None = ...,
+        preview: Global___PolicyPreview | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "preview", b"preview"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["policies", b"policies", "preview", b"preview"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutPoliciesReply: _TypeAlias = PutPoliciesReply  # noqa: Y015
+
+@_typing.final
+class PolicyPreview(_message.Message):
+    """Loans that were made under earlier rules, judged by these."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOANS_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
+    LONGER_FIELD_NUMBER: _builtins.int
+    SHORTER_FIELD_NUMBER: _builtins.int
+    loans: _builtins.int
+    refused: _builtins.int
+    """Not for loan by these rules."""
+    longer: _builtins.int
+    """With a longer or a shorter period than by the rules in force."""
+    shorter: _builtins.int
+    def __init__(
+        self,
+        *,
+        loans: _builtins.int = ...,
+        refused: _builtins.int = ...,
+        longer: _builtins.int = ...,
+        shorter: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["loans", b"loans", "longer", b"longer", "refused", b"refused", "shorter", b"shorter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PolicyPreview: _TypeAlias = PolicyPreview  # noqa: Y015
 
 @_typing.final
 class GetCalendarRequest(_message.Message):
@@ -352,20 +390,70 @@ class PutCalendarReply(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CALENDAR_FIELD_NUMBER: _builtins.int
+    MOVED_FIELD_NUMBER: _builtins.int
+    MOVED_TOTAL_FIELD_NUMBER: _builtins.int
+    moved_total: _builtins.int
     @_builtins.property
     def calendar(self) -> Global___Calendar: ...
+    @_builtins.property
+    def moved(self) -> _containers.RepeatedCompositeFieldContainer[Global___MovedLoan]:
+        """Open loans that were due on a day that is now closed, at most 500."""
+
     def __init__(
         self,
         *,
         calendar: Global___Calendar | None = ...,
+        moved: _abc.Iterable[Global___MovedLoan] | None = ...,
+        moved_total: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calendar", b"calendar", "moved", b"moved", "moved_total", b"moved_total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PutCalendarReply: _TypeAlias = PutCalendarReply  # noqa: Y015
+
+@_typing.final
+class MovedLoan(_message.Message):
+    """A loan that is due on a later day than before."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LOAN_ID_FIELD_NUMBER: _builtins.int
+    MEMBER_ID_FIELD_NUMBER: _builtins.int
+    CARD_FIELD_NUMBER: _builtins.int
+    BARCODE_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
+    WAS_DUE_ON_FIELD_NUMBER: _builtins.int
+    DUE_ON_FIELD_NUMBER: _builtins.int
+    loan_id: _builtins.str
+    member_id: _builtins.str
+    """Empty when the borrower is not known."""
+    card: _builtins.str
+    barcode: _builtins.str
+    title: _builtins.str
+    was_due_on: _builtins.str
+    """ISO 8601."""
+    due_on: _builtins.str
+    def __init__(
+        self,
+        *,
+        loan_id: _builtins.str = ...,
+        member_id: _builtins.str = ...,
+        card: _builtins.str = ...,
+        barcode: _builtins.str = ...,
+        title: _builtins.str = ...,
+        was_due_on: _builtins.str = ...,
+        due_on: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barcode", b"barcode", "card", b"card", "due_on", b"due_on", "loan_id", b"loan_id", "member_id", b"member_id", "title", b"title", "was_due_on", b"was_due_on"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MovedLoan: _TypeAlias = MovedLoan  # noqa: Y015
 
 @_typing.final
 class ListBranchesRequest(_message.Message):

@@ -148,6 +148,18 @@ def due(
     return Due(_end_of(calendar, on), on, tuple(days))
 
 
+def due_after_closing(calendar: Calendar, *, unit: str, due_at: datetime) -> Due:
+    """Return when a loan is due whose due day has become a closed one: on the next open day, in hours when it opens.
+
+    A closing is no fault of the reader, so the new moment is never an earlier one.
+    """
+    day = local_date(calendar, due_at)
+    days = _open_days(calendar, day, date.max) or [CalendarDay(day, is_open=False)]
+    on = days[-1].date
+    moment = (_opening_time(calendar, due_at) or due_at) if unit == "hour" else _end_of(calendar, on)
+    return Due(moment, local_date(calendar, moment), tuple(days))
+
+
 def overdue_open_days(calendar: Calendar, *, due_on: date, until: date) -> int:
     """Count the open days after the due day, up to and including `until`; at most those of `SEARCH_DAYS` days."""
     count = min((until - due_on).days, SEARCH_DAYS)

@@ -23,14 +23,16 @@ from services.circulation.calendars import Calendar, Closing, Week
 from services.circulation.calendars.documents import YEARS, write_calendar, write_week
 from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.institutions import branch_of
+from services.circulation.loans.closings import MovedLoan, move_due_days
 from services.circulation.policies import PolicyRow, PolicySet
 from services.circulation.policies_store import check_policies, current_policies, save_policies
-from services.circulation.reports import count_lending
+from services.circulation.reports import count_lending, preview_policies
 from services.circulation.tables import Branch
 
 # How the library marks a date that nobody has decreed yet.
 _ESTIMATED = re.compile(r" \((?:perkiraan|estimated)\)")
 _LANGUAGES = {"en": "en_US"}
+MOST_MOVED = 500  # loans of a reply
 
 
 class RuleMethods:
@@ -56,9 +58,11 @@ class RuleMethods:
         }
         if request.is_dry_run:
             with self._database.reading(caller) as session:
-                check_policies(session, institution_id, **values)
+                current = check_policies(session, institution_id, **values)
+                preview = preview_policies(session, institution_id, before=current.rows, after=rows)
+            policies = PolicySet(given.version, rows, given.default_category)
             return wire.PutPoliciesReply(
-                policies=_policies_message(PolicySet(given.version, rows, given.default_category))
+                policies=_policies_message(policies), preview=wire.PolicyPreview(**asdict(preview))
             )
         with self._database.transaction(caller) as session:
             saved = save_policies(session, institution_id, **values, context=caller)
@@ -77,8 +81,14 @@ class RuleMethods:
         document = _calendar_document(given)
         with self._database.transaction(caller) as session:
             branch = branch_of(session, parse_id(caller.institution), given.branch)
+            branch_id = branch.id
             calendar = save_calendar(session, branch, version=given.version, document=document, context=caller)
-        return wire.PutCalendarReply(calendar=_calendar_message(given.branch, calendar))
+        moved = move_due_days(self._database, branch_id, caller=caller)
+        return wire.PutCalendarReply(
+            calendar=_calendar_message(given.branch, calendar),
+            moved=[_moved_message(loan) for loan in moved[:MOST_MOVED]],
+            moved_total=len(moved),
+        )
 
     def ProposeHolidays(
         self, request: wire.ProposeHolidaysRequest, context: grpc.ServicerContext
@@ -191,6 +201,18 @@ def _calendar_message(branch: str, calendar: Calendar) -> wire.Calendar:
 
 def _closing_message(closing: Mapping[str, Any]) -> wire.Closing:
     return wire.Closing(**closing)
+
+
+def _moved_message(loan: MovedLoan) -> wire.MovedLoan:
+    return wire.MovedLoan(
+        loan_id=str(loan.loan_id),
+        member_id=str(loan.member_id or ""),
+        card=loan.card,
+        barcode=loan.barcode,
+        title=loan.title,
+        was_due_on=loan.was_due_on.isoformat(),
+        due_on=loan.due_on.isoformat(),
+    )
 
 
 def _week_messages(week: Week) -> list[wire.Weekday]:
