@@ -1,0 +1,185 @@
+"""SIGKILL of `up` at every point of lending over HTTP: each answered loan exists once, and the catalogue says out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from chassis.auth import Principal
+from chassis.bus.local import deliveries
+from chassis.context import system
+from chassis.db import Database
+from chassis.outbox import outbox
+from chassis.service import Resources, discover
+from chassis.settings import load
+from chassis.testing import migrated_database
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanReturned
+from rangkiang.members.v1.events_pb2 import MemberFact
+from services.catalog.tables import ItemState
+from services.circulation.borrowers import copy_members
+from services.circulation.tables import Copy, Loan
+from services.members.keys import Keys
+from services.members.roles import scopes_of
+from services.members.settings import MembersSettings
+from tests.conditions import eventually
+from tests.conftest import CHECKOUT
+from tests.fakes.accounts import PKS, add_institution
+from tests.fakes.lending import add_items, barcode
+from tests.fakes.running import running
+from tests.faults.killed_lending import POINTS
+
+TEST = system("test")
+DESKS = 3
+ITEMS = 3  # of each desk
+PAUSE_SECONDS = 0.02
+
+
+def member_id(desk: int) -> str:
+    return str(uuid.UUID(int=0xE000 + desk))
+
+
+@pytest.fixture
+def databases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Database]]:
+    """The databases of a library with items, a borrower for each desk and the keys that sign tokens."""
+    settings = load({"DATA": str(tmp_path / "var")})
+    with ExitStack() as stack:
+        for service in discover():
+            database = stack.enter_context(migrated_database(service, settings.database(service.name)))
+            resources = Resources(settings=settings, database=database, service=service)
+            monkeypatch.setitem(running, service.name, resources)
+        add_institution()
+        add_items()
+        borrowers = [
+            MemberFact(id=member_id(desk), institution_id=str(PKS), version=1, category="dosen", numbers=[f"M{desk}"])
+            for desk in range(DESKS)
+        ]
+        with running["circulation"].database.transaction(TEST) as session:
+            copy_members(session, borrowers)
+        yield {name: resources.database for name, resources in running.items()}
+
+
+@pytest.fixture
+def token(databases: dict[str, Database]) -> str:
+    members = running["members"]
+    keys = Keys(members.database, members.settings.of(MembersSettings))
+    return keys.sign(Principal(str(uuid.uuid4()), str(PKS), str(uuid.uuid4()), scopes_of(["manager"])))
+
+
+@pytest.fixture
+def address(databases: dict[str, Database], tmp_path: Path) -> Iterator[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"DATA": str(tmp_path / "var"), "PYTHONPATH": str(CHECKOUT), "RATE_LIMIT": "0"}
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "tests.faults.killed_lending"],
+        env=environment,
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())["address"]
+        process.terminate()
+
+
+class Desk(threading.Thread):
+    """Lends its items and takes them back, until it is stopped; sends each act again under its key until it succeeds.
+
+    loans  ids of the loans that were answered, one for each check-out
+    """
+
+    def __init__(self, number: int, address: str, token: str) -> None:
+        super().__init__(name=f"desk {number}")
+        self.loans: list[str] = []
+        self.problem: Exception | None = None
+        self.stopped = threading.Event()
+        self._number, self._address, self._token = number, address, token
+
+    def run(self) -> None:
+        try:
+            with httpx.Client(base_url=f"{self._address}/api/v1", timeout=10) as http:
+                while True:
+                    for item in range(1, ITEMS + 1):
+                        self._lend(http, barcode(self._number * ITEMS + item))
+                    if self.stopped.is_set():
+                        return
+                    for item in range(1, ITEMS + 1):
+                        self._act(http, "/check-ins", item=barcode(self._number * ITEMS + item))
+        except Exception as problem:
+            self.problem = problem
+
+    def _lend(self, http: httpx.Client, item: str) -> None:
+        answer = self._act(http, "/check-outs", member=member_id(self._number), item=item)
+        self.loans.append(answer["loan"]["id"])
+
+    def _act(self, http: httpx.Client, path: str, **body: str) -> Any:
+        headers = {"Authorization": f"Bearer {self._token}", "Idempotency-Key": str(uuid.uuid4())}
+        end = time.monotonic() + 60
+        while time.monotonic() < end:
+            time.sleep(PAUSE_SECONDS)
+            try:
+                response = http.post(path, json={**body, "branch": "PST"}, headers=headers)
+            except httpx.TransportError:
+                continue
+            if response.status_code < 300:
+                return response.json()
+            assert response.status_code == 503, response.text
+        raise AssertionError("the library does not come back")
+
+
+def test_after_kills_at_every_point_each_loan_exists_once(
+    databases: dict[str, Database], address: str, token: str, tmp_path: Path
+) -> None:
+    desks = [Desk(number, address, token) for number in range(DESKS)]
+    for desk in desks:
+        desk.start()
+    try:
+        for point in POINTS:
+            file = tmp_path / "var" / "kill-at"
+            file.with_suffix(".new").write_text(point)
+            file.with_suffix(".new").rename(file)
+            eventually(lambda file=file: not file.exists() or any(desk.problem for desk in desks), seconds=60)
+    finally:
+        for desk in desks:
+            desk.stopped.set()
+        for desk in desks:
+            desk.join()
+    assert [desk.problem for desk in desks] == [None] * DESKS
+    answered = [loan for desk in desks for loan in desk.loans]
+    assert len(set(answered)) == len(answered) > len(POINTS)
+    check_data(databases, set(answered))
+
+
+def check_data(databases: dict[str, Database], answered: set[str]) -> None:
+    """Assert that these loans exist, and no others, and that each fact had its effect."""
+    with databases["circulation"].reading(TEST) as session:
+        loans = session.scalars(select(Loan)).all()
+        used = session.scalars(select(Copy).where(Copy.state_version > 0)).all()
+        types = session.scalars(select(outbox.c.type)).all()
+    copies = {copy.id: (copy.state, copy.state_version) for copy in used}
+    assert {str(loan.id) for loan in loans} == answered
+    assert len(loans) == len(answered)
+    assert {loan.copy_id for loan in loans if loan.returned_at is None} == set(copies)
+    assert len(copies) == DESKS * ITEMS
+    assert types.count(LoanOpened.DESCRIPTOR.full_name) == len(loans)
+    assert types.count(LoanReturned.DESCRIPTOR.full_name) == len(loans) - len(copies)
+    eventually(lambda: states(databases["catalog"]) == copies, seconds=60)
+    for database in databases.values():
+        with database.reading(TEST) as session:
+            assert session.scalar(select(func.count()).select_from(deliveries).where(deliveries.c.dead)) == 0
+
+
+def states(catalog: Database) -> dict[uuid.UUID, tuple[str, int]]:
+    with catalog.reading(TEST) as session:
+        return {row.item_id: (row.state, row.state_version) for row in session.scalars(select(ItemState))}
