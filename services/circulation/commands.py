@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from chassis import resync, telemetry
 from chassis.context import system
@@ -20,6 +23,7 @@ from chassis.toml_files import parse_toml
 from chassis.wake import announce_commits
 from services.circulation.calendars.documents import read_calendar
 from services.circulation.calendars_store import calendar_of, save_calendar
+from services.circulation.loans.closings import move_due_days
 from services.circulation.tables import Branch, Institution
 
 OPERATOR = system("operator")
@@ -56,44 +60,53 @@ def load_calendars(
 ) -> None:
     """Replace the calendars of the branches that a TOML file names; all of them, or none after a fault."""
     code, documents = _read_file(file)
-    changed: list[str] = []
-    faults: list[Refusal] = []
+    moved = 0
     with open_circulation() as resources:
-        if dry_run:
-            scope = resources.database.reading(OPERATOR)
-        else:
+        database = resources.database
+        if not dry_run:
             _fill(resources, code)
-            scope = resources.database.transaction(OPERATOR)
-        with scope as session:
-            institution = session.scalars(select(Institution).where(Institution.code == code)).first()
-            if institution is None:
-                known = ", ".join(session.scalars(select(Institution.code).order_by(Institution.code)))
-                raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=known)
-            branches = {
-                branch.code: branch
-                for branch in session.scalars(select(Branch).where(Branch.institution_id == institution.id))
-            }
-            for name, document in documents.items():
-                branch = branches.get(name)
-                if branch is None:
-                    faults.append(Refusal("BRANCH_UNKNOWN", given=name))
-                    continue
-                version = calendar_of(session, branch.id).version
-                try:
-                    if dry_run:
-                        read_calendar(document, zone=branch.zone)
-                    elif (
-                        save_calendar(session, branch, version=version, document=document, context=OPERATOR).version
-                        != version
-                    ):
-                        changed.append(name)
-                except Invalid as problem:
-                    faults += [_of_branch(name, refusal) for refusal in problem.refusals]
-            if faults:
-                raise Invalid(refusals=faults)
-    result = {"institution": code, "branches": len(documents), "changed": changed, "dry_run": dry_run}
-    line = f"{code}: {len(documents)} calendars, {len(changed)} changed"
-    print_json(result) if json else print_text(f"{line} (dry run)" if dry_run else line)
+        with database.reading(OPERATOR) if dry_run else database.transaction(OPERATOR) as session:
+            changed = _load(session, code, documents, dry_run=dry_run)
+        if not dry_run:
+            moved = sum(len(move_due_days(database, branch_id, caller=OPERATOR)) for branch_id in changed.values())
+    result = {"institution": code, "branches": len(documents), "changed": sorted(changed), "moved": moved}
+    line = f"{code}: {len(documents)} calendars, {len(changed)} changed, {moved} loans moved"
+    print_json({**result, "dry_run": dry_run}) if json else print_text(f"{line} (dry run)" if dry_run else line)
+
+
+def _load(session: Session, code: str, documents: Mapping[str, Mapping[str, Any]], *, dry_run: bool) -> dict[str, UUID]:
+    """Save the calendars of a file. Returns the branches whose calendar differs from the stored one.
+
+    dry_run  judge the documents and save nothing
+    raises   NotFound  INSTITUTION_NOT_KNOWN
+             Invalid   every fault of the file, with its branch
+    """
+    institution = session.scalars(select(Institution).where(Institution.code == code)).first()
+    if institution is None:
+        known = ", ".join(session.scalars(select(Institution.code).order_by(Institution.code)))
+        raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=known)
+    rows = session.scalars(select(Branch).where(Branch.institution_id == institution.id))
+    branches = {branch.code: branch for branch in rows}
+    context = replace(OPERATOR, institution=str(institution.id))
+    changed: dict[str, UUID] = {}
+    faults: list[Refusal] = []
+    for name, document in documents.items():
+        branch = branches.get(name)
+        if branch is None:
+            faults.append(Refusal("BRANCH_UNKNOWN", given=name))
+            continue
+        before = calendar_of(session, branch.id)
+        try:
+            after = read_calendar(document, zone=branch.zone, version=before.version)
+            if after != before:
+                changed[name] = branch.id
+                if not dry_run:
+                    save_calendar(session, branch, version=before.version, document=document, context=context)
+        except Invalid as problem:
+            faults += [_of_branch(name, refusal) for refusal in problem.refusals]
+    if faults:
+        raise Invalid(refusals=faults)
+    return changed
 
 
 def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:

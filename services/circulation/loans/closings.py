@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -104,7 +104,8 @@ def _on_closed_days(session: Session, branch_id: UUID) -> list[tuple[Loan, Copy,
 
 def _move(session: Session, caller: Context, loan: Loan, copy: Copy, borrower: Borrower | None, due: Due) -> MovedLoan:
     now = clock.now()
-    act = Act(caller, loan.institution_id, now, now, "desk")
+    of_institution = replace(caller, institution=str(loan.institution_id))
+    act = Act(of_institution, loan.institution_id, now, now, "desk")
     touch_copy(session, copy)
     values = {
         "loan_id": loan.id,
