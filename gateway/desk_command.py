@@ -147,6 +147,8 @@ class Desk:
         title = answer.body["item"]["title"]
         if not is_return:
             self._say(act, item, sentence("DESK_COUNTED", title=title), answer)
+        elif "loan" not in answer.body and answer.body["next"] != "transit":
+            self._say(act, item, sentence("DESK_NOT_LENT", title=title), answer)
         elif answer.body["next"] == "transit":
             self._say(act, item, sentence("DESK_TO_BRANCH", title=title, branch=answer.body["to"]), answer)
         else:
