@@ -218,13 +218,12 @@ class _Batch:
             master=self._master,
             at=now,
             expires_on=date.fromisoformat(ends) if ends else categories.end_of(category, now.date()),
+            hashes=self._hashes[row.number],
         )
         owner: dict[str, Any] = {"institution_id": self._institution_id, "member_id": draft.member["id"]}
         draft.cards = [
             drafts.card_row(code, kind, at=now, **owner) for code, kind in row.aliases.items() if code != row.code
         ]
-        if "import" in self._hashes[row.number]:
-            draft.lookups += drafts.lookup_rows({"import": self._hashes[row.number]["import"]}, **owner)
         self._drafts.append((draft, row.code))
 
     def change(self, member: Member, known: dict[str, str], wanted: dict[str, str], row: Row) -> bool:

@@ -52,10 +52,12 @@ class Draft:
 
 def draft(
     values: Mapping[str, str], *, institution_id: UUID, master: MasterKey, at: datetime, expires_on: date | None,
+    hashes: Mapping[str, bytes],
 ) -> Draft:  # fmt: skip
     """Build the rows of a member without a number.
 
     values  stored forms of all given fields
+    hashes  keyed hashes that find the member, by kind
     """
     member_id = new_id()
     key, wrapped = MemberKey.new(master, member=str(member_id))
@@ -83,7 +85,6 @@ def draft(
     }
     rows = Draft(member)
     rows.words = word_rows(values, institution_id=institution_id, member_id=member_id)
-    hashes = sealed.hashes_of(values, institution_id=institution_id, master=master)
     rows.lookups = lookup_rows(hashes, institution_id=institution_id, member_id=member_id)
     return rows
 
@@ -92,8 +93,9 @@ def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUI
     """Return the rows of the words by which a member is found."""
     name = values.get("name", "")
     texts = (values.get("school", ""), values.get("group", ""), values.get("responsible_name", ""))
-    row = {"institution_id": institution_id, "name_key": names.name_key(name), "member_id": member_id}
-    return [{**row, "word": word} for word in sorted(names.stored_words(name, *texts))]
+    name_key, words = names.stored_words(name, *texts)
+    row = {"institution_id": institution_id, "name_key": name_key, "member_id": member_id}
+    return [{**row, "word": word} for word in sorted(words)]
 
 
 def lookup_rows(hashes: Mapping[str, bytes], *, institution_id: UUID, member_id: UUID) -> list[dict[str, Any]]:

@@ -113,19 +113,15 @@ def name_words(name: str) -> list[str]:
     return words_of(split_titles(name)[1])
 
 
-def name_key(name: str) -> str:
-    """Return the beginning of a folded name, by which lists are sorted."""
-    return " ".join(name_words(name))[:LONGEST_NAME_KEY].rstrip()
+def stored_words(name: str, *more: str) -> tuple[str, set[str]]:
+    """Return what finds a member: the beginning of the folded name, by which lists are sorted, and words.
 
-
-def stored_words(name: str, *more: str) -> set[str]:
-    """Return the words by which a member is found: of the name, also as it is spelt, and of other texts."""
-    spelt = map(_fold_letters, _pieces(split_titles(name)[1]))
-    return {
-        *name_words(name),
-        *filter(None, list(spelt)[:MOST_WORDS]),
-        *(word for text in more for word in words_of(text)),
-    }
+    The words are those of the name, also as it is spelt, and of the other texts.
+    """
+    spelt = [_fold_letters(piece) for piece in _pieces(split_titles(name)[1])]
+    folded = list(dict.fromkeys(_VARIANTS.get(word, word) for word in spelt if word))[:MOST_WORDS]
+    words = {*folded, *filter(None, spelt[:MOST_WORDS]), *(word for text in more if text for word in words_of(text))}
+    return " ".join(folded)[:LONGEST_NAME_KEY].rstrip(), words
 
 
 def query_words(query: str) -> list[str]:

@@ -111,12 +111,9 @@ def register(session: Session, new: NewMember, *, context: Context, master: Mast
     now = clock.now()
     ends = given.get("expires_on", "")
     row = drafts.draft(
-        given,
-        institution_id=institution_id,
-        master=master,
-        at=now,
+        given, institution_id=institution_id, master=master, at=now, hashes=hashes,
         expires_on=date.fromisoformat(ends) if ends else categories.end_of(category, now.date()),
-    )
+    )  # fmt: skip
     owner = {"institution_id": institution_id, "member_id": row.member["id"]}
     row.member["number"] = number or numbers.take_numbers(session, institution_id, 1)[0]
     kind = "old_card" if number else "card"
