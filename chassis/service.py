@@ -120,6 +120,7 @@ class Service:
     jobs              its own jobs, besides the relay
     sample            "package.module:function", called as load(resources) by `rangkiang sample load`: adds made-up rows
                       to the sample library; a second time it changes nothing
+    sample_after      name of the service whose sample rows this one's use; "" for the catalogue's alone
     checks            "package.module:function"; doctor calls function(resources) -> list[chassis.health.Finding]
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
                       migrated and not in its place yet, while `resources.settings` still name the old one; an error
@@ -138,6 +139,7 @@ class Service:
     adder: str = ""
     commands: str = ""
     sample: str = ""
+    sample_after: str = ""
     consumers: tuple[Consumer, ...] = ()
     projections: tuple[Projection, ...] = ()
     jobs: tuple[Job, ...] = ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
@@ -14,26 +14,38 @@ import typer
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis import resync, telemetry
+from chassis import clock, resync, telemetry
 from chassis.context import system
 from chassis.errors import Error, Invalid, NotFound, Refusal
-from chassis.output import print_json, print_text
+from chassis.output import print_json, print_table, print_text
 from chassis.service import Resources, load, process_settings
 from chassis.toml_files import parse_toml
 from chassis.wake import announce_commits
+from services.circulation import borrowers, copies
 from services.circulation.calendars.documents import read_calendar
 from services.circulation.calendars_store import calendar_of, save_calendar
+from services.circulation.importing import LoanImport, Row, read_rows
 from services.circulation.loans.closings import move_due_days
+from services.circulation.reports import count_lending
 from services.circulation.tables import Branch, Institution
 
 OPERATOR = system("operator")
 _LISTS = ("closed", "seasons", "confirmed_years")
 
+PUT_ASIDE = 1  # exit code
+# More findings than anybody reads; the counts are complete.
+MOST_FINDINGS = 10_000
+
+InstitutionCode = Annotated[str, typer.Option("--institution", help="Its code; not needed when there is one.")]
 Json = Annotated[bool, typer.Option("--json", help="End with one line of JSON.")]
 
 app = typer.Typer()
 calendars_app = typer.Typer(no_args_is_help=True, help="When branches are open.")
 app.add_typer(calendars_app, name="calendars")
+loans_app = typer.Typer(no_args_is_help=True, help="What is lent: import from an earlier system.")
+app.add_typer(loans_app, name="loans")
+report_app = typer.Typer(no_args_is_help=True, help="Counts of acts, for ISO 2789.")
+app.add_typer(report_app, name="report")
 
 
 @contextlib.contextmanager
@@ -107,6 +119,95 @@ def _load(session: Session, code: str, documents: Mapping[str, Mapping[str, Any]
     if faults:
         raise Invalid(refusals=faults)
     return changed
+
+
+@loans_app.callback()
+def loans() -> None:
+    """What is lent: import from an earlier system."""
+
+
+@loans_app.command("import")
+def import_loans(
+    file: Annotated[Path, typer.Argument(help="A CSV file with the columns barcode, card, lent, due.")],
+    institution: InstitutionCode = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
+    json: Json = False,
+) -> None:
+    """Add the loans that were open under an earlier system; a repeated import changes nothing.
+
+    Exit code 1: rows were put aside.
+    """
+    findings: list[dict[str, Any]] = []
+
+    def tell(row: Row, refusal: Refusal) -> None:
+        if not json:
+            print_text(f"row {row.number}: {refusal.sentence.en}")
+        elif len(findings) < MOST_FINDINGS:
+            findings.append({"row": row.number, "reason": refusal.reason, "detail": refusal.sentence.en})
+
+    with open_circulation() as resources:
+        with resources.database.reading(OPERATOR) as session:
+            is_empty = copies.is_empty(session) or borrowers.is_empty(session)
+        if is_empty:
+            resync.refill(resources)
+        owner = _institution(resources, institution)
+        run = LoanImport(resources.database, system("import"), institution_id=owner.id, dry_run=dry_run, tell=tell)
+        counts = run.run(read_rows(file))
+    if json:
+        print_json({**asdict(counts), "dry_run": dry_run, "findings": findings})
+    else:
+        print_text(
+            f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, "
+            f"{counts.unchanged} unchanged, {counts.put_aside} put aside"
+        )
+    if counts.put_aside:
+        raise typer.Exit(PUT_ASIDE)
+
+
+@report_app.callback()
+def report() -> None:
+    """Counts of acts, for ISO 2789."""
+
+
+@report_app.command("lending")
+def report_lending(
+    first: Annotated[str, typer.Option("--from", help="First day; the first of this year by default.")] = "",
+    last: Annotated[str, typer.Option("--to", help="Last day; today by default.")] = "",
+    by: Annotated[str, typer.Option(help="branch, collection, class, category, month, age_band, sex …")] = "branch",
+    institution: InstitutionCode = "",
+    json: Json = False,
+) -> None:
+    """Count loans, renewals, returns, uses in the library and refusals."""
+    today = clock.now().date()
+    with open_circulation() as resources:
+        owner = _institution(resources, institution)
+        with resources.database.reading(OPERATOR) as session:
+            counts = count_lending(
+                session, owner.id, first=first or f"{today.year}-01-01", last=last or today.isoformat(), by=by
+            )
+    rows = [asdict(count) for count in counts]
+    if json:
+        print_json({"institution": owner.code, "by": by, "counts": rows})
+    else:
+        header = tuple(rows[0]) if rows else ("value",)
+        print_table(header, [tuple(str(value) for value in row.values()) for row in rows])
+
+
+def _institution(resources: Resources, code: str) -> Institution:
+    """Return an institution by its code; without a code the only one.
+
+    raises  NotFound  INSTITUTION_NOT_KNOWN
+            Invalid   INSTITUTION_UNCLEAR
+    """
+    if code:
+        _fill(resources, code)
+    with resources.database.reading(OPERATOR) as session:
+        institutions = {row.code: row for row in session.scalars(select(Institution).order_by(Institution.code))}
+    if code and code not in institutions:
+        raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=", ".join(institutions))
+    if not code and len(institutions) != 1:
+        raise Invalid("INSTITUTION_UNCLEAR", known=", ".join(institutions) or "-")
+    return institutions[code] if code else next(iter(institutions.values()))
 
 
 def _read_file(file: Path) -> tuple[str, dict[str, dict[str, Any]]]:

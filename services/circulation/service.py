@@ -26,6 +26,8 @@ SERVICE = Service(
     rpc="services.circulation.rpc:servicer",
     adder="rangkiang.circulation.v1.circulation_pb2_grpc:add_CirculationServicer_to_server",
     commands="services.circulation.commands:app",
+    sample="services.circulation.sample:load",
+    sample_after="members",
     checks=("services.circulation.checks:calendars",),
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.circulation.handlers:copy_institutions"),

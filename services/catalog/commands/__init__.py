@@ -153,7 +153,7 @@ def sample_load(
                 )
                 total.plus(run.run())
         wait_until_indexed(resources, quiet=json)
-        for service in discover():
+        for service in sorted(discover(), key=lambda service: service.sample_after != ""):
             if service.sample:
                 _load_sample_of(service, resources.settings)
     summary(total, time.monotonic() - begun, json=json, dry_run=False)

@@ -139,7 +139,9 @@ class Trace:
         return trace
 
     def write(self, session: Session) -> None:
-        session.execute(_INSERT_ACT, self.rows["act"])
+        """Write the rows. An import has one row of the audit for many loans, and none here."""
+        if "act" in self.rows:
+            session.execute(_INSERT_ACT, self.rows["act"])
         if "event" in self.rows:
             session.execute(_INSERT_EVENT, self.rows["event"])
 

@@ -46,8 +46,8 @@ _INSERT_LOAN = insert(_loans)
 class CheckOut:
     """A check-out that the rules allow, before its write turn.
 
-    loan    its row; of a repeated scan that of the open loan
-    waived  reasons that the caller has waived
+    loan        its row; empty for a repeated scan
+    daily_fact  empty for an imported loan, which is no act of this program
     """
 
     view: LoanView
@@ -108,7 +108,8 @@ def write_check_out(session: Session, act: Act, plan: CheckOut) -> None:
     )
     change_borrower(session, borrower)
     session.execute(_INSERT_LOAN, plan.loan)
-    counts.add(session, plan.daily_fact)
+    if plan.daily_fact:
+        counts.add(session, plan.daily_fact)
     plan.trace.write(session)
 
 
@@ -181,6 +182,21 @@ def loan_row(
     }
 
 
+def opened(loan: dict[str, Any], copy: Copy) -> LoanOpened:
+    """Return the fact of a new loan."""
+    return LoanOpened(
+        loan=loan_fact(
+            copy=copy,
+            state=ON_LOAN,
+            branch_id=loan["branch_id"],
+            loan_id=loan["id"],
+            borrower_id=loan["borrower_id"],
+            due_at=loan["due_at"],
+            due_on=loan["due_on"],
+        )
+    )
+
+
 def _check_out(
     act: Act,
     copy: Copy,
@@ -198,17 +214,7 @@ def _check_out(
         loan_id=loan_id, copy=copy, borrower=borrower, branch_id=desk.id, lent_at=act.at, due_moment=due_moment,
         row=row, policy_version=policy_version,
     )  # fmt: skip
-    fact = LoanOpened(
-        loan=loan_fact(
-            copy=copy,
-            state=ON_LOAN,
-            branch_id=desk.id,
-            loan_id=loan_id,
-            borrower_id=borrower.id,
-            due_at=due_moment.at,
-            due_on=due_moment.on,
-        )
-    )
+    fact = opened(loan, copy)
     view = LoanView(
         id=loan_id, copy=copy, borrower=borrower, branch=desk, home=branches.code_of(copy.branch_id), lent_at=act.at,
         due_at=due_moment.at, due_on=due_moment.on, unit=row.unit, renewals=0, renewals_left=row.renewals,

@@ -1,0 +1,96 @@
+"""Thirty items of the sample library lent to its members, five of them overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from chassis import clock, resync
+from chassis.context import system
+from chassis.errors import NotFound, Refused
+from chassis.service import Resources
+from services.circulation.copies import IN_SERVICE
+from services.circulation.institutions import branches_of
+from services.circulation.loans.acts import Act
+from services.circulation.loans.check_out import plan_check_out, write_check_out
+from services.circulation.tables import Borrower, Copy, Institution, Loan
+
+SAMPLE = system("sample")
+INSTITUTION = "PKS"
+LOANS, OVERDUE, A_MEMBER = 30, 5, 2
+OVERDUE_AGE = timedelta(days=20)
+_LENDABLE = ("circulation", "children", "")
+
+
+def load(resources: Resources) -> int:
+    """Lend items of the sample library; a second time changes nothing. Returns the number of loans.
+
+    raises  NotFound  INSTITUTION_NOT_KNOWN  the catalogue has no sample library
+    """
+    resync.refill(resources)
+    with resources.database.reading(SAMPLE) as session:
+        institution = session.scalars(select(Institution).where(Institution.code == INSTITUTION)).first()
+        if institution is None:
+            raise NotFound("INSTITUTION_NOT_KNOWN", given=INSTITUTION, known="-")
+        if session.scalar(select(Loan.id).where(Loan.institution_id == institution.id).limit(1)) is not None:
+            return 0
+        items, members = _items(session, institution), _members(session, institution)
+    now, count = clock.now(), 0
+    branches: set[str] = set()
+    for (item, branch), (member, number) in zip(items, _turns(members), strict=False):
+        if count == LOANS:
+            break
+        # An overdue loan would refuse the next one of its member, so it is the last one.
+        age = OVERDUE_AGE if number >= LOANS - OVERDUE else timedelta(days=number % 5)
+        branches.add(branch)
+        count += _lend(resources, institution, item=item, member=member, branch=branch, at=now - age, now=now)
+    return count
+
+
+def _lend(
+    resources: Resources, institution: Institution, *, item: str, member: str, branch: str, at: datetime, now: datetime
+) -> int:
+    """Lend one item by the rules. Returns 1, or 0 when they refuse."""
+    act = Act(SAMPLE, institution.id, now, at, "paper")
+    with resources.database.transaction(SAMPLE) as session:
+        try:
+            plan = plan_check_out(session, act, item=item, member=member, branch=branch)
+        except Refused:
+            return 0
+        write_check_out(session, act, plan)
+    return 1
+
+
+def _turns(members: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield members with the number of the loan, each member in turn."""
+    for number in range(LOANS * A_MEMBER):
+        yield members[number % len(members)], number
+
+
+def _items(session: Session, institution: Institution) -> list[tuple[str, str]]:
+    """Return (id, code of its branch) of items for loan, in the order of barcodes."""
+    branches = branches_of(session, institution.id)
+    query = (
+        select(Copy.id, Copy.branch_id)
+        .where(Copy.institution_id == institution.id, ~Copy.is_gone, Copy.status == IN_SERVICE)
+        .where(Copy.collection.in_(_LENDABLE), Copy.barcode != "", Copy.branch_id.is_not(None))
+        .order_by(Copy.barcode)
+        .limit(LOANS * A_MEMBER)
+    )
+    return [(str(row.id), branches.code_of(row.branch_id)) for row in session.execute(query)]
+
+
+def _members(session: Session, institution: Institution) -> list[str]:
+    """Return the ids of members who may borrow, in the order of cards."""
+    query = select(Borrower).where(
+        Borrower.institution_id == institution.id, Borrower.card != "", Borrower.merged_into.is_(None)
+    )
+    today = clock.now().date()
+    return [
+        str(row.id)
+        for row in session.scalars(query.order_by(Borrower.card))
+        if not row.blocks and (row.expires_on is None or row.expires_on > today)
+    ]
