@@ -86,14 +86,20 @@ def _listed_commands(service: str) -> dict[str, str]:
 
 
 def import_command(name: str) -> Any:
-    """Import one of `lazy_commands`."""
+    """Import one of `lazy_commands`; a group that several services have, such as `report`, has the commands of all."""
     if name in LAZY:
-        place = LAZY[name][0]
+        places = [LAZY[name][0]]
     else:
-        [place] = [load(service).commands for service in service_names() if name in _listed_commands(service)]
-    imported = typer.Typer(add_completion=False, rich_markup_mode=None)
-    imported.add_typer(resolve(place))
-    return typer.main.get_group(imported).commands[name]
+        places = [load(service).commands for service in service_names() if name in _listed_commands(service)]
+    commands = []
+    for place in places:
+        imported = typer.Typer(add_completion=False, rich_markup_mode=None)
+        imported.add_typer(resolve(place))
+        commands.append(typer.main.get_group(imported).commands[name])
+    command: Any = commands[0]
+    for other in commands[1:]:
+        command.commands.update(other.commands)  # type: ignore[attr-defined]
+    return command
 
 
 app = typer.Typer(

@@ -44,7 +44,7 @@ calendars_app = typer.Typer(no_args_is_help=True, help="When branches are open."
 app.add_typer(calendars_app, name="calendars")
 loans_app = typer.Typer(no_args_is_help=True, help="What is lent: import from an earlier system.")
 app.add_typer(loans_app, name="loans")
-report_app = typer.Typer(no_args_is_help=True, help="Counts of acts, for ISO 2789.")
+report_app = typer.Typer(no_args_is_help=True, help="Figures for librarians.")
 app.add_typer(report_app, name="report")
 
 
@@ -166,7 +166,7 @@ def import_loans(
 
 @report_app.callback()
 def report() -> None:
-    """Counts of acts, for ISO 2789."""
+    """Figures for librarians."""
 
 
 @report_app.command("lending")
@@ -177,7 +177,7 @@ def report_lending(
     institution: InstitutionCode = "",
     json: Json = False,
 ) -> None:
-    """Count loans, renewals, returns, uses in the library and refusals."""
+    """Count loans, renewals, returns, uses in the library and refusals, as ISO 2789 does."""
     today = clock.now().date()
     with open_circulation() as resources:
         owner = _institution(resources, institution)
