@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import NotFound, Outdated
 from chassis.sql import insert_for
-from services.circulation.calendars import Calendar
+from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours
 from services.circulation.calendars.documents import read_calendar, write_calendar
-from services.circulation.tables import Branch, BranchCalendar
+from services.circulation.tables import Branch, BranchCalendar, BranchDay
+
+MOST_DAYS = 31
 
 # Built once: every act at a desk executes it.
 _CALENDAR = (
@@ -71,6 +74,27 @@ def save_calendar(
     facts = {"version": calendar.version, "changed": [name for name in after if after[name] != before[name]]}
     audit.record(session, context, "circulation.save_calendar", kind="calendar", object_id=branch.id, facts=facts)
     return calendar
+
+
+def days_to_keep(session: Session, branch: Branch) -> list[dict[str, Any]]:
+    """Return the rows of `BranchDay` that a branch lacks until yesterday.
+
+    A branch begins with yesterday; after a month without this process, earlier days are left out.
+    """
+    calendar = calendar_of(session, branch.id)
+    yesterday = local_date(calendar, clock.now()) - timedelta(days=1)
+    latest = session.scalar(select(func.max(BranchDay.date)).where(BranchDay.branch_id == branch.id))
+    missing = 1 if latest is None else min((yesterday - latest).days, MOST_DAYS)
+    return [
+        {
+            "branch_id": branch.id,
+            "date": day,
+            "institution_id": branch.institution_id,
+            "planned_minutes": minutes(planned_hours(calendar, day)),
+            "open_minutes": minutes(hours_of(calendar, day)),
+        }
+        for day in (yesterday - timedelta(days=number) for number in range(missing))
+    ]
 
 
 def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping[str, Any]) -> Outdated:

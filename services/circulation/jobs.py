@@ -1,4 +1,4 @@
-"""Jobs of circulation: borrowers are taken off the loans that they returned; loans are moved off closed days."""
+"""Jobs of circulation: borrowers leave the loans that they returned; closings move loans; opening hours are kept."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.service import Resources
+from chassis.sql import insert_ignore
+from services.circulation.calendars_store import days_to_keep
 from services.circulation.loans.closings import branches_with_loans, move_due_days
-from services.circulation.tables import Borrower, Loan, Suspension
+from services.circulation.tables import Borrower, Branch, BranchDay, Loan, Suspension
 
 KEPT = timedelta(days=14)
 BATCH = 200
@@ -34,6 +36,17 @@ def move_off_closed_days(resources: Resources, stop: threading.Event) -> None:
         if stop.is_set():
             break
         move_due_days(resources.database, branch_id, caller=CLOSINGS)
+
+
+def keep_open_days(resources: Resources, stop: threading.Event) -> None:
+    """Store how long each branch was open on each day, before its calendar changes."""
+    with resources.database.reading(CLOSINGS) as session:
+        rows = [row for branch in session.scalars(select(Branch)).all() for row in days_to_keep(session, branch)]
+    for begin in range(0, len(rows), BATCH):
+        if stop.is_set():
+            break
+        with resources.database.transaction(CLOSINGS) as session:
+            insert_ignore(session, BranchDay, rows[begin : begin + BATCH])
 
 
 def forget_since(database: Database, until: datetime, stop: threading.Event) -> int:

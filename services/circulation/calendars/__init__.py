@@ -88,8 +88,11 @@ class Due:
 
 def hours_of(calendar: Calendar, day: date) -> Hours:
     """Return when the branch is open on a day; empty when it is closed."""
-    if _closing(calendar, day) is not None:
-        return ()
+    return () if _closing(calendar, day) is not None else planned_hours(calendar, day)
+
+
+def planned_hours(calendar: Calendar, day: date) -> Hours:
+    """Return the hours of the week or of the season, whether the branch is closed on that day or not."""
     week = calendar.weekly
     for season in calendar.seasons:
         if season.first <= day <= season.last:
@@ -101,9 +104,8 @@ def is_open(calendar: Calendar, day: date) -> bool:
     return bool(hours_of(calendar, day))
 
 
-def open_minutes(calendar: Calendar, day: date) -> int:
-    """Return the planned open minutes of a day."""
-    return sum(closes - opens for opens, closes in hours_of(calendar, day))
+def minutes(hours: Hours) -> int:
+    return sum(closes - opens for opens, closes in hours)
 
 
 def local_date(calendar: Calendar, moment: datetime) -> date:

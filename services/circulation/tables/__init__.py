@@ -6,13 +6,14 @@ from services.circulation.tables.base import Table
 from services.circulation.tables.copies import Borrower, BorrowerNumber, Branch, Copy, Institution
 from services.circulation.tables.counts import DailyFact, RefusalCount
 from services.circulation.tables.loans import Loan, Suspension
-from services.circulation.tables.rules import BranchCalendar, PolicyVersion
+from services.circulation.tables.rules import BranchCalendar, BranchDay, PolicyVersion
 
 __all__ = [
     "Borrower",
     "BorrowerNumber",
     "Branch",
     "BranchCalendar",
+    "BranchDay",
     "Copy",
     "DailyFact",
     "Institution",

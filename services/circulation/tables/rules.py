@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, String
@@ -39,3 +39,18 @@ class BranchCalendar(Table):
     document: Mapped[str]
     saved_by: Mapped[str] = mapped_column(String(128))
     saved_at: Mapped[datetime]
+
+
+class BranchDay(Table):
+    """How long a branch was open on a day, in minutes; a later change of its calendar changes nothing.
+
+    planned_minutes  by the hours of the week or season
+    open_minutes     the same, or 0 on a day that was closed
+    """
+
+    __tablename__ = "branch_days"
+    branch_id: Mapped[UUID] = mapped_column(ForeignKey("branches.id"), primary_key=True)
+    date: Mapped[date] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    planned_minutes: Mapped[int]
+    open_minutes: Mapped[int]

@@ -19,7 +19,7 @@ from services.circulation.calendars import (
     hours_of,
     is_open,
     local_date,
-    open_minutes,
+    minutes,
     overdue_open_days,
     suspension_days,
 )
@@ -155,7 +155,7 @@ def test_a_renewal_counts_from_the_due_day_and_is_limited_from_today():
 def test_a_branch_without_hours_is_open_every_day_but_its_closings():
     calendar = branch(weekly={}, seasons=[])
     assert is_open(calendar, date(2026, 5, 3))
-    assert open_minutes(calendar, date(2026, 5, 3)) == 1440
+    assert minutes(hours_of(calendar, date(2026, 5, 3))) == 1440
     assert due_of(calendar, "2026-03-15T09:00", 7).on == date(2026, 3, 25)
     assert due_of(calendar, "2026-05-03T22:00", 2, "hour").at == local("2026-05-04T00:00")
 
@@ -191,7 +191,7 @@ def test_a_suspension_lasts_the_overdue_days_without_grace_to_its_cap(late, grac
 
 
 def test_open_minutes_leave_out_the_break():
-    assert [open_minutes(branch(), date(2026, 5, day)) for day in (7, 8, 9, 10)] == [480, 360, 240, 0]
+    assert [minutes(hours_of(branch(), date(2026, 5, day))) for day in (7, 8, 9, 10)] == [480, 360, 240, 0]
 
 
 @pytest.mark.parametrize("zone", ["UTC", WIT, "America/Los_Angeles"])

@@ -14,11 +14,11 @@ from chassis.outbox import outbox
 from chassis.service import Resources
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.circulation.v1 import rules_pb2 as wire
-from services.circulation.jobs import move_off_closed_days
+from services.circulation.jobs import keep_open_days, move_off_closed_days
 from services.circulation.loans import closings
 from services.circulation.service import SERVICE
-from services.circulation.tables import Loan, PolicyVersion
-from tests.services.circulation.library import TEST, at
+from services.circulation.tables import BranchDay, Loan, PolicyVersion
+from tests.services.circulation.library import BRANCHES, TEST, at
 
 MONDAY = "2026-03-02T09:00:00+07:00"
 
@@ -118,6 +118,27 @@ def test_a_loan_that_ends_in_between_is_left_alone(library, monkeypatch):
 
     monkeypatch.setattr(closings, "_on_closed_days", read_and_return)
     assert [one.barcode for one in close(library, "2026-03-09", "2026-03-09").moved] == [items[1]]
+
+
+def test_how_long_a_branch_was_open_is_kept_whatever_its_calendar_says_later(library):
+    resources = Resources(library.settings, library.database, SERVICE)
+    calendar = wire.Calendar(branch="pusat")
+    for day, closes in (("mon", "16:00"), ("tue", "12:00")):
+        calendar.weekly.append(wire.Weekday(day=day, hours=[wire.Interval(opens="08:00", closes=closes)]))
+    library.call("PutCalendar", wire.PutCalendarRequest(calendar=calendar))
+    with at("2026-03-03T09:00:00+07:00"):
+        keep_open_days(resources, threading.Event())
+    calendar.version = 1
+    setattr(calendar.closed.add(to="2026-03-03", why="Banjir"), "from", "2026-03-02")
+    with at("2026-03-05T09:00:00+07:00"):
+        library.call("PutCalendar", wire.PutCalendarRequest(calendar=calendar))
+        for _ in range(2):
+            keep_open_days(resources, threading.Event())
+    days = library.rows(BranchDay, BranchDay.branch_id == BRANCHES["pusat"])
+    assert sorted((day.date.day, day.planned_minutes, day.open_minutes) for day in days) == [
+        (2, 480, 480), (3, 240, 0), (4, 0, 0)
+    ]  # fmt: skip
+    assert {day.open_minutes for day in library.rows(BranchDay, BranchDay.branch_id == BRANCHES["limau"])} == {1440}
 
 
 def test_a_dry_run_compares_rules_with_past_loans(library):
