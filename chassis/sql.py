@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import Table, and_, bindparam, delete, select, update
+from sqlalchemy import String, Table, and_, bindparam, cast, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -66,6 +68,33 @@ def delete_rows(database: Database, context: Context, table: Table, condition: A
             session.connection().execute(delete(table).where(is_row, condition), keys)
         count += len(rows)
     return count
+
+
+def among(session: Session, column: Any, texts: Sequence[str]) -> Any:
+    """Return the condition that a text column has one of many values, as one parameter.
+
+    SQLAlchemy takes a microsecond for each parameter of IN, as long as SQLite takes for the look-up.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        return column == func.any(cast(list(texts), postgresql.ARRAY(String)))
+    return column.in_(select(func.json_each(json.dumps(texts)).table_valued("value").c.value))
+
+
+def insert_many(session: Session, table: Any, rows: Rows) -> None:
+    """Insert rows of the same columns with the driver's SQL, in half the time of SQLAlchemy's types.
+
+    rows  values that the driver knows, and UUIDs
+    """
+    if not rows:
+        return
+    table, is_sqlite = getattr(table, "__table__", table), session.get_bind().dialect.name == "sqlite"
+    names = list(rows[0])
+    values = [tuple(row.values()) if list(row) == names else tuple(row[name] for name in names) for row in rows]
+    if is_sqlite:
+        values = [tuple(value.bytes if type(value) is UUID else value for value in row) for row in values]
+    marks = ", ".join(["?" if is_sqlite else "%s"] * len(names))
+    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  # names of columns
+    session.connection().exec_driver_sql(statement, values)
 
 
 def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:

@@ -187,7 +187,7 @@ def incoming_of(
         brief=orjson.dumps(brief),
         items=items_in(tags, item_map),
         record_keys=record_keys_of(record, tags, names),
-        facts=record_facts_of(record.leader, tags),
+        facts=record_facts_of(record.leader, tags, brief),
         warnings=warnings,
     )
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
-from chassis.sql import in_parts, update_many
+from chassis.sql import among, in_parts, insert_many, update_many
 from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.copies import copy_json, digest_of, with_version
@@ -85,8 +85,7 @@ def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
     for ids in in_parts(plan.returned):
         session.execute(delete(GoneItem).where(GoneItem.id.in_(ids)).execution_options(synchronize_session=False))
     update_many(session, Item, plan.updated, key="id")
-    if plan.inserted:
-        session.execute(insert(Item.__table__), plan.inserted)  # type: ignore[arg-type]
+    insert_many(session, Item, plan.inserted)
     for item_id, barcode in plan.source_barcodes:
         session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
 
@@ -151,9 +150,9 @@ class _Planner:
         claimed = sorted({facts.barcode for claim in self._claims for facts in claim.items if facts.barcode})
         of_institution = _STORED.where(Item.institution_id == self._branch_index.institution_id)
         statements = [_STORED.where(Item.record_number.in_(numbers)) for numbers in in_parts(sorted(self._numbers))]
-        for barcodes in in_parts(claimed):
-            statements.append(of_institution.where(Item.barcode.in_(barcodes)))
-            statements.append(of_institution.where(ItemOverride.source_barcode.in_(barcodes)))
+        if claimed:
+            statements.append(of_institution.where(among(self._session, Item.barcode, claimed)))
+            statements.append(of_institution.where(among(self._session, ItemOverride.source_barcode, claimed)))
         for statement in statements:
             for row in self._session.execute(statement):
                 self._rows[row.id] = row
@@ -173,10 +172,10 @@ class _Planner:
         gone = gone.where(GoneItem.institution_id == self._branch_index.institution_id).order_by(GoneItem.gone_at)
         # Locked, so that a fact about a gone item waits until the item is back.
         gone = gone.with_for_update(of=GoneItem)
-        for barcodes in in_parts([barcode for barcode in claimed if barcode not in self._by_source]):
-            self._gone |= {
-                row.barcode: row for row in self._session.execute(gone.where(GoneItem.barcode.in_(barcodes)))
-            }
+        free = [barcode for barcode in claimed if barcode not in self._by_source]
+        if free:
+            rows = self._session.execute(gone.where(among(self._session, GoneItem.barcode, free)))
+            self._gone = {row.barcode: row for row in rows}
 
     def _winners(self) -> dict[str, int | None]:
         """Decide for each claimed barcode which record gets its item; None: an item of another record keeps it."""
@@ -267,7 +266,8 @@ class _Planner:
             self._known.append(item_id)
         if row is None:
             version = 1 if gone is None else gone.version + 1
-            plan.inserted.append(columns | {"id": item_id, "version": version, "told": told})
+            columns.update(id=item_id, version=version, told=told)
+            plan.inserted.append(columns)
             plan.copies.append(with_version(copy, version))
             plan.changed.add(number)
             plan.visible.add(number)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
 from services.catalog.items.availability import RecordFacts
 from services.catalog.marc.record import Record, Tags, by_tag
 from services.catalog.record.brief import UNTITLED
@@ -13,14 +17,21 @@ from services.catalog.texts import shorten
 LONGEST_TITLE = 120
 
 
-def record_facts_of(leader: str, tags: Tags) -> RecordFacts:
-    """Read the facts of a record from its fields, which are grouped by tag."""
+def record_facts_of(leader: str, tags: Tags, brief: Mapping[str, Any] | None = None) -> RecordFacts:
+    """Read the facts of a record from its fields, which are grouped by tag.
+
+    brief  its brief record, if the caller has it
+    """
+    if brief is None:
+        title, language, year = title_of(tags)[0] or UNTITLED, language_of(tags), year_of(tags)
+    else:
+        title, language, year = brief["title"], brief.get("language", ""), brief.get("year")
     return RecordFacts(
-        title=shorten(title_of(tags)[0] or UNTITLED, LONGEST_TITLE),
+        title=shorten(title, LONGEST_TITLE),
         class_number=_main_part(class_of(tags)),
-        language=language_of(tags),
+        language=language,
         audience=audience_of(leader, tags),
-        year=year_of(tags) or 0,
+        year=year or 0,
     )
 
 
@@ -30,6 +41,7 @@ def facts_of_packed(marc: bytes) -> RecordFacts:
     return record_facts_of(record.leader, by_tag(record.fields))
 
 
+@lru_cache(maxsize=10_000)
 def _main_part(number: str) -> str:
     """Return the first three digits of a DDC number, or the first place of a local one: 2X4 of 2X4.1."""
     classes = levels(number)
