@@ -22,7 +22,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import Unavailable
+from chassis.errors import Conflict, Unavailable
 from services.catalog.importing import rejected_records
 from services.catalog.importing.authorities import AuthorityDecision, store_authorities
 from services.catalog.importing.authorities import decide as decide_authorities
@@ -55,6 +55,7 @@ from services.catalog.tables import ImportRun, ImportSeen, Source
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 3  # chunks being decoded at once
+ATTEMPTS = 5  # of a batch that another writer stops
 DATABASE_REFUSED_RECORD = "DATABASE_REFUSED_RECORD"
 COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
 
@@ -260,28 +261,37 @@ class Import:
     ) -> Iterator[tuple[PreparedBatch, Outcome]]:
         """Commit a batch; when the database refuses its data, halve it until the bad record is alone and reject that.
 
+        A batch that PostgreSQL rolls back for another writer, such as a loan, is stored again.
+
         raw      ordinal -> bytes of the record in the file
         returns  what was committed, each with its outcome
         """
         keys = [key for record in prepared.authorities for key in (record.key, alternative_key(record))]
         met = {key: self._authorities_met.get(key) for key in keys}
         to_store: list[IncomingRecord | IncomingAuthority] = [*prepared.incoming, *prepared.authorities]
-        try:
-            outcome = self._commit(target, run, at, prepared)
-        except (StatementError, UnicodeError, OverflowError) as problem:
-            if not to_store or not _is_refusal_of_data(problem):
-                raise
-            detail = str(problem.orig if isinstance(problem, StatementError) else problem)
-        else:
-            yield prepared, outcome
-            return
-        # What was rolled back must not be remembered as stored.
-        self._authorities_met.update((key, value) for key, value in met.items() if value is not None)
-        for key in (key for key, value in met.items() if value is None):
-            self._authorities_met.pop(key, None)
-        with self._database.reading(self._context) as session:
-            fresh = open_target(session, source=self._source, institution=self._institution)
-        target.shelves, target.headings = fresh.shelves, fresh.headings
+        detail = ""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                outcome = self._commit(target, run, at, prepared)
+            except Conflict as problem:
+                if problem.reason != "WRITE_CONFLICT" or attempt == ATTEMPTS:
+                    raise
+            except (StatementError, UnicodeError, OverflowError) as problem:
+                if not to_store or not _is_refusal_of_data(problem):
+                    raise
+                detail = str(problem.orig if isinstance(problem, StatementError) else problem)
+            else:
+                yield prepared, outcome
+                return
+            # What was rolled back must not be remembered as stored.
+            self._authorities_met.update((key, value) for key, value in met.items() if value is not None)
+            for key in (key for key, value in met.items() if value is None):
+                self._authorities_met.pop(key, None)
+            with self._database.reading(self._context) as session:
+                fresh = open_target(session, source=self._source, institution=self._institution)
+            target.shelves, target.headings = fresh.shelves, fresh.headings
+            if detail:
+                break
         if len(to_store) > 1:
             for half in prepared.halves():
                 yield from self._store(target, run, at, half, raw)
