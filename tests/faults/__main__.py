@@ -1,8 +1,10 @@
 """`make soak`: rebuild an index under searches, attack the HTTP edge, restart Elasticsearch six times, restart
-processes in turn while 20,000 requests are sent, take the database away and hang it, then kill processes at random.
+processes in turn while 20,000 requests are sent, take the database away and hang it, lend while RabbitMQ is away for a
+minute, then kill processes at random.
 
 KILLS is the number of kills, SOAK_SEED their random seed; REBUILD_SECONDS=0 skips the rebuilds, RESTART_REQUESTS=0 the
-restarts of processes, OUTAGES=0 those of the database; ENGINE_RESTARTS is the number of restarts of Elasticsearch.
+restarts of processes, OUTAGES=0 those of the database and of RabbitMQ; ENGINE_RESTARTS is the number of restarts of
+Elasticsearch.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from tests.faults.database_drill import random_outages
 from tests.faults.engine_restarts import restart_engine
 from tests.faults.hostile_clients import HalfOpenConnections, endless_headers, search_latency, unread_pipeline
 from tests.faults.imports import cluster, embedded, kill_session, write_records
+from tests.faults.lending_outages import lend_without_broker, lending_library
 from tests.faults.random_kills import EDITIONS, soak
 from tests.faults.rebuild_loop import open_library, rebuild_under_readers
 from tests.faults.rolling_restarts import restart_all
@@ -57,6 +60,8 @@ def main() -> int:
     if outages and "cluster" in editions:
         with tempfile.TemporaryDirectory() as folder:
             print(f"database: {random_outages(Path(folder), rounds=outages, seed=seed)}", flush=True)
+        with tempfile.TemporaryDirectory() as folder, lending_library(Path(folder)) as lending:
+            print(f"RabbitMQ: {lend_without_broker(lending, seconds=60)} loans in a minute without it", flush=True)
     for at, edition in enumerate(editions):
         start = time.monotonic()
         share = kills // len(editions) + (at < kills % len(editions))

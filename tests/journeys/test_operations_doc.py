@@ -22,15 +22,16 @@ from tests.conftest import CHECKOUT
 PAGE = CHECKOUT / "docs" / "operations.md"
 BLOCK = re.compile(r"^```(\w*)(?: (\w+))?\n(.*?)^```", re.MULTILINE | re.DOTALL)
 KINDS = {"embedded", "cluster", "machine"}
+SERVES = [f"deployment/{name}-serve" for name in ("catalog", "circulation", "members")]
 START = {
     "systemctl enable --now rangkiang",
     "systemctl start rangkiang",
     "systemctl restart rangkiang",
-    "kubectl -n rangkiang scale deployment/gateway deployment/catalog-serve --replicas=2",
+    f"kubectl -n rangkiang scale deployment/gateway {' '.join(SERVES)} --replicas=2",
 }
 STOP = {
     "systemctl stop rangkiang",
-    "kubectl -n rangkiang scale deployment/gateway deployment/catalog-serve --replicas=0",
+    "kubectl -n rangkiang scale deployment --selector app.kubernetes.io/part-of=rangkiang --replicas=0",
 }
 # Beginnings of the lines that no test runs.
 NOT_RUN = (
