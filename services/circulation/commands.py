@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import typer
 from sqlalchemy import select
@@ -178,9 +179,9 @@ def report_lending(
     json: Json = False,
 ) -> None:
     """Count loans, renewals, returns, uses in the library and refusals, as ISO 2789 does."""
-    today = clock.now().date()
     with open_circulation() as resources:
         owner = _institution(resources, institution)
+        today = clock.now().astimezone(ZoneInfo(owner.zone)).date()
         with resources.database.reading(OPERATOR) as session:
             counts = count_lending(
                 session, owner.id, first=first or f"{today.year}-01-01", last=last or today.isoformat(), by=by

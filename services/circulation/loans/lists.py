@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -83,10 +83,10 @@ def loans_of(session: Session, borrower_id: UUID, institution_id: UUID, *, now: 
     return [view_of(session, *row, now=now, branches=branches) for row in session.execute(query)]
 
 
-def suspension_of(session: Session, borrower_id: UUID, *, now: datetime) -> SuspensionDays | None:
+def suspension_of(session: Session, borrower_id: UUID, *, today: date) -> SuspensionDays | None:
     """Return the suspension of a borrower from its first day to the last; None when there is none any more."""
     query = select(Suspension).where(
-        Suspension.borrower_id == borrower_id, Suspension.ends_on >= now.date(), Suspension.ended_at.is_(None)
+        Suspension.borrower_id == borrower_id, Suspension.ends_on >= today, Suspension.ended_at.is_(None)
     )
     rows = session.scalars(query.order_by(Suspension.begins_on)).all()
     if not rows:
@@ -115,7 +115,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
     borrower = find_known_borrower(session, act.institution_id, member)
     policies = current_policies(session, act.institution_id)
     row = row_for(policies.rows, category=borrower.category, collection="", branch="")
-    today = _day(session, act)
+    today = local_today(session, act)
     facts = rules.Facts(
         now=act.now,
         at=act.now,
@@ -129,7 +129,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
         borrower=borrower,
         loans=loans_of(session, borrower.id, act.institution_id, now=act.now),
         loan_limit=row.loan_limit if row is not None else 0,
-        suspension=suspension_of(session, borrower.id, now=act.now),
+        suspension=suspension_of(session, borrower.id, today=today),
         refusals=rules.refusals_of_borrower(facts),
     )
 
@@ -216,8 +216,8 @@ def _conditions(session: Session, institution_id: UUID, wanted: LoanFilter, now:
     return conditions
 
 
-def _day(session: Session, act: Act) -> Any:
-    """Return the day in the zone of the institution's first branch; UTC without one."""
+def local_today(session: Session, act: Act) -> date:
+    """Return the day of an act in the zone of the institution's first branch; in UTC without one."""
     branches = branches_of(session, act.institution_id).all
     return local_date(calendar_of(session, branches[0].id), act.now) if branches else act.now.date()
 

@@ -19,6 +19,7 @@ class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):
         self._database: Database = resources.database
         self._owners = Owners(resources)
         self._refusals = RefusalCounter(resources.database)
+        self._zones = {}
 
 
 def servicer(resources: Resources) -> Circulation:

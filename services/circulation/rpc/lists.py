@@ -21,6 +21,7 @@ from services.circulation.loans.lists import (
     explain_loan,
     list_loans,
     loans_of,
+    local_today,
     suspension_of,
     view_borrower,
     view_item,
@@ -75,7 +76,7 @@ class ListMethods:
             if borrower is None:
                 return wire.ListOwnLoansReply()
             loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
-            suspension = suspension_of(session, borrower.id, now=act.now)
+            suspension = suspension_of(session, borrower.id, today=local_today(session, act))
             refused = {renewal.view.id: renewal.refusals for renewal in plan_renewals(session, act, borrower=borrower)}
         return wire.ListOwnLoansReply(
             loans=[loan_message(view) for view in loans],

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import grpc
 from google.protobuf.message import Message
@@ -19,6 +21,7 @@ from chassis.ids import parse_id
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.counts import DESK, SELF, RefusalCounter
+from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act, StaleFacts, begin_act
 from services.circulation.loans.check_in import CheckIn, UseHere, plan_check_in, plan_use, write_check_in, write_use
 from services.circulation.loans.check_out import CheckOut, plan_check_out, write_check_out
@@ -43,6 +46,7 @@ class LoanMethods:
     _database: Database
     _owners: Owners
     _refusals: RefusalCounter
+    _zones: dict[tuple[UUID, str], ZoneInfo]
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
         caller = rpc.context(context)
@@ -259,7 +263,17 @@ class LoanMethods:
             return stored_reply(session, caller, request, reply_type)
 
     def _count(self, act: Act, branch: str, problem: Refused) -> None:
-        self._refusals.count(act.institution_id, act.now.date(), branch, problem.reasons)
+        zone = self._zone(act, branch)
+        self._refusals.count(act.institution_id, act.now.astimezone(zone).date(), branch, problem.reasons)
+
+    def _zone(self, act: Act, code: str) -> ZoneInfo:
+        """Return the zone of a branch, read once; UTC for a renewal, which is at no branch."""
+        key = (act.institution_id, code)
+        if key not in self._zones:
+            with self._database.reading(act.caller) as session:
+                branches = [branch for branch in branches_of(session, act.institution_id).all if branch.code == code]
+            self._zones[key] = ZoneInfo(branches[0].zone if branches else "UTC")
+        return self._zones[key]
 
 
 def _made(reply_type: type[Reply], **fields: Any) -> Reply:
