@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
@@ -13,6 +14,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 if TYPE_CHECKING:
+    from sqlalchemy import CursorResult
+
     from chassis.context import Context
     from chassis.db import Database
 
@@ -80,21 +83,47 @@ def among(session: Session, column: Any, texts: Sequence[str]) -> Any:
     return column.in_(select(func.json_each(json.dumps(texts)).table_valued("value").c.value))
 
 
-def insert_many(session: Session, table: Any, rows: Rows) -> None:
-    """Insert rows of the same columns with the driver's SQL, in half the time of SQLAlchemy's types.
+def run_sql(session: Session, statement: str, parameters: Sequence[Any]) -> CursorResult[*tuple[Any, ...]]:
+    """Run a statement with the driver's SQL, for acts whose time SQLAlchemy would double.
 
-    rows  values that the driver knows, and UUIDs
+    statement   with `?` for each parameter, on every database
+    parameters  values that the driver knows, UUIDs and aware times; results are those of the driver
     """
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        return connection.exec_driver_sql(statement.replace("?", "%s"), tuple(parameters))
+    return connection.exec_driver_sql(statement, _stored(parameters))
+
+
+def run_many(session: Session, statement: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Run a statement once for each row of parameters; see run_sql."""
     if not rows:
         return
-    table, is_sqlite = getattr(table, "__table__", table), session.get_bind().dialect.name == "sqlite"
-    names = list(rows[0])
-    values = [tuple(row.values()) if list(row) == names else tuple(row[name] for name in names) for row in rows]
-    if is_sqlite:
-        values = [tuple(value.bytes if type(value) is UUID else value for value in row) for row in values]
-    marks = ", ".join(["?" if is_sqlite else "%s"] * len(names))
-    statement = f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608  # names of columns
-    session.connection().exec_driver_sql(statement, values)
+    connection = session.connection()
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(statement.replace("?", "%s"), [tuple(row) for row in rows])
+    else:
+        connection.exec_driver_sql(statement, [_stored(row) for row in rows])
+
+
+def insert_many(session: Session, table: Any, rows: Rows) -> None:
+    """Insert rows of the same columns in half the time that SQLAlchemy's types take; values as for run_sql."""
+    if rows:
+        name, columns = getattr(table, "__table__", table).name, list(rows[0])
+        statement = f"INSERT INTO {name} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
+        run_many(session, statement, [[row[column] for column in columns] for row in rows])
+
+
+def _stored(values: Sequence[Any]) -> tuple[Any, ...]:
+    """Return values as Id and UtcTime store them on SQLite."""
+    return tuple(
+        value.bytes
+        if type(value) is UUID
+        else f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+        if type(value) is datetime
+        else value
+        for value in values
+    )
 
 
 def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import delete, select, tuple_
 from sqlalchemy.orm import Session
 
-from chassis.sql import insert_for
+from chassis import clock
+from chassis.sql import run_many
 from services.catalog.index.port import Change
 from services.catalog.items.lending import load_items
 from services.catalog.marc.record import Record as Marc
@@ -20,19 +21,17 @@ from services.catalog.tables import IndexQueue, Institution, Record
 DELETE_BATCH = 1_000
 
 
+_ENQUEUE = """
+INSERT INTO index_queue (record_number, version, queued_at) VALUES (?, ?, ?)
+ON CONFLICT (record_number) DO UPDATE SET version = excluded.version WHERE index_queue.version < excluded.version
+"""
+
+
 def enqueue(session: Session, versions: Iterable[tuple[int, int]]) -> None:
     """Queue records for the index, as (number, version), in the transaction that wrote them."""
+    now = clock.now()
     # Sorted, so that two writers do not deadlock.
-    rows = [{"record_number": number, "version": version} for number, version in sorted(versions)]
-    if not rows:
-        return
-    insert = insert_for(session, IndexQueue)
-    upsert = insert.on_conflict_do_update(
-        index_elements=["record_number"],
-        set_={"version": insert.excluded.version},
-        where=IndexQueue.version < insert.excluded.version,
-    )
-    session.execute(upsert, rows)
+    run_many(session, _ENQUEUE, [(number, version, now) for number, version in sorted(versions)])
 
 
 def queued_versions(session: Session, limit: int, *, after: int = 0) -> dict[int, int]:

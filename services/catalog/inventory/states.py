@@ -13,12 +13,12 @@ from sqlalchemy.orm import Session
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import parse_id
-from chassis.sql import insert_for
+from chassis.sql import insert_for, run_sql
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
 from services.catalog.index.queue import enqueue
 from services.catalog.items.availability import can_be_borrowed
 from services.catalog.items.lending import load_holdings, lock_records
-from services.catalog.tables import GoneItem, Item, ItemState, LendingRules, Record
+from services.catalog.tables import ItemState, LendingRules, Record, compress, decompress
 
 PAGE = 200  # records that a job compares at once
 MOST_WRITTEN = 5  # records that a job writes in one transaction: a desk waits for it
@@ -30,23 +30,24 @@ def is_empty(session: Session) -> bool:
     return all(session.scalar(select(column).limit(1)) is None for column in tables)
 
 
+_PUT = """
+INSERT INTO item_states (item_id, institution_id, state, state_version, due_on) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (item_id) DO UPDATE SET institution_id = excluded.institution_id, state = excluded.state,
+    state_version = excluded.state_version, due_on = excluded.due_on
+WHERE item_states.state_version < excluded.state_version RETURNING item_id
+"""
+
+
 def put_state(session: Session, loan: LoanFact) -> bool:
     """Store the state of an item and update the holdings of its record.
 
     Neither the record's version nor updated_at changes. Returns False when a newer state is stored already.
     """
-    item_id = parse_id(loan.item_id)
+    item_id, state = parse_id(loan.item_id), loan.state
     number = _lock_record_of(session, item_id)
-    values = {
-        "institution_id": parse_id(loan.institution_id),
-        "state": loan.state,
-        "state_version": loan.state_version,
-        "due_on": loan.due_on if loan.state == "on_loan" else "",
-    }
-    row = insert_for(session, ItemState).values(item_id=item_id, **values)
-    newer = ItemState.state_version < loan.state_version
-    upsert = row.on_conflict_do_update(index_elements=["item_id"], set_=values, where=newer)
-    if session.execute(upsert.returning(ItemState.item_id)).first() is None:
+    due_on = loan.due_on if state == "on_loan" else ""
+    values = (item_id, parse_id(loan.institution_id), state, loan.state_version, due_on)
+    if run_sql(session, _PUT, values).first() is None:
         return False
     if number is not None:
         refresh_holdings(session, [number])
@@ -58,18 +59,21 @@ def _lock_record_of(session: Session, item_id: UUID) -> int | None:
 
     An import may move the item, or bring it back, while this waits for its lock.
     """
-    record_number = select(Item.record_number).where(Item.id == item_id)
-    number = session.scalar(record_number)
+    statement = "SELECT record_number FROM items WHERE id = ?"
+    number: int | None = run_sql(session, statement, [item_id]).scalar()
     if session.get_bind().dialect.name != "postgresql":
         return number
     while True:
         if number is None:
-            session.scalar(select(GoneItem.id).where(GoneItem.id == item_id).with_for_update())
+            run_sql(session, "SELECT id FROM gone_items WHERE id = ? FOR UPDATE", [item_id]).all()
         else:
             lock_records(session, [number])
-        locked, number = number, session.scalar(record_number)
+        locked, number = number, run_sql(session, statement, [item_id]).scalar()
         if number == locked:
             return number
+
+
+_RECORD = "SELECT holdings, version + index_changes FROM records WHERE number = ?"
 
 
 def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
@@ -78,19 +82,17 @@ def refresh_holdings(session: Session, numbers: Sequence[int]) -> int:
     A record is queued for the index when it can be borrowed and could not before, or the other way round.
     returns  how many records have other holdings than before
     """
-    computed = load_holdings(session, numbers)
-    columns = select(Record.number, Record.holdings, Record.version + Record.index_changes)
-    rows = session.execute(columns.where(Record.number.in_(numbers)).order_by(Record.number)).all()
-    changed = 0
-    for number, stored, version in rows:
+    changed, computed = 0, load_holdings(session, numbers)
+    for number in sorted(numbers):
         holdings = computed[number]
+        packed, version = run_sql(session, _RECORD, [number]).one()
+        stored = decompress(bytes(packed))
         if holdings == stored:
             continue
         changed += 1
         is_for_index = can_be_borrowed(holdings) != can_be_borrowed(stored)
-        values = {"holdings": holdings} | ({"index_changes": Record.index_changes + 1} if is_for_index else {})
-        statement = update(Record).where(Record.number == number).values(values)
-        session.execute(statement.execution_options(synchronize_session=False))
+        statement = "UPDATE records SET holdings = ?, index_changes = index_changes + ? WHERE number = ?"
+        run_sql(session, statement, [compress(holdings), int(is_for_index), number])
         if is_for_index:
             enqueue(session, [(number, version + 1)])
     return changed

@@ -12,9 +12,9 @@ import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from chassis.sql import in_parts
+from chassis.sql import in_parts, run_sql
 from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, holdings, is_read_here
-from services.catalog.tables import Branch, Institution, Item, ItemState, LendingRules, Record
+from services.catalog.tables import ItemState, LendingRules
 
 Rules = Mapping[tuple[str, str], bool]
 
@@ -26,8 +26,7 @@ def lock_records(session: Session, numbers: Iterable[int]) -> None:
     """
     ordered = sorted(numbers)
     if ordered and session.get_bind().dialect.name == "postgresql":
-        rows = select(Record.number).where(Record.number.in_(ordered)).order_by(Record.number)
-        session.execute(rows.with_for_update()).all()
+        run_sql(session, "SELECT number FROM records WHERE number = ANY(?) ORDER BY number FOR UPDATE", [ordered]).all()
 
 
 def load_rules(session: Session, institution_id: UUID) -> Rules | None:
@@ -58,43 +57,32 @@ def lending_of_row(row: Any) -> Lending:
     return lending_of(state, None if row.rules is None else read_rules(row.rules), row.collection, row.branch_id)
 
 
-def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID) -> Lending:
+def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: str, branch_id: UUID | bytes) -> Lending:
     """Return what circulation says of an item."""
     if state is None and rules is None:
         return NOT_LENT
     known, due_on = state or ("in", "")
-    return Lending(known, due_on, is_read_here(rules, collection, str(branch_id)))
+    if rules is None:
+        return Lending(known, due_on)
+    text = str(UUID(bytes=branch_id) if isinstance(branch_id, bytes) else branch_id)
+    return Lending(known, due_on, is_read_here(rules, collection, text))
 
 
-_ITEMS = (
-    select(
-        Item.record_number,
-        Item.branch_id,
-        Item.institution_id,
-        Item.barcode,
-        Item.call_number,
-        Item.collection,
-        Item.material,
-        Item.status,
-        Item.copy,
-        Institution.code.label("institution"),
-        Branch.code.label("branch"),
-        Branch.name_id,
-        Branch.name_en,
-        ItemState.state,
-        ItemState.due_on,
-        LendingRules.rules,
-    )
-    .join(Branch, Branch.id == Item.branch_id)
-    .join(Institution, Institution.id == Item.institution_id)
-    .join(ItemState, ItemState.item_id == Item.id, isouter=True)
-    .join(LendingRules, LendingRules.institution_id == Item.institution_id, isouter=True)
-    .order_by(Item.record_number, Item.position)
-)
+_ITEMS = """
+SELECT i.record_number, i.branch_id, i.barcode, i.call_number, i.collection, i.material, i.status, i.copy,
+    n.code AS institution, b.code AS branch, b.name_id, b.name_en, s.state, s.due_on, l.rules
+FROM items i JOIN branches b ON b.id = i.branch_id JOIN institutions n ON n.id = i.institution_id
+LEFT JOIN item_states s ON s.item_id = i.id LEFT JOIN lending_rules l ON l.institution_id = i.institution_id
+WHERE i.record_number {} ORDER BY i.record_number, i.position
+"""
 
 
 def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemFacts]]:
-    for row in session.execute(_ITEMS.where(Item.record_number.in_(numbers))):
+    if session.get_bind().dialect.name == "postgresql":
+        result = run_sql(session, _ITEMS.format("= ANY(?)"), [list(numbers)])
+    else:
+        result = run_sql(session, _ITEMS.format(f"IN ({','.join('?' * len(numbers))})"), numbers)
+    for row in result:
         yield (
             row,
             ItemFacts(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from services.catalog.tables.base import Table, decompress, fresh_numbers
+from services.catalog.tables.base import Table, compress, decompress, fresh_numbers
 from services.catalog.tables.institutions import Branch, ClassCaption, Institution, Source
 from services.catalog.tables.lending import GoneItem, ItemOverride, ItemState, LendingRules
 from services.catalog.tables.operations import (
@@ -41,6 +41,7 @@ __all__ = [
     "Work",
     "WorkKey",
     "WorkRuling",
+    "compress",
     "decompress",
     "fresh_numbers",
 ]
