@@ -21,7 +21,9 @@ LONGEST_LIST = 50
 # Ranges of words are counted up to this size, to begin with the smallest.
 _MOST_COMPARED = 8_000
 # A member may have several words of one beginning.
-_MOST_READ = 300
+_MOST_READ = MOST_COUNTED + 20
+# A list of the members of a word is worth its time up to so many times the members of the rarest word.
+_LIST_WORTH = 2
 _LAST_LETTER = "\U0010ffff"
 
 
@@ -95,24 +97,24 @@ def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]
 def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
     """Return the members whose words begin with each word of the query, by name, and whether there are more.
 
-    It reads the words of the rarest beginning in order, and looks up the others for each member.
+    It reads the words of the rarest beginning in order, and looks up the others: in a list of their members where that
+    is short, else for each member.
     """
     words = names.query_words(query)
     if not words:
         return [], False
-    if len(words) > 1:
-        words = _rarest_first(session, institution_id, words)
-    first, *others = words
+    sizes = _sizes(session, institution_id, words) if len(words) > 1 else {}
+    first, *others = sorted(words, key=lambda word: (sizes.get(word, _MOST_COMPARED), -len(word)))
     statement = select(MemberWord.member_id, MemberWord.name_key).where(
         MemberWord.institution_id == institution_id, _begins(MemberWord, first)
     )
     for word in others:
         other: Any = aliased(MemberWord)
-        statement = statement.where(
-            exists().where(
-                other.member_id == MemberWord.member_id, other.institution_id == institution_id, _begins(other, word)
-            )
-        )
+        range_ = (other.institution_id == institution_id, _begins(other, word))
+        if sizes.get(word, _MOST_COMPARED) < min(_MOST_COMPARED, _LIST_WORTH * sizes.get(first, 0)):
+            statement = statement.where(MemberWord.member_id.in_(select(other.member_id).where(*range_)))
+        else:
+            statement = statement.where(exists().where(other.member_id == MemberWord.member_id, *range_))
     rows = session.execute(
         statement.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id).limit(_MOST_READ)
     ).all()
@@ -122,14 +124,14 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
 
 
-def _rarest_first(session: Session, institution_id: UUID, words: list[str]) -> list[str]:
-    """Sort words by the number of members that have them; a rare one ends the counting, and long words often are."""
+def _sizes(session: Session, institution_id: UUID, words: list[str]) -> dict[str, int]:
+    """Count the members that have these words; a rare one ends the counting, and long words often are."""
     sizes: dict[str, int] = {}
     for word in sorted(words, key=len, reverse=True):
         sizes[word] = _size(session, institution_id, word)
         if sizes[word] <= _MOST_READ:
             break
-    return sorted(words, key=lambda word: (sizes.get(word, _MOST_COMPARED), -len(word)))
+    return sizes
 
 
 def _size(session: Session, institution_id: UUID, word: str) -> int:
