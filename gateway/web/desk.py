@@ -45,15 +45,14 @@ MODES = (LEND, RETURN, READ_HERE)
 class Borrower:
     """The borrower whose turn it is, for templates.
 
-    name      "" when members does not answer
+    name      None when members does not answer
     category  its name, or its code when members does not answer
     refusals  why nothing can be lent now
     """
 
     reply: wire.GetBorrowerReply
-    name: str
+    name: str | None
     category: str
-    is_name_missing: bool
     refusals: tuple[str, ...]
     loans: list[LoanRow]
 
@@ -78,7 +77,9 @@ async def act(request: Request) -> Response:
     branch = chosen_branch(request, offered)
     if branch is None or session is None:
         return redirect("/desk")
-    working = Desk(request, mode if mode in MODES else LEND, session.account.institution, branch[0], member)
+    working = Desk(
+        request, mode if mode in MODES else LEND, session.account.institution, branch[0], dict(offered), member
+    )
     form = signed_in_form(request)
     status = 200
     try:
@@ -156,9 +157,8 @@ async def _borrower(request: Request, member: str) -> Borrower | None:
     words = words_of(request)
     return Borrower(
         reply,
-        (names or {}).get(reply.member_id, ""),
+        None if names is None else names.get(reply.member_id, ""),
         categories.get(reply.category, reply.category),
-        names is None,
         sentences(reply.refusals, language(request)),
         loan_rows(reply.loans, words),
     )

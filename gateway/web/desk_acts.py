@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -47,7 +47,7 @@ class Outcome:
     item       the item in question
     choices    buttons, of which one is meant
     waivable   reasons that the reader may waive with a reason
-    slip_of    member whose loans can be printed
+    member     whose loans can be printed
     """
 
     tone: str
@@ -57,7 +57,7 @@ class Outcome:
     item: wire.Item | None = None
     choices: list[Choice] = field(default_factory=list)
     waivable: list[str] = field(default_factory=list)
-    slip_of: str = ""
+    member: str = ""
 
 
 @dataclass(slots=True)
@@ -65,15 +65,19 @@ class Desk:
     """One request of a desk.
 
     institution  code
-    branch       code
+    branch       code of the desk's branch
+    branches     names of all branches, by code
     member       id of the borrower whose turn it is; "" between borrowers
+    is_without_members  members did not answer
     """
 
     request: Request
     mode: str
     institution: str
     branch: str
+    branches: Mapping[str, str]
     member: str = ""
+    is_without_members: bool = False
 
     def say(self, key: str, **facts: Any) -> str:
         return words_of(self.request).say(key, **facts)
@@ -113,7 +117,7 @@ class Desk:
             if self.mode != LEND or self.member:
                 # The service says what it knows of the number.
                 return await self._handle("item", fields, code, None)
-            return Outcome(REFUSED, self.say("lending.unknown"), code, [self.say("lending.unknown_how")])
+            return self._unknown(code)
         return await self._search(code)
 
     async def _handle(self, act: str, fields: Fields, code: str, found: wire.FindItemReply | None) -> Outcome:
@@ -149,7 +153,7 @@ class Desk:
         reply = await call(self.request, circulation(self.request).CheckIn, message)
         words, lines = words_of(self.request), []
         if reply.next == "transit":
-            lines.append(self.say("lending.to_branch", branch=reply.to))
+            lines.append(self.say("lending.to_branch", branch=self.branches.get(reply.to, reply.to)))
         if reply.HasField("loan") and reply.loan.member_id:
             names = await names_of(self.request, [reply.loan.member_id])
             name = (names or {}).get(reply.loan.member_id, reply.loan.card)
@@ -202,7 +206,7 @@ class Desk:
 
     def _finish(self) -> Outcome:
         member, self.member = self.member, ""
-        return Outcome(DONE, self.say("lending.finished"), slip_of=member)
+        return Outcome(DONE, self.say("lending.finished"), member=member)
 
     async def _open(self, member: str) -> Outcome:
         self.member, self.mode = member, LEND
@@ -226,6 +230,7 @@ class Desk:
         try:
             scanned = await call(self.request, members(self.request).Scan, cards_pb2.ScanRequest(code=code))
         except (*_NO_ANSWER, Forbidden):
+            self.is_without_members = True
             try:
                 return await call(
                     self.request, circulation(self.request).GetBorrower, wire.GetBorrowerRequest(member=code)
@@ -265,7 +270,8 @@ class Desk:
         return Outcome(LOOK, self.say("lending.item"), code, list(filter(None, lines)), found.item, choices)
 
     def _unknown(self, code: str) -> Outcome:
-        return Outcome(REFUSED, self.say("lending.unknown"), code, [self.say("lending.unknown_how")])
+        lines = [self.say("lending.names_missing")] if self.is_without_members else []
+        return Outcome(REFUSED, self.say("lending.unknown"), code, [*lines, self.say("lending.unknown_how")])
 
     async def _search(self, text: str) -> Outcome:
         """Offer members of a name and records of a title."""

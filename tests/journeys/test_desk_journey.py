@@ -86,6 +86,7 @@ def test_a_day_at_the_desk(library: Library, office: Office, browser: Browser) -
     desk.get_by_role("link", name="Meja layanan").click()
     desk.get_by_label("Perpustakaan Pusat").check()
     desk.get_by_role("button", name="Simpan").click()
+    desk.locator("body.live").wait_for()
     desk.keyboard.press("Alt+u")
     type_scans(desk, school, *ITEMS[:5])
     assert wait_until_sent(desk) == ["Dipinjamkan"] * 5 + ["Peminjam dibuka"]

@@ -75,6 +75,8 @@ def said(desk: Visitor) -> str:
 
 
 def type_scans(page: Page, *codes: str, end: str = "Enter") -> None:
+    """Type as a scanner does, once the page is there."""
+    page.locator("body.live").wait_for()
     for code in codes:
         page.keyboard.type(code)
         page.keyboard.press(end)
