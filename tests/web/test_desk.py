@@ -111,8 +111,7 @@ def test_a_scanner_may_end_in_tab_have_caps_lock_and_find_the_focus_elsewhere(
     assert focused(page) != "code"
     type_scans(page, third)
     assert wait_until_sent(page) == ["Lent"] * 3 + ["Borrower opened"]
-    # Fingers are slower: Tab moves on.
-    page.locator("#code").press_sequentially("nam", delay=150)
+    # From an empty box Tab moves on.
     page.keyboard.press("Tab")
     assert focused(page) != "code"
 

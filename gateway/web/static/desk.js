@@ -222,14 +222,6 @@
     c: () => document.getElementById("slip")?.click(),
   };
 
-  // Scanners may end in Tab. Fingers are slower than scanners, so Tab still moves the focus after typing.
-  let typed = [];
-  box.addEventListener("input", () => {
-    const now = performance.now();
-    typed = box.value.length <= 1 ? [now] : [...typed, now];
-  });
-  const isScanned = () => typed.length > 3 && typed.at(-1) - typed[0] < 40 * typed.length;
-
   window.addEventListener("keydown", (event) => {
     if (event.altKey && !event.ctrlKey && !event.metaKey) {
       const act = keys[event.key.toLowerCase()] || keys[event.code.replace("Key", "").toLowerCase()];
@@ -250,7 +242,8 @@
       } else if (field("member").value || queue.length) {
         finish();
       }
-    } else if (event.key === "Tab" && !event.shiftKey && event.target === box && box.value && isScanned()) {
+    } else if (event.key === "Tab" && !event.shiftKey && event.target === box && box.value) {
+      // Some scanners end in Tab. The box is empty then, so that Tab moves on.
       event.preventDefault();
       form.requestSubmit();
     } else if (event.key.length === 1 && !event.target.closest("input, textarea, select") && (event.key !== " " || event.target === document.body)) {
