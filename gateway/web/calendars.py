@@ -145,9 +145,9 @@ async def _page(
 
 def _year(request: Request, today: date, confirmed: Iterable[int]) -> int:
     """Return the year whose holidays are shown: `year=`, else this year or, once it is confirmed, the next."""
-    given = request.query_params.get("year", "")
-    if given.isascii() and given.isdigit() and 2000 <= int(given[:4]) <= 2100 and len(given) == 4:
-        return int(given)
+    text = request.query_params.get("year", "")
+    if text.isascii() and text.isdigit() and 2000 <= int(text[:4]) <= 2100 and len(text) == 4:
+        return int(text)
     return today.year + 1 if today.year in confirmed else today.year
 
 

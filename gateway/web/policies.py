@@ -74,8 +74,8 @@ async def save_policies(request: Request) -> Response:
     if act == "add" and len(rows) < MOST_ROWS:
         rows.append(dict(_NEW_ROW))
     version = fields.text("version")
-    given = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0
-    form = signed_in_form(request, _form_values(rows, given, fields.text("default_category")))
+    read_version = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0
+    form = signed_in_form(request, _form_values(rows, read_version, fields.text("default_category")))
     if act == "add":
         return await _page(request, form, len(rows), opened=len(rows) - 1)
     words = wording(language(request))
@@ -86,7 +86,7 @@ async def save_policies(request: Request) -> Response:
     if form.errors:
         return await _page(request, form, len(rows), status=400)
     policies = rules_pb2.Policies(
-        version=given, default_category=fields.text("default_category"), rows=[_message(row) for row in rows]
+        version=read_version, default_category=fields.text("default_category"), rows=[_message(row) for row in rows]
     )
     message = rules_pb2.PutPoliciesRequest(policies=policies, is_dry_run=act == "check")
     try:
@@ -95,7 +95,7 @@ async def save_policies(request: Request) -> Response:
         refuse(request, form, problem, _places(problem))
         if isinstance(problem, Outdated):
             # The reader has now seen that somebody else changed them: saving again is a decision.
-            form.values = {**form.values, "version": str(problem.facts.get("version", given))}
+            form.values = {**form.values, "version": str(problem.facts.get("version", read_version))}
         return await _page(request, form, len(rows), status=problem.http_status)
     if act == "check":
         return await _page(request, form, len(rows), note="policies.sound", preview=reply.preview)

@@ -76,10 +76,9 @@ def load_calendars(
     moved = 0
     with open_circulation() as resources:
         database = resources.database
-        if not dry_run:
-            _fill(resources, code)
+        institution = _institution(resources, code)
         with database.reading(OPERATOR) if dry_run else database.transaction(OPERATOR) as session:
-            changed = _load(session, code, documents, dry_run=dry_run)
+            changed = _load(session, institution, documents, dry_run=dry_run)
         if not dry_run:
             moved = sum(len(move_due_days(database, branch_id, caller=OPERATOR)) for branch_id in changed.values())
     result = {"institution": code, "branches": len(documents), "changed": sorted(changed), "moved": moved}
@@ -87,17 +86,14 @@ def load_calendars(
     print_json({**result, "dry_run": dry_run}) if json else print_text(f"{line} (dry run)" if dry_run else line)
 
 
-def _load(session: Session, code: str, documents: Mapping[str, Mapping[str, Any]], *, dry_run: bool) -> dict[str, UUID]:
+def _load(
+    session: Session, institution: Institution, documents: Mapping[str, Any], *, dry_run: bool
+) -> dict[str, UUID]:
     """Save the calendars of a file. Returns the branches whose calendar differs from the stored one.
 
     dry_run  judge the documents and save nothing
-    raises   NotFound  INSTITUTION_NOT_KNOWN
-             Invalid   every fault of the file, with its branch
+    raises   Invalid  every fault of the file, with its branch
     """
-    institution = session.scalars(select(Institution).where(Institution.code == code)).first()
-    if institution is None:
-        known = ", ".join(session.scalars(select(Institution.code).order_by(Institution.code)))
-        raise NotFound("INSTITUTION_NOT_KNOWN", given=code, known=known)
     rows = session.scalars(select(Branch).where(Branch.institution_id == institution.id))
     branches = {branch.code: branch for branch in rows}
     context = replace(OPERATOR, institution=str(institution.id))

@@ -87,23 +87,23 @@ def write_week(week: Week) -> dict[str, list[list[str]]]:
     return {day: [[_clock(opens), _clock(closes)] for opens, closes in hours] for day, hours in days if hours}
 
 
-def _week(given: Any, field: str, faults: list[Refusal]) -> Week:
-    if not isinstance(given, Mapping):
-        faults.append(_invalid(field, given))
+def _week(value: Any, field: str, faults: list[Refusal]) -> Week:
+    if not isinstance(value, Mapping):
+        faults.append(_invalid(field, value))
         return ()
-    faults += [_invalid(f"{field}.{day}", day) for day in given if day not in WEEKDAYS]
-    week = tuple(_hours(given.get(day, []), f"{field}.{day}", faults) for day in WEEKDAYS)
-    if given and not any(week) and not faults:
+    faults += [_invalid(f"{field}.{day}", day) for day in value if day not in WEEKDAYS]
+    week = tuple(_hours(value.get(day, []), f"{field}.{day}", faults) for day in WEEKDAYS)
+    if value and not any(week) and not faults:
         faults.append(Refusal("CALENDAR_NEVER_OPEN", field=field))
     return week if any(week) else ()
 
 
-def _hours(given: Any, field: str, faults: list[Refusal]) -> Hours:
-    if not isinstance(given, list | tuple) or len(given) > MOST_INTERVALS:
-        faults.append(_invalid(field, given))
+def _hours(value: Any, field: str, faults: list[Refusal]) -> Hours:
+    if not isinstance(value, list | tuple) or len(value) > MOST_INTERVALS:
+        faults.append(_invalid(field, value))
         return ()
     hours: list[tuple[int, int]] = []
-    for number, interval in enumerate(given):
+    for number, interval in enumerate(value):
         try:
             opens, closes = (_minutes(moment) for moment in interval)
         except (TypeError, ValueError):
@@ -119,14 +119,14 @@ def _hours(given: Any, field: str, faults: list[Refusal]) -> Hours:
 
 
 def _entries(document: Mapping[str, Any], name: str, most: int, faults: list[Refusal]) -> list[tuple[str, Any]]:
-    given = document.get(name) or []
-    if not isinstance(given, list | tuple):
-        faults.append(_invalid(name, given))
+    entries = document.get(name) or []
+    if not isinstance(entries, list | tuple):
+        faults.append(_invalid(name, entries))
         return []
-    if len(given) > most:
-        faults.append(Refusal("CALENDAR_TOO_LONG", field=name, given=len(given), limit=most))
+    if len(entries) > most:
+        faults.append(Refusal("CALENDAR_TOO_LONG", field=name, given=len(entries), limit=most))
         return []
-    return [(f"{name}[{number}]", entry) for number, entry in enumerate(given)]
+    return [(f"{name}[{number}]", entry) for number, entry in enumerate(entries)]
 
 
 def _closing(entry: Any, field: str, faults: list[Refusal]) -> Closing | None:
@@ -163,32 +163,31 @@ def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -
     return (first, last, why.strip()) if first and last and len(faults) == known else None
 
 
-def _checked(given: Any, field: str, read: Callable[[Any], date], faults: list[Refusal]) -> date | None:
+def _checked(value: Any, field: str, read: Callable[[Any], date], faults: list[Refusal]) -> date | None:
     try:
-        return read(given)
+        return read(value)
     except (TypeError, ValueError):
-        faults.append(_invalid(field, given))
+        faults.append(_invalid(field, value))
         return None
 
 
-def _date(given: Any) -> date:
+def _date(value: Any) -> date:
     """TOML has dates of its own."""
-    day = given if isinstance(given, date) and not isinstance(given, datetime) else date.fromisoformat(given)
+    day = value if isinstance(value, date) and not isinstance(value, datetime) else date.fromisoformat(value)
     if day.year not in YEARS:
-        raise ValueError(given)
+        raise ValueError(value)
     return day
 
 
-def _minutes(given: Any) -> int:
-    if not isinstance(given, str) or not _TIME.fullmatch(given):
-        raise ValueError(given)
-    return int(given[:2]) * 60 + int(given[3:])
+def _minutes(value: Any) -> int:
+    if not isinstance(value, str) or not _TIME.fullmatch(value):
+        raise ValueError(value)
+    return int(value[:2]) * 60 + int(value[3:])
 
 
 def _clock(minutes: int) -> str:
     return "24:00" if minutes == MINUTES_A_DAY else f"{minutes // 60:02}:{minutes % 60:02}"
 
 
-def _invalid(field: str, given: object) -> Refusal:
-    value = "" if given is None else str(given)
-    return Refusal("CALENDAR_VALUE_INVALID", field=field, given=value[:80])
+def _invalid(field: str, value: object) -> Refusal:
+    return Refusal("CALENDAR_VALUE_INVALID", field=field, given="" if value is None else str(value)[:80])

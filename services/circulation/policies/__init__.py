@@ -110,7 +110,7 @@ def row_for(rows: Iterable[PolicyRow], *, category: str, collection: str, branch
     place = (category, collection, branch)
     best: PolicyRow | None = None
     for row in rows:
-        is_for_place = all(not given or given == wanted for given, wanted in zip(row.place, place, strict=True))
+        is_for_place = all(not own or own == code for own, code in zip(row.place, place, strict=True))
         if is_for_place and (best is None or _rank(row) > _rank(best)):
             best = row
     return best
@@ -164,11 +164,11 @@ def read_rows(documents: Sequence[Mapping[str, Any]]) -> tuple[PolicyRow, ...]:
     rows: list[PolicyRow] = []
     for number, document in enumerate(documents):
         values: dict[str, Any] = {}
-        for name, given in document.items():
+        for name, value in document.items():
             try:
-                values[name] = _value(name, given)
+                values[name] = _value(name, value)
             except (TypeError, ValueError):
-                faults.append(_invalid(f"rows[{number}].{name}", given))
+                faults.append(_invalid(f"rows[{number}].{name}", value))
         if not faults:
             rows.append(PolicyRow(**values))
     if faults:
@@ -269,22 +269,21 @@ def _hidden(rows: Sequence[PolicyRow]) -> list[Refusal]:
     return faults
 
 
-def _invalid(field: str, given: object) -> Refusal:
-    value = given if isinstance(given, str | int) else str(given)
-    return Refusal("POLICY_VALUE_INVALID", field=field, given=value)
+def _invalid(field: str, value: object) -> Refusal:
+    return Refusal("POLICY_VALUE_INVALID", field=field, given=value if isinstance(value, str | int) else str(value))
 
 
-def _value(name: str, given: Any) -> Any:
+def _value(name: str, value: Any) -> Any:
     if name not in _NAMES:
         raise ValueError(name)
     if name == "last_due_on":
-        return date.fromisoformat(given) if isinstance(given, str) and given else given or None
+        return date.fromisoformat(value) if isinstance(value, str) and value else value or None
     if name == "not_for_loan_sentence":
-        return LocalText(**given)
+        return LocalText(**value)
     kind = type(getattr(_DEFAULTS, name))
-    if type(given) is not kind:
+    if type(value) is not kind:
         raise TypeError(name)
-    return given
+    return value
 
 
 _DEFAULTS = PolicyRow()

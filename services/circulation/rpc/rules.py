@@ -49,20 +49,20 @@ class RuleMethods:
     def PutPolicies(self, request: wire.PutPoliciesRequest, context: grpc.ServicerContext) -> wire.PutPoliciesReply:
         caller = rpc.context(context)
         institution_id = parse_id(caller.institution)
-        given = request.policies
-        rows = _rows(given.rows)
+        policies = request.policies
+        rows = _rows(policies.rows)
         values: dict[str, Any] = {
-            "version": given.version,
+            "version": policies.version,
             "rows": rows,
-            "default_category": given.default_category,
+            "default_category": policies.default_category,
         }
         if request.is_dry_run:
             with self._database.reading(caller) as session:
                 current = check_policies(session, institution_id, **values)
                 preview = preview_policies(session, institution_id, before=current.rows, after=rows)
-            policies = PolicySet(given.version, rows, given.default_category)
+            judged = PolicySet(policies.version, rows, policies.default_category)
             return wire.PutPoliciesReply(
-                policies=_policies_message(policies), preview=wire.PolicyPreview(**asdict(preview))
+                policies=_policies_message(judged), preview=wire.PolicyPreview(**asdict(preview))
             )
         with self._database.transaction(caller) as session:
             saved = save_policies(session, institution_id, **values, context=caller)
@@ -77,15 +77,14 @@ class RuleMethods:
 
     def PutCalendar(self, request: wire.PutCalendarRequest, context: grpc.ServicerContext) -> wire.PutCalendarReply:
         caller = rpc.context(context)
-        given = request.calendar
-        document = _calendar_document(given)
+        document, version = _calendar_document(request.calendar), request.calendar.version
         with self._database.transaction(caller) as session:
-            branch = branch_of(session, parse_id(caller.institution), given.branch)
+            branch = branch_of(session, parse_id(caller.institution), request.calendar.branch)
             branch_id = branch.id
-            calendar = save_calendar(session, branch, version=given.version, document=document, context=caller)
+            calendar = save_calendar(session, branch, version=version, document=document, context=caller)
         moved = move_due_days(self._database, branch_id, caller=caller)
         return wire.PutCalendarReply(
-            calendar=_calendar_message(given.branch, calendar),
+            calendar=_calendar_message(request.calendar.branch, calendar),
             moved=[_moved_message(loan) for loan in moved[:MOST_MOVED]],
             moved_total=len(moved),
         )
