@@ -20,6 +20,7 @@ from chassis import clock
 from chassis.context import REPLAYED, Context
 from chassis.db import UtcTime, chassis_tables
 from chassis.errors import Conflict, KeyReused, Refused
+from chassis.sql import Prepared
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -44,7 +45,7 @@ effects = Table(
 _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
 _FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
-_STORE = insert(effects)
+_STORE = Prepared(insert(effects).inline())
 
 Reply = TypeVar("Reply", bound="Message")
 
@@ -89,7 +90,7 @@ def once(
     reply = act()
     stored = {"scope": scope, "method": caller.method, "request": body, "at": now, "until": now + retention}
     stored_reply = reply.SerializeToString() if keep_reply else None
-    session.execute(_STORE, {**stored, "reply": stored_reply})
+    _STORE.execute(session, {**stored, "reply": stored_reply})
     return reply
 
 

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error
-from chassis.sql import insert_for
+from chassis.sql import Prepared, insert_for
 from services.circulation.tables import Borrower, Copy, DailyFact, RefusalCount
 
 log = logging.getLogger(__name__)
@@ -30,12 +30,12 @@ MOST_WAITING = 10_000  # distinct counts; more than an hour of refusals while th
 COUNTING = system("counts")
 
 _daily_facts: Any = DailyFact.__table__
-_INSERT = insert(_daily_facts)
+_INSERT = Prepared(insert(_daily_facts).inline())
 
 
 def add(session: Session, row: dict[str, Any]) -> None:
     """Add a daily fact, in the transaction of its act."""
-    session.execute(_INSERT, row)
+    _INSERT.execute(session, row)
 
 
 def daily_fact(

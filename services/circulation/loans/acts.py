@@ -17,6 +17,7 @@ from chassis import audit, events
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, Refusal, Refused
 from chassis.outbox import outbox
+from chassis.sql import Prepared
 from rangkiang.circulation.v1 import events_pb2 as wire
 from services.circulation import rules
 from services.circulation.calendars import Calendar, local_date
@@ -141,16 +142,16 @@ class Trace:
     def write(self, session: Session) -> None:
         """Write the rows. An import has one row of the audit for many loans, and none here."""
         if "act" in self.rows:
-            session.execute(_INSERT_ACT, self.rows["act"])
+            _INSERT_ACT.execute(session, self.rows["act"])
         if "event" in self.rows:
-            session.execute(_INSERT_EVENT, self.rows["event"])
+            _INSERT_EVENT.execute(session, self.rows["event"])
 
 
-_INSERT_ACT, _INSERT_EVENT = insert(audit.acts), insert(outbox)
+_INSERT_ACT, _INSERT_EVENT = Prepared(insert(audit.acts).inline()), Prepared(insert(outbox).inline())
 
 _copies: Any = Copy.__table__
 _borrowers: Any = Borrower.__table__
-_MOVE_COPY = (
+_MOVE = (
     update(_copies)
     .where(
         _copies.c.id == bindparam("copy_id"),
@@ -159,7 +160,7 @@ _MOVE_COPY = (
     )
     .values(state_version=_copies.c.state_version + 1)
 )
-_CHANGE_BORROWER = (
+_CHANGE_BORROWER = Prepared(
     update(_borrowers)
     .where(
         _borrowers.c.id == bindparam("borrower_id"),
@@ -169,19 +170,22 @@ _CHANGE_BORROWER = (
     .values(lending_version=_borrowers.c.lending_version + 1)
 )
 # With the state after the act, and the act for the same scan within a minute.
-_MOVE_COPY_TO = _MOVE_COPY.values(
-    state=bindparam("state"),
-    transit_to=bindparam("transit_to"),
-    act=bindparam("act"),
-    act_at=bindparam("act_at"),
-    act_branch_id=bindparam("act_branch_id"),
-    act_loan_id=bindparam("act_loan_id"),
+_MOVE_COPY_TO = Prepared(
+    _MOVE.values(
+        state=bindparam("new_state"),
+        transit_to=bindparam("new_transit_to"),
+        act=bindparam("new_act"),
+        act_at=bindparam("new_act_at"),
+        act_branch_id=bindparam("new_act_branch_id"),
+        act_loan_id=bindparam("new_act_loan_id"),
+    )
 )
+_MOVE_COPY = Prepared(_MOVE)
 
 
 def touch_copy(session: Session, copy: Copy) -> None:
     """Raise the state version of a copy without a change of its state. Raises StaleFacts."""
-    _guard(session, _MOVE_COPY, _read(copy))
+    guard(session, _MOVE_COPY, _read(copy))
 
 
 def move_copy(
@@ -190,14 +194,14 @@ def move_copy(
 ) -> None:  # fmt: skip
     """Give a copy its state after an act. Raises StaleFacts."""
     values = {
-        "state": state,
-        "transit_to": transit_to,
-        "act": name,
-        "act_at": act.now,
-        "act_branch_id": branch_id,
-        "act_loan_id": loan_id,
+        "new_state": state,
+        "new_transit_to": transit_to,
+        "new_act": name,
+        "new_act_at": act.now,
+        "new_act_branch_id": branch_id,
+        "new_act_loan_id": loan_id,
     }
-    _guard(session, _MOVE_COPY_TO, {**_read(copy), **values})
+    guard(session, _MOVE_COPY_TO, {**_read(copy), **values})
 
 
 def change_borrower(session: Session, borrower: Borrower) -> None:
@@ -207,17 +211,12 @@ def change_borrower(session: Session, borrower: Borrower) -> None:
         "read_lending_version": borrower.lending_version,
         "read_version": borrower.version,
     }
-    _guard(session, _CHANGE_BORROWER, values)
+    guard(session, _CHANGE_BORROWER, values)
 
 
-def guard(session: Session, statement: Any, values: dict[str, Any]) -> None:
+def guard(session: Session, statement: Prepared, values: dict[str, Any]) -> None:
     """Execute an UPDATE that must change one row. Raises StaleFacts."""
-    _guard(session, statement, values)
-
-
-def _guard(session: Session, statement: Any, values: dict[str, Any]) -> None:
-    result: Any = session.execute(statement, values)
-    if result.rowcount != 1:
+    if statement.execute(session, values) != 1:
         raise StaleFacts
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal, Refused
 from chassis.ids import new_id
+from chassis.sql import Prepared
 from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned
 from services.circulation import counts, rules
 from services.circulation.calendars import local_date, suspension_days
@@ -38,7 +39,7 @@ SHELVE, NOTHING = "shelve", "nothing"
 
 _loans: Any = Loan.__table__
 _suspensions: Any = Suspension.__table__
-_END_LOAN = (
+_END_LOAN = Prepared(
     update(_loans)
     .where(_loans.c.id == bindparam("loan_id"), _loans.c.version == bindparam("read_version"))
     .where(_loans.c.returned_at.is_(None))
@@ -48,8 +49,8 @@ _END_LOAN = (
         returned_branch_id=bindparam("ended_branch_id"),
     )
 )
-_INSERT_SUSPENSION = insert(_suspensions)
-_CHANGE_SUSPENSION = (
+_INSERT_SUSPENSION = Prepared(insert(_suspensions).inline())
+_CHANGE_SUSPENSION = Prepared(
     update(_suspensions)
     .where(_suspensions.c.id == bindparam("suspension_id"))
     .values(ends_on=bindparam("last"), days=bindparam("count"), loan_id=bindparam("late_loan_id"))
@@ -136,7 +137,7 @@ def write_check_in(session: Session, act: Act, plan: CheckIn) -> None:
     if plan.suspension is not None and plan.borrower is not None:
         change_borrower(session, plan.borrower)
         statement = _CHANGE_SUSPENSION if "suspension_id" in plan.suspension_row else _INSERT_SUSPENSION
-        session.execute(statement, plan.suspension_row)
+        statement.execute(session, plan.suspension_row)
     if plan.daily_fact is not None:
         counts.add(session, plan.daily_fact)
     plan.trace.write(session)

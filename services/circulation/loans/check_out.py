@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal
 from chassis.ids import new_id
+from chassis.sql import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 from services.circulation import counts, rules
 from services.circulation.borrowers import find_borrower
@@ -39,7 +40,7 @@ _SUSPENDED_UNTIL = select(func.max(Suspension.ends_on)).where(
     Suspension.ended_at.is_(None),
 )
 _loans: Any = Loan.__table__
-_INSERT_LOAN = insert(_loans)
+_INSERT_LOAN = Prepared(insert(_loans).inline())
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +108,7 @@ def write_check_out(session: Session, act: Act, plan: CheckOut) -> None:
         session, copy, state=ON_LOAN, act=act, name=CHECK_OUT, branch_id=plan.loan["branch_id"], loan_id=plan.loan["id"]
     )
     change_borrower(session, borrower)
-    session.execute(_INSERT_LOAN, plan.loan)
+    _INSERT_LOAN.execute(session, plan.loan)
     if plan.daily_fact:
         counts.add(session, plan.daily_fact)
     plan.trace.write(session)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
+from chassis.sql import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanRenewed
 from services.circulation.calendars import Due, due_after_closing, is_open, local_date
 from services.circulation.calendars_store import calendar_of
@@ -30,7 +31,7 @@ _READ, _TURN = 200, 5
 _MOST_FAILURES = 3
 
 _loans: Any = Loan.__table__
-_MOVE_LOAN = (
+_MOVE_LOAN = Prepared(
     update(_loans)
     .where(_loans.c.id == bindparam("loan_id"), _loans.c.version == bindparam("read_version"))
     .where(_loans.c.returned_at.is_(None))

@@ -12,6 +12,7 @@ from sqlalchemy import JSON, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal, Refused
+from chassis.sql import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanRenewed
 from services.circulation import counts, rules
 from services.circulation.borrowers import find_borrower
@@ -29,7 +30,7 @@ from services.circulation.tables import Borrower, Copy, Loan
 NOBODY = rules.BorrowerFacts(expires_on=None, blocks=(), suspended_until=None, loans=())
 
 _loans: Any = Loan.__table__
-_RENEW_LOAN = (
+_RENEW_LOAN = Prepared(
     update(_loans)
     .where(_loans.c.id == bindparam("loan_id"), _loans.c.version == bindparam("read_version"))
     .where(_loans.c.returned_at.is_(None))
