@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -51,6 +52,28 @@ def insert_ignore(
     """
     if rows:
         session.execute(insert_for(session, table).on_conflict_do_nothing(index_elements=key or None), rows)
+
+
+def upsert_newer(session: Session, table: Any, row: Mapping[str, Any], *, key: str, version: str) -> bool:
+    """Insert a row, or replace the one with its key that has an older version, with a statement that is built once.
+
+    table    a Table or a declarative class
+    key      name of the column of the unique index
+    returns  False when the stored row is not older
+    """
+    table = getattr(table, "__table__", table)
+    statement = _upsert_newer(session.get_bind().dialect.name, table, tuple(row), key, version)
+    # On the connection, because the session would compile it for its objects.
+    return session.connection().execute(statement, row).first() is not None
+
+
+@functools.lru_cache(maxsize=64)
+def _upsert_newer(dialect_name: str, table: Table, columns: tuple[str, ...], key: str, version: str) -> Any:
+    dialect: Any = sqlite if dialect_name == "sqlite" else postgresql
+    insert = dialect.insert(table).values({name: bindparam(name) for name in columns})
+    values = {name: insert.excluded[name] for name in columns if name != key}
+    newer = table.c[version] < insert.excluded[version]
+    return insert.on_conflict_do_update(index_elements=[key], set_=values, where=newer).returning(table.c[key])
 
 
 def delete_rows(database: Database, context: Context, table: Table, condition: Any, stop: threading.Event) -> int:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.ids import parse_id
-from chassis.sql import insert_for
+from chassis.sql import upsert_newer
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from services.members.tables import Institution, Member, MemberLoan
 
@@ -38,17 +38,16 @@ class LoanCounts:
 def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
     """Store a loan as it is after an act; an act on its item that is older than the stored one changes nothing."""
     now = clock.now()
-    values = {
+    row = {
+        "loan_id": parse_id(fact.loan_id),
+        "institution_id": parse_id(fact.institution_id),
         "member_id": parse_id(fact.member_id) if is_open else None,
         "due_on": date.fromisoformat(fact.due_on) if is_open and fact.due_on else None,
         "state_version": fact.state_version,
         "copied_at": now,
         "returned_at": None if is_open else now,
     }
-    owner = {"loan_id": parse_id(fact.loan_id), "institution_id": parse_id(fact.institution_id)}
-    row = insert_for(session, MemberLoan).values(**owner, **values)
-    newer = MemberLoan.state_version < fact.state_version
-    session.execute(row.on_conflict_do_update(index_elements=["loan_id"], set_=values, where=newer))
+    upsert_newer(session, MemberLoan, row, key="loan_id", version="state_version")
 
 
 def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
