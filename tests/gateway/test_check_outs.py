@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import io
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,9 +18,12 @@ import pytest
 from chassis import clock
 from chassis.auth import Principal
 from chassis.rpc import inproc
+from chassis.settings import Settings
+from chassis.write_turn import WriteTurn
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
+from tests.conditions import eventually
 from tests.fakes.accounts import PKS, add_institution
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.lending import ELSEWHERE, FORMULA, FORMULA_TITLE, REFERENCE, add_items, barcode, item_id
@@ -61,7 +67,7 @@ class Library:
 
 @pytest.fixture(scope="module")
 def library() -> Iterator[Library]:
-    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog) as address:
+    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog, requests_at_once=0) as address:
         members = running["members"]
         assert Keys(members.database, members.settings.of(MembersSettings)).master.fingerprint
         add_institution()
@@ -210,6 +216,39 @@ def test_a_member_sees_and_renews_own_loans_alone(library: Library, manager: Api
     assert [(hit["renewed"], hit["refusals"][0]["reason"]) for hit in again["hits"]] == [(False, "RENEWALS_USED_UP")]
     assert reader.get("/account/loans").json()["hits"][0]["refusals"][0]["reason"] == "RENEWALS_USED_UP"
     assert reader.get("/loans").status_code == 403
+
+
+def test_desks_that_wait_for_their_turn_to_write_hold_up_no_page(manager: Api, member: dict[str, Any]) -> None:
+    record = manager.get("/search", params={"q": "surau"}).json()["hits"][0]["id"]
+    paths = (f"/records/{record}", f"/members/{member['id']}", f"/borrowers/{member['id']}", "/search?q=surau")
+    for path in paths:
+        assert manager.get(path).status_code == 200
+    statuses, waits = [], []
+    numbers = range(30, 30 + 2 * Settings().grpc_threads)
+    desks = [
+        threading.Thread(
+            target=lambda number=number: statuses.append(manager.lend(member["id"], barcode(number)).status_code)
+        )
+        for number in numbers
+    ]
+    # As another process would. All desks have one address, so the gateway of this module runs any number at once.
+    turns = [WriteTurn.of(Path(str(running[name].database.url.database))) for name in ("circulation", "members")]
+    with turns[0].take(5), turns[1].take(5):
+        for desk in desks:
+            desk.start()
+        eventually(turns[0].acts_wait)
+        for path in paths:
+            start = time.monotonic()
+            assert manager.get(path).status_code == 200
+            waits.append(time.monotonic() - start)
+        assert statuses == []
+    for desk in desks:
+        desk.join()
+    assert max(waits) < 1
+    assert sorted(set(statuses)) == [201, 409]
+    assert statuses.count(201) == 3
+    for turn in turns:
+        turn.close()
 
 
 def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) -> None:
