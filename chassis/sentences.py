@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 FILE = "sentences.toml"
+_MONTHS = {
+    "id": ["Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"],
+    "en": ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"],
+}
 _registered: list[Path] = []
 
 
@@ -24,7 +29,7 @@ class LocalText:
     en: str
 
     def format(self, facts: Mapping[str, Any]) -> LocalText:
-        """Replace each `{fact}`; a LocalText in its own language. A place without a fact does not change."""
+        """Replace each `{fact}`; a LocalText or a date in words of the language. A place without a fact stays."""
         return LocalText(self.id.format_map(_Facts(facts, "id")), self.en.format_map(_Facts(facts, "en")))
 
     def in_language(self, language: str) -> str:
@@ -39,7 +44,13 @@ class _Facts(dict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         value = super().__getitem__(name)
-        return getattr(value, self._language) if isinstance(value, LocalText) else value
+        match value:
+            case LocalText():
+                return getattr(value, self._language)
+            case date() if not isinstance(value, datetime):
+                return f"{value.day} {_MONTHS[self._language][value.month - 1]} {value.year}"
+            case _:
+                return value
 
     def __missing__(self, name: str) -> str:
         return f"{{{name}}}"

@@ -110,7 +110,7 @@ def refuse_when_expired(facts: Facts | RenewalFacts) -> Refusal | None:
     """A membership allows loans until its last day."""
     expires_on = facts.borrower.expires_on
     if expires_on is not None and expires_on < facts.today:
-        return Refusal("MEMBER_EXPIRED", expires_on=expires_on.isoformat())
+        return Refusal("MEMBER_EXPIRED", expires_on=expires_on)
     return None
 
 
@@ -127,7 +127,7 @@ def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
 def refuse_when_suspended(facts: Facts | RenewalFacts) -> Refusal | None:
     """A late return suspends the borrower for some days."""
     until = facts.borrower.suspended_until
-    return Refusal("MEMBER_SUSPENDED", until=until.isoformat()) if until is not None else None
+    return Refusal("MEMBER_SUSPENDED", until=until) if until is not None else None
 
 
 def refuse_when_something_is_overdue(facts: Facts) -> Refusal | None:
@@ -156,7 +156,7 @@ def refuse_when_on_loan(facts: Facts) -> Refusal | None:
     """An item has at most one open loan."""
     if facts.item.state != "on_loan":
         return None
-    return Refusal("ITEM_ON_LOAN", due_on=facts.item.due_on.isoformat() if facts.item.due_on else "-")
+    return Refusal("ITEM_ON_LOAN", due_on=facts.item.due_on or "-")
 
 
 def refuse_when_in_transit(facts: Facts) -> Refusal | None:
@@ -200,14 +200,14 @@ def refuse_when_overdue(facts: RenewalFacts) -> Refusal | None:
     """Some policies renew only before the due moment."""
     if facts.row is None or facts.row.renew_when_overdue or facts.due_at >= facts.now:
         return None
-    return Refusal("RENEWAL_OVERDUE", due_on=facts.due_on.isoformat())
+    return Refusal("RENEWAL_OVERDUE", due_on=facts.due_on)
 
 
 def refuse_when_nothing_is_gained(facts: RenewalFacts) -> Refusal | None:
     """A renewal gives a later due moment, which is not over yet."""
     if facts.new_due_at is None or facts.new_due_at > max(facts.due_at, facts.now):
         return None
-    return Refusal("RENEWAL_NOT_LATER", due_on=facts.due_on.isoformat())
+    return Refusal("RENEWAL_NOT_LATER", due_on=facts.due_on)
 
 
 _OF_BORROWERS = (refuse_when_expired, refuse_when_blocked, refuse_when_suspended)

@@ -157,7 +157,7 @@ def _span(entry: Any, field: str, keys: frozenset[str], faults: list[Refusal]) -
     first = _checked(entry.get("from"), f"{field}.from", _date, faults)
     last = _checked(entry["to"], f"{field}.to", _date, faults) if entry.get("to") else first
     if first and last and last < first:
-        faults.append(Refusal("CALENDAR_DATES_REVERSED", field=field, first=first.isoformat(), last=last.isoformat()))
+        faults.append(Refusal("CALENDAR_DATES_REVERSED", field=field, first=first, last=last))
     elif first and last and (last - first).days >= LONGEST_DAYS:
         faults.append(Refusal("CALENDAR_TOO_LONG", field=field, given=(last - first).days + 1, limit=LONGEST_DAYS))
     return (first, last, why.strip()) if first and last and len(faults) == known else None

@@ -220,7 +220,7 @@ def _plan_return(session: Session, act: Act, plan: CheckIn, loan: Loan, branches
     plan.loan, plan.borrower = loan, borrower
     late = overdue_days(session, loan, until=act.at)
     if late:
-        plan.notes.append(Refusal("RETURNED_LATE", days=late, due_on=loan.due_on.isoformat()))
+        plan.notes.append(Refusal("RETURNED_LATE", days=late, due_on=loan.due_on))
         if borrower is not None:
             _plan_suspension(session, act, plan, loan, late)
     plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=branches), act)
@@ -314,8 +314,7 @@ def _repeated(session: Session, act: Act, copy: Copy, desk: BranchFacts, branche
         loan, _, borrower = row
         plan.view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
         if plan.view.overdue_days:
-            facts = {"days": plan.view.overdue_days, "due_on": loan.due_on.isoformat()}
-            plan.notes.append(Refusal("RETURNED_LATE", **facts))
+            plan.notes.append(Refusal("RETURNED_LATE", days=plan.view.overdue_days, due_on=loan.due_on))
         stored = session.scalars(select(Suspension).where(Suspension.loan_id == loan.id)).first()
         if stored is not None:
             plan.suspension = SuspensionDays(stored.begins_on, stored.ends_on, stored.days)

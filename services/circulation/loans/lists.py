@@ -185,14 +185,16 @@ def explain_loan(session: Session, act: Act, loan_id: str) -> Explanation:
         sentence("LOAN_POLICY", version=loan.policy_version, **place),
         sentence(
             "LOAN_PERIOD_DAYS" if loan.unit == "day" else "LOAN_PERIOD_HOURS",
-            period=row["period"], lent_on=local_date(zone, loan.lent_at).isoformat(),
+            period=row["period"], lent_on=local_date(zone, loan.lent_at),
         ),
     ]  # fmt: skip
     if loan.renewals:
         steps.append(sentence("LOAN_RENEWED", renewals=loan.renewals))
     closed = [day for day in loan.days if not day["is_open"]]
-    steps += [sentence("LOAN_DAY_CLOSED", date=day["date"], why=day["why"] or "-") for day in closed]
-    steps.append(sentence("LOAN_DUE", due_on=loan.due_on.isoformat()))
+    steps += [
+        sentence("LOAN_DAY_CLOSED", date=date.fromisoformat(day["date"]), why=day["why"] or "-") for day in closed
+    ]
+    steps.append(sentence("LOAN_DUE", due_on=loan.due_on))
     return Explanation(loan, view, steps)
 
 

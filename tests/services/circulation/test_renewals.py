@@ -138,10 +138,10 @@ def test_a_loan_says_which_rule_and_which_days_decided(library):
     ]  # fmt: skip
     assert [step.en for step in reply.steps] == [
         "Rules version 0, the row of category *, collection *, branch *.",
-        "Lent on 2026-03-02 for 7 days.",
-        "2026-03-09 is closed: Nyepi.",
-        "2026-03-10 is closed: Nyepi.",
-        "It is due on 2026-03-11.",
+        "Lent on 2 March 2026 for 7 days.",
+        "9 March 2026 is closed: Nyepi.",
+        "10 March 2026 is closed: Nyepi.",
+        "It is due on 11 March 2026.",
     ]
 
 
