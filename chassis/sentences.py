@@ -15,8 +15,8 @@ from typing import Any
 
 FILE = "sentences.toml"
 _MONTHS = {
-    "id": ["Januari", "Februari", "Maret", "April", "Mei", "Juni", "Juli", "Agustus", "September", "Oktober", "November", "Desember"],
-    "en": ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"],
+    "id": """Januari Februari Maret April Mei Juni Juli Agustus September Oktober November Desember""".split(),  # noqa: SIM905
+    "en": """January February March April May June July August September October November December""".split(),  # noqa: SIM905
 }
 _registered: list[Path] = []
 
