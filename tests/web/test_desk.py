@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from playwright.sync_api import Browser, Page, Route
+from playwright.sync_api import Browser, Page, Route, expect
 
 from chassis.errors import Unavailable
 from chassis.rpc import inproc
@@ -134,6 +134,21 @@ def test_a_refusal_with_two_reasons_is_waived_with_a_reason_and_the_keyboard(
     type_scans(page, REFERENCE)
     assert wait_until_sent(page)[0] == "Returned, to the shelf"
     assert page.locator(".modes [aria-current]").inner_text().startswith("Return")
+
+
+def test_the_page_says_that_a_service_does_not_answer_and_goes_on_when_it_does(
+    page: Page, card: str, shelf: Shelf
+) -> None:
+    [item] = shelf.take(1)
+    type_scans(page, card)
+    wait_until_sent(page)
+    methods = inproc._services.pop("circulation")
+    try:
+        type_scans(page, item)
+        expect(page.locator(".outcome.waiting .word")).to_have_text("No answer yet; it is tried again", timeout=15_000)
+    finally:
+        inproc._services["circulation"] = methods
+    assert wait_until_sent(page)[0] == "Lent"
 
 
 def test_scans_wait_while_the_session_has_ended_and_are_done_after_a_new_one(

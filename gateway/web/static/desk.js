@@ -91,6 +91,10 @@
       }
       const state = await send(act);
       if (state === "again") {
+        if (act.tries === 2) {
+          act.entry.querySelector(".word").textContent = form.dataset.away;
+          beep("look");
+        }
         await wait(RETRY_SECONDS[Math.min(act.tries++, RETRY_SECONDS.length - 1)]);
       } else if (state === "ended") {
         pause(act);
