@@ -46,7 +46,8 @@ services-down:  ## stop exactly those
 cluster: services  ## the cluster edition on those servers, each service its own processes
 	@exec $(PY) -m tests.servers.cluster
 
-soak: services  ## random kills on both editions: KILLS=200 SOAK_SEED= (a seed goes the same way again)
+soak: services  ## 100,000 acts of lending; random kills on both editions: KILLS=200 SOAK_SEED= (a seed goes the same way again)
+	@$(PY) -m tests.services.circulation 100000
 	@exec $(PY) -m tests.faults
 
 fuzz: setup  ## MARC reader, query parser and cursors for FUZZ_SECONDS=60 each, guided by coverage
