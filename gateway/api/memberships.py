@@ -184,7 +184,7 @@ async def merge(request: Request, member_id: MemberId, body: MergeBody, members:
     ),
 )
 async def undo_merge(request: Request, member_id: MemberId, merge_id: MergeId, members: Members) -> Response:
-    """What came with the merged member goes back to it."""
+    """What came with the merged member goes back to it, but for loans."""
     reply = await call(request, members.UndoMerge, wire.UndoMergeRequest(id=member_id, merge_id=merge_id))
     return private(Changed(version=reply.version), version=reply.version)
 

@@ -1,7 +1,7 @@
 """Open loans of members, copied from circulation: for the desk's page, and because they forbid erasure.
 
-A loan is kept under the member whom circulation names. Whoever counts the loans of a member adds those of the members
-that were merged into it, so that a merge, its undoing and the facts of loans may come in any order.
+The loans of a merged member go to the kept one, as they do in circulation, and stay there when the merge is undone. A
+fact that circulation told before it knew of the merge is stored for the kept member, too.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from services.members.tables import Institution, Member, MemberLoan
 KEPT = timedelta(days=30)
 # Clocks of two machines differ by less.
 _SKEW = timedelta(minutes=1)
+_MOST_MERGES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +42,28 @@ def copy_loan(session: Session, fact: LoanFact, *, is_open: bool) -> None:
     row = {
         "loan_id": parse_id(fact.loan_id),
         "institution_id": parse_id(fact.institution_id),
-        "member_id": parse_id(fact.member_id) if is_open else None,
+        "member_id": _kept_id(session, parse_id(fact.member_id)) if is_open else None,
         "due_on": date.fromisoformat(fact.due_on) if is_open and fact.due_on else None,
         "state_version": fact.state_version,
         "copied_at": now,
         "returned_at": None if is_open else now,
     }
     upsert_newer(session, MemberLoan, row, key="loan_id", version="state_version")
+
+
+def _kept_id(session: Session, member_id: UUID) -> UUID:
+    """Follow merges to the member that was kept in the end."""
+    for _ in range(_MOST_MERGES):
+        kept_id = session.scalar(select(Member.merged_into).where(Member.id == member_id))
+        if kept_id is None:
+            break
+        member_id = kept_id
+    return member_id
+
+
+def move(session: Session, merged_id: UUID, kept_id: UUID) -> None:
+    """Move the loans of a merged member to the kept one."""
+    session.execute(update(MemberLoan).where(MemberLoan.member_id == merged_id).values(member_id=kept_id))
 
 
 def copy_open_loans(session: Session, loans: Iterable[LoanFact]) -> list[UUID]:
@@ -82,7 +98,7 @@ def is_empty(session: Session) -> bool:
 
 
 def counts_of(session: Session, member: Member) -> LoanCounts:
-    """Return how many loans a member has, with those of the members that were merged into it."""
+    """Return how many loans a member has; a loan that came while a merge was written is still the merged member's."""
     institution = session.get_one(Institution, member.institution_id)
     today = clock.now().astimezone(ZoneInfo(institution.zone)).date()
     overdue = func.coalesce(func.sum(case((MemberLoan.due_on < today, 1), else_=0)), 0)

@@ -13,7 +13,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Invalid, NotFound, Refused
 from chassis.ids import new_id, parse_id
-from services.members.people import drafts, facts, numbers, sealed, store
+from services.members.people import drafts, facts, loans, numbers, sealed, store
 from services.members.sealing import MasterKey
 from services.members.sign_in.sessions import end_sessions
 from services.members.tables import (
@@ -58,6 +58,7 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
     wards = session.scalars(select(Member.id).where(Member.guardian_id == merged.id, Member.id != kept.id)).all()
     session.execute(update(Member).where(Member.id.in_(wards)).values(guardian_id=kept.id))
     moved["wards"] = [str(one) for one in wards]
+    loans.move(session, merged.id, kept.id)
     row = Merge(
         id=new_id(),
         institution_id=kept.institution_id,
@@ -83,7 +84,9 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
 
 
 def undo(session: Session, kept_id: str, merge_id: str, *, context: Context, master: MasterKey) -> Member:
-    """Separate a merged member again: what came with it and still is there goes back. Its sign-in needs a new slip.
+    """Separate a merged member again.
+
+    What came with it and still is there goes back, but for loans, as in circulation. Its sign-in needs a new slip.
 
     raises  NotFound  MEMBER_NOT_FOUND, MERGE_NOT_FOUND
             Refused   MEMBER_MERGED  the kept member was itself merged; undo that first

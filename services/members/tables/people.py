@@ -185,7 +185,7 @@ class Block(Table):
 class MemberLoan(Table):
     """An open loan, copied from circulation; after its return a mark that an older fact does not open it again.
 
-    member_id      as circulation says it, also when that member was merged into another; None after the return
+    member_id      of a merged member's loan the kept one; None after the return
     due_on         in the zone of the branch that lent
     state_version  of the loan's item after the act; an older fact changes nothing
     copied_at      when this row was last written
