@@ -175,7 +175,9 @@ def _hold_lease(job: Job, resources: Resources, stop: threading.Event) -> Iterat
         if lease is None:
             yield stop, resources
             return
-        log.info("lease_taken", extra={"service": resources.service.name, "role": job.lease})
+        # A scheduled job takes its lease anew each time.
+        level = logging.DEBUG if job.scheduled else logging.INFO
+        log.log(level, "lease_taken", extra={"service": resources.service.name, "role": job.lease})
         with metrics.holding(resources.service.name, job.lease):
             yield _StopOrLeaseLost(stop, lease), replace(resources, database=FencedDatabase(resources.database, lease))
 

@@ -122,7 +122,7 @@ class _Services:
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._databases: list[Database] = []
-        verifier = token_verifier(settings)
+        verifier, all_resources = token_verifier(settings), []
         for service in services:
             database = service.open_database(settings, overflow=MOST_JOBS)
             revisions.watch(database, lambda: signal.raise_signal(signal.SIGTERM))
@@ -131,6 +131,9 @@ class _Services:
             if service.rpc:
                 servicer, adder = resolve(service.rpc)(resources), resolve(service.adder)
                 inproc.register(service.name, servicer, adder, is_healthy=DatabaseCheck(database), verifier=verifier)
+            all_resources.append(resources)
+        # Jobs call other services, so all services are there before the first job starts.
+        for resources in all_resources:
             self._threads += jobs.start(jobs.jobs_of(resources), resources, self._stop)
         tune_gc()
 
