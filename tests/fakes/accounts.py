@@ -34,25 +34,26 @@ class Staff:
         return pyotp.TOTP(self.totp).at(clock.now()) if self.totp else ""
 
 
-def add_institution() -> None:
+def add_institution(institution: UUID = PKS, code: str = "PKS") -> None:
     with running["members"].database.transaction(TEST) as session:
-        if session.get(Institution, PKS) is None:
-            session.add(
-                Institution(
-                    id=PKS, code="PKS", name_id="PKS", name_en="PKS", kind="public", zone="Asia/Jakarta", version=1
-                )
-            )
+        if session.get(Institution, institution) is None:
+            values = {"name_id": code, "name_en": code, "kind": "public", "zone": "Asia/Jakarta", "version": 1}
+            session.add(Institution(id=institution, code=code, **values))
 
 
-def add_staff(user: str, *roles: str, name: str = "") -> Staff:
-    """Add a person of staff who has set the password, and the authenticator where the role needs one."""
-    add_institution()
+def add_staff(user: str, *roles: str, name: str = "", institution: UUID = PKS) -> Staff:
+    """Add a person of staff who has set the password, and the authenticator where the role needs one.
+
+    institution  another than PKS is there already
+    """
+    if institution == PKS:
+        add_institution()
     members = running["members"]
     keys = Keys(members.database, members.settings.of(MembersSettings))
     secret = pyotp.random_base32() if "administrator" in roles else ""
     with members.database.transaction(TEST) as session:
         person = accounts.add_staff(
-            session, institution_id=PKS, user=user, name=name or user.title(), role_codes=roles, context=TEST,
+            session, institution_id=institution, user=user, name=name or user.title(), role_codes=roles, context=TEST,
             granter=None,
         )  # fmt: skip
         accounts.store_password(session, person.account, passwords.hash_password(PASSWORD))

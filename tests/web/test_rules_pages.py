@@ -22,13 +22,14 @@ from services.circulation.copies import copy_items
 from services.circulation.institutions import copy_institutions
 from services.circulation.policies_store import current_policies
 from services.circulation.tables import Loan
-from tests.fakes.accounts import PKS, TEST, add_staff, new_user
+from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
 from tests.web.conftest import DESK, PHONE, Visit
 from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
-PUSAT = UUID(int=0xB1)
+# An institution of its own: other tests of pages lend, and have branches, at PKS.
+DINAS, PUSAT, MOBIL = UUID(int=0xA7), UUID(int=0xB7), UUID(int=0xB8)
 CALENDAR = "/desk/calendars/pusat"
 
 
@@ -36,12 +37,13 @@ CALENDAR = "/desk/calendars/pusat"
 def _branches(address: str) -> None:
     branches = [
         BranchCopy(id=str(PUSAT), code="pusat", name=LocalText(id="Perpustakaan Pusat"), zone="Asia/Jakarta"),
-        BranchCopy(id=str(UUID(int=0xB2)), code="keliling", name=LocalText(id="Mobil"), zone="Asia/Jayapura"),
+        BranchCopy(id=str(MOBIL), code="keliling", name=LocalText(id="Mobil"), zone="Asia/Jayapura"),
     ]
-    name = LocalText(id="PKS", en="PKS")
+    name = LocalText(id="DINAS", en="DINAS")
     copy = InstitutionCopy(
-        id=str(PKS), version=1, code="PKS", name=name, kind="public", zone="Asia/Jakarta", branches=branches
+        id=str(DINAS), version=1, code="DINAS", name=name, kind="public", zone="Asia/Jakarta", branches=branches
     )
+    add_institution(DINAS, "DINAS")
     with running["circulation"].database.transaction(TEST) as session:
         copy_institutions(session, [copy])
 
@@ -49,13 +51,13 @@ def _branches(address: str) -> None:
 @pytest.fixture(scope="module")
 def manager(address: str, _branches: None) -> Iterator[Visitor]:
     with visitor(address) as manager:
-        assert manager.sign_in(add_staff(new_user("manager"), "manager")).status_code == 303
+        assert manager.sign_in(add_staff(new_user("manager"), "manager", institution=DINAS)).status_code == 303
         yield manager
 
 
 def policies():
     with running["circulation"].database.reading(TEST) as session:
-        return current_policies(session, PKS)
+        return current_policies(session, DINAS)
 
 
 def calendar():
@@ -158,10 +160,10 @@ def test_proposed_holidays_are_confirmed_for_a_year(manager: Visitor) -> None:
 def test_a_closing_names_the_loans_that_it_moves(manager: Visitor) -> None:
     copy_id, member_id = str(UUID(int=0xB3)), str(UUID(int=0xB4))
     item = {"id": copy_id, "barcode": "B1", "title": "Robohnya Surau Kami", "status": "in_service"}
-    own = {"institution_id": str(PKS), "version": 1}
+    own = {"institution_id": str(DINAS), "version": 1}
     due_at = clock.now() + timedelta(days=7)
     loan = {
-        "id": UUID(int=0xB5), "institution_id": PKS, "version": 1, "copy_id": UUID(copy_id), "branch_id": PUSAT,
+        "id": UUID(int=0xB5), "institution_id": DINAS, "version": 1, "copy_id": UUID(copy_id), "branch_id": PUSAT,
         "borrower_id": UUID(member_id), "lent_at": clock.now(), "due_at": due_at, "due_on": due_at.date(),
         "unit": "day", "renewals": 0, "policy_version": 0, "policy_row": {}, "days": [],
     }  # fmt: skip
@@ -179,7 +181,7 @@ def test_a_closing_names_the_loans_that_it_moves(manager: Visitor) -> None:
 
 def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manager: Visitor) -> None:
     with visitor(address) as desk:
-        desk.sign_in(add_staff(new_user("desk"), "desk"))
+        desk.sign_in(add_staff(new_user("desk"), "desk", institution=DINAS))
         for path in ("/desk/policies", CALENDAR):
             page = desk.open(path)
             assert page.xpath("//fieldset[@disabled]")
