@@ -151,7 +151,7 @@ def load_sample(library: Library) -> Library:
     summary = library.command("sample", "load")
     assert summary["read"] == summary["created"] > 500
     books = summary["created"] - len(list(authorities("PKS")))  # searches do not return authority records
-    eventually(lambda: library.search()["total"] == books)
+    eventually(lambda: library.search()["total"] == books, seconds=READY_SECONDS)
     for query in QUERIES:
         for sort in SORTS:
             hits = library.search(query, sort=sort, limit=50)["hits"]
