@@ -231,15 +231,15 @@ def names_of_machine(more: Iterable[str], public_url: str) -> list[str]:
 
 def _addresses() -> list[str]:
     """List the IPv4 addresses of this machine's interfaces."""
-    found = []
+    addresses = []
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         for _, interface in socket.if_nameindex():
             try:
                 reply = fcntl.ioctl(probe, SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
             except OSError:
                 continue  # without an address
-            found.append(socket.inet_ntoa(reply[20:24]))
-    return [address for address in found if not ipaddress.ip_address(address).is_loopback]
+            addresses.append(socket.inet_ntoa(reply[20:24]))
+    return [address for address in addresses if not ipaddress.ip_address(address).is_loopback]
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -178,12 +178,12 @@ class Desk:
         return answer.is_refused
 
     def _say(self, act: str, code: str, text: LocalText, answer: Answer | None = None) -> None:
-        said = text.in_language(self._language)
+        sentence = text.in_language(self._language)
         if self._as_json:
-            result = {"status": answer.status, "answer": answer.body} if answer is not None else {"text": said}
+            result = {"status": answer.status, "answer": answer.body} if answer is not None else {"text": sentence}
             print_json({"act": act, "scan": code, **result})
         else:
-            self._print(said)
+            self._print(sentence)
 
     def _print(self, text: str) -> None:
         if not self._as_json:

@@ -238,13 +238,13 @@ async def use_slip(request: Request, body: SlipBody, members: Members) -> Respon
 async def scan(request: Request, body: ScanBody, members: Members, circulation: Circulation) -> Response:
     """A card, an alias or a QR code of the caller's institution, or the barcode of an item."""
     reply = await call(request, members.Scan, wire.ScanRequest(code=body.code))
-    found = plain(reply)
-    found["member"] = ListedMember(**found["member"]) if reply.HasField("member") else None
+    scanned = plain(reply)
+    scanned["member"] = ListedMember(**scanned["member"]) if reply.HasField("member") else None
     if reply.kind == "neither" and reply.looks_like not in _NO_ITEM:
         try:
             item = await call(request, circulation.FindItem, loans_pb2.FindItemRequest(item=body.code))
         except (Forbidden, Invalid, NotFound):
             pass
         else:
-            found |= {"kind": "item", "item": item_model(item.item), "item_state": item.state, "looks_like": ""}
-    return private(Scanned(**found))
+            scanned |= {"kind": "item", "item": item_model(item.item), "item_state": item.state, "looks_like": ""}
+    return private(Scanned(**scanned))

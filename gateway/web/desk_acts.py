@@ -285,7 +285,7 @@ class Desk:
     async def _people(self, text: str) -> list[Choice] | None:
         message = people_pb2.SearchMembersRequest(q=text[:200], limit=_MOST_CHOICES)
         try:
-            found = await call(self.request, members(self.request).SearchMembers, message)
+            reply = await call(self.request, members(self.request).SearchMembers, message)
         except (*_NO_ANSWER, Forbidden):
             return None
         return [
@@ -294,17 +294,17 @@ class Desk:
                 ", ".join(filter(None, (member.number, member.group, member.school))),
                 {"act": "member", "code": member.id},
             )
-            for member in found.members
+            for member in reply.members
         ]
 
     async def _titles(self, text: str) -> list[Choice]:
         message = catalog_pb2.SearchRequest(query=text[:200], limit=_MOST_CHOICES)
         try:
-            found = await call(self.request, catalog(self.request).Search, message)
+            reply = await call(self.request, catalog(self.request).Search, message)
         except Error:
             return []
         choices = []
-        for hit in found.hits:
+        for hit in reply.hits:
             brief = orjson.loads(hit.brief)
             detail = ", ".join(filter(None, (*brief.get("authors", [])[:1], str(brief.get("year") or ""))))
             choices.append(Choice(brief["title"], detail, {"act": "record", "code": hit.id, "member": self.member}))

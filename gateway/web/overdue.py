@@ -61,9 +61,9 @@ async def slip(request: Request) -> Response:
 
 
 def _message(request: Request) -> wire.ListLoansRequest:
-    asked = request.query_params
+    params = request.query_params
     return wire.ListLoansRequest(
-        is_overdue=True, branch=asked.get("branch", "")[:64], group=asked.get("group", "")[:200], limit=_PAGE
+        is_overdue=True, branch=params.get("branch", "")[:64], group=params.get("group", "")[:200], limit=_PAGE
     )
 
 

@@ -39,10 +39,10 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
 
     The loans and suspensions of a member that was merged into another move to that one.
     """
-    given = list(facts)
-    known = _versions(session, [UUID(fact.id) for fact in given])
+    members = list(facts)
+    known = _versions(session, [UUID(fact.id) for fact in members])
     newest: dict[UUID, MemberFact] = {}
-    for fact in given:
+    for fact in members:
         borrower_id = UUID(fact.id)
         before = newest[borrower_id].version if borrower_id in newest else known.get(borrower_id, -1)
         if fact.version > before:
@@ -52,7 +52,7 @@ def copy_members(session: Session, facts: Iterable[MemberFact]) -> int:
         for borrower_id, fact in newest.items():
             if fact.merged_into:
                 _move_loans(session, borrower_id, UUID(fact.merged_into))
-    return len(given)
+    return len(members)
 
 
 def erase_member(session: Session, borrower_id: UUID, version: int, *, institution_id: UUID | None = None) -> None:

@@ -93,10 +93,10 @@ def _places(header: Sequence[str]) -> dict[str, int]:
     folded = [re.sub(r"[^a-z]", "", cell.lower()) for cell in header]
     places = {}
     for name, names in COLUMNS.items():
-        found = [place for place, cell in enumerate(folded) if cell in names]
-        if not found:
+        columns = [place for place, cell in enumerate(folded) if cell in names]
+        if not columns:
             raise Invalid("LOANS_FILE_INVALID", why=f"{name}: {', '.join(names)}")
-        places[name] = found[0]
+        places[name] = columns[0]
     return places
 
 

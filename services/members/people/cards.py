@@ -180,13 +180,13 @@ def scan(session: Session, institution_id: UUID, code: str, *, master: MasterKey
     code = code.strip(" \r\n\t")
     qr = _read_qr(code, master)
     if qr is not None:
-        found = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.qr == qr)
-        row = session.execute(found).first()
+        query = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.qr == qr)
+        row = session.execute(query).first()
         if row is None:
             return Scanned(None, "revoked", "card_revoked")
     else:
-        found = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.code == code)
-        row = session.execute(found).first() if values.is_card_number(code) else None
+        query = select(Card.member_id, Card.state).where(Card.institution_id == institution_id, Card.code == code)
+        row = session.execute(query).first() if values.is_card_number(code) else None
         if row is None:
             return Scanned(None, looks_like=looks_like(code))
     member = session.get_one(Member, row.member_id)

@@ -44,8 +44,8 @@ def merge(session: Session, kept_id: str, merged_id: str, *, context: Context) -
     if kept_id.strip().lower() == merged_id.strip().lower():
         raise Refused("MERGE_WITH_ITSELF")
     # In the order of ids, so that two merges do not wait for one another.
-    found = {one: store.locked(session, one) for one in sorted((kept_id, merged_id))}
-    kept, merged = found[kept_id], found[merged_id]
+    locked = {member_id: store.locked(session, member_id) for member_id in sorted((kept_id, merged_id))}
+    kept, merged = locked[kept_id], locked[merged_id]
     if kept.id == merged.id:
         raise Refused("MERGE_WITH_ITSELF")
     if _kind(session, kept) != _kind(session, merged):

@@ -19,6 +19,7 @@ from services.circulation.policies import (
     seed_of,
     write_rows,
 )
+from services.members.people import categories
 
 HERE = LocalText("Dibaca di tempat.", "Read here.")
 # Named by what they name: category, collection, branch.
@@ -115,7 +116,6 @@ def test_a_set_has_a_bound():
 
 @pytest.mark.parametrize("kind", ["public", "academic", "university", "school", ""])
 def test_the_seed_of_each_kind_is_sound_and_suits_the_categories_of_members(kind):
-    categories = pytest.importorskip("services.members.people.categories")
     seed = seed_of(kind)
     codes = [category.code for category in categories.seeds_of(kind)]
     judge(seed.rows, categories=codes, default_category=seed.default_category)
