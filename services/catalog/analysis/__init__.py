@@ -7,7 +7,7 @@ for all languages, because the language of a query is unknown: a query word is o
 
 from __future__ import annotations
 
-from services.catalog.analysis.folding import MAX_TOKEN, fold, is_stop_word, squeeze, tokens
+from services.catalog.analysis.folding import MAX_TOKEN, fold, is_light_word, is_stop_word, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
 from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
 from services.catalog.analysis.spelling import as_old, is_old
@@ -21,6 +21,7 @@ __all__ = [
     "fold",
     "initials",
     "is_isbn",
+    "is_light_word",
     "is_old",
     "is_stop_word",
     "isbn13",

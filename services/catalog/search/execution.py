@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations, islice, tee
 from typing import Literal, NamedTuple
 
-from services.catalog.analysis import is_stop_word, tokens
+from services.catalog.analysis import is_light_word, tokens
 from services.catalog.index.matches import And, Boosted, DisMax, Match, Not
 from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
@@ -155,4 +155,4 @@ def relax(index: Index, query: Query) -> Match | None:
 def _has_content(part: Part) -> bool:
     if isinstance(part, Phrase):
         return True
-    return isinstance(part, Word) and not all(is_stop_word(token) for token in tokens(part.text))
+    return isinstance(part, Word) and not all(is_light_word(token) for token in tokens(part.text))

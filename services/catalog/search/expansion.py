@@ -11,7 +11,7 @@ from weakref import WeakKeyDictionary
 
 from chassis.db import Database
 from services.catalog import queries
-from services.catalog.analysis import is_stop_word, tokens
+from services.catalog.analysis import is_light_word, tokens
 from services.catalog.index.matches import DisMax, Match, Or, scaled
 from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import rank
@@ -155,7 +155,7 @@ def _spans(parts: Sequence[Part]) -> Iterator[_Span]:
             if not words_of_parts[end - 1] or not isinstance(part, Word) or part.field != first_part.field:
                 break
             words += words_of_parts[end - 1]
-            has_content = has_content or not all(map(is_stop_word, words_of_parts[end - 1]))
+            has_content = has_content or not all(map(is_light_word, words_of_parts[end - 1]))
             if has_content:
                 inverted = (
                     [*words[-count:], *words[:-count]] for count in range(1, min(_MOST_INVERTED, len(words) - 1) + 1)

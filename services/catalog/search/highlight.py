@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from services.catalog.analysis import is_stop_word, root, tokens
+from services.catalog.analysis import is_light_word, root, tokens
 from services.catalog.search.query.tree import AnyOf, Phrase, Query, Word
 from services.catalog.search.ranking.weights import PREFIX_LENGTH
 
@@ -88,7 +88,7 @@ def marks_for(query: Query) -> dict[str, Marks]:
     content_parts = [
         searched_part
         for searched_part in searched_parts
-        if not (isinstance(searched_part, Word) and is_stop_word(searched_part.text.lower()))
+        if not (isinstance(searched_part, Word) and is_light_word(searched_part.text.lower()))
     ] or searched_parts
     last_part = query.parts[-1] if query.parts else None
     marks = {}

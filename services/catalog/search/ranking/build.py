@@ -13,8 +13,8 @@ from services.catalog.analysis import (
     TITLES,
     as_old,
     initials,
+    is_light_word,
     is_old,
-    is_stop_word,
     name_key,
     root,
     squeeze,
@@ -37,7 +37,7 @@ class _Token:
     """A folded word of the query.
 
     may_be_beginning  it may be the beginning of a word
-    is_light          a stop word, a title or an article: the other words decide
+    is_light          a light word, a title or an article: the other words decide
     may_be_old        another word of the query is in old spelling, and this one has a j
     """
 
@@ -139,7 +139,7 @@ def _tokens(part: Part, *, may_be_beginning: bool) -> list[_Token] | None:
 
 
 def _is_light(token: str, word: Word) -> bool:
-    return not word.field and (is_stop_word(token) or token in TITLES or token in ARTICLES)
+    return not word.field and (is_light_word(token) or token in TITLES or token in ARTICLES)
 
 
 def _required(query_tokens: Sequence[_Token]) -> list[Match]:
