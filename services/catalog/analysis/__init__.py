@@ -7,11 +7,12 @@ for all languages, because the language of a query is unknown: a query word is o
 
 from __future__ import annotations
 
-from services.catalog.analysis.folding import MAX_TOKEN, fold, is_light_word, is_stop_word, squeeze, tokens
+from services.catalog.analysis.folding import MAX_TOKEN, fold, is_stop_word, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
 from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
 from services.catalog.analysis.spelling import as_old, is_old
 from services.catalog.analysis.stemming import root
+from services.catalog.analysis.vocabulary import is_light_word, reading_of, variants_of
 
 __all__ = [
     "ARTICLES",
@@ -29,7 +30,9 @@ __all__ = [
     "issn_of",
     "name_forms",
     "name_key",
+    "reading_of",
     "root",
     "squeeze",
     "tokens",
+    "variants_of",
 ]

@@ -37,17 +37,6 @@ apa apakah siapa siapakah mengapa kenapa bagaimana bagaimanakah kapan dimana buk
 with at or is are was were what who whom why how when where which about book books
 """
 _STOP_WORDS = frozenset(_COMMON.split())
-# Words of questions and of politeness, and how people shorten them on phones: "gimana cara buat rendang" asks for
-# rendang. They order hits a little; a query never fails because of them.
-_LIGHT = """
-gimana gmn bgmn knp kenapakah ngapain mengapakah apasih apaan mana manakah brp
-cara caranya saya aku sy kami kita kamu anda cari mencari carikan nyari suka buat bikin bantu tolong tlg mohon minta
-ada adakah mau ingin pengen pengin butuh perlu bisa dapat coba tau dong deh sih nih tuh kok ya yah
-kak yg ttg utk dgn dg dlm pd krn karena krna jg dr kpd dll dsb spt thd tsb sdh
-please help find search looking want wanna need me my you your do does did can could should would there any some
-im whats hows
-"""
-_LIGHT_WORDS = _STOP_WORDS | frozenset(_LIGHT.split())
 
 
 def fold(text: str) -> str:
@@ -77,8 +66,3 @@ def squeeze(text: str) -> str:
 def is_stop_word(token: str) -> bool:
     """Return True for words too common to rank by, and for question words."""
     return token in _STOP_WORDS
-
-
-def is_light_word(token: str) -> bool:
-    """Return True for stop words, words of questions and of politeness: the other words of a query decide."""
-    return token in _LIGHT_WORDS

@@ -14,6 +14,7 @@ from services.catalog.analysis import (
     as_old,
     initials,
     is_light_word,
+    is_stop_word,
     is_old,
     name_key,
     root,
@@ -71,7 +72,7 @@ def rank(query: Query, *, scored: bool = True) -> Match:
     bonus: list[Match] = []
     if scored:
         bonus += [as_typed for token in content_tokens if (as_typed := _as_typed(token)) is not None]
-        bonus.extend(Term("title", word, weights.COMMON) for word in light_words)
+        bonus.extend(map(_light_bonus, light_words))
         bonus.extend(_closeness_bonuses(query, query_tokens))
     if bonus:
         match = Boosted(match, tuple(bonus))
@@ -191,6 +192,12 @@ def _as_typed(token: _Token) -> Match | None:
         return Term(token.field, token.text, boost) if boost is not None else None
     # A word that is its own root already has a higher count: see ROOT_COUNTS.
     return Term("text", token.text, weights.AS_TYPED[""]) if root(token.text) != token.text else None
+
+
+def _light_bonus(word: str) -> Match:
+    if is_stop_word(word):
+        return Term("title", word, weights.COMMON)
+    return Term("any", KIND_SIGNS["title"] + root(word), weights.LIGHT)
 
 
 def _best_of(choices: list[Match]) -> Match:

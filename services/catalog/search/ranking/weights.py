@@ -34,3 +34,5 @@ PHRASE_IN = {"title": 6.0, "author": 5.0, "subject": 3.0}
 IDENTIFIER = 60.0
 # A stop word changes the order a little, and never excludes a record.
 COMMON = 0.1
+# A light word that is no stop word (cara, suka, mencari) may be a word of the title that a reader looks for.
+LIGHT = 0.5
