@@ -19,7 +19,7 @@ from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
 from chassis.sentences import sentence
 from chassis.service import Resources
-from services.catalog.importing import backfill
+from services.catalog.importing import backfill, regrouping
 from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
 from services.catalog.settings import CatalogSettings
@@ -98,9 +98,9 @@ def branches(resources: Resources) -> list[Finding]:
 
 
 def works(resources: Resources) -> list[Finding]:
-    """Check for records of an older release without a work and positions in lists."""
+    """Check for records of an older release without a work and positions in lists, or grouped by older rules."""
     with resources.database.reading(READER) as session:
-        left = backfill.count_incomplete(session)
+        left = backfill.count_incomplete(session) + regrouping.count_left(session)
     if not left:
         return [Finding("catalog works", True, sentence("CHECK_WORKS"))]
     return [

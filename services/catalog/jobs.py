@@ -12,7 +12,7 @@ from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.catalog.browse import headings
-from services.catalog.importing import backfill
+from services.catalog.importing import backfill, regrouping
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
 from services.catalog.inventory import states
@@ -43,8 +43,9 @@ def fill_shelves(resources: Resources, stop: threading.Event) -> None:
 
 
 def complete_records(resources: Resources, stop: threading.Event) -> None:
-    """Give records of an older release their works, positions in lists and headings."""
+    """Give records of an older release their works, positions in lists and headings; regroup works of older rules."""
     backfill.complete_records(resources.database, system("works"), stop)
+    regrouping.regroup_records(resources.database, system("works"), stop)
 
 
 def follow_rules(resources: Resources, stop: threading.Event) -> None:

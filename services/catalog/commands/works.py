@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Annotated
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from chassis.context import system
 from chassis.ids import parse_id
 from chassis.output import print_json, print_text
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
+from services.catalog.importing import regrouping
 from services.catalog.index.queue import enqueue
 from services.catalog.works.assignment import emit_moved_records
 from services.catalog.works.editions import load_work as load_work
@@ -87,6 +89,16 @@ def join(record: RecordId, work: WorkId, reason: Reason, json: Json = False) -> 
             emit_moved_records(session, moved, context=ACTOR)
         wait_until_indexed(resources, quiet=json)
     _print_result(work_id, len(moved), json=json)
+
+
+@app.command()
+def regroup(json: Json = False) -> None:
+    """Compute the works of all records again, by the rules of this release; decisions of librarians stay."""
+    with open_catalogue(working=True) as resources:
+        regrouping.begin(resources.database, ACTOR)
+        moved = regrouping.regroup_records(resources.database, ACTOR, threading.Event())
+        wait_until_indexed(resources, quiet=json)
+    print_json({"moved": moved}) if json else print_text(f"{moved} records moved to another work")
 
 
 def _print_result(work: UUID, moved: int, *, json: bool) -> None:

@@ -69,10 +69,16 @@ class IndexQueue(Table):
 
 
 class Installation(Table):
-    """One row: the id of this installation, which is in the markers of its indexes. Dumps of the database have it."""
+    """One row: the id of this installation, which is in the markers of its indexes. Dumps of the database have it.
+
+    works_rules  works.keys.RULES by which all records have their keys
+    regrouped    number of the last record that has keys of newer rules, while records are regrouped
+    """
 
     __tablename__ = "installation"
     id: Mapped[UUID] = mapped_column(primary_key=True)
+    works_rules: Mapped[int] = mapped_column(server_default="1")
+    regrouped: Mapped[int] = mapped_column(server_default="0")
 
 
 class IndexRebuild(Table):

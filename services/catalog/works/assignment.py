@@ -166,6 +166,37 @@ def assign_works(session: Session, arrivals: Sequence[KeyedRecord]) -> Assignmen
     return result
 
 
+class StoredWork(NamedTuple):
+    """A work whose records are regrouped: its number, the keys that its records have had, and record -> new keys."""
+
+    number: int
+    old_keys: frozenset[int]
+    keys: Mapping[int, tuple[int, ...]]
+
+
+def regroup_works(session: Session, works: Sequence[StoredWork]) -> AssignmentResult:
+    """Assign all records of these works again, by new keys; the caller holds lock_works and writes the assignments.
+
+    The part with a work's lowest record stays in it, so that its id stays; other parts get works of their own. `moved`
+    has records of other works that these merge with.
+    """
+    result = AssignmentResult()
+    _forget(session, {key for work in works for key in work.old_keys})
+    sets = WorkSets(_works_under(session, {key for work in works for keys in work.keys.values() for key in keys}))
+    assigned: dict[int, int] = {}
+    for work in works:
+        for position, numbers in enumerate(connected_parts(list(work.keys.items()))):
+            place = None if position else work.number
+            for number in numbers:
+                place = assigned[number] = sets.add(work.keys[number], place)
+    roots = _write(session, sets, list(assigned.values()), result)
+    for work in works:
+        for number, keys in work.keys.items():
+            result.assignments[number] = Assignment(roots[sets.root(assigned[number])], pack(keys))
+    result.moved = [record for record in result.moved if record.number not in assigned]
+    return result
+
+
 def remove_records(session: Session, numbers: Sequence[int]) -> list[MovedRecord]:
     """Remove records from their works; records that only they connected are separated.
 

@@ -2,48 +2,43 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from typing import NamedTuple
 
-from services.catalog.analysis import isbn13, issn_of, tokens
+from services.catalog.analysis import issn_of, tokens
 from services.catalog.marc.record import Field, Record, Tags, by_tag, pick, pick_all
 from services.catalog.record.codes import standard_number_of
 from services.catalog.record.headings import (
     NAME_TAGS,
     TITLE_SORT_LENGTH,
     names_of,
-    non_filing,
     series_of,
     subjects_of,
     title_sort_of,
 )
-from services.catalog.works.names import author_key, author_of, is_generic_title, part_of, title_words, words
+from services.catalog.works.distinctions import TitleFacts, isbns_of_record, title_facts
+from services.catalog.works.names import author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
+# The rules by which keys are computed. Keys of other rules are other numbers, so that both kinds never meet; a database
+# whose keys are of older rules is regrouped (importing.backfill).
+RULES = 2
 
-_A, _B, _I, _K, _T, _X, _Z, _AL = (frozenset(code) for code in ("a", "b", "i", "k", "t", "x", "z", "al"))
-_LINKS = ("765", "767", "775", "776")
-_OTHER_TITLES = frozenset(("130", "240", "246", "500", *_LINKS))  # fields with other titles of the work
+_A, _B, _X, _AL = (frozenset(code) for code in ("a", "b", "x", "al"))
 _KINDS = {
     **dict.fromkeys("ef", "map"), **dict.fromkeys("cdj", "music"), "g": "film", **dict.fromkeys("kopr", "object"),
 }  # fmt: skip
-_ORIGINAL = re.compile(
-    r"\A\s*(?:judul asli(?:nya)?|terjemahan(?: dari)?|diterjemahkan dari|translation of|original title|originally"
-    r" published as)\s*[:;]\s*(.{2,200})",
-    re.IGNORECASE,
-)
-_ORIGINAL_LABEL = re.compile(r"asli|original|terjemahan|translat", re.IGNORECASE)
 
 
 class Key(NamedTuple):
     """One key: `kind` names its fields, `number` (63 bits) is the hash of their values.
 
-    kind  "title": author and title · "original": author and original, uniform or linked title · "uniform": 130 ·
-          "isbn", "issn": with the title's first word · "anonymous": title, subtitle and publisher
+    kind  "title": author and title, with the subtitle or with class and originals · "original": author and original,
+          uniform or linked title · "uniform": 130 · "isbn", "issn": with the title's first word · "anonymous": title,
+          subtitle and publisher
     """
 
     kind: str
@@ -59,16 +54,21 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     if field is None:
         return []
     material = kind_of(leader, tags)
-    title = title_words(_proper(field))
-    part = part_of(field)
     author = author_of(tags)
+    facts = title_facts(field, tags, author)
+    title, part = facts.title, facts.part
     keys: dict[int, str] = {}
     if author and title and not is_generic_title(title):
-        _put(keys, "title", "w", material, author, " ".join(title), part)
-    if not _OTHER_TITLES.isdisjoint(tags):
-        _put_other_titles(keys, tags, material, author, part)
+        _put_titles(keys, material, author, facts)
+    for by, name, own_part in facts.originals:
+        _put(keys, "original", "b", material, by, " ".join(name), own_part, "")
+        _put(keys, "original", "c", material, by, " ".join(name), own_part, facts.class_code, "")
+    for uniform in tags.get("130", ()):
+        name = title_words(" ".join(pick(uniform, _A)))
+        if name and not is_generic_title(name):
+            _put(keys, "uniform", "u", material, " ".join(name), part_of(uniform) or part)
     if title:
-        for isbn in _isbns(tags):
+        for isbn in isbns_of_record(tags):
             _put(keys, "isbn", "i", material, isbn, title[0], part)
         if material == "serial":
             for issn in _issns(tags):
@@ -76,6 +76,15 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     if not author and "130" not in tags:
         _put_anonymous(keys, tags, field, material, title, part)
     return [Key(kind, number) for number, kind in list(keys.items())[:MOST_KEYS]]
+
+
+def _put_titles(keys: dict[int, str], material: str, author: str, facts: TitleFacts) -> None:
+    """Put the keys of the title: records share it that have one subtitle, or one class and one original."""
+    common = material, author, " ".join(facts.title), facts.part
+    _put(keys, "title", "b", *common, facts.subtitle)
+    if not (facts.is_collection or facts.names_volume):
+        originals = sorted({" ".join(name) for _by, name, _part in facts.originals} - {common[2]})
+        _put(keys, "title", "c", *common, facts.class_code, "|".join(originals))
 
 
 def pack(keys: Iterable[int]) -> bytes:
@@ -104,50 +113,12 @@ def kind_of(leader: str, tags: Tags) -> str:
     return _KINDS.get(leader[6:7], "text")
 
 
-def _put_other_titles(keys: dict[int, str], tags: Tags, material: str, author: str, part: str) -> None:
-    for author_, title, own_part in _other_titles(tags, author, part):
-        if author_ and title and not is_generic_title(title):
-            _put(keys, "original", "w", material, author_, " ".join(title), own_part)
-    for field in tags.get("130", ()):
-        uniform = title_words(" ".join(pick(field, _A)))
-        if uniform and not is_generic_title(uniform):
-            _put(keys, "uniform", "u", material, " ".join(uniform), part_of(field) or part)
+_RULES = str(RULES)
 
 
 def _put(keys: dict[int, str], kind: str, *values: str) -> None:
-    digest = blake2b("\x1f".join(values).encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    digest = blake2b("\x1f".join((_RULES, *values)).encode("utf-8", "surrogatepass"), digest_size=8).digest()
     keys.setdefault(int.from_bytes(digest, "big") >> 1, kind)
-
-
-def _proper(field: Field) -> str:
-    text = next(iter(pick(field, _A)), "")
-    return text[non_filing(field) :] or text
-
-
-def _other_titles(tags: Tags, author: str, part: str) -> Iterator[tuple[str, list[str], str]]:
-    """Yield the work's other titles: author, words of the title, part."""
-    for field in tags.get("240", ()):
-        if not pick(field, _K):  # selections are works of their own
-            yield author, title_words(" ".join(pick(field, _A))), part_of(field) or part
-    for field in tags.get("246", ()):
-        label = " ".join(pick(field, _I))
-        if field[1][1:2] == "1" or (label and _ORIGINAL_LABEL.search(label)):
-            yield author, title_words(" ".join(pick(field, _A))), part
-    for tag in _LINKS:
-        for field in tags.get(tag, ()):
-            by = next(iter(pick(field, _A)), "")
-            for title in pick(field, _T):
-                yield (author_key(by, inverted=True) if by else author), title_words(title), part
-    for value in pick_all(tags, "500", _A):
-        if match := _ORIGINAL.match(value):
-            yield author, title_words(match.group(1)), part
-
-
-def _isbns(tags: Tags) -> Iterator[str]:
-    for tag, code in (("020", _A), ("776", _Z)):
-        for value in pick_all(tags, tag, code):
-            if isbn := isbn13(value[:24]) or isbn13(value[:24].partition(" ")[0]):
-                yield isbn
 
 
 def _issns(tags: Tags) -> Iterator[str]:

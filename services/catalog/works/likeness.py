@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chassis.sentences import LocalText, sentence
-from services.catalog.marc.record import Record, by_tag, pick
+from services.catalog.marc.record import Record, by_tag
+from services.catalog.works.distinctions import title_facts
 from services.catalog.works.keys import Key, keys_of, kind_of
-from services.catalog.works.names import author_of, is_generic_title, part_of, title_words
+from services.catalog.works.names import author_of, is_generic_title
 
 # The weight of a shared key, 1 to 100, and the key of its sentence.
 EVIDENCE = {
@@ -37,6 +38,7 @@ class ComparedRecord:
     author: str
     title: tuple[str, ...]
     part: str
+    subtitle: str
     keys: tuple[Key, ...]
 
 
@@ -44,10 +46,14 @@ def compared_record(record: Record) -> ComparedRecord:
     """Return the data of a record that are compared."""
     tags = by_tag(record.fields)
     field = next(iter(tags.get("245", ())), None)
-    title = () if field is None else tuple(title_words(" ".join(pick(field, frozenset("a")))))
-    part = "" if field is None else part_of(field)
+    author = author_of(tags)
     keys = tuple(keys_of(record.leader, tags))
-    return ComparedRecord(kind_of(record.leader, tags), author_of(tags), title, part, keys)
+    if field is None:
+        return ComparedRecord(kind_of(record.leader, tags), author, (), "", "", keys)
+    facts = title_facts(field, tags, author)
+    return ComparedRecord(
+        kind_of(record.leader, tags), author, tuple(facts.title), facts.part, facts.subtitle, keys
+    )
 
 
 def compare(left: ComparedRecord, right: ComparedRecord) -> Likeness:
@@ -80,4 +86,6 @@ def _differences(left: ComparedRecord, right: ComparedRecord) -> tuple[LocalText
         reasons.append(sentence("LIKENESS_OTHER_TITLE"))
     elif is_generic_title(left.title):
         reasons.append(sentence("LIKENESS_GENERIC"))
+    elif left.subtitle != right.subtitle:
+        reasons.append(sentence("LIKENESS_OTHER_SUBTITLE"))
     return tuple(reasons)

@@ -44,6 +44,16 @@ _YEARLY = re.compile(
     "dalam angka|laporan tahunan|annual report|laporan kinerja|buku tahunan|laporan kegiatan|statistik daerah"
     "|profil kesehatan|statistical yearbook"
 )
+# Words between titles and names that editions write as a word, as "&" or not at all.
+_JOINING = frozenset(("and", "dan", "und", "en", "et"))
+_QUALITY = (
+    r"(?:\d{1,4}(?:st|nd|rd|th)?|[ivx]{1,4}|ke|pertama|kedua|ketiga|keempat|kelima|keenam|ketujuh|kedelapan|kesembilan"
+    r"|kesepuluh|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|revisi|direvisi|rev|revised|baru|terbaru"
+    r"|new|updated|lengkap|diperbarui|diperluas|enlarged|expanded|international|internasional)"
+)
+_EDITION = re.compile(
+    rf" (?:(?:edisi|edition|edn?|cetakan|cet|ctk)(?: {_QUALITY})+|(?:{_QUALITY} )+(?:edisi|edition|edn?|cetakan))\Z"
+)
 _NAME = frozenset("a")
 _BODY = frozenset("ab")
 _RELATION = frozenset("e4")
@@ -81,7 +91,34 @@ def title_words(text: str) -> list[str]:
     if " / " in text or " : " in text:
         text = text.partition(" / ")[0].partition(" : ")[0]
     title = words(text)
-    return title[1:] if len(title) > 1 and title[0] in _ARTICLES else title
+    if len(title) > 1 and title[0] in _ARTICLES:
+        title = title[1:]
+    joined = without_joining(title)
+    return without_edition(joined) if len(joined) > 1 else joined
+
+
+def without_joining(title: list[str]) -> list[str]:
+    """Remove "and" in its languages, because "&" is no word; a title of nothing else stays."""
+    if _JOINING.isdisjoint(title):
+        return title
+    return [word for word in title if word not in _JOINING] or title
+
+
+def without_edition(title: list[str]) -> list[str]:
+    """Remove a statement of edition from the end: EDISI 4, edisi revisi, 2nd ed."""
+    if not any(word in title for word in ("edisi", "edition", "edn", "ed", "cetakan", "cet", "ctk")):
+        return title
+    text = f" {' '.join(title)}"
+    while (shorter := _EDITION.sub("", text)) != text and shorter:
+        text = shorter
+    return text.split()
+
+
+def numbered_part(title: list[str]) -> tuple[list[str], str]:
+    """Divide a title that ends in a volume (`kimia dasar jilid 2`) into the title and the number; "" without one."""
+    if len(title) > 2 and title[-2] in _DESIGNATIONS and (title[-1].isdigit() or _ROMAN.match(title[-1])):
+        return title[:-2], plain_number(title[-1])
+    return title, ""
 
 
 def is_generic_title(title: Sequence[str]) -> bool:

@@ -68,6 +68,11 @@ def test_who_moves_gets_a_new_version_and_the_index_and_others_hear_of_it(works:
     assert [str(works.record_id("2")) in event for event in events] == [True]
 
 
+def test_a_record_of_several_originals_does_not_connect_their_works(works: Works) -> None:
+    works.put(made("1", "satu"), made("2", "dua"), made("3", "tiga", "satu", "dua"))
+    assert works.partition() == of("1", "2", "3")
+
+
 def test_a_merged_work_that_merges_on_leads_to_the_last(works: Works) -> None:
     for number, keys in (
         ("1", ["satu"]),
@@ -135,7 +140,7 @@ def test_any_order_in_one_batch_gives_the_same_works(works: Works, order: tuple[
     assert works.partition() == of("123")
 
 
-KEYS = st.lists(st.sampled_from(["satu", "dua", "tiga", "empat", "lima"]), min_size=1, max_size=3, unique=True)
+KEYS = st.lists(st.sampled_from(["satu", "dua", "tiga", "empat", "lima"]), min_size=1, max_size=2, unique=True)
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from services.catalog.marc.record import Record, by_tag
@@ -21,7 +23,7 @@ def with_leader(record: Record, leader: str) -> Record:
     return Record(leader, record.fields)
 
 
-def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: str) -> Record:
+def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: Any) -> Record:
     """A record whose 245 says more: subfields after $a."""
     record = book("9", title, author=author, **other)
     field = next(field for field in record.fields if field[0] == "245")
@@ -29,6 +31,24 @@ def titled(title: str, *more: list[str], author: str = "Navis, A. A.", **other: 
         field += extra_field
     return record
 
+
+def classed(title: str, ddc: str, subtitle: str, *more: list[str]) -> Record:
+    """A book with a class, and a subtitle unless it is empty."""
+    fields = [["082", "04", "a", ddc], *more]
+    return titled(title, *([["b", subtitle]] if subtitle else []), more=fields)
+
+
+def in_series(title: str, volume: str, subtitle: str, **other: Any) -> Record:
+    """A volume of a series that has the title's name."""
+    series = ["490", "0 ", "a", f"{title} ;", *(["v", volume] if volume else [])]
+    more = [series, *other.pop("more", [])]
+    return titled(title, *([["b", subtitle]] if subtitle else []), more=more, **other)
+
+
+OMNIBUS = book(
+    "1", "Sense and sensibility", author="Austen, Jane",
+    more=[["246", "11", "a", "Pride and prejudice"], ["765", "0 ", "t", "Mansfield Park"]],
+)  # fmt: skip
 
 ONE_WORK = {
     "editions of other years": (BUMI, book("3", "Bumi manusia", author="Toer, Pramoedya Ananta", year="2005")),
@@ -79,9 +99,61 @@ ONE_WORK = {
     "Roman and other numbers of one volume": (
         titled("Sejarah Minangkabau", ["n", "Jilid II"]), titled("Sejarah Minangkabau", ["n", "2"]),
     ),
+    "a subtitle, and the same form of literature in another country's class": (
+        classed("Hujan bulan Juni", "899.2211", "sepilihan sajak"), classed("Hujan bulan Juni", "811", "poems"),
+    ),
+    "one subtitle and other classes": (
+        classed("Manajemen pemasaran", "658.8", "analisis dan perencanaan"),
+        classed("Manajemen pemasaran", "338", "analisis & perencanaan"),
+    ),
+    "an edition in capitals inside the title": (titled("KIMIA DASAR EDISI 4"), titled("Kimia dasar")),
+    "a revised edition inside the title": (titled("KIMIA DASAR EDISI REVISI"), titled("Kimia dasar edisi keempat")),
+    "an edition after a stroke": (titled("Kimia dasar / ed. 2"), titled("Kimia dasar /ed. 3")),
+    "an edition in English": (titled("Basic chemistry, 2nd rev. ed."), titled("Basic chemistry")),
+    "an ampersand and a word": (titled("Sejarah & budaya"), titled("Sejarah dan budaya")),
+    "an ampersand and an English word": (titled("War & peace"), titled("War and peace")),
+    "a volume inside the title": (titled("Kimia dasar jilid II"), titled("Kimia dasar", ["n", "Jilid 2"])),
+    "volumes of one series in two editions": (
+        in_series("Supernova", "3", "petir", year="2004"), in_series("Supernova", "3", "Petir", year="2012"),
+    ),
+    "other series of publishers": (
+        titled("Pride and prejudice", author="Austen, Jane", more=[["490", "0 ", "a", "Penguin classics ;", "v", "7"]]),
+        titled("Pride and prejudice", author="Austen, Jane", more=[["490", "0 ", "a", "Everyman", "v", "22"]]),
+    ),
+    "an original that has a subtitle, of one class": (
+        classed("Bumi manusia", "899.2213", "sebuah roman"),
+        classed("This earth of mankind", "899.2213", "", ["240", "10", "a", "Bumi manusia."]),
+    ),
 }  # fmt: skip
 
 APART = {
+    "volumes of a series": (in_series("Supernova", "1", ""), in_series("Supernova", "2", "")),
+    "volumes of a series by added entry": (
+        titled("Supernova", more=[["800", "1 ", "a", "Navis, A. A.", "t", "Serial Supernova ;", "v", "ke-1"]]),
+        titled("Supernova", more=[["800", "1 ", "a", "Navis, A. A.", "t", "Serial Supernova ;", "v", "ke-2"]]),
+    ),
+    "volumes of a series without numbers": (in_series("Supernova", "", "akar"), in_series("Supernova", "", "petir")),
+    "poems and a novel": (
+        classed("Hujan bulan Juni", "899.2211", "sepilihan sajak"), classed("Hujan bulan Juni", "899.2213", "novel"),
+    ),
+    "subtitles and originals that differ": (
+        classed("Rahasia", "158.1", "hukum tarik", ["240", "10", "a", "The secret"]),
+        classed("Rahasia", "158.1", "kekuatan", ["240", "10", "a", "The power"]),
+    ),
+    "an omnibus and a part of it": (OMNIBUS, titled("Pride and prejudice", author="Austen, Jane")),
+    "an omnibus by added entries and a part of it": (
+        titled("Sense and sensibility", ["b", "and Pride and prejudice"], author="Austen, Jane",
+               more=[["700", "12", "a", "Austen, Jane", "t", "Pride and prejudice"]]),
+        titled("Pride and prejudice", author="Austen, Jane"),
+    ),
+    "volumes under the ISBN of their set": (
+        in_series("Supernova", "1", "", more=[["020", "  ", "a", "9789799731234 (no.jil.lengkap)"]]),
+        in_series("Supernova", "2", "", more=[["020", "  ", "a", "9789799731234 (no.jil.lengkap)"]]),
+    ),
+    "books under the ISBN of a set": (
+        titled("Kemarau satu", author="", more=[["020", "  ", "a", "9789799731234", "q", "set"]]),
+        titled("Kemarau dua", author="", more=[["020", "  ", "a", "9789799731234", "q", "set"]]),
+    ),
     "another author": (titled("Kemarau", author="Navis, A. A."), titled("Kemarau", author="Hamid, Ismail")),
     "another volume": (titled("Sejarah", ["n", "Jilid 1"]), titled("Sejarah", ["n", "Jilid 2"])),
     "a part with a name": (titled("Tambo alam", ["p", "Adat"]), titled("Tambo alam", ["p", "Sejarah"])),
@@ -161,8 +233,14 @@ def test_numbers_in_one_form(word: str, form: str) -> None:
     assert plain_number(word) == form
 
 
+def _check(number: int) -> str:
+    """The check digit of a ten-digit ISBN."""
+    total = sum((10 - at) * int(digit) for at, digit in enumerate(f"{number:09}"))
+    return "0123456789X"[-total % 11]
+
+
 def test_keys_are_few_fit_a_column_and_come_back_from_their_row() -> None:
-    many = Record(BUMI.leader, [*BUMI.fields, *(["775", "  ", "t", f"Judul lain {at}"] for at in range(100))])
+    many = Record(BUMI.leader, [*BUMI.fields, *(["020", "  ", "a", f"{at:09}{_check(at)}"] for at in range(100))])
     keys = [key.number for key in keys_of(many.leader, by_tag(many.fields))]
     assert len(keys) == len(set(keys)) == 12
     assert all(0 <= key < 2**63 for key in keys)
