@@ -101,9 +101,7 @@ def _regroup_batch(session: Session, after: int) -> tuple[int | None, list[Moved
 
 def _regroup(session: Session, works: set[int], after: int) -> list[MovedRecord]:
     rows = session.execute(
-        select(
-            Record.number, Record.version, Record.index_changes, Record.work_number, Record.work_keys, Record.marc
-        )
+        select(Record.number, Record.version, Record.index_changes, Record.work_number, Record.work_keys, Record.marc)
         .where(Record.work_number.in_(works), Record.deleted_at.is_(None))
         .order_by(Record.number)
     ).all()

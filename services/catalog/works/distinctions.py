@@ -179,9 +179,7 @@ def _has_several_works(field: Field, tags: Tags, title: list[str]) -> bool:
     return False
 
 
-def _originals(
-    tags: Tags, author: str, title: list[str], part: str
-) -> tuple[tuple[str, tuple[str, ...], str], ...]:
+def _originals(tags: Tags, author: str, title: list[str], part: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     """Return the titles of the original; of several different ones a single uniform title, else none."""
     found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     uniform: set[tuple[str, ...]] = set()
@@ -222,9 +220,7 @@ def _other_titles(tags: Tags, author: str, part: str) -> Iterator[tuple[str, str
 
 def isbns_of_record(tags: Tags) -> Iterator[str]:
     """Yield the ISBNs of the record's own volume: not those of a set, and not those of several volumes."""
-    values = [
-        (value, " ".join(pick(field, _Q))) for field in tags.get("020", ()) for value in pick(field, _A)
-    ]
+    values = [(value, " ".join(pick(field, _Q))) for field in tags.get("020", ()) for value in pick(field, _A)]
     of_volumes = {value for value, qualifier in values if _OF_VOLUME.search(f"{value[9:]} {qualifier}")}
     several = len({isbn13(value[:24].partition(" ")[0]) for value in of_volumes}) > 1
     for value, qualifier in values:

@@ -64,9 +64,9 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
         _put(keys, "original", "b", material, by, " ".join(name), own_part, "")
         _put(keys, "original", "c", material, by, " ".join(name), own_part, facts.class_code, "")
     for uniform in tags.get("130", ()):
-        name = title_words(" ".join(pick(uniform, _A)))
-        if name and not is_generic_title(name):
-            _put(keys, "uniform", "u", material, " ".join(name), part_of(uniform) or part)
+        uniform_title = title_words(" ".join(pick(uniform, _A)))
+        if uniform_title and not is_generic_title(uniform_title):
+            _put(keys, "uniform", "u", material, " ".join(uniform_title), part_of(uniform) or part)
     if title:
         for isbn in isbns_of_record(tags):
             _put(keys, "isbn", "i", material, isbn, title[0], part)

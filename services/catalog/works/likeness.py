@@ -51,9 +51,7 @@ def compared_record(record: Record) -> ComparedRecord:
     if field is None:
         return ComparedRecord(kind_of(record.leader, tags), author, (), "", "", keys)
     facts = title_facts(field, tags, author)
-    return ComparedRecord(
-        kind_of(record.leader, tags), author, tuple(facts.title), facts.part, facts.subtitle, keys
-    )
+    return ComparedRecord(kind_of(record.leader, tags), author, tuple(facts.title), facts.part, facts.subtitle, keys)
 
 
 def compare(left: ComparedRecord, right: ComparedRecord) -> Likeness:

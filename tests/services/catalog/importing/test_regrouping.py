@@ -36,10 +36,8 @@ def works(database: Database, import_: Importer) -> Works:
         rows = {row.control_key[-1]: row for row in columns}
         session.execute(delete(WorkKey))
         for key in "123456":
-            if key == "5":
-                work = rows["2"].work_number  # free, because the second volume is with the first
-            else:
-                work = rows["1" if key in "123" else key].work_number
+            # The second volume's work is free, because the volume is with the first.
+            work = rows["2" if key == "5" else "1" if key in "123" else key].work_number
             old_key = 1 if key in "123" else int(key)
             values = {"work_number": work, "work_keys": pack([old_key])}
             session.execute(update(Record).where(Record.number == rows[key].number).values(**values))
