@@ -29,6 +29,7 @@ from chassis.service import Service
 from chassis.table_access import SET_INSTITUTION, grant, refuse_changes
 
 LOCK = 0x52414E47  # "RANG": one migration at a time in a database
+CONNECT_SECONDS = 2
 # A migration gives up a table in use after this time, rolls back, and begins again: readers queue behind it meanwhile,
 # and PostgreSQL looks for a deadlock only after a second, when it could end the other transaction instead.
 LOCK_TIMEOUT = "100ms"
@@ -62,7 +63,7 @@ def migrate(service: Service, *, owner_url: str, app_url: str = "") -> list[str]
     try:
         _create_database(url)
         # A local import: the embedded edition starts without psycopg. Migrations have no limit but that for locks.
-        from chassis.postgres import CONNECT_SECONDS, TCP
+        from chassis.postgres import TCP
 
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS, **TCP})
         deadline = time.monotonic() + BLOCKED_SECONDS

@@ -6,12 +6,12 @@ import logging
 import select
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import psycopg
-from psycopg.abc import RV, PQGen
+from psycopg.abc import RV, PQGen, PQGenConn
 from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -21,11 +21,16 @@ from chassis.context import Context
 
 log = logging.getLogger(__name__)
 
-# A caller of the gateway waits 5 s. The waits for a place in the pool, for a silent idle connection and for a new one
-# are 4 s together, so the caller gets DATABASE_UNAVAILABLE before its own time ends.
+# A caller knows within 2 s that the server is silent: after the waits for an answer on an idle connection and for a new
+# one, or after a statement without an answer and a new connection that gets none either. A server that is slow but
+# answers new connections is waited for as long as the statement may take.
 POOL_SECONDS = 1.0
-PING_SECONDS = 1.0
-CONNECT_SECONDS = 2
+PING_SECONDS = 0.5
+QUIET_SECONDS = (
+    0.5  # of a statement, until a new connection asks whether the server is there; and between two questions
+)
+CONNECT_SECONDS = 1.8
+RECONNECT_SECONDS = 1.2  # after one of those waits
 # Longest statement: of a reader, of a caller's write, and of a command or job, which have no deadline.
 READ_SECONDS = 3.0
 WRITE_SECONDS = 10.0
@@ -45,6 +50,19 @@ SERVER_OPTIONS = (
 )
 
 
+Sent, Yielded = TypeVar("Sent"), TypeVar("Yielded")
+
+
+class _Thread(threading.local):
+    """Of the connection that this thread opens: until when; and when it last waited for a server in vain."""
+
+    connect_until = float("inf")
+    silence_at = float("-inf")
+
+
+_thread = _Thread()
+
+
 class BoundedConnection(psycopg.Connection[Any]):
     """A connection whose waits for the server end after `limit_seconds`; a connection that was silent is closed.
 
@@ -53,18 +71,68 @@ class BoundedConnection(psycopg.Connection[Any]):
 
     limit_seconds = READ_SECONDS + MARGIN_SECONDS
     used_at = float("-inf")  # see is_fresh
+    is_silent: Callable[[], bool] = staticmethod(lambda: False)  # asks the server by a new connection
+
+    @classmethod
+    def connect_within(cls, seconds: float, *arguments: Any, **parameters: Any) -> Self:
+        """Connect, to all addresses of a name together within this time: psycopg's own limit is 2 s at least.
+
+        raises  psycopg.errors.ConnectionTimeout, psycopg.Error
+        """
+        _thread.connect_until = time.monotonic() + seconds
+        try:
+            return cls.connect(*arguments, **parameters)
+        finally:
+            _thread.connect_until = float("inf")
+
+    @classmethod
+    def _connect_gen(cls, conninfo: str = "") -> PQGenConn[Self]:
+        until = _thread.connect_until
+
+        def check() -> None:
+            if time.monotonic() > until:
+                raise psycopg.errors.ConnectionTimeout("no answer to a new connection")
+
+        return _checked(super()._connect_gen(conninfo), check)
 
     def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
         if timeout is not None:
             return super().wait(gen, interval=interval, timeout=timeout)
+        quiet_at = time.monotonic() + QUIET_SECONDS
+
+        def check() -> None:
+            nonlocal quiet_at
+            if time.monotonic() < quiet_at:
+                return
+            if self.is_silent():
+                raise psycopg.OperationalError("the server does not answer")
+            quiet_at = time.monotonic() + QUIET_SECONDS
+
+        # The wait of a ping ends before; a new connection follows it.
+        watched = gen if self.limit_seconds <= QUIET_SECONDS else _checked(gen, check)
         try:
-            return super().wait(gen, interval=interval, timeout=self.limit_seconds)
+            return super().wait(watched, interval=interval, timeout=self.limit_seconds)
         except psycopg.OperationalError:
             if self.pgconn.transaction_status != TransactionStatus.ACTIVE:
                 raise
             # No answer in time: the server still has the statement.
             self.close()
-            raise psycopg.OperationalError(f"no answer within {self.limit_seconds:g} s") from None
+            _thread.silence_at = time.monotonic()
+            raise psycopg.OperationalError("no answer in time") from None
+
+
+def _checked(gen: Generator[Yielded, Sent, RV], check: Callable[[], None]) -> Generator[Yielded, Sent, RV]:
+    """Run a generator of psycopg; check whenever the server has sent nothing for an interval."""
+    try:
+        command = next(gen)
+        while True:
+            ready = yield command
+            if not ready:
+                check()
+            command = gen.send(ready)
+    except StopIteration as end:
+        result: RV = end.value
+        return result
 
 
 class Availability:
@@ -76,8 +144,10 @@ class Availability:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
+        self._lock, self._asking = threading.Lock(), threading.Lock()
         self._away_since: float | None = None
+        self._is_silent = False
+        self._asked_at = float("-inf")
         self._changed_at = self._next_attempt = self._loss_logged_at = float("-inf")
 
     @contextmanager
@@ -96,6 +166,21 @@ class Availability:
             raise
         self._note_success(started_at)
 
+    def is_silent(self, connect: Callable[[], object]) -> bool:
+        """Whether a new connection gets no answer. A refusal is one: then the kernel ends the old connections, too.
+
+        One thread asks, and the others wait for what it learns.
+        """
+        with self._asking:
+            if time.monotonic() - self._asked_at > QUIET_SECONDS:
+                try:
+                    with self.attempt():
+                        connect()
+                except psycopg.Error:
+                    log.debug("database_not_reached", extra={"database": self._name})
+                self._asked_at = time.monotonic()
+            return self._is_silent
+
     def note_loss(self, problem: BaseException | None) -> None:
         """Log that an open connection was lost, at most once a minute: new connections may well succeed."""
         now = time.monotonic()
@@ -110,12 +195,16 @@ class Availability:
         with self._lock:
             self._next_attempt = now + RETRY_SECONDS
             # An attempt that began before the last change says nothing about now.
-            if self._away_since is not None or started_at < self._changed_at:
+            if started_at < self._changed_at:
+                return
+            self._is_silent = isinstance(problem, psycopg.errors.ConnectionTimeout)
+            if self._away_since is not None:
                 return
             self._away_since = self._changed_at = now
         log.warning("database_away", extra={"database": self._name, "why": _first_line(problem)})
 
     def _note_success(self, started_at: float) -> None:
+        self._is_silent = False
         if self._away_since is None:
             return
         with self._lock:
@@ -175,11 +264,17 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     )
 
     @event.listens_for(engine, "do_connect")
-    def _connect(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> BoundedConnection:
+    def _open(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> BoundedConnection:
         options = f"{SERVER_OPTIONS} {parameters.pop('options', '')}"
-        limits = {"connect_timeout": CONNECT_SECONDS, **TCP, **parameters, "options": options}
+        limits = {**TCP, **parameters, "options": options}
+        silent_seconds = time.monotonic() - _thread.silence_at
+        seconds = CONNECT_SECONDS if silent_seconds > RETRY_SECONDS else RECONNECT_SECONDS
         with availability.attempt():
-            return BoundedConnection.connect(*arguments, **limits)
+            connection = _connect(seconds, *arguments, **limits)
+        connection.is_silent = lambda: availability.is_silent(
+            lambda: _connect(RECONNECT_SECONDS, *arguments, **limits).close()
+        )
+        return connection
 
     @event.listens_for(engine, "checkin")
     def _limit_ping(connection: Any, _record: Any) -> None:
@@ -203,7 +298,14 @@ def open_connection(url: URL) -> BoundedConnection:
     """Open a connection outside a pool that commits each statement. Raises psycopg.Error."""
     plain = url.set(drivername="postgresql").render_as_string(hide_password=False)
     with availability_of(url).attempt():
-        return BoundedConnection.connect(plain, autocommit=True, connect_timeout=CONNECT_SECONDS, **TCP)
+        return _connect(CONNECT_SECONDS, plain, autocommit=True, **TCP)
+
+
+def _connect(seconds: float, *arguments: Any, **parameters: Any) -> BoundedConnection:
+    """Connect within this time, or that of the URL."""
+    if "connect_timeout" in parameters:
+        seconds = float(parameters["connect_timeout"])
+    return BoundedConnection.connect_within(seconds, *arguments, **parameters)
 
 
 def statement_seconds(context: Context, *, is_write: bool) -> float:

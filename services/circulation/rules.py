@@ -294,17 +294,22 @@ def suspension_after(
 ) -> tuple[SuspensionDays, int | None]:
     """Return the suspension of a late return.
 
-    Returns of one day count once, at the longest; a new suspension follows the one before.
+    Returns of one day count once, at the longest; what is new follows the last suspension, which an act on paper may
+    come before.
 
     days     calendar days, at least 1
     earlier  (day of the return, suspension) of the borrower, in the order of their ends
     returns  the suspension, and the index of the earlier one that it replaces
     """
-    for index, (day, suspension) in enumerate(earlier):
-        if day == returned_on:
-            longest = max(days, suspension.days)
-            return _days(suspension.begins_on, longest), index
+    of_day = [index for index, (day, _) in enumerate(earlier) if day == returned_on]
     last = max((suspension.ends_on for _, suspension in earlier), default=None)
+    if of_day:
+        days -= sum(earlier[index][1].days for index in of_day)
+        known = earlier[of_day[-1]][1]
+        if days <= 0:
+            return known, of_day[-1]
+        if known.ends_on == last:
+            return _days(known.begins_on, known.days + days), of_day[-1]
     begins_on = returned_on if last is None else max(returned_on, last + timedelta(days=1))
     return _days(begins_on, days), None
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import OperationalError
 
 from chassis import postgres
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
+from tests.conditions import eventually
+from tests.fakes.proxy import Proxy, proxy_to
 
 SHOW = text("SHOW statement_timeout")
+KNOWN_SECONDS = 2.0  # until a caller knows that the server is silent
 
 
 @pytest.fixture
@@ -23,6 +29,54 @@ def database(postgres_url: str) -> Iterator[Database]:
     database = Database(postgres_url, pool_size=2)
     yield database
     database.close()
+
+
+@pytest.fixture
+def proxied(postgres_url: str) -> Iterator[tuple[Database, Proxy]]:
+    """A database behind a proxy."""
+    url = make_url(postgres_url)
+    with proxy_to(str(url.host), int(url.port or 0)) as proxy:
+        database = Database(url.set(port=proxy.port).render_as_string(hide_password=False), pool_size=2)
+        yield database, proxy
+        database.close()
+
+
+@pytest.mark.parametrize("moment", ["idle", "in a transaction", "at the first connection"])
+def test_a_silent_server_is_known_within_two_seconds(proxied: tuple[Database, Proxy], moment: str) -> None:
+    database, proxy = proxied
+    with ExitStack() as stack:
+        if moment == "idle":
+            database.rows("SELECT 1", ())
+            time.sleep(postgres.FRESH_SECONDS)
+        session = stack.enter_context(database.reading(READER)) if moment == "in a transaction" else None
+        proxy.stall()
+        start = time.monotonic()
+        with pytest.raises((Unavailable, OperationalError)) as raised:
+            session.execute(text("SELECT 1")) if session is not None else database.rows("SELECT 1", ())
+        seconds = time.monotonic() - start
+    assert "DATABASE_UNAVAILABLE" in str(raised.value) or session is not None
+    assert seconds < KNOWN_SECONDS
+    proxy.silence()
+    proxy.open()
+    eventually(lambda: _answers(database))
+
+
+def _answers(database: Database) -> bool:
+    try:
+        return database.rows("SELECT 1", ()) == [(1,)]
+    except Unavailable:
+        return False
+
+
+def test_a_slow_server_is_waited_for(proxied: tuple[Database, Proxy], caplog: pytest.LogCaptureFixture) -> None:
+    database, proxy = proxied
+    proxy.delay_seconds = 0.1  # a new connection takes 0.7 s
+    assert database.rows("SELECT 1", ()) == [(1,)]
+    with database.reading(Context(deadline=time.monotonic() + 60)) as session:
+        session.execute(text("SELECT pg_sleep(1.7)"))
+    time.sleep(postgres.FRESH_SECONDS)
+    assert database.rows("SELECT 1", ()) == [(1,)]
+    assert "database_away" not in caplog.text
 
 
 def test_statements_are_limited_by_kind_of_work(database: Database) -> None:

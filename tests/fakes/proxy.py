@@ -6,6 +6,7 @@ import contextlib
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,6 +22,7 @@ class Proxy:
         self._selector = selectors.DefaultSelector()
         self._lock = threading.Lock()
         self._shut = self._stalled = self._ended = False
+        self.delay_seconds = 0.0  # of everything that passes, one piece after the other
         self._selector.register(self._listener, selectors.EVENT_READ)
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -83,6 +85,7 @@ class Proxy:
         try:
             data = source.recv(65536)
             if data:
+                time.sleep(self.delay_seconds)
                 self._pairs[source].sendall(data)
                 return
         except OSError:

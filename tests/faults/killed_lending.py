@@ -1,7 +1,8 @@
-"""`up` whose worker kills itself once at a point that a file names, while desks lend.
+"""`up` whose worker kills itself once at a point that a file names, while desks lend; and an import that does so.
 
-python -m tests.faults.killed_lending         the supervisor, with one worker
-python -m tests.faults.killed_lending HANDLE  the worker
+python -m tests.faults.killed_lending                     the supervisor, with one worker
+python -m tests.faults.killed_lending HANDLE              the worker
+python -m tests.faults.killed_lending import POINT NUMBER FILE …  `loans import`, killed when it is there for this time
 """
 
 from __future__ import annotations
@@ -11,23 +12,34 @@ import signal
 import socket
 import sys
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from chassis import outbox, up
+from chassis import cli, outbox, up
 from chassis.bus import local_delivery
 from chassis.output import print_json
 from chassis.settings import load
 from chassis.supervisor import Supervisor
+from services.circulation import importing
 from services.circulation.rpc import loans
 
 # Before and after the function of each point.
 POINTS: dict[str, tuple[Any, str, str]] = {
-    "act.before_commit": (loans, "write_check_out", "after"),
-    "act.after_commit": (loans.LoanMethods, "CheckOut", "after"),
+    "check_out.before_commit": (loans, "write_check_out", "after"),
+    "check_out.after_commit": (loans.LoanMethods, "CheckOut", "after"),
+    "renewal.before_commit": (loans, "write_renewals", "after"),
+    "renewal.after_commit": (loans.LoanMethods, "RenewLoan", "after"),
+    "check_in.before_commit": (loans, "write_check_in", "after"),
+    "check_in.after_commit": (loans.LoanMethods, "CheckIn", "after"),
     "relay.before_mark": (outbox, "_mark", "before"),
     "handler.after_commit": (local_delivery.Batch, "handle", "after"),
+}
+# Within the transaction of a batch of an import, and after it.
+POINTS_OF_IMPORT: dict[str, tuple[Any, str, str]] = {
+    "loan.before_commit": (importing, "write_check_out", "after"),
+    "batch.after_commit": (importing.LoanImport, "_write_at_once", "after"),
 }
 
 
@@ -36,15 +48,10 @@ def point_file() -> Path:
     return load().data / "kill-at"
 
 
-def arm(point: str, file: Path) -> None:
-    """Kill this process at the point while the file names it."""
-    owner, name, moment = POINTS[point]
+def arm(place: tuple[Any, str, str], kill: Callable[[], None]) -> None:
+    """Call a function that may kill this process before or after another one."""
+    owner, name, moment = place
     function: Callable[..., Any] = getattr(owner, name)
-
-    def kill() -> None:
-        if file.exists() and file.read_text() == point:
-            file.unlink()
-            os.kill(os.getpid(), signal.SIGKILL)
 
     @wraps(function)
     def armed(*args: Any, **kwargs: Any) -> Any:
@@ -56,6 +63,24 @@ def arm(point: str, file: Path) -> None:
         return answer
 
     setattr(owner, name, armed)
+
+
+def kill_once(point: str, file: Path) -> None:
+    """Kill this process while the file names the point."""
+    if file.exists() and file.read_text() == point:
+        file.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def import_loans(point: str, number: int, words: list[str]) -> None:
+    """Run `loans import`; at this time at the point kill this process."""
+    times = count(1)
+    arm(
+        POINTS_OF_IMPORT[point],
+        lambda: os.kill(os.getpid(), signal.SIGKILL) if next(times) == number else None,
+    )
+    sys.argv = ["rangkiang", "loans", "import", *words]
+    cli.main()
 
 
 def supervise() -> int:
@@ -73,8 +98,12 @@ def supervise() -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) == 1:
-        sys.exit(supervise())
-    for point in POINTS:
-        arm(point, point_file())
-    up.worker(int(sys.argv[1]))
+    match sys.argv[1:]:
+        case []:
+            sys.exit(supervise())
+        case ["import", point, number, *words]:
+            import_loans(point, int(number), words)
+        case [handle]:
+            for name, place in POINTS.items():
+                arm(place, partial(kill_once, name, point_file()))
+            up.worker(int(handle))

@@ -42,7 +42,7 @@ def test_a_database_that_is_away_is_503_everywhere_and_one_line_a_change(drilled
         drilled.proxy.shut()
         eventually(lambda: serve.events("database_away") == 1)
         # Answers that were on their way when the connections were cut may still arrive.
-        eventually(lambda: 200 not in clients.statuses_of(seconds=1), seconds=RECOVERY_SECONDS)
+        eventually(lambda: set(clients.statuses_of(seconds=1)) == {503}, seconds=RECOVERY_SECONDS)
         clients.statuses_of(seconds=3)
         away, without_retry_after = dict(clients.statuses), clients.without_retry_after
         problem = httpx.get(f"{address}{PATHS[0]}", timeout=10)

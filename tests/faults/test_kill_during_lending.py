@@ -1,9 +1,10 @@
-"""SIGKILL of `up` at every point of lending over HTTP: each answered loan exists once, and the catalogue says out."""
+"""SIGKILL of `up` at every point of lending over HTTP, and of an import of loans: each act has one effect."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,8 @@ import httpx
 import pytest
 from sqlalchemy import func, select
 
+from chassis import clock
+from chassis.audit import acts
 from chassis.auth import Principal
 from chassis.bus.local import deliveries
 from chassis.context import system
@@ -26,17 +30,19 @@ from chassis.outbox import outbox
 from chassis.service import Resources, discover
 from chassis.settings import load
 from chassis.testing import migrated_database
-from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanReturned
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanRenewed, LoanReturned
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.catalog.tables import ItemState
 from services.circulation.borrowers import copy_members
-from services.circulation.tables import Copy, Loan
+from services.circulation.importing import BATCH
+from services.circulation.tables import Copy, DailyFact, Loan
 from services.members.keys import Keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.fakes.accounts import PKS, add_institution
+from tests.fakes.lending import ITEMS as ALL_ITEMS
 from tests.fakes.lending import add_items, barcode
 from tests.fakes.running import running
 from tests.faults.killed_lending import POINTS
@@ -45,6 +51,7 @@ TEST = system("test")
 DESKS = 3
 ITEMS = 3  # of each desk
 PAUSE_SECONDS = 0.02
+DAY = timedelta(days=1)
 
 
 def member_id(desk: int) -> str:
@@ -94,14 +101,17 @@ def address(databases: dict[str, Database], tmp_path: Path) -> Iterator[str]:
 
 
 class Desk(threading.Thread):
-    """Lends its items and takes them back, until it is stopped; sends each act again under its key until it succeeds.
+    """Lends its items, renews one and takes them back, until it is stopped; sends each act again under its key until
+    it succeeds.
 
-    loans  ids of the loans that were answered, one for each check-out
+    loans    ids of the loans that were answered, one for each check-out
+    renewed  ids of the loans that were renewed
     """
 
     def __init__(self, number: int, address: str, token: str) -> None:
         super().__init__(name=f"desk {number}")
         self.loans: list[str] = []
+        self.renewed: list[str] = []
         self.problem: Exception | None = None
         self.stopped = threading.Event()
         self._number, self._address, self._token = number, address, token
@@ -112,6 +122,7 @@ class Desk(threading.Thread):
                 while True:
                     for item in range(1, ITEMS + 1):
                         self._lend(http, barcode(self._number * ITEMS + item))
+                    self.renewed.append(self._act(http, f"/loans/{self.loans[-1]}/renew")["loan"]["id"])
                     if self.stopped.is_set():
                         return
                     for item in range(1, ITEMS + 1):
@@ -129,7 +140,7 @@ class Desk(threading.Thread):
         while time.monotonic() < end:
             time.sleep(PAUSE_SECONDS)
             try:
-                response = http.post(path, json={**body, "branch": "PST"}, headers=headers)
+                response = http.post(path, json={**body, "branch": "PST"} if body else None, headers=headers)
             except httpx.TransportError:
                 continue
             if response.status_code < 300:
@@ -158,11 +169,11 @@ def test_after_kills_at_every_point_each_loan_exists_once(
     assert [desk.problem for desk in desks] == [None] * DESKS
     answered = [loan for desk in desks for loan in desk.loans]
     assert len(set(answered)) == len(answered) > len(POINTS)
-    check_data(databases, set(answered))
+    check_data(databases, set(answered), {loan for desk in desks for loan in desk.renewed})
 
 
-def check_data(databases: dict[str, Database], answered: set[str]) -> None:
-    """Assert that these loans exist, and no others, and that each fact had its effect."""
+def check_data(databases: dict[str, Database], answered: set[str], renewed: set[str]) -> None:
+    """Assert that these loans and renewals exist, and no others, and that each fact had its effect."""
     with databases["circulation"].reading(TEST) as session:
         loans = session.scalars(select(Loan)).all()
         used = session.scalars(select(Copy).where(Copy.state_version > 0)).all()
@@ -173,7 +184,12 @@ def check_data(databases: dict[str, Database], answered: set[str]) -> None:
     assert {loan.copy_id for loan in loans if loan.returned_at is None} == set(copies)
     assert len(copies) == DESKS * ITEMS
     assert types.count(LoanOpened.DESCRIPTOR.full_name) == len(loans)
+    assert types.count(LoanRenewed.DESCRIPTOR.full_name) == len(renewed)
     assert types.count(LoanReturned.DESCRIPTOR.full_name) == len(loans) - len(copies)
+    assert {str(loan.id): loan.renewals for loan in loans if loan.renewals} == dict.fromkeys(renewed, 1)
+    with databases["circulation"].reading(TEST) as session:
+        days = dict(session.execute(select(DailyFact.kind, func.count()).group_by(DailyFact.kind)).all())
+    assert days == {"loan": len(loans), "renewal": len(renewed), "return": len(loans) - len(copies)}
     eventually(lambda: states(databases["catalog"]) == copies, seconds=60)
     for database in databases.values():
         with database.reading(TEST) as session:
@@ -183,3 +199,34 @@ def check_data(databases: dict[str, Database], answered: set[str]) -> None:
 def states(catalog: Database) -> dict[uuid.UUID, tuple[str, int]]:
     with catalog.reading(TEST) as session:
         return {row.item_id: (row.state, row.state_version) for row in session.scalars(select(ItemState))}
+
+
+@pytest.mark.parametrize(("point", "number"), [("loan.before_commit", 30), ("batch.after_commit", 1)])
+def test_a_killed_import_of_loans_is_run_again_and_each_loan_comes_once(
+    databases: dict[str, Database], tmp_path: Path, point: str, number: int
+) -> None:
+    rows, today = range(1, ALL_ITEMS - 30), clock.now().date()
+    path = tmp_path / "loans.csv"
+    lines = [f"{barcode(row)};M{row % DESKS};{today - DAY};{today + DAY}" for row in rows]
+    path.write_text("\n".join(["barcode;card;lent;due", *lines]))
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
+    environment |= {"DATA": str(tmp_path / "var"), "PYTHONPATH": str(CHECKOUT)}
+    program = [sys.executable, "-P", "-m", "tests.faults.killed_lending", "import"]
+
+    def run(point: str, number: int) -> subprocess.CompletedProcess[str]:
+        command = [*program, point, str(number), str(path), "--json"]
+        return subprocess.run(command, env=environment, cwd=CHECKOUT, capture_output=True, text=True, timeout=60)
+
+    assert run(point, number).returncode == -signal.SIGKILL
+    again = run(point, 1_000)
+    assert again.returncode == 0, again.stderr[-2000:]
+    counts = json.loads(again.stdout.splitlines()[-1])
+    # One batch was written before the death.
+    assert (counts["created"], counts["unchanged"]) == (len(rows) - BATCH, BATCH)
+    with databases["circulation"].reading(TEST) as session:
+        assert len(set(session.scalars(select(Loan.copy_id)))) == len(rows)
+        assert session.scalar(select(func.count()).select_from(Loan)) == len(rows)
+        assert session.scalar(select(func.count()).select_from(outbox)) == len(rows)
+        imports = session.scalars(select(acts.c.facts).where(acts.c.act == "circulation.import"))
+        assert sum(json.loads(facts)["loans"] for facts in imports) == len(rows)
+        assert set(session.scalars(select(Copy.state).where(Copy.state_version > 0))) == {"on_loan"}

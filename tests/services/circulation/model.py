@@ -21,16 +21,20 @@ class Branch:
     limit: int
     cap: int
 
-    def day(self, now: datetime) -> date:
-        return now.astimezone(ZoneInfo(self.zone)).date()
+    def day(self, moment: datetime) -> date:
+        return moment.astimezone(ZoneInfo(self.zone)).date()
 
     def is_open(self, day: date) -> bool:
         return not (self.keeps_sundays and day.weekday() == SUNDAY)
 
-    def due(self, first: date) -> date:
-        while not self.is_open(first):
-            first += DAY
-        return first
+    def due(self, first: date, *, lent: date, expires: date | None) -> date:
+        """The first open day; past the last day of the card, the last open one before, if any since the loan."""
+        last = expires if expires is not None and expires >= lent else date.max
+        later = [first + DAY * number for number in range(3)]
+        start = min(first, last)
+        earlier = [start - DAY * number for number in range((start - lent).days + 1)]
+        days = [*(day for day in later if day <= last), *earlier, *later]
+        return next(day for day in days if self.is_open(day))
 
     def late(self, due: date, until: date) -> int:
         return sum(self.is_open(due + DAY * number) for number in range(1, (until - due).days + 1))
@@ -40,11 +44,13 @@ class Branch:
 class Loan:
     member: str
     branch: Branch
+    lent: datetime
     due: date
+    id: str = ""
     renewals: int = 0
 
-    def is_overdue(self, now: datetime) -> bool:
-        return self.branch.day(now) > self.due
+    def is_overdue(self, moment: datetime) -> bool:
+        return self.branch.day(moment) > self.due
 
 
 @dataclass
@@ -53,36 +59,60 @@ class Item:
     collection: str
     status: str = "in_service"
     state: str = "in"
+    goes_to: str = ""
+    version: int = 0
     loan: Loan | None = None
 
 
 @dataclass
 class Member:
+    """blocks: their last days, None for one that staff end; suspensions: (day of the return, first day, days)."""
+
     institution: str
-    is_expired: bool = False
-    suspensions: dict[date, tuple[date, int]] = field(default_factory=dict)  # day of the return -> (first day, days)
+    expires: date | None = None
+    blocks: list[date | None] = field(default_factory=list)
+    suspensions: list[tuple[date, date, int]] = field(default_factory=list)
 
     def suspended_until(self) -> date | None:
-        return max((first + DAY * (days - 1) for first, days in self.suspensions.values()), default=None)
+        return max((first + DAY * (days - 1) for _, first, days in self.suspensions), default=None)
 
     def suspend(self, returned: date, days: int) -> None:
-        last = self.suspended_until()
-        first = returned if last is None else max(returned, last + DAY)
-        first, before = self.suspensions.get(returned, (first, 0))
-        self.suspensions[returned] = (first, max(before, days))
+        """Returns of one day count once, at the longest; what comes new follows the last suspension."""
+        more = days - sum(known for day, _, known in self.suspensions if day == returned)
+        if more > 0:
+            last = self.suspended_until()
+            self.suspensions.append((returned, returned if last is None else max(returned, last + DAY), more))
+
+    def reasons(self, today: date) -> set[str]:
+        """The reasons against loans and renewals of this member."""
+        until = self.suspended_until()
+        reasons = {
+            "MEMBER_EXPIRED": self.expires is not None and self.expires < today,
+            "MEMBER_BLOCKED": any(last is None or last >= today for last in self.blocks),
+            "MEMBER_SUSPENDED": until is not None and until >= today,
+        }
+        return {reason for reason, refuses in reasons.items() if refuses}
 
 
-def refusals(member: Member, loans: list[Loan], item: Item, branch: Branch, now: datetime) -> set[str]:
+def refusals(member: Member, loans: list[Loan], item: Item, branch: Branch, moment: datetime) -> set[str]:
     """The reasons against a loan; `loans` are the open ones of the member."""
-    until = member.suspended_until()
     reasons = {
-        "MEMBER_EXPIRED": member.is_expired,
-        "MEMBER_SUSPENDED": until is not None and until >= branch.day(now),
-        "HAS_OVERDUE": any(loan.is_overdue(now) for loan in loans),
+        "HAS_OVERDUE": any(loan.is_overdue(moment) for loan in loans),
         "LOAN_LIMIT_REACHED": len(loans) >= branch.limit,
         "ITEM_ON_LOAN": item.state == "on_loan",
         "ITEM_IN_TRANSIT": item.state == "transit",
         "ITEM_NOT_IN_SERVICE": item.status != "in_service",
         "ITEM_NOT_FOR_LOAN": item.collection == "reference",
     }
-    return {reason for reason, refuses in reasons.items() if refuses}
+    return member.reasons(branch.day(moment)) | {reason for reason, refuses in reasons.items() if refuses}
+
+
+def renewal_refusals(member: Member, loan: Loan, new_due: date, now: datetime) -> set[str]:
+    """The reasons against a renewal that would be due on that day."""
+    today = loan.branch.day(now)
+    reasons = {
+        "RENEWALS_USED_UP": loan.renewals >= 1,
+        "RENEWAL_OVERDUE": loan.is_overdue(now),
+        "RENEWAL_NOT_LATER": new_due <= loan.due or new_due < today,
+    }
+    return member.reasons(today) | {reason for reason, refuses in reasons.items() if refuses}

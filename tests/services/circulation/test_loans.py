@@ -156,6 +156,23 @@ def test_a_late_return_suspends_and_late_returns_of_one_day_count_once_at_the_lo
         assert reasons(lambda: library.check_out(member, items[2])) == {"MEMBER_SUSPENDED"}
 
 
+def test_a_longer_late_return_on_paper_adds_its_days_after_the_suspensions_that_have_followed(library):
+    member, items = library.member(), [library.item() for _ in range(3)]
+    library.check_out(member, items[0])
+    with at("2026-03-04T09:00:00+07:00"):
+        library.check_out(member, items[1])
+        library.check_out(member, items[2])
+    with at("2026-03-14T09:00:00+07:00"):
+        assert library.check_in(items[1]).suspension.ends_on == "2026-03-16"
+    with at("2026-03-15T09:00:00+07:00"):
+        assert library.check_in(items[2]).suspension.ends_on == "2026-03-20"
+    with at("2026-03-16T09:00:00+07:00") as now:
+        written = library.check_in(items[0], at=now - timedelta(days=2)).suspension
+    # Five days for the 14th, of which three have been counted, and four for the 15th.
+    assert (written.begins_on, written.ends_on, written.days) == ("2026-03-21", "2026-03-22", 2)
+    assert sum(row.days for row in library.rows(Suspension)) == 9
+
+
 def test_an_act_on_paper_needs_the_scope_and_is_at_most_seven_days_old(library):
     member, item = library.member(), library.item()
     now = datetime.fromisoformat(MONDAY)
