@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import psycopg
 from psycopg.abc import RV, PQGen, PQGenConn
@@ -48,9 +48,6 @@ SERVER_OPTIONS = (
     f"-c statement_timeout={int(READ_SECONDS * 1000)}"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3 -c tcp_user_timeout=30000"
 )
-
-
-Sent, Yielded = TypeVar("Sent"), TypeVar("Yielded")
 
 
 class _Thread(threading.local):
@@ -121,7 +118,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             raise psycopg.OperationalError("no answer in time") from None
 
 
-def _checked(gen: Generator[Yielded, Sent, RV], check: Callable[[], None]) -> Generator[Yielded, Sent, RV]:
+def _checked(gen: Generator[Any, Any, RV], check: Callable[[], None]) -> Generator[Any, Any, RV]:
     """Run a generator of psycopg; check whenever the server has sent nothing for an interval."""
     try:
         command = next(gen)
