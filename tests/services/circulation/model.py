@@ -94,6 +94,16 @@ class Member:
         return {reason for reason, refuses in reasons.items() if refuses}
 
 
+@dataclass
+class Merge:
+    """A member that was merged into another one, and what went with it."""
+
+    merged: str
+    kept: str
+    cards: list[str]
+    blocks: list[date | None]
+
+
 def refusals(member: Member, loans: list[Loan], item: Item, branch: Branch, moment: datetime) -> set[str]:
     """The reasons against a loan; `loans` are the open ones of the member."""
     reasons = {

@@ -10,7 +10,6 @@ import itertools
 import json
 import uuid
 from collections import Counter
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -30,7 +29,7 @@ from services.circulation.institutions import copy_institutions
 from services.circulation.tables import Branch as BranchRow
 from services.circulation.tables import Copy, DailyFact, Loan
 from tests.services.circulation.library import TEST, Library, reasons
-from tests.services.circulation.model import DAY, Branch, Item, Member, refusals, renewal_refusals
+from tests.services.circulation.model import DAY, Branch, Item, Member, Merge, refusals, renewal_refusals
 from tests.services.circulation.model import Loan as LoanModel
 
 PICKS = st.integers(0, 1_000)
@@ -40,16 +39,6 @@ PAPER = (None, None, None, None, 0, 3, 24, 24 * 3, 24 * 6 + 23, 24 * 7 + 1)
 DAYS_LEFT = (-400, -1, 0, 3, 12, None)  # of a card, and of a block
 _numbers = itertools.count()
 WEEK = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
-
-
-@dataclass
-class Merge:
-    """A member that was merged into another one, and what went with it."""
-
-    merged: str
-    kept: str
-    cards: list[str]
-    blocks: list[date | None]
 
 
 class Lending(RuleBasedStateMachine):
@@ -368,9 +357,6 @@ class Lending(RuleBasedStateMachine):
             )
             for barcode, item in self.copies.items()
         }  # fmt: skip
-        joined = {self.facts[merge.kept]["id"] for merge in self.merges}
-        open_loans = Counter(str(row.borrower_id) for row in rows if row.borrower_id is not None)
-        assert all(count <= 5 for member, count in open_loans.items() if member not in joined)
 
     @invariant()
     def an_act_tells_what_it_did_and_nothing_else_does(self) -> None:
