@@ -24,12 +24,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from chassis import telemetry
 from chassis.addresses import networks
+from chassis.auth import TokenState
 from chassis.errors import Error
+from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
 from gateway.api import records, search
 from gateway.api.openapi import complete
 from gateway.api.validation import invalid_request
+from gateway.callers import Callers
 from gateway.clients import Clients
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
@@ -100,7 +103,13 @@ def create_app(settings: Settings) -> FastAPI:
         telemetry=_NO_TELEMETRY,
     )
     app.state.settings = gateway_settings
-    app.state.sessions = Sessions()
+    app.state.sessions = sessions = Sessions()
+
+    async def read_token_state() -> TokenState:
+        clients: Clients = app.state.clients
+        return await read_state_of(clients.channel(ISSUING_SERVICE))
+
+    callers = Callers(sessions, read_token_state)
     app.state.authority = local_authority(settings)
     app.state.is_draining = False  # set by the process when it is about to end
     # Before the routers, which document the same routes: the first match serves the request.
@@ -119,9 +128,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(BrowserSessions)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
-        app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, exempt=exempt)
+        app.add_middleware(Concurrency, most=gateway_settings.requests_at_once, callers=callers, exempt=exempt)
     if gateway_settings.rate_limit:
-        app.add_middleware(Limits, quota=gateway_settings.rate_limit, refuse=refuse)
+        app.add_middleware(Limits, quota=gateway_settings.rate_limit, callers=callers, refuse=refuse)
     if gateway_settings.cors_origins:
         app.add_middleware(ApiCors, origins=gateway_settings.cors_origins.split(","))
     app.add_middleware(RequestGuard, refuse=refuse, record=RequestLog(settings, templates).record)

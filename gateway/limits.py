@@ -12,21 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-import secrets
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from hashlib import blake2b
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import metrics
-from chassis.addresses import Networks, caller_of, is_in, site_of
+from chassis.addresses import Networks, is_in, site_of
 from chassis.errors import Error, TooMany
 from chassis.rpc.cpu_time import Measured
-from gateway.request_guard import header_fields
+from gateway.callers import Callers, address_of
 
 WINDOW_SECONDS = 60
 # CPU time that one token pays for. A search with hits takes a tenth of it.
@@ -37,11 +35,11 @@ EXEMPT = "/api/v1/health/"
 # Files of pages have a quota of their own, so that the page which explains the limit has its style; files over it
 # count like other requests.
 FILES = "/static/"
-# The gateway does not verify credentials. With invented ones an address gets at most this many times its quota.
+# The credentials of one address together get this many times the quota, and the places, of one: desks behind one
+# router have enough, and whoever signs in a thousand times gets no more.
 MOST_CREDENTIALS = 10
 # An IPv6 site has 65,536 networks that count as callers; together they get this many times the quota of one.
 MOST_NETWORKS = 16
-_KEY = secrets.token_bytes(32)
 
 
 class Buckets:
@@ -88,13 +86,15 @@ class Limits:
 
     Headers have what is left (draft-ietf-httpapi-ratelimit-headers-10).
 
-    The caller is the credential if there is one, else the address.
+    The caller is the credential if there is a verified one, else the address.
 
     refuse  builds the response to an error
     """
 
-    def __init__(self, app: ASGIApp, *, quota: int, refuse: Callable[[Request, Error], Response]) -> None:
-        self.app, self._refuse = app, refuse
+    def __init__(
+        self, app: ASGIApp, *, quota: int, callers: Callers, refuse: Callable[[Request, Error], Response]
+    ) -> None:
+        self.app, self._callers, self._refuse = app, callers, refuse
         self._buckets = Buckets(quota)
         self._files = Buckets(quota)
         self._addresses_with_credentials = Buckets(quota * MOST_CREDENTIALS)
@@ -111,7 +111,7 @@ class Limits:
         if scope["path"].startswith(FILES) and self._files.take(address_of(scope)) >= 0:
             await self.app(scope, receive, send)
             return
-        buckets, credential = self._buckets, credential_of(scope)
+        buckets, credential = self._buckets, self._callers.credential(scope)
         kind = "credential" if credential else "address"
         accounts = self._accounts(address_of(scope), credential)
         left = min(bucket.take(caller) for bucket, caller in accounts)
@@ -146,44 +146,19 @@ class Limits:
         return accounts
 
 
-class Concurrency:
-    """ASGI: runs at most `most` requests of one address at once; the others wait in order.
+class Places:
+    """Lets at most `most` requests of each caller run at once; the others wait in order."""
 
-    Without it one address with many connections and costly searches, inside the quota, delays everybody else. A
-    credential does not count as a caller of its own: the gateway does not verify it, and anybody can invent one.
-
-    exempt  trusted proxies, which send the requests of many callers
-    """
-
-    def __init__(self, app: ASGIApp, *, most: int, exempt: Networks) -> None:
-        self.app, self._most, self._exempt = app, most, exempt
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._running: dict[str, int] = {}
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caller = self._caller(scope)
-        if not caller:
-            await self.app(scope, receive, send)
-            return
+    async def take(self, caller: str) -> None:
+        """Take a place for a request of this caller, as soon as one is free."""
         if self._running.get(caller, 0) < self._most:
             self._running[caller] = self._running.get(caller, 0) + 1
-        else:
-            await self._wait(caller)
-        try:
-            await self.app(scope, receive, send)
-        finally:
-            self._release(caller)
-
-    def _caller(self, scope: Scope) -> str:
-        """Return whose request it is; "" if it does not count."""
-        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
-            return ""
-        if self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt):
-            return ""
-        return address_of(scope)
-
-    async def _wait(self, caller: str) -> None:
-        """Wait until a request of this caller ends and leaves its place."""
+            return
         turn = asyncio.get_running_loop().create_future()
         queue = self._waiting.setdefault(caller, deque())
         queue.append(turn)
@@ -191,12 +166,12 @@ class Concurrency:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._release(caller)
+                self.leave(caller)
             elif turn in queue:
                 queue.remove(turn)
             raise
 
-    def _release(self, caller: str) -> None:
+    def leave(self, caller: str) -> None:
         """Give the place of a request to the next that waits."""
         queue = self._waiting.get(caller)
         while queue:
@@ -209,16 +184,51 @@ class Concurrency:
         if not self._running[caller]:
             del self._running[caller]
 
-
-def credential_of(scope: Scope) -> str:
-    """Return a keyed hash of a request's credential, "" without one; the credential itself is not stored."""
-    credential = header_fields(scope).get(b"authorization")
-    return blake2b(credential, key=_KEY, digest_size=16).hexdigest() if credential else ""
+    def __len__(self) -> int:
+        return len(self._running) + len(self._waiting)
 
 
-def address_of(scope: Scope) -> str:
-    """Return the caller's address, which TRUSTED_PROXIES may report; for IPv6 its first 64 bits."""
-    return caller_of((scope.get("client") or ("",))[0])
+class Concurrency:
+    """ASGI: runs at most `most` requests of one credential, or of one address without one, at once; the others wait.
+
+    Without it one caller with many connections and costly searches, inside the quota, delays everybody else. The
+    credentials of an address together have MOST_CREDENTIALS times the places of one.
+
+    exempt  trusted proxies, which send the requests of many callers
+    """
+
+    def __init__(self, app: ASGIApp, *, most: int, callers: Callers, exempt: Networks) -> None:
+        self.app, self._callers, self._exempt = app, callers, exempt
+        self._places = Places(most)
+        self._addresses_with_credentials = Places(most * MOST_CREDENTIALS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not self._counts(scope):
+            await self.app(scope, receive, send)
+            return
+        credential, address = self._callers.credential(scope), address_of(scope)
+        caller = credential or address
+        await self._places.take(caller)
+        try:
+            if credential:
+                await self._run_with_credential(address, scope, receive, send)
+            else:
+                await self.app(scope, receive, send)
+        finally:
+            self._places.leave(caller)
+
+    async def _run_with_credential(self, address: str, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._addresses_with_credentials.take(address)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self._addresses_with_credentials.leave(address)
+
+    def _counts(self, scope: Scope) -> bool:
+        """Return whether a request takes a place: probes and requests of trusted proxies do not."""
+        if scope["type"] != "http" or scope["path"].startswith(EXEMPT):
+            return False
+        return not (self._exempt and is_in((scope.get("client") or ("",))[0], self._exempt))
 
 
 def too_many(quota: int, seconds: int) -> TooMany:

@@ -124,6 +124,12 @@ class Sessions:
             self._open.popitem(last=False)
         return session
 
+    def caller(self, secret: str) -> str:
+        """Return the account and the session of a secret, "" when this process has not seen it."""
+        digest = _digest(secret)
+        session = self._open.get(digest)
+        return "" if session is None else f"{session.account.id}/{digest.hex()}"
+
     def drop(self, secret: str) -> None:
         self._open.pop(_digest(secret), None)
 
@@ -146,6 +152,15 @@ class BrowserSessions:
             if cookies and _COOKIE_FIELD in cookies and not scope["path"].startswith(_WITHOUT_SESSIONS):
                 await _attach(Request(scope))
         await self.app(scope, receive, send)
+
+
+def secret_of(scope: Scope) -> str:
+    """Return the secret in a request's cookie, "" without one."""
+    cookies = header_fields(scope).get(b"cookie")
+    if not cookies or _COOKIE_FIELD not in cookies:
+        return ""
+    request = Request(scope)
+    return request.cookies.get(cookie_name(request), "")
 
 
 async def _attach(request: Request) -> None:

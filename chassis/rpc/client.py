@@ -76,14 +76,21 @@ def token_verifier(settings: Settings, servicer: Any = None) -> TokenVerifier:
     """
     ask = servicer.GetTokenState if hasattr(servicer, "GetTokenState") else _token_state_of(settings)
 
-    def read_state() -> TokenState:
-        reply = ask(GetTokenStateRequest(), None)
-        return TokenState(
-            keys={key.id: key.public_key for key in reply.keys},
-            revoked=frozenset(reply.revoked),
-        )
+    return TokenVerifier(lambda: _token_state(ask(GetTokenStateRequest(), None)))
 
-    return TokenVerifier(read_state)
+
+async def read_state_of(channel: AioChannel) -> TokenState:
+    """Ask members for its keys and revoked sessions, without a thread. Raises Unavailable, TooLate."""
+    method = channel.unary_unary(
+        STATE_METHOD,
+        request_serializer=GetTokenStateRequest.SerializeToString,
+        response_deserializer=GetTokenStateReply.FromString,
+    )
+    return _token_state(await method(GetTokenStateRequest()))
+
+
+def _token_state(reply: GetTokenStateReply) -> TokenState:
+    return TokenState(keys={key.id: key.public_key for key in reply.keys}, revoked=frozenset(reply.revoked))
 
 
 def _token_state_of(settings: Settings) -> Callable[[GetTokenStateRequest, Any], GetTokenStateReply]:

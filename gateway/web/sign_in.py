@@ -11,7 +11,7 @@ from chassis import ids
 from chassis.errors import Error, NotFound
 from gateway import sessions
 from gateway.clients import call, members
-from gateway.limits import address_of
+from gateway.callers import address_of
 from gateway.negotiation import language
 from gateway.web.forms import (
     Form,

@@ -1,23 +1,34 @@
-"""Rate limits per address."""
+"""Limits of requests and of what runs at once, per credential and per address."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi import APIRouter
 
 from chassis.addresses import networks
+from chassis.auth import Principal, TokenState, sign_token
+from chassis.errors import Unavailable
 from gateway import limits
-from gateway.limits import MOST_NETWORKS, Buckets, Concurrency, Limits, address_of
+from gateway.callers import Callers, address_of
+from gateway.limits import MOST_CREDENTIALS, MOST_NETWORKS, Buckets, Concurrency, Limits
+from gateway.sessions import Sessions
+from tests.conditions import eventually
+from tests.fakes.accounts import PASSWORD, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
 QUOTA = 6
+KEY = Ed25519PrivateKey.generate()
 
 
 @pytest.fixture
@@ -125,9 +136,100 @@ def test_files_of_pages_count_too(address: str) -> None:
     assert statuses[-1] == 429
 
 
+def _signed_in(address: str, user: str) -> dict[str, str]:
+    """Return the header of a new session, which the gateway has verified by then."""
+    credentials = {"user": user, "password": PASSWORD}
+    token = httpx.post(f"{address}/api/v1/sign-in", json=credentials, verify=False).json()["access_token"]
+    header = {"Authorization": f"Bearer {token}"}
+
+    def is_verified() -> bool:
+        response = httpx.get(f"{address}/api/v1/institutions", headers=header, verify=False)
+        return response.headers.get("RateLimit", '"credential"').startswith('"credential"')
+
+    eventually(is_verified)
+    return header
+
+
+def test_an_address_without_quota_serves_its_signed_in_desks_and_refuses_invented_credentials() -> None:
+    quota = 20
+
+    def get(header: dict[str, str]) -> httpx.Response:
+        return httpx.get(f"{address}/api/v1/institutions", headers=header, verify=False)
+
+    with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=quota) as address:
+        desk = _signed_in(address, add_staff(new_user("desk"), "desk").user)
+        other = _signed_in(address, add_staff(new_user("desk"), "desk").user)
+        while get({}).status_code == 200:
+            pass
+        for credential in ("", "invented", f"{desk['Authorization']}x"):
+            refusal = get({"Authorization": credential} if credential else {})
+            assert refusal.status_code == 429
+            assert refusal.headers["RateLimit"].startswith('"address";')
+        for header in (desk, other):
+            response = get(header)
+            assert response.status_code == 200
+            assert response.headers["RateLimit"].startswith('"credential";')
+
+
+def test_two_desks_of_one_address_do_not_wait_for_each_other() -> None:
+    router, release = APIRouter(), threading.Event()
+    running: Counter[str] = Counter()
+
+    @router.get("/slow/{caller}")
+    async def slow(caller: str) -> str:
+        running[caller] += 1
+        while not release.is_set():
+            await asyncio.sleep(0.01)
+        running[caller] -= 1
+        return caller
+
+    with (
+        served_catalog(FakeCatalog()) as url,
+        served_gateway(url, routers=[router], requests_at_once=1) as address,
+        ThreadPoolExecutor(12) as threads,
+    ):
+        headers = {
+            name: _signed_in(address, add_staff(new_user("desk"), "desk").user) for name in ("desk-a", "desk-b")
+        }
+        headers |= {"anonymous": {}, "invented": {"Authorization": "Bearer invented"}}
+        futures = [
+            threads.submit(httpx.get, f"{address}/slow/{name}", headers=header, verify=False, timeout=20)
+            for name, header in headers.items()
+            for _ in range(3)
+        ]
+        eventually(lambda: running["desk-a"] and running["desk-b"] and running["anonymous"] + running["invented"])
+        time.sleep(0.2)
+        assert (running["desk-a"], running["desk-b"], running["anonymous"] + running["invented"]) == (1, 1, 1)
+        release.set()
+        assert [future.result().status_code for future in futures] == [200] * 12
+
+
 def test_without_a_limit_responses_have_no_limit_headers() -> None:
     with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=0) as address:
         assert "RateLimit" not in httpx.get(f"{address}/api/v1/institutions", verify=False).headers
+
+
+def _token(account: str, *, session: str = "s", key: Ed25519PrivateKey = KEY) -> tuple[bytes, bytes]:
+    """Return the header of a signed-in caller."""
+    principal = Principal(id=account, institution="i", session=session, scopes=frozenset())
+    token = sign_token(principal, key_id="k", private_key=key.private_bytes_raw())
+    return b"authorization", f"Bearer {token}".encode()
+
+
+def _callers() -> Callers:
+    """Return callers that know no key yet."""
+
+    async def read_state() -> TokenState:
+        return TokenState(keys={"k": KEY.public_key().public_bytes_raw()}, revoked=frozenset({"ended"}))
+
+    return Callers(Sessions(), read_state)
+
+
+async def _callers_with_keys() -> Callers:
+    callers = _callers()
+    assert callers.credential({**_request("192.0.2.9"), "headers": [_token("first")]}) == ""
+    await asyncio.sleep(0.01)
+    return callers
 
 
 def _add_status(statuses: list[int]) -> Any:
@@ -148,7 +250,7 @@ def test_the_networks_of_an_ipv6_site_share_a_larger_quota() -> None:
             statuses.append(200)
 
         statuses: list[int] = []
-        limit = Limits(app, quota=2, refuse=_add_status(statuses))
+        limit = Limits(app, quota=2, callers=_callers(), refuse=_add_status(statuses))
         for number in range(MOST_NETWORKS + 4):
             for _ in range(2):
                 await limit(_request(f"2001:db8:1:{number:x}::1"), None, None)
@@ -169,7 +271,7 @@ def test_cpu_time_of_a_request_takes_further_tokens() -> None:
             statuses.append(200)
 
         statuses: list[int] = []
-        limit = Limits(app, quota=100, refuse=_add_status(statuses))
+        limit = Limits(app, quota=100, callers=_callers(), refuse=_add_status(statuses))
         await limit({**_request("192.0.2.1"), "seconds": 1.5}, None, None)
         for address in ("192.0.2.1", "192.0.2.2"):
             await limit({**_request(address), "seconds": 0}, None, None)
@@ -184,12 +286,14 @@ class Gate:
     def __init__(self) -> None:
         self.open = asyncio.Event()
         self.running: Counter[str] = Counter()
+        self.running_paths: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
         self.served: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         address = scope["client"][0]
         self.running[address] += 1
+        self.running_paths[scope["path"]] += 1
         self.most[address] = max(self.most[address], self.running[address])
         try:
             await self.open.wait()
@@ -205,7 +309,7 @@ def _request(address: str, path: str = "/") -> dict[str, Any]:
 def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
     async def scenario() -> None:
         gate = Gate()
-        app = Concurrency(gate, most=4, exempt=networks("10.0.0.0/8"))
+        app = Concurrency(gate, most=4, callers=_callers(), exempt=networks("10.0.0.0/8"))
         paths = [f"/{number}" for number in range(50)]
         flood = [asyncio.create_task(app(_request("192.0.2.1", path), None, None)) for path in paths]
         other = asyncio.create_task(app(_request("192.0.2.2"), None, None))
@@ -220,24 +324,76 @@ def test_of_one_caller_some_requests_run_and_the_others_wait_in_order() -> None:
         await asyncio.gather(*flood, other, *proxy, return_exceptions=True)
         assert [path for path in gate.served if path != "/"] == [*paths[1:4], *paths[5:]]
         assert gate.most["192.0.2.1"] == 4
-        assert not app._running
-        assert not app._waiting
+        assert not len(app._places)
 
     asyncio.run(scenario())
 
 
-def test_invented_credentials_give_no_more_places() -> None:
+def test_a_verified_credential_has_places_of_its_own_and_an_invented_one_those_of_its_address() -> None:
     async def scenario() -> None:
         gate = Gate()
-        app = Concurrency(gate, most=4, exempt=())
+        app = Concurrency(gate, most=2, callers=await _callers_with_keys(), exempt=())
+        stranger = Ed25519PrivateKey.generate()
+        headers = {
+            "/invented": [(b"authorization", b"Bearer %d" % number) for number in range(10)],
+            "/foreign": [_token(f"account {number}", key=stranger) for number in range(10)],
+            "/ended": [_token("desk 3", session="ended")] * 5,
+            "/desk1": [_token("desk 1")] * 5,
+            "/desk2": [_token("desk 2")] * 5,
+            "/other-session": [_token("desk 2", session="t")] * 5,
+        }
         requests = [
-            {**_request("192.0.2.1"), "headers": [(b"authorization", b"Bearer %d" % number)]} for number in range(20)
+            {**_request("192.0.2.1", path), "headers": [header]} for path, group in headers.items() for header in group
         ]
         tasks = [asyncio.create_task(app(request, None, None)) for request in requests]
         await asyncio.sleep(0)
-        assert gate.running["192.0.2.1"] == 4
+        assert gate.running_paths == {"/invented": 2, "/desk1": 2, "/desk2": 2, "/other-session": 2}
         gate.open.set()
         await asyncio.gather(*tasks)
+        assert len(gate.served) == len(requests)
+        assert not len(app._places)
+        assert not len(app._addresses_with_credentials)
+
+    asyncio.run(scenario())
+
+
+def test_the_credentials_of_an_address_together_have_places_for_ten() -> None:
+    async def scenario() -> None:
+        gate = Gate()
+        app = Concurrency(gate, most=2, callers=await _callers_with_keys(), exempt=())
+        requests = [
+            {**_request("192.0.2.1"), "headers": [_token(f"account {number}")]} for number in range(30) for _ in range(2)
+        ]
+        tasks = [asyncio.create_task(app(request, None, None)) for request in requests]
+        await asyncio.sleep(0)
+        assert gate.running["192.0.2.1"] == 2 * MOST_CREDENTIALS
+        tasks[0].cancel()
+        tasks[-1].cancel()
+        await asyncio.sleep(0.01)
+        assert gate.running["192.0.2.1"] == 2 * MOST_CREDENTIALS
+        gate.open.set()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        assert len(gate.served) == len(requests) - 2
+        assert not len(app._places)
+        assert not len(app._addresses_with_credentials)
+
+    asyncio.run(scenario())
+
+
+def test_while_members_does_not_answer_a_token_counts_under_its_address() -> None:
+    async def scenario() -> None:
+        reads = 0
+
+        async def read_state() -> TokenState:
+            nonlocal reads
+            reads += 1
+            raise Unavailable("SERVICE_UNAVAILABLE", service="members", code="UNAVAILABLE")
+
+        callers = Callers(Sessions(), read_state)
+        for _ in range(20):
+            assert callers.credential({**_request("192.0.2.1"), "headers": [_token("desk 1")]}) == ""
+            await asyncio.sleep(0)
+        assert reads == 1
 
     asyncio.run(scenario())
 
@@ -245,7 +401,7 @@ def test_invented_credentials_give_no_more_places() -> None:
 def test_probes_do_not_wait() -> None:
     async def scenario() -> None:
         gate = Gate()
-        app = Concurrency(gate, most=1, exempt=())
+        app = Concurrency(gate, most=1, callers=_callers(), exempt=())
         tasks = [asyncio.create_task(app(_request("::1", "/api/v1/health/live"), None, None)) for _ in range(3)]
         await asyncio.sleep(0)
         assert gate.running["::1"] == 3

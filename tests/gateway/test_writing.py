@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from gateway.limits import MOST_CREDENTIALS, WINDOW_SECONDS
 from gateway.request_guard import LONGEST_BODY_BYTES
 from tests.example_services.notes import LONGEST_NOTE_BYTES, Notes, router, served_notes
 from tests.fakes.catalog import FakeCatalog
@@ -172,26 +171,6 @@ def test_an_unavailable_service_affects_only_its_own_routes() -> None:
             assert response.json()["facts"]["service"] == "notes"
             assert httpx.get(f"{address}/api/v1/search", verify=False).status_code == 200
             assert httpx.get(f"{address}/api/v1/health/ready", verify=False).status_code == 200
-
-
-def test_each_credential_has_its_bucket_and_invented_credentials_raise_the_limit_only_so_far() -> None:
-    quota = 3
-
-    def get(credential: str) -> httpx.Response:
-        headers = {"Authorization": credential} if credential else {}
-        return httpx.get(f"{address}/api/v1/institutions", headers=headers, verify=False)
-
-    with served_catalog(FakeCatalog()) as catalog, served_gateway(catalog, rate_limit=quota) as address:
-        for _ in range(quota):
-            assert get("").headers["RateLimit"].startswith('"address";')
-            assert get("a").headers["RateLimit"].startswith('"credential";')
-        assert [get(credential).status_code for credential in ("", "a", "b")] == [429, 429, 200]
-        start = time.monotonic()
-        statuses = [get(f"invented {number}").status_code for number in range(quota * MOST_CREDENTIALS)]
-        # The address's own bucket is refilled meanwhile.
-        refilled_tokens = (time.monotonic() - start) * quota * MOST_CREDENTIALS / WINDOW_SECONDS
-        assert statuses.index(429) < quota * MOST_CREDENTIALS
-        assert statuses.count(200) <= statuses.index(429) + refilled_tokens + 1
 
 
 @pytest.mark.parametrize(("origins", "allowed"), [("https://opac.test", "https://opac.test"), ("*", "*")])

@@ -1,0 +1,80 @@
+"""Who sends a request, for its limits: a session or a client, when this process can verify it; else an address.
+
+A credential that is not verified counts as none, because anybody can invent any number of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from starlette.types import Scope
+
+from chassis.addresses import caller_of
+from chassis.auth import LEAST_STATE_SECONDS, STATE_SECONDS, TokenState, TokenVerifier
+from chassis.errors import Error
+from gateway.request_guard import header_fields
+from gateway.sessions import Sessions, secret_of
+
+log = logging.getLogger(__name__)
+
+_CREDENTIAL = "rangkiang.credential"
+
+
+class Callers:
+    """Verifies credentials without waiting: tokens with the keys that members published, cookies with known sessions.
+
+    The first request of a process with a token, and of a browser with its cookie, has no verified credential yet.
+    """
+
+    def __init__(self, sessions: Sessions, read_state: Callable[[], Awaitable[TokenState]]) -> None:
+        """
+        sessions    of browsers that this process knows
+        read_state  asks members for its keys and revoked sessions; may raise any `Error`
+        """
+        self._sessions, self._read_state = sessions, read_state
+        self._state = TokenState(keys={}, revoked=frozenset())
+        self._verifier = TokenVerifier(lambda: self._state)
+        self._read_at = float("-inf")
+        self._reading: asyncio.Task[None] | None = None
+
+    def credential(self, scope: Scope) -> str:
+        """Return the account and session of a request, "" without a verified one."""
+        credential: str | None = scope.get(_CREDENTIAL)
+        if credential is None:
+            header = header_fields(scope).get(b"authorization")
+            credential = self._of_token(header) if header else self._of_cookie(scope)
+            scope[_CREDENTIAL] = credential
+        return credential
+
+    def _of_token(self, header: bytes) -> str:
+        if time.monotonic() - self._read_at > STATE_SECONDS and self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read())
+        if not self._state.keys:
+            return ""
+        try:
+            principal = self._verifier.verify(header.decode("latin-1"))
+        except Error:
+            return ""
+        return f"{principal.id}/{principal.session}"
+
+    def _of_cookie(self, scope: Scope) -> str:
+        secret = secret_of(scope)
+        return self._sessions.caller(secret) if secret else ""
+
+    async def _read(self) -> None:
+        try:
+            self._state = await self._read_state()
+            self._read_at = time.monotonic()
+        except Error as problem:
+            self._read_at = time.monotonic() - STATE_SECONDS + LEAST_STATE_SECONDS
+            log.debug("token_state_unavailable", extra={"reason": problem.reason})
+        finally:
+            self._reading = None
+
+
+def address_of(scope: Scope) -> str:
+    """Return the caller's address, which TRUSTED_PROXIES may report; for IPv6 its first 64 bits."""
+    return caller_of((scope.get("client") or ("",))[0])
