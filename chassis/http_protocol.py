@@ -7,7 +7,9 @@ memory with a header that never ends, or hold every file handle with connections
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from math import inf
 from typing import Any
@@ -27,6 +29,7 @@ KEEP_ALIVE_SECONDS = 30
 PROXY_KEEP_ALIVE_SECONDS = 75  # longer than a proxy keeps its own end, so that the proxy closes first
 UNREAD_SECONDS = 30.0  # that a client may leave the rest of a response unread
 CHECK_SECONDS = 1.0
+TOO_MANY_CONNECTIONS = "This address has too many open connections."
 # While requests wait, bytes are parsed in pieces shorter than the shortest request: one piece completes at most one.
 _PIECE_BYTES = 16
 _REQUEST_LINE = b"HTTP/1."
@@ -44,6 +47,10 @@ class ConnectionLimit:
     exempt: Networks
     _open: Counter[str] = field(default_factory=Counter)
 
+    def refuses(self, address: str) -> bool:
+        """Return whether a further connection from this address would be one too many."""
+        return bool(self.most) and not is_in(address, self.exempt) and self._open[caller_of(address)] >= self.most
+
     def open(self, caller: str) -> bool:
         """Count a connection; False if the caller has too many, and then it is not counted."""
         if self.most and self._open[caller] >= self.most:
@@ -56,6 +63,34 @@ class ConnectionLimit:
         self._open[caller] -= 1
         if self._open[caller] <= 0:
             del self._open[caller]
+
+
+@dataclass(frozen=True, slots=True)
+class BoundedConnections:
+    """Makes the protocol of each connection of a process; uvicorn takes it for a protocol class."""
+
+    limit: ConnectionLimit
+
+    def __call__(self, **options: Any) -> BoundedProtocol:
+        return BoundedProtocol(limit=self.limit, **options)
+
+    def refuse(self, connection: socket.socket) -> bool:
+        """Answer and close an accepted socket whose caller has too many connections; return whether it was so.
+
+        A transport and a protocol take ten times as long, and while a stranger opens thousands of connections, the
+        connections of others wait behind them.
+        """
+        try:
+            is_refused = self.limit.refuses(connection.getpeername()[0])
+        except OSError:  # the client has gone
+            is_refused = True
+        if is_refused:
+            with suppress(OSError):
+                connection.send(_refusal(429, TOO_MANY_CONNECTIONS))
+                # What is not read would become a reset, and the answer would be lost.
+                connection.recv(HEAD_BYTES)
+            connection.close()
+        return is_refused
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -87,7 +122,7 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self._limit.open(caller := caller_of(address)):
             self._caller = caller
         else:
-            self._refuse(429, "This address has too many open connections.")
+            self._refuse(429, TOO_MANY_CONNECTIONS)
             return
         self._deadline = self.loop.time() + HEAD_SECONDS
 
@@ -170,15 +205,20 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, status: int, sentence: str) -> None:
         """Close the connection; say why, unless the response to a request is under way."""
         if self.cycle is None or self.cycle.response_complete:
-            body = sentence.encode()
-            self.transport.write(
-                STATUS_LINE[status]
-                + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
-                + b"content-length: %d\r\n\r\n%s" % (len(body), body)
-            )
+            self.transport.write(_refusal(status, sentence))
         self.pipeline.clear()
         self._held.clear()
         self.transport.close()
+
+
+def _refusal(status: int, sentence: str) -> bytes:
+    """Return the response with which a connection is closed."""
+    body = sentence.encode()
+    return (
+        STATUS_LINE[status]
+        + b"content-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        + b"content-length: %d\r\n\r\n%s" % (len(body), body)
+    )
 
 
 class _HoldingFlow(FlowControl):

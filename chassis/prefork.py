@@ -13,10 +13,14 @@ from typing import Any
 
 import uvicorn
 
-from chassis.http_protocol import CHECK_SECONDS, BoundedProtocol
+from chassis.http_protocol import CHECK_SECONDS, BoundedConnections, BoundedProtocol
 from chassis.stopping import end_within
 from chassis.supervisor import FORCE_SECONDS, GRACE_SECONDS, READY
 from chassis.tls_connections import TlsConnections
+
+# Connections that are taken from the supervisor before other work goes on. One that is refused costs little; behind
+# those of a stranger who opens thousands, the connections of others wait.
+MOST_RECEIVED, MOST_SERVED = 64, 4
 
 
 class StoppableServer(uvicorn.Server):
@@ -32,10 +36,12 @@ class StoppableServer(uvicorn.Server):
         self._tls = tls
         self._tasks: set[asyncio.Task[Any]] = set()
 
-    def serve_socket(self, connection: socket.socket) -> None:
-        """Serve an accepted connection."""
+    def serve_socket(self, connection: socket.socket) -> bool:
+        """Serve an accepted connection; False when its caller has too many, and then it is closed."""
         connection.setblocking(False)
         protocol: Any = self.config.http_protocol_class
+        if self._tls is None and isinstance(protocol, BoundedConnections) and protocol.refuse(connection):
+            return False
 
         def build() -> Any:
             return protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
@@ -47,6 +53,7 @@ class StoppableServer(uvicorn.Server):
             task = loop.create_task(self._tls.serve(connection, build))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return True
 
     async def on_tick(self, counter: int) -> bool:
         now = asyncio.get_running_loop().time()
@@ -85,15 +92,20 @@ class WorkerServer(StoppableServer):
         self._channel.send(READY)
 
     def _receive(self) -> None:
-        try:
-            message, handles, _, _ = socket.recv_fds(self._channel, 16, 16)
-        except BlockingIOError:
-            return
-        except ConnectionResetError:
-            message, handles = b"", []
-        if not message:
-            # The supervisor has died.
-            asyncio.get_running_loop().remove_reader(self._channel.fileno())
-            self.should_exit = True
-        for handle in handles:
-            self.serve_socket(socket.socket(fileno=handle))
+        served = 0
+        for _ in range(MOST_RECEIVED):
+            try:
+                message, handles, _, _ = socket.recv_fds(self._channel, 16, 16)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                message, handles = b"", []
+            if not message:
+                # The supervisor has died.
+                asyncio.get_running_loop().remove_reader(self._channel.fileno())
+                self.should_exit = True
+                return
+            for handle in handles:
+                served += self.serve_socket(socket.socket(fileno=handle))
+            if served >= MOST_SERVED:
+                return

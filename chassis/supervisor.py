@@ -36,6 +36,7 @@ READY = b"ready"
 LONGEST_MESSAGE = 65_536
 RESPAWN_SECONDS = 0.5
 PAUSE_SECONDS = 0.02  # before the next try to accept or to pass on
+MOST_ACCEPTED = 256  # before messages of workers are read
 
 
 class Supervisor:
@@ -168,7 +169,9 @@ class Supervisor:
 
     def _accept(self) -> None:
         """Accept connections and pass them on; those that no worker can take now wait in the kernel's backlog."""
-        while self._queue and not self._stopping:
+        for _ in range(MOST_ACCEPTED):
+            if not self._queue or self._stopping:
+                break
             if self._waiting is None:
                 try:
                     self._waiting, _ = self._listener.accept()
@@ -185,6 +188,8 @@ class Supervisor:
                 break
             self._waiting.close()
             self._waiting = None
+        else:
+            return
         time.sleep(PAUSE_SECONDS)
 
     def _pass_on(self, connection: socket.socket) -> bool:

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from functools import partial
 from ssl import SSLContext
 from types import FrameType
 from typing import Any, NoReturn
@@ -27,7 +26,7 @@ from chassis.cli import error_line, exit_code
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
 from chassis.gc_tuning import tune_gc
-from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedProtocol, ConnectionLimit
+from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedConnections, ConnectionLimit
 from chassis.output import json_text
 from chassis.prefork import StoppableServer, WorkerServer
 from chassis.rpc import inproc
@@ -155,7 +154,7 @@ class _Services:
 def _http_config(settings: Settings) -> uvicorn.Config:
     return uvicorn.Config(
         resolve(APP)(settings),
-        http=partial(BoundedProtocol, limit=_connection_limit(settings)),  # type: ignore[arg-type]
+        http=BoundedConnections(_connection_limit(settings)),  # type: ignore[arg-type]
         log_config=None,
         log_level="warning",
         access_log=False,
@@ -168,23 +167,26 @@ def _http_config(settings: Settings) -> uvicorn.Config:
 
 
 class _AnnouncingServer(StoppableServer):
-    """Calls `ready` when it listens."""
+    """Calls `ready` when it listens. It accepts connections itself, one in each iteration of the loop.
+
+    asyncio accepts as many at once as the backlog holds, and serves nobody while it makes their transports; uvicorn's
+    own handshakes of TLS have no bounds.
+    """
 
     def __init__(self, config: uvicorn.Config, ready: Callable[[], None], *, tls: TlsConnections | None = None) -> None:
         super().__init__(config, tls=tls)
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        # uvicorn's own handshakes have no bounds: with TLS it gets no socket, and these are accepted here.
-        await super().startup(sockets=[] if self._tls else sockets)
+        await super().startup(sockets=[])
         if self.started:
-            for listener in sockets or () if self._tls else ():
+            for listener in sockets or ():
                 listener.setblocking(False)
                 asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener)
             self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for listener in sockets or () if self._tls else ():
+        for listener in sockets or ():
             asyncio.get_running_loop().remove_reader(listener.fileno())
         await super().shutdown(sockets=sockets)
 

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from functools import partial
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ import uvicorn
 
 from chassis import http_protocol
 from chassis.addresses import networks
-from chassis.http_protocol import HEAD_BYTES, WAITING_REQUESTS, BoundedProtocol, ConnectionLimit
+from chassis.http_protocol import HEAD_BYTES, WAITING_REQUESTS, BoundedConnections, ConnectionLimit
 from chassis.prefork import StoppableServer
 
 GET = b"GET /quick HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -57,7 +56,7 @@ class Site:
         limits = ConnectionLimit(limit.get("most", 0), networks(limit.get("exempt", "")))
         config = uvicorn.Config(
             self.app,
-            http=partial(BoundedProtocol, limit=limits),  # type: ignore[arg-type]
+            http=BoundedConnections(limits),  # type: ignore[arg-type]
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -270,12 +269,27 @@ def test_an_address_has_a_limit_of_open_connections() -> None:
         clients = [site.connect() for _ in range(3)]
         with _client(site) as fourth:
             assert _until_closed(fourth).startswith(b"HTTP/1.1 429")
+        with _accepted_socket() as (server_end, client_end):
+            assert site.server.serve_socket(server_end) is False
+            assert _until_closed(client_end).startswith(b"HTTP/1.1 429")
         clients.pop().close()
         _eventually(lambda: site.open_connections == 2)
         with _client(site, GET) as another:
             assert another.recv(1000).startswith(b"HTTP/1.1 200")
         for client in clients:
             client.close()
+
+
+@contextmanager
+def _accepted_socket() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """A connection that a listener of this test has accepted, as workers get them from their supervisor."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        closing(socket.create_connection(listener.getsockname(), timeout=10)) as client_end,
+    ):
+        server_end, _ = listener.accept()
+        client_end.sendall(GET)
+        yield server_end, client_end
 
 
 def test_a_trusted_proxy_has_no_limit_of_connections() -> None:
