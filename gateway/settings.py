@@ -19,8 +19,8 @@ class GatewaySettings(OwnSettings):
         ge=0,
         le=1_000_000,
         description=(
-            "requests a minute of one credential, or from one address without one, to one process, each of at most 10 ms of "
-            "CPU time; 0: no limit"
+            "requests a minute of one credential, or from one address without one, to one process, each of at most "
+            "10 ms of CPU time; 0: no limit"
         ),
     )
     requests_at_once: int = Field(
@@ -28,8 +28,8 @@ class GatewaySettings(OwnSettings):
         ge=0,
         le=10_000,
         description=(
-            "requests of one credential, or of one address without one, that one process runs at once, the others wait; "
-            "0: no limit"
+            "requests of one credential, or of one address without one, that one process runs at once, "
+            "the others wait; 0: no limit"
         ),
     )
     cors_origins: str = Field(

@@ -24,8 +24,8 @@ from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel
 from gateway.api.schemas import ResponseModel
 from gateway.api.serializers import plain
-from gateway.clients import Circulation, Members, call
 from gateway.callers import address_of
+from gateway.clients import Circulation, Members, call
 from gateway.sessions import require_secure
 from rangkiang.circulation.v1 import loans_pb2
 from rangkiang.members.v1 import cards_pb2 as wire

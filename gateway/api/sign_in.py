@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.schemas import JSON, ResponseModel
-from gateway.clients import Members, call
 from gateway.callers import address_of
+from gateway.clients import Members, call
 from gateway.sessions import require_secure
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from chassis import ids
 from chassis.errors import Error, NotFound
 from gateway import sessions
-from gateway.clients import call, members
 from gateway.callers import address_of
+from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.forms import (
     Form,

@@ -111,7 +111,7 @@ def attack_http() -> None:
 
 
 def attack_half_open(up: Up) -> None:
-    """Hold 2,000 half-open connections and search; the same beside a server that does nothing shows the client's part."""
+    """Hold 2,000 half-open connections and search; the same attack on another server shows the attacker's own part."""
     with Inert() as elsewhere, HalfOpenConnections(elsewhere) as connections:
         latency = search_latency(up.address)
     print(f"http: beside the same attack on another server, {connections.opened} opened: {latency}", flush=True)

@@ -2,7 +2,7 @@
 
 Beside them the searches of another address are timed, and the memory of the workers is measured.
 
-python -m tests.faults.hostile_clients ADDRESS COUNT    half-open connections until stdin ends; prints how many it opened
+python -m tests.faults.hostile_clients ADDRESS COUNT    half-open connections until stdin ends; prints their number
 """
 
 from __future__ import annotations

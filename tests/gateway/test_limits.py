@@ -188,9 +188,7 @@ def test_two_desks_of_one_address_do_not_wait_for_each_other() -> None:
         served_gateway(url, routers=[router], requests_at_once=1) as address,
         ThreadPoolExecutor(12) as threads,
     ):
-        headers = {
-            name: _signed_in(address, add_staff(new_user("desk"), "desk").user) for name in ("desk-a", "desk-b")
-        }
+        headers = {name: _signed_in(address, add_staff(new_user("desk"), "desk").user) for name in ("desk-a", "desk-b")}
         headers |= {"anonymous": {}, "invented": {"Authorization": "Bearer invented"}}
         futures = [
             threads.submit(httpx.get, f"{address}/slow/{name}", headers=header, verify=False, timeout=20)
@@ -362,7 +360,9 @@ def test_the_credentials_of_an_address_together_have_places_for_ten() -> None:
         gate = Gate()
         app = Concurrency(gate, most=2, callers=await _callers_with_keys(), exempt=())
         requests = [
-            {**_request("192.0.2.1"), "headers": [_token(f"account {number}")]} for number in range(30) for _ in range(2)
+            {**_request("192.0.2.1"), "headers": [_token(f"account {number}")]}
+            for number in range(30)
+            for _ in range(2)
         ]
         tasks = [asyncio.create_task(app(request, None, None)) for request in requests]
         await asyncio.sleep(0)
