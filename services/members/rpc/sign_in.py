@@ -76,7 +76,14 @@ class SignInMethods:
                 with self._database.transaction(caller) as session:
                     attempts.clear(session)
                 raise Unauthenticated("TOTP_REQUIRED")
+            # Counted by themselves: the right password without a code takes back the failures of passwords.
+            codes = Attempts(self._keys.master, user=f"code/{user}", address=address)
+            with self._database.transaction(caller) as session:
+                codes.check(session)
+                codes.count_failure(session)
             self._use_totp(account, totp)
+            with self._database.transaction(caller) as session:
+                codes.clear(session)
         with self._database.transaction(caller) as session:
             attempts.clear(session)
         return account

@@ -84,6 +84,18 @@ def test_an_administrator_needs_a_code_and_each_code_works_once(office: Office) 
         assert refusal(lambda: office.sign_in("siti", totp=code)) == "SIGN_IN_FAILED"
 
 
+def test_guesses_of_the_code_lead_to_a_pause_although_the_right_password_is_sent_between_them(office: Office) -> None:
+    office.staff("siti", "administrator")
+    with clock.frozen(clock.now() + timedelta(seconds=60)):
+        for _ in range(5):
+            assert refusal(lambda: office.sign_in("siti", address="10.0.0.9")) == "TOTP_REQUIRED"
+            assert refusal(lambda: office.sign_in("siti", address="10.0.0.9", totp="000000")) == "SIGN_IN_FAILED"
+        assert refusal(lambda: office.sign_in("siti", address="10.0.0.9")) == "TOTP_REQUIRED"
+        right = office.code("siti")
+        assert refusal(lambda: office.sign_in("siti", address="10.0.0.9", totp=right)) == "SIGN_IN_PAUSED"
+        assert office.sign_in("siti", address="10.0.0.7", totp=right).account.user == "siti"
+
+
 def test_a_link_works_once_and_for_a_day(office: Office) -> None:
     office.staff("siti", "administrator")
     with clock.frozen(clock.now() + timedelta(seconds=60)):
