@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from fastapi import APIRouter
 
 from chassis.addresses import networks
 from chassis.auth import Principal, TokenState, sign_token
-from chassis.errors import Unavailable
 from gateway import limits
 from gateway.callers import Callers, address_of
 from gateway.limits import MOST_CREDENTIALS, MOST_NETWORKS, Buckets, Concurrency, Limits
 from gateway.sessions import Sessions
-from tests.conditions import eventually
-from tests.fakes.accounts import PASSWORD, add_staff, new_user
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
 
@@ -134,72 +128,6 @@ def test_files_of_pages_count_too(address: str) -> None:
     statuses = [httpx.get(f"{address}/static/{style}", verify=False).status_code for _ in range(2 * QUOTA)]
     assert statuses.count(200) == 2 * QUOTA - 1
     assert statuses[-1] == 429
-
-
-def _signed_in(address: str, user: str) -> dict[str, str]:
-    """Return the header of a new session, which the gateway has verified by then."""
-    credentials = {"user": user, "password": PASSWORD}
-    token = httpx.post(f"{address}/api/v1/sign-in", json=credentials, verify=False).json()["access_token"]
-    header = {"Authorization": f"Bearer {token}"}
-
-    def is_verified() -> bool:
-        response = httpx.get(f"{address}/api/v1/institutions", headers=header, verify=False)
-        return response.headers.get("RateLimit", '"credential"').startswith('"credential"')
-
-    eventually(is_verified)
-    return header
-
-
-def test_an_address_without_quota_serves_its_signed_in_desks_and_refuses_invented_credentials() -> None:
-    quota = 20
-
-    def get(header: dict[str, str]) -> httpx.Response:
-        return httpx.get(f"{address}/api/v1/institutions", headers=header, verify=False)
-
-    with served_catalog(FakeCatalog()) as url, served_gateway(url, rate_limit=quota) as address:
-        desk = _signed_in(address, add_staff(new_user("desk"), "desk").user)
-        other = _signed_in(address, add_staff(new_user("desk"), "desk").user)
-        while get({}).status_code == 200:
-            pass
-        for credential in ("", "invented", f"{desk['Authorization']}x"):
-            refusal = get({"Authorization": credential} if credential else {})
-            assert refusal.status_code == 429
-            assert refusal.headers["RateLimit"].startswith('"address";')
-        for header in (desk, other):
-            response = get(header)
-            assert response.status_code == 200
-            assert response.headers["RateLimit"].startswith('"credential";')
-
-
-def test_two_desks_of_one_address_do_not_wait_for_each_other() -> None:
-    router, release = APIRouter(), threading.Event()
-    running: Counter[str] = Counter()
-
-    @router.get("/slow/{caller}")
-    async def slow(caller: str) -> str:
-        running[caller] += 1
-        while not release.is_set():
-            await asyncio.sleep(0.01)
-        running[caller] -= 1
-        return caller
-
-    with (
-        served_catalog(FakeCatalog()) as url,
-        served_gateway(url, routers=[router], requests_at_once=1) as address,
-        ThreadPoolExecutor(12) as threads,
-    ):
-        headers = {name: _signed_in(address, add_staff(new_user("desk"), "desk").user) for name in ("desk-a", "desk-b")}
-        headers |= {"anonymous": {}, "invented": {"Authorization": "Bearer invented"}}
-        futures = [
-            threads.submit(httpx.get, f"{address}/slow/{name}", headers=header, verify=False, timeout=20)
-            for name, header in headers.items()
-            for _ in range(3)
-        ]
-        eventually(lambda: running["desk-a"] and running["desk-b"] and running["anonymous"] + running["invented"])
-        time.sleep(0.2)
-        assert (running["desk-a"], running["desk-b"], running["anonymous"] + running["invented"]) == (1, 1, 1)
-        release.set()
-        assert [future.result().status_code for future in futures] == [200] * 12
 
 
 def test_without_a_limit_responses_have_no_limit_headers() -> None:
@@ -376,24 +304,6 @@ def test_the_credentials_of_an_address_together_have_places_for_ten() -> None:
         assert len(gate.served) == len(requests) - 2
         assert not len(app._places)
         assert not len(app._addresses_with_credentials)
-
-    asyncio.run(scenario())
-
-
-def test_while_members_does_not_answer_a_token_counts_under_its_address() -> None:
-    async def scenario() -> None:
-        reads = 0
-
-        async def read_state() -> TokenState:
-            nonlocal reads
-            reads += 1
-            raise Unavailable("SERVICE_UNAVAILABLE", service="members", code="UNAVAILABLE")
-
-        callers = Callers(Sessions(), read_state)
-        for _ in range(20):
-            assert callers.credential({**_request("192.0.2.1"), "headers": [_token("desk 1")]}) == ""
-            await asyncio.sleep(0)
-        assert reads == 1
 
     asyncio.run(scenario())
 
