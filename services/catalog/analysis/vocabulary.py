@@ -34,11 +34,13 @@ class VocabularyFault(ValueError):
 class Vocabulary:
     """
     light     words that order hits a little and never make a search empty
+    words     real words, which a correction never replaces
     readings  shortened word -> the word that is meant
     variants  root -> roots of the words that stand for it
     """
 
     light: frozenset[str]
+    words: frozenset[str]
     readings: Mapping[str, str]
     variants: Mapping[str, tuple[str, ...]]
 
@@ -46,11 +48,14 @@ class Vocabulary:
 def parse_vocabulary(*texts: str) -> Vocabulary:
     """Parse one vocabulary of several texts. Raises VocabularyFault for the first line that is no statement."""
     light: set[str] = set()
+    real: set[str] = set()
     readings: dict[str, str] = {}
     groups: list[list[str]] = []
     for number, line in chain.from_iterable(map(_statements, texts)):
         if line.startswith("light:"):
             light.update(_words(line.removeprefix("light:").split(), number, line))
+        elif line.startswith("word:"):
+            real.update(_words(line.removeprefix("word:").split(), number, line))
         elif ">" in line:
             short, *meant = _words(line.split(">"), number, line)
             if len(meant) != 1 or meant[0] == short:
@@ -64,14 +69,15 @@ def parse_vocabulary(*texts: str) -> Vocabulary:
         else:
             raise VocabularyFault(number, line)
     light.update(short for short, meant in readings.items() if meant in light or is_stop_word(meant))
+    real.update(readings, readings.values())
     variants: dict[str, dict[str, None]] = {}
     for words in groups:
+        real.update(words)
         roots = [root(word) for word in words]
         for word_root in roots:
             variants.setdefault(word_root, {}).update((other, None) for other in roots if other != word_root)
-    return Vocabulary(
-        frozenset(light), readings, {of: tuple(others)[:MOST_TOGETHER] for of, others in variants.items() if others}
-    )
+    together = {of: tuple(others)[:MOST_TOGETHER] for of, others in variants.items() if others}
+    return Vocabulary(frozenset(light), frozenset(real), readings, together)
 
 
 def use_vocabulary(own: str = "") -> Vocabulary:
@@ -88,6 +94,11 @@ def use_vocabulary(own: str = "") -> Vocabulary:
 def is_light_word(token: str) -> bool:
     """Return True for stop words, words of questions and of politeness: the other words of a query decide."""
     return is_stop_word(token) or token in (_current or use_vocabulary()).light
+
+
+def is_own_word(token: str) -> bool:
+    """Return True for a word of the vocabulary."""
+    return token in (_current or use_vocabulary()).words
 
 
 def reading_of(token: str) -> str:

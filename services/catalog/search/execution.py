@@ -14,7 +14,7 @@ from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 from services.catalog.search.recent import recent
-from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, commoner_spellings, corrections
+from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, corrections, offers
 
 LEAST_WORDS = 3  # with one of two words it would be another query
 SHARE = 0.6  # of the content words are required
@@ -30,7 +30,7 @@ class Answer:
 
     match       the match tree of that query
     mode        "" when the query is the typed one and all its parts were required
-    suggestion  a correction with more hits, where the typed query has few
+    suggestion  a correction with more hits, where the typed query has few or none
     """
 
     hits: Hits
@@ -69,15 +69,8 @@ def run_query(
         hits_of_query = index.search(request)
         if mode == "" or hits_of_query.total >= FEW_HITS or not query.parts:
             return Answer(hits_of_query, query, request.match)
-        if total := hits_of_query.total:
-            suggestion = recent(
-                "suggestion",
-                index,
-                hits_of_query,
-                query,
-                request,
-                lambda: _find_suggestion(index, query, request, total, widen),
-            )
+        if hits_of_query.total:
+            suggestion = _recent_suggestion(index, hits_of_query, query, request, widen)
             return Answer(hits_of_query, query, request.match, suggestion=suggestion)
         other = recent(
             "other",
@@ -91,11 +84,14 @@ def run_query(
     else:
         before_slow_work()
         other = _find_other(index, query, request, widen, mode)
+    suggestion = None
+    if hits_of_query is not None and (other is None or other.mode == "relaxed"):
+        suggestion = _recent_suggestion(index, hits_of_query, query, request, widen)
     if other is not None:
         hits = index.search(replace(request, match=other.match))
         if hits.total:
-            return Answer(hits, other.query, other.match, other.mode)
-    return Answer(hits_of_query or index.search(request), query, request.match)
+            return Answer(hits, other.query, other.match, other.mode, suggestion)
+    return Answer(hits_of_query or index.search(request), query, request.match, suggestion=suggestion)
 
 
 def _find_other(
@@ -114,12 +110,16 @@ def _find_other(
     return None
 
 
-def _find_suggestion(
-    index: Index, query: Query, request: Request, total: int, widen: Callable[[Query], Match]
+def _recent_suggestion(
+    index: Index, hits: Hits, query: Query, request: Request, widen: Callable[[Query], Match]
 ) -> Query | None:
-    """Return a correction with more hits than the query; None when there is none."""
-    counts = _count_corrections(index, commoner_spellings(index, query), request, widen)
-    return next((candidate for candidate, _match, more in counts if more > total), None)
+    """Return an offered correction with more hits than the query; None when there is none."""
+
+    def find() -> Query | None:
+        counts = _count_corrections(index, offers(index, query), request, widen)
+        return next((candidate for candidate, _match, more in counts if more > hits.total), None)
+
+    return recent("suggestion", index, hits, query, request, find)
 
 
 def _count_corrections(

@@ -14,7 +14,7 @@ from statistics import fmean
 from chassis.context import Context
 from chassis.db import Database
 from chassis.sentences import LocalText, sentence
-from services.catalog.analysis import root, tokens
+from services.catalog.analysis import root, tokens, variants_of
 from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
@@ -114,9 +114,11 @@ def _split_variants(match: Match, variants: Mapping[Match, str]) -> tuple[Match,
 
 
 def _typed_words(parts: Iterable[Part]) -> Iterator[tuple[str, str]]:
-    """Yield (root, word) of every word as typed."""
+    """Yield (root, word) of every word as typed, and of the words that stand for it."""
     for part in parts:
         if isinstance(part, Word | Phrase):
+            for token in tokens(part.text):
+                yield from ((variant, token) for variant in variants_of(root(token)))
             for token in tokens(part.text):
                 yield root(token), token
         elif isinstance(part, AnyOf):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from services.catalog.analysis import is_light_word, root, tokens
+from services.catalog.analysis import is_light_word, root, tokens, variants_of
 from services.catalog.search.query.tree import AnyOf, Phrase, Query, Word
 from services.catalog.search.ranking.weights import PREFIX_LENGTH
 
@@ -103,6 +103,7 @@ def marks_for(query: Query) -> dict[str, Marks]:
             exact.update(words)
             if isinstance(part, Word):
                 roots.update(map(root, words))
+                roots.update(variant for word in words for variant in variants_of(root(word)))
                 if (part is last_part or part.prefix) and len(words[-1]) >= PREFIX_LENGTH:
                     beginnings.append(words[-1])
         if exact:

@@ -1,4 +1,8 @@
-"""Spelling correction: replaces misspelt words by words of the catalogue."""
+"""Spelling correction: replaces misspelt words by words of the catalogue.
+
+A real word, one of the word lists or of the vocabulary, is never replaced: another word is only offered for it. No word
+is replaced by a light word.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,8 @@ from itertools import islice
 from string import ascii_lowercase
 from typing import TypeVar
 
-from services.catalog.analysis import tokens
+from services.catalog.analysis import is_light_word, tokens
+from services.catalog.analysis.word_lists import is_real_word
 from services.catalog.index.matches import Match, Or, Term
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index
@@ -32,12 +37,17 @@ Spelling = Mapping[tuple[int, str], str]  # (position of the part, token) -> its
 
 @dataclass(frozen=True, slots=True)
 class _QueryWord:
-    """A word of the query that may be misspelt. records: how many have the word, a form of it, or a longer word."""
+    """A word of the query that may be misspelt.
+
+    records  how many have the word, a form of it, or a longer word
+    is_real  it is a word of the lists, so it is not misspelt
+    """
 
     position: int
     token: str
     field: str
     records: int
+    is_real: bool
 
     @property
     def at(self) -> tuple[int, str]:
@@ -48,10 +58,10 @@ def corrections(index: Index, query: Query) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
     First every unknown word is replaced by the nearest known word, then by the next nearest; spaces are added and
-    removed. Then each known word in turn is replaced by a near word, because no record may have all of them (Siti
-    Nurbaya: the book is Sitti Nurbaya). Words in quotes are corrected, too.
+    removed. Then each word that the catalogue has, but no list, is replaced by a near word, because no record may have
+    all of the words. Words in quotes are corrected, too.
     """
-    words = list(_query_words(index, query))
+    words = [word for word in _query_words(index, query) if not word.is_real]
     unknown = {word.at: candidates for word in words if not word.records and (candidates := _candidates(index, word))}
     spelling = {position: candidates[0] for position, candidates in unknown.items()}
     if spelling:
@@ -62,18 +72,26 @@ def corrections(index: Index, query: Query) -> Iterator[Query]:
     for position, candidates in unknown.items():
         for candidate in candidates[1:]:
             yield _replace_words(query, {**spelling, position: candidate})
-    if len(words) > 1:
+    if len(query.parts) > 1:
         for word in words:
             for neighbour in _near_words(index, word) if word.records else ():
                 yield _replace_words(query, {**spelling, word.at: neighbour})
 
 
-def commoner_spellings(index: Index, query: Query) -> Iterator[Query]:
-    """Yield corrections of a query with few hits: a rare word replaced by a near word of more records."""
+def offers(index: Index, query: Query) -> Iterator[Query]:
+    """Yield corrections of a query with few hits or none, which are only offered.
+
+    A rare word that is in no list, by a near word of more records; a real word only when no record has it.
+    """
     for word in _query_words(index, query):
-        if word.records < FEW_HITS:
-            for neighbour in _near_words(index, word, least=FEW_HITS):
-                yield _replace_words(query, {word.at: neighbour})
+        if not word.records:
+            neighbours = _near_words(index, word)
+        elif word.records < FEW_HITS and not word.is_real:
+            neighbours = _near_words(index, word, least=FEW_HITS)
+        else:
+            continue
+        for neighbour in neighbours:
+            yield _replace_words(query, {word.at: neighbour})
 
 
 def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
@@ -92,7 +110,7 @@ def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
             words[position, token] = part.field, match
     totals = index.totals(match for _field, match in words.values())
     for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True):
-        yield _QueryWord(position, token, field, records)
+        yield _QueryWord(position, token, field, records, is_real_word(token))
 
 
 def _candidates(index: Index, word: _QueryWord) -> list[str]:
@@ -108,7 +126,7 @@ def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
     distance = 1 if len(word.token) < _LONG else 2
     fields = _FIELDS.get(word.field, _FIELDS[""])
     near_tokens = index.near_words(word.token, fields=fields, distance=distance, limit=_MOST_NEAR)
-    frequent = [token for token, records in near_tokens if records >= least]
+    frequent = [token for token, records in near_tokens if records >= least and not is_light_word(token)]
     word_without_doubles = _DOUBLED.sub(r"\1", word.token)
     return sorted(frequent, key=lambda token: _DOUBLED.sub(r"\1", token) != word_without_doubles)[:_NEIGHBOURS]
 
@@ -118,7 +136,7 @@ def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
     forms += [token[1:], token[1] + token[0] + token[2:]]
-    other_forms = (form for form in dict.fromkeys(forms) if form != token)
+    other_forms = (form for form in dict.fromkeys(forms) if form != token and not is_light_word(form))
     return index.known_words(other_forms, fields=_FIELDS.get(word.field, _FIELDS[""]))[:_NEIGHBOURS]
 
 

@@ -17,9 +17,11 @@ from services.catalog.analysis import (
     is_old,
     is_stop_word,
     name_key,
+    reading_of,
     root,
     squeeze,
     tokens,
+    variants_of,
 )
 from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Not, Or, Phrase, Prefix, Term
 from services.catalog.record.index_document import BEGINNING, BEGINNING_LENGTHS, END, KIND_SIGNS
@@ -133,7 +135,12 @@ def _tokens(part: Part, *, may_be_beginning: bool) -> list[_Token] | None:
     words = tokens(part.text)
     is_last = may_be_beginning or part.prefix
     return [
-        _Token(token, part.field, is_last and position == len(words) - 1, not part.prefix and _is_light(token, part))
+        _Token(
+            token if part.prefix else reading_of(token),
+            part.field,
+            is_last and position == len(words) - 1,
+            not part.prefix and _is_light(token, part),
+        )
         for position, token in enumerate(words)
         if token not in words[:position] or len(token) == 1
     ]
@@ -166,6 +173,7 @@ def _any_form(token: _Token) -> Match:
     if token.may_be_old and (modern := root(as_old(token.text))) != roots[0]:
         roots.append(modern)
     field = token.field
+    others = [other for form in roots for other in variants_of(form)]
     choices: list[Match]
     if field:
         choices = [Term("any", KIND_SIGNS[field] + form, weights.ANYWHERE) for form in roots]
@@ -177,6 +185,8 @@ def _any_form(token: _Token) -> Match:
         choices = [beginning, *(Term("any", form, weights.ANYWHERE) for form in roots if form != token.text)]
     else:
         choices = [Term("any", form, weights.ANYWHERE) for form in roots]
+    sign = KIND_SIGNS[field] if field else ""
+    choices += [Term("any", sign + other, weights.VARIANT) for other in others]
     return _best_of(choices)
 
 

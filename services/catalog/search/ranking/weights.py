@@ -16,6 +16,8 @@ from __future__ import annotations
 # searches change, but then a word in a subject outranks an author of that name. With 6, 6, 2 success@1 falls from 0.988
 # to 0.963.
 ANYWHERE = 3.0
+# A word that stands for the typed one (komputer, computer): below every form of the typed word.
+VARIANT = 1.5
 # The word as typed, where it is not its own root: ranks above its other forms. By field; "" for any field.
 AS_TYPED = {"": 0.7, "title": 1.2, "author": 1.0, "subject": 0.7}
 # The last word of a field, which the reader may still be typing. A constant, lower than the score of any whole word.
