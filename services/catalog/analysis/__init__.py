@@ -7,7 +7,7 @@ for all languages, because the language of a query is unknown: a query word is o
 
 from __future__ import annotations
 
-from services.catalog.analysis.folding import MAX_TOKEN, fold, is_stop_word, squeeze, tokens
+from services.catalog.analysis.folding import MAX_TOKEN, elided_words, fold, is_stop_word, spell_out, squeeze, tokens
 from services.catalog.analysis.identifiers import is_isbn, isbn13, isbns_of, issn_of
 from services.catalog.analysis.names import ARTICLES, TITLES, initials, name_forms, name_key
 from services.catalog.analysis.spelling import as_old, is_old
@@ -19,6 +19,7 @@ __all__ = [
     "MAX_TOKEN",
     "TITLES",
     "as_old",
+    "elided_words",
     "fold",
     "initials",
     "is_isbn",
@@ -32,6 +33,7 @@ __all__ = [
     "name_key",
     "reading_of",
     "root",
+    "spell_out",
     "squeeze",
     "tokens",
     "variants_of",

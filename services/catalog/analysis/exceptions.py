@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
+
+from services.catalog.analysis.folding import tokens
 
 
 def _words(text: str) -> frozenset[str]:
@@ -71,7 +74,17 @@ tingkuluak suntiang deta destar karih kurambik silek sitaralak pasumandan batipu
 pariangan sungayang lintau solok salido painan tarusan bayang tiku kinali talu rao bonjol tuanku imam paderi padri
 dubalang manti malin urang hulubalang
 """
-WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU)
+# Words in names of regions that are derivations all the same: Kepulauan Riau is found by pulau.
+_NO_NAMES = _words("bagian kepulauan pegunungan seribu dan")
+
+
+def _regions() -> frozenset[str]:
+    lines = Path(__file__).with_name("regions.txt").read_text(encoding="utf-8").splitlines()
+    return frozenset(word for line in lines if not line.startswith("#") for word in tokens(line)) - _NO_NAMES
+
+
+# All names of provinces, regencies and cities: mentawai is not tawa, penajam not ajam, banggai not bangga.
+WHOLE = _words(_PLACES + _ROOTS + _FOREIGN + _MINANGKABAU) | _regions()
 
 # Derivations that the stemmer cuts at the wrong place, and irregular ones.
 _IRREGULAR = """

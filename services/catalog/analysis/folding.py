@@ -27,6 +27,10 @@ _MARKS = re.compile(
     r"\ufe20-\ufe2f]+"
 )
 _PLAIN = re.compile(r"[a-z0-9]+")
+# A word that is written once with a 2 (laki2, anak2nya, ke-kanak2an): in letters to friends and in old titles.
+_REPEATED = re.compile(r"(?<![^\W_])([^\W\d_]{3,})[2²](nya|an|kan|ku|mu|lah|pun|i|)(?![^\W_])", re.IGNORECASE)
+# An article that French and Italian join to a word: L'amour, d'Artagnan. Others are not written alone.
+_ELIDED = re.compile(rf"(?<![^\W_])[ldLD][{re.escape(_APOSTROPHES)}](?=([^\W\d_]{{3,}}))")
 _CJK = r"\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _ANY = re.compile(rf"[{_CJK}]|[^\W_{_CJK}]+")
 
@@ -56,6 +60,16 @@ def tokens(text: str) -> list[str]:
     if len(text) > MAX_TOKEN:
         return [word[:MAX_TOKEN] for word in words]
     return words
+
+
+def spell_out(text: str) -> str:
+    """Write words with a 2 twice: anak2nya is anak anaknya."""
+    return _REPEATED.sub(r"\1 \1\2", text) if "2" in text or "²" in text else text
+
+
+def elided_words(text: str) -> list[str]:
+    """List the words after L' and D' without them, folded: amour of L'amour. `tokens` has them as one word, lamour."""
+    return [token for word in _ELIDED.findall(text) for token in tokens(word)]
 
 
 def squeeze(text: str) -> str:

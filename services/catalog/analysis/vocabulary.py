@@ -6,19 +6,17 @@ no index is rebuilt when it changes.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
 
-from services.catalog.analysis.folding import is_stop_word
+from services.catalog.analysis.folding import is_stop_word, tokens
 from services.catalog.analysis.stemming import root
 
 MOST_TOGETHER = 8  # words of one statement that stand for each other: each costs every query with one of them
 _FILE = Path(__file__).with_name("vocabulary.txt")
-_WORD = re.compile(r"[a-z0-9]{2,64}\Z|[^\W_a-z]+\Z")
 _NONE: tuple[str, ...] = ()
 
 
@@ -128,6 +126,6 @@ def _statements(text: str) -> Iterator[tuple[int, str]]:
 
 def _words(texts: list[str], number: int, line: str) -> list[str]:
     words = [text.strip() for text in texts]
-    if not words or not all(map(_WORD.match, words)):
+    if not words or not all(len(word) > 1 and tokens(word) == [word] for word in words):
         raise VocabularyFault(number, line)
     return words

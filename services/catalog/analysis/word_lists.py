@@ -35,9 +35,9 @@ class _WordList(NamedTuple):
 
 
 def is_real_word(token: str) -> bool:
-    """Return True for a word of the lists, of the vocabulary or of the stemmer's exceptions, also with a clitic or -s.
+    """Return True for a word of the lists, the vocabulary or the stemmer's exceptions, also with a clitic or -s.
 
-    Other derivations are words of the lists themselves: the root of a misspelt word may be a real word (peelangi: elang).
+    Other derivations are in the lists themselves: the root of a misspelt word may be a real word (peelangi: elang).
     """
     if is_light_word(token) or token in VARIANTS:
         return True

@@ -7,7 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from services.catalog.analysis import MAX_TOKEN, as_old, is_old, isbn13, name_forms, name_key, root, squeeze, tokens
+from services.catalog.analysis import (
+    MAX_TOKEN,
+    as_old,
+    elided_words,
+    is_old,
+    isbn13,
+    name_forms,
+    name_key,
+    root,
+    spell_out,
+    squeeze,
+    tokens,
+)
 from services.catalog.items.availability import ItemFacts, availability_of
 from services.catalog.marc.record import Record, Tags, by_tag, control, linked_tag, pick, pick_all
 from services.catalog.record.brief import isbns
@@ -105,6 +117,7 @@ _WHERE: dict[str, _Where] = {
     **_where("856", ("notes", "3yz")),
 }
 _A = frozenset("a")
+_ELISIONS = ("'", "’", "ʼ", "`")
 _PERSONS = ("100", "700", "600", "720")
 _INITIALS = re.compile(r"(?:\b[^\W\d_]\.\s?){2,}")
 _SHORTEST, _LONGEST = BEGINNING_LENGTHS
@@ -129,6 +142,9 @@ def words_of(tags: Tags) -> dict[str, str]:
         )
     )
     roots.extend(map(_ROOT_TOKENS["title"].__getitem__, _old(words["title"])))
+    for kind in ("title", "author", "subject"):
+        if any(sign in joined[kind] for sign in _ELISIONS):
+            roots.extend(map(_ROOT_TOKENS[kind].__getitem__, elided_words(joined[kind][:TEXT_LIMIT])))
     all_words = [START]
     for kind_words in words.values():
         if kind_words:
@@ -191,6 +207,10 @@ class _RootTokens(dict[str, str]):
     def __missing__(self, word: str) -> str:
         if len(self) >= _REMEMBERED:
             self.clear()
+        spelled = spell_out(word)
+        if spelled != word:
+            text = self[word] = " ".join(map(self.__getitem__, dict.fromkeys(spelled.split())))
+            return text
         stem = root(word)
         count = self._root_count + (stem == word)
         parts = [stem] * count

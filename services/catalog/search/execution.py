@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import combinations, islice, tee
 from typing import Literal, NamedTuple
 
@@ -14,7 +15,7 @@ from services.catalog.index.port import Hits, Index, Request
 from services.catalog.search.query.tree import Part, Phrase, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 from services.catalog.search.recent import recent
-from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, corrections, offers
+from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, QueryWord, corrections, offers, query_words
 
 LEAST_WORDS = 3  # with one of two words it would be another query
 SHARE = 0.6  # of the content words are required
@@ -64,13 +65,18 @@ def run_query(
     before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
+
+    @cache
+    def words() -> list[QueryWord]:
+        return query_words(index, query)
+
     hits_of_query = None
     if not mode:
         hits_of_query = index.search(request)
         if mode == "" or hits_of_query.total >= FEW_HITS or not query.parts:
             return Answer(hits_of_query, query, request.match)
         if hits_of_query.total:
-            suggestion = _recent_suggestion(index, hits_of_query, query, request, widen)
+            suggestion = _recent_suggestion(index, hits_of_query, query, request, widen, words)
             return Answer(hits_of_query, query, request.match, suggestion=suggestion)
         other = recent(
             "other",
@@ -78,15 +84,15 @@ def run_query(
             hits_of_query,
             query,
             request,
-            lambda: _find_other(index, query, request, widen, mode),
+            lambda: _find_other(index, query, request, widen, mode, words),
             before_slow_work=before_slow_work,
         )
     else:
         before_slow_work()
-        other = _find_other(index, query, request, widen, mode)
+        other = _find_other(index, query, request, widen, mode, words)
     suggestion = None
     if hits_of_query is not None and (other is None or other.mode == "relaxed"):
-        suggestion = _recent_suggestion(index, hits_of_query, query, request, widen)
+        suggestion = _recent_suggestion(index, hits_of_query, query, request, widen, words)
     if other is not None:
         hits = index.search(replace(request, match=other.match))
         if hits.total:
@@ -95,14 +101,19 @@ def run_query(
 
 
 def _find_other(
-    index: Index, query: Query, request: Request, widen: Callable[[Query], Match], mode: Mode | None
+    index: Index,
+    query: Query,
+    request: Request,
+    widen: Callable[[Query], Match],
+    mode: Mode | None,
+    words: Callable[[], list[QueryWord]],
 ) -> _Other | None:
     """Return the first correction with hits, or else the relaxed query, which may have none.
 
     mode  how the page before was answered
     """
     if mode != "relaxed":
-        for candidate, match, total in _count_corrections(index, corrections(index, query), request, widen):
+        for candidate, match, total in _count_corrections(index, corrections(index, query, words()), request, widen):
             if total:
                 return _Other(candidate, match, "corrected")
     if mode != "corrected" and (relaxed_match := relax(index, query)) is not None:
@@ -111,12 +122,17 @@ def _find_other(
 
 
 def _recent_suggestion(
-    index: Index, hits: Hits, query: Query, request: Request, widen: Callable[[Query], Match]
+    index: Index,
+    hits: Hits,
+    query: Query,
+    request: Request,
+    widen: Callable[[Query], Match],
+    words: Callable[[], list[QueryWord]],
 ) -> Query | None:
     """Return an offered correction with more hits than the query; None when there is none."""
 
     def find() -> Query | None:
-        counts = _count_corrections(index, offers(index, query), request, widen)
+        counts = _count_corrections(index, offers(index, query, words()), request, widen)
         return next((candidate for candidate, _match, more in counts if more > hits.total), None)
 
     return recent("suggestion", index, hits, query, request, find)

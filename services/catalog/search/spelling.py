@@ -7,7 +7,7 @@ is replaced by a light word.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from string import ascii_lowercase
@@ -36,7 +36,7 @@ Spelling = Mapping[tuple[int, str], str]  # (position of the part, token) -> its
 
 
 @dataclass(frozen=True, slots=True)
-class _QueryWord:
+class QueryWord:
     """A word of the query that may be misspelt.
 
     records  how many have the word, a form of it, or a longer word
@@ -54,14 +54,14 @@ class _QueryWord:
         return self.position, self.token
 
 
-def corrections(index: Index, query: Query) -> Iterator[Query]:
+def corrections(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
     """Yield corrections of a query without hits, the likeliest first.
 
     First every unknown word is replaced by the nearest known word, then by the next nearest; spaces are added and
     removed. Then each word that the catalogue has, but no list, is replaced by a near word, because no record may have
     all of the words. Words in quotes are corrected, too.
     """
-    words = [word for word in _query_words(index, query) if not word.is_real]
+    words = [word for word in words if not word.is_real]
     unknown = {word.at: candidates for word in words if not word.records and (candidates := _candidates(index, word))}
     spelling = {position: candidates[0] for position, candidates in unknown.items()}
     if spelling:
@@ -78,15 +78,15 @@ def corrections(index: Index, query: Query) -> Iterator[Query]:
                 yield _replace_words(query, {**spelling, word.at: neighbour})
 
 
-def offers(index: Index, query: Query) -> Iterator[Query]:
+def offers(index: Index, query: Query, words: Iterable[QueryWord]) -> Iterator[Query]:
     """Yield corrections of a query with few hits or none, which are only offered.
 
     A rare word that is in no list, by a near word of more records; a real word only when no record has it.
     """
-    for word in _query_words(index, query):
-        if not word.records:
+    for word in words:
+        if word.is_real and not word.records:
             neighbours = _near_words(index, word)
-        elif word.records < FEW_HITS and not word.is_real:
+        elif not word.is_real and 0 < word.records < FEW_HITS:
             neighbours = _near_words(index, word, least=FEW_HITS)
         else:
             continue
@@ -94,7 +94,8 @@ def offers(index: Index, query: Query) -> Iterator[Query]:
             yield _replace_words(query, {word.at: neighbour})
 
 
-def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
+def query_words(index: Index, query: Query) -> list[QueryWord]:
+    """List the first words of a query that may be misspelt. Raises Unavailable SEARCH_UNAVAILABLE, INDEX_BUILDING."""
     words: dict[tuple[int, str], tuple[str, Match]] = {}
     for position, part in enumerate(query.parts):
         if not isinstance(part, Word | Phrase) or (isinstance(part, Word) and part.prefix):
@@ -109,16 +110,18 @@ def _query_words(index: Index, query: Query) -> Iterator[_QueryWord]:
             match = match_of(Word(token, part.field), may_be_beginning=may_be_beginning)
             words[position, token] = part.field, match
     totals = index.totals(match for _field, match in words.values())
-    for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True):
-        yield _QueryWord(position, token, field, records, is_real_word(token))
+    return [
+        QueryWord(position, token, field, records, is_real_word(token))
+        for ((position, token), (field, _match)), records in zip(words.items(), totals, strict=True)
+    ]
 
 
-def _candidates(index: Index, word: _QueryWord) -> list[str]:
+def _candidates(index: Index, word: QueryWord) -> list[str]:
     """List replacements of an unknown word: near words, else another first letter, else two words."""
     return _near_words(index, word) or _other_first_letters(index, word) or _split_words(index, word)
 
 
-def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
+def _near_words(index: Index, word: QueryWord, *, least: int = 1) -> list[str]:
     """List near words: first those that differ in doubled letters, the most common mistake; then the nearest.
 
     least  records that must have a word
@@ -131,7 +134,7 @@ def _near_words(index: Index, word: _QueryWord, *, least: int = 1) -> list[str]:
     return sorted(frequent, key=lambda token: _DOUBLED.sub(r"\1", token) != word_without_doubles)[:_NEIGHBOURS]
 
 
-def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
+def _other_first_letters(index: Index, word: QueryWord) -> list[str]:
     """List known words with another beginning: another first letter, one letter more or less. near_words finds none."""
     token = word.token
     forms = [letter + rest for rest in (token[1:], token) for letter in ascii_lowercase]
@@ -140,7 +143,7 @@ def _other_first_letters(index: Index, word: _QueryWord) -> list[str]:
     return index.known_words(other_forms, fields=_FIELDS.get(word.field, _FIELDS[""]))[:_NEIGHBOURS]
 
 
-def _split_words(index: Index, word: _QueryWord) -> list[str]:
+def _split_words(index: Index, word: QueryWord) -> list[str]:
     """List pairs of known adjacent words that the token joins."""
     token, fields = word.token, _FIELDS.get(word.field, _FIELDS[""])
     matches: dict[str, Match] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from services.catalog.analysis import isbn13, squeeze, tokens
+from services.catalog.analysis import isbn13, spell_out, squeeze, tokens
 from services.catalog.search.query.fields import FIELDS, NUMBERS, WORDS, read_value, year_range
 from services.catalog.search.query.tree import AnyOf, Identifier, Isbn, Part, Phrase, Query, Word
 from services.catalog.texts import normalize
@@ -189,7 +189,7 @@ class _Parser:
             return [year_range(span.group(1), span.group(2))]
         field_match = _FIELD.match(text, at)
         if field_match is None:
-            return self._word(self._field)
+            return self._words(self._field)
         self._at = field_match.end()
         return self._fielded(FIELDS[field_match.group(1).lower()]) or self._unfielded(field_match)
 
@@ -215,7 +215,7 @@ class _Parser:
                 return None
             self._at = value[1]
             return [value[0]]
-        return self._phrase(field) if text[self._at : self._at + 1] == '"' else self._word(field)
+        return self._phrase(field) if text[self._at : self._at + 1] == '"' else self._words(field)
 
     def _number(self, field: str) -> list[Part] | None:
         if self._text[self._at : self._at + 1] == '"':
@@ -234,6 +234,13 @@ class _Parser:
         self._at = end + 1 if end >= 0 else len(text)
         words = " ".join(content.split())
         return [Phrase(words, field)] if tokens(words) else []
+
+    def _words(self, field: str) -> list[Part]:
+        """Parse a word; two words where it is written with a 2: ayat2 is ayat ayat."""
+        parts = self._word(field)
+        if len(parts) == 1 and isinstance(word := parts[0], Word) and not word.prefix:
+            return [replace(word, text=text) for text in spell_out(word.text).split()]
+        return parts
 
     def _word(self, field: str) -> list[Part]:
         chunk = _CHUNK.match(self._text, self._at)

@@ -45,7 +45,7 @@ def shelf(open_library: Callable[[], Library]) -> Library:
         ("adat minang kabau", "adat minangkabau"),  # a space too many
         ('"robohnua surau" kami', '"robohnya surau" kami'),
         ('judul:"robohnua surau"', 'title:"robohnya surau"'),
-        ("siti nurbaya", "sitti nurbaya"),
+        ("siti nurbayya", "siti nurbaya"),
         ("penulis:navsi kemarau", "author:navis kemarau"),
         ("kemarau -surau navsi", "kemarau navis -surau"),
     ],
@@ -54,6 +54,22 @@ def test_a_misspelt_query_is_corrected(shelf: Library, typed: str, correction: s
     result = shelf.find(typed)
     assert (result.did_you_mean, result.corrected) == (correction, True)
     assert result.total > 0
+
+
+@pytest.mark.parametrize("typed", ["surah", "surah rantau"])
+def test_a_real_word_is_offered_another_and_never_replaced(shelf: Library, typed: str) -> None:
+    result = shelf.find(typed)
+    assert (result.did_you_mean, result.corrected) == (typed.replace("surah", "surau"), False)
+
+
+@pytest.mark.parametrize("typed", ["dilam", "kemarau", "adat"])
+def test_no_stop_word_and_no_commoner_word_is_offered(shelf: Library, typed: str) -> None:
+    assert shelf.find(typed).did_you_mean == ""
+
+
+def test_words_that_stand_for_each_other_are_found_without_a_correction(shelf: Library) -> None:
+    result = shelf.find("siti nurbaya")
+    assert (result.total, result.did_you_mean) == (1, "")
 
 
 def test_a_word_of_a_field_is_corrected_within_the_field(shelf: Library) -> None:
