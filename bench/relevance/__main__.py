@@ -2,8 +2,9 @@
 
     python -m bench.relevance               (or make relevance)
     python -m bench.relevance tuning        print the results of tuning searches that are not perfect
+    python -m bench.relevance words         count the words of unknown_words.txt that are replaced by others (tantivy)
 
-Without `tuning`, the table of bench/README.md is replaced. The test half is reported only as totals, so that nobody
+Without either, the table of bench/README.md is replaced. The test half is reported only as totals, so that nobody
 tunes to its searches.
 """
 
@@ -16,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
+from bench.relevance.corrected import Corrected, real_words
 from bench.relevance.figures import Figure, figures, ndcg
 from bench.relevance.judging import HALVES, NOTHING, Judged, read
 from bench.relevance.library import Prepared, prepared
@@ -29,9 +31,12 @@ HEAD = "| {half} half | searches | known | success@1 | nDCG@10 | nDCG@10, Elasti
 def main() -> None:
     form = argparse.RawDescriptionHelpFormatter
     reader = argparse.ArgumentParser("python -m bench.relevance", description=__doc__, formatter_class=form)
-    reader.add_argument("half", nargs="?", choices=["tuning"])
+    reader.add_argument("half", nargs="?", choices=["tuning", "words"])
     only = reader.parse_args().half
     with prepared_on("tantivy") as embedded:
+        if only == "words":
+            print(Corrected.of(embedded, real_words()))
+            return
         if only:
             print_imperfect(embedded.answer(read(HALVES["tuning"])))
             return

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import READER
 from chassis.diagnosis import MINIMUM_FREE_BYTES, advice_about_role
-from chassis.errors import Unavailable
+from chassis.errors import Invalid, Unavailable
 from chassis.health import NOTHING_TO_DO, Finding
 from chassis.metrics import Sample
 from chassis.sentences import sentence
@@ -22,6 +22,7 @@ from chassis.service import Resources
 from services.catalog.importing import backfill, regrouping
 from services.catalog.index.installation import open_index
 from services.catalog.index.rebuilds import index_fault
+from services.catalog.search.own_vocabulary import read_vocabulary
 from services.catalog.settings import CatalogSettings
 from services.catalog.tables import Branch, ImportRun, IndexQueue, Record, RejectedRecord, Source
 
@@ -111,6 +112,19 @@ def works(resources: Resources) -> list[Finding]:
             sentence("CHECK_WORKS_LEFT_ADVICE"),
         )
     ]
+
+
+def vocabulary(resources: Resources) -> list[Finding]:
+    """Check the library's own vocabulary, if it has one."""
+    path = resources.settings.of(CatalogSettings).vocabulary
+    if path is None:
+        return []
+    try:
+        words = read_vocabulary(path)
+    except Invalid as problem:
+        return [Finding("catalog vocabulary", False, problem.sentence, sentence("CHECK_VOCABULARY_ADVICE"))]
+    message = sentence("CHECK_VOCABULARY", statements=len(words.light) + len(words.words))
+    return [Finding("catalog vocabulary", True, message)]
 
 
 def samples(resources: Resources) -> Iterator[Sample]:

@@ -35,6 +35,7 @@ SERVICE = Service(
         "services.catalog.checks:branches",
         "services.catalog.checks:works",
         "services.catalog.checks:search_disk",
+        "services.catalog.checks:vocabulary",
     ),
     metrics=("services.catalog.checks:samples",),
     jobs=(

@@ -21,6 +21,9 @@ class CatalogSettings(OwnSettings):
     )
     query_log: Literal["on", "off"] = Field(default="on", description="log searches, without personal data")
     query_log_days: int = Field(default=90, ge=1, le=3_650, description="days for which searches are kept")
+    vocabulary: Path | None = Field(
+        default=None, description="file of light words, shortened words and words that stand for each other"
+    )
     default_institution: str = Field(
         default="PKS",
         pattern=r"^[A-Z0-9][A-Z0-9_-]{0,31}$",

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import grpc
 
 from chassis import rpc
+from chassis.errors import Invalid
 from chassis.service import Resources
 from rangkiang.catalog.v1 import catalog_pb2 as wire
 from rangkiang.catalog.v1.catalog_pb2_grpc import CatalogServicer
@@ -15,6 +18,10 @@ from services.catalog.rpc.browse import BrowseMethods
 from services.catalog.rpc.items import ItemMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
+from services.catalog.search.own_vocabulary import use_own_vocabulary
+from services.catalog.settings import CatalogSettings
+
+log = logging.getLogger(__name__)
 
 
 class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, CatalogServicer):
@@ -60,5 +67,10 @@ class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, CatalogS
 
 
 def servicer(resources: Resources) -> Catalog:
-    """Create the catalogue's servicer with its own search index."""
+    """Create the catalogue's servicer with its own search index, and the library's vocabulary if it is sound."""
+    try:
+        use_own_vocabulary(resources.settings.of(CatalogSettings).vocabulary)
+    except Invalid as problem:
+        # Doctor says which line is wrong; a library searches without its words rather than not at all.
+        log.warning("vocabulary_not_used", extra={"reason": problem.reason, **problem.facts})
     return Catalog(resources, open_index(resources))

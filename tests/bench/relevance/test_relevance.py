@@ -11,6 +11,7 @@ from uuid import uuid4
 
 import pytest
 
+from bench.relevance.corrected import Corrected, real_words
 from bench.relevance.figures import ALL, figures
 from bench.relevance.judging import HALVES, NOTHING, read
 from bench.relevance.library import Prepared, prepared
@@ -54,6 +55,12 @@ def assert_levels(library: Prepared, half: str) -> None:
         if figure.ndcg is not None and figure.ndcg < NDCG[half][kind]
     }
     assert not lower
+
+
+def test_real_words_that_the_sample_lacks_are_hardly_ever_replaced(embedded: Prepared) -> None:
+    corrected = Corrected.of(embedded, real_words()[::4])
+    assert len(corrected.unknown) > 150
+    assert len(corrected.replaced) <= 0.02 * len(corrected.unknown), corrected
 
 
 @pytest.mark.parametrize("half", HALVES)

@@ -1,0 +1,33 @@
+"""A library's own vocabulary: the file that the setting VOCABULARY names, added to that of the release."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chassis.errors import Invalid
+from services.catalog.analysis.vocabulary import Vocabulary, VocabularyFault, parse_vocabulary, use_vocabulary
+
+
+def read_vocabulary(path: Path) -> Vocabulary:
+    """Read and check a file; the vocabulary in use does not change.
+
+    raises  Invalid  VOCABULARY_UNREADABLE, VOCABULARY_INVALID with the line
+    """
+    try:
+        return parse_vocabulary(_read(path))
+    except VocabularyFault as fault:
+        raise Invalid("VOCABULARY_INVALID", file=str(path), line=fault.line, text=fault.text) from None
+
+
+def use_own_vocabulary(path: Path | None) -> None:
+    """Use the release's vocabulary and that of the file, if there is one. Raises the errors of read_vocabulary."""
+    if path is not None:
+        read_vocabulary(path)
+        use_vocabulary(_read(path))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        raise Invalid("VOCABULARY_UNREADABLE", file=str(path), why=str(problem)) from problem
