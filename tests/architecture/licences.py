@@ -31,14 +31,14 @@ Made by `make licences` from uv.lock and the metadata of the installed packages;
 "Product" is what `rangkiang` needs to run, and what the container image has; "development" is what only tests and lint
 need, and is not distributed. One file comes with the pages: [VENDORED.md](../gateway/web/static/vendor/VENDORED.md).
 
-Word lists of the search, whose heads state origin and licence in full; both may be used, changed and sold:
+Word lists of the search, whose heads state origin and licence in full; all may be used, changed and sold:
 
-| file | words from | licence |
-|---|---|---|
-| [words_id.txt](../services/catalog/analysis/words_id.txt) | Tesseract's Indonesian data 4.1.0, from public web pages | Apache-2.0 |
-| [words_en.txt](../services/catalog/analysis/words_en.txt) | SCOWL to size 60 (Debian: wamerican 2020.12.07-2) | SCOWL (MIT-like; its sources: public domain, WordNet, BSD) |
-| [regions.txt](../services/catalog/analysis/regions.txt) | names of Indonesian regions, public facts | none needed |
-| [vocabulary.txt](../services/catalog/analysis/vocabulary.txt) | written for this project | Apache-2.0 |
+- [words_id.txt](../services/catalog/analysis/words_id.txt): Tesseract's Indonesian data 4.1.0, words of public web pages;
+  Apache-2.0.
+- [words_en.txt](../services/catalog/analysis/words_en.txt): SCOWL to size 60, as in Debian's wamerican; the permissive licence
+  of SCOWL, whose sources are in the public domain or permit the same.
+- [regions.txt](../services/catalog/analysis/regions.txt): names of regions, public facts, and
+  [vocabulary.txt](../services/catalog/analysis/vocabulary.txt): both written for this project, Apache-2.0.
 
 | package | version | licence | needed by |
 |---|---|---|---|
