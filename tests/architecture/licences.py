@@ -35,8 +35,8 @@ Word lists of the search, whose heads state origin and licence in full; all may 
 
 - [words_id.txt](../services/catalog/analysis/words_id.txt): Tesseract's Indonesian data 4.1.0, words of public pages;
   Apache-2.0.
-- [words_en.txt](../services/catalog/analysis/words_en.txt): SCOWL to size 60, as in Debian wamerican; the permissive licence
-  of SCOWL, whose sources are in the public domain or permit the same.
+- [words_en.txt](../services/catalog/analysis/words_en.txt): SCOWL to size 60, as in Debian wamerican; the permissive
+  licence of SCOWL, whose sources are in the public domain or permit the same.
 - [regions.txt](../services/catalog/analysis/regions.txt): names of regions, public facts, and
   [vocabulary.txt](../services/catalog/analysis/vocabulary.txt): both written for this project, Apache-2.0.
 
