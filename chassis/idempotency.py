@@ -13,14 +13,15 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Column, LargeBinary, String, Table, bindparam, delete, insert, select, text
+from sqlalchemy import BigInteger, Column, LargeBinary, String, Table, bindparam, delete, func, insert, select, text
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import REPLAYED, Context
 from chassis.db import UtcTime, chassis_tables
 from chassis.errors import Conflict, KeyReused, Refused
-from chassis.sql import Prepared
+from chassis.prepared import Prepared, Statements
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -46,6 +47,20 @@ _TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _EFFECT = select(effects).where(effects.c.scope == bindparam("key_scope"))
 _FORGET = delete(effects).where(effects.c.scope == bindparam("key_scope"))
 _STORE = Prepared(insert(effects).inline())
+_names = [column.name for column in effects.columns]
+_TRY_STORE = {
+    "sqlite": Prepared(sqlite.insert(effects).on_conflict_do_nothing()),
+    "postgresql": Prepared(
+        postgresql.insert(effects)
+        .from_select(
+            _names,
+            select(*(bindparam(column.name, type_=column.type).label(column.name) for column in effects.columns)).where(
+                func.pg_try_advisory_xact_lock(bindparam("key_lock", type_=BigInteger))
+            ),
+        )
+        .on_conflict_do_nothing()
+    ),
+}
 
 Reply = TypeVar("Reply", bound="Message")
 
@@ -75,12 +90,14 @@ def once(
     """
     if not caller.key:
         raise ValueError(f"{caller.method}: a method that stores its replies has the option `keyed`")
-    scope = _digest(caller.session or caller.actor, caller.method, caller.key)
+    scope = _scope(caller)
     body = _body(caller, request)
-    if session.get_bind().dialect.name == "postgresql":
-        lock = int.from_bytes(scope[:8], signed=True)
-        if not session.execute(_TRY_LOCK, {"lock": lock}).scalar_one():
-            raise Conflict("IDEMPOTENCY_KEY_IN_USE")
+    is_locked = (
+        session.get_bind().dialect.name != "postgresql"
+        or session.execute(_TRY_LOCK, {"lock": _lock(scope)}).scalar_one()
+    )
+    if not is_locked:
+        raise Conflict("IDEMPOTENCY_KEY_IN_USE")
     row = session.execute(_EFFECT, {"key_scope": scope}).first()
     now = clock.now()
     if row is not None and row.until > now:
@@ -94,12 +111,38 @@ def once(
     return reply
 
 
+def effect_row(
+    caller: Context, request: Message, reply: Message, *, retention: timedelta = RETENTION
+) -> dict[str, Any]:
+    """Return the row that `once` would store, for an act that makes its reply before its transaction."""
+    now = clock.now()
+    return {
+        "scope": _scope(caller),
+        "method": caller.method,
+        "request": _body(caller, request),
+        "reply": reply.SerializeToString(),
+        "at": now,
+        "until": now + retention,
+    }
+
+
+def store_effect(statements: Statements, row: dict[str, Any]) -> bool:
+    """Store a reply as the first statement of its act's transaction.
+
+    returns  False when the key has a stored reply, or on PostgreSQL another call has the key: the caller then runs the
+             act through `once`, in another transaction
+    """
+    dialect = statements.get_bind().dialect.name
+    values = row if dialect == "sqlite" else {**row, "key_lock": _lock(row["scope"])}
+    return _TRY_STORE[dialect].execute(statements, values) == 1
+
+
 def stored_reply(session: Session, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
     """Return the reply of an earlier call with this key; None without one. Acts that judge before they write call it.
 
     raises  KeyReused, Refused  as `once`
     """
-    scope = _digest(caller.session or caller.actor, caller.method, caller.key)
+    scope = _scope(caller)
     row = session.execute(_EFFECT, {"key_scope": scope}).first()
     if row is None or row.until <= clock.now():
         return None
@@ -117,6 +160,14 @@ def _replay(row: Any, body: bytes, caller: Context, reply_type: type[Reply]) -> 
 
 def _body(caller: Context, request: Message) -> bytes:
     return hmac.digest(caller.key.encode(), request.SerializeToString(deterministic=True), "sha256")
+
+
+def _scope(caller: Context) -> bytes:
+    return _digest(caller.session or caller.actor, caller.method, caller.key)
+
+
+def _lock(scope: bytes) -> int:
+    return int.from_bytes(scope[:8], signed=True)
 
 
 def _digest(*parts: str) -> bytes:

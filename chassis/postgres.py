@@ -17,6 +17,7 @@ from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
 
+from chassis import telemetry
 from chassis.context import Context
 
 log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ MARGIN_SECONDS = 1.0
 FRESH_SECONDS = 1.0  # a connection that was used so recently is used again without a ping
 RETRY_SECONDS = 0.25  # between two attempts to connect while the server does not answer
 LOSS_LOG_SECONDS = 60.0
+# Command tags of statements that change no row.
+READ_TAGS = frozenset({"BEGIN", "COMMIT", "RELEASE", "ROLLBACK", "SAVEPOINT", "SELECT", "SET", "SHOW"})
 
 # The kernel ends a connection whose packets are dropped within 9 s: by keepalives when idle, else by the user timeout.
 TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 6_000}
@@ -260,6 +263,8 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
         hide_parameters=True,  # errors are logged, and values may be personal
     )
 
+    telemetry.watch_sql(engine, event.listen)
+
     @event.listens_for(engine, "do_connect")
     def _open(_dialect: Any, _record: Any, arguments: list[Any], parameters: dict[str, Any]) -> BoundedConnection:
         options = f"{SERVER_OPTIONS} {parameters.pop('options', '')}"
@@ -288,6 +293,13 @@ def open_engine(url: URL, *, pool_size: int, overflow: int) -> Engine:
     def _lost(_connection: Any, _record: Any, problem: BaseException | None) -> None:
         availability.note_loss(problem)
 
+    @event.listens_for(engine, "after_cursor_execute")
+    def _count_write(
+        sql_connection: Any, cursor: Any, _statement: str, _values: Any, _context: Any, _executemany: bool
+    ) -> None:
+        if cursor.rowcount != 0 and (cursor.statusmessage or "").partition(" ")[0] not in READ_TAGS:
+            sql_connection.info["writes"] = sql_connection.info.get("writes", 0) + 1
+
     return engine
 
 
@@ -311,3 +323,17 @@ def statement_seconds(context: Context, *, is_write: bool) -> float:
     if remaining is None:
         return WORK_SECONDS
     return max(0.05, min(WRITE_SECONDS if is_write else READ_SECONDS, remaining))
+
+
+def limit_statements(connection: BoundedConnection, context: Context, *, is_write: bool) -> str:
+    """Limit the waits of a connection for a transaction. Returns the value of `statement_timeout` for it."""
+    seconds = statement_seconds(context, is_write=is_write)
+    connection.limit_seconds = seconds + MARGIN_SECONDS
+    return str(int(seconds * 1000))
+
+
+def keep_ready(connection: BoundedConnection) -> None:
+    """End what is open on a connection, and prepare it for its next use without the pool."""
+    connection.rollback()
+    connection.limit_seconds = READ_SECONDS + MARGIN_SECONDS
+    connection.used_at = time.monotonic()

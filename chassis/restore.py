@@ -20,7 +20,7 @@ from sqlalchemy.pool import NullPool
 
 from chassis.backup_manifest import Copy, Manifest, check_release, digest_of, read
 from chassis.context import system
-from chassis.db import RESTORING, read_url
+from chassis.db import read_url
 from chassis.errors import Invalid, Unavailable
 from chassis.job_runs import REFILL, record_backup, record_start
 from chassis.jobs import jobs_of
@@ -30,6 +30,7 @@ from chassis.output import bar_for
 from chassis.service import Resources, Service
 from chassis.settings import Settings
 from chassis.snapshots import check_file, first_line, run_tool, sync
+from chassis.sqlite import RESTORING
 from chassis.urls import resolve
 
 RESTORE = system("restore")

@@ -21,12 +21,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.pool import NullPool
 
-from chassis.db import RESTORING, read_url
+from chassis.db import read_url
 from chassis.db_errors import LOCK_NOT_AVAILABLE
 from chassis.errors import Unavailable
 from chassis.revisions import histories
 from chassis.service import Service
 from chassis.settings import Settings, environment_with
+from chassis.sqlite import RESTORING
 from chassis.table_access import SETTING
 from chassis.write_turn import WriteTurn
 

@@ -149,34 +149,6 @@ def _stored(values: Sequence[Any]) -> tuple[Any, ...]:
     )
 
 
-class Prepared:
-    """An INSERT or UPDATE of a hot path that is compiled once for each dialect and set of parameters.
-
-    The session takes 60 to 100 µs to execute a statement, most of it to find the compiled one; this takes half of that.
-
-    statement  of Core, with bindparam() for values; an INSERT takes the columns that are given
-    """
-
-    def __init__(self, statement: Any) -> None:
-        self._statement = statement
-        self._compiled: dict[tuple[str, frozenset[str]], Any] = {}
-
-    def execute(self, session: Session, values: Mapping[str, Any]) -> int:
-        """Execute the statement in the session's transaction. Returns the number of rows."""
-        connection = session.connection()
-        key = (connection.dialect.name, frozenset(values))
-        compiled = self._compiled.get(key)
-        if compiled is None:
-            compiled = self._statement.compile(dialect=connection.dialect, column_keys=list(values))
-            self._compiled[key] = compiled
-        given: Any = compiled.construct_params(values)
-        processors = compiled._bind_processors
-        for name, processor in processors.items():
-            given[name] = processor(given[name])
-        parameters = tuple(given[name] for name in compiled.positiontup) if compiled.positional else given
-        return int(connection.exec_driver_sql(compiled.string, parameters).rowcount)
-
-
 def update_many(session: Session, table: Any, rows: Rows, *, key: str) -> None:
     """Update rows by their keys, with one statement that is executed many times.
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
+from chassis.prepared import AnySession, Prepared
 from chassis.sql import insert_for, insert_ignore
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.copies import read_id
@@ -18,15 +19,14 @@ from services.circulation.tables import Borrower, BorrowerNumber, Loan, Suspensi
 MOST_MERGES = 20  # members that were merged one into the next
 
 
-# Built once: every act at a desk executes one of them.
+# Built once: every look at a borrower executes one of them.
 _OF_INSTITUTION = select(Borrower).where(Borrower.institution_id == bindparam("institution_id"), ~Borrower.is_erased)
-_FREE = (
+_FOUND = (
     _OF_INSTITUTION.where(Borrower.id == bindparam("borrower_id")),
     _OF_INSTITUTION.join(BorrowerNumber, BorrowerNumber.borrower_id == Borrower.id)
     .where(BorrowerNumber.institution_id == bindparam("institution_id"), BorrowerNumber.number == bindparam("number"))
     .limit(2),
 )
-_LOCKED = (_FREE[0].with_for_update(of=Borrower), _FREE[1].with_for_update(of=Borrower))
 
 
 def is_empty(session: Session) -> bool:
@@ -85,15 +85,13 @@ def erase_member(session: Session, borrower_id: UUID, version: int, *, instituti
     session.execute(update(Loan).where(Loan.borrower_id == borrower_id).values(borrower_id=None))
 
 
-def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Borrower | None:
+def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower | None:
     """Return a borrower by id or number, in one institution; None when none or several have the number.
 
     The id of a merged member finds the member that it was merged into.
-
-    lock  on PostgreSQL until the end of the transaction
     """
     borrower_id = read_id(text)
-    by_id, by_number = _LOCKED if lock else _FREE
+    by_id, by_number = _FOUND
     query = by_number if borrower_id is None else by_id
     values = {"institution_id": institution_id, "borrower_id": borrower_id, "number": text}
     borrowers = session.scalars(query, values).all()
@@ -101,8 +99,8 @@ def find_borrower(session: Session, institution_id: UUID, text: str, *, lock: bo
         return None
     (borrower,) = borrowers
     if borrower.merged_into is not None and borrower_id is not None:
-        kept_id = _kept_id(session, borrower.merged_into)
-        return find_borrower(session, institution_id, str(kept_id), lock=lock) if kept_id != borrower.id else None
+        kept = kept_id(session, borrower.merged_into)
+        return find_borrower(session, institution_id, str(kept)) if kept != borrower.id else None
     return borrower
 
 
@@ -130,22 +128,26 @@ def _store(session: Session, facts: Sequence[MemberFact]) -> None:
     insert_ignore(session, BorrowerNumber, numbers)
 
 
-def _move_loans(session: Session, merged_id: UUID, kept_id: UUID) -> None:
-    kept_id = _kept_id(session, kept_id)
+def _move_loans(session: Session, merged_id: UUID, into_id: UUID) -> None:
+    kept = kept_id(session, into_id)
     for table in (Loan, Suspension):
-        session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_id))
+        session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept))
     # An act that has read the loans of either member before is judged again.
-    changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_id]))
+    changed = update(Borrower).where(Borrower.id.in_([merged_id, kept]))
     session.execute(changed.values(lending_version=Borrower.lending_version + 1))
 
 
-def _kept_id(session: Session, borrower_id: UUID) -> UUID:
+_borrowers = Borrower.__table__
+_MERGED_INTO = Prepared(select(_borrowers.c.merged_into).where(_borrowers.c.id == bindparam("borrower")))
+
+
+def kept_id(session: AnySession, borrower_id: UUID) -> UUID:
     """Follow merges to the member that was kept in the end."""
     for _ in range(MOST_MERGES):
-        merged_into = session.scalar(select(Borrower.merged_into).where(Borrower.id == borrower_id))
-        if merged_into is None:
+        row = _MERGED_INTO.first(session, {"borrower": borrower_id})
+        if row is None or row.merged_into is None:
             break
-        borrower_id = merged_into
+        borrower_id = row.merged_into
     return borrower_id
 
 

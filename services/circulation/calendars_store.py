@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import NotFound, Outdated
+from chassis.prepared import AnySession, Prepared, Statements
 from chassis.sql import insert_for
 from services.circulation.calendars import Calendar, hours_of, local_date, minutes, planned_hours
 from services.circulation.calendars.documents import read_calendar, write_calendar
@@ -22,23 +24,40 @@ from services.circulation.tables import Branch, BranchCalendar, BranchDay
 
 MOST_DAYS = 31
 
-# Built once: every act at a desk executes it.
-_CALENDAR = (
-    select(Branch.zone, BranchCalendar.version, BranchCalendar.document)
-    .outerjoin(BranchCalendar, BranchCalendar.branch_id == Branch.id)
-    .where(Branch.id == bindparam("branch_id"))
+_branches, _calendars = Branch.__table__, BranchCalendar.__table__
+_of_branch = _branches.outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
+_VERSION = Prepared(
+    select(_branches.c.zone, _calendars.c.version).select_from(_of_branch).where(_branches.c.id == bindparam("branch"))
 )
+_DOCUMENT = Prepared(
+    select(_calendars.c.version, _calendars.c.document).where(_calendars.c.branch_id == bindparam("branch"))
+)
+# For each engine: the calendar of the newest version that was read of each branch. A transaction that saves one may
+# roll back, so only transactions of prepared statements fill it.
+_known: WeakKeyDictionary[Any, dict[UUID, Calendar]] = WeakKeyDictionary()
 
 
-def calendar_of(session: Session, branch_id: UUID) -> Calendar:
+def calendar_of(session: AnySession, branch_id: UUID) -> Calendar:
     """Return the calendar of a branch; version 0 is a branch without one, which is open every day.
 
     raises  NotFound  BRANCH_UNKNOWN
     """
-    row = session.execute(_CALENDAR, {"branch_id": branch_id}).first()
+    row = _VERSION.first(session, {"branch": branch_id})
     if row is None:
         raise NotFound("BRANCH_UNKNOWN", given=str(branch_id))
-    return _calendar(row.document or "{}", row.zone, row.version or 0)
+    return calendar_at(session, branch_id, row.version, row.zone)
+
+
+def calendar_at(session: AnySession, branch_id: UUID, version: int | None, zone: str) -> Calendar:
+    """Return the calendar of a branch whose zone and version, None without one, were read in the same transaction."""
+    known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
+    calendar = known.get(branch_id)
+    if calendar is None or (calendar.version, calendar.zone) != (version or 0, zone):
+        # On PostgreSQL the document may have come since; so it names its version itself.
+        row = _DOCUMENT.first(session, {"branch": branch_id})
+        calendar = _calendar(row.document, zone, row.version) if row is not None else _calendar("{}", zone, 0)
+        known[branch_id] = calendar
+    return calendar
 
 
 def save_calendar(
@@ -108,5 +127,5 @@ def _outdated(session: Session, branch: Branch, *, given: int, document: Mapping
 
 @lru_cache(maxsize=256)
 def _calendar(text: str, zone: str, version: int) -> Calendar:
-    """Each loan reads a calendar; the text decides, so the calendar of an earlier text is never that of another."""
+    """Read a calendar; the text decides, so the calendar of an earlier text is never that of another."""
     return read_calendar(json.loads(text), zone=zone, version=version)

@@ -27,13 +27,10 @@ _NEW: dict[str, Any] = {
 }
 
 
-# Built once: every act at a desk executes one of them.
+# Built once: every look at an item executes one of them.
 _OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
-_FREE = (
-    _OF_INSTITUTION.where(Copy.id == bindparam("item_id")),
-    _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2),
-)
-_LOCKED = (_FREE[0].with_for_update(), _FREE[1].with_for_update())
+_BY_ID = _OF_INSTITUTION.where(Copy.id == bindparam("item_id"))
+_BY_BARCODE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2)
 
 
 def is_empty(session: Session) -> bool:
@@ -58,14 +55,10 @@ def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
     return len(rows)
 
 
-def find_copy(session: Session, institution_id: UUID, text: str, *, lock: bool = False) -> Copy | None:
-    """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
-
-    lock  on PostgreSQL until the end of the transaction
-    """
+def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
+    """Return a copy by its id or barcode, in one institution; None when none or several have the barcode."""
     item_id = read_id(text)
-    by_id, by_barcode = _LOCKED if lock else _FREE
-    query = by_barcode if item_id is None else by_id
+    query = _BY_BARCODE if item_id is None else _BY_ID
     copies = session.scalars(query, {"institution_id": institution_id, "item_id": item_id, "barcode": text}).all()
     return copies[0] if len(copies) == 1 else None
 

@@ -18,8 +18,10 @@ from sqlalchemy.orm import Session
 from chassis.context import system
 from chassis.db import Database
 from chassis.errors import Error
-from chassis.sql import Prepared, insert_for
-from services.circulation.tables import Borrower, Copy, DailyFact, RefusalCount
+from chassis.prepared import AnySession, Prepared
+from chassis.sql import insert_for
+from services.circulation.loans.facts import AnyBorrower, AnyCopy
+from services.circulation.tables import DailyFact, RefusalCount
 
 log = logging.getLogger(__name__)
 
@@ -33,13 +35,13 @@ _daily_facts: Any = DailyFact.__table__
 _INSERT = Prepared(insert(_daily_facts).inline())
 
 
-def add(session: Session, row: dict[str, Any]) -> None:
+def add(session: AnySession, row: dict[str, Any]) -> None:
     """Add a daily fact, in the transaction of its act."""
     _INSERT.execute(session, row)
 
 
 def daily_fact(
-    kind: str, *, on: date, branch: str, copy: Copy, borrower: Borrower | None, channel: str
+    kind: str, *, on: date, branch: str, copy: AnyCopy, borrower: AnyBorrower | None, channel: str
 ) -> dict[str, Any]:
     """Return the daily fact of an act, with the values of its day.
 

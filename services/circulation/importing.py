@@ -171,7 +171,7 @@ class LoanImport:
             for act, plan in plans:
                 write_check_out(session, act, plan)
                 # The next loan of this borrower in the batch has the same object, with the version after this write.
-                if plan.view.borrower is not None:
+                if isinstance(plan.view.borrower, Borrower):
                     plan.view.borrower.lending_version += 1
             audit.record(
                 session, self._context, "circulation.import", kind="institution", object_id=self._institution_id,

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound
 from chassis.ids import parse_id
+from chassis.prepared import AnySession, Prepared
 from chassis.sentences import LocalText
 from chassis.sql import insert_for
 from rangkiang.catalog.v1.events_pb2 import InstitutionCopy
@@ -109,18 +110,25 @@ class Branches:
         return branch.code if branch is not None else ""
 
 
-_VERSION = select(Institution.version).where(Institution.id == bindparam("institution_id"))
+_institutions, _branches_table = Institution.__table__, Branch.__table__
+_VERSION = Prepared(select(_institutions.c.version).where(_institutions.c.id == bindparam("institution")))
+_BRANCHES = Prepared(select(_branches_table).where(_branches_table.c.institution_id == bindparam("institution")))
 # For each engine: the branches that were read with the newest version of an institution.
-_branches: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Any, dict[UUID, tuple[int, Branches]]] = WeakKeyDictionary()
 
 
-def branches_of(session: Session, institution_id: UUID) -> Branches:
+def branches_of(session: AnySession, institution_id: UUID) -> Branches:
     """Return the branches of an institution; they are read again when its version has changed."""
-    version = session.execute(_VERSION, {"institution_id": institution_id}).scalar()
-    stored = _branches.setdefault(session.get_bind(), {})
-    if institution_id in stored and stored[institution_id][0] == version:
-        return stored[institution_id][1]
-    rows = session.scalars(select(Branch).where(Branch.institution_id == institution_id))
+    row = _VERSION.first(session, {"institution": institution_id})
+    return branches_at(session, institution_id, row.version if row is not None else 0)
+
+
+def branches_at(session: AnySession, institution_id: UUID, version: int) -> Branches:
+    """Return the branches of an institution whose version was read in the same transaction."""
+    known = _known.setdefault(session.get_bind(), {})
+    if institution_id in known and known[institution_id][0] == version:
+        return known[institution_id][1]
+    rows = _BRANCHES.rows(session, {"institution": institution_id})
     branches = Branches(BranchFacts(row.id, row.code, LocalText(row.name_id, row.name_en), row.zone) for row in rows)
-    stored[institution_id] = (version or 0, branches)
+    known[institution_id] = (version, branches)
     return branches

@@ -5,36 +5,57 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Outdated
 from chassis.events import emit
+from chassis.prepared import AnySession, Prepared, Statements
 from chassis.sql import insert_for
 from rangkiang.circulation.v1.events_pb2 import PoliciesChanged, ReadHere
 from services.circulation.policies import PolicyRow, PolicySet, judge, read_here_only, read_rows, seed_of, write_rows
 from services.circulation.tables import Borrower, Branch, Institution, PolicyVersion
 
-# Built once: every loan executes one of them.
-_NEWEST = (
-    select(PolicyVersion.version, PolicyVersion.default_category, PolicyVersion.rows)
-    .where(PolicyVersion.institution_id == bindparam("institution_id"))
-    .order_by(PolicyVersion.version.desc())
-    .limit(1)
+_versions, _institutions = PolicyVersion.__table__, Institution.__table__
+NEWEST_VERSION = select(func.max(_versions.c.version))
+_NEWEST = Prepared(
+    select(
+        _institutions.c.kind,
+        NEWEST_VERSION.where(_versions.c.institution_id == _institutions.c.id).scalar_subquery().label("version"),
+    ).where(_institutions.c.id == bindparam("institution"))
 )
-_KIND = select(Institution.kind).where(Institution.id == bindparam("institution_id"))
+_AT_VERSION = Prepared(
+    select(_versions.c.version, _versions.c.default_category, _versions.c.rows.label("document")).where(
+        _versions.c.institution_id == bindparam("institution"), _versions.c.version == bindparam("saved_version")
+    )
+)
+# For each engine: the rules of the newest version that was read of each institution. A transaction that saves rules may
+# roll back, so only transactions of prepared statements fill it.
+_known: WeakKeyDictionary[Any, dict[UUID, PolicySet]] = WeakKeyDictionary()
 
 
-def current_policies(session: Session, institution_id: UUID) -> PolicySet:
+def current_policies(session: AnySession, institution_id: UUID) -> PolicySet:
     """Return the rules in force: the latest that were saved, or the seed of the institution's kind as version 0."""
-    row = session.execute(_NEWEST, {"institution_id": institution_id}).first()
-    if row is None:
-        return seed_of(session.scalar(_KIND, {"institution_id": institution_id}) or "")
-    return PolicySet(version=row.version, rows=_rows_of(row.rows), default_category=row.default_category)
+    row = _NEWEST.first(session, {"institution": institution_id})
+    return policies_at(session, institution_id, *((row.version, row.kind) if row is not None else (None, "")))
+
+
+def policies_at(session: AnySession, institution_id: UUID, version: int | None, kind: str) -> PolicySet:
+    """Return the rules of an institution whose newest version, or None, and kind were read in the same transaction."""
+    if version is None:
+        return seed_of(kind)
+    known = _known.setdefault(session.get_bind(), {}) if isinstance(session, Statements) else {}
+    policies = known.get(institution_id)
+    if policies is None or policies.version != version:
+        row = _AT_VERSION.first(session, {"institution": institution_id, "saved_version": version})
+        policies = known[institution_id] = PolicySet(version, _rows_of(row.document), row.default_category)
+    return policies
 
 
 def check_policies(
@@ -138,5 +159,5 @@ def _outdated(session: Session, institution_id: UUID, current: PolicySet, *, giv
 
 @lru_cache(maxsize=64)
 def _rows_of(text: str) -> tuple[PolicyRow, ...]:
-    """Each loan reads the rules; the text decides, so the rows of an earlier text are never those of another."""
+    """Read rules; the text decides, so the rows of an earlier text are never those of another."""
     return read_rows(json.loads(text))

@@ -10,17 +10,17 @@ from uuid import UUID
 
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
-from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, update
 
 from chassis import audit, events
 from chassis.context import Context
 from chassis.errors import Forbidden, Invalid, Refusal, Refused
 from chassis.outbox import outbox
-from chassis.sql import Prepared
+from chassis.prepared import AnySession, Prepared
 from rangkiang.circulation.v1 import events_pb2 as wire
 from services.circulation import rules
 from services.circulation.calendars import Calendar, local_date
+from services.circulation.loans.facts import AnyBorrower, AnyCopy
 from services.circulation.tables import Borrower, Copy
 
 OVERRIDE_SCOPE, PAPER_SCOPE = "loans.override", "loans.at"
@@ -97,15 +97,6 @@ def begin_act(
     return Act(caller, institution_id, now, at or now, channel, frozenset(override), reason.strip())
 
 
-_NEWEST_ACT = select(audit.acts.c.at).order_by(audit.acts.c.number.desc()).limit(1)
-
-
-def newest_act(session: Session) -> datetime | None:
-    """Return when the newest act of this database was recorded."""
-    moment: datetime | None = session.execute(_NEWEST_ACT).scalar()
-    return moment
-
-
 @dataclass(slots=True)
 class Trace:
     """What an act leaves beside its effect: its row of the audit and its fact, made before the write turn."""
@@ -120,7 +111,7 @@ class Trace:
         *,
         kind: str,
         object_id: UUID,
-        copy: Copy,
+        copy: AnyCopy,
         fact: Message | None = None,
         waived: list[str] | None = None,
         facts: Mapping[str, Any] | None = None,
@@ -139,7 +130,7 @@ class Trace:
             )
         return trace
 
-    def write(self, session: Session) -> None:
+    def write(self, session: AnySession) -> None:
         """Write the rows. An import has one row of the audit for many loans, and none here."""
         if "act" in self.rows:
             _INSERT_ACT.execute(session, self.rows["act"])
@@ -183,14 +174,14 @@ _MOVE_COPY_TO = Prepared(
 _MOVE_COPY = Prepared(_MOVE)
 
 
-def touch_copy(session: Session, copy: Copy) -> None:
+def touch_copy(session: AnySession, copy: AnyCopy) -> None:
     """Raise the state version of a copy without a change of its state. Raises StaleFacts."""
     guard(session, _MOVE_COPY, _read(copy))
 
 
 def move_copy(
-    session: Session, copy: Copy, *, state: str, act: Act, name: str, branch_id: UUID, loan_id: UUID | None = None,
-    transit_to: UUID | None = None,
+    session: AnySession, copy: AnyCopy, *, state: str, act: Act, name: str, branch_id: UUID,
+    loan_id: UUID | None = None, transit_to: UUID | None = None,
 ) -> None:  # fmt: skip
     """Give a copy its state after an act. Raises StaleFacts."""
     values = {
@@ -204,7 +195,7 @@ def move_copy(
     guard(session, _MOVE_COPY_TO, {**_read(copy), **values})
 
 
-def change_borrower(session: Session, borrower: Borrower) -> None:
+def change_borrower(session: AnySession, borrower: AnyBorrower) -> None:
     """Raise the lending version of a borrower. Raises StaleFacts."""
     values = {
         "borrower_id": borrower.id,
@@ -214,19 +205,19 @@ def change_borrower(session: Session, borrower: Borrower) -> None:
     guard(session, _CHANGE_BORROWER, values)
 
 
-def guard(session: Session, statement: Prepared, values: dict[str, Any]) -> None:
+def guard(session: AnySession, statement: Prepared, values: dict[str, Any]) -> None:
     """Execute an UPDATE that must change one row. Raises StaleFacts."""
     if statement.execute(session, values) != 1:
         raise StaleFacts
 
 
-def _read(copy: Copy) -> dict[str, Any]:
+def _read(copy: AnyCopy) -> dict[str, Any]:
     return {"copy_id": copy.id, "read_state_version": copy.state_version, "read_version": copy.version}
 
 
 def loan_fact(
     *,
-    copy: Copy,
+    copy: AnyCopy,
     state: str,
     branch_id: UUID | None,
     loan_id: UUID | None = None,

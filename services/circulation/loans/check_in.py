@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from datetime import date
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import bindparam, insert, select, update
-from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal, Refused
 from chassis.ids import new_id
-from chassis.sql import Prepared
+from chassis.prepared import AnySession, Prepared
 from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanReturned
 from services.circulation import counts, rules
 from services.circulation.calendars import local_date, suspension_days
 from services.circulation.calendars_store import calendar_of
-from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT, find_copy
-from services.circulation.institutions import Branches, BranchFacts, branches_of
+from services.circulation.copies import IN, IN_SERVICE, ON_LOAN, TRANSIT
+from services.circulation.institutions import Branches, BranchFacts
 from services.circulation.loans.acts import (
     Act,
     StaleFacts,
@@ -27,12 +24,20 @@ from services.circulation.loans.acts import (
     guard,
     loan_fact,
     move_copy,
-    newest_act,
 )
-from services.circulation.loans.check_out import open_loan_of, unknown
-from services.circulation.loans.views import LOANS, LoanView, overdue_days, view_of
+from services.circulation.loans.check_out import unknown
+from services.circulation.loans.facts import (
+    ActFacts,
+    AnyBorrower,
+    AnyCopy,
+    AnyLoan,
+    CopyRow,
+    item_facts,
+    renewal_facts,
+)
+from services.circulation.loans.views import LoanView, overdue_days, view_of
 from services.circulation.rules import SuspensionDays
-from services.circulation.tables import Borrower, Copy, Loan, Suspension
+from services.circulation.tables import Loan, Suspension
 
 CHECK_IN, MOVE, USE = "check_in", "move", "use"
 SHELVE, NOTHING = "shelve", "nothing"
@@ -49,6 +54,16 @@ _END_LOAN = Prepared(
         returned_branch_id=bindparam("ended_branch_id"),
     )
 )
+_SUSPENSIONS_SINCE = Prepared(
+    select(_suspensions)
+    .where(
+        _suspensions.c.borrower_id == bindparam("borrower"),
+        _suspensions.c.ends_on >= bindparam("day"),
+        _suspensions.c.ended_at.is_(None),
+    )
+    .order_by(_suspensions.c.ends_on)
+)
+_SUSPENSION_OF_LOAN = Prepared(select(_suspensions).where(_suspensions.c.loan_id == bindparam("loan")).limit(1))
 _INSERT_SUSPENSION = Prepared(insert(_suspensions).inline())
 _CHANGE_SUSPENSION = Prepared(
     update(_suspensions)
@@ -68,15 +83,15 @@ class CheckIn:
     trace       None when nothing changes
     """
 
-    copy: Copy
+    copy: AnyCopy
     home: str
     desk: BranchFacts
     next: str
     to: str = ""
     state: str = IN
     view: LoanView | None = None
-    loan: Loan | None = None
-    borrower: Borrower | None = None
+    loan: AnyLoan | None = None
+    borrower: AnyBorrower | None = None
     suspension: SuspensionDays | None = None
     suspension_row: dict[str, Any] = field(default_factory=dict)
     notes: list[Refusal] = field(default_factory=list)
@@ -85,7 +100,7 @@ class CheckIn:
     is_repeated: bool = False
 
 
-def plan_check_in(session: Session, act: Act, *, item: str, branch: str, lock: bool = False) -> CheckIn:
+def plan_check_in(session: AnySession, act: Act, *, item: str, branch: str, lock: bool = False) -> CheckIn:
     """Judge a check-in; write nothing.
 
     item    id, or barcode as scanned
@@ -94,26 +109,19 @@ def plan_check_in(session: Session, act: Act, *, item: str, branch: str, lock: b
             Refused   CLOCK_BEHIND, AT_BEFORE_LOAN
             StaleFacts  another act was between two reads
     """
-    branches = branches_of(session, act.institution_id)
-    desk = branches.by_code(branch)
-    copy = find_copy(session, act.institution_id, item, lock=lock)
-    if copy is None:
-        raise NotFound(refusals=unknown(item, ""))
+    facts, copy, desk = _facts(session, act, item, branch, lock)
     if _is_repeated(act, copy, desk):
-        return _repeated(session, act, copy, desk, branches)
-    refuse_clock_behind(session, act)
-    plan = _plan(copy, desk, branches)
+        return _repeated(session, act, copy, desk, facts.branches)
+    refuse_clock_behind(act, facts)
+    plan = _plan(copy, desk, facts.branches)
     if copy.state == ON_LOAN:
-        loan = open_loan_of(session, copy)
-        if loan is None:  # another desk has taken it back since
-            raise StaleFacts
-        _plan_return(session, act, plan, loan, branches)
+        _plan_return(session, act, plan, facts)
     else:
-        _plan_move(act, plan, branches)
+        _plan_move(act, plan, facts.branches)
     return plan
 
 
-def write_check_in(session: Session, act: Act, plan: CheckIn) -> None:
+def write_check_in(session: AnySession, act: Act, plan: CheckIn) -> None:
     """Write a check-in that was judged, in its transaction.
 
     raises  StaleFacts  copy, loan or borrower have changed since
@@ -143,12 +151,20 @@ def write_check_in(session: Session, act: Act, plan: CheckIn) -> None:
     plan.trace.write(session)
 
 
-def refuse_clock_behind(session: Session, act: Act) -> None:
+def _facts(session: AnySession, act: Act, item: str, branch: str, lock: bool) -> tuple[ActFacts, CopyRow, BranchFacts]:
+    facts = item_facts(session, act.institution_id, item=item, branch=branch, lock=lock)
+    assert facts.branch is not None
+    if facts.copy is None:
+        raise NotFound(refusals=unknown(item, ""))
+    return facts, facts.copy, facts.branch
+
+
+def refuse_clock_behind(act: Act, facts: ActFacts) -> None:
     """Refuse an act when the clock is behind the newest one.
 
     raises  Refused  CLOCK_BEHIND
     """
-    refusal = rules.clock_behind(now=act.now, newest_act=newest_act(session))
+    refusal = rules.clock_behind(now=act.now, newest_act=facts.newest_act)
     if refusal is not None:
         raise Refused(refusals=[refusal])
 
@@ -157,7 +173,7 @@ def refuse_clock_behind(session: Session, act: Act) -> None:
 class UseHere:
     """An item that was read in the library, before the write turn."""
 
-    copy: Copy
+    copy: AnyCopy
     home: str
     desk: BranchFacts
     trace: Trace
@@ -165,34 +181,29 @@ class UseHere:
     is_repeated: bool = False
 
 
-def plan_use(session: Session, act: Act, *, item: str, branch: str, lock: bool = False) -> UseHere:
+def plan_use(session: AnySession, act: Act, *, item: str, branch: str, lock: bool = False) -> UseHere:
     """Judge that an item was read in the library; write nothing.
 
     raises  NotFound  COPY_UNKNOWN, BRANCH_UNKNOWN
             Refused   CLOCK_BEHIND; ITEM_ON_LOAN: it is checked in first
     """
-    branches = branches_of(session, act.institution_id)
-    desk = branches.by_code(branch)
-    copy = find_copy(session, act.institution_id, item, lock=lock)
-    if copy is None:
-        raise NotFound(refusals=unknown(item, ""))
-    home = branches.code_of(copy.branch_id)
+    facts, copy, desk = _facts(session, act, item, branch, lock)
+    home = facts.branches.code_of(copy.branch_id)
     if copy.act == USE and copy.act_branch_id == desk.id and rules.is_repetition(act_at=copy.act_at, now=act.now):
         return UseHere(copy, home, desk, Trace(), {}, is_repeated=True)
-    refuse_clock_behind(session, act)
+    refuse_clock_behind(act, facts)
     if copy.state == ON_LOAN:
-        loan = open_loan_of(session, copy)
-        due_on = loan.due_on.isoformat() if loan is not None else "-"
+        due_on = facts.loan.due_on.isoformat() if facts.loan is not None else "-"
         raise Refused(refusals=[Refusal("ITEM_ON_LOAN", due_on=due_on)])
     daily_fact = counts.daily_fact(
-        counts.IN_LIBRARY_USE, on=act.today(calendar_of(session, desk.id)), branch=desk.code, copy=copy,
+        counts.IN_LIBRARY_USE, on=act.today(facts.calendar(session)), branch=desk.code, copy=copy,
         borrower=None, channel=act.channel,
     )  # fmt: skip
     trace = Trace.of(act, "use_in_library", kind="copy", object_id=copy.id, copy=copy)
     return UseHere(copy, home, desk, trace, daily_fact)
 
 
-def write_use(session: Session, act: Act, plan: UseHere) -> None:
+def write_use(session: AnySession, act: Act, plan: UseHere) -> None:
     """Write that an item was read in the library. Raises StaleFacts."""
     copy = plan.copy
     move_copy(session, copy, state=copy.state, act=act, name=USE, branch_id=plan.desk.id, transit_to=copy.transit_to)
@@ -200,7 +211,7 @@ def write_use(session: Session, act: Act, plan: UseHere) -> None:
     plan.trace.write(session)
 
 
-def _plan(copy: Copy, desk: BranchFacts, branches: Branches) -> CheckIn:
+def _plan(copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
     """Plan where the item goes: to its shelf, or to its own branch."""
     home = branches.code_of(copy.branch_id)
     if not home or copy.branch_id == desk.id:
@@ -212,18 +223,20 @@ def _plan(copy: Copy, desk: BranchFacts, branches: Branches) -> CheckIn:
     return plan
 
 
-def _plan_return(session: Session, act: Act, plan: CheckIn, loan: Loan, branches: Branches) -> None:
+def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) -> None:
+    loan, borrower = facts.loan, facts.borrower
+    if loan is None:
+        raise StaleFacts  # on PostgreSQL another desk has taken it back since
     # Of two desks' clocks one may be some seconds behind; paper says what it says.
     if act.at < loan.lent_at and act.channel == counts.PAPER:
         raise Refused("AT_BEFORE_LOAN", lent_at=loan.lent_at.isoformat(timespec="minutes"))
-    borrower = session.get(Borrower, loan.borrower_id) if loan.borrower_id is not None else None
     plan.loan, plan.borrower = loan, borrower
     late = overdue_days(session, loan, until=act.at)
     if late:
         plan.notes.append(Refusal("RETURNED_LATE", days=late, due_on=loan.due_on))
         if borrower is not None:
             _plan_suspension(session, act, plan, loan, late)
-    plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=branches), act)
+    plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=facts.branches), act)
     fact = LoanReturned(
         loan=loan_fact(
             copy=plan.copy,
@@ -237,19 +250,19 @@ def _plan_return(session: Session, act: Act, plan: CheckIn, loan: Loan, branches
     )
     plan.trace = Trace.of(act, CHECK_IN, kind="loan", object_id=loan.id, copy=plan.copy, fact=fact)
     plan.daily_fact = counts.daily_fact(
-        counts.RETURN, on=act.today(calendar_of(session, plan.desk.id)), branch=plan.desk.code, copy=plan.copy,
+        counts.RETURN, on=act.today(facts.calendar(session)), branch=plan.desk.code, copy=plan.copy,
         borrower=borrower, channel=act.channel,
     )  # fmt: skip
 
 
-def _plan_suspension(session: Session, act: Act, plan: CheckIn, loan: Loan, late: int) -> None:
+def _plan_suspension(session: AnySession, act: Act, plan: CheckIn, loan: AnyLoan, late: int) -> None:
     days = suspension_days(
         late, grace=int(loan.policy_row.get("grace_days", 0)), cap=int(loan.policy_row.get("suspension_cap", 0))
     )
     if not days:
         return
     returned_on = local_date(calendar_of(session, loan.branch_id), act.at)
-    earlier = _suspensions_since(session, loan.borrower_id, returned_on)
+    earlier = _SUSPENSIONS_SINCE.rows(session, {"borrower": loan.borrower_id, "day": returned_on})
     known = [(row.returned_on, SuspensionDays(row.begins_on, row.ends_on, row.days)) for row in earlier]
     suspension, index = rules.suspension_after(returned_on, days, known)
     plan.suspension = suspension
@@ -274,13 +287,6 @@ def _plan_suspension(session: Session, act: Act, plan: CheckIn, loan: Loan, late
         }
 
 
-def _suspensions_since(session: Session, borrower_id: UUID | None, day: date) -> list[Suspension]:
-    query = select(Suspension).where(
-        Suspension.borrower_id == borrower_id, Suspension.ends_on >= day, Suspension.ended_at.is_(None)
-    )
-    return list(session.scalars(query.order_by(Suspension.ends_on)))
-
-
 def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
     """Plan the scan of an item that is not lent: it comes home, is sent home, or is where it belongs."""
     copy = plan.copy
@@ -296,7 +302,7 @@ def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
     plan.trace = Trace.of(act, "move_copy", kind="copy", object_id=copy.id, copy=copy, fact=fact)
 
 
-def _is_repeated(act: Act, copy: Copy, desk: BranchFacts) -> bool:
+def _is_repeated(act: Act, copy: AnyCopy, desk: BranchFacts) -> bool:
     return (
         copy.act in (CHECK_IN, MOVE)
         and copy.act_branch_id == desk.id
@@ -305,17 +311,17 @@ def _is_repeated(act: Act, copy: Copy, desk: BranchFacts) -> bool:
     )
 
 
-def _repeated(session: Session, act: Act, copy: Copy, desk: BranchFacts, branches: Branches) -> CheckIn:
+def _repeated(session: AnySession, act: Act, copy: AnyCopy, desk: BranchFacts, branches: Branches) -> CheckIn:
     """Return what the first scan has answered."""
     plan = _plan(copy, desk, branches)
     plan.is_repeated = True
-    row = session.execute(LOANS.where(Loan.id == copy.act_loan_id)).first() if copy.act_loan_id is not None else None
-    if row is not None:
-        loan, _, borrower = row
-        plan.view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
+    facts = renewal_facts(session, act.institution_id, copy.act_loan_id) if copy.act_loan_id is not None else None
+    loan = facts.loan if facts is not None else None
+    if facts is not None and loan is not None:
+        plan.view = view_of(session, loan, copy, facts.borrower, now=act.now, branches=branches)
         if plan.view.overdue_days:
             plan.notes.append(Refusal("RETURNED_LATE", days=plan.view.overdue_days, due_on=loan.due_on))
-        stored = session.scalars(select(Suspension).where(Suspension.loan_id == loan.id)).first()
+        stored = _SUSPENSION_OF_LOAN.first(session, {"loan": loan.id})
         if stored is not None:
             plan.suspension = SuspensionDays(stored.begins_on, stored.ends_on, stored.days)
     return plan

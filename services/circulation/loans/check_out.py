@@ -4,42 +4,35 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, insert, select
-from sqlalchemy.orm import Session
+from sqlalchemy import bindparam, insert, select
 
 from chassis.errors import NotFound, Refusal
 from chassis.ids import new_id
-from chassis.sql import Prepared
+from chassis.prepared import AnySession, Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanOpened
 from services.circulation import counts, rules
-from services.circulation.borrowers import find_borrower
 from services.circulation.calendars import Calendar, CalendarDay, Due, due
-from services.circulation.calendars_store import calendar_of
-from services.circulation.copies import ON_LOAN, find_copy
-from services.circulation.institutions import Branches, BranchFacts, branches_of
-from services.circulation.loans.acts import Act, Trace, change_borrower, loan_fact, move_copy, newest_act
+from services.circulation.copies import ON_LOAN
+from services.circulation.institutions import Branches, BranchFacts
+from services.circulation.loans.acts import Act, Trace, change_borrower, loan_fact, move_copy
+from services.circulation.loans.facts import AnyBorrower, AnyCopy, AnyLoan, check_out_facts
 from services.circulation.loans.views import LoanView, view_of
 from services.circulation.policies import PolicyRow, row_for, write_rows
-from services.circulation.policies_store import current_policies
-from services.circulation.tables import Borrower, Copy, Loan, Suspension
+from services.circulation.tables import Copy, Loan
 
 CHECK_OUT = "check_out"
 
-_OPEN_LOAN = select(Loan).where(Loan.copy_id == bindparam("copy_id"), Loan.returned_at.is_(None))
-_LOANS_OF_BORROWER = (
-    select(Loan.due_at, Copy.collection)
-    .join(Copy, Copy.id == Loan.copy_id)
-    .where(Loan.borrower_id == bindparam("borrower_id"), Loan.returned_at.is_(None))
-)
-_SUSPENDED_UNTIL = select(func.max(Suspension.ends_on)).where(
-    Suspension.borrower_id == bindparam("borrower_id"),
-    Suspension.ends_on >= bindparam("today"),
-    Suspension.ended_at.is_(None),
-)
 _loans: Any = Loan.__table__
+_copies: Any = Copy.__table__
+_LOANS_OF_BORROWER = Prepared(
+    select(_loans.c.due_at, _copies.c.collection)
+    .join(_copies, _copies.c.id == _loans.c.copy_id)
+    .where(_loans.c.borrower_id == bindparam("borrower"), _loans.c.returned_at.is_(None))
+)
 _INSERT_LOAN = Prepared(insert(_loans).inline())
 
 
@@ -58,7 +51,9 @@ class CheckOut:
     is_repeated: bool = False
 
 
-def plan_check_out(session: Session, act: Act, *, item: str, member: str, branch: str, lock: bool = False) -> CheckOut:
+def plan_check_out(
+    session: AnySession, act: Act, *, item: str, member: str, branch: str, lock: bool = False
+) -> CheckOut:
     """Judge a check-out; write nothing.
 
     item, member  ids, or numbers as scanned
@@ -67,36 +62,35 @@ def plan_check_out(session: Session, act: Act, *, item: str, member: str, branch
     raises        NotFound  COPY_UNKNOWN, BORROWER_UNKNOWN (together), BRANCH_UNKNOWN
                   Refused   every rule that objects, together
     """
-    branches = branches_of(session, act.institution_id)
-    desk = branches.by_code(branch)
-    copy = find_copy(session, act.institution_id, item, lock=lock)
-    borrower = find_borrower(session, act.institution_id, member, lock=lock)
+    read = check_out_facts(session, act.institution_id, item=item, member=member, branch=branch, lock=lock)
+    copy, borrower, open_loan, desk = read.copy, read.borrower, read.loan, read.branch
+    assert desk is not None
     if copy is None or borrower is None:
         raise NotFound(refusals=unknown(item if copy is None else "", member if borrower is None else ""))
-    open_loan = open_loan_of(session, copy) if copy.state == ON_LOAN else None
     if open_loan is not None and _is_repeated(act, copy, borrower, open_loan, desk):
-        view = view_of(session, open_loan, copy, borrower, now=act.now, branches=branches)
+        view = view_of(session, open_loan, copy, borrower, now=act.now, branches=read.branches)
         return CheckOut(view, {}, Trace(), {}, is_repeated=True)
-    calendar = calendar_of(session, desk.id)
-    policies = current_policies(session, act.institution_id)
+    calendar, policies = read.calendar(session), read.policies
     row = row_for(policies.rows, category=borrower.category, collection=copy.collection, branch=desk.code)
     today = act.today(calendar)
     facts = rules.Facts(
         now=act.now,
         at=act.at,
         today=today,
-        newest_act=newest_act(session),
-        borrower=borrower_facts(session, borrower, today=today),
-        item=_item_facts(copy, open_loan, branches),
+        newest_act=read.newest_act,
+        borrower=borrower_facts(
+            borrower, today=today, suspended_until=read.suspended_until, loans=loans_of_borrower(session, borrower.id)
+        ),
+        item=_item_facts(copy, open_loan, read.branches),
         row=row,
     )
     waived = act.judge(rules.refusals_of_loan(facts))
     # A waived refusal of the policy lends by the row that refuses; without a row, by the defaults of one.
     row = row or PolicyRow()
-    return _check_out(act, copy, borrower, desk, branches, calendar, row, policies.version, waived)
+    return _check_out(act, copy, borrower, desk, read.branches, calendar, row, policies.version, waived)
 
 
-def write_check_out(session: Session, act: Act, plan: CheckOut) -> None:
+def write_check_out(session: AnySession, act: Act, plan: CheckOut) -> None:
     """Write a check-out that was judged, in its transaction.
 
     raises  StaleFacts  copy or borrower have changed since
@@ -120,25 +114,34 @@ def unknown(item: str, member: str) -> list[Refusal]:
     return [*refusals, Refusal("BORROWER_UNKNOWN", given=member[:64])] if member else refusals
 
 
-def open_loan_of(session: Session, copy: Copy) -> Loan | None:
-    """Return the open loan of a copy."""
-    return session.scalars(_OPEN_LOAN, {"copy_id": copy.id}).first()
+def loans_of_borrower(session: AnySession, borrower_id: UUID) -> tuple[rules.OpenLoan, ...]:
+    """Return the open loans of a borrower."""
+    rows = _LOANS_OF_BORROWER.rows(session, {"borrower": borrower_id})
+    return tuple(rules.OpenLoan(row.due_at, row.collection) for row in rows)
 
 
-def borrower_facts(session: Session, borrower: Borrower, *, today: date) -> rules.BorrowerFacts:
-    """Read what decides about a borrower."""
-    loans = session.execute(_LOANS_OF_BORROWER, {"borrower_id": borrower.id})
-    until = session.execute(_SUSPENDED_UNTIL, {"borrower_id": borrower.id, "today": today}).scalar()
+def borrower_facts(
+    borrower: AnyBorrower, *, today: date, suspended_until: date | None, loans: tuple[rules.OpenLoan, ...] = ()
+) -> rules.BorrowerFacts:
+    """Return what decides about a borrower.
+
+    suspended_until  the last day of the suspensions, also when it is over
+    """
     return rules.BorrowerFacts(
         expires_on=borrower.expires_on,
         blocks=tuple((block["reason"], _day(block["ends_on"])) for block in borrower.blocks),
-        suspended_until=until,
-        loans=tuple(rules.OpenLoan(row.due_at, row.collection) for row in loans),
+        suspended_until=suspended_until if suspended_until is not None and suspended_until >= today else None,
+        loans=loans,
     )
 
 
 def due_of(
-    row: PolicyRow, calendar: Calendar, borrower: Borrower | None, *, at: datetime, counts_from: datetime | None = None
+    row: PolicyRow,
+    calendar: Calendar,
+    borrower: AnyBorrower | None,
+    *,
+    at: datetime,
+    counts_from: datetime | None = None,
 ) -> Due:
     """Return when a loan or a renewal is due."""
     return due(
@@ -157,12 +160,18 @@ def days_json(days: tuple[CalendarDay, ...]) -> list[dict[str, Any]]:
     return [{**asdict(day), "date": day.date.isoformat()} for day in days]
 
 
+@lru_cache(maxsize=256)
+def policy_json(row: PolicyRow) -> dict[str, Any]:
+    """Return a row of the policies as values that JSON has; nobody may change them."""
+    (document,) = write_rows([row])
+    return document
+
+
 def loan_row(
-    *, loan_id: UUID, copy: Copy, borrower: Borrower, branch_id: UUID, lent_at: datetime, due_moment: Due,
+    *, loan_id: UUID, copy: AnyCopy, borrower: AnyBorrower, branch_id: UUID, lent_at: datetime, due_moment: Due,
     row: PolicyRow, policy_version: int,
 ) -> dict[str, Any]:  # fmt: skip
     """Return the row of a new loan."""
-    (policy_row,) = write_rows([row])
     return {
         "id": loan_id,
         "institution_id": copy.institution_id,
@@ -176,14 +185,14 @@ def loan_row(
         "unit": row.unit,
         "renewals": 0,
         "policy_version": policy_version,
-        "policy_row": policy_row,
+        "policy_row": policy_json(row),
         "days": days_json(due_moment.days),
         "returned_at": None,
         "returned_branch_id": None,
     }
 
 
-def opened(loan: dict[str, Any], copy: Copy) -> LoanOpened:
+def opened(loan: dict[str, Any], copy: AnyCopy) -> LoanOpened:
     """Return the fact of a new loan."""
     return LoanOpened(
         loan=loan_fact(
@@ -200,8 +209,8 @@ def opened(loan: dict[str, Any], copy: Copy) -> LoanOpened:
 
 def _check_out(
     act: Act,
-    copy: Copy,
-    borrower: Borrower,
+    copy: AnyCopy,
+    borrower: AnyBorrower,
     desk: BranchFacts,
     branches: Branches,
     calendar: Calendar,
@@ -228,7 +237,7 @@ def _check_out(
     return CheckOut(view, loan, trace, daily_fact)
 
 
-def _is_repeated(act: Act, copy: Copy, borrower: Borrower, loan: Loan, desk: BranchFacts) -> bool:
+def _is_repeated(act: Act, copy: AnyCopy, borrower: AnyBorrower, loan: AnyLoan, desk: BranchFacts) -> bool:
     return (
         copy.act == CHECK_OUT
         and copy.act_loan_id == loan.id
@@ -238,7 +247,7 @@ def _is_repeated(act: Act, copy: Copy, borrower: Borrower, loan: Loan, desk: Bra
     )
 
 
-def _item_facts(copy: Copy, open_loan: Loan | None, branches: Branches) -> rules.ItemFacts:
+def _item_facts(copy: AnyCopy, open_loan: AnyLoan | None, branches: Branches) -> rules.ItemFacts:
     return rules.ItemFacts(
         status=copy.status,
         state=copy.state,

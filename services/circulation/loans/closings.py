@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
-from chassis.sql import Prepared
+from chassis.prepared import Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanRenewed
 from services.circulation.calendars import Due, due_after_closing, is_open, local_date
 from services.circulation.calendars_store import calendar_of

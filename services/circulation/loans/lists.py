@@ -19,8 +19,9 @@ from services.circulation.calendars import local_date
 from services.circulation.calendars_store import calendar_of
 from services.circulation.copies import ON_LOAN, find_copy
 from services.circulation.institutions import branches_of
-from services.circulation.loans.acts import Act, newest_act
-from services.circulation.loans.check_out import borrower_facts, open_loan_of, unknown
+from services.circulation.loans.acts import Act
+from services.circulation.loans.check_out import borrower_facts, loans_of_borrower, unknown
+from services.circulation.loans.facts import NEWEST_ACT, open_loan_of
 from services.circulation.loans.renewals import find_known_borrower, find_loan
 from services.circulation.loans.views import LOANS, LoanView, view_of
 from services.circulation.policies import row_for
@@ -116,12 +117,18 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
     policies = current_policies(session, act.institution_id)
     row = row_for(policies.rows, category=borrower.category, collection="", branch="")
     today = local_today(session, act)
+    suspension = suspension_of(session, borrower.id, today=today)
     facts = rules.Facts(
         now=act.now,
         at=act.now,
         today=today,
-        newest_act=newest_act(session),
-        borrower=borrower_facts(session, borrower, today=today),
+        newest_act=session.execute(NEWEST_ACT).scalar(),
+        borrower=borrower_facts(
+            borrower,
+            today=today,
+            suspended_until=suspension.ends_on if suspension is not None else None,
+            loans=loans_of_borrower(session, borrower.id),
+        ),
         item=rules.ItemFacts(status="", state="", is_gone=False, collection=""),
         row=row,
     )
@@ -129,7 +136,7 @@ def view_borrower(session: Session, act: Act, member: str) -> BorrowerView:
         borrower=borrower,
         loans=loans_of(session, borrower.id, act.institution_id, now=act.now),
         loan_limit=row.loan_limit if row is not None else 0,
-        suspension=suspension_of(session, borrower.id, today=today),
+        suspension=suspension,
         refusals=rules.refusals_of_borrower(facts),
     )
 

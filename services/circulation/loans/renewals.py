@@ -8,23 +8,21 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import JSON, bindparam, select, update
+from sqlalchemy import JSON, bindparam, update
 from sqlalchemy.orm import Session
 
 from chassis.errors import NotFound, Refusal, Refused
-from chassis.sql import Prepared
+from chassis.prepared import AnySession, Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanRenewed
 from services.circulation import counts, rules
 from services.circulation.borrowers import find_borrower
-from services.circulation.calendars import Due, local_date
-from services.circulation.calendars_store import calendar_of
+from services.circulation.calendars import Calendar, Due, local_date
 from services.circulation.copies import ON_LOAN, read_id
-from services.circulation.institutions import branches_of
-from services.circulation.loans.acts import Act, Trace, change_borrower, guard, loan_fact, newest_act, touch_copy
-from services.circulation.loans.check_out import borrower_facts, days_json, due_of
+from services.circulation.loans.acts import Act, Trace, change_borrower, guard, loan_fact, touch_copy
+from services.circulation.loans.check_out import borrower_facts, days_json, due_of, policy_json
+from services.circulation.loans.facts import ActFacts, BorrowerRow, LoanRow, renewal_facts, renewals_facts
 from services.circulation.loans.views import LOANS, LoanView, view_of
-from services.circulation.policies import PolicyRow, row_for, write_rows
-from services.circulation.policies_store import current_policies
+from services.circulation.policies import PolicyRow, row_for
 from services.circulation.tables import Borrower, Copy, Loan
 
 NOBODY = rules.BorrowerFacts(expires_on=None, blocks=(), suspended_until=None, loans=())
@@ -62,7 +60,7 @@ class Renewal:
 
 
 def plan_renewal(
-    session: Session, act: Act, *, loan: str, borrower_id: UUID | None = None, lock: bool = False
+    session: AnySession, act: Act, *, loan: str, borrower_id: UUID | None = None, lock: bool = False
 ) -> Renewal:
     """Judge the renewal of one loan; write nothing.
 
@@ -70,25 +68,24 @@ def plan_renewal(
     raises       NotFound  LOAN_UNKNOWN
                  Refused   every rule that objects, together
     """
-    row = find_loan(session, act.institution_id, loan, borrower_id=borrower_id, lock=lock)
-    renewal = _judge(session, act, *row)
+    loan_id = read_id(loan)
+    facts = renewal_facts(session, act.institution_id, loan_id, lock=lock) if loan_id is not None else None
+    if facts is None or facts.loan is None or borrower_id not in (None, facts.loan.borrower_id):
+        raise NotFound("LOAN_UNKNOWN", given=loan[:64])
+    renewal = _judge(session, act, facts)
     if renewal.refusals:
         raise Refused(refusals=renewal.refusals)
     return renewal
 
 
-def plan_renewals(session: Session, act: Act, *, borrower: Borrower, lock: bool = False) -> list[Renewal]:
+def plan_renewals(session: AnySession, act: Act, *, borrower_id: UUID, lock: bool = False) -> list[Renewal]:
     """Judge the renewal of each open loan of a borrower, the one that is due first at first; write nothing."""
-    query = LOANS.where(Loan.borrower_id == borrower.id, Loan.returned_at.is_(None)).order_by(Loan.due_at, Loan.id)
-    if lock:
-        ids = select(Loan.copy_id).where(Loan.borrower_id == borrower.id, Loan.returned_at.is_(None))
-        session.execute(select(Copy.id).where(Copy.id.in_(ids)).order_by(Copy.id).with_for_update())
-        session.execute(select(Borrower.id).where(Borrower.id == borrower.id).with_for_update())
-        query = query.execution_options(populate_existing=True)
-    return [_judge(session, act, *row) for row in session.execute(query).all()]
+    return [
+        _judge(session, act, facts) for facts in renewals_facts(session, act.institution_id, borrower_id, lock=lock)
+    ]
 
 
-def write_renewals(session: Session, act: Act, renewals: Sequence[Renewal]) -> None:
+def write_renewals(session: AnySession, act: Act, renewals: Sequence[Renewal]) -> None:
     """Write those renewals that are not refused, in their transaction.
 
     raises  StaleFacts  a copy, a loan or the borrower has changed since
@@ -105,26 +102,14 @@ def write_renewals(session: Session, act: Act, renewals: Sequence[Renewal]) -> N
         renewal.trace.write(session)
 
 
-def find_loan(
-    session: Session, institution_id: UUID, loan: str, *, borrower_id: UUID | None = None, lock: bool = False
-) -> tuple[Loan, Copy, Borrower | None]:
+def find_loan(session: Session, institution_id: UUID, loan: str) -> tuple[Loan, Copy, Borrower | None]:
     """Return a loan of an institution with its copy and borrower.
 
     raises  NotFound  LOAN_UNKNOWN
     """
-    loan_id = read_id(loan)
-    query = LOANS.where(Loan.id == loan_id, Loan.institution_id == institution_id)
-    if borrower_id is not None:
-        query = query.where(Loan.borrower_id == borrower_id)
-    if lock:
-        copy_id = select(Loan.copy_id).where(Loan.id == loan_id).scalar_subquery()
-        session.execute(select(Copy.id).where(Copy.id == copy_id).with_for_update())
-        query = query.execution_options(populate_existing=True)
-    row = session.execute(query).first()
+    row = session.execute(LOANS.where(Loan.id == read_id(loan), Loan.institution_id == institution_id)).first()
     if row is None:
         raise NotFound("LOAN_UNKNOWN", given=loan[:64])
-    if lock and row[2] is not None:
-        session.refresh(row[2], with_for_update=True)
     return row[0], row[1], row[2]
 
 
@@ -139,24 +124,24 @@ def find_known_borrower(session: Session, institution_id: UUID, member: str) -> 
     return borrower
 
 
-def _judge(session: Session, act: Act, loan: Loan, copy: Copy, borrower: Borrower | None) -> Renewal:
-    branches = branches_of(session, act.institution_id)
-    branch = branches.by_id(loan.branch_id)
-    calendar = calendar_of(session, loan.branch_id)
+def _judge(session: AnySession, act: Act, read: ActFacts) -> Renewal:
+    loan, copy, borrower, policies = read.loan, read.copy, read.borrower, read.policies
+    assert loan is not None
+    assert copy is not None
+    calendar = read.calendar(session)
     today = local_date(calendar, act.now)
-    policies = current_policies(session, act.institution_id)
     row = row_for(
         policies.rows,
         category=borrower.category if borrower is not None else policies.default_category,
         collection=copy.collection,
-        branch=branch.code if branch is not None else "",
+        branch=read.branch.code if read.branch is not None else "",
     )
-    new_due = _new_due(session, act, loan, borrower, row)
+    new_due = _new_due(act, calendar, loan, borrower, row)
     facts = rules.RenewalFacts(
         now=act.now,
         today=today,
-        newest_act=newest_act(session),
-        borrower=borrower_facts(session, borrower, today=today) if borrower is not None else NOBODY,
+        newest_act=read.newest_act,
+        borrower=borrower_facts(borrower, today=today, suspended_until=read.suspended_until) if borrower else NOBODY,
         row=row,
         collection=copy.collection,
         renewals=loan.renewals,
@@ -165,23 +150,23 @@ def _judge(session: Session, act: Act, loan: Loan, copy: Copy, borrower: Borrowe
         new_due_at=new_due.at,
         is_ended=loan.returned_at is not None,
     )
-    view = view_of(session, loan, copy, borrower, now=act.now, branches=branches)
+    view = view_of(session, loan, copy, borrower, now=act.now, branches=read.branches)
     refusals, waived = rules.split_waived(rules.refusals_of_renewal(facts), act.override)
     if refusals:
         return Renewal(view, tuple(refusals))
     return _renewal(act, view, loan, new_due, row or PolicyRow(), policies.version, waived, today)
 
 
-def _new_due(session: Session, act: Act, loan: Loan, borrower: Borrower | None, row: PolicyRow | None) -> Due:
+def _new_due(act: Act, calendar: Calendar, loan: LoanRow, borrower: BorrowerRow | None, row: PolicyRow | None) -> Due:
     row = row or PolicyRow()
     counts_from = loan.due_at if row.renew_from == "due" else act.now
-    return due_of(row, calendar_of(session, loan.branch_id), borrower, at=act.now, counts_from=counts_from)
+    return due_of(row, calendar, borrower, at=act.now, counts_from=counts_from)
 
 
 def _renewal(
     act: Act,
     view: LoanView,
-    loan: Loan,
+    loan: LoanRow,
     new_due: Due,
     row: PolicyRow,
     policy_version: int,
@@ -189,14 +174,13 @@ def _renewal(
     today: date,
 ) -> Renewal:
     copy, borrower = view.copy, view.borrower
-    (policy_row,) = write_rows([row])
     values = {
         "loan_id": loan.id,
         "read_version": loan.version,
         "new_due_at": new_due.at,
         "new_due_on": new_due.on,
         "new_policy_version": policy_version,
-        "new_policy_row": policy_row,
+        "new_policy_row": policy_json(row),
         "new_days": days_json(new_due.days),
     }
     fact = LoanRenewed(

@@ -8,11 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
+from chassis.prepared import AnySession
 from services.circulation.calendars import local_date, overdue_open_days
 from services.circulation.calendars_store import calendar_of
 from services.circulation.institutions import Branches, BranchFacts, branches_of
+from services.circulation.loans.facts import AnyBorrower, AnyCopy, AnyLoan
 from services.circulation.tables import Borrower, Copy, Loan
 
 
@@ -29,8 +30,8 @@ class LoanView:
     """
 
     id: UUID | None
-    copy: Copy
-    borrower: Borrower | None
+    copy: AnyCopy
+    borrower: AnyBorrower | None
     branch: BranchFacts | None
     home: str
     lent_at: datetime
@@ -52,10 +53,10 @@ LOANS: Any = (
 
 
 def view_of(
-    session: Session,
-    loan: Loan,
-    copy: Copy,
-    borrower: Borrower | None,
+    session: AnySession,
+    loan: AnyLoan,
+    copy: AnyCopy,
+    borrower: AnyBorrower | None,
     *,
     now: datetime,
     branches: Branches | None = None,
@@ -81,7 +82,7 @@ def view_of(
     )
 
 
-def overdue_days(session: Session, loan: Loan, *, until: datetime) -> int:
+def overdue_days(session: AnySession, loan: AnyLoan, *, until: datetime) -> int:
     """Count the open days of the lending branch from the due day to a moment; 0 when the loan is not overdue."""
     if until <= loan.due_at:
         return 0

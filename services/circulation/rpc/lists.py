@@ -77,7 +77,9 @@ class ListMethods:
                 return wire.ListOwnLoansReply()
             loans = loans_of(session, borrower.id, act.institution_id, now=act.now)
             suspension = suspension_of(session, borrower.id, today=local_today(session, act))
-            refused = {renewal.view.id: renewal.refusals for renewal in plan_renewals(session, act, borrower=borrower)}
+            refused = {
+                renewal.view.id: renewal.refusals for renewal in plan_renewals(session, act, borrower_id=borrower.id)
+            }
         return wire.ListOwnLoansReply(
             loans=[loan_message(view) for view in loans],
             suspension=suspension_message(suspension),

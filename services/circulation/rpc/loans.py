@@ -16,7 +16,7 @@ from chassis import clock, rpc
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refused
-from chassis.idempotency import once, stored_reply
+from chassis.idempotency import effect_row, once, store_effect, stored_reply
 from chassis.ids import parse_id
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
@@ -25,13 +25,8 @@ from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act, StaleFacts, begin_act
 from services.circulation.loans.check_in import CheckIn, UseHere, plan_check_in, plan_use, write_check_in, write_use
 from services.circulation.loans.check_out import CheckOut, plan_check_out, write_check_out
-from services.circulation.loans.renewals import (
-    Renewal,
-    find_known_borrower,
-    plan_renewal,
-    plan_renewals,
-    write_renewals,
-)
+from services.circulation.loans.facts import find_borrower_id
+from services.circulation.loans.renewals import Renewal, plan_renewal, plan_renewals, write_renewals
 from services.circulation.rpc.messages import item_message, loan_message, suspension_message
 from services.circulation.rpc.owners import Owners
 
@@ -76,7 +71,7 @@ class LoanMethods:
         item, member = _scanned(given.item, "item"), _scanned(given.member, "member")
 
         def read() -> CheckOut:
-            with self._database.reading(caller) as session:
+            with self._database.prepared_reading(caller) as session:
                 return plan_check_out(session, act, item=item, member=member, branch=given.branch)
 
         planned = self._owners.retry_known(caller, context, read, item=item, member=member)
@@ -171,8 +166,10 @@ class LoanMethods:
         self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext, member: str
     ) -> Reply:
         def plan(session: Any, lock: bool) -> list[Renewal]:
-            borrower = find_known_borrower(session, act.institution_id, member)
-            return plan_renewals(session, act, borrower=borrower, lock=lock)
+            borrower_id = find_borrower_id(session, act.institution_id, member)
+            if borrower_id is None:
+                raise NotFound("BORROWER_UNKNOWN", given=member[:64])
+            return plan_renewals(session, act, borrower_id=borrower_id, lock=lock)
 
         def reply(planned: list[Renewal]) -> Reply:
             return _made(
@@ -216,7 +213,7 @@ class LoanMethods:
         """
 
         def read() -> Plan:
-            with self._database.reading(caller) as session:
+            with self._database.prepared_reading(caller) as session:
                 return plan(session, False)
 
         def judge_again() -> Reply:
@@ -225,17 +222,17 @@ class LoanMethods:
                 write(session, planned)
             return reply(planned)
 
-        def write_planned() -> Reply:
-            write(session, planned)
-            return answer
-
         try:
             planned = self._owners.retry_known(caller, grpc_context, read, item=item, member=member)
             answer = reply(planned)
             if not has_effect(planned):
                 return self._stored(caller, request, reply_type) or answer
-            with self._database.transaction(caller) as session:
-                return once(session, caller, request, reply_type, write_planned)
+            effect = effect_row(caller, request, answer)
+            with self._database.prepared_transaction(caller) as statements:
+                if not store_effect(statements, effect):
+                    raise StaleFacts  # the key has a reply, or its first call still runs: `once` says which
+                write(statements, planned)
+            return answer
         except StaleFacts:
             pass
         except (Refused, NotFound) as problem:

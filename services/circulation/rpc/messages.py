@@ -9,10 +9,10 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1 import text_pb2
+from services.circulation.loans.facts import AnyCopy
 from services.circulation.loans.lists import BorrowerView, ItemView
 from services.circulation.loans.views import LoanView
 from services.circulation.rules import SuspensionDays
-from services.circulation.tables import Copy
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:
@@ -27,7 +27,7 @@ def local_text(text: LocalText) -> text_pb2.LocalText:
     return text_pb2.LocalText(id=text.id, en=text.en)
 
 
-def item_message(copy: Copy, home: str) -> wire.Item:
+def item_message(copy: AnyCopy, home: str) -> wire.Item:
     return wire.Item(
         id=str(copy.id),
         barcode=copy.barcode,

@@ -1,0 +1,370 @@
+"""What decides about an act, in one statement: copy, borrower, loan, and the versions of the rules.
+
+The statement reads the versions that guard an act together with what they guard. On PostgreSQL what a later statement
+reads may be newer than them; then the guard misses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.orm import Session
+
+from chassis import audit
+from chassis.prepared import AnySession, Prepared
+from services.circulation.borrowers import kept_id
+from services.circulation.calendars import Calendar
+from services.circulation.calendars_store import calendar_at
+from services.circulation.copies import read_id
+from services.circulation.institutions import Branches, BranchFacts, branches_at
+from services.circulation.policies import PolicySet
+from services.circulation.policies_store import NEWEST_VERSION, policies_at
+from services.circulation.tables import (
+    Borrower,
+    BorrowerNumber,
+    Branch,
+    BranchCalendar,
+    Copy,
+    Institution,
+    Loan,
+    PolicyVersion,
+    Suspension,
+)
+
+
+class CopyRow(NamedTuple):
+    """The columns of a copy that acts use."""
+
+    id: UUID
+    institution_id: UUID
+    version: int
+    barcode: str
+    record_id: UUID | None
+    title: str
+    call_number: str
+    enumeration: str
+    branch_id: UUID | None
+    collection: str
+    status: str
+    ddc_class: str
+    language: str
+    audience: str
+    is_gone: bool
+    state: str
+    state_version: int
+    transit_to: UUID | None
+    act: str
+    act_at: datetime | None
+    act_branch_id: UUID | None
+    act_loan_id: UUID | None
+
+
+class BorrowerRow(NamedTuple):
+    """The columns of a borrower that acts use."""
+
+    id: UUID
+    version: int
+    card: str
+    category: str
+    expires_on: date | None
+    blocks: list[dict[str, Any]]
+    age_band: str
+    sex: str
+    region: str
+    group: str
+    merged_into: UUID | None
+    lending_version: int
+
+
+class LoanRow(NamedTuple):
+    """The columns of a loan that acts use."""
+
+    id: UUID
+    institution_id: UUID
+    version: int
+    copy_id: UUID
+    borrower_id: UUID | None
+    branch_id: UUID
+    lent_at: datetime
+    due_at: datetime
+    due_on: date
+    unit: str
+    renewals: int
+    policy_row: dict[str, Any]
+    returned_at: datetime | None
+
+
+AnyCopy = Copy | CopyRow
+AnyBorrower = Borrower | BorrowerRow
+AnyLoan = Loan | LoanRow
+
+
+@dataclass(slots=True)
+class ActFacts:
+    """What one statement reads for an act. Of an act that names none, or one that nobody knows, a row is None.
+
+    branch           of the desk, for a renewal the one that lent
+    suspended_until  the last day of the borrower's suspensions, also when it is over
+    loan             the open loan of the copy, or the loan that is renewed
+    """
+
+    branches: Branches
+    policies: PolicySet
+    newest_act: datetime | None
+    copy: CopyRow | None
+    borrower: BorrowerRow | None
+    loan: LoanRow | None
+    suspended_until: date | None
+    branch: BranchFacts | None
+    calendar_version: int | None
+
+    def calendar(self, session: AnySession) -> Calendar:
+        """Return the calendar of the branch."""
+        if self.branch is None:
+            return Calendar("UTC")
+        return calendar_at(session, self.branch.id, self.calendar_version, self.branch.zone)
+
+
+_institutions, _branches, _calendars = Institution.__table__, Branch.__table__, BranchCalendar.__table__
+_copies, _borrowers, _numbers = Copy.__table__, Borrower.__table__, BorrowerNumber.__table__
+_loans, _suspensions, _policies = Loan.__table__, Suspension.__table__, PolicyVersion.__table__
+
+NEWEST_ACT = select(audit.acts.c.at).order_by(audit.acts.c.number.desc()).limit(1)
+
+
+def _columns(table: Any, row: Any, prefix: str) -> list[Any]:
+    return [table.c[name].label(f"{prefix}_{name}") for name in row._fields]
+
+
+_HEAD = [
+    _institutions.c.version.label("institution_version"),
+    _institutions.c.kind,
+    NEWEST_VERSION.where(_policies.c.institution_id == _institutions.c.id).scalar_subquery().label("policy_version"),
+    NEWEST_ACT.scalar_subquery().label("newest_act"),
+    select(func.max(_suspensions.c.ends_on))
+    .where(_suspensions.c.borrower_id == _borrowers.c.id, _suspensions.c.ended_at.is_(None))
+    .scalar_subquery()
+    .label("suspended_until"),
+    _branches.c.id.label("act_branch_id"),
+    _calendars.c.version.label("calendar_version"),
+]
+_ALL = [
+    *_HEAD,
+    *_columns(_copies, CopyRow, "copy"),
+    *_columns(_borrowers, BorrowerRow, "borrower"),
+    *_columns(_loans, LoanRow, "loan"),
+]
+_COPY = slice(len(_HEAD), len(_HEAD) + len(CopyRow._fields))
+_BORROWER = slice(_COPY.stop, _COPY.stop + len(BorrowerRow._fields))
+_LOAN = slice(_BORROWER.stop, _BORROWER.stop + len(LoanRow._fields))
+
+_is_open = _loans.c.returned_at.is_(None)
+_BY_ITEM = {
+    True: _copies.c.id == bindparam("item"),
+    False: (_copies.c.barcode == bindparam("item")) & ~_copies.c.is_gone,
+}
+_of_desk = (_branches.c.institution_id == _institutions.c.id) & (_branches.c.code == bindparam("branch"))
+_OF_MEMBER = {
+    True: _borrowers.c.id == bindparam("member"),
+    False: _borrowers.c.id.in_(
+        select(_numbers.c.borrower_id).where(
+            _numbers.c.institution_id == bindparam("institution"), _numbers.c.number == bindparam("member")
+        )
+    ),
+}
+
+
+def _of_item(by_id: bool, borrowers: Any) -> Any:
+    """Build the statement of an act on an item. The item, the member and the branch may be unknown."""
+    tables = (
+        _institutions.outerjoin(_copies, (_copies.c.institution_id == _institutions.c.id) & _BY_ITEM[by_id])
+        .outerjoin(_loans, (_loans.c.copy_id == _copies.c.id) & _is_open)
+        .outerjoin(_borrowers, borrowers)
+        .outerjoin(_branches, _of_desk)
+        .outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
+    )
+    return select(*_ALL).select_from(tables).where(_institutions.c.id == bindparam("institution"))
+
+
+_CHECK_OUT = {
+    (by_item_id, by_member_id): Prepared(
+        _of_item(
+            by_item_id,
+            (_borrowers.c.institution_id == _institutions.c.id) & ~_borrowers.c.is_erased & _OF_MEMBER[by_member_id],
+        )
+    )
+    for by_item_id in (True, False)
+    for by_member_id in (True, False)
+}
+_CHECK_IN = {by_id: Prepared(_of_item(by_id, _borrowers.c.id == _loans.c.borrower_id)) for by_id in (True, False)}
+_renewed = (
+    select(*_ALL)
+    .select_from(
+        _loans.join(_copies, _copies.c.id == _loans.c.copy_id)
+        .join(_institutions, _institutions.c.id == _loans.c.institution_id)
+        .outerjoin(_borrowers, _borrowers.c.id == _loans.c.borrower_id)
+        .outerjoin(_branches, _branches.c.id == _loans.c.branch_id)
+        .outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
+    )
+    .where(_loans.c.institution_id == bindparam("institution"))
+)
+_RENEWAL = Prepared(_renewed.where(_loans.c.id == bindparam("loan")))
+_RENEWALS = Prepared(
+    _renewed.where(_loans.c.borrower_id == bindparam("member"), _is_open).order_by(_loans.c.due_at, _loans.c.id)
+)
+_MEMBER = {
+    by_id: Prepared(
+        select(_borrowers.c.id, _borrowers.c.merged_into).where(
+            _borrowers.c.institution_id == bindparam("institution"), ~_borrowers.c.is_erased, condition
+        )
+    )
+    for by_id, condition in _OF_MEMBER.items()
+}
+# On PostgreSQL, before the facts are read once more: until the end of the transaction.
+_LOCK_COPY = {
+    by_id: Prepared(
+        select(_copies.c.id)
+        .where(_copies.c.institution_id == bindparam("institution"), condition)
+        .order_by(_copies.c.id)
+        .with_for_update()
+    )
+    for by_id, condition in _BY_ITEM.items()
+}
+_LOCK_BORROWER = {
+    by_id: Prepared(
+        select(_borrowers.c.id)
+        .where(_borrowers.c.institution_id == bindparam("institution"), condition)
+        .order_by(_borrowers.c.id)
+        .with_for_update()
+    )
+    for by_id, condition in _OF_MEMBER.items()
+}
+_LOCK_COPIES_OF_LOANS = {
+    column: Prepared(
+        select(_copies.c.id)
+        .where(
+            _copies.c.institution_id == bindparam("institution"),
+            _copies.c.id.in_(select(_loans.c.copy_id).where(_loans.c[column] == bindparam("given"), condition)),
+        )
+        .order_by(_copies.c.id)
+        .with_for_update()
+    )
+    for column, condition in (("id", _loans.c.id.is_not(None)), ("borrower_id", _is_open))
+}
+
+
+def check_out_facts(
+    session: AnySession, institution_id: UUID, *, item: str, member: str, branch: str, lock: bool = False
+) -> ActFacts:
+    """Read what decides about a check-out.
+
+    item, member  ids, or numbers as scanned; those that are unknown, or of several rows, are None
+    branch        code of the desk's branch
+    lock          on PostgreSQL copy and borrower, the copy first, until the end of the transaction
+    raises        NotFound  BRANCH_UNKNOWN
+    """
+    item_id, member_id = read_id(item), read_id(member)
+    values = {"institution": institution_id, "item": item_id or item, "member": member_id or member, "branch": branch}
+    if lock:
+        _lock(session, _LOCK_COPY[item_id is not None], values, "item")
+        _lock(session, _LOCK_BORROWER[member_id is not None], values, "member")
+    rows = _CHECK_OUT[item_id is not None, member_id is not None].rows(session, values)
+    facts = _facts_of_scan(session, institution_id, rows, branch)
+    borrower = facts.borrower
+    if borrower is not None and borrower.merged_into is not None and member_id is not None:
+        kept = kept_id(session, borrower.merged_into)
+        facts.borrower = None
+        if kept != borrower.id:
+            return check_out_facts(session, institution_id, item=item, member=str(kept), branch=branch, lock=lock)
+    return facts
+
+
+def item_facts(session: AnySession, institution_id: UUID, *, item: str, branch: str, lock: bool = False) -> ActFacts:
+    """Read what decides about a check-in or a reading here; the borrower is that of the open loan. Else as above."""
+    item_id = read_id(item)
+    values = {"institution": institution_id, "item": item_id or item, "branch": branch}
+    if lock:
+        _lock(session, _LOCK_COPY[item_id is not None], values, "item")
+    return _facts_of_scan(session, institution_id, _CHECK_IN[item_id is not None].rows(session, values), branch)
+
+
+def find_borrower_id(session: AnySession, institution_id: UUID, member: str) -> UUID | None:
+    """Return the id of a borrower, by id or number; None when none or several have the number.
+
+    The id of a merged member finds the member that it was merged into.
+    """
+    member_id = read_id(member)
+    rows = _MEMBER[member_id is not None].rows(session, {"institution": institution_id, "member": member_id or member})
+    if len(rows) != 1:
+        return None
+    borrower_id: UUID = rows[0].id
+    return borrower_id if rows[0].merged_into is None or member_id is None else kept_id(session, borrower_id)
+
+
+def renewal_facts(session: AnySession, institution_id: UUID, loan_id: UUID, *, lock: bool = False) -> ActFacts | None:
+    """Read what decides about the renewal of a loan; None for an unknown one."""
+    values = {"institution": institution_id, "loan": loan_id}
+    if lock:
+        _LOCK_COPIES_OF_LOANS["id"].rows(session, {"institution": institution_id, "given": loan_id})
+    rows = _RENEWAL.rows(session, values)
+    if lock and rows and rows[0].borrower_id is not None:
+        _lock_borrower(session, institution_id, rows[0].borrower_id)
+        rows = _RENEWAL.rows(session, values)
+    return _facts(session, institution_id, rows[0]) if rows else None
+
+
+def renewals_facts(
+    session: AnySession, institution_id: UUID, borrower_id: UUID, *, lock: bool = False
+) -> list[ActFacts]:
+    """Read what decides about the renewal of each open loan of a borrower, the one that is due first at first."""
+    if lock:
+        _LOCK_COPIES_OF_LOANS["borrower_id"].rows(session, {"institution": institution_id, "given": borrower_id})
+        _lock_borrower(session, institution_id, borrower_id)
+    rows = _RENEWALS.rows(session, {"institution": institution_id, "member": borrower_id})
+    return [_facts(session, institution_id, row) for row in rows]
+
+
+def _lock(session: AnySession, statement: Prepared, values: Mapping[str, Any], name: str) -> None:
+    statement.rows(session, {"institution": values["institution"], name: values[name]})
+
+
+def _lock_borrower(session: AnySession, institution_id: UUID, borrower_id: UUID) -> None:
+    _LOCK_BORROWER[True].rows(session, {"institution": institution_id, "member": borrower_id})
+
+
+def _facts_of_scan(session: AnySession, institution_id: UUID, rows: list[Any], branch: str) -> ActFacts:
+    """Return the facts of rows that differ in the copy or the borrower when several have the scanned number."""
+    if not rows:
+        Branches(()).by_code(branch)  # raises NotFound: an institution without branches is not known here
+    facts = _facts(session, institution_id, rows[0])
+    facts.branch = facts.branches.by_code(branch)
+    if len({row.copy_id for row in rows}) > 1:
+        facts.copy = facts.loan = None
+    if len({row.borrower_id for row in rows}) > 1:
+        facts.borrower = None
+    return facts
+
+
+def _facts(session: AnySession, institution_id: UUID, row: Any) -> ActFacts:
+    branches = branches_at(session, institution_id, row.institution_version)
+    return ActFacts(
+        branches=branches,
+        policies=policies_at(session, institution_id, row.policy_version, row.kind),
+        newest_act=row.newest_act,
+        copy=CopyRow._make(row[_COPY]) if row.copy_id is not None else None,
+        borrower=BorrowerRow._make(row[_BORROWER]) if row.borrower_id is not None else None,
+        loan=LoanRow._make(row[_LOAN]) if row.loan_id is not None else None,
+        suspended_until=row.suspended_until,
+        branch=branches.by_id(row.act_branch_id),
+        calendar_version=row.calendar_version,
+    )
+
+
+def open_loan_of(session: Session, copy: Copy) -> Loan | None:
+    """Return the open loan of a copy."""
+    return session.scalars(select(Loan).where(Loan.copy_id == copy.id, Loan.returned_at.is_(None))).first()
