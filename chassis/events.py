@@ -40,7 +40,7 @@ def emit_json(
     context: Context,
 ) -> UUID:
     """Write an event whose message is protobuf JSON already; the other arguments are those of emit()."""
-    row = _row(message_type, body, aggregate_id=aggregate_id, version=version, context=context)
+    row = row_of_json(message_type, body, aggregate_id=aggregate_id, version=version, context=context)
     session.execute(insert(outbox).values(row))
     event_id: UUID = row["id"]
     return event_id
@@ -49,12 +49,13 @@ def emit_json(
 def row_of(message: Message, *, aggregate_id: UUID | str, version: int, context: Context) -> dict[str, Any]:
     """Return the row that emit() would write, for acts that make it before their transaction."""
     body = MessageToJson(message, preserving_proto_field_name=True, indent=None)
-    return _row(type(message), body, aggregate_id=aggregate_id, version=version, context=context)
+    return row_of_json(type(message), body, aggregate_id=aggregate_id, version=version, context=context)
 
 
-def _row(
+def row_of_json(
     message_type: type[Message], body: str, *, aggregate_id: UUID | str, version: int, context: Context
 ) -> dict[str, Any]:
+    """Return the row that emit_json() would write."""
     event = Event(
         id=new_id(),
         type=message_type.DESCRIPTOR.full_name,

@@ -15,7 +15,7 @@ from chassis.errors import Conflict, Error, Forbidden, Invalid, NotFound, Refuse
 from gateway.clients import call, catalog, circulation, members
 from gateway.web.forms import Fields
 from gateway.web.lending import due_words, error_sentences, may, names_of, sentences, words_of
-from rangkiang.catalog.v1 import catalog_pb2
+from rangkiang.catalog.v1 import catalog_pb2, facets_pb2, items_pb2
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.members.v1 import cards_pb2, people_pb2
 
@@ -48,6 +48,7 @@ class Outcome:
     choices    buttons, of which one is meant
     waivable   reasons that the reader may waive with a reason
     member     whose loans can be printed
+    fast_add   barcode, title and author of the form that adds an item which nobody knows
     """
 
     tone: str
@@ -58,6 +59,7 @@ class Outcome:
     choices: list[Choice] = field(default_factory=list)
     waivable: list[str] = field(default_factory=list)
     member: str = ""
+    fast_add: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -96,6 +98,8 @@ class Desk:
             return await self._items_of(code)
         if act in ("renew", "renew_all"):
             return await self._try(self._renew(act, code), code)
+        if act in ("fast_add", "find_record"):
+            return await self._fast_add(fields, code, is_search=act == "find_record")
         if act in ("item", "override", "exchange"):
             item = await self._item(code)
             return await self._handle(act, fields, code, item)
@@ -202,7 +206,43 @@ class Desk:
                     outcome.choices.append(Choice(label, "", {"act": "exchange", "code": code, "member": self.member}))
                 elif not problem.reasons & FINAL and may(self.request, "loans.override"):
                     outcome.waivable = sorted(problem.reasons)
+            if item is None and "COPY_UNKNOWN" in problem.reasons:
+                self._offer_fast_add(outcome, code)
             return outcome
+
+    def _offer_fast_add(self, outcome: Outcome, code: str, title: str = "", author: str = "") -> None:
+        """Offer the form for an item in hand that nobody knows. What is not a number of a scanner is no barcode."""
+        if _is_number(code) and may(self.request, "items.fast_add"):
+            outcome.fast_add = {"code": code, "title": title, "author": author}
+
+    async def _fast_add(self, fields: Fields, code: str, *, is_search: bool) -> Outcome:
+        """Add an item to a record or to a new one, and then lend it, take it back or count it; or offer records."""
+        title, author = fields.text("title"), fields.text("author")
+        if is_search:
+            choices = await self._titles(title, is_own=True)
+            for choice in choices:
+                choice.fields = {**choice.fields, "act": "fast_add", "code": code, "record": choice.fields["code"]}
+            heading = self.say("lending.which_record" if choices else "lending.no_record")
+            outcome = Outcome(LOOK, heading, code, [], choices=choices)
+            self._offer_fast_add(outcome, code, title, author)
+            return outcome
+        record = fields.text("record")
+        message = items_pb2.FastAddRequest(
+            barcode=code,
+            branch=self.branch,
+            record_id=record,
+            title="" if record else title,
+            author="" if record else author,
+        )
+        try:
+            await call(self.request, catalog(self.request).FastAdd, message)
+        except (Refused, NotFound, Invalid, Forbidden, Conflict) as problem:
+            lines = error_sentences(self.request, problem)
+            outcome = Outcome(REFUSED, self.say("lending.not_added"), code, lines)
+            if "BARCODE_TAKEN" not in problem.reasons:
+                self._offer_fast_add(outcome, code, title, author)
+            return outcome
+        return await self._handle("item", fields, code, await self._item(code))
 
     def _finish(self) -> Outcome:
         member, self.member = self.member, ""
@@ -271,7 +311,9 @@ class Desk:
 
     def _unknown(self, code: str) -> Outcome:
         lines = [self.say("lending.names_missing")] if self.is_without_members else []
-        return Outcome(REFUSED, self.say("lending.unknown"), code, [*lines, self.say("lending.unknown_how")])
+        outcome = Outcome(REFUSED, self.say("lending.unknown"), code, [*lines, self.say("lending.unknown_how")])
+        self._offer_fast_add(outcome, code)
+        return outcome
 
     async def _search(self, text: str) -> Outcome:
         """Offer members of a name and records of a title."""
@@ -297,8 +339,10 @@ class Desk:
             for member in reply.members
         ]
 
-    async def _titles(self, text: str) -> list[Choice]:
-        message = catalog_pb2.SearchRequest(query=text[:200], limit=_MOST_CHOICES)
+    async def _titles(self, text: str, *, is_own: bool = False) -> list[Choice]:
+        """Return the records of a title; `is_own`: of those that the institution has items of."""
+        own = [facets_pb2.Filter(facet="institution", values=[self.institution])]
+        message = catalog_pb2.SearchRequest(query=text[:200], limit=_MOST_CHOICES, filters=own if is_own else [])
         try:
             reply = await call(self.request, catalog(self.request).Search, message)
         except Error:

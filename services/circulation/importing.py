@@ -229,7 +229,7 @@ class LoanImport:
             returned_at=None, version=1,
         )  # fmt: skip
         fact = opened(loan, copy)
-        event = events.row_of(fact, aggregate_id=copy.id, version=copy.state_version + 1, context=self._context)
+        event = events.row_of_json(*fact, aggregate_id=copy.id, version=copy.state_version + 1, context=self._context)
         return act, CheckOut(view, loan, Trace({"event": event}), {})
 
 

@@ -224,6 +224,7 @@
     b: () => turnTo("read_here"),
     o: () => list.querySelector("[data-reason]")?.focus(),
     c: () => document.getElementById("slip")?.click(),
+    t: () => list.querySelector("[data-fast-add]")?.focus(),
   };
 
   window.addEventListener("keydown", (event) => {

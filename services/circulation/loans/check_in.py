@@ -237,16 +237,15 @@ def _plan_return(session: AnySession, act: Act, plan: CheckIn, facts: ActFacts) 
         if borrower is not None:
             _plan_suspension(session, act, plan, loan, late)
     plan.view = _returned(view_of(session, loan, plan.copy, borrower, now=act.at, branches=facts.branches), act)
-    fact = LoanReturned(
-        loan=loan_fact(
-            copy=plan.copy,
-            state=plan.state,
-            loan_id=loan.id,
-            borrower_id=loan.borrower_id,
-            due_at=loan.due_at,
-            due_on=loan.due_on,
-            branch_id=plan.copy.branch_id if plan.state == TRANSIT else plan.desk.id,
-        )
+    fact = loan_fact(
+        LoanReturned,
+        copy=plan.copy,
+        state=plan.state,
+        loan_id=loan.id,
+        borrower_id=loan.borrower_id,
+        due_at=loan.due_at,
+        due_on=loan.due_on,
+        branch_id=plan.copy.branch_id if plan.state == TRANSIT else plan.desk.id,
     )
     plan.trace = Trace.of(act, CHECK_IN, kind="loan", object_id=loan.id, copy=plan.copy, fact=fact)
     plan.daily_fact = counts.daily_fact(
@@ -298,7 +297,7 @@ def _plan_move(act: Act, plan: CheckIn, branches: Branches) -> None:
         plan.notes.append(Refusal("ITEM_WAS_NOT_ON_LOAN"))
         if plan.state == IN:
             return
-    fact = CopyMoved(loan=loan_fact(copy=copy, state=plan.state, branch_id=copy.branch_id if plan.to else plan.desk.id))
+    fact = loan_fact(CopyMoved, copy=copy, state=plan.state, branch_id=copy.branch_id if plan.to else plan.desk.id)
     plan.trace = Trace.of(act, "move_copy", kind="copy", object_id=copy.id, copy=copy, fact=fact)
 
 

@@ -18,7 +18,7 @@ from services.circulation import counts, rules
 from services.circulation.calendars import Calendar, CalendarDay, Due, due
 from services.circulation.copies import ON_LOAN
 from services.circulation.institutions import Branches, BranchFacts
-from services.circulation.loans.acts import Act, Trace, change_borrower, loan_fact, move_copy
+from services.circulation.loans.acts import Act, Fact, Trace, change_borrower, loan_fact, move_copy
 from services.circulation.loans.facts import AnyBorrower, AnyCopy, AnyLoan, check_out_facts
 from services.circulation.loans.views import LoanView, view_of
 from services.circulation.policies import PolicyRow, row_for, write_rows
@@ -192,18 +192,17 @@ def loan_row(
     }
 
 
-def opened(loan: dict[str, Any], copy: AnyCopy) -> LoanOpened:
+def opened(loan: dict[str, Any], copy: AnyCopy) -> Fact:
     """Return the fact of a new loan."""
-    return LoanOpened(
-        loan=loan_fact(
-            copy=copy,
-            state=ON_LOAN,
-            branch_id=loan["branch_id"],
-            loan_id=loan["id"],
-            borrower_id=loan["borrower_id"],
-            due_at=loan["due_at"],
-            due_on=loan["due_on"],
-        )
+    return loan_fact(
+        LoanOpened,
+        copy=copy,
+        state=ON_LOAN,
+        branch_id=loan["branch_id"],
+        loan_id=loan["id"],
+        borrower_id=loan["borrower_id"],
+        due_at=loan["due_at"],
+        due_on=loan["due_on"],
     )
 
 

@@ -117,13 +117,11 @@ def _move(session: Session, caller: Context, loan: Loan, copy: Copy, borrower: B
     }
     guard(session, _MOVE_LOAN, values)
     fact = loan_fact(
-        copy=copy, state=ON_LOAN, branch_id=loan.branch_id, loan_id=loan.id, borrower_id=loan.borrower_id,
+        LoanRenewed, copy=copy, state=ON_LOAN, branch_id=loan.branch_id, loan_id=loan.id, borrower_id=loan.borrower_id,
         due_at=due.at, due_on=due.on,
     )  # fmt: skip
     facts = {"was_due_on": loan.due_on.isoformat(), "due_on": due.on.isoformat()}
-    Trace.of(
-        act, "move_due_day", kind="loan", object_id=loan.id, copy=copy, fact=LoanRenewed(loan=fact), facts=facts
-    ).write(session)
+    Trace.of(act, "move_due_day", kind="loan", object_id=loan.id, copy=copy, fact=fact, facts=facts).write(session)
     return MovedLoan(
         loan_id=loan.id,
         member_id=loan.borrower_id,

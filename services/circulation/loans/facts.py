@@ -169,39 +169,40 @@ _BY_ITEM = {
     False: (_copies.c.barcode == bindparam("item")) & ~_copies.c.is_gone,
 }
 _of_desk = (_branches.c.institution_id == _institutions.c.id) & (_branches.c.code == bindparam("branch"))
+_of_number = (_numbers.c.institution_id == bindparam("institution")) & (_numbers.c.number == bindparam("member"))
+# A number names its institution; with the institution of the borrower too, SQLite would look at each borrower of it.
 _OF_MEMBER = {
-    True: _borrowers.c.id == bindparam("member"),
-    False: _borrowers.c.id.in_(
-        select(_numbers.c.borrower_id).where(
-            _numbers.c.institution_id == bindparam("institution"), _numbers.c.number == bindparam("member")
-        )
-    ),
+    True: (_borrowers.c.id == bindparam("member")) & (_borrowers.c.institution_id == bindparam("institution")),
+    False: _borrowers.c.id.in_(select(_numbers.c.borrower_id).where(_of_number)),
 }
 
 
-def _of_item(by_id: bool, borrowers: Any) -> Any:
-    """Build the statement of an act on an item. The item, the member and the branch may be unknown."""
-    tables = (
-        _institutions.outerjoin(_copies, (_copies.c.institution_id == _institutions.c.id) & _BY_ITEM[by_id])
-        .outerjoin(_loans, (_loans.c.copy_id == _copies.c.id) & _is_open)
-        .outerjoin(_borrowers, borrowers)
-        .outerjoin(_branches, _of_desk)
-        .outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
-    )
-    return select(*_ALL).select_from(tables).where(_institutions.c.id == bindparam("institution"))
+def _item_statement(item_by_id: bool, *, member_by_id: bool | None) -> Prepared:
+    """Build the statement of an act on an item. The item, the member and the branch may be unknown.
+
+    member_by_id  whether the borrower is scanned by id; None: it is that of the open loan
+    """
+    tables = _institutions.outerjoin(
+        _copies, (_copies.c.institution_id == _institutions.c.id) & _BY_ITEM[item_by_id]
+    ).outerjoin(_loans, (_loans.c.copy_id == _copies.c.id) & _is_open)
+    if member_by_id is None:
+        tables = tables.outerjoin(_borrowers, _borrowers.c.id == _loans.c.borrower_id)
+    elif member_by_id:
+        tables = tables.outerjoin(_borrowers, _OF_MEMBER[True] & ~_borrowers.c.is_erased)
+    else:
+        tables = tables.outerjoin(_numbers, _of_number).outerjoin(
+            _borrowers, (_borrowers.c.id == _numbers.c.borrower_id) & ~_borrowers.c.is_erased
+        )
+    tables = tables.outerjoin(_branches, _of_desk).outerjoin(_calendars, _calendars.c.branch_id == _branches.c.id)
+    return Prepared(select(*_ALL).select_from(tables).where(_institutions.c.id == bindparam("institution")))
 
 
 _CHECK_OUT = {
-    (by_item_id, by_member_id): Prepared(
-        _of_item(
-            by_item_id,
-            (_borrowers.c.institution_id == _institutions.c.id) & ~_borrowers.c.is_erased & _OF_MEMBER[by_member_id],
-        )
-    )
-    for by_item_id in (True, False)
-    for by_member_id in (True, False)
+    (item_by_id, member_by_id): _item_statement(item_by_id, member_by_id=member_by_id)
+    for item_by_id in (True, False)
+    for member_by_id in (True, False)
 }
-_CHECK_IN = {by_id: Prepared(_of_item(by_id, _borrowers.c.id == _loans.c.borrower_id)) for by_id in (True, False)}
+_CHECK_IN = {by_id: _item_statement(by_id, member_by_id=None) for by_id in (True, False)}
 _renewed = (
     select(*_ALL)
     .select_from(
@@ -218,11 +219,7 @@ _RENEWALS = Prepared(
     _renewed.where(_loans.c.borrower_id == bindparam("member"), _is_open).order_by(_loans.c.due_at, _loans.c.id)
 )
 _MEMBER = {
-    by_id: Prepared(
-        select(_borrowers.c.id, _borrowers.c.merged_into).where(
-            _borrowers.c.institution_id == bindparam("institution"), ~_borrowers.c.is_erased, condition
-        )
-    )
+    by_id: Prepared(select(_borrowers.c.id, _borrowers.c.merged_into).where(~_borrowers.c.is_erased, condition))
     for by_id, condition in _OF_MEMBER.items()
 }
 # On PostgreSQL, before the facts are read once more: until the end of the transaction.
@@ -236,12 +233,7 @@ _LOCK_COPY = {
     for by_id, condition in _BY_ITEM.items()
 }
 _LOCK_BORROWER = {
-    by_id: Prepared(
-        select(_borrowers.c.id)
-        .where(_borrowers.c.institution_id == bindparam("institution"), condition)
-        .order_by(_borrowers.c.id)
-        .with_for_update()
-    )
+    by_id: Prepared(select(_borrowers.c.id).where(condition).order_by(_borrowers.c.id).with_for_update())
     for by_id, condition in _OF_MEMBER.items()
 }
 _LOCK_COPIES_OF_LOANS = {

@@ -183,16 +183,15 @@ def _renewal(
         "new_policy_row": policy_json(row),
         "new_days": days_json(new_due.days),
     }
-    fact = LoanRenewed(
-        loan=loan_fact(
-            copy=copy,
-            state=ON_LOAN,
-            branch_id=loan.branch_id,
-            loan_id=loan.id,
-            borrower_id=loan.borrower_id,
-            due_at=new_due.at,
-            due_on=new_due.on,
-        )
+    fact = loan_fact(
+        LoanRenewed,
+        copy=copy,
+        state=ON_LOAN,
+        branch_id=loan.branch_id,
+        loan_id=loan.id,
+        borrower_id=loan.borrower_id,
+        due_at=new_due.at,
+        due_on=new_due.on,
     )
     renewed = replace(
         view, due_at=new_due.at, due_on=new_due.on, renewals=loan.renewals + 1, overdue_days=0,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chassis.db import Database
+from chassis.places import Places
 from chassis.service import Resources
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationServicer
 from services.circulation.counts import RefusalCounter
@@ -10,6 +11,8 @@ from services.circulation.rpc.lists import ListMethods
 from services.circulation.rpc.loans import LoanMethods
 from services.circulation.rpc.owners import Owners
 from services.circulation.rpc.rules import RuleMethods
+
+ACTS_AT_ONCE = 3  # in one process on SQLite: one in the write turn, one that waits for the disk, one that is judged
 
 
 class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):
@@ -19,6 +22,7 @@ class Circulation(LoanMethods, ListMethods, RuleMethods, CirculationServicer):
         self._database: Database = resources.database
         self._owners = Owners(resources)
         self._refusals = RefusalCounter(resources.database)
+        self._places = Places(ACTS_AT_ONCE)
         self._zones = {}
 
 

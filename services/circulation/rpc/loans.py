@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 from uuid import UUID
@@ -18,6 +19,7 @@ from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refused
 from chassis.idempotency import effect_row, once, store_effect, stored_reply
 from chassis.ids import parse_id
+from chassis.places import Places
 from chassis.rpc.status import refusal_message
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.counts import DESK, SELF, RefusalCounter
@@ -41,6 +43,7 @@ class LoanMethods:
     _database: Database
     _owners: Owners
     _refusals: RefusalCounter
+    _places: Places
     _zones: dict[tuple[UUID, str], ZoneInfo]
 
     def CheckOut(self, request: wire.CheckOutRequest, context: grpc.ServicerContext) -> wire.CheckOutReply:
@@ -212,9 +215,19 @@ class LoanMethods:
         When a guard has missed, judge it again and write it in a transaction with locks.
         """
 
-        def read() -> Plan:
-            with self._database.prepared_reading(caller) as session:
-                return plan(session, False)
+        def judge_and_write() -> Reply:
+            with self._place(caller):
+                with self._database.prepared_reading(caller) as statements:
+                    planned = plan(statements, False)
+                answer = reply(planned)
+                if not has_effect(planned):
+                    return self._stored(caller, request, reply_type) or answer
+                effect = effect_row(caller, request, answer)
+                with self._database.prepared_transaction(caller) as statements:
+                    if not store_effect(statements, effect):
+                        raise StaleFacts  # the key has a reply, or its first call still runs: `once` says which
+                    write(statements, planned)
+                return answer
 
         def judge_again() -> Reply:
             planned = plan(session, True)
@@ -223,26 +236,21 @@ class LoanMethods:
             return reply(planned)
 
         try:
-            planned = self._owners.retry_known(caller, grpc_context, read, item=item, member=member)
-            answer = reply(planned)
-            if not has_effect(planned):
-                return self._stored(caller, request, reply_type) or answer
-            effect = effect_row(caller, request, answer)
-            with self._database.prepared_transaction(caller) as statements:
-                if not store_effect(statements, effect):
-                    raise StaleFacts  # the key has a reply, or its first call still runs: `once` says which
-                write(statements, planned)
-            return answer
+            return self._owners.retry_known(caller, grpc_context, judge_and_write, item=item, member=member)
         except StaleFacts:
             pass
         except (Refused, NotFound) as problem:
             return self._replay_or_raise(caller, request, reply_type, problem, act, branch)
         try:
-            with self._database.transaction(caller) as session:
+            with self._place(caller), self._database.transaction(caller) as session:
                 return once(session, caller, request, reply_type, judge_again)
         except Refused as problem:
             self._count(act, branch, problem)
             raise
+
+    def _place(self, caller: Context) -> AbstractContextManager[None]:
+        """On SQLite few acts compute at a time. On PostgreSQL they wait for the network, without the interpreter."""
+        return self._places.take(caller) if self._database.is_sqlite else nullcontext()
 
     def _replay_or_raise(
         self, caller: Context, request: Message, reply_type: type[Reply], problem: Error, act: Act, branch: str
