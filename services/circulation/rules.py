@@ -10,12 +10,21 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from chassis.errors import Refusal
+from chassis.sentences import LocalText, sentence
 from services.circulation.policies import PolicyRow
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 LONGEST_PAPER = timedelta(days=7)
 REPETITION = timedelta(seconds=60)
 
+# Reasons of members' blocks, as their sentences here say them.
+BLOCK_REASONS = {
+    "lost_item": "BLOCK_LOST_ITEM",
+    "damaged_item": "BLOCK_DAMAGED_ITEM",
+    "unpaid": "BLOCK_UNPAID",
+    "conduct": "BLOCK_CONDUCT",
+    "wrong_data": "BLOCK_WRONG_DATA",
+}
 # What nobody may waive: an item has one open loan, and a loan that ended stays so.
 FINAL = frozenset({"ITEM_ON_LOAN", "LOAN_ENDED"})
 
@@ -119,9 +128,13 @@ def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
     blocks = [block for block in facts.borrower.blocks if block[1] is None or block[1] >= facts.today]
     if not blocks:
         return None
-    days = [day for _, day in blocks]
-    until = "-" if None in days else max(day for day in days if day is not None).isoformat()
-    return Refusal("MEMBER_BLOCKED", reasons=", ".join(dict.fromkeys(reason for reason, _ in blocks)), until=until)
+    codes = list(dict.fromkeys(reason for reason, _ in blocks))
+    texts = [sentence(BLOCK_REASONS.get(code, "BLOCK_OTHER")) for code in codes]
+    why = LocalText(", ".join(text.id for text in texts), ", ".join(text.en for text in texts))
+    days = [day for _, day in blocks if day is not None]
+    until = max(days) if len(days) == len(blocks) else None
+    text = sentence("MEMBER_BLOCKED_UNTIL", why=why, until=until) if until else sentence("MEMBER_BLOCKED", why=why)
+    return Refusal.received("MEMBER_BLOCKED", {"reasons": ", ".join(codes), "until": until}, text)
 
 
 def refuse_when_suspended(facts: Facts | RenewalFacts) -> Refusal | None:
@@ -179,9 +192,9 @@ def refuse_when_not_for_loan(facts: Facts | RenewalFacts) -> Refusal | None:
     if facts.row is not None and facts.row.is_for_loan:
         return None
     refusal = Refusal("ITEM_NOT_FOR_LOAN", collection=collection)
-    sentence = facts.row.not_for_loan_sentence if facts.row is not None else None
-    if sentence is not None and (sentence.id or sentence.en):
-        return Refusal.received(refusal.reason, refusal.facts, sentence)
+    text = facts.row.not_for_loan_sentence if facts.row is not None else None
+    if text is not None and (text.id or text.en):
+        return Refusal.received(refusal.reason, refusal.facts, text)
     return refusal
 
 

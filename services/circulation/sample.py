@@ -1,9 +1,12 @@
-"""Thirty items of the sample library lent to its members, five of them overdue."""
+"""Opening hours of the sample library, and thirty items lent to its members, five of them overdue."""
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,25 +15,28 @@ from chassis import clock, resync
 from chassis.context import system
 from chassis.errors import NotFound, Refused
 from chassis.service import Resources
+from services.circulation.calendars_store import calendar_of, save_calendar
 from services.circulation.copies import IN_SERVICE
 from services.circulation.institutions import branches_of
 from services.circulation.loans.acts import Act
 from services.circulation.loans.check_out import plan_check_out, write_check_out
-from services.circulation.tables import Borrower, Copy, Institution, Loan
+from services.circulation.tables import Borrower, Branch, Copy, Institution, Loan
 
 SAMPLE = system("sample")
 INSTITUTION = "PKS"
 LOANS, OVERDUE, A_MEMBER = 30, 5, 2
 OVERDUE_AGE = timedelta(days=20)
+_HOURS = Path(__file__).with_suffix(".toml")
 _LENDABLE = ("circulation", "children", "")
 
 
 def load(resources: Resources) -> int:
-    """Lend items of the sample library; a second time changes nothing. Returns the number of loans.
+    """Give branches their hours and lend items; a second time changes nothing. Returns the number of loans.
 
     raises  NotFound  INSTITUTION_NOT_KNOWN  the catalogue has no sample library
     """
     resync.refill(resources)
+    _give_hours(resources)
     with resources.database.reading(SAMPLE) as session:
         institution = session.scalars(select(Institution).where(Institution.code == INSTITUTION)).first()
         if institution is None:
@@ -48,6 +54,18 @@ def load(resources: Resources) -> int:
         branches.add(branch)
         count += _lend(resources, institution, item=item, member=member, branch=branch, at=now - age, now=now)
     return count
+
+
+def _give_hours(resources: Resources) -> None:
+    """Give each branch that has no calendar its hours; holidays are for a manager to confirm."""
+    hours = tomllib.loads(_HOURS.read_text(encoding="utf-8"))
+    with resources.database.transaction(SAMPLE) as session:
+        query = select(Branch, Institution.code).join(Institution, Institution.id == Branch.institution_id)
+        for branch, institution in session.execute(query.order_by(Institution.code, Branch.code)).all():
+            weekly = hours.get(institution, {}).get(branch.code)
+            if weekly is not None and calendar_of(session, branch.id).version == 0:
+                context = replace(SAMPLE, institution=str(branch.institution_id))
+                save_calendar(session, branch, version=0, document={"weekly": weekly}, context=context)
 
 
 def _lend(

@@ -19,6 +19,7 @@ from services.catalog.commands import progress, report
 from services.catalog.marc import faults
 from services.catalog.search import explain, similar
 from services.catalog.works import likeness
+from services.circulation import rules
 
 ROOT = Path(__file__).parents[2]
 REASON = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*")
@@ -38,6 +39,7 @@ TABLES = {
         *explain.SORTED.values(),
     ],
     Path("services/catalog/search/similar.py"): similar.REASONS.values(),
+    Path("services/circulation/rules.py"): [*rules.BLOCK_REASONS.values(), "BLOCK_OTHER"],
     Path("services/catalog/works/likeness.py"): [name for _, name in likeness.EVIDENCE.values()],
 }
 

@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import JSON, bindparam, update
 from sqlalchemy.orm import Session
 
-from chassis.errors import NotFound, Refusal, Refused
+from chassis.errors import NotFound, Refusal
 from chassis.prepared import AnySession, Prepared
 from rangkiang.circulation.v1.events_pb2 import LoanRenewed
 from services.circulation import counts, rules
@@ -58,24 +58,25 @@ class Renewal:
     trace: Trace = field(default_factory=Trace)
     daily_fact: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def branch(self) -> str:
+        """Code of the branch that lent; "" when the catalogue no longer has it."""
+        return self.view.branch.code if self.view.branch is not None else ""
+
 
 def plan_renewal(
     session: AnySession, act: Act, *, loan: str, borrower_id: UUID | None = None, lock: bool = False
 ) -> Renewal:
-    """Judge the renewal of one loan; write nothing.
+    """Judge the renewal of one loan; write nothing. Its refusals are all the rules that object.
 
     borrower_id  whose loan it must be
     raises       NotFound  LOAN_UNKNOWN
-                 Refused   every rule that objects, together
     """
     loan_id = read_id(loan)
     facts = renewal_facts(session, act.institution_id, loan_id, lock=lock) if loan_id is not None else None
     if facts is None or facts.loan is None or borrower_id not in (None, facts.loan.borrower_id):
         raise NotFound("LOAN_UNKNOWN", given=loan[:64])
-    renewal = _judge(session, act, facts)
-    if renewal.refusals:
-        raise Refused(refusals=renewal.refusals)
-    return renewal
+    return _judge(session, act, facts)
 
 
 def plan_renewals(session: AnySession, act: Act, *, borrower_id: UUID, lock: bool = False) -> list[Renewal]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from chassis import clock, rpc
-from chassis.context import Context
+from chassis.context import REPLAYED, Context
 from chassis.db import Database
 from chassis.errors import Error, Invalid, NotFound, Refused
 from chassis.idempotency import effect_row, once, store_effect, stored_reply
@@ -63,7 +63,7 @@ class LoanMethods:
         return self._do(
             caller, request, wire.CheckOutReply, plan=plan, write=write, reply=reply,
             has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item, member=member,
-            branch=request.branch, act=act,
+            branch=lambda: request.branch, act=act,
         )  # fmt: skip
 
     def PreviewCheckOut(
@@ -108,7 +108,7 @@ class LoanMethods:
         return self._do(
             caller, request, wire.CheckInReply, plan=plan, write=write, reply=reply,
             has_effect=lambda planned: planned.trace is not None, grpc_context=context, item=item,
-            branch=request.branch, act=act,
+            branch=lambda: request.branch, act=act,
         )  # fmt: skip
 
     def UseInLibrary(self, request: wire.UseInLibraryRequest, context: grpc.ServicerContext) -> wire.UseInLibraryReply:
@@ -128,7 +128,7 @@ class LoanMethods:
         return self._do(
             caller, request, wire.UseInLibraryReply, plan=plan, write=write, reply=reply,
             has_effect=lambda planned: not planned.is_repeated, grpc_context=context, item=item,
-            branch=request.branch, act=act,
+            branch=lambda: request.branch, act=act,
         )  # fmt: skip
 
     def RenewLoan(self, request: wire.RenewLoanRequest, context: grpc.ServicerContext) -> wire.RenewLoanReply:
@@ -155,14 +155,21 @@ class LoanMethods:
     def _renew(self, act: Act, request: Any, reply_type: type[Reply], context: grpc.ServicerContext) -> Reply:
         borrower_id = parse_id(act.caller.actor) if act.channel == SELF else None
 
+        branch = ""
+
         def plan(session: Any, lock: bool) -> Renewal:
-            return plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, lock=lock)
+            nonlocal branch
+            renewal = plan_renewal(session, act, loan=request.id, borrower_id=borrower_id, lock=lock)
+            branch = renewal.branch
+            if renewal.refusals:
+                raise Refused(refusals=renewal.refusals)
+            return renewal
 
         return self._do(
             act.caller, request, reply_type, plan=plan,
             write=lambda session, planned: write_renewals(session, act, [planned]),
             reply=lambda planned: _made(reply_type, loan=loan_message(planned.view)),
-            has_effect=lambda planned: True, grpc_context=context, act=act,
+            has_effect=lambda planned: True, grpc_context=context, act=act, branch=lambda: branch,
         )  # fmt: skip
 
     def _renew_all(
@@ -174,7 +181,10 @@ class LoanMethods:
                 raise NotFound("BORROWER_UNKNOWN", given=member[:64])
             return plan_renewals(session, act, borrower_id=borrower_id, lock=lock)
 
+        judged: list[Renewal] = []
+
         def reply(planned: list[Renewal]) -> Reply:
+            judged[:] = planned
             return _made(
                 reply_type,
                 renewals=[
@@ -187,12 +197,16 @@ class LoanMethods:
                 ],
             )
 
-        return self._do(
+        answer = self._do(
             act.caller, request, reply_type, plan=plan,
             write=lambda session, planned: write_renewals(session, act, planned), reply=reply,
             has_effect=lambda planned: any(not renewal.refusals for renewal in planned),
             grpc_context=context, member=member, act=act,
         )  # fmt: skip
+        if REPLAYED not in act.caller.trailers:
+            for renewal in filter(lambda one: one.refusals, judged):
+                self._count(act, renewal.branch, [refusal.reason for refusal in renewal.refusals])
+        return answer
 
     def _do(
         self,
@@ -208,11 +222,13 @@ class LoanMethods:
         act: Act,
         item: str = "",
         member: str = "",
-        branch: str = "",
+        branch: Callable[[], str] = str,
     ) -> Reply:
         """Judge an act outside the write turn and write it in one.
 
         When a guard has missed, judge it again and write it in a transaction with locks.
+
+        branch  code of the branch for which a refusal is counted, asked for after it
         """
 
         def judge_and_write() -> Reply:
@@ -240,12 +256,12 @@ class LoanMethods:
         except StaleFacts:
             pass
         except (Refused, NotFound) as problem:
-            return self._replay_or_raise(caller, request, reply_type, problem, act, branch)
+            return self._replay_or_raise(caller, request, reply_type, problem, act, branch())
         try:
             with self._place(caller), self._database.transaction(caller) as session:
                 return once(session, caller, request, reply_type, judge_again)
         except Refused as problem:
-            self._count(act, branch, problem)
+            self._count(act, branch(), problem.reasons)
             raise
 
     def _place(self, caller: Context) -> AbstractContextManager[None]:
@@ -260,19 +276,19 @@ class LoanMethods:
         if stored is not None:
             return stored
         if isinstance(problem, Refused):
-            self._count(act, branch, problem)
+            self._count(act, branch, problem.reasons)
         raise problem
 
     def _stored(self, caller: Context, request: Message, reply_type: type[Reply]) -> Reply | None:
         with self._database.reading(caller) as session:
             return stored_reply(session, caller, request, reply_type)
 
-    def _count(self, act: Act, branch: str, problem: Refused) -> None:
+    def _count(self, act: Act, branch: str, reasons: Iterable[str]) -> None:
         zone = self._zone(act, branch)
-        self._refusals.count(act.institution_id, act.now.astimezone(zone).date(), branch, problem.reasons)
+        self._refusals.count(act.institution_id, act.now.astimezone(zone).date(), branch, reasons)
 
     def _zone(self, act: Act, code: str) -> ZoneInfo:
-        """Return the zone of a branch, read once; UTC for a renewal, which is at no branch."""
+        """Return the zone of a branch, read once; UTC for an unknown one."""
         key = (act.institution_id, code)
         if key not in self._zones:
             with self._database.reading(act.caller) as session:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from dataclasses import replace
+from importlib.resources import files
 
 import pytest
 from sqlalchemy import func, select
@@ -15,6 +17,7 @@ from chassis.errors import Invalid
 from chassis.outbox import outbox
 from chassis.service import Resources
 from services.circulation import sample
+from services.circulation.calendars.documents import read_calendar
 from services.circulation.importing import Counts, LoanImport, read_rows
 from services.circulation.service import SERVICE
 from services.circulation.tables import Copy, DailyFact, Institution, Loan
@@ -88,3 +91,12 @@ def test_the_sample_lends_thirty_items_five_of_them_overdue_once(library):
     assert sample.load(resources) == 0
     assert len(library.rows(Loan)) == 30
     assert library.rows(Institution, Institution.code == sample.INSTITUTION)
+
+
+def test_each_branch_of_the_sample_library_has_hours():
+    hours = tomllib.loads(sample._HOURS.read_text())
+    document = files("services.catalog.sample").joinpath("institutions.toml").read_text()
+    for institution in tomllib.loads(document)["institution"]:
+        for branch in institution["branch"]:
+            weekly = hours[institution["code"]][branch["code"]]
+            assert any(read_calendar({"weekly": weekly}, zone=institution["zone"]).weekly), branch

@@ -53,11 +53,29 @@ def test_a_member_is_told_every_reason_at_once_and_the_refusals_are_counted(libr
         library.check_out(member, item)
     assert refusal.value.reasons == {"MEMBER_EXPIRED", "MEMBER_BLOCKED", "ITEM_NOT_FOR_LOAN", "ITEM_NOT_IN_SERVICE"}
     blocked = next(one for one in refusal.value.refusals if one.reason == "MEMBER_BLOCKED")
-    assert blocked.facts == {"reasons": "lost_card", "until": "-"}
+    assert blocked.facts == {"reasons": "lost_card", "until": None}
+    assert blocked.sentence.en == "This member is blocked: other reason."
     assert not library.rows(Loan)
     library.servicer._refusals.flush()
     counted = {row.reason: row.count for row in library.rows(RefusalCount)}
     assert counted == dict.fromkeys(refusal.value.reasons, 1)
+
+
+def test_a_block_is_told_in_words_with_its_reasons_and_its_last_day(library):
+    member = library.member(
+        blocks=[{"reason": "unpaid", "ends_on": "2026-04-01"}, {"reason": "conduct", "ends_on": ""}]
+    )
+    other = library.member(blocks=[{"reason": "lost_item", "ends_on": "2026-04-01"}])
+    texts = []
+    for number in (member, other):
+        with pytest.raises(Refused) as refusal:
+            library.check_out(number, library.item())
+        texts.append(refusal.value.sentence)
+    assert [text.id for text in texts] == [
+        "Anggota ini diblokir: belum melunasi, perilaku.",
+        "Anggota ini diblokir sampai 1 April 2026: buku hilang.",
+    ]
+    assert texts[1].en == "This member is blocked until 1 April 2026: lost item."
 
 
 def test_the_fourth_book_is_refused_and_an_overdue_one_refuses_at_once(library):

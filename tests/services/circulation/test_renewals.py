@@ -14,7 +14,7 @@ from chassis.errors import Invalid, NotFound
 from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from services.circulation.calendars_store import save_calendar
-from services.circulation.tables import Branch, DailyFact
+from services.circulation.tables import Branch, DailyFact, RefusalCount
 from tests.services.circulation.library import BRANCHES, PKS, TEST, UNAND, at, reasons
 
 MEMBER_SCOPES = frozenset({"self"})
@@ -60,6 +60,18 @@ def test_an_overdue_loan_and_one_of_a_blocked_member_are_not_renewed(library):
     library.tell_members(library.fact(id=fact.id, version=2, blocks=[{"reason": "lost_card", "ends_on": ""}]))
     with at("2026-03-10T09:00:00+07:00"):
         assert reasons(lambda: library.renew(loan.id)) == {"MEMBER_BLOCKED", "RENEWAL_OVERDUE"}
+
+
+def test_a_refused_renewal_is_counted_at_the_branch_of_its_loan_on_the_day_there(library):
+    member, item = library.member(), library.item(branch="papua")
+    loan = library.check_out(member, item, branch="papua").loan.id
+    library.renew(loan)
+    with at("2026-03-03T23:30:00+07:00"):  # in Papua it is half past one of the next day
+        assert reasons(lambda: library.renew(loan)) == {"RENEWALS_USED_UP"}
+        library.call("RenewAll", wire.RenewAllRequest(member=member))
+    library.servicer._refusals.flush()
+    (row,) = library.rows(RefusalCount)
+    assert (row.reason, row.branch, row.date.isoformat(), row.count) == ("RENEWALS_USED_UP", "papua", "2026-03-04", 2)
 
 
 def test_all_loans_are_renewed_that_can_be_and_the_others_say_why(library):
