@@ -133,7 +133,7 @@ def refuse_when_blocked(facts: Facts | RenewalFacts) -> Refusal | None:
     why = LocalText(", ".join(text.id for text in texts), ", ".join(text.en for text in texts))
     days = [day for _, day in blocks if day is not None]
     until = max(days) if len(days) == len(blocks) else None
-    text = sentence("MEMBER_BLOCKED_UNTIL", why=why, until=until) if until else sentence("MEMBER_BLOCKED", why=why)
+    text = sentence("MEMBER_BLOCKED_UNTIL", why=why, until=until) if until else sentence("MEMBER_BLOCKED_OPEN", why=why)
     return Refusal.received("MEMBER_BLOCKED", {"reasons": ", ".join(codes), "until": until}, text)
 
 
