@@ -20,7 +20,7 @@ from chassis.db import Database
 from chassis.errors import Error
 from chassis.prepared import AnySession, Prepared
 from chassis.sql import insert_for
-from services.circulation.loans.facts import AnyBorrower, AnyCopy
+from services.circulation.rows import AnyBorrower, AnyCopy
 from services.circulation.tables import DailyFact, RefusalCount
 
 log = logging.getLogger(__name__)

@@ -19,7 +19,7 @@ from chassis.outbox import outbox
 from chassis.prepared import AnySession, Prepared
 from services.circulation import rules
 from services.circulation.calendars import Calendar, local_date
-from services.circulation.loans.facts import AnyBorrower, AnyCopy
+from services.circulation.rows import AnyBorrower, AnyCopy
 from services.circulation.tables import Borrower, Copy
 
 OVERRIDE_SCOPE, PAPER_SCOPE = "loans.override", "loans.at"

@@ -26,16 +26,9 @@ from services.circulation.loans.acts import (
     move_copy,
 )
 from services.circulation.loans.check_out import unknown
-from services.circulation.loans.facts import (
-    ActFacts,
-    AnyBorrower,
-    AnyCopy,
-    AnyLoan,
-    CopyRow,
-    item_facts,
-    renewal_facts,
-)
+from services.circulation.loans.facts import ActFacts, item_facts, renewal_facts
 from services.circulation.loans.views import LoanView, overdue_days, view_of
+from services.circulation.rows import AnyBorrower, AnyCopy, AnyLoan, CopyRow
 from services.circulation.rules import SuspensionDays
 from services.circulation.tables import Loan, Suspension
 

@@ -19,9 +19,10 @@ from services.circulation.calendars import Calendar, CalendarDay, Due, due
 from services.circulation.copies import ON_LOAN
 from services.circulation.institutions import Branches, BranchFacts
 from services.circulation.loans.acts import Act, Fact, Trace, change_borrower, loan_fact, move_copy
-from services.circulation.loans.facts import AnyBorrower, AnyCopy, AnyLoan, check_out_facts
+from services.circulation.loans.facts import check_out_facts
 from services.circulation.loans.views import LoanView, view_of
 from services.circulation.policies import PolicyRow, row_for, write_rows
+from services.circulation.rows import AnyBorrower, AnyCopy, AnyLoan
 from services.circulation.tables import Copy, Loan
 
 CHECK_OUT = "check_out"

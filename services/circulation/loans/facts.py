@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import bindparam, func, select
@@ -24,6 +24,7 @@ from services.circulation.copies import read_id
 from services.circulation.institutions import Branches, BranchFacts, branches_at
 from services.circulation.policies import PolicySet
 from services.circulation.policies_store import NEWEST_VERSION, policies_at
+from services.circulation.rows import BorrowerRow, CopyRow, LoanRow
 from services.circulation.tables import (
     Borrower,
     BorrowerNumber,
@@ -35,73 +36,6 @@ from services.circulation.tables import (
     PolicyVersion,
     Suspension,
 )
-
-
-class CopyRow(NamedTuple):
-    """The columns of a copy that acts use."""
-
-    id: UUID
-    institution_id: UUID
-    version: int
-    barcode: str
-    record_id: UUID | None
-    title: str
-    call_number: str
-    enumeration: str
-    branch_id: UUID | None
-    collection: str
-    status: str
-    ddc_class: str
-    language: str
-    audience: str
-    is_gone: bool
-    state: str
-    state_version: int
-    transit_to: UUID | None
-    act: str
-    act_at: datetime | None
-    act_branch_id: UUID | None
-    act_loan_id: UUID | None
-
-
-class BorrowerRow(NamedTuple):
-    """The columns of a borrower that acts use."""
-
-    id: UUID
-    version: int
-    card: str
-    category: str
-    expires_on: date | None
-    blocks: list[dict[str, Any]]
-    age_band: str
-    sex: str
-    region: str
-    group: str
-    merged_into: UUID | None
-    lending_version: int
-
-
-class LoanRow(NamedTuple):
-    """The columns of a loan that acts use."""
-
-    id: UUID
-    institution_id: UUID
-    version: int
-    copy_id: UUID
-    borrower_id: UUID | None
-    branch_id: UUID
-    lent_at: datetime
-    due_at: datetime
-    due_on: date
-    unit: str
-    renewals: int
-    policy_row: dict[str, Any]
-    returned_at: datetime | None
-
-
-AnyCopy = Copy | CopyRow
-AnyBorrower = Borrower | BorrowerRow
-AnyLoan = Loan | LoanRow
 
 
 @dataclass(slots=True)

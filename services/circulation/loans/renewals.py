@@ -20,9 +20,10 @@ from services.circulation.calendars import Calendar, Due, local_date
 from services.circulation.copies import ON_LOAN, read_id
 from services.circulation.loans.acts import Act, Trace, change_borrower, guard, loan_fact, touch_copy
 from services.circulation.loans.check_out import borrower_facts, days_json, due_of, policy_json
-from services.circulation.loans.facts import ActFacts, BorrowerRow, LoanRow, renewal_facts, renewals_facts
+from services.circulation.loans.facts import ActFacts, renewal_facts, renewals_facts
 from services.circulation.loans.views import LOANS, LoanView, view_of
 from services.circulation.policies import PolicyRow, row_for
+from services.circulation.rows import BorrowerRow, LoanRow
 from services.circulation.tables import Borrower, Copy, Loan
 
 NOBODY = rules.BorrowerFacts(expires_on=None, blocks=(), suspended_until=None, loans=())

@@ -13,7 +13,7 @@ from chassis.prepared import AnySession
 from services.circulation.calendars import local_date, overdue_open_days
 from services.circulation.calendars_store import calendar_of
 from services.circulation.institutions import Branches, BranchFacts, branches_of
-from services.circulation.loans.facts import AnyBorrower, AnyCopy, AnyLoan
+from services.circulation.rows import AnyBorrower, AnyCopy, AnyLoan
 from services.circulation.tables import Borrower, Copy, Loan
 
 

@@ -9,9 +9,9 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from chassis.sentences import LocalText
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.common.v1 import text_pb2
-from services.circulation.loans.facts import AnyCopy
 from services.circulation.loans.lists import BorrowerView, ItemView
 from services.circulation.loans.views import LoanView
+from services.circulation.rows import AnyCopy
 from services.circulation.rules import SuspensionDays
 
 
