@@ -109,7 +109,8 @@ def log_search(request: Request, *, query: str, reply: catalog_pb2.SearchReply) 
     query_log: QueryLog | None = request.app.state.query_log
     if query_log is None or reply.degraded or not query.strip():
         return False
-    query_log.add(query=query, total=0 if reply.relaxed else reply.total, clicked=0, language=language(request))
+    total = 0 if reply.relaxed else reply.complete or reply.total
+    query_log.add(query=query, total=total, clicked=0, language=language(request))
     return True
 
 

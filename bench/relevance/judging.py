@@ -15,7 +15,7 @@ HALVES = {"test": FOLDER / "test.toml", "tuning": FOLDER / "tuning.toml"}
 NOTHING = "nothing"
 KINDS = (
     "title", "half-remembered", "author", "name", "subject", "child", "typo", "old-spelling", "number", "stem",
-    "phrase", "operators", "transliteration", NOTHING,
+    "phrase", "operators", "transliteration", "question", "cross-language", "minangkabau", NOTHING,
 )  # fmt: skip
 GRADES = ("3", "2", "1")
 _KEYS = {"text", "kind", "known", "note", *GRADES}

@@ -34,6 +34,10 @@ class Hit(ListedRecord):
     """How many records of the work match. With `by_work`."""
     reasons: list[Reason] | None = None
     """With `explain`."""
+    lacks: list[str] | None = None
+    """Words of the query that this record does not have, where hits with a part of the words are among the hits."""
+    because: Text | None = None
+    """Why it is a hit although it does not have all words as typed: words that mean the same, or its class."""
 
 
 class Alternative(ResponseModel):
@@ -76,7 +80,9 @@ class SearchPage(ResponseModel):
     corrected: bool | None = None
     """True when the hits are those of `did_you_mean`."""
     relaxed: bool | None = None
-    """True when no record has all the words; the hits have most of them."""
+    """True when no record has all the words; the hits have a part of them, see `lacks`."""
+    complete: int | None = None
+    """When hits with a part of the words follow: how many have all the words. They are the first."""
     read_as_words: bool | None = None
     """True when the query could not be parsed; its words were searched."""
     degraded: bool | None = None
@@ -99,6 +105,8 @@ def search_page_json(reply: wire.SearchReply, *, with_facets: bool) -> bytes:
     for name in _FLAGS:
         if getattr(reply, name):
             page[name] = True
+    if reply.complete:
+        page["complete"] = reply.complete
     if reply.HasField("help"):
         page["help"] = _help(reply.help)
     return orjson.dumps(page)
@@ -119,6 +127,10 @@ def _hit(hit: wire.Hit) -> dict[str, Any]:
         members["reasons"] = [
             {"text": {"id": reason.text.id, "en": reason.text.en}, "weight": reason.weight} for reason in hit.reasons
         ]
+    if hit.lacks:
+        members["lacks"] = list(hit.lacks)
+    if hit.HasField("because"):
+        members["because"] = {"id": hit.because.id, "en": hit.because.en}
     return members
 
 

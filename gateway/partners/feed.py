@@ -43,6 +43,7 @@ async def feed(request: Request) -> Response:
     question.limit = question.limit or HITS
     del question.facets[:]
     question.highlight = question.explain = False
+    question.strict = True  # a feed tells of new records; a part of the words would bring too many
     reply = await call(request, catalog(request).Search, question)
     values_by_name = query.as_parameters()
     parameters = [

@@ -18,7 +18,7 @@ ABSENT: dict[str, Any] = dict.fromkeys(
 )  # fmt: skip
 # Defaults of the keys that some pages add to a brief record.
 _PLAIN: dict[str, Any] = {"work": "", "editions": 0, "reasons": [], "reason": "", "rank": 0, "coins": "",
-                          "address": ""}  # fmt: skip
+                          "address": "", "lacks": [], "is_partial": False}  # fmt: skip
 
 
 def hit(result: catalog_pb2.Hit, lang: str) -> dict[str, Any]:
@@ -29,6 +29,9 @@ def hit(result: catalog_pb2.Hit, lang: str) -> dict[str, Any]:
         "work": result.work_id,
         "editions": result.editions,
         "reasons": [(local_text(reason.text, lang), round(reason.weight, 2)) for reason in result.reasons],
+        "lacks": list(result.lacks),
+        "reason": local_text(result.because, lang) if result.HasField("because") else "",
+        "is_partial": bool(result.lacks) or result.HasField("because"),
     }
 
 

@@ -279,11 +279,23 @@ def place_names(session: Session) -> dict[tuple[str, str], LocalText]:
     return names
 
 
-def class_captions(session: Session) -> dict[str, LocalText]:
-    """Return captions by value of the facet "class"; the first institution by code wins."""
+class OwnClass(NamedTuple):
+    """A library's caption of a class, and its statements of words (see record.class_table.parse_words)."""
+
+    caption: LocalText
+    words: tuple[str, ...]
+
+
+def own_classes(session: Session) -> dict[str, OwnClass]:
+    """Return the libraries' own rows by key of the class table; the first institution by code wins."""
     rows = session.execute(
-        select(ClassCaption.notation, ClassCaption.name_id, ClassCaption.name_en)
+        select(ClassCaption.notation, ClassCaption.name_id, ClassCaption.name_en, ClassCaption.words)
         .join(Institution, Institution.id == ClassCaption.institution_id)
         .order_by(Institution.code.desc())
     )
-    return {row.notation: LocalText(row.name_id, row.name_en) for row in rows}
+    return {row.notation: OwnClass(LocalText(row.name_id, row.name_en), tuple(row.words.splitlines())) for row in rows}
+
+
+def class_captions(session: Session) -> dict[str, LocalText]:
+    """Return captions by key of the class table; the first institution by code wins."""
+    return {key: row.caption for key, row in own_classes(session).items()}

@@ -37,6 +37,7 @@ class SearchRequest(_message.Message):
     BY_WORK_FIELD_NUMBER: _builtins.int
     EXPLAIN_FIELD_NUMBER: _builtins.int
     BRANCH_FIELD_NUMBER: _builtins.int
+    STRICT_FIELD_NUMBER: _builtins.int
     query: _builtins.str
     """As typed, at most 500 characters; empty means everything."""
     sort: _builtins.str
@@ -53,6 +54,8 @@ class SearchRequest(_message.Message):
     """Say why each hit ranks where it does, in Hit.reasons."""
     branch: _builtins.str
     """The reader's branch, "INSTITUTION/BRANCH": first among the holdings of every hit. Empty: none."""
+    strict: _builtins.bool
+    """Only records with all the words as typed: no correction, no hits with a part of the words."""
     @_builtins.property
     def filters(self) -> _containers.RepeatedCompositeFieldContainer[_facets_pb2.Filter]:
         """Restrictions; values within one facet are alternatives, facets restrict together."""
@@ -74,10 +77,11 @@ class SearchRequest(_message.Message):
         by_work: _builtins.bool = ...,
         explain: _builtins.bool = ...,
         branch: _builtins.str = ...,
+        strict: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "query", b"query", "sort", b"sort"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "by_work", b"by_work", "cursor", b"cursor", "explain", b"explain", "facets", b"facets", "filters", b"filters", "highlight", b"highlight", "limit", b"limit", "query", b"query", "sort", b"sort", "strict", b"strict"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -99,6 +103,7 @@ class SearchReply(_message.Message):
     HELP_FIELD_NUMBER: _builtins.int
     CORRECTED_FIELD_NUMBER: _builtins.int
     RELAXED_FIELD_NUMBER: _builtins.int
+    COMPLETE_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     next: _builtins.str
     """Cursor of the next page; empty at the end or at hit 10,000."""
@@ -115,7 +120,9 @@ class SearchReply(_message.Message):
     corrected: _builtins.bool
     """Nothing was found as it was spelt: the hits are those of did_you_mean."""
     relaxed: _builtins.bool
-    """Nothing had all the words: the hits have most of them."""
+    """Nothing had all the words: the hits have a part of them, see Hit.lacks."""
+    complete: _builtins.int
+    """Where hits with a part of the words follow: how many have all of them; those are the first. Else 0."""
     @_builtins.property
     def hits(self) -> _containers.RepeatedCompositeFieldContainer[Global___Hit]: ...
     @_builtins.property
@@ -139,10 +146,11 @@ class SearchReply(_message.Message):
         help: _browsing_pb2.Help | None = ...,
         corrected: _builtins.bool = ...,
         relaxed: _builtins.bool = ...,
+        complete: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["help", b"help"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "corrected", b"corrected", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "relaxed", b"relaxed", "total", b"total", "understood", b"understood"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed", b"changed", "complete", b"complete", "corrected", b"corrected", "degraded", b"degraded", "did_you_mean", b"did_you_mean", "facets", b"facets", "help", b"help", "hits", b"hits", "next", b"next", "read_as_words", b"read_as_words", "relaxed", b"relaxed", "total", b"total", "understood", b"understood"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -160,6 +168,8 @@ class Hit(_message.Message):
     WORK_ID_FIELD_NUMBER: _builtins.int
     EDITIONS_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    LACKS_FIELD_NUMBER: _builtins.int
+    BECAUSE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     score: _builtins.float
     brief: _builtins.bytes
@@ -175,6 +185,14 @@ class Hit(_message.Message):
     def reasons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Reason]:
         """With explain: heaviest first."""
 
+    @_builtins.property
+    def lacks(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Words of the query that this record has not, where hits with a part of the words are among the hits."""
+
+    @_builtins.property
+    def because(self) -> _text_pb2.LocalText:
+        """Why it is a hit although it has not all words as typed: words that mean the same, or its class."""
+
     def __init__(
         self,
         *,
@@ -186,10 +204,12 @@ class Hit(_message.Message):
         work_id: _builtins.str = ...,
         editions: _builtins.int = ...,
         reasons: _abc.Iterable[Global___Reason] | None = ...,
+        lacks: _abc.Iterable[_builtins.str] | None = ...,
+        because: _text_pb2.LocalText | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["because", b"because"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brief", b"brief", "editions", b"editions", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "reasons", b"reasons", "score", b"score", "work_id", b"work_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["because", b"because", "brief", b"brief", "editions", b"editions", "highlights", b"highlights", "holdings", b"holdings", "id", b"id", "lacks", b"lacks", "reasons", b"reasons", "score", b"score", "work_id", b"work_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

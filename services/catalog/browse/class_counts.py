@@ -20,6 +20,7 @@ from services.catalog import queries
 from services.catalog.index.matches import And
 from services.catalog.index.port import Index, Request
 from services.catalog.record.captions import caption
+from services.catalog.record.class_table import LONGEST_WORDS, MOST_WORDS, ClassRow, Synonyms, key_of, parse_words
 from services.catalog.record.classes import NONE, Class, class_path, is_under, notation, value_of
 from services.catalog.tables import ClassCaption, Institution
 
@@ -65,13 +66,15 @@ def classes(database: Database, index: Index, *, context: Context, parent: str =
     )
 
 
-def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
+def read_captions(path: Path) -> tuple[str, dict[str, ClassRow]]:
     """Read and check a file of captions: the institution's code ("" when it names none), and class -> caption.
 
         institution = "PKS"
         [classes]
         "810" = { id = "Sastra Amerika", en = "American literature" }
-        "2X4" = { id = "Fikih", en = "Islamic law" }
+        "636.5" = { id = "Unggas", en = "Poultry", words = ["ayam = chicken, hen", "itik, bebek = duck"] }
+
+    Words are those by which readers ask for the class; a class without them keeps those of the release.
 
     raises  NotFound PATH_NOT_FOUND; Invalid CLASSES_FILE, with where and what
     """
@@ -90,40 +93,63 @@ def read_captions(path: Path) -> tuple[str, dict[str, LocalText]]:
         raise _file_error(path, sentence("CLASSES_FILE_EMPTY"))
     if len(table) > MOST_CAPTIONS:
         raise _file_error(path, sentence("CLASSES_FILE_TOO_LONG", most=MOST_CAPTIONS))
-    captions: dict[str, LocalText] = {}
-    for key, name in table.items():
-        value = value_of(key)
+    captions: dict[str, ClassRow] = {}
+    for key, row in table.items():
+        value = key_of(key)
         if value is None or ("." in key and "." not in value):
             raise _file_error(path, sentence("CLASSES_FILE_CLASS", written=key))
         if value in captions:
             raise _file_error(path, sentence("CLASSES_FILE_DUPLICATE", written=key))
-        captions[value] = _caption(path, key, name)
+        captions[value] = ClassRow(_caption(path, key, row), _words(path, key, row))
     return institution, captions
 
 
-def load_captions(session: Session, institution: str, captions: Mapping[str, LocalText]) -> int:
+def load_captions(
+    session: Session, institution: str, captions: Mapping[str, ClassRow], *, dry_run: bool = False
+) -> int:
     """Replace the captions of an institution; returns how many it has now.
 
+    dry_run  only check the institution, and change nothing
     raises  NotFound  INSTITUTION_NOT_FOUND
     """
     owner = session.scalar(select(Institution.id).where(Institution.code == institution))
     if owner is None:
         raise NotFound("INSTITUTION_NOT_FOUND", institution=institution)
+    if dry_run:
+        return len(captions)
     session.execute(delete(ClassCaption).where(ClassCaption.institution_id == owner))
     rows = [
-        {"institution_id": owner, "notation": value, "name_id": name.id, "name_en": name.en}
-        for value, name in captions.items()
+        {
+            "institution_id": owner,
+            "notation": value,
+            "name_id": row.caption.id,
+            "name_en": row.caption.en,
+            "words": "\n".join(map(str, row.words)),
+        }
+        for value, row in captions.items()
     ]
     session.execute(insert(ClassCaption), rows)
     return len(rows)
 
 
-def _caption(path: Path, key: str, name: Any) -> LocalText:
-    texts: Iterable[Any] = (name.get("id"), name.get("en")) if isinstance(name, dict) else ()
+def _caption(path: Path, key: str, row: Any) -> LocalText:
+    if isinstance(row, dict) and (unknown := sorted(row.keys() - {"id", "en", "words"})):
+        raise _file_error(path, sentence("CLASSES_FILE_KEYS", unknown=", ".join(unknown)))
+    texts: Iterable[Any] = (row.get("id"), row.get("en")) if isinstance(row, dict) else ()
     texts = [text.strip() for text in texts if isinstance(text, str)]
     if len(texts) != 2 or not all(0 < len(text) <= LONGEST_CAPTION for text in texts):
         raise _file_error(path, sentence("CLASSES_FILE_CAPTION", written=key, most=LONGEST_CAPTION))
     return LocalText(*texts)
+
+
+def _words(path: Path, key: str, row: Any) -> tuple[Synonyms, ...]:
+    texts = row.get("words", [])
+    listed = texts if isinstance(texts, list) else [None]
+    statements = [parse_words(text) if isinstance(text, str) else None for text in listed]
+    words = tuple(statement for statement in statements if statement is not None)
+    if len(words) != len(statements) or len(words) > MOST_WORDS:
+        raise _file_error(path, sentence("CLASSES_FILE_WORDS", written=key, most=MOST_WORDS, longest=LONGEST_WORDS))
+    return words
 
 
 def _file_error(path: Path, why: LocalText) -> Invalid:

@@ -15,6 +15,7 @@ from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.importing import sources as stored_sources
 from services.catalog.items.item_maps import USUAL_FILE
+from services.catalog.record.class_table import class_table
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
 
@@ -44,27 +45,40 @@ def classes() -> None:
 def load_classes(
     file: Annotated[Path, typer.Argument(help="A TOML file; services/catalog/sample/classes.toml is one.")],
     institution: Annotated[str, typer.Option(help="Whose captions they are, when the file does not say.")] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check the file; change nothing.")] = False,
     json: Json = False,
 ) -> None:
-    """Replace an institution's captions with those of a file."""
+    """Replace an institution's captions, and the words by which readers ask for its classes, with those of a file."""
     file_institution, captions = class_counts.read_captions(file)
     with open_catalogue() as resources, resources.database.transaction(system("classes")) as session:
         owner = file_institution or institution or resources.settings.of(CatalogSettings).default_institution
-        loaded = class_counts.load_captions(session, owner, captions)
-    result = {"institution": owner, "classes": loaded}
-    print_json(result) if json else print_text(f"{owner}: {loaded} classes")
+        loaded = class_counts.load_captions(session, owner, captions, dry_run=dry_run)
+    words = sum(len(row.words) for row in captions.values())
+    result = {"institution": owner, "classes": loaded, "words": words, "dry_run": dry_run}
+    line = f"{'(dry run) ' if dry_run else ''}{owner}: {loaded} classes, {words} statements of words"
+    print_json(result) if json else print_text(line)
 
 
 @classes_app.command("show")
-def show_classes(json: Json = False) -> None:
-    """List the captions in shelf order."""
-    with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
-        captions = queries.class_captions(session)
-    ordered = sorted(captions.items(), key=lambda pair: (notation(pair[0]), pair[0]))
+def show_classes(
+    usual: Annotated[bool, typer.Option("--usual", help="List those of this release instead.")] = False,
+    json: Json = False,
+) -> None:
+    """List the libraries' captions in shelf order, with the words by which readers ask for the classes."""
+    if usual:
+        listed = {value: (row.caption, tuple(map(str, row.words))) for value, row in class_table().items()}
+    else:
+        with open_catalogue() as resources, resources.database.reading(system("classes")) as session:
+            listed = {value: (row.caption, row.words) for value, row in queries.own_classes(session).items()}
+    ordered = sorted(listed.items(), key=lambda pair: (notation(pair[0]), pair[0]))
     if json:
-        print_json([{"class": notation(value), "id": name.id, "en": name.en} for value, name in ordered])
+        result = [
+            {"class": notation(value), "id": caption.id, "en": caption.en, "words": list(words)}
+            for value, (caption, words) in ordered
+        ]
+        print_json(result)
         return
-    rows = [(notation(value), name.id, name.en) for value, name in ordered]
+    rows = [(notation(value), caption.id, caption.en) for value, (caption, _words) in ordered]
     print_table(("Kelas / Class", "Indonesia", "English"), rows)
 
 

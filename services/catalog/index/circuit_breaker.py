@@ -43,6 +43,9 @@ class CircuitBreaker:
     ) -> Iterator[int]:
         return self._call(lambda: self._index.totals(matches, filters=filters))
 
+    def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
+        return self._call(lambda: self._index.matching(matches, numbers))
+
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         return self._call(lambda: self._index.near_words(token, fields=fields, distance=distance, limit=limit))
 

@@ -22,6 +22,7 @@ from services.catalog.index.elastic_query import (
     Json,
     editions_body,
     first_works_body,
+    matching_body,
     near_tokens_body,
     search_body,
     sums_body,
@@ -61,7 +62,7 @@ COMPARE_SECONDS = 10  # between two comparisons of the live index's marker
 NEIGHBOURS = 64  # the nearest tokens whose documents are counted
 
 ANSWER = (
-    "hits.total.value,hits.hits.sort,hits.hits.fields,aggregations,"
+    "hits.total.value,hits.hits.sort,hits.hits.fields,hits.hits.matched_queries,aggregations,"
     "suggest.*.options.text,suggest.*.options._index,_shards.failed"
 )
 
@@ -162,6 +163,15 @@ class ElasticIndex:
             return iter(())
         buckets = self._search_alias(totals_body(match_list, filters or {}))["aggregations"]["totals"]["buckets"]
         return iter([bucket["doc_count"] for bucket in buckets])
+
+    def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
+        if not matches or not numbers:
+            return [frozenset() for _match in matches]
+        hits = self._search_alias(matching_body(matches, numbers))["hits"].get("hits", [])
+        names = {hit["sort"][-1]: hit.get("matched_queries", ()) for hit in hits}
+        return [
+            frozenset(number for number in numbers if str(at) in names.get(number, ())) for at in range(len(matches))
+        ]
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         size = max(NEIGHBOURS, limit)

@@ -135,6 +135,18 @@ def match_query(match: Match) -> Json:
             return {"bool": {"must": [match_query(inner)], "should": _queries(bonus), "minimum_should_match": 0}}
 
 
+def matching_body(matches: Iterable[Match], numbers: Iterable[int]) -> Json:
+    """Search these records for each match; a hit names the positions of its matches."""
+    queries, listed = _queries(map(required, matches)), list(numbers)
+    named = [{"bool": {"filter": [query], "_name": str(position)}} for position, query in enumerate(queries)]
+    return {
+        "query": {"bool": {"filter": [{"terms": {"number": listed}}], "should": named, "minimum_should_match": 0}},
+        "size": len(listed),
+        "sort": [{"number": "asc"}],
+        "_source": False,
+    }
+
+
 def totals_body(matches: Iterable[Match], filters: Mapping[str, tuple[str, ...]]) -> Json:
     """Count the records of each match."""
     restrictions = _queries(filter_matches(Request(And(()), filters)).values())
@@ -202,9 +214,9 @@ def _leaf_query(match: Term | Prefix | Phrase | Keyword | Between) -> Json:
             return _constant({"match_phrase": {field: {"query": " ".join(tokens), "analyzer": "whitespace"}}}, boost)
         case Keyword(field=field, values=values, boost=boost):
             return _constant({"terms": {field: list(values)}}, boost)
-        case Between(field=field, low=low, high=high):
+        case Between(field=field, low=low, high=high, boost=boost):
             bounds = {name: bound for name, bound in (("gte", low), ("lte", high)) if bound is not None}
-            return _constant({"range": {field: bounds}} if bounds else {"exists": {"field": field}}, 0.0)
+            return _constant({"range": {field: bounds}} if bounds else {"exists": {"field": field}}, boost)
 
 
 def _constant(condition: Json, boost: float) -> Json:

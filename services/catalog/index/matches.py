@@ -48,11 +48,12 @@ class Keyword:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """An integer field from `low` to `high`, both included, None for open; scores 0."""
+    """An integer field from `low` to `high`, both included, None for open; scores `boost` (0: only restricts)."""
 
     field: str
     low: int | None
     high: int | None
+    boost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +100,7 @@ Match = Term | Prefix | Phrase | Keyword | Between | DisMax | And | Or | Not | B
 def scaled(match: Match, factor: float) -> Match:
     """Multiply every boost of a match by a factor."""
     match match:
-        case Between():
-            return match
-        case Term() | Prefix() | Phrase() | Keyword():
+        case Term() | Prefix() | Phrase() | Keyword() | Between():
             return replace(match, boost=match.boost * factor)
         case DisMax(choices=parts):
             return replace(match, choices=tuple(scaled(part, factor) for part in parts))

@@ -145,6 +145,10 @@ class Index(Protocol):
         """
         ...
 
+    def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
+        """Tell for each match which of these records (at most 100) it matches; in one call to the engine."""
+        ...
+
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         """Find tokens near this one, with the number of documents that have them in any of the fields.
 

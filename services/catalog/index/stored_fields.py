@@ -94,10 +94,8 @@ def sort_facet_values(counts: Iterable[tuple[str, int]], order: FacetOrder) -> l
 def is_unscored(match: Match) -> bool:
     """Tell whether every hit scores 0, so that hits are sorted by number alone."""
     match match:
-        case Keyword(boost=boost) | Prefix(boost=boost) | Phrase(boost=boost):
+        case Keyword(boost=boost) | Prefix(boost=boost) | Phrase(boost=boost) | Between(boost=boost):
             return boost == 0
-        case Between():
-            return True
         case Term():
             return False
         case DisMax(choices=parts) | And(of=parts) | Or(of=parts):

@@ -36,6 +36,7 @@ from services.catalog.index.tantivy_search import (
     add_chosen_values,
     add_up,
     count_keyword_values,
+    find_matching,
     find_records,
     find_works,
     first_facet_values,
@@ -139,6 +140,12 @@ class TantivyIndex:
                     total = total_of(snapshot.searcher.search(Query.const_score_query(query, 0.0), limit=1))
                     _remember(snapshot.totals, (match, key_of_filters), total)
                 yield total
+
+    def matching(self, matches: Sequence[Match], numbers: Sequence[int]) -> list[frozenset[int]]:
+        with self._snapshot() as snapshot:
+            translator = QueryTranslator(snapshot.index.schema, snapshot.searcher.doc_freq)
+            queries = [translator.query(match) if translator.may_match(match) else None for match in matches]
+            return find_matching(snapshot.searcher, snapshot.index.schema, queries, numbers)
 
     def near_words(self, token: str, *, fields: Sequence[str], distance: int, limit: int) -> list[tuple[str, int]]:
         with self._snapshot() as snapshot:

@@ -134,11 +134,11 @@ class QueryTranslator:
                 return Query.const_score_query(Query.term_query(fields, field, value), boost)
             case Keyword(field=field, values=values, boost=boost):
                 return Query.const_score_query(Query.term_set_query(fields, field, list(values)), boost)
-            case Between(field=field, low=None, high=None):
-                return Query.const_score_query(Query.exists_query(field), 0.0)
-            case Between(field=field, low=low, high=high):
+            case Between(field=field, low=None, high=None, boost=boost):
+                return Query.const_score_query(Query.exists_query(field), boost)
+            case Between(field=field, low=low, high=high, boost=boost):
                 between = Query.range_query(fields, field, FieldType.Integer, low, high)
-                return Query.const_score_query(between, 0.0)
+                return Query.const_score_query(between, boost)
 
 
 def _boolean(clauses: Iterable[tuple[Occur, Query]]) -> Query:

@@ -58,6 +58,27 @@ def find_works(searcher: Searcher, fields: Schema, request: Request, query: Quer
     return total, page
 
 
+def find_matching(
+    searcher: Searcher, schema: Schema, queries: Sequence[Query | None], numbers: Sequence[int]
+) -> list[frozenset[int]]:
+    """Return for each query which of these records match; no record for None."""
+    if not numbers:
+        return [frozenset() for _query in queries]
+    listed = Query.const_score_query(
+        Query.boolean_query([(Occur.Should, Query.term_query(schema, "number", number)) for number in numbers]), 0.0
+    )
+    matching: list[frozenset[int]] = []
+    for query in queries:
+        if query is None:
+            matching.append(frozenset())
+            continue
+        both = Query.boolean_query([(Occur.Must, listed), (Occur.Must, query)])
+        result = searcher.search(Query.const_score_query(both, 0.0), limit=len(numbers), count=False)
+        found = searcher.fast_field_values("number", [address for _score, address in result.hits])
+        matching.append(frozenset(int(number or 0) for number in found))
+    return matching
+
+
 def total_of(result: tantivy.SearchResult) -> int:
     return int(result.count)  # type: ignore[attr-defined]  # missing in tantivy's stub
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chassis.sentences import LocalText
 from services.catalog.analysis import fold
+from services.catalog.record.class_table import class_caption
 from services.catalog.record.codes import BIBLIOGRAPHIC
 
 # ISO 639-2; the bibliographic code where a language has two.
@@ -155,11 +156,7 @@ CAPTIONS = {
     "collection": _table(_COLLECTIONS),
     "language": LANGUAGES,
     "ddc": _table(_CLASSES),
-    "class": {
-        **{code.rstrip("0") or "0": name for code, name in _table(_CLASSES).items()},
-        "2X": LocalText("Islam", "Islam"),
-        "none": LocalText("Tanpa kelas", "Without a class"),
-    },
+    "class": {"none": LocalText("Tanpa kelas", "Without a class")},
 }
 _TWO_LETTERS = {"id": "ind", "en": "eng", "jv": "jav", "su": "sun", "ms": "may", "ar": "ara", "nl": "dut", "fr": "fre",
                 "de": "ger", "ja": "jpn", "zh": "chi", "es": "spa"}  # fmt: skip
@@ -178,7 +175,8 @@ _LANGUAGE_NAMES = {
 def caption(facet: str, value: str) -> LocalText | None:
     """Return the caption of a facet value; None when the facet or the value has no caption."""
     table = CAPTIONS.get(facet)
-    return None if table is None else table.get(value)
+    label = None if table is None else table.get(value)
+    return class_caption(value) if label is None and facet == "class" else label
 
 
 def language_code(language: str) -> str | None:

@@ -36,6 +36,7 @@ class SearchMethods(ServicerPart):
             branch=request.branch,
             by_work=request.by_work,
             explain=request.explain,
+            strict=request.strict,
             before_slow_work=partial(rpc.leave_event_loop, context),
         )
         if result.degraded:
@@ -52,6 +53,8 @@ class SearchMethods(ServicerPart):
                     work_id=hit.work_id,
                     editions=hit.editions,
                     reasons=[wire.Reason(text=wire_text(reason.text), weight=reason.weight) for reason in hit.reasons],
+                    lacks=hit.lacks,
+                    because=wire_text(hit.because),
                 )
                 for hit in result.hits
             ],
@@ -68,6 +71,7 @@ class SearchMethods(ServicerPart):
             did_you_mean=result.did_you_mean,
             corrected=result.corrected,
             relaxed=result.relaxed,
+            complete=result.complete,
             degraded=result.degraded,
             read_as_words=result.read_as_words,
             help=None if result.help is None else _help(result.help),

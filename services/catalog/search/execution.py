@@ -1,27 +1,24 @@
-"""Runs a query on the index; without hits, runs its corrections, and then a query of most of its words."""
+"""Runs a query on the index; without hits, runs its corrections; with few, adds hits with a part of its words."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import combinations, islice, tee
-from typing import Literal, NamedTuple
+from functools import cached_property
+from itertools import islice, tee
+from typing import Literal, NamedTuple, TypeVar
 
-from services.catalog.analysis import is_light_word, tokens
-from services.catalog.index.matches import And, Boosted, DisMax, Match, Not
+from services.catalog.index.matches import Match
 from services.catalog.index.port import Hits, Index, Request
-from services.catalog.search.query.tree import Part, Phrase, Query, Word
-from services.catalog.search.ranking.build import match_of, rank
+from services.catalog.search.class_recall import ClassFinder, Ideas, roots_of
+from services.catalog.search.partial_hits import PartialMatch, match_partly
+from services.catalog.search.query.tree import Query
+from services.catalog.search.ranking.build import rank, whole_number
 from services.catalog.search.recent import recent
 from services.catalog.search.spelling import FEW_HITS, MOST_CORRECTIONS, QueryWord, corrections, offers, query_words
 
-LEAST_WORDS = 3  # with one of two words it would be another query
-SHARE = 0.6  # of the content words are required
-MOST_WORDS = 8  # of a longer query only the first words are used
-
-# How a query was answered: as typed, corrected, or with most of its words.
+T = TypeVar("T")
+# How a query was answered: as typed, corrected, or also with hits that have a part of its words.
 Mode = Literal["", "corrected", "relaxed"]
 
 
@@ -32,6 +29,8 @@ class Answer:
     match       the match tree of that query
     mode        "" when the query is the typed one and all its parts were required
     suggestion  a correction with more hits, where the typed query has few or none
+    partial     with mode "relaxed": what the hits may lack
+    complete    with mode "relaxed": how many hits have all the words; they are the first
     """
 
     hits: Hits
@@ -39,6 +38,8 @@ class Answer:
     match: Match
     mode: Mode = ""
     suggestion: Query | None = None
+    partial: PartialMatch | None = None
+    complete: int = 0
 
 
 class _Other(NamedTuple):
@@ -47,6 +48,7 @@ class _Other(NamedTuple):
     query: Query
     match: Match
     mode: Mode
+    partial: PartialMatch | None = None
 
 
 def run_query(
@@ -55,120 +57,126 @@ def run_query(
     request: Request,
     *,
     mode: Mode | None = None,
+    strict: bool = False,
     widen: Callable[[Query], Match] = rank,
+    finder: ClassFinder | None = None,
     before_slow_work: Callable[[], None] = lambda: None,
 ) -> Answer:
-    """Search once; without hits, search again for corrections and for most of the words.
+    """Search once; without hits, search again for corrections; with few, add hits with a part of the words.
 
     mode    how the page before was answered; None for a first page
+    strict  only records with all the words as typed
     widen   builds the match of a correction; the match of the query itself is in the request
+    finder  of classes and words of the same meaning; None for the words of the query alone
     before_slow_work  called before work that takes several times as long as a search with hits
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
+    if not mode or strict:
+        hits = index.search(request)
+        if strict or mode == "" or hits.total >= FEW_HITS or not query.parts:
+            return Answer(hits, query, request.match)
+        return _FewHits(index, query, request, widen, finder).answer(hits, before_slow_work)
+    before_slow_work()
+    return _FewHits(index, query, request, widen, finder).continue_answer(mode)
 
-    @cache
-    def words() -> list[QueryWord]:
-        return query_words(index, query)
 
-    hits_of_query = None
-    if not mode:
-        hits_of_query = index.search(request)
-        if mode == "" or hits_of_query.total >= FEW_HITS or not query.parts:
-            return Answer(hits_of_query, query, request.match)
-        if hits_of_query.total:
-            suggestion = _recent_suggestion(index, hits_of_query, query, request, widen, words)
-            return Answer(hits_of_query, query, request.match, suggestion=suggestion)
-        other = recent(
-            "other",
-            index,
-            hits_of_query,
-            query,
-            request,
-            lambda: _find_other(index, query, request, widen, mode, words),
-            before_slow_work=before_slow_work,
-        )
-    else:
-        before_slow_work()
-        other = _find_other(index, query, request, widen, mode, words)
-    suggestion = None
-    if hits_of_query is not None and (other is None or other.mode == "relaxed"):
-        suggestion = _recent_suggestion(index, hits_of_query, query, request, widen, words)
-    if other is not None:
-        hits = index.search(replace(request, match=other.match))
+@dataclass(frozen=True)
+class _FewHits:
+    """Answers a query that has few hits, or none."""
+
+    index: Index
+    query: Query
+    request: Request
+    widen: Callable[[Query], Match]
+    finder: ClassFinder | None
+
+    @cached_property
+    def words(self) -> list[QueryWord]:
+        return query_words(self.index, self.query)
+
+    @cached_property
+    def ideas(self) -> Ideas:
+        return Ideas() if self.finder is None else self.finder.find(self.query)
+
+    def answer(self, hits: Hits, before_slow_work: Callable[[], None]) -> Answer:
+        """Answer the first page. hits: of the query itself."""
         if hits.total:
-            return Answer(hits, other.query, other.match, other.mode, suggestion)
-    return Answer(hits_of_query or index.search(request), query, request.match, suggestion=suggestion)
+            partial = self._remembered("partial", hits, self._find_partial)
+            if partial is not None and self.request.sort == "relevance":
+                more_hits = self._search(partial.match)
+                if more_hits.total > hits.total:
+                    return Answer(
+                        more_hits, self.query, partial.match, "relaxed", self._suggest(hits), partial, hits.total
+                    )
+            return Answer(hits, self.query, self.request.match, suggestion=self._suggest(hits))
+        other = self._remembered("other", hits, self._find_other, before_slow_work)
+        suggestion = self._suggest(hits) if other is None or other.mode == "relaxed" else None
+        if other is not None:
+            other_hits = self._search(other.match)
+            if other_hits.total:
+                return Answer(other_hits, other.query, other.match, other.mode, suggestion, other.partial)
+        return Answer(hits, self.query, self.request.match, suggestion=suggestion)
 
+    def continue_answer(self, mode: Mode) -> Answer:
+        """Answer a later page. mode: how the first page was answered."""
+        other = self._find_correction() if mode == "corrected" else self._relax()
+        if other is None:
+            return Answer(self.index.search(self.request), self.query, self.request.match)
+        complete = 0
+        if other.partial is not None:
+            (complete,) = self.index.totals([self.request.match], filters=self.request.filters)
+        return Answer(
+            self._search(other.match), other.query, other.match, mode, partial=other.partial, complete=complete
+        )
 
-def _find_other(
-    index: Index,
-    query: Query,
-    request: Request,
-    widen: Callable[[Query], Match],
-    mode: Mode | None,
-    words: Callable[[], list[QueryWord]],
-) -> _Other | None:
-    """Return the first correction with hits, or else the relaxed query, which may have none.
+    def _search(self, match: Match) -> Hits:
+        return self.index.search(replace(self.request, match=match))
 
-    mode  how the page before was answered
-    """
-    if mode != "relaxed":
-        for candidate, match, total in _count_corrections(index, corrections(index, query, words()), request, widen):
+    def _remembered(
+        self, kind: str, hits: Hits, find: Callable[[], T], before_slow_work: Callable[[], None] = lambda: None
+    ) -> T:
+        return recent(kind, self.index, hits, self.query, self.request, find, before_slow_work=before_slow_work)
+
+    def _suggest(self, hits: Hits) -> Query | None:
+        """Return an offered correction with more hits than the query; None when there is none."""
+
+        def find() -> Query | None:
+            counts = self._count_corrections(offers(self.index, self.query, self.words))
+            return next((candidate for candidate, _match, more in counts if more > hits.total), None)
+
+        return self._remembered("suggestion", hits, find)
+
+    def _find_partial(self) -> PartialMatch | None:
+        """Return the match of a part of the words, unless the query names a number or has enough hits without filters.
+
+        The filters do not decide, so that a facet's count is the number of hits when it is chosen.
+        """
+        number = whole_number(self.query)
+        if number is not None and next(iter(self.index.totals([number]))):
+            return None
+        if self.request.filters and next(iter(self.index.totals([self.request.match]))) >= FEW_HITS:
+            return None
+        return match_partly(self.index, self.query, self.request.match, self.ideas)
+
+    def _find_other(self) -> _Other | None:
+        """Return the first correction with hits, or else the query with a part of its words, which may have none."""
+        return self._find_correction() or self._relax()
+
+    def _find_correction(self) -> _Other | None:
+        """Return the first correction with hits. A query all of whose words are in the class table is not misspelt."""
+        if self.ideas.roots and self.ideas.roots.issuperset(roots_of(self.query)):
+            return None
+        for candidate, match, total in self._count_corrections(corrections(self.index, self.query, self.words)):
             if total:
                 return _Other(candidate, match, "corrected")
-    if mode != "corrected" and (relaxed_match := relax(index, query)) is not None:
-        return _Other(query, relaxed_match, "relaxed")
-    return None
-
-
-def _recent_suggestion(
-    index: Index,
-    hits: Hits,
-    query: Query,
-    request: Request,
-    widen: Callable[[Query], Match],
-    words: Callable[[], list[QueryWord]],
-) -> Query | None:
-    """Return an offered correction with more hits than the query; None when there is none."""
-
-    def find() -> Query | None:
-        counts = _count_corrections(index, offers(index, query, words()), request, widen)
-        return next((candidate for candidate, _match, more in counts if more > hits.total), None)
-
-    return recent("suggestion", index, hits, query, request, find)
-
-
-def _count_corrections(
-    index: Index, candidates: Iterable[Query], request: Request, widen: Callable[[Query], Match]
-) -> Iterator[tuple[Query, Match, int]]:
-    """Yield the first corrections with their matches and the number of their hits under the request's filters."""
-    pairs, counted = tee((candidate, widen(candidate)) for candidate in islice(candidates, MOST_CORRECTIONS))
-    totals = index.totals((match for _candidate, match in counted), filters=request.filters)
-    return ((candidate, match, total) for (candidate, match), total in zip(pairs, totals, strict=True))
-
-
-def relax(index: Index, query: Query) -> Match | None:
-    """Match records that have most of a query's words; None when too few of these words are in the index.
-
-    Unknown words count as missing words. All other parts of the query (years, languages, exclusions) stay required.
-    Records with more words, and with rarer words, come first.
-    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
-    """
-    content_parts = [part for part in query.parts if _has_content(part)][:MOST_WORDS]
-    least_parts = math.ceil(SHARE * len(content_parts))
-    if len(content_parts) < LEAST_WORDS:
         return None
-    matches = [match_of(part) for part in content_parts]
-    known_parts = [match for match, total in zip(matches, index.totals(matches), strict=True) if total]
-    if len(known_parts) < least_parts:
-        return None
-    restrictions = [match_of(part) for part in query.parts if not isinstance(part, Word | Phrase)]
-    enough_words = DisMax(tuple(And(combination) for combination in combinations(known_parts, least_parts)), 0.0)
-    ranked = Boosted(And((enough_words, *restrictions)), tuple(known_parts))
-    return Not(ranked, tuple(match_of(combination) for combination in query.without)) if query.without else ranked
 
+    def _relax(self) -> _Other | None:
+        partial = match_partly(self.index, self.query, self.request.match, self.ideas)
+        return None if partial is None else _Other(self.query, partial.match, "relaxed", partial)
 
-def _has_content(part: Part) -> bool:
-    if isinstance(part, Phrase):
-        return True
-    return isinstance(part, Word) and not all(is_light_word(token) for token in tokens(part.text))
+    def _count_corrections(self, candidates: Iterable[Query]) -> Iterator[tuple[Query, Match, int]]:
+        """Yield the first corrections with their matches and the number of their hits under the request's filters."""
+        pairs, counted = tee((candidate, self.widen(candidate)) for candidate in islice(candidates, MOST_CORRECTIONS))
+        totals = self.index.totals((match for _candidate, match in counted), filters=self.request.filters)
+        return ((candidate, match, total) for (candidate, match), total in zip(pairs, totals, strict=True))

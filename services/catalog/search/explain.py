@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from chassis.context import Context
 from chassis.db import Database
 from chassis.sentences import LocalText, sentence
 from services.catalog.analysis import root, tokens, variants_of
-from services.catalog.index.matches import DisMax, Keyword, Match, Or, Prefix, Term
+from services.catalog.index.matches import And, Between, DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
+from services.catalog.search.class_recall import ClassFinder, recall_match
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
+from services.catalog.search.partial_hits import PartialMatch, describe_class
 from services.catalog.search.query.tree import AnyOf, Part, Phrase, Word
 from services.catalog.search.scorer import Fields, Leaf, bm25, total_weight, weigh
 
@@ -55,7 +57,7 @@ class Reason:
 
 
 def explain_hits(
-    database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort
+    database: Database, index: Index, *, context: Context, answer: Answer, sort: Sort, finder: ClassFinder
 ) -> dict[int, list[Reason]]:
     """Return record number -> the reasons of its rank, heaviest first, at most twelve.
 
@@ -82,7 +84,10 @@ def explain_hits(
         return lengths[field]
 
     rarity, typed_words = bm25(index.count(), frequency, length), dict(_typed_words(answer.query.parts))
-    typed_match, variants = _split_variants(answer.match, variant_matches(database, answer.query))
+    partial = answer.partial
+    complete = answer.match if partial is None else partial.complete
+    typed_match, variants = _split_variants(complete, variant_matches(database, answer.query))
+    recalled = {} if partial is None else _recalled(partial, finder)
     reasons_by_number = {}
     for number, fields in documents.items():
         parts = weigh(typed_match, fields, rarity) or []
@@ -90,17 +95,48 @@ def explain_hits(
             ((total_weight(weigh(variant, fields, rarity) or []), form) for variant, form in variants),
             default=(0.0, ""),
         )
+        if not parts and not variant_score and partial is not None:
+            parts = weigh(partial.part, fields, rarity) or []
         computed_score = total_weight(parts) + variant_score
         scale = scores[number] / computed_score if computed_score > 0 else 0.0
         weights: dict[LocalText, float] = defaultdict(float)
         for leaf, weight in parts:
             if weight > 0:
-                weights[_describe(leaf, fields, typed_words)] += weight * scale
+                weights[recalled.get(_bare(leaf)) or _describe(leaf, fields, typed_words)] += weight * scale
         if variant_score > 0:
             weights[sentence("WHY_KNOWN_AS", form=form)] += variant_score * scale
         reasons = [Reason(text, round(weight, 3)) for text, weight in weights.items()]
         reasons_by_number[number] = sorted(reasons, key=lambda reason: (-reason.weight, reason.text.en))[:MOST_REASONS]
     return reasons_by_number
+
+
+def _recalled(partial: PartialMatch, finder: ClassFinder) -> dict[Leaf, LocalText]:
+    """Return the leaves of words of the same meaning and of classes, without boost, with their descriptions."""
+    typed = frozenset[str]().union(*(word.roots for word in partial.words))
+    described: dict[Leaf, LocalText] = {}
+    for translation in partial.translations:
+        words = " ".join(word.text for word in partial.words if word.roots <= translation.roots)
+        for other in translation.other_roots:
+            if other not in typed:
+                text = sentence("WHY_SAME_MEANING", word=words, form=translation.other)
+                described.setdefault(Term("any", other, 0.0), text)
+    for met in partial.classes:
+        for leaf in _leaves(recall_match(met)):
+            described.setdefault(_bare(leaf), describe_class(met.key, finder))
+    return described
+
+
+def _leaves(match: Match) -> Iterator[Leaf]:
+    match match:
+        case And(of=parts) | DisMax(choices=parts):
+            for part in parts:
+                yield from _leaves(part)
+        case Between() | Keyword():
+            yield match
+
+
+def _bare(leaf: Leaf) -> Leaf:
+    return replace(leaf, boost=0.0)
 
 
 def _split_variants(match: Match, variants: Mapping[Match, str]) -> tuple[Match, list[tuple[Match, str]]]:

@@ -14,7 +14,9 @@ from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import Index, Request
 from services.catalog.record.captions import caption
+from services.catalog.record.class_table import label_under
 from services.catalog.search import validation
+from services.catalog.search.class_recall import class_finder
 from services.catalog.search.execution import run_query
 from services.catalog.search.expansion import expand
 
@@ -92,7 +94,7 @@ def count_facet(
         facet_order=order,
         limit=0,
     )
-    hits = run_query(index, parsed_query, request, widen=widen).hits
+    hits = run_query(index, parsed_query, request, widen=widen, finder=class_finder(database)).hits
     # The index adds a chosen value of a later page to the end of the list.
     values = hits.facets[name][: end_value + 1]
     names = load_names(database) if name in NAMED else {}
@@ -112,7 +114,10 @@ def label_facet(name: str, values: Sequence[tuple[str, int]], chosen: tuple[str,
 
 def label_value(facet: str, value: str, names: Names) -> LocalText | None:
     """Return the label of a value; None when the value itself is readable."""
-    return names.get((facet, value)) or caption(facet, value)
+    label = names.get((facet, value)) or caption(facet, value)
+    if label is None and facet == "class":
+        return label_under(value, {key: text for (name, key), text in names.items() if name == "class"})
+    return label
 
 
 def load_names(database: Database) -> Names:

@@ -149,8 +149,8 @@ def _weigh_leaf(leaf: Leaf, fields: Fields, rarity: Rarity) -> list[Part] | None
             matches, weight = _side_by_side(fields.tokens(field), tokens), boost
         case Keyword(field=field, values=values, boost=boost):
             matches, weight = not set(values).isdisjoint(fields.tokens(field)), boost
-        case Between(field=field, low=low, high=high):
-            number, weight = fields.number(field), 0.0
+        case Between(field=field, low=low, high=high, boost=boost):
+            number, weight = fields.number(field), boost
             matches = number is not None and (low is None or number >= low) and (high is None or number <= high)
     return [Part(leaf, weight)] if matches else None
 

@@ -11,11 +11,13 @@ import orjson
 from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.index.port import REACH, Index, Request
 from services.catalog.items.availability import sort_holdings
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.search import validation
+from services.catalog.search.class_recall import class_finder
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
 from services.catalog.search.expansion import expand, heading_variants
@@ -23,12 +25,14 @@ from services.catalog.search.explain import Reason, explain_hits
 from services.catalog.search.facets import NAMED, Facet, label_facet, load_names
 from services.catalog.search.fallback import ENGINE_DOWN, search_tables
 from services.catalog.search.highlight import highlights, marks_for
+from services.catalog.search.partial_hits import Lack, find_lacks
 from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.recent import recent
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
 MOST_ENGINE_WORK = 2_500_000
 MOST_HIT_WORK = 1_500
+_NO_LACK = Lack((), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,8 @@ class Hit:
 
     work_id, editions  by work: the work of this edition, and how many of its records match
     reasons            with `explain`: the reasons of its rank, heaviest first
+    lacks              words of the query that this record has not, in a result with hits that have a part of the words
+    because            why it is a hit although it lacks them: words of the same meaning, or its class
     """
 
     id: str
@@ -47,6 +53,8 @@ class Hit:
     work_id: str = ""
     editions: int = 0
     reasons: Sequence[Reason] = ()
+    lacks: Sequence[str] = ()
+    because: LocalText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class SearchResult:
     understood    the query as it was parsed
     did_you_mean  a correction of the query with more hits
     corrected     the typed query has no hits: these are the hits of did_you_mean
-    relaxed       no record has all the words: the hits have most of them
+    relaxed       no record has all the words: the hits have a part of them
+    complete      how many hits have all the words, where hits with a part of them follow; 0 where none follow
     degraded      the search engine does not answer: the hits come from the tables
     help          only when nothing matches the query as typed
     read_as_words  a part of the query could not be parsed, and was searched as plain words
@@ -73,6 +82,7 @@ class SearchResult:
     did_you_mean: str = ""
     corrected: bool = False
     relaxed: bool = False
+    complete: int = 0
     degraded: bool = False
     help: ZeroResultHelp | None = None
     read_as_words: bool = False
@@ -93,6 +103,7 @@ def search(
     branch: str = "",
     by_work: bool = False,
     explain: bool = False,
+    strict: bool = False,
     before_slow_work: Callable[[], None] = lambda: None,
 ) -> SearchResult:
     """Find records.
@@ -107,6 +118,7 @@ def search(
     branch     the reader's, "INSTITUTION/BRANCH": first among the holdings of every hit
     by_work    one hit a work, its best matching edition; total and facets still count records
     explain    give the reasons of each hit's rank
+    strict     only records with all the words as typed: no correction, no hits with a part of the words
     before_slow_work  called before work that may take over 20 ms; it may raise, and then the search is run again
     raises     Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS, SORT_UNKNOWN,
                             LIMIT_OUT_OF_BOUNDS, CURSOR_FOREIGN
@@ -135,13 +147,16 @@ def search(
     if explain or _may_take_long(request, parsed_query, index.documents_in_process()):
         before_slow_work()
     degraded = False
+    finder = class_finder(database)
     try:
         answer = run_query(
             index,
             parsed_query,
             request,
             mode=previous_page.mode if previous_page else None,
+            strict=strict,
             widen=widen,
+            finder=finder,
             before_slow_work=before_slow_work,
         )
     except Unavailable as problem:
@@ -153,7 +168,8 @@ def search(
     record_numbers = answer.hits.numbers
     end = offset + len(record_numbers)
     has_more = bool(record_numbers) and end < REACH and (answer.hits.more if by_work else end < answer.hits.total)
-    needs_help = not degraded and previous_page is None and (answer.mode == "relaxed" or not answer.hits.total)
+    relaxed = answer.partial is not None and not answer.complete
+    needs_help = not degraded and previous_page is None and (relaxed or not answer.hits.total)
     names = load_names(database) if needs_help or not set(NAMED).isdisjoint(request.facets) else {}
     zero_result_help = None
     if needs_help and parsed_query.parts:
@@ -163,16 +179,19 @@ def search(
             answer.hits,
             parsed_query,
             request,
-            lambda: explain_zero_results(index, parsed_query, request, names),
+            lambda: explain_zero_results(index, parsed_query, request, names, finder),
             before_slow_work=before_slow_work,
         )
     suggestion = answer.query if answer.mode == "corrected" else answer.suggestion
     reasons: Mapping[int, list[Reason]] = {}
     if explain and not degraded:
-        reasons = explain_hits(database, index, context=context, answer=answer, sort=order)
+        reasons = explain_hits(database, index, context=context, answer=answer, sort=order, finder=finder)
+    lacks: Mapping[int, Lack] = {}
+    if answer.partial is not None:
+        lacks = find_lacks(index, answer.partial, record_numbers, finder)
     return SearchResult(
         total=answer.hits.total,
-        hits=_load_hits(database, answer, reasons, highlight=highlight, branch=branch),
+        hits=_load_hits(database, answer, reasons, lacks, highlight=highlight, branch=branch),
         next=str(Cursor(end, digest, answer.hits.generation, answer.mode)) if has_more else "",
         changed=previous_page is not None and previous_page.generation != answer.hits.generation,
         facets=[
@@ -182,7 +201,8 @@ def search(
         understood=str(parsed_query),
         did_you_mean=str(suggestion) if suggestion else "",
         corrected=answer.mode == "corrected",
-        relaxed=answer.mode == "relaxed",
+        relaxed=relaxed,
+        complete=answer.complete,
         degraded=degraded,
         help=zero_result_help,
         read_as_words=parsed_query.read_as_words,
@@ -203,7 +223,13 @@ def _may_take_long(request: Request, query: Query, documents: int | None) -> boo
 
 
 def _load_hits(
-    database: Database, answer: Answer, reasons: Mapping[int, list[Reason]], *, highlight: bool, branch: str
+    database: Database,
+    answer: Answer,
+    reasons: Mapping[int, list[Reason]],
+    lacks: Mapping[int, Lack],
+    *,
+    highlight: bool,
+    branch: str,
 ) -> list[Hit]:
     """Load the hits in the index's order, without records that were deleted since."""
     loaded_hits, hits = [], answer.hits
@@ -218,8 +244,20 @@ def _load_hits(
         holdings = sort_holdings(row.holdings, branch) if branch else row.holdings
         work_id = works.get(hits.works[position], "") if hits.works else ""
         editions = hits.editions[position] if hits.works else 0
+        lack = lacks.get(number, _NO_LACK)
         loaded_hits.append(
-            Hit(row.id, score, row.brief, holdings, marked_fields, work_id, editions, reasons.get(number, ()))
+            Hit(
+                row.id,
+                score,
+                row.brief,
+                holdings,
+                marked_fields,
+                work_id,
+                editions,
+                reasons.get(number, ()),
+                lack.words,
+                lack.because,
+            )
         )
     return loaded_hits
 

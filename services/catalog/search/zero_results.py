@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import accumulate, islice
 
-from services.catalog.analysis import root, tokens
+from services.catalog.analysis import is_light_word, tokens
 from services.catalog.index.matches import Or
 from services.catalog.index.port import Index, Request
-from services.catalog.record.captions import caption
+from services.catalog.record.class_table import ancestors
 from services.catalog.record.classes import NONE, Class
+from services.catalog.search.class_recall import ClassFinder
 from services.catalog.search.facets import PLACES, FacetValue, Names
-from services.catalog.search.query.tree import Part, Phrase, Query, Word
+from services.catalog.search.query.tree import Part, Query, Word
 from services.catalog.search.ranking.build import match_of, rank
 
 MOST_PARTS = 8  # of a longer query only the first parts are examined
 MOST_SHORTER_QUERIES = 10
 MOST_SHOWN = 3
 MOST_CLASSES = 40  # of the records with the words
-MOST_RECORDS = 10_000  # whose classes are counted; more only for a single word
-MAIN_CLASSES = tuple("0123456789")
+MOST_RECORDS = 1_000  # whose classes are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +41,22 @@ class ZeroResultHelp:
     classes: list[Class]
 
 
-def explain_zero_results(index: Index, query: Query, request: Request, names: Names) -> ZeroResultHelp:
+def explain_zero_results(
+    index: Index, query: Query, request: Request, names: Names, finder: ClassFinder
+) -> ZeroResultHelp:
     """Find the parts of a request that no record has, and searches that have hits, in at most six requests.
 
+    Light words are no parts: no record lacks them, and a search for them alone is no help.
     names   see load_names
     raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     filtered = replace(request, facets=(), offset=0, limit=0)
     unfiltered = replace(filtered, filters={})
-    parts = query.parts[:MOST_PARTS]
+    parts = [part for part in query.parts if not _is_light(part)][:MOST_PARTS]
     different_parts = list(dict.fromkeys(parts))
     totals = dict(zip(different_parts, _count_hits(index, unfiltered, map(_alone, different_parts)), strict=True))
     failed_parts = [part for part in totals if not totals[part]]
-    shorter = list(islice(_shorter_queries(query, failed_parts), MOST_SHORTER_QUERIES))
+    shorter = list(islice(_shorter_queries(query, parts, failed_parts), MOST_SHORTER_QUERIES))
     shorter_queries = zip(shorter, _count_hits(index, filtered, shorter), strict=True)
     return ZeroResultHelp(
         failed=[str(part) for part in failed_parts],
@@ -63,7 +65,7 @@ def explain_zero_results(index: Index, query: Query, request: Request, names: Na
         ),
         without_filters=index.search(unfiltered).total if request.filters else 0,
         elsewhere=_other_institutions(index, filtered, names),
-        classes=_related_classes(index, unfiltered, _rarest_parts(totals), query, names),
+        classes=_related_classes(index, unfiltered, _rarest_parts(totals), query, finder),
     )
 
 
@@ -71,7 +73,7 @@ def _rarest_parts(totals: Mapping[Part, int]) -> list[Part]:
     """Choose parts whose classes are counted: the rarest, which say most about the subject; their hits are bounded."""
     known_parts = sorted((part for part in totals if totals[part]), key=lambda part: totals[part])
     sums = accumulate(totals[part] for part in known_parts)
-    return [part for part, hits in zip(known_parts, sums, strict=True) if hits <= MOST_RECORDS] or known_parts[:1]
+    return [part for part, hits in zip(known_parts, sums, strict=True) if hits <= MOST_RECORDS]
 
 
 def _alone(part: Part) -> Query:
@@ -82,10 +84,10 @@ def _count_hits(index: Index, request: Request, queries: Iterable[Query]) -> Ite
     return index.totals((rank(query, scored=False) for query in queries), filters=request.filters)
 
 
-def _shorter_queries(query: Query, failed_parts: list[Part]) -> Iterator[Query]:
+def _shorter_queries(query: Query, parts: Sequence[Part], failed_parts: list[Part]) -> Iterator[Query]:
     """Yield the query without its failed parts; then without one more, the last first; then each part alone."""
-    remaining = tuple(part for part in query.parts if part not in failed_parts)
-    earlier = {query.parts, ()}
+    remaining = tuple(part for part in parts if part not in failed_parts)
+    earlier = {tuple(parts), ()}
     for parts in (
         remaining,
         *(remaining[:position] + remaining[position + 1 :] for position in reversed(range(len(remaining)))),
@@ -114,45 +116,40 @@ def _other_institutions(index: Index, filtered: Request, names: Names) -> list[F
 
 
 def _related_classes(
-    index: Index, unfiltered: Request, known_parts: list[Part], query: Query, names: Names
+    index: Index, unfiltered: Request, known_parts: list[Part], query: Query, finder: ClassFinder
 ) -> list[Class]:
-    """List classes whose caption has one of the words, then those of most records with one of the words."""
-    captions = {value: text for (facet, value), text in names.items() if facet == "class"}
-    captions |= {value: text for value in MAIN_CLASSES if value not in captions and (text := caption("class", value))}
-    roots = set(_roots(part.text for part in query.parts if isinstance(part, Word | Phrase)))
-    classes_by_caption = [
-        value for value, text in captions.items() if not roots.isdisjoint(_caption_roots(text.id, text.en))
-    ]
-    by_caption = sorted(classes_by_caption, key=lambda value: (-len(value), value))
+    """List the nearest classes: those whose caption or words the query meets, then those of the records with its words.
+
+    A met class without records is represented by the nearest class above it that has some, at least a division: no main
+    class is near anything.
+    """
+    met_values = [_facet_values(met.key) for met in finder.find(query).classes]
     by_records: dict[str, int] = {}
     if known_parts:
         request = replace(unfiltered, match=Or(tuple(match_of(part) for part in known_parts)), facets=("class",))
         counts_by_class = index.search(replace(request, facet_size=MOST_CLASSES)).facets["class"]
-        by_records = {
-            value: count for value, count in counts_by_class if value != NONE and value not in classes_by_caption
-        }
-    counts = index.count_values("facet_class", [*by_caption, *by_records]) if by_caption or by_records else {}
+        by_records = {value: count for value, count in counts_by_class if value != NONE and len(value) > 1}
+    met = dict.fromkeys(value for values in met_values for value in values)
+    counts = index.count_values("facet_class", list({**met, **by_records})) if met or by_records else {}
     # Sorted by the share of a class's records with one of the words: else classes with many records would come first.
     ranked = sorted(
         (value for value in by_records if counts[value]),
         key=lambda value: (-by_records[value] / counts[value] ** 0.5, -len(value), value),
     )
+    nearest = [value for values in met_values if (value := next(filter(counts.get, values), ""))]
     classes: list[str] = []
-    for value in (*by_caption, *ranked):
+    for value in (*nearest, *ranked):
         # Of a class and a broader one only the first is listed.
-        if counts[value] and not any(value.startswith(other) or other.startswith(value) for other in classes):
+        if not any(value.startswith(other) or other.startswith(value) for other in classes):
             classes.append(value)
-    return [Class(value, captions.get(value), counts[value], False) for value in classes[:MOST_SHOWN]]
+    return [Class(value, finder.label(value), counts[value], False) for value in classes[:MOST_SHOWN]]
 
 
-@lru_cache(maxsize=4096)  # catalogues have a thousand captions, and each search without hits compares all of them
-def _caption_roots(*texts: str) -> frozenset[str]:
-    return frozenset(_roots(texts))
+def _facet_values(key: str) -> list[str]:
+    """List the values of the facet "class" that have the records of a class, the most specific first."""
+    values = [value for value in (key, *ancestors(key)) if key[:2] == "2X" or "." not in value]
+    return [value for value in values if len(value) > 1]
 
 
-def _roots(texts: Iterable[str]) -> Iterator[str]:
-    """Yield the roots of words of four letters and more; "dan" and "the" are in many captions."""
-    for text in texts:
-        for token in tokens(text):
-            if len(token) >= 4:
-                yield root(token)
+def _is_light(part: Part) -> bool:
+    return isinstance(part, Word) and all(is_light_word(token) for token in tokens(part.text))

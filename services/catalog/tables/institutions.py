@@ -59,10 +59,14 @@ class Source(Table):
 
 
 class ClassCaption(Table):
-    """An institution's own caption of a class, in addition to the ten main classes."""
+    """An institution's own caption of a class, before that of the release.
+
+    words  statements of words, one a line: see record.class_table.parse_words
+    """
 
     __tablename__ = "class_captions"
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"), primary_key=True)
     notation: Mapped[str] = mapped_column(String(32), primary_key=True)
     name_id: Mapped[str]
     name_en: Mapped[str]
+    words: Mapped[str] = mapped_column(server_default="")

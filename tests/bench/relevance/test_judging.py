@@ -9,6 +9,7 @@ import pytest
 from bench.relevance.judging import HALVES, KINDS, read
 
 MIN_OF_A_KIND = 4
+LATER_KINDS = {"test": {"question", "cross-language", "minangkabau"}}  # the test half is not changed
 
 
 @pytest.mark.parametrize("half", HALVES)
@@ -16,7 +17,8 @@ def test_a_half_has_searches_of_every_kind(half):
     searches = read(HALVES[half])
     counts = Counter(search.kind for search in searches)
     assert len(searches) >= 80
-    assert {kind: counts[kind] for kind in KINDS if counts[kind] < MIN_OF_A_KIND} == {}
+    kinds = [kind for kind in KINDS if kind not in LATER_KINDS.get(half, ())]
+    assert {kind: counts[kind] for kind in kinds if counts[kind] < MIN_OF_A_KIND} == {}
     assert sum(search.known for search in searches) >= 30
 
 

@@ -271,13 +271,19 @@ def _closeness_bonuses(query: Query, query_tokens: Sequence[_Token]) -> list[Mat
 
 def _or_identifier(query: Query, query_tokens: Sequence[_Token], match: Match) -> Match:
     """Match the whole query as an identifier, too: a call number may have several words, `899.221 3 NAV k`."""
+    if not any(any(map(str.isdigit, token.text)) for token in query_tokens):
+        return match
+    number = whole_number(query)
+    return match if number is None else Or((match, number))
+
+
+def whole_number(query: Query) -> Keyword | None:
+    """Match the whole query as an identifier; None when it cannot be one."""
     if len(query.parts) > _MOST_CLOSE_WORDS or not all(
         isinstance(part, Word) and not part.field for part in query.parts
     ):
-        return match
-    if not any(any(map(str.isdigit, token.text)) for token in query_tokens):
-        return match
+        return None
     identifier = squeeze(" ".join(part.text for part in query.parts if isinstance(part, Word)))
-    if len(identifier) < 4:
-        return match
-    return Or((match, Keyword("identifier", (identifier,), weights.IDENTIFIER)))
+    if len(identifier) < 4 or not any(map(str.isdigit, identifier)):
+        return None
+    return Keyword("identifier", (identifier,), weights.IDENTIFIER)

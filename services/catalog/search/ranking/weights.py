@@ -38,3 +38,10 @@ IDENTIFIER = 60.0
 COMMON = 0.1
 # A light word that is no stop word (cara, suka, mencari) may be a word of the title that a reader looks for.
 LIGHT = 0.5
+# Hits with a part of the words stand below those with all: their scores are multiplied by PARTLY, and ALL_WORDS is
+# added to the others. Both are small, because an engine's scores have seven digits.
+PARTLY, ALL_WORDS = 0.1, 50.0
+# Among hits with a part of the words, before PARTLY: a word of the same meaning (BM25), and a constant for the records
+# of a class that the query meets, or that are shelved at the broader class itself.
+TRANSLATED = 2.0
+OF_CLASS, OF_BROADER_CLASS = 8.0, 4.0

@@ -18,6 +18,7 @@ from services.catalog import queries, sample
 from services.catalog.browse import class_counts
 from services.catalog.browse.class_counts import Classes
 from services.catalog.index.port import ENGINES, Index
+from services.catalog.record.class_table import ClassRow
 from services.catalog.service import SERVICE
 from tests import servers as development
 from tests.builders import book
@@ -96,30 +97,37 @@ def test_an_unknown_class_is_refused(counted_library: tuple[Database, Index]) ->
     assert refusal.value.reason == "CLASS_UNKNOWN"
 
 
-def test_classes_have_the_captions_of_the_library_or_none(
+def test_classes_have_the_captions_of_the_library_or_of_the_release(
     counted_library: tuple[Database, Index], library: tuple[Database, Path]
 ) -> None:
     database, _ = library
     with database.transaction(system("test")) as session:
-        class_counts.load_captions(session, "PKS", {"89": LocalText("Sastra kita", "Our literature")})
+        class_counts.load_captions(session, "PKS", {"89": ClassRow(LocalText("Sastra kita", "Our literature"))})
     captions = {class_.notation: class_.caption for class_ in list_classes(counted_library, "8").classes}
-    assert captions == {"810": None, "820": None, "890": LocalText("Sastra kita", "Our literature")}
+    assert captions == {
+        "810": LocalText("Sastra Amerika", "American literature"),
+        "820": LocalText("Sastra Inggris", "English literature"),
+        "890": LocalText("Sastra kita", "Our literature"),
+    }
 
 
 def test_captions_are_an_institutions_and_replace_its_former_ones(database: Database, import_: Importer) -> None:
     import_([book("1")])
     with database.transaction(system("test")) as session:
-        assert class_counts.load_captions(session, "PKS", {"8": LocalText("A", "A"), "81": LocalText("B", "B")}) == 2
-        assert class_counts.load_captions(session, "PKS", {"81": LocalText("C", "C")}) == 1
+        rows = {"8": ClassRow(LocalText("A", "A")), "81": ClassRow(LocalText("B", "B"))}
+        assert class_counts.load_captions(session, "PKS", rows, dry_run=True) == 2
+        assert queries.class_captions(session) == {}
+        assert class_counts.load_captions(session, "PKS", rows) == 2
+        assert class_counts.load_captions(session, "PKS", {"81": ClassRow(LocalText("C", "C"))}) == 1
         assert queries.class_captions(session) == {"81": LocalText("C", "C")}
         with pytest.raises(NotFound):
-            class_counts.load_captions(session, "NIHIL", {"81": LocalText("C", "C")})
+            class_counts.load_captions(session, "NIHIL", {"81": ClassRow(LocalText("C", "C"))})
 
 
 def test_the_samples_captions_can_be_loaded() -> None:
     institution, captions = class_counts.read_captions(sample.classes_path())
     assert institution == "PKS"
-    assert captions["899"].en == "Indonesian and Minangkabau literature"
+    assert captions["899"].caption.en == "Indonesian and Minangkabau literature"
     assert "2X4.1" in captions
 
 
@@ -135,9 +143,12 @@ def test_the_samples_captions_can_be_loaded() -> None:
         ("[classes]\n810 = 'a'", "id and en"),
         ("[classes]\n810 = { id = 'a' }", "id and en"),
         ("[classes]\n810 = { id = 'a', en = ' ' }", "id and en"),
-        ("[classes]\n'899.221' = { id = 'a', en = 'b' }", "no class of the tree"),
-        ("[classes]\nSastra = { id = 'a', en = 'b' }", "no class of the tree"),
+        ("[classes]\n'899.' = { id = 'a', en = 'b' }", "no class"),
+        ("[classes]\nSastra = { id = 'a', en = 'b' }", "no class"),
         ("[classes]\n8 = { id = 'a', en = 'b' }\n800 = { id = 'a', en = 'b' }", "twice"),
+        ("[classes]\n810 = { id = 'a', en = 'b', words = 'ayam = hen' }", "words"),
+        ("[classes]\n810 = { id = 'a', en = 'b', words = ['ayam'] }", "words"),
+        ("[classes]\n810 = { id = 'a', en = 'b', word = ['ayam = hen'] }", "unknown: word"),
         ("[classes\n", ""),
     ],
 )

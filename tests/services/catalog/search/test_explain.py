@@ -87,7 +87,7 @@ def test_the_computed_score_is_the_engines_score(sample_library: Library, monkey
     monkeypatch.setattr("services.catalog.search.explain.weigh", watched)
     for query in ("robohnya surau kami", "surau navis", "sejarah minangkabau", "cerita rakyat", "tulisan"):
         computed.clear()
-        hits = sample_library.find(query, explain=True).hits
+        hits = sample_library.find(query, explain=True, strict=True).hits
         assert computed == pytest.approx([hit.score for hit in hits], rel=0.35)
 
 

@@ -74,7 +74,7 @@ def test_other_institutions_with_hits_are_named(shelf: Library) -> None:
     assert find_help(shelf, "robohnya xyzzyx").elsewhere == []
 
 
-def test_classes_with_the_words_in_their_caption_come_before_classes_of_records(shelf: Library) -> None:
+def test_classes_that_the_words_meet_come_before_classes_of_records(shelf: Library) -> None:
     zero_result_help = find_help(shelf, "pancingan xyzzyx")
     assert (zero_result_help.classes[0].value, zero_result_help.classes[0].count) == ("799", 1)
     assert zero_result_help.classes[0].caption is not None

@@ -1,0 +1,208 @@
+"""Recall by subject and across languages: the classes that a query meets by their words, and words that mean the same.
+
+`chicken farming` meets a word of 636.5, so its records are hits of a low weight, and so are records with the Indonesian
+words of the same meaning. The words are those of the class table; a library's own captions and words come before them.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+from chassis.context import READER
+from chassis.db import Database
+from chassis.sentences import LocalText
+from services.catalog import queries
+from services.catalog.analysis import is_light_word, root, tokens
+from services.catalog.index.matches import And, Between, DisMax, Keyword, Match, Or, Prefix, Term
+from services.catalog.record.class_table import (
+    ClassRow,
+    Synonyms,
+    ancestors,
+    class_table,
+    label_under,
+    parse_words,
+)
+from services.catalog.search.query.tree import Query, Word
+from services.catalog.search.ranking import weights
+
+MOST_CLASSES = 3  # that a query meets
+MOST_TRANSLATIONS = 8
+CACHE_SECONDS = 30.0
+_PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
+_LONGEST_DECIMALS = 3  # of class_number, which has thousandths
+
+Roots = frozenset[str]
+
+
+class MetClass(NamedTuple):
+    """A class that a query meets. roots: of the words of the query that meet it."""
+
+    key: str
+    roots: Roots
+
+
+class Translation(NamedTuple):
+    """Words of a query and words that mean the same. roots: of the query's words; other: as in the table."""
+
+    roots: Roots
+    other: str
+
+    @property
+    def other_roots(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(map(root, tokens(self.other))))
+
+
+@dataclass(frozen=True, slots=True)
+class Ideas:
+    """What a query means by the table. classes: the most specific first."""
+
+    classes: Sequence[MetClass] = ()
+    translations: Sequence[Translation] = ()
+
+    @property
+    def roots(self) -> Roots:
+        """The roots of the query's words that are words of the table."""
+        return frozenset[str]().union(*(met.roots for met in self.classes), *(t.roots for t in self.translations))
+
+
+class _Phrase(NamedTuple):
+    """Words of a class. others: words of the same meaning."""
+
+    roots: Roots
+    key: str
+    others: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ClassFinder:
+    """Finds classes by their words. rows: by key; a library's own before the release's."""
+
+    rows: Mapping[str, ClassRow]
+    _phrases: dict[str, list[_Phrase]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for key, row in self.rows.items():
+            for synonyms in (*row.words, *_captions_in_pairs(row.caption)):
+                words = (*synonyms.id, *synonyms.en)
+                for word in words:
+                    roots = frozenset(root(token) for token in tokens(word) if not is_light_word(token))
+                    others = tuple(other for other in words if other != word)
+                    for first in roots:  # a phrase is looked up by each of its words
+                        self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
+
+    def caption(self, key: str) -> LocalText | None:
+        row = self.rows.get(key)
+        return None if row is None else row.caption
+
+    def label(self, key: str) -> LocalText | None:
+        """Return the caption, or the number under the caption of the nearest class above that has one."""
+        return self.caption(key) or label_under(key, {above: row.caption for above, row in self.rows.items()})
+
+    def find(self, query: Query) -> Ideas:
+        """Find the classes and the translations of a query's words. Longer phrases hide those that they contain."""
+        roots = frozenset(roots_of(query))
+        met = {
+            phrase: None
+            for word_root in sorted(roots)
+            for phrase in self._phrases.get(word_root, ())
+            if phrase.roots <= roots
+        }
+        longest = [phrase for phrase in met if not any(phrase.roots < other.roots for other in met)]
+        longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
+        classes: dict[str, Roots] = {}
+        for phrase in longest:
+            classes[phrase.key] = classes.get(phrase.key, frozenset()) | phrase.roots
+        ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
+        translations = {
+            Translation(phrase.roots, other): None
+            for phrase in longest
+            for other in phrase.others
+            if frozenset(map(root, tokens(other))) != phrase.roots
+        }
+        return Ideas(
+            [MetClass(key, met_roots) for key, met_roots in ordered[:MOST_CLASSES]],
+            list(translations)[:MOST_TRANSLATIONS],
+        )
+
+
+_finders: WeakKeyDictionary[Database, tuple[float, Mapping[str, queries.OwnClass], ClassFinder]] = WeakKeyDictionary()
+
+
+def class_finder(database: Database) -> ClassFinder:
+    """Return the finder of this catalogue's classes; the libraries' own rows are at most CACHE_SECONDS old.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    now, entry = time.monotonic(), _finders.get(database)
+    if entry is not None and entry[0] > now:
+        return entry[2]
+    with database.reading(READER) as session:
+        own = queries.own_classes(session)
+    finder = entry[2] if entry is not None and entry[1] == own else ClassFinder(_merge(own))
+    _finders[database] = now + CACHE_SECONDS, own, finder
+    return finder
+
+
+def _merge(own: Mapping[str, queries.OwnClass]) -> dict[str, ClassRow]:
+    """Return the release's rows with a library's captions, and its words where it has some."""
+    rows = dict(class_table())
+    for key, row in own.items():
+        words = tuple(synonyms for text in row.words if (synonyms := parse_words(text)) is not None)
+        rows[key] = ClassRow(row.caption, words or (rows[key].words if key in rows else ()))
+    return rows
+
+
+def roots_of(query: Query) -> Iterator[str]:
+    """Yield the roots of the words that decide: not those of fields, and no light words."""
+    for part in query.parts:
+        if isinstance(part, Word) and not part.field and not part.prefix:
+            for token in tokens(part.text):
+                if not is_light_word(token):
+                    yield root(token)
+
+
+def class_match(key: str, boost: float = 0.0) -> Match:
+    """Match the records of a class and of all under it."""
+    if key[:2] == "2X":
+        return Keyword("facet_class", (key,), boost)
+    whole, _, decimals = key.partition(".")
+    digits = whole + decimals[:_LONGEST_DECIMALS]
+    between = Between("class_number", int(digits.ljust(6, "0")), int(digits.ljust(6, "9")), boost)
+    if len(decimals) <= _LONGEST_DECIMALS:
+        return between
+    return And((between, Prefix("identifier", whole + decimals, 0.0)))  # the class as a record has it
+
+
+def recall_match(met: MetClass) -> Match:
+    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself."""
+    choices = [class_match(met.key, weights.OF_CLASS)]
+    if met.key[:2] != "2X":
+        for broader in ancestors(met.key)[:2]:
+            if len(broader) > 1:
+                number = int(broader.replace(".", "").ljust(6, "0"))
+                choices.append(Between("class_number", number, number, weights.OF_BROADER_CLASS))
+    return choices[0] if len(choices) == 1 else DisMax(tuple(choices), 0.0)
+
+
+def translation_match(translation: Translation) -> Match:
+    terms = tuple(Term("any", word, weights.TRANSLATED) for word in translation.other_roots)
+    return terms[0] if len(terms) == 1 else And(terms)
+
+
+def any_class(met_classes: Iterable[MetClass]) -> Match:
+    return Or(tuple(map(recall_match, met_classes)))
+
+
+def _captions_in_pairs(caption: LocalText) -> Iterator[Synonyms]:
+    """Yield the phrases of a caption; in pairs when both languages have as many."""
+    phrases = [[part.strip() for part in _PARTS.split(text) if part.strip()] for text in (caption.id, caption.en)]
+    if len(phrases[0]) == len(phrases[1]):
+        yield from (Synonyms((left,), (right,)) for left, right in zip(*phrases, strict=True))
+    else:
+        yield from (Synonyms((phrase,), ()) for phrase in phrases[0])
+        yield from (Synonyms((), (phrase,)) for phrase in phrases[1])

@@ -1,0 +1,174 @@
+"""Hits that have a part of the words: their match, with words of the same meaning and classes, and what each lacks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from chassis.sentences import LocalText, sentence
+from services.catalog.analysis import is_light_word, root, tokens
+from services.catalog.index.matches import And, Between, DisMax, Match, Not, Or, scaled
+from services.catalog.index.port import REACH, Index
+from services.catalog.record.classes import notation
+from services.catalog.search.class_recall import (
+    ClassFinder,
+    Ideas,
+    MetClass,
+    Translation,
+    recall_match,
+    translation_match,
+)
+from services.catalog.search.query.tree import Part, Query, Word
+from services.catalog.search.ranking import weights
+from services.catalog.search.ranking.build import match_of
+
+MOST_WORDS = 8  # of a longer query only the first words are used
+MOST_BY_NUMBER, MOST_BY_RARITY = 0.6, 0.5  # shares of the words that must be known
+
+
+class WantedWord(NamedTuple):
+    """A word that a hit may lack."""
+
+    text: str
+    roots: frozenset[str]
+    match: Match
+
+
+@dataclass(frozen=True, slots=True)
+class PartialMatch:
+    """The match of the hits with all the words, first, and of those with a part of them.
+
+    complete  the match of the hits with all the words
+    part      the match of the others
+    words     the words that a hit may lack
+    """
+
+    match: Match
+    complete: Match
+    part: Match
+    words: tuple[WantedWord, ...]
+    translations: tuple[Translation, ...]
+    classes: tuple[MetClass, ...]
+
+
+class Lack(NamedTuple):
+    """What a hit lacks. words: as typed; because: why it is a hit although it lacks them, where words do not say it."""
+
+    words: tuple[str, ...]
+    because: LocalText | None
+
+
+def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> PartialMatch | None:
+    """Build the match of records with a part of the words; None when too few of the words are in the index.
+
+    Words may be missing; all other parts of the query (fields, phrases, years, exclusions) stay required. Words that no
+    record has count as missing. Records with more words, and with rarer words, come first.
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
+    """
+    wanted = [part for part in query.parts if isinstance(part, Word) and _may_be_missing(part)][:MOST_WORDS]
+    words = [WantedWord(part.text, frozenset(map(root, tokens(part.text))), match_of(part)) for part in wanted]
+    if not words:
+        return None
+    translations, classes = list(ideas.translations), list(ideas.classes)
+    matches = [word.match for word in words]
+    matches += map(translation_match, translations)
+    matches += map(recall_match, classes)
+    documents, *totals = index.totals([And(()), *matches])
+    word_totals = totals[: len(words)]
+    known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
+    known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
+    recalled = Ideas(known_classes, known_translations).roots
+    known = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
+    if not _has_enough_known(documents, words, word_totals, recalled):
+        return None
+    if len(words) < 2:
+        known = []  # the word itself is what the query without hits, or with few, has searched
+    enough: list[Match] = []
+    reached = 0
+    for total, word in sorted(known, key=lambda pair: pair[0]):
+        reached += total
+        if not enough or reached <= REACH:
+            enough.append(_with_translations(word, known_translations))
+    enough += [translation_match(t) for t in known_translations if not _is_of_one(t, [word for _total, word in known])]
+    enough += map(recall_match, known_classes)
+    if not enough:
+        return None
+    part: Match = Or(tuple(enough))
+    others = [match_of(other) for other in query.parts if not _is_plain(other)]
+    part = scaled(And((part, *others)) if others else part, weights.PARTLY)
+    if query.without:
+        part = Not(part, tuple(match_of(exclusion) for exclusion in query.without))
+    first = And((complete, Between("number", None, None, weights.ALL_WORDS)))
+    return PartialMatch(
+        DisMax((first, part), 0.0), complete, part, tuple(words), tuple(known_translations), tuple(known_classes)
+    )
+
+
+def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], finder: ClassFinder) -> Mapping[int, Lack]:
+    """Return number -> what the hit lacks, of those hits that lack a word as typed.
+
+    raises  Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
+    """
+    matches = [partial.complete, *(word.match for word in partial.words)]
+    matches += map(translation_match, partial.translations)
+    matches += map(recall_match, partial.classes)
+    complete, *others = index.matching(matches, numbers)
+    of_words = others[: len(partial.words)]
+    of_translations = others[len(partial.words) : len(partial.words) + len(partial.translations)]
+    of_classes = others[len(partial.words) + len(partial.translations) :]
+    lacks = {}
+    for number in numbers:
+        if number in complete:
+            continue
+        missing = [word for word, matching in zip(partial.words, of_words, strict=True) if number not in matching]
+        because: LocalText | None = None
+        for translation, matching in zip(partial.translations, of_translations, strict=True):
+            replaced = [word for word in missing if word.roots <= translation.roots]
+            if number in matching and replaced:
+                missing = [word for word in missing if word not in replaced]
+                typed = " ".join(word.text for word in replaced)
+                because = because or sentence("WHY_SAME_MEANING", word=typed, form=translation.other)
+        for met, matching in zip(partial.classes, of_classes, strict=True):
+            if number in matching and missing and because is None:
+                because = describe_class(met.key, finder)
+        lacks[number] = Lack(tuple(word.text for word in missing), because)
+    return lacks
+
+
+def describe_class(key: str, finder: ClassFinder) -> LocalText:
+    caption = finder.caption(key) or LocalText("", "")
+    number = notation(key)
+    return sentence("WHY_CLASS", name=LocalText(f"{number} {caption.id}".strip(), f"{number} {caption.en}".strip()))
+
+
+def _may_be_missing(part: Word) -> bool:
+    return _is_plain(part) and not all(is_light_word(token) for token in tokens(part.text))
+
+
+def _is_plain(part: Part) -> bool:
+    return isinstance(part, Word) and not part.field and not part.prefix
+
+
+def _has_enough_known(
+    documents: int, words: Sequence[WantedWord], totals: Sequence[int], recalled: frozenset[str]
+) -> bool:
+    """Tell whether most of the words are known, by their number or by their rarity; unknown words are the rarest.
+
+    recalled  roots of words that are known by their meaning
+    """
+    rarities = [math.log1p((documents - min(total, documents) + 0.5) / (total + 0.5)) for total in totals]
+    known = [
+        rarity for word, total, rarity in zip(words, totals, rarities, strict=True) if total or word.roots <= recalled
+    ]
+    return len(known) >= MOST_BY_NUMBER * len(words) or sum(known) > MOST_BY_RARITY * sum(rarities)
+
+
+def _with_translations(word: WantedWord, translations: Sequence[Translation]) -> Match:
+    others = [translation_match(translation) for translation in translations if _is_of_one(translation, [word])]
+    return DisMax((word.match, *others), 0.0) if others else word.match
+
+
+def _is_of_one(translation: Translation, words: Sequence[WantedWord]) -> bool:
+    return any(translation.roots == word.roots for word in words)

@@ -1,0 +1,171 @@
+"""Hits with a part of the words, words of the same meaning, and classes that a search meets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import orjson
+import pytest
+
+from chassis.context import system
+from chassis.sentences import LocalText
+from chassis.urls import open_url
+from services.catalog.browse.class_counts import load_captions
+from services.catalog.index.port import ENGINES
+from services.catalog.record.class_table import ClassRow, Synonyms
+from services.catalog.search.search import SearchResult
+from services.catalog.service import SERVICE
+from tests.conftest import fresh_name
+from tests.contract.indexes import eventually
+from tests.fakes.library import Library, begun, book
+from tests.migrated import MigratedDatabases
+from tests.servers import drop_indices
+
+BOOKS = (
+    book("Kosmos", subject="Bintang; Alam semesta", call_number="520 SAG k", year=1997),
+    book("Pangeran cilik", summary="Seorang pangeran dari planet kecil.", call_number="843 SAI p", year=2003),
+    book("Beternak ayam kampung", subject="Ayam kampung", call_number="636.5 RAS b"),
+    book("Unggas air", call_number="636.5 SUP u"),
+    book("Pengantar peternakan", call_number="636 AAK p"),
+    book("Robohnya surau kami", author="Navis, A. A.", call_number="899.2213 NAV r"),
+    book("Surau di kota", author="Navis, A. A.", call_number="899.2213 NAV s"),
+    *(book(f"Cerita kota {number}", call_number="899.2213 CER") for number in range(12)),
+)
+
+
+@pytest.fixture(scope="module", params=["tantivy", "elasticsearch"])
+def shelf(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    migrated: MigratedDatabases,
+    servers: dict[str, str],
+) -> Iterator[Library]:
+    """A library on each engine."""
+    folder: Path = tmp_path_factory.mktemp("partial")
+    name = fresh_name().replace("_", "-")
+    url = f"tantivy:///{folder}/index" if request.param == "tantivy" else f"{servers['SEARCH_ROOT_URL']}/{name}"
+    with migrated.open(SERVICE, "sqlite", folder) as database:
+        library = Library(database, begun(open_url(url, ENGINES)))
+        library.put(BOOKS)
+        eventually(lambda: library.find("").total == len(BOOKS))
+        yield library
+        library.index.close()
+    drop_indices(name)
+
+
+def titles(result: SearchResult) -> list[str]:
+    return [orjson.loads(hit.brief)["title"] for hit in result.hits]
+
+
+def test_hits_with_all_the_words_are_followed_by_those_with_a_part_which_say_what_they_lack(shelf: Library) -> None:
+    result = shelf.find("surau kota")
+    assert (result.complete, result.relaxed, result.total) == (1, False, 14)
+    assert titles(result)[:2] == ["Surau di kota", "Robohnya surau kami"]
+    assert [list(hit.lacks) for hit in result.hits[:2]] == [[], ["kota"]]
+    assert all(hit.lacks == ("surau",) for hit in result.hits[2:])
+
+
+def test_the_rarer_word_comes_first_and_two_words_suffice(shelf: Library) -> None:
+    result = shelf.find("bintang dan planet")
+    assert (result.complete, result.relaxed) == (0, True)
+    assert titles(result) == ["Kosmos", "Pangeran cilik"]
+
+
+def test_enough_hits_with_all_the_words_are_not_followed(shelf: Library) -> None:
+    result = shelf.find("cerita kota")
+    assert (result.total, result.complete, result.relaxed) == (12, 0, False)
+    assert not any(hit.lacks or hit.because for hit in result.hits)
+
+
+@pytest.mark.parametrize("query", ["xyzzy qqqq", "xyzzy surau", '"kota surau"', "judul:kosmos judul:unggas"])
+def test_nothing_stays_nothing(shelf: Library, query: str) -> None:
+    assert shelf.find(query).total == 0
+
+
+def test_pages_continue_the_order_without_repetition(shelf: Library) -> None:
+    hits, cursor, totals = [], "", set()
+    for _page in range(4):
+        result = shelf.find("surau kota", limit=4, cursor=cursor)
+        hits += result.hits
+        totals.add((result.total, result.complete))
+        cursor = result.next
+    assert not cursor
+    assert totals == {(14, 1)}
+    assert len({hit.id for hit in hits}) == 14
+    assert [bool(hit.lacks) for hit in hits] == [False] + [True] * 13
+
+
+def test_facets_count_what_total_counts_and_a_filter_changes_no_count(shelf: Library) -> None:
+    result = shelf.find("surau kota", facets=("author",))
+    assert [(value.value, value.count) for value in result.facets[0].values] == [("Navis, A. A.", 2)]
+    assert shelf.find("surau kota", filters={"author": ("Navis, A. A.",)}).total == 2
+    few = shelf.find("cerita kota 7", facets=("ddc",))
+    assert few.facets[0].values[0].count == few.total
+
+
+def test_in_another_order_nothing_follows(shelf: Library) -> None:
+    assert shelf.find("surau kota", sort="title").total == 1
+
+
+def test_a_strict_search_has_only_records_with_all_the_words_as_typed(shelf: Library) -> None:
+    assert titles(shelf.find("surau kota", strict=True)) == ["Surau di kota"]
+    assert shelf.find("robohna surau", strict=True).total == 0
+    assert shelf.find("bintang planet", strict=True).total == 0
+
+
+def test_a_number_that_is_found_is_not_followed(shelf: Library) -> None:
+    assert titles(shelf.find("899.2213 NAV r")) == ["Robohnya surau kami"]
+
+
+def test_what_the_search_names_by_field_or_excludes_stays_so(shelf: Library) -> None:
+    result = shelf.find("surau robohnya kampung penulis:navis")
+    assert set(titles(result)) == {"Robohnya surau kami", "Surau di kota"}
+    assert "Surau di kota" not in titles(shelf.find("surau robohnya kampung -kota"))
+
+
+def test_another_language_and_the_class_bring_records_in_and_say_why(shelf: Library) -> None:
+    result = shelf.find("chicken farming")
+    assert titles(result) == ["Beternak ayam kampung", "Unggas air", "Pengantar peternakan"]
+    because = [hit.because and hit.because.en for hit in result.hits]
+    assert because == [
+        "“beternak ayam” means the same as “chicken farming”",
+        "Is in class 636.5 Chickens and poultry",
+        "Is in class 636.5 Chickens and poultry",
+    ]
+
+
+def test_reasons_name_the_class_and_the_words_of_the_same_meaning(sample_library: Library) -> None:
+    hit = sample_library.find("chicken farming", explain=True).hits[0]
+    reasons = {reason.text.en: reason.weight for reason in hit.reasons}
+    assert set(reasons) == {
+        "Is in class 636.5 Chickens and poultry",
+        "“beternak ayam” means the same as “chicken farming”",
+    }
+    assert sum(reasons.values()) == pytest.approx(hit.score, rel=0.01)
+
+
+def test_a_word_of_the_table_is_not_corrected(shelf: Library) -> None:
+    result = shelf.find("poultry")
+    assert (result.corrected, titles(result)[:1]) == (False, ["Unggas air"])
+
+
+def test_help_names_the_nearest_class_and_no_main_class(shelf: Library) -> None:
+    help_ = shelf.find("soil science").help
+    assert help_ is not None
+    assert [class_.value for class_ in help_.classes] == ["63"]
+    assert help_.classes[0].caption is not None
+    help_ = shelf.find("bagaimana cara xyzzy").help
+    assert help_ is not None
+    assert (help_.failed, help_.without, help_.classes) == (["xyzzy"], [], [])
+
+
+def test_a_librarys_own_words_are_used(open_library: Callable[[], Library]) -> None:
+    library = open_library()
+    library.put([book("Itiak Bayang", call_number="636.5 ITI")])
+    with library.database.transaction(system("test")) as session:
+        row = ClassRow(LocalText("Unggas kita", "Our poultry"), (Synonyms(("itiak", "itiakmanila"), ()),))
+        load_captions(session, "SOLOK", {"636.5": row})
+    (hit,) = library.find("itiakmanila").hits
+    assert hit.because is not None
+    assert hit.because.id == "“itiak” searti dengan “itiakmanila”"
