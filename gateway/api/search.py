@@ -56,7 +56,14 @@ class Suggestion(ResponseModel):
     text: str
     """The text to search for."""
     kind: str
-    """Kind of text: title, author or subject."""
+    """Kind of text: title, variant (another title of a record, also in another script), isbn, author, subject or
+    series."""
+    id: str | None = None
+    """The record of a title, a variant or an ISBN."""
+    url: str | None = None
+    """The page of this record."""
+    title: str | None = None
+    """The title of this record, where the text is another."""
 
 
 class Suggestions(ResponseModel):
@@ -125,14 +132,36 @@ async def search(request: Request, query: Annotated[SearchQuery, Query()], catal
     **documented(
         operation="suggest",
         summary="Completions of the typed text",
-        example={"total": 1, "hits": [{"text": "Robohnya Surau Kami", "kind": "title"}]},
+        example={
+            "total": 2,
+            "hits": [
+                {
+                    "text": "Robohnya Surau Kami",
+                    "kind": "title",
+                    "id": LISTED_EXAMPLE["id"],
+                    "url": f"/records/{LISTED_EXAMPLE['id']}",
+                },
+                {"text": "Navis, A. A.", "kind": "author"},
+            ],
+        },
     ),
 )
 async def suggest(request: Request, query: Annotated[SuggestQuery, Query()], catalog: Catalog) -> Response:
-    """Titles, authors and subjects that begin with the typed text."""
+    """Titles, authors, subjects and series that begin with the typed text or contain its words; subtitles and other
+    titles of records; ISBNs.
+    """
     reply = await call(request, catalog.Suggest, wire.SuggestRequest(prefix=query.q, limit=query.limit))
-    hits = [{"text": suggestion.text, "kind": suggestion.kind} for suggestion in reply.suggestions]
+    hits = [_suggestion(suggestion) for suggestion in reply.suggestions]
     return respond(request, orjson.dumps({"total": len(hits), "hits": hits}), JSON)
+
+
+def _suggestion(suggestion: wire.Suggestion) -> dict[str, str]:
+    hit = {"text": suggestion.text, "kind": suggestion.kind}
+    if suggestion.id:
+        hit |= {"id": suggestion.id, "url": f"/records/{suggestion.id}"}
+    if suggestion.title:
+        hit["title"] = suggestion.title
+    return hit
 
 
 @router.get(

@@ -56,6 +56,12 @@ async def suggestions(request: Request) -> Response:
         typed,
         [suggestion.text for suggestion in suggestions_found],
         [suggestion.kind for suggestion in suggestions_found],
-        [absolute_url(request, f"/search?{urlencode({'q': suggestion.text})}") for suggestion in suggestions_found],
+        [
+            absolute_url(
+                request,
+                f"/records/{suggestion.id}" if suggestion.id else f"/search?{urlencode({'q': suggestion.text})}",
+            )
+            for suggestion in suggestions_found
+        ],
     ]
     return respond(request, orjson.dumps(body), SUGGESTIONS, vary="Accept-Encoding")

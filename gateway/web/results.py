@@ -97,7 +97,7 @@ async def suggest(request: Request) -> Response:
     """Return the options of the search box's list."""
     prefix = read_query(SuggestQuery, request, strict=False).q
     reply = await call(request, catalog(request).Suggest, wire.SuggestRequest(prefix=prefix))
-    return page(request, "suggestions.html", suggestions=[suggestion.text for suggestion in reply.suggestions])
+    return page(request, "suggestions.html", suggestions=reply.suggestions)
 
 
 def _question(request: Request, params: Params, *, facets: bool) -> wire.SearchRequest:

@@ -189,11 +189,17 @@ def work_ids(database: Database, numbers: Sequence[int]) -> dict[int, str]:
     return {number: str(work_id) for number, work_id in database.rows(f"{statement} = ANY(%s)", (list(numbers),))}
 
 
-def titles_with_prefix(database: Database, beginning: str, limit: int) -> list[bytes]:
-    """Return brief records whose folded title has this prefix, in order. Raises Unavailable DATABASE_UNAVAILABLE."""
-    marks = _IN_SQLITE if database.is_sqlite else _IN_POSTGRESQL
-    rows = database.rows(_TITLES.format(*marks), (beginning, beginning + _AFTER, limit))
-    return [decompress(bytes(brief)) for (brief,) in rows]
+def titles_with_prefix(database: Database, beginning: str, limit: int) -> list[tuple[str, bytes]]:
+    """Return (id, brief record) of records whose folded title has this prefix, in order.
+
+    raises  Unavailable  DATABASE_UNAVAILABLE
+    """
+    bounds = beginning, beginning + _AFTER, limit
+    if database.is_sqlite:
+        rows = database.rows(_TITLES.format("id", *_IN_SQLITE), bounds)
+        return [(_id_text(record_id), decompress(brief)) for record_id, brief in rows]
+    rows = database.rows(_TITLES.format("id::text", *_IN_POSTGRESQL), bounds)
+    return [(record_id, decompress(bytes(brief))) for record_id, brief in rows]
 
 
 def headings_with_prefix(database: Database, kind: str, beginning: str, limit: int) -> list[str]:
@@ -240,7 +246,7 @@ def _id_text(raw: bytes) -> str:
 _AFTER = "\U0010ffff"  # sorts after every text with the prefix
 _IN_SQLITE, _IN_POSTGRESQL = ("?",) * 4, ("%s",) * 4
 _TITLES = (
-    "SELECT brief FROM records WHERE title_sort >= {} AND title_sort < {} AND deleted_at IS NULL"
+    "SELECT {}, brief FROM records WHERE title_sort >= {} AND title_sort < {} AND deleted_at IS NULL"
     " ORDER BY title_sort, number LIMIT {}"
 )
 _HEADINGS = "SELECT text FROM headings WHERE kind = {} AND sort >= {} AND sort < {} ORDER BY sort, text LIMIT {}"

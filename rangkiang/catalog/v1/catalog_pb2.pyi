@@ -338,18 +338,26 @@ class Suggestion(_message.Message):
 
     TEXT_FIELD_NUMBER: _builtins.int
     KIND_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
+    TITLE_FIELD_NUMBER: _builtins.int
     text: _builtins.str
     kind: _builtins.str
-    """"title", "author" or "subject"."""
+    """"title", "variant" (another title of a record, also in another script), "isbn", "author", "subject" or "series"."""
+    id: _builtins.str
+    """The record of a title, a variant or an ISBN."""
+    title: _builtins.str
+    """The title of this record, where the text is another."""
     def __init__(
         self,
         *,
         text: _builtins.str = ...,
         kind: _builtins.str = ...,
+        id: _builtins.str = ...,
+        title: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "text", b"text"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "kind", b"kind", "text", b"text", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -82,7 +82,10 @@ class SearchMethods(ServicerPart):
             self._database, self._index, context=rpc.context(context), prefix=request.prefix, limit=request.limit
         )
         return wire.SuggestReply(
-            suggestions=[wire.Suggestion(text=suggestion.text, kind=suggestion.kind) for suggestion in suggestions]
+            suggestions=[
+                wire.Suggestion(text=suggestion.text, kind=suggestion.kind, id=suggestion.id, title=suggestion.title)
+                for suggestion in suggestions
+            ]
         )
 
     def CountFacet(

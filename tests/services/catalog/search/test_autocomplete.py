@@ -6,9 +6,11 @@ import time
 
 import pytest
 
+from chassis.context import READER
 from chassis.db import Database
 from chassis.errors import Invalid
 from services.catalog.index.port import Index
+from services.catalog.search.autocomplete import suggest
 from tests.builders import book as made
 from tests.fakes.library import Library
 from tests.services.catalog.conftest import Importer
@@ -96,3 +98,50 @@ def test_folded_texts_words_in_the_middle_and_unused_headings(
     import_([made("b2", "Sitti Nurbaya", author="Rusli, Marah")])
     run_indexer(database, index)
     assert ("Surau", "subject") not in library.suggested("surau")
+
+
+def test_subtitles_other_titles_scripts_series_and_isbns_lead_to_their_record(
+    database: Database, import_: Importer, index: Index
+) -> None:
+    with_subtitle = made("b3", "Jejak langkah :")
+    for field in with_subtitle.fields:
+        if field[0] == "245":
+            field += ["b", "kisah Minke"]
+    import_(
+        [
+            with_subtitle,
+            made(
+                "b1",
+                "Bumi manusia",
+                isbn="9789799731234",
+                more=[
+                    ["246", "3 ", "a", "This earth of mankind"],
+                    ["490", "0 ", "a", "Tetralogi Buru"],
+                    ["880", "10", "6", "245-01/(N", "a", "Мир человеческий"],
+                    ["880", "10", "6", "245-02/$1", "a", "人世間"],
+                ],
+            ),
+            made("b2", "Kemarau"),
+        ]
+    )
+    run_indexer(database, index)
+    library = Library(database, index)
+    (found,) = [hit.id for hit in library.find("bumi manusia").hits]
+    for typed, text, kind in (
+        ("bumi", "Bumi manusia", "title"),
+        ("mankind", "This earth of mankind", "variant"),
+        ("человеч", "Мир человеческий", "variant"),
+        ("世", "人世間", "variant"),
+        ("978-979-97", "9789799731234", "isbn"),
+        ("9799731", "9789799731234", "isbn"),
+    ):
+        suggestions = [
+            suggestion
+            for suggestion in suggest(database, index, context=READER, prefix=typed)
+            if (suggestion.text, suggestion.kind) == (text, kind)
+        ]
+        assert [suggestion.id for suggestion in suggestions] == [found], typed
+        assert suggestions[0].title == ("" if kind == "title" else "Bumi manusia")
+    assert library.suggested("minke") == [("Jejak langkah : kisah Minke", "title")]
+    assert ("Tetralogi Buru", "series") in library.suggested("tetra")
+    assert ("Tetralogi Buru", "series") in library.suggested("bur")
