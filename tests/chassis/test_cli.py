@@ -157,7 +157,7 @@ def test_success_is_exit_code_zero(tmp_path: Path) -> None:
 def test_records_put_aside_or_failed_checks_are_exit_code_one(tmp_path: Path) -> None:
     run(tmp_path / "var", "migrate")
     path = tmp_path / "campur.mrc"
-    path.write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k"))
+    path.write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk"))
     report = tmp_path / "temuan.jsonl"
     code, output, _ = run(tmp_path / "var", "import", str(path), "--source", "A", "--report", str(report), "--json")
     assert (code, last_line(output)["created"], last_line(output)["put_aside"]) == (1, 1, 1)

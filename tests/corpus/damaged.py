@@ -151,8 +151,12 @@ EMPTY: Final = (
     b"  \x1fa", b"  \x1fa\x1fb\x1fc", b"  ", b"  \x1fa \x1fb", b"  \x1faisi\x1fb",
 )  # fmt: skip
 BARE: Final = (b"  \x1f\x1fax", b"  \x1fax\x1f\x1fby\x1f", b"  \x1f", b"  \x1f\x1f")
-# 0xC0 and the surrogate are never UTF-8; the others are ANSEL or Latin-1; the last stands where a code should.
-NOT_UTF8: Final = (b"caf\xe2e", b"caf\xe9", b"\xb9 12", b"\xc0\xaf", b"\xed\xa0\x80", b"x\x1f\xa7y")
+# A surrogate; code page 1251; a byte where a code should be; marks of MARC-8 and one that has no letter.
+NOT_UTF8: Final = (b"\xed\xa0\x80", b"\xd2\xe0\xf2\xfc\xff\xed\xe0", b"x\x1f\xa7y", b"caf\xe2e \xe2a prf\xe7")
+# One field may be UTF-8 and another one not.
+IN_MARC8: Final = (b"caf\xe2e", b"\xb9 12", b"Mas\xe5i\xf2h", b"\xe2Ed. d'art")
+ISO5426: Final = (b"pr\xc2ejug\xc2e", b"\xc8Ubersetzung f\xc8ur Stra\xfbe", b"gar\xd0con")
+UNKNOWN: Final = b"00000nam z2200000   4500"
 # Code page 1251; a mark without its letter; half a character; sets that there are not; an escape at the end.
 NOT_MARC8: Final = (
     b"\xd2\xe0\xf2\xfc\xff\xed\xe0", b"prf\xe2e\xe7", b"\x1b$1!P", b"\x1b(Zx", b"x\x1b", b"\xfe\xe0\xe1\xe2\xe3\xe4",
@@ -194,11 +198,16 @@ def _files() -> list[DamagedFile]:
                warned="REPLACEMENT_CHARACTER"),
         _texts("not_utf8", [_with_title(value, UTF8) for value in NOT_UTF8], aside="BAD_UTF8"),
         _texts("marc8_broken", [_with_title(value, MARC8) for value in NOT_MARC8], aside="BAD_MARC8"),
-        _texts("marc8_is_latin1", [_with_title(value, MARC8) for value in LATIN1], aside="LATIN1_SAID_MARC8"),
+        _texts("marc8_is_latin1", [_with_title(value, MARC8) for value in LATIN1], warned="LATIN1_SAID_MARC8"),
+        _texts("marc8_is_iso5426", [_with_title(value, MARC8) for value in ISO5426], warned="ISO5426_SAID_MARC8"),
+        _texts("utf8_is_marc8", [_with_title(value, UTF8) for value in IN_MARC8], warned="MARC8_SAID_UTF8"),
+        _texts("utf8_is_iso5426", [_with_title(value, UTF8) for value in ISO5426], warned="ISO5426_SAID_UTF8"),
+        _texts("utf8_is_latin1", [_with_title(value, UTF8) for value in LATIN1], warned="LATIN1_SAID_UTF8"),
+        _texts("coding_unknown_is_latin1", [_with_title(b"caf\xe9", UNKNOWN)], warned="LEADER_ODD"),
         _texts("marc8_perhaps_latin1", [_with_title(b"M\xe9xico", MARC8)], warned="MAYBE_LATIN1"),
         _texts("utf8_for_marc8", [_with_title(value.encode(), MARC8) for value in ("café", "Ōe", "Москва", "上海")],
                warned="UTF8_SAID_MARC8"),
-        _texts("coding_unknown", [_with_title(b"caf\xe9", b"00000nam z2200000   4500")], aside="CODING_UNKNOWN"),
+        _texts("coding_unknown", [_with_title(NOT_MARC8[0], UNKNOWN)], aside="CODING_UNKNOWN"),
         _texts("marc8_sets", marc8.records()),
         _texts("without_fields", [b"00026nam a2200025   4500\x1e\x1d"], aside="NO_FIELDS"),
         _texts("terminator_in_leader", [raw[:18] + FIELD_END + raw[19:] for raw in _plain(2)], aside="LEADER_BAD"),

@@ -41,6 +41,9 @@ def export(
     ] = None,
     source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
+    as_received: Annotated[
+        bool, typer.Option("--as-received", help="Repaired records as the bytes that came; with --format marc.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Export records; as MARC with every field as it was imported.
@@ -55,7 +58,7 @@ def export(
         settings, database = resources.settings.of(CatalogSettings), resources.database
         public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
-        request = exports.ExportRequest(form, query, _filters(filters or []), source, address)
+        request = exports.ExportRequest(form, query, _filters(filters or []), source, address, as_received)
         index: Index | None = None
         if request.searches:
             index = open_index(resources)

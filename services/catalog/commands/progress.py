@@ -19,7 +19,7 @@ from services.catalog.importing.pipeline import Progress as ImportProgress
 from services.catalog.marc.faults import REASONS
 
 # Warnings about imported records that the catalogue gives, not the MARC reader.
-REMARKS = frozenset({"BARCODE_IN_USE", "DUPLICATE_CONTROL_NUMBER"})
+REMARKS = frozenset({"BARCODE_IN_USE", "DUPLICATE_CONTROL_NUMBER", "ENTITIES_DECODED"})
 
 
 def open_report(path: Path) -> BinaryIO:

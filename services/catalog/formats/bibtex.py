@@ -1,4 +1,7 @@
-"""BibTeX in UTF-8, for biber and current reference managers; TeX's special characters are escaped."""
+"""BibTeX in UTF-8, for biber and current reference managers; TeX's special characters are escaped.
+
+A brace becomes a command, because BibTeX counts the brace of `\\{` too.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from services.catalog.texts import normalize
 TYPES: Final = {"book": "book", "ebook": "book", "serial": "book", "thesis": "phdthesis", "article": "article"}
 _ESCAPES = str.maketrans(
     {
-        "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "%": r"\%", "#": r"\#", "$": r"\$", "&": r"\&",
-        "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+        "\\": r"\textbackslash{}", "{": r"\textbraceleft{}", "}": r"\textbraceright{}", "%": r"\%", "#": r"\#",
+        "$": r"\$", "&": r"\&", "_": r"\_", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
     }
 )  # fmt: skip
 _NOT_KEY = re.compile(r"[^A-Za-z0-9]+")

@@ -25,7 +25,9 @@ from services.catalog.index.matches import And, Between, Match
 from services.catalog.index.port import Index, Request
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.search import validation
-from services.catalog.tables import Record, Source
+from services.catalog.tables import OriginalRecord, Record, Source
+
+Rows = Sequence[Row[*tuple[Any, ...]]]
 
 PAGE = 500
 # Record numbers that one index request covers; one reply has all matches among them.
@@ -40,6 +42,7 @@ class ExportRequest:
     query, filters  as in a search, without spelling correction; empty for all records
     source          code of a source, to export only its records
     address         URL of a record's page with `{id}` for the id; "" when the public URL is not configured
+    as_received     records that were repaired on import, as the bytes that came; only with the form "marc"
     """
 
     form: str = "marc"
@@ -47,6 +50,7 @@ class ExportRequest:
     filters: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     source: str = ""
     address: str = ""
+    as_received: bool = False
 
     @property
     def searches(self) -> bool:
@@ -93,10 +97,12 @@ def export(
     since   continue from there; the head and all records before it are already written
     yields  the progress after each page; the tail is written when the caller asks for a page after the last one
     raises  NotFound     SOURCE_NOT_FOUND
-            Invalid      QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
+            Invalid      AS_RECEIVED_NEEDS_MARC, QUERY_TOO_LONG, FACET_UNKNOWN, FACET_VALUES_OUT_OF_BOUNDS
             Unavailable  SEARCH_UNAVAILABLE, INDEX_BUILDING
     """
     form = FORMS[request.form]
+    if request.as_received and request.form != "marc":
+        raise Invalid("AS_RECEIVED_NEEDS_MARC", form=request.form)
     at = since or ExportProgress()
     if request.source:
         check_source(database, context, request.source)
@@ -109,9 +115,10 @@ def export(
     )
     for after, rows in pages:
         written, problems = 0, []
+        originals = _originals(database, context, rows) if request.as_received else {}
         for row in rows:
             try:
-                to.write(form.row(Entry.of_row(row, request.address)))
+                to.write(originals.get(row.number) or form.row(Entry.of_row(row, request.address)))
                 written += 1
             except NotSerialisable as problem:
                 problems.append(ExportProblem(row.id, problem.reason, problem.detail))
@@ -119,6 +126,15 @@ def export(
         yield at
     to.write(form.tail)
     to.flush()
+
+
+def _originals(database: Database, context: Context, rows: Rows) -> dict[int, bytes]:
+    """Return record -> its bytes in ISO 2709 as they came, for records that were repaired."""
+    statement = select(OriginalRecord.record_number, OriginalRecord.raw).where(
+        OriginalRecord.record_number.in_([row.number for row in rows]), OriginalRecord.format == "marc"
+    )
+    with database.reading(context) as session:
+        return dict(session.execute(statement).all())
 
 
 def count(database: Database, context: Context, *, source: str = "") -> int:
@@ -218,9 +234,6 @@ class ExportFile:
 
 def _unusable(path: Path, problem: OSError) -> Unavailable:
     return Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror or str(problem))
-
-
-Rows = Sequence[Row[*tuple[Any, ...]]]
 
 
 def _entries_by_number(

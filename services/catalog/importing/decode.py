@@ -6,7 +6,9 @@ Decoding processes load this module and no database code.
 from __future__ import annotations
 
 import errno
+import html
 import os
+import re
 import stat
 import threading
 from collections.abc import Iterator
@@ -22,7 +24,8 @@ from chassis.gc_tuning import tune_gc
 from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.item_maps import USUAL, ItemMap
 from services.catalog.items.parsing import items_in
-from services.catalog.marc.faults import Frame, MarcError
+from services.catalog.marc.faults import WARNINGS, Frame, MarcError
+from services.catalog.marc.field_shape import is_unimarc
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record, by_tag
 from services.catalog.record.brief import brief_of
@@ -31,6 +34,18 @@ from services.catalog.record.headings import authority_of, is_authority, names_o
 from services.catalog.works.keys import RecordKeys, record_keys_of
 
 BATCH = 500
+ENTITIES_DECODED = "ENTITIES_DECODED"
+# Warnings of records that are stored otherwise than their bytes say; the bytes are kept.
+REPAIRS = frozenset((ENTITIES_DECODED, *(code for code in WARNINGS if "_SAID_" in code and code != "UTF8_SAID_MARC8")))
+_ENTITY = re.compile(
+    r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|amp|lt|gt|quot|apos|nbsp|[A-Za-z](?:acute|grave|circ|uml|tilde|cedil|ring"
+    r"|caron|slash)|[AaOo][Ee]lig|szlig|[lr][ds]quo|[nm]dash|hellip|copy|reg|deg|euro|pound|laquo|raquo);"
+)
+_CONTROL = re.compile(
+    r"&#(?:0*(?:[0-9]|[12][0-9]|3[01]|12[7-9]|1[345][0-9])|x0*(?:[01]?[0-9a-f]|7f|[89][0-9a-f]|d[89a-f][0-9a-f]{2}));",
+    re.IGNORECASE,
+)
+_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffd]")
 CHUNK_BYTES = 4 * 1024 * 1024  # a batch ends here even when it is short: a record may have megabytes
 GIVE_WAY = 5  # of a decoding process: writing, indexing and answering have priority
 
@@ -43,6 +58,7 @@ class IncomingRecord:
     marc         marc.Record.pack()
     record_keys  its positions in lists, its headings and the keys of its work
     facts        what copies of its items have of it
+    original     format and bytes of a record that was repaired (REPAIRS)
     """
 
     ordinal: int
@@ -55,6 +71,7 @@ class IncomingRecord:
     record_keys: RecordKeys
     facts: RecordFacts
     warnings: tuple[str, ...] = ()
+    original: tuple[str, bytes] | None = None
 
 
 @dataclass(slots=True)
@@ -145,23 +162,38 @@ def prepare(path: str, institution: str, chunk: list[Frame], item_map: ItemMap =
         try:
             decoded = decode(frame)
             record = decoded.record
+            if is_unimarc({row[0] for row in record.fields}, record.text("100", "a")):
+                raise MarcError("UNIMARC", "a title in 200, none in 245, and coded data in 100")
             if is_authority(record):
                 done.authorities.append(_authority(frame, record))
                 continue
         except MarcError as bad:
             done.rejected.append(Rejected(path, frame.number, frame.position, bad.reason, bad.detail, frame.raw))
             continue
-        done.incoming.append(
-            incoming_of(
-                record,
-                institution,
-                item_map,
-                ordinal=frame.number,
-                position=frame.position,
-                warnings=decoded.warnings,
-            )
+        warnings = decoded.warnings
+        if decode_entities(record):
+            warnings = (*warnings, ENTITIES_DECODED)
+        incoming = incoming_of(
+            record, institution, item_map, ordinal=frame.number, position=frame.position, warnings=warnings
         )
+        if not REPAIRS.isdisjoint(warnings):
+            incoming.original = frame.format, frame.raw
+        done.incoming.append(incoming)
     return done
+
+
+def decode_entities(record: Record) -> bool:
+    """Decode the entities (`&amp;`, `&#233;`) of each field whose every "&" begins one, once; tell whether any had."""
+    is_changed = False
+    for row in record.fields:
+        text = "\x1f".join(row[3::2])
+        if "&" not in text or "&" in _ENTITY.sub("", text) or _CONTROL.search(text):
+            continue
+        values = [html.unescape(value) for value in row[3::2]]
+        if not any(_NO_TEXT.search(value) for value in values):
+            row[3::2] = values
+            is_changed = True
+    return is_changed
 
 
 def incoming_of(

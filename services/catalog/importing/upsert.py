@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
@@ -26,7 +26,7 @@ from services.catalog.items.copies import emit_items
 from services.catalog.items.identities import ItemPlan, RecordItems, plan_items, write_items
 from services.catalog.items.lending import load_holdings
 from services.catalog.record.copies import facts_of_packed
-from services.catalog.tables import Branch, ImportSeen, Institution, Record, Source, fresh_numbers
+from services.catalog.tables import Branch, ImportSeen, Institution, OriginalRecord, Record, Source, fresh_numbers
 from services.catalog.works.assignment import (
     Assignment,
     KeyedRecord,
@@ -310,3 +310,23 @@ def _write(
     if created:
         session.execute(insert(Record.__table__), created)  # type: ignore[arg-type]
     update_many(session, Record, updated, key="number")
+    _write_originals(session, target, decision)
+
+
+def _write_originals(session: Session, target: ImportTarget, decision: Decision) -> None:
+    """Keep the bytes of repaired records, and of no others."""
+    changed = [change.row.number for change in decision.touched if not change.fresh]
+    if changed:
+        session.execute(delete(OriginalRecord).where(OriginalRecord.record_number.in_(changed)))
+    rows = [
+        {
+            "record_number": change.row.number,
+            "institution_id": target.shelves.institution_id,
+            "format": change.incoming.original[0],
+            "raw": change.incoming.original[1],
+        }
+        for change in decision.touched
+        if change.incoming.original is not None
+    ]
+    if rows:
+        session.execute(insert(OriginalRecord), rows)

@@ -23,6 +23,11 @@ WARNINGS = frozenset(
         "LEADER_ODD",
         "NO_LEADER",
         "UTF8_SAID_MARC8",
+        "MARC8_SAID_UTF8",
+        "ISO5426_SAID_UTF8",
+        "LATIN1_SAID_UTF8",
+        "ISO5426_SAID_MARC8",
+        "LATIN1_SAID_MARC8",
         "MAYBE_LATIN1",
         "REPLACEMENT_CHARACTER",
         "CONTROL_CHARACTERS",
@@ -44,7 +49,6 @@ FAULTS = frozenset(
         "NO_FIELDS",
         "BAD_UTF8",
         "BAD_MARC8",
-        "LATIN1_SAID_MARC8",
         "CODING_UNKNOWN",
         "RECORD_TOO_BIG",
         "GZIP_BOMB",
@@ -74,6 +78,7 @@ UNUSABLE = frozenset(
     {
         "AUTHORITY_WITHOUT_HEADING",
         "AUTHORITY_KIND_UNKNOWN",
+        "UNIMARC",
     }
 )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from services.catalog.marc.faults import MarcError
@@ -10,6 +12,8 @@ from services.catalog.marc.record import BLANK_LEADER, Field, Record
 CODES = " 0123456789abcdefghijklmnopqrstuvwxyz"
 INDICATORS = frozenset(first + second for first in CODES for second in CODES)
 CONTROLS = bytes(byte for byte in range(0x20) if byte not in (0x1D, 0x1E, 0x1F)) + b"\x7f"
+# UNIMARC 100 $a: date entered on file, type of publication date, dates … in 36 positions; some systems cut blanks.
+_PROCESSING_DATA = re.compile(r"(?:\A|\x1fa)[0-9 ]{8}[a-z ][0-9 #|?.u-]{4}.{7,}")
 BARE = (
     "",
     "",
@@ -117,6 +121,14 @@ def odd_field(tag: str, parts: list[str], warnings: list[str]) -> Field:
     if len(field) == 2 or (len(field) == 4 and not field[2]):
         return _without_subfields(field)
     return field
+
+
+def is_unimarc(tags: Collection[str], coded: str) -> bool:
+    """Tell whether a record is UNIMARC: a title in 200, none in 245, and a 100 of coded data instead of a name.
+
+    coded  text of the first 100, with or without its delimiters
+    """
+    return "200" in tags and "245" not in tags and _PROCESSING_DATA.search(coded) is not None
 
 
 def content_warnings(record: Record, text: bytes, warnings: list[str]) -> tuple[str, ...]:

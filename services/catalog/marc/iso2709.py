@@ -13,7 +13,14 @@ from dataclasses import dataclass
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
-from services.catalog.marc.field_shape import INDICATORS, DecodedRecord, content_warnings, odd_field, warn
+from services.catalog.marc.field_shape import (
+    INDICATORS,
+    DecodedRecord,
+    content_warnings,
+    is_unimarc,
+    odd_field,
+    warn,
+)
 from services.catalog.marc.record import Field, Record, is_control
 
 ENTRY = 12
@@ -239,8 +246,8 @@ def _too_big(source: Source) -> Piece:
 def decode(raw: bytes) -> DecodedRecord:
     """Decode one record; the final record terminator may be missing.
 
-    raises  MarcError  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, BAD_UTF8, BAD_MARC8,
-                       LATIN1_SAID_MARC8, CODING_UNKNOWN, RECORD_TOO_BIG
+    raises  MarcError  GARBAGE, TRUNCATED, LEADER_BAD, DIRECTORY_BAD, NO_FIELDS, UNIMARC, BAD_UTF8, BAD_MARC8,
+                       CODING_UNKNOWN, RECORD_TOO_BIG
     """
     warnings: list[str] = []
     if len(raw) > MAX_RECORD_BYTES:
@@ -258,7 +265,13 @@ def decode(raw: bytes) -> DecodedRecord:
         warnings.append("LENGTH_WRONG")
     leader = head.decode("latin-1")
     fields: list[Field] = []
-    texts = _texts(layout, leader[9], warnings)
+    try:
+        texts = _texts(layout, leader[9], warnings)
+    except MarcError as bad:
+        coded = b"\x1e".join(piece for tag, piece in zip(layout.tags, layout.pieces, strict=True) if tag == "100")
+        if is_unimarc(layout.tags, coded.decode("latin-1")):
+            raise MarcError("UNIMARC", f"{bad.reason}: {bad.detail}") from bad
+        raise
     for tag, text in zip(layout.tags, texts, strict=True):
         if tag[:2] == "00":
             fields.append([tag, text])
@@ -304,31 +317,58 @@ def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
         try:
             return _split(data.decode("utf-8"), layout)
         except UnicodeDecodeError as error:
+            if texts := _read_otherwise(layout, "UTF8", warnings):
+                return texts
             detail = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
             raise MarcError("BAD_UTF8", detail) from error
-    if data.isascii():
-        if b"\x1b" not in data:
-            return _split(data.decode("ascii"), layout)
-    else:
+    if data.isascii() and b"\x1b" not in data:
+        return _split(data.decode("ascii"), layout)
+    if not data.isascii():
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError:
-            if coding != " ":
-                raise MarcError("CODING_UNKNOWN", f"leader position 9 is {coding!r}") from None
+            pass
         else:
             warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
             return _split(text, layout)
+        if coding != " ":
+            if texts := _read_otherwise(layout, "", warnings):
+                return texts
+            raise MarcError("CODING_UNKNOWN", f"leader position 9 is {coding!r}")
+    return _texts_in_marc8(layout, warnings)
+
+
+def _texts_in_marc8(layout: Layout, warnings: list[str]) -> list[str]:
     # Imported here because the tables take 5 MB and pymarc 0.1 s, which reading UTF-8 does not need.
-    from services.catalog.marc import marc8
+    from services.catalog.marc import marc8, readings
 
     try:
         texts = [marc8.decode(piece) for piece in layout.pieces]
     except marc8.NotMarc8 as error:
-        latin1 = marc8.looks_like_latin1(layout.pieces)
-        raise MarcError("LATIN1_SAID_MARC8" if latin1 else "BAD_MARC8", str(error)) from error
+        if texts := _read_otherwise(layout, "MARC8", warnings):
+            return texts
+        raise MarcError("BAD_MARC8", str(error)) from error
+    if readings.is_misread_as_marc8(layout.pieces) and (other := _read_otherwise(layout, "MARC8", warnings)):
+        return other
     layout.data = "\x1e".join(texts).encode()
     if marc8.looks_like_latin1(layout.pieces):
         warnings.append("MAYBE_LATIN1")
+    return texts
+
+
+def _read_otherwise(layout: Layout, said: str, warnings: list[str]) -> list[str]:
+    """Read the fields in another encoding than the leader's and warn of it; nothing when no reading explains them.
+
+    said  the leader's encoding in the code of the warning; "" when position 9 is no code of an encoding
+    """
+    from services.catalog.marc import readings
+
+    reading = readings.read_pieces(layout.pieces, is_said_utf8=said == "UTF8")
+    if reading is None:
+        return []
+    texts, name = reading
+    layout.data = "\x1e".join(texts).encode()
+    warn(warnings, f"{name}_SAID_{said}" if said else "LEADER_ODD")
     return texts
 
 

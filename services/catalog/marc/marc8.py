@@ -12,7 +12,7 @@ from pymarc.marc8_mapping import CODESETS, ODD_MAP
 
 from services.catalog.texts import normalize
 
-ESCAPE = 0x1B
+ESCAPE, DELIMITER = 0x1B, 0x1F
 BASIC_LATIN = 0x42
 EXTENDED_LATIN = 0x45
 EAST_ASIAN = 0x31
@@ -46,6 +46,9 @@ def decode(raw: bytes) -> str:
             _no_marks_left(marks, at)
             text.append(chr(byte))
             at += 1
+            if byte == DELIMITER and at < end and 0x20 < raw[at] < 0x7F:
+                text.append(chr(raw[at]))  # the code is ASCII, whatever set is active
+                at += 1
             continue
         charset = g0 if byte < 0x80 else g1
         width = 3 if charset == EAST_ASIAN and byte != 0x20 else 1
@@ -109,8 +112,13 @@ def looks_like_latin1(pieces: list[bytes]) -> bool:
     above = ABOVE_ASCII.findall(joined)
     if not above or ESCAPE in joined or any(len(run) > 2 or min(run) < 0xA0 for run in above):
         return False
-    marks = MARK_AND_NEXT.findall(JOINED_LETTERS.sub(b"", joined))
-    return bool(marks) and not any(_composes(mark, following) for mark, following in marks)
+    return bool(MARK_AND_NEXT.search(JOINED_LETTERS.sub(b"", joined))) and share_of_letters(pieces) == 0
+
+
+def share_of_letters(pieces: list[bytes]) -> float:
+    """Return which part of the marks E0–FE compose with the next letter to a letter of Unicode; 0 without marks."""
+    marks = MARK_AND_NEXT.findall(JOINED_LETTERS.sub(b"", b"\x1e".join(pieces)))
+    return sum(_composes(mark, following) for mark, following in marks) / len(marks) if marks else 0
 
 
 def _composes(mark: bytes, following: bytes) -> bool:

@@ -330,7 +330,7 @@ class _Reading:
 def encode(record: Record, *, declare: bool = True) -> bytes:
     """Encode a record as one record element on separate lines, in UTF-8; leader position 9 is `a`.
 
-    Text outside subfields and bare delimiters get an empty code: the schema does not allow it, but decode reads it.
+    Text outside subfields becomes a $a, and bare delimiters are left out: the schema allows no empty code.
     declare  False inside a collection, which declares the namespace (COLLECTION_HEAD, COLLECTION_TAIL)
     raises   NotSerialisable  UNSERIALISABLE_IN_XML, when XML 1.0 does not allow a character
     """
@@ -343,7 +343,8 @@ def encode(record: Record, *, declare: bool = True) -> bytes:
             continue
         first, second = escape(field[1][0], IN_ATTRIBUTE), escape(field[1][1], IN_ATTRIBUTE)
         lines.append(f'  <datafield tag="{tag}" ind1="{first}" ind2="{second}">')
-        for code, value in subfields_to_write(field):
+        parts = [(code or "a", value) for code, value in subfields_to_write(field) if code or value]
+        for code, value in parts or [("a", "")]:
             lines.append(f'    <subfield code="{escape(code, IN_ATTRIBUTE)}">{escape(value, IN_TEXT)}</subfield>')
         lines.append("  </datafield>")
     lines.append("</record>\n")

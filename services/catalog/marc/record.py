@@ -47,11 +47,21 @@ def field_text(field: Field, codes: str = "", sep: str = " ") -> str:
 
 
 def by_tag(fields: Iterable[Field]) -> dict[str, list[Field]]:
-    """Group fields by tag, in the record's order."""
+    """Group fields by tag, in the record's order; text before the first subfield is a $a (readable)."""
     tags: dict[str, list[Field]] = {}
     for field in fields:
-        tags.setdefault(field[0], []).append(field)
+        tags.setdefault(field[0], []).append(field if len(field) < 4 or field[2] else readable(field))
     return tags
+
+
+def readable(field: Field) -> Field:
+    """Return a bibliographic field whose text before the first subfield is a subfield $a; other fields unchanged.
+
+    Holdings, items and local fields keep their shape: item maps name what they read.
+    """
+    if len(field) < 4 or field[2] or not field[3] or field[0] >= "841":
+        return field
+    return [*field[:2], "a", *field[3:]]
 
 
 def linked_tag(field: Field) -> str:

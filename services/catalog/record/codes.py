@@ -9,6 +9,7 @@ from services.catalog.marc.record import Tags, control, pick_all
 
 _YEAR = re.compile(r"(?<!\d)(1[0-9]{3}|20[0-9]{2})(?!\d)")
 _DDC = re.compile(r"(\d)\d\d(?!\d)")
+_DIGIT = re.compile(r"[0-9]")
 _LANGUAGE = re.compile(r"[a-z]{3}\Z")
 _A = frozenset("a")
 _ISSN_DIGITS = 7  # the eighth is a check digit and may be an X
@@ -95,11 +96,14 @@ def year_of(tags: Tags) -> int | None:
 
 
 def ddc_of(tags: Tags) -> str:
-    """Return the first DDC number (082 $a, else 092 $a) without prime marks; "" when there is none."""
+    """Return the first DDC number (082 $a, else 092 $a) without prime marks; "" when there is none.
+
+    [E], Fic, B and the like are shelf marks and no classes: they have no digit.
+    """
     for tag in ("082", "092"):
         for field in tags.get(tag, ()):
-            for index in range(2, len(field), 2):
-                if field[index] == "a" and field[index + 1].strip():
+            for index in range(2, len(field) - 1, 2):
+                if field[index] == "a" and _DIGIT.search(field[index + 1]):
                     return field[index + 1].replace("/", "").replace("'", "").replace("′", "").strip()
     return ""
 

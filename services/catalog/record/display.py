@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all
+from services.catalog.marc.record import Field, Record, Tags, by_tag, control, pick, pick_all, readable
 from services.catalog.record.brief import isbns, tidy_note, whole_brief_of
 from services.catalog.record.classes import ISLAM_IN_DDC, class_of, levels
 from services.catalog.record.codes import audience_of, language_of
 from services.catalog.record.display_rules import IDENTIFIERS, RULES, Rule, rule_for
-from services.catalog.record.headings import SUBJECT_TAGS, contributors_of, subjects_of, tidy
+from services.catalog.record.headings import SUBJECT_TAGS, contributors_of, parallel_titles_of, subjects_of, tidy
 from services.catalog.record.links import links_of, relations_of
 from services.catalog.record.parallel import parallel_of
 
@@ -19,9 +19,13 @@ _KINDS = {
     "600": "person", "610": "body", "611": "meeting", "630": "title", "647": "event", "648": "time", "650": "topic",
     "651": "place", "653": "free", "655": "genre",
 }  # fmt: skip
-_ENTRIES = re.compile(" --+ ?|(?<!-)--+ ")  # in a text without adjacent blanks
+# In a text without adjacent blanks; between digits without blanks `--` is a range of years or pages.
+_ENTRIES = re.compile(" --+ ?|(?<!-)--+ |(?<![-0-9])--+|(?<!-)--+(?![-0-9])")
+_NUMBERS_ONLY = re.compile(r"[\W\d_]*\Z")
+_ISBD = {"a": " ; ", "b": " : ", "c": ", ", "e": " (", "f": " : ", "g": ", "}  # before subfields of 260 and 264
 _LEAD, _VOLUME, _ISSN, _SOURCE, _ORIGINALS = (frozenset(code) for code in "ivx2h")
 _TRACED = ("800", "810", "811", "830")
+PARALLEL_TITLE = RULES["246"][0].label
 _ONCE = ("uniform_title", "edition", "extent", "summary")  # several fields are joined to one text
 
 
@@ -51,6 +55,8 @@ def display(record: Record, *, institution: str = "", source: str = "") -> dict[
     full["parallel"] = parallel_of(tags, language_of(tags), originals[0] if originals else "")
     full |= {key: [] for key in ("titles_other", "publication", "notes", "more")}
     full |= _by_rules(record, tags, full["title"])
+    parallel_titles = [{"text": text, "label": PARALLEL_TITLE} for text in parallel_titles_of(tags)]
+    full["titles_other"] = [*parallel_titles, *(row for row in full["titles_other"] if row not in parallel_titles)]
     full["links"] = links_of(tags)
     full["relations"] = relations_of(tags)
     full["identifiers"] = _identifiers(tags)
@@ -72,7 +78,7 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
     contents: list[str] = []
     more: dict[str, dict[str, Any]] = {}
     traced = any(tag in tags for tag in _TRACED)
-    for field in record.fields:
+    for field in map(readable, record.fields):
         rule = rule_for(RULES, field[0], field)
         if rule is None or rule.place == "links":
             continue
@@ -85,7 +91,9 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
                 _put(lists, "in_series", _series(field, values))
         elif rule.place in _ONCE:
             _put(texts, rule.place, _text(rule, values))
-        elif text := _text(rule, values):
+        elif rule.kind == "local" and _NUMBERS_ONLY.match("".join(values)):
+            continue  # numbers of libraries, vendors and files, which say nothing to readers
+        elif text := _publication(rule, field) if rule.place == "publication" else _text(rule, values):
             if rule.place == "more":
                 more.setdefault(rule.kind, {"key": rule.kind, "label": rule.label, "values": []})["values"].append(text)
             elif not (rule.place == "titles_other" and text == title):
@@ -101,6 +109,22 @@ def _by_rules(record: Record, tags: Tags, title: str) -> dict[str, Any]:
 def _text(rule: Rule, values: list[str]) -> str:
     joined = " ".join(values)
     return tidy_note(joined) if rule.place in ("notes", "summary") else tidy(joined)
+
+
+def _publication(rule: Rule, field: Field) -> str:
+    """Join place, publisher and date; a subfield without ISBD punctuation before it gets " : " or ", "."""
+    text, is_open = "", False
+    for index in range(2, len(field) - 1, 2):
+        code, value = field[index], " ".join(field[index + 1].split())
+        if not value or rule.codes is None or code not in rule.codes:
+            continue
+        if text and text[-1] not in ":;,([" and value[0] not in ":;,(":
+            is_open = is_open or code == "e"
+            text += " : " if code == "f" and not is_open else _ISBD.get(code, " ")
+        elif text:
+            text += " "
+        text += value
+    return tidy(f"{text})" if is_open and ")" not in text else text)
 
 
 def _statement(rule: Rule, field: Field, text: str) -> dict[str, Any]:

@@ -21,7 +21,12 @@ _NAME = frozenset("abcq")
 _SERIES = frozenset("anp")
 _SERIES_OF_NAMES = frozenset("abcqtnp")
 _TRAILING = " \t\n,:;/="
+_LEADING = _TRAILING.replace("=", "")
 _INITIAL = re.compile(r"(?:^|[\s.\-])[^\W\d_]\.\Z|\b(?:[A-Z][a-z]?|Jr|Sr|St|[dD]kk|dsb|etc|vol|no|jil|ed|cet)\.\Z")
+_BEFORE_COMMA = re.compile(r"\s+,")
+_DATES = re.compile(r",?\s*\(?\b[0-9]{4}\s*-\s*(?:[0-9]{4})?\)?[\s.]*\Z")
+_WORD = re.compile(r"[^\W\d_]+")
+_CLOSE_INITIALS = re.compile(r"(\b[^\W\d_]\.)(?=[^\W\d_]\.)")
 # $x $y $z $v subdivide a subject heading; other letters belong to its main part.
 _SUBDIVISIONS = frozenset("vxyz")
 _NOT_READ = frozenset("0123456789euw")
@@ -34,10 +39,15 @@ def tidy(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _tidy(text: str) -> str:
-    text = " ".join(text.split()).strip(_TRAILING)
+    text = strip_ends(" ".join(text.split()))
     if text.endswith(".") and not text.endswith("...") and _INITIAL.search(text) is None:
         text = text[:-1].rstrip(_TRAILING)
     return text
+
+
+def strip_ends(text: str) -> str:
+    """Strip blanks and final ISBD punctuation; a leading "=" stays, because a title may begin with it or be it."""
+    return text.lstrip(_LEADING).rstrip(_TRAILING) or ("=" if text.strip() == "=" else "")
 
 
 def title_of(tags: Tags) -> tuple[str, str, str]:
@@ -47,19 +57,37 @@ def title_of(tags: Tags) -> tuple[str, str, str]:
         return "", "", ""
     title: list[str] = []
     subtitle: list[str] = []
-    responsibility = ""
+    responsibility, previous = "", ""
     for index in range(2, len(field) - 1, 2):
         code, value = field[index], field[index + 1]
         if code in ("a", "n", "p", "k", "f", "g", "s"):
-            title.append(value.strip(_TRAILING))
-        elif code == "b":
+            title.append(strip_ends(value))
+        elif code == "b" and not _is_parallel(previous, value):
             subtitle.append(value)
         elif code == "c" and not responsibility:
             responsibility = value
+        previous = value
     joined = tidy(_join_parts(title))
     if not joined and subtitle:
         return tidy(" ".join(subtitle)), "", tidy(responsibility)
     return joined, tidy(" ".join(subtitle)), tidy(responsibility)
+
+
+def parallel_titles_of(tags: Tags) -> list[str]:
+    """List the parallel titles of the first 245: each $b after " = "."""
+    field = next(iter(tags.get("245", ())), None)
+    titles, previous = [], ""
+    for index in range(2, 0 if field is None else len(field) - 1, 2):
+        code, value = field[index], field[index + 1]  # type: ignore[index]
+        if code == "b" and _is_parallel(previous, value):
+            titles.append(tidy(value.lstrip(" =")))
+        previous = value
+    return [title for title in titles if title]
+
+
+def _is_parallel(previous: str, value: str) -> bool:
+    """Tell whether a $b is a parallel title: it, or the subfield before it, has the "=" of ISBD."""
+    return value.lstrip().startswith("= ") or (previous.endswith("=") and len(previous.rstrip(" =")) > 0)
 
 
 def names_of(tags: Tags) -> list[str]:
@@ -75,7 +103,20 @@ def names_of(tags: Tags) -> list[str]:
 
 def name_of(field: Field) -> str:
     """Return a field's name without dates and relator: `Navis, A. A.`, `Indonesia. Departemen Agama`."""
-    return tidy(" ".join(pick(field, _NAME)))
+    name = " ".join(pick(field, _NAME))
+    return _one_form(name, field[0][1:] == "00") if len(name) <= LONGEST_CACHED else tidy(name)
+
+
+@lru_cache(maxsize=4096)
+def _one_form(name: str, is_person: bool) -> str:
+    """Write a name as other records do: one heading for `NAVIS, A.A. , 1924-2003` and `Navis, A. A.`."""
+    name = tidy(_BEFORE_COMMA.sub(",", name))
+    if not is_person:
+        return name
+    name = tidy(_DATES.sub("", name))
+    if "," in name and name.isupper():
+        name = _WORD.sub(lambda word: word.group().capitalize(), name)
+    return _CLOSE_INITIALS.sub(r"\1 ", name)
 
 
 def subjects_of(tags: Tags) -> list[str]:

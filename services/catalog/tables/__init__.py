@@ -14,7 +14,17 @@ from services.catalog.tables.operations import (
     RejectedRecord,
     Search,
 )
-from services.catalog.tables.records import Authority, AuthorityForm, Heading, Item, Record, Work, WorkKey, WorkRuling
+from services.catalog.tables.records import (
+    Authority,
+    AuthorityForm,
+    Heading,
+    Item,
+    OriginalRecord,
+    Record,
+    Work,
+    WorkKey,
+    WorkRuling,
+)
 
 __all__ = [
     "Authority",
@@ -33,6 +43,7 @@ __all__ = [
     "ItemOverride",
     "ItemState",
     "LendingRules",
+    "OriginalRecord",
     "Record",
     "RejectedRecord",
     "Search",

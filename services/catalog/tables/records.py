@@ -64,6 +64,16 @@ class Record(Table):
     index_changes: Mapped[int] = mapped_column(server_default="0")
 
 
+class OriginalRecord(Table):
+    """The bytes of a record that was repaired on import, as they came; format as in marc.faults.Frame."""
+
+    __tablename__ = "original_records"
+    record_number: Mapped[int] = mapped_column(ForeignKey("records.number"), primary_key=True, autoincrement=False)
+    institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
+    format: Mapped[str] = mapped_column(String(16))
+    raw: Mapped[bytes]
+
+
 class Item(Table):
     """One physical piece. Its id stays while its barcode stays in the institution (ADR 0032).
 

@@ -65,7 +65,7 @@ def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
 
 def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangkiang: Rangkiang, tmp_path: Path) -> None:
     good = iso([book("1", "Satu"), book("1", "Dua")])
-    bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
+    bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     report = tmp_path / "temuan.jsonl"
     command = rangkiang("import", "-", "--source", "A", "--report", str(report), "--json", stdin=good + bad)
     assert (command.code, command.line["created"], command.line["put_aside"]) == (1, 2, 1)
@@ -124,7 +124,7 @@ def test_what_cannot_be_done_is_said_with_its_reason(
 
 
 def test_stored_copies_of_rejected_records_are_forgotten_by_source_and_age(rangkiang: Rangkiang) -> None:
-    bad = iso([book("1", "Rusak"), book("2")]).replace(b"Rusak", b"Rus\xe9k")
+    bad = iso([book("1", "Rusak"), book("2")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     for source in ("A", "B"):
         assert rangkiang("import", "-", "--source", source, "--json", stdin=bad).line["put_aside"] == 1
     assert rangkiang("imports", "forget", "--days", "1", "--json").line == {"forgotten": 0}

@@ -56,7 +56,7 @@ def keeps_to_marc21(record: Record) -> bool:
 def _is_regular(field: Field) -> bool:
     if is_control(field):
         return bool(CONTROL_TAG.fullmatch(field[0]))
-    codes = [code for code, _ in subfields_to_write(field)]
+    codes = [code or "a" for code, _ in subfields_to_write(field)] or ["a"]
     shape = DATA_TAG.fullmatch(field[0]) and INDICATORS.fullmatch(field[1])
     return bool(shape and codes and all(map(CODE.fullmatch, codes)))
 

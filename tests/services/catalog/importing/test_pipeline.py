@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from unicodedata import normalize
 
 import pytest
 from sqlalchemy import func, select
 
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import NotFound
+from chassis.errors import Invalid, NotFound
 from chassis.outbox import outbox
+from chassis.sentences import sentence
 from services.catalog.formats import export
 from services.catalog.importing import rejected_records
 from services.catalog.importing.decode import find_files
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
-from services.catalog.tables import Branch, ImportSeen, IndexQueue, Item, Record, RejectedRecord
+from services.catalog.tables import Branch, ImportSeen, IndexQueue, Item, OriginalRecord, Record, RejectedRecord
 from tests import corpus
 from tests.builders import book, iso
+from tests.corpus.assembly import assemble
 from tests.services.catalog.conftest import Importer
 
 
@@ -84,7 +87,7 @@ def test_sources_do_not_share_control_numbers(import_: Importer, database: Datab
 
 
 def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_: Importer, database: Database) -> None:
-    bad = iso([book("2", "Rusak")]).replace(b"Rusak", b"Rus\xe9k")
+    bad = iso([book("2", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     assert _counts(import_(iso([book("1")]) + bad + iso([book("3")]))) == (3, 2, 0, 0, 1)
     with database.reading(READER) as session:
         problem = session.execute(
@@ -96,6 +99,41 @@ def test_a_bad_record_is_put_aside_with_its_bytes_and_the_rest_is_loaded(import_
         "BAD_UTF8",
         bad,
     )
+
+
+def test_what_is_said_to_be_utf8_and_is_marc8_is_repaired_and_its_bytes_are_exported(
+    import_: Importer, database: Database
+) -> None:
+    raw = assemble(("001", b"1"), ("003", b"TEST"), ("245", b"10\x1faCaf\xe2e"))
+    import_(raw + iso([book("2")]))
+    assert import_.reasons == ["MARC8_SAID_UTF8"]
+    assert [normalize("NFC", record.text("245", "a")) for record in _all(database)] == ["Café", "Robohnya surau kami"]
+    to = io.BytesIO()
+    list(export.export(database, READER, to=to, request=export.ExportRequest(as_received=True)))
+    assert to.getvalue() == raw + iso([book("2")])
+    with pytest.raises(Invalid, match="AS_RECEIVED_NEEDS_MARC"):
+        list(export.export(database, READER, to=to, request=export.ExportRequest("mods", as_received=True)))
+    import_([book("1", "Café")])
+    with database.reading(READER) as session:
+        assert session.scalar(select(func.count()).select_from(OriginalRecord)) == 0
+
+
+def test_entities_are_decoded_once_where_a_whole_field_has_them(import_: Importer, database: Database) -> None:
+    titles = ["Adat &amp; ulama &#233;", "A&W &amp; lain", "&amp;lt;b&amp;gt;", "Tanpa &#31; kendali"]
+    import_([book(str(number), title) for number, title in enumerate(titles)])
+    assert [record.text("245", "a") for record in _all(database)] == [
+        "Adat & ulama é", titles[1], "&lt;b&gt;", titles[3],
+    ]  # fmt: skip
+    assert import_.reasons == ["ENTITIES_DECODED"] * 2
+
+
+def test_unimarc_is_put_aside_and_said(import_: Importer, database: Database) -> None:
+    coded = ["100", "  ", "a", "20261126d1956    m  y0indy50      ba"]
+    title = ["200", "1 ", "a", "Robohnya surau kami"]
+    unimarc = Marc("00000cam0 2200000   450 ", [["001", "U1"], coded, title])
+    assert _counts(import_([unimarc, book("2")])) == (2, 1, 0, 0, 1)
+    assert "UNIMARC" in import_.reasons
+    assert "MARC 21" in sentence("UNIMARC").en
 
 
 def test_a_dry_run_says_the_same_and_writes_nothing(import_: Importer, database: Database) -> None:
@@ -216,7 +254,9 @@ def test_rejected_records_of_a_source_are_bounded_and_the_newest_stay(
     monkeypatch.setattr(rejected_records, "MOST_OF_A_SOURCE", 5)
     for part, (source, count) in enumerate([("A", 4), ("B", 3), ("A", 4)]):
         path = tmp_path / f"{part}.mrc"
-        path.write_bytes(iso(book(str(number), "Rusak") for number in range(count)).replace(b"Rusak", b"Rus\xe9k"))
+        path.write_bytes(
+            iso(book(str(number), "Rusak") for number in range(count)).replace(b"Rusak", b"R\xff\xfe\xfdk")
+        )
         assert import_(path, source=source).put_aside == count
     with database.reading(READER) as session:
         paths = session.scalars(select(RejectedRecord.path).order_by(RejectedRecord.id)).all()

@@ -17,6 +17,12 @@ ENCODERS: dict[str, Callable[[Record], bytes]] = {
 }
 
 
+def encoders(record: Record) -> list[Callable[[Record], bytes]]:
+    """The formats that keep a record as it is: MARCXML has no place for text outside subfields, and writes it as $a."""
+    has_text_outside = any("" in field[2::2] for field in record.fields)
+    return [encode for form, encode in ENCODERS.items() if form != "marcxml" or not has_text_outside]
+
+
 def book(number: str = "1", title: str = "Siti Nurbaya", *more: list[str]) -> Record:
     """A small book."""
     return Record(

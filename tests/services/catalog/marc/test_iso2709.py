@@ -8,8 +8,9 @@ from services.catalog.marc import iso2709
 from services.catalog.marc.faults import NotSerialisable
 from services.catalog.marc.readers import MarcError
 from services.catalog.marc.record import Record
+from tests.corpus.assembly import assemble
 
-from .samples import ENCODERS, attempt, book, iso, one, read, reasons
+from .samples import attempt, book, encoders, iso, one, read, reasons
 
 TITLE = b"10\x1faSiti Nurbaya"
 UTF8 = b"00000nam a2200000   4500"
@@ -85,6 +86,14 @@ def test_a_record_that_lacks_nothing_but_its_terminator_is_read() -> None:
         (MARC8, b"caf\xc3\xa9", "café", ("UTF8_SAID_MARC8",)),
         (MARC8, b"M\xe9xico", "Mx\u030cico", ("MAYBE_LATIN1",)),
         (b"00000nam z2200000   4500", b"caf\xc3\xa9", "café", ("LEADER_ODD",)),
+        (UTF8, b"caf\xe2e", "cafe\u0301", ("MARC8_SAID_UTF8",)),
+        (UTF8, b"\xb9 12", "£ 12", ("MARC8_SAID_UTF8",)),
+        (UTF8, b"pr\xc2ejug\xc2e", "pre\u0301juge\u0301", ("ISO5426_SAID_UTF8",)),
+        (UTF8, b"M\xfcller na\xefve caf\xe9", "Müller naïve café", ("LATIN1_SAID_UTF8",)),
+        (MARC8, b"f\xc8ur Stra\xfbe", "fu\u0308r Straße", ("ISO5426_SAID_MARC8",)),
+        (MARC8, b"na\xefve caf\xe9", "naïve café", ("LATIN1_SAID_MARC8",)),
+        (MARC8, b"It\x92s caf\xe9", "It’s café", ("LATIN1_SAID_MARC8",)),
+        (MARC8, b"\x1b(NR\x1b(B", "р", ()),
     ],
 )
 def test_text_is_what_leader_and_bytes_together_say(
@@ -97,21 +106,31 @@ def test_text_is_what_leader_and_bytes_together_say(
 @pytest.mark.parametrize(
     ("leader", "value", "reason"),
     [
-        (UTF8, b"caf\xe9", "BAD_UTF8"),
-        (UTF8, b"\xc0\xaf", "BAD_UTF8"),
+        (UTF8, b"\xd2\xe0\xf2\xfc\xff\xed\xe0", "BAD_UTF8"),
         (UTF8, b"\xed\xa0\x80", "BAD_UTF8"),
-        (MARC8, b"caf\xe9", "LATIN1_SAID_MARC8"),
-        (MARC8, b"na\xefve caf\xe9", "LATIN1_SAID_MARC8"),
         (MARC8, b"\xd2\xe0\xf2\xfc\xff\xed\xe0", "BAD_MARC8"),
         (MARC8, b"prf\xe2e\xe7", "BAD_MARC8"),
         (MARC8, b"\x1b$1!P", "BAD_MARC8"),
         (MARC8, b"\x1b(Zx", "BAD_MARC8"),
         (MARC8, b"x\x1b", "BAD_MARC8"),
-        (b"00000nam z2200000   4500", b"caf\xe9", "CODING_UNKNOWN"),
+        (b"00000nam z2200000   4500", b"\xd2\xe0\xf2\xfc\xff\xed\xe0", "CODING_UNKNOWN"),
     ],
 )
 def test_text_that_cannot_be_what_the_leader_says_is_put_aside(leader: bytes, value: bytes, reason: str) -> None:
     assert why(iso(b"1", b"10\x1fa" + value, leader=leader)) == reason
+
+
+def test_a_field_in_utf8_stays_beside_one_in_marc8() -> None:
+    raw = assemble(("001", b"1"), ("245", b"10\x1facaf\xe2e"), ("500", "  \x1fa上海".encode()), leader=UTF8)
+    decoded = one(raw)
+    assert (decoded.record.values("245"), decoded.record.values("500")) == (["cafe\u0301"], ["上海"])
+
+
+def test_a_subfield_code_is_ascii_whatever_set_is_active() -> None:
+    """`$b` after Cyrillic text; in the Cyrillic set the letter b is Б."""
+    value = b"10\x1fa\x1b(NROMAN\x1fbROMAN\x1b(B"
+    decoded = one(assemble(("001", b"1"), ("880", value), leader=MARC8))
+    assert decoded.record.fields[1] == ["880", "10", "a", "роман", "b", "роман"]
 
 
 @pytest.mark.parametrize(
@@ -142,7 +161,7 @@ def test_odd_fields_are_kept_whole(tag: str, value: bytes, field: list[str], war
     assert decoded.record.fields[2] == field
     assert decoded.warnings == ((warning,) if warning else ())
     assert iso2709.encode(decoded.record).split(b"\x1e")[3].strip() == value.strip()
-    for encode in ENCODERS.values():
+    for encode in encoders(decoded.record):
         if encoded := attempt(encode, decoded.record):
             decoded_again = one(encoded)
             assert decoded_again.record.fields == decoded.record.fields

@@ -18,7 +18,7 @@ from services.catalog.marc.record import Field, Record, is_control, subfields
 from tests import corpus
 from tests.corpus import MarcFile
 
-from .samples import ENCODERS, attempt, one, read
+from .samples import attempt, encoders, one, read
 
 pytestmark = pytest.mark.filterwarnings("ignore::pymarc.exceptions.BadSubfieldCodeWarning")
 
@@ -47,12 +47,12 @@ def test_all_records_load(records: str) -> None:
 def test_records_come_back_through_every_format(file: MarcFile) -> None:
     for record in load(file):
         assert Record.unpack(record.pack()) == record
-        for name, encode in ENCODERS.items():
+        for encode in encoders(record):
             encoded = attempt(encode, record)
             if encoded is None:
-                assert name == "marcxml"
+                assert encode is marcxml.encode
                 continue
-            assert one(encoded).record.fingerprint() == record.fingerprint(), (name, record)
+            assert one(encoded).record.fingerprint() == record.fingerprint(), (encode, record)
 
 
 # Record numbers in a file that are not written as they came: 020 has no indicators at all, two blanks are written.
@@ -108,7 +108,7 @@ def test_yaz_reads_what_is_written(source: str, arguments: list[str], tmp_path: 
 
 
 def _fits_xml(record: Record) -> bool:
-    if attempt(marcxml.encode, record) is None:
+    if attempt(marcxml.encode, record) is None or marcxml.encode not in encoders(record):
         return False
     return not any("\n" in value or "\r" in value for field in record.fields for value in field)
 

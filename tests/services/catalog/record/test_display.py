@@ -300,3 +300,88 @@ def test_a_control_number_is_looked_for_under_the_keys_it_may_have() -> None:
     assert control_keys("(UMMY)7", tags) == ["(UMMY)7", "(PKS)7", "7"]
     assert control_keys("7", tags) == ["(PKS)7", "7"]
     assert control_keys(" ", tags) == []
+
+
+@pytest.mark.parametrize(
+    ("parts", "text"),
+    [
+        (["a", "Bukittinggi", "b", "Nusantara", "c", "1956"], "Bukittinggi : Nusantara, 1956"),
+        (["a", "Bukittinggi :", "b", "Nusantara,", "c", "1956."], "Bukittinggi : Nusantara, 1956"),
+        (["a", "Padang", "a", "Jakarta", "b", "Pustaka"], "Padang ; Jakarta : Pustaka"),
+        (["a", "Leiden", "e", "Delft", "f", "Drukkerij", "g", "1901"], "Leiden (Delft : Drukkerij, 1901)"),
+        (["a", "[S.l.]", "c", "[1990]"], "[S.l.], [1990]"),
+    ],
+)
+@pytest.mark.parametrize("tag", ["260", "264"])
+def test_publication_has_its_punctuation_whether_the_record_has_it_or_not(
+    tag: str, parts: list[str], text: str
+) -> None:
+    assert texts(shown([tag, " 1", *parts])["publication"]) == [text]
+
+
+@pytest.mark.parametrize(("value", "notes"), [("1 2 31", []), ("12", []), ("Hadiah A.A. Navis 12", 1)])
+@pytest.mark.parametrize("tag", ["590", "596", "599"])
+def test_a_local_note_of_numbers_alone_is_hidden(tag: str, value: str, notes: object) -> None:
+    assert len(shown([tag, "  ", "a", value])["notes"]) == (notes or 0)
+
+
+@pytest.mark.parametrize("parts", [["a", "Rumah =", "b", "House /"], ["a", "Rumah", "b", "= House"]])
+def test_a_title_after_an_equals_sign_is_parallel_and_no_subtitle(parts: list[str]) -> None:
+    displayed = display(Record("00000nam a2200000   4500", [["245", "10", *parts]]))
+    assert (displayed["title"], displayed.get("subtitle")) == ("Rumah", None)
+    (title,) = displayed["titles_other"]
+    assert (title["text"], title["label"]["id"]) == ("House", "Judul paralel")
+
+
+def test_an_equals_sign_at_the_beginning_of_a_title_stays() -> None:
+    for title in ("=", "= sama dengan"):
+        record = Record("00000nam a2200000   4500", [["245", "10", "a", title]])
+        assert display(record)["title"] == title
+
+
+@pytest.mark.parametrize(
+    ("text", "entries"),
+    [
+        ("Hujan--Angin--Badai", ["Hujan", "Angin", "Badai"]),
+        ("Sejarah 1945--1949 -- Lampiran", ["Sejarah 1945--1949", "Lampiran"]),
+        ("Bab 1--Bab 2", ["Bab 1", "Bab 2"]),
+    ],
+)
+def test_contents_are_divided_at_dashes_without_blanks_but_not_ranges(text: str, entries: list[str]) -> None:
+    assert shown(["505", "0 ", "a", text])["contents"] == entries
+
+
+def test_text_before_the_first_subfield_is_shown() -> None:
+    displayed = display(
+        Record(
+            "00000nam a2200000   4500",
+            [
+                ["245", "10", "", "Judul tanpa subruas"],
+                ["250", "  ", "", "Edisi kedua"],
+                ["500", "  ", "", "Catatan", "a", "kedua"],
+            ],
+        )
+    )
+    assert (displayed["title"], displayed["edition"]) == ("Judul tanpa subruas", "Edisi kedua")
+    assert texts(displayed["notes"]) == ["Catatan kedua"]
+
+
+@pytest.mark.parametrize("mark", ["[E]", "Fic", "[Fic]", "F", "B", "JB", "E"])
+def test_a_shelf_mark_is_no_class(mark: str) -> None:
+    assert "ddc" not in shown(["082", "04", "a", mark])
+    assert shown(["082", "04", "a", mark, "a", "813/.54"])["ddc"] == "813.54"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Navis, A. A.",
+        "Navis, A.A.",
+        "Navis , A. A.,",
+        "NAVIS, A. A.",
+        "Navis, A. A., 1924-2003",
+        "Navis, A.A. (1924-2003)",
+    ],
+)
+def test_an_author_has_one_heading_whatever_records_write_around_the_name(name: str) -> None:
+    assert brief(Record("00000nam a2200000   4500", [["100", "1 ", "a", name]]))["authors"] == ["Navis, A. A."]

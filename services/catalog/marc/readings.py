@@ -1,0 +1,101 @@
+"""Other readings of fields whose bytes are not text in the encoding that the leader names."""
+
+from __future__ import annotations
+
+import re
+
+from services.catalog.marc import iso5426, marc8
+from services.catalog.texts import normalize
+
+# A code is one ASCII character in every encoding, so no reading explains another byte after a delimiter.
+_FOREIGN_CODE = re.compile(rb"\x1f[^\x20-\x7e]")
+# Marks of ISO 5426 are signs in MARC-8 (℗, ♯, degree …), which stand at no letter.
+_SIGN_AT_LETTER = re.compile(rb"[\xc0-\xc2\xc4\xc8](?=[A-Za-z])|(?<=[A-Za-z])[\xc3\xc5-\xc7](?=[A-Za-z])(?!\xc7)")
+_MARK_AND_NEXT = re.compile(rb"([\xc0-\xdb])(?=(.?))", re.DOTALL)
+# In Latin-1 the marks of ISO 5426 are capitals.
+_CAPITAL_AFTER_SMALL = re.compile(rb"(?<=[a-z])[\xc0-\xde]")
+# Letters and signs of Latin-1, with those of Windows-1252 that texts have: quotation marks, dashes, the euro.
+_LATIN1_RUN = re.compile(rb"[\x80-\xff]+")
+_NOT_LATIN1 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
+_LONGEST_RUN = 2
+HALF = 0.5
+
+
+def read_pieces(pieces: list[bytes], *, is_said_utf8: bool) -> tuple[list[str], str] | None:
+    """Read fields in the first of MARC-8, ISO 5426 and Latin-1 that explains every byte; None when none does.
+
+    is_said_utf8  the leader names UTF-8: fields that are UTF-8 are read so; else the leader names MARC-8
+    returns       the texts, and the name of the reading in a warning: MARC8, ISO5426 or LATIN1
+    """
+    foreign = [piece for piece in pieces if not piece.isascii() and not (is_said_utf8 and _is_utf8(piece))]
+    if any(_FOREIGN_CODE.search(piece) for piece in foreign):
+        return None
+    for name, decode in (("MARC8", _as_marc8), ("ISO5426", _as_iso5426), ("LATIN1", _as_latin1)):
+        texts = decode(foreign)
+        if texts is None:
+            continue
+        by_piece = dict(zip(foreign, texts, strict=True))
+        try:
+            return [by_piece.get(piece) or _decode_as_said(piece, is_said_utf8) for piece in pieces], name
+        except marc8.NotMarc8:
+            return None
+    return None
+
+
+def is_misread_as_marc8(pieces: list[bytes]) -> bool:
+    """Tell whether fields that are MARC-8 byte by byte make better sense in ISO 5426."""
+    above = [piece for piece in pieces if not piece.isascii()]
+    return any(_SIGN_AT_LETTER.search(piece) for piece in above) and _as_iso5426(above) is not None
+
+
+def _decode_as_said(piece: bytes, is_said_utf8: bool) -> str:
+    return piece.decode("utf-8") if is_said_utf8 else marc8.decode(piece)
+
+
+def _is_utf8(piece: bytes) -> bool:
+    try:
+        piece.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _as_marc8(pieces: list[bytes]) -> list[str] | None:
+    if marc8.looks_like_latin1(pieces) or any(_SIGN_AT_LETTER.search(piece) for piece in pieces):
+        return None
+    try:
+        return [marc8.decode(piece) for piece in pieces]
+    except marc8.NotMarc8:
+        return None
+
+
+def _as_iso5426(pieces: list[bytes]) -> list[str] | None:
+    """Read ISO 5426, if every mark makes a letter of Unicode with its letter and one of them is no capital."""
+    marks = [match for piece in pieces for match in _MARK_AND_NEXT.findall(piece)]
+    if not marks or not all(_composes(mark, following) for mark, following in marks):
+        return None
+    if not any(_CAPITAL_AFTER_SMALL.search(piece) for piece in pieces):
+        return None
+    texts = [iso5426.decode(piece) for piece in pieces]
+    return None if None in texts else [text for text in texts if text is not None]
+
+
+def _composes(mark: bytes, following: bytes) -> bool:
+    text = iso5426.decode(mark + following) if following.isalpha() else None
+    return text is not None and len(normalize("NFC", text)) == 1
+
+
+def _as_latin1(pieces: list[bytes]) -> list[str] | None:
+    """Read Latin-1, if bytes above ASCII stand alone or in pairs, one of them a letter at other letters.
+
+    Text with a stray byte in which most marks of MARC-8 make a letter is damaged MARC-8.
+    """
+    if marc8.share_of_letters(pieces) >= HALF:
+        return None
+    runs = [run for piece in pieces for run in _LATIN1_RUN.findall(piece)]
+    if any(len(run) > _LONGEST_RUN for run in runs) or any(_NOT_LATIN1.search(piece) for piece in pieces):
+        return None
+    texts = [piece.decode("cp1252") for piece in pieces]
+    if not any(re.search(r"[a-zA-Z][à-öø-ÿ]|[À-ÖØ-Þà-öø-ÿ][a-z]|[^\W\d_][’]", text) for text in texts):
+        return None
+    return texts

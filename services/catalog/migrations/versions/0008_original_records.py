@@ -1,0 +1,26 @@
+"""The bytes of records that were read otherwise than they say, for an export as received."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from chassis.db import BigNumber, Id
+from chassis.table_access import protect_rows
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+works_with = "0002"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "original_records",
+        sa.Column("record_number", BigNumber, sa.ForeignKey("records.number"), primary_key=True, autoincrement=False),
+        sa.Column("institution_id", Id, sa.ForeignKey("institutions.id"), nullable=False),
+        sa.Column("format", sa.String(16), nullable=False),
+        sa.Column("raw", sa.LargeBinary, nullable=False),
+    )
+    protect_rows(op, "original_records", public_read=True)
