@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
 
 from services.catalog.marc.byte_source import Source
 from services.catalog.marc.faults import MAX_RECORD_BYTES, Fault, MarcError, NotSerialisable
@@ -21,6 +20,7 @@ from services.catalog.marc.field_shape import (
     odd_field,
     warn,
 )
+from services.catalog.marc.field_texts import Layout, decode_texts
 from services.catalog.marc.record import Field, Record, is_control
 
 ENTRY = 12
@@ -32,20 +32,6 @@ PLAUSIBLE = re.compile(rb"[0-9]{5}[^\x1d-\x1f]{7}([0-9]{5}|[^\x1d-\x1f]{8}4)[^\x
 LEADER = re.compile(rb"[0-9]{5}[acdnopsx ][ -~]{3}[ a]22[0-9]{5}[ -~]{3}4500[0-9]{3}")
 LONG_LENGTH = re.compile(rb"[0-9]{6,8}(?=[^0-9])")
 Piece = tuple[int, bytes, Fault | None, str]
-
-
-@dataclass(slots=True)
-class Layout:
-    """Tags and the bytes of their fields, in directory order.
-
-    data   all fields with their terminators
-    plain  True when splitting the data at terminators gives the fields in order
-    """
-
-    tags: list[str]
-    pieces: list[bytes]
-    data: bytes
-    plain: bool = True
 
 
 def lay_out(raw: bytes, *, begin: int, base: bytes, warnings: list[str]) -> Layout:
@@ -266,7 +252,7 @@ def decode(raw: bytes) -> DecodedRecord:
     leader = head.decode("latin-1")
     fields: list[Field] = []
     try:
-        texts = _texts(layout, leader[9], warnings)
+        texts = decode_texts(layout, leader[9], warnings)
     except MarcError as bad:
         coded = b"\x1e".join(piece for tag, piece in zip(layout.tags, layout.pieces, strict=True) if tag == "100")
         if is_unimarc(layout.tags, coded.decode("latin-1")):
@@ -308,76 +294,6 @@ def _leader(raw: bytes, warnings: list[str]) -> tuple[bytes, int]:
     if head[10:12] != b"22" or head[20:24] != b"4500" or not head.isascii():
         warnings.append("LEADER_ODD")
     return head, 24
-
-
-def _texts(layout: Layout, coding: str, warnings: list[str]) -> list[str]:
-    """Decode the fields in the encoding of the leader, if the bytes are valid in it."""
-    data = layout.data
-    if coding == "a":
-        try:
-            return _split(data.decode("utf-8"), layout)
-        except UnicodeDecodeError as error:
-            if texts := _read_otherwise(layout, "UTF8", warnings):
-                return texts
-            detail = f"byte {data[error.start]:02x} at {error.start} of the data: {error.reason}"
-            raise MarcError("BAD_UTF8", detail) from error
-    if data.isascii() and b"\x1b" not in data:
-        return _split(data.decode("ascii"), layout)
-    if not data.isascii():
-        try:
-            text = data.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-        else:
-            warn(warnings, "UTF8_SAID_MARC8" if coding == " " else "LEADER_ODD")
-            return _split(text, layout)
-        if coding != " ":
-            if texts := _read_otherwise(layout, "", warnings):
-                return texts
-            raise MarcError("CODING_UNKNOWN", f"leader position 9 is {coding!r}")
-    return _texts_in_marc8(layout, warnings)
-
-
-def _texts_in_marc8(layout: Layout, warnings: list[str]) -> list[str]:
-    # Imported here because the tables take 5 MB and pymarc 0.1 s, which reading UTF-8 does not need.
-    from services.catalog.marc import marc8, readings
-
-    try:
-        texts = [marc8.decode(piece) for piece in layout.pieces]
-    except marc8.NotMarc8 as error:
-        if texts := _read_otherwise(layout, "MARC8", warnings):
-            return texts
-        raise MarcError("BAD_MARC8", str(error)) from error
-    if readings.is_misread_as_marc8(layout.pieces) and (other := _read_otherwise(layout, "MARC8", warnings)):
-        return other
-    layout.data = "\x1e".join(texts).encode()
-    if marc8.looks_like_latin1(layout.pieces):
-        warnings.append("MAYBE_LATIN1")
-    return texts
-
-
-def _read_otherwise(layout: Layout, said: str, warnings: list[str]) -> list[str]:
-    """Read the fields in another encoding than the leader's and warn of it; nothing when no reading explains them.
-
-    said  the leader's encoding in the code of the warning; "" when position 9 is no code of an encoding
-    """
-    from services.catalog.marc import readings
-
-    reading = readings.read_pieces(layout.pieces, is_said_utf8=said == "UTF8")
-    if reading is None:
-        return []
-    texts, name = reading
-    layout.data = "\x1e".join(texts).encode()
-    warn(warnings, f"{name}_SAID_{said}" if said else "LEADER_ODD")
-    return texts
-
-
-def _split(text: str, layout: Layout) -> list[str]:
-    if not layout.plain:
-        return [piece.decode("utf-8") for piece in layout.pieces]
-    texts = text.split("\x1e")
-    texts.pop()
-    return texts
 
 
 def encode(record: Record) -> bytes:
