@@ -8,8 +8,8 @@ from alembic import op
 from chassis.db import BigNumber, Id
 from chassis.table_access import protect_rows
 
-revision = "0008"
-down_revision = "0007"
+revision = "0009"
+down_revision = "0008"
 branch_labels = None
 depends_on = None
 works_with = "0002"
