@@ -306,6 +306,7 @@ FORGERIES: dict[str, Callable[[Office], str]] = {
     "no expiry": lambda office: forged(office, exp=None),
     "a list as subject": lambda office: forged(office, sub=["x"]),
     "two dots": lambda _: "a.b.c",
+    "a header of many levels": lambda _: base64.urlsafe_b64encode(b'{"kid":' + b"[" * 2_900).decode() + ".e30.e30",
     "empty": lambda _: "",
     "long": lambda _: "a" * 5_000,
 }
