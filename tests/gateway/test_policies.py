@@ -119,11 +119,19 @@ def test_the_report_is_json_or_csv(api):
     columns = ("collection", "ddc_class", "language", "audience", "category", "age_band", "sex", "region", "channel")
     fact = dict.fromkeys(columns, "") | {"institution_id": OWN, "date": date(2026, 6, 1), "kind": "loan"}
     with running["circulation"].database.transaction(TEST) as session:
-        session.execute(insert(DailyFact), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1")])
+        session.execute(
+            insert(DailyFact), [{**fact, "id": uuid.uuid4(), "branch": name} for name in ("PST", "=1+1", "＝2")]
+        )
     days = {"from": "2026-06-01", "to": "2026-06-30"}
     report = api.get("/reports/lending", params=days).json()
-    assert [(row["value"], row["loans"]) for row in report["hits"]] == [("=1+1", 1), ("PST", 1)]
-    lines = "\ufeffbranch,loans,renewals,returns,in_library_uses,refusals\r\n'=1+1,1,0,0,0,0\r\nPST,1,0,0,0,0\r\n"
+    assert [(row["value"], row["loans"]) for row in report["hits"]] == [("=1+1", 1), ("PST", 1), ("＝2", 1)]
+    rows = (
+        "\ufeffbranch,loans,renewals,returns,in_library_uses,refusals",
+        "'=1+1,1,0,0,0,0",
+        "PST,1,0,0,0,0",
+        "'＝2,1,0,0,0,0",
+    )
+    lines = "".join(f"{row}\r\n" for row in rows)
     for request in (
         {"params": {**days, "format": "csv"}},
         {"params": days, "headers": {"Accept": "text/csv"}},
