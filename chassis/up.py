@@ -25,7 +25,7 @@ from chassis.addresses import networks
 from chassis.cli import error_line, exit_code
 from chassis.db import Database
 from chassis.errors import Error, Invalid, Unavailable
-from chassis.gc_tuning import tune_gc
+from chassis.gc_tuning import take_short_turns, tune_gc
 from chassis.http_protocol import KEEP_ALIVE_SECONDS, BoundedConnections, ConnectionLimit
 from chassis.output import json_text
 from chassis.prefork import StoppableServer, WorkerServer
@@ -118,6 +118,7 @@ class _Services:
     """The services and jobs of one process of `up`."""
 
     def __init__(self, settings: Settings, services: list[Service]) -> None:
+        take_short_turns()
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._databases: list[Database] = []

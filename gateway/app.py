@@ -25,7 +25,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from chassis import telemetry
 from chassis.addresses import networks
 from chassis.auth import TokenState
-from chassis.errors import Error
+from chassis.errors import Error, Invalid
 from chassis.rpc.client import ISSUING_SERVICE, read_state_of
 from chassis.settings import Settings
 from gateway import api, partners, problems, web
@@ -37,7 +37,7 @@ from gateway.clients import Clients
 from gateway.limits import Concurrency, Limits
 from gateway.negotiation import preferred_media_type
 from gateway.query_log import QueryLog, send_while_open
-from gateway.request_guard import RequestGuard
+from gateway.request_guard import READ_METHODS, RequestGuard
 from gateway.request_log import RequestLog, templates_of
 from gateway.responses import respond
 from gateway.sessions import BrowserSessions, Sessions
@@ -125,6 +125,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(Error, _refuse_error)
     app.add_exception_handler(HTTPException, _refuse_http)
     app.add_exception_handler(RequestValidationError, _refuse_invalid)
+    app.add_exception_handler(UnicodeEncodeError, _refuse_half_character)
     app.add_middleware(BrowserSessions)
     if gateway_settings.requests_at_once:
         exempt = networks(settings.trusted_proxies)
@@ -214,3 +215,10 @@ def _methods_at(request: Request) -> set[str]:
 async def _refuse_invalid(request: Request, problem: Exception) -> Response:
     assert isinstance(problem, RequestValidationError)
     return refuse(request, invalid_request(problem.errors()))
+
+
+async def _refuse_half_character(request: Request, problem: Exception) -> Response:
+    """Refuse JSON with one half of a surrogate pair, which no message to a service can have."""
+    if request.method in READ_METHODS:
+        raise problem
+    return refuse(request, Invalid("BODY_NOT_JSON"))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC
-from typing import Any, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter
 from google.protobuf.timestamp_pb2 import Timestamp
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -40,19 +40,28 @@ _MOST_OVERRIDES = 20
 _AT = "When it was done on paper, ISO 8601 with its zone, at most 7 days back; by default now. Needs loans.at."
 
 
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # the first and the last day that Python knows, in another zone
+        raise ValueError(moment) from None
+
+
 class ItemBody(Body):
     """An item at a desk."""
 
     item: Code = Field(description="Id of an item, or a barcode as scanned.", examples=["KS0015001"])
     branch: str = Field(description="Code of the desk's branch.", max_length=64, examples=["PST"])
-    at: AwareDatetime | None = Field(None, description=_AT, examples=["2026-11-26T10:15:00+07:00"])
+    at: Annotated[AwareDatetime, AfterValidator(_in_utc)] | None = Field(
+        None, description=_AT, examples=["2026-11-26T10:15:00+07:00"]
+    )
 
     def moment(self) -> Timestamp | None:
         """Return `at` as a message; None for now."""
         if self.at is None:
             return None
         timestamp = Timestamp()
-        timestamp.FromDatetime(self.at.astimezone(UTC))
+        timestamp.FromDatetime(self.at)
         return timestamp
 
 

@@ -1,7 +1,8 @@
-"""Errors, URLs, ids, the clock and the context."""
+"""Errors, URLs, ids, the clock, the context and the turns of threads."""
 
 from __future__ import annotations
 
+import sys
 import time
 from uuid import UUID
 
@@ -9,6 +10,7 @@ import pytest
 
 from chassis.context import Context
 from chassis.errors import Error, Invalid, NotFound, TooLate, error_for
+from chassis.gc_tuning import take_short_turns
 from chassis.ids import new_id, parse_id
 from chassis.sentences import LocalText
 from chassis.urls import open_url
@@ -64,3 +66,12 @@ def test_a_context_stops_at_its_deadline() -> None:
     Context(deadline=time.monotonic() + 60).check_deadline()
     with pytest.raises(TooLate):
         Context(deadline=time.monotonic() - 1).check_deadline()
+
+
+def test_threads_of_a_process_that_serves_take_turns_ten_times_as_often() -> None:
+    before = sys.getswitchinterval()
+    try:
+        take_short_turns()
+        assert sys.getswitchinterval() <= before / 10
+    finally:
+        sys.setswitchinterval(before)

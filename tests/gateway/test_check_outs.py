@@ -267,3 +267,18 @@ def test_forty_injections_in_every_text(manager: Api, member: dict[str, Any]) ->
     for wrong in ({"at": "yesterday"}, {"at": "2026-11-26T10:00:00"}, {"override": "all"}, {"unknown": 1}):
         assert manager.lend(member["id"], barcode(19), **wrong).status_code == 400, wrong
     assert manager.get(f"/borrowers/{member['id']}").json()["open_loans"] == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"item": "a", "member": "b", "branch": "PST", "at": "0001-01-01T00:00:00+14:00"}', "FIELD_INVALID"),
+        (b'{"item": "a", "member": "b", "branch": "PST", "at": "9999-12-31T23:59:59-14:00"}', "FIELD_INVALID"),
+        (b'{"item": "a", "member": "b", "branch": "PST", "override": ["\\ud800"]}', "BODY_NOT_JSON"),
+        (b'{"item": ' + b"[" * 20_000, "REQUEST_INVALID"),
+    ],
+)
+def test_a_moment_outside_the_calendar_and_half_a_character_are_refused(manager: Api, body: bytes, reason: str) -> None:
+    headers = {**manager.headers, "Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+    answer = manager.http.post("/check-outs", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["reason"]) == (400, reason)
