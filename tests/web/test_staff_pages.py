@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 import lxml.html
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from gateway import sessions
+from gateway import sessions, web
 from gateway.web.staff import ROLES
 from services.members.roles import roles
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
@@ -62,6 +63,19 @@ def test_a_form_that_this_site_did_not_make_or_that_another_site_sends_is_refuse
     assert admin.response.status_code == 403
     assert admin.response.headers["cache-control"] == "no-store"
     assert people(admin) == before
+
+
+def test_every_form_of_every_page_needs_its_token(admin: Visitor) -> None:
+    identifier = "0192f3a4-5b6c-7d8e-9f05-23456789abcd"
+    paths = [
+        re.sub(r"{[^}]*}", identifier, route.path)
+        for module in web.MODULES
+        for route in module.router.routes
+        if "POST" in route.methods
+    ]
+    assert len(paths) > 20
+    statuses = {path: admin.http.post(path, data={"csrf": "0" * 64, "key": "k"}).status_code for path in paths}
+    assert {path: status for path, status in statuses.items() if status != 403} == {}
 
 
 def test_the_token_of_one_session_is_not_that_of_another(admin: Visitor, address: str) -> None:
