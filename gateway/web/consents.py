@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from fastapi import APIRouter
@@ -13,7 +14,7 @@ from gateway.clients import call, members
 from gateway.negotiation import language
 from gateway.web.forms import Form, for_signed_in, read_form, redirect, refuse, signed_in_form
 from gateway.web.rendering import page
-from gateway.web.texts import wording
+from gateway.web.texts import Wording, wording
 from rangkiang.members.v1 import people_pb2 as wire
 
 router = APIRouter()
@@ -73,22 +74,27 @@ async def _get(request: Request) -> wire.Member:
 async def _page(request: Request, form: Form, *, status: int = 200) -> Response:
     member = await _get(request)
     words = wording(language(request))
-    last = {consent.purpose: consent for consent in member.consents}
     return page(
         request,
         "consents.html",
         query="",
         form=form,
         member=member,
-        asked=[
-            Asked(
-                purpose,
-                name=words.code("consent", purpose),
-                text=words.say(f"members.consents.text.{purpose}"),
-                last=last.get(purpose),
-            )
-            for purpose in PURPOSES
-        ],
+        asked=asked_of(member.consents, words),
         ways=[(way, words.code("consent_way", way)) for way in WAYS],
         status=status,
     )
+
+
+def asked_of(answers: Iterable[wire.Consent], words: Wording) -> list[Asked]:
+    """Return each purpose with the last of these answers, the oldest first."""
+    last = {consent.purpose: consent for consent in answers}
+    return [
+        Asked(
+            purpose,
+            name=words.code("consent", purpose),
+            text=words.say(f"members.consents.text.{purpose}"),
+            last=last.get(purpose),
+        )
+        for purpose in PURPOSES
+    ]

@@ -16,6 +16,8 @@ from services.members.sealing import read_master_key
 from services.members.settings import MembersSettings
 
 DOCTOR = system("doctor")
+# A request that is due so soon is said, as long as there is time to answer it.
+REQUEST_NEAR = timedelta(hours=24)
 PAPER_AFTER = timedelta(days=2)  # as for the first backup
 
 
@@ -67,3 +69,17 @@ def administrators(resources: Resources) -> list[Finding]:
             sentence("CHECK_ADMINISTRATORS_NONE_ADVICE"),
         )
     ]
+
+
+def data_requests(resources: Resources) -> list[Finding]:
+    """Check that no request of a member about their data is over its time, or due within a day."""
+    request, now = tables.DataRequest, clock.now()
+    with resources.database.reading(DOCTOR) as session:
+        due = session.scalars(select(request.due_at).where(request.outcome == "").order_by(request.due_at)).all()
+    part, late = "members data requests", sum(moment < now for moment in due)
+    near = sum(moment < now + REQUEST_NEAR for moment in due)
+    if not near:
+        return [Finding(part, True, sentence("CHECK_DATA_REQUESTS", count=len(due)), NOTHING_TO_DO)]
+    first = f"{due[0]:%Y-%m-%d %H:%M} UTC"
+    message = sentence("CHECK_DATA_REQUESTS_DUE", late=late, near=near - late, first=first)
+    return [Finding(part, False, message, sentence("CHECK_DATA_REQUESTS_ADVICE"))]

@@ -27,6 +27,7 @@ SERVICE = Service(
         "evidence",
         "blocks",
         "consents",
+        "data_requests",
         "member_loans",
         "merges",
         "tombstones",
@@ -41,7 +42,11 @@ SERVICE = Service(
         Consumer("loan-renewed", LoanRenewed, "services.members.handlers:renew_loan"),
         Consumer("loan-returned", LoanReturned, "services.members.handlers:return_loan"),
     ),
-    checks=("services.members.checks:master_key", "services.members.checks:administrators"),
+    checks=(
+        "services.members.checks:master_key",
+        "services.members.checks:administrators",
+        "services.members.checks:data_requests",
+    ),
     projections=(
         Projection(
             name="institutions",

@@ -8,6 +8,7 @@ from rangkiang.members.v1 import cards_pb2 as rangkiang_dot_members_dot_v1_dot_c
 from rangkiang.members.v1 import events_pb2 as rangkiang_dot_members_dot_v1_dot_events__pb2
 from rangkiang.members.v1 import members_pb2 as rangkiang_dot_members_dot_v1_dot_members__pb2
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
+from rangkiang.members.v1 import requests_pb2 as rangkiang_dot_members_dot_v1_dot_requests__pb2
 from rangkiang.members.v1 import sign_in_pb2 as rangkiang_dot_members_dot_v1_dot_sign__in__pb2
 from rangkiang.members.v1 import staff_pb2 as rangkiang_dot_members_dot_v1_dot_staff__pb2
 
@@ -205,6 +206,51 @@ class MembersStub:
                 '/rangkiang.members.v1.Members/GetOwnMember',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.FromString,
+                _registered_method=True)
+        self.ListOwnConsents = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListOwnConsents',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsReply.FromString,
+                _registered_method=True)
+        self.AnswerOwnConsent = channel.unary_unary(
+                '/rangkiang.members.v1.Members/AnswerOwnConsent',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentReply.FromString,
+                _registered_method=True)
+        self.ListOwnDataRequests = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListOwnDataRequests',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+                _registered_method=True)
+        self.AddOwnDataRequest = channel.unary_unary(
+                '/rangkiang.members.v1.Members/AddOwnDataRequest',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+                _registered_method=True)
+        self.ExportOwnMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ExportOwnMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
+                _registered_method=True)
+        self.ListDataRequests = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ListDataRequests',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+                _registered_method=True)
+        self.AddDataRequest = channel.unary_unary(
+                '/rangkiang.members.v1.Members/AddDataRequest',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+                _registered_method=True)
+        self.AnswerDataRequest = channel.unary_unary(
+                '/rangkiang.members.v1.Members/AnswerDataRequest',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestReply.FromString,
+                _registered_method=True)
+        self.ExportMember = channel.unary_unary(
+                '/rangkiang.members.v1.Members/ExportMember',
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
                 _registered_method=True)
         self.MakeSlip = channel.unary_unary(
                 '/rangkiang.members.v1.Members/MakeSlip',
@@ -463,6 +509,69 @@ class MembersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListOwnConsents(self, request, context):
+        """What the caller, and the children whose guardian the caller is, agreed to or withdrew.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerOwnConsent(self, request, context):
+        """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListOwnDataRequests(self, request, context):
+        """The caller's requests about their own data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddOwnDataRequest(self, request, context):
+        """Records a request of the caller about their own data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportOwnMember(self, request, context):
+        """Everything that members keeps about the caller.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDataRequests(self, request, context):
+        """Requests of members about their own data.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AddDataRequest(self, request, context):
+        """Records a request that a member made at the desk or on paper.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AnswerDataRequest(self, request, context):
+        """Says that a request was done or refused, and why.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExportMember(self, request, context):
+        """Everything that members keeps about a member, for a copy that they asked for.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def MakeSlip(self, request, context):
         """Makes a code with which a member sets a password.
         """
@@ -658,6 +767,51 @@ def add_MembersServicer_to_server(servicer, server):
                     servicer.GetOwnMember,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.FromString,
                     response_serializer=rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.SerializeToString,
+            ),
+            'ListOwnConsents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnConsents,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsReply.SerializeToString,
+            ),
+            'AnswerOwnConsent': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerOwnConsent,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentReply.SerializeToString,
+            ),
+            'ListOwnDataRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListOwnDataRequests,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.SerializeToString,
+            ),
+            'AddOwnDataRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddOwnDataRequest,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.SerializeToString,
+            ),
+            'ExportOwnMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportOwnMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.SerializeToString,
+            ),
+            'ListDataRequests': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDataRequests,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.SerializeToString,
+            ),
+            'AddDataRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddDataRequest,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.SerializeToString,
+            ),
+            'AnswerDataRequest': grpc.unary_unary_rpc_method_handler(
+                    servicer.AnswerDataRequest,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestReply.SerializeToString,
+            ),
+            'ExportMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExportMember,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.SerializeToString,
             ),
             'MakeSlip': grpc.unary_unary_rpc_method_handler(
                     servicer.MakeSlip,
@@ -1572,6 +1726,249 @@ class Members:
             '/rangkiang.members.v1.Members/GetOwnMember',
             rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberRequest.SerializeToString,
             rangkiang_dot_members_dot_v1_dot_cards__pb2.GetOwnMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnConsents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListOwnConsents',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnConsentsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerOwnConsent(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/AnswerOwnConsent',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerOwnConsentReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListOwnDataRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListOwnDataRequests',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddOwnDataRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/AddOwnDataRequest',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportOwnMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ExportOwnMember',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDataRequests(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ListDataRequests',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddDataRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/AddDataRequest',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AnswerDataRequest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/AnswerDataRequest',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AnswerDataRequestReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.members.v1.Members/ExportMember',
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -10,6 +10,7 @@ from rangkiang.members.v1 import cards_pb2 as _cards_pb2
 from rangkiang.members.v1 import events_pb2 as _events_pb2
 from rangkiang.members.v1 import members_pb2 as _members_pb2
 from rangkiang.members.v1 import people_pb2 as _people_pb2
+from rangkiang.members.v1 import requests_pb2 as _requests_pb2
 from rangkiang.members.v1 import sign_in_pb2 as _sign_in_pb2
 from rangkiang.members.v1 import staff_pb2 as _staff_pb2
 import abc as _abc_1
@@ -105,6 +106,24 @@ class MembersStub:
     """What a scanned code is."""
     GetOwnMember: _grpc.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]
     """The caller's own membership."""
+    ListOwnConsents: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnConsentsRequest, _requests_pb2.ListOwnConsentsReply]
+    """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+    AnswerOwnConsent: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]
+    """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+    ListOwnDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
+    """The caller's requests about their own data."""
+    AddOwnDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]
+    """Records a request of the caller about their own data."""
+    ExportOwnMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportMemberReply]
+    """Everything that members keeps about the caller."""
+    ListDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
+    """Requests of members about their own data."""
+    AddDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]
+    """Records a request that a member made at the desk or on paper."""
+    AnswerDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]
+    """Says that a request was done or refused, and why."""
+    ExportMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportMemberRequest, _requests_pb2.ExportMemberReply]
+    """Everything that members keeps about a member, for a copy that they asked for."""
     MakeSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]
     """Makes a code with which a member sets a password."""
     UseSlip: _grpc.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]
@@ -185,6 +204,24 @@ class MembersAsyncStub(MembersStub):
     """What a scanned code is."""
     GetOwnMember: _aio.UnaryUnaryMultiCallable[_cards_pb2.GetOwnMemberRequest, _cards_pb2.GetOwnMemberReply]  # type: ignore[assignment]
     """The caller's own membership."""
+    ListOwnConsents: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnConsentsRequest, _requests_pb2.ListOwnConsentsReply]  # type: ignore[assignment]
+    """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+    AnswerOwnConsent: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]  # type: ignore[assignment]
+    """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+    ListOwnDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
+    """The caller's requests about their own data."""
+    AddOwnDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]  # type: ignore[assignment]
+    """Records a request of the caller about their own data."""
+    ExportOwnMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportMemberReply]  # type: ignore[assignment]
+    """Everything that members keeps about the caller."""
+    ListDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
+    """Requests of members about their own data."""
+    AddDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]  # type: ignore[assignment]
+    """Records a request that a member made at the desk or on paper."""
+    AnswerDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerDataRequestRequest, _requests_pb2.AnswerDataRequestReply]  # type: ignore[assignment]
+    """Says that a request was done or refused, and why."""
+    ExportMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportMemberRequest, _requests_pb2.ExportMemberReply]  # type: ignore[assignment]
+    """Everything that members keeps about a member, for a copy that they asked for."""
     MakeSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.MakeSlipRequest, _cards_pb2.MakeSlipReply]  # type: ignore[assignment]
     """Makes a code with which a member sets a password."""
     UseSlip: _aio.UnaryUnaryMultiCallable[_cards_pb2.UseSlipRequest, _cards_pb2.UseSlipReply]  # type: ignore[assignment]
@@ -460,6 +497,78 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_cards_pb2.GetOwnMemberReply, _abc.Awaitable[_cards_pb2.GetOwnMemberReply]]:
         """The caller's own membership."""
+
+    @_abc_1.abstractmethod
+    def ListOwnConsents(
+        self,
+        request: _requests_pb2.ListOwnConsentsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.ListOwnConsentsReply, _abc.Awaitable[_requests_pb2.ListOwnConsentsReply]]:
+        """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
+
+    @_abc_1.abstractmethod
+    def AnswerOwnConsent(
+        self,
+        request: _requests_pb2.AnswerOwnConsentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.AnswerOwnConsentReply, _abc.Awaitable[_requests_pb2.AnswerOwnConsentReply]]:
+        """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
+
+    @_abc_1.abstractmethod
+    def ListOwnDataRequests(
+        self,
+        request: _requests_pb2.ListOwnDataRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.ListDataRequestsReply, _abc.Awaitable[_requests_pb2.ListDataRequestsReply]]:
+        """The caller's requests about their own data."""
+
+    @_abc_1.abstractmethod
+    def AddOwnDataRequest(
+        self,
+        request: _requests_pb2.AddDataRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.AddDataRequestReply, _abc.Awaitable[_requests_pb2.AddDataRequestReply]]:
+        """Records a request of the caller about their own data."""
+
+    @_abc_1.abstractmethod
+    def ExportOwnMember(
+        self,
+        request: _requests_pb2.ExportOwnMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.ExportMemberReply, _abc.Awaitable[_requests_pb2.ExportMemberReply]]:
+        """Everything that members keeps about the caller."""
+
+    @_abc_1.abstractmethod
+    def ListDataRequests(
+        self,
+        request: _requests_pb2.ListDataRequestsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.ListDataRequestsReply, _abc.Awaitable[_requests_pb2.ListDataRequestsReply]]:
+        """Requests of members about their own data."""
+
+    @_abc_1.abstractmethod
+    def AddDataRequest(
+        self,
+        request: _requests_pb2.AddDataRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.AddDataRequestReply, _abc.Awaitable[_requests_pb2.AddDataRequestReply]]:
+        """Records a request that a member made at the desk or on paper."""
+
+    @_abc_1.abstractmethod
+    def AnswerDataRequest(
+        self,
+        request: _requests_pb2.AnswerDataRequestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.AnswerDataRequestReply, _abc.Awaitable[_requests_pb2.AnswerDataRequestReply]]:
+        """Says that a request was done or refused, and why."""
+
+    @_abc_1.abstractmethod
+    def ExportMember(
+        self,
+        request: _requests_pb2.ExportMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_requests_pb2.ExportMemberReply, _abc.Awaitable[_requests_pb2.ExportMemberReply]]:
+        """Everything that members keeps about a member, for a copy that they asked for."""
 
     @_abc_1.abstractmethod
     def MakeSlip(

@@ -19,7 +19,7 @@ from chassis import audit, clock
 from chassis.context import Context
 from chassis.errors import Refusal, Refused
 from chassis.sql import insert_ignore
-from services.members.people import facts, loans, store
+from services.members.people import facts, loans, requests, store
 from services.members.people.drafts import COLUMNS
 from services.members.people.merging import close_account
 from services.members.tables import (
@@ -123,6 +123,7 @@ def _empty(session: Session, member: Member) -> None:
     """Destroy the key, empty the row, and delete the rows that belong to a member."""
     for table in _ROWS:
         session.execute(delete(table).where(table.member_id == member.id))
+    requests.close_erased(session, member.id)
     session.execute(delete(Merge).where(or_(Merge.kept_id == member.id, Merge.merged_id == member.id)))
     session.execute(update(Member).where(Member.guardian_id == member.id).values(guardian_id=None))
     close_account(session, member.id)

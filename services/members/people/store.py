@@ -158,7 +158,7 @@ def change(
     category = next((one for one in known if one.code == after["category"]), None)
     if category is None:
         problems.append(categories.unknown_category(known, after["category"]))
-    else:
+    elif given:  # a consent is noted whatever the fields are
         problems += refusals(Facts(str(member.id), after, category, clock.now().date()))
     if "guardian_id" in given:
         problems += _check_guardian(session, member.institution_id, given)

@@ -10,6 +10,7 @@ from rangkiang.common.v1.token_state_pb2 import GetTokenStateReply, GetTokenStat
 from rangkiang.members.v1.members_pb2_grpc import MembersServicer
 from services.members.keys import Keys, public_keys
 from services.members.rpc.cards import CardMethods
+from services.members.rpc.requests import RequestMethods
 from services.members.rpc.sign_in import SignInMethods
 from services.members.rpc.staff import StaffMethods
 from services.members.rpc.standing import StandingMethods
@@ -19,7 +20,7 @@ from services.members.sign_in.sessions import revoked
 TOKENS = system("tokens")
 
 
-class Members(SignInMethods, StaffMethods, CardMethods, StandingMethods, MembersServicer):
+class Members(SignInMethods, StaffMethods, CardMethods, RequestMethods, StandingMethods, MembersServicer):
     """The servicer of the whole contract."""
 
     def GetTokenState(self, request: GetTokenStateRequest, context: grpc.ServicerContext) -> GetTokenStateReply:

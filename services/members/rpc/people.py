@@ -22,7 +22,7 @@ from services.members.people import categories, sealed, search, store, values
 from services.members.people.drafts import GivenConsent
 from services.members.people.facts import day_text, open_blocks
 from services.members.people.store import Details, NewMember
-from services.members.tables import Member
+from services.members.tables import Consent, Member
 
 _SINGLE = tuple(
     field.name for field in wire.MemberFields.DESCRIPTOR.fields if field.name not in ("guardian", "responsible")
@@ -259,17 +259,7 @@ def member_message(details: Details) -> wire.Member:
         evidence=[
             wire.Evidence(kind=seen.kind, seen_by=seen.seen_by, at=timestamp(seen.at)) for seen in details.evidence
         ],
-        consents=[
-            wire.Consent(
-                purpose=one.purpose,
-                text_version=one.text_version,
-                given=one.given,
-                how=one.how,
-                by_guardian=one.by_guardian,
-                at=timestamp(one.at),
-            )
-            for one in details.consents
-        ],
+        consents=[consent_message(one) for one in details.consents],
         merges=[
             wire.Merge(id=str(merge.id), merged_id=str(merge.merged_id), at=timestamp(merge.at))
             for merge in details.merges
@@ -291,6 +281,17 @@ def member_message(details: Details) -> wire.Member:
             wire.Contact(**{name: contact[name] for name in ("nik", "phone", "email", "address", "birth_date")})
         )
     return message
+
+
+def consent_message(consent: Consent) -> wire.Consent:
+    return wire.Consent(
+        purpose=consent.purpose,
+        text_version=consent.text_version,
+        given=consent.given,
+        how=consent.how,
+        by_guardian=consent.by_guardian,
+        at=timestamp(consent.at),
+    )
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

@@ -222,6 +222,38 @@ class Consent(Table):
     at: Mapped[datetime]
 
 
+class DataRequest(Table):
+    """What a member asked about their own data. After an erasure it still shows when it came and was answered.
+
+    kind        access, correction or erasure
+    how         as in consents
+    text        what the member wrote, sealed under their key; empty without
+    answer      of the library, sealed likewise
+    outcome     done or refused; "" while it is open
+    due_at      72 hours after `received_at` (UU PDP 27/2022)
+    """
+
+    __tablename__ = "data_requests"
+    __table_args__ = (
+        Index("data_requests_member", "member_id"),
+        Index("data_requests_open", "institution_id", "outcome", "due_at"),
+    )
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    institution_id: Mapped[UUID]
+    member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    how: Mapped[str] = mapped_column(String(16))
+    by_guardian: Mapped[bool]
+    text: Mapped[bytes]
+    received_at: Mapped[datetime]
+    due_at: Mapped[datetime]
+    recorded_by: Mapped[str] = mapped_column(String(128))
+    outcome: Mapped[str] = mapped_column(String(16))
+    answer: Mapped[bytes]
+    answered_at: Mapped[datetime | None]
+    answered_by: Mapped[str] = mapped_column(String(128))
+
+
 class Merge(Table):
     """A membership that was merged into another of the same person.
 

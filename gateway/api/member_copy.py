@@ -1,0 +1,67 @@
+"""A copy of all that is kept about one member, for the member: one JSON document."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import Response
+
+from chassis import clock
+from chassis.errors import Forbidden, NotFound, TooLate, Unavailable
+from gateway.api.loan_models import loan_model
+from gateway.api.serializers import plain
+from gateway.clients import call, circulation, members
+from rangkiang.circulation.v1 import loans_pb2
+from rangkiang.members.v1 import requests_pb2 as wire
+
+_PAGE, _MOST = 500, 50_000
+
+
+async def own_copy(request: Request) -> dict[str, Any]:
+    """Return what members keeps about the caller, and the caller's open loans."""
+    reply = await call(request, members(request).ExportOwnMember, wire.ExportOwnMemberRequest())
+    try:
+        own = await call(request, circulation(request).ListOwnLoans, loans_pb2.ListOwnLoansRequest())
+    except NotFound:
+        return _document(reply, [])
+    except (Unavailable, TooLate):
+        return _document(reply, None)
+    return _document(reply, list(own.loans))
+
+
+async def copy_of(request: Request, member_id: str) -> dict[str, Any]:
+    """Return what is kept about a member, with the loans of their history."""
+    reply = await call(request, members(request).ExportMember, wire.ExportMemberRequest(id=member_id))
+    message = loans_pb2.ListLoansRequest(member=reply.member.id, with_returned=True, limit=_PAGE)
+    loans: list[loans_pb2.Loan] = []
+    try:
+        while len(loans) < _MOST:
+            page = await call(request, circulation(request).ListLoans, message)
+            loans += page.loans
+            message.cursor = page.cursor
+            if not page.cursor:
+                break
+    except NotFound:
+        pass
+    except (Unavailable, TooLate, Forbidden):
+        return _document(reply, None)
+    return _document(reply, loans)
+
+
+def _document(reply: wire.ExportMemberReply, loans: list[loans_pb2.Loan] | None) -> dict[str, Any]:
+    """`loans` is null when circulation does not answer: nobody takes the copy for a complete one."""
+    return {
+        "made_at": clock.now().isoformat(timespec="seconds"),
+        "member": plain(reply.member),
+        "data_requests": [plain(row) for row in reply.requests],
+        "loans": None if loans is None else [loan_model(loan).model_dump(mode="json") for loan in loans],
+    }
+
+
+def as_file(document: dict[str, Any]) -> Response:
+    """Respond with the document as a download, which no cache stores and whose name says nothing."""
+    headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="data.json"'}
+    content = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    return Response(content, media_type="application/json", headers=headers)

@@ -1,0 +1,181 @@
+"""Requests of members about their own data, and the time by which each is due."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.errors import Invalid, NotFound, Refusal, Refused
+from chassis.ids import new_id, parse_id
+from services.members.people import loans, sealed, store, values
+from services.members.people.values import Rejected
+from services.members.sealing import MasterKey
+from services.members.tables import DataRequest, Member
+
+KINDS = ("access", "correction", "erasure")
+OUTCOMES = ("done", "refused")
+DUE = timedelta(hours=72)  # 3 × 24 hours: UU PDP 27/2022
+MOST_OPEN = 10  # of one member
+MOST_LISTED = 200
+_LONGEST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A request with its sealed texts in the clear."""
+
+    row: DataRequest
+    text: str
+    answer: str
+
+
+def add(
+    session: Session, member_id: str, kind: str, *, text: str, how: str, by_guardian: bool, context: Context,
+    master: MasterKey,
+) -> DataRequest:  # fmt: skip
+    """Record a request; it is due 72 hours from now.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+            Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, MEMBER_FIELD_UNREADABLE
+            Refused   MEMBER_MERGED, DATA_REQUESTS_TOO_MANY
+    """
+    member = store.locked(session, member_id)
+    checks = {
+        "kind": (values.choice(KINDS), kind or "?"),
+        "how": (values.choice(values.CONSENT_WAYS), how or "?"),
+        "text": (values.text(_LONGEST, lines=True), text),
+    }
+    cleaned = _cleaned(checks)
+    open_requests = session.scalar(
+        select(func.count()).where(DataRequest.member_id == member.id, DataRequest.outcome == "")
+    )
+    if (open_requests or 0) >= MOST_OPEN:
+        raise Refused("DATA_REQUESTS_TOO_MANY", most=MOST_OPEN)
+    now = clock.now()
+    row = DataRequest(
+        id=new_id(), institution_id=member.institution_id, member_id=member.id, kind=cleaned["kind"],
+        how=cleaned["how"], by_guardian=by_guardian, text=b"", received_at=now, due_at=now + DUE,
+        recorded_by=context.actor, outcome="", answer=b"", answered_at=None, answered_by="",
+    )  # fmt: skip
+    row.text = _seal(member, row, cleaned["text"], master)
+    session.add(row)
+    audit.record(
+        session, context, "members.add_data_request", kind="member", object_id=member.id,
+        facts={"request": str(row.id), "kind": row.kind, "how": row.how},
+    )  # fmt: skip
+    return row
+
+
+def answer(
+    session: Session, request_id: str, outcome: str, *, text: str, context: Context, master: MasterKey
+) -> DataRequest:
+    """Say that a request was done or refused. An erasure is done by erasing the member, which answers it.
+
+    raises  NotFound  DATA_REQUEST_NOT_FOUND
+            Invalid   MEMBER_FIELD_NOT_A_CHOICE, MEMBER_FIELD_TOO_LONG, MEMBER_FIELD_UNREADABLE
+            Refused   DATA_REQUEST_ANSWERED, DATA_REQUEST_WITHOUT_REASON, DATA_REQUEST_NOT_ERASED
+    """
+    row = session.get(DataRequest, _request_id(request_id), with_for_update=True)
+    if row is None:
+        raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40])
+    if row.answered_at is not None:
+        raise Refused("DATA_REQUEST_ANSWERED", answered_at=row.answered_at.isoformat(timespec="minutes"))
+    checks = {
+        "outcome": (values.choice(OUTCOMES), outcome or "?"),
+        "answer": (values.text(_LONGEST, lines=True), text),
+    }
+    cleaned = _cleaned(checks)
+    if cleaned["outcome"] == "refused" and not cleaned["answer"]:
+        raise Refused("DATA_REQUEST_WITHOUT_REASON", field="answer")
+    if row.kind == "erasure" and cleaned["outcome"] == "done":
+        raise Refused("DATA_REQUEST_NOT_ERASED")
+    member = session.get_one(Member, row.member_id)
+    row.outcome, row.answered_at, row.answered_by = cleaned["outcome"], clock.now(), context.actor
+    row.answer = _seal(member, row, cleaned["answer"], master)
+    audit.record(
+        session, context, "members.answer_data_request", kind="member", object_id=row.member_id,
+        facts={"request": str(row.id), "kind": row.kind, "outcome": row.outcome},
+    )  # fmt: skip
+    return row
+
+
+def of_member(session: Session, member_id: str, *, master: MasterKey) -> list[Opened]:
+    """Return the requests of a member and of those merged into them: the open ones, then the newest answers.
+
+    raises  NotFound  MEMBER_NOT_FOUND
+    """
+    member = store.get(session, member_id)
+    ids = [member.id, *(merged.id for merged in loans.merged_into(session, member.id))]
+    rows = session.scalars(
+        select(DataRequest)
+        .where(DataRequest.member_id.in_(ids))
+        .order_by(DataRequest.outcome != "", DataRequest.answered_at.desc(), DataRequest.due_at)
+        .limit(MOST_LISTED)
+    )
+    return _opened(session, rows.all(), master)
+
+
+def open_ones(session: Session, institution_id: UUID, *, master: MasterKey) -> tuple[list[Opened], bool]:
+    """Return the open requests of an institution, the first due first, and whether there are more than are listed."""
+    rows = session.scalars(
+        select(DataRequest)
+        .where(DataRequest.institution_id == institution_id, DataRequest.outcome == "")
+        .order_by(DataRequest.due_at, DataRequest.id)
+        .limit(MOST_LISTED + 1)
+    ).all()
+    return _opened(session, rows[:MOST_LISTED], master), len(rows) > MOST_LISTED
+
+
+def close_erased(session: Session, member_id: UUID) -> None:
+    """Answer the open requests of a member who is being erased, and empty the texts of all."""
+    mine = DataRequest.member_id == member_id
+    session.execute(
+        update(DataRequest).where(mine, DataRequest.outcome == "").values(outcome="done", answered_at=clock.now())
+    )
+    session.execute(update(DataRequest).where(mine).values(text=b"", answer=b""))
+
+
+def _opened(session: Session, rows: Sequence[DataRequest], master: MasterKey) -> list[Opened]:
+    ids = {row.member_id for row in rows}
+    members = {one.id: one for one in session.scalars(select(Member).where(Member.id.in_(ids)))}
+    return [
+        Opened(
+            row,
+            text=_open(members[row.member_id], row, row.text, master),
+            answer=_open(members[row.member_id], row, row.answer, master),
+        )
+        for row in rows
+    ]
+
+
+def _seal(member: Member, row: DataRequest, text: str, master: MasterKey) -> bytes:
+    return sealed.key_of(member, master).seal(text.encode(), use=f"request/{row.id}") if text else b""
+
+
+def _open(member: Member, row: DataRequest, value: bytes, master: MasterKey) -> str:
+    return sealed.key_of(member, master).open(value, use=f"request/{row.id}").decode() if value else ""
+
+
+def _cleaned(checks: dict[str, tuple[Callable[[str], str], str]]) -> dict[str, str]:
+    cleaned, problems = dict[str, str](), list[Refusal]()
+    for field, (check, value) in checks.items():
+        try:
+            cleaned[field] = check(value)
+        except Rejected as problem:
+            problems.append(Refusal(problem.reason, field=field, **problem.facts))
+    store.raise_all(problems)
+    return cleaned
+
+
+def _request_id(request_id: str) -> UUID:
+    try:
+        return parse_id(request_id)
+    except Invalid:
+        raise NotFound("DATA_REQUEST_NOT_FOUND", id=request_id[:40]) from None

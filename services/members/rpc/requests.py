@@ -1,0 +1,168 @@
+"""Methods of members' own data: consents, requests with their time, and copies of everything that is kept."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import grpc
+
+from chassis import rpc
+from chassis.context import Context
+from chassis.idempotency import once
+from chassis.ids import parse_id
+from rangkiang.members.v1 import requests_pb2 as wire
+from services.members.people import consents, requests, store
+from services.members.people.requests import Opened
+from services.members.rpc.people import PeopleMethods, consent_message, member_message, timestamp
+
+_WEB = "web"
+
+
+class RequestMethods(PeopleMethods):
+    """The part of the servicer that answers what members may ask about their data."""
+
+    def ListOwnConsents(
+        self, _request: wire.ListOwnConsentsRequest, context: grpc.ServicerContext
+    ) -> wire.ListOwnConsentsReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            people = consents.own(session, caller.actor, master=self._keys.master)
+        return wire.ListOwnConsentsReply(
+            people=[
+                wire.PersonConsents(
+                    member_id=str(one.member.id),
+                    name=one.member.name,
+                    is_child=one.is_child,
+                    consents=[consent_message(answer) for answer in one.answers],
+                )
+                for one in people
+            ]
+        )
+
+    def AnswerOwnConsent(
+        self, request: wire.AnswerOwnConsentRequest, context: grpc.ServicerContext
+    ) -> wire.AnswerOwnConsentReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.AnswerOwnConsentReply:
+                consents.answer(
+                    session,
+                    caller.actor,
+                    request.member_id,
+                    purpose=request.purpose,
+                    text_version=request.text_version,
+                    given=request.given,
+                    context=caller,
+                    master=master,
+                )
+                return wire.AnswerOwnConsentReply()
+
+            return once(session, caller, request, wire.AnswerOwnConsentReply, act)
+
+    def ListOwnDataRequests(
+        self, _request: wire.ListOwnDataRequestsRequest, context: grpc.ServicerContext
+    ) -> wire.ListDataRequestsReply:
+        caller = rpc.context(context)
+        with self._database.reading(caller) as session:
+            rows = requests.of_member(session, caller.actor, master=self._keys.master)
+        return wire.ListDataRequestsReply(requests=[_message(row) for row in rows])
+
+    def AddOwnDataRequest(
+        self, request: wire.AddDataRequestRequest, context: grpc.ServicerContext
+    ) -> wire.AddDataRequestReply:
+        caller = rpc.context(context)
+        return self._add(request, caller, member_id=caller.actor, how=_WEB, by_guardian=False)
+
+    def AddDataRequest(
+        self, request: wire.AddDataRequestRequest, context: grpc.ServicerContext
+    ) -> wire.AddDataRequestReply:
+        return self._add(
+            request, rpc.context(context), member_id=request.id, how=request.how, by_guardian=request.by_guardian
+        )
+
+    def _add(
+        self, request: wire.AddDataRequestRequest, caller: Context, *, member_id: str, how: str, by_guardian: bool
+    ) -> wire.AddDataRequestReply:
+        master = self._keys.master
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.AddDataRequestReply:
+                row = requests.add(
+                    session,
+                    member_id,
+                    request.kind,
+                    text=request.text,
+                    how=how,
+                    by_guardian=by_guardian,
+                    context=caller,
+                    master=master,
+                )
+                return wire.AddDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
+
+            return once(session, caller, request, wire.AddDataRequestReply, act)
+
+    def ListDataRequests(
+        self, request: wire.ListDataRequestsRequest, context: grpc.ServicerContext
+    ) -> wire.ListDataRequestsReply:
+        caller, master = rpc.context(context), self._keys.master
+        has_more = False
+        with self._database.reading(caller) as session:
+            if request.id:
+                rows = requests.of_member(session, request.id, master=master)
+            else:
+                rows, has_more = requests.open_ones(session, parse_id(caller.institution), master=master)
+        for member_id in {row.row.member_id for row in rows}:
+            self._looks.record(caller, "members.read_data_requests", kind="member", object_id=member_id)
+        return wire.ListDataRequestsReply(requests=[_message(row) for row in rows], has_more=has_more)
+
+    def AnswerDataRequest(
+        self, request: wire.AnswerDataRequestRequest, context: grpc.ServicerContext
+    ) -> wire.AnswerDataRequestReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.AnswerDataRequestReply:
+                row = requests.answer(
+                    session, request.id, request.outcome, text=request.answer, context=caller, master=master
+                )
+                return wire.AnswerDataRequestReply(id=str(row.id))
+
+            return once(session, caller, request, wire.AnswerDataRequestReply, act)
+
+    def ExportMember(self, request: wire.ExportMemberRequest, context: grpc.ServicerContext) -> wire.ExportMemberReply:
+        return self._export(rpc.context(context), request.id)
+
+    def ExportOwnMember(
+        self, _request: wire.ExportOwnMemberRequest, context: grpc.ServicerContext
+    ) -> wire.ExportMemberReply:
+        caller = rpc.context(context)
+        reply = self._export(replace(caller, scopes=caller.scopes | {"members.contact"}), caller.actor)
+        # As on the member's page: notes of the desk are in the copy that the desk makes.
+        reply.member.note = ""
+        return reply
+
+    def _export(self, caller: Context, member_id: str) -> wire.ExportMemberReply:
+        master = self._keys.master
+        with self._database.reading(caller) as session:
+            details = store.read(session, member_id, context=caller, master=master)
+            rows = requests.of_member(session, member_id, master=master)
+        self._looks.record(caller, "members.export", kind="member", object_id=details.member.id)
+        return wire.ExportMemberReply(member=member_message(details), requests=[_message(row) for row in rows])
+
+
+def _message(opened: Opened) -> wire.DataRequest:
+    row = opened.row
+    return wire.DataRequest(
+        id=str(row.id),
+        member_id=str(row.member_id),
+        kind=row.kind,
+        how=row.how,
+        by_guardian=row.by_guardian,
+        text=opened.text,
+        received_at=timestamp(row.received_at),
+        due_at=timestamp(row.due_at),
+        answered_at=timestamp(row.answered_at),
+        outcome=row.outcome,
+        answer=opened.answer,
+    )
