@@ -1,4 +1,4 @@
-"""Jobs of members: deletion of sessions, links, failed attempts and returned loans; erasures after a restore."""
+"""Jobs of members: letters for search, deletion of old rows, and erasures after a restore."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
-from services.members.people import erasure, loans
+from services.members.people import erasure, loans, search
 from services.members.sign_in import attempts, sessions
 
 
@@ -22,6 +22,14 @@ def delete_old_rows(resources: Resources, _stop: threading.Event) -> None:
         attempts.forget_old(session)
         sessions.forget_old(session)
         loans.forget_returned(session)
+
+
+def fill_letters(resources: Resources, stop: threading.Event) -> None:
+    """Fill in what search needs in the rows that a release before 0.4 wrote, some members at a time."""
+    while not stop.is_set():
+        with resources.database.transaction(system("letters")) as session:
+            if not search.fill_letters(session):
+                return
 
 
 log = logging.getLogger(__name__)

@@ -69,5 +69,11 @@ SERVICE = Service(
             lease="forgetting",
             every_seconds=86_400,
         ),
+        Job(
+            name="letters",
+            run="services.members.jobs:fill_letters",
+            lease="letters",
+            every_seconds=3_600,
+        ),
     ),
 )

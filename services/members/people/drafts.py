@@ -94,7 +94,8 @@ def word_rows(values: Mapping[str, str], *, institution_id: UUID, member_id: UUI
     name = values.get("name", "")
     texts = (values.get("school", ""), values.get("group", ""), values.get("responsible_name", ""))
     name_key, words = names.stored_words(name, *texts)
-    row = {"institution_id": institution_id, "name_key": name_key, "member_id": member_id}
+    row: dict[str, Any] = {"institution_id": institution_id, "name_key": name_key, "member_id": member_id}
+    row["letters"] = names.letters_of(words)
     return [{**row, "word": word} for word in sorted(words)]
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
+from zlib import crc32
 
 LONGEST_WORD = 32
 LONGEST_NAME_KEY = 24
@@ -50,6 +52,7 @@ _NAMES = {
 _LETTERS = (("oe", "u"), ("dj", "j"), ("tj", "c"), ("sj", "sy"), ("nj", "ny"), ("q", "k"), ("ch", "kh"))
 _DOUBLE = re.compile(r"([a-z])\1+")
 _Y_AFTER_CONSONANT = re.compile(r"(?<=[b-df-hj-np-tv-xz])y")
+_FIRST = "0123456789abcdefghijklmnopqrstuvwxyz"
 _APART = re.compile(r"[^\w]+|_+")
 _APOSTROPHES = re.compile(r"['’‘`ʻʼ]")
 
@@ -122,6 +125,26 @@ def stored_words(name: str, *more: str) -> tuple[str, set[str]]:
     folded = list(dict.fromkeys(_VARIANTS.get(word, word) for word in spelt if word))[:MOST_WORDS]
     words = {*folded, *filter(None, spelt[:MOST_WORDS]), *(word for text in more if text for word in words_of(text))}
     return " ".join(folded)[:LONGEST_NAME_KEY].rstrip(), words
+
+
+def letters_of(words: Iterable[str]) -> int:
+    """Return 63 bits that say with which letters these words begin.
+
+    Bits 0 to 35 are the first characters 0-9 and a-z, bit 36 any other one, bits 37 to 62 a hash of the first two
+    characters. So whoever lacks a bit of a searched word has no word with its beginning.
+    """
+    bits = 0
+    for word in words:
+        position = _FIRST.find(word[0])
+        bits |= 1 << (position if position >= 0 else len(_FIRST))
+        if len(word) > 1:
+            bits |= 1 << (len(_FIRST) + 1 + crc32(word[:2].encode()) % 26)
+    return bits
+
+
+def is_one_letter(word: str) -> bool:
+    """Return whether `letters_of` says exactly which words begin with this one."""
+    return len(word) == 1 and word in _FIRST
 
 
 def query_words(query: str) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, exists, func, select
+from sqlalchemy import ColumnElement, and_, exists, func, or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from chassis.errors import Invalid
@@ -97,8 +97,8 @@ def _by_number(session: Session, institution_id: UUID, query: str) -> list[UUID]
 def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[UUID], bool]:
     """Return the members whose words begin with each word of the query, by name, and whether there are more.
 
-    It reads the words of the rarest beginning in order, and looks up the others: in a list of their members where that
-    is short, else for each member.
+    It reads the words of the rarest beginning in order, leaves out members without the first letters of the others, and
+    looks the others up: in a list of their members where that is short, else for each member that is left.
     """
     words = names.query_words(query)
     if not words:
@@ -108,13 +108,20 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     statement = select(MemberWord.member_id, MemberWord.name_key).where(
         MemberWord.institution_id == institution_id, _begins(MemberWord, first)
     )
+    is_old_row = MemberWord.letters == 0
+    if others:
+        letters = names.letters_of(others)
+        statement = statement.where(or_(MemberWord.letters.bitwise_and(letters) == letters, is_old_row))
     for word in others:
         other: Any = aliased(MemberWord)
         range_ = (other.institution_id == institution_id, _begins(other, word))
-        if sizes.get(word, _MOST_COMPARED) < min(_MOST_COMPARED, _LIST_WORTH * sizes.get(first, 0)):
+        has_word = exists().where(other.member_id == MemberWord.member_id, *range_)
+        if names.is_one_letter(word):
+            statement = statement.where(or_(~is_old_row, has_word))
+        elif sizes.get(word, _MOST_COMPARED) < min(_MOST_COMPARED, _LIST_WORTH * sizes.get(first, 0)):
             statement = statement.where(MemberWord.member_id.in_(select(other.member_id).where(*range_)))
         else:
-            statement = statement.where(exists().where(other.member_id == MemberWord.member_id, *range_))
+            statement = statement.where(has_word)
     rows = session.execute(
         statement.order_by(MemberWord.word, MemberWord.name_key, MemberWord.member_id).limit(_MOST_READ)
     ).all()
@@ -122,6 +129,20 @@ def _by_words(session: Session, institution_id: UUID, query: str) -> tuple[list[
     ordered = {row.member_id: row.name_key for row in reversed(rows)}
     ids = sorted(ordered, key=lambda member_id: (ordered[member_id], member_id))
     return ids[: MOST_COUNTED + 1], len(rows) == _MOST_READ
+
+
+def fill_letters(session: Session, *, most: int = 500) -> int:
+    """Fill in the letters of the rows of up to so many members; return how many members had none."""
+    ids = session.scalars(select(MemberWord.member_id).where(MemberWord.letters == 0).distinct().limit(most)).all()
+    words = dict[UUID, list[str]]()
+    rows = session.execute(select(MemberWord.member_id, MemberWord.word).where(MemberWord.member_id.in_(ids)))
+    for row in rows:
+        words.setdefault(row.member_id, []).append(row.word)
+    for member_id, own in words.items():
+        session.execute(
+            update(MemberWord).where(MemberWord.member_id == member_id).values(letters=names.letters_of(own))
+        )
+    return len(ids)
 
 
 def _sizes(session: Session, institution_id: UUID, words: list[str]) -> dict[str, int]:

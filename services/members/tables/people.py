@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import JSON, Date, ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from chassis.db import BigNumber
 from services.members.tables.base import Table
 
 
@@ -124,6 +125,8 @@ class MemberWord(Table):
     """A folded word that finds a member.
 
     name_key  beginning of the folded name, so that the members of a word come in the order of names
+    letters   names.letters_of all words of the member: most of those who lack another searched word are known by it;
+              0 in rows that an earlier release wrote, until the job `letters` fills it in
     """
 
     __tablename__ = "member_words"
@@ -132,6 +135,7 @@ class MemberWord(Table):
     word: Mapped[str] = mapped_column(String(32), primary_key=True)
     name_key: Mapped[str] = mapped_column(String(24), primary_key=True)
     member_id: Mapped[UUID] = mapped_column(ForeignKey("members.id"), primary_key=True)
+    letters: Mapped[int] = mapped_column(BigNumber, server_default="0")
 
 
 class MemberLookup(Table):

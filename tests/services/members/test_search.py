@@ -1,0 +1,65 @@
+"""Searches by several words: beginnings of one letter, and rows of a release that had no letters."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from chassis.db import Database
+from services.members.people import names, search
+from tests.services.members.conftest import TEST, Office
+from tests.services.members.desk import Desk
+
+PEOPLE = ("Siti Rahma", "Sri Ramadhani", "Muhammad Yusuf", "Maya Sari", "Ahmad Siddiq", "Éva Ñiguez", "Åsa 1")
+WORDS = st.text("ab1éñ", min_size=1, max_size=4)
+
+
+@pytest.fixture
+def desk(office: Office) -> Desk:
+    desk = Desk(office)
+    for name in PEOPLE:
+        desk.register(name, school="SMAN 12 Solok", group="X IPA 3")
+    return desk
+
+
+@given(words=st.lists(WORDS, min_size=1, max_size=6), prefix=WORDS)
+def test_whoever_has_a_word_of_a_beginning_has_its_letters(words: list[str], prefix: str) -> None:
+    letters, wanted = names.letters_of(words), names.letters_of([prefix])
+    assert 0 < letters < 2**63
+    has_word = any(word.startswith(prefix) for word in words)
+    if has_word:
+        assert letters & wanted == wanted
+    if names.is_one_letter(prefix):
+        assert has_word == (letters & wanted == wanted)
+
+
+def test_every_beginning_of_every_word_finds_its_member(desk: Desk, database: Database) -> None:
+    queries = [
+        " ".join(word[:length] for word in reversed(name.split()))
+        for name, length in itertools.product(PEOPLE, (1, 2, 3, 9))
+    ]
+    queries += ["s m", "s r 12", "sman 1 x 3", "x y", "ra 3 sma", "e 1 n", "sm ra mu", "a a"]
+    results = {query: desk.names(query) for query in queries}
+    for name, length in itertools.product(PEOPLE, (1, 2, 3, 9)):
+        assert name in results[" ".join(word[:length] for word in reversed(name.split()))]
+    assert results["s r 12"] == ["Siti Rahma", "Sri Ramadhani"]
+    assert results["x y"] == ["Muhammad Yusuf"]
+    # Rows as a release without letters wrote them.
+    with database.transaction(TEST) as session:
+        session.execute(text("UPDATE member_words SET letters = 0"))
+    assert {query: desk.names(query) for query in queries} == results
+    with database.transaction(TEST) as session:
+        assert [search.fill_letters(session, most=5) for _ in range(3)] == [5, 2, 0]
+    with database.reading(TEST) as session:
+        assert not session.scalar(text("SELECT count(*) FROM member_words WHERE letters = 0"))
+    assert {query: desk.names(query) for query in queries} == results
+
+
+def test_a_changed_name_changes_the_letters(desk: Desk) -> None:
+    (member,) = desk.find("maya s").members
+    desk.change(member.id, 1, name="Maya Qadri")
+    assert desk.names("m q") == ["Maya Qadri"]
