@@ -6,6 +6,7 @@ few renames; a file beside each database makes every process refuse it until the
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -27,11 +28,13 @@ from chassis.jobs import jobs_of
 from chassis.lease import holder_of
 from chassis.migrate import migrate
 from chassis.output import bar_for
-from chassis.service import Resources, Service
+from chassis.service import Erasure, Resources, Service
 from chassis.settings import Settings
 from chassis.snapshots import check_file, first_line, run_tool, sync
 from chassis.sqlite import RESTORING
 from chassis.urls import resolve
+
+log = logging.getLogger(__name__)
 
 RESTORE = system("restore")
 NEW, REPLACED = ".new", ".replaced"  # a SQLite file that is being prepared; one that was replaced
@@ -96,10 +99,11 @@ def restore_backup(
         is_copied = any(copy.service == name for copy in manifest.databases)
         if not target.is_empty() and not (replace and is_copied):
             raise Invalid("DATABASE_NOT_EMPTY" if is_copied else "BACKUP_LACKS_DATABASE", service=name)
+    erasures = tuple(_known_erasures(settings, services))
     chosen = [(targets[copy.service], copy) for copy in manifest.databases]
     try:
         for target, copy in chosen:
-            _prepare(target, copy, folder, settings, manifest, quiet=quiet)
+            _prepare(target, copy, folder, settings, manifest, erasures, quiet=quiet)
         replaced = form.exchange([target for target, _ in chosen])
     except BaseException:
         for target, _ in chosen:
@@ -108,7 +112,27 @@ def restore_backup(
     return manifest, replaced
 
 
-def _prepare(target: Target, copy: Copy, folder: Path, settings: Settings, manifest: Manifest, *, quiet: bool) -> None:
+def _known_erasures(settings: Settings, services: Sequence[Service]) -> Iterator[Erasure]:
+    """Yield what the databases in use know to be erased; one that is not there or cannot be read knows nothing."""
+    for service in services:
+        url = read_url(settings.database(service.name))
+        is_file = url.get_backend_name() == "sqlite"
+        if not service.erasures or (is_file and not Path(url.database or "").exists()):
+            continue
+        try:
+            database = service.open_database(settings, any_revision=True)
+            with closing(database), database.reading(RESTORE) as session:
+                erasures: list[Erasure] = list(resolve(service.erasures)(session))
+        except (Unavailable, DBAPIError) as problem:
+            log.warning("erasures_unreadable", extra={"service": service.name, "why": type(problem).__name__})
+            continue
+        yield from erasures
+
+
+def _prepare(
+    target: Target, copy: Copy, folder: Path, settings: Settings, manifest: Manifest, erasures: tuple[Erasure, ...],
+    *, quiet: bool,
+) -> None:  # fmt: skip
     """Make the new database: copied, checked, migrated, and ready for its service."""
     source = folder / copy.file
     if not source.is_file() or source.stat().st_size != copy.bytes or digest_of(source) != copy.sha256:
@@ -126,7 +150,7 @@ def _prepare(target: Target, copy: Copy, folder: Path, settings: Settings, manif
                 # What the broker had and nobody had handled is in no database: copies of other services' rows are
                 # copied again at the first start. On the local bus it is in the consumer's database.
                 record_start(session, REFILL)
-        resources = Resources(settings=settings, database=database, service=service)
+        resources = Resources(settings=settings, database=database, service=service, erasures=erasures)
         for dotted in service.after_restore:
             resolve(dotted)(resources)
 

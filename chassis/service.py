@@ -13,6 +13,8 @@ from chassis.errors import Invalid
 from chassis.urls import check_url, resolve
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from google.protobuf.message import Message
     from sqlalchemy import MetaData
     from sqlalchemy.orm import Session
@@ -91,16 +93,27 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Erasure:
+    """Something that another service has erased, as this one's copies know it."""
+
+    id: UUID
+    institution_id: UUID
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Resources:
     """Settings and database of a running service, for its servicer, jobs, checks and bus adapters.
 
     for_command  the jobs run for a command while no server runs: a server would hold their leases
+    erasures     for after_restore: what the other services' databases in use know to be erased
     """
 
     settings: Settings
     database: Database
     service: Service
     for_command: bool = False
+    erasures: tuple[Erasure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +138,8 @@ class Service:
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
                       migrated and not in its place yet, while `resources.settings` still name the old one; an error
                       ends the restore, which has changed nothing
+    erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] with the database
+                      in use, so that an erasure is known although the database that erased cannot be read
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
                       every five seconds by one process of a machine that has metrics
     """
@@ -145,6 +160,7 @@ class Service:
     jobs: tuple[Job, ...] = ()
     checks: tuple[str, ...] = ()
     after_restore: tuple[str, ...] = ()
+    erasures: str = ""
     metrics: tuple[str, ...] = ()
 
     def open_database(

@@ -11,6 +11,7 @@ from sqlalchemy import bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from chassis.prepared import AnySession, Prepared
+from chassis.service import Erasure
 from chassis.sql import insert_for, insert_ignore
 from rangkiang.members.v1.events_pb2 import MemberFact
 from services.circulation.copies import read_id
@@ -83,6 +84,12 @@ def erase_member(session: Session, borrower_id: UUID, version: int, *, instituti
     session.execute(delete(BorrowerNumber).where(BorrowerNumber.borrower_id == borrower_id))
     session.execute(delete(Suspension).where(Suspension.borrower_id == borrower_id))
     session.execute(update(Loan).where(Loan.borrower_id == borrower_id).values(borrower_id=None))
+
+
+def erasures(session: Session) -> list[Erasure]:
+    """Return the members who were erased, for a restore of members whose own database cannot be read."""
+    rows = session.scalars(select(Borrower).where(Borrower.is_erased))
+    return [Erasure(row.id, row.institution_id, row.version) for row in rows]
 
 
 def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower | None:

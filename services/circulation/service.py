@@ -30,6 +30,7 @@ SERVICE = Service(
     sample="services.circulation.sample:load",
     sample_after="members",
     checks=("services.circulation.checks:calendars",),
+    erasures="services.circulation.borrowers:erasures",
     consumers=(
         Consumer("institutions", InstitutionsChanged, "services.circulation.handlers:copy_institutions"),
         Consumer("items", ItemsChanged, "services.circulation.handlers:copy_items"),

@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
+from chassis import clock
 from chassis.context import system
 from chassis.errors import Unavailable
 from chassis.service import Resources
 from services.members.people import erasure, loans, search
+from services.members.people.erasure import Erased
 from services.members.sign_in import attempts, sessions
 
 
@@ -37,19 +39,29 @@ RESTORE = system("restore")
 
 
 def erase_again(resources: Resources) -> None:
-    """Erase in a restored database those members who were erased after its backup, as the database in use has them.
+    """Erase in a restored database those members who were erased after its backup.
 
-    Without a database in use, or with one that cannot be read, the tombstones of the backup alone are there; the log
-    says so.
+    The database in use has their tombstones; those that other services know of (circulation's copies) count as well,
+    so an erasure is known although the database in use is lost or cannot be read. The log then says so.
     """
-    with closing(resources.service.open_database(resources.settings, any_revision=True)) as current:
-        if current.is_sqlite and not Path(current.url.database or "").exists():
-            return
-        try:
-            with current.reading(RESTORE) as session:
-                erased = erasure.tombstones(session)
-        except (Unavailable, DBAPIError) as problem:
-            log.warning("tombstones_unreadable", extra={"why": type(problem).__name__})
-            return
+    _erase_again(resources, _tombstones_in_use(resources))
+    known = [Erased(one.id, one.institution_id, one.version, clock.now()) for one in resources.erasures]
+    _erase_again(resources, known)
+
+
+def _erase_again(resources: Resources, erased: list[Erased]) -> None:
     with resources.database.transaction(RESTORE) as session:
         erasure.replay(session, erased, context=RESTORE)
+
+
+def _tombstones_in_use(resources: Resources) -> list[Erased]:
+    with closing(resources.service.open_database(resources.settings, any_revision=True)) as current:
+        if current.is_sqlite and not Path(current.url.database or "").exists():
+            return []
+        try:
+            with current.reading(RESTORE) as session:
+                return erasure.tombstones(session)
+        except (Unavailable, DBAPIError) as problem:
+            extra = {"why": type(problem).__name__, "known_elsewhere": len(resources.erasures)}
+            log.warning("tombstones_unreadable", extra=extra)
+            return []

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ from services.catalog.sample import authorities
 from tests.builders import iso
 from tests.conditions import eventually
 from tests.conftest import CHECKOUT
+from tests.fakes.span_receiver import Receiver
 from tests.servers.cluster import Cluster
 
 RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 READY_SECONDS = 60
 COMMAND_SECONDS = 100
+LOG = "server.log"
 
 # Searches of each edition that has only the sample library.
 QUERIES = (
@@ -42,6 +44,8 @@ class Library:
 
     address      of its pages and its API
     environment  of its commands
+    spans        that its processes have exported
+    log          what they have written to standard error
     results      (query, sort) -> titles and years in order, before any test imports records
     """
 
@@ -49,7 +53,12 @@ class Library:
     address: str
     environment: dict[str, str]
     folder: Path
+    spans: Receiver
     results: dict[tuple[str, str], list[tuple[str, int | None]]] = field(default_factory=dict)
+
+    @property
+    def log(self) -> bytes:
+        return (self.folder / LOG).read_bytes()
 
     def command(self, *words: str, code: int | None = 0, stdin: bytes = b"") -> dict[str, Any]:
         """Run a command with --json to its end; return its last line. None accepts any exit code."""
@@ -117,13 +126,18 @@ def embedded(folder: Path) -> Iterator[Library]:
     """Start the embedded edition: `up --workers 2` in a folder."""
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_URL")}
     environment |= {"DATA": str(folder / "var"), "PORT": "0", "HOST": "127.0.0.1"}
-    with subprocess.Popen(
-        [RANGKIANG, "up", "--workers", "2", "--json"], env=environment, cwd=CHECKOUT, stdout=subprocess.PIPE
-    ) as process:
+    spans = Receiver()
+    command = [RANGKIANG, "up", "--workers", "2", "--json"]
+    traced = environment | spans.variables
+    with (
+        closing(spans),
+        (folder / LOG).open("wb") as log,
+        subprocess.Popen(command, env=traced, cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=log) as process,
+    ):
         try:
             assert process.stdout is not None
             address = json.loads(process.stdout.readline())["address"]
-            yield load_sample(Library("embedded", address, environment, folder))
+            yield load_sample(Library("embedded", address, environment, folder, spans))
         finally:
             process.terminate()
             process.wait(timeout=30)
@@ -134,15 +148,19 @@ def cluster(folder: Path) -> Iterator[Library]:
     """Start the cluster edition with its own databases, virtual host and index."""
     prefix = f"journey_{uuid.uuid4().hex[:8]}_"
     processes = Cluster(prefix=prefix)
-    processes.environment["DATA"] = str(folder / "var")
+    environment = {**processes.environment, "DATA": str(folder / "var")}
+    spans = Receiver()
+    processes.environment = environment | spans.variables
     try:
         processes.migrate()
-        processes.start()
-        yield load_sample(Library("cluster", processes.address, processes.environment, folder))
-        processes.check()
+        with (folder / LOG).open("wb") as log:
+            processes.start(log=log)
+            yield load_sample(Library("cluster", processes.address, environment, folder, spans))
+            processes.check()
     finally:
         processes.stop()
         processes.remove()
+        spans.close()
 
 
 def load_sample(library: Library) -> Library:

@@ -10,13 +10,10 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from chassis import telemetry
 from chassis.bus.amqp import Publisher, declare_handler
@@ -34,73 +31,17 @@ from tests.conditions import eventually
 from tests.conftest import CHECKOUT
 from tests.example_services.installation import drain, start_worker, stop_workers, wait_until_ready
 from tests.example_services.special_orders import LISTENING
+from tests.fakes.span_receiver import Receiver
 from tests.servers.cluster import Cluster
 
 HANDLED = "process note_source"
-
-
-@dataclass(frozen=True)
-class Span:
-    """A received span. process  service.name of its process"""
-
-    id: str
-    parent: str
-    trace: str
-    name: str
-    process: str
-
-
-class Receiver:
-    """An OTLP endpoint in this process."""
-
-    def __init__(self) -> None:
-        self.spans: dict[str, Span] = {}
-        receiver = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                receiver.receive(self.rfile.read(int(self.headers["Content-Length"])))
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_words: object) -> None:
-                """Log nothing."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.variables = {
-            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{self.server.server_port}",
-            "OTEL_BSP_SCHEDULE_DELAY": "200",
-        }
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def receive(self, body: bytes) -> None:
-        for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-            [process] = [item.value.string_value for item in resource.resource.attributes if item.key == "service.name"]
-            for scope in resource.scope_spans:
-                for span in scope.spans:
-                    ids = span.span_id.hex(), span.parent_span_id.hex(), span.trace_id.hex()
-                    self.spans[ids[0]] = Span(*ids, span.name, process.removeprefix("rangkiang-"))
-
-    def chains(self, name: str) -> list[list[tuple[str, str]]]:
-        """Return name and process of each span of this name, followed by those of its ancestors."""
-        spans = dict(self.spans)
-        chains = []
-        for span in [span for span in spans.values() if span.name == name]:
-            ancestors: list[tuple[str, str]] = []
-            current: Span | None = span
-            while current is not None:
-                ancestors.append((current.name, current.process))
-                current = spans.get(current.parent)
-            chains.append(ancestors)
-        return chains
 
 
 @pytest.fixture
 def receiver() -> Iterator[Receiver]:
     receiver = Receiver()
     yield receiver
-    receiver.server.shutdown()
-    receiver.server.server_close()
+    receiver.close()
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import IO
 
 from chassis.service import discover
 from tests import servers
@@ -58,6 +59,7 @@ class Cluster:
         self.certificates = Path(tempfile.mkdtemp(prefix="rangkiang-tls-"))
         self.owner_url = urls["DATABASE_OWNER_URL"].replace("{service}", prefix + "{service}")
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.log: IO[bytes] | None = None
 
     @property
     def address(self) -> str:
@@ -78,11 +80,14 @@ class Cluster:
         if result.returncode:
             raise ServerError(f"rangkiang {' '.join(command)} ended with {result.returncode}")
 
-    def start(self) -> None:
+    def start(self, *, log: IO[bytes] | None = None) -> None:
         """Start serve of each service, work of those with consumers, and the gateway; wait until the gateway is ready.
 
         The broker keeps events for a handler from the first start of its worker.
+
+        log  takes what the processes write to standard error
         """
+        self.log = log
         self.run("tls", "init", str(self.certificates), "--renew", "--json")
         addresses = {f"{service.upper()}_URL": f"dns:///127.0.0.1:{port}" for service, port in self.ports.items()}
         for service, port in self.ports.items():
@@ -112,7 +117,7 @@ class Cluster:
     def _start(self, name: str, *command: str, **changes: str) -> None:
         environment = _without_database(name, {**self.environment, **self._identity(name.partition("-")[0]), **changes})
         self.processes[name] = subprocess.Popen(
-            [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE
+            [RANGKIANG, *command], env=environment, cwd=self.checkout, stdout=subprocess.PIPE, stderr=self.log
         )
 
     def _identity(self, service: str) -> dict[str, str]:

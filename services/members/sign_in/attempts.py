@@ -79,6 +79,11 @@ class Attempts:
             row.on_conflict_do_update(index_elements=["key"], set_={"count": FailedAttempts.count + 1, "last_at": now})
         )
 
+    def write_again(self, session: Session) -> None:
+        """Write what is there already, in place of the audit's row of a known account."""
+        key = FailedAttempts.key == self._keys[ACCOUNT]
+        session.execute(update(FailedAttempts).where(key).values(count=FailedAttempts.count))
+
     def clear(self, session: Session) -> None:
         """Forget the failures of this account; of the address take back this attempt alone."""
         keys = [key for limit, key in self._keys.items() if limit is not ADDRESS]

@@ -6,13 +6,15 @@ import sys
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import insert, select, text
+from sqlalchemy.orm import Session
 
 from chassis import backup, restore
 from chassis.context import system
 from chassis.errors import Conflict
-from chassis.service import Resources, Service
+from chassis.service import Erasure, Resources, Service
 from chassis.settings import load
 from tests.example_services.installation import ORDERS, STOCK
 from tests.example_services.kill_points import kill_after, kill_before
@@ -32,15 +34,23 @@ POINTS = {
     "restore.before_rename": lambda: kill_before(restore.PostgresTarget, "exchange"),
 }
 NOTE = "replayed"
+ERASED = Erasure(UUID(int=1), UUID(int=2), 3)
 
 
 def note(resources: Resources) -> None:
     """A hook that writes to the restored database, while the old one is still in its place."""
+    assert resources.erasures == (ERASED,)
     old = resources.service.open_database(resources.settings, any_revision=True)
     with closing(old), old.reading(system("test")) as session:
         assert NOTE not in session.scalars(select(faults.c.name)).all()
     with resources.database.transaction(system("test")) as session:
         session.execute(insert(faults).values(name=NOTE))
+
+
+def erasures(session: Session) -> list[Erasure]:
+    """What the stock in use knows to be erased."""
+    assert session.scalar(text("SELECT count(*) FROM articles")) is not None
+    return [ERASED]
 
 
 def fail(_resources: Resources) -> None:
@@ -49,7 +59,8 @@ def fail(_resources: Resources) -> None:
 
 
 def with_hook(name: str) -> list[Service]:
-    return [STOCK, replace(ORDERS, after_restore=(f"tests.chassis.backup.process:{name}",))]
+    stock = replace(STOCK, erasures="tests.chassis.backup.process:erasures")
+    return [stock, replace(ORDERS, after_restore=(f"tests.chassis.backup.process:{name}",))]
 
 
 def main(act: str, folder: str, point: str) -> None:

@@ -15,7 +15,7 @@ from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1.events_pb2 import SnapshotRequest
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberErased, MembersChanged
-from services.circulation import handlers
+from services.circulation import borrowers, handlers
 from services.circulation.jobs import forget_borrowers
 from services.circulation.service import SERVICE
 from services.circulation.tables import Borrower, BorrowerNumber, Branch, Copy, Loan, Suspension
@@ -101,6 +101,8 @@ def test_an_erased_member_leaves_every_loan_and_no_late_fact_brings_it_back(libr
     deliver(library, handlers.copy_members, MembersChanged(members=[late, library.fact(id=unknown, version=2)]))
     assert [row.borrower_id for row in library.rows(Loan)] == [None]
     assert {row.is_erased for row in library.rows(Borrower)} == {True}
+    with library.database.reading(TEST) as session:
+        assert {(str(one.id), one.version) for one in borrowers.erasures(session)} == {(fact.id, 8), (unknown, 3)}
     assert not library.rows(BorrowerNumber)
     with at("2026-03-20T09:00:00+07:00"):
         assert not library.check_in(item).HasField("suspension")

@@ -17,7 +17,7 @@ from chassis import clock
 from chassis.context import system
 from chassis.db import Database
 from chassis.ids import new_id
-from chassis.service import Resources
+from chassis.service import Erasure, Resources
 from chassis.settings import load
 from rangkiang.circulation.v1.events_pb2 import LoanFact
 from rangkiang.members.v1 import cards_pb2, events_pb2
@@ -289,6 +289,23 @@ def test_restore_erases_again_whom_the_database_in_use_has_erased(office: Office
         with restored.reading(TEST) as session:
             member = session.get_one(Member, UUID(new.id))
         assert (member.name, member.sealed, member.erased_at is not None) == ("", b"", True)
+
+
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+def test_an_erasure_that_circulation_knows_is_done_again_when_the_database_in_use_is_damaged(
+    office: Office, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    new, other = Desk(office).register("Siti Rahma"), Desk(office).register("Yusuf")
+    damaged = tmp_path / "damaged.db"
+    damaged.write_bytes(b"no database" * 1000)
+    settings = load({"DATABASE_URL": f"sqlite:///{damaged}"})
+    known = Erasure(UUID(new.id), PKS, 7)
+    erase_again(Resources(settings=settings, database=office.database, service=SERVICE, erasures=(known,)))
+    with office.database.reading(TEST) as session:
+        member = session.get_one(Member, UUID(new.id))
+        assert (member.name, member.wrapped_key, member.version) == ("", b"", 7)
+        assert session.get_one(Member, UUID(other.id)).name == "Yusuf"
+    assert [record.message for record in caplog.records if "tombstones" in record.message] == ["tombstones_unreadable"]
 
 
 @pytest.mark.parametrize("database", ["sqlite"], indirect=True)

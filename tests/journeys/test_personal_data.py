@@ -1,0 +1,287 @@
+"""No personal value is in a log, span, fact, audit row, kept reply, address, QR code or error, in either edition.
+
+One member goes through every act: at the desk, with the API, on pages, by file and from a terminal. Then all that the
+journeys have written is searched for each value: plain, encoded for addresses, JSON, HTML and base64, and as digits.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import re
+import subprocess
+import uuid
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote, quote_plus
+
+import httpx
+import pypdfium2
+import pytest
+import zxingcpp
+from sqlalchemy import inspect, text
+
+from chassis.context import system
+from chassis.service import discover
+from chassis.settings import load as load_settings
+from tests.builders import book
+from tests.conditions import eventually
+from tests.conftest import CHECKOUT
+from tests.fakes.accounts import Staff
+from tests.journeys.library import RANGKIANG, Library
+from tests.web.visitors import Visitor
+
+NAME = "Zulbahrihastuti Qomarrudinata"
+PASSWORD = "kopi jendela sungai"
+SEALED = {
+    "nik": "1372014509871239",
+    "phone": "0813 7423 9156",
+    "email": "qomarrudin.ata@rahasia.example",
+    "address": "Jalan Teratai Ungu 8841",
+    "birth_date": "1987-11-29",
+}
+GUARDIAN_PHONE, NEW_PHONE = "0813 9981 4427", "0852 6417 9932"
+REQUEST, ANSWER = "Pindah ke Gang Qzenanga 7719", "Sudah: Gang Qzenanga nomor 7719 B"
+WRONG_NIK, WRONG_PASSWORD = "13720145098712", "perahu salah 9917"
+# Never in the clear anywhere outside of replies to those who may see them.
+SECRETS = (
+    *SEALED.values(), GUARDIAN_PHONE, NEW_PHONE, "Qzenanga", WRONG_NIK, WRONG_PASSWORD, PASSWORD,
+    "081374239156", "6281374239156", "6281399814427", "6285264179932", "29/11/1987", "29 November 1987",
+)  # fmt: skip
+MARK = "penandaqz"  # of a search that the query log keeps
+NAMES = ("Zulbahrihastuti", "Qomarrudinata")
+# Names are in the clear in these tables, for search and for the desk.
+NAMED_TABLES = {"members": {"members", "accounts", "member_words", "blocks"}}
+
+
+@dataclass
+class Wanted:
+    """What is searched for: each form of each text, by what it is."""
+
+    texts: dict[bytes, str] = field(default_factory=dict)
+
+    def add(self, *secrets: str) -> None:
+        for secret in secrets:
+            forms = {secret, quote(secret, safe=""), quote_plus(secret), html.escape(secret), json.dumps(secret)[1:-1]}
+            for form in forms:
+                self.texts[form.lower().encode()] = secret
+            for offset in range(3):
+                encoded = base64.b64encode(b"\0" * offset + secret.encode())
+                # The first and the last digits depend on what stands around the value.
+                begin, end = (0, 2, 3)[offset], -4 if (offset + len(secret.encode())) % 3 else None
+                middle = encoded[begin:end]
+                if len(middle) >= 12:
+                    self.texts[middle] = self.texts[middle.replace(b"+", b"-").replace(b"/", b"_")] = secret
+
+    def find(self, content: bytes | str, where: str) -> set[tuple[str, str]]:
+        """Return (what, where) of every text that the content has."""
+        plain = content.encode() if isinstance(content, str) else content
+        haystack = plain + b"\n" + plain.lower()
+        return {(secret, where) for form, secret in self.texts.items() if form in haystack}
+
+
+@dataclass
+class Driver:
+    """A client of an administrator; it keeps errors, and addresses of pages."""
+
+    library: Library
+    http: httpx.Client
+    errors: list[str] = field(default_factory=list)
+    addresses: list[str] = field(default_factory=list)
+
+    def keep(self, response: httpx.Response) -> httpx.Response:
+        if response.status_code >= 400:
+            self.errors.append(response.text + repr(response.headers))
+        self.addresses.append(response.headers.get("Location", ""))
+        if response.headers.get("Content-Type", "").startswith("text/html"):
+            self.addresses += re.findall(r'(?:href|src|action)="([^"]*)"', response.text)
+        return response
+
+    def send(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        headers = {"Idempotency-Key": str(uuid.uuid4()), **headers}
+        response = self.keep(self.http.request(method, path, json=body, headers=headers))
+        return response.json() if response.content and "json" in response.headers["Content-Type"] else response
+
+    def command(self, *words: str) -> None:
+        """Run a command with the receiver of spans; what it prints counts as a log."""
+        environment = self.library.environment | self.library.spans.variables
+        result = subprocess.run([RANGKIANG, *words], env=environment, cwd=CHECKOUT, capture_output=True, timeout=100)
+        self.errors.append((result.stdout + result.stderr).decode())
+
+
+@pytest.fixture
+def driver(library: Library) -> Iterator[Driver]:
+    name = f"pribadi-{uuid.uuid4().hex[:8]}"
+    client = library.command("client", "create", name, "--institution", "PKS", "--role", "administrator")
+    with httpx.Client(base_url=f"{library.address}/api/v1", timeout=60, verify=False) as http:
+        token = http.post("/tokens", json=client).json()["access_token"]
+        http.headers["Authorization"] = f"Bearer {token}"
+        yield Driver(library, http)
+
+
+def at_the_desk(driver: Driver) -> dict[str, Any]:
+    """Register, find, change, block, renew, merge and lend to a member, rightly and wrongly. Returns the member."""
+    send = driver.send
+    guardian = {"name": f"Ibu {NAME}", "relation": "mother", "phone": GUARDIAN_PHONE}
+    new = {"name": NAME, "category": "umum", "evidence": ["ktp"], "guardian": guardian, **SEALED}
+    member: dict[str, Any] = send("POST", "/members", new)
+    path = f"/members/{member['id']}"
+    send("POST", "/members", new)
+    send("POST", "/members", {**new, "nik": WRONG_NIK, "phone": WRONG_NIK, "email": WRONG_NIK, "birth_date": WRONG_NIK})
+    send("POST", "/members", {**new, "surprise": SEALED["nik"]})
+    send("POST", f"/members/{SEALED['nik']}/blocks", {"reason": SEALED["phone"]})
+    send("PATCH", path, {"phone": NEW_PHONE}, **{"If-Match": '"1"'})
+    send("PATCH", path, {"phone": SEALED["phone"]}, **{"If-Match": '"1"'})
+    for name in ("nik", "phone", "email"):
+        send("POST", "/members/search", {name: SEALED[name]})
+        send("POST", "/members/search", {"q": SEALED[name]})
+        send("POST", "/scans", {"code": SEALED[name]})
+    send("POST", "/scans", {"code": member["number"]})
+    send("GET", path)
+    send("POST", f"{path}/renewals", {"expires_on": SEALED["birth_date"]})
+    block = send("POST", f"{path}/blocks", {"reason": "conduct", "note": NAME})
+    send("DELETE", f"{path}/blocks/{block['block_id']}")
+    send("POST", f"{path}/cards", {"act": "damaged"})
+    send("POST", f"{path}/cards", {"act": "alias", "alias": {"kind": "rfid", "code": "04A1B2C3D4"}})
+    other = send("POST", "/members", {"name": f"{NAME} Kedua", "category": "umum", "address": SEALED["address"]})
+    merge = send("POST", f"{path}/merge", {"merged_id": other["id"]})
+    send("DELETE", f"{path}/merge/{merge['merge_id']}")
+    asked = send("POST", f"{path}/data-requests", {"kind": "correction", "how": "form", "text": REQUEST})
+    send("POST", f"/data-requests/{asked['id']}/answer", {"outcome": "done", "answer": ANSWER})
+    send("GET", "/data-requests", None)
+    send("GET", f"{path}/data")
+    lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PST"}
+    eventually(lambda: send("POST", "/check-outs", lend).get("loan"), seconds=20)
+    send("POST", "/check-outs", {**lend, "member": SEALED["nik"]})
+    send("POST", "/check-ins", {"item": "RAHASIA01", "branch": "PST"})
+    return member
+
+
+def on_pages(driver: Driver, member: dict[str, Any]) -> str:
+    """Sign in rightly and wrongly, as staff and as the member; search in boxes that are not for it.
+
+    Returns the secret of the one-time link, which is in addresses on purpose.
+    """
+    user = f"petugas-{uuid.uuid4().hex[:8]}"
+    link = driver.send("POST", "/staff", {"user": user, "name": NAME, "roles": ["manager"]})["link"]
+    code = driver.send("POST", f"/members/{member['id']}/slips")["code"]
+    wanted.add(code)
+    with httpx.Client(
+        base_url=driver.library.address, timeout=60, verify=False, headers={"Accept": "text/html"}
+    ) as http:
+        http.event_hooks["response"] = [lambda response: (response.read(), driver.keep(response))[0]]  # type: ignore[list-item]
+        reader = Visitor(http)
+        reader.open(link)
+        reader.send(httpx.URL(link).path, {"password": PASSWORD, "repeated": PASSWORD})
+        for typed in (SEALED["nik"], SEALED["email"], user):
+            reader.open("/sign-in")
+            reader.send("/sign-in", {"user": typed, "password": WRONG_PASSWORD})
+        reader.sign_in(Staff("", user, ""))
+        for typed in (SEALED["phone"], SEALED["nik"], SEALED["email"], member["number"]):
+            reader.open("/members")
+            reader.send("/members", {"q": typed})
+        reader.open(f"/members/{member['id']}/edit")
+        reader.send(f"/members/{member['id']}/edit", {"nik": WRONG_NIK, "phone": WRONG_NIK})
+        reader.open(f"/members/{member['id']}/data-requests")
+        http.cookies.clear()
+        reader.open("/sign-in/slip")
+        words = {"number": member["number"], "code": code, "password": PASSWORD, "repeated": PASSWORD}
+        reader.send("/sign-in/slip", {**words, "code": "WRONG234"})
+        reader.send("/sign-in/slip", words)
+        reader.sign_in(Staff("", member["number"], ""))
+        wanted.add(*(value for value in http.cookies.values() if len(value) > 20))
+        for path in ("/account", "/account/data", "/account/data.json"):
+            reader.open(path)
+        reader.open("/account/data")
+        reader.send("/account/data-requests", {"kind": "access", "text": REQUEST})
+        reader.open("/account")
+        reader.send("/account/password", {"password": WRONG_PASSWORD, "new_password": PASSWORD, "repeated": PASSWORD})
+        for typed in (SEALED["nik"], SEALED["phone"], SEALED["email"], member["number"]):
+            reader.open(f"/search?q={quote_plus(typed)}")
+            driver.http.get("/search", params={"q": typed})
+        reader.open(f"/search?q={MARK}+{SEALED['nik']}")
+    return link.rpartition("/")[2]
+
+
+wanted = Wanted()
+
+
+def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
+    library = driver.library
+    wanted.texts.clear()
+    wanted.add(*SECRETS)
+    library.put([book("1", "Rahasia di Silungkang", items=[("PST", "RAHASIA01")])], source=f"RHS{uuid.uuid4().hex[:6]}")
+    library.only_id("rahasia silungkang")
+    member = at_the_desk(driver)
+    code = qr_of(driver.http.get(f"/members/{member['id']}/card.pdf").content)
+    link_secret = on_pages(driver, member)
+    rows = [f"{number};{NAME};{SEALED['nik']}{end};{SEALED['phone']};{SEALED['birth_date']};umum"
+            for number, end in (("IMP1", ""), ("IMP2", "9"))]  # fmt: skip
+    file = library.folder / "anggota.csv"
+    file.write_text("\n".join(["nomor;nama;nik;hp;tgl lahir;kategori", *rows]))
+    driver.command("members", "import", str(file), "--institution", "PKS")
+    driver.command("audit", "list", "members")
+    driver.command("doctor")
+    assert driver.send("POST", f"/members/{member['id']}/erasure")["id"] == member["id"]
+    eventually(lambda: library.search("rahasia")["total"], seconds=5)
+
+    found = wanted.find(code, "QR code")
+    for error in driver.errors:
+        found |= wanted.find(error, "error or command")
+    for address in driver.addresses:
+        found |= wanted.find(address, "address on a page")
+    # The last batch of searches comes within ten seconds.
+    eventually(
+        lambda: any(MARK in row for _, table, row in stored(library, "catalog") if table == "searches"), seconds=20
+    )
+    for name, table, row in stored(library):
+        found |= wanted.find(row, f"{name}.{table}")
+    wanted.add(*NAMES, link_secret)
+    assert len(library.spans.bodies) > 20
+    for body in list(library.spans.bodies):
+        found |= wanted.find(body, "span")
+    found |= wanted.find(library.log, "log")
+    for name, table, row in stored(library):
+        if table not in NAMED_TABLES.get(name, ()):
+            found |= wanted.find(row, f"{name}.{table}")
+    assert found == set()
+
+
+def test_the_search_finds_a_value_in_every_form() -> None:
+    forms = Wanted()
+    forms.add("0813 7423 9156", "a&b@ü.id und so weiter")
+    for secret in ("0813 7423 9156", "a&b@ü.id und so weiter"):
+        for offset in range(3):
+            text_ = base64.b64encode(b"x" * offset + secret.encode() + b"yz").decode()
+            assert forms.find(text_, "") == {(secret, "")}, offset
+        for form in (secret.upper(), quote(secret), json.dumps(secret), html.escape(secret)):
+            assert forms.find(f"<{form}>", ""), form
+    assert not forms.find("0813 7423 915", "")
+
+
+def qr_of(pdf: bytes) -> str:
+    """The content of the QR code of a card."""
+    pictures = [page.render(scale=4).to_pil() for page in pypdfium2.PdfDocument(pdf)]
+    codes = [code.text for picture in pictures for code in zxingcpp.read_barcodes(picture)]
+    assert len(codes) >= 1
+    return " ".join(codes)
+
+
+def stored(library: Library, *names: str) -> Iterator[tuple[str, str, str]]:
+    """Yield service, table and text of every row of these databases, by default of all."""
+    settings = load_settings(library.environment)
+    for service in discover():
+        if names and service.name not in names:
+            continue
+        database = service.open_database(settings, pool_size=1)
+        with closing(database), database.reading(system("test")) as session:
+            for table in inspect(session.connection()).get_table_names():
+                for row in session.execute(text(f'SELECT * FROM "{table}"')):
+                    yield service.name, table, "\t".join(map(_text, row))
+
+
+def _text(cell: Any) -> str:
+    return bytes(cell).decode("latin-1") if isinstance(cell, (bytes, memoryview)) else str(cell)
