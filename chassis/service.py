@@ -138,8 +138,8 @@ class Service:
     after_restore     "package.module:function"; `restore` calls function(resources) with a restored database that is
                       migrated and not in its place yet, while `resources.settings` still name the old one; an error
                       ends the restore, which has changed nothing
-    erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] with the database
-                      in use, so that an erasure is known although the database that erased cannot be read
+    erasures          "package.module:function"; `restore` calls function(session) -> Iterable[Erasure] in a session
+                      of the database in use: an erasure is known although the database that erased is lost
     metrics           "package.module:function", called as function(resources) -> Iterable[chassis.metrics.Sample]
                       every five seconds by one process of a machine that has metrics
     """

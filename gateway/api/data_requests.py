@@ -84,8 +84,8 @@ class DataRequest(ResponseModel):
     """When it was received, UTC."""
     due_at: str
     """72 hours later, UTC."""
-    answered_at: str | None
-    """When it was answered, UTC; null while it is open."""
+    answered_at: str | None = None
+    """When it was answered, UTC; absent while it is open."""
     outcome: str
     """done or refused; empty while it is open."""
     answer: str
@@ -119,7 +119,6 @@ _EXAMPLE = {
     "text": "My address has changed.",
     "received_at": "2026-11-26T03:12:00Z",
     "due_at": "2026-11-29T03:12:00Z",
-    "answered_at": None,
     "outcome": "",
     "answer": "",
 }

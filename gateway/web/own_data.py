@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -22,8 +22,7 @@ from rangkiang.members.v1 import requests_pb2 as wire
 router = APIRouter()
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """The caller or one of their children, with each purpose and the last answer."""
 
     member_id: str

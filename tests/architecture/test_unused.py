@@ -47,7 +47,7 @@ ALLOWED = {
     ),
     "fields of a problem document, set by name": ("instance",),
     "called by httptools and reportlab": ("getBestMaskPattern", "on_header"),
-    "columns that are only written, for questions of an administrator": ("ended_by", "password_at"),
+    "columns that are only written, for questions of an administrator": ("answered_by", "ended_by", "password_at"),
     "for routes with large bodies; used by an example service of the tests": ("accept_bodies",),
     "for services that write on request; used by an example service of the tests": (
         "Looks", "Version", "at_version", "once", "version_tag",
