@@ -6,6 +6,7 @@ in the same run is one SELECT of a row by its key, through the same database.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import random
 import statistics
@@ -21,6 +22,7 @@ from sqlalchemy import text
 
 from chassis.auth import Principal, TokenState, TokenVerifier
 from chassis.context import Context, system
+from chassis.errors import Unauthenticated
 from chassis.ids import new_id_text
 from chassis.migrate import migrate
 from chassis.rpc import inproc
@@ -28,13 +30,14 @@ from chassis.rpc.client import sync_channel, token_verifier
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
 from chassis.urls import resolve
-from rangkiang.members.v1 import cards_pb2, people_pb2
+from rangkiang.members.v1 import cards_pb2, people_pb2, sign_in_pb2
 from rangkiang.members.v1.members_pb2_grpc import MembersStub
 from services.members.importing.files import ColumnMap, read_rows
 from services.members.importing.pipeline import Import
 from services.members.keys import Keys, public_keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
+from services.members.sign_in import accounts
 from services.members.tables import Institution
 
 INSTITUTION = UUID(int=1)
@@ -99,6 +102,13 @@ def _measure_calls(resources: Resources, keys: Keys, size: int, rng: random.Rand
     def scan() -> None:
         stub.Scan(cards_pb2.ScanRequest(code=f"A{rng.randrange(size):06}"), metadata=metadata)
 
+    def letters(length: int) -> str:
+        words = rng.choice(FIRST), rng.choice(middle), rng.choice(LAST)
+        return " ".join(word[:length] for word in words[: rng.choice((2, 3))])
+
+    def school() -> str:
+        return f"SMAN {rng.randint(1, 20)} X IPA {rng.randint(1, 5)}"
+
     queries = [
         lambda: rng.choice(middle),
         lambda: f"{rng.choice(FIRST)} {rng.choice(middle)[:4]}",
@@ -107,12 +117,47 @@ def _measure_calls(resources: Resources, keys: Keys, size: int, rng: random.Rand
         lambda: rng.choice(FIRST),
     ]
 
-    def find() -> None:
-        stub.SearchMembers(people_pb2.SearchMembersRequest(q=rng.choice(queries)(), limit=20), metadata=metadata)
+    def any_query() -> str:
+        return rng.choice(queries)()
+
+    def find(query: Callable[[], str]) -> Callable[[], None]:
+        def call() -> None:
+            stub.SearchMembers(people_pb2.SearchMembersRequest(q=query(), limit=20), metadata=metadata)
+
+        return call
 
     _report("one SELECT by a key", select_one)
     _report("scan of a card", scan)
-    _report("search by name", find)
+    _report("search by name", find(any_query))
+    _report("two or three letters", find(lambda: letters(1)))
+    _report("two or three pairs", find(lambda: letters(2)))
+    _report("school, number, class", find(school))
+    _report("name, school, class", find(lambda: f"{rng.choice(FIRST)[:3]} {school()}"))
+    _measure_sign_in(resources)
+
+
+def _measure_sign_in(resources: Resources, times: int = 60) -> None:
+    """Print the time of a sign-in with a wrong password: of a user who exists, and of one who does not, in turn."""
+    stub = MembersStub(sync_channel("inproc:members", resources.settings))
+    with resources.database.transaction(BENCH) as session:
+        for number in range(times):
+            accounts.add_staff(
+                session, institution_id=INSTITUTION, user=f"user.{number}", name="User", role_codes=["desk"],
+                context=BENCH, granter=None,
+            )  # fmt: skip
+    wall: dict[str, list[float]] = {"known": [], "unknown": []}
+    cpu: dict[str, list[float]] = {"known": [], "unknown": []}
+    for number in range(-2, times):
+        # Another address each time, so that no pause refuses the attempt.
+        for kind, user in (("known", f"user.{max(number, 0)}"), ("unknown", f"nobody.{number}")):
+            start, cpu_start = time.perf_counter(), time.process_time()
+            with contextlib.suppress(Unauthenticated):
+                stub.SignIn(sign_in_pb2.SignInRequest(user=user, password="wrong", address=f"10.0.{number + 9}.1"))
+            if number >= 0:
+                wall[kind].append((time.perf_counter() - start) * 1e3)
+                cpu[kind].append((time.process_time() - cpu_start) * 1e3)
+    for kind in wall:
+        print(f"sign-in, {kind:13} {_middle_and_p95(wall[kind])}   CPU time {_middle_and_p95(cpu[kind])}")
 
 
 def _measure_tokens(state: TokenState, tokens: list[str]) -> None:

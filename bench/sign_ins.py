@@ -1,0 +1,94 @@
+"""Searches while 50 people sign in.  usage: python -m bench.sign_ins [records] [seconds]
+
+Rounds without and with sign-ins alternate in one run, on one `up --workers 2`. The 50 clients begin the next sign-in as
+soon as the last was answered; names that nobody has cost what a wrong password costs. Searches are sent by 4 clients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import quote
+
+from bench import generate, parts
+
+PEOPLE, SEARCHERS, ROUNDS = 50, 4, 4
+FOLDER = Path("var") / "bench" / "sign-ins"
+
+
+def main() -> None:
+    numbers = [int(word) for word in sys.argv[1:]]
+    size, seconds = numbers + [10_000, 6][len(numbers) :]
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    parts.import_file(FOLDER / "data", generate.write(FOLDER / "records.mrc", size), size)
+    queries = generate.queries(2_000)
+    with parts.up(FOLDER / "data", workers=2) as server:
+        _search(server.address, queries, seconds=2)
+        alone: list[float] = []
+        beside: list[float] = []
+        answers: Counter[int] = Counter()
+        for _ in range(ROUNDS):
+            alone += _search(server.address, queries, seconds=seconds)
+            stop = threading.Event()
+            with ThreadPoolExecutor(PEOPLE) as people:
+                running = [people.submit(_sign_in, server.address, stop) for _ in range(PEOPLE)]
+                beside += _search(server.address, queries, seconds=seconds)
+                stop.set()
+            for one in running:
+                answers += one.result()
+    p95 = [statistics.quantiles(values, n=20)[18] for values in (alone, beside)]
+    for name, values, high in zip(("alone", f"while {PEOPLE} sign in"), (alone, beside), p95, strict=True):
+        print(f"search {name:18} p50 {statistics.median(values):6.1f} ms   p95 {high:6.1f} ms   {len(values)} searches")
+    print(f"ratio of p95: {p95[1] / p95[0]:.2f}; sign-ins by status: {dict(answers)}; load {os.getloadavg()[0]:.1f}")
+
+
+def _search(address: str, queries: list[str], *, seconds: float) -> list[float]:
+    """Search with several clients for some time; return the milliseconds of each search."""
+    end = time.monotonic() + seconds
+
+    def client(number: int) -> list[float]:
+        rng, times = random.Random(number), []
+        while time.monotonic() < end:
+            start = time.perf_counter()
+            with urllib.request.urlopen(f"{address}/api/v1/search?q={quote(rng.choice(queries))}", timeout=30) as reply:
+                json.load(reply)
+            times.append((time.perf_counter() - start) * 1e3)
+        return times
+
+    with ThreadPoolExecutor(SEARCHERS) as clients:
+        return [one for times in clients.map(client, range(SEARCHERS)) for one in times]
+
+
+def _sign_in(address: str, stop: threading.Event) -> Counter[int]:
+    """Sign in again and again; return how often each status was the answer."""
+    statuses: Counter[int] = Counter()
+    while not stop.is_set():
+        body = json.dumps({"user": f"nobody.{random.randrange(10**9)}", "password": "wrong password"}).encode()
+        request = urllib.request.Request(
+            f"{address}/api/v1/sign-in", body, {"Content-Type": "application/json"}, method="POST"
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                statuses[reply.status] += 1
+        except urllib.error.HTTPError as problem:
+            statuses[problem.code] += 1
+            problem.close()
+            # A browser shows the message; a person types again.
+            stop.wait(0.2)
+    return statuses
+
+
+if __name__ == "__main__":
+    main()
