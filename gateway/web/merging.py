@@ -142,7 +142,7 @@ def _values(member: wire.Member, words: Wording) -> dict[str, str]:
     guardian = member.guardian.name or (words.say("members.heading_one") if member.guardian.member_id else "")
     return {
         "account.number": member.number,
-        "members.name": " ".join(filter(None, (member.title_before, member.name, member.title_after))),
+        "members.name": ", ".join(filter(None, (f"{member.title_before} {member.name}".strip(), member.title_after))),
         "members.category": local_text(member.category_name, words.language) or member.category,
         "members.birth": ", ".join(filter(None, born)),
         "members.sex": words.code("sex", member.sex) if member.sex else "",
@@ -157,6 +157,6 @@ def _values(member: wire.Member, words: Wording) -> dict[str, str]:
         "members.registered": words.day(member.registered_at),
         "members.expires_on": words.day(member.expires_on) if member.expires_on else words.say("members.no_end"),
         "members.cards": ", ".join(card.code for card in member.cards),
-        "members.block_reason": ", ".join(words.code("block", block.reason) for block in member.blocks),
+        "members.blocks": ", ".join(words.code("block", block.reason) for block in member.blocks),
         "members.merging.loans": str(member.open_loans or ""),
     }

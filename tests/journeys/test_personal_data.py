@@ -209,7 +209,7 @@ def on_pages(driver: Driver, member: dict[str, Any]) -> str:
 wanted = Wanted()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
     library = driver.library
     wanted.texts.clear()
