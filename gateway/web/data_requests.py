@@ -150,6 +150,6 @@ async def _page(request: Request, form: Form, *, typed: dict[str, str] | None = 
         typed=typed or {},
         kinds=[(kind, words.code("data_request", kind)) for kind in KINDS],
         ways=[(way, words.code("consent_way", way)) for way in WAYS],
-        outcomes=[(outcome, words.code("data_outcome", outcome)) for outcome in OUTCOMES],
+        outcomes=[(outcome, words.say(f"data.act.{outcome}")) for outcome in OUTCOMES],
         status=status,
     )
