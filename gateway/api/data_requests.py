@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query
@@ -137,7 +138,8 @@ _COPY = {"made_at": "2026-11-26T03:12:00Z", "member": {"id": MEMBER_ID_EXAMPLE, 
 )
 async def list_own(request: Request, query: Annotated[QueryModel, Query()], members: Members) -> Response:
     """The open ones first; answers stay in the list."""
-    return _listed(await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest()))
+    reply = await call(request, members.ListOwnDataRequests, wire.ListOwnDataRequestsRequest())
+    return _listed(reply.requests)
 
 
 @router.post(
@@ -155,7 +157,7 @@ async def list_own(request: Request, query: Annotated[QueryModel, Query()], memb
 )
 async def add_own(request: Request, body: OwnRequestBody, members: Members) -> Response:
     """Access, correction or erasure; the library answers within 72 hours."""
-    reply = await call(request, members.AddOwnDataRequest, wire.AddDataRequestRequest(**body.model_dump()))
+    reply = await call(request, members.AddOwnDataRequest, wire.AddOwnDataRequestRequest(**body.model_dump()))
     return private(NewRequest(**plain(reply)), status=201)
 
 
@@ -176,7 +178,8 @@ async def own_data(request: Request, query: Annotated[QueryModel, Query()]) -> R
 )
 async def list_(request: Request, query: Annotated[RequestsQuery, Query()], members: Members) -> Response:
     """The open ones of the institution, the first due first; or all of one member."""
-    return _listed(await call(request, members.ListDataRequests, wire.ListDataRequestsRequest(id=query.member)))
+    reply = await call(request, members.ListDataRequests, wire.ListDataRequestsRequest(id=query.member))
+    return _listed(reply.requests, has_more=reply.has_more)
 
 
 @router.post(
@@ -226,6 +229,6 @@ async def data(request: Request, member_id: MemberId, query: Annotated[QueryMode
     return as_file(await copy_of(request, member_id))
 
 
-def _listed(reply: wire.ListDataRequestsReply) -> Response:
-    hits = [DataRequest(**plain(row)) for row in reply.requests]
-    return private(DataRequests(total=len(hits), has_more=reply.has_more, hits=hits))
+def _listed(requests: Iterable[wire.DataRequest], *, has_more: bool = False) -> Response:
+    hits = [DataRequest(**plain(row)) for row in requests]
+    return private(DataRequests(total=len(hits), has_more=has_more, hits=hits))

@@ -50,7 +50,9 @@ async def copy_of(request: Request, member_id: str) -> dict[str, Any]:
     return _document(reply, loans)
 
 
-def _document(reply: wire.ExportMemberReply, loans: list[loans_pb2.Loan] | None) -> dict[str, Any]:
+def _document(
+    reply: wire.ExportMemberReply | wire.ExportOwnMemberReply, loans: list[loans_pb2.Loan] | None
+) -> dict[str, Any]:
     """`loans` is null when circulation does not answer: nobody takes the copy for a complete one."""
     return {
         "made_at": clock.now().isoformat(timespec="seconds"),

@@ -70,7 +70,7 @@ async def answer(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Ask for access, a correction or an erasure."""
     fields = await read_form(request)
-    message = wire.AddDataRequestRequest(kind=fields.text("kind"), text=fields.get("text", ""))
+    message = wire.AddOwnDataRequestRequest(kind=fields.text("kind"), text=fields.get("text", ""))
     try:
         await call(request, members(request).AddOwnDataRequest, message)
     except NotFound:

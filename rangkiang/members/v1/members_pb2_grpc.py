@@ -220,17 +220,17 @@ class MembersStub:
         self.ListOwnDataRequests = channel.unary_unary(
                 '/rangkiang.members.v1.Members/ListOwnDataRequests',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsReply.FromString,
                 _registered_method=True)
         self.AddOwnDataRequest = channel.unary_unary(
                 '/rangkiang.members.v1.Members/AddOwnDataRequest',
-                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+                request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestReply.FromString,
                 _registered_method=True)
         self.ExportOwnMember = channel.unary_unary(
                 '/rangkiang.members.v1.Members/ExportOwnMember',
                 request_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.SerializeToString,
-                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
+                response_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberReply.FromString,
                 _registered_method=True)
         self.ListDataRequests = channel.unary_unary(
                 '/rangkiang.members.v1.Members/ListDataRequests',
@@ -781,17 +781,17 @@ def add_MembersServicer_to_server(servicer, server):
             'ListOwnDataRequests': grpc.unary_unary_rpc_method_handler(
                     servicer.ListOwnDataRequests,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.FromString,
-                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.SerializeToString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsReply.SerializeToString,
             ),
             'AddOwnDataRequest': grpc.unary_unary_rpc_method_handler(
                     servicer.AddOwnDataRequest,
-                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.FromString,
-                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.SerializeToString,
+                    request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestRequest.FromString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestReply.SerializeToString,
             ),
             'ExportOwnMember': grpc.unary_unary_rpc_method_handler(
                     servicer.ExportOwnMember,
                     request_deserializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.FromString,
-                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.SerializeToString,
+                    response_serializer=rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberReply.SerializeToString,
             ),
             'ListDataRequests': grpc.unary_unary_rpc_method_handler(
                     servicer.ListDataRequests,
@@ -1806,7 +1806,7 @@ class Members:
             target,
             '/rangkiang.members.v1.Members/ListOwnDataRequests',
             rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsRequest.SerializeToString,
-            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListDataRequestsReply.FromString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ListOwnDataRequestsReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1832,8 +1832,8 @@ class Members:
             request,
             target,
             '/rangkiang.members.v1.Members/AddOwnDataRequest',
-            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestRequest.SerializeToString,
-            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddDataRequestReply.FromString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestRequest.SerializeToString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.AddOwnDataRequestReply.FromString,
             options,
             channel_credentials,
             insecure,
@@ -1860,7 +1860,7 @@ class Members:
             target,
             '/rangkiang.members.v1.Members/ExportOwnMember',
             rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberRequest.SerializeToString,
-            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportMemberReply.FromString,
+            rangkiang_dot_members_dot_v1_dot_requests__pb2.ExportOwnMemberReply.FromString,
             options,
             channel_credentials,
             insecure,

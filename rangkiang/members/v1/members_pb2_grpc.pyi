@@ -110,11 +110,11 @@ class MembersStub:
     """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
     AnswerOwnConsent: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]
     """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
-    ListOwnDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
+    ListOwnDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListOwnDataRequestsReply]
     """The caller's requests about their own data."""
-    AddOwnDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]
+    AddOwnDataRequest: _grpc.UnaryUnaryMultiCallable[_requests_pb2.AddOwnDataRequestRequest, _requests_pb2.AddOwnDataRequestReply]
     """Records a request of the caller about their own data."""
-    ExportOwnMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportMemberReply]
+    ExportOwnMember: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportOwnMemberReply]
     """Everything that members keeps about the caller."""
     ListDataRequests: _grpc.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]
     """Requests of members about their own data."""
@@ -208,11 +208,11 @@ class MembersAsyncStub(MembersStub):
     """What the caller, and the children whose guardian the caller is, agreed to or withdrew."""
     AnswerOwnConsent: _aio.UnaryUnaryMultiCallable[_requests_pb2.AnswerOwnConsentRequest, _requests_pb2.AnswerOwnConsentReply]  # type: ignore[assignment]
     """Gives or withdraws a consent of the caller, or of a child whose guardian the caller is."""
-    ListOwnDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
+    ListOwnDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListOwnDataRequestsRequest, _requests_pb2.ListOwnDataRequestsReply]  # type: ignore[assignment]
     """The caller's requests about their own data."""
-    AddOwnDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddDataRequestRequest, _requests_pb2.AddDataRequestReply]  # type: ignore[assignment]
+    AddOwnDataRequest: _aio.UnaryUnaryMultiCallable[_requests_pb2.AddOwnDataRequestRequest, _requests_pb2.AddOwnDataRequestReply]  # type: ignore[assignment]
     """Records a request of the caller about their own data."""
-    ExportOwnMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportMemberReply]  # type: ignore[assignment]
+    ExportOwnMember: _aio.UnaryUnaryMultiCallable[_requests_pb2.ExportOwnMemberRequest, _requests_pb2.ExportOwnMemberReply]  # type: ignore[assignment]
     """Everything that members keeps about the caller."""
     ListDataRequests: _aio.UnaryUnaryMultiCallable[_requests_pb2.ListDataRequestsRequest, _requests_pb2.ListDataRequestsReply]  # type: ignore[assignment]
     """Requests of members about their own data."""
@@ -519,15 +519,15 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _requests_pb2.ListOwnDataRequestsRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_requests_pb2.ListDataRequestsReply, _abc.Awaitable[_requests_pb2.ListDataRequestsReply]]:
+    ) -> _typing.Union[_requests_pb2.ListOwnDataRequestsReply, _abc.Awaitable[_requests_pb2.ListOwnDataRequestsReply]]:
         """The caller's requests about their own data."""
 
     @_abc_1.abstractmethod
     def AddOwnDataRequest(
         self,
-        request: _requests_pb2.AddDataRequestRequest,
+        request: _requests_pb2.AddOwnDataRequestRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_requests_pb2.AddDataRequestReply, _abc.Awaitable[_requests_pb2.AddDataRequestReply]]:
+    ) -> _typing.Union[_requests_pb2.AddOwnDataRequestReply, _abc.Awaitable[_requests_pb2.AddOwnDataRequestReply]]:
         """Records a request of the caller about their own data."""
 
     @_abc_1.abstractmethod
@@ -535,7 +535,7 @@ class MembersServicer(metaclass=_abc_1.ABCMeta):
         self,
         request: _requests_pb2.ExportOwnMemberRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_requests_pb2.ExportMemberReply, _abc.Awaitable[_requests_pb2.ExportMemberReply]]:
+    ) -> _typing.Union[_requests_pb2.ExportOwnMemberReply, _abc.Awaitable[_requests_pb2.ExportOwnMemberReply]]:
         """Everything that members keeps about the caller."""
 
     @_abc_1.abstractmethod

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from rangkiang.members.v1 import people_pb2 as rangkiang_dot_members_dot_v1_dot_people__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/members/v1/people.proto\"\x99\x02\n\x0b\x44\x61taRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12\x0c\n\x04text\x18\x06 \x01(\t\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x0e\n\x06\x61nswer\x18\x0b \x01(\t\"a\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\"M\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x17ListDataRequestsRequest\x12\n\n\x02id\x18\x01 \x01(\t\"^\n\x15ListDataRequestsReply\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1c\n\x1aListOwnDataRequestsRequest\"G\n\x18\x41nswerDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\"$\n\x16\x41nswerDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16ListOwnConsentsRequest\"t\n\x0ePersonConsents\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"L\n\x14ListOwnConsentsReply\x12\x34\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsents\"b\n\x17\x41nswerOwnConsentRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x14\n\x0ctext_version\x18\x03 \x01(\t\x12\r\n\x05given\x18\x04 \x01(\x08\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#rangkiang/members/v1/requests.proto\x12\x14rangkiang.members.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!rangkiang/members/v1/people.proto\"\x99\x02\n\x0b\x44\x61taRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tmember_id\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\x12\x0c\n\x04text\x18\x06 \x01(\t\x12/\n\x0breceived_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x06\x64ue_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x61nswered_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07outcome\x18\n \x01(\t\x12\x0e\n\x06\x61nswer\x18\x0b \x01(\t\"a\n\x15\x41\x64\x64\x44\x61taRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0b\n\x03how\x18\x04 \x01(\t\x12\x13\n\x0b\x62y_guardian\x18\x05 \x01(\x08\"M\n\x13\x41\x64\x64\x44\x61taRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"6\n\x18\x41\x64\x64OwnDataRequestRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\"P\n\x16\x41\x64\x64OwnDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"%\n\x17ListDataRequestsRequest\x12\n\n\x02id\x18\x01 \x01(\t\"^\n\x15ListDataRequestsReply\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\x12\x10\n\x08has_more\x18\x02 \x01(\x08\"\x1c\n\x1aListOwnDataRequestsRequest\"O\n\x18ListOwnDataRequestsReply\x12\x33\n\x08requests\x18\x01 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"G\n\x18\x41nswerDataRequestRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07outcome\x18\x02 \x01(\t\x12\x0e\n\x06\x61nswer\x18\x03 \x01(\t\"$\n\x16\x41nswerDataRequestReply\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16ListOwnConsentsRequest\"t\n\x0ePersonConsents\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08is_child\x18\x03 \x01(\x08\x12/\n\x08\x63onsents\x18\x04 \x03(\x0b\x32\x1d.rangkiang.members.v1.Consent\"L\n\x14ListOwnConsentsReply\x12\x34\n\x06people\x18\x01 \x03(\x0b\x32$.rangkiang.members.v1.PersonConsents\"b\n\x17\x41nswerOwnConsentRequest\x12\x11\n\tmember_id\x18\x01 \x01(\t\x12\x0f\n\x07purpose\x18\x02 \x01(\t\x12\x14\n\x0ctext_version\x18\x03 \x01(\t\x12\r\n\x05given\x18\x04 \x01(\x08\"\x17\n\x15\x41nswerOwnConsentReply\"!\n\x13\x45xportMemberRequest\x12\n\n\x02id\x18\x01 \x01(\t\"\x18\n\x16\x45xportOwnMemberRequest\"v\n\x11\x45xportMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequest\"y\n\x14\x45xportOwnMemberReply\x12,\n\x06member\x18\x01 \x01(\x0b\x32\x1c.rangkiang.members.v1.Member\x12\x33\n\x08requests\x18\x02 \x03(\x0b\x32!.rangkiang.members.v1.DataRequestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,30 +39,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ADDDATAREQUESTREQUEST']._serialized_end=510
   _globals['_ADDDATAREQUESTREPLY']._serialized_start=512
   _globals['_ADDDATAREQUESTREPLY']._serialized_end=589
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=591
-  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=628
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=630
-  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=724
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=726
-  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=754
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=756
-  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=827
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=829
-  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=865
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=867
-  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=891
-  _globals['_PERSONCONSENTS']._serialized_start=893
-  _globals['_PERSONCONSENTS']._serialized_end=1009
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=1011
-  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=1087
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=1089
-  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=1187
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=1189
-  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=1212
-  _globals['_EXPORTMEMBERREQUEST']._serialized_start=1214
-  _globals['_EXPORTMEMBERREQUEST']._serialized_end=1247
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=1249
-  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=1273
-  _globals['_EXPORTMEMBERREPLY']._serialized_start=1275
-  _globals['_EXPORTMEMBERREPLY']._serialized_end=1393
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_start=591
+  _globals['_ADDOWNDATAREQUESTREQUEST']._serialized_end=645
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_start=647
+  _globals['_ADDOWNDATAREQUESTREPLY']._serialized_end=727
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_start=729
+  _globals['_LISTDATAREQUESTSREQUEST']._serialized_end=766
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_start=768
+  _globals['_LISTDATAREQUESTSREPLY']._serialized_end=862
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_start=864
+  _globals['_LISTOWNDATAREQUESTSREQUEST']._serialized_end=892
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_start=894
+  _globals['_LISTOWNDATAREQUESTSREPLY']._serialized_end=973
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_start=975
+  _globals['_ANSWERDATAREQUESTREQUEST']._serialized_end=1046
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_start=1048
+  _globals['_ANSWERDATAREQUESTREPLY']._serialized_end=1084
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_start=1086
+  _globals['_LISTOWNCONSENTSREQUEST']._serialized_end=1110
+  _globals['_PERSONCONSENTS']._serialized_start=1112
+  _globals['_PERSONCONSENTS']._serialized_end=1228
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_start=1230
+  _globals['_LISTOWNCONSENTSREPLY']._serialized_end=1306
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_start=1308
+  _globals['_ANSWEROWNCONSENTREQUEST']._serialized_end=1406
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_start=1408
+  _globals['_ANSWEROWNCONSENTREPLY']._serialized_end=1431
+  _globals['_EXPORTMEMBERREQUEST']._serialized_start=1433
+  _globals['_EXPORTMEMBERREQUEST']._serialized_end=1466
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_start=1468
+  _globals['_EXPORTOWNMEMBERREQUEST']._serialized_end=1492
+  _globals['_EXPORTMEMBERREPLY']._serialized_start=1494
+  _globals['_EXPORTMEMBERREPLY']._serialized_end=1612
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_start=1614
+  _globals['_EXPORTOWNMEMBERREPLY']._serialized_end=1735
 # @@protoc_insertion_point(module_scope)

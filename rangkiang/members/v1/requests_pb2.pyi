@@ -91,7 +91,7 @@ class AddDataRequestRequest(_message.Message):
     HOW_FIELD_NUMBER: _builtins.int
     BY_GUARDIAN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """A member, for staff; empty for the caller's own request."""
+    """A member."""
     kind: _builtins.str
     text: _builtins.str
     how: _builtins.str
@@ -135,6 +135,51 @@ class AddDataRequestReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddDataRequestReply: _TypeAlias = AddDataRequestReply  # noqa: Y015
+
+@_typing.final
+class AddOwnDataRequestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    text: _builtins.str
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "text", b"text"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddOwnDataRequestRequest: _TypeAlias = AddOwnDataRequestRequest  # noqa: Y015
+
+@_typing.final
+class AddOwnDataRequestReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp: ...
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at", "id", b"id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AddOwnDataRequestReply: _TypeAlias = AddOwnDataRequestReply  # noqa: Y015
 
 @_typing.final
 class ListDataRequestsRequest(_message.Message):
@@ -196,6 +241,26 @@ class ListOwnDataRequestsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListOwnDataRequestsRequest: _TypeAlias = ListOwnDataRequestsRequest  # noqa: Y015
+
+@_typing.final
+class ListOwnDataRequestsReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataRequest]: ...
+    def __init__(
+        self,
+        *,
+        requests: _abc.Iterable[Global___DataRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListOwnDataRequestsReply: _TypeAlias = ListOwnDataRequestsReply  # noqa: Y015
 
 @_typing.final
 class AnswerDataRequestRequest(_message.Message):
@@ -415,3 +480,27 @@ class ExportMemberReply(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ExportMemberReply: _TypeAlias = ExportMemberReply  # noqa: Y015
+
+@_typing.final
+class ExportOwnMemberReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEMBER_FIELD_NUMBER: _builtins.int
+    REQUESTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def member(self) -> _people_pb2.Member: ...
+    @_builtins.property
+    def requests(self) -> _containers.RepeatedCompositeFieldContainer[Global___DataRequest]: ...
+    def __init__(
+        self,
+        *,
+        member: _people_pb2.Member | None = ...,
+        requests: _abc.Iterable[Global___DataRequest] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["member", b"member"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["member", b"member", "requests", b"requests"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportOwnMemberReply: _TypeAlias = ExportOwnMemberReply  # noqa: Y015

@@ -62,39 +62,47 @@ class RequestMethods(PeopleMethods):
 
     def ListOwnDataRequests(
         self, _request: wire.ListOwnDataRequestsRequest, context: grpc.ServicerContext
-    ) -> wire.ListDataRequestsReply:
+    ) -> wire.ListOwnDataRequestsReply:
         caller = rpc.context(context)
         with self._database.reading(caller) as session:
             rows = requests.of_member(session, caller.actor, master=self._keys.master)
-        return wire.ListDataRequestsReply(requests=[_message(row) for row in rows])
+        return wire.ListOwnDataRequestsReply(requests=[_message(row) for row in rows])
 
     def AddOwnDataRequest(
-        self, request: wire.AddDataRequestRequest, context: grpc.ServicerContext
-    ) -> wire.AddDataRequestReply:
-        caller = rpc.context(context)
-        return self._add(request, caller, member_id=caller.actor, how=_WEB, by_guardian=False)
+        self, request: wire.AddOwnDataRequestRequest, context: grpc.ServicerContext
+    ) -> wire.AddOwnDataRequestReply:
+        caller, master = rpc.context(context), self._keys.master
+        with self._database.transaction(caller) as session:
+
+            def act() -> wire.AddOwnDataRequestReply:
+                row = requests.add(
+                    session,
+                    caller.actor,
+                    request.kind,
+                    text=request.text,
+                    how=_WEB,
+                    by_guardian=False,
+                    context=caller,
+                    master=master,
+                )
+                return wire.AddOwnDataRequestReply(id=str(row.id), due_at=timestamp(row.due_at))
+
+            return once(session, caller, request, wire.AddOwnDataRequestReply, act)
 
     def AddDataRequest(
         self, request: wire.AddDataRequestRequest, context: grpc.ServicerContext
     ) -> wire.AddDataRequestReply:
-        return self._add(
-            request, rpc.context(context), member_id=request.id, how=request.how, by_guardian=request.by_guardian
-        )
-
-    def _add(
-        self, request: wire.AddDataRequestRequest, caller: Context, *, member_id: str, how: str, by_guardian: bool
-    ) -> wire.AddDataRequestReply:
-        master = self._keys.master
+        caller, master = rpc.context(context), self._keys.master
         with self._database.transaction(caller) as session:
 
             def act() -> wire.AddDataRequestReply:
                 row = requests.add(
                     session,
-                    member_id,
+                    request.id,
                     request.kind,
                     text=request.text,
-                    how=how,
-                    by_guardian=by_guardian,
+                    how=request.how,
+                    by_guardian=request.by_guardian,
                     context=caller,
                     master=master,
                 )
@@ -135,12 +143,12 @@ class RequestMethods(PeopleMethods):
 
     def ExportOwnMember(
         self, _request: wire.ExportOwnMemberRequest, context: grpc.ServicerContext
-    ) -> wire.ExportMemberReply:
+    ) -> wire.ExportOwnMemberReply:
         caller = rpc.context(context)
-        reply = self._export(replace(caller, scopes=caller.scopes | {"members.contact"}), caller.actor)
+        copy = self._export(replace(caller, scopes=caller.scopes | {"members.contact"}), caller.actor)
         # As on the member's page: notes of the desk are in the copy that the desk makes.
-        reply.member.note = ""
-        return reply
+        copy.member.note = ""
+        return wire.ExportOwnMemberReply(member=copy.member, requests=copy.requests)
 
     def _export(self, caller: Context, member_id: str) -> wire.ExportMemberReply:
         master = self._keys.master

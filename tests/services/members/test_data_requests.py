@@ -81,7 +81,7 @@ def test_a_request_is_due_after_72_hours_and_the_first_due_is_listed_first(offic
         first = ask(desk, member)
     assert first.due_at.ToDatetime() == (received_at + timedelta(hours=72)).replace(tzinfo=None)
     with clock.frozen(received_at + timedelta(hours=1)):
-        own(office, member).call("AddOwnDataRequest", wire.AddDataRequestRequest(kind="access", how="desk"))
+        own(office, member).call("AddOwnDataRequest", wire.AddOwnDataRequestRequest(kind="access"))
     assert [(row.kind, row.how, row.text) for row in listed(desk)] == [
         ("correction", "form", SECRET), ("access", "web", ""),
     ]  # fmt: skip
@@ -129,7 +129,7 @@ def test_a_member_has_at_most_ten_open_requests(office: Office) -> None:
     mine = own(office, member)
 
     def add() -> Any:
-        return mine.call("AddOwnDataRequest", wire.AddDataRequestRequest(kind="access"))
+        return mine.call("AddOwnDataRequest", wire.AddOwnDataRequestRequest(kind="access"))
 
     for _ in range(requests.MOST_OPEN):
         add()
