@@ -42,6 +42,7 @@ def embedded_edition(name: str, size: int) -> Iterator[Row]:
     file = generate.write(FOLDER / f"{name}.mrc", size)
     yield show(parts.help_time())
     yield show(parts.import_file(data, file, size))
+    parts.copy_items(data)
     yield from searches(data)
 
 
@@ -94,6 +95,7 @@ def cluster_edition(name: str, size: int) -> Iterator[Row]:
     queries = generate.queries(2_000)
     with cluster.cluster() as processes:
         yield show(cluster.import_file(processes, FOLDER / f"{name}.mrc", size))
+        cluster.copy_items()
         for clients in CLIENTS:
             best = cluster.elasticsearch_alone(processes, queries, clients=clients)
             yield show(Row("Elasticsearch alone", clients, best.per_second, best))

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import orjson
 from elasticsearch import Elasticsearch
+from sqlalchemy import create_engine, text
+from sqlalchemy.pool import NullPool
 
-from bench import load
+from bench import load, parts
 from bench.parts import NO_FIGURE, RANGKIANG
 from bench.report import Row
 from services.catalog.index.elastic import ANSWER
@@ -31,7 +33,7 @@ PREFIX = "bench_"
 @contextmanager
 def cluster() -> Iterator[Cluster]:
     """Start an empty cluster edition with its own database, virtual host and index; drop them afterwards."""
-    _drop()  # remains of a killed run
+    Cluster(prefix=PREFIX).remove()  # remains of a killed run
     edition = Cluster(prefix=PREFIX)
     edition.environment |= {"RATE_LIMIT": "0", "REQUESTS_AT_ONCE": "0", "LOG_LEVEL": "WARNING"}
     try:
@@ -40,13 +42,7 @@ def cluster() -> Iterator[Cluster]:
         yield edition
     finally:
         edition.stop()
-        _drop()
-
-
-def _drop() -> None:
-    servers.drop_database(f"{PREFIX}catalog")
-    servers.drop_vhost(f"{PREFIX}rangkiang")
-    servers.drop_indices(PREFIX.replace("_", "-"))
+        edition.remove()
 
 
 def import_file(processes: Cluster, file: Path, size: int) -> Row:
@@ -64,6 +60,19 @@ def import_file(processes: Cluster, file: Path, size: int) -> Row:
     if process.returncode or summary["created"] != size:
         raise SystemExit(f"the import did not load every record: {summary}")
     return Row("import, file to PostgreSQL and Elasticsearch", 1, size / seconds, NO_FIGURE, note=f"{seconds:.1f} s")
+
+
+def copy_items() -> None:
+    """Wait until circulation has copied every item: no search is measured beside that work."""
+    parts.wait_until(lambda: _rows_inserted("circulation", "copies") >= _rows_inserted("catalog", "items"))
+
+
+def _rows_inserted(service: str, table: str) -> int:
+    # The rows themselves are walled by institution.
+    engine = create_engine(servers.database_url(PREFIX + service), poolclass=NullPool)
+    with engine.connect() as connection:
+        query = text("SELECT n_tup_ins FROM pg_stat_user_tables WHERE relname = :table")
+        return int(connection.execute(query, {"table": table}).scalar() or 0)
 
 
 def elasticsearch_alone(processes: Cluster, queries: list[str], *, clients: int) -> load.Figure:

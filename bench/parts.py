@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sqlite3
 import statistics
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -68,6 +69,34 @@ def import_file(data: Path, file: Path, size: int) -> Row:
     memory = f"peak {peak[0] // 1024} MB in all processes, {anonymous[0] // 1024} without mapped files"
     note = f"{seconds:.1f} s; {memory}; {disk // 1_000_000} MB on disk"
     return Row("import, file to database and index", 1, size / seconds, NO_FIGURE, note=note)
+
+
+def copy_items(data: Path) -> None:
+    """Run `up` until circulation has copied every item and no fact waits: no search is measured beside that work."""
+    with up(data, workers=1):
+        wait_until(lambda: _waiting(data) == 0)
+
+
+def _waiting(data: Path) -> int:
+    """Count the items that circulation has not copied, and the facts that are not published or not handled."""
+
+    def count(service: str, query: str) -> int:
+        with contextlib.closing(sqlite3.connect(f"file:{data / service}.db?mode=ro", uri=True)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+
+    items = count("catalog", "SELECT count(*) FROM items") - count("circulation", "SELECT count(*) FROM copies")
+    facts = count("catalog", "SELECT count(*) FROM outbox WHERE published_at IS NULL")
+    deliveries = count("circulation", "SELECT count(*) FROM deliveries")
+    return items + facts + deliveries
+
+
+def wait_until(is_done: Callable[[], bool], *, seconds: float = 1_800) -> None:
+    """Wait for a condition. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while not is_done():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.5)
 
 
 def memory(label: str, server: Running) -> Row:

@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 import httpx
 
-from bench import generate, load
+from bench import generate, load, parts
 from bench.__main__ import FACETS, FOLDER, SIZES
 from bench.report import replace_section
 from chassis import clock
@@ -58,6 +58,7 @@ def compare(old_program: Program, new_program: Program, *, size: int, folder: Pa
     """
     file = generate.write(folder / "records.mrc", size)
     yield _line("import", *(_import(program, file, size) for program in (old_program, new_program)))
+    parts.copy_items(folder / "new")
     with old_program.up() as old_address, new_program.up() as new_address:
         old_paths, new_paths = _requests(old_address), _requests(new_address)
         for label in new_paths:
