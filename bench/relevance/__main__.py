@@ -19,13 +19,13 @@ from uuid import uuid4
 
 from bench.relevance.corrected import Corrected, real_words
 from bench.relevance.figures import Figure, figures, ndcg
-from bench.relevance.judging import HALVES, NOTHING, Judged, read
+from bench.relevance.judging import HALVES, NOTHING, THIRD, Judged, read
 from bench.relevance.library import Prepared, prepared
 from bench.report import replace_section
 from services.catalog.sample.books_toml import books
 from tests import servers
 
-HEAD = "| {half} half | searches | known | success@1 | nDCG@10 | nDCG@10, Elasticsearch |\n|---|--:|--:|--:|--:|--:|\n"
+HEAD = "| {name} | searches | known | success@1 | nDCG@10 | nDCG@10, Elasticsearch |\n|---|--:|--:|--:|--:|--:|\n"
 
 
 def main() -> None:
@@ -41,7 +41,8 @@ def main() -> None:
             print_imperfect(embedded.answer(read(HALVES["tuning"])))
             return
         with prepared_on("elasticsearch") as cluster:
-            table = "\n".join(section(half, read(path), embedded, cluster) for half, path in HALVES.items())
+            sets = {f"{half} half": path for half, path in HALVES.items()} | {"third set": THIRD}
+            table = "\n".join(section(name, read(path), embedded, cluster) for name, path in sets.items())
     print(table)
     replace_section("relevance", f"### Relevance\n\n{table}")
 
@@ -60,10 +61,10 @@ def prepared_on(engine: str) -> Iterator[Prepared]:
                 servers.drop_indices(name)
 
 
-def section(half: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
-    """Return the table of one half."""
+def section(name: str, searches: list[Judged], embedded: Prepared, cluster: Prepared) -> str:
+    """Return the table of one half, or of the third set."""
     embedded_figures, cluster_figures = figures(embedded.answer(searches)), figures(cluster.answer(searches))
-    return HEAD.format(half=half) + "".join(
+    return HEAD.format(name=name) + "".join(
         line(kind, embedded_figures[kind], cluster_figures[kind]) for kind in embedded_figures
     )
 
