@@ -29,7 +29,10 @@ MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 # What takes longest begins first, so that no process of xdist still works when the others have ended.
 LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
 # Files that use the running libraries of tests/journeys/conftest.py; a process that runs them starts its own.
-LIBRARY_FILES = {f"tests/journeys/test_{name}.py" for name in ("first_journey", "gateway", "client_journey")}
+LIBRARY_FILES = {
+    f"tests/journeys/test_{name}.py"
+    for name in ("first_journey", "gateway", "client_journey", "desk_journey", "many_desks")
+}
 # Files of long tests that share no fixture: any process takes the next test.
 FILES_OF_LONG_TESTS = {
     *(f"tests/faults/test_{name}.py" for name in ("kill_during_import", "kill_on_the_bus", "other_revisions", "soak")),

@@ -31,6 +31,8 @@ _NEW: dict[str, Any] = {
 _OF_INSTITUTION = select(Copy).where(Copy.institution_id == bindparam("institution_id"))
 _BY_ID = _OF_INSTITUTION.where(Copy.id == bindparam("item_id"))
 _BY_BARCODE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), ~Copy.is_gone).limit(2)
+# Who brings an item that has left the catalogue has its barcode alone.
+_GONE = _OF_INSTITUTION.where(Copy.barcode == bindparam("barcode"), Copy.is_gone, Copy.state != IN).limit(2)
 
 
 def is_empty(session: Session) -> bool:
@@ -56,10 +58,15 @@ def copy_items(session: Session, items: Iterable[ItemCopy]) -> int:
 
 
 def find_copy(session: Session, institution_id: UUID, text: str) -> Copy | None:
-    """Return a copy by its id or barcode, in one institution; None when none or several have the barcode."""
+    """Return a copy by its id or barcode, in one institution; None when none or several have the barcode.
+
+    A gone item that is lent or on its way is found by its barcode, too, when no other item has it.
+    """
     item_id = read_id(text)
-    query = _BY_BARCODE if item_id is None else _BY_ID
-    copies = session.scalars(query, {"institution_id": institution_id, "item_id": item_id, "barcode": text}).all()
+    values = {"institution_id": institution_id, "item_id": item_id, "barcode": text}
+    copies = session.scalars(_BY_BARCODE if item_id is None else _BY_ID, values).all()
+    if not copies and item_id is None:
+        copies = session.scalars(_GONE, values).all()
     return copies[0] if len(copies) == 1 else None
 
 

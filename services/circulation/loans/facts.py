@@ -20,7 +20,7 @@ from chassis.prepared import AnySession, Prepared
 from services.circulation.borrowers import kept_id
 from services.circulation.calendars import Calendar
 from services.circulation.calendars_store import calendar_at
-from services.circulation.copies import read_id
+from services.circulation.copies import IN, read_id
 from services.circulation.institutions import Branches, BranchFacts, branches_at
 from services.circulation.policies import PolicySet
 from services.circulation.policies_store import NEWEST_VERSION, policies_at
@@ -156,6 +156,12 @@ _MEMBER = {
     by_id: Prepared(select(_borrowers.c.id, _borrowers.c.merged_into).where(~_borrowers.c.is_erased, condition))
     for by_id, condition in _OF_MEMBER.items()
 }
+# Who brings an item that has left the catalogue has its barcode alone.
+_GONE = Prepared(
+    select(_copies.c.id)
+    .where(_copies.c.institution_id == bindparam("institution"), _copies.c.barcode == bindparam("item"))
+    .where(_copies.c.is_gone, _copies.c.state != IN)
+)
 # On PostgreSQL, before the facts are read once more: until the end of the transaction.
 _LOCK_COPY = {
     by_id: Prepared(
@@ -200,6 +206,8 @@ def check_out_facts(
         _lock(session, _LOCK_COPY[item_id is not None], values, "item")
         _lock(session, _LOCK_BORROWER[member_id is not None], values, "member")
     rows = _CHECK_OUT[item_id is not None, member_id is not None].rows(session, values)
+    if (gone := _gone_copy(session, institution_id, rows, item)) is not None:
+        return check_out_facts(session, institution_id, item=str(gone), member=member, branch=branch, lock=lock)
     facts = _facts_of_scan(session, institution_id, rows, branch)
     borrower = facts.borrower
     if borrower is not None and borrower.merged_into is not None and member_id is not None:
@@ -216,7 +224,10 @@ def item_facts(session: AnySession, institution_id: UUID, *, item: str, branch: 
     values = {"institution": institution_id, "item": item_id or item, "branch": branch}
     if lock:
         _lock(session, _LOCK_COPY[item_id is not None], values, "item")
-    return _facts_of_scan(session, institution_id, _CHECK_IN[item_id is not None].rows(session, values), branch)
+    rows = _CHECK_IN[item_id is not None].rows(session, values)
+    if (gone := _gone_copy(session, institution_id, rows, item)) is not None:
+        return item_facts(session, institution_id, item=str(gone), branch=branch, lock=lock)
+    return _facts_of_scan(session, institution_id, rows, branch)
 
 
 def find_borrower_id(session: AnySession, institution_id: UUID, member: str) -> UUID | None:
@@ -261,6 +272,14 @@ def _lock(session: AnySession, statement: Prepared, values: Mapping[str, Any], n
 
 def _lock_borrower(session: AnySession, institution_id: UUID, borrower_id: UUID) -> None:
     _LOCK_BORROWER[True].rows(session, {"institution": institution_id, "member": borrower_id})
+
+
+def _gone_copy(session: AnySession, institution_id: UUID, rows: list[Any], item: str) -> UUID | None:
+    """Return the gone copy that is lent or on its way and has the scanned barcode, when no other copy has it."""
+    if not rows or rows[0].copy_id is not None or read_id(item) is not None:
+        return None
+    ids = [row.id for row in _GONE.rows(session, {"institution": institution_id, "item": item})]
+    return ids[0] if len(ids) == 1 else None
 
 
 def _facts_of_scan(session: AnySession, institution_id: UUID, rows: list[Any], branch: str) -> ActFacts:

@@ -1,0 +1,255 @@
+"""Many desks at once over HTTP: one copy goes out once; lending beside an import of its records loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import func, select
+
+from chassis.context import system
+from chassis.db import Database
+from chassis.outbox import outbox
+from chassis.service import load
+from chassis.settings import load as load_settings
+from rangkiang.circulation.v1.events_pb2 import LoanOpened, LoanReturned
+from services.catalog.marc.record import Record
+from services.catalog.tables import ItemState
+from services.circulation.tables import Copy, Loan
+from tests.builders import book
+from tests.conditions import eventually
+from tests.journeys.library import Library
+
+TEST = system("test")
+# Who compete for one copy, and how often.
+MEMBERS, ROUNDS, DESKS = 200, 10, 4
+FIRST = "Agus Budi Chandra Dewi Eka Fajar Gita Hasan Indah Joko Kartini Lukman Maya Nurul Oki Putri Rudi Sari Tono Umi".split()  # noqa: SIM905, E501
+LAST = "Piliang Koto Chaniago Sikumbang Tanjung Jambak Guci Melayu Caniago Sinapa".split()  # noqa: SIM905
+RECORDS, ITEMS_OF_DESK, MOST_OUT = 40, 20, 5
+SECONDS = 60  # until every effect is there, at most
+
+
+@dataclass
+class Databases:
+    """The databases of a running library."""
+
+    circulation: Database
+    catalog: Database
+
+    def rows(self, name: str, statement: Any) -> list[Any]:
+        with getattr(self, name).reading(TEST) as session:
+            return list(session.execute(statement))
+
+    def facts(self, kind: Any, items: list[uuid.UUID]) -> int:
+        """Number of facts of a kind about items."""
+        of_items = outbox.c.aggregate_id.in_([str(item) for item in items])
+        count = select(func.count()).where(of_items, outbox.c.type == kind.DESCRIPTOR.full_name)
+        return int(self.rows("circulation", count)[0][0])
+
+
+@pytest.fixture
+def databases(library: Library) -> Iterator[Databases]:
+    settings = load_settings(library.environment)
+    with ExitStack() as stack:
+        names = ("circulation", "catalog")
+        yield Databases(*(stack.enter_context(closing(load(name).open_database(settings))) for name in names))
+
+
+def client(library: Library, role: str) -> httpx.Client:
+    """A program with its own credential."""
+    name = f"{role}-{uuid.uuid4().hex[:8]}"
+    secret = library.command("client", "create", name, "--institution", "PKS", "--role", role)
+    http = httpx.Client(base_url=f"{library.address}/api/v1", timeout=60, verify=False)
+    token = http.post("/tokens", json=secret).json()["access_token"]
+    http.headers["Authorization"] = f"Bearer {token}"
+    return http
+
+
+def send(http: httpx.Client, path: str, body: Any = None, *, key: str = "") -> httpx.Response:
+    return http.post(path, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+
+
+def register_members(library: Library) -> list[str]:
+    """Import members; return their card numbers."""
+    numbers = [f"LOMBA{number:03}" for number in range(MEMBERS)]
+    names = [" ".join(words) for words in itertools.product(FIRST, LAST)]
+    path = library.folder / "lomba.csv"
+    rows = [f"{number};{name};umum" for number, name in zip(numbers, names, strict=True)]
+    path.write_text("\n".join(["nomor;nama;kategori", *rows]))
+    assert library.command("members", "import", str(path), "--institution", "PKS")["created"] == MEMBERS
+    return numbers
+
+
+def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, databases: Databases) -> None:
+    barcode = "ZAMRUD0001"
+    library.put([book("1", "Zamrud dari Silungkang", items=[("PST", barcode)])], source="LOMBA")
+    record = library.only_id("zamrud silungkang")
+    numbers, http = register_members(library), client(library, "desk")
+
+    def scan(member: str, **more: Any) -> tuple[int, Any, str]:
+        key = str(uuid.uuid4())
+        reply = send(http, "/check-outs", {"member": member, "item": barcode, "branch": "PST", **more}, key=key)
+        return reply.status_code, reply.json(), key
+
+    def availability() -> str:
+        (item,) = library.api(f"/records/{record}/items")["hits"]
+        return str(item["availability"])
+
+    # The copies of members and of the new item arrive at circulation.
+    for number in (numbers[0], numbers[-1]):
+        eventually(lambda number=number: scan(number, dry_run=True)[0] == 200)
+    ((item,),) = databases.rows("circulation", select(Copy.id).where(Copy.barcode == barcode))
+    for number in range(1, ROUNDS + 1):
+        with ThreadPoolExecutor(DESKS * 4) as threads:
+            results = list(threads.map(scan, numbers))
+        assert Counter(status for status, *_ in results) == {201: 1, 409: MEMBERS - 1}
+        refusals = [problem["refusals"] for status, problem, _ in results if status == 409]
+        assert all("ITEM_ON_LOAN" in {refusal["reason"] for refusal in refusal_list} for refusal_list in refusals)
+        loans = databases.rows("circulation", select(Loan.id, Loan.returned_at).where(Loan.copy_id == item))
+        assert (len(loans), [loan.returned_at for loan in loans].count(None)) == (number, 1)
+        assert databases.facts(LoanOpened, [item]) == number
+        eventually(lambda: availability() == "out_until")
+        # The answer of the loan was lost on its way: its key replays it, although the copy is out now.
+        winner, (_, answer, key) = next((n, r) for n, r in zip(numbers, results, strict=True) if r[0] == 201)
+        again = send(http, "/check-outs", {"member": winner, "item": barcode, "branch": "PST"}, key=key)
+        assert (again.status_code, again.json()["loan"]["id"]) == (201, answer["loan"]["id"])
+        assert send(http, "/check-ins", {"item": barcode, "branch": "PST"}).json()["next"] == "shelve"
+        eventually(lambda: availability() == "can_be_borrowed")
+    http.close()
+
+
+@dataclass
+class Desk:
+    """Lends its items to its member and takes them back, again and again, until it is stopped.
+
+    lent      loans that were answered, with their items
+    returned  loans whose return was answered
+    """
+
+    http: httpx.Client
+    member: str
+    items: list[str]
+    stopped: threading.Event
+    lent: dict[str, str] = field(default_factory=dict)
+    returned: set[str] = field(default_factory=set)
+
+    def run(self) -> None:
+        out: list[str] = []
+        for item in itertools.cycle(self.items):
+            self.lent[self._act("/check-outs", item=item, member=self.member)["loan"]["id"]] = item
+            out.append(item)
+            if self.stopped.is_set():
+                return
+            if len(out) > MOST_OUT:
+                self.returned.add(self._act("/check-ins", item=out.pop(0))["loan"]["id"])
+
+    def _act(self, path: str, **body: str) -> Any:
+        """Send an act; again under its key while the library is busy."""
+        key, end = str(uuid.uuid4()), time.monotonic() + SECONDS
+        while True:
+            response = send(self.http, path, {**body, "branch": "PST"}, key=key)
+            if response.is_success:
+                return response.json()
+            assert response.status_code in (503, 504), response.text
+            assert time.monotonic() < end, response.text
+
+
+def collection(title: str, items: Callable[[int], list[str]]) -> list[Record]:
+    return [
+        book(str(number), f"{title} jilid {number}", items=[("PST", code) for code in items(number)])
+        for number in range(RECORDS)
+    ]
+
+
+def test_lending_goes_on_beside_an_import_of_its_records_and_nothing_is_lost(
+    library: Library, databases: Databases
+) -> None:
+    codes = [f"NILAM{number:04}" for number in range(RECORDS * 2 + 2)]
+    moved, gone = codes[-2:]
+    own = {number: [codes[number * 2], codes[number * 2 + 1]] for number in range(RECORDS)}
+    before = collection("Nilam", lambda number: own[number] + ([moved, gone] if number == 0 else []))
+    after = collection("Nilam Aceh", lambda number: own[number] + ([moved] if number == RECORDS - 1 else []))
+    library.put(before, source="NILAM")
+    office = client(library, "administrator")
+    stopped, desks = threading.Event(), []
+    for number in range(DESKS):
+        school = {"name": f"SMA Nilam {number}", "category": "lembaga", "responsible": {"name": "Yusmaniar"}}
+        member = send(office, "/members", school).json()["id"]
+        items = codes[number * ITEMS_OF_DESK : (number + 1) * ITEMS_OF_DESK]
+        desks.append(Desk(client(library, "desk"), member, items, stopped))
+    known = {"branch": "PST", "dry_run": True}
+    for code in (codes[0], gone):
+        for member in (desks[0].member, desks[-1].member):
+            body = {**known, "item": code, "member": member}
+            eventually(lambda body=body: send(office, "/check-outs", body).status_code == 200, seconds=SECONDS)
+    loans = {
+        code: send(office, "/check-outs", {"item": code, "member": desks[0].member, "branch": "PST"}).json()["loan"]
+        for code in (moved, gone)
+    }
+
+    with ThreadPoolExecutor(DESKS) as threads:
+        acts = [threads.submit(desk.run) for desk in desks]
+        try:
+            count = sum(len(desk.lent) for desk in desks)
+            assert library.put(after, source="NILAM")["updated"] == RECORDS
+            count = sum(len(desk.lent) for desk in desks) - count
+            assert library.put(after, source="NILAM")["unchanged"] == RECORDS
+        finally:
+            stopped.set()
+        for act in acts:
+            act.result(timeout=SECONDS)
+    assert count > DESKS, "the desks have lent during the import"
+    check_data(databases, desks, {loan["id"]: code for code, loan in loans.items()})
+
+    query = select(Copy.barcode, Copy.title, Copy.is_gone).where(Copy.barcode.in_(codes))
+
+    def follows() -> bool:
+        rows = databases.rows("circulation", query)
+        titles = {row.barcode: row.title for row in rows if not row.is_gone}
+        is_moved = titles[moved].endswith(f"jilid {RECORDS - 1}")
+        return (
+            is_moved and len(titles) == len(rows) - 1 and all(one.startswith("Nilam Aceh") for one in titles.values())
+        )
+
+    eventually(follows, seconds=SECONDS)
+    for code, notes in ((moved, []), (gone, ["ITEM_NOT_IN_SERVICE"])):
+        reply = send(office, "/check-ins", {"item": code, "branch": "PST"}).json()
+        assert (reply["loan"]["id"], [note["reason"] for note in reply["notes"]]) == (loans[code]["id"], notes)
+    for desk in desks:
+        out = len(desk.lent) - len(desk.returned)
+        eventually(lambda: office.get(f"/members/{desk.member}").json()["open_loans"] == out, seconds=SECONDS)  # noqa: B023
+        desk.http.close()
+    office.close()
+
+
+def check_data(databases: Databases, desks: list[Desk], others: dict[str, str]) -> None:
+    """Assert that the answered acts, and no others, are in the loans, in the facts and in the catalogue's states."""
+    lent = others | {loan: item for desk in desks for loan, item in desk.lent.items()}
+    returned = {loan for desk in desks for loan in desk.returned}
+    items = select(Copy.id, Copy.barcode, Copy.state, Copy.state_version).where(Copy.barcode.in_(set(lent.values())))
+    copies = {row.id: row for row in databases.rows("circulation", items)}
+    loans = databases.rows(
+        "circulation", select(Loan.id, Loan.copy_id, Loan.returned_at).where(Loan.copy_id.in_(list(copies)))
+    )
+    assert {str(loan.id): copies[loan.copy_id].barcode for loan in loans} == lent
+    assert {str(loan.id) for loan in loans if loan.returned_at is not None} == returned
+    assert databases.facts(LoanOpened, list(copies)) == len(lent)
+    assert databases.facts(LoanReturned, list(copies)) == len(returned)
+    assert sum(copy.state_version for copy in copies.values()) == len(lent) + len(returned)
+    states = select(ItemState.item_id, ItemState.state, ItemState.state_version).where(
+        ItemState.item_id.in_(list(copies))
+    )
+    expected = {copy.id: (copy.state, copy.state_version) for copy in copies.values()}
+    eventually(
+        lambda: {row[0]: tuple(row[1:]) for row in databases.rows("catalog", states)} == expected, seconds=SECONDS
+    )
