@@ -76,7 +76,7 @@ class CheckOutBody(ItemBody):
         max_length=_MOST_OVERRIDES,
         examples=[["LOAN_LIMIT_REACHED"]],
     )
-    reason: str = Field("", description="Why they are waived.", max_length=500, examples=["Lomba literasi besok"])
+    reason: str = Field("", description="Why they are waived.", max_length=300, examples=["Lomba literasi besok"])
 
     def message(self) -> wire.CheckOutRequest:
         return wire.CheckOutRequest(

@@ -70,7 +70,7 @@ class RenewBody(Body):
         max_length=20,
         examples=[["RENEWALS_USED_UP"]],
     )
-    reason: str = Field("", description="Why they are waived.", max_length=500, examples=["Ujian akhir"])
+    reason: str = Field("", description="Why they are waived.", max_length=300, examples=["Ujian akhir"])
 
 
 class Loans(ResponseModel):
@@ -175,7 +175,7 @@ _ROW = tuple(PolicyOfLoan.model_fields)
         summary="Loans",
         example={"total": 1, "hits": [LOAN_EXAMPLE]},
         content={CSV: {"schema": {"type": "string"}}},
-        errors=ERRORS,
+        errors=(*ERRORS, 404),
     ),
 )
 async def list_loans(request: Request, query: Annotated[LoansQuery, Query()], circulation: Circulation) -> Response:

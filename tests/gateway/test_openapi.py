@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
+import itertools
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import jsonschema
 import orjson
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis import Case
 
+from chassis.auth import Principal
 from gateway.app import describe
 from gateway.problems import MEDIA_TYPE
+from services.members.keys import Keys
+from services.members.people.store import NewMember, register
+from services.members.roles import scopes_of
+from services.members.settings import MembersSettings
 from tests.described import call_as_described
+from tests.fakes import lending
+from tests.fakes.accounts import PKS, TEST, add_institution
+from tests.fakes.running import running
 
 schema = schemathesis.openapi.from_dict(orjson.loads(describe()))
+with_token = schema.include(lambda context: "401" in context.operation.definition.raw["responses"])
+ROLES = itertools.cycle(("desk", "member", "administrator"))
 
 
 @schema.parametrize()
 @settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 def test_responses_are_as_described(case: Case, address: str) -> None:
     call_as_described(case, address)
+
+
+@pytest.fixture(scope="module")
+def sign(address: str) -> Callable[[str], tuple[str, dict[str, str]]]:
+    """Returns a function that gives a token of a role, and ids of what is there, by the names of parameters."""
+    members = running["members"]
+    keys = Keys(members.database, members.settings.of(MembersSettings))
+    master = keys.master
+    add_institution()
+    lending.add_items()
+    context = replace(TEST, institution=str(PKS))
+    with members.database.transaction(context) as session:
+        new = NewMember({"name": "Buya Hamka", "category": "umum"})
+        member_id = str(register(session, new, context=context, master=master).id)
+    ids = {"member_id": member_id, "member": member_id, "item_id": lending.item_id(1), "branch": "PST"}
+
+    def sign(role: str) -> tuple[str, dict[str, str]]:
+        account = member_id if role == "member" else str(uuid.uuid4())
+        return keys.sign(Principal(account, str(PKS), str(uuid.uuid4()), scopes_of([role]))), ids
+
+    return sign
+
+
+@with_token.parametrize()
+@settings(max_examples=9, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_responses_to_callers_with_a_token_are_as_described(
+    case: Case, address: str, sign: Callable[[str], tuple[str, dict[str, str]]]
+) -> None:
+    token, ids = sign(next(ROLES))
+    if len(repr(case.query)) % 2:
+        case.path_parameters.update({name: ids[name] for name in case.path_parameters if name in ids})
+    call_as_described(case, address, {"Authorization": f"Bearer {token}"})
 
 
 def operations(http: httpx.Client) -> list[tuple[str, dict[str, Any]]]:

@@ -19,7 +19,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
-from chassis.errors import Invalid, TooLate, Unavailable
+from chassis.certificates import make_certificates
+from chassis.errors import Forbidden, Invalid, TooLate, Unavailable
 from chassis.rpc import inproc, server
 from chassis.rpc.client import check_health_sync, sync_channel
 from chassis.rpc.server import Server
@@ -158,6 +159,28 @@ def test_mutual_tls_accepts_clients_with_a_certificate(tmp_path: Path) -> None:
     with sync_channel(url, SETTINGS) as channel, pytest.raises(Unavailable):
         echo.generated()[1].EchoStub(channel).Say(words("hi"))
     secured_server.stop(0)
+
+
+@pytest.mark.parametrize(("caller", "is_allowed"), [("catalog", True), ("members", True), ("circulation", False)])
+def test_a_method_for_a_list_of_services_knows_them_by_their_certificates(
+    services_authority: Path, caller: str, is_allowed: bool
+) -> None:
+    def identity(name: str) -> Settings:
+        files = {"grpc_cert": f"{name}.crt", "grpc_key": f"{name}.key", "grpc_ca": "services-authority.crt"}
+        return Settings(grpc_port=0, **{setting: str(services_authority / file) for setting, file in files.items()})
+
+    server = Server(Echo(), echo.add, identity("circulation"))
+    server.start()
+    with sync_channel(f"dns:///127.0.0.1:{server.port}", identity(caller)) as channel:
+        stub = echo.generated()[1].EchoStub(channel)
+        assert stub.Say(words("hi")).text == "hi"
+        if is_allowed:
+            assert stub.Confide(words("hi")).text == "hi"
+        else:
+            with pytest.raises(Forbidden) as refusal:
+                stub.Confide(words("hi"))
+            assert (refusal.value.reason, refusal.value.facts) == ("SERVICE_ONLY", {"service": "catalog, members"})
+    server.stop(0)
 
 
 def test_probes_without_a_certificate_get_only_health(tmp_path: Path) -> None:
@@ -318,6 +341,14 @@ class _BreaksFirstConnection:
 
     def close(self) -> None:
         self._listener.close()
+
+
+@pytest.fixture(scope="module")
+def services_authority(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Certificates of every service, signed by one authority."""
+    folder = tmp_path_factory.mktemp("certificates") / "tls"
+    make_certificates(folder, ["localhost", "127.0.0.1"], renew=False)
+    return folder
 
 
 def _authority(folder: Path) -> dict[str, str]:
