@@ -10,7 +10,7 @@ import pytest
 
 from chassis.errors import Error, Unavailable
 from services.circulation.tables import Loan
-from tests.services.circulation.library import at
+from tests.services.circulation.library import UNAND, at
 
 
 @pytest.fixture(autouse=True)
@@ -54,10 +54,15 @@ def test_of_twenty_desks_that_lend_one_copy_one_lends_it(library):
 
 
 def test_of_forty_scans_for_one_member_as_many_lend_as_the_limit_allows(library):
-    member, items = library.member(category="mahasiswa"), [library.item() for _ in range(40)]
-    results = run_at_once([lambda item=item: library.check_out(member, item) for item in items])
-    assert results == {"done": 3, "LOAN_LIMIT_REACHED": 37}
-    assert len(library.rows(Loan)) == 3
+    campus = {"institution_id": str(UNAND)}
+    member = library.member(category="mahasiswa", **campus)
+    items = [library.item(branch="limau", **campus) for _ in range(40)]
+    context = {"institution": str(UNAND)}
+    results = run_at_once(
+        [lambda item=item: library.check_out(member, item, branch="limau", context=context) for item in items]
+    )
+    assert results == {"done": 5, "LOAN_LIMIT_REACHED": 35}
+    assert len(library.rows(Loan)) == 5
 
 
 def test_of_twenty_returns_of_one_copy_one_ends_the_loan(library):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,9 +13,10 @@ from chassis.audit import acts
 from chassis.errors import Forbidden, Invalid, KeyReused, NotFound, Refused
 from chassis.outbox import outbox
 from rangkiang.circulation.v1 import loans_pb2 as wire
+from services.circulation.calendars_store import save_calendar
 from services.circulation.rpc import loans as edge
-from services.circulation.tables import Copy, DailyFact, Loan, RefusalCount, Suspension
-from tests.services.circulation.library import DESK, UNAND, at, reasons
+from services.circulation.tables import Branch, Copy, DailyFact, Loan, RefusalCount, Suspension
+from tests.services.circulation.library import BRANCHES, DESK, TEST, UNAND, at, reasons
 
 MONDAY = "2026-03-02T09:00:00+07:00"
 
@@ -189,6 +191,42 @@ def test_a_longer_late_return_on_paper_adds_its_days_after_the_suspensions_that_
     # Five days for the 14th, of which three have been counted, and four for the 15th.
     assert (written.begins_on, written.ends_on, written.days) == ("2026-03-21", "2026-03-22", 2)
     assert sum(row.days for row in library.rows(Suspension)) == 9
+
+
+@pytest.fixture(params=["UTC", "Asia/Jayapura", "America/Los_Angeles"])
+def zone_of_server(request, monkeypatch):
+    """The zone of the computer, which decides nothing."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", request.param)
+        time.tzset()
+        yield
+    time.tzset()
+
+
+def test_lebaran_and_the_end_of_the_year_in_papua(library, zone_of_server):
+    member, items = library.member(), [library.item(branch="papua") for _ in range(2)]
+    week = {day: [["08:00", "16:00"]] for day in ("mon", "tue", "wed", "thu", "fri", "sat")}
+    closed = [
+        {"from": "2026-03-18", "to": "2026-03-24", "why": "Idul Fitri"},
+        {"from": "2027-01-01", "why": "Tahun Baru"},
+    ]
+    with library.database.transaction(TEST) as session:
+        papua = session.get(Branch, BRANCHES["papua"])
+        save_calendar(session, papua, version=0, document={"weekly": week, "closed": closed}, context=library.context)
+    with at("2026-03-11T23:30:00+09:00"):
+        loan = library.check_out(member, items[0], branch="papua").loan
+        assert (loan.due_on, loan.due_at.ToJsonString()) == ("2026-03-25", "2026-03-25T14:59:59Z")
+    with at("2026-03-25T23:59:59+09:00"):
+        assert not library.call("GetBorrower", wire.GetBorrowerRequest(member=member)).overdue_loans
+    with at("2026-03-26T00:05:00+09:00"):
+        returned = library.check_in(items[0], branch="papua")
+        assert (returned.suspension.begins_on, returned.suspension.days) == ("2026-03-26", 1)
+    with at("2026-12-25T10:00:00+09:00"):
+        assert library.check_out(member, items[1], branch="papua").loan.due_on == "2027-01-02"
+    with at("2027-01-03T00:00:01+09:00"):
+        assert not library.check_in(items[1], branch="papua").notes, "a Sunday is no overdue day"
+    days = {row.date.isoformat() for row in library.rows(DailyFact)}
+    assert days == {"2026-03-11", "2026-03-26", "2026-12-25", "2027-01-03"}
 
 
 def test_an_act_on_paper_needs_the_scope_and_is_at_most_seven_days_old(library):
