@@ -11,12 +11,14 @@ from services.circulation.service import SERVICE
 from tests.services.circulation.library import Library
 from tests.services.circulation.test_machine import run
 
-STEPS_OF_AN_EXAMPLE = 50
+STEPS_OF_AN_EXAMPLE, STEPS_OF_A_DATABASE = 50, 5_000
 
 steps = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
-with (
-    tempfile.TemporaryDirectory() as folder,
-    migrated_database(SERVICE, f"sqlite:///{folder}/circulation.db") as database,
-):
-    run(Library(database, Path(folder)), examples=steps // STEPS_OF_AN_EXAMPLE, steps=STEPS_OF_AN_EXAMPLE)
-print(f"{steps} steps of lending: as the model expects")
+for done in range(0, steps, STEPS_OF_A_DATABASE):
+    count = min(STEPS_OF_A_DATABASE, steps - done)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        migrated_database(SERVICE, f"sqlite:///{folder}/circulation.db") as database,
+    ):
+        run(Library(database, Path(folder)), examples=count // STEPS_OF_AN_EXAMPLE, steps=STEPS_OF_AN_EXAMPLE)
+    print(f"{done + count} steps of lending: as the model expects", flush=True)
