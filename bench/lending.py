@@ -1,24 +1,28 @@
-"""Lending: pairs of check-out and check-in.  usage: python -m bench.lending [desks] [seconds] [members] [items] [past]
+"""Lending in one process: pairs of check-out and check-in a second, and the same statements by the driver alone.
+
+    python -m bench.lending [DESKS] [SECONDS] [MEMBERS] [ITEMS] [PAST] [--postgres] [--profile]
 
 The calls are those of the service inside one process, with their token, scope, key and transaction; every second act
-returns what the first lent. The reference in the same run is bare sqlite3: transactions of nine statements of the same
-kinds, by one writer, each synced to the disk.
+returns what the first lent. The reference has the statements of such pairs, with their values, on a copy of the same
+database: one thread and the driver, each transaction synced to the disk. `bench.lending_http` measures whole editions.
 """
 
 from __future__ import annotations
 
+import argparse
+import cProfile
 import itertools
 import os
+import pstats
+import shutil
 import sqlite3
 import statistics
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from datetime import timedelta
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,107 +30,244 @@ from uuid import UUID
 from google.protobuf.message import Message
 from sqlalchemy import insert
 
-from chassis import clock
+from bench import lending_rows
+from bench.lending_rows import BENCH
+from chassis import prepared
 from chassis.auth import Principal, TokenState, TokenVerifier
-from chassis.context import system
 from chassis.db import Database
 from chassis.ids import new_id, new_id_text
 from chassis.migrate import migrate
 from chassis.rpc import inproc
 from chassis.rpc.client import sync_channel
 from chassis.service import Resources, load
+from chassis.settings import Settings
 from chassis.settings import load as load_settings
+from chassis.table_access import FUNCTION, limit_to_institution
 from chassis.urls import resolve
 from rangkiang.circulation.v1 import loans_pb2 as wire
 from rangkiang.circulation.v1.circulation_pb2_grpc import CirculationStub
-from services.circulation.tables import Borrower, BorrowerNumber, Branch, Copy, Institution, Loan
+from services.circulation.tables import Branch, Copy, Institution
 from services.members.keys import Keys, public_keys
 from services.members.roles import scopes_of
 from services.members.settings import MembersSettings
 
 INSTITUTION, BRANCH = UUID(int=1), UUID(int=2)
-BENCH = system("bench")
-ROWS_AT_ONCE = 20_000
+BARE_PAIRS = 500
+PREFIX = "bench_lending_"
 
 
 def main() -> None:
-    numbers = [int(word) for word in sys.argv[1:]]
-    desks, seconds, members, items, past = numbers + [8, 10, 100_000, 300_000, 1_000_000][len(numbers) :]
-    with tempfile.TemporaryDirectory() as folder:
-        _run(Path(folder), desks=desks, seconds=seconds, members=members, items=items, past=past)
+    arguments = _parser().parse_args()
+    print(f"load {os.getloadavg()[0]:.1f}; Python {sys.version.split()[0]}; {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as folder, _settings(Path(folder), postgres=arguments.postgres) as settings:
+        _run(Path(folder), settings, arguments)
 
 
-def _run(folder: Path, *, desks: int, seconds: int, members: int, items: int, past: int) -> None:
-    settings = load_settings({"DATA": str(folder / "var")})
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench.lending", description=__doc__)
+    for name, value in (("desks", 8), ("seconds", 10), ("members", 100_000), ("items", 300_000), ("past", 1_000_000)):
+        parser.add_argument(name, nargs="?", type=int, default=value, help=f"by default {value:,}")
+    parser.add_argument("--postgres", action="store_true", help="on the PostgreSQL of `make services`, not on SQLite")
+    parser.add_argument("--profile", action="store_true", help="print where one desk spends its CPU time, and end")
+    return parser
+
+
+@contextmanager
+def _settings(folder: Path, *, postgres: bool) -> Iterator[Settings]:
+    if not postgres:
+        yield load_settings({"DATA": str(folder / "var")})
+        return
+    from tests import servers  # needs their packages
+
+    names = [f"{PREFIX}{name}" for name in ("circulation", "members", "bare")]
+    urls = {key: servers.urls()[key].replace("{service}", f"{PREFIX}{{service}}") for key in _URLS}
+    try:
+        for name in names[:2]:
+            servers.drop_database(name)
+            servers.ensure_database(name)
+        yield load_settings({"DATA": str(folder / "var"), "ENVIRONMENT": "development", **urls})
+    finally:
+        for name in names:
+            servers.drop_database(name)
+
+
+_URLS = ("DATABASE_URL", "DATABASE_OWNER_URL")
+
+
+def _run(folder: Path, settings: Settings, arguments: argparse.Namespace) -> None:
     for name in ("members", "circulation"):
         migrate(load(name), owner_url=settings.database_owner(name), app_url=settings.database(name))
     with (
         closing(load("members").open_database(settings)) as people,
         closing(load("circulation").open_database(settings)) as database,
     ):
-        _fill(database, members=members, items=items, past=past)
-        keys = Keys(people, settings.of(MembersSettings))
-        token = keys.sign(Principal(new_id_text(), str(INSTITUTION), new_id_text(), scopes_of(["desk"])))
-        with people.reading(BENCH) as session:
-            state = TokenState({key.id: key.public_key for key in public_keys(session)}, frozenset())
-        service = load("circulation")
-        servicer = resolve(service.rpc)(Resources(settings=settings, database=database, service=service))
-        inproc.register("circulation", servicer, resolve(service.adder), verifier=TokenVerifier(lambda: state))
-        stub = CirculationStub(sync_channel("inproc:circulation", settings))
-        _measure(stub, token, desks=desks, seconds=seconds, members=members, items=items)
-    _measure_bare(folder / "bare.db", seconds=seconds)
+        _fill(database, members=arguments.members, items=arguments.items, past=arguments.past)
+        stub, token = _service(settings, people, database)
+        desk = Desks(stub, token, members=arguments.members, items=arguments.items)
+        if arguments.profile:
+            _profile(desk)
+            return
+        copy = _copied(database, folder)
+        log = _recorded(desk)
+        if database.is_sqlite:
+            _measure_sqlite(copy, log)
+        else:
+            _measure_postgres(settings, log)
+        desk.measure(desks=arguments.desks, seconds=arguments.seconds)
 
 
-def _measure(stub: Any, token: str, *, desks: int, seconds: int, members: int, items: int) -> None:
-    numbers, stop = itertools.count(), time.monotonic() + seconds
+def _service(settings: Settings, people: Database, database: Database) -> tuple[Any, str]:
+    """Start circulation in this process. Returns its stub and a token of a desk."""
+    keys = Keys(people, settings.of(MembersSettings))
+    token = keys.sign(Principal(new_id_text(), str(INSTITUTION), new_id_text(), scopes_of(["desk"])))
+    with people.reading(BENCH) as session:
+        state = TokenState({key.id: key.public_key for key in public_keys(session)}, frozenset())
+    service = load("circulation")
+    servicer = resolve(service.rpc)(Resources(settings=settings, database=database, service=service))
+    inproc.register("circulation", servicer, resolve(service.adder), verifier=TokenVerifier(lambda: state))
+    return CirculationStub(sync_channel("inproc:circulation", settings)), token
 
-    def seconds_of(call: Any, request: Message) -> float:
+
+class Desks:
+    """Desks that lend and take back through one stub, each item and member in turn."""
+
+    def __init__(self, stub: Any, token: str, *, members: int, items: int) -> None:
+        self._stub, self._token = stub, token
+        self._members, self._items = members, items
+        self._numbers = itertools.count()
+
+    def pair(self) -> tuple[float, float]:
+        """Lend an item and take it back. Returns the seconds of both; a refusal ends the benchmark."""
+        number = next(self._numbers)
+        item, member = f"B{number * 7 % self._items:07}", f"M{number * 13 % self._members:07}"
+        check_out = wire.CheckOutRequest(member=member, item=item, branch="PUSAT")
+        check_in = wire.CheckInRequest(item=item, branch="PUSAT")
+        return self._seconds_of(self._stub.CheckOut, check_out), self._seconds_of(self._stub.CheckIn, check_in)
+
+    def measure(self, *, desks: int, seconds: int) -> None:
+        """Print pairs a second, CPU time and waits."""
+        stop = time.monotonic() + seconds
+
+        def work(_number: int) -> list[tuple[float, float]]:
+            pairs = []
+            while time.monotonic() < stop:
+                pairs.append(self.pair())
+            return pairs
+
+        cpu = time.process_time()
+        with ThreadPoolExecutor(desks) as threads:
+            pairs = [pair for desk_pairs in threads.map(work, range(desks)) for pair in desk_pairs]
+        cpu = (time.process_time() - cpu) / len(pairs)
+        print(f"{desks} desks: {len(pairs) / seconds:,.0f} pairs a second; {cpu * 1e3:.2f} ms of CPU time a pair")
+        for act, values in zip(("check-out", "check-in"), zip(*pairs, strict=True), strict=True):
+            median, high = statistics.median(values), sorted(values)[int(len(values) * 0.95)]
+            print(f"{act}: p50 {median * 1e3:.1f} ms, p95 {high * 1e3:.1f} ms")
+
+    def _seconds_of(self, call: Any, request: Message) -> float:
         start = time.perf_counter()
-        call(request, metadata=[("authorization", f"Bearer {token}"), ("idempotency-key", new_id_text())])
+        call(request, metadata=[("authorization", f"Bearer {self._token}"), ("idempotency-key", new_id_text())])
         return time.perf_counter() - start
 
-    def desk(_number: int) -> list[tuple[float, float]]:
-        pairs = []
-        while time.monotonic() < stop:
-            number = next(numbers)
-            item, member = f"B{number * 7 % items:07}", f"M{number * 13 % members:07}"
-            check_out = wire.CheckOutRequest(member=member, item=item, branch="PUSAT")
-            check_in = wire.CheckInRequest(item=item, branch="PUSAT")
-            pairs.append((seconds_of(stub.CheckOut, check_out), seconds_of(stub.CheckIn, check_in)))
-        return pairs
 
-    cpu = time.process_time()
-    with ThreadPoolExecutor(desks) as threads:  # a refusal at any desk ends the benchmark
-        pairs = [pair for desk_pairs in threads.map(desk, range(desks)) for pair in desk_pairs]
-    cpu = time.process_time() - cpu
+def _profile(desk: Desks) -> None:
+    """Print the functions of 500 pairs by their own CPU time."""
+    for _ in range(50):
+        desk.pair()
+    profile = cProfile.Profile(time.thread_time)
+    profile.enable()
+    for _ in range(BARE_PAIRS):
+        desk.pair()
+    profile.disable()
+    pstats.Stats(profile).sort_stats("tottime").print_stats(40)
+
+
+# A transaction: its statements with the driver's values, and whether it writes.
+Log = list[tuple[bool, list[tuple[str, Any]]]]
+
+
+def _recorded(desk: Desks) -> Log:
+    """Return the transactions of some pairs, as the driver gets them."""
+    log: Log = []
+    original_init, original_run = prepared.Statements.__init__, prepared.Statements.run
+
+    def begin(self: Any, bind: Any, *more: Any) -> None:
+        original_init(self, bind, *more)
+        log.append((False, []))
+
+    def run(self: Any, statement: str, values: Any) -> Any:
+        is_write = statement.startswith(("INSERT", "UPDATE"))
+        log[-1][1].append((statement, values))
+        log[-1] = (log[-1][0] or is_write, log[-1][1])
+        return original_run(self, statement, values)
+
+    replaced: Any = prepared.Statements
+    replaced.__init__, replaced.run = begin, run
+    try:
+        for _ in range(BARE_PAIRS):
+            desk.pair()
+    finally:
+        replaced.__init__, replaced.run = original_init, original_run
+    return log
+
+
+def _report_bare(name: str, log: Log, execute: Callable[[bool, list[tuple[str, Any]]], None]) -> None:
+    start, cpu = time.perf_counter(), time.process_time()
+    for is_write, statements in log:
+        execute(is_write, statements)
+    seconds, cpu = time.perf_counter() - start, time.process_time() - cpu
+    per_pair = sum(len(statements) for _, statements in log) / BARE_PAIRS
     print(
-        f"{desks} desks: {len(pairs) / seconds:,.0f} pairs a second; {cpu / len(pairs) * 1e3:.2f} ms of CPU time a pair"
+        f"{name}, the same {per_pair:.0f} statements a pair: {BARE_PAIRS / seconds:,.0f} pairs a second by one thread;"
+        f" {cpu / BARE_PAIRS * 1e3:.2f} ms of CPU time a pair"
     )
-    for act, values in zip(("check-out", "check-in"), zip(*pairs, strict=True), strict=True):
-        median, high = statistics.median(values), sorted(values)[int(len(values) * 0.95)]
-        print(f"{act}: p50 {median * 1e3:.1f} ms, p95 {high * 1e3:.1f} ms")
 
 
-def _measure_bare(path: Path, *, seconds: int) -> None:
-    """Print how many transactions of nine statements bare sqlite3 does, one writer, WAL and FULL."""
+def _copied(database: Database, folder: Path) -> Path:
+    """Copy a database in which nothing is open: a file, or a database of PostgreSQL beside it. Returns the file."""
+    path = folder / "bare.db"
+    if not database.is_sqlite:
+        from tests.servers import postgres, state
+
+        database.writer.dispose()
+        template = f'CREATE DATABASE "{PREFIX}bare" TEMPLATE "{database.url.database}"'
+        postgres.sql(state.read("postgres"), template)
+        return path
+    with closing(sqlite3.connect(str(database.url.database))) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    shutil.copyfile(str(database.url.database), path)
+    return path
+
+
+def _measure_sqlite(path: Path, log: Log) -> None:
+    tables = load("circulation").protected_tables
     connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
-    connection.execute("CREATE TABLE rows (id BLOB PRIMARY KEY, version INTEGER, body TEXT)")
-    ids = [os.urandom(16) for _ in range(1000)]
-    connection.executemany("INSERT INTO rows VALUES (?, 1, '')", [(row,) for row in ids])
-    stop, count = time.monotonic() + min(seconds, 5), 0
-    while time.monotonic() < stop:
-        connection.execute("BEGIN IMMEDIATE")
-        connection.execute("SELECT * FROM rows WHERE id = ?", (ids[count % 1000],)).fetchone()
-        for _ in range(3):
-            connection.execute("UPDATE rows SET version = version + 1 WHERE id = ?", (ids[count % 1000],))
-        for _ in range(5):
-            connection.execute("INSERT INTO rows VALUES (?, 1, ?)", (os.urandom(16), "x" * 300))
+    connection.create_function(FUNCTION, 0, lambda: INSTITUTION.bytes)
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+    def execute(is_write: bool, statements: list[tuple[str, Any]]) -> None:
+        connection.execute("BEGIN IMMEDIATE" if is_write else "BEGIN")
+        for statement, values in statements:
+            connection.execute(limit_to_institution(statement, tables), values).fetchall()
         connection.execute("COMMIT")
-        count += 1
+
+    _report_bare("bare sqlite3", log, execute)
     connection.close()
-    print(f"bare sqlite3: {count / min(seconds, 5):,.0f} transactions a second")
+
+
+def _measure_postgres(settings: Settings, log: Log) -> None:
+    import psycopg
+
+    url = settings.database("circulation").replace(f"{PREFIX}circulation", f"{PREFIX}bare").replace("+psycopg", "")
+    with closing(psycopg.connect(url)) as connection:
+
+        def execute(is_write: bool, statements: list[tuple[str, Any]]) -> None:
+            with connection.transaction(force_rollback=not is_write):
+                connection.execute("SELECT set_config('rangkiang.institution', %s, true)", [str(INSTITUTION)])
+                for statement, values in statements:
+                    connection.execute(statement, values)
+
+        _report_bare("bare psycopg", log, execute)
 
 
 def _fill(database: Database, *, members: int, items: int, past: int) -> None:
@@ -136,51 +277,13 @@ def _fill(database: Database, *, members: int, items: int, past: int) -> None:
         session.execute(insert(Institution).values(id=INSTITUTION, version=1, code="PKS", kind="public", **texts))
         session.execute(insert(Branch).values(id=BRANCH, institution_id=INSTITUTION, code="PUSAT", **texts))
     copies = [new_id() for _ in range(items)]
-    borrowers = [new_id() for _ in range(members)]
-    _insert(database, Borrower, (_borrower(number, row) for number, row in enumerate(borrowers)))
-    numbers = (
-        {"institution_id": INSTITUTION, "number": f"M{number:07}", "borrower_id": row}
-        for number, row in enumerate(borrowers)
+    rows = (lending_rows.copy(number, row, INSTITUTION, BRANCH) for number, row in enumerate(copies))
+    lending_rows.add(database, Copy, rows)
+    borrowers = lending_rows.add_borrowers(database, INSTITUTION, members)
+    lending_rows.add_past_loans(
+        database, past, institution=INSTITUTION, branch=BRANCH, copies=copies, borrowers=borrowers
     )
-    _insert(database, BorrowerNumber, numbers)
-    _insert(database, Copy, (_copy(number, row) for number, row in enumerate(copies)))
-    _insert(database, Loan, (_loan(number, copies, borrowers) for number in range(past)))
     print(f"filled in {time.perf_counter() - start:.0f} s: {members:,} members, {items:,} items, {past:,} past loans")
-
-
-def _insert(database: Database, table: Any, rows: Iterator[dict[str, Any]]) -> None:
-    while batch := list(itertools.islice(rows, ROWS_AT_ONCE)):
-        with database.transaction(BENCH) as session:
-            session.execute(insert(table.__table__), batch)
-
-
-def _borrower(number: int, row: UUID) -> dict[str, Any]:
-    return {
-        "id": row, "institution_id": INSTITUTION, "version": 1, "card": f"M{number:07}", "category": "umum",
-        "expires_on": None, "blocks": [], "age_band": "26-45", "sex": "female", "region": "13.72.01", "group": "",
-        "is_organisation": False, "merged_into": None, "is_erased": False, "keeps_history": False, "lending_version": 0,
-    }  # fmt: skip
-
-
-def _copy(number: int, row: UUID) -> dict[str, Any]:
-    return {
-        "id": row, "institution_id": INSTITUTION, "version": 1, "barcode": f"B{number:07}", "record_id": row,
-        "title": f"Buku {number}", "call_number": "899.221 NAV r", "enumeration": "", "branch_id": BRANCH,
-        "collection": "circulation", "room": "", "status": "in_service", "ddc_class": "899", "language": "ind",
-        "audience": "", "year": 1990, "is_gone": False, "state": "in", "state_version": 0, "transit_to": None,
-        "act": "", "act_at": None, "act_branch_id": None, "act_loan_id": None,
-    }  # fmt: skip
-
-
-def _loan(number: int, copies: list[UUID], borrowers: list[UUID]) -> dict[str, Any]:
-    lent_at = clock.now() - timedelta(days=20 + number % 1000)
-    due_at = lent_at + timedelta(days=7)
-    return {
-        "id": uuid.uuid4(), "institution_id": INSTITUTION, "version": 2, "copy_id": copies[number % len(copies)],
-        "borrower_id": borrowers[number % len(borrowers)], "branch_id": BRANCH, "lent_at": lent_at, "due_at": due_at,
-        "due_on": due_at.date(), "unit": "day", "renewals": 0, "policy_version": 0, "policy_row": {}, "days": [],
-        "keep_history": True, "returned_at": due_at, "returned_branch_id": BRANCH,
-    }  # fmt: skip
 
 
 if __name__ == "__main__":

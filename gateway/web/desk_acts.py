@@ -242,7 +242,15 @@ class Desk:
             if "BARCODE_TAKEN" not in problem.reasons:
                 self._offer_fast_add(outcome, code, title, author)
             return outcome
-        return await self._handle("item", fields, code, await self._item(code))
+        return await self._handle("item", fields, code, await self._added(code))
+
+    async def _added(self, code: str) -> wire.FindItemReply | None:
+        """Return an item that the catalogue has just added; circulation asks it, and hears of the item by itself."""
+        for pause in (0.0, 0.2, 0.5):
+            await asyncio.sleep(pause)
+            if (found := await self._item(code)) is not None:
+                return found
+        return None
 
     def _finish(self) -> Outcome:
         member, self.member = self.member, ""

@@ -45,6 +45,7 @@ class FakeForms:
     books: tuple[Book, ...] = BOOKS
 
     def __init__(self) -> None:
+        super().__init__()
         self.searches: list[searches_pb2.Searched] = []
 
     def _receive(self, request: Any, context: Any) -> None:

@@ -3,27 +3,46 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID, uuid5
 
 from chassis import clock, rpc
-from chassis.errors import NotFound, Outdated
+from chassis.errors import Invalid, NotFound, Outdated
 from rangkiang.catalog.v1 import items_pb2
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 
 ITEM_ID = "0192f3a4-5b6c-7d8e-9f07-23456789abcd"
+LONGEST_TITLE = 500
 # The institution of the item.
 INSTITUTION_ID = "00000000-0000-0000-0000-000000000001"
 
 
 class FakeItems:
-    """The part of a Catalog servicer that has one item, in its second version."""
+    """The part of a Catalog servicer that has one item, in its second version, and those that desks have added."""
 
     request: Any
+    books: Any
 
-    def FastAdd(self, request: items_pb2.FastAddRequest, _context: Any) -> items_pb2.FastAddReply:
+    def __init__(self) -> None:
+        super().__init__()
+        self.added: dict[str, ItemCopy] = {}
+
+    def FastAdd(self, request: items_pb2.FastAddRequest, context: Any) -> items_pb2.FastAddReply:
         self.request = request
+        if len(request.title) > LONGEST_TITLE:
+            raise Invalid("FAST_ADD_TEXT", field="title", most=LONGEST_TITLE)
+        titles = [book.title for book in self.books if book.id == request.record_id]
+        self.added[request.barcode] = ItemCopy(
+            id=str(uuid5(UUID(ITEM_ID), request.barcode)), version=1, barcode=request.barcode, status="in_service",
+            title=titles[0] if titles else request.title, institution_id=rpc.context(context).institution,
+        )  # fmt: skip
         return items_pb2.FastAddReply(
             item=ItemCopy(id=ITEM_ID, version=1, barcode=request.barcode, status="in_service", title=request.title)
         )
+
+    def GetItemCopy(self, request: items_pb2.GetItemCopyRequest, _context: Any) -> items_pb2.GetItemCopyReply:
+        if request.barcode not in self.added:
+            raise NotFound("ITEM_NOT_FOUND", item=request.barcode)
+        return items_pb2.GetItemCopyReply(item=self.added[request.barcode])
 
     def GetItem(self, request: items_pb2.GetItemRequest, context: Any) -> items_pb2.GetItemReply:
         return items_pb2.GetItemReply(item=_item(request.id, context))

@@ -70,7 +70,7 @@ def served_gateway(
     """
     settings = Settings(service_urls={"catalog": catalog_url, **(urls or {})}, **{"rate_limit": 0, **options})
     services = ExitStack()
-    _serve_inproc(services, without=("catalog", *without))
+    _serve_inproc(services, catalog_url, without=("catalog", *without))
     app = create_app(settings)
     for router in routers:
         app.include_router(router)
@@ -92,12 +92,13 @@ def served_gateway(
         services.close()
 
 
-def _serve_inproc(stack: ExitStack, *, without: Sequence[str]) -> None:
+def _serve_inproc(stack: ExitStack, catalog_url: str, *, without: Sequence[str]) -> None:
     """Register every service except these as `inproc:<service>`, without jobs and handlers, until the stack closes."""
     for service in discover():
         if service.name in without or not service.rpc:
             continue
-        settings = Settings(data=Path(stack.enter_context(TemporaryDirectory())) / "var")
+        data = Path(stack.enter_context(TemporaryDirectory())) / "var"
+        settings = Settings(data=data, service_urls={"catalog": catalog_url})
         database = stack.enter_context(migrated_database(service, settings.database(service.name)))
         stack.callback(_restore, service.name, running.get(service.name), inproc._services.get(service.name))
         resources = running[service.name] = Resources(settings=settings, database=database, service=service)

@@ -13,6 +13,7 @@ from chassis.rpc import inproc
 from gateway import sessions
 from gateway.web import desk_acts
 from services.circulation import rules
+from tests.fakes import catalog
 from tests.fakes.accounts import Staff, add_staff, new_user
 from tests.fakes.lending import ELSEWHERE, REFERENCE
 from tests.web.hostile import PAYLOADS
@@ -134,6 +135,45 @@ def test_a_refusal_with_two_reasons_is_waived_with_a_reason_and_the_keyboard(
     type_scans(page, REFERENCE)
     assert wait_until_sent(page)[0] == "Returned, to the shelf"
     assert page.locator(".modes [aria-current]").inner_text().startswith("Return")
+
+
+def test_an_item_that_nobody_knows_is_added_and_lent_with_the_keyboard(page: Page, card: str) -> None:
+    type_scans(page, card, "BARU0001")
+    assert wait_until_sent(page)[0] == "Cannot be lent"
+    assert focused(page) == "code"  # the next scan goes into the box
+    page.keyboard.press("Alt+t")
+    page.keyboard.type("Kaba Cindua Mato")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Pono, Inyiak")
+    page.keyboard.press("Enter")
+    assert wait_until_sent(page)[0] == "Lent", page.locator(".outcome").first.inner_text()
+    assert focused(page) == "code"
+    assert page.locator(".loans > li").inner_text().startswith("Kaba Cindua Mato")
+    page.keyboard.press("Alt+k")
+    type_scans(page, "BARU0001")
+    assert wait_until_sent(page)[0] == "Returned, to the shelf"
+
+
+def test_an_unknown_item_is_added_to_a_record_by_forms_alone(
+    desk: Visitor, card: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filters = set()
+
+    def fit(_book: object, facet: str, values: list[str]) -> bool:
+        filters.add((facet, *values))
+        return True
+
+    monkeypatch.setattr(catalog, "_fits", fit)
+    desk.open("/desk")
+    scan(desk, card)
+    assert "Is the item in your hand?" in scan(desk, "BARU0002")
+    assert "Cannot be added" in scan(desk, "BARU0002", act="fast_add", title="x" * 501)
+    assert "Choose the record" in scan(desk, "BARU0002", act="find_record", title="robohnya surau")
+    assert filters == {("institution", "PKS")}
+    [record] = desk.page.xpath("//ul[@class='choices']//input[@name='record']/@value")[:1]
+    assert scan(desk, "BARU0002", act="fast_add", record=record).startswith("Lent Robohnya Surau Kami")
+    assert "No such title" in scan(desk, "BARU0003", act="find_record", title="zzz nothing zzz")
+    assert scan(desk, "BARU0003", act="fast_add", title="Kaba", author="").startswith("Lent Kaba")
 
 
 def test_the_page_says_that_a_service_does_not_answer_and_goes_on_when_it_does(
