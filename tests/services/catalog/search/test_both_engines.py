@@ -21,6 +21,7 @@ QUERIES = (
     "", "robohnya surau kami", "surau navis", "minangkabau", "perempuan minangkabau", "yang hilang", "laskar pelan",
     '"bumi manusia"', "judul:anak -penulis:hamka", "novel tahun:..1950", "bahasa:inggris indonesia", "penulisan",
     "cerita rakyat anak", "899.2213", "pram", "robohna surau", "siti nurbaya", "minangkabua", "zzzz",
+    "gimana cara masak", "ayat2 cinta", "komputer", "kamanakan", "perawat", "kamus bhs minang", "dilam",
 )  # fmt: skip
 
 
@@ -55,5 +56,5 @@ def test_both_engines_find_the_same_records_in_the_same_order(
         assert (query, result.total, result.did_you_mean) == (query, other_result.total, other_result.did_you_mean)
         assert (query, result.facets) == (query, other_result.facets)
         assert (query, [hit.id for hit in result.hits]) == (query, [hit.id for hit in other_result.hits])
-    for typed in ("ro", "minang", "nav", "bumi m"):
+    for typed in ("ro", "minang", "nav", "bumi m", "tetral", "97897", "rainbow", "mank"):
         assert sample_library.suggested(typed) == on_elasticsearch.suggested(typed)

@@ -22,9 +22,7 @@ def restored() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("restored")
-def test_words_of_a_library_find_each_other_on_both_engines(
-    open_library: Callable[[], Library], tmp_path: Path
-) -> None:
+def test_words_of_a_library_find_each_other(open_library: Callable[[], Library], tmp_path: Path) -> None:
     library = open_library()
     library.put([book("Beternak belut"), book("Surau")])
     assert library.titles("baluik") == []

@@ -282,3 +282,39 @@ def library_on_each_database(database: Database, tmp_path: Path) -> Iterator[Lib
     index = begun(open_url(f"tantivy:///{tmp_path}/index", ENGINES))
     yield Library(database, index)
     index.close()
+
+
+def test_words_as_people_type_them_are_found(open_library: Callable[[], Library]) -> None:
+    library = open_library()
+    library.put(
+        [
+            book("Ayat-ayat cinta"),
+            book("Tjerita anak2 kampoeng"),
+            book("L'amour fou"),
+            book("Beternak lebah di Penajam"),
+            book("Tata bahasa Minangkabau"),
+        ]
+    )
+    for typed, title in (
+        ("ayat2 cinta", "Ayat-ayat cinta"),
+        ("cerita anak-anak", "Tjerita anak2 kampoeng"),
+        ("cerita anak2", "Tjerita anak2 kampoeng"),
+        ("amour fou", "L'amour fou"),
+        ("l'amour", "L'amour fou"),
+        ("gimana cara beternak lebah dong", "Beternak lebah di Penajam"),
+        ("tata bhs minangkabau", "Tata bahasa Minangkabau"),
+        ("tata baso", "Tata bahasa Minangkabau"),
+    ):
+        result = library.find(typed)
+        assert (library.titles(typed), result.relaxed, result.corrected) == ([title], False, False), typed
+    assert library.find("ayam").total == 0  # Penajam is no derivation of ajam, the old spelling
+
+
+def test_a_word_that_stands_for_the_typed_one_is_explained(open_library: Callable[[], Library]) -> None:
+    library = open_library()
+    library.put([book("Tata bahasa")])
+    (hit,) = library.find("baso", explain=True).hits
+    assert "“baso”" in hit.reasons[0].text.id
+    assert "bahasa" in hit.reasons[0].text.id
+    (marked,) = library.find("baso", highlight=True).hits
+    assert marked.highlights["title"] == ["Tata ", "bahasa", ""]
