@@ -56,6 +56,19 @@ def test_writes_that_elasticsearch_refuses_since_its_disk_was_full_are_found(
         assert (finding.ok, "MB are free" in finding.message.en) == (False, True)
 
 
+def test_a_wrong_line_of_the_library_s_vocabulary_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "words.txt"
+    file.write_text("baluik = belut\n", encoding="utf-8")
+    service = load("catalog")
+    settings = Settings(data=tmp_path, vocabulary=str(file))
+    with closing(service.open_database(settings)) as database:
+        resources = Resources(settings=settings, database=database, service=service)
+        assert [finding.ok for finding in checks.vocabulary(resources)] == [True]
+        file.write_text("baluik = belut\nbaluik belut\n", encoding="utf-8")
+        [finding] = checks.vocabulary(resources)
+    assert (finding.ok, "line 2" in finding.message.en) == (False, True)
+
+
 def _finding(data: Path) -> dict[str, Any]:
     findings = run(data, "doctor", "--json").line["findings"]
     return next((finding for finding in findings if finding["part"] == "catalog index" and not finding["ok"]), {})
