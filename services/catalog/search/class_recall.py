@@ -21,7 +21,6 @@ from services.catalog.analysis import is_light_word, root, tokens
 from services.catalog.index.matches import And, Between, DisMax, Keyword, Match, Or, Prefix, Term
 from services.catalog.record.class_table import (
     ClassRow,
-    Synonyms,
     ancestors,
     class_table,
     label_under,
@@ -34,16 +33,18 @@ MOST_CLASSES = 3  # that a query meets
 MOST_TRANSLATIONS = 8
 CACHE_SECONDS = 30.0
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
+_POSSESSIVE = re.compile(r"['’]s?\b")
 _LONGEST_DECIMALS = 3  # of class_number, which has thousandths
 
 Roots = frozenset[str]
 
 
 class MetClass(NamedTuple):
-    """A class that a query meets. roots: of the words of the query that meet it."""
+    """A class that a query meets. roots: of the words of the query that meet it; whole: these are all its words."""
 
     key: str
     roots: Roots
+    whole: bool
 
 
 class Translation(NamedTuple):
@@ -87,13 +88,18 @@ class ClassFinder:
 
     def __post_init__(self) -> None:
         for key, row in self.rows.items():
-            for synonyms in (*row.words, *_captions_in_pairs(row.caption)):
+            for synonyms in row.words:
                 words = (*synonyms.id, *synonyms.en)
                 for word in words:
-                    roots = frozenset(root(token) for token in tokens(word) if not is_light_word(token))
-                    others = tuple(other for other in words if other != word)
-                    for first in roots:  # a phrase is looked up by each of its words
-                        self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
+                    self._add(key, word, tuple(other for other in words if other != word))
+            for text in (row.caption.id, row.caption.en):
+                for word in _PARTS.split(text):
+                    self._add(key, word, ())
+
+    def _add(self, key: str, word: str, others: tuple[str, ...]) -> None:
+        roots = frozenset(root(token) for token in _words(word) if not is_light_word(token))
+        for first in roots:  # a phrase is looked up by each of its words
+            self._phrases.setdefault(first, []).append(_Phrase(roots, key, others))
 
     def caption(self, key: str) -> LocalText | None:
         row = self.rows.get(key)
@@ -116,6 +122,8 @@ class ClassFinder:
         longest.sort(key=lambda phrase: (-len(phrase.roots), -len(phrase.key), phrase.key))
         classes: dict[str, Roots] = {}
         for phrase in longest:
+            if len(phrase.key) == 1:  # a main class is too wide
+                continue
             classes[phrase.key] = classes.get(phrase.key, frozenset()) | phrase.roots
         ordered = sorted(classes.items(), key=lambda pair: (-len(pair[1]), -len(pair[0]), pair[0]))
         translations = {
@@ -125,7 +133,7 @@ class ClassFinder:
             if frozenset(map(root, tokens(other))) != phrase.roots
         }
         return Ideas(
-            [MetClass(key, met_roots) for key, met_roots in ordered[:MOST_CLASSES]],
+            [MetClass(key, met_roots, met_roots == roots) for key, met_roots in ordered[:MOST_CLASSES]],
             list(translations)[:MOST_TRANSLATIONS],
         )
 
@@ -161,7 +169,7 @@ def roots_of(query: Query) -> Iterator[str]:
     """Yield the roots of the words that decide: not those of fields, and no light words."""
     for part in query.parts:
         if isinstance(part, Word) and not part.field and not part.prefix:
-            for token in tokens(part.text):
+            for token in _words(part.text):
                 if not is_light_word(token):
                     yield root(token)
 
@@ -179,13 +187,17 @@ def class_match(key: str, boost: float = 0.0) -> Match:
 
 
 def recall_match(met: MetClass) -> Match:
-    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself."""
-    choices = [class_match(met.key, weights.OF_CLASS)]
+    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself.
+
+    The more words of the query meet the class, the greater is the weight.
+    """
+    factor = len(met.roots) * (weights.WHOLE_QUERY if met.whole else 1.0)
+    choices = [class_match(met.key, weights.OF_CLASS * factor)]
     if met.key[:2] != "2X":
         for broader in ancestors(met.key)[:2]:
             if len(broader) > 1:
                 number = int(broader.replace(".", "").ljust(6, "0"))
-                choices.append(Between("class_number", number, number, weights.OF_BROADER_CLASS))
+                choices.append(Between("class_number", number, number, weights.OF_BROADER_CLASS * factor))
     return choices[0] if len(choices) == 1 else DisMax(tuple(choices), 0.0)
 
 
@@ -198,11 +210,6 @@ def any_class(met_classes: Iterable[MetClass]) -> Match:
     return Or(tuple(map(recall_match, met_classes)))
 
 
-def _captions_in_pairs(caption: LocalText) -> Iterator[Synonyms]:
-    """Yield the phrases of a caption; in pairs when both languages have as many."""
-    phrases = [[part.strip() for part in _PARTS.split(text) if part.strip()] for text in (caption.id, caption.en)]
-    if len(phrases[0]) == len(phrases[1]):
-        yield from (Synonyms((left,), (right,)) for left, right in zip(*phrases, strict=True))
-    else:
-        yield from (Synonyms((phrase,), ()) for phrase in phrases[0])
-        yield from (Synonyms((), (phrase,)) for phrase in phrases[1])
+def _words(text: str) -> list[str]:
+    """Return the tokens of a text; "women's" is women."""
+    return tokens(_POSSESSIVE.sub("", text))

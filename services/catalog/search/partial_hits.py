@@ -17,6 +17,7 @@ from services.catalog.search.class_recall import (
     Ideas,
     MetClass,
     Translation,
+    class_match,
     recall_match,
     translation_match,
 )
@@ -74,7 +75,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     translations, classes = list(ideas.translations), list(ideas.classes)
     matches = [word.match for word in words]
     matches += map(translation_match, translations)
-    matches += map(recall_match, classes)
+    matches += (class_match(met.key) for met in classes)
     documents, *totals = index.totals([And(()), *matches])
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]

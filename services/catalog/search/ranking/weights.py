@@ -42,6 +42,7 @@ LIGHT = 0.5
 # added to the others. Both are small, because an engine's scores have seven digits.
 PARTLY, ALL_WORDS = 0.1, 50.0
 # Among hits with a part of the words, before PARTLY: a word of the same meaning (BM25), and a constant for the records
-# of a class that the query meets, or that are shelved at the broader class itself.
+# of a class that the query meets, or that are shelved at the broader class itself. The constant is multiplied by the
+# number of words that meet the class, and by WHOLE_QUERY when these are all the words.
 TRANSLATED = 2.0
-OF_CLASS, OF_BROADER_CLASS = 8.0, 4.0
+OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 8.0, 4.0, 1.5
