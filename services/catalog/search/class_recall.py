@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
@@ -18,7 +18,7 @@ from chassis.db import Database
 from chassis.sentences import LocalText
 from services.catalog import queries
 from services.catalog.analysis import is_light_word, root, tokens
-from services.catalog.index.matches import And, Between, DisMax, Keyword, Match, Or, Prefix, Term
+from services.catalog.index.matches import And, Between, Boosted, DisMax, Keyword, Match, Prefix, Term
 from services.catalog.record.class_table import (
     ClassRow,
     ancestors,
@@ -30,6 +30,7 @@ from services.catalog.search.query.tree import Query, Word
 from services.catalog.search.ranking import weights
 
 MOST_CLASSES = 3  # that a query meets
+MOST_BONUSES = 2
 MOST_TRANSLATIONS = 8
 CACHE_SECONDS = 30.0
 _PARTS = re.compile(r"[,:;()/]|\bdan\b|\band\b|&")  # "Ular, buaya, dan kura-kura" is three phrases
@@ -176,14 +177,23 @@ def roots_of(query: Query) -> Iterator[str]:
 
 def class_match(key: str, boost: float = 0.0) -> Match:
     """Match the records of a class and of all under it."""
-    if key[:2] == "2X":
+    whole, dot, decimals = key.partition(".")
+    if key[:2] == "2X" or not dot:
         return Keyword("facet_class", (key,), boost)
-    whole, _, decimals = key.partition(".")
     digits = whole + decimals[:_LONGEST_DECIMALS]
     between = Between("class_number", int(digits.ljust(6, "0")), int(digits.ljust(6, "9")), boost)
+    section = Keyword("facet_class", (whole,), 0.0)  # few records: the range is tested at these
     if len(decimals) <= _LONGEST_DECIMALS:
-        return between
-    return And((between, Prefix("identifier", whole + decimals, 0.0)))  # the class as a record has it
+        return And((section, between))
+    return And((section, between, Prefix("identifier", whole + decimals, 0.0)))  # the class as a record has it
+
+
+def with_classes(match: Match, ideas: Ideas) -> Match:
+    """Add a small bonus for the records of classes that all the words of the query meet."""
+    bonus = tuple(
+        class_match(met.key, weights.IN_CLASS * len(met.roots)) for met in ideas.classes[:MOST_BONUSES] if met.whole
+    )
+    return Boosted(match, bonus) if bonus else match
 
 
 def recall_match(met: MetClass) -> Match:
@@ -204,10 +214,6 @@ def recall_match(met: MetClass) -> Match:
 def translation_match(translation: Translation) -> Match:
     terms = tuple(Term("any", word, weights.TRANSLATED) for word in translation.other_roots)
     return terms[0] if len(terms) == 1 else And(terms)
-
-
-def any_class(met_classes: Iterable[MetClass]) -> Match:
-    return Or(tuple(map(recall_match, met_classes)))
 
 
 def _words(text: str) -> list[str]:

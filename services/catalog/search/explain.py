@@ -20,7 +20,7 @@ from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
-from services.catalog.search.class_recall import ClassFinder, recall_match
+from services.catalog.search.class_recall import ClassFinder, MetClass, recall_match
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.partial_hits import PartialMatch, describe_class
@@ -87,7 +87,7 @@ def explain_hits(
     partial = answer.partial
     complete = answer.match if partial is None else partial.complete
     typed_match, variants = _split_variants(complete, variant_matches(database, answer.query))
-    recalled = {} if partial is None else _recalled(partial, finder)
+    recalled = _recalled(partial, finder.find(answer.query).classes, finder)
     reasons_by_number = {}
     for number, fields in documents.items():
         parts = weigh(typed_match, fields, rarity) or []
@@ -110,19 +110,21 @@ def explain_hits(
     return reasons_by_number
 
 
-def _recalled(partial: PartialMatch, finder: ClassFinder) -> dict[Leaf, LocalText]:
+def _recalled(partial: PartialMatch | None, classes: Iterable[MetClass], finder: ClassFinder) -> dict[Leaf, LocalText]:
     """Return the leaves of words of the same meaning and of classes, without boost, with their descriptions."""
-    typed = frozenset[str]().union(*(word.roots for word in partial.words))
     described: dict[Leaf, LocalText] = {}
+    for met in classes:
+        for leaf in _leaves(recall_match(met)):
+            described.setdefault(_bare(leaf), describe_class(met.key, finder))
+    if partial is None:
+        return described
+    typed = frozenset[str]().union(*(word.roots for word in partial.words))
     for translation in partial.translations:
         words = " ".join(word.text for word in partial.words if word.roots <= translation.roots)
         for other in translation.other_roots:
             if other not in typed:
                 text = sentence("WHY_SAME_MEANING", word=words, form=translation.other)
                 described.setdefault(Term("any", other, 0.0), text)
-    for met in partial.classes:
-        for leaf in _leaves(recall_match(met)):
-            described.setdefault(_bare(leaf), describe_class(met.key, finder))
     return described
 
 

@@ -17,7 +17,7 @@ from services.catalog.index.port import REACH, Index, Request
 from services.catalog.items.availability import sort_holdings
 from services.catalog.record.codes import READER_LANGUAGES
 from services.catalog.search import validation
-from services.catalog.search.class_recall import class_finder
+from services.catalog.search.class_recall import class_finder, with_classes
 from services.catalog.search.cursors import Cursor, decode_cursor, query_digest
 from services.catalog.search.execution import Answer, run_query
 from services.catalog.search.expansion import expand, heading_variants
@@ -134,8 +134,9 @@ def search(
     offset = previous_page.offset if previous_page else 0
     context.check_deadline()
     widen = partial(expand, database)
+    finder = class_finder(database)
     request = Request(
-        match=widen(parsed_query, match),
+        match=widen(parsed_query, with_classes(match, finder.find(parsed_query))),
         filters=allowed_filters,
         facets=validation.allowed_facets(facets),
         sort=order,
@@ -147,7 +148,6 @@ def search(
     if explain or _may_take_long(request, parsed_query, index.documents_in_process()):
         before_slow_work()
     degraded = False
-    finder = class_finder(database)
     try:
         answer = run_query(
             index,

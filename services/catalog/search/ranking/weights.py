@@ -46,3 +46,7 @@ PARTLY, ALL_WORDS = 0.1, 50.0
 # number of words that meet the class, and by WHOLE_QUERY when these are all the words.
 TRANSLATED = 2.0
 OF_CLASS, OF_BROADER_CLASS, WHOLE_QUERY = 8.0, 4.0, 1.5
+# A small constant for the records of a class that all the words of a query meet, for each of its words: among the hits
+# with all the words, a book about birds comes before a novel with a bird in its title.
+# Measured on the tuning half: 1, 2 and 4 raise nDCG@10 of subjects by 0.012, 0.017 and 0.020.
+IN_CLASS = 2.0
