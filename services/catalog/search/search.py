@@ -28,6 +28,7 @@ from services.catalog.search.highlight import highlights, marks_for
 from services.catalog.search.partial_hits import Lack, find_lacks
 from services.catalog.search.query.tree import AnyOf, Query
 from services.catalog.search.recent import recent
+from services.catalog.search.series_order import in_series_order
 from services.catalog.search.zero_results import ZeroResultHelp, explain_zero_results
 
 MOST_ENGINE_WORK = 2_500_000
@@ -232,8 +233,9 @@ def _load_hits(
     branch: str,
 ) -> list[Hit]:
     """Load the hits in the index's order, without records that were deleted since."""
-    loaded_hits, hits = [], answer.hits
-    briefs = queries.briefs(database, hits.numbers)
+    loaded_hits = []
+    briefs = queries.briefs(database, answer.hits.numbers)
+    hits = in_series_order(answer.hits, {number: row.brief for number, row in briefs.items()})
     works = queries.work_ids(database, hits.works) if hits.works else {}
     marks = marks_for(_with_variants(database, answer.query)) if highlight else {}
     for position, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
