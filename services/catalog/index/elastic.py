@@ -128,7 +128,7 @@ class ElasticIndex:
     def _records(self, request: Request) -> Hits:
         response = self._search_alias(search_body(request))
         hits = response["hits"].get("hits", [])
-        relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 2
+        relevance = bool(hits) and request.sort == "relevance" and len(hits[0]["sort"]) == 3
         return Hits(
             total=response["hits"]["total"]["value"],
             numbers=[hit["sort"][-1] for hit in hits],
@@ -144,7 +144,7 @@ class ElasticIndex:
             nonlocal response
             response = self._search_alias(first_works_body(request, limit))
             hits = response["hits"].get("hits", [])
-            has_scores = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 2
+            has_scores = request.sort == "relevance" and bool(hits) and len(hits[0]["sort"]) == 3
             return [
                 ScoredHit(hit["sort"][0] if has_scores else 0.0, hit["sort"][-1], hit["fields"]["work"][0])
                 for hit in hits

@@ -230,7 +230,7 @@ def _sort(request: Request) -> list[Json]:
         return [{field: "desc" if request.sort == "year" else "asc"}, {"number": "asc"}]
     if is_unscored(request.match):
         return [{"number": "asc"}]
-    return [{"_score": "desc"}, {"number": "asc"}]
+    return [{"_score": "desc"}, {"title_order": "asc"}, {"number": "asc"}]
 
 
 def _facet(request: Request, facet: str, facet_filters: dict[str, Keyword]) -> Json:

@@ -90,7 +90,7 @@ class Hits:
     """The answer to one Request.
 
     total       exact count
-    numbers     record numbers in order; ties by number, lowest first
+    numbers     record numbers in order; equal scores by the beginning of the title, other ties by number, lowest first
     scores      as long as numbers; 0.0 unless sorted by relevance
     facets      facet -> (value, count), in the requested order; a chosen value is always in the list
     generation  name of the index state that answered; it changes with every change that a reader can see

@@ -32,10 +32,11 @@ SORT_FIELDS: Mapping[Sort, str] = {"year": "newest", "year_asc": "oldest", "titl
 FACET_FIELDS = {name: f"facet_{name}" for name in FACETS}
 INTEGERS = ("number", "year", "work", "class_number")  # searched by range
 KEYWORD_FIELDS = (*KEYWORDS, *FACET_FIELDS.values())
-UNINDEXED = ("newest", "oldest", "edition", "version")  # integers that are sorted, read or added up
+UNINDEXED = ("newest", "oldest", "edition", "version", "title_order")  # integers that are sorted, read or added up
 NUMBER_BITS = 40
 LONGEST_VALUE = 1000  # characters of a keyword; Lucene refuses a document with a term of more than 32,766 bytes
 LONGEST_TITLE_KEY = 200
+_CHARACTERS, _PACKED = " 0123456789abcdefghijklmnopqrstuvwxyz", 12  # 37 ** 12 is below 2 ** 63
 
 
 def fields_of(change: Change) -> dict[str, Any]:
@@ -62,12 +63,21 @@ def stored_fields(document: Document) -> dict[str, Any]:
     fields["newest"] = newest << NUMBER_BITS | ((1 << NUMBER_BITS) - 1 - number)
     fields["oldest"] = oldest << NUMBER_BITS | number
     fields["title_key"] = f"{document.title_sort[:LONGEST_TITLE_KEY]}\x01{number:012d}"
+    fields["title_order"] = pack_title(document.title_sort)
     fields["number"] = number
     fields["work"] = document.work or -number
     languages = document.facets["language"]
     available = "can_be_borrowed" in document.facets["availability"]
     fields["edition"] = pack_edition(available=available, year=year, language=languages[0] if languages else "")
     return fields
+
+
+def pack_title(title_sort: str) -> int:
+    """Pack the first twelve characters of a title into an integer that sorts like them: it breaks ties of scores."""
+    packed = 0
+    for character in title_sort[:_PACKED].ljust(_PACKED):
+        packed = packed * len(_CHARACTERS) + max(_CHARACTERS.find(character), 0)
+    return packed
 
 
 def clip_values(values: Sequence[str]) -> list[str]:

@@ -101,7 +101,7 @@ def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[in
 
 
 def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[TantivyHit]]:
-    """Sort ties by number; tantivy leaves them in the order of the last merge, so read to the end of the last tie."""
+    """Sort ties by title and number; tantivy leaves them in the order of the last merge, so read to the last tie's end."""
     page_end = offset + limit
     size = page_end + TIE_MARGIN
     while True:
@@ -113,13 +113,15 @@ def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> 
     end = min(page_end, len(hits))
     while 0 < end < len(hits) and round(hits[end][0], SCORE_DIGITS) == round(hits[end - 1][0], SCORE_DIGITS):
         end += 1
-    numbers = searcher.fast_field_values("number", [address for _score, address in hits[:end]])
+    addresses = [address for _score, address in hits[:end]]
+    numbers, titles = (searcher.fast_field_values(field, addresses) for field in ("number", "title_order"))
     ranked = sorted(
-        (-round(float(hit[0]), SCORE_DIGITS), int(number or 0), position)
-        for position, (hit, number) in enumerate(zip(hits[:end], numbers, strict=True))
+        (-round(float(hit[0]), SCORE_DIGITS), int(title or 0), int(number or 0), position)
+        for position, (hit, title, number) in enumerate(zip(hits[:end], titles, numbers, strict=True))
     )
     return total_of(result), [
-        (float(hits[position][0]), number, hits[position][1]) for _rounded, number, position in ranked[offset:page_end]
+        (float(hits[position][0]), number, hits[position][1])
+        for _rounded, _title, number, position in ranked[offset:page_end]
     ]
 
 

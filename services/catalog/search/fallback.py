@@ -18,7 +18,7 @@ from services.catalog.analysis import is_stop_word, tokens
 from services.catalog.index.matches import And
 from services.catalog.index.port import Hits, Request
 from services.catalog.index.queue import load_changes
-from services.catalog.index.stored_fields import SORT_FIELDS, filter_matches, stored_fields
+from services.catalog.index.stored_fields import SORT_FIELDS, filter_matches, pack_title, stored_fields
 from services.catalog.record.codes import standard_number
 from services.catalog.record.headings import heading_sort
 from services.catalog.search.scorer import Fields, constant_rarity, total_weight, weigh
@@ -53,7 +53,7 @@ def search_tables(
     ]
     key = SORT_FIELDS.get(request.sort)
     if key is None:
-        scored_documents.sort(key=lambda pair: (-pair[1], pair[0].number))
+        scored_documents.sort(key=lambda pair: (-pair[1], pack_title(pair[0].title_sort), pair[0].number))
     else:
         scored_documents.sort(key=lambda pair: stored_fields(pair[0])[key], reverse=request.sort == "year")
     page = scored_documents[request.offset : request.offset + request.limit]
