@@ -101,7 +101,7 @@ def _sorted_hits(searcher: Searcher, request: Request, query: Query) -> tuple[in
 
 
 def _by_relevance(searcher: Searcher, query: Query, offset: int, limit: int) -> tuple[int, list[TantivyHit]]:
-    """Sort ties by title and number; tantivy leaves them in the order of the last merge, so read to the last tie's end."""
+    """Sort ties by title and number; tantivy has them in the order of the last merge, so read to the last tie's end."""
     page_end = offset + limit
     size = page_end + TIE_MARGIN
     while True:

@@ -222,7 +222,9 @@ def _phrase(phrase: Quoted) -> Match:
     if phrase.field:
         sign = KIND_SIGNS[phrase.field]
         return And((*(Term("any", sign + root(word), weights.ANYWHERE) for word in words), anywhere))
-    return Boosted(anywhere, tuple(Phrase(field, words, boost) for field, boost in weights.PHRASE_IN.items()))
+    whole_title = Keyword("opening", (" ".join((*words, END)),), weights.WHOLE_TITLE)
+    in_fields = (Phrase(field, words, boost) for field, boost in weights.PHRASE_IN.items())
+    return Boosted(anywhere, (*in_fields, whole_title))
 
 
 def _identifier(kind: str, number: str) -> Match:
