@@ -49,7 +49,7 @@ def import_file(processes: Cluster, file: Path, size: int) -> Row:
     """Measure the import: records per second from a file to PostgreSQL and Elasticsearch."""
     start = time.perf_counter()
     process = subprocess.run(
-        [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"],
+        [*RANGKIANG, "import", str(file), "--source", "BENCH", "--new-source", "--json"],
         env=processes.environment,
         capture_output=True,
         text=True,

@@ -52,7 +52,7 @@ def _import(size: int, data: Path) -> None:
     file = data.parent / "records.mrc"
     generate.write(file, size)
     environment = environment_with(DATA=str(data), PYTHONPATH=str(CHECKOUT))
-    for words in (["migrate"], ["import", str(file), "--source", "bench"]):
+    for words in (["migrate"], ["import", str(file), "--source", "bench", "--new-source"]):
         command = [sys.executable, "-P", "-m", "chassis.cli", *words]
         subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 

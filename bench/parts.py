@@ -46,7 +46,10 @@ def import_file(data: Path, file: Path, size: int) -> Row:
     environ = {**os.environ, "DATA": str(data)}
     subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
     process = subprocess.Popen(
-        [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"], env=environ, stdout=subprocess.PIPE, text=True
+        [*RANGKIANG, "import", str(file), "--source", "BENCH", "--new-source", "--json"],
+        env=environ,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     peak, anonymous, stop = [0], [0], threading.Event()
 

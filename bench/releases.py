@@ -57,7 +57,7 @@ def compare(old_program: Program, new_program: Program, *, size: int, folder: Pa
     raises  RuntimeError  a response was not 200
     """
     file = generate.write(folder / "records.mrc", size)
-    yield _line("import", *(_import(program, file, size) for program in (old_program, new_program)))
+    yield _line("import", *(_import(old_program, file, size), _import(new_program, file, size, "--new-source")))
     parts.copy_items(folder / "new")
     with old_program.up() as old_address, new_program.up() as new_address:
         old_paths, new_paths = _requests(old_address), _requests(new_address)
@@ -88,11 +88,11 @@ def _requests(address: str) -> dict[str, list[str]]:
     }
 
 
-def _import(program: Program, file: Path, size: int) -> float:
+def _import(program: Program, file: Path, size: int, *options: str) -> float:
     """Import the file; returns records per second."""
     program.run("migrate")
     start = time.perf_counter()
-    created = program.run("import", str(file.resolve()), "--source", "BENCH")["created"]
+    created = program.run("import", str(file.resolve()), "--source", "BENCH", *options)["created"]
     if created != size:
         raise RuntimeError(f"the import created {created} records, not {size}")
     return size / (time.perf_counter() - start)

@@ -315,7 +315,7 @@ def error_line(error: Error) -> dict[str, Any]:
 
 def exit_code(error: Error) -> int:
     """Return the exit code of a command that ends with this error."""
-    if isinstance(error, Invalid):
+    if isinstance(error, Invalid) or error.reason == "PATH_NOT_FOUND":
         return USAGE
     return UNAVAILABLE if isinstance(error, Unavailable) else FINDINGS
 

@@ -5,6 +5,7 @@
     ├── Unauthenticated  the caller has no valid credential                       UNAUTHENTICATED      401
     ├── Forbidden        the caller is known and not allowed                      PERMISSION_DENIED    403
     ├── NotFound         the object does not exist                                NOT_FOUND            404
+    │   └── Gone         it was deleted, at `deleted_at`                          NOT_FOUND            410
     ├── Conflict         another caller changes the same data at the same time    ABORTED              409
     ├── Refused          one or more rules refuse the act                         FAILED_PRECONDITION  409
     ├── Outdated         If-Match names an earlier version                        OUT_OF_RANGE         412
@@ -18,7 +19,7 @@ gRPC codes are texts, so that a worker process can import this module without gR
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, overload
 
@@ -114,6 +115,10 @@ class NotFound(Error):
     http_status = 404
 
 
+class Gone(NotFound):
+    http_status = 410
+
+
 class Conflict(Error):
     grpc_code = "ABORTED"
     http_status = 409
@@ -162,11 +167,14 @@ class TooLate(Error):
     http_status = 504
 
 
-def error_for(grpc_code: str) -> type[Error]:
-    """Return the class of errors with this gRPC code; `Error` for any other code."""
+def error_for(grpc_code: str, facts: Collection[str] = ()) -> type[Error]:
+    """Return the class of errors with this gRPC code; `Error` for any other code.
+
+    facts  names of the facts of the first refusal
+    """
     for kind in _KINDS:
         if kind.grpc_code == grpc_code:
-            return kind
+            return Gone if kind is NotFound and "deleted_at" in facts else kind
     return Error
 
 

@@ -82,6 +82,7 @@ def _load(database: Database) -> None:
             processes=0,
             stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.all_records(source))),
             dry_run=False,
+            new_source=True,
             on_progress=lambda _: None,
             report=lambda _: None,
         ).run()

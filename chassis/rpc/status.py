@@ -107,7 +107,7 @@ def from_status(status: status_pb2.Status, code: str) -> Error | None:
         return None
     if not refusals:  # a service of release 0.1.0: facts are text in ErrorInfo
         refusals = [Refusal.received(info.reason, info.metadata, LocalText(messages["id"], messages["en"]))]
-    return error_for(code)(refusals=refusals)
+    return error_for(code, refusals[0].facts)(refusals=refusals)
 
 
 def refusal_message(refusal: Refusal) -> refusal_pb2.Refusal:

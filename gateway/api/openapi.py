@@ -22,6 +22,7 @@ _ERRORS = {
     404: "The object does not exist.",
     406: "None of the media types in Accept is available.",
     409: "Rules refuse the act, or another request changed the data.",
+    410: "The object was deleted; `facts` say when.",
     412: "If-Match names an earlier version; the facts name what changed.",
     413: "The body is too large.",
     422: "The Idempotency-Key belongs to another request.",

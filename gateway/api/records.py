@@ -79,7 +79,7 @@ class Item(ResponseModel):
     id: str
     """Id of the item."""
     barcode: str
-    """Its barcode."""
+    """Its barcode; empty when it has none, and then only the library knows whether it can be borrowed."""
     call_number: str
     """The printed call number."""
     call_number_parts: CallNumber | None = None
@@ -153,7 +153,7 @@ _ITEM_EXAMPLE: dict[str, Any] = {
     **documented(
         operation="get_record_form",
         summary="One record in a format of your choice",
-        errors=(400, 404, 429, 503, 504),
+        errors=(400, 404, 410, 429, 503, 504),
         content=_AS_TEXT,
     ),
 )
@@ -181,7 +181,7 @@ async def record_file(
             "work_id": WORK_ID_EXAMPLE,
             "editions": 2,
         },
-        errors=(400, 404, 406, 429, 503, 504),
+        errors=(400, 404, 406, 410, 429, 503, 504),
         content={media_type: {"schema": {"type": "string"}} for media_type in _AS_TEXT if media_type != JSON},
     ),
 )
@@ -235,7 +235,7 @@ def record_json(reply: wire.GetRecordReply) -> bytes:
         operation="list_items",
         summary="A record's items",
         example={"total": 1, "hits": [_ITEM_EXAMPLE]},
-        errors=(400, 404, 429, 503, 504),
+        errors=(400, 404, 410, 429, 503, 504),
     ),
 )
 async def items(

@@ -61,7 +61,12 @@ WorkId = Annotated[
 # Not checked in responses, because a newer catalogue may have more values.
 AvailabilityAnswer = Annotated[
     str,
-    WithJsonSchema({"type": "string", "enum": ["can_be_borrowed", "read_here_only", "out_until", "not_available"]}),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "enum": ["can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available"],
+        }
+    ),
 ]
 
 

@@ -20,6 +20,7 @@ from gateway.negotiation import language
 from gateway.partners.xml import put, serialize
 from gateway.responses import respond
 from rangkiang.catalog.v1 import catalog_pb2 as wire
+from rangkiang.catalog.v1 import forms_pb2
 
 router = APIRouter()
 
@@ -30,6 +31,7 @@ PAGE_PARAMETERS = ("cursor", "limit", "highlight", "facets", "explain", "lang")
 NAMESPACES = {
     "xmlns": "http://www.w3.org/2005/Atom",
     "xmlns:opensearch": "http://a9.com/-/spec/opensearch/1.1/",
+    "xmlns:at": "http://purl.org/atompub/tombstones/1.0",
 }
 LONG_AGO = "1970-01-01T00:00:00Z"
 _NAMED = {"id": ("Pencarian", "Semua koleksi"), "en": ("Search", "All of the collection")}
@@ -37,7 +39,10 @@ _NAMED = {"id": ("Pencarian", "Semua koleksi"), "en": ("Search", "All of the col
 
 @router.get("/search.atom")
 async def feed(request: Request) -> Response:
-    """Return the first hits as a feed, with the parameters of /search. The id of an entry is the record's id."""
+    """Return the first hits as a feed, with the parameters of /search. The id of an entry is the record's id.
+
+    The feed of the whole collection also says which records were deleted last (RFC 6721).
+    """
     query = read_query(SearchQuery, request, strict=False)
     question = search_request(query)
     question.limit = question.limit or HITS
@@ -49,21 +54,30 @@ async def feed(request: Request) -> Response:
     parameters = [
         (name, value) for name in values_by_name if name not in PAGE_PARAMETERS for value in values_by_name[name]
     ]
-    element = _feed(request, parameters, question, reply)
+    deleted: list[forms_pb2.Listed] = []
+    if not parameters and not question.cursor:
+        message = forms_pb2.ListRecordsRequest(deleted=True, limit=HITS)
+        deleted = list((await call(request, catalog(request).ListRecords, message)).records)
+    element = _feed(request, parameters, question, reply, deleted)
     return respond(request, serialize(element), MEDIA_TYPE, vary="Accept-Language, Accept-Encoding")
 
 
 def _feed(
-    request: Request, parameters: list[tuple[str, str]], question: wire.SearchRequest, reply: wire.SearchReply
+    request: Request,
+    parameters: list[tuple[str, str]],
+    question: wire.SearchRequest,
+    reply: wire.SearchReply,
+    deleted: list[forms_pb2.Listed],
 ) -> Element:
     page_language = language(request)
     search_label, all_label = _NAMED[page_language]
     element = Element("feed", {**NAMESPACES, "xml:lang": page_language})
     search, feed_address = _address(request, "/search", parameters), _address(request, "/search.atom", parameters)
     dates = [_moment(hit.id) for hit in reply.hits]
+    deletions = [f"{record.deleted_at.ToDatetime():%Y-%m-%dT%H:%M:%SZ}" for record in deleted]
     put(element, "id", feed_address)
     put(element, "title", f"{search_label}: {question.query}" if question.query else all_label)
-    put(element, "updated", max(dates, default=LONG_AGO))
+    put(element, "updated", max([*dates, *deletions], default=LONG_AGO))
     put(put(element, "author"), "name", "Rangkiang")
     this_page = _address(request, "/search.atom", [*parameters, *_page(question)])
     put(element, "link", rel="self", type=MEDIA_TYPE, href=this_page)
@@ -83,6 +97,8 @@ def _feed(
     put(element, "opensearch:Query", role="request", searchTerms=question.query or "*")
     for hit, date in zip(reply.hits, dates, strict=True):
         _put_entry(element, request, hit, date)
+    for record, date in zip(deleted, deletions, strict=True):
+        put(element, "at:deleted-entry", ref=f"urn:uuid:{record.id}", when=date)
     return element
 
 

@@ -32,7 +32,7 @@ router = APIRouter()
 
 # Names of the colours in styles/1-tokens.css.
 COLOURS = ("paper", "card", "ink", "soft", "line", "link", "gold", "mark", "yes", "here", "press", "deep", "thread")
-ANSWERS = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
+ANSWERS = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
 _BRIEF: dict[str, Any] = {
     "title": "Robohnya Surau Kami",
     "subtitle": "kumpulan cerita pendek",
@@ -49,7 +49,7 @@ _BRIEF: dict[str, Any] = {
 _HOLDINGS = [
     {"institution": "PKS", "branch": f"C{at}", "branch_name": {"id": "Perpustakaan Pusat", "en": "Central Library"},
      "call_number": "899.221 NAV r", "items": 3, "available": 2 - at, "answer": answer}
-    for at, answer in enumerate(ANSWERS[:3])
+    for at, answer in enumerate(("can_be_borrowed", "read_here_only", "ask_the_library"))
 ]  # fmt: skip
 _DISPLAY = {
     **_BRIEF,

@@ -9,9 +9,9 @@ from rangkiang.circulation.v1.events_pb2 import CopyMoved, LoanOpened, LoanRenew
 from services.catalog.inventory import states
 
 
-def keep_state(session: Session, fact: LoanOpened | LoanRenewed | LoanReturned | CopyMoved, _context: Context) -> None:
+def keep_state(session: Session, fact: LoanOpened | LoanRenewed | LoanReturned | CopyMoved, context: Context) -> None:
     """Keep the state of the item, and show it in the holdings of its record."""
-    states.put_state(session, fact.loan)
+    states.put_state(session, fact.loan, context=context)
 
 
 def keep_rules(session: Session, fact: PoliciesChanged, _context: Context) -> None:

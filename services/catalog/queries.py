@@ -10,7 +10,7 @@ from sqlalchemy import Row, Select, func, select
 from sqlalchemy.orm import Session
 
 from chassis.db import Database
-from chassis.errors import NotFound
+from chassis.errors import Gone, NotFound
 from chassis.sentences import LocalText
 from services.catalog.tables import (
     Branch,
@@ -26,9 +26,12 @@ from services.catalog.tables import (
 )
 
 
-def select_records() -> Select[*tuple[Any, ...]]:
-    """Select records not deleted: number, id, version, marc, holdings, updated_at, codes of source and institution."""
-    return (
+def select_records(*, deleted: bool = False) -> Select[*tuple[Any, ...]]:
+    """Select records: number, id, version, marc, holdings, updated_at, deleted_at, codes of source and institution.
+
+    deleted  deleted ones too
+    """
+    statement = (
         select(
             Record.number,
             Record.id,
@@ -36,22 +39,27 @@ def select_records() -> Select[*tuple[Any, ...]]:
             Record.marc,
             Record.holdings,
             Record.updated_at,
+            Record.deleted_at,
             Source.code.label("source"),
             Institution.code.label("institution"),
         )
         .join(Source, Source.id == Record.source_id)
         .join(Institution, Institution.id == Record.institution_id)
-        .where(Record.deleted_at.is_(None))
     )
+    return statement if deleted else statement.where(Record.deleted_at.is_(None))
 
 
 def record(session: Session, record_id: UUID) -> Row[*tuple[Any, ...]]:
     """Return the row of select_records for one record.
 
     raises  NotFound  RECORD_NOT_FOUND
+            Gone      RECORD_DELETED
     """
     row = session.execute(select_records().where(Record.id == record_id)).first()
     if row is None:
+        deleted_at = session.scalar(select(Record.deleted_at).where(Record.id == record_id))
+        if deleted_at is not None:
+            raise Gone("RECORD_DELETED", record=str(record_id), deleted_at=deleted_at.date().isoformat())
         raise NotFound("RECORD_NOT_FOUND", record=str(record_id))
     return row
 
@@ -64,6 +72,13 @@ def list_records(session: Session, *, after: int, limit: int) -> Sequence[Row[*t
         .order_by(Record.number)
         .limit(limit)
     ).all()
+
+
+def list_deleted(session: Session, *, limit: int) -> Sequence[Row[*tuple[Any, ...]]]:
+    """List the records that were deleted last, newest first: number, id, updated_at, deleted_at."""
+    columns = select(Record.number, Record.id, Record.updated_at, Record.deleted_at)
+    newest = columns.where(Record.deleted_at.is_not(None)).order_by(Record.deleted_at.desc(), Record.number)
+    return session.execute(newest.limit(limit)).all()
 
 
 def highest_number(session: Session) -> int:
@@ -111,6 +126,7 @@ def items(session: Session, record_number: int) -> Sequence[Row[*tuple[Any, ...]
             Item.enumeration,
             Item.chronology,
             Item.pieces,
+            Item.access,
             Institution.code.label("institution"),
             Branch.code.label("branch"),
             Branch.id.label("branch_id"),

@@ -15,7 +15,8 @@ from chassis import health, sentences
 from chassis.errors import Error
 from chassis.service import service_names
 from gateway import problems
-from services.catalog.commands import progress, report
+from services.catalog.commands import progress, report, sources
+from services.catalog.importing import file_kinds
 from services.catalog.marc import faults
 from services.catalog.search import explain, similar
 from services.catalog.works import likeness
@@ -30,8 +31,9 @@ REBUILT = Path("chassis/rpc/status.py")
 TABLES = {
     Path("chassis/health.py"): health.ADVICE.values(),
     Path("gateway/problems.py"): problems.TITLES.values(),
-    Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS,
+    Path("services/catalog/commands/progress.py"): faults.REASONS | progress.REMARKS | file_kinds.REASONS,
     Path("services/catalog/commands/report.py"): report.COLUMNS.values(),
+    Path("services/catalog/commands/sources.py"): sources.COLUMNS.values(),
     Path("services/catalog/rpc/records.py"): faults.REFUSALS,
     Path("services/catalog/search/explain.py"): [
         *explain.PLACES.values(),

@@ -49,7 +49,7 @@ def executed(folder: Path) -> str:
 
 def test_an_import_starts_processes_that_import_nothing_from_the_current_folder(folder: Path) -> None:
     assert run(folder, "migrate")[0] == 0
-    code, output = run(folder, "import", "books.mrc", "--source", "A", "--json")
+    code, output = run(folder, "import", "books.mrc", "--source", "A", "--new-source", "--json")
     assert (code, executed(folder)) == (0, "")
     assert json.loads(output.splitlines()[-1])["created"] == 600
 

@@ -27,10 +27,10 @@ RANGKIANG = str(Path(sys.executable).with_name("rangkiang"))
 ON_A_FULL_DISK = """
 mount -t tmpfs -o size=100m none "$1"
 rangkiang migrate > /dev/null && mount -o remount,size=1500k "$1"
-rangkiang import "$2" --source A --json; echo $?
+rangkiang import "$2" --source A --new-source --json; echo $?
 rangkiang migrate --json; echo $?
 mount -o remount,size=100m "$1"
-rangkiang import "$2" --source A --json; echo $?
+rangkiang import "$2" --source A --new-source --json; echo $?
 """
 
 
@@ -159,7 +159,9 @@ def test_records_put_aside_or_failed_checks_are_exit_code_one(tmp_path: Path) ->
     path = tmp_path / "campur.mrc"
     path.write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk"))
     report = tmp_path / "temuan.jsonl"
-    code, output, _ = run(tmp_path / "var", "import", str(path), "--source", "A", "--report", str(report), "--json")
+    code, output, _ = run(
+        tmp_path / "var", "import", str(path), "--source", "A", "--new-source", "--report", str(report), "--json"
+    )
     assert (code, last_line(output)["created"], last_line(output)["put_aside"]) == (1, 1, 1)
     assert [json.loads(line)["reason"] for line in report.read_text().splitlines()] == ["BAD_UTF8"]
     code, output, _ = run(tmp_path / "nothing-here", "doctor", "--json")
@@ -170,7 +172,7 @@ def test_records_put_aside_or_failed_checks_are_exit_code_one(tmp_path: Path) ->
     "words",
     [
         ["import", "--json"],
-        ["import", "x.mrc", "--source", "no good", "--json"],
+        ["import", "x.mrc", "--source", "no good", "--new-source", "--json"],
         ["export", "--json"],
         ["serve", "nothing", "--json"],
         ["migrate", "nothing", "--json"],
@@ -207,7 +209,7 @@ def test_an_invalid_setting_is_named(tmp_path: Path) -> None:
     [
         ["migrate"],
         ["up"],
-        ["import", "x.mrc", "--source", "A"],
+        ["import", "x.mrc", "--source", "A", "--new-source"],
         ["export", "--to", "y.mrc"],
         ["sample", "load"],
         ["index", "rebuild"],

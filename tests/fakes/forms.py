@@ -40,13 +40,18 @@ def entry(book: Book, address: str = "") -> Entry:
 
 
 class FakeForms:
-    """Answers GetForm, ListRecords and NoteSearches. `searches` has every search of NoteSearches."""
+    """Answers GetForm, ListRecords and NoteSearches.
+
+    searches  has every search of NoteSearches
+    deleted   ids of deleted records, newest first
+    """
 
     books: tuple[Book, ...] = BOOKS
 
     def __init__(self) -> None:
         super().__init__()
         self.searches: list[searches_pb2.Searched] = []
+        self.deleted: list[str] = []
 
     def _receive(self, request: Any, context: Any) -> None:
         raise NotImplementedError
@@ -66,6 +71,11 @@ class FakeForms:
 
     def ListRecords(self, request: wire.ListRecordsRequest, context: Any) -> wire.ListRecordsReply:
         self._receive(request, context)
+        if request.deleted:
+            listed = [wire.Listed(id=record_id) for record_id in self.deleted]
+            for record in listed:
+                record.deleted_at.seconds = UPDATED_SECONDS
+            return wire.ListRecordsReply(records=listed)
         books = [book for book in self.books if book.number > request.after][: request.limit or 1_000]
         reply = wire.ListRecordsReply(highest=max((book.number for book in self.books), default=0))
         for book in books:

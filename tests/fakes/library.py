@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import orjson
@@ -28,6 +29,8 @@ from services.catalog.tables import Record as Row
 from services.catalog.works.assignment import KeyedRecord, assign_works
 from services.catalog.works.keys import record_keys_of
 
+_barcodes = count(1)
+
 
 def book(
     title: str,
@@ -50,7 +53,8 @@ def book(
     for tag, value in (("020", isbn), ("100", author), ("520", summary), ("650", subject)):
         if value:
             fields.append([tag, "  ", "a", value])
-    fields.append(["852", "  ", "b", branch, "h", call_number, "p", barcode])
+    # An item without a barcode is not one that can be borrowed.
+    fields.append(["852", "  ", "b", branch, "h", call_number, "p", barcode or f"T{next(_barcodes):06d}"])
     return Record(fields=fields)
 
 

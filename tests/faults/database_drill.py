@@ -144,7 +144,7 @@ def fill(drilled: Drill) -> None:
     """Migrate the database and import a few books that *selasar* finds."""
     path = drilled.folder / "buku.mrc"
     path.write_bytes(iso(book(f"r{number}", f"Selasar {number}") for number in range(20)))
-    for words in (("migrate",), ("import", str(path), "--source", "UJI")):
+    for words in (("migrate",), ("import", str(path), "--source", "UJI", "--new-source")):
         done = drilled.run(*words)
         assert done.returncode == 0, done.stderr.decode()[-2000:]
 

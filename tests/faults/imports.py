@@ -71,7 +71,7 @@ class Store:
         )
 
     def start_import(self, path: Path, **options: Any) -> subprocess.Popen[bytes]:
-        return self.start("import", str(path), "--source", SOURCE, "--json", **options)
+        return self.start("import", str(path), "--source", SOURCE, "--new-source", "--json", **options)
 
     def import_(self, path: Path) -> dict[str, Any]:
         """Run an import to its end; return its last line."""

@@ -14,7 +14,7 @@ from chassis import cli, jobs
 from chassis.db import Database
 from chassis.service import Resources, load
 from chassis.settings import load as load_settings
-from services.catalog.importing import pipeline
+from services.catalog.importing import pipeline, runs
 from services.catalog.index import indexer
 from services.catalog.index.elastic import ElasticIndex
 from services.catalog.index.tantivy import TantivyIndex
@@ -31,7 +31,7 @@ POINTS: dict[str, Callable[[], None]] = {
     "batch.before_put": lambda: kill_before(pipeline, "upsert_batch", call=2),
     "batch.before_commit": lambda: kill_before(pipeline.Counts, "add", call=2),
     "batch.after_commit": lambda: kill_after(pipeline.Import, "_commit"),
-    "end.before_commit": lambda: kill_before(pipeline, "delete"),
+    "end.before_commit": lambda: kill_before(runs, "delete"),
     "end.after_commit": lambda: kill_after(pipeline.Import, "run"),
     "index.before_write": lambda: _engines(kill_before),
     "index.after_write": lambda: _engines(kill_after),

@@ -275,7 +275,9 @@ class Soak:
         return self._command(name, RANGKIANG, "serve", "catalog", environment=environment)
 
     def _import(self) -> subprocess.Popen[bytes]:
-        return self._command("import", RANGKIANG, "import", str(self._file()), "--source", SOURCE, "--json")
+        return self._command(
+            "import", RANGKIANG, "import", str(self._file()), "--source", SOURCE, "--new-source", "--json"
+        )
 
     def _example_service(self, name: str) -> subprocess.Popen[bytes]:
         environment = environment_of(self.installation.settings)

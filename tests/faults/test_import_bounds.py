@@ -41,7 +41,7 @@ def peak_memory(process: subprocess.Popen[bytes]) -> dict[str, int]:
 
 def run_import(store: Store, path: Path, *words: str) -> tuple[int, dict[str, Any], dict[str, int]]:
     """Run an import; return exit code, last line and peak memory."""
-    process = store.start("import", str(path), "--source", SOURCE, "--json", *words)
+    process = store.start("import", str(path), "--source", SOURCE, "--new-source", "--json", *words)
     memory = peak_memory(process)
     output, errors = process.communicate()
     assert output, errors.decode()[-2000:]

@@ -72,7 +72,7 @@ def test_an_import_killed_at_each_named_point_is_completed_by_the_same_command(s
     path, records = write_records(tmp_path, THREE_BATCHES)
     # Each run continues where the one before was killed, and reaches its point: the last batch remains to the end.
     for point in POINTS:
-        run_until_killed(store, point, "import", str(path), "--source", "UJI", "--json")
+        run_until_killed(store, point, "import", str(path), "--source", "UJI", "--new-source", "--json")
     summary = store.import_(path)
     assert_counts(summary, count=THREE_BATCHES)
     # An import that was killed before its end continues with its counts.
@@ -97,7 +97,7 @@ def test_an_indexer_killed_at_each_named_point_leaves_out_no_record(
     store: Store, tmp_path: Path, points: tuple[str, ...]
 ) -> None:
     path, records = write_records(tmp_path, THREE_BATCHES)
-    run_until_killed(store, "end.after_commit", "import", str(path), "--source", "UJI", "--json")
+    run_until_killed(store, "end.after_commit", "import", str(path), "--source", "UJI", "--new-source", "--json")
     # The queue is filled once, so that no point hides what the one before has lost: only the last one takes from it.
     queue_again(store)
     for point in points:

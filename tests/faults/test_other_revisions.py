@@ -96,7 +96,7 @@ def test_each_command_refuses_a_newer_database_before_it_writes(library: Library
     library.set_revision(NEWER)
     before = library.written()
     for words in (
-        ("import", str(library.folder / "buku.mrc"), "--source", "UJI"),
+        ("import", str(library.folder / "buku.mrc"), "--source", "UJI", "--new-source"),
         ("migrate",),
         ("dead", "list", "--service", "catalog"),
         ("serve", "catalog"),

@@ -78,7 +78,7 @@ class Library:
         """Import these records as a file; return the summary."""
         path = self.folder / f"{source}.mrc"
         path.write_bytes(iso(records))
-        return self.command("import", str(path), "--source", source)
+        return self.command("import", str(path), "--source", source, "--new-source")
 
     def get(self, path: str, *, headers: dict[str, str] | None = None, **query: Any) -> httpx.Response:
         """Send a request on a new connection, so that the workers take turns."""

@@ -67,7 +67,7 @@ def test_embedded(receiver: Receiver, tmp_path: Path, file: Path) -> None:
         # The relay of the command would publish to the services of the product alone.
         lease = Leases(database).try_hold("relay")
         assert lease is not None
-        _run(environment, "import", str(file), "--source", "surau")
+        _run(environment, "import", str(file), "--source", "surau", "--new-source")
         listener = Resources(settings=settings, database=orders, service=LISTENING)
         assert drain(Relay(database, LocalBus([listener]))) == 1
         lease.release()
@@ -104,7 +104,7 @@ def test_cluster(servers: dict[str, str], receiver: Receiver, tmp_path: Path, fi
             listener = Resources(settings=settings, database=orders, service=LISTENING)
             with closing(Publisher(settings.bus_url)) as publisher:
                 declare_handler(publisher.channel(), "orders", LISTENING.consumers[0], (1,))
-            _run(cluster.environment, "import", str(file), "--source", "surau")
+            _run(cluster.environment, "import", str(file), "--source", "surau", "--new-source")
             manifest = "tests.example_services.special_orders:LISTENING"
             worker = start_worker(listener, manifest=manifest, **receiver.variables)
             try:

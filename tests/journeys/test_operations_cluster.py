@@ -156,7 +156,7 @@ class Installation:
         """Import books with a word and wait until searches find them."""
         path = self.folder / f"{word}.mrc"
         path.write_bytes(iso(book(f"r{number}", f"{word} {number}") for number in range(records)))
-        result = self.type(f"rangkiang import {path} --source {word}")
+        result = self.type(f"rangkiang import {path} --source {word} --new-source")
         assert result.returncode == 0, result.stderr
         eventually(lambda: self.get("/search", q=word)["total"] == records, seconds=READY_SECONDS)
 

@@ -230,7 +230,7 @@ class Story:
         """Import records that are not in the backup."""
         path = self.machine.folder / "later.mrc"
         path.write_bytes(iso(book(f"r{number}", f"{LATER} {number}") for number in range(20)))
-        self.machine.type(f"rangkiang import {path} --source later")
+        self.machine.type(f"rangkiang import {path} --source later --new-source")
         eventually(lambda: self.machine.get("/search", q=LATER)["total"] == 20, seconds=READY_SECONDS)
 
     def damage(self) -> None:

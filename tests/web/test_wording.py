@@ -65,7 +65,9 @@ def test_every_text_with_a_computed_name_exists() -> None:
         "browse.kinds.": KINDS,
         "cite.": [style for style, _ in citations({"title": "Kemarau"}, "id")],
         "language.": LANGUAGES,
-        "code.answer.": ("can_be_borrowed", "read_here_only", "out_until", "not_available"),
+        "code.answer.": (
+            *("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available"),
+        ),
     }
     for prefix, names in names_by_prefix.items():
         for name in names:

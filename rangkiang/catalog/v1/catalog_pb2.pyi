@@ -510,7 +510,9 @@ class Item(_message.Message):
     status: _builtins.str
     """Catalogue status: "in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn"."""
     availability: _builtins.str
-    """What a reader is told: "can_be_borrowed", "read_here_only", "out_until" or "not_available"."""
+    """What a reader is told: "can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until" or
+    "not_available".
+    """
     copy: _builtins.str
     """Copy or volume note, as the source wrote it."""
     room: _builtins.str

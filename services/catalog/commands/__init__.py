@@ -9,6 +9,7 @@ import sys
 import time
 from contextlib import closing
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -26,14 +27,17 @@ from services.catalog import sample
 from services.catalog.browse import class_counts
 from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
 from services.catalog.commands.export import export
-from services.catalog.commands.institutions import classes_app, institutions_app, sources_app
+from services.catalog.commands.institutions import classes_app, institutions_app
 from services.catalog.commands.progress import report_file, show, summary
 from services.catalog.commands.report import app as report_app
+from services.catalog.commands.sources import sources_app
 from services.catalog.commands.works import app as works_app
 from services.catalog.formats import export as exports
 from services.catalog.importing import rejected_records
 from services.catalog.importing.decode import find_files
-from services.catalog.importing.pipeline import Counts, Import
+from services.catalog.importing.missing_records import MissingRecords
+from services.catalog.importing.pipeline import Import
+from services.catalog.importing.runs import Counts
 from services.catalog.index.rebuilds import rebuild_progress, request_rebuild
 from services.catalog.institutions import load_institutions, read_institutions
 from services.catalog.marc import iso2709
@@ -67,15 +71,26 @@ def _code(code: str) -> str:
 def import_(
     paths: Annotated[list[str], typer.Argument(help="Files or folders; - reads standard input.")],
     source: Annotated[str, typer.Option(help="Code of the source these records come from.")],
+    new_source: Annotated[bool, typer.Option("--new-source", help="The source may be new.")] = False,
     institution: Annotated[str, typer.Option(help="Whose source it is, when it is new.")] = "",
+    delete_missing: Annotated[
+        bool, typer.Option("--delete-missing", help="A complete load: delete the source's records that it lacks.")
+    ] = False,
+    most_missing: Annotated[
+        int | None, typer.Option(min=0, help="With --delete-missing: as many as this, not only 5 % of the source.")
+    ] = None,
     report: Annotated[Path | None, typer.Option(help="Write findings here, a JSON line each.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would happen; change nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Load MARC records: ISO 2709, MARCXML or MARC-in-JSON, plain or gzip.
 
-    The same command continues an import that was stopped. Exit code 1: records were rejected.
+    A record with d in leader position 05 deletes the record with its number. The same command continues an import that
+    was stopped. Exit code 1: records were rejected, or missing records were not deleted.
     """
+    if most_missing is not None and not delete_missing:
+        raise Invalid("MOST_MISSING_ALONE")
+    missing = MissingRecords(most_missing) if delete_missing else None
     begun = time.monotonic()
     with open_catalogue(working=not dry_run) as resources, report_file(report) as write:
         files = find_files(paths)
@@ -91,14 +106,18 @@ def import_(
                 processes=max(1, (os.cpu_count() or 1) - 1),
                 stdin=sys.stdin.buffer,
                 dry_run=dry_run,
-                on_progress=lambda progress: show(bar, progress),
+                new_source=new_source,
+                missing=missing,
+                on_progress=partial(show, bar, name="import"),
                 report=write,
             )
             counts = run.run()
+        speaks = resources.settings.language
         if not dry_run:
             wait_until_indexed(resources, quiet=json)
-    summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run)
-    if counts.put_aside:
+    refusal = missing.refusal if missing is not None else None
+    summary(counts, time.monotonic() - begun, json=json, dry_run=dry_run, language=speaks, refusal=refusal)
+    if counts.put_aside or refusal is not None:
         raise typer.Exit(PUT_ASIDE)
 
 
@@ -132,7 +151,7 @@ def sample_load(
         context = system("sample")
         if if_empty and exports.count(resources.database, context):
             if json:
-                summary(total, 0.0, json=True, dry_run=False)
+                summary(total, 0.0, json=True, dry_run=False, language="en")
             return
         with resources.database.transaction(context) as session:
             load_institutions(session, read_institutions(sample.institutions_path()), context=context)
@@ -148,15 +167,17 @@ def sample_load(
                     processes=0,
                     stdin=io.BytesIO(b"".join(iso2709.encode(record) for record in sample.all_records(source))),
                     dry_run=False,
-                    on_progress=lambda progress: show(bar, progress),
+                    new_source=True,
+                    on_progress=partial(show, bar, name=source),
                     report=lambda _: None,
                 )
                 total.plus(run.run())
         wait_until_indexed(resources, quiet=json)
+        speaks = resources.settings.language
         for service in sorted(discover(), key=lambda service: service.sample_after != ""):
             if service.sample:
                 _load_sample_of(service, resources.settings)
-    summary(total, time.monotonic() - begun, json=json, dry_run=False)
+    summary(total, time.monotonic() - begun, json=json, dry_run=False, language=speaks)
 
 
 def _load_sample_of(service: Service, settings: Settings) -> None:

@@ -40,6 +40,7 @@ def export(
         typer.Option("--filter", help="Only with this value of a facet, such as language=min; again for more."),
     ] = None,
     source: Annotated[str, typer.Option(help="Only this source's records.")] = "",
+    deleted: Annotated[bool, typer.Option("--deleted", help="Deleted records too; MARC and json say which.")] = False,
     to: Annotated[Path | None, typer.Option(help="File to write; standard output when not given.")] = None,
     as_received: Annotated[
         bool, typer.Option("--as-received", help="Repaired records as the bytes that came; with --format marc.")
@@ -58,7 +59,10 @@ def export(
         settings, database = resources.settings.of(CatalogSettings), resources.database
         public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
-        request = exports.ExportRequest(form, query, _filters(filters or []), source, address, as_received)
+        request = exports.ExportRequest(
+            form, query, _filters(filters or []), source, address, as_received, deleted
+        )
+        exports.check_deletions(request)
         index: Index | None = None
         if request.searches:
             index = open_index(resources)
@@ -66,7 +70,11 @@ def export(
         place = stack.enter_context(exports.ExportFile(to, request)) if to else None
         stream: BinaryIO = sys.stdout.buffer if place is None else place.file
         context = system("export")
-        total = exports.count_matches(index, request) if index else exports.count(database, context, source=source)
+        total = (
+            exports.count_matches(index, request)
+            if index
+            else exports.count(database, context, source=source, deleted=deleted)
+        )
         bar = stack.enter_context(bar_for(quiet=json))
         task = bar.add_task("export", total=total, note="")
         started = time.monotonic()

@@ -1,4 +1,4 @@
-"""`institutions`, `classes` and `sources`: institutions, their captions of classes, their sources of records."""
+"""`institutions` and `classes`: institutions, and their captions of classes."""
 
 from __future__ import annotations
 
@@ -8,20 +8,16 @@ from typing import Annotated
 import typer
 
 from chassis.context import system
-from chassis.errors import Invalid, NotFound
-from chassis.output import bar_for, print_json, print_table, print_text
+from chassis.output import print_json, print_table, print_text
 from services.catalog import institutions, queries
 from services.catalog.browse import class_counts
-from services.catalog.commands.database import Json, open_catalogue, wait_until_indexed
-from services.catalog.importing import sources as stored_sources
-from services.catalog.items.item_maps import USUAL_FILE
+from services.catalog.commands.database import Json, open_catalogue
 from services.catalog.record.class_table import class_table
 from services.catalog.record.classes import notation
 from services.catalog.settings import CatalogSettings
 
 institutions_app = typer.Typer(no_args_is_help=True, help="Institutions and their branches.")
 classes_app = typer.Typer(no_args_is_help=True, help="A library's own captions of classes.")
-sources_app = typer.Typer(no_args_is_help=True, help="Sources of records, and how items are read from them.")
 
 
 @institutions_app.command("load")
@@ -80,79 +76,3 @@ def show_classes(
         return
     rows = [(notation(value), caption.id, caption.en) for value, (caption, _words) in ordered]
     print_table(("Kelas / Class", "Indonesia", "English"), rows)
-
-
-@sources_app.callback()
-def sources() -> None:
-    """Sources of records, and how items are read from them."""
-
-
-@sources_app.command("list")
-def list_sources(json: Json = False) -> None:
-    """List the sources with institution, number of records, and whether they have an item map of their own."""
-    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
-        summaries = stored_sources.sources(session)
-    if json:
-        result = [
-            {
-                "source": summary.code,
-                "institution": summary.institution,
-                "records": summary.records,
-                "map": bool(summary.item_map),
-            }
-            for summary in summaries
-        ]
-        print_json(result)
-        return
-    rows = [
-        (summary.code, summary.institution, str(summary.records), "sendiri / own" if summary.item_map else "–")
-        for summary in summaries
-    ]
-    print_table(("Sumber / Source", "Institusi / Institution", "Cantuman / Records", "Peta / Map"), rows)
-
-
-@sources_app.command("show")
-def show_source(code: Annotated[str, typer.Argument(help="Code of the source.")], json: Json = False) -> None:
-    """Print the item map of a source, to edit and load with `sources map`."""
-    with open_catalogue() as resources, resources.database.reading(system("sources")) as session:
-        summary = stored_sources.source(session, code)
-    text = summary.item_map or USUAL_FILE.read_text(encoding="utf-8")
-    if json:
-        print_json({"source": summary.code, "own": bool(summary.item_map), "map": text})
-    else:
-        print_text(text.removesuffix("\n"))
-
-
-@sources_app.command("map")
-def map_source(
-    code: Annotated[str, typer.Argument(help="Code of the source.")],
-    file: Annotated[Path | None, typer.Argument(help="The map, a TOML file.")] = None,
-    usual: Annotated[bool, typer.Option("--usual", help="Forget the source's own map.")] = False,
-    json: Json = False,
-) -> None:
-    """Store an item map for a source and read the items of its records again; later imports use it."""
-    if (file is None) != usual:
-        raise Invalid("ARGUMENTS_INVALID")
-    text = "" if file is None else _read(file)
-    with open_catalogue(working=True) as resources:
-        with bar_for(quiet=json) as bar:
-            task = bar.add_task("records", total=None, note="")
-            changed = stored_sources.set_item_map(
-                resources.database,
-                system("sources"),
-                code=code,
-                text=text,
-                on_progress=lambda seen: bar.update(task, completed=seen),
-            )
-        wait_until_indexed(resources, quiet=json)
-    result = {"source": code, "own": bool(text), "changed": changed}
-    print_json(result) if json else print_text(f"{code}: items of {changed} records changed")
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise NotFound("PATH_NOT_FOUND", path=str(path)) from None
-    except (UnicodeDecodeError, OSError) as problem:
-        raise Invalid("ITEM_MAP_UNREADABLE", path=str(path), why=str(problem)) from None

@@ -6,16 +6,17 @@ import base64
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from rich.progress import Progress
 
-from chassis.errors import Unavailable
+from chassis.errors import Refusal, Unavailable
 from chassis.output import json_text, print_json, print_text
-from chassis.sentences import sentence
+from chassis.sentences import LocalText, sentence
+from services.catalog.importing import file_kinds
 from services.catalog.importing.decode import Rejected
-from services.catalog.importing.pipeline import Counts
 from services.catalog.importing.pipeline import Progress as ImportProgress
+from services.catalog.importing.runs import Counts
 from services.catalog.marc.faults import REASONS
 
 # Warnings about imported records that the catalogue gives, not the MARC reader.
@@ -33,14 +34,16 @@ def open_report(path: Path) -> BinaryIO:
         raise Unavailable("FILE_UNUSABLE", path=str(path), why=problem.strerror) from None
 
 
-def show(bar: Progress, progress: ImportProgress) -> None:
-    """Update the import's progress bar: bytes, records per second, rejected records."""
-    if not bar.tasks:
-        bar.add_task("import", note="")
-    task = bar.tasks[0]
-    rate = progress.counts.read / max(0.001, task.elapsed or 0.001)
+def show(bar: Progress, progress: ImportProgress, *, name: str) -> None:
+    """Update the progress bar of an import: bytes, records per second, rejected records."""
+    task = next((task for task in bar.tasks if task.description == name), None)
+    if task is None:
+        # Without a total rich takes 100.
+        bar.add_task(name, total=progress.bytes_total or None, note="")
+        task = bar.tasks[-1]
+    rate = (progress.counts.read - progress.resumed) / max(0.001, task.elapsed or 0.001)
     note = f"{progress.counts.read} · {rate:,.0f}/s · {progress.counts.put_aside} rejected"
-    bar.update(task.id, total=progress.bytes_total or None, completed=progress.bytes_read, note=note)
+    bar.update(task.id, completed=progress.bytes_read, note=note)
 
 
 @contextlib.contextmanager
@@ -52,12 +55,13 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
     with open_report(path) as file:
 
         def write(finding: Rejected) -> None:
-            text = sentence(finding.reason) if finding.reason in REASONS | REMARKS else None
+            text = _sentence_of(finding.reason)
             line = json_text(
                 {
                     "path": finding.path,
                     "record": finding.ordinal,
                     "position": finding.position,
+                    "key": finding.key,
                     "put_aside": not finding.loaded,
                     "reason": finding.reason,
                     "detail": finding.detail,
@@ -70,22 +74,60 @@ def report_file(path: Path | None) -> Iterator[Callable[[Rejected], None]]:
         yield write
 
 
-def summary(counts: Counts, seconds: float, *, json: bool, dry_run: bool) -> None:
-    """Print the summary."""
-    result = {
+def _sentence_of(reason: str) -> LocalText | None:
+    return sentence(reason) if reason in REASONS | REMARKS | file_kinds.REASONS else None
+
+
+def summary(
+    counts: Counts,
+    seconds: float,
+    *,
+    json: bool,
+    dry_run: bool,
+    language: str,
+    refusal: Refusal | None = None,
+) -> None:
+    """Print the summary, and the findings by reason with examples.
+
+    language  of the sentences
+    refusal   why missing records were not deleted
+    """
+    result: dict[str, Any] = {
         "read": counts.read,
         "created": counts.created,
         "updated": counts.updated,
         "unchanged": counts.unchanged,
         "put_aside": counts.put_aside,
+        "deleted": counts.deleted,
+        "missing": counts.missing,
+        "kept": counts.kept,
+        "warnings": counts.warnings,
+        "findings": counts.findings.rows(),
         "seconds": round(seconds, 3),
     }
     if json:
+        if refusal is not None:
+            texts = {"id": refusal.sentence.id, "en": refusal.sentence.en}
+            result["refusal"] = {"reason": refusal.reason, "facts": refusal.facts, "sentence": texts}
         print_json(result)
         return
+    deleted = f", {counts.deleted} deleted" if counts.deleted else ""
+    missing = f" {counts.missing} missing ones deleted;" if counts.missing else ""
+    kept = f" {counts.kept} items are out and go when they come back;" if counts.kept else ""
     print_text(
         f"{'(dry run) ' if dry_run else ''}{counts.read} read: {counts.created} created, {counts.updated} updated, "
-        f"{counts.unchanged} unchanged, {counts.put_aside} rejected; {counts.warnings} warnings; {seconds:.1f} s"
+        f"{counts.unchanged} unchanged{deleted}, {counts.put_aside} rejected;{missing}{kept} "
+        f"{counts.warnings} warnings; {seconds:.1f} s"
     )
+    for row in counts.findings.rows():
+        text = _sentence_of(row["reason"])
+        print_text(f"{row['count']:>7} {row['reason']}{'' if text is None else ': ' + text.in_language(language)}")
+        for example in row["examples"]:
+            place = " ".join(
+                filter(None, (example["path"], f"#{example['record']}", example["key"], example["detail"]))
+            )
+            print_text(f"        {place}")
+    if refusal is not None:
+        print_text(f"{refusal.reason}: {refusal.sentence.in_language(language)}", to_errors=True)
     if counts.new_branches:
         print_text(f"New branches, to be described in institutions.toml: {', '.join(counts.new_branches)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 
 import orjson
 
@@ -26,18 +26,26 @@ def brief_json(entry: Entry) -> bytes:
 
 
 def full_json(entry: Entry) -> bytes:
-    """Write `{"id", "version", "record", "holdings", "updated_at", "source", "institution"}` with the full record."""
+    """Write `{"id", "version", "record", "holdings", "updated_at", "source", "institution"}` with the full record.
+
+    A deleted record has "deleted_at" too.
+    """
     return orjson.dumps(
         {
             "id": entry.id,
             "version": entry.version,
             "record": display(entry.record, institution=entry.institution, source=entry.source),
             "holdings": orjson.Fragment(entry.holdings or b"[]"),
-            "updated_at": entry.updated_at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "updated_at": _moment(entry.updated_at),
             "source": entry.source,
             "institution": entry.institution,
+            **({} if entry.deleted_at is None else {"deleted_at": _moment(entry.deleted_at)}),
         }
     )
+
+
+def _moment(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _line(write: Callable[[Entry], bytes]) -> Callable[[Entry], bytes]:
@@ -81,4 +89,7 @@ FORMS: Mapping[str, Form] = {
     "csv": Form("text/csv; charset=utf-8; header=present", "csv", csv.document, csv.row, csv.head()),
 }
 
-__all__ = ["FORMS", "Entry", "Form"]
+# The formats that can say that a record is deleted.
+WITH_DELETIONS = ("marc", "marcxml", "marcjson", "json")
+
+__all__ = ["FORMS", "WITH_DELETIONS", "Entry", "Form"]

@@ -19,6 +19,7 @@ class Entry:
     holdings     UTF-8 JSON list, one entry per branch
     source, institution   by code
     address      URL of the record's page; "" when the catalogue's public URL is not configured
+    deleted_at   of a deleted record, whose leader says so in position 05; None of others
     """
 
     record: Record
@@ -29,12 +30,16 @@ class Entry:
     source: str = ""
     institution: str = ""
     address: str = ""
+    deleted_at: datetime | None = None
 
     @classmethod
     def of_row(cls, row: Any, address: str) -> Entry:
         """Build the entry of a row of queries.select_records; `{id}` in the address is replaced by the record's id."""
+        record = Record.unpack(row.marc)
+        if row.deleted_at is not None:
+            record.leader = f"{record.leader[:5]}d{record.leader[6:]}"
         return cls(
-            record=Record.unpack(row.marc),
+            record=record,
             id=str(row.id),
             version=row.version,
             updated_at=row.updated_at,
@@ -42,6 +47,7 @@ class Entry:
             source=row.source,
             institution=row.institution,
             address=address.replace("{id}", str(row.id)),
+            deleted_at=row.deleted_at,
         )
 
 

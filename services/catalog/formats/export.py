@@ -20,7 +20,7 @@ from chassis.context import Context
 from chassis.db import Database
 from chassis.errors import Invalid, NotFound, Unavailable
 from services.catalog import queries
-from services.catalog.formats import FORMS, Entry
+from services.catalog.formats import FORMS, WITH_DELETIONS, Entry
 from services.catalog.index.matches import And, Between, Match
 from services.catalog.index.port import Index, Request
 from services.catalog.marc.faults import NotSerialisable
@@ -43,6 +43,7 @@ class ExportRequest:
     source          code of a source, to export only its records
     address         URL of a record's page with `{id}` for the id; "" when the public URL is not configured
     as_received     records that were repaired on import, as the bytes that came; only with the form "marc"
+    deleted         also deleted records, which say so; only without a search, and in WITH_DELETIONS
     """
 
     form: str = "marc"
@@ -51,6 +52,7 @@ class ExportRequest:
     source: str = ""
     address: str = ""
     as_received: bool = False
+    deleted: bool = False
 
     @property
     def searches(self) -> bool:
@@ -118,7 +120,8 @@ def export(
         originals = _originals(database, context, rows) if request.as_received else {}
         for row in rows:
             try:
-                to.write(originals.get(row.number) or form.row(Entry.of_row(row, request.address)))
+                original = originals.get(row.number) if row.deleted_at is None else None
+                to.write(original or form.row(Entry.of_row(row, request.address)))
                 written += 1
             except NotSerialisable as problem:
                 problems.append(ExportProblem(row.id, problem.reason, problem.detail))
@@ -137,9 +140,20 @@ def _originals(database: Database, context: Context, rows: Rows) -> dict[int, by
         return dict(session.execute(statement).all())
 
 
-def count(database: Database, context: Context, *, source: str = "") -> int:
+def check_deletions(request: ExportRequest) -> None:
+    """Check that an export with deleted records can say which they are.
+
+    raises  Invalid  DELETIONS_NOT_IN_FORM
+    """
+    if request.deleted and (request.searches or request.form not in WITH_DELETIONS):
+        raise Invalid("DELETIONS_NOT_IN_FORM", known=", ".join(WITH_DELETIONS))
+
+
+def count(database: Database, context: Context, *, source: str = "", deleted: bool = False) -> int:
     """Count the records, those of one source when `source` is given."""
-    statement = select(func.count()).select_from(Record).where(Record.deleted_at.is_(None))
+    statement = select(func.count()).select_from(Record)
+    if not deleted:
+        statement = statement.where(Record.deleted_at.is_(None))
     if source:
         statement = statement.join(Source, Source.id == Record.source_id).where(Source.code == source)
     with database.reading(context) as session:
@@ -175,6 +189,8 @@ class ExportFile:
         self._path, self._state = path, path.with_name(path.name + ".state")
         self._new = path.with_name(path.name + ".state.new")
         self._request = json.loads(json.dumps(asdict(request)))
+        if not request.deleted:
+            del self._request["deleted"]  # the state of an earlier release has no such key
         self.since: ExportProgress | None = None
 
     def __enter__(self) -> ExportFile:
@@ -273,5 +289,5 @@ def _match(request: ExportRequest) -> tuple[Match, dict[str, tuple[str, ...]]]:
 
 
 def _rows(request: ExportRequest) -> Select[*tuple[Any, ...]]:
-    statement = queries.select_records().order_by(Record.number)
+    statement = queries.select_records(deleted=request.deleted).order_by(Record.number)
     return statement.where(Source.code == request.source) if request.source else statement

@@ -22,10 +22,13 @@ ROLES: Final = {"author": "author", "editor": "editor", "translator": "translato
 BOOKS_ONLY: Final = frozenset({"illustrator"})
 AVAILABILITY: Final = {
     "can_be_borrowed": "https://schema.org/InStock",
+    "online": "https://schema.org/OnlineOnly",
     "read_here_only": "https://schema.org/InStoreOnly",
     "out_until": "https://schema.org/OutOfStock",
     "not_available": "https://schema.org/OutOfStock",
 }
+# schema.org has no word for "ask the library", so such an offer does not say whether it is available.
+UNSAID: Final = "ask_the_library"
 LEND: Final = "http://purl.org/goodrelations/v1#LeaseOut"
 # MARC language code -> BCP 47, which prefers two letters; other codes stay as they are.
 LANGUAGES: Final = {
@@ -117,7 +120,7 @@ def _offers(entry: Entry) -> list[dict[str, Any]]:
     return [
         {
             "@type": "Offer",
-            "availability": AVAILABILITY.get(holding.get("answer", ""), AVAILABILITY["not_available"]),
+            **_availability(holding.get("answer", "")),
             "businessFunction": LEND,
             "price": 0,
             "priceCurrency": "IDR",
@@ -126,6 +129,10 @@ def _offers(entry: Entry) -> list[dict[str, Any]]:
         }
         for holding in orjson.loads(entry.holdings)
     ]
+
+
+def _availability(answer: str) -> dict[str, str]:
+    return {} if answer == UNSAID else {"availability": AVAILABILITY.get(answer, AVAILABILITY["not_available"])}
 
 
 def _branch_name(holding: dict[str, Any]) -> str:

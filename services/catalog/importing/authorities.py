@@ -5,27 +5,36 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, exists, insert, select
 from sqlalchemy.orm import Session
 
 from chassis.ids import new_id
-from chassis.sql import update_many
+from chassis.sql import in_parts, insert_many, update_many
 from services.catalog.importing.decode import IncomingAuthority, alternative_key
-from services.catalog.record.headings import heading_sort
+from services.catalog.marc.record import Record as Marc
+from services.catalog.record.headings import authority_of, heading_sort
 from services.catalog.tables import Authority, AuthorityForm, fresh_numbers
 
 REMEMBERED = 300_000  # keys of one run; a forgotten key would be updated instead of stored a second time
 
+DROPPED = b"dropped"  # in the fingerprint of a record that was deleted with its source
+_HAS_FORMS = exists().where(AuthorityForm.authority_number == Authority.number)
+
 
 @dataclass(slots=True)
 class AuthorityDecision:
-    """The changes of one batch: (key, incoming) of new records; (number, version, incoming) of changed ones."""
+    """The changes of one batch: (key, incoming) of new records; (number, version, incoming) of changed ones.
+
+    deleted  (number, version, fingerprint) of records whose source says that they are deleted
+    """
 
     created: list[tuple[str, IncomingAuthority]] = field(default_factory=list)
     updated: list[tuple[int, int, IncomingAuthority]] = field(default_factory=list)
+    deleted: list[tuple[int, int, bytes]] = field(default_factory=list)
 
 
 def store_authorities(
@@ -49,7 +58,7 @@ def store_authorities(
     ):
         identity = {"number": number, "id": new_id(), "institution_id": institution_id, "source_id": source_id}
         rows.append({**identity, "control_key": key, "version": 1, **_columns(incoming, at)})
-        forms += _forms(number, incoming)
+        forms += _forms(number, incoming.kind, incoming.forms)
     if rows:
         session.execute(insert(Authority.__table__), rows)  # type: ignore[arg-type]
     if decision.updated:
@@ -60,10 +69,51 @@ def store_authorities(
         update_many(session, Authority, changes, key="number")
         changed = [number for number, _version, _each in decision.updated]
         session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(changed)))
-        forms += [row for number, _version, incoming in decision.updated for row in _forms(number, incoming)]
+        forms += [
+            row
+            for number, _version, incoming in decision.updated
+            for row in _forms(number, incoming.kind, incoming.forms)
+        ]
     if forms:
         session.execute(insert(AuthorityForm.__table__), forms)  # type: ignore[arg-type]
+    delete_authorities(session, decision.deleted)
     return decision
+
+
+def delete_authorities(session: Session, rows: Sequence[tuple[int, int, bytes]], *, why: bytes = b"deleted") -> None:
+    """Delete the forms of authority records, (number, version, fingerprint); a later record brings them back."""
+    for some in in_parts(rows):
+        changes = [
+            {"number": number, "version": version + 1, "fingerprint": sha256(why + fingerprint).digest()}
+            for number, version, fingerprint in some
+        ]
+        update_many(session, Authority, changes, key="number")
+        numbers = [number for number, _version, _fingerprint in some]
+        session.execute(delete(AuthorityForm).where(AuthorityForm.authority_number.in_(numbers)))
+
+
+def used_authorities(session: Session, source_id: UUID) -> list[tuple[int, int, bytes]]:
+    """Return the authority records of a source whose forms are in use: number, version, fingerprint."""
+    columns = select(Authority.number, Authority.version, Authority.fingerprint)
+    rows = session.execute(columns.where(Authority.source_id == source_id, _HAS_FORMS).order_by(Authority.number))
+    return [(row.number, row.version, row.fingerprint) for row in rows]
+
+
+def restore_authorities(session: Session, source_id: UUID) -> int:
+    """Bring back the authority records that delete_authorities deleted as DROPPED. Returns how many."""
+    columns = select(Authority.number, Authority.version, Authority.fingerprint, Authority.marc)
+    forms: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    for row in session.execute(columns.where(Authority.source_id == source_id, ~_HAS_FORMS)):
+        record = Marc.unpack(row.marc)
+        fingerprint = record.fingerprint()
+        if row.fingerprint == sha256(DROPPED + fingerprint).digest():
+            changes.append({"number": row.number, "version": row.version + 1, "fingerprint": fingerprint})
+            authority = authority_of(record)
+            forms += _forms(row.number, authority.kind, authority.forms)
+    update_many(session, Authority, changes, key="number")
+    insert_many(session, AuthorityForm, forms)
+    return len(changes)
 
 
 def decide(
@@ -72,9 +122,10 @@ def decide(
     """Decide for each record whether it is new, changed or unchanged; add it to `met`. A dry run calls only this."""
     keys = [incoming.key for incoming in batch] + [alternative_key(incoming) for incoming in batch]
     rows = session.execute(
-        select(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint).where(
-            Authority.source_id == source_id, Authority.control_key.in_(keys)
-        )
+        select(
+            *(Authority.control_key, Authority.number, Authority.version, Authority.fingerprint),
+            _HAS_FORMS.label("has_forms"),
+        ).where(Authority.source_id == source_id, Authority.control_key.in_(keys))
     ).all()
     stored = {row.control_key: row for row in rows}
     decision = AuthorityDecision()
@@ -82,6 +133,11 @@ def decide(
         met.clear()
     for incoming in batch:
         key = incoming.key
+        if incoming.deletes:
+            met.pop(key, None)
+            if (row := stored.get(key)) is not None and row.has_forms:
+                decision.deleted.append((row.number, row.version, row.fingerprint))
+            continue
         if met.get(key, incoming.fingerprint) != incoming.fingerprint or alternative_key(incoming) in stored:
             key = alternative_key(incoming)
         row = stored.get(key)
@@ -105,15 +161,15 @@ def _columns(incoming: IncomingAuthority, at: datetime) -> dict[str, Any]:
     }
 
 
-def _forms(number: int, incoming: IncomingAuthority) -> list[dict[str, Any]]:
+def _forms(number: int, kind: str, forms: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     return [
         {
             "authority_number": number,
             "position": position,
-            "kind": incoming.kind,
+            "kind": kind,
             "relation": relation,
             "text": text,
             "sort": heading_sort(text),
         }
-        for position, (relation, text) in enumerate(incoming.forms)
+        for position, (relation, text) in enumerate(forms)
     ]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from chassis import clock
@@ -70,7 +70,7 @@ def reread_items(
 
 
 def fill_missing_items(database: Database, context: Context, stop: threading.Event) -> int:
-    """Read again the items of older releases, which have a call number but no sort key.
+    """Read again the items of older releases, which have no sort key, or nothing that says how they are used.
 
     returns  records whose items changed
     """
@@ -79,7 +79,9 @@ def fill_missing_items(database: Database, context: Context, stop: threading.Eve
         with database.reading(context) as session:
             unplaced = (
                 select(Item.record_number)
-                .where(Item.call_sort == "", Item.call_number != "", Item.record_number > after)
+                .join(Record, Record.number == Item.record_number)
+                .where(or_(Item.access.is_(None), and_(Item.call_sort == "", Item.call_number != "")))
+                .where(Item.record_number > after, Record.deleted_at.is_(None))
                 .distinct()
                 .order_by(Item.record_number)
                 .limit(BATCH)

@@ -59,6 +59,7 @@ class IncomingRecord:
     record_keys  its positions in lists, its headings and the keys of its work
     facts        what copies of its items have of it
     original     format and bytes of a record that was repaired (REPAIRS)
+    deletes      it deletes the record with its key (leader position 05)
     """
 
     ordinal: int
@@ -72,6 +73,7 @@ class IncomingRecord:
     facts: RecordFacts
     warnings: tuple[str, ...] = ()
     original: tuple[str, bytes] | None = None
+    deletes: bool = False
 
 
 @dataclass(slots=True)
@@ -86,6 +88,7 @@ class IncomingAuthority:
     kind: str
     heading: str
     forms: tuple[tuple[str, str], ...]
+    deletes: bool = False
 
 
 def alternative_key(incoming: IncomingRecord | IncomingAuthority) -> str:
@@ -95,7 +98,7 @@ def alternative_key(incoming: IncomingRecord | IncomingAuthority) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A rejected record, or a warning about a loaded one."""
+    """A rejected record, or a warning about a loaded one. key: import key of a loaded record."""
 
     path: str
     ordinal: int
@@ -104,6 +107,7 @@ class Rejected:
     detail: str
     raw: bytes = b""
     loaded: bool = False
+    key: str = ""
 
 
 @dataclass(slots=True)
@@ -217,11 +221,17 @@ def incoming_of(
         fingerprint=fingerprint,
         marc=record.pack(),
         brief=orjson.dumps(brief),
-        items=items_in(tags, item_map),
+        items=items_in(tags, item_map, record.leader),
         record_keys=record_keys_of(record, tags, names),
         facts=record_facts_of(record.leader, tags, brief),
         warnings=warnings,
+        deletes=is_deletion(record),
     )
+
+
+def is_deletion(record: Record) -> bool:
+    """Tell whether a record says that it is deleted (leader position 05)."""
+    return record.leader[5:6] == "d"
 
 
 def _authority(frame: Frame, record: Record) -> IncomingAuthority:
@@ -235,6 +245,7 @@ def _authority(frame: Frame, record: Record) -> IncomingAuthority:
         kind=authority.kind,
         heading=authority.heading,
         forms=authority.forms,
+        deletes=is_deletion(record),
     )
 
 

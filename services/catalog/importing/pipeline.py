@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from itertools import repeat
 from multiprocessing import get_context
+from os import SEEK_END
 from pathlib import Path
 from typing import BinaryIO
 
 import orjson
-from sqlalchemy import delete, select, update
+from sqlalchemy import select
 from sqlalchemy.exc import DataError, IntegrityError, StatementError
-from sqlalchemy.orm import Session
 
 from chassis import clock
 from chassis.context import Context
@@ -38,8 +37,21 @@ from services.catalog.importing.decode import (
     prepare,
     read_chunks,
 )
-from services.catalog.importing.sources import item_map_of
+from services.catalog.importing.deletion import (
+    ATTEMPTS,
+    count_out,
+    delete_records,
+    divide,
+    live_numbers,
+    simulate_deletions,
+)
+from services.catalog.importing.file_kinds import kind_of, peek, size_of
+from services.catalog.importing.findings import problems_of
+from services.catalog.importing.missing_records import MissingRecords, met_numbers
+from services.catalog.importing.runs import Counts, finish_run, open_run, save_run
+from services.catalog.importing.sources import check_source, item_map_of, refuse_dropped, use_again
 from services.catalog.importing.upsert import (
+    NO_RUN,
     ImportTarget,
     Outcome,
     StoredRecord,
@@ -50,51 +62,27 @@ from services.catalog.importing.upsert import (
 )
 from services.catalog.items.item_maps import USUAL
 from services.catalog.marc.readers import Frame
-from services.catalog.tables import ImportRun, ImportSeen, Source
+from services.catalog.tables import Source
 
 log = logging.getLogger(__name__)
 
 IN_FLIGHT = 3  # chunks being decoded at once
-ATTEMPTS = 5  # of a batch that another writer stops
+MOST_SHOWN = 200  # bytes of a file that is no MARC, in the table of rejected records
 DATABASE_REFUSED_RECORD = "DATABASE_REFUSED_RECORD"
-COLUMNS = ("read", "created", "updated", "unchanged", "put_aside", "warnings")
-
-
-@dataclass(slots=True)
-class Counts:
-    """Counts of an import: created + updated + unchanged + put_aside = read."""
-
-    read: int = 0
-    created: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    put_aside: int = 0
-    warnings: int = 0
-    new_branches: list[str] = field(default_factory=list)
-
-    def add(self, prepared: PreparedBatch, outcome: Outcome, warnings: int) -> None:
-        """Add one batch."""
-        self.read += len(prepared.ordinals())
-        self.created += outcome.created
-        self.updated += outcome.updated
-        self.unchanged += outcome.unchanged
-        self.put_aside += len(prepared.rejected)
-        self.warnings += warnings
-        self.new_branches += outcome.new_branches
-
-    def plus(self, other: Counts) -> None:
-        """Add the counts of another import."""
-        for name in (*COLUMNS, "new_branches"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Progress of an import: bytes of all files on disk (0 when unknown), and the counts so far."""
+    """Progress of an import.
+
+    bytes_read, bytes_total   of all files; the total is 0 when it is unknown
+    resumed                   records that an earlier, killed run had read
+    """
 
     bytes_read: int
     bytes_total: int
     counts: Counts
+    resumed: int = 0
 
 
 class Import:
@@ -111,6 +99,8 @@ class Import:
         processes: int,
         stdin: BinaryIO,
         dry_run: bool,
+        new_source: bool = False,
+        missing: MissingRecords | None = None,
         on_progress: Callable[[Progress], None],
         report: Callable[[Rejected], None],
     ) -> None:
@@ -118,6 +108,8 @@ class Import:
         files        in order; `-` reads `stdin`
         processes    number of decoding processes; 0 decodes in this process
         dry_run      decide and count, write nothing
+        new_source   the source may be new, or dropped
+        missing      delete the records of the source that the files do not have
         on_progress  is called after each batch
         report       is called with each rejected record and each warning
         """
@@ -126,9 +118,11 @@ class Import:
         self._files, self._processes, self._stdin = files, processes, stdin
         self._on_progress, self._report = on_progress, report
         self._simulated: dict[str, StoredRecord] | None = {} if dry_run else None
-        self._bytes_total = sum(path.stat().st_size for path in files if str(path) != "-")
+        self._new_source, self._missing = new_source, missing
+        sizes = [size_of(stdin) if str(path) == "-" else path.stat().st_size for path in files]
+        self._bytes_total = 0 if None in sizes else sum(size or 0 for size in sizes)
         self._authorities_met: dict[str, bytes] = {}
-        self._bytes_before = 0
+        self._bytes_before = self._bytes_of_file = self._resumed = 0
         self._item_map = USUAL
         self.counts = Counts()
 
@@ -136,64 +130,50 @@ class Import:
         """Load all files; continue where a killed import of the same files stopped.
 
         returns  the counts of the whole run, including the part before a kill
-        raises   Invalid      ITEM_MAP: the source's item map is not valid
+        raises   Invalid      SOURCE_UNKNOWN, SOURCE_DROPPED: without `new_source`
+                              ITEM_MAP: the source's item map is not valid
+                 Refused      SOURCE_DROPPED: while the import ran
                  Unavailable  DATABASE_UNAVAILABLE, PATH_UNREADABLE, DECODER_ENDED: committed batches stay, and the next
                               run continues
         """
         target, run, file, ordinal = self._begin()
         with self._database.reading(self._context) as session:
             self._item_map = item_map_of(session, self._source)
+        self._resumed = self.counts.read
         pool = _pool(self._processes) if self._processes else None
         try:
             for at, path in enumerate(self._files):
+                self._bytes_of_file = 0
                 if at >= file:
                     self._load(pool, target, run, at, path, skip=ordinal if at == file else 0)
-                if str(path) != "-":
-                    self._bytes_before += path.stat().st_size
+                self._bytes_before += self._bytes_of_file if str(path) == "-" else path.stat().st_size
         except BrokenProcessPool:
             # One process that ends breaks the pool; what is committed stays.
             raise Unavailable("DECODER_ENDED", records=self.counts.read) from None
         finally:
             if pool is not None:
                 pool.shutdown(wait=False, cancel_futures=True)
-        if self._simulated is None:
+        if self._missing is not None:
+            met = None if self._simulated is None else met_numbers(self._simulated)
+            self._missing.delete(
+                self._database, self._context, source=self._source, run=run, counts=self.counts, met=met
+            )
+        if target is not None:
             with self._database.transaction(self._context) as session:
-                session.execute(update(ImportRun).where(ImportRun.number == run).values(finished_at=clock.now()))
-                session.execute(delete(ImportSeen).where(ImportSeen.run == run))
+                finish_run(session, run)
         return self.counts
 
     def _begin(self) -> tuple[ImportTarget | None, int, int, int]:
         """Return the source, the run's number, and the file and record it has reached."""
         if self._simulated is not None:
+            with self._database.reading(self._context) as session:
+                check_source(session, self._source, is_new=self._new_source)
             return None, 0, 0, 0
         with self._database.transaction(self._context) as session:
+            check_source(session, self._source, is_new=self._new_source)
             target = open_target(session, source=self._source, institution=self._institution)
-            return target, *self._run(session, target)
-
-    def _run(self, session: Session, target: ImportTarget) -> tuple[int, int, int]:
-        """Find the unfinished run of the same files or start one; return its number, file and record."""
-        inputs = orjson.dumps([path_text(path.absolute()) for path in self._files]).decode()
-        seen = [_file_identity(path) for path in self._files if str(path) != "-"]
-        fingerprint = hashlib.sha256(orjson.dumps(seen)).digest()
-        resumable = len(seen) == len(self._files)
-        row = session.scalars(
-            select(ImportRun)
-            .where(ImportRun.source_id == target.source_id, ImportRun.finished_at.is_(None), ImportRun.inputs == inputs)
-            .order_by(ImportRun.number.desc())
-        ).first()
-        if row is not None and resumable and row.fingerprint == fingerprint:
-            file, ordinal = orjson.loads(row.done)
-            for name in COLUMNS:
-                setattr(self.counts, name, getattr(row, name))
-            log.info("import_resumed", extra={"run": row.number, "file": file, "record": ordinal})
-            return row.number, file, ordinal
-        started = ImportRun(
-            source_id=target.source_id, inputs=inputs, fingerprint=fingerprint, done="[0,0]", read=0, created=0,
-            updated=0, unchanged=0, put_aside=0, warnings=0, started_at=clock.now(),
-        )  # fmt: skip
-        session.add(started)
-        session.flush()
-        return started.number, 0, 0
+            use_again(session, target.source_id)
+            return target, *open_run(session, target.source_id, self._files, self.counts)
 
     def _load(
         self, pool: ProcessPoolExecutor | None, target: ImportTarget | None, run: int, at: int, path: Path, *, skip: int
@@ -214,6 +194,15 @@ class Import:
         stream: BinaryIO,
         skip: int,
     ) -> None:
+        head = peek(stream)
+        reason = kind_of(head)
+        if reason:
+            if stream.seekable():
+                stream.seek(0, SEEK_END)
+            if not skip:
+                rejected = Rejected(path, 1, 0, reason, "", head[:MOST_SHOWN])
+                self._put(target, run, at, [], PreparedBatch(rejected=[rejected]), stream)
+            return
         under_way: deque[tuple[list[Frame], Future[PreparedBatch]]] = deque()
         # An existing source keeps its institution, whatever the command names.
         owner = self._institution if target is None else target.shelves.institution
@@ -248,13 +237,14 @@ class Import:
             else self._store(target, run, at, prepared, {frame.number: frame.raw for frame in chunk})
         )
         for part, outcome in parts:
-            places = {record.ordinal: record.position for record in part.incoming}
-            for record in part.rejected:
-                self._report(record)
-            for ordinal, code in outcome.warnings:
-                self._report(Rejected(path, ordinal, places[ordinal], code, "", loaded=True))
-        read = stream.tell() if stream.seekable() else 0
-        self._on_progress(Progress(self._bytes_before + read, self._bytes_total, self.counts))
+            for problem in problems_of(path, part, outcome):
+                self._report(problem)
+        if stream.seekable():
+            self._bytes_of_file = stream.tell()
+        else:
+            self._bytes_of_file += sum(len(frame.raw) for frame in chunk)
+        read = self._bytes_before + self._bytes_of_file
+        self._on_progress(Progress(read, self._bytes_total, self.counts, self._resumed))
 
     def _store(
         self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch, raw: dict[int, bytes]
@@ -306,13 +296,23 @@ class Import:
     def _commit(self, target: ImportTarget, run: int, at: int, prepared: PreparedBatch) -> Outcome:
         """Write one batch in one transaction: records, rejected records and the run's progress."""
         reached = max(prepared.ordinals())
-        counts = replace(self.counts, new_branches=list(self.counts.new_branches))
+        counts = self.counts.copy()
         with self._database.transaction(self._context) as session:
             sequence = counts.read + len(prepared.ordinals())
+            records, deletions = divide(prepared.incoming)
             outcome = upsert_batch(
-                session, target, prepared.incoming, run=run, sequence=sequence, at=clock.now(), context=self._context
+                session, target, records, run=run, sequence=sequence, at=clock.now(), context=self._context
             )
+            refuse_dropped(session, target.source_id, self._source)
             outcome.warnings += [(record.ordinal, code) for record in prepared.incoming for code in record.warnings]
+            if deletions:
+                numbers = live_numbers(session, target.source_id, deletions)
+                done = delete_records(
+                    session, target, numbers, at=clock.now(), act=f"import-run:{run}", sequence=sequence,
+                    context=self._context,
+                )  # fmt: skip
+                outcome.deleted, outcome.kept = done.records, done.kept
+            outcome.unchanged += len(prepared.incoming) - len(records) - outcome.deleted
             if prepared.authorities:
                 established = store_authorities(
                     session,
@@ -331,39 +331,43 @@ class Import:
                     source_id=target.source_id,
                     institution_id=target.shelves.institution_id,
                 )
-            counts.add(prepared, outcome, len(outcome.warnings))
-            done = {"done": orjson.dumps([at, reached]).decode(), **{name: getattr(counts, name) for name in COLUMNS}}
-            session.execute(update(ImportRun).where(ImportRun.number == run).values(**done))
+            counts.add(prepared, outcome, problems_of(path_text(self._files[at]), prepared, outcome))
+            save_run(session, run, counts, done=orjson.dumps([at, reached]).decode())
         self.counts = counts
         return outcome
 
     def _simulate(self, prepared: PreparedBatch) -> Outcome:
         """Decide as `upsert_batch` does; keep the result in memory instead of writing it."""
         assert self._simulated is not None
-        batch = prepared.incoming
+        batch, (records, deletions) = prepared.incoming, divide(prepared.incoming)
         with self._database.reading(self._context) as session:
             source_id = session.scalar(select(Source.id).where(Source.code == self._source))
-            stored = {**stored_records(session, source_id, batch, 0), **self._simulated}
+            stored = {**stored_records(session, source_id, batch, NO_RUN), **self._simulated}
             authorities = decide_authorities(
                 session, prepared.authorities, source_id=source_id, met=self._authorities_met
             )
-        decision = decide(stored, batch, repeat(0))
+            deleted = live_numbers(session, source_id, deletions) if source_id is not None and deletions else set()
+            outcome = Outcome(kept=count_out(session, sorted(deleted)))
+        decision = decide(stored, records, repeat(0))
+        outcome.created = sum(change.fresh for change in decision.touched)
+        outcome.updated = len(decision.touched) - outcome.created
+        outcome.deleted = simulate_deletions(stored, deletions, deleted)
+        outcome.unchanged = len(batch) - outcome.created - outcome.updated - outcome.deleted
         self._simulated = stored
-        created = sum(to.fresh for to in decision.touched)
-        updated = len(decision.touched) - created
-        outcome = Outcome(created, updated, len(batch) - created - updated, decision.warnings)
         _count(outcome, prepared, authorities)
+        outcome.warnings += decision.warnings
         outcome.warnings += [(record.ordinal, code) for record in batch for code in record.warnings]
-        self.counts.add(prepared, outcome, len(outcome.warnings))
+        self.counts.add(prepared, outcome, problems_of("", prepared, outcome))
         return outcome
 
 
 def _count(outcome: Outcome, prepared: PreparedBatch, authorities: AuthorityDecision) -> None:
     """Count records and authority records together."""
-    created, updated = len(authorities.created), len(authorities.updated)
+    created, updated, deleted = len(authorities.created), len(authorities.updated), len(authorities.deleted)
     outcome.created += created
     outcome.updated += updated
-    outcome.unchanged += len(prepared.authorities) - created - updated
+    outcome.deleted += deleted
+    outcome.unchanged += len(prepared.authorities) - created - updated - deleted
 
 
 def _is_refusal_of_data(problem: Exception) -> bool:
@@ -381,9 +385,3 @@ def _pool(processes: int) -> ProcessPoolExecutor | None:
     except (OSError, ImportError) as problem:
         log.warning("import_in_one_process", extra={"why": str(problem)})
         return None
-
-
-def _file_identity(path: Path) -> tuple[str, int, int]:
-    """What identifies a file and its version."""
-    stored_records = path.stat()
-    return path_text(path.absolute()), stored_records.st_size, stored_records.st_mtime_ns

@@ -1,29 +1,84 @@
-"""Sources of records: their institution and their item map."""
+"""Sources of records: their institution, their item map, their last import, and whether they are in use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
+from difflib import get_close_matches
+from uuid import UUID
 
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from chassis.context import Context
 from chassis.db import Database
-from chassis.errors import NotFound
+from chassis.errors import Invalid, NotFound, Refused
 from services.catalog.importing.backfill import reread_items
 from services.catalog.items.item_maps import USUAL, ItemMap, read_map
-from services.catalog.tables import Institution, Record, Source
+from services.catalog.tables import ImportRun, Institution, Record, Source
+
+NEAR_NAMES, LIKENESS = 3, 0.5
+OF_DESKS = "desk:"  # sources of brief records that desks add begin so
 
 
 @dataclass(frozen=True, slots=True)
 class SourceSummary:
-    """A source. item_map: its own map as TOML, "" without one; records: number of records not deleted."""
+    """A source. item_map: its own map as TOML, "" without one; records: number of records not deleted.
+
+    imported_at                 when its last import ended, or began if it is unfinished; None without one
+    is_finished                 whether that import ended
+    read, warnings, put_aside   counts of that import
+    findings                    JSON of importing.findings of that import
+    dropped_at                  when its records were deleted together; None for a source in use
+    """
 
     code: str
     institution: str
     item_map: str
     records: int
+    imported_at: datetime | None = None
+    is_finished: bool = True
+    read: int = 0
+    warnings: int = 0
+    put_aside: int = 0
+    findings: str = "[]"
+    dropped_at: datetime | None = None
+
+
+def check_source(session: Session, code: str, *, is_new: bool) -> None:
+    """Check the source of an import, so that a mistyped name loads no library a second time.
+
+    is_new  the operator says that the source may be new
+    raises  Invalid  SOURCE_UNKNOWN, with names like it; SOURCE_DROPPED
+    """
+    row = session.execute(select(Source.dropped_at).where(Source.code == code)).first()
+    if is_new or (row is not None and row.dropped_at is None):
+        return
+    if row is not None:
+        raise Invalid("SOURCE_DROPPED", source=code, dropped_at=row.dropped_at.isoformat(timespec="minutes"))
+    names = session.scalars(select(Source.code).where(Source.dropped_at.is_(None)).order_by(Source.code)).all()
+    names = [name for name in names if not name.startswith(OF_DESKS)]
+    by_folded = {name.casefold(): name for name in names}
+    near = get_close_matches(code.casefold(), by_folded, n=NEAR_NAMES, cutoff=LIKENESS)
+    near_names = [by_folded[name] for name in near] or names[:NEAR_NAMES]
+    raise Invalid("SOURCE_UNKNOWN", source=code, near=", ".join(near_names) or "–")
+
+
+def use_again(session: Session, source_id: UUID) -> None:
+    """Use a source that was dropped; its deleted records can then no longer be brought back together."""
+    dropped = (Source.id == source_id, Source.dropped_at.is_not(None))
+    session.execute(update(Source).where(*dropped).values(dropped_at=None))
+
+
+def refuse_dropped(session: Session, source_id: UUID, code: str) -> None:
+    """Refuse to store a batch of a source that was dropped while its import ran. The caller has locked the source.
+
+    raises  Refused  SOURCE_DROPPED
+    """
+    dropped_at = session.scalar(select(Source.dropped_at).where(Source.id == source_id))
+    if dropped_at is not None:
+        raise Refused("SOURCE_DROPPED", source=code, dropped_at=dropped_at.isoformat(timespec="minutes"))
 
 
 def item_map_of(session: Session, source: str) -> ItemMap:
@@ -36,25 +91,45 @@ def item_map_of(session: Session, source: str) -> ItemMap:
 
 
 def sources(session: Session) -> list[SourceSummary]:
-    """List all sources by code."""
+    """List all sources by code, with their last import."""
     counted = (
         select(Record.source_id, func.count().label("records"))
         .where(Record.deleted_at.is_(None))
         .group_by(Record.source_id)
         .subquery()
     )
+    last = select(func.max(ImportRun.number)).group_by(ImportRun.source_id)
+    run = select(ImportRun).where(ImportRun.number.in_(last)).subquery()
     rows = session.execute(
         select(
             Source.code,
             Institution.code.label("institution"),
             Source.item_map,
+            Source.dropped_at,
             func.coalesce(counted.c.records, 0).label("records"),
+            *(run.c.started_at, run.c.finished_at, run.c.read, run.c.warnings, run.c.put_aside, run.c.findings),
         )
         .join(Institution, Institution.id == Source.institution_id)
         .outerjoin(counted, counted.c.source_id == Source.id)
+        .outerjoin(run, run.c.source_id == Source.id)
         .order_by(Source.code)
     )
-    return [SourceSummary(row.code, row.institution, row.item_map, row.records) for row in rows]
+    return [
+        SourceSummary(
+            code=row.code,
+            institution=row.institution,
+            item_map=row.item_map,
+            records=row.records,
+            imported_at=row.finished_at or row.started_at,
+            is_finished=row.started_at is None or row.finished_at is not None,
+            read=row.read or 0,
+            warnings=row.warnings or 0,
+            put_aside=row.put_aside or 0,
+            findings=row.findings or "[]",
+            dropped_at=row.dropped_at,
+        )
+        for row in rows
+    ]
 
 
 def source(session: Session, code: str) -> SourceSummary:

@@ -36,6 +36,7 @@ from services.catalog.works.assignment import (
     lock_works,
 )
 
+NO_RUN = -1  # of a write or a dry run that is no import; such records are stored with run 0
 ZONE = "Asia/Jakarta"  # of an institution that is not described yet
 DUPLICATE_CONTROL_NUMBER = "DUPLICATE_CONTROL_NUMBER"
 
@@ -52,18 +53,20 @@ class ImportTarget:
 
 @dataclass(slots=True)
 class Outcome:
-    """The result of a batch; warnings are (ordinal, code)."""
+    """The result of a batch; warnings are (ordinal, code). kept: items of deleted records that are out."""
 
     created: int = 0
     updated: int = 0
     unchanged: int = 0
+    deleted: int = 0
+    kept: int = 0
     warnings: list[tuple[int, str]] = field(default_factory=list)
     new_branches: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class StoredRecord:
-    """A stored record, and whether this run has met it."""
+    """A stored record, and whether this run has met it. is_deleted: a dry run has deleted it."""
 
     number: int
     id: UUID
@@ -71,6 +74,7 @@ class StoredRecord:
     version: int
     index_changes: int
     in_this_run: bool
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ def upsert_batch(
 ) -> Outcome:
     """Store at most BATCH records of one source.
 
-    run       number of the import run: two different records under one key in one run are two records
+    run       number of the import run: two different records under one key in one run are two records; or NO_RUN
     sequence  grows with each batch of the run: the version of the event
     emits     RecordsChanged and ItemsChanged, when anything changed; InstitutionsChanged for new branches
     """
@@ -183,7 +187,8 @@ def upsert_batch(
         emit_items(session, plan.copies, context=context)
     created = sum(change.fresh for change in decision.touched)
     updated = len(decision.touched) - created
-    return Outcome(created, updated, len(batch) - created - updated, warnings, new_branches)
+    unchanged = len(batch) - created - updated
+    return Outcome(created, updated, unchanged, warnings=warnings, new_branches=new_branches)
 
 
 def put_holdings(session: Session, numbers: Collection[int], *, at: datetime, context: Context) -> None:
@@ -230,6 +235,7 @@ def decide(stored: dict[str, StoredRecord], batch: Sequence[IncomingRecord], num
             decision.touched.append(RecordChange(row, key, incoming, 1, fresh=True))
         elif row.fingerprint != incoming.fingerprint:
             row.fingerprint, row.version, row.in_this_run = incoming.fingerprint, row.version + 1, True
+            row.is_deleted = False
             decision.touched.append(RecordChange(row, key, incoming, row.version, fresh=False))
         elif not row.in_this_run:
             row.in_this_run = True
@@ -253,7 +259,7 @@ def stored_records(
     doubtful = [
         alternative_key(incoming)
         for incoming in batch
-        if not run or times[incoming.key] > 1 or taken.get(incoming.key, incoming.fingerprint) != incoming.fingerprint
+        if run <= 0 or times[incoming.key] > 1 or taken.get(incoming.key, incoming.fingerprint) != incoming.fingerprint
     ]
     if doubtful:
         rows += session.execute(of_source.where(Record.control_key.in_(doubtful)))
@@ -287,7 +293,7 @@ def _write(
             "brief": change.incoming.brief,
             "holdings": holdings_of(target.shelves, plan.items[change.row.number]),
             "version": change.version,
-            "run": run,
+            "run": max(run, 0),
             "updated_at": at,
             "deleted_at": None,
             "work_number": place.work,

@@ -131,7 +131,7 @@ def _add_item(
         "position": 0 if last is None else last + 1,
         "is_fast_add": True,
         **dict.fromkeys(("call_number", "collection", "material", "copy"), ""),
-        **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces"), ""),
+        **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces", "access"), ""),
     }
     copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
     if gone is not None:

@@ -10,14 +10,16 @@ import orjson
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from chassis import clock
 from chassis.context import Context
 from chassis.db import Database
 from chassis.ids import parse_id
 from chassis.sql import insert_for, run_sql
 from rangkiang.circulation.v1.events_pb2 import LoanFact, PoliciesChanged
+from services.catalog.importing.deletion import remove_returned_items
 from services.catalog.index.queue import enqueue
 from services.catalog.items.availability import can_be_borrowed
-from services.catalog.items.lending import load_holdings, lock_records
+from services.catalog.items.lending import IN, load_holdings, lock_records
 from services.catalog.tables import ItemState, LendingRules, Record, compress, decompress
 
 PAGE = 200  # records that a job compares at once
@@ -38,8 +40,8 @@ WHERE item_states.state_version < excluded.state_version RETURNING item_id
 """
 
 
-def put_state(session: Session, loan: LoanFact) -> bool:
-    """Store the state of an item and update the holdings of its record.
+def put_state(session: Session, loan: LoanFact, *, context: Context) -> bool:
+    """Store the state of an item and update the holdings of its record. An item of a deleted record that is back goes.
 
     Neither the record's version nor updated_at changes. Returns False when a newer state is stored already.
     """
@@ -51,6 +53,8 @@ def put_state(session: Session, loan: LoanFact) -> bool:
         return False
     if number is not None:
         refresh_holdings(session, [number])
+        if state == IN:
+            remove_returned_items(session, number, at=clock.now(), context=context)
     return True
 
 
@@ -126,7 +130,7 @@ def _put_some(database: Database, loans: Sequence[LoanFact], context: Context) -
     if loans:
         with database.transaction(context) as session:
             for loan in loans:
-                put_state(session, loan)
+                put_state(session, loan, context=context)
     return len(loans)
 
 

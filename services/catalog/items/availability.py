@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from services.catalog.items.item_maps import STATUSES
+from services.catalog.items.item_maps import ASK, ONLINE, STATUSES
 
 __all__ = [
+    "ASK",
     "AVAILABILITIES",
+    "ONLINE",
     "STATUSES",
     "ItemFacts",
     "Lending",
@@ -23,7 +25,8 @@ __all__ = [
     "split_branch",
 ]
 
-AVAILABILITIES = ("can_be_borrowed", "read_here_only", "out_until", "not_available")
+# Best first: the answer of a holding is the best of its items.
+AVAILABILITIES = ("can_be_borrowed", "online", "read_here_only", "ask_the_library", "out_until", "not_available")
 _READ_HERE = frozenset({"reference", "closed_stacks"})
 
 
@@ -75,6 +78,8 @@ class ItemFacts(NamedTuple):
     pieces       accompanying material
     call_sort    sort key of call number, volume and copy; "" without a call number
     lending      what circulation says of it; sources do not say it
+    access       ONLINE: an e-resource, not a piece; ASK: its source has a note, such as a loan in an earlier system, of
+                 which only the library knows whether it still holds; "" for all others
     """
 
     barcode: str | None = None
@@ -91,18 +96,26 @@ class ItemFacts(NamedTuple):
     pieces: str = ""
     call_sort: str = ""
     lending: Lending = NOT_LENT
+    access: str = ""
 
 
-def availability_of(status: str, collection: str, lending: Lending = NOT_LENT) -> str:
+def availability_of(item: Any, lending: Lending) -> str:
     """Return the availability of an item, one of AVAILABILITIES.
 
-    Circulation's state decides only while the status is "in_service".
+    Circulation's state decides only while the status is "in_service". Nobody can scan an item without a barcode, so
+    only the library knows whether it can be borrowed.
+
+    item  ItemFacts, or a row with status, barcode, collection and access
     """
-    if status != "in_service" or lending.state == "transit":
+    if item.status != "in_service" or lending.state == "transit":
         return "not_available"
     if lending.state == "on_loan":
         return "out_until"
-    read_here = collection in _READ_HERE if lending.is_read_here is None else lending.is_read_here
+    if item.access == ONLINE:
+        return ONLINE
+    if not item.barcode or item.access == ASK:
+        return ASK
+    read_here = item.collection in _READ_HERE if lending.is_read_here is None else lending.is_read_here
     return "read_here_only" if read_here else "can_be_borrowed"
 
 
@@ -147,7 +160,7 @@ def holdings(
                 "available": 0,
                 "answer": "not_available",
             }
-        availability = availability_of(item.status, item.collection, item.lending)
+        availability = availability_of(item, item.lending)
         entry["items"] += 1
         entry["available"] += availability == "can_be_borrowed"
         entry["call_number"] = entry["call_number"] or item.call_number

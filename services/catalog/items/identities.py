@@ -16,19 +16,24 @@ from chassis.sql import among, in_parts, insert_many, update_many
 from services.catalog.items.availability import ItemFacts, RecordFacts
 from services.catalog.items.branches import BranchIndex
 from services.catalog.items.copies import copy_json, digest_of, with_version
-from services.catalog.items.lending import lending_of, load_rules, load_states, lock_records
+from services.catalog.items.lending import IN, lending_of, load_rules, load_states, lock_records
 from services.catalog.tables import GoneItem, Item, ItemOverride, Record
 
 BARCODE_IN_USE = "BARCODE_IN_USE"
 # Columns that readers and the index see; the others only appear with the item.
-VISIBLE = ("record_number", "branch_id", "barcode", "call_number", "collection", "material", "status", "copy")
+VISIBLE = (
+    *("record_number", "branch_id", "barcode", "call_number", "collection", "material", "status", "copy", "access"),
+)
 
 Stored = Row[*tuple[Any, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class RecordItems:
-    """The items that a record claims; `fresh` when the tables have no items of the record."""
+    """The items that a record claims; `fresh` when the tables have no items of the record.
+
+    is_deleted  the record is being deleted: it claims nothing, and its items that are out stay until they come back
+    """
 
     record_number: int
     record_id: UUID
@@ -36,6 +41,7 @@ class RecordItems:
     items: Sequence[ItemFacts]
     facts: RecordFacts
     fresh: bool
+    is_deleted: bool = False
 
 
 @dataclass(slots=True)
@@ -47,6 +53,7 @@ class ItemPlan:
     copies    JSON of ItemCopy of items that came, changed or went
     changed   claiming records that have another item than before; `visible`: readers or the index see the difference
     affected  other records that gave an item to, or took one from, a claiming record
+    kept      items that are out, of records that are deleted
     """
 
     items: dict[int, list[ItemFacts]] = field(default_factory=dict)
@@ -55,6 +62,7 @@ class ItemPlan:
     changed: set[int] = field(default_factory=set)
     visible: set[int] = field(default_factory=set)
     affected: set[int] = field(default_factory=set)
+    kept: set[UUID] = field(default_factory=set)
     inserted: list[dict[str, Any]] = field(default_factory=list)
     updated: list[dict[str, Any]] = field(default_factory=list)
     gone: list[dict[str, Any]] = field(default_factory=list)
@@ -90,12 +98,17 @@ def write_items(session: Session, plan: ItemPlan, *, at: datetime) -> None:
         session.execute(update(ItemOverride).where(ItemOverride.item_id == item_id).values(source_barcode=barcode))
 
 
-_STORED = select(
-    *Item.__table__.columns,
-    ItemOverride.source_barcode,
-    ItemOverride.barcode.label("own_barcode"),
-    ItemOverride.status.label("own_status"),
-).join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
+_STORED = (
+    select(
+        *Item.__table__.columns,
+        ItemOverride.source_barcode,
+        ItemOverride.barcode.label("own_barcode"),
+        ItemOverride.status.label("own_status"),
+        Record.deleted_at,
+    )
+    .join(Record, Record.number == Item.record_number)
+    .join(ItemOverride, ItemOverride.item_id == Item.id, isouter=True)
+)
 
 
 def source_barcode_of(row: Stored) -> str | None:
@@ -192,7 +205,8 @@ class _Planner:
             return None if barcode in self._by_barcode else claimants[0]
         if row.record_number in claimants:
             return int(row.record_number)
-        return claimants[0] if row.is_fast_add or row.record_number in self._numbers else None
+        is_free = row.is_fast_add or row.deleted_at is not None or row.record_number in self._numbers
+        return claimants[0] if is_free else None
 
     def _place(self, claim: RecordItems, position: int, facts: ItemFacts, winners: dict[str, int | None]) -> None:
         """Find the stored item of one claimed item, or make one."""
@@ -227,7 +241,7 @@ class _Planner:
             self._plan.warnings.append((claim.ordinal, BARCODE_IN_USE))
         if facts.barcode != barcode:
             facts = facts._replace(barcode=barcode)
-        if row is not None and row.record_number not in self._of_record:
+        if row is not None and row.record_number not in self._of_record and row.deleted_at is None:
             self._plan.affected.add(row.record_number)
         self._put(claim, self._columns(number, position, facts, wanted), facts, row, gone)
 
@@ -250,6 +264,7 @@ class _Planner:
             "pieces": facts.pieces,
             "wanted_barcode": wanted,
             "is_fast_add": False,
+            "access": facts.access,
         }
 
     def _put(
@@ -284,6 +299,8 @@ class _Planner:
             plan.updated.append(columns | {"id": item_id, "version": version, "told": told})
         if different:
             plan.changed.add(number)
+        if stored["access"] is None and not columns["access"] and columns["barcode"] is not None:
+            different.discard("access")  # readers see no difference
         if not different.isdisjoint(VISIBLE):
             plan.visible.add(number)
 
@@ -291,9 +308,15 @@ class _Planner:
         """Keep the items of claiming records that a desk added; their copies follow the record."""
         codes = {branch_id: code for code, (branch_id, _) in self._branch_index.branches.items()}
         for row in list(self._rows.values()):
-            if row.is_fast_add and row.id not in self._taken and row.record_number in self._numbers:
+            if (
+                row.is_fast_add
+                and row.id not in self._taken
+                and row.record_number in self._numbers
+                and not self._of_record[row.record_number].is_deleted
+            ):
                 columns = {name: row._mapping[name] for name in _COLUMNS}
-                facts = ItemFacts(branch=codes[row.branch_id], **{name: row._mapping[name] for name in _FACTS})
+                columns["access"] = columns["access"] or ""
+                facts = ItemFacts(branch=codes[row.branch_id], **{name: columns[name] for name in _FACTS})
                 self._put(self._of_record[row.record_number], columns, facts, row)
 
     def _release(self) -> None:
@@ -312,11 +335,16 @@ class _Planner:
                 .order_by(Item.record_number.desc(), Item.position.desc())
             )
             waiting |= {row.wanted_barcode: row for row in self._session.execute(statement)}
+        leaving = [row.id for row in free if self._of_record[row.record_number].is_deleted]
+        out = {item_id for item_id, (state, _) in load_states(self._session, leaving).items() if state != IN}
         for row in free:
             claim = self._of_record[row.record_number]
             self._plan.changed.add(row.record_number)
             self._plan.visible.add(row.record_number)
             waiter = waiting.get(source_barcode_of(row) or "")
+            if waiter is None and row.id in out:
+                self._keep(row, claim)
+                continue
             if waiter is None:
                 self._remove(row, source_barcode_of(row), claim.record_id, claim.facts)
                 continue
@@ -332,6 +360,17 @@ class _Planner:
             self._plan.copies.append(with_version(copy, version))
             self._plan.affected.add(waiter.record_number)
             self._remove(waiter, None, waiter.record_id, facts)
+
+    def _keep(self, row: Stored, claim: RecordItems) -> None:
+        """Keep an item that is out as withdrawn; it goes when it comes back (inventory.states)."""
+        columns = {name: row._mapping[name] for name in _COLUMNS} | {"status": "withdrawn"}
+        copy = copy_json(row.id, columns, record_id=claim.record_id, facts=claim.facts)
+        told = digest_of(copy)
+        self._plan.kept.add(row.id)
+        if told == row.told:
+            return
+        self._plan.updated.append(columns | {"id": row.id, "version": row.version + 1, "told": told})
+        self._plan.copies.append(with_version(copy, row.version + 1))
 
     def _remove(self, row: Any, barcode: str | None, record_id: UUID, facts: RecordFacts) -> None:
         version = row.version + 1
@@ -353,7 +392,7 @@ class _Planner:
 
 _FACTS = (
     *("barcode", "call_number", "collection", "material", "status", "copy"),
-    *("room", "enumeration", "chronology", "pieces", "call_sort"),
+    *("room", "enumeration", "chronology", "pieces", "call_sort", "access"),
 )
 _COLUMNS = (
     *("institution_id", "record_number", "branch_id", "position", "wanted_barcode", "is_fast_add"),

@@ -15,6 +15,9 @@ from chassis.toml_files import parse_toml
 from services.catalog.marc.record import Field
 
 STATUSES = ("in_process", "in_service", "in_repair", "missing", "proposed_for_withdrawal", "withdrawn")
+# What a word of a source may say instead of a status; see availability.ItemFacts.access.
+ONLINE, ASK = "online", "ask_the_library"
+_MEANINGS = (*STATUSES, ONLINE, ASK)
 PLACES = (
     "barcode", "call_number", "branch", "collection", "material", "room", "copy", "enumeration", "chronology", "pieces",
 )  # fmt: skip
@@ -36,6 +39,11 @@ class TextRule:
     """
 
     parts: tuple[tuple[tuple[str, int], ...], ...]
+
+    def values_in(self, field: Field) -> list[str]:
+        """Return all values of the subfields that the rule names, in the field's order."""
+        codes = {code for choices in self.parts for code, _occurrence in choices}
+        return [field[index + 1] for index in range(2, len(field) - 1, 2) if field[index] in codes]
 
     @property
     def single(self) -> str:
@@ -106,7 +114,8 @@ class ItemPattern:
 class ItemMap:
     """The patterns of a source in order, and tables that translate its codes. Import processes receive it pickled.
 
-    tags  tags of all fields that describe items
+    tags        tags of all fields that describe items
+    beginnings  (beginning of a note, its meaning) of `statuses`, the longest first; they end in * there
     """
 
     patterns: tuple[ItemPattern, ...]
@@ -115,6 +124,17 @@ class ItemMap:
     collections: Mapping[str, str] = field(default_factory=dict)
     materials: Mapping[str, str] = field(default_factory=dict)
     statuses: Mapping[str, str] = field(default_factory=dict)
+    beginnings: tuple[tuple[str, str], ...] = ()
+
+    def meaning_of(self, word: str) -> str:
+        """Return the meaning of a status word or note; "" when this map has none."""
+        word = word.casefold().strip(" .,:;")
+        if not word:
+            return ""
+        meaning = self.statuses.get(word)
+        if meaning is None:
+            meaning = next((meaning for beginning, meaning in self.beginnings if word.startswith(beginning)), "")
+        return meaning
 
 
 def read_map(text: str) -> ItemMap:
@@ -141,7 +161,9 @@ def read_map(text: str) -> ItemMap:
         _check_status(f"statuses.{word}", status)
     patterns = tuple(_read_pattern(f"way {number}", table) for number, table in enumerate(tables_of_patterns, 1))
     tags = frozenset((*_OTHER_TAGS, *(tag for pattern in patterns for tag in (pattern.tag, *pattern.items_in))))
-    return ItemMap(patterns, tags, **tables)
+    notes = [(word.removesuffix("*"), meaning) for word, meaning in tables["statuses"].items() if word.endswith("*")]
+    notes.sort(key=lambda note: -len(note[0]))
+    return ItemMap(patterns, tags, **tables, beginnings=tuple(notes))
 
 
 def _read_pattern(where: str, table: dict[str, Any]) -> ItemPattern:
@@ -234,8 +256,8 @@ def _read_words(name: str, table: Any) -> dict[str, str]:
 
 
 def _check_status(where: str, status: str) -> None:
-    if status not in STATUSES:
-        raise _map_error(where, sentence("ITEM_MAP_STATUS", status=status, known=", ".join(STATUSES)))
+    if status not in _MEANINGS:
+        raise _map_error(where, sentence("ITEM_MAP_STATUS", status=status, known=", ".join(_MEANINGS)))
 
 
 def _check_code(where: str, code: str) -> None:

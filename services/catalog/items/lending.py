@@ -17,6 +17,7 @@ from services.catalog.items.availability import NOT_LENT, ItemFacts, Lending, ho
 from services.catalog.tables import ItemState, LendingRules
 
 Rules = Mapping[tuple[str, str], bool]
+IN = "in"  # the state of an item that is where it belongs
 
 
 def lock_records(session: Session, numbers: Iterable[int]) -> None:
@@ -69,7 +70,7 @@ def lending_of(state: tuple[str, str] | None, rules: Rules | None, collection: s
 
 
 _ITEMS = """
-SELECT i.record_number, i.branch_id, i.barcode, i.call_number, i.collection, i.material, i.status, i.copy,
+SELECT i.record_number, i.branch_id, i.barcode, i.call_number, i.collection, i.material, i.status, i.copy, i.access,
     n.code AS institution, b.code AS branch, b.name_id, b.name_en, s.state, s.due_on, l.rules
 FROM items i JOIN branches b ON b.id = i.branch_id JOIN institutions n ON n.id = i.institution_id
 LEFT JOIN item_states s ON s.item_id = i.id LEFT JOIN lending_rules l ON l.institution_id = i.institution_id
@@ -95,6 +96,7 @@ def _rows(session: Session, numbers: Sequence[int]) -> Iterable[tuple[Any, ItemF
                 row.status,
                 row.copy,
                 lending=lending_of_row(row),
+                access=row.access,
             ),
         )
 

@@ -88,7 +88,9 @@ zxx Tanpa bahasa|No linguistic content
 """
 _AVAILABILITY = """
 can_be_borrowed Dapat dipinjam|Can be borrowed
+online Daring|Online
 read_here_only Baca di tempat|Read here only
+ask_the_library Tanyakan ke perpustakaan|Ask the library
 out_until Sedang dipinjam|Out
 not_available Tidak tersedia|Not available
 """

@@ -304,7 +304,7 @@ def _facets(
 
 
 def _can_be_had(item: ItemFacts) -> bool:
-    return availability_of(item.status, item.collection, item.lending) == "can_be_borrowed"
+    return availability_of(item, item.lending) == "can_be_borrowed"
 
 
 def _values(values: Iterable[str]) -> tuple[str, ...]:

@@ -81,11 +81,20 @@ class RecordMethods(ServicerPart):
         if request.after < 0 or request.limit > MOST_LISTED:
             raise Invalid("LIMIT_OUT_OF_BOUNDS", limit=request.limit, most=MOST_LISTED)
         with self._database.reading(rpc.context(context)) as session:
-            rows = queries.list_records(session, after=request.after, limit=request.limit or USUALLY_LISTED)
+            limit = request.limit or USUALLY_LISTED
+            if request.deleted:
+                rows = queries.list_deleted(session, limit=limit)
+            else:
+                rows = queries.list_records(session, after=request.after, limit=limit)
             highest = queries.highest_number(session)
         return forms_pb2.ListRecordsReply(
             records=[
-                forms_pb2.Listed(id=str(row.id), number=row.number, updated_at=wire_moment(row.updated_at))
+                forms_pb2.Listed(
+                    id=str(row.id),
+                    number=row.number,
+                    updated_at=wire_moment(row.updated_at),
+                    deleted_at=wire_moment(row.deleted_at) if request.deleted else None,
+                )
                 for row in rows
             ],
             highest=highest,
@@ -94,7 +103,7 @@ class RecordMethods(ServicerPart):
 
 def _wire_item(item: Any) -> wire.Item:
     lending = lending_of_row(item)
-    availability = availability_of(item.status, item.collection, lending)
+    availability = availability_of(item, lending)
     return wire.Item(
         id=str(item.id),
         barcode=item.barcode or "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
@@ -48,7 +49,8 @@ class Branch(Table):
 class Source(Table):
     """Where an institution's records come from.
 
-    item_map  how items are read from its records, as TOML; "" for the usual map
+    item_map    how items are read from its records, as TOML; "" for the usual map
+    dropped_at  when its records were deleted together, which is their deleted_at; None for a source in use
     """
 
     __tablename__ = "sources"
@@ -56,6 +58,7 @@ class Source(Table):
     institution_id: Mapped[UUID] = mapped_column(ForeignKey("institutions.id"))
     code: Mapped[str] = mapped_column(String(64), unique=True)
     item_map: Mapped[str] = mapped_column(server_default="")
+    dropped_at: Mapped[datetime | None]
 
 
 class ClassCaption(Table):

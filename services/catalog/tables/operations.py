@@ -13,7 +13,12 @@ from services.catalog.tables.base import Table
 
 
 class ImportRun(Table):
-    """One import of one source, with its position, so that it can continue after a kill -9."""
+    """One import of one source, with its position, so that it can continue after a kill -9.
+
+    deleted   records that their source says are deleted; missing: that a complete load does not have
+    kept      items that are out, whose records it deleted: they are withdrawn when they come back
+    findings  JSON of importing.findings: its warnings and rejected records by reason
+    """
 
     __tablename__ = "import_runs"
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
@@ -27,6 +32,10 @@ class ImportRun(Table):
     unchanged: Mapped[int]
     put_aside: Mapped[int]
     warnings: Mapped[int]
+    deleted: Mapped[int] = mapped_column(server_default="0")
+    missing: Mapped[int] = mapped_column(server_default="0")
+    kept: Mapped[int] = mapped_column(server_default="0")
+    findings: Mapped[str] = mapped_column(server_default="[]")
     started_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 

@@ -23,11 +23,11 @@ class Record(Table):
 
     number       small and dense, for the index and for breaking ties
     control_key  the import key within the source (conventions.md)
-    fingerprint  SHA-256 of what conventions.md calls equal
+    fingerprint  SHA-256 of what conventions.md calls equal; of a deleted record one that no record has
     marc         marc.Record.pack()
     brief        UTF-8 JSON ready for an answer (record.brief)
     holdings     UTF-8 JSON list, one entry per branch, ready for an answer (items.availability)
-    run          number of the import run that last wrote it
+    run          number of the import run that last wrote it; 0 without one, such as a deleted record
     work_number  the work it belongs to; None until records of an older release are completed
     work_keys    the keys of its work, eight bytes each (works.keys.pack); none for a record with a librarian's decision
     title_sort, author_sort   folded title and main entry, cut: for browse lists and searches in tables
@@ -42,6 +42,7 @@ class Record(Table):
         Index("records_by_title", "title_sort"),
         Index("records_by_author", "author_sort"),
         Index("records_by_standard_number", "standard_number"),
+        _partial("records_deleted", "deleted_at IS NOT NULL", "deleted_at"),
     )
     number: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
     id: Mapped[UUID] = mapped_column(unique=True)
@@ -85,6 +86,7 @@ class Item(Table):
     wanted_barcode  barcode that its record claims, but another item of the institution has; it comes over when the
                  other record gives it up
     is_fast_add  added at a desk; no import of its record removes it
+    access       "online", "ask_the_library" or "" (items.availability.ItemFacts); None in rows of an older release
     """
 
     __tablename__ = "items"
@@ -115,6 +117,7 @@ class Item(Table):
     told: Mapped[int | None]
     wanted_barcode: Mapped[str | None] = mapped_column(String(64))
     is_fast_add: Mapped[bool] = mapped_column(server_default=false())
+    access: Mapped[str | None] = mapped_column(String(16))
 
 
 class Work(Table):

@@ -63,6 +63,16 @@ def test_a_feed_requests_no_facets_and_links_to_the_page_of_its_search(
     assert html.endswith("/search?q=surau&author=Navis%2C+A.A.")
 
 
+def test_the_feed_of_everything_says_which_records_were_deleted(http: httpx.Client, catalog: FakeCatalog) -> None:
+    catalog.deleted = [BOOKS[1].id]
+    for query, count in (("", 1), ("q=surau", 0), ("language=eng", 0)):
+        feed = etree.fromstring(http.get(f"/search.atom?{query}").content)
+        assert schemas.faults("atom", feed) == []
+        entries = feed.findall("{http://purl.org/atompub/tombstones/1.0}deleted-entry")
+        assert [entry.get("ref") for entry in entries] == [f"urn:uuid:{BOOKS[1].id}"] * count
+        assert all(entry.get("when", "").endswith("Z") for entry in entries)
+
+
 def test_an_unchanged_feed_is_not_sent_again(http: httpx.Client) -> None:
     tag = http.get("/search.atom").headers["etag"]
     assert http.get("/search.atom", headers={"If-None-Match": tag}).status_code == 304

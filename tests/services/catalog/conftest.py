@@ -12,7 +12,9 @@ import pytest
 from chassis.context import system
 from chassis.db import Database
 from services.catalog.importing.decode import Rejected
-from services.catalog.importing.pipeline import Counts, Import
+from services.catalog.importing.missing_records import MissingRecords
+from services.catalog.importing.pipeline import Import
+from services.catalog.importing.runs import Counts
 from services.catalog.index.installation import open_index_at
 from services.catalog.index.port import Index
 from services.catalog.marc.record import Record
@@ -43,6 +45,8 @@ class Importer:
         *,
         source: str = "TEST",
         dry_run: bool = False,
+        new_source: bool = True,
+        missing: MissingRecords | None = None,
         on_progress: Callable[[object], None] = lambda _: None,
     ) -> Counts:
         self.problems.clear()
@@ -58,6 +62,8 @@ class Importer:
             processes=0,
             stdin=stdin,
             dry_run=dry_run,
+            new_source=new_source,
+            missing=missing,
             on_progress=on_progress,
             report=self.problems.append,
         )

@@ -41,12 +41,12 @@ def test_a_file_name_that_is_not_utf8_is_imported_and_reported(rangkiang: Rangki
     path = os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9.mrc")
     Path(path).write_bytes(iso([book("1")]) + iso([book("2", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk"))
     report = tmp_path / "report.jsonl"
-    command = rangkiang("import", path, "--source", "A", "--report", str(report), "--json")
+    command = rangkiang("import", path, "--source", "A", "--new-source", "--report", str(report), "--json")
     assert "Traceback" not in command.errors
     assert (command.code, command.line["created"], command.line["put_aside"]) == (1, 1, 1)
     assert json.loads(report.read_text())["path"].endswith("b\\xe9.mrc")
     missing = os.fsdecode(b"/nowhere/b\xe9.mrc")
-    assert refusal(rangkiang("import", missing, "--source", "A", "--json")) == (1, "PATH_NOT_FOUND")
+    assert refusal(rangkiang("import", missing, "--source", "A", "--new-source", "--json")) == (2, "PATH_NOT_FOUND")
 
 
 @pytest.mark.parametrize("kind", ["file", "folder"])
@@ -57,7 +57,7 @@ def test_what_cannot_be_read_ends_an_import_before_it_begins(data: Path, tmp_pat
     (folder / "sub" / "b.mrc").write_bytes(iso([book("2")]))
     closed = folder / "sub" / "b.mrc" if kind == "file" else folder / "sub"
     closed.chmod(0)
-    words = ("import", str(folder), "--source", "A", "--json")
+    words = ("import", str(folder), "--source", "A", "--new-source", "--json")
     command = run_in(data, (*WITHOUT_RIGHTS, RANGKIANG), *words)
     closed.chmod(0o700)
     assert refusal(command) == (3, "PATH_UNREADABLE")
@@ -66,18 +66,21 @@ def test_what_cannot_be_read_ends_an_import_before_it_begins(data: Path, tmp_pat
 
 def test_a_device_that_fails_while_it_is_read_is_named(rangkiang: Rangkiang) -> None:
     # Linux answers EIO to a read at address 0.
-    command = rangkiang("import", "/proc/self/mem", "--source", "A", "--json")
+    command = rangkiang("import", "/proc/self/mem", "--source", "A", "--new-source", "--json")
     assert refusal(command) == (3, "PATH_UNREADABLE")
     assert command.line["error"]["facts"]["path"] == "/proc/self/mem"
 
 
 def test_a_named_pipe_is_no_file(rangkiang: Rangkiang, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert refusal(rangkiang("import", str(tmp_path / "pipe"), "--source", "A", "--json")) == (3, "PATH_UNREADABLE")
+    assert refusal(rangkiang("import", str(tmp_path / "pipe"), "--source", "A", "--new-source", "--json")) == (
+        3,
+        "PATH_UNREADABLE",
+    )
 
 
 def test_an_export_to_a_full_device_is_an_error_with_a_sentence(rangkiang: Rangkiang) -> None:
-    rangkiang("import", "-", "--source", "A", stdin=iso([book("1")]))
+    rangkiang("import", "-", "--source", "A", "--new-source", stdin=iso([book("1")]))
     assert refusal(rangkiang("export", "--to", "/dev/full", "--json")) == (3, "FILE_OR_DEVICE_FAILED")
 
 
@@ -91,7 +94,7 @@ def test_a_full_standard_output_is_an_error_with_a_sentence() -> None:
 
 def test_a_data_folder_that_is_not_utf8_is_an_error_with_a_sentence(tmp_path: Path) -> None:
     data = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xe9"))
-    for words in (["migrate"], ["import", "-", "--source", "A"]):
+    for words in (["migrate"], ["import", "-", "--source", "A", "--new-source"]):
         assert refusal(run(data, *words, "--json")) == (3, "FOLDER_UNUSABLE")
 
 
@@ -99,7 +102,7 @@ def test_an_import_without_shared_memory_decodes_in_one_process(data: Path, tmp_
     path = tmp_path / "books.mrc"
     path.write_bytes(iso(book(str(number)) for number in range(600)))
     program = (*IN_A_NAMESPACE, "sh", "-c", WITHOUT_SHARED_MEMORY, "sh")
-    command = run_in(data, program, "import", str(path), "--source", "A", "--json")
+    command = run_in(data, program, "import", str(path), "--source", "A", "--new-source", "--json")
     assert "Traceback" not in command.errors
     assert (command.code, command.line["created"]) == (0, 600)
     assert "import_in_one_process" in command.errors
@@ -143,7 +146,7 @@ def test_a_database_that_cannot_be_opened_is_an_error_with_a_sentence(
 ) -> None:
     (tmp_path / "text.db").write_text("This is no database. " * 500)
     # Every command reads the URL first and in the same way; each opens the database in its own.
-    opening = [["export", "--to", os.devnull], ["import", "-", "--source", "A"]] if code == 3 else []
+    opening = [["export", "--to", os.devnull], ["import", "-", "--source", "A", "--new-source"]] if code == 3 else []
     for words in (*opening, ["migrate"]):
         command = run_in(tmp_path, (RANGKIANG,), *words, "--json", DATABASE_URL=url.format(folder=tmp_path))
         assert refusal(command) in {(code, reason), (code, "MIGRATION_FAILED")}

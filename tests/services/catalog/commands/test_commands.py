@@ -26,17 +26,18 @@ def test_an_import_of_a_folder_of_every_form_ends_with_its_counts(rangkiang: Ran
         marcxml.COLLECTION_HEAD + marcxml.encode(book("4"), declare=False) + marcxml.COLLECTION_TAIL
     )
     (folder / "d.json").write_bytes(marcjson.encode(book("5")))
-    command = rangkiang("import", str(folder), "--source", "A", "--json")
+    command = rangkiang("import", str(folder), "--source", "A", "--new-source", "--json")
     assert command.code == 0, command.errors
-    assert list(command.line) == ["read", "created", "updated", "unchanged", "put_aside", "seconds"]
-    assert [command.line[name] for name in list(command.line)[:-1]] == [5, 5, 0, 0, 0]
-    second_command = rangkiang("import", str(folder), "--source", "A", "--json")
-    assert [second_command.line[name] for name in list(command.line)[:-1]] == [5, 0, 0, 5, 0]
+    names = ["read", "created", "updated", "unchanged", "put_aside"]
+    assert list(command.line) == [*names, "deleted", "missing", "kept", "warnings", "findings", "seconds"]
+    assert [command.line[name] for name in names] == [5, 5, 0, 0, 0]
+    second_command = rangkiang("import", str(folder), "--source", "A", "--new-source", "--json")
+    assert [second_command.line[name] for name in names] == [5, 0, 0, 5, 0]
 
 
 def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(rangkiang: Rangkiang) -> None:
     records = [book("1", "Satu"), book("2", "Dua")]
-    command = rangkiang("import", "-", "--source", "A", "--json", stdin=iso(records))
+    command = rangkiang("import", "-", "--source", "A", "--new-source", "--json", stdin=iso(records))
     assert command.line["created"] == 2
     piped = rangkiang("export", "--format", "marcxml", "--source", "A")
     fingerprints = [decode(frame).record.fingerprint() for frame in frames(io.BytesIO(piped.out))]
@@ -45,7 +46,7 @@ def test_standard_input_is_read_where_a_dash_stands_and_an_export_can_be_piped(r
 
 def test_a_search_can_be_exported_in_any_form(rangkiang: Rangkiang, tmp_path: Path) -> None:
     records = [book("1", "Kaba Cindua Mato", language="min"), book("2", "Kaba lain"), book("3", "Surau")]
-    rangkiang("import", "-", "--source", "A", stdin=iso(records))
+    rangkiang("import", "-", "--source", "A", "--new-source", stdin=iso(records))
     path = tmp_path / "kaba.bib"
     arguments = ("export", "--query", "kaba", "--format", "bibtex", "--to", str(path), "--json")
     assert rangkiang(*arguments).line == {"written": 2, "left": 0}
@@ -57,7 +58,7 @@ def test_a_search_can_be_exported_in_any_form(rangkiang: Rangkiang, tmp_path: Pa
 
 
 def test_a_dry_run_changes_nothing_and_says_so(rangkiang: Rangkiang) -> None:
-    command = rangkiang("import", "-", "--source", "A", "--dry-run", stdin=iso([book("1")]))
+    command = rangkiang("import", "-", "--source", "A", "--new-source", "--dry-run", stdin=iso([book("1")]))
     assert b"(dry run) 1 read: 1 created" in command.out
     failed_command = rangkiang("export", "--source", "A", "--to", os.devnull, "--json")
     assert (failed_command.code, failed_command.line["error"]["reason"]) == (1, "SOURCE_NOT_FOUND")
@@ -67,7 +68,9 @@ def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangki
     good = iso([book("1", "Satu"), book("1", "Dua")])
     bad = iso([book("3", "Rusak")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     report = tmp_path / "temuan.jsonl"
-    command = rangkiang("import", "-", "--source", "A", "--report", str(report), "--json", stdin=good + bad)
+    command = rangkiang(
+        "import", "-", "--source", "A", "--new-source", "--report", str(report), "--json", stdin=good + bad
+    )
     assert (command.code, command.line["created"], command.line["put_aside"]) == (1, 2, 1)
     problems = {problem["reason"]: problem for problem in map(json.loads, report.read_text().splitlines())}
     assert {reason: problem["put_aside"] for reason, problem in problems.items()} == {
@@ -79,7 +82,9 @@ def test_a_report_tells_what_was_put_aside_from_what_was_only_remarked_on(rangki
 
 
 def test_branches_nobody_described_are_reported_and_then_described(rangkiang: Rangkiang) -> None:
-    command = rangkiang("import", "-", "--source", "A", stdin=iso([book("1", items=[("PST", "B1"), ("BARU", "B2")])]))
+    command = rangkiang(
+        "import", "-", "--source", "A", "--new-source", stdin=iso([book("1", items=[("PST", "B1"), ("BARU", "B2")])])
+    )
     assert b"New branches" in command.out
     assert b"PST" in command.out
     counts = rangkiang("institutions", "load", str(institutions_path()), "--json").line
@@ -102,16 +107,16 @@ def test_the_sample_library_is_loaded_once_and_the_index_rebuilt(rangkiang: Rang
 @pytest.mark.parametrize(
     ("words", "code", "reason"),
     [
-        (["import", "nowhere.mrc", "--source", "A"], 1, "PATH_NOT_FOUND"),
-        (["import", "-", "--source", "a/b"], 2, "CODE_INVALID"),
-        (["import", "-", "--source", "A", "--institution", "é"], 2, "CODE_INVALID"),
+        (["import", "nowhere.mrc", "--source", "A", "--new-source"], 2, "PATH_NOT_FOUND"),
+        (["import", "-", "--source", "a/b", "--new-source"], 2, "CODE_INVALID"),
+        (["import", "-", "--source", "A", "--new-source", "--institution", "é"], 2, "CODE_INVALID"),
         (["export"], 2, "OUTPUT_TAKEN"),
         (["export", "--to", os.devnull, "--format", "pdf"], 2, "USAGE"),
         (["export", "--to", os.devnull, "--filter", "language"], 2, "FILTER_INVALID"),
         (["export", "--to", os.devnull, "--filter", "colour=red"], 2, "FACET_UNKNOWN"),
-        (["institutions", "load", "nowhere.toml"], 1, "PATH_NOT_FOUND"),
+        (["institutions", "load", "nowhere.toml"], 2, "PATH_NOT_FOUND"),
         (["export", "--to", "/nowhere/at/all.mrc"], 3, "FILE_UNUSABLE"),
-        (["import", "-", "--source", "A", "--report", "/nowhere/at/all.jsonl"], 3, "FILE_UNUSABLE"),
+        (["import", "-", "--source", "A", "--new-source", "--report", "/nowhere/at/all.jsonl"], 3, "FILE_UNUSABLE"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -126,7 +131,7 @@ def test_what_cannot_be_done_is_said_with_its_reason(
 def test_stored_copies_of_rejected_records_are_forgotten_by_source_and_age(rangkiang: Rangkiang) -> None:
     bad = iso([book("1", "Rusak"), book("2")]).replace(b"Rusak", b"R\xff\xfe\xfdk")
     for source in ("A", "B"):
-        assert rangkiang("import", "-", "--source", source, "--json", stdin=bad).line["put_aside"] == 1
+        assert rangkiang("import", "-", "--source", source, "--new-source", "--json", stdin=bad).line["put_aside"] == 1
     assert rangkiang("imports", "forget", "--days", "1", "--json").line == {"forgotten": 0}
     assert rangkiang("imports", "forget", "--source", "A", "--json").line == {"forgotten": 1}
     unknown = rangkiang("imports", "forget", "--source", "X", "--json")
@@ -134,3 +139,28 @@ def test_stored_copies_of_rejected_records_are_forgotten_by_source_and_age(rangk
     assert rangkiang("imports", "forget").out.decode().startswith("1 rejected records")
     assert rangkiang("imports", "forget", "--json").line == {"forgotten": 0}
     assert b"--days" in rangkiang("imports", "forget", "--help").out
+
+
+def test_a_source_is_listed_dropped_and_brought_back(rangkiang: Rangkiang) -> None:
+    records = [book("1", items=[("PST", "B1")]), book("2")]
+    refused = rangkiang("import", "-", "--source", "koha", "--json", stdin=iso(records))
+    assert (refused.code, refused.line["error"]["reason"]) == (2, "SOURCE_UNKNOWN")
+    assert rangkiang("import", "-", "--source", "koha", "--new-source", stdin=iso(records)).code == 0
+    wrong = rangkiang("import", "-", "--source", "kohaa", "--json", stdin=iso(records))
+    assert wrong.line["error"]["facts"]["near"] == "koha"
+    dropped = {
+        "source": "koha",
+        "dry_run": False,
+        "undone": False,
+        "records": 2,
+        "authorities": 0,
+        "items": 1,
+        "kept": 0,
+    }
+    assert rangkiang("sources", "drop", "koha", "--dry-run", "--json").line == {**dropped, "dry_run": True}
+    assert rangkiang("sources", "drop", "koha", "--json").line == dropped
+    (row,) = rangkiang("sources", "list", "--json").line
+    assert (row["records"], row["read"], row["warnings"], bool(row["dropped_at"])) == (0, 2, 0, True)
+    assert rangkiang("export", "--deleted", "--format", "json").out.count(b'"deleted_at"') == 2
+    assert rangkiang("sources", "drop", "koha", "--undo", "--json").line == {**dropped, "undone": True}
+    assert b"koha" in rangkiang("sources", "list").out

@@ -24,7 +24,7 @@ from tests.services.catalog.commands.running import run
 @pytest.mark.parametrize(("seconds", "is_late"), [(5, False), (70, True)])
 def test_an_index_that_is_behind_for_over_a_minute_is_found(tmp_path: Path, seconds: int, is_late: bool) -> None:
     run(tmp_path, "migrate")
-    run(tmp_path, "import", "-", "--source", "A", stdin=iso([book("1")]))
+    run(tmp_path, "import", "-", "--source", "A", "--new-source", stdin=iso([book("1")]))
     with closing(load("catalog").open_database(Settings(data=tmp_path))) as database:
         assert not _finding(tmp_path)
         queued_at = clock.now() - timedelta(seconds=seconds)

@@ -24,9 +24,9 @@ def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     rangkiang = partial(run, data)
     assert rangkiang("migrate").code == 0
     records = [book("1", items=[(BRANCH, "B1")]), book("2", TITLE)]
-    assert rangkiang("import", "-", "--source", "A", stdin=iso(records)).code == 0
+    assert rangkiang("import", "-", "--source", "A", "--new-source", stdin=iso(records)).code == 0
     long_field = marcjson.encode(book("3", more=[["[/]", "  ", "a", "x" * 20_000]]))
-    assert rangkiang("import", "-", "--source", "B", stdin=long_field).code == 0
+    assert rangkiang("import", "-", "--source", "B", "--new-source", stdin=long_field).code == 0
     return rangkiang
 
 

@@ -22,7 +22,9 @@ def rangkiang(tmp_path_factory: pytest.TempPathFactory) -> Rangkiang:
     data = tmp_path_factory.mktemp("shelves") / "var"
     assert run(data, "migrate").code == 0
     record = book("1", more=[["990", "  ", "a", "K1", "b", "PST", "c", "813 NAV r"]])
-    command = run(data, "import", "-", "--source", "A", "--institution", "PKS", "--json", stdin=iso([record]))
+    command = run(
+        data, "import", "-", "--source", "A", "--new-source", "--institution", "PKS", "--json", stdin=iso([record])
+    )
     assert command.code == 0, command.errors
     return partial(run, data)
 

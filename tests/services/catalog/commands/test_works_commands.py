@@ -13,7 +13,16 @@ def test_works_are_shown_split_and_joined(tmp_path: Path) -> None:
     data = tmp_path / "var"
     assert run(data, "migrate").code == 0
     editions = [book(number, "Kemarau", year=year) for number, year in (("1", "1957"), ("2", "1967"), ("3", "1992"))]
-    run(data, "import", "-", "--source", "TEST", "--json", stdin=iso([*editions, book("4", "Hujan panas")]))
+    run(
+        data,
+        "import",
+        "-",
+        "--source",
+        "TEST",
+        "--new-source",
+        "--json",
+        stdin=iso([*editions, book("4", "Hujan panas")]),
+    )
     lines = run(data, "export", "--format", "brief").out.splitlines()
     first, second, _third, other = (json.loads(line)["id"] for line in lines)
 

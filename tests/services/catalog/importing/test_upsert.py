@@ -19,7 +19,7 @@ from chassis.ids import new_id
 from chassis.outbox import outbox
 from rangkiang.catalog.v1.events_pb2 import RecordsChanged
 from services.catalog.importing.decode import IncomingRecord
-from services.catalog.importing.pipeline import Counts
+from services.catalog.importing.runs import Counts
 from services.catalog.importing.upsert import Decision, StoredRecord, decide, open_target, upsert_batch
 from services.catalog.items.parsing import items_of
 from services.catalog.record.brief import brief

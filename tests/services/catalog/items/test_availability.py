@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.catalog.items.availability import ItemFacts, availability_of, holdings
+from services.catalog.items.availability import ItemFacts, Lending, availability_of, holdings
 from services.catalog.items.parsing import items_of
 from services.catalog.marc.record import Field, Record
 
@@ -101,7 +101,7 @@ def test_kohas_flags_become_a_status(code: str, value: str, status: str, expecte
     field[field.index(code, 2) + 1] = value
     (item,) = items(field)
     assert item.status == status
-    assert availability_of(item.status, item.collection) == expected
+    assert availability_of(item, item.lending) == expected
 
 
 @pytest.mark.parametrize(
@@ -132,8 +132,8 @@ def test_codes_are_shortened_to_the_length_of_the_columns() -> None:
 def test_holdings_count_available_items_by_branch() -> None:
     entries = holdings(
         [
-            ItemFacts(branch="TJH", call_number="813"),
-            ItemFacts(branch="PST", collection="reference", call_number="R 813"),
+            ItemFacts(barcode="1", branch="TJH", call_number="813"),
+            ItemFacts(barcode="2", branch="PST", collection="reference", call_number="R 813"),
             ItemFacts(branch="PST", status="in_repair"),
             ItemFacts(branch="PST", status="withdrawn"),
             ItemFacts(branch="TJH", status="missing"),
@@ -161,3 +161,68 @@ def test_holdings_count_available_items_by_branch() -> None:
             "answer": "can_be_borrowed",
         },
     ]
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        (ItemFacts(barcode="1"), "can_be_borrowed"),
+        (ItemFacts(), "ask_the_library"),
+        (ItemFacts(collection="reference"), "ask_the_library"),
+        (ItemFacts(status="in_process"), "not_available"),
+        (ItemFacts(access="online"), "online"),
+        (ItemFacts(barcode="1", access="ask_the_library"), "ask_the_library"),
+        (ItemFacts(barcode="1", access="ask_the_library", lending=Lending("on_loan", "2026-12-03")), "out_until"),
+        (ItemFacts(lending=Lending("on_loan", "2026-12-03")), "out_until"),
+    ],
+)
+def test_only_what_can_be_scanned_can_be_borrowed(item: ItemFacts, expected: str) -> None:
+    assert availability_of(item, item.lending) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "note", "status", "access"),
+    [
+        ("z", "Due back: 12/03/04", "in_service", "ask_the_library"),
+        ("x", "ON ORDER 2026", "in_process", ""),
+        ("y", "Withdrawn.", "withdrawn", ""),
+        ("x", "withdrawn copy 3, v.20-70", "in_service", ""),
+        ("x", "Bindery no.: 1014", "in_service", ""),
+        ("z", "Hilang", "missing", ""),
+        ("x", "Available", "in_service", ""),
+        ("z", "Daring", "in_service", "online"),
+    ],
+)
+def test_notes_of_an_852_say_its_status(code: str, note: str, status: str, access: str) -> None:
+    for fields in (["z", "Vol. 1-3", code, note], [code, note], [code, note, "x", "* ccs"]):
+        (item,) = items(["852", "  ", "b", "PST", "p", "1", *fields])
+        assert (item.status, item.access) == (status, access)
+
+
+def test_the_item_record_decides_over_the_note_of_its_852() -> None:
+    location = ["852", "  ", "b", "PST", "x", "due back 2004"]
+    (available,) = items(location, ["876", "  ", "p", "A1", "j", "Available"])
+    (unsaid,) = items(location, ["876", "  ", "p", "A1"])
+    (noted,) = items(["852", "  ", "b", "PST"], ["876", "  ", "p", "A1", "j", "x", "j", "Checked out 3"])
+    assert [item.access for item in (available, unsaid, noted)] == ["", "ask_the_library", "ask_the_library"]
+
+
+@pytest.mark.parametrize(
+    ("leader", "fixed", "more", "expected"),
+    [
+        ("am", {23: "o"}, [], "online"),
+        ("em", {29: "o"}, [], "online"),
+        ("am", {23: "s"}, [["007", "co "]], ""),
+        ("jm", {23: "s"}, [["007", "cr "]], "online"),
+        ("gm", {}, [["007", "cr "], ["856", "40", "u", "https://example.org"]], "online"),
+        ("am", {}, [["007", "cr "], ["856", "42", "u", "https://example.org"]], ""),
+        ("am", {}, [["856", "40", "u", "https://example.org"]], ""),
+    ],
+)
+def test_an_e_resource_is_online(leader: str, fixed: dict[int, str], more: list[Field], expected: str) -> None:
+    text = "".join(fixed.get(place, " ") for place in range(40))
+    record = Record(f"00000n{leader} a2200000 a 4500", [["008", text], ["852", "  ", "b", "PST"], *more])
+    (item,) = items_of(record)
+    assert item.access == expected
+    record.fields[1] = ["852", "  ", "b", "PST", "p", "1"]
+    assert items_of(record)[0].access == ""

@@ -55,7 +55,7 @@ def test_any_record_is_described_and_shelved(record: Record) -> None:
     assert all(isinstance(leaf, str) for leaf in _leaves(displayed))
     assert all(link["url"].lower().startswith(("http://", "https://", "ftp://")) for link in displayed["links"])
     items = items_of(record)
-    assert items == items_in(by_tag(record.fields), USUAL)
+    assert items == items_in(by_tag(record.fields), USUAL, record.leader)
     barcodes = [item.barcode for item in items if item.barcode]
     assert len(barcodes) == len(set(barcodes))
     assert all(bool(item.call_sort) == bool(item.call_number.strip()) for item in items)

@@ -1,0 +1,211 @@
+"""Deletes records: each stays as a tombstone, which a later record of its source brings back with its id."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from uuid import UUID
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
+
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import Conflict
+from chassis.events import emit
+from chassis.sql import in_parts, update_many
+from rangkiang.catalog.v1.events_pb2 import RecordsChanged
+from services.catalog.importing.decode import IncomingRecord
+from services.catalog.importing.upsert import ImportTarget, StoredRecord, open_target, put_holdings
+from services.catalog.index.queue import enqueue
+from services.catalog.items.copies import emit_items
+from services.catalog.items.identities import RecordItems, plan_items, write_items
+from services.catalog.items.lending import IN
+from services.catalog.record.copies import facts_of_packed
+from services.catalog.tables import ImportSeen, Institution, Item, ItemState, Record, Source
+from services.catalog.works.assignment import emit_moved_records, lock_works, remove_records
+
+BATCH = 500
+ATTEMPTS = 5  # of a batch that another writer stops
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """How many records are tombstones now, how many items went, and how many are out and go when they come back."""
+
+    records: int = 0
+    items: int = 0
+    kept: int = 0
+
+    def plus(self, other: Deleted) -> Deleted:
+        return Deleted(self.records + other.records, self.items + other.items, self.kept + other.kept)
+
+
+NOTHING = Deleted()
+
+
+def tombstone_of(fingerprint: bytes) -> bytes:
+    """Return the fingerprint of a deleted record: any record with its key differs, so an import brings it back."""
+    return sha256(b"deleted" + fingerprint).digest()
+
+
+def delete_records(
+    session: Session,
+    target: ImportTarget,
+    numbers: Iterable[int],
+    *,
+    at: datetime,
+    act: str,
+    sequence: int,
+    context: Context,
+) -> Deleted:
+    """Delete at most BATCH records of one source with their items; deleted ones are left out.
+
+    An item that is out stays, withdrawn, until it comes back. A barcode goes to a record that waits for it.
+    at     becomes their deleted_at
+    act    id of the aggregate of the fact, with `sequence` as its version
+    emits  RecordsChanged, ItemsChanged
+    """
+    lock_works(session)
+    session.execute(select(Source.id).where(Source.id == target.source_id).with_for_update())
+    columns = (Record.number, Record.id, Record.version, Record.index_changes, Record.marc, Record.fingerprint)
+    wanted = Record.number.in_(sorted(numbers))
+    of_source = (Record.source_id == target.source_id, Record.deleted_at.is_(None))
+    rows = session.execute(select(*columns).where(wanted, *of_source).order_by(Record.number)).all()
+    if not rows:
+        return NOTHING
+    claims = [
+        RecordItems(row.number, row.id, 0, (), facts_of_packed(row.marc), fresh=False, is_deleted=True) for row in rows
+    ]
+    plan = plan_items(session, target.shelves, claims, facts_of=facts_of_packed)
+    moved = remove_records(session, [row.number for row in rows])
+    tombstones = [
+        {
+            "number": row.number,
+            "fingerprint": tombstone_of(row.fingerprint),
+            "version": row.version + 1,
+            "holdings": b"[]",
+            "run": 0,
+            "updated_at": at,
+            "deleted_at": at,
+            "work_number": None,
+            "work_keys": None,
+        }
+        for row in rows
+    ]
+    update_many(session, Record, tombstones, key="number")
+    write_items(session, plan, at=at)
+    deleted = [row.number for row in rows]
+    session.execute(delete(ImportSeen).where(ImportSeen.record_number.in_(deleted)))
+    versions = ((row.number, row.version + 1 + row.index_changes) for row in rows)
+    enqueue(session, [*versions, *moved])
+    fact = RecordsChanged(
+        source=target.source, record_ids=[str(row.id) for row in rows], versions=[row.version + 1 for row in rows]
+    )
+    emit(session, fact, aggregate_id=act, version=sequence, context=context)
+    emit_moved_records(session, moved, context=context)
+    put_holdings(session, plan.affected, at=at, context=context)
+    emit_items(session, plan.copies, context=context)
+    return Deleted(len(rows), len(plan.gone), len(plan.kept))
+
+
+def delete_in_batches(
+    database: Database,
+    context: Context,
+    numbers: Sequence[int],
+    *,
+    source: str,
+    at: datetime,
+    act: str,
+    on_batch: Callable[[Session, Deleted], None] = lambda _session, _done: None,
+) -> Deleted:
+    """Delete records of a source, a transaction for each batch, which another writer may stop; see delete_records.
+
+    on_batch  is called in each transaction with what was deleted until then
+    """
+    done = NOTHING
+    for start in range(0, len(numbers), BATCH):
+        part = numbers[start : start + BATCH]
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                with database.transaction(context) as session:
+                    target = open_target(session, source=source, institution="")
+                    batch = delete_records(session, target, part, at=at, act=act, sequence=start + 1, context=context)
+                    on_batch(session, done.plus(batch))
+            except Conflict as problem:
+                if problem.reason != "WRITE_CONFLICT" or attempt == ATTEMPTS:
+                    raise
+            else:
+                break
+        done = done.plus(batch)
+    return done
+
+
+def divide(batch: Sequence[IncomingRecord]) -> tuple[list[IncomingRecord], list[IncomingRecord]]:
+    """Divide a batch into records to store and records that delete. The last word on a key decides."""
+    if not any(incoming.deletes for incoming in batch):
+        return list(batch), []
+    records = [incoming for incoming in batch if not incoming.deletes]
+    stored_at = {incoming.key: incoming.ordinal for incoming in records}
+    deletions = [
+        incoming for incoming in batch if incoming.deletes and incoming.ordinal > stored_at.get(incoming.key, -1)
+    ]
+    return records, deletions
+
+
+def live_numbers(session: Session, source_id: UUID, deletions: Sequence[IncomingRecord]) -> set[int]:
+    """Return the numbers of the live records that deletions name. The second record under one key stays."""
+    keys = sorted({incoming.key for incoming in deletions})
+    statement = select(Record.number).where(Record.source_id == source_id, Record.deleted_at.is_(None))
+    return set(session.scalars(statement.where(Record.control_key.in_(keys))))
+
+
+def simulate_deletions(
+    stored: dict[str, StoredRecord], deletions: Sequence[IncomingRecord], live: Collection[int]
+) -> int:
+    """Mark the records that deletions name in the memory of a dry run; returns how many they delete.
+
+    live  numbers of the records that the tables have; a record that the dry run has created has number 0
+    """
+    count = 0
+    for incoming in deletions:
+        row = stored.get(incoming.key)
+        if row is None or row.is_deleted or (row.number and row.number not in live):
+            continue
+        row.fingerprint, row.is_deleted, row.in_this_run = tombstone_of(row.fingerprint), True, False
+        count += 1
+    return count
+
+
+def count_out(session: Session, numbers: Sequence[int]) -> int:
+    """Count the items of records that are out: a deletion keeps them until they come back."""
+    count = 0
+    for some in in_parts(numbers):
+        statement = select(func.count()).select_from(Item).join(ItemState, ItemState.item_id == Item.id)
+        count += session.scalar(statement.where(Item.record_number.in_(some), ItemState.state != IN)) or 0
+    return count
+
+
+def remove_returned_items(session: Session, number: int, *, at: datetime, context: Context) -> None:
+    """Remove the items of a deleted record that are no longer out; does nothing for a record that is live.
+
+    The caller has locked the record.
+    emits  ItemsChanged, RecordsChanged
+    """
+    statement = (
+        select(Record.id, Record.marc, Source.code, Institution.code.label("institution"))
+        .join(Source, Source.id == Record.source_id)
+        .join(Institution, Institution.id == Source.institution_id)
+    )
+    row = session.execute(statement.where(Record.number == number, Record.deleted_at.is_not(None))).first()
+    if row is None:
+        return
+    target = open_target(session, source=row.code, institution=row.institution)
+    facts = facts_of_packed(row.marc)
+    claim = RecordItems(number, row.id, 0, (), facts, fresh=False, is_deleted=True)
+    plan = plan_items(session, target.shelves, [claim], facts_of=facts_of_packed)
+    write_items(session, plan, at=at)
+    put_holdings(session, plan.affected, at=at, context=context)
+    emit_items(session, plan.copies, context=context)

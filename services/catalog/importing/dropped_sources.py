@@ -1,0 +1,144 @@
+"""`sources drop`: deletes all records of a source, and brings them back until its next import."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from chassis import audit, clock
+from chassis.context import Context
+from chassis.db import Database
+from chassis.errors import NotFound, Refused
+from chassis.ids import new_id
+from services.catalog.importing.authorities import DROPPED, delete_authorities, restore_authorities, used_authorities
+from services.catalog.importing.decode import incoming_of
+from services.catalog.importing.deletion import BATCH, count_out, delete_in_batches
+from services.catalog.importing.runs import end_runs
+from services.catalog.importing.sources import item_map_of
+from services.catalog.importing.upsert import NO_RUN, open_target, upsert_batch
+from services.catalog.marc.record import Record as Marc
+from services.catalog.tables import Institution, Item, OriginalRecord, Record, Source
+
+
+@dataclass(frozen=True, slots=True)
+class DroppedSource:
+    """What dropping a source did, or would do.
+
+    records, authorities  that were deleted, or brought back
+    items                 that went, or came back
+    kept                  items that are out: they are withdrawn when they come back
+    """
+
+    records: int = 0
+    authorities: int = 0
+    items: int = 0
+    kept: int = 0
+
+
+def preview_drop(session: Session, code: str) -> DroppedSource:
+    """Count what drop_source would delete. Raises NotFound SOURCE_NOT_FOUND."""
+    source = _source(session, code)
+    numbers = _live_numbers(session, source.id)
+    items = select(func.count()).select_from(Item).join(Record, Record.number == Item.record_number)
+    items = items.where(Record.source_id == source.id, Record.deleted_at.is_(None))
+    out = count_out(session, numbers)
+    count = session.scalar(items) or 0
+    return DroppedSource(len(numbers), len(used_authorities(session, source.id)), count - out, out)
+
+
+def drop_source(
+    database: Database, context: Context, code: str, *, on_progress: Callable[[int], None] = lambda _: None
+) -> DroppedSource:
+    """Delete all records of a source and end its unfinished imports. The same call continues after a kill.
+
+    on_progress  is called after each batch with the number of deleted records
+    raises       NotFound  SOURCE_NOT_FOUND
+                 Refused   SOURCE_DROPPED: nothing is left to delete
+    emits        RecordsChanged, ItemsChanged
+    """
+    act = f"source-drop:{new_id()}"
+    with database.transaction(context) as session:
+        source = _source(session, code, lock=True)
+        at = source.dropped_at or clock.now()
+        numbers = _live_numbers(session, source.id)
+        authorities = used_authorities(session, source.id)
+        if source.dropped_at is not None and not numbers and not authorities:
+            raise Refused("SOURCE_DROPPED", source=code, dropped_at=at.isoformat(timespec="minutes"))
+        session.execute(update(Source).where(Source.id == source.id).values(dropped_at=at))
+        end_runs(session, source.id)
+        delete_authorities(session, authorities, why=DROPPED)
+        facts = {"source": code, "records": len(numbers), "authorities": len(authorities)}
+        audit.record(session, context, "catalog.drop_source", kind="source", object_id=source.id, facts=facts)
+    done = delete_in_batches(
+        database, context, numbers, source=code, at=at, act=act,
+        on_batch=lambda _session, deleted: on_progress(deleted.records),
+    )  # fmt: skip
+    return DroppedSource(done.records, len(authorities), done.items, done.kept)
+
+
+def undo_drop(
+    database: Database, context: Context, code: str, *, on_progress: Callable[[int], None] = lambda _: None
+) -> DroppedSource:
+    """Bring back the records that were deleted with their source. The same call continues after a kill.
+
+    raises  NotFound  SOURCE_NOT_FOUND
+            Refused   SOURCE_NOT_DROPPED: it is in use, or an import has used it again
+    emits   RecordsChanged, ItemsChanged
+    """
+    with database.reading(context) as session:
+        source = _source(session, code)
+        if source.dropped_at is None:
+            raise Refused("SOURCE_NOT_DROPPED", source=code)
+        item_map = item_map_of(session, code)
+    records = items = 0
+    while True:
+        with database.transaction(context) as session:
+            target = open_target(session, source=code, institution=source.institution)
+            batch = _dropped_batch(session, source.id, source.dropped_at)
+            incoming = []
+            for ordinal, row in enumerate(batch):
+                record = incoming_of(Marc.unpack(row.marc), source.institution, item_map, ordinal=ordinal)
+                record.key, record.deletes = row.control_key, False
+                record.original = None if row.format is None else (row.format, row.raw)
+                incoming.append(record)
+                items += len(record.items)
+            if incoming:
+                upsert_batch(
+                    session, target, incoming, run=NO_RUN, sequence=records + 1, at=clock.now(), context=context
+                )
+        records += len(batch)
+        on_progress(records)
+        if len(batch) < BATCH:
+            break
+    with database.transaction(context) as session:
+        authorities = restore_authorities(session, source.id)
+        session.execute(update(Source).where(Source.id == source.id).values(dropped_at=None))
+        facts = {"source": code, "records": records, "authorities": authorities}
+        audit.record(session, context, "catalog.restore_source", kind="source", object_id=source.id, facts=facts)
+    return DroppedSource(records, authorities, items)
+
+
+def _source(session: Session, code: str, *, lock: bool = False) -> Any:
+    statement = select(Source.id, Source.dropped_at, Institution.code.label("institution")).join(Institution)
+    statement = statement.where(Source.code == code)
+    row = session.execute(statement.with_for_update(of=Source) if lock else statement).first()
+    if row is None:
+        raise NotFound("SOURCE_NOT_FOUND", source=code)
+    return row
+
+
+def _live_numbers(session: Session, source_id: Any) -> list[int]:
+    statement = select(Record.number).where(Record.source_id == source_id, Record.deleted_at.is_(None))
+    return list(session.scalars(statement.order_by(Record.number)))
+
+
+def _dropped_batch(session: Session, source_id: Any, dropped_at: datetime) -> Any:
+    columns = select(Record.number, Record.control_key, Record.marc, OriginalRecord.format, OriginalRecord.raw)
+    columns = columns.outerjoin(OriginalRecord, OriginalRecord.record_number == Record.number)
+    of_drop = (Record.source_id == source_id, Record.deleted_at == dropped_at)
+    return session.execute(columns.where(*of_drop).order_by(Record.number).limit(BATCH)).all()
