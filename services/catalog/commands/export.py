@@ -59,9 +59,7 @@ def export(
         settings, database = resources.settings.of(CatalogSettings), resources.database
         public = settings.public_url.rstrip("/")
         address = f"{public}/records/{{id}}" if public else ""
-        request = exports.ExportRequest(
-            form, query, _filters(filters or []), source, address, as_received, deleted
-        )
+        request = exports.ExportRequest(form, query, _filters(filters or []), source, address, as_received, deleted)
         exports.check_deletions(request)
         index: Index | None = None
         if request.searches:
