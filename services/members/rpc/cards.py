@@ -94,12 +94,15 @@ class CardMethods(PeopleMethods):
         number = request.number.strip()[:64]
         passwords.check_new_password(request.password, about=(number,))
         attempts = Attempts(master, user=f"slip/{number.lower()}", address=request.address)
+        with self._database.reading(caller) as session:
+            attempts.check(session)
+        # Before the answer is known, so that it takes the same time for every number; and before the try is counted,
+        # because too many at once are refused here.
+        password_hash = passwords.hash_password(request.password)
         with self._database.transaction(caller) as session:
             attempts.check(session)
             attempts.count_failure(session)
             member_id = slips.try_slip(session, number, request.code, master=master)
-        # Before the answer is known, so that it takes the same time for every number.
-        password_hash = passwords.hash_password(request.password)
         if member_id is None:
             raise Unauthenticated("SLIP_REFUSED")
         with self._database.transaction(caller) as session:

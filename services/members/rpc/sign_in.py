@@ -11,7 +11,7 @@ from chassis import audit, rpc
 from chassis.auth import TOKEN_SECONDS, Principal
 from chassis.context import Context, system
 from chassis.db import Database
-from chassis.errors import NotFound, Unauthenticated
+from chassis.errors import NotFound, TooMany, Unauthenticated
 from chassis.ids import parse_id
 from rangkiang.members.v1 import members_pb2
 from rangkiang.members.v1 import sign_in_pb2 as wire
@@ -62,7 +62,13 @@ class SignInMethods:
             attempts.check(session)
             attempts.count_failure(session)
             account = accounts.account_of_user(session, user)
-        is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
+        try:
+            is_right = passwords.verify_password(account.password_hash if account is not None else "", password)
+        except TooMany:
+            # Nothing was compared. A class that signs in at once from one address would pause itself.
+            with self._database.transaction(caller) as session:
+                attempts.take_back(session)
+            raise
         if account is None or not is_right:
             with self._database.transaction(caller) as session:
                 if account is not None:

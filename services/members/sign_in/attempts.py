@@ -79,6 +79,13 @@ class Attempts:
             row.on_conflict_do_update(index_elements=["key"], set_={"count": FailedAttempts.count + 1, "last_at": now})
         )
 
+    def take_back(self, session: Session) -> None:
+        """Take back an attempt whose password was not compared."""
+        keys = FailedAttempts.key.in_(self._keys.values())
+        session.execute(
+            update(FailedAttempts).where(keys, FailedAttempts.count > 0).values(count=FailedAttempts.count - 1)
+        )
+
     def write_again(self, session: Session) -> None:
         """Write what is there already, in place of the audit's row of a known account."""
         key = FailedAttempts.key == self._keys[ACCOUNT]
