@@ -10,7 +10,7 @@ import sys
 YOUNG, MIDDLE, OLD = 10_000, 20, 50
 # Python's own is 5 ms. A search releases the interpreter about ten times, so beside a job that computes it took 50 ms
 # and more, for minutes after each large import. The job does a tenth less in the same time.
-TURN_SECONDS = 0.0005
+TURN_SECONDS = 0.001
 
 
 def take_short_turns() -> None:

@@ -29,6 +29,8 @@ PUBLIC = "public"
 # Before names of services, "service:catalog,members": a method that they alone call, on their own account.
 SERVICE_SCOPE = "service:"
 _OK = grpc.StatusCode.OK.name
+# The driver's message about a text with NUL, which PostgreSQL neither stores nor compares; SQLite finds nothing.
+NUL_REFUSED = "PostgreSQL text fields cannot contain NUL"
 # Without a deadline gRPC reports one after centuries.
 _NO_DEADLINE_SECONDS = 1e6
 _MAX_REQUEST_ID_CHARACTERS = 64
@@ -172,10 +174,17 @@ def _with_interceptors(handler: Any, path: str, options: Options, verifier: Toke
         except Error:
             raise
         except Exception as problem:
-            log.exception("rpc_failed", extra={"method": path, "request_id": context.request_id})
-            raise status.internal() from problem
+            raise unexpected(problem, method=path, request_id=context.request_id) from problem
 
     return counted
+
+
+def unexpected(problem: Exception, *, method: str, request_id: str) -> Error:
+    """Return the error of an exception that a method did not expect; the log has it, unless the caller caused it."""
+    if NUL_REFUSED in str(problem):
+        return Invalid("TEXT_HAS_NUL")
+    log.error("rpc_failed", extra={"method": method, "request_id": request_id}, exc_info=problem)
+    return status.internal()
 
 
 def _set_context(grpc_context: Any, path: str, options: Options) -> Context:

@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from chassis import postgres
 from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Unavailable
+from chassis.rpc.interceptors import unexpected
 from tests.conditions import eventually
 from tests.fakes.proxy import Proxy, proxy_to
 
@@ -136,6 +137,15 @@ def test_a_wrong_statement_is_no_outage(database: Database) -> None:
         database.rows("SELECT nowhere", ())
     assert not isinstance(problem.value, Unavailable)
     assert database.rows("SELECT 1", ()) == [(1,)]
+
+
+def test_a_text_with_nul_is_refused_with_a_sentence(database: Database) -> None:
+    with pytest.raises(DBAPIError) as problem, database.reading(READER) as session:
+        session.execute(text("SELECT CAST(:given AS text)"), {"given": "a\0"})
+    assert unexpected(problem.value, method="m", request_id="r").reason == "TEXT_HAS_NUL"
+    with pytest.raises(DBAPIError) as problem:
+        database.rows("SELECT CAST(%s AS text)", ("\0",))
+    assert unexpected(problem.value, method="m", request_id="r").reason == "TEXT_HAS_NUL"
 
 
 def test_a_read_is_one_statement_and_uses_the_connection_of_the_read_before(postgres_url: str) -> None:
