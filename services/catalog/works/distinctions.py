@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from services.catalog.analysis import isbn13
 from services.catalog.marc.record import Field, Tags, control, pick, pick_all
@@ -23,6 +24,7 @@ from services.catalog.works.names import (
 )
 
 SUBTITLE_WORDS = 4  # compared; the end of a long subtitle is often left out
+LONGEST_SUBTITLE, LONGEST_NUMBER = 120, 32  # characters that are read
 
 _A, _B, _H, _I, _K, _Q, _T, _V, _Z = (frozenset(code) for code in "abhikqtvz")
 _SERIES = (("490", _A), ("440", _A), ("830", _A), ("800", _T), ("810", _T), ("811", _T))
@@ -56,7 +58,6 @@ class TitleFacts:
     title          folded words of the title proper, without edition, volume and first article
     part           number or name of the part; the number in the series, if the series has the title's name
     subtitle       its first words; "" without one
-    class_code     the class as far as works are told apart by it: "83" is fiction in any language; "" without one
     originals      (author's key, words of the title, part) of originals or uniform titles, at most one title
     is_collection  the record has several works: it shares a work by its whole title only
     names_volume   the title is that of the series, so that the subtitle names the volume
@@ -65,7 +66,6 @@ class TitleFacts:
     title: list[str]
     part: str
     subtitle: str
-    class_code: str
     originals: tuple[tuple[str, tuple[str, ...], str], ...]
     is_collection: bool
     names_volume: bool
@@ -87,7 +87,6 @@ def title_facts(field: Field, tags: Tags, author: str) -> TitleFacts:
         title=title,
         part=part or series_number,
         subtitle=subtitle,
-        class_code=class_code(tags),
         originals=() if is_collection or _OTHER_TITLES.isdisjoint(tags) else _originals(tags, author, title, part),
         is_collection=is_collection,
         names_volume=is_series and not part and not series_number and bool(subtitle),
@@ -102,15 +101,8 @@ def class_code(tags: Tags) -> str:
             number = class_of({}, pick_all(tags, tag, codes)) if tag in tags else ""
             if number:
                 break
-    if number[:2].upper() == "2X":
-        return "297"
-    digits = "".join(character for character in number if character.isdigit())
-    if len(digits) >= 3:
-        if digits[0] != "8" or digits[1] == "0":
-            return digits[:3]
-        place = next(place for start, place in _LITERATURES if digits.startswith(start))
-        form = digits[place : place + 1]
-        return f"8{form if form in '12345678' and form else _form_of(tags)}"
+    if number and (code := _code_of_number(number[:LONGEST_NUMBER])):
+        return code if code != "8" else f"8{_form_of(tags)}"
     for tag in ("082", "092"):
         if any(_FICTION.match(value) for value in pick_all(tags, tag, _A)):
             return "83"
@@ -118,6 +110,21 @@ def class_code(tags: Tags) -> str:
     if letters is None:
         return ""
     return f"8{_form_of(tags)}" if letters.group()[0] == "P" and len(letters.group()) > 1 else letters.group()
+
+
+@lru_cache(maxsize=4096)
+def _code_of_number(number: str) -> str:
+    """Return the code of a DDC or 2X number; "8" for literature of an unknown form, "" when it is no number."""
+    if number[:2].upper() == "2X":
+        return "297"
+    digits = "".join(filter(str.isdigit, number))
+    if len(digits) < 3:
+        return ""
+    if digits[0] != "8" or digits[1] == "0":
+        return digits[:3]
+    place = next(place for start, place in _LITERATURES if digits.startswith(start))
+    form = digits[place : place + 1]
+    return f"8{form}" if form and form in "12345678" else "8"
 
 
 def _form_of(tags: Tags) -> str:
@@ -135,7 +142,9 @@ def _divide(field: Field) -> tuple[str, str]:
         subtitle = "" if subtitle.lstrip().startswith("=") else subtitle.partition(" = ")[0].partition(" / ")[0]
     if not subtitle:
         return proper, ""
-    heard = [word for word in without_edition(without_joining(words(subtitle))) if word not in _LIGHT]
+    heard = [
+        word for word in without_edition(without_joining(words(subtitle[:LONGEST_SUBTITLE]))) if word not in _LIGHT
+    ]
     return proper, " ".join(heard[:SUBTITLE_WORDS])
 
 
@@ -168,7 +177,7 @@ def _has_several_works(field: Field, tags: Tags, title: list[str]) -> bool:
         return True
     if any(_AND_ANOTHER.match(value) for value in pick(field, _B)):
         return True
-    for tag in _ANALYTICS.intersection(tags):
+    for tag in () if _ANALYTICS.isdisjoint(tags) else _ANALYTICS.intersection(tags):
         for entry in tags[tag]:
             if entry[1][1:2] != "2":
                 continue

@@ -19,7 +19,7 @@ from services.catalog.record.headings import (
     subjects_of,
     title_sort_of,
 )
-from services.catalog.works.distinctions import TitleFacts, isbns_of_record, title_facts
+from services.catalog.works.distinctions import TitleFacts, class_code, isbns_of_record, title_facts
 from services.catalog.works.names import author_of, is_generic_title, part_of, title_words, words
 
 MOST_KEYS = 12  # of one record
@@ -58,11 +58,13 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     facts = title_facts(field, tags, author)
     title, part = facts.title, facts.part
     keys: dict[int, str] = {}
-    if author and title and not is_generic_title(title):
-        _put_titles(keys, material, author, facts)
+    has_title = bool(author and title and not is_generic_title(title))
+    shelved = class_code(tags) if has_title or facts.originals else ""
+    if has_title:
+        _put_titles(keys, material, author, facts, shelved)
     for by, name, own_part in facts.originals:
         _put(keys, "original", "b", material, by, " ".join(name), own_part, "")
-        _put(keys, "original", "c", material, by, " ".join(name), own_part, facts.class_code, "")
+        _put(keys, "original", "c", material, by, " ".join(name), own_part, shelved, "")
     for uniform in tags.get("130", ()):
         uniform_title = title_words(" ".join(pick(uniform, _A)))
         if uniform_title and not is_generic_title(uniform_title):
@@ -78,13 +80,13 @@ def keys_of(leader: str, tags: Tags) -> list[Key]:
     return [Key(kind, number) for number, kind in list(keys.items())[:MOST_KEYS]]
 
 
-def _put_titles(keys: dict[int, str], material: str, author: str, facts: TitleFacts) -> None:
+def _put_titles(keys: dict[int, str], material: str, author: str, facts: TitleFacts, shelved: str) -> None:
     """Put the keys of the title: records share it that have one subtitle, or one class and one original."""
     common = material, author, " ".join(facts.title), facts.part
     _put(keys, "title", "b", *common, facts.subtitle)
     if not (facts.is_collection or facts.names_volume):
         originals = sorted({" ".join(name) for _by, name, _part in facts.originals} - {common[2]})
-        _put(keys, "title", "c", *common, facts.class_code, "|".join(originals))
+        _put(keys, "title", "c", *common, shelved, "|".join(originals))
 
 
 def pack(keys: Iterable[int]) -> bytes:

@@ -21,7 +21,9 @@ JUDGED = {
     ("own", "hukum bahasa padi alam"): (23, {"title"}),
     ("own", "laut adat padi alam"): (40, {"title"}),
     # Editions of one novel, and one with notes under another title and the novel's uniform title.
-    ("real", "sense sensibility"): (22, {"title", "original", "isbn"}),
+    ("real", "sense sensibility"): (25, {"title", "original", "isbn"}),
+    # Editions and translations of one novel, by its uniform title.
+    ("real", "pride prejudice"): (23, {"title", "original"}),
 }
 
 

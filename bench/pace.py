@@ -1,0 +1,162 @@
+"""The pace of an import beside Zebra's indexer, on the same files in one run: CPU time of all processes per record.
+
+    python -m bench.pace [RECORDS]        (or python -m bench.pace --profile [RECORDS])
+
+Two files: the real sets of the tests (CORPUS) as one file, and generated records whose words are seldom repeated (six
+new words a record). `zebraidx` is Debian's (apt-get install idzebra-2.0); without it its rows say that it is missing. CPU
+time, user and system, of the command and the processes that it waits for; starting the command is included.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import os
+import pstats
+import random
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from bench import generate
+from bench.parts import RANGKIANG
+from services.catalog.importing.decode import prepare
+from services.catalog.marc import iso2709
+from services.catalog.marc.readers import frames
+from services.catalog.marc.record import Record
+from services.catalog.record.index_document import document
+from tests.corpus import real
+
+RECORDS = 20_000
+NEW_WORDS = 6  # of a record; about 580,000 different words in 100,000 records
+SYLLABLES = [consonant + vowel for consonant in "bdghjklmnprstw" for vowel in "aiueo"]
+ZEBRA = """
+profilePath: /usr/share/idzebra-2.0/tab
+attset: bib1.att
+recordType: grs.marc.usmarc
+encoding: UTF-8
+storeKeys: 1
+storeData: 1
+register: {folder}/register:20G
+"""
+
+
+class Pace(NamedTuple):
+    """seconds: of CPU, in user and kernel mode, of all processes. records: that were read."""
+
+    seconds: float
+    records: int
+
+    @property
+    def milliseconds(self) -> float:
+        return 1_000 * self.seconds / self.records
+
+
+def main() -> None:
+    numbers = [int(argument) for argument in sys.argv[1:] if argument.isdigit()]
+    size = numbers[0] if numbers else RECORDS
+    with tempfile.TemporaryDirectory(prefix="bench-pace-") as name:
+        folder = Path(name)
+        for label, file, records in corpora(folder, size):
+            if "--profile" in sys.argv:
+                profile(label, file)
+            else:
+                compare(label, file, records, folder / label)
+
+
+def corpora(folder: Path, size: int) -> Iterator[tuple[str, Path, int]]:
+    """Write the two files; yield name, file and number of records."""
+    sets = real.sound_files()
+    if sets:
+        file = folder / "real.mrc"
+        with file.open("wb") as stream:
+            stream.writelines(part.read() for part in sets)
+        with file.open("rb") as source:
+            yield "real", file, sum(1 for _ in frames(source))
+    else:
+        print("The real sets are missing: set CORPUS to their folder.")
+    yield "seldom", write_seldom_words(folder / "seldom.mrc", size), size
+
+
+def write_seldom_words(file: Path, size: int) -> Path:
+    """Write generated records whose titles and notes have words that no other record has."""
+    generator = random.Random(generate.SEED)
+    with file.open("wb") as stream:
+        for record in generate.records(size):
+            title = next(field for field in record.fields if field[0] == "245")
+            unusual = [_word(generator) for _ in range(NEW_WORDS)]
+            title[3] = f"{title[3]} {' '.join(unusual[:2])}"
+            fields = [*record.fields, ["500", "  ", "a", f"{' '.join(unusual[2:])}."]]
+            stream.write(iso2709.encode(Record(record.leader, fields)))
+    return file
+
+
+def _word(generator: random.Random) -> str:
+    return "".join(generator.choices(SYLLABLES, k=generator.randint(3, 5)))
+
+
+def compare(label: str, file: Path, records: int, folder: Path) -> None:
+    """Print the CPU time of both for one file."""
+    ours = import_file(file, records, folder / "rangkiang")
+    start = cpu_of([*RANGKIANG, "--help"])
+    print(f"{label}: {records} records, {file.stat().st_size // 1_000_000} MB")
+    print(
+        f"  rangkiang import   {ours.seconds:8.2f} s of CPU, {ours.milliseconds:.3f} ms a record (start {start:.2f} s)"
+    )
+    if shutil.which("zebraidx") is None:
+        print("  zebraidx           is missing: apt-get install idzebra-2.0")
+        return
+    theirs = index_with_zebra(file, records, folder / "zebra")
+    print(f"  zebraidx update    {theirs.seconds:8.2f} s of CPU, {theirs.milliseconds:.3f} ms a record")
+    print(f"  ratio              {ours.seconds / theirs.seconds:8.2f}")
+
+
+def import_file(file: Path, records: int, data: Path) -> Pace:
+    """Import into an empty catalogue of its own."""
+    environ = {**os.environ, "DATA": str(data)}
+    subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
+    command = [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"]
+    if "--new-source" in subprocess.run([*RANGKIANG, "import", "--help"], capture_output=True, text=True).stdout:
+        command.append("--new-source")
+    return Pace(cpu_of(command, environ=environ), records)
+
+
+def index_with_zebra(file: Path, records: int, folder: Path) -> Pace:
+    """Index the file with Zebra's usual settings for MARC 21, the records kept in its register."""
+    (folder / "register").mkdir(parents=True)
+    settings = folder / "zebra.cfg"
+    settings.write_text(ZEBRA.format(folder=folder))
+    command = ["zebraidx", "-c", str(settings), "-l", str(folder / "log"), "update", str(file)]
+    return Pace(cpu_of(command, folder=folder), records)  # it writes its locks into the current folder
+
+
+def cpu_of(command: list[str], *, environ: dict[str, str] | None = None, folder: Path | None = None) -> float:
+    """Run a command; return the CPU seconds of it and of all processes that it waited for."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    process = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if process.returncode > 1:
+        raise SystemExit(f"{command[0]}: {process.stderr[-2_000:]}")
+    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+
+def profile(label: str, file: Path) -> None:
+    """Print where the two pure halves of an import spend their time: decoding, and building index documents."""
+    profiler = cProfile.Profile()
+    with file.open("rb") as stream:
+        chunk = list(frames(stream))[:5_000]
+    profiler.enable()
+    prepared = prepare(str(file), "PKS", chunk)
+    for incoming in prepared.incoming:
+        document(Record.unpack(incoming.marc), number=1, institution="PKS", items=incoming.items)
+    profiler.disable()
+    print(label)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(25)
+
+
+if __name__ == "__main__":
+    main()
