@@ -1,10 +1,10 @@
-"""The pace of an import beside Zebra's indexer, on the same files in one run: CPU time of all processes per record.
+"""The pace of an import beside Zebra's indexer, on the same files in one run: time, and CPU time of all processes.
 
     python -m bench.pace [RECORDS]        (or python -m bench.pace --profile [RECORDS])
 
 Two files: the real sets of the tests (CORPUS) as one file, and generated records whose words are seldom repeated (six
-new words a record). `zebraidx` is Debian's (apt-get install idzebra-2.0); without it its rows say that it is missing. CPU
-time, user and system, of the command and the processes that it waits for; starting the command is included.
+new words a record). `zebraidx` is Debian's (apt-get install idzebra-2.0); without it its rows say that it is missing.
+CPU time, user and system, of the command and the processes that it waits for; starting the command is included.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -46,14 +47,13 @@ register: {folder}/register:20G
 
 
 class Pace(NamedTuple):
-    """seconds: of CPU, in user and kernel mode, of all processes. records: that were read."""
+    """elapsed: seconds; cpu: seconds of CPU, in user and kernel mode, of all processes."""
 
-    seconds: float
-    records: int
+    elapsed: float
+    cpu: float
 
-    @property
-    def milliseconds(self) -> float:
-        return 1_000 * self.seconds / self.records
+    def line(self, records: int) -> str:
+        return f"{self.elapsed:7.2f} s, {self.cpu:7.2f} s of CPU, {1_000 * self.cpu / records:.3f} ms of CPU a record"
 
 
 def main() -> None:
@@ -100,48 +100,45 @@ def _word(generator: random.Random) -> str:
 
 
 def compare(label: str, file: Path, records: int, folder: Path) -> None:
-    """Print the CPU time of both for one file."""
-    ours = import_file(file, records, folder / "rangkiang")
-    start = cpu_of([*RANGKIANG, "--help"])
+    """Print the times of both for one file."""
     print(f"{label}: {records} records, {file.stat().st_size // 1_000_000} MB")
-    print(
-        f"  rangkiang import   {ours.seconds:8.2f} s of CPU, {ours.milliseconds:.3f} ms a record (start {start:.2f} s)"
-    )
+    ours = import_file(file, folder / "rangkiang")
+    print(f"  rangkiang import  {ours.line(records)}")
     if shutil.which("zebraidx") is None:
-        print("  zebraidx           is missing: apt-get install idzebra-2.0")
+        print("  zebraidx is missing: apt-get install idzebra-2.0")
         return
-    theirs = index_with_zebra(file, records, folder / "zebra")
-    print(f"  zebraidx update    {theirs.seconds:8.2f} s of CPU, {theirs.milliseconds:.3f} ms a record")
-    print(f"  ratio              {ours.seconds / theirs.seconds:8.2f}")
+    theirs = index_with_zebra(file, folder / "zebra")
+    print(f"  zebraidx update   {theirs.line(records)}")
+    print(f"  ratio {ours.elapsed / theirs.elapsed:.2f} of the time, {ours.cpu / theirs.cpu:.2f} of the CPU time")
 
 
-def import_file(file: Path, records: int, data: Path) -> Pace:
+def import_file(file: Path, data: Path) -> Pace:
     """Import into an empty catalogue of its own."""
     environ = {**os.environ, "DATA": str(data)}
     subprocess.run([*RANGKIANG, "migrate"], env=environ, check=True, stdout=subprocess.DEVNULL)
     command = [*RANGKIANG, "import", str(file), "--source", "BENCH", "--json"]
-    if "--new-source" in subprocess.run([*RANGKIANG, "import", "--help"], capture_output=True, text=True).stdout:
-        command.append("--new-source")
-    return Pace(cpu_of(command, environ=environ), records)
+    help_text = subprocess.run([*RANGKIANG, "import", "--help"], capture_output=True, text=True).stdout
+    return pace_of([*command, "--new-source"] if "--new-source" in help_text else command, environ=environ)
 
 
-def index_with_zebra(file: Path, records: int, folder: Path) -> Pace:
+def index_with_zebra(file: Path, folder: Path) -> Pace:
     """Index the file with Zebra's usual settings for MARC 21, the records kept in its register."""
     (folder / "register").mkdir(parents=True)
     settings = folder / "zebra.cfg"
     settings.write_text(ZEBRA.format(folder=folder))
     command = ["zebraidx", "-c", str(settings), "-l", str(folder / "log"), "update", str(file)]
-    return Pace(cpu_of(command, folder=folder), records)  # it writes its locks into the current folder
+    return pace_of(command, folder=folder)  # it writes its locks into the current folder
 
 
-def cpu_of(command: list[str], *, environ: dict[str, str] | None = None, folder: Path | None = None) -> float:
-    """Run a command; return the CPU seconds of it and of all processes that it waited for."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def pace_of(command: list[str], *, environ: dict[str, str] | None = None, folder: Path | None = None) -> Pace:
+    """Run a command; its CPU time includes that of all processes that it waited for."""
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.run(command, env=environ, cwd=folder, capture_output=True, text=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     if process.returncode > 1:
         raise SystemExit(f"{command[0]}: {process.stderr[-2_000:]}")
-    return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    cpu = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return Pace(time.perf_counter() - start, cpu)
 
 
 def profile(label: str, file: Path) -> None:
