@@ -57,7 +57,8 @@ RIS = [
     (["520", "  ", "a", "Satu\r\nER  - \r\nTY  - BOOK"], "AB  - Satu ER - TY - BOOK\r\n"),
 ]
 BIBTEX = [
-    (["245", "10", "a", "100% {Kaba} & Co_1"], r"title = {{100\% \{Kaba\} \& Co\_1}}"),
+    (["245", "10", "a", "100% {Kaba} & Co_1"], r"title = {{100\% \textbraceleft{}Kaba\textbraceright{} \& Co\_1}}"),
+    (["245", "10", "a", "Kaba { satu"], r"title = {{Kaba \textbraceleft{} satu}}"),
     (["110", "2 ", "a", "Pusat Bahasa"], "author = {{Pusat Bahasa}}"),
     (["100", "1 ", "a", "Simon and Co"], "author = {{Simon and Co}}"),
     (["700", "1 ", "a", "Owen, Sri", "4", "edt"], "editor = {Owen, Sri}"),
