@@ -99,7 +99,7 @@ class Library:
 
     def only_id(self, q: str) -> str:
         """Wait until this query has exactly one hit; return its record id."""
-        eventually(lambda: self.search(q)["total"] == 1)
+        eventually(lambda: self.search(q)["total"] == 1, seconds=READY_SECONDS)
         record_id: str = self.search(q)["hits"][0]["id"]
         return record_id
 

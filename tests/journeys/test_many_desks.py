@@ -107,7 +107,7 @@ def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, data
 
     # The copies of members and of the new item arrive at circulation.
     for number in (numbers[0], numbers[-1]):
-        eventually(lambda number=number: scan(number, dry_run=True)[0] == 200)
+        eventually(lambda number=number: scan(number, dry_run=True)[0] == 200, seconds=SECONDS)
     ((item,),) = databases.rows("circulation", select(Copy.id).where(Copy.barcode == barcode))
     for number in range(1, ROUNDS + 1):
         with ThreadPoolExecutor(DESKS * 4) as threads:
@@ -118,13 +118,13 @@ def test_one_copy_is_lent_once_however_many_desks_scan_it(library: Library, data
         loans = databases.rows("circulation", select(Loan.id, Loan.returned_at).where(Loan.copy_id == item))
         assert (len(loans), [loan.returned_at for loan in loans].count(None)) == (number, 1)
         assert databases.facts(LoanOpened, [item]) == number
-        eventually(lambda: availability() == "out_until")
+        eventually(lambda: availability() == "out_until", seconds=SECONDS)
         # The answer of the loan was lost on its way: its key replays it, although the copy is out now.
         winner, (_, answer, key) = next((n, r) for n, r in zip(numbers, results, strict=True) if r[0] == 201)
         again = send(http, "/check-outs", {"member": winner, "item": barcode, "branch": "PST"}, key=key)
         assert (again.status_code, again.json()["loan"]["id"]) == (201, answer["loan"]["id"])
         assert send(http, "/check-ins", {"item": barcode, "branch": "PST"}).json()["next"] == "shelve"
-        eventually(lambda: availability() == "can_be_borrowed")
+        eventually(lambda: availability() == "can_be_borrowed", seconds=SECONDS)
     http.close()
 
 
