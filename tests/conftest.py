@@ -28,10 +28,14 @@ MARKERS = {"servers": "servers", "browser": "browser", "cluster": "cluster"}
 
 # What takes longest begins first, so that no process of xdist still works when the others have ended.
 LONGEST_FIRST = ("tests/journeys/", "tests/faults/", "tests/architecture/")
-# Files that use the running libraries of tests/journeys/conftest.py; a process that runs them starts its own.
+# Files that use the running libraries of tests/journeys/conftest.py; a process that runs a group starts its own.
 LIBRARY_FILES = {
-    f"tests/journeys/test_{name}.py"
-    for name in ("first_journey", "gateway", "client_journey", "desk_journey", "many_desks")
+    f"tests/journeys/test_{name}.py": group
+    for group, names in {
+        "readers": ("first_journey", "gateway", "client_journey"),
+        "desks": ("desk_journey", "many_desks"),
+    }.items()
+    for name in names
 }
 # Files of long tests that share no fixture: any process takes the next test.
 FILES_OF_LONG_TESTS = {
@@ -46,7 +50,7 @@ class Distribution(LoadFileScheduling):
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
         if file in LIBRARY_FILES:
-            return "cluster" if "cluster" in nodeid else "embedded"
+            return f"{LIBRARY_FILES[file]} {'cluster' if 'cluster' in nodeid else 'embedded'}"
         return nodeid if file in FILES_OF_LONG_TESTS else file
 
 
