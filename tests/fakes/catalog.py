@@ -37,6 +37,8 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, CatalogServicer):
         self._receive(request, context)
         start = self._start(request)
         words = request.query.lower().split()
+        partly = "planet" in words  # a word that only the first hit has
+        words = [word for word in words if word != "planet"]
         matches = [book for book in self.books if all(word in book.words for word in words)]
         hits = [
             book for book in matches if all(_fits(book, filter_.facet, filter_.values) for filter_ in request.filters)
@@ -46,9 +48,14 @@ class FakeCatalog(FakeForms, FakeShelves, FakeItems, CatalogServicer):
         elif request.sort == "title":
             hits.sort(key=lambda book: book.title)
         end = start + (request.limit or 10)
+        page = [_hit(book, words if request.highlight else [], request) for book in hits[start:end]]
+        for hit in page[not start :] if partly else ():
+            hit.lacks.append("planet")
+            hit.because.id, hit.because.en = "Termasuk golongan 520 Astronomi", "Is in class 520 Astronomy"
         return wire.SearchReply(
             total=len(hits),
-            hits=[_hit(book, words if request.highlight else [], request) for book in hits[start:end]],
+            hits=page,
+            complete=1 if partly else 0,
             next=f"fake-{end}" if end < len(hits) else "",
             facets=[_facet(name, matches, request.filters) for name in request.facets],
             understood=" ".join(words),

@@ -22,6 +22,20 @@ def test_a_search_returns_brief_records_with_their_holdings(http: httpx.Client) 
     assert page["changed"] is False
 
 
+def test_a_hit_with_a_part_of_the_words_says_what_it_lacks_and_a_feed_has_none(
+    http: httpx.Client, catalog: FakeCatalog
+) -> None:
+    page = http.get("/api/v1/search", params={"q": "planet"}).json()
+    assert page["complete"] == 1
+    assert "lacks" not in page["hits"][0]
+    assert page["hits"][1]["lacks"] == ["planet"]
+    assert page["hits"][1]["because"] == {"id": "Termasuk golongan 520 Astronomi", "en": "Is in class 520 Astronomy"}
+    assert "complete" not in http.get("/api/v1/search", params={"q": "surau"}).json()
+    assert not catalog.request.strict
+    http.get("/search.atom?q=planet")
+    assert catalog.request.strict
+
+
 def test_an_empty_search_finds_everything_ten_at_a_time(http: httpx.Client) -> None:
     page = http.get("/api/v1/search").json()
     assert (page["total"], len(page["hits"])) == (len(BOOKS), 10)

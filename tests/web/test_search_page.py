@@ -55,6 +55,17 @@ def test_an_explained_search_shows_the_reasons_of_each_hit(http: httpx.Client) -
     assert "/search?q=surau&explain=true" in links(http.get("/search?q=surau").text)
 
 
+def test_hits_with_a_part_of_the_words_stand_under_their_heading_and_say_what_they_lack(http: httpx.Client) -> None:
+    html = http.get("/search?q=planet").text
+    assert "1 judul memuat semua kata;" in html
+    heading = html.index("Hasil yang memuat sebagian kata")
+    assert html.count('<ol class="hits">') == 2
+    assert html.index('<ol class="hits">') < heading < html.index("Tidak memuat “planet”")
+    assert "Termasuk golongan 520 Astronomi" in html
+    assert "Results with some of the words" in http.get("/search?q=planet&lang=en").text
+    assert "Hasil yang memuat sebagian kata" not in http.get("/search?q=surau").text
+
+
 def test_without_hits_the_page_links_to_searches_with_hits(http: httpx.Client) -> None:
     html = http.get("/search?q=surau+xyzzy&language=ind").text
     assert "Tidak ada judul yang memuat “xyzzy”." in html
