@@ -85,6 +85,8 @@ def label_under(key: str, captions: Mapping[str, LocalText]) -> LocalText | None
     """
     for ancestor in ancestors(key):
         caption = captions.get(ancestor) or class_caption(ancestor)
+        if caption is not None and notation(ancestor) == notation(key):
+            return caption  # 910 as a section of the division 910
         if caption is not None:
             return LocalText(f"{caption.id}: {notation(key)}", f"{caption.en}: {notation(key)}")
     return None

@@ -131,7 +131,7 @@ class ClassFinder:
             Translation(phrase.roots, other): None
             for phrase in longest
             for other in phrase.others
-            if frozenset(map(root, tokens(other))) != phrase.roots
+            if not phrase.roots.issuperset(map(root, tokens(other)))
         }
         return Ideas(
             [MetClass(key, met_roots, met_roots == roots) for key, met_roots in ordered[:MOST_CLASSES]],
@@ -196,19 +196,25 @@ def with_classes(match: Match, ideas: Ideas) -> Match:
     return Boosted(match, bonus) if bonus else match
 
 
-def recall_match(met: MetClass) -> Match:
-    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself.
+def recall_choices(met: MetClass) -> list[tuple[str, Match]]:
+    """Return the met class with the match of its records, then broader classes with that of the records shelved there.
 
     The more words of the query meet the class, the greater is the weight.
     """
     factor = len(met.roots) * (weights.WHOLE_QUERY if met.whole else 1.0)
-    choices = [class_match(met.key, weights.OF_CLASS * factor)]
+    choices = [(met.key, class_match(met.key, weights.OF_CLASS * factor))]
     if met.key[:2] != "2X":
         for broader in ancestors(met.key)[:2]:
             if len(broader) > 1:
                 number = int(broader.replace(".", "").ljust(6, "0"))
-                choices.append(Between("class_number", number, number, weights.OF_BROADER_CLASS * factor))
-    return choices[0] if len(choices) == 1 else DisMax(tuple(choices), 0.0)
+                choices.append((broader, Between("class_number", number, number, weights.OF_BROADER_CLASS * factor)))
+    return choices
+
+
+def recall_match(met: MetClass) -> Match:
+    """Match the records of a met class, and with a lower weight those that are shelved at a broader class itself."""
+    choices = tuple(match for _key, match in recall_choices(met))
+    return choices[0] if len(choices) == 1 else DisMax(choices, 0.0)
 
 
 def translation_match(translation: Translation) -> Match:

@@ -20,7 +20,7 @@ from services.catalog.index.matches import Phrase as SideBySide
 from services.catalog.index.port import Index, Request, Sort
 from services.catalog.index.queue import load_changes
 from services.catalog.record.index_document import BEGINNING, END, KIND_SIGNS
-from services.catalog.search.class_recall import ClassFinder, MetClass, recall_match
+from services.catalog.search.class_recall import ClassFinder, MetClass, recall_choices
 from services.catalog.search.execution import Answer
 from services.catalog.search.expansion import variant_matches
 from services.catalog.search.partial_hits import PartialMatch, describe_class
@@ -114,8 +114,9 @@ def _recalled(partial: PartialMatch | None, classes: Iterable[MetClass], finder:
     """Return the leaves of words of the same meaning and of classes, without boost, with their descriptions."""
     described: dict[Leaf, LocalText] = {}
     for met in classes:
-        for leaf in _leaves(recall_match(met)):
-            described.setdefault(_bare(leaf), describe_class(met.key, finder))
+        for key, match in recall_choices(met):
+            for leaf in _leaves(match):
+                described.setdefault(_bare(leaf), describe_class(key, finder))
     if partial is None:
         return described
     typed = frozenset[str]().union(*(word.roots for word in partial.words))

@@ -18,6 +18,7 @@ from services.catalog.search.class_recall import (
     MetClass,
     Translation,
     class_match,
+    recall_choices,
     recall_match,
     translation_match,
 )
@@ -80,7 +81,7 @@ def match_partly(index: Index, query: Query, complete: Match, ideas: Ideas) -> P
     word_totals = totals[: len(words)]
     known_translations = [t for t, total in zip(translations, totals[len(words) :], strict=False) if total]
     known_classes = [c for c, total in zip(classes, totals[len(words) + len(translations) :], strict=True) if total]
-    recalled = Ideas(known_classes, known_translations).roots
+    recalled = ideas.roots  # a word of the table is a known word, though no record has it
     known = [(total, word) for total, word in zip(word_totals, words, strict=True) if total]
     if not _has_enough_known(documents, words, word_totals, recalled):
         return None
@@ -114,7 +115,8 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
     """
     matches = [partial.complete, *(word.match for word in partial.words)]
     matches += map(translation_match, partial.translations)
-    matches += map(recall_match, partial.classes)
+    classes = [choice for met in partial.classes for choice in recall_choices(met)]
+    matches += (match for _key, match in classes)
     complete, *others = index.matching(matches, numbers)
     of_words = others[: len(partial.words)]
     of_translations = others[len(partial.words) : len(partial.words) + len(partial.translations)]
@@ -131,9 +133,9 @@ def find_lacks(index: Index, partial: PartialMatch, numbers: Sequence[int], find
                 missing = [word for word in missing if word not in replaced]
                 typed = " ".join(word.text for word in replaced)
                 because = because or sentence("WHY_SAME_MEANING", word=typed, form=translation.other)
-        for met, matching in zip(partial.classes, of_classes, strict=True):
+        for (key, _match), matching in zip(classes, of_classes, strict=True):
             if number in matching and missing and because is None:
-                because = describe_class(met.key, finder)
+                because = describe_class(key, finder)
         lacks[number] = Lack(tuple(word.text for word in missing), because)
     return lacks
 

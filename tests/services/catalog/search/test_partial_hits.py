@@ -131,7 +131,7 @@ def test_another_language_and_the_class_bring_records_in_and_say_why(shelf: Libr
     assert because == [
         "“beternak ayam” means the same as “chicken farming”",
         "Is in class 636.5 Chickens and poultry",
-        "Is in class 636.5 Chickens and poultry",
+        "Is in class 636 Livestock and pets",
     ]
 
 
@@ -143,6 +143,13 @@ def test_reasons_name_the_class_and_the_words_of_the_same_meaning(sample_library
         "“beternak ayam” means the same as “chicken farming”",
     }
     assert sum(reasons.values()) == pytest.approx(hit.score, rel=0.01)
+
+
+def test_words_of_the_table_are_known_though_no_record_has_them(sample_library: Library) -> None:
+    result = sample_library.find("quantum physics")
+    assert titles(result)[0].startswith("Fisika")
+    assert result.hits[0].lacks == ("quantum",)
+    assert sample_library.find("kriptografi kuantum").total == 0
 
 
 def test_a_word_of_the_table_is_not_corrected(shelf: Library) -> None:
