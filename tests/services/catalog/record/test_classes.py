@@ -81,4 +81,4 @@ def test_the_main_classes_have_captions() -> None:
         assert caption_text is not None
         assert caption_text.id
         assert caption_text.en
-    assert caption("class", "81") is None
+    assert caption("class", "8111") is None
