@@ -15,7 +15,7 @@ from services.catalog.browse import headings
 from services.catalog.importing import backfill, regrouping
 from services.catalog.index.indexer import run
 from services.catalog.index.installation import open_index
-from services.catalog.inventory import states
+from services.catalog.inventory import fast_adds, states
 from services.catalog.query_log import forget_searches
 from services.catalog.search.fallback import ENGINE_DOWN
 from services.catalog.settings import CatalogSettings
@@ -51,6 +51,11 @@ def complete_records(resources: Resources, stop: threading.Event) -> None:
 def follow_rules(resources: Resources, stop: threading.Event) -> None:
     """Update holdings after a change of the lending rules."""
     states.follow_rules(resources.database, system("lending_rules"), stop)
+
+
+def delete_empty_fast_adds(resources: Resources, stop: threading.Event) -> None:
+    """Delete brief records of desks whose item an import has taken to its own record."""
+    fast_adds.delete_empty_records(resources.database, system("fast_adds"), stop)
 
 
 def delete_unused_headings(resources: Resources, _stop: threading.Event) -> None:

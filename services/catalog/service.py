@@ -66,6 +66,9 @@ SERVICE = Service(
             at_start=True,
         ),
         Job(
+            name="fast_adds", run="services.catalog.jobs:delete_empty_fast_adds", lease="fast_adds", every_seconds=3_600
+        ),
+        Job(
             name="headings", run="services.catalog.jobs:delete_unused_headings", lease="headings", every_seconds=86_400
         ),
     ),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +13,13 @@ from sqlalchemy.orm import Session
 
 from chassis import audit, clock
 from chassis.context import Context
+from chassis.db import Database
 from chassis.errors import Invalid, NotFound
 from chassis.ids import new_id, parse_id
 from chassis.sql import insert_ignore
 from rangkiang.catalog.v1.events_pb2 import ItemCopy
 from services.catalog.importing.decode import incoming_of
+from services.catalog.importing.deletion import delete_in_batches
 from services.catalog.importing.upsert import open_target, put_holdings, upsert_batch
 from services.catalog.inventory.copies import copy_of_item
 from services.catalog.inventory.edits import read_barcode, refuse_taken_barcode
@@ -28,8 +32,8 @@ from services.catalog.tables import Branch, GoneItem, Institution, Item, Record,
 from services.catalog.texts import without_controls
 
 LONGEST_TITLE, LONGEST_AUTHOR = 500, 200
-# Control numbers of brief records begin so.
-PREFIX = "DESK"
+# Control numbers of brief records, and codes of their sources, begin so.
+PREFIX, SOURCE = "DESK", "desk:"
 
 
 def fast_add(
@@ -74,6 +78,30 @@ def fast_add(
     return copy_of_item(session, item_id=str(item_id), barcode="", institution_id="")
 
 
+def delete_empty_records(database: Database, context: Context, stop: threading.Event) -> int:
+    """Delete brief records whose item an import has taken to its own record. Returns their number.
+
+    emits  RecordsChanged
+    """
+    count = 0
+    with database.reading(context) as session:
+        empty = ~select(Item.id).where(Item.record_number == Record.number).exists()
+        query = (
+            select(Source.code, Record.number)
+            .join(Source, Source.id == Record.source_id)
+            .where(Source.code.startswith(SOURCE), Record.deleted_at.is_(None), empty)
+            .order_by(Source.code, Record.number)
+        )
+        rows = session.execute(query).all()
+    for code, group in groupby(rows, key=lambda row: row.code):
+        if stop.is_set():
+            break
+        numbers = [row.number for row in group]
+        act = f"fast-adds:{new_id()}"
+        count += delete_in_batches(database, context, numbers, source=code, at=clock.now(), act=act).records
+    return count
+
+
 def _text(text: str, field: str, longest: int) -> str:
     cleaned = " ".join(text.split())
     if len(cleaned) > longest or without_controls(cleaned) != cleaned:
@@ -94,7 +122,7 @@ def _add_record(
 ) -> UUID:
     """Add a brief record to the source of the institution's desks."""
     code = session.scalars(select(Institution.code).where(Institution.id == institution_id)).one()
-    source = f"desk:{code}"
+    source = f"{SOURCE}{code}"
     row = {"id": new_id(), "institution_id": institution_id, "code": source}
     insert_ignore(session, Source, [row], key=("code",))
     target = open_target(session, source=source, institution=code)
@@ -131,7 +159,7 @@ def _add_item(
         "position": 0 if last is None else last + 1,
         "is_fast_add": True,
         **dict.fromkeys(("call_number", "collection", "material", "copy"), ""),
-        **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces", "access"), ""),
+        **dict.fromkeys(("call_sort", "room", "enumeration", "chronology", "pieces"), ""),
     }
     copy = copy_json(item_id, columns, record_id=record.id, facts=facts_of_packed(record.marc))
     if gone is not None:

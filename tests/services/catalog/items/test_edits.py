@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import Any
 from uuid import UUID
@@ -10,11 +11,11 @@ import pytest
 from sqlalchemy import select
 
 from chassis.audit import acts
-from chassis.context import READER, Context
+from chassis.context import READER, Context, system
 from chassis.db import Database
 from chassis.errors import Error
 from services.catalog.inventory.edits import EditedItem, change_item, get_item, list_fast_adds
-from services.catalog.inventory.fast_adds import fast_add
+from services.catalog.inventory.fast_adds import delete_empty_records, fast_add
 from services.catalog.tables import IndexQueue, Institution, Item, Record
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -61,6 +62,23 @@ def test_a_desk_adds_an_item_and_its_brief_record(database: Database, caller: Co
     assert b'"available":1' in record.holdings
     assert b"Fuadi" in record.brief
     assert audited == [("catalog.fast_add", added.id, "account-1")]
+
+
+def test_a_brief_record_goes_when_an_import_has_taken_its_item(
+    database: Database, caller: Context, import_: Importer
+) -> None:
+    taken, kept = (add(database, caller, barcode=code, title=f"Kaba {code}") for code in ("N", "M"))
+    stop = threading.Event()
+    assert delete_empty_records(database, system("test"), stop) == 0
+    import_([book("2", "Kaba", items=[("PST", "N")])])
+    assert delete_empty_records(database, system("test"), stop) == 1
+    assert delete_empty_records(database, system("test"), stop) == 0
+    assert str(ids(database)["N"]) == taken.id
+    with database.reading(READER) as session:
+        deleted = dict(session.execute(select(Record.id, Record.deleted_at)).all())
+        record = session.scalars(select(Record).where(Record.id == UUID(taken.record_id))).one()
+        assert session.get(IndexQueue, record.number) is not None
+    assert [deleted[UUID(item.record_id)] is None for item in (taken, kept)] == [False, True]
 
 
 def test_a_fast_add_stays_with_its_record_until_an_import_has_its_barcode(
