@@ -145,7 +145,7 @@ def _load(folder: Path, environment: Mapping[str, str], arguments: argparse.Name
     _command(environment, "institutions", "load", str(institutions))
     file = folder / "records.mrc"
     file.write_bytes(b"".join(iso2709.encode(record) for record in generate.records(arguments.records)))
-    _command(environment, "import", str(file), "--source", "BENCH", "--institution", CODE)
+    _command(environment, "import", str(file), "--source", "BENCH", "--new-source", "--institution", CODE)
     print(f"imported {arguments.records:,} records in {time.perf_counter() - start:.0f} s", flush=True)
 
 
@@ -225,7 +225,7 @@ def _importing(folder: Path, edition: Edition, records: int) -> Iterator[None]:
     file = folder / "other.mrc"
     others = generate.records(records, seed=generate.SEED + 7)
     file.write_bytes(b"".join(iso2709.encode(record).replace(b"BENCH", b"OTHER") for record in others))
-    command = [*RANGKIANG, "import", str(file), "--source", "OTHER", "--institution", CODE]
+    command = [*RANGKIANG, "import", str(file), "--source", "OTHER", "--new-source", "--institution", CODE]
     process = subprocess.Popen(command, env=edition.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     time.sleep(3)
     try:
