@@ -95,10 +95,11 @@ def _feed(
     put(element, "opensearch:totalResults", str(reply.total))
     put(element, "opensearch:itemsPerPage", str(question.limit))
     put(element, "opensearch:Query", role="request", searchTerms=question.query or "*")
-    for hit, date in zip(reply.hits, dates, strict=True):
-        _put_entry(element, request, hit, date)
+    # Elements of other namespaces come before the entries (RFC 4287 §4.1.1).
     for record, date in zip(deleted, deletions, strict=True):
         put(element, "at:deleted-entry", ref=f"urn:uuid:{record.id}", when=date)
+    for hit, date in zip(reply.hits, dates, strict=True):
+        _put_entry(element, request, hit, date)
     return element
 
 
