@@ -69,7 +69,7 @@ def titles(result: SearchResult) -> list[str]:
         ("robohnya sur", "Robohnya surau kami"),
         ("tigers minangkabau", "The tigers of Minangkabau"),
         ("judul:kemarau", "Kemarau"),
-        ("navis a a", "Robohnya surau kami"),
+        ("navis a a", "Kemarau"),
         ("navis kemarau", "Kemarau"),
         ("penulis:rusli", "Sitti Nurbaya"),
         ("hadler bahasa:inggris", "The tigers of Minangkabau"),
