@@ -162,13 +162,23 @@ def traceparent() -> str:
     return carrier.get("traceparent", "")
 
 
+_ADDRESSES = frozenset(("http.url", "http.target", "url.full", "url.path", "url.query"))
+
+
 def watch_app(app: Any) -> None:
     """Make a span of each HTTP request of this Starlette or FastAPI application; does nothing without tracing."""
     if _tracer is None:
         return
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
-    FastAPIInstrumentor.instrument_app(app, tracer_provider=_provider, exclude_spans=["receive", "send"])
+    def remove_address(span: Any, _scope: Any) -> None:
+        # Readers type phone numbers into search boxes, and one-time links are paths. The route stays.
+        for name in _ADDRESSES.intersection(span.attributes or ()):
+            span.set_attribute(name, "")
+
+    FastAPIInstrumentor.instrument_app(
+        app, server_request_hook=remove_address, tracer_provider=_provider, exclude_spans=["receive", "send"]
+    )
 
 
 def watch_sql(engine: Any, listen: Callable[[Any, str, Callable[..., None]], None]) -> None:
