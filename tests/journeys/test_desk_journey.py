@@ -68,7 +68,7 @@ def sign_in(page: Page, user: str) -> None:
 
 def test_a_day_at_the_desk(library: Library, office: Office, browser: Browser) -> None:
     library.put([book("1", "Opal hitam dari Banten", items=[("PST", code) for code in ITEMS])], source="OPAL")
-    record = library.only_id("opal hitam")
+    record = library.only_id("opal")
     user = f"petugas-{uuid.uuid4().hex[:8]}"
     link = office.post("/staff", {"user": user, "name": "Budi Santoso", "roles": ["manager"]})["link"]
     desk = office.open(browser, link)
