@@ -167,7 +167,7 @@ def test_a_prefix_gets_suggestions(library: Library) -> None:
 def test_a_script_in_a_title_is_text_everywhere(library: Library) -> None:
     title = "<script>alert('obsidian')</script> & \"obsidian\" <b>hitam</b>"
     library.put([book("1", title, subjects=["<script>alert(2)</script>"], items=[("PST", "OB1")])], source="SKRIP")
-    record_id = library.only_id("obsidian hitam")
+    record_id = library.only_id("obsidian")
     for path in ("/search?q=obsidian", f"/records/{record_id}", "/search?q=<script>alert(3)</script>", "/"):
         page = library.page(path)
         assert "<script>alert" not in page, path
