@@ -23,6 +23,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, overload
 
+from chassis.redaction import redact_facts
 from chassis.sentences import LocalText, fill
 
 
@@ -65,6 +66,7 @@ class Error(Exception):
 
     grpc_code: ClassVar[str] = "INTERNAL"
     http_status: ClassVar[int] = 500
+    repeats_input: ClassVar[bool] = False  # facts are what the caller typed, which may be a NIK in the wrong field
 
     @overload
     def __init__(self, reason: str, /, **facts: Any) -> None: ...
@@ -72,6 +74,9 @@ class Error(Exception):
     def __init__(self, /, *, refusals: Sequence[Refusal]) -> None: ...
     def __init__(self, reason: str = "", /, *, refusals: Sequence[Refusal] = (), **facts: Any) -> None:
         self.refusals = tuple(refusals) or (Refusal(reason, **facts),)
+        if self.repeats_input:
+            for refusal in self.refusals:
+                refusal.facts = redact_facts(refusal.facts)
         super().__init__(self.reason)
 
     @property
@@ -98,6 +103,7 @@ class Error(Exception):
 class Invalid(Error):
     grpc_code = "INVALID_ARGUMENT"
     http_status = 400
+    repeats_input = True
 
 
 class Unauthenticated(Error):
@@ -113,6 +119,7 @@ class Forbidden(Error):
 class NotFound(Error):
     grpc_code = "NOT_FOUND"
     http_status = 404
+    repeats_input = True
 
 
 class Gone(NotFound):

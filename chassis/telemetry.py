@@ -12,9 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from textwrap import indent
+from traceback import format_tb
 from typing import Any
 
 from chassis import metrics
+from chassis.errors import Error
 from chassis.output import LAYOUT, hide_passwords, json_text, visible
 from chassis.settings import DEFAULT_SECRETS, Settings
 from chassis.urls import password_of
@@ -141,8 +143,30 @@ def _span(
         context=None if parent is None else _trace_context(parent),
         kind=trace.SpanKind[kind.upper()],
         attributes={key.replace("_", "."): value for key, value in attributes.items()},
-    ):
-        yield
+        record_exception=False,
+        set_status_on_exception=False,
+    ) as current:
+        try:
+            yield
+        except Exception as problem:
+            _record(current, problem)
+            raise
+
+
+def _record(current: Any, problem: Exception) -> None:
+    """Record an exception in a span without its message: it may repeat what somebody typed."""
+    from opentelemetry.trace import StatusCode
+
+    kind = type(problem)
+    description = kind.__name__
+    attributes = {"exception.type": f"{kind.__module__}.{kind.__qualname__}"}
+    if isinstance(problem, Error):
+        attributes["rangkiang.reasons"] = ", ".join(refusal.reason for refusal in problem.refusals)
+        description += f": {attributes['rangkiang.reasons']}"
+    else:
+        attributes["exception.stacktrace"] = "".join(format_tb(problem.__traceback__))
+    current.add_event("exception", attributes)
+    current.set_status(StatusCode.ERROR, description)
 
 
 def _trace_context(carrier: Mapping[str, str]) -> Any:

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from chassis import ids
 from chassis.errors import Error, Invalid
+from chassis.redaction import redact_address
 
 log = logging.getLogger(__name__)
 
@@ -142,7 +143,7 @@ class RequestGuard:
                 receive = _limit_body(scope, receive)
             await self.app(scope, receive, send_with_headers)
         except Exception:
-            log.exception("request_failed", extra={"request_id": request_id, "path": scope["path"]})
+            log.exception("request_failed", extra={"request_id": request_id, "path": redact_address(scope["path"])})
             if status:
                 raise
             await self._refuse(Request(scope), unexpected())(scope, receive, send_with_headers)

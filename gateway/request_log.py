@@ -13,6 +13,7 @@ from typing import Any
 from starlette.types import Scope
 
 from chassis import metrics, telemetry
+from chassis.redaction import redact_address
 from chassis.settings import Settings
 from gateway.settings import GatewaySettings
 
@@ -67,13 +68,13 @@ class RequestLog:
             "request_id": scope["state"]["request_id"],
             "method": scope["method"],
             # The address of a one-time link is its secret.
-            "path": route if "{link}" in route else scope["path"],
+            "path": route if "{link}" in route else redact_address(scope["path"]),
             "route": route,
             "status": status,
             "ms": round(seconds * 1000, 2),
         }
         if "queries" in self._details:
-            fields["query"] = scope["query_string"].decode("latin-1")
+            fields["query"] = redact_address(f"?{scope['query_string'].decode('latin-1')}")[1:]
         if "addresses" in self._details:
             fields["address"] = (scope.get("client") or ("",))[0]
         access_log.info("request", extra=fields)

@@ -8,7 +8,9 @@ from urllib.parse import urlencode
 from pydantic import Field
 from starlette.requests import Request
 
+from chassis.redaction import redact
 from gateway.api.queries import FACETS, OneOf, QueryModel, SearchQuery, read_query
+from rangkiang.catalog.v1 import catalog_pb2 as wire
 
 Params = dict[str, list[str]]
 
@@ -31,6 +33,23 @@ def read_page(request: Request, model: type[QueryModel]) -> Params:
 def first_value(params: Params, name: str, default: str = "") -> str:
     values = params.get(name, ())
     return values[0] if values else default
+
+
+def for_links(params: Params, *, has_hits: bool) -> Params:
+    """Return the search as links of its page have it: without a NIK, telephone number or e-mail address.
+
+    has_hits  records have all that was typed, so it is no personal value but a barcode or the like, and stays
+    """
+    if has_hits:
+        return params
+    typed = first_value(params, "q")
+    redacted = redact(typed)
+    return params if redacted == typed else {**params, "q": [redacted]}
+
+
+def has_all_words(reply: wire.SearchReply) -> bool:
+    """Return True when records have all that the reader typed, as it was typed."""
+    return reply.total > 0 and not reply.relaxed and not reply.corrected
 
 
 def search_parameters(params: Params) -> list[tuple[str, str]]:

@@ -14,7 +14,16 @@ from chassis.errors import NotFound
 from gateway.api.queries import FACETS, OneOf, WholeNumber
 from gateway.clients import call, catalog
 from gateway.negotiation import language
-from gateway.web.addresses import PageQuery, Params, address, first_value, read_page, search_parameters
+from gateway.web.addresses import (
+    PageQuery,
+    Params,
+    address,
+    first_value,
+    for_links,
+    has_all_words,
+    read_page,
+    search_parameters,
+)
 from gateway.web.hits import local_text
 from gateway.web.rendering import page
 from gateway.web.texts import Wording, wording
@@ -44,7 +53,7 @@ async def filters(request: Request) -> Response:
         query=first_value(params, "q"), filters=filters_of(params), facets=SHOWN_FACETS, limit=1
     )
     reply = await call(request, catalog(request).Search, question)
-    facets = facet_data(reply.facets, params, wording(language(request)))
+    facets = facet_data(reply.facets, for_links(params, has_hits=has_all_words(reply)), wording(language(request)))
     return page(request, "filters.html", filters=facets, total=reply.total, drawer_open=False)
 
 
@@ -68,9 +77,10 @@ async def values(request: Request) -> Response:
             limit=VALUES_A_PAGE,
         ),
     )
+    links = for_links(params, has_hits=bool(reply.values))
 
     def at(start: int, by: str) -> str:
-        pairs = [*search_parameters(params), ("order", by), *([("offset", str(start))] if start else [])]
+        pairs = [*search_parameters(links), ("order", by), *([("offset", str(start))] if start else [])]
         return f"/search/facets/{facet}?{urlencode(pairs)}"
 
     words, after = wording(language(request)), offset + VALUES_A_PAGE
@@ -79,9 +89,9 @@ async def values(request: Request) -> Response:
         "facet.html",
         query=first_value(params, "q"),
         facet=facet,
-        values=[_value(facet, value, params, words) for value in reply.values],
+        values=[_value(facet, value, links, words) for value in reply.values],
         total=reply.total,
-        back=address(params, opened=True),
+        back=address(links, opened=True),
         orders=[(name, at(0, name), name == order) for name in ORDERS],
         previous=at(max(0, offset - VALUES_A_PAGE), order) if offset else None,
         next=at(after, order) if reply.more and after <= FURTHEST_OFFSET else None,

@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from chassis.errors import Error
+from chassis.redaction import redact_address
 from gateway import problems, sessions
 from gateway.links import absolute_url
 from gateway.negotiation import LANGUAGE_COOKIE, LANGUAGES, language
@@ -148,16 +149,16 @@ def saving(request: Request) -> bool:
 
 
 def here(request: Request) -> str:
-    """Return this page's path and query, to return to."""
+    """Return this page's path and query, to return to; without a NIK or the like that the reader searched for."""
     query = request.url.query
     path = "/" + request.url.path.lstrip("/")  # a browser reads // at the beginning as the name of another host
-    return f"{path}?{query}" if query else path
+    return redact_address(f"{path}?{query}" if query else path)
 
 
 def _in_language(request: Request, lang: str) -> str:
     """Return this page's URL in another language."""
     rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
-    return f"/{request.url.path.lstrip('/')}?{urlencode([*rest, ('lang', lang)])}"
+    return redact_address(f"/{request.url.path.lstrip('/')}?{urlencode([*rest, ('lang', lang)])}")
 
 
 def remember(request: Request, response: Response, name: str, value: str) -> None:

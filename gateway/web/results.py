@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.redaction import redact
 from gateway import query_log
 from gateway.api.queries import FACETS, SORTS, SuggestQuery, read_query
 from gateway.clients import call, catalog
@@ -15,7 +16,18 @@ from gateway.links import absolute_url
 from gateway.negotiation import language
 from gateway.partners.coins import title_of
 from gateway.web import preferences
-from gateway.web.addresses import YES, PageQuery, Params, address, first_value, read_page, search_parameters, toggle
+from gateway.web.addresses import (
+    YES,
+    PageQuery,
+    Params,
+    address,
+    first_value,
+    for_links,
+    has_all_words,
+    read_page,
+    search_parameters,
+    toggle,
+)
 from gateway.web.filters import SHOWN_FACETS, chips, facet_data, filters_of
 from gateway.web.hits import hit, local_text, shelves
 from gateway.web.rendering import page
@@ -36,7 +48,8 @@ async def results(request: Request) -> Response:
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in params for facet in FACETS)
     reply = await call(request, catalog(request).Search, _question(request, params, facets=with_filters))
-    filters = facet_data(reply.facets, params, words) if with_filters else None
+    links = for_links(params, has_hits=has_all_words(reply))
+    filters = facet_data(reply.facets, links, words) if with_filters else None
     hits = [
         {**entry, "coins": title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))}
         for entry in (hit(result, words.language) for result in reply.hits)
@@ -56,38 +69,39 @@ async def results(request: Request) -> Response:
         complete=reply.complete,
         shelves=shelves(hits),
         first_page=first,
-        first=address(params),
-        next=address(params, cursor=reply.next, opened=with_filters) if reply.next else None,
+        first=address(links),
+        # A cursor belongs to the words of its search.
+        next=address(params, cursor=reply.next, opened=with_filters) if reply.next and links is params else None,
         changed=reply.changed,
         degraded=reply.degraded,
         read_as_words=reply.read_as_words,
         understood=reply.understood,
         did_you_mean=reply.did_you_mean,
-        meant=address({**params, "q": [reply.did_you_mean]}),
+        meant=address({**links, "q": [redact(reply.did_you_mean)]}),
         corrected=reply.corrected,
         relaxed=reply.relaxed,
-        help=_help(reply.help, params, words) if reply.HasField("help") else None,
+        help=_help(reply.help, links, words) if reply.HasField("help") else None,
         sorts=[
             (
                 name,
-                address({**params, "sort": [name]}, opened=with_filters),
+                address({**links, "sort": [name]}, opened=with_filters),
                 name == (first_value(params, "sort") or SORTS[0]),
             )
             for name in SORTS
         ],
         switches=[
-            (name, address(toggle(params, name), opened=with_filters), params.get(name) == list(YES))
+            (name, address(toggle(links, name), opened=with_filters), params.get(name) == list(YES))
             for name in ("by_work", "explain")
         ],
         explained=first_value(params, "explain") == "true",
         filters=filters,
         drawer_open=opened,
-        chips=chips(params, filters or [], words),
-        without_filters=address({name: values for name, values in params.items() if name not in FACETS}),
-        filters_address=address(params, opened=True),
-        filters_fragment=address(params, path="/search/filters"),
-        feed=address(params, path="/search.atom"),
-        saved=address(params),
+        chips=chips(links, filters or [], words),
+        without_filters=address({name: values for name, values in links.items() if name not in FACETS}),
+        filters_address=address(links, opened=True),
+        filters_fragment=address(links, path="/search/filters"),
+        feed=address(links, path="/search.atom"),
+        saved=address(links),
         searched=bool(search_parameters(params)),
     )
 
@@ -121,7 +135,7 @@ def _help(help_reply: browsing_pb2.Help, params: Params, words: Wording) -> dict
     return {
         "failed": list(help_reply.failed),
         "without": [
-            (alternative.query, address({**params, "q": [alternative.query]}), alternative.total)
+            (alternative.query, address({**params, "q": [redact(alternative.query)]}), alternative.total)
             for alternative in help_reply.without
         ],
         "without_filters": (address(without), help_reply.without_filters) if help_reply.without_filters else None,

@@ -26,7 +26,7 @@ from sqlalchemy import text
 from chassis import rpc, telemetry
 from chassis.context import READER
 from chassis.db import Database
-from chassis.errors import Unavailable
+from chassis.errors import NotFound, Unavailable
 from chassis.rpc import inproc
 from chassis.rpc.client import aio_channel
 from chassis.rpc.server import Server
@@ -118,6 +118,25 @@ def test_a_refused_statement_ends_its_span_as_an_error(spans: InMemorySpanExport
     database.close()
     [span] = [span for span in spans.get_finished_spans() if span.name == "SELECT"]
     assert span.status.status_code.name == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("problem", "description"),
+    [(NotFound("MEMBER_NOT_FOUND", id="Siti"), "NotFound: MEMBER_NOT_FOUND"), (KeyError("Siti"), "KeyError")],
+)
+def test_a_span_names_an_exception_without_its_message(
+    spans: InMemorySpanExporter, problem: Exception, description: str
+) -> None:
+    with pytest.raises(type(problem)), telemetry.span("act"):
+        raise problem
+    [span] = spans.get_finished_spans()
+    assert (span.status.status_code.name, span.status.description) == ("ERROR", description)
+    [event] = span.events
+    assert event.attributes is not None
+    assert str(event.attributes["exception.type"]).endswith(type(problem).__name__)
+    assert "Siti" not in span.to_json()
+    if not isinstance(problem, NotFound):
+        assert "test_telemetry.py" in str(event.attributes["exception.stacktrace"])
 
 
 def test_a_statement_outside_a_trace_is_not_traced(spans: InMemorySpanExporter, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ SEALED = {
 }
 GUARDIAN_PHONE, NEW_PHONE = "0813 9981 4427", "0852 6417 9932"
 REQUEST, ANSWER = "Pindah ke Gang Qzenanga 7719", "Sudah: Gang Qzenanga nomor 7719 B"
-WRONG_NIK, WRONG_PASSWORD = "13720145098712", "perahu salah 9917"
+WRONG_NIK, WRONG_PASSWORD = "137206450981276", "perahu salah 9917"
 # Never in the clear anywhere outside of replies to those who may see them.
 SECRETS = (
     *SEALED.values(), GUARDIAN_PHONE, NEW_PHONE, "Qzenanga", WRONG_NIK, WRONG_PASSWORD, PASSWORD,
@@ -79,7 +79,7 @@ class Wanted:
     def find(self, content: bytes | str, where: str) -> set[tuple[str, str]]:
         """Return (what, where) of every text that the content has."""
         plain = content.encode() if isinstance(content, str) else content
-        haystack = plain + b"\n" + plain.lower()
+        haystack = plain + b"\n" + plain.decode(errors="replace").lower().encode()
         return {(secret, where) for form, secret in self.texts.items() if form in haystack}
 
 
@@ -133,6 +133,11 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     send("POST", "/members", new)
     send("POST", "/members", {**new, "nik": WRONG_NIK, "phone": WRONG_NIK, "email": WRONG_NIK, "birth_date": WRONG_NIK})
     send("POST", "/members", {**new, "surprise": SEALED["nik"]})
+    send("POST", f"/members/{SEALED['nik']}/blocks", {"reason": SEALED["phone"]})
+    send("POST", f"{path}/blocks", {"reason": SEALED["phone"]})
+    for kind in ("members", "records", "staff", "items"):
+        for name in ("nik", "phone", "email"):
+            send("GET", f"/{kind}/{quote(SEALED[name])}")
     send("PATCH", path, {"phone": NEW_PHONE}, **{"If-Match": '"1"'})
     send("PATCH", path, {"phone": SEALED["phone"]}, **{"If-Match": '"1"'})
     for name in ("nik", "phone", "email"):
@@ -156,6 +161,8 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PST"}
     eventually(lambda: send("POST", "/check-outs", lend).get("loan"), seconds=20)
     send("POST", "/check-outs", {**lend, "member": SEALED["nik"]})
+    send("POST", "/check-outs", {**lend, "item": SEALED["email"], "member": SEALED["phone"]})
+    send("POST", "/check-ins", {"item": SEALED["nik"], "branch": "PST"})
     send("POST", "/check-ins", {"item": "RAHASIA01", "branch": "PST"})
     return member
 
@@ -203,13 +210,15 @@ def on_pages(driver: Driver, member: dict[str, Any]) -> str:
             reader.open(f"/search?q={quote_plus(typed)}")
             driver.http.get("/search", params={"q": typed})
         reader.open(f"/search?q={MARK}+{SEALED['nik']}")
+        # Hits with a part of the words.
+        reader.open(f"/search?q=qrahasiaz+silungkang+{SEALED['nik']}&filters=open")
+        assert "Qrahasiaz" in reader.text
     return link.rpartition("/")[2]
 
 
 wanted = Wanted()
 
 
-@pytest.mark.xfail(reason="spans still have what was typed into searches; where from is not known yet", strict=False)
 @pytest.mark.timeout(600)
 def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
     library = driver.library
@@ -236,8 +245,6 @@ def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
     for error in driver.errors:
         found |= wanted.find(error, "error or command")
     for address in driver.addresses:
-        if "q=" in address:  # keeps what the reader typed into the box of the catalogue
-            continue
         found |= wanted.find(address, "address on a page")
     # The last batch of searches comes within ten seconds.
     eventually(

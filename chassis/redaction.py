@@ -1,0 +1,67 @@
+"""Removes what may be personal data from texts that somebody typed: NIK, telephone numbers, e-mail addresses.
+
+Errors, logs and links repeat typed texts, such as a code that no object has. A NIK that somebody typed or scanned into
+the wrong field must not appear there. Barcodes, card numbers, ISBNs and ids stay: the desk has to read them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, quote, unquote, urlencode
+
+HIDDEN = "…"
+# Not inside a word, an id, a decimal or a path. Every repetition has a bound: texts come from strangers.
+_BEGIN, _END = r"(?<![\w/.+-])", r"(?![\w-])"
+_MAIL = re.compile(r"(?<![\w.%+/:-])[\w.%+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8}")
+# A NIK has 16 digits; one forgotten or doubled leaves it readable.
+_LONG_NUMBER = re.compile(rf"{_BEGIN}[0-9]{{15,17}}{_END}")
+_DIVIDED_NIK = re.compile(rf"{_BEGIN}[0-9](?:[ .-]?[0-9]){{15}}{_END}")
+_SEPARATORS = r"[ ()./-]{0,2}"
+_PHONE = re.compile(
+    rf"(?<![\w/.-])(?:\+[0-9](?:{_SEPARATORS}[0-9]){{7,14}}|62[ -]?8(?:{_SEPARATORS}[0-9]){{7,11}}"
+    rf"|0[2-9](?:{_SEPARATORS}[0-9]){{7,11}}){_END}"
+)
+_NO_DIGIT = re.compile(r"[^0-9]")
+
+
+def redact(text: str) -> str:
+    """Return the text with `…` in place of each NIK, telephone number and e-mail address.
+
+    Telephone numbers begin with +, 62 8 or 0 and another digit than 0 and 1; an ISBN-10 with its check digit stays.
+    """
+    if "@" in text:
+        text = _MAIL.sub(HIDDEN, text)
+    if not any(character.isdigit() for character in text):
+        return text
+    text = _LONG_NUMBER.sub(HIDDEN, text)
+    text = _DIVIDED_NIK.sub(lambda number: HIDDEN if _is_nik(number.group()) else number.group(), text)
+    return _PHONE.sub(lambda number: number.group() if _is_isbn_10(number.group()) else HIDDEN, text)
+
+
+def redact_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts of a refusal with their texts redacted; other values stay."""
+    return {name: redact(value) if isinstance(value, str) else value for name, value in facts.items()}
+
+
+def redact_address(address: str) -> str:
+    """Return a path with its query, each part and each value redacted; the same address when nothing was."""
+    path, mark, query = address.partition("?")
+    parts = [unquote(part) for part in path.split("/")]
+    if parts != (redacted := [redact(part) for part in parts]):
+        path = "/".join(quote(part) for part in redacted)
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if pairs != (redacted_pairs := [(name, redact(value)) for name, value in pairs]):
+        query = urlencode(redacted_pairs)
+    return path + mark + query
+
+
+def _is_nik(text: str) -> bool:
+    """Return True for a NIK in groups: digits 7 to 10 are day (of women plus 40) and month of birth."""
+    digits = _NO_DIGIT.sub("", text)
+    return int(digits[6:8]) % 40 in range(32) and 1 <= int(digits[8:10]) <= 12
+
+
+def _is_isbn_10(text: str) -> bool:
+    return len(text) == 10 and sum((10 - at) * int(digit) for at, digit in enumerate(text) if digit.isdigit()) % 11 == 0
