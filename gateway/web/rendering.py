@@ -104,6 +104,8 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
     lang = language(request)
     words = wording(lang)
     session = sessions.session_of(request)
+    # Where records have all that was typed, it is no personal value but a barcode or the like.
+    shown = str if facts.get("has_all_words") else redact_address
     return (
         _templates.get_template(template)
         .render(
@@ -114,7 +116,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             code=words.code,
             decimal=words.decimal,
             language=lang,
-            this_page=here(request),
+            this_page=shown(_address(request)),
             absolute=partial(absolute_url, request),
             saving=saving(request),
             day=words.day,
@@ -123,7 +125,7 @@ def _render(request: Request, template: str, facts: dict[str, Any]) -> bytes:
             desk_links=_desk_links(session.account.scopes) if session else (),
             here_path=request.url.path,
             has_local_authority=request.app.state.authority is not None,
-            other_languages=[(other, _in_language(request, other)) for other in LANGUAGES if other != lang],
+            other_languages=[(other, shown(_in_language(request, other))) for other in LANGUAGES if other != lang],
         )
         .encode()
     )
@@ -150,15 +152,19 @@ def saving(request: Request) -> bool:
 
 def here(request: Request) -> str:
     """Return this page's path and query, to return to; without a NIK or the like that the reader searched for."""
+    return redact_address(_address(request))
+
+
+def _address(request: Request) -> str:
     query = request.url.query
     path = "/" + request.url.path.lstrip("/")  # a browser reads // at the beginning as the name of another host
-    return redact_address(f"{path}?{query}" if query else path)
+    return f"{path}?{query}" if query else path
 
 
 def _in_language(request: Request, lang: str) -> str:
     """Return this page's URL in another language."""
     rest = [(key, value) for key, value in request.query_params.multi_items() if key not in ("lang", "hit")]
-    return redact_address(f"/{request.url.path.lstrip('/')}?{urlencode([*rest, ('lang', lang)])}")
+    return f"/{request.url.path.lstrip('/')}?{urlencode([*rest, ('lang', lang)])}"
 
 
 def remember(request: Request, response: Response, name: str, value: str) -> None:

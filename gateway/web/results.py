@@ -48,7 +48,8 @@ async def results(request: Request) -> Response:
     opened = request.query_params.get("filters") == "open"
     with_filters = opened or any(facet in params for facet in FACETS)
     reply = await call(request, catalog(request).Search, _question(request, params, facets=with_filters))
-    links = for_links(params, has_hits=has_all_words(reply))
+    is_found = has_all_words(reply)
+    links = for_links(params, has_hits=is_found)
     filters = facet_data(reply.facets, links, words) if with_filters else None
     hits = [
         {**entry, "coins": title_of(entry, address=absolute_url(request, f"/records/{entry['id']}"))}
@@ -63,6 +64,7 @@ async def results(request: Request) -> Response:
         "results.html",
         query=first_value(params, "q"),
         total=reply.total,
+        has_all_words=is_found,
         hits=hits,
         complete_hits=[entry for entry in hits if not entry["is_partial"]],
         partial_hits=[entry for entry in hits if entry["is_partial"]],

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, unquote
 
 import httpx
 import pytest
@@ -110,6 +111,23 @@ def test_a_search_has_an_address_and_a_feed(http: httpx.Client) -> None:
     assert "http" in html
     assert "/search.atom?q=surau&amp;language=ind" in html
     assert f"{str(http.base_url).rstrip('/')}/search?q=surau&amp;language=ind</p>" in html
+
+
+@pytest.mark.parametrize("typed", ["1371031502900001", "081234567890", "siti@contoh.id"])
+def test_a_nik_phone_or_mail_without_hits_is_in_no_link_of_its_page(http: httpx.Client, typed: str) -> None:
+    html = http.get("/search", params={"q": f"surau {typed}", "language": "ind"}).text
+    addresses = re.findall(r'(?:href|src|action|hx-get|content)="([^"]*/search[^"]*)"', html)
+    addresses += re.findall(r'href="([^"]*back=[^"]*)"', html)
+    assert len(addresses) > 5
+    # `back` is an address in an address.
+    assert not [address for address in addresses if typed in unquote(unquote(address))]
+    assert "/search?q=surau+%E2%80%A6&language=ind&lang=en" in links(html)
+
+
+def test_a_barcode_with_hits_stays_in_the_links_of_its_page(http: httpx.Client, catalog: FakeCatalog) -> None:
+    catalog.books = (replace(BOOKS[0], summary="081234567890"),)
+    addresses = links(http.get("/search?q=081234567890").text)
+    assert {"/search?q=081234567890&filters=open", "/search?q=081234567890&lang=en"} <= set(addresses)
 
 
 def test_each_hit_has_its_coins(http: httpx.Client) -> None:
