@@ -124,8 +124,10 @@ def test_a_nik_phone_or_mail_without_hits_is_in_no_link_of_its_page(http: httpx.
     assert "/search?q=surau+%E2%80%A6&language=ind&lang=en" in links(html)
 
 
-def test_a_barcode_with_hits_stays_in_the_links_of_its_page(http: httpx.Client, catalog: FakeCatalog) -> None:
-    catalog.books = (replace(BOOKS[0], summary="081234567890"),)
+def test_a_barcode_with_hits_stays_in_the_links_of_its_page(
+    http: httpx.Client, catalog: FakeCatalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "books", (replace(BOOKS[0], summary="081234567890"),))
     addresses = links(http.get("/search?q=081234567890").text)
     assert {"/search?q=081234567890&filters=open", "/search?q=081234567890&lang=en"} <= set(addresses)
 
