@@ -40,7 +40,7 @@ def test_a_book_imported_while_the_library_runs_is_found_within_a_second(library
         summary = library.put([book("1", title, items=[("PST", f"{word}1")])], source=word.upper())
         assert (summary["read"], summary["created"], summary["put_aside"]) == (1, 1, 0)
         # The requests go to the workers in turn.
-        waits = [eventually(lambda title=title: library.titles(title) == [title], seconds=30) for _ in range(4)]
+        waits = [eventually(lambda title=title: library.titles(title)[:1] == [title], seconds=30) for _ in range(4)]
         fastest = min(fastest, sum(waits))
         if fastest < VISIBLE_SECONDS:
             break

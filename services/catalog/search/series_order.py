@@ -48,7 +48,7 @@ def in_series_order(hits: Hits, briefs: Mapping[int, bytes]) -> Hits:
     best: dict[str, float] = {}
     for place, (number, score) in enumerate(zip(hits.numbers, hits.scores, strict=True)):
         series = series_of(orjson.loads(numbered[number])) if number in numbered else None
-        if series is None:
+        if series is None or score <= 0:  # a list in order of year or title has no scores
             continue
         name, volume = series
         typed_score = score - weights.ALL_WORDS if score > weights.ALL_WORDS else score

@@ -53,3 +53,8 @@ def test_pages_neither_repeat_nor_miss_a_volume(open_library: Callable[[], Libra
         if not cursor:
             break
     assert sorted(titles) == sorted(f"Kisah rantau {volume}" for volume in range(1, 13))
+
+
+def test_a_list_in_order_of_year_keeps_it(library: Library) -> None:
+    library.put([book(f"Kisah rantau {volume}", year=2000 + volume) for volume in (1, 2, 3)])
+    assert library.titles("kisah rantau", sort="year") == [f"Kisah rantau {volume}" for volume in (3, 2, 1)]
