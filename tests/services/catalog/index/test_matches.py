@@ -46,5 +46,5 @@ def test_scaling_changes_every_boost_and_nothing_else() -> None:
     halves = tuple(replace(leaf, boost=leaf.boost / 2) for leaf in LEAVES if not isinstance(leaf, Between))
     # An exclusion has no score.
     assert part == Boosted(Not(And((Or(halves), years, DisMax(halves, 0.2))), (Term("any", "baru", 9.0),)), halves)
-    assert len(list(boosts(match))) == len(list(boosts(part))) == 13
+    assert len(list(boosts(match))) == len(list(boosts(part))) == 14
     assert scaled(part, 2) == match
