@@ -16,7 +16,7 @@ from chassis.outbox import outbox
 from chassis.sentences import sentence
 from services.catalog.formats import export
 from services.catalog.importing import rejected_records
-from services.catalog.importing.decode import find_files
+from services.catalog.importing.decode import decode_entities, find_files
 from services.catalog.marc.field_shape import is_unimarc
 from services.catalog.marc.readers import decode, frames
 from services.catalog.marc.record import Record as Marc
@@ -242,6 +242,8 @@ def test_every_sound_record_is_loaded_and_given_back(
         path.write_bytes(file.read())
         loaded = [decode(frame).record for frame in frames(io.BytesIO(file.read()))]
         marc21 = [record for record in loaded if not _is_unimarc(record)]
+        for record in marc21:
+            decode_entities(record)
         # Authority records are kept as names, not as records of the catalogue; deleted ones are not kept.
         sent += [record.fingerprint() for record in marc21 if record.leader[6] != "z" and record.leader[5:6] != "d"]
         counts = import_(path, source=file.name[:32].replace("_", "-"))
