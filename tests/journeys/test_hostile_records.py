@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from html import unescape
 from urllib.parse import quote
 
 import lxml.etree
@@ -27,6 +28,8 @@ TAGS = {
     "tr", "th", "td", "abbr", "b", "strong", "kbd", "select", "option", "datalist", "footer", "img", "fieldset",
     "legend",
 }  # fmt: skip
+# An import decodes the entities of a field once.
+SHOWN = tuple(unescape(payload) if payload.startswith("&lt;") else payload for payload in PAYLOADS)
 HTMX = {"hx-get", "hx-trigger", "hx-target", "hx-swap"}
 LINK_ATTRIBUTES = ("href", "src", "action", "content")
 
@@ -93,7 +96,7 @@ def test_every_page_shows_payloads_as_text(embedded_library: Library, hostile: l
         html = embedded_library.page(f"/records/{record_id}")
         assert_harmless(html, record_id)
         text = " ".join(lxml.html.document_fromstring(html).itertext())
-        assert " ".join(PAYLOADS[at].split()) in " ".join(text.split())
+        assert " ".join(SHOWN[at].split()) in " ".join(text.split())
 
 
 def assert_harmless(html: str, path: str) -> None:
@@ -121,7 +124,7 @@ def test_covers_and_forms_are_well_formed_and_have_their_media_type(
         api = embedded_library.get(f"/api/v1/records/{record_id}")
         assert api.headers["content-type"] == "application/json"
         assert api.headers["x-content-type-options"] == "nosniff"
-        assert PAYLOADS[at].split()[0].rstrip(";") in api.json()["record"]["title"]
+        assert SHOWN[at].split()[0].rstrip(";") in api.json()["record"]["title"]
     for ending in FORMATS:
         form = embedded_library.get(f"/records/{hostile[0]}.{ending}")
         assert form.status_code == 200

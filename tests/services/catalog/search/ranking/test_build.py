@@ -122,7 +122,7 @@ def test_beside_words_in_old_spelling_a_j_has_both_readings() -> None:
         "#djawa",
         "jawa",
     }
-    assert required_tokens(rank(parse("cerita raja jawa"))) == {"cerita", "carito", "raja", "#jawa"}
+    assert required_tokens(rank(parse("cerita raja jawa"))) == {"cerita", "carito", "curito", "raja", "rajo", "#jawa"}
 
 
 def test_a_field_restricts() -> None:
