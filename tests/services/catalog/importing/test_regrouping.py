@@ -15,6 +15,7 @@ from services.catalog.checks import works as look
 from services.catalog.importing import regrouping
 from services.catalog.service import SERVICE
 from services.catalog.tables import IndexQueue, Installation, Record, WorkKey
+from services.catalog.works.assignment import new_works
 from services.catalog.works.keys import RULES, pack
 from tests.builders import book
 from tests.services.catalog.conftest import Importer
@@ -79,6 +80,21 @@ def test_batch_by_batch_it_comes_to_the_same_and_is_done_once(works: Works, monk
     regrouping.begin(works.database, CONTEXT)
     assert regrouping.regroup_records(works.database, CONTEXT, NEVER) == 0
     assert works.partition() == of("1", "2", "3", "45", "6")
+
+
+def test_what_the_release_before_imports_later_is_regrouped_on_request(works: Works) -> None:
+    regrouping.regroup_records(works.database, CONTEXT, NEVER)
+    works.put(book("7", "Adat dan Ulama"))
+    with works.database.transaction(CONTEXT) as session:
+        (work,) = new_works(session, 1)
+        row = session.scalars(select(Record).order_by(Record.number.desc()).limit(1)).one()
+        session.execute(update(Record).where(Record.number == row.number).values(work_number=work, work_keys=pack([7])))
+        session.add(WorkKey(key=7, work_number=work))
+    assert works.partition() == of("1", "2", "3", "45", "6", "7")
+    assert regrouping.regroup_records(works.database, CONTEXT, NEVER) == 0
+    regrouping.begin(works.database, CONTEXT)
+    assert regrouping.regroup_records(works.database, CONTEXT, NEVER) == 1
+    assert works.partition() == of("1", "2", "3", "457", "6")
 
 
 def test_what_a_librarian_decided_stays(works: Works) -> None:
