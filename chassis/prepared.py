@@ -119,10 +119,10 @@ class _Form:
 
     def parameters(self, values: Mapping[str, Any]) -> Any:
         """Return the parameters of the driver."""
-        given = self._own.copy()
+        parameters = self._own.copy()
         for name, processor in self._processors:
-            given[name] = values[name] if processor is None else processor(values[name])
-        return tuple([given[name] for name in self._names]) if self._names else given
+            parameters[name] = values[name] if processor is None else processor(values[name])
+        return tuple([parameters[name] for name in self._names]) if self._names else parameters
 
     def read(self, row: Sequence[Any]) -> Any:
         """Return a row of the driver as a named tuple."""

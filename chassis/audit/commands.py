@@ -22,10 +22,10 @@ from chassis.errors import Invalid
 from chassis.output import json_text, print_json, print_table, print_text
 from chassis.service import Service, discover, load, process_settings
 from chassis.settings import Settings
+from chassis.spreadsheets import spreadsheet_cell
 
 FINDINGS = 1
 CHUNK = 1_000
-FORMULA = tuple("=+-@＝＋－＠\t\r")
 COLUMNS = (
     "number", "id", "at", "institution", "actor", "session", "act", "kind", "object", "facts", "sealed", "request_id",
 )  # fmt: skip
@@ -185,6 +185,5 @@ def _plain(row: Any) -> dict[str, Any]:
 def _csv_line(cells: Iterable[Any]) -> str:
     """Return a line of CSV; an apostrophe stands before a text that a spreadsheet would run as a formula."""
     line = io.StringIO()
-    texts = (str(cell) for cell in cells)
-    csv.writer(line, lineterminator="").writerow(f"'{text}" if text.startswith(FORMULA) else text for text in texts)
+    csv.writer(line, lineterminator="").writerow(spreadsheet_cell(str(cell)) for cell in cells)
     return line.getvalue()

@@ -10,14 +10,13 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
+from chassis.spreadsheets import spreadsheet_cell
 from gateway.clients import call, circulation
 from rangkiang.circulation.v1 import loans_pb2 as wire
 
 CSV: Final = "text/csv"
 # Loans of one call, and of one file.
 _PAGE, _MOST = 500, 50_000
-# A spreadsheet reads a cell that begins with one of these as a formula.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 # Spreadsheets read a file as UTF-8 only when it begins with the byte order mark.
 _MARK: Final = "\ufeff"
 _COLUMNS: Final[tuple[tuple[str, Callable[[wire.Loan], str]], ...]] = (
@@ -61,10 +60,5 @@ def _moment(loan: wire.Loan, name: str) -> str:
 
 def _line(cells: Iterable[str]) -> str:
     buffer = io.StringIO()
-    csv.writer(buffer).writerow(map(cell, cells))
+    csv.writer(buffer).writerow(map(spreadsheet_cell, cells))
     return buffer.getvalue()
-
-
-def cell(text: str) -> str:
-    """Return a text that a spreadsheet does not run: an apostrophe before a sign of a formula makes it text."""
-    return f"'{text}" if text.startswith(FORMULA) else text

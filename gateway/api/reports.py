@@ -11,7 +11,7 @@ from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.api.loan_csv import cell
+from chassis.spreadsheets import spreadsheet_cell
 from gateway.api.members import private
 from gateway.api.openapi import ApiRoute, documented
 from gateway.api.queries import OneOf, QueryModel, text
@@ -97,6 +97,6 @@ def _csv(by: str, rows: list[list[str | int]]) -> Response:
     writer = csv.writer(buffer)
     writer.writerow([by, *COUNTS])
     for value, *counts in rows:
-        writer.writerow([cell(str(value)), *counts])
+        writer.writerow([spreadsheet_cell(str(value)), *counts])
     headers = {"Cache-Control": "no-store", "Content-Disposition": 'attachment; filename="lending.csv"'}
     return Response(buffer.getvalue(), media_type=f"{CSV}; charset=utf-8", headers=headers)

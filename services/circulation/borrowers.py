@@ -106,8 +106,8 @@ def find_borrower(session: Session, institution_id: UUID, text: str) -> Borrower
         return None
     (borrower,) = borrowers
     if borrower.merged_into is not None and borrower_id is not None:
-        kept = kept_id(session, borrower.merged_into)
-        return find_borrower(session, institution_id, str(kept)) if kept != borrower.id else None
+        borrower_id = kept_id(session, borrower.merged_into)
+        return find_borrower(session, institution_id, str(borrower_id)) if borrower_id != borrower.id else None
     return borrower
 
 
@@ -136,11 +136,11 @@ def _store(session: Session, facts: Sequence[MemberFact]) -> None:
 
 
 def _move_loans(session: Session, merged_id: UUID, into_id: UUID) -> None:
-    kept = kept_id(session, into_id)
+    kept_borrower_id = kept_id(session, into_id)
     for table in (Loan, Suspension):
-        session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept))
+        session.execute(update(table).where(table.borrower_id == merged_id).values(borrower_id=kept_borrower_id))
     # An act that has read the loans of either member before is judged again.
-    changed = update(Borrower).where(Borrower.id.in_([merged_id, kept]))
+    changed = update(Borrower).where(Borrower.id.in_([merged_id, kept_borrower_id]))
     session.execute(changed.values(lending_version=Borrower.lending_version + 1))
 
 

@@ -154,8 +154,8 @@ def at_the_desk(driver: Driver) -> dict[str, Any]:
     other = send("POST", "/members", {"name": f"{NAME} Kedua", "category": "umum", "address": SEALED["address"]})
     merge = send("POST", f"{path}/merge", {"merged_id": other["id"]})
     send("DELETE", f"{path}/merge/{merge['merge_id']}")
-    asked = send("POST", f"{path}/data-requests", {"kind": "correction", "how": "form", "text": REQUEST})
-    send("POST", f"/data-requests/{asked['id']}/answer", {"outcome": "done", "answer": ANSWER})
+    request = send("POST", f"{path}/data-requests", {"kind": "correction", "how": "form", "text": REQUEST})
+    send("POST", f"/data-requests/{request['id']}/answer", {"outcome": "done", "answer": ANSWER})
     send("GET", "/data-requests", None)
     send("GET", f"{path}/data")
     lend = {"member": member["number"], "item": "RAHASIA01", "branch": "PST"}
@@ -241,26 +241,26 @@ def test_no_personal_value_is_left_anywhere(driver: Driver) -> None:
     assert driver.send("POST", f"/members/{member['id']}/erasure")["id"] == member["id"]
     eventually(lambda: library.search("qrahasiaz")["total"], seconds=5)
 
-    found = wanted.find(code, "QR code")
+    places = wanted.find(code, "QR code")
     for error in driver.errors:
-        found |= wanted.find(error, "error or command")
+        places |= wanted.find(error, "error or command")
     for address in driver.addresses:
-        found |= wanted.find(address, "address on a page")
+        places |= wanted.find(address, "address on a page")
     # The last batch of searches comes within ten seconds.
     eventually(
         lambda: any(MARK in row for _, table, row in stored(library, "catalog") if table == "searches"), seconds=20
     )
     for name, table, row in stored(library):
-        found |= wanted.find(row, f"{name}.{table}")
+        places |= wanted.find(row, f"{name}.{table}")
     wanted.add(*NAMES, link_secret)
     assert len(library.spans.bodies) > 20
     for body in list(library.spans.bodies):
-        found |= wanted.find(body, "span")
-    found |= wanted.find(library.log, "log")
+        places |= wanted.find(body, "span")
+    places |= wanted.find(library.log, "log")
     for name, table, row in stored(library):
         if table not in NAMED_TABLES.get(name, ()):
-            found |= wanted.find(row, f"{name}.{table}")
-    assert found == set()
+            places |= wanted.find(row, f"{name}.{table}")
+    assert places == set()
 
 
 def test_the_search_finds_a_value_in_every_form() -> None:

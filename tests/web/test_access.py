@@ -6,26 +6,10 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
 
+from tests.web.accessibility import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.conftest import PHONE, Visit
 from tests.web.places import PLACES
-
-AXE_RULES = ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"]
-# All rules on narrow and usual phones, a tablet and a desktop, in light and dark, with and without motion, with text
-# twice as large; only colours on a phone in dark mode.
-DISPLAYS = (
-    (320, "100%", "light", "no-preference", AXE_RULES),
-    (360, "100%", "light", "reduce", AXE_RULES),
-    (360, "200%", "light", "reduce", AXE_RULES),
-    (360, "100%", "dark", "no-preference", ["color-contrast"]),
-    (768, "100%", "dark", "no-preference", AXE_RULES),
-    (1280, "100%", "light", "reduce", AXE_RULES),
-)
-SET_FONT_SIZE = "size => { document.documentElement.style.fontSize = size; }"
-# Runs these rules; returns the id of each violated rule with the first element that violates it.
-VIOLATIONS = """rules => axe.run(document, {runOnly: rules, resultTypes: ['violations']})
-    .then(result => result.violations.map(violation => [violation.id, violation.nodes[0].html]))"""
 
 
 def every_page(*excluded: str) -> Any:
@@ -71,27 +55,3 @@ def test_nothing_moves_with_reduced_motion(visit: Visit) -> None:
         }).length"""
     )
     assert moving == 0
-
-
-def wide_elements(page: Page) -> list[str]:
-    """Elements that make the page wider than the window."""
-    elements: list[str] = page.evaluate(
-        """() => document.documentElement.scrollWidth <= innerWidth ? [] :
-            [...document.querySelectorAll('body *')]
-                .filter(element => element.getBoundingClientRect().right > innerWidth + 1)
-                .map(element => element.outerHTML.slice(0, 90))"""
-    )
-    return elements
-
-
-def small_targets(page: Page) -> list[Any]:
-    """Elements to touch that are lower than 44 px, with their height; a box and its label count as one."""
-    small: list[Any] = page.eval_on_selector_all(
-        "a, button, input, select, summary",
-        """elements => elements
-            .filter(element => element.checkVisibility() && !element.matches('.skip'))
-            .map(element => [element, (element.closest('label') || element).getBoundingClientRect().height])
-            .filter(([, height]) => height < 43.5)
-            .map(([element, height]) => [element.outerHTML.slice(0, 90), height])""",
-    )
-    return small

@@ -8,7 +8,6 @@ from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from sqlalchemy import select, update
 
@@ -19,9 +18,11 @@ from gateway import sessions
 from services.circulation.tables import Borrower, Loan
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
 from tests.fakes.running import running
+from tests.web.accessibility import (
+    check_accessibility,
+)
 from tests.web.conftest import PHONE, Visit
 from tests.web.scans import Shelf, at_desk, in_chromium, new_card, said, scan, type_scans, wait_until_sent
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.test_member_acts import number_of
 from tests.web.test_member_pages import register
 from tests.web.visitors import Visitor, visitor
@@ -128,7 +129,7 @@ def test_the_reader_sees_until_when_and_renews_one_or_all(
         secret = reader.http.cookies[sessions.HTTP_COOKIE]
         page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": address}])
         page.goto("/account")
-        find_no_violation(page)
+        check_accessibility(page)
         first = reader.page.xpath("//form[contains(@action, '/account/loans/')]/@action")[0]
         reader.send(first)
         assert "Renewed" in reader.text
@@ -167,18 +168,4 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor, c
         if address.startswith("/desk?member"):
             type_scans(page, shelf.take(1)[0], "nobody at all", "robohnya")
             wait_until_sent(page)
-        find_no_violation(page)
-
-
-def find_no_violation(page: Page) -> None:
-    """Look at a page on every screen: axe, what is cut off, and the size of what is touched."""
-    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    page.evaluate(SET_FONT_SIZE, "100%")
-    assert small_targets(page) == []
-    page.evaluate(Axe().axe_script)
-    for width, font_size, scheme, motion, rules_ in DISPLAYS:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate(SET_FONT_SIZE, font_size)
-        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(VIOLATIONS, rules_) == [], (page.url, width, font_size, scheme)
-        assert wide_elements(page) == [], (page.url, width, font_size)
+        check_accessibility(page)

@@ -16,8 +16,12 @@ from gateway import sessions
 from gateway.web import members as member_pages
 from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
+from tests.web.accessibility import (
+    VIOLATIONS,
+    check_accessibility,
+    take_session,
+)
 from tests.web.conftest import PHONE, Visit
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.test_member_pages import register, search
 from tests.web.visitors import Visitor, visitor
 
@@ -158,18 +162,7 @@ def test_the_page_of_a_member_with_everything_is_accessible_on_every_screen(visi
     desk.send(f"{path}/blocks", {"reason": "conduct"})
     desk.send(f"{path}/cards", {"act": "alias", "alias_kind": "rfid", "alias_code": "E2000017221101441890"})
     page = visit("/sign-in", size=PHONE)
-    secret = desk.http.cookies[sessions.HTTP_COOKIE]
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    take_session(page, desk)
     for address in (path, f"{path}?card=lost", "/sign-in/slip"):
         page.goto(address)
-        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
-        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        page.evaluate(SET_FONT_SIZE, "100%")
-        assert small_targets(page) == []
-        page.evaluate(Axe().axe_script)
-        for width, font_size, scheme, motion, rules in DISPLAYS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate(SET_FONT_SIZE, font_size)
-            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-            assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
-            assert wide_elements(page) == [], (address, width, font_size)
+        check_accessibility(page)

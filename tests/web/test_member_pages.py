@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from chassis import clock
 from gateway import sessions
 from gateway.web import member_forms
 from services.members.people import values
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
+from tests.web.accessibility import (
+    check_accessibility,
+    take_session,
+)
 from tests.web.conftest import PHONE, Visit
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
 # Elements and attributes that none of these pages has in its content.
@@ -212,28 +214,16 @@ def test_hostile_texts_are_shown_as_text_on_the_page_of_a_member_and_in_lists(de
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor) -> None:
     path = register(desk, name="Axe Person", phone="0812 9999 1234", note="Calls before coming.", evidence=["ktp"])
     page = visit("/sign-in", size=PHONE)
-    secret = desk.http.cookies[sessions.HTTP_COOKIE]
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    take_session(page, desk)
     for address in ("/members", "/members/new", path, f"{path}/edit"):
         page.goto(address)
-        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
-        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        page.evaluate(SET_FONT_SIZE, "100%")
-        assert small_targets(page) == []
-        page.evaluate(Axe().axe_script)
-        for width, font_size, scheme, motion, rules in DISPLAYS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate(SET_FONT_SIZE, font_size)
-            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-            assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
-            assert wide_elements(page) == [], (address, width, font_size)
+        check_accessibility(page)
 
 
 def test_search_needs_only_the_keyboard(visit: Visit, desk: Visitor) -> None:
     path = register(desk, name="Zulkifli Papantik")
     page = visit("/sign-in")
-    secret = desk.http.cookies[sessions.HTTP_COOKIE]
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    take_session(page, desk)
     page.goto("/members")
     page.keyboard.type("papantik")
     page.keyboard.press("Enter")

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
-from gateway import sessions
 from gateway.web import consents
 from services.members.people import facts, values
 from tests.fakes.accounts import add_staff, new_user
+from tests.web.accessibility import (
+    check_accessibility,
+    take_session,
+)
 from tests.web.conftest import PHONE, Visit
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.test_member_acts import number_of
 from tests.web.test_member_pages import register, search
 from tests.web.visitors import Visitor, visitor
@@ -96,17 +97,7 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor) -
     desk.open(f"{kept}/consents")
     desk.send(f"{kept}/consents", {"purpose": "news", "given": "1"})
     page = visit("/sign-in", size=PHONE)
-    secret = desk.http.cookies[sessions.HTTP_COOKIE]
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    take_session(page, desk)
     for address in (f"{kept}/merge", f"{kept}/merge/{other.rpartition('/')[2]}", f"{kept}/consents"):
         page.goto(address)
-        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        page.evaluate(SET_FONT_SIZE, "100%")
-        assert small_targets(page) == []
-        page.evaluate(Axe().axe_script)
-        for width, font_size, scheme, motion, rules in DISPLAYS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate(SET_FONT_SIZE, font_size)
-            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-            assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
-            assert wide_elements(page) == [], (address, width, font_size)
+        check_accessibility(page)

@@ -6,19 +6,20 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from chassis.context import Context
-from gateway import sessions
 from services.members.keys import Keys
 from services.members.people import store
 from services.members.people.store import NewMember
 from services.members.settings import MembersSettings
 from tests.fakes.accounts import PASSWORD, PKS, Staff, add_staff, new_user
 from tests.fakes.running import running
+from tests.web.accessibility import (
+    check_accessibility,
+    take_session,
+)
 from tests.web.conftest import PHONE, Visit
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.test_member_acts import number_of
 from tests.web.test_member_pages import FOREIGN, register
 from tests.web.visitors import Visitor, visitor
@@ -146,17 +147,7 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, desk: Visitor, m
     pages = [(reader, ("/account", "/account/data")), (desk, ("/data-requests", f"{path}/data-requests"))]
     for browser, addresses in pages:
         page = visit("/sign-in", size=PHONE)
-        secret = browser.http.cookies[sessions.HTTP_COOKIE]
-        page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+        take_session(page, browser)
         for address in addresses:
             page.goto(address)
-            page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-            page.evaluate(SET_FONT_SIZE, "100%")
-            assert small_targets(page) == []
-            page.evaluate(Axe().axe_script)
-            for width, font_size, scheme, motion, rules in DISPLAYS:
-                page.set_viewport_size({"width": width, "height": 800})
-                page.evaluate(SET_FONT_SIZE, font_size)
-                page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-                assert page.evaluate(VIOLATIONS, rules) == [], (address, width, font_size, scheme)
-                assert wide_elements(page) == [], (address, width, font_size)
+            check_accessibility(page)

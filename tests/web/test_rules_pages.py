@@ -8,11 +8,9 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from sqlalchemy import insert
 
 from chassis import clock
-from gateway import sessions
 from rangkiang.catalog.v1.events_pb2 import BranchCopy, InstitutionCopy, ItemCopy
 from rangkiang.common.v1.text_pb2 import LocalText
 from rangkiang.members.v1.events_pb2 import MemberFact
@@ -24,8 +22,11 @@ from services.circulation.policies_store import current_policies
 from services.circulation.tables import Loan
 from tests.fakes.accounts import TEST, add_institution, add_staff, new_user
 from tests.fakes.running import running
+from tests.web.accessibility import (
+    check_accessibility,
+    take_session,
+)
 from tests.web.conftest import DESK, PHONE, Visit
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
 # An institution of its own: other tests of pages lend, and have branches, at PKS.
@@ -195,9 +196,8 @@ def test_staff_of_the_desk_read_the_rules_and_readers_do_not(address: str, manag
 
 @pytest.mark.parametrize("path", ["/desk/policies", "/desk/calendars", f"{CALENDAR}?year=2027"])
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, manager: Visitor, address: str, path: str) -> None:
-    secret = manager.http.cookies[sessions.HTTP_COOKIE]
     page = visit("/", size=PHONE, fresh=True)
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": address}])
+    take_session(page, manager)
     for width, height in (PHONE, DESK):
         page.set_viewport_size({"width": width, "height": height})
         page.goto(path)
@@ -205,14 +205,4 @@ def test_the_pages_are_accessible_on_every_screen(visit: Visit, manager: Visitor
             name = path.strip("/").replace("/", "-").partition("?")[0]
             page.screenshot(path=f"{os.environ['PICTURES']}/{name}-{width}.png", full_page=True)
     page.goto(path)
-    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
-    page.evaluate(Axe().axe_script)
-    for width, font_size, scheme, motion, rules in DISPLAYS:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate(SET_FONT_SIZE, font_size)
-        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(VIOLATIONS, rules) == [], (width, font_size, scheme)
-        assert wide_elements(page) == [], (width, font_size)
-    page.evaluate(SET_FONT_SIZE, "100%")
-    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-    assert small_targets(page) == []
+    check_accessibility(page)

@@ -10,13 +10,19 @@ import lxml.html
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from gateway import sessions, web
+from gateway import web
 from gateway.web.staff import ROLES
 from services.members.roles import roles
 from tests.fakes.accounts import PASSWORD, Staff, add_staff, new_user
+from tests.web.accessibility import (
+    AXE_RULES,
+    VIOLATIONS,
+    check_accessibility,
+    small_targets,
+    take_session,
+)
 from tests.web.conftest import DESK, PHONE, Visit
 from tests.web.hostile import PAYLOADS
-from tests.web.test_access import AXE_RULES, DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 from tests.web.visitors import Visitor, visitor
 
 
@@ -213,24 +219,13 @@ def test_hostile_names_are_shown_as_text_in_lists_and_in_the_header(address: str
 
 def test_the_pages_are_accessible_on_every_screen(visit: Visit, admin: Visitor, administrator: Staff) -> None:
     page = visit("/sign-in", size=PHONE)
-    secret = admin.http.cookies[sessions.HTTP_COOKIE]
-    page.context.add_cookies([{"name": sessions.HTTP_COOKIE, "value": secret, "url": page.url}])
+    take_session(page, admin)
     admin.open("/staff")
     admin.send("/staff", {"user": new_user("axe"), "name": "Axe", "roles": ["administrator"]})
     [link] = admin.page.xpath("//code[@class='copied']/text()")
     for path in ("/account", "/staff", f"/staff/{administrator.id}", "/clients", link):
         page.goto(path)
-        page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
-        page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
-        page.evaluate(SET_FONT_SIZE, "100%")
-        assert small_targets(page) == []
-        page.evaluate(Axe().axe_script)
-        for width, font_size, scheme, motion, rules in DISPLAYS:
-            page.set_viewport_size({"width": width, "height": 800})
-            page.evaluate(SET_FONT_SIZE, font_size)
-            page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-            assert page.evaluate(VIOLATIONS, rules) == [], (path, width, font_size, scheme)
-            assert wide_elements(page) == [], (path, width, font_size)
+        check_accessibility(page)
 
 
 def test_the_step_of_the_code_is_accessible(visit: Visit, administrator: Staff) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from cryptography import x509
 from playwright.sync_api import Browser
 
@@ -17,8 +16,10 @@ from chassis.settings import Settings
 from gateway.web.trust import SYSTEMS, local_authority
 from tests.fakes.catalog import FakeCatalog
 from tests.fakes.running import served_catalog, served_gateway
+from tests.web.accessibility import (
+    check_accessibility,
+)
 from tests.web.conftest import PHONE
-from tests.web.test_access import DISPLAYS, SET_FONT_SIZE, VIOLATIONS, small_targets, wide_elements
 
 
 @pytest.fixture(scope="module")
@@ -69,14 +70,5 @@ def test_without_an_authority_of_its_own_a_site_has_neither_page_nor_link(
 def test_the_page_is_accessible_on_every_screen(browser: Browser, site: str) -> None:
     page = browser.new_page(viewport={"width": PHONE[0], "height": PHONE[1]})
     page.goto(f"{site}/trust")
-    page.eval_on_selector_all("details", "elements => elements.forEach(element => element.open = true)")
-    assert small_targets(page) == []
-    page.evaluate(Axe().axe_script)
-    for width, font_size, scheme, motion, rules in DISPLAYS:
-        page.set_viewport_size({"width": width, "height": 800})
-        page.evaluate(SET_FONT_SIZE, font_size)
-        page.emulate_media(color_scheme=scheme, reduced_motion=motion)  # type: ignore[arg-type]
-        assert page.evaluate(VIOLATIONS, rules) == [], (width, font_size, scheme)
-        assert wide_elements(page) == [], (width, font_size)
-    page.set_viewport_size({"width": 360, "height": 640})
+    check_accessibility(page)
     page.close()

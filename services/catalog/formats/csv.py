@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import orjson
 
+from chassis.spreadsheets import spreadsheet_cell
 from services.catalog.formats.citation import Citation, citation
 from services.catalog.formats.entry import Entry
 from services.catalog.formats.xml_text import clean
@@ -16,8 +17,6 @@ from services.catalog.formats.xml_text import clean
 SEPARATOR: Final = " ; "
 # Characters in a cell: spreadsheets allow little more, and Python's csv reader stops at 131,072.
 LONGEST: Final = 32_000
-# A spreadsheet reads a cell that begins with one of these as a formula; an apostrophe before it makes it text.
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 COLUMNS: Final[tuple[tuple[str, Callable[[Citation, Entry], str]], ...]] = (
     ("id", lambda _, entry: entry.id),
     ("control_number", lambda cited, _: cited.control_number),
@@ -74,8 +73,7 @@ def _line(values: Iterable[str]) -> bytes:
 
 def _safe(text: str) -> str:
     text = clean(text)
-    text = text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return spreadsheet_cell(text if len(text) <= LONGEST else text[: LONGEST - 1] + "…")
 
 
 def _join(texts: Iterable[str]) -> str:

@@ -74,8 +74,8 @@ def find_matching(
             continue
         both = Query.boolean_query([(Occur.Must, listed), (Occur.Must, query)])
         result = searcher.search(Query.const_score_query(both, 0.0), limit=len(numbers), count=False)
-        found = searcher.fast_field_values("number", [address for _score, address in result.hits])
-        matching.append(frozenset(int(number or 0) for number in found))
+        record_numbers = searcher.fast_field_values("number", [address for _score, address in result.hits])
+        matching.append(frozenset(int(number or 0) for number in record_numbers))
     return matching
 
 

@@ -190,7 +190,7 @@ def _has_several_works(field: Field, tags: Tags, title: list[str]) -> bool:
 
 def _originals(tags: Tags, author: str, title: list[str], part: str) -> tuple[tuple[str, tuple[str, ...], str], ...]:
     """Return the titles of the original; of several different ones a single uniform title, else none."""
-    found: dict[tuple[str, ...], list[tuple[str, str]]] = {}
+    originals: dict[tuple[str, ...], list[tuple[str, str]]] = {}
     uniform: set[tuple[str, ...]] = set()
     own = tuple(title)
     for tag, by, name, own_part in _other_titles(tags, author, part):
@@ -200,12 +200,12 @@ def _originals(tags: Tags, author: str, title: list[str], part: str) -> tuple[tu
         if tag == "240":
             uniform.add(words_of_name)
         if words_of_name != own or tag == "240":
-            found.setdefault(words_of_name, []).append((by, own_part))
-    if len(found) > 1:
+            originals.setdefault(words_of_name, []).append((by, own_part))
+    if len(originals) > 1:
         if len(uniform) != 1:
             return ()
-        found = {name: found[name] for name in uniform}
-    return tuple((by, name, own_part) for name, values in found.items() for by, own_part in dict.fromkeys(values))
+        originals = {name: originals[name] for name in uniform}
+    return tuple((by, name, own_part) for name, values in originals.items() for by, own_part in dict.fromkeys(values))
 
 
 def _other_titles(tags: Tags, author: str, part: str) -> Iterator[tuple[str, str, list[str], str]]:

@@ -211,10 +211,12 @@ def check_out_facts(
     facts = _facts_of_scan(session, institution_id, rows, branch)
     borrower = facts.borrower
     if borrower is not None and borrower.merged_into is not None and member_id is not None:
-        kept = kept_id(session, borrower.merged_into)
+        borrower_id = kept_id(session, borrower.merged_into)
         facts.borrower = None
-        if kept != borrower.id:
-            return check_out_facts(session, institution_id, item=item, member=str(kept), branch=branch, lock=lock)
+        if borrower_id != borrower.id:
+            return check_out_facts(
+                session, institution_id, item=item, member=str(borrower_id), branch=branch, lock=lock
+            )
     return facts
 
 

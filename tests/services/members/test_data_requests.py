@@ -61,9 +61,9 @@ def audited(office: Office, act: str, rows: int) -> list[Any]:
     end = time.monotonic() + 5
     while True:
         with office.database.reading(TEST) as session:
-            found = session.execute(text("SELECT actor, facts FROM audit_acts WHERE act = :act"), {"act": act}).all()
-        if len(found) >= rows or time.monotonic() > end:
-            return list(found)
+            acts = session.execute(text("SELECT actor, facts FROM audit_acts WHERE act = :act"), {"act": act}).all()
+        if len(acts) >= rows or time.monotonic() > end:
+            return list(acts)
         time.sleep(0.05)
 
 

@@ -56,7 +56,9 @@ def test_a_sources_map_is_shown_changed_and_forgotten(rangkiang: Rangkiang, tmp_
     assert rangkiang("sources", "map", "A", str(file), "--json").line == {"source": "A", "own": True, "changed": 1}
     assert rangkiang("sources", "show", "A").out.decode() == OWN
     rows = json.loads(rangkiang("sources", "list", "--json").out)
-    assert [(row["source"], row["records"], row["map"]) for row in rows] == [("A", 1, True)]
+    assert [[row[name] for name in ("source", "institution", "records", "map")] for row in rows] == [
+        ["A", "PKS", 1, True]
+    ]
     assert b"own" in rangkiang("sources", "list").out
     assert rangkiang("sources", "map", "A", "--usual", "--json").line == {"source": "A", "own": False, "changed": 1}
 
