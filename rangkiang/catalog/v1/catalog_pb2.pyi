@@ -601,12 +601,17 @@ Global___CallNumber: _TypeAlias = CallNumber  # noqa: Y015
 class ListInstitutionsRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    CODE_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Code of one institution; empty means all."""
     def __init__(
         self,
+        *,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -696,14 +701,43 @@ class Institution(_message.Message):
     NPP_FIELD_NUMBER: _builtins.int
     ISIL_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
+    SHORT_NAME_FIELD_NUMBER: _builtins.int
+    MOTTO_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    LOGO_FIELD_NUMBER: _builtins.int
+    PHOTOS_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EDITED_FIELDS_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     kind: _builtins.str
     npp: _builtins.str
     isil: _builtins.str
     zone: _builtins.str
     """IANA zone, such as Asia/Jakarta."""
+    logo: _builtins.str
+    """Id of a file; empty without a logo."""
+    version: _builtins.int
+    """For edits; grows with each change of the institution itself."""
+    id: _builtins.str
     @_builtins.property
     def name(self) -> _text_pb2.LocalText: ...
+    @_builtins.property
+    def short_name(self) -> _text_pb2.LocalText:
+        """Empty texts where the institution has given none."""
+
+    @_builtins.property
+    def motto(self) -> _text_pb2.LocalText: ...
+    @_builtins.property
+    def contact(self) -> Global___Contact: ...
+    @_builtins.property
+    def photos(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Ids of files, in the order in which they are shown."""
+
+    @_builtins.property
+    def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that staff have edited on a page: a load of the file keeps them."""
+
     def __init__(
         self,
         *,
@@ -713,30 +747,131 @@ class Institution(_message.Message):
         npp: _builtins.str = ...,
         isil: _builtins.str = ...,
         zone: _builtins.str = ...,
+        short_name: _text_pb2.LocalText | None = ...,
+        motto: _text_pb2.LocalText | None = ...,
+        contact: Global___Contact | None = ...,
+        logo: _builtins.str = ...,
+        photos: _abc.Iterable[_builtins.str] | None = ...,
+        version: _builtins.int = ...,
+        edited_fields: _abc.Iterable[_builtins.str] | None = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "motto", b"motto", "name", b"name", "short_name", b"short_name"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "isil", b"isil", "kind", b"kind", "name", b"name", "npp", b"npp", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "isil", b"isil", "kind", b"kind", "logo", b"logo", "motto", b"motto", "name", b"name", "npp", b"npp", "photos", b"photos", "short_name", b"short_name", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Institution: _TypeAlias = Institution  # noqa: Y015
 
 @_typing.final
+class Contact(_message.Message):
+    """How to reach a library; each part may be empty."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESS_FIELD_NUMBER: _builtins.int
+    KELURAHAN_FIELD_NUMBER: _builtins.int
+    PHONE_FIELD_NUMBER: _builtins.int
+    WHATSAPP_FIELD_NUMBER: _builtins.int
+    EMAIL_FIELD_NUMBER: _builtins.int
+    LINKS_FIELD_NUMBER: _builtins.int
+    address: _builtins.str
+    """Street and number; more lines are separated by line feeds."""
+    kelurahan: _builtins.str
+    """Kelurahan, desa or nagari, and what follows it: kecamatan, town."""
+    phone: _builtins.str
+    """E.164."""
+    whatsapp: _builtins.str
+    """E.164."""
+    email: _builtins.str
+    @_builtins.property
+    def links(self) -> _containers.RepeatedCompositeFieldContainer[Global___SocialLink]: ...
+    def __init__(
+        self,
+        *,
+        address: _builtins.str = ...,
+        kelurahan: _builtins.str = ...,
+        phone: _builtins.str = ...,
+        whatsapp: _builtins.str = ...,
+        email: _builtins.str = ...,
+        links: _abc.Iterable[Global___SocialLink] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["address", b"address", "email", b"email", "kelurahan", b"kelurahan", "links", b"links", "phone", b"phone", "whatsapp", b"whatsapp"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Contact: _TypeAlias = Contact  # noqa: Y015
+
+@_typing.final
+class SocialLink(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    URL_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """"instagram", "facebook", "youtube", "x", "tiktok" or "website"."""
+    url: _builtins.str
+    """https or http."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        url: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["kind", b"kind", "url", b"url"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SocialLink: _TypeAlias = SocialLink  # noqa: Y015
+
+@_typing.final
+class Position(_message.Message):
+    """WGS 84, in degrees."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LATITUDE_FIELD_NUMBER: _builtins.int
+    LONGITUDE_FIELD_NUMBER: _builtins.int
+    latitude: _builtins.float
+    longitude: _builtins.float
+    def __init__(
+        self,
+        *,
+        latitude: _builtins.float = ...,
+        longitude: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["latitude", b"latitude", "longitude", b"longitude"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Position: _TypeAlias = Position  # noqa: Y015
+
+@_typing.final
 class ListBranchesRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     INSTITUTION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
     institution: _builtins.str
     """Code of one institution; empty means all."""
+    code: _builtins.str
+    """Code of one branch of that institution; empty means all."""
     def __init__(
         self,
         *,
         institution: _builtins.str = ...,
+        code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "institution", b"institution"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -774,6 +909,14 @@ class Branch(_message.Message):
     ISIL_FIELD_NUMBER: _builtins.int
     ZONE_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
+    CONTACT_FIELD_NUMBER: _builtins.int
+    POSITION_FIELD_NUMBER: _builtins.int
+    PHOTO_FIELD_NUMBER: _builtins.int
+    SERVICES_FIELD_NUMBER: _builtins.int
+    ACCESSIBILITY_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    EDITED_FIELDS_FIELD_NUMBER: _builtins.int
+    ID_FIELD_NUMBER: _builtins.int
     code: _builtins.str
     institution: _builtins.str
     kind: _builtins.str
@@ -782,8 +925,31 @@ class Branch(_message.Message):
     zone: _builtins.str
     confirmed: _builtins.bool
     """False when only an import has named this branch: nobody has described it yet."""
+    photo: _builtins.str
+    """Id of a file; empty without a photo."""
+    version: _builtins.int
+    """For edits; grows with each change of the branch."""
+    id: _builtins.str
     @_builtins.property
     def name(self) -> _text_pb2.LocalText: ...
+    @_builtins.property
+    def contact(self) -> Global___Contact: ...
+    @_builtins.property
+    def position(self) -> Global___Position:
+        """Absent when unknown."""
+
+    @_builtins.property
+    def services(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
+        """What there is: "Wi-Fi", "Ruang baca anak"."""
+
+    @_builtins.property
+    def accessibility(self) -> _containers.RepeatedCompositeFieldContainer[_text_pb2.LocalText]:
+        """What helps readers with disabilities: "Jalur landai"."""
+
+    @_builtins.property
+    def edited_fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Fields that staff have edited on a page: a load of the file keeps them."""
+
     def __init__(
         self,
         *,
@@ -795,11 +961,294 @@ class Branch(_message.Message):
         isil: _builtins.str = ...,
         zone: _builtins.str = ...,
         confirmed: _builtins.bool = ...,
+        contact: Global___Contact | None = ...,
+        position: Global___Position | None = ...,
+        photo: _builtins.str = ...,
+        services: _abc.Iterable[_text_pb2.LocalText] | None = ...,
+        accessibility: _abc.Iterable[_text_pb2.LocalText] | None = ...,
+        version: _builtins.int = ...,
+        edited_fields: _abc.Iterable[_builtins.str] | None = ...,
+        id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "name", b"name", "position", b"position"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "confirmed", b"confirmed", "institution", b"institution", "isil", b"isil", "kind", b"kind", "name", b"name", "npp", b"npp", "zone", b"zone"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["accessibility", b"accessibility", "code", b"code", "confirmed", b"confirmed", "contact", b"contact", "edited_fields", b"edited_fields", "id", b"id", "institution", b"institution", "isil", b"isil", "kind", b"kind", "name", b"name", "npp", b"npp", "photo", b"photo", "position", b"position", "services", b"services", "version", b"version", "zone", b"zone"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Branch: _TypeAlias = Branch  # noqa: Y015
+
+@_typing.final
+class EditInstitutionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CODE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    code: _builtins.str
+    """Code of the caller's institution."""
+    version: _builtins.int
+    """The version that the caller has read."""
+    @_builtins.property
+    def values(self) -> Global___Institution:
+        """The new values of `fields`; the others are ignored."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"name", "short_name", "motto", "kind", "npp", "isil", "address", "kelurahan", "phone", "whatsapp", "email", "links"."""
+
+    def __init__(
+        self,
+        *,
+        code: _builtins.str = ...,
+        version: _builtins.int = ...,
+        values: Global___Institution | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "fields", b"fields", "values", b"values", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditInstitutionRequest: _TypeAlias = EditInstitutionRequest  # noqa: Y015
+
+@_typing.final
+class EditInstitutionReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def institution(self) -> Global___Institution: ...
+    def __init__(
+        self,
+        *,
+        institution: Global___Institution | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["institution", b"institution"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditInstitutionReply: _TypeAlias = EditInstitutionReply  # noqa: Y015
+
+@_typing.final
+class EditBranchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    CODE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    FIELDS_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Code of the caller's institution."""
+    code: _builtins.str
+    """Code of the branch."""
+    version: _builtins.int
+    """The version that the caller has read."""
+    @_builtins.property
+    def values(self) -> Global___Branch:
+        """The new values of `fields`; the others are ignored."""
+
+    @_builtins.property
+    def fields(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """"name", "kind", "npp", "isil", "address", "kelurahan", "phone", "whatsapp", "email", "links", "position",
+        "services", "accessibility".
+        """
+
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        code: _builtins.str = ...,
+        version: _builtins.int = ...,
+        values: Global___Branch | None = ...,
+        fields: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["values", b"values"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "fields", b"fields", "institution", b"institution", "values", b"values", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditBranchRequest: _TypeAlias = EditBranchRequest  # noqa: Y015
+
+@_typing.final
+class EditBranchReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BRANCH_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def branch(self) -> Global___Branch: ...
+    def __init__(
+        self,
+        *,
+        branch: Global___Branch | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___EditBranchReply: _TypeAlias = EditBranchReply  # noqa: Y015
+
+@_typing.final
+class PutPictureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    KIND_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    """Code of the caller's institution."""
+    branch: _builtins.str
+    """Code of one of its branches, whose photo it is; empty for the institution itself."""
+    version: _builtins.int
+    """The version of the institution or branch that the caller has read."""
+    kind: _builtins.str
+    """"logo" (of an institution; replaces the one before) or "photo" (a branch has one; an institution has up to 8)."""
+    content: _builtins.bytes
+    """JPEG, PNG or WebP, for a logo SVG too; at most 2 MB."""
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        version: _builtins.int = ...,
+        kind: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "content", b"content", "institution", b"institution", "kind", b"kind", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPictureRequest: _TypeAlias = PutPictureRequest  # noqa: Y015
+
+@_typing.final
+class PutPictureReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FILE_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    file: _builtins.str
+    """Id of the file."""
+    version: _builtins.int
+    """The new version of the institution or branch."""
+    def __init__(
+        self,
+        *,
+        file: _builtins.str = ...,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["file", b"file", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PutPictureReply: _TypeAlias = PutPictureReply  # noqa: Y015
+
+@_typing.final
+class RemovePictureRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSTITUTION_FIELD_NUMBER: _builtins.int
+    BRANCH_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    FILE_FIELD_NUMBER: _builtins.int
+    institution: _builtins.str
+    branch: _builtins.str
+    """Code of one of its branches; empty for the institution itself."""
+    version: _builtins.int
+    file: _builtins.str
+    """Id of the file."""
+    def __init__(
+        self,
+        *,
+        institution: _builtins.str = ...,
+        branch: _builtins.str = ...,
+        version: _builtins.int = ...,
+        file: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["branch", b"branch", "file", b"file", "institution", b"institution", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePictureRequest: _TypeAlias = RemovePictureRequest  # noqa: Y015
+
+@_typing.final
+class RemovePictureReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.int
+    def __init__(
+        self,
+        *,
+        version: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemovePictureReply: _TypeAlias = RemovePictureReply  # noqa: Y015
+
+@_typing.final
+class GetFileRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ID_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    id: _builtins.str
+    width: _builtins.int
+    """Width in pixels for which it is wanted; 0 for the largest. The answer is the smallest that is as wide, or the
+    largest.
+    """
+    def __init__(
+        self,
+        *,
+        id: _builtins.str = ...,
+        width: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["id", b"id", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFileRequest: _TypeAlias = GetFileRequest  # noqa: Y015
+
+@_typing.final
+class GetFileReply(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MEDIA_TYPE_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    media_type: _builtins.str
+    """"image/jpeg", "image/png", "image/webp" or "image/svg+xml"."""
+    content: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        media_type: _builtins.str = ...,
+        content: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "media_type", b"media_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFileReply: _TypeAlias = GetFileReply  # noqa: Y015

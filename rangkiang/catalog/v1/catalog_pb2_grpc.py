@@ -145,6 +145,31 @@ class CatalogStub:
                 request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesRequest.SerializeToString,
                 response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesReply.FromString,
                 _registered_method=True)
+        self.EditInstitution = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/EditInstitution',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionReply.FromString,
+                _registered_method=True)
+        self.EditBranch = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/EditBranch',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchReply.FromString,
+                _registered_method=True)
+        self.PutPicture = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/PutPicture',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureReply.FromString,
+                _registered_method=True)
+        self.RemovePicture = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/RemovePicture',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureReply.FromString,
+                _registered_method=True)
+        self.GetFile = channel.unary_unary(
+                '/rangkiang.catalog.v1.Catalog/GetFile',
+                request_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileRequest.SerializeToString,
+                response_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileReply.FromString,
+                _registered_method=True)
 
 
 class CatalogServicer:
@@ -296,6 +321,40 @@ class CatalogServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def EditInstitution(self, request, context):
+        """Changes what the caller's institution says of itself.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def EditBranch(self, request, context):
+        """Changes what the caller's institution says of one of its branches.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PutPicture(self, request, context):
+        """Stores a logo or a photo, decoded and encoded again without its metadata.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemovePicture(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFile(self, request, context):
+        """The content of a logo or a photo; it never changes under its id.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_CatalogServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -403,6 +462,31 @@ def add_CatalogServicer_to_server(servicer, server):
                     servicer.ListBranches,
                     request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesRequest.FromString,
                     response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesReply.SerializeToString,
+            ),
+            'EditInstitution': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditInstitution,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionReply.SerializeToString,
+            ),
+            'EditBranch': grpc.unary_unary_rpc_method_handler(
+                    servicer.EditBranch,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchReply.SerializeToString,
+            ),
+            'PutPicture': grpc.unary_unary_rpc_method_handler(
+                    servicer.PutPicture,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureReply.SerializeToString,
+            ),
+            'RemovePicture': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemovePicture,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureReply.SerializeToString,
+            ),
+            'GetFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFile,
+                    request_deserializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileRequest.FromString,
+                    response_serializer=rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -973,6 +1057,141 @@ class Catalog:
             '/rangkiang.catalog.v1.Catalog/ListBranches',
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesRequest.SerializeToString,
             rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.ListBranchesReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditInstitution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/EditInstitution',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditInstitutionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def EditBranch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/EditBranch',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.EditBranchReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PutPicture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/PutPicture',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.PutPictureReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemovePicture(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/RemovePicture',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.RemovePictureReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/rangkiang.catalog.v1.Catalog/GetFile',
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileRequest.SerializeToString,
+            rangkiang_dot_catalog_dot_v1_dot_catalog__pb2.GetFileReply.FromString,
             options,
             channel_credentials,
             insecure,

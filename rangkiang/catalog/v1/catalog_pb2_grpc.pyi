@@ -78,6 +78,15 @@ class CatalogStub:
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]
     ListBranches: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]
+    EditInstitution: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]
+    """Changes what the caller's institution says of itself."""
+    EditBranch: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.EditBranchRequest, _catalog_pb2.EditBranchReply]
+    """Changes what the caller's institution says of one of its branches."""
+    PutPicture: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.PutPictureRequest, _catalog_pb2.PutPictureReply]
+    """Stores a logo or a photo, decoded and encoded again without its metadata."""
+    RemovePicture: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.RemovePictureRequest, _catalog_pb2.RemovePictureReply]
+    GetFile: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetFileRequest, _catalog_pb2.GetFileReply]
+    """The content of a logo or a photo; it never changes under its id."""
 
 @_typing.type_check_only
 class CatalogAsyncStub(CatalogStub):
@@ -124,6 +133,15 @@ class CatalogAsyncStub(CatalogStub):
     """Changes the barcode or the status of an item; later imports keep both."""
     ListInstitutions: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListInstitutionsRequest, _catalog_pb2.ListInstitutionsReply]  # type: ignore[assignment]
     ListBranches: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListBranchesRequest, _catalog_pb2.ListBranchesReply]  # type: ignore[assignment]
+    EditInstitution: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EditInstitutionRequest, _catalog_pb2.EditInstitutionReply]  # type: ignore[assignment]
+    """Changes what the caller's institution says of itself."""
+    EditBranch: _aio.UnaryUnaryMultiCallable[_catalog_pb2.EditBranchRequest, _catalog_pb2.EditBranchReply]  # type: ignore[assignment]
+    """Changes what the caller's institution says of one of its branches."""
+    PutPicture: _aio.UnaryUnaryMultiCallable[_catalog_pb2.PutPictureRequest, _catalog_pb2.PutPictureReply]  # type: ignore[assignment]
+    """Stores a logo or a photo, decoded and encoded again without its metadata."""
+    RemovePicture: _aio.UnaryUnaryMultiCallable[_catalog_pb2.RemovePictureRequest, _catalog_pb2.RemovePictureReply]  # type: ignore[assignment]
+    GetFile: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetFileRequest, _catalog_pb2.GetFileReply]  # type: ignore[assignment]
+    """The content of a logo or a photo; it never changes under its id."""
 
 class CatalogServicer(metaclass=_abc_1.ABCMeta):
     """The catalogue as others read it. Records come in through the import; staff may add items, and change their barcodes and states."""
@@ -293,5 +311,44 @@ class CatalogServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListBranchesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListBranchesReply, _abc.Awaitable[_catalog_pb2.ListBranchesReply]]: ...
+
+    @_abc_1.abstractmethod
+    def EditInstitution(
+        self,
+        request: _catalog_pb2.EditInstitutionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.EditInstitutionReply, _abc.Awaitable[_catalog_pb2.EditInstitutionReply]]:
+        """Changes what the caller's institution says of itself."""
+
+    @_abc_1.abstractmethod
+    def EditBranch(
+        self,
+        request: _catalog_pb2.EditBranchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.EditBranchReply, _abc.Awaitable[_catalog_pb2.EditBranchReply]]:
+        """Changes what the caller's institution says of one of its branches."""
+
+    @_abc_1.abstractmethod
+    def PutPicture(
+        self,
+        request: _catalog_pb2.PutPictureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.PutPictureReply, _abc.Awaitable[_catalog_pb2.PutPictureReply]]:
+        """Stores a logo or a photo, decoded and encoded again without its metadata."""
+
+    @_abc_1.abstractmethod
+    def RemovePicture(
+        self,
+        request: _catalog_pb2.RemovePictureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.RemovePictureReply, _abc.Awaitable[_catalog_pb2.RemovePictureReply]]: ...
+
+    @_abc_1.abstractmethod
+    def GetFile(
+        self,
+        request: _catalog_pb2.GetFileRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_catalog_pb2.GetFileReply, _abc.Awaitable[_catalog_pb2.GetFileReply]]:
+        """The content of a logo or a photo; it never changes under its id."""
 
 def add_CatalogServicer_to_server(servicer: CatalogServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
