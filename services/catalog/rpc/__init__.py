@@ -15,6 +15,7 @@ from rangkiang.common.v1.text_pb2 import LocalText as WireText
 from services.catalog import queries
 from services.catalog.index.installation import open_index
 from services.catalog.rpc.browse import BrowseMethods
+from services.catalog.rpc.institutions import InstitutionMethods
 from services.catalog.rpc.items import ItemMethods
 from services.catalog.rpc.records import RecordMethods
 from services.catalog.rpc.search import SearchMethods
@@ -24,7 +25,7 @@ from services.catalog.settings import CatalogSettings
 log = logging.getLogger(__name__)
 
 
-class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, CatalogServicer):
+class Catalog(SearchMethods, RecordMethods, BrowseMethods, ItemMethods, InstitutionMethods, CatalogServicer):
     """The servicer of the whole contract."""
 
     def ListInstitutions(
